@@ -167,7 +167,7 @@ fn record(event: &Event<'_>) -> Record {
     let step = match event.outcome {
         Outcome::Queued => Step::Queued,
         Outcome::Delivered { attempt } => Step::Delivered { attempt },
-        Outcome::Failed {
+        Outcome::Retried {
             attempt,
             error,
             retry_in,
@@ -176,7 +176,7 @@ fn record(event: &Event<'_>) -> Record {
             error: error.to_owned(),
             retry_in,
         },
-        Outcome::Refused { error } => Step::Refused {
+        Outcome::Rejected { error } => Step::Refused {
             error: error.to_owned(),
         },
         Outcome::Dropped { reason } => Step::Dropped { why: reason },

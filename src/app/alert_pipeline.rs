@@ -60,7 +60,7 @@ impl AlertPipeline {
     /// Restores the state before a restart; `firing` are the alerts that fired when the last
     /// process ended.
     pub(super) fn restore(&self, firing: Vec<Arc<Alert>>) {
-        let notified = self.notifier.told();
+        let notified = self.notifier.notified();
         self.dispatcher
             .lock()
             .restore(firing, notified, self.clock.now());
@@ -126,7 +126,7 @@ impl AlertPipeline {
 
     /// Saves queues and silences that could not be saved before or whose files were deleted.
     pub(super) async fn save_what_is_due(&self) {
-        self.notifier.save_what_is_due().await;
+        self.notifier.save_pending().await;
         if self.file.as_ref().is_some_and(|file| file.is_due()) {
             let _guard = self.order.lock().await;
             // Told by the saver.
@@ -136,7 +136,7 @@ impl AlertPipeline {
 
     /// Returns why queues and silences are not on disk.
     pub(super) fn problems(&self) -> Vec<String> {
-        let mut problems = self.notifier.problems();
+        let mut problems = self.notifier.storage_errors();
         problems.extend(self.file.as_ref().and_then(|file| file.problem()));
         problems
     }
@@ -158,7 +158,7 @@ impl AlertPipeline {
 
     /// Replaces the routing.
     pub(super) fn replace(&self, routing: Arc<Routing>) {
-        let (now, notified) = (self.clock.now(), self.notifier.told());
+        let (now, notified) = (self.clock.now(), self.notifier.notified());
         let mut dispatcher = self.dispatcher.lock();
         let before = std::mem::replace(&mut *dispatcher, Dispatcher::new(routing, now));
         dispatcher.succeed(before, notified, now);
@@ -200,7 +200,8 @@ impl AlertPipeline {
             let now = self.clock.now();
             let mut dispatcher = self.dispatcher.lock();
             dispatcher.take(transitions, now);
-            let advance = dispatcher.advance(&feedback, &self.notifier.last_told(now.mono), now);
+            let advance =
+                dispatcher.advance(&feedback, &self.notifier.last_notified(now.mono), now);
             (advance, dispatcher.take_unsaved())
         };
         if let Some(alert_log) = &self.alert_log {
@@ -238,7 +239,7 @@ impl AlertPipeline {
             failing: failing
                 .map(|(channel, since)| (channel, now.since(since)))
                 .collect(),
-            refused: self.notifier.take_refused(),
+            refused: self.notifier.take_rejected(),
             judged: MonoMillis(self.last_evaluation.load(Relaxed)),
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bellwether_files as files;
-use bellwether_http::{client_config, read_secret, reasons};
+use bellwether_http::{client_config, error_chain, read_secret};
 use bellwether_schema::Secret;
 use bellwether_server::{Access, Prometheus, read_token};
 use clap::Args;
@@ -313,7 +313,7 @@ fn unanswered(address: &Url, timeout: Duration, error: reqwest::Error) -> anyhow
     let place = shown(address);
     let timed_out = error.is_timeout();
     let error = error.without_url();
-    let reason = reasons(&error);
+    let reason = error_chain(&error);
     let lower = reason.to_ascii_lowercase();
     let hint = if timed_out {
         return anyhow::anyhow!(

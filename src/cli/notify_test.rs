@@ -75,7 +75,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         let tried = test_send(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {
             Ok(tried) => {
-                failed += usize::from(tried.iter().any(|result| result.refused.is_some()));
+                failed += usize::from(tried.iter().any(|result| result.error.is_some()));
                 tried
                     .iter()
                     .for_each(|result| println!("{name}: {}", outcome(result)));
@@ -127,7 +127,7 @@ fn outcome(tried: &TestResult) -> String {
         Status::Resolved => "resolved",
     };
     let took = tried.took.as_millis();
-    match &tried.refused {
+    match &tried.error {
         None => format!("{sample} delivered in {took} ms"),
         Some((message, true)) => {
             format!("{sample} failed, retryable ({took} ms): {message}")

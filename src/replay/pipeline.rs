@@ -59,7 +59,8 @@ impl Pipeline {
     pub fn restart(&mut self, firing: Vec<Arc<Alert>>, now: Now) {
         let fresh = Dispatcher::new(Arc::clone(&self.routing), now);
         let before = std::mem::replace(&mut self.dispatcher, fresh);
-        self.dispatcher.restore(firing, self.preview.told(), now);
+        self.dispatcher
+            .restore(firing, self.preview.notified(), now);
         self.dispatcher.recall(before.state(), now);
     }
 
@@ -72,7 +73,7 @@ impl Pipeline {
             .map(|(channel, notification)| sent(channel, notification, now))
             .collect();
         for notification in &ended {
-            self.preview.take(&notification.channel, now);
+            self.preview.deliver_all(&notification.channel, now);
         }
         ended
     }
@@ -80,7 +81,7 @@ impl Pipeline {
     /// Returns the firing alerts that a channel was notified of, if the group includes them.
     #[must_use]
     pub fn firing(&self, channel: &str, group: &Group) -> Vec<Arc<Alert>> {
-        self.preview.standing(channel, group)
+        self.preview.still_firing(channel, group)
     }
 
     fn dispatch(&mut self, now: Now, all: &mut Vec<Sent>) {
@@ -88,8 +89,9 @@ impl Pipeline {
             judged: now.mono,
             ..Feedback::default()
         };
-        let last_notified =
-            |channel: &str, alert: Fingerprint| self.preview.last_told(channel, alert, now.mono);
+        let last_notified = |channel: &str, alert: Fingerprint| {
+            self.preview.last_notified(channel, alert, now.mono)
+        };
         let dispatches = self
             .dispatcher
             .advance(&feedback, &last_notified, now)

@@ -177,13 +177,13 @@ impl TestPipeline {
                 message.channel == channel && *message.batch.group() == *notification.group
             };
             match self.messages[before..].iter_mut().find(same) {
-                Some(message) => message.batch.news.push(notification),
+                Some(message) => message.batch.notifications.push(notification),
                 None => {
                     let at = Elapsed(at.wall.since(self.start));
-                    let news = vec![notification];
+                    let notifications = vec![notification];
                     let batch = Batch {
-                        news,
-                        standing: Vec::new(),
+                        notifications,
+                        still_firing: Vec::new(),
                         digest: None,
                     };
                     self.messages.push(Message { at, channel, batch });
@@ -192,10 +192,13 @@ impl TestPipeline {
         }
         for Message { channel, batch, .. } in &mut self.messages[before..] {
             let mut firing = self.pipeline.firing(channel, batch.group());
-            let known: HashSet<Fingerprint> =
-                batch.news.iter().map(|one| one.alert.fingerprint).collect();
+            let known: HashSet<Fingerprint> = batch
+                .notifications
+                .iter()
+                .map(|one| one.alert.fingerprint)
+                .collect();
             firing.retain(|alert| !known.contains(&alert.fingerprint));
-            batch.standing = firing;
+            batch.still_firing = firing;
         }
     }
 }
@@ -226,7 +229,7 @@ pub(super) fn compare(
         got.retain(|message| {
             message
                 .batch
-                .news
+                .notifications
                 .iter()
                 .any(|one| one.cause != Cause::Heartbeat)
         });
@@ -294,7 +297,7 @@ impl Message {
                 one.cause.as_str()
             )
         };
-        let news = &self.batch.news;
+        let news = &self.batch.notifications;
         let mut alerts: Vec<String> = news.iter().take(SHOWN).map(alert).collect();
         if news.len() > SHOWN {
             alerts.push(format!("{} more", news.len() - SHOWN));
@@ -379,8 +382,8 @@ impl ExpectedMessage {
             differ("status", status.as_str(), batch.status().as_str());
         }
         if let Some(cause) = self.cause {
-            let other = batch.news.iter().find(|one| one.cause != cause.0);
-            let has = batch.news.iter().any(|one| one.cause == cause.0);
+            let other = batch.notifications.iter().find(|one| one.cause != cause.0);
+            let has = batch.notifications.iter().any(|one| one.cause == cause.0);
             let got = other.filter(|_| !has).map_or(cause.0, |one| one.cause);
             differ("cause", cause.0.as_str(), got.as_str());
         }
@@ -392,7 +395,7 @@ impl ExpectedMessage {
             );
         }
         if let Some(alerts) = &self.alerts {
-            members(alerts, &batch.news, &mut out);
+            members(alerts, &batch.notifications, &mut out);
         }
         if let Some(payload) = &self.payload {
             let document = webhook_document(batch, &message.channel, sender);

@@ -1,4 +1,4 @@
-//! How a receiver is reached: address, TLS, authorization, headers.
+//! Access to an HTTP server: address, TLS, authorization and headers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -8,8 +8,8 @@ use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Span
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 
-use super::answer::reasons;
-use super::trust::client_config;
+use super::response::error_chain;
+use super::tls::client_config;
 
 bellwether_schema::section! {
     /// User and password of a receiver.
@@ -23,7 +23,7 @@ bellwether_schema::section! {
     }
 }
 
-/// What the keys of these names say in the section that declares a receiver.
+/// HTTP settings of the section that has these keys.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// Further headers.
@@ -34,13 +34,13 @@ pub struct Access {
     pub bearer_token_file: Option<PathBuf>,
     /// User and password.
     pub basic_auth: Option<BasicAuth>,
-    /// How long a request may take, answer included.
+    /// Timeout of a request, including its response.
     pub timeout: HumanDuration,
     /// PEM file with the only authorities the receiver's certificate is checked against.
     pub ca_file: Option<PathBuf>,
     /// The proxy that requests go through.
     pub proxy_url: Option<Spanned<Secret>>,
-    /// Whether the proxies of the environment hold.
+    /// If true, the proxies of the environment apply.
     pub proxy_from_environment: bool,
 }
 
@@ -77,13 +77,13 @@ impl Access {
             .headers
             .keys()
             .any(|name| name.eq_ignore_ascii_case("authorization"));
-        let ways = [
+        let kinds = [
             header,
             self.bearer_token.is_some(),
             self.bearer_token_file.is_some(),
             self.basic_auth.is_some(),
         ];
-        if ways.into_iter().filter(|way| *way).count() > 1 {
+        if kinds.into_iter().filter(|is_set| *is_set).count() > 1 {
             problems
                 .error(at, "more than one kind of authorization")
                 .hint(
@@ -122,35 +122,36 @@ impl Access {
         }
         if let Some(proxy) = &self.proxy_url {
             let proxy = reqwest::Proxy::all(parse_url(proxy)?);
-            builder = builder.proxy(proxy.map_err(|error| reasons(&error.without_url()))?);
+            builder = builder.proxy(proxy.map_err(|error| error_chain(&error.without_url()))?);
         }
         if let Some(path) = &self.ca_file {
-            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
-            builder = builder.tls_backend_preconfigured(client_config(&pem).map_err(told)?);
-        } else if url.scheme() == "http" && self.lacks_authorities() {
+            let in_file = |reason: String| format!("ca_file {}: {reason}", path.display());
+            let pem =
+                files::read(path, files::SMALL).map_err(|error| in_file(error.to_string()))?;
+            builder = builder.tls_backend_preconfigured(client_config(&pem).map_err(in_file)?);
+        } else if url.scheme() == "http" && self.has_no_authorities() {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(|error| reasons(&error))
+        builder.build().map_err(|error| error_chain(&error))
     }
 
-    /// Whether a client for `http` has no authorities.
-    pub(super) fn lacks_authorities(&self) -> bool {
+    /// Returns true if a client for `http` has no certificate authorities.
+    pub(super) fn has_no_authorities(&self) -> bool {
         self.ca_file.is_none() && self.proxy_url.is_none() && !self.proxy_from_environment
     }
 
-    /// The declared headers.
+    /// Returns the configured headers.
     ///
     /// # Errors
-    /// One that is no header; its value is not shown.
+    /// An invalid header; its value is not shown.
     pub fn header_map(&self) -> Result<HeaderMap, String> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            let told = || format!("invalid header {name:?}");
-            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| told())?;
+            let invalid = || format!("invalid header {name:?}");
+            let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
             value.set_sensitive(true);
-            headers.insert(HeaderName::try_from(name).map_err(|_| told())?, value);
+            headers.insert(HeaderName::try_from(name).map_err(|_| invalid())?, value);
         }
         Ok(headers)
     }
@@ -164,23 +165,23 @@ impl Access {
             return Ok(request.bearer_auth(token.expose()));
         }
         if let Some(path) = &self.bearer_token_file {
-            return Ok(request.bearer_auth(fresh_secret(path.clone()).await?.expose()));
+            return Ok(request.bearer_auth(reread_secret(path.clone()).await?.expose()));
         }
         let Some(basic) = &self.basic_auth else {
             return Ok(request);
         };
         let password = match &basic.password_file {
-            Some(path) => Some(fresh_secret(path.clone()).await?),
+            Some(path) => Some(reread_secret(path.clone()).await?),
             None => basic.password.clone(),
         };
         Ok(request.basic_auth(&basic.username, password.as_ref().map(Secret::expose)))
     }
 }
 
-/// The URL, or why it is none, without showing it.
+/// Parses an HTTP URL.
 ///
 /// # Errors
-/// Why it is no HTTP URL.
+/// The reason why it is not an HTTP URL, without the URL.
 pub fn parse_url(text: &Secret) -> Result<Url, String> {
     let url = Url::parse(text.expose().trim()).map_err(|error| format!("not a URL: {error}"))?;
     match url.scheme() {
@@ -201,9 +202,9 @@ pub fn read_secret(path: &Path) -> Result<Secret, String> {
 }
 
 /// The secret of a file that may be replaced at any time.
-async fn fresh_secret(path: PathBuf) -> Result<Secret, String> {
+async fn reread_secret(path: PathBuf) -> Result<Secret, String> {
     match tokio::task::spawn_blocking(move || read_secret(&path)).await {
         Ok(read) => read,
-        Err(_) => Err("the reading of a secret's file was cut off".into()),
+        Err(_) => Err("reading a file with a secret was aborted".into()),
     }
 }

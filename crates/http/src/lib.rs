@@ -1,17 +1,16 @@
-//! How this process speaks HTTP to others: clients with their TLS, who it says it is, and what an
-//! answer means.
+//! HTTP clients: TLS, authorization, redirects, retries and error responses.
 //!
-//! Shared by all that send. Owns no queue and decides on no retry; a URL may hold credentials, so
-//! no message shows more of one than scheme, host and port.
+//! Shared by all crates that send. Owns no queue and decides on no retry. A URL may hold
+//! credentials, so no message shows more of one than scheme, host and port.
 
 mod access;
-mod answer;
-mod redirect;
+mod client;
+mod response;
 mod retry;
-mod trust;
+mod tls;
 
 pub use access::{Access, BasicAuth, parse_url, read_secret};
-pub use answer::{Refusal, body_text, reasons, refusal};
-pub use redirect::{Client, SendError};
+pub use client::{Client, SendError};
+pub use response::{ErrorResponse, body_text, error_chain, read_error_response};
 pub use retry::{next_delay, parse_retry_after};
-pub use trust::{client_config, system_config};
+pub use tls::{client_config, system_config};

@@ -1,10 +1,10 @@
-//! When to try again: full jitter over a span that doubles, unless the receiver says when.
+//! Delay before a retry: full jitter over a span that doubles, unless the server sets a delay.
 
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-/// Longest that a receiver may make us wait; beyond it the answer is taken for a mistake.
+/// Longest `Retry-After` that is followed; a longer one is taken for a mistake.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(3600);
 
 /// The wait after the `failures`-th failure in a row (from 1). `random` is uniform from 0 to 1.

@@ -1,4 +1,4 @@
-//! One channel at work: the task that hands over what waits.
+//! Delivery loop of a channel: queueing, batches, retries and the rate limit.
 
 mod refresh;
 
@@ -13,56 +13,56 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::channels::{Batch, Channel, Clock, DeliveryError, Digest, same_group};
+use super::channel::{Batch, Channel, Clock, DeliveryError, Digest, same_group};
+use super::channel_state::{Changed, ChannelState, ChannelStats, REJECTED};
 use super::filter::Filter;
-use super::limit::{Bucket, RateLimit};
-use super::mailbox::{Changed, ChannelStats, Mailbox, REFUSED};
+use super::next_batch::{Priority, next_batch};
 use super::observe::{Event, Observer, Outcome};
-use super::outbox::{GivenUp, Letter, Outbox, Record};
-use super::pick::{Which, pick};
+use super::outbox::{DropReason, Outbox, Record};
+use super::rate_limit::{Bucket, RateLimit};
 use super::settings::ChannelCommon;
 
-/// Where the task of a channel stands.
+/// State of the delivery loop.
 #[derive(Default)]
 struct Progress {
     /// Failures in a row.
     failures: u32,
     /// This many notifications are yet to be tried alone.
     alone: usize,
-    /// Refused notifications the log does not know of yet.
+    /// Rejected notifications that are not logged yet.
     lost: u64,
-    /// When the log was last told of refused ones.
-    told_lost: Option<MonoMillis>,
-    /// When the queue was last looked through for what is long over.
+    /// Time of the last log line about rejected notifications.
+    lost_logged_at: Option<MonoMillis>,
+    /// Time of the last search for expired notifications.
     expired: Option<MonoMillis>,
-    /// Of the rate limit, where there is one.
+    /// Bucket of the rate limit, if one is set.
     bucket: Option<Bucket>,
 }
 
-/// What is to be done.
+/// Next step of the delivery loop.
 enum Next {
-    /// This is handed over.
-    Attempt(Picked),
+    /// Deliver this batch.
+    Attempt(PickedBatch),
     /// The rate limit lets nothing through for so long.
     Wait(Duration),
     /// Nothing waits.
     Nothing,
 }
 
-/// What one attempt hands over, by number.
-struct Picked {
-    news: Vec<(u64, Notification)>,
+/// Batch of one attempt, with sequence numbers.
+struct PickedBatch {
+    notifications: Vec<(u64, Notification)>,
     batch: Batch,
 }
 
-/// The log is told of refusals this often at most.
-const QUIET: Duration = Duration::from_secs(60);
-/// How often the queue is looked through for what is long over.
-const EXPIRE: Duration = Duration::from_secs(1);
+/// Shortest interval between log lines about rejected notifications.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
+/// Interval of the search for expired notifications.
+const EXPIRE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// One channel with its settings.
+/// A channel with its settings, filter and state.
 pub(super) struct Delivery {
-    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) state: Arc<ChannelState>,
     pub(super) common: ChannelCommon,
     pub(super) filter: Filter,
     pub(super) channel: Box<dyn Channel>,
@@ -72,102 +72,110 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    /// Queues what this channel must hear of `notifications`, on disk when it returns. Blocks.
+    /// Queues the notifications that this channel needs; on disk when it returns. Blocks.
     pub(super) fn accept<'a>(&self, notifications: impl Iterator<Item = &'a Notification>) {
         let capacity = self.common.queue.capacity;
-        let why = self.because("overflow", "the queue was full: see `queue.capacity`");
-        let Changed { records, given_up } = self.mailbox.change(|outbox| {
+        let reason = self.drop_reason("overflow", "the queue was full: see `queue.capacity`");
+        let Changed { records, dropped } = self.state.change(|outbox| {
             let mut records: Vec<Record> = notifications
-                .flat_map(|one| self.filter.take(outbox, one))
+                .flat_map(|notification| outbox.accept(self.filter.decide(notification)))
                 .collect();
-            records.extend(outbox.trim(capacity, &why));
+            records.extend(outbox.trim(capacity, &reason));
             records
         });
         self.observe_queued(&records);
-        let dropped = self.dropped("overflow", &given_up);
+        let dropped = self.report_dropped("overflow", &dropped);
         if dropped > 0 {
             warn!(
                 channel = self.name(),
                 dropped, capacity, "the queue is full"
             );
         }
-        self.mailbox.wake.notify_one();
+        self.state.wake.notify_one();
     }
 
-    /// Resolves what was told as firing and what is not in `standing`. Blocks.
-    pub(super) fn reconcile(&self, standing: &HashSet<Fingerprint>, now: UnixMillis) {
-        let gone = self.mailbox.outbox.lock().gone(standing, now);
-        if !gone.is_empty() {
-            self.accept(gone.iter());
+    /// Queues a resolved notification for each notified alert that is not in `still_firing`.
+    /// Blocks.
+    pub(super) fn reconcile(&self, still_firing: &HashSet<Fingerprint>, now: UnixMillis) {
+        let inactive = self
+            .state
+            .outbox
+            .lock()
+            .resolved_for_inactive(still_firing, now);
+        if !inactive.is_empty() {
+            self.accept(inactive.iter());
         }
     }
 
-    /// Queues what the dead letters `ids` say, as far as the channel does not know it by now;
-    /// which were queued. Blocks.
+    /// Queues the dead letters `ids` again, unless the channel knows their content by now. Returns
+    /// each with true if it was queued. Blocks.
     pub(super) fn resend(&self, ids: &HashSet<String>) -> Vec<(DeadLetter, bool)> {
-        let (mut settled, now) = (Vec::new(), (self.clock)());
-        let Changed { records, .. } = self.mailbox.change(|outbox| {
+        let (mut changed, now) = (Vec::new(), (self.clock)());
+        let Changed { records, .. } = self.state.change(|outbox| {
             let mut all = Vec::new();
-            for (seq, letter) in self.dead_letters(outbox, ids) {
-                let take = |outbox: &mut Outbox, one: &Notification| self.filter.take(outbox, one);
-                let records = outbox.resend(seq, now, take);
-                let is_push = |record: &Record| matches!(record, Record::Push { .. });
-                settled.push((letter, records.iter().any(is_push)));
+            for (seq, dead_letter) in self.dead_letters(outbox, ids) {
+                let records =
+                    outbox.resend(seq, now, |notification| self.filter.decide(notification));
+                let is_queued = records
+                    .iter()
+                    .any(|record| matches!(record, Record::Push { .. }));
+                changed.push((dead_letter, is_queued));
                 all.extend(records);
             }
             all
         });
         self.observe_queued(&records);
-        self.mailbox.wake.notify_one();
-        settled
+        self.state.wake.notify_one();
+        changed
     }
 
-    /// Forgets the dead letters `ids`; which there were. Blocks.
+    /// Deletes the dead letters `ids`, and returns them. Blocks.
     pub(super) fn discard(&self, ids: &HashSet<String>) -> Vec<DeadLetter> {
-        let mut settled = Vec::new();
-        self.mailbox.change(|outbox| {
+        let mut changed = Vec::new();
+        self.state.change(|outbox| {
             let mut all = Vec::new();
-            for (seq, letter) in self.dead_letters(outbox, ids) {
+            for (seq, dead_letter) in self.dead_letters(outbox, ids) {
                 all.extend(outbox.discard(seq));
-                settled.push(letter);
+                changed.push(dead_letter);
             }
             all
         });
-        for letter in &settled {
+        for dead_letter in &changed {
             self.observe(
-                &letter.notification,
+                &dead_letter.notification,
                 Outcome::Dropped {
                     reason: "discarded",
                 },
             );
         }
-        settled
+        changed
     }
 
-    /// Those of the dead letters that are among `ids`.
+    /// Returns the dead letters that are among `ids`.
     fn dead_letters(&self, outbox: &Outbox, ids: &HashSet<String>) -> Vec<(u64, DeadLetter)> {
-        let all = outbox
-            .letters()
-            .map(|one: &Letter| (one.seq, self.mailbox.dead_letter(one)));
-        all.filter(|(_, letter)| ids.contains(&letter.id)).collect()
+        outbox
+            .dead_letters()
+            .map(|stored| (stored.seq, self.state.dead_letter(stored)))
+            .filter(|(_, dead_letter)| ids.contains(&dead_letter.id))
+            .collect()
     }
 
-    /// What is given up now, and why.
-    fn because<'a>(&self, reason: &'static str, error: &'a str) -> GivenUp<'a> {
-        GivenUp {
+    /// Creates the reason of a drop that happens now.
+    fn drop_reason<'a>(&self, reason: &'static str, error: &'a str) -> DropReason<'a> {
+        DropReason {
             reason,
             error,
             at: (self.clock)().wall,
-            keep: self.common.queue.dead_letters,
+            max_dead_letters: self.common.queue.dead_letters,
         }
     }
 
     fn name(&self) -> &str {
-        self.mailbox.name()
+        self.state.name()
     }
 
-    /// Hands over what waits, oldest first, until `stop`; then as long as nothing fails. After
-    /// `halt` it ends with the attempt under way.
+    /// Delivers queued notifications, oldest first, until `stop`; after it, as long as no attempt
+    /// fails. After `halt` it ends with the attempt under way.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
         let bucket = self.common.rate_limit.as_ref().map(Bucket::new);
         let mut progress = Progress {
@@ -176,29 +184,32 @@ impl Delivery {
         };
         let start = Instant::now();
         while !halt.is_cancelled() {
-            // Looked at before the queue: what was queued before the stop is handed over.
+            // Read before the queue: what was queued before the stop is delivered.
             let stopping = stop.is_cancelled();
             self.expire(&mut progress).await;
             let picked = match self.next(&mut progress, start.elapsed()).await {
                 Next::Attempt(picked) => picked,
                 Next::Nothing | Next::Wait(_) if stopping => return,
                 next => {
-                    let room = async {
+                    let wait = async {
                         match next {
-                            Next::Wait(room) => sleep(room).await,
+                            Next::Wait(delay) => sleep(delay).await,
                             _ => std::future::pending().await,
                         }
                     };
                     tokio::select! {
                         () = stop.cancelled() => {}
-                        () = self.mailbox.wake.notified() => {}
-                        () = room => {}
+                        () = self.state.wake.notified() => {}
+                        () = wait => {}
                     }
                     continue;
                 }
             };
             let result = self.attempt(picked.batch).await;
-            let Some(wait) = self.settle(&picked.news, result, &mut progress).await else {
+            let Some(wait) = self
+                .settle(&picked.notifications, result, &mut progress)
+                .await
+            else {
                 continue;
             };
             tokio::select! {
@@ -208,206 +219,225 @@ impl Delivery {
         }
     }
 
-    /// One attempt. A channel that panics costs this attempt and no more.
+    /// Makes one attempt. A panic of the channel fails only this attempt.
     async fn attempt(self: &Arc<Self>, batch: Batch) -> Result<(), DeliveryError> {
         let delivery = self.clone();
         let attempt = tokio::spawn(async move { delivery.channel.deliver(&batch).await });
         match AbortOnDropHandle::new(attempt).await {
             Ok(result) => result,
             Err(error) => Err(DeliveryError::transient(format!(
-                "the attempt broke off: {error}"
+                "the attempt was aborted: {error}"
             ))),
         }
     }
 
-    /// What is handed over next, within the rate limit; `now` counts from the task's start.
+    /// Returns the next step within the rate limit; `now` is the time since the loop's start.
     async fn next(self: &Arc<Self>, progress: &mut Progress, now: Duration) -> Next {
         let Some(limit) = &self.common.rate_limit else {
-            return self.claim(Which::Oldest, None, progress);
+            return self.claim(Priority::Oldest, None, progress);
         };
-        if self.mailbox.queued() == 0 {
+        if self.state.queued() == 0 {
             return Next::Nothing;
         }
-        let wait = match progress.room(limit, false, now) {
+        let wait = match progress.try_acquire(limit, false, now) {
             Ok(()) => {
-                let held = self.mailbox.counts.lock().held_since.take();
-                let Some(since) = held.filter(|_| self.channel.digests()) else {
-                    return self.claim(Which::Oldest, None, progress);
+                let delayed_since = self.state.counts.lock().held_since.take();
+                let Some(since) = delayed_since.filter(|_| self.channel.allows_digest()) else {
+                    return self.claim(Priority::Oldest, None, progress);
                 };
-                let over = self.give_up_unheard().await;
-                return self.claim(Which::Any, Some(Digest { since, over }), progress);
+                let ended = self.drop_ended().await;
+                return self.claim(Priority::Any, Some(Digest { since, ended }), progress);
             }
             Err(wait) => wait,
         };
-        let urgent = pick(
-            &self.mailbox.outbox.lock(),
+        let urgent = next_batch(
+            &self.state.outbox.lock(),
             &*self.channel,
-            Which::Urgent,
+            Priority::Urgent,
             1,
         );
-        if !urgent.is_empty() && progress.room(limit, true, now).is_ok() {
-            return self.claim(Which::Urgent, None, progress);
+        if !urgent.is_empty() && progress.try_acquire(limit, true, now).is_ok() {
+            return self.claim(Priority::Urgent, None, progress);
         }
         let since = (self.clock)().wall;
-        self.mailbox.counts.lock().held_since.get_or_insert(since);
+        self.state.counts.lock().held_since.get_or_insert(since);
         Next::Wait(wait)
     }
 
-    /// Takes what goes next from the queue; it stays there until it is settled.
-    fn claim(&self, which: Which, digest: Option<Digest>, progress: &mut Progress) -> Next {
-        let most = if progress.alone > 0 {
+    /// Claims the next batch of the queue; it stays there until it is settled.
+    fn claim(&self, priority: Priority, digest: Option<Digest>, progress: &mut Progress) -> Next {
+        let limit = if progress.alone > 0 {
             1
         } else {
             self.channel.max_batch()
         };
         progress.alone = progress.alone.saturating_sub(1);
-        let mut outbox = self.mailbox.outbox.lock();
-        let picked = pick(&outbox, &*self.channel, which, most);
+        let mut outbox = self.state.outbox.lock();
+        let picked = next_batch(&outbox, &*self.channel, priority, limit);
         outbox.claim(picked.iter().map(|(seq, _)| *seq));
-        let news: Vec<Notification> = picked.iter().map(|(_, one)| one.clone()).collect();
-        let Some(first) = news.first() else {
+        let notifications: Vec<Notification> = picked
+            .iter()
+            .map(|(_, notification)| notification.clone())
+            .collect();
+        let Some(first) = notifications.first() else {
             return Next::Nothing;
         };
-        let mixed = news.iter().any(|other| !same_group(first, other));
-        let digest = digest.filter(|digest| digest.over > 0 || mixed);
-        let standing = match digest {
+        let mixed = notifications.iter().any(|other| !same_group(first, other));
+        let digest = digest.filter(|digest| digest.ended > 0 || mixed);
+        let still_firing = match digest {
             Some(_) => Vec::new(),
-            None => outbox.standing(&first.group, &news),
+            None => outbox.still_firing(&first.group, &notifications),
         };
-        Next::Attempt(Picked {
-            news: picked,
+        Next::Attempt(PickedBatch {
+            notifications: picked,
             batch: Batch {
-                news,
-                standing,
+                notifications,
+                still_firing,
                 digest,
             },
         })
     }
 
-    /// Gives up what began and ended while the rate limit held it back; how many alerts that were.
-    async fn give_up_unheard(self: &Arc<Self>) -> usize {
+    /// Drops the alerts that fired and resolved while the rate limit delayed them. Returns their
+    /// number.
+    async fn drop_ended(self: &Arc<Self>) -> usize {
         let now = (self.clock)().wall;
-        let over = self.mailbox.outbox.lock().stale(Duration::ZERO, now);
-        if over.is_empty() {
+        let ended = self
+            .state
+            .outbox
+            .lock()
+            .ended_undelivered(Duration::ZERO, now);
+        if ended.is_empty() {
             return 0;
         }
-        // One message counts them, which is all that is to be told of them.
-        let why = GivenUp {
-            keep: 0,
-            ..self.because("held_back", "")
+        // One message has their number, which is all that is sent about them.
+        let reason = DropReason {
+            max_dead_letters: 0,
+            ..self.drop_reason("held_back", "")
         };
-        let given_up = self.give_up(over, why).await;
-        self.dropped("held_back", &given_up);
-        given_up
+        let dropped = self.drop_entries(ended, reason).await;
+        self.report_dropped("held_back", &dropped);
+        dropped
             .iter()
-            .filter(|one| one.status == Status::Resolved)
+            .filter(|notification| notification.status == Status::Resolved)
             .count()
     }
 
-    /// Gives up the notifications `seqs`, and what makes no sense without them.
-    async fn give_up(self: &Arc<Self>, seqs: Vec<u64>, why: GivenUp<'static>) -> Vec<Notification> {
+    /// Drops the notifications `seqs` and those that depend on them.
+    async fn drop_entries(
+        self: &Arc<Self>,
+        seqs: Vec<u64>,
+        reason: DropReason<'static>,
+    ) -> Vec<Notification> {
         let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
             seqs.iter()
-                .flat_map(|seq| outbox.give_up(*seq, &why))
+                .flat_map(|seq| outbox.drop_entry(*seq, &reason))
                 .collect()
         };
-        self.blocking(move |delivery| delivery.mailbox.change(drop_all))
+        self.blocking(move |delivery| delivery.state.change(drop_all))
             .await
-            .given_up
+            .dropped
     }
 
-    /// Gives up what began and ended unsent too long ago.
+    /// Drops alerts that resolved unsent too long ago.
     async fn expire(self: &Arc<Self>, progress: &mut Progress) {
         let now = (self.clock)();
         if progress
             .expired
-            .is_some_and(|last| now.mono.since(last) < EXPIRE)
+            .is_some_and(|last| now.mono.since(last) < EXPIRE_INTERVAL)
         {
             return;
         }
         progress.expired = Some(now.mono);
-        let stale = self
-            .mailbox
+        let expired = self
+            .state
             .outbox
             .lock()
-            .stale(self.common.retry.give_up_after.0, now.wall);
-        if stale.is_empty() {
+            .ended_undelivered(self.common.retry.give_up_after.0, now.wall);
+        if expired.is_empty() {
             return;
         }
-        let why = self.because(
+        let reason = self.drop_reason(
             "expired",
-            "it ended unsent too long ago: see `retry.give_up_after`",
+            "it resolved unsent too long ago: see `retry.give_up_after`",
         );
-        let given_up = self.give_up(stale, why).await;
-        let dropped = self.dropped("expired", &given_up);
+        let dropped = self.drop_entries(expired, reason).await;
+        let dropped = self.report_dropped("expired", &dropped);
         warn!(
             channel = self.name(),
-            dropped, "gave up alerts that are long over"
+            dropped, "dropped resolved alerts that could not be sent in time"
         );
     }
 
-    /// Writes down what an attempt did; how long to wait before the next one.
+    /// Records the result of an attempt. Returns the delay before the next one, after a failure.
     async fn settle(
         self: &Arc<Self>,
         batch: &[(u64, Notification)],
         result: Result<(), DeliveryError>,
         progress: &mut Progress,
     ) -> Option<Duration> {
-        let failed = result.err();
-        let through = |index: &usize| {
-            failed
-                .as_ref()
-                .is_none_or(|error| error.delivered.contains(index))
-        };
-        let (done, left): (Vec<usize>, Vec<usize>) = (0..batch.len()).partition(through);
-        let refused = failed.as_ref().is_some_and(|error| !error.retryable);
-        if refused && left.len() > 1 {
-            // Perhaps only one of them is at fault: each is tried alone.
-            progress.alone = left.len();
+        let failure = result.err();
+        let (mut delivered, mut undelivered) = (Vec::new(), Vec::new());
+        for (index, (seq, _)) in batch.iter().enumerate() {
+            match &failure {
+                Some(error) if !error.delivered.contains(&index) => undelivered.push(*seq),
+                _ => delivered.push(*seq),
+            }
         }
-        let done: Vec<u64> = done.iter().map(|index| batch[*index].0).collect();
-        let given_up: Vec<u64> = left
-            .iter()
-            .filter(|_| refused && left.len() == 1)
-            .map(|index| batch[*index].0)
-            .collect();
-        self.mailbox.counts.lock().sent += done.len() as u64;
+        let is_rejected = failure.as_ref().is_some_and(|error| !error.retryable);
+        if is_rejected && undelivered.len() > 1 {
+            // Perhaps only one of them is rejected: each is tried alone.
+            progress.alone = undelivered.len();
+        }
+        let rejected = if is_rejected && undelivered.len() == 1 {
+            undelivered
+        } else {
+            Vec::new()
+        };
+        self.state.counts.lock().sent += delivered.len() as u64;
         let mut lost = Vec::new();
-        if !done.is_empty() || !given_up.is_empty() {
-            let error = failed
+        if !delivered.is_empty() || !rejected.is_empty() {
+            let error = failure
                 .as_ref()
                 .map(|error| error.message.clone())
                 .unwrap_or_default();
-            let Changed { given_up, .. } = self
+            let Changed { dropped, .. } = self
                 .blocking(move |delivery| {
-                    let why = delivery.because(REFUSED, &error);
+                    let reason = delivery.drop_reason(REJECTED, &error);
                     let now = (delivery.clock)();
-                    delivery.mailbox.change(|outbox| {
+                    delivery.state.change(|outbox| {
                         outbox.claim([]);
-                        let done: Vec<Record> =
-                            done.iter().flat_map(|seq| outbox.done(*seq, now)).collect();
-                        let dropped = given_up.iter().flat_map(|seq| outbox.give_up(*seq, &why));
-                        done.into_iter().chain(dropped).collect()
+                        let mut records = Vec::new();
+                        for seq in delivered {
+                            records.extend(outbox.mark_delivered(seq, now));
+                        }
+                        for seq in rejected {
+                            records.extend(outbox.drop_entry(seq, &reason));
+                        }
+                        records
                     })
                 })
                 .await;
-            lost = given_up;
+            lost = dropped;
         }
         let attempt = progress.failures + 1;
-        let Some(error) = failed else {
+        let Some(error) = failure else {
             self.observe_attempt(batch, attempt, None, Duration::ZERO);
             if progress.failures > 0 {
                 let failures = progress.failures;
-                info!(channel = self.name(), failures, "the channel works again");
+                info!(
+                    channel = self.name(),
+                    failures, "the channel delivers again"
+                );
             }
             progress.failures = 0;
-            let mut counts = self.mailbox.counts.lock();
+            let mut counts = self.state.counts.lock();
             (counts.last_error, counts.failing_since) = (None, None);
             return None;
         };
-        let dropped = self.mailbox.count_dropped(REFUSED, &lost);
-        self.tell_failure(&error, dropped, progress);
-        if refused {
+        let dropped = self.state.count_dropped(REJECTED, &lost);
+        self.log_failure(&error, dropped, progress);
+        if is_rejected {
             self.observe_attempt(batch, attempt, Some(&error), Duration::ZERO);
             self.observe_followers(batch, &lost);
             return None;
@@ -439,25 +469,24 @@ impl Delivery {
         }
     }
 
-    /// Tells what an attempt meant to each of its batch.
+    /// Reports the outcome of an attempt for each notification of its batch.
     fn observe_attempt(
         &self,
         batch: &[(u64, Notification)],
         attempt: u32,
-        failed: Option<&DeliveryError>,
+        failure: Option<&DeliveryError>,
         retry_in: Duration,
     ) {
         for (index, (_, notification)) in batch.iter().enumerate() {
-            let failed = failed.filter(|error| !error.delivered.contains(&index));
-            let outcome = match failed {
+            let outcome = match failure.filter(|error| !error.delivered.contains(&index)) {
                 None => Outcome::Delivered { attempt },
-                // Of several refused ones each is tried alone.
+                // Of several rejected ones each is tried alone.
                 Some(error) if !error.retryable && batch.len() == error.delivered.len() + 1 => {
-                    Outcome::Refused {
+                    Outcome::Rejected {
                         error: &error.message,
                     }
                 }
-                Some(error) => Outcome::Failed {
+                Some(error) => Outcome::Retried {
                     attempt,
                     error: &error.message,
                     retry_in,
@@ -467,47 +496,45 @@ impl Delivery {
         }
     }
 
-    /// Tells of what went along with a refused one of `batch`.
-    fn observe_followers(&self, batch: &[(u64, Notification)], given_up: &[Notification]) {
-        let tried = |one: &Notification| batch.iter().any(|(_, tried)| tried.id == one.id);
-        for follower in given_up.iter().filter(|one| !tried(one)) {
+    /// Reports the notifications that were dropped along with a rejected one of `batch`.
+    fn observe_followers(&self, batch: &[(u64, Notification)], dropped: &[Notification]) {
+        let tried = |notification: &Notification| {
+            batch.iter().any(|(_, tried)| tried.id == notification.id)
+        };
+        for follower in dropped.iter().filter(|notification| !tried(notification)) {
             self.observe(follower, Outcome::Dropped { reason: "refused" });
         }
     }
 
-    /// Counts and tells what was given up for `reason`.
-    fn dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
-        for notification in given_up {
+    /// Counts and reports the notifications that were dropped for `reason`.
+    fn report_dropped(&self, reason: &'static str, dropped: &[Notification]) -> u64 {
+        for notification in dropped {
             self.observe(notification, Outcome::Dropped { reason });
         }
-        self.mailbox.count_dropped(reason, given_up)
+        self.state.count_dropped(reason, dropped)
     }
 
-    /// Logs the first failure of a row, and what is lost, at most once a minute.
-    fn tell_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
+    /// Logs the first failure in a row, and rejected notifications at most once a minute.
+    fn log_failure(&self, failure: &DeliveryError, lost: u64, progress: &mut Progress) {
         let (channel, message) = (&self.name(), &failure.message);
         progress.lost += lost;
         let now = (self.clock)();
-        let quiet = progress
-            .told_lost
-            .is_some_and(|last| now.mono.since(last) < QUIET);
-        if progress.lost > 0 && !quiet {
+        let is_throttled = progress
+            .lost_logged_at
+            .is_some_and(|last| now.mono.since(last) < LOG_INTERVAL);
+        if progress.lost > 0 && !is_throttled {
             let notifications = std::mem::take(&mut progress.lost);
-            progress.told_lost = Some(now.mono);
+            progress.lost_logged_at = Some(now.mono);
             error!(
                 channel,
                 notifications,
                 error = message,
-                "refused by the receiver and given up"
+                "notifications rejected by the service and dropped"
             );
         } else if failure.retryable && progress.failures == 0 {
-            warn!(
-                channel,
-                error = message,
-                "cannot deliver; trying again until it works"
-            );
+            warn!(channel, error = message, "cannot deliver; retrying");
         }
-        let mut counts = self.mailbox.counts.lock();
+        let mut counts = self.state.counts.lock();
         counts.failed += 1;
         counts.failing_since.get_or_insert(now);
         counts.last_error = Some(message.clone());
@@ -522,24 +549,28 @@ impl Delivery {
         match tokio::task::spawn_blocking(move || work(&delivery)).await {
             Ok(value) => value,
             Err(error) => {
-                error!(channel = self.name(), %error, "writing the queue ended badly");
+                error!(channel = self.name(), %error, "cannot write the queue");
                 T::default()
             }
         }
     }
 
-    /// What it did so far.
     pub(super) fn stats(&self) -> ChannelStats {
-        self.mailbox.stats(self.common.r#type.as_str())
+        self.state.stats(self.common.r#type.as_str())
     }
 }
 
 impl Progress {
-    /// Takes the room for one message, or says how long to wait for it.
-    fn room(&mut self, limit: &RateLimit, urgent: bool, now: Duration) -> Result<(), Duration> {
+    /// Acquires one message of the rate limit, or returns the delay until it is available.
+    fn try_acquire(
+        &mut self,
+        limit: &RateLimit,
+        urgent: bool,
+        now: Duration,
+    ) -> Result<(), Duration> {
         self.bucket
             .as_mut()
-            .map_or(Ok(()), |bucket| bucket.take(limit, urgent, now))
+            .map_or(Ok(()), |bucket| bucket.try_acquire(limit, urgent, now))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a channel is told of: which alerts, and whether of their ends.
+//! Filters of a channel: by severity, rule, component and labels.
 
 use std::collections::BTreeMap;
 
@@ -6,55 +6,57 @@ use bellwether_core::{Alert, Cause, Notification, Severity, Status};
 use bellwether_schema::{Matcher, Spanned};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use super::outbox::{Outbox, Record};
+use super::outbox::Decision;
 use super::settings::ChannelCommon;
 
-/// The filters of one channel, compiled.
+/// Compiled filters of one channel.
 #[derive(Debug)]
 pub(super) struct Filter {
     min_severity: Severity,
-    /// `None`: all rules.
+    /// `None` matches all rules.
     rules: Option<GlobSet>,
-    /// `None`: all components.
+    /// `None` matches all components.
     components: Option<GlobSet>,
     labels: BTreeMap<String, Matcher>,
     send_resolved: bool,
 }
 
 impl Filter {
-    /// Of settings that were checked; a glob that is none matches nothing.
+    /// Compiles validated settings; an invalid glob matches nothing.
     pub(super) fn new(common: &ChannelCommon) -> Self {
         Self {
             min_severity: common.min_severity,
-            rules: any_of(&common.rules),
-            components: any_of(&common.components),
+            rules: glob_set(&common.rules),
+            components: glob_set(&common.components),
             labels: common.labels.clone(),
             send_resolved: common.send_resolved,
         }
     }
 
-    /// Queues `notification` if its channel must hear it. An alert that fires but is not admitted
-    /// (any more) is over as far as the channel goes; the outbox knows whether it was told.
-    pub(super) fn take(&self, outbox: &mut Outbox, notification: &Notification) -> Vec<Record> {
-        let alert = &notification.alert;
-        // Who asks for it wants it, however mild it is.
-        let asked = matches!(
+    /// Decides whether the channel is notified. A firing alert that does not match (any more) has
+    /// ended for the channel; the outbox knows whether it was notified of it.
+    pub(super) fn decide(&self, notification: &Notification) -> Decision {
+        // These are sent on request, whatever the severity.
+        let is_requested = matches!(
             notification.cause,
             Cause::Heartbeat | Cause::Test | Cause::Resend
         );
-        let firing = notification.status == Status::Firing && (asked || self.admits(alert));
-        match (firing, self.send_resolved) {
-            (true, _) => outbox.offer(notification.clone()),
-            (false, true) => outbox.offer(Notification {
+        if notification.status == Status::Firing
+            && (is_requested || self.matches(&notification.alert))
+        {
+            Decision::Offer(notification.clone())
+        } else if self.send_resolved {
+            Decision::Offer(Notification {
                 status: Status::Resolved,
                 ..notification.clone()
-            }),
-            (false, false) => outbox.close_untold(notification),
+            })
+        } else {
+            Decision::CloseSilently(notification.clone())
         }
     }
 
-    /// Whether `alert` is told as it stands now.
-    pub(super) fn admits(&self, alert: &Alert) -> bool {
+    /// Returns true if `alert` passes all filters.
+    pub(super) fn matches(&self, alert: &Alert) -> bool {
         alert.severity >= self.min_severity
             && self.rules.as_ref().is_none_or(|rules| {
                 rules.is_match(&*alert.rule) || rules.is_match(alert.alertname())
@@ -70,8 +72,8 @@ impl Filter {
     }
 }
 
-/// The globs as one; `None` where there are none.
-fn any_of(globs: &[Spanned<String>]) -> Option<GlobSet> {
+/// Compiles the globs to one set; `None` without globs.
+fn glob_set(globs: &[Spanned<String>]) -> Option<GlobSet> {
     if globs.is_empty() {
         return None;
     }
@@ -88,7 +90,7 @@ mod tests {
     use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
     use super::*;
-    use crate::samples::alert;
+    use crate::testing::alert;
 
     #[test]
     fn components_are_globs_and_an_alert_without_one_has_none() {
@@ -103,7 +105,7 @@ mod tests {
             if !component.is_empty() {
                 alert.labels.insert("component".into(), component.into());
             }
-            assert_eq!(filter.admits(&alert), admitted, "{component:?}");
+            assert_eq!(filter.matches(&alert), admitted, "{component:?}");
         }
     }
 }

@@ -16,15 +16,15 @@ use bellwether_files as files;
 use bellwether_files::durable;
 use serde::{Deserialize, Serialize};
 
-use super::outbox::{Letter, Outbox, Record, Told};
+use super::outbox::{Notified, Outbox, Record, StoredDeadLetter};
 
-/// Every so many lines it is looked whether a journal could be much smaller: one with more than
-/// twice the lines that its outbox needs, and these, is written anew. Both are a pass over the
-/// outbox, which may be large.
+/// Lines between two checks of whether a journal could be much smaller. One with more than twice
+/// the lines that its outbox needs, and these, is rewritten. Both are a pass over the outbox, which
+/// may be large.
 const SLACK: usize = 1000;
 
 /// The first line.
-const HEAD: &[u8] = b"\"outbox\"";
+const HEADER: &[u8] = b"\"outbox\"";
 
 /// An open journal.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub(super) struct Journal {
     file: Option<File>,
     lines: usize,
     /// At how many lines it is looked next whether it could be smaller.
-    look_at: usize,
+    next_check_lines: usize,
 }
 
 impl Journal {
@@ -44,40 +44,40 @@ impl Journal {
             path: path.to_owned(),
             file: None,
             lines: 0,
-            look_at: 0,
+            next_check_lines: 0,
         }
     }
 
-    /// Opens the journal at `path`, `now`, gives the outbox it holds and the number of lines that
-    /// did not read, and writes it anew.
+    /// Opens the journal at `path` and rewrites it. Returns it with its outbox and the number of
+    /// damaged lines.
     ///
     /// # Errors
-    /// The file cannot be read. That it cannot be written is told by the next [`Journal::append`].
+    /// The file cannot be read. An error of writing is returned by the next [`Journal::append`].
     pub(super) fn open(path: &Path, now: Now) -> io::Result<(Self, Outbox, usize)> {
-        let (outbox, broken) = match files::read(path, files::STATE) {
+        let (outbox, damaged) = match files::read(path, files::STATE) {
             Ok(bytes) => read(&bytes, now),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error),
         };
         let mut journal = Self::at(path);
         journal.rewrite(&outbox.records()).ok();
-        Ok((journal, outbox, broken))
+        Ok((journal, outbox, damaged))
     }
 
     /// Appends `records` and syncs them. After a failure, or where the journal has grown far
-    /// beyond its outbox, it writes all of `whole` anew instead, which has `records` in it.
+    /// beyond its outbox, it writes all of `snapshot` anew instead, which has `records` in it.
     ///
     /// # Errors
     /// They are not on disk; the next call tries to write everything.
     pub(super) fn append(
         &mut self,
         records: &[Record],
-        whole: impl FnOnce() -> Vec<Record>,
+        snapshot: impl FnOnce() -> Vec<Record>,
     ) -> io::Result<()> {
         // What is written into a file that somebody deleted is gone with it.
         self.file.take_if(|file| !durable::is_at(file, &self.path));
         let Some(file) = &mut self.file else {
-            return self.rewrite(&whole());
+            return self.rewrite(&snapshot());
         };
         let written = file
             .write_all(&lines(records))
@@ -87,23 +87,23 @@ impl Journal {
             return Err(error);
         }
         self.lines += records.len();
-        if self.lines > self.look_at {
-            let whole = whole();
-            if self.lines > 2 * whole.len() + SLACK {
-                return self.rewrite(&whole);
+        if self.lines > self.next_check_lines {
+            let snapshot = snapshot();
+            if self.lines > 2 * snapshot.len() + SLACK {
+                return self.rewrite(&snapshot);
             }
-            self.look_at = self.lines + SLACK;
+            self.next_check_lines = self.lines + SLACK;
         }
         Ok(())
     }
 
-    /// Replaces the file whole; a crash leaves the old one or the new one.
+    /// Replaces the file atomically: a crash leaves the old one or the new one.
     fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         self.file = None;
-        durable::replace(&self.path, &[HEAD, b"\n", &lines(records)].concat())?;
+        durable::replace(&self.path, &[HEADER, b"\n", &lines(records)].concat())?;
         self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
         self.lines = records.len();
-        self.look_at = self.lines + SLACK;
+        self.next_check_lines = self.lines + SLACK;
         Ok(())
     }
 }
@@ -111,23 +111,23 @@ impl Journal {
 /// The outbox that `lines` hold, `now`, and how many of them do not read. None at all counts as one
 /// that does not.
 pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
-    let (mut outbox, mut broken) = (Outbox::default(), usize::from(lines.is_empty()));
+    let (mut outbox, mut damaged) = (Outbox::default(), usize::from(lines.is_empty()));
     for line in lines
         .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty() && *line != HEAD)
+        .filter(|line| !line.is_empty() && *line != HEADER)
     {
         match serde_json::from_slice(line)
             .ok()
-            .and_then(|line: Line| line.record(now))
+            .and_then(|line: Line| line.into_record(now))
         {
             Some(record) => {
                 outbox.apply(record);
             }
-            None => broken += 1,
+            None => damaged += 1,
         }
     }
-    outbox.drop_orphans();
-    (outbox, broken)
+    outbox.drop_unmatched_resolved();
+    (outbox, damaged)
 }
 
 /// `records` as they lie on disk.
@@ -135,7 +135,7 @@ pub(super) fn lines(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for record in records {
         // Plain data: there is nothing in it that could fail to serialize.
-        if serde_json::to_writer(&mut bytes, &Line::of(record)).is_ok() {
+        if serde_json::to_writer(&mut bytes, &Line::from_record(record)).is_ok() {
             bytes.push(b'\n');
         }
     }
@@ -148,7 +148,8 @@ pub(super) fn lines(records: &[Record]) -> Vec<u8> {
 enum Line {
     Episode {
         id: u64,
-        told: Option<(i64, i64)>,
+        #[serde(rename = "told")]
+        notified: Option<(i64, i64)>,
         open: bool,
         alert: Box<SavedAlert>,
         group: SavedGroup,
@@ -158,13 +159,15 @@ enum Line {
         episode: u64,
         notification: Box<Saved>,
     },
-    Done {
+    #[serde(rename = "done")]
+    Delivered {
         seq: u64,
         at: i64,
     },
     Drop(u64),
     Close(u64),
-    Letter {
+    #[serde(rename = "letter")]
+    DeadLetter {
         seq: u64,
         at: i64,
         reason: String,
@@ -217,20 +220,20 @@ struct SavedAlert {
 }
 
 impl Line {
-    fn of(record: &Record) -> Self {
+    fn from_record(record: &Record) -> Self {
         match record {
             Record::Episode {
                 id,
-                told,
+                notified,
                 open,
                 alert,
                 group,
             } => Self::Episode {
                 id: *id,
-                told: told.map(|told| (told.first.wall.0, told.last.wall.0)),
+                notified: notified.map(|notified| (notified.first.wall.0, notified.last.wall.0)),
                 open: *open,
-                alert: Box::new(SavedAlert::of(alert)),
-                group: SavedGroup::of(group),
+                alert: Box::new(SavedAlert::from_alert(alert)),
+                group: SavedGroup::from_group(group),
             },
             Record::Push {
                 seq,
@@ -239,45 +242,48 @@ impl Line {
             } => Self::Push {
                 seq: *seq,
                 episode: *episode,
-                notification: Box::new(Saved::of(notification)),
+                notification: Box::new(Saved::from_notification(notification)),
             },
-            Record::Done { seq, at } => Self::Done {
+            Record::Delivered { seq, at } => Self::Delivered {
                 seq: *seq,
                 at: at.wall.0,
             },
             Record::Drop(seq) => Self::Drop(*seq),
             Record::Close(episode) => Self::Close(*episode),
-            Record::Letter(letter) => Self::Letter {
-                seq: letter.seq,
-                at: letter.at.0,
-                reason: letter.reason.clone(),
-                error: letter.error.clone(),
-                notification: Box::new(Saved::of(&letter.notification)),
-                end: letter.end.as_ref().map(|end| Box::new(Saved::of(end))),
+            Record::DeadLetter(dead_letter) => Self::DeadLetter {
+                seq: dead_letter.seq,
+                at: dead_letter.at.0,
+                reason: dead_letter.reason.clone(),
+                error: dead_letter.error.clone(),
+                notification: Box::new(Saved::from_notification(&dead_letter.notification)),
+                end: dead_letter
+                    .end
+                    .as_ref()
+                    .map(|end| Box::new(Saved::from_notification(end))),
             },
-            Record::Forget(letter) => Self::Forget(*letter),
+            Record::Forget(dead_letter) => Self::Forget(*dead_letter),
         }
     }
 
-    /// What it says, read `now`.
-    fn record(self, now: Now) -> Option<Record> {
-        let past = |at| now.at(UnixMillis(at));
+    /// Converts a line that is read at `now`.
+    fn into_record(self, now: Now) -> Option<Record> {
+        let in_past = |at| now.at(UnixMillis(at));
         Some(match self {
             Self::Episode {
                 id,
-                told,
+                notified,
                 open,
                 alert,
                 group,
             } => Record::Episode {
                 id,
-                told: told.map(|(first, last)| Told {
-                    first: past(first),
-                    last: past(last),
+                notified: notified.map(|(first, last)| Notified {
+                    first: in_past(first),
+                    last: in_past(last),
                 }),
                 open,
-                alert: Arc::new(alert.alert()?),
-                group: Arc::new(group.group()),
+                alert: Arc::new(alert.into_alert()?),
+                group: Arc::new(group.into_group()),
             },
             Self::Push {
                 seq,
@@ -286,12 +292,15 @@ impl Line {
             } => Record::Push {
                 seq,
                 episode,
-                notification: notification.notification()?,
+                notification: notification.into_notification()?,
             },
-            Self::Done { seq, at } => Record::Done { seq, at: past(at) },
+            Self::Delivered { seq, at } => Record::Delivered {
+                seq,
+                at: in_past(at),
+            },
             Self::Drop(seq) => Record::Drop(seq),
             Self::Close(episode) => Record::Close(episode),
-            Self::Letter {
+            Self::DeadLetter {
                 seq,
                 at,
                 reason,
@@ -299,13 +308,13 @@ impl Line {
                 notification,
                 end,
             } => {
-                let notification = notification.notification()?;
+                let notification = notification.into_notification()?;
                 let end = match end {
-                    Some(end) => Some(end.notification()?),
+                    Some(end) => Some(end.into_notification()?),
                     None => None,
                 };
                 let at = UnixMillis(at);
-                Record::Letter(Box::new(Letter {
+                Record::DeadLetter(Box::new(StoredDeadLetter {
                     seq,
                     at,
                     reason,
@@ -314,26 +323,26 @@ impl Line {
                     end,
                 }))
             }
-            Self::Forget(letter) => Record::Forget(letter),
+            Self::Forget(dead_letter) => Record::Forget(dead_letter),
         })
     }
 }
 
 impl Saved {
-    fn of(notification: &Notification) -> Self {
+    fn from_notification(notification: &Notification) -> Self {
         Self {
             id: notification.id.clone(),
             resolved: notification.status == Status::Resolved,
             cause: notification.cause.as_str().to_owned(),
-            group: SavedGroup::of(&notification.group),
+            group: SavedGroup::from_group(&notification.group),
             reason: notification.reason.clone(),
             at: notification.at.0,
-            alert: SavedAlert::of(&notification.alert),
+            alert: SavedAlert::from_alert(&notification.alert),
         }
     }
 
-    fn notification(self) -> Option<Notification> {
-        let known = |cause: &Cause| cause.as_str() == self.cause;
+    fn into_notification(self) -> Option<Notification> {
+        let matches = |cause: &Cause| cause.as_str() == self.cause;
         Some(Notification {
             id: self.id,
             status: if self.resolved {
@@ -341,9 +350,12 @@ impl Saved {
             } else {
                 Status::Firing
             },
-            cause: Cause::ALL.into_iter().find(known).unwrap_or(Cause::Change),
-            group: Arc::new(self.group.group()),
-            alert: Arc::new(self.alert.alert()?),
+            cause: Cause::ALL
+                .into_iter()
+                .find(matches)
+                .unwrap_or(Cause::Change),
+            group: Arc::new(self.group.into_group()),
+            alert: Arc::new(self.alert.into_alert()?),
             reason: self.reason,
             at: UnixMillis(self.at),
         })
@@ -351,7 +363,7 @@ impl Saved {
 }
 
 impl SavedGroup {
-    fn of(group: &Group) -> Self {
+    fn from_group(group: &Group) -> Self {
         let Group {
             key,
             receiver,
@@ -366,7 +378,7 @@ impl SavedGroup {
         }
     }
 
-    fn group(self) -> Group {
+    fn into_group(self) -> Group {
         let Self {
             key,
             receiver,
@@ -383,7 +395,7 @@ impl SavedGroup {
 }
 
 impl SavedAlert {
-    fn of(alert: &Alert) -> Self {
+    fn from_alert(alert: &Alert) -> Self {
         Self {
             fingerprint: alert.fingerprint.0,
             rule: alert.rule.to_string(),
@@ -403,7 +415,7 @@ impl SavedAlert {
         }
     }
 
-    fn alert(self) -> Option<Alert> {
+    fn into_alert(self) -> Option<Alert> {
         let severity = Severity::ALL
             .into_iter()
             .find(|one| one.as_str() == self.severity)?;
@@ -437,8 +449,8 @@ mod tests {
     use bellwether_core::MonoMillis;
     use tempfile::TempDir;
 
-    use super::super::outbox::GivenUp;
-    use super::super::samples::notification;
+    use super::super::outbox::DropReason;
+    use super::super::testing::notification;
     use super::*;
 
     const NOW: Now = Now {
@@ -464,42 +476,42 @@ mod tests {
             append(&mut journal, &outbox, &records);
         }
         let first = outbox.queue().next().unwrap().seq;
-        let records = outbox.done(first, NOW);
+        let records = outbox.mark_delivered(first, NOW);
         append(&mut journal, &outbox, &records);
-        let why = GivenUp {
+        let why = DropReason {
             reason: "refused",
             error: "\"no\"",
             at: UnixMillis(2),
-            keep: 9,
+            max_dead_letters: 9,
         };
-        let given_up = outbox.queue().next().unwrap().seq;
-        let records = outbox.give_up(given_up, &why);
+        let dropped = outbox.queue().next().unwrap().seq;
+        let records = outbox.drop_entry(dropped, &why);
         append(&mut journal, &outbox, &records);
-        assert_eq!(outbox.letters().count(), 1);
-        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
-        assert_eq!((again.records(), broken), (outbox.records(), 0));
+        assert_eq!(outbox.dead_letters().count(), 1);
+        let (_, again, damaged) = Journal::open(&path, NOW).unwrap();
+        assert_eq!((again.records(), damaged), (outbox.records(), 0));
     }
 
     /// Another process has another monotonic clock, and knows the time between by the wall clock.
     #[test]
-    fn when_something_was_told_outlives_the_process() {
+    fn the_last_notification_outlives_the_process() {
         let mut outbox = Outbox::default();
         outbox.offer(notification("a", "/", Status::Firing));
         let first = outbox.queue().next().unwrap().clone();
-        outbox.done(first.seq, NOW);
+        outbox.mark_delivered(first.seq, NOW);
         let next = Now {
             mono: MonoMillis(7_000_000),
             wall: UnixMillis(NOW.wall.0 + 60_000),
         };
         let (again, _) = read(&lines(&outbox.records()), next);
-        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        let last = again.last_notified(first.notification.alert.fingerprint, next.mono);
         assert_eq!(last, Some(MonoMillis(7_000_000 - 60_000)));
         let earlier = Now {
             wall: UnixMillis(NOW.wall.0 - 60_000),
             ..next
         };
         let (again, _) = read(&lines(&outbox.records()), earlier);
-        let last = again.last_told(first.notification.alert.fingerprint, next.mono);
+        let last = again.last_notified(first.notification.alert.fingerprint, next.mono);
         assert_eq!(last, Some(next.mono), "the wall clock was set back");
     }
 
@@ -518,27 +530,27 @@ mod tests {
         }
         for _ in 0..2 {
             let seq = outbox.queue().next().unwrap().seq;
-            let records = outbox.done(seq, NOW);
+            let records = outbox.mark_delivered(seq, NOW);
             append(&mut journal, &outbox, &records);
             states.push(outbox.records());
         }
-        let whole = fs::read(&path).unwrap();
-        for length in 0..=whole.len() {
-            fs::write(&path, &whole[..length]).unwrap();
-            let (_, again, broken) = Journal::open(&path, NOW).unwrap();
+        let snapshot = fs::read(&path).unwrap();
+        for length in 0..=snapshot.len() {
+            fs::write(&path, &snapshot[..length]).unwrap();
+            let (_, again, damaged) = Journal::open(&path, NOW).unwrap();
             assert!(
                 states.contains(&again.records()),
                 "cut at {length}: {again:?}"
             );
-            assert!(broken <= 1);
+            assert!(damaged <= 1);
         }
     }
 
     #[test]
-    fn an_emptied_journal_is_not_taken_for_one_that_holds_nothing() {
+    fn an_emptied_journal_differs_from_an_empty_one() {
         let folder = TempDir::new().unwrap();
         let path = folder.path().join("a.jsonl");
-        let open = || Journal::open(&path, NOW).map(|(_, outbox, broken)| (outbox.len(), broken));
+        let open = || Journal::open(&path, NOW).map(|(_, outbox, damaged)| (outbox.len(), damaged));
         assert_eq!((open().unwrap(), open().unwrap()), ((0, 0), (0, 0)));
         for left in ["", "{"] {
             fs::write(&path, left).unwrap();
@@ -570,39 +582,41 @@ mod tests {
         let second = ends.nth(1).unwrap() + 20;
         bytes[second..second + 4].fill(0xFF);
         fs::write(&path, bytes).unwrap();
-        let (_, again, broken) = Journal::open(&path, NOW).unwrap();
+        let (_, again, damaged) = Journal::open(&path, NOW).unwrap();
         let rules: Vec<_> = again
             .queue()
             .map(|entry| entry.notification.alert.rule.to_string())
             .collect();
-        assert_eq!((rules, broken), (vec!["a".to_owned(), "c".to_owned()], 1));
+        assert_eq!((rules, damaged), (vec!["a".to_owned(), "c".to_owned()], 1));
     }
 
     /// A storm fills it with lines that are all needed; what each costs must not grow with them.
     #[test]
-    fn a_large_outbox_is_not_gone_through_for_every_line() {
+    fn a_large_outbox_is_not_searched_for_every_line() {
         let folder = TempDir::new().unwrap();
         let (mut journal, mut outbox, _) =
             Journal::open(&folder.path().join("a.jsonl"), NOW).unwrap();
         let (mut passes, mut lines) = (0, 0);
         let mut write = |outbox: &Outbox, records: &[Record]| {
             lines += records.len();
-            let whole = || {
+            let snapshot = || {
                 passes += 1;
                 outbox.records()
             };
-            journal.append(records, whole).unwrap();
+            journal.append(records, snapshot).unwrap();
         };
         let alerts: Vec<String> = (0..2 * SLACK).map(|number| number.to_string()).collect();
         for status in [Status::Firing, Status::Resolved] {
             for some in alerts.chunks(50) {
-                let told = some.iter().map(|mount| notification("a", mount, status));
-                let records: Vec<_> = told.flat_map(|one| outbox.offer(one)).collect();
+                let notified = some.iter().map(|mount| notification("a", mount, status));
+                let records: Vec<_> = notified.flat_map(|one| outbox.offer(one)).collect();
                 write(&outbox, &records);
             }
             while outbox.len() > 0 {
                 let some: Vec<u64> = outbox.queue().take(50).map(|entry| entry.seq).collect();
-                let done = some.into_iter().flat_map(|seq| outbox.done(seq, NOW));
+                let done = some
+                    .into_iter()
+                    .flat_map(|seq| outbox.mark_delivered(seq, NOW));
                 let records: Vec<_> = done.collect();
                 write(&outbox, &records);
             }
@@ -635,13 +649,13 @@ mod tests {
             append(&mut journal, &outbox, &records);
             for _ in 0..2 {
                 let seq = outbox.queue().next().unwrap().seq;
-                let records = outbox.done(seq, NOW);
+                let records = outbox.mark_delivered(seq, NOW);
                 append(&mut journal, &outbox, &records);
             }
         }
         assert!(fs::read_to_string(&path).unwrap().lines().count() <= 2 * SLACK + 4);
 
-        // A folder that is gone stands for a disk that takes nothing.
+        // A missing folder stands for a disk that accepts no writes.
         fs::remove_dir_all(folder.path().join("sub")).unwrap();
         fs::write(folder.path().join("sub"), "").unwrap();
         journal.file = None;

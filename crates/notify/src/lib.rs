@@ -1,119 +1,114 @@
-//! Notifications: who is told, and that it arrives.
+//! Notifications: channels with filters and durable queues, and their delivery.
 //!
-//! What is dispatched goes through each channel's filter into its outbox, which is on disk before
-//! [`Notifier::offer`] returns; a task per channel hands over what waits, in order, and tries
-//! again until the receiver has said that it took it. Knows nothing of rules.
+//! A dispatch goes through each channel's filter into its outbox, which is on disk before
+//! [`Notifier::offer`] returns. A task per channel delivers the queue in order, and retries until
+//! the service has confirmed. Knows nothing of rules.
 
+mod channel;
+mod channel_state;
 mod channels;
 mod delivery;
 mod filter;
 mod journal;
-mod limit;
-mod mailbox;
+mod next_batch;
 mod observe;
 mod outbox;
-mod pick;
 mod preview;
-#[cfg(test)]
-mod samples;
+mod rate_limit;
 mod settings;
-mod trial;
+mod test_send;
+#[cfg(test)]
+mod testing;
 mod wire;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, UnixMillis};
-use bellwether_files::durable::StateFolder;
-use channels::Channel;
-pub use channels::email::owned_header;
-pub use channels::{
-    Batch, BuildError, ChannelType, Clock, Context, Digest, KindSettings, Sender, WallClock,
+use bellwether_core::{
+    DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, Now, UnixMillis,
 };
+use bellwether_files::durable::StateFolder;
+use channel::Channel;
+pub use channel::{Batch, BuildError, Clock, Context, Digest, Sender, WallClock};
+use channel_state::ChannelState;
+pub use channel_state::ChannelStats;
+pub use channels::email::owned_header;
+pub use channels::{ChannelType, KindSettings};
 use delivery::Delivery;
 use filter::Filter;
 use hashbrown::HashMap;
-pub use limit::RateLimit;
-pub use mailbox::ChannelStats;
-use mailbox::Mailbox;
 pub use observe::{Event, Observer, Outcome};
 use parking_lot::Mutex;
 pub use preview::Preview;
+pub use rate_limit::RateLimit;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
+pub use test_send::{TestResult, test_send};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
-pub use trial::{TestResult, test_send};
 
-/// What the notifier is built with beside the channels.
+/// Parameters of a notifier besides its channels.
 #[derive(Clone)]
 pub struct Setup {
     /// Folder of all state, where the queues are in `outbox`; without one they are in memory only.
     pub state: Option<Arc<StateFolder>>,
-    /// Reads the clocks.
+    /// Both clocks.
     pub clock: Clock,
-    /// Uniform from 0 to 1; the jitter of retries.
+    /// Random number, uniform from 0 to 1, for the jitter of retries.
     pub random: fn() -> f64,
-    /// Told what becomes of each notification.
+    /// Receiver of the events of each notification.
     pub observer: Observer,
 }
 
-/// Builds a channel and drops it, to find what keeps it from being built. A client of Kafka would
-/// begin to connect, so of that one only the settings are looked at.
+/// Builds a channel and drops it, to check its settings and files. A Kafka client would begin to
+/// connect, so only the settings of that type are checked.
 ///
 /// # Errors
-/// What keeps it from being built.
+/// The channel cannot be built.
 pub fn try_build(name: &str, channel: &ChannelSettings, sender: &Sender) -> Result<(), BuildError> {
     if channel.common.r#type == ChannelType::Kafka {
         return Ok(());
     }
-    let clock: WallClock = Arc::new(UnixMillis::default);
     let context = Context {
         name: name.to_owned(),
         sender: sender.clone(),
-        clock,
+        clock: Arc::new(UnixMillis::default),
     };
-    match channel.kind.build(context) {
-        Ok(_) => Ok(()),
-        Err(message) => Err(BuildError {
-            channel: name.to_owned(),
-            message,
-        }),
-    }
+    channel.kind.build(context).map(drop)
 }
 
-/// The document that a webhook channel sends for `batch`.
+/// Returns the document that a webhook channel sends for `batch`.
 #[must_use]
 pub fn webhook_document(batch: &Batch, channel: &str, sender: &Sender) -> serde_json::Value {
     let document = wire::Webhook::new(batch, channel, sender, usize::MAX);
     serde_json::to_value(document).unwrap_or_default()
 }
 
-/// The channels in use.
+/// The active channels.
 pub struct Notifier {
     setup: Setup,
-    running: Mutex<Vec<Running>>,
+    active: Mutex<Vec<ActiveChannel>>,
 }
 
-/// Channels that are built and not yet in use.
+/// Channels that are built and not active yet.
 pub struct Prepared(Vec<(String, ChannelCommon, Box<dyn Channel>)>);
 
-struct Running {
+struct ActiveChannel {
     delivery: Arc<Delivery>,
-    /// Hands over what waits, then ends.
+    /// Delivers the queue, then ends.
     stop: CancellationToken,
     /// Ends with the attempt under way.
     halt: CancellationToken,
-    /// Ends when it is dropped. `None` once it is being stopped.
+    /// Aborted when it is dropped. `None` once it is being stopped.
     task: Option<AbortOnDropHandle<()>>,
 }
 
-/// How long a reload waits for an attempt under way; one that is cut off is made again.
+/// Time that a reload waits for an attempt under way; one that is cut off is repeated.
 const GRACE: Duration = Duration::from_secs(2);
 
-impl Running {
+impl ActiveChannel {
     fn start(delivery: Arc<Delivery>) -> Self {
         let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
         let run = delivery.clone().run(stop.clone(), halt.clone());
@@ -144,19 +139,19 @@ impl Running {
 }
 
 impl Notifier {
-    /// A notifier without channels; [`Notifier::replace`] gives it some.
+    /// Creates a notifier without channels; [`Notifier::replace`] sets them.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         Self {
             setup,
-            running: Mutex::default(),
+            active: Mutex::default(),
         }
     }
 
-    /// Builds the enabled ones of `channels`; nothing is in use yet.
+    /// Builds the enabled ones of `channels`, without using them yet.
     ///
     /// # Errors
-    /// The first that cannot be built.
+    /// The first channel that cannot be built.
     pub async fn prepare(
         &self,
         channels: &[ChannelSettings],
@@ -165,10 +160,10 @@ impl Notifier {
         Self::prepare_with(self.setup.clock.clone(), channels, sender).await
     }
 
-    /// Builds the enabled ones of `channels` for a notifier that is not there yet.
+    /// Builds the enabled ones of `channels` for a notifier that does not exist yet.
     ///
     /// # Errors
-    /// The first that cannot be built.
+    /// The first channel that cannot be built.
     pub async fn prepare_with(
         clock: Clock,
         channels: &[ChannelSettings],
@@ -176,269 +171,231 @@ impl Notifier {
     ) -> Result<Prepared, BuildError> {
         let channels = channels.to_vec();
         let clock: WallClock = Arc::new(move || clock().wall);
-        let build = move || {
-            let enabled = settings::named(&channels);
-            let enabled = enabled
-                .into_iter()
-                .filter(|(_, channel)| channel.common.enabled);
-            enabled
-                .map(|(name, settings)| {
-                    let context = Context {
-                        name: name.clone(),
-                        sender: sender.clone(),
-                        clock: clock.clone(),
-                    };
-                    match settings.kind.build(context) {
-                        Ok(channel) => Ok((name, settings.common.clone(), channel)),
-                        Err(message) => Err(BuildError {
-                            channel: name,
-                            message,
-                        }),
-                    }
-                })
-                .collect::<Result<Vec<_>, _>>()
-        };
-        let failed = |error: tokio::task::JoinError| BuildError {
+        tokio::task::spawn_blocking(move || {
+            let mut prepared = Vec::new();
+            for (name, settings) in settings::named(&channels) {
+                if !settings.common.enabled {
+                    continue;
+                }
+                let context = Context {
+                    name: name.clone(),
+                    sender: sender.clone(),
+                    clock: clock.clone(),
+                };
+                let channel = settings.kind.build(context)?;
+                prepared.push((name, settings.common.clone(), channel));
+            }
+            Ok(Prepared(prepared))
+        })
+        .await
+        .map_err(|error| BuildError {
             channel: "all".to_owned(),
             message: error.to_string(),
-        };
-        tokio::task::spawn_blocking(build)
-            .await
-            .map_err(failed)?
-            .map(Prepared)
+        })?
     }
 
-    /// Uses `prepared` from now on. A channel that was there under the same name goes on with its
-    /// queue; what a channel that is gone had waiting stays on disk.
+    /// Uses `prepared` from now on. A channel of the same name keeps its queue; the queue of a
+    /// removed channel stays on disk.
     pub async fn replace(&self, prepared: Prepared) {
-        // They stay in the list until others take over: what is queued meanwhile is not lost.
-        let (tasks, mut mailboxes): (Vec<_>, Vec<_>) = {
-            let mut running = self.running.lock();
-            running
-                .iter_mut()
-                .map(|one| (one.halt(), one.delivery.mailbox.clone()))
-                .unzip()
-        };
-        let halted = async {
-            for task in tasks.into_iter().flatten() {
-                task.await.ok();
-            }
-        };
-        timeout(GRACE, halted).await.ok();
-        let (state, now) = (self.setup.state.clone(), (self.setup.clock)());
-        let opened = tokio::task::spawn_blocking(move || {
-            let Prepared(channels) = prepared;
-            let opened = channels.into_iter().map(|(name, common, channel)| {
-                let known = mailboxes
-                    .iter()
-                    .position(|mailbox| **mailbox.name() == *name);
-                let mailbox = match known {
-                    Some(index) => mailboxes.swap_remove(index),
-                    None => Arc::new(Mailbox::open(&name, state.clone(), now)),
-                };
-                (mailbox, common, channel)
-            });
-            let opened: Vec<_> = opened.collect();
-            for left in &mailboxes {
-                if left.queued() > 0 {
-                    let (channel, queued) = (&**left.name(), left.queued());
-                    warn!(
-                        channel,
-                        queued, "the channel is gone; what waited for it stays on disk"
-                    );
-                }
-            }
-            opened
+        // The old channels stay active until the new ones are: nothing queued meanwhile is lost.
+        let (tasks, states): (Vec<_>, Vec<_>) = self
+            .active
+            .lock()
+            .iter_mut()
+            .map(|channel| (channel.halt(), channel.delivery.state.clone()))
+            .unzip();
+        timeout(GRACE, join(tasks)).await.ok();
+        let (folder, now) = (self.setup.state.clone(), (self.setup.clock)());
+        let with_states = tokio::task::spawn_blocking(move || {
+            assign_states(prepared, states, folder.as_ref(), now)
         });
-        let Ok(opened) = opened.await else { return };
-        let running = opened.into_iter().map(|(mailbox, common, channel)| {
-            let delivery = Arc::new(Delivery {
-                mailbox,
+        let Ok(channels) = with_states.await else {
+            return;
+        };
+        let active = channels.into_iter().map(|(state, common, channel)| {
+            ActiveChannel::start(Arc::new(Delivery {
+                state,
                 filter: Filter::new(&common),
                 common,
                 channel,
                 clock: self.setup.clock.clone(),
                 random: self.setup.random,
                 observer: self.setup.observer.clone(),
-            });
-            Running::start(delivery)
+            }))
         });
-        *self.running.lock() = running.collect();
+        *self.active.lock() = active.collect();
     }
 
-    /// Queues what the channels must hear of `dispatches`, in their order; on disk when it returns.
+    /// Queues the notifications of `dispatches` that the channels need, in their order; on disk
+    /// when it returns.
     pub async fn offer(&self, dispatches: Vec<Dispatch>) {
         if dispatches.is_empty() {
             return;
         }
         let dispatches: Arc<[Dispatch]> = dispatches.into();
-        self.each(move |delivery| {
-            let name = delivery.mailbox.name();
-            let meant = |to: &[Arc<str>]| to.contains(name);
-            let mine = dispatches
+        self.for_each_channel(move |delivery| {
+            let name = delivery.state.name();
+            let mut notifications = dispatches
                 .iter()
-                .filter(|one| one.to.as_deref().is_none_or(meant));
-            let mut mine = mine.flat_map(|dispatch| &dispatch.notifications).peekable();
-            if mine.peek().is_some() {
-                delivery.accept(mine);
+                .filter(|dispatch| dispatch.to.as_deref().is_none_or(|to| to.contains(name)))
+                .flat_map(|dispatch| &dispatch.notifications)
+                .peekable();
+            if notifications.peek().is_some() {
+                delivery.accept(notifications);
             }
         })
         .await;
     }
 
-    /// Resolves on each channel what it was told as firing and what is not in `standing`: alerts
-    /// that ended while nobody watched.
-    pub async fn reconcile(&self, standing: &HashSet<Fingerprint>, now: UnixMillis) {
-        let standing = Arc::new(standing.clone());
-        self.each(move |delivery| delivery.reconcile(&standing, now))
+    /// Queues a resolved notification on each channel for each notified alert that is not in
+    /// `still_firing`: alerts that resolved while this process did not run.
+    pub async fn reconcile(&self, still_firing: &HashSet<Fingerprint>, now: UnixMillis) {
+        let still_firing = Arc::new(still_firing.clone());
+        self.for_each_channel(move |delivery| delivery.reconcile(&still_firing, now))
             .await;
     }
 
-    /// Writes the queues anew that could not be written before, or that somebody deleted.
-    pub async fn save_what_is_due(&self) {
-        self.each(|delivery| delivery.mailbox.save_if_due()).await;
+    /// Rewrites the queues after failed writes, or if their files were deleted.
+    pub async fn save_pending(&self) {
+        self.for_each_channel(|delivery| delivery.state.save_if_due())
+            .await;
     }
 
-    /// Why queues are not on disk.
+    /// Returns the errors that keep queues from the disk.
     #[must_use]
-    pub fn problems(&self) -> Vec<String> {
-        let running = self.running.lock();
-        running
+    pub fn storage_errors(&self) -> Vec<String> {
+        self.active
+            .lock()
             .iter()
-            .filter_map(|running| running.delivery.mailbox.problem())
+            .filter_map(|channel| channel.delivery.state.problem())
             .collect()
     }
 
-    /// What any channel was told of alerts whose end is still to come.
+    /// Returns the firing alerts that any channel was notified of.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, NotifiedState> {
+    pub fn notified(&self) -> HashMap<Fingerprint, NotifiedState> {
         let mut all = HashMap::new();
-        for running in self.running.lock().iter() {
-            running.delivery.mailbox.outbox.lock().note_told(&mut all);
+        for channel in self.active.lock().iter() {
+            channel.delivery.state.outbox.lock().add_notified(&mut all);
         }
         all
     }
 
-    /// When a channel was told last that an alert fires; `now` where it is about to be.
-    pub fn last_told(
+    /// Returns a function of channel and alert: the time of the last firing notification; `now`
+    /// where one is queued.
+    pub fn last_notified(
         &self,
         now: MonoMillis,
     ) -> impl Fn(&str, Fingerprint) -> Option<MonoMillis> + use<> {
-        let running = self.running.lock();
-        let mailboxes: Vec<_> = running
+        let states: Vec<_> = self
+            .active
+            .lock()
             .iter()
-            .map(|one| one.delivery.mailbox.clone())
+            .map(|channel| channel.delivery.state.clone())
             .collect();
         move |channel, alert| {
-            let mailbox = mailboxes
-                .iter()
-                .find(|mailbox| **mailbox.name() == *channel)?;
-            mailbox.outbox.lock().last_told(alert, now)
+            let state = states.iter().find(|state| **state.name() == *channel)?;
+            state.outbox.lock().last_notified(alert, now)
         }
     }
 
-    /// Since when channels fail that do.
+    /// Returns the failing channels, each with the time of its first failure in a row.
     #[must_use]
     pub fn failing(&self) -> Vec<(Arc<str>, MonoMillis)> {
-        let running = self.running.lock();
-        let failing = running.iter().filter_map(|running| {
-            let mailbox = &running.delivery.mailbox;
-            Some((
-                mailbox.name().clone(),
-                mailbox.counts.lock().failing_since?.mono,
-            ))
-        });
-        failing.collect()
+        self.active
+            .lock()
+            .iter()
+            .filter_map(|channel| {
+                let state = &channel.delivery.state;
+                let failing_since = state.counts.lock().failing_since?;
+                Some((state.name().clone(), failing_since.mono))
+            })
+            .collect()
     }
 
-    /// What channels refused for good since this was asked last.
+    /// Returns the alerts of rejected notifications since the last call, each with its channel.
     #[must_use]
-    pub fn take_refused(&self) -> Vec<(Arc<str>, Fingerprint)> {
-        let running = self.running.lock();
-        let refused = running.iter().flat_map(|running| {
-            let mailbox = &running.delivery.mailbox;
-            let refused = mailbox.take_refused();
-            refused
-                .into_iter()
-                .map(|alert| (mailbox.name().clone(), alert))
-                .collect::<Vec<_>>()
-        });
-        refused.collect()
+    pub fn take_rejected(&self) -> Vec<(Arc<str>, Fingerprint)> {
+        let mut rejected = Vec::new();
+        for channel in self.active.lock().iter() {
+            let state = &channel.delivery.state;
+            for alert in state.take_rejected() {
+                rejected.push((state.name().clone(), alert));
+            }
+        }
+        rejected
     }
 
-    /// What the channels gave up and do not know, the oldest of each first.
+    /// Returns the dead letters of all channels, the oldest of each first.
     #[must_use]
     pub fn dead_letters(&self) -> Vec<DeadLetter> {
-        let running = self.running.lock();
-        let letters = running.iter().flat_map(|running| {
-            let mailbox = &running.delivery.mailbox;
-            let outbox = mailbox.outbox.lock();
-            outbox
-                .letters()
-                .map(|letter| mailbox.dead_letter(letter))
-                .collect::<Vec<_>>()
-        });
-        letters.collect()
+        let mut dead_letters = Vec::new();
+        for channel in self.active.lock().iter() {
+            let state = &channel.delivery.state;
+            let outbox = state.outbox.lock();
+            dead_letters.extend(
+                outbox
+                    .dead_letters()
+                    .map(|stored| state.dead_letter(stored)),
+            );
+        }
+        dead_letters
     }
 
-    /// Queues the dead letters `ids` again, on disk when it returns. Each is told of with whether
-    /// it was: what its channel knows by now is not sent.
+    /// Queues the dead letters `ids` again; on disk when it returns. Returns each with true if it
+    /// was queued: content that its channel knows by now is not sent.
     pub async fn resend(&self, ids: HashSet<String>) -> Vec<(DeadLetter, bool)> {
         let ids = Arc::new(ids);
-        self.each(move |delivery| delivery.resend(&ids))
+        self.for_each_channel(move |delivery| delivery.resend(&ids))
             .await
             .into_iter()
             .flatten()
             .collect()
     }
 
-    /// Forgets the dead letters `ids`; which there were.
+    /// Deletes the dead letters `ids`, and returns them.
     pub async fn discard(&self, ids: HashSet<String>) -> Vec<DeadLetter> {
         let ids = Arc::new(ids);
-        self.each(move |delivery| delivery.discard(&ids))
+        self.for_each_channel(move |delivery| delivery.discard(&ids))
             .await
             .into_iter()
             .flatten()
             .collect()
     }
 
-    /// Does `work` for every channel at once, on blocking threads; what came of it.
-    async fn each<T: Send + 'static>(
+    /// Calls `work` for every channel at once, on blocking threads. Returns the results.
+    async fn for_each_channel<T: Send + 'static>(
         &self,
         work: impl Fn(&Delivery) -> T + Clone + Send + 'static,
     ) -> Vec<T> {
-        let deliveries: Vec<Arc<Delivery>> = self
-            .running
+        let tasks: Vec<_> = self
+            .active
             .lock()
             .iter()
-            .map(|running| running.delivery.clone())
-            .collect();
-        let tasks: Vec<_> = deliveries
-            .into_iter()
-            .map(|delivery| {
-                let work = work.clone();
+            .map(|channel| {
+                let (delivery, work) = (channel.delivery.clone(), work.clone());
                 tokio::task::spawn_blocking(move || work(&delivery))
             })
             .collect();
-        let mut done = Vec::new();
+        let mut results = Vec::new();
         for task in tasks {
             match task.await {
-                Ok(one) => done.push(one),
-                Err(error) => warn!(%error, "queueing a notification ended badly"),
+                Ok(result) => results.push(result),
+                Err(error) => warn!(%error, "cannot queue a notification"),
             }
         }
-        done
+        results
     }
 
-    /// Hands over what waits for at most `limit`; the rest stays on disk.
+    /// Delivers the queues for at most `limit`; the rest stays on disk.
     pub async fn stop(&self, limit: Duration) {
-        let tasks: Vec<_> = self.running.lock().iter_mut().map(Running::drain).collect();
-        let drained = async {
-            for task in tasks.into_iter().flatten() {
-                task.await.ok();
-            }
-        };
-        if timeout(limit, drained).await.is_err() {
+        let tasks: Vec<_> = self
+            .active
+            .lock()
+            .iter_mut()
+            .map(ActiveChannel::drain)
+            .collect();
+        if timeout(limit, join(tasks)).await.is_err() {
             for stats in self.stats().iter().filter(|stats| stats.queued > 0) {
                 let (channel, queued) = (&stats.name, stats.queued);
                 warn!(channel, queued, "stopped before everything was delivered");
@@ -446,13 +403,46 @@ impl Notifier {
         }
     }
 
-    /// What each channel did.
+    /// Returns the statistics of each channel.
     #[must_use]
     pub fn stats(&self) -> Vec<ChannelStats> {
-        self.running
+        self.active
             .lock()
             .iter()
-            .map(|running| running.delivery.stats())
+            .map(|channel| channel.delivery.stats())
             .collect()
     }
+}
+
+async fn join(tasks: Vec<Option<AbortOnDropHandle<()>>>) {
+    for task in tasks.into_iter().flatten() {
+        task.await.ok();
+    }
+}
+
+/// Gives each channel the state of the old channel of its name, or else opens one. Blocks.
+fn assign_states(
+    prepared: Prepared,
+    mut states: Vec<Arc<ChannelState>>,
+    folder: Option<&Arc<StateFolder>>,
+    now: Now,
+) -> Vec<(Arc<ChannelState>, ChannelCommon, Box<dyn Channel>)> {
+    let mut channels = Vec::new();
+    for (name, common, channel) in prepared.0 {
+        let state = match states.iter().position(|state| **state.name() == *name) {
+            Some(index) => states.swap_remove(index),
+            None => Arc::new(ChannelState::open(&name, folder.cloned(), now)),
+        };
+        channels.push((state, common, channel));
+    }
+    for removed in &states {
+        let (channel, queued) = (&**removed.name(), removed.queued());
+        if queued > 0 {
+            warn!(
+                channel,
+                queued, "the channel was removed; its queue stays on disk"
+            );
+        }
+    }
+    channels
 }

@@ -1,4 +1,4 @@
-//! What becomes of notifications, told to whoever keeps account of it.
+//! Events of notifications, for the alert history.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,42 +14,39 @@ pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 pub struct Event<'a> {
     /// The channel's name.
     pub channel: &'a str,
-    /// What is told.
     pub notification: &'a Notification,
-    /// What became of it.
     pub outcome: Outcome<'a>,
-    /// When.
     pub at: UnixMillis,
 }
 
-/// What became of a notification.
+/// Outcome of a step of a notification.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome<'a> {
     /// It waits for delivery.
     Queued,
-    /// The receiver took it.
+    /// The service confirmed it.
     Delivered {
-        /// Which attempt of the channel in a row that was; 1 is the first.
+        /// Number of the attempt in a row of the channel, from 1.
         attempt: u32,
     },
     /// An attempt failed, and it is tried again.
-    Failed {
-        /// Which attempt of the channel in a row that was; 1 is the first.
+    Retried {
+        /// Number of the attempt in a row of the channel, from 1.
         attempt: u32,
-        /// What happened; holds no secret.
+        /// Error; holds no secret.
         error: &'a str,
-        /// When it is tried again.
+        /// Time until the retry.
         retry_in: Duration,
     },
-    /// The receiver refused it, and it is given up.
-    Refused {
-        /// What it said; holds no secret.
+    /// The service rejected it for good, and it is dropped.
+    Rejected {
+        /// Error; holds no secret.
         error: &'a str,
     },
-    /// It is given up.
+    /// It is dropped.
     Dropped {
-        /// `overflow`, `expired`, `held_back`, or `refused` where what it follows was refused; a
-        /// dead letter: `discarded`.
+        /// `overflow`, `expired`, `held_back`, or `refused` if the notification that it follows was
+        /// rejected; for a dead letter `discarded`.
         reason: &'static str,
     },
 }

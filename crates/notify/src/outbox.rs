@@ -1,17 +1,18 @@
-//! What one channel still has to be told, and what it was told: pure.
+//! Durable queue of one channel and its notified alerts. Pure.
 //!
-//! An episode is one alert from its first firing to its end on this channel. The rules:
+//! An episode is one alert on this channel from its first firing notification to its resolved one.
+//! The rules:
 //! - a resolved is queued only for an open episode, and always for one;
-//! - a firing of an open episode at the severity that was told last is not queued again, unless it
-//!   is meant to be told again ([`Cause::Repeat`] and the like) and none of it waits;
-//! - where no firing of an episode got through, its resolved is not told either.
+//! - a firing of an open episode at the severity that was notified last is not queued again, unless
+//!   its cause asks for it ([`Cause::Repeat`] and the like) and none of the episode is queued;
+//! - if no firing of an episode was delivered, its resolved is not sent either.
 //!
-//! What is given up is kept as a letter ([`letters`]), to be looked at and sent again.
+//! A dropped notification becomes a dead letter ([`dead_letters`]), to be inspected and resent.
 //!
-//! Every change is a [`Record`]; applying the records of a journal to an empty outbox gives the
-//! outbox back.
+//! Every change is a [`Record`]; applying the records of a journal to an empty outbox restores the
+//! outbox.
 
-mod letters;
+mod dead_letters;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -21,18 +22,18 @@ use bellwether_core::{
     Alert, AlertState, Cause, Fingerprint, Group, MonoMillis, Notification, NotifiedState, Now,
     Severity, Status, UnixMillis,
 };
-pub(super) use letters::{GivenUp, Letter};
+pub(super) use dead_letters::{DropReason, StoredDeadLetter};
 
-/// When firings of an alert got through.
+/// Times at which firing notifications of an alert were delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct Notified {
     /// The first.
     pub(super) first: Now,
     /// The last.
     pub(super) last: Now,
 }
 
-impl Told {
+impl Notified {
     /// Both from the first to the last of either.
     fn with(self, other: Self) -> Self {
         Self {
@@ -42,45 +43,47 @@ impl Told {
     }
 }
 
-/// One change.
+/// Decision of a channel's filter on a notification.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Decision {
+    /// The channel is notified, if it does not know already.
+    Offer(Notification),
+    /// The alert has ended for this channel, which is not notified of that.
+    CloseSilently(Notification),
+}
+
+/// One change of an outbox.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Record {
-    /// An episode as it stands; how a compacted journal begins.
+    /// State of an episode; the first records of a compacted journal.
     Episode {
-        /// Its number.
+        /// Number of the episode.
         id: u64,
-        /// When firings of it got through, if any did.
-        told: Option<Told>,
-        /// Whether its end is still to come.
+        /// Delivery times of its firing notifications, if any.
+        notified: Option<Notified>,
+        /// True until its resolved is queued.
         open: bool,
-        /// The alert as it was told last.
+        /// Alert of the last notification.
         alert: Arc<Alert>,
-        /// What it was told with.
+        /// Group of the last notification.
         group: Arc<Group>,
     },
     /// A notification was queued.
     Push {
-        /// Its number; ascending.
+        /// Sequence number, ascending.
         seq: u64,
-        /// Its episode.
         episode: u64,
-        /// What it says.
         notification: Notification,
     },
-    /// The receiver took it.
-    Done {
-        /// Its number.
-        seq: u64,
-        /// When.
-        at: Now,
-    },
-    /// It was given up.
+    /// A notification was delivered.
+    Delivered { seq: u64, at: Now },
+    /// A notification was dropped.
     Drop(u64),
-    /// An episode ended of whose end the channel is not told.
+    /// An episode ended, and the channel is not notified of it.
     Close(u64),
-    /// What was given up is kept, or its alert ended since.
-    Letter(Box<Letter>),
-    /// A letter was sent again or discarded, or had to make room.
+    /// A dead letter was added, or its alert resolved since.
+    DeadLetter(Box<StoredDeadLetter>),
+    /// A dead letter was resent, discarded or evicted.
     Forget(u64),
 }
 
@@ -94,9 +97,9 @@ pub(super) struct Entry {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Episode {
-    told: Option<Told>,
+    notified: Option<Notified>,
     open: bool,
-    /// Whether it ended and the channel is not told of that.
+    /// True if it ended and the channel is not notified of it.
     silent: bool,
     /// Firings of it that are queued.
     waiting: usize,
@@ -107,7 +110,7 @@ struct Episode {
 impl Episode {
     fn new(alert: Arc<Alert>, group: Arc<Group>) -> Self {
         Self {
-            told: None,
+            notified: None,
             open: false,
             silent: false,
             waiting: 0,
@@ -116,9 +119,9 @@ impl Episode {
         }
     }
 
-    /// Whether the receiver knows of it.
-    fn sent(&self) -> bool {
-        self.told.is_some()
+    /// Returns true if a firing of it was delivered.
+    fn is_delivered(&self) -> bool {
+        self.notified.is_some()
     }
 }
 
@@ -128,15 +131,16 @@ pub(super) struct Outbox {
     queue: VecDeque<Entry>,
     episodes: BTreeMap<u64, Episode>,
     open: HashMap<Fingerprint, u64>,
-    /// Open episodes by the key of a group that is told whole.
+    /// Open episodes by group key, for groups that include their firing alerts.
     groups: HashMap<String, BTreeSet<u64>>,
     next: u64,
-    /// Being handed over right now: the receiver may have them already, so they are not given up.
+    /// Sequence numbers of the attempt under way. The service may have these already, so they are
+    /// not dropped.
     in_flight: HashSet<u64>,
-    /// Given up since somebody asked last.
-    given_up: Vec<Notification>,
-    /// What was given up and the channel does not know, by number.
-    letters: BTreeMap<u64, Letter>,
+    /// Notifications dropped since the last [`Outbox::take_dropped`].
+    dropped: Vec<Notification>,
+    /// Dead letters by sequence number.
+    dead_letters: BTreeMap<u64, StoredDeadLetter>,
 }
 
 impl Outbox {
@@ -145,108 +149,130 @@ impl Outbox {
         self.queue.len()
     }
 
-    /// The queued notifications, oldest first.
+    /// Queued notifications, oldest first.
     pub(super) fn queue(&self) -> impl Iterator<Item = &Entry> {
         self.queue.iter()
     }
 
-    /// Alerts told or about to be told as firing, whose end is still to come.
+    /// Firing alerts that the channel was or will be notified of.
     pub(super) fn open(&self) -> impl Iterator<Item = (&Arc<Alert>, &Arc<Group>)> {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
         open.map(|episode| (&episode.alert, &episode.group))
     }
 
-    /// The ends of what was told or is about to be, or was given up, and is not in `standing`.
-    pub(super) fn gone(
+    /// Returns resolved notifications for the firing alerts of this outbox, including those of dead
+    /// letters, that are not in `still_firing`.
+    pub(super) fn resolved_for_inactive(
         &self,
-        standing: &HashSet<Fingerprint>,
+        still_firing: &HashSet<Fingerprint>,
         now: UnixMillis,
     ) -> Vec<Notification> {
-        let given_up = self
-            .unended()
+        let dropped = self
+            .firing_dead_letters()
             .filter(|(alert, _)| !self.open.contains_key(&alert.fingerprint));
-        let known = self.open().chain(given_up);
-        let gone = known.filter(|(alert, _)| !standing.contains(&alert.fingerprint));
-        let reason = "it does not fire any more after a restart or reload";
-        gone.map(|(alert, group)| end_of(alert, group, reason, now))
+        let reason = "it no longer fires after a restart or reload";
+        self.open()
+            .chain(dropped)
+            .filter(|(alert, _)| !still_firing.contains(&alert.fingerprint))
+            .map(|(alert, group)| resolved_notification(alert, group, reason, now))
             .collect()
     }
 
-    /// What was given up since this was asked last.
-    pub(super) fn take_given_up(&mut self) -> Vec<Notification> {
-        std::mem::take(&mut self.given_up)
+    /// Returns the notifications dropped since the last call.
+    pub(super) fn take_dropped(&mut self) -> Vec<Notification> {
+        std::mem::take(&mut self.dropped)
     }
 
-    /// When the channel was told last that `alert` fires; `now` where it is about to be.
-    pub(super) fn last_told(&self, alert: Fingerprint, now: MonoMillis) -> Option<MonoMillis> {
+    /// Returns the time of the last firing notification of `alert`; `now` if one is queued.
+    pub(super) fn last_notified(&self, alert: Fingerprint, now: MonoMillis) -> Option<MonoMillis> {
         let episode = self.episodes.get(self.open.get(&alert)?)?;
         if episode.waiting > 0 {
             Some(now)
         } else {
-            episode.told.map(|told| told.last.mono)
+            episode.notified.map(|notified| notified.last.mono)
         }
     }
 
-    /// Adds what the channel was told of alerts whose end is still to come.
-    pub(super) fn note_told(&self, all: &mut hashbrown::HashMap<Fingerprint, NotifiedState>) {
+    /// Adds the firing alerts that the channel was notified of.
+    pub(super) fn add_notified(&self, all: &mut hashbrown::HashMap<Fingerprint, NotifiedState>) {
         let open = self.open.values().filter_map(|id| self.episodes.get(id));
-        for (alert, told) in open.filter_map(|episode| Some((&episode.alert, episode.told?))) {
-            let (first, last) = (told.first.mono, told.last.mono);
+        for (alert, notified) in
+            open.filter_map(|episode| Some((&episode.alert, episode.notified?)))
+        {
+            let (first, last) = (notified.first.mono, notified.last.mono);
             let new = NotifiedState {
                 first,
                 last,
                 severity: alert.severity,
             };
-            let known = all.entry(alert.fingerprint).or_insert(new);
-            known.first = known.first.min(first);
-            known.last = known.last.max(last);
-            known.severity = known.severity.max(alert.severity);
+            let state = all.entry(alert.fingerprint).or_insert(new);
+            state.first = state.first.min(first);
+            state.last = state.last.max(last);
+            state.severity = state.severity.max(alert.severity);
         }
     }
 
-    /// Alerts of `group`, other than `news`, that the receiver knows as firing, by start.
-    pub(super) fn standing(&self, group: &Group, news: &[Notification]) -> Vec<Arc<Alert>> {
+    /// Returns the alerts of `group` that the channel was notified of and that are not among
+    /// `notifications`, by start.
+    pub(super) fn still_firing(
+        &self,
+        group: &Group,
+        notifications: &[Notification],
+    ) -> Vec<Arc<Alert>> {
         let Some(ids) = self.groups.get(&group.key).filter(|_| group.whole) else {
             return Vec::new();
         };
-        let known: HashSet<Fingerprint> = news.iter().map(|new| new.alert.fingerprint).collect();
+        let notified: HashSet<Fingerprint> = notifications
+            .iter()
+            .map(|notification| notification.alert.fingerprint)
+            .collect();
         let episodes = ids.iter().filter_map(|id| self.episodes.get(id));
         let mut alerts: Vec<Arc<Alert>> = episodes
-            .filter(|episode| episode.sent() && !known.contains(&episode.alert.fingerprint))
+            .filter(|episode| {
+                episode.is_delivered() && !notified.contains(&episode.alert.fingerprint)
+            })
             .map(|episode| episode.alert.clone())
             .collect();
         alerts.sort_by_key(|alert| (alert.fired_at, alert.fingerprint));
         alerts
     }
 
-    /// Notes which notifications are being handed over from now on.
+    /// Sets the notifications of the attempt under way.
     pub(super) fn claim(&mut self, seqs: impl IntoIterator<Item = u64>) {
         self.in_flight = seqs.into_iter().collect();
     }
 
-    /// Queues `notification` if this channel must hear it; what happened, as records.
+    /// Does with a notification as the channel's filter decided. Returns the changes.
+    pub(super) fn accept(&mut self, decision: Decision) -> Vec<Record> {
+        match decision {
+            Decision::Offer(notification) => self.offer(notification),
+            Decision::CloseSilently(notification) => self.close_silently(&notification),
+        }
+    }
+
+    /// Queues `notification` if the channel needs it. Returns the changes.
     pub(super) fn offer(&mut self, mut notification: Notification) -> Vec<Record> {
-        if !self.must_hear(&notification) {
-            return self.note_end(&notification);
+        if !self.needs_notification(&notification) {
+            return self.attach_end(&notification);
         }
         let open = self.open.get(&notification.alert.fingerprint).copied();
-        let told = open.and_then(|id| self.episodes.get(&id));
-        if let (Status::Resolved, Some(told)) = (notification.status, told) {
-            notification.alert = ended(&notification, told.alert.severity);
-            // Wherever the alert is by now: what began in a group ends in it.
-            notification.group = told.group.clone();
+        let episode = open.and_then(|id| self.episodes.get(&id));
+        if let (Status::Resolved, Some(episode)) = (notification.status, episode) {
+            notification.alert = ended(&notification, episode.alert.severity);
+            // The alert may be in another group by now; its resolved goes to the group of its firing.
+            notification.group = episode.group.clone();
         }
-        let episode = open.unwrap_or_else(|| self.number());
-        let seq = self.number();
-        self.apply_one(Record::Push {
+        let episode = open.unwrap_or_else(|| self.next_number());
+        let seq = self.next_number();
+        self.apply_recorded(Record::Push {
             seq,
             episode,
             notification,
         })
     }
 
-    /// Whether a notification says anything new to who heard all before it.
-    fn must_hear(&self, notification: &Notification) -> bool {
+    /// Returns true if the notification has something new for the channel.
+    fn needs_notification(&self, notification: &Notification) -> bool {
         let alert = &notification.alert;
         let open = self
             .open
@@ -255,72 +281,71 @@ impl Outbox {
         match notification.status {
             Status::Resolved => open.is_some(),
             Status::Firing => open.is_none_or(|open| {
-                open.alert.severity != alert.severity || tells_again(notification.cause, open)
+                open.alert.severity != alert.severity || is_sent_again(notification.cause, open)
             }),
         }
     }
 
-    /// Ends the episode of an alert, which is over, without telling of it.
-    pub(super) fn close_untold(&mut self, over: &Notification) -> Vec<Record> {
-        match self.open.get(&over.alert.fingerprint).copied() {
-            Some(episode) => self.apply_one(Record::Close(episode)),
-            None => self.note_end(&Notification {
+    /// Ends the episode of an alert without a notification.
+    pub(super) fn close_silently(&mut self, ended: &Notification) -> Vec<Record> {
+        match self.open.get(&ended.alert.fingerprint).copied() {
+            Some(episode) => self.apply_recorded(Record::Close(episode)),
+            None => self.attach_end(&Notification {
                 status: Status::Resolved,
-                ..over.clone()
+                ..ended.clone()
             }),
         }
     }
 
-    /// Gives up what is beyond `capacity`. The end of an alert that was told stays, and so does
-    /// what is being handed over; of both there is at most one per alert.
-    pub(super) fn trim(&mut self, capacity: usize, why: &GivenUp<'_>) -> Vec<Record> {
+    /// Drops notifications beyond `capacity`. The resolved of a notified alert stays, and so do
+    /// notifications of the attempt under way; of both there is at most one per alert.
+    pub(super) fn trim(&mut self, capacity: usize, reason: &DropReason<'_>) -> Vec<Record> {
         let mut records = Vec::new();
         if self.queue.len() > capacity {
-            for seq in self.dispensable() {
+            for seq in self.droppable() {
                 if self.queue.len() <= capacity {
                     break;
                 }
-                // One that went along with another is not there any more.
-                records.extend(self.give_up(seq, why));
+                // One that was dropped along with another is ignored.
+                records.extend(self.drop_entry(seq, reason));
             }
         }
         records
     }
 
-    /// Firings that may be given up, the least missed first: of alerts that began and ended
-    /// untold, then outdated severities, then the oldest. Each takes along what makes no sense
-    /// without it.
-    fn dispensable(&self) -> Vec<u64> {
-        let busy = |entry: &&Entry| self.in_flight.contains(&entry.seq);
-        let busy: HashSet<u64> = self
+    /// Returns the firings that may be dropped, the least important first: of alerts that fired and
+    /// resolved unsent, then superseded severities, then the oldest. The notifications that depend
+    /// on one are dropped with it.
+    fn droppable(&self) -> Vec<u64> {
+        let in_flight_episodes: HashSet<u64> = self
             .queue
             .iter()
-            .filter(busy)
+            .filter(|entry| self.in_flight.contains(&entry.seq))
             .map(|entry| entry.episode)
             .collect();
-        let (mut over, mut outdated, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut ended, mut superseded, mut rest) = (Vec::new(), Vec::new(), Vec::new());
         let mut newer = HashSet::new();
-        // From the newest, so that a firing knows whether a newer one of its episode waits.
+        // From the newest, so that a firing knows whether a newer one of its episode is queued.
         for entry in self.queue.iter().rev() {
             let firing = entry.notification.status == Status::Firing;
             let Some(episode) = self.episodes.get(&entry.episode).filter(|_| firing) else {
                 continue;
             };
             let newest = newer.insert(entry.episode);
-            let known = episode.sent() || busy.contains(&entry.episode);
-            let kind = match (episode.open, known) {
+            let is_known = episode.is_delivered() || in_flight_episodes.contains(&entry.episode);
+            let class = match (episode.open, is_known) {
                 _ if self.in_flight.contains(&entry.seq) => continue,
-                (false, false) => &mut over,
-                (_, true) if entry.notification.cause == Cause::Repeat => &mut outdated,
-                (false, true) => &mut outdated,
+                (false, false) => &mut ended,
+                (_, true) if entry.notification.cause == Cause::Repeat => &mut superseded,
+                (false, true) => &mut superseded,
                 (true, _) if newest => &mut rest,
-                (true, _) => &mut outdated,
+                (true, _) => &mut superseded,
             };
-            kind.push(entry.seq);
+            class.push(entry.seq);
         }
-        [over, outdated, rest]
+        [ended, superseded, rest]
             .into_iter()
-            .flat_map(|kind| kind.into_iter().rev())
+            .flat_map(|class| class.into_iter().rev())
             .collect()
     }
 
@@ -330,20 +355,20 @@ impl Outbox {
             .ok()
     }
 
-    fn number(&mut self) -> u64 {
+    fn next_number(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
 
-    /// The receiver took the notification `seq` at `at`.
-    pub(super) fn done(&mut self, seq: u64, at: Now) -> Vec<Record> {
-        self.apply_one(Record::Done { seq, at })
+    /// Records that the notification `seq` was delivered at `at`.
+    pub(super) fn mark_delivered(&mut self, seq: u64, at: Now) -> Vec<Record> {
+        self.apply_recorded(Record::Delivered { seq, at })
     }
 
-    fn apply_one(&mut self, record: Record) -> Vec<Record> {
+    fn apply_recorded(&mut self, record: Record) -> Vec<Record> {
         let mut records = vec![record.clone()];
-        if let Some(orphan) = self.apply(record) {
-            records.extend(self.apply_one(Record::Drop(orphan)));
+        if let Some(unmatched) = self.apply(record) {
+            records.extend(self.apply_recorded(Record::Drop(unmatched)));
         }
         records
     }
@@ -354,7 +379,7 @@ impl Outbox {
         match record {
             Record::Episode {
                 id,
-                told,
+                notified,
                 open,
                 alert,
                 group,
@@ -363,12 +388,12 @@ impl Outbox {
                 self.episodes.insert(
                     id,
                     Episode {
-                        told,
+                        notified,
                         ..Episode::new(alert, group)
                     },
                 );
                 if open {
-                    self.begin(id);
+                    self.open_episode(id);
                 }
                 None
             }
@@ -380,44 +405,45 @@ impl Outbox {
                 self.push(seq, episode, notification);
                 None
             }
-            Record::Done { seq, at } => {
-                let entry = self.take(seq)?;
+            Record::Delivered { seq, at } => {
+                let entry = self.remove(seq)?;
                 if let Some(episode) = self.episodes.get_mut(&entry.episode)
                     && entry.notification.status == Status::Firing
                 {
-                    let now = Told {
+                    let now = Notified {
                         first: at,
                         last: at,
                     };
-                    episode.told = Some(episode.told.map_or(now, |told| told.with(now)));
+                    episode.notified =
+                        Some(episode.notified.map_or(now, |notified| notified.with(now)));
                 }
-                self.close(&entry);
-                self.heard(&entry);
+                self.forget_ended(&entry);
+                self.forget_delivered(&entry);
                 None
             }
             Record::Drop(seq) => {
-                let entry = self.take(seq)?;
-                self.close(&entry);
-                let orphan = self.abandon(&entry);
-                self.given_up.push(entry.notification);
-                orphan
+                let entry = self.remove(seq)?;
+                self.forget_ended(&entry);
+                let unmatched = self.forget_undelivered(&entry);
+                self.dropped.push(entry.notification);
+                unmatched
             }
             Record::Close(id) => {
-                self.end(id);
+                self.end_episode(id);
                 if let Some(episode) = self.episodes.get_mut(&id) {
                     episode.silent = true;
                     let alert = episode.alert.fingerprint;
-                    self.forget_unended(alert);
+                    self.forget_firing(alert);
                 }
                 self.forget_silent(id);
                 None
             }
-            Record::Letter(letter) => {
-                self.hold(*letter);
+            Record::DeadLetter(dead_letter) => {
+                self.store_dead_letter(*dead_letter);
                 None
             }
             Record::Forget(seq) => {
-                self.letters.remove(&seq);
+                self.dead_letters.remove(&seq);
                 None
             }
         }
@@ -430,17 +456,17 @@ impl Outbox {
         self.next = self.next.max(seq).max(id);
         let (alert, group) = (notification.alert.clone(), notification.group.clone());
         if notification.status == Status::Firing {
-            self.end(id); // it may move to another group
-            let fresh = || Episode::new(alert.clone(), group.clone());
-            let episode = self.episodes.entry(id).or_insert_with(fresh);
+            self.end_episode(id); // it may move to another group
+            let new_episode = || Episode::new(alert.clone(), group.clone());
+            let episode = self.episodes.entry(id).or_insert_with(new_episode);
             (episode.alert, episode.group) = (alert, group);
             episode.waiting += 1;
-            self.begin(id);
+            self.open_episode(id);
         } else {
-            self.end(id);
-            self.forget_unended(alert.fingerprint);
-            let fresh = || Episode::new(alert.clone(), group);
-            self.episodes.entry(id).or_insert_with(fresh).alert = alert.clone();
+            self.end_episode(id);
+            self.forget_firing(alert.fingerprint);
+            let new_episode = || Episode::new(alert.clone(), group);
+            self.episodes.entry(id).or_insert_with(new_episode).alert = alert.clone();
         }
         self.queue.push_back(Entry {
             seq,
@@ -450,7 +476,7 @@ impl Outbox {
     }
 
     /// Opens the episode `id`.
-    fn begin(&mut self, id: u64) {
+    fn open_episode(&mut self, id: u64) {
         let Some(episode) = self.episodes.get_mut(&id) else {
             return;
         };
@@ -465,7 +491,7 @@ impl Outbox {
     }
 
     /// Ends the episode `id`; what of it is queued stays.
-    fn end(&mut self, id: u64) {
+    fn end_episode(&mut self, id: u64) {
         let Some(episode) = self.episodes.get_mut(&id).filter(|episode| episode.open) else {
             return;
         };
@@ -493,7 +519,7 @@ impl Outbox {
         }
     }
 
-    fn take(&mut self, seq: u64) -> Option<Entry> {
+    fn remove(&mut self, seq: u64) -> Option<Entry> {
         let entry = self.queue.remove(self.index(seq)?)?;
         if entry.notification.status == Status::Firing
             && let Some(episode) = self.episodes.get_mut(&entry.episode)
@@ -504,32 +530,35 @@ impl Outbox {
     }
 
     /// Forgets the episode whose last notification left the queue.
-    fn close(&mut self, entry: &Entry) {
+    fn forget_ended(&mut self, entry: &Entry) {
         match entry.notification.status {
             Status::Resolved => drop(self.episodes.remove(&entry.episode)),
             Status::Firing => self.forget_silent(entry.episode),
         }
     }
 
-    /// Forgets an episode of which nothing was told and nothing will be.
-    fn abandon(&mut self, entry: &Entry) -> Option<u64> {
+    /// Forgets an episode without a delivered or queued firing. Returns its queued resolved, which
+    /// must be dropped too.
+    fn forget_undelivered(&mut self, entry: &Entry) -> Option<u64> {
         let episode = self.episodes.get(&entry.episode)?;
-        if episode.sent() || episode.waiting > 0 {
+        if episode.is_delivered() || episode.waiting > 0 {
             return None;
         }
         if episode.open {
-            // Its end is not queued: there is nothing to look for, in a queue that may be long.
-            self.end(entry.episode);
+            // Its resolved is not queued, so the queue, which may be long, is not searched.
+            self.end_episode(entry.episode);
             self.episodes.remove(&entry.episode);
             return None;
         }
-        let same = |other: &&Entry| other.episode == entry.episode;
-        self.queue.iter().find(same).map(|orphan| orphan.seq)
+        self.queue
+            .iter()
+            .find(|other| other.episode == entry.episode)
+            .map(|resolved| resolved.seq)
     }
 
-    /// Numbers of firings that nobody was told and whose alert ended longer than `limit` ago. What
-    /// somebody wants sent again is never too old.
-    pub(super) fn stale(&self, limit: Duration, now: UnixMillis) -> Vec<u64> {
+    /// Returns the undelivered firings whose alert resolved longer than `limit` ago. A resent
+    /// notification never expires.
+    pub(super) fn ended_undelivered(&self, limit: Duration, now: UnixMillis) -> Vec<u64> {
         let ended: HashSet<u64> = self
             .queue
             .iter()
@@ -537,7 +566,11 @@ impl Outbox {
             .filter(|entry| now.since(entry.notification.at) >= limit)
             .map(|entry| entry.episode)
             .collect();
-        let unsent = |id: &u64| self.episodes.get(id).is_some_and(|episode| !episode.sent());
+        let unsent = |id: &u64| {
+            self.episodes
+                .get(id)
+                .is_some_and(|episode| !episode.is_delivered())
+        };
         self.queue
             .iter()
             .filter(|entry| ended.contains(&entry.episode) && unsent(&entry.episode))
@@ -547,32 +580,30 @@ impl Outbox {
             .collect()
     }
 
-    /// Puts right what a journal with missing lines can leave behind: a resolved of an episode of
-    /// which no firing got through or waits.
-    pub(super) fn drop_orphans(&mut self) {
-        let told = |entry: &Entry| {
-            self.episodes
-                .get(&entry.episode)
-                .is_some_and(|e| e.sent() || e.waiting > 0)
-        };
-        let resolved = |entry: &&Entry| entry.notification.status == Status::Resolved;
-        let orphans: Vec<u64> = self
+    /// Drops each resolved of an episode without a delivered or queued firing, which a journal with
+    /// missing lines can leave.
+    pub(super) fn drop_unmatched_resolved(&mut self) {
+        let unmatched: Vec<u64> = self
             .queue
             .iter()
-            .filter(resolved)
-            .filter(|entry| !told(entry))
+            .filter(|entry| entry.notification.status == Status::Resolved)
+            .filter(|entry| {
+                self.episodes
+                    .get(&entry.episode)
+                    .is_none_or(|episode| !episode.is_delivered() && episode.waiting == 0)
+            })
             .map(|entry| entry.seq)
             .collect();
-        for orphan in orphans {
-            self.apply(Record::Drop(orphan));
+        for seq in unmatched {
+            self.apply(Record::Drop(seq));
         }
     }
 
-    /// Records that give this outbox again: what a compacted journal holds.
+    /// Returns the records that restore this outbox: those of a compacted journal.
     pub(super) fn records(&self) -> Vec<Record> {
         let episodes = self.episodes.iter().map(|(id, episode)| Record::Episode {
             id: *id,
-            told: episode.told,
+            notified: episode.notified,
             open: episode.open,
             alert: episode.alert.clone(),
             group: episode.group.clone(),
@@ -584,21 +615,22 @@ impl Outbox {
         });
         let silent = self.episodes.iter().filter(|(_, episode)| episode.silent);
         let closes = silent.map(|(id, _)| Record::Close(*id));
-        // Last, since what comes before makes letters of its alert needless.
-        let letters = self
-            .letters
+        // Last, as the records before may supersede a dead letter of the same alert.
+        let dead_letters = self
+            .dead_letters
             .values()
-            .map(|one| Record::Letter(Box::new(one.clone())));
+            .map(|dead_letter| Record::DeadLetter(Box::new(dead_letter.clone())));
         episodes
             .chain(pushes)
             .chain(closes)
-            .chain(letters)
+            .chain(dead_letters)
             .collect()
     }
 }
 
-/// Whether a firing with this cause is told although the receiver knows that it fires.
-fn tells_again(cause: Cause, open: &Episode) -> bool {
+/// Returns true if a firing with this cause is sent although the channel knows that the alert
+/// fires.
+fn is_sent_again(cause: Cause, open: &Episode) -> bool {
     match cause {
         Cause::Change | Cause::Escalation | Cause::Fallback | Cause::Test => false,
         Cause::Repeat | Cause::Heartbeat => open.waiting == 0,
@@ -606,8 +638,13 @@ fn tells_again(cause: Cause, open: &Episode) -> bool {
     }
 }
 
-/// What tells of the end of an alert that nobody saw end, `at` now.
-fn end_of(alert: &Arc<Alert>, group: &Arc<Group>, reason: &str, at: UnixMillis) -> Notification {
+/// Creates the resolved notification of an alert whose end was not observed.
+fn resolved_notification(
+    alert: &Arc<Alert>,
+    group: &Arc<Group>,
+    reason: &str,
+    at: UnixMillis,
+) -> Notification {
     Notification {
         id: alert.change_id(at),
         status: Status::Resolved,
@@ -619,21 +656,21 @@ fn end_of(alert: &Arc<Alert>, group: &Arc<Group>, reason: &str, at: UnixMillis) 
     }
 }
 
-/// The alert of a resolved notification: over, at the severity that was told last, so that the
-/// receiver knows which one it is.
+/// Returns the alert of a resolved notification, at the severity that was notified last, so that
+/// the service can match it.
 fn ended(notification: &Notification, severity: Severity) -> Arc<Alert> {
-    let mut over = Alert::clone(&notification.alert);
-    over.severity = severity;
-    over.state = AlertState::Inactive;
-    over.resolved_at.get_or_insert(notification.at);
-    Arc::new(over)
+    let mut ended = Alert::clone(&notification.alert);
+    ended.severity = severity;
+    ended.state = AlertState::Inactive;
+    ended.resolved_at.get_or_insert(notification.at);
+    Arc::new(ended)
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::samples::notification;
+    use super::super::testing::notification;
     use super::*;
 
     fn statuses(outbox: &Outbox) -> Vec<(Status, String)> {
@@ -648,12 +685,12 @@ mod tests {
             .collect()
     }
 
-    /// A refusal of which at most two letters are kept.
-    const REFUSED: GivenUp<'_> = GivenUp {
+    /// A rejection, with at most two dead letters.
+    const REJECTED: DropReason<'_> = DropReason {
         reason: "refused",
         error: "no",
         at: UnixMillis(9),
-        keep: 2,
+        max_dead_letters: 2,
     };
 
     fn offer(outbox: &mut Outbox, rule: &str, status: Status) -> Vec<Record> {
@@ -690,10 +727,18 @@ mod tests {
         offer(&mut outbox, "a", Status::Resolved);
         let first = outbox.queue().next().unwrap().seq;
         assert_eq!(
-            outbox.give_up(first, &GivenUp { keep: 0, ..REFUSED }).len(),
+            outbox
+                .drop_entry(
+                    first,
+                    &DropReason {
+                        max_dead_letters: 0,
+                        ..REJECTED
+                    }
+                )
+                .len(),
             2
         );
-        assert_eq!(outbox.take_given_up().len(), 2);
+        assert_eq!(outbox.take_dropped().len(), 2);
         assert_eq!(
             outbox,
             Outbox {
@@ -704,38 +749,38 @@ mod tests {
 
         offer(&mut outbox, "b", Status::Firing);
         let first = outbox.queue().next().unwrap().seq;
-        outbox.done(first, Now::default());
+        outbox.mark_delivered(first, Now::default());
         assert_eq!(outbox.open().count(), 1);
         offer(&mut outbox, "b", Status::Resolved);
         assert_eq!(statuses(&outbox), [(Status::Resolved, "b".into())]);
     }
 
     #[test]
-    fn who_is_about_to_be_told_counts_as_told_now() {
+    fn a_queued_notification_counts_as_sent_now() {
         let mut outbox = Outbox::default();
         let alert = notification("a", "/", Status::Firing).alert.fingerprint;
         let at = |second: u64| Now::default().after(Duration::from_secs(second));
-        let last = |outbox: &Outbox| outbox.last_told(alert, at(9).mono);
+        let last = |outbox: &Outbox| outbox.last_notified(alert, at(9).mono);
         assert_eq!(last(&outbox), None);
         offer(&mut outbox, "a", Status::Firing);
         assert_eq!(last(&outbox), Some(at(9).mono));
         let seq = outbox.queue().next().unwrap().seq;
-        outbox.done(seq, at(2));
+        outbox.mark_delivered(seq, at(2));
         assert_eq!(last(&outbox), Some(at(2).mono));
         offer(&mut outbox, "a", Status::Resolved);
         assert_eq!(last(&outbox), None);
     }
 
     #[test]
-    fn a_full_queue_gives_up_the_oldest_alert_with_its_end_and_no_end_of_a_told_one() {
+    fn a_full_queue_drops_the_oldest_alert_with_its_resolved_and_no_resolved_of_a_notified_one() {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "told", Status::Firing);
         let seq = outbox.queue().next().unwrap().seq;
-        outbox.done(seq, Now::default());
+        outbox.mark_delivered(seq, Now::default());
         offer(&mut outbox, "told", Status::Resolved);
         offer(&mut outbox, "old", Status::Firing);
         offer(&mut outbox, "new", Status::Firing);
-        outbox.trim(2, &REFUSED);
+        outbox.trim(2, &REJECTED);
         assert_eq!(
             statuses(&outbox),
             [
@@ -748,7 +793,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_queue_gives_up_what_is_missed_least() {
+    fn a_full_queue_drops_the_least_important() {
         let level = |rule: &str, severity| {
             let mut notification = notification(rule, "/", Status::Firing);
             let alert = Alert {
@@ -770,37 +815,37 @@ mod tests {
                 .map(|(_, rule)| rule)
                 .collect::<Vec<_>>()
         };
-        outbox.trim(4, &REFUSED);
+        outbox.trim(4, &REJECTED);
         assert_eq!(
             rules(&outbox),
             ["oldest", "rising", "rising"],
             "an alert goes whole"
         );
-        outbox.trim(2, &REFUSED);
+        outbox.trim(2, &REJECTED);
         assert_eq!(rules(&outbox), ["oldest", "rising"]);
         assert_eq!(
             outbox.queue().nth(1).unwrap().notification.alert.severity,
             Severity::Critical
         );
-        outbox.trim(1, &REFUSED);
+        outbox.trim(1, &REJECTED);
         assert_eq!(rules(&outbox), ["rising"]);
     }
 
     #[test]
-    fn what_is_being_handed_over_is_not_given_up() {
+    fn an_attempt_under_way_is_not_dropped() {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "a", Status::Firing);
         let seq = outbox.queue().next().unwrap().seq;
         outbox.claim([seq]);
         offer(&mut outbox, "a", Status::Resolved);
         offer(&mut outbox, "b", Status::Firing);
-        outbox.trim(1, &REFUSED);
-        outbox.done(seq, Now::default());
+        outbox.trim(1, &REJECTED);
+        outbox.mark_delivered(seq, Now::default());
         assert_eq!(statuses(&outbox), [(Status::Resolved, "a".into())]);
     }
 
     #[test]
-    fn a_resolved_carries_the_severity_that_was_told() {
+    fn a_resolved_has_the_severity_that_was_notified() {
         let mut outbox = Outbox::default();
         offer(&mut outbox, "a", Status::Firing);
         let mut lower = notification("a", "/", Status::Firing);
@@ -810,12 +855,12 @@ mod tests {
             ..(*lower.alert).clone()
         });
         outbox.offer(lower.clone());
-        let told = outbox.queue().nth(1).unwrap().notification.alert.clone();
+        let notified = outbox.queue().nth(1).unwrap().notification.alert.clone();
         assert_eq!(
-            (told.severity, told.state),
+            (notified.severity, notified.state),
             (Severity::Warning, AlertState::Inactive)
         );
-        assert_eq!(told.resolved_at, Some(lower.at));
+        assert_eq!(notified.resolved_at, Some(lower.at));
     }
 
     #[test]
@@ -824,13 +869,19 @@ mod tests {
         offer(&mut outbox, "a", Status::Firing);
         let day = Duration::from_secs(86_400);
         let later = UnixMillis(notification("a", "/", Status::Resolved).at.0 + 86_400_000);
-        assert!(outbox.stale(day, later).is_empty(), "it still fires");
+        assert!(
+            outbox.ended_undelivered(day, later).is_empty(),
+            "it still fires"
+        );
         offer(&mut outbox, "a", Status::Resolved);
-        assert_eq!(outbox.stale(day, UnixMillis(later.0 - 1)).len(), 0);
-        assert_eq!(outbox.stale(day, later).len(), 1);
+        assert_eq!(
+            outbox.ended_undelivered(day, UnixMillis(later.0 - 1)).len(),
+            0
+        );
+        assert_eq!(outbox.ended_undelivered(day, later).len(), 1);
     }
 
-    /// What a receiver must have seen of one alert at any time: never a resolved without a firing.
+    /// Checks the order of one alert's deliveries: never a resolved without a firing.
     fn in_order(delivered: &[(Status, String)]) -> bool {
         let mut open = HashSet::new();
         delivered.iter().all(|(status, rule)| match status {
@@ -849,18 +900,18 @@ mod tests {
             steps in prop::collection::vec((0..10_u8, 0..3_usize), 1..80),
         ) {
             let (mut outbox, mut journal, mut delivered) = (Outbox::default(), Vec::new(), Vec::new());
-            // Alerts of which an end was not told or refused: the last word may be firing.
+            // Alerts whose resolved was not sent or was rejected: the last one may be firing.
             let mut silent = HashSet::new();
             for (step, which) in steps {
                 let rule = ["a", "b", "c"][which];
                 match step {
                     0 => journal.extend(offer(&mut outbox, rule, Status::Firing)),
                     1 => journal.extend(offer(&mut outbox, rule, Status::Resolved)),
-                    2 => journal.extend(outbox.trim(4, &REFUSED)),
+                    2 => journal.extend(outbox.trim(4, &REJECTED)),
                     3 => { let head = outbox.queue().next().map(|entry| entry.seq); outbox.claim(head); },
                     6 => {
-                        let over = notification(rule, "/", Status::Resolved);
-                        journal.extend(outbox.close_untold(&over));
+                        let ended = notification(rule, "/", Status::Resolved);
+                        journal.extend(outbox.close_silently(&ended));
                         silent.insert(rule.to_owned());
                     }
                     7 => {
@@ -868,23 +919,23 @@ mod tests {
                         journal.extend(outbox.offer(Notification { cause: Cause::Repeat, ..again }));
                     }
                     8 => {
-                        let Some(seq) = outbox.letters().nth(which).map(|one| one.seq) else {
+                        let Some(seq) = outbox.dead_letters().nth(which).map(|notification| notification.seq) else {
                             continue;
                         };
-                        journal.extend(outbox.resend(seq, Now::default(), |outbox, one| outbox.offer(one.clone())));
+                        journal.extend(outbox.resend(seq, Now::default(), |notification| Decision::Offer(notification.clone())));
                     }
                     _ => {
                         let Some(entry) = outbox.queue().next().cloned() else { continue };
                         outbox.claim([]);
                         if step == 4 {
-                            let told = &entry.notification;
-                            delivered.push((told.status, told.alert.rule.to_string()));
-                            journal.extend(outbox.done(entry.seq, Now::default()));
+                            let notified = &entry.notification;
+                            delivered.push((notified.status, notified.alert.rule.to_string()));
+                            journal.extend(outbox.mark_delivered(entry.seq, Now::default()));
                         } else {
                             if entry.notification.status == Status::Resolved {
                                 silent.insert(entry.notification.alert.rule.to_string());
                             }
-                            journal.extend(outbox.give_up(entry.seq, &REFUSED));
+                            journal.extend(outbox.drop_entry(entry.seq, &REJECTED));
                         }
                     }
                 }
@@ -896,24 +947,24 @@ mod tests {
                     }
                     replayed.next = outbox.next;
                     replayed.in_flight.clone_from(&outbox.in_flight);
-                    replayed.given_up.clone_from(&outbox.given_up);
+                    replayed.dropped.clone_from(&outbox.dropped);
                     prop_assert_eq!(&replayed, &outbox);
                 }
             }
-            prop_assert!(outbox.letters().count() <= REFUSED.keep);
-            // Deliver what is left: every alert that was told and ended was told so.
+            prop_assert!(outbox.dead_letters().count() <= REJECTED.max_dead_letters);
+            // Deliver the rest: every notified alert that ended is notified as resolved.
             let left: Vec<Entry> = outbox.queue().cloned().collect();
             for entry in left {
-                let told = &entry.notification;
-                delivered.push((told.status, told.alert.rule.to_string()));
-                outbox.done(entry.seq, Now::default());
+                let notified = &entry.notification;
+                delivered.push((notified.status, notified.alert.rule.to_string()));
+                outbox.mark_delivered(entry.seq, Now::default());
             }
             prop_assert!(in_order(&delivered));
             for alert in ["a", "b", "c"] {
                 let last = delivered.iter().rev().find(|(_, rule)| rule == alert);
                 let fires = outbox.open().any(|(open, _)| &*open.rule == alert);
-                let told = last.is_some_and(|(status, _)| *status == Status::Firing);
-                prop_assert!(told == fires || told && silent.contains(alert));
+                let notified = last.is_some_and(|(status, _)| *status == Status::Firing);
+                prop_assert!(notified == fires || notified && silent.contains(alert));
             }
         }
     }

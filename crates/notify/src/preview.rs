@@ -1,4 +1,7 @@
-//! What the channels would be told, without telling them.
+//! Notifications that the channels would send, without sending them.
+//!
+//! Used by replay and by tests of rules. Filters and outboxes are those of deliveries; the caller
+//! decides when a channel delivers.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -8,28 +11,26 @@ use bellwether_core::{
 };
 use hashbrown::HashMap;
 
+use super::channel_state::REJECTED;
 use super::filter::Filter;
 use super::journal;
-use super::mailbox::REFUSED;
-use super::outbox::{GivenUp, Outbox, Record};
+use super::outbox::{DropReason, Outbox, Record};
 use super::settings::{ChannelSettings, named};
 
-/// Nothing is sent again here, so no letter is kept of what is given up.
-const UNKEPT: GivenUp<'_> = GivenUp {
-    reason: REFUSED,
+/// Nothing is resent here, so dropped notifications leave no dead letters.
+const NO_DEAD_LETTERS: DropReason<'_> = DropReason {
+    reason: REJECTED,
     error: "",
     at: UnixMillis(0),
-    keep: 0,
+    max_dead_letters: 0,
 };
 
-/// The enabled channels of a declaration, each with its queue and what it was told so far. The same
-/// filters and the same rules of what must be told as for delivery; when a receiver takes what
-/// waits, the caller says.
+/// The enabled channels of a configuration, each with its outbox in memory.
 pub struct Preview {
-    channels: Vec<Previewed>,
+    channels: Vec<PreviewChannel>,
 }
 
-struct Previewed {
+struct PreviewChannel {
     name: String,
     filter: Filter,
     capacity: usize,
@@ -37,183 +38,200 @@ struct Previewed {
 }
 
 impl Preview {
-    /// Channels that were told nothing yet.
+    /// Creates the enabled ones of `channels`, with empty outboxes.
     #[must_use]
     pub fn new(channels: &[ChannelSettings]) -> Self {
-        let named = named(channels).into_iter();
-        let enabled = named.filter(|(_, channel)| channel.common.enabled);
-        let channels = enabled.map(|(name, channel)| Previewed {
-            name,
-            filter: Filter::new(&channel.common),
-            capacity: channel.common.queue.capacity,
-            outbox: Outbox::default(),
-        });
-        Self {
-            channels: channels.collect(),
-        }
+        let channels = named(channels)
+            .into_iter()
+            .filter(|(_, channel)| channel.common.enabled)
+            .map(|(name, channel)| PreviewChannel {
+                name,
+                filter: Filter::new(&channel.common),
+                capacity: channel.common.queue.capacity,
+                outbox: Outbox::default(),
+            })
+            .collect();
+        Self { channels }
     }
 
-    /// The names of the channels, in the order of the declaration.
+    /// Names of the channels, in the order of the configuration.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.channels.iter().map(|channel| channel.name.as_str())
     }
 
-    /// What each channel would be told of `dispatches`, all of which it takes at once: its name and
-    /// the notification.
+    /// Queues and delivers the notifications of `dispatches` at once. Returns each with the name of
+    /// its channel.
     pub fn accept(&mut self, dispatches: &[Dispatch], at: Now) -> Vec<(&str, Notification)> {
-        let told = self.queue(dispatches);
+        let queued = self.queue(dispatches);
         for channel in &mut self.channels {
-            channel.take(at);
+            channel.deliver_all(at);
         }
-        self.named(told)
+        self.with_names(queued)
     }
 
-    /// Queues what the channels must hear of `dispatches`, in their order: each with what.
+    /// Queues the notifications of `dispatches`, in their order. Returns each with the name of its
+    /// channel.
     pub fn offer(&mut self, dispatches: &[Dispatch]) -> Vec<(&str, Notification)> {
         let queued = self.queue(dispatches);
-        self.named(queued)
+        self.with_names(queued)
     }
 
     fn queue(&mut self, dispatches: &[Dispatch]) -> Vec<(usize, Notification)> {
-        let mut all = Vec::new();
+        let mut queued = Vec::new();
         for dispatch in dispatches {
             for (index, channel) in self.channels.iter_mut().enumerate() {
-                let meant = |to: &[Arc<str>]| to.iter().any(|name| **name == channel.name);
-                if dispatch.to.as_deref().is_none_or(meant) {
-                    let queued = channel.offer(&dispatch.notifications).into_iter();
-                    all.extend(queued.map(|one| (index, one)));
+                let is_addressed = dispatch
+                    .to
+                    .as_deref()
+                    .is_none_or(|to| to.iter().any(|name| **name == channel.name));
+                if is_addressed {
+                    let notifications = channel.offer(&dispatch.notifications).into_iter();
+                    queued.extend(notifications.map(|notification| (index, notification)));
                 }
             }
         }
-        all
+        queued
     }
 
-    fn named(&self, all: Vec<(usize, Notification)>) -> Vec<(&str, Notification)> {
-        all.into_iter()
-            .map(|(index, one)| (self.channels[index].name.as_str(), one))
+    fn with_names(&self, queued: Vec<(usize, Notification)>) -> Vec<(&str, Notification)> {
+        queued
+            .into_iter()
+            .map(|(index, notification)| (self.channels[index].name.as_str(), notification))
             .collect()
     }
 
-    /// Queues the ends of what is open and not in `standing`, as after a restart.
+    /// Queues a resolved notification for each notified alert that is not in `still_firing`, as
+    /// after a restart. Returns each with the name of its channel.
     pub fn reconcile(
         &mut self,
-        standing: &HashSet<Fingerprint>,
+        still_firing: &HashSet<Fingerprint>,
         now: UnixMillis,
     ) -> Vec<(&str, Notification)> {
-        let mut all = Vec::new();
+        let mut queued = Vec::new();
         for channel in &mut self.channels {
-            let gone = channel.outbox.gone(standing, now);
-            let queued = channel.offer(&gone).into_iter();
-            all.extend(queued.map(|notification| (channel.name.as_str(), notification)));
+            let resolved = channel.outbox.resolved_for_inactive(still_firing, now);
+            let notifications = channel.offer(&resolved).into_iter();
+            queued.extend(notifications.map(|notification| (channel.name.as_str(), notification)));
         }
-        all
+        queued
     }
 
-    /// What the channel `name` was told of that still fires, of a group that is told whole.
+    /// Returns the alerts of `group` that the channel `name` was notified of and that still fire;
+    /// none unless the group includes its firing alerts.
     #[must_use]
-    pub fn standing(&self, name: &str, group: &Group) -> Vec<Arc<Alert>> {
-        let channel = self.channels.iter().find(|channel| channel.name == name);
-        channel.map_or_else(Vec::new, |channel| channel.outbox.standing(group, &[]))
+    pub fn still_firing(&self, name: &str, group: &Group) -> Vec<Arc<Alert>> {
+        self.channel(name)
+            .map_or_else(Vec::new, |channel| channel.outbox.still_firing(group, &[]))
     }
 
-    /// Gives up what is beyond the capacity of each queue: the channel, and what.
+    /// Drops the notifications beyond the capacity of each queue. Returns each with the name of its
+    /// channel.
     pub fn trim(&mut self) -> Vec<(&str, Notification)> {
         let mut all = Vec::new();
         for channel in &mut self.channels {
-            channel.outbox.trim(channel.capacity, &UNKEPT);
-            let given_up = channel.outbox.take_given_up().into_iter();
-            all.extend(given_up.map(|one| (channel.name.as_str(), one)));
+            channel.outbox.trim(channel.capacity, &NO_DEAD_LETTERS);
+            let dropped = channel.outbox.take_dropped().into_iter();
+            all.extend(dropped.map(|notification| (channel.name.as_str(), notification)));
         }
         all
     }
 
-    /// What waits for `channel`, oldest first.
+    /// Queued notifications of the channel `name`, oldest first.
     #[must_use]
-    pub fn waiting(&self, channel: &str) -> Vec<Notification> {
-        let known = self.channels.iter().filter(|known| known.name == channel);
-        known
-            .flat_map(|known| known.outbox.queue())
-            .map(|e| e.notification.clone())
-            .collect()
+    pub fn queued(&self, name: &str) -> Vec<Notification> {
+        self.channel(name).map_or_else(Vec::new, |channel| {
+            let entries = channel.outbox.queue();
+            entries.map(|entry| entry.notification.clone()).collect()
+        })
     }
 
-    /// The receiver of `channel` takes all that waits.
-    pub fn take(&mut self, channel: &str, at: Now) -> Vec<Notification> {
-        let known = self.channels.iter_mut().find(|known| known.name == channel);
-        known.map_or_else(Vec::new, |known| known.take(at))
+    /// Delivers all that is queued for the channel `name`, and returns it.
+    pub fn deliver_all(&mut self, name: &str, at: Now) -> Vec<Notification> {
+        self.channel_mut(name)
+            .map_or_else(Vec::new, |channel| channel.deliver_all(at))
     }
 
-    /// The receiver of `channel` refuses the oldest for good: that, and what makes no sense without.
-    pub fn refuse(&mut self, channel: &str) -> Vec<Notification> {
-        let known = self.channels.iter_mut().find(|known| known.name == channel);
-        let Some(outbox) = known.map(|known| &mut known.outbox) else {
+    /// Rejects the oldest notification of the channel `name` for good. Returns all that is dropped
+    /// with it.
+    pub fn reject_oldest(&mut self, name: &str) -> Vec<Notification> {
+        let Some(channel) = self.channel_mut(name) else {
             return Vec::new();
         };
-        let oldest = outbox.queue().next().map(|entry| entry.seq);
+        let oldest = channel.outbox.queue().next().map(|entry| entry.seq);
         if let Some(oldest) = oldest {
-            outbox.give_up(oldest, &UNKEPT);
+            channel.outbox.drop_entry(oldest, &NO_DEAD_LETTERS);
         }
-        outbox.take_given_up()
+        channel.outbox.take_dropped()
     }
 
-    /// What any channel was told of alerts whose end is still to come.
+    /// Firing alerts that any channel was notified of.
     #[must_use]
-    pub fn told(&self) -> HashMap<Fingerprint, NotifiedState> {
+    pub fn notified(&self) -> HashMap<Fingerprint, NotifiedState> {
         let mut all = HashMap::new();
         for channel in &self.channels {
-            channel.outbox.note_told(&mut all);
+            channel.outbox.add_notified(&mut all);
         }
         all
     }
 
-    /// When a channel was told last that an alert fires; `now` where it is about to be.
+    /// Time of the last firing notification of `alert` on the channel `name`; `now` where one is
+    /// queued.
     #[must_use]
-    pub fn last_told(
+    pub fn last_notified(
         &self,
-        channel: &str,
+        name: &str,
         alert: Fingerprint,
         now: MonoMillis,
     ) -> Option<MonoMillis> {
-        let known = self.channels.iter().find(|known| known.name == channel)?;
-        known.outbox.last_told(alert, now)
+        self.channel(name)?.outbox.last_notified(alert, now)
     }
 
-    /// Goes on from what the journals hold, as after a restart that is `now`.
+    /// Reads each outbox from its journal again, as after a restart at `now`.
     pub fn reopen(&mut self, now: Now) {
         for channel in &mut self.channels {
             (channel.outbox, _) = journal::read(&journal::lines(&channel.outbox.records()), now);
         }
     }
+
+    fn channel(&self, name: &str) -> Option<&PreviewChannel> {
+        self.channels.iter().find(|channel| channel.name == name)
+    }
+
+    fn channel_mut(&mut self, name: &str) -> Option<&mut PreviewChannel> {
+        self.channels
+            .iter_mut()
+            .find(|channel| channel.name == name)
+    }
 }
 
-impl Previewed {
+impl PreviewChannel {
     fn offer<'a>(
         &mut self,
         notifications: impl IntoIterator<Item = &'a Notification>,
     ) -> Vec<Notification> {
-        let records = notifications.into_iter().flat_map(|one| {
-            self.filter
-                .take(&mut self.outbox, one)
-                .into_iter()
-                .filter_map(|record| match record {
-                    Record::Push { notification, .. } => Some(notification),
-                    _ => None,
-                })
-        });
-        records.collect()
+        let mut queued = Vec::new();
+        for notification in notifications {
+            for record in self.outbox.accept(self.filter.decide(notification)) {
+                if let Record::Push { notification, .. } = record {
+                    queued.push(notification);
+                }
+            }
+        }
+        queued
     }
 
-    fn take(&mut self, at: Now) -> Vec<Notification> {
-        let waiting: Vec<_> = self
+    fn deliver_all(&mut self, at: Now) -> Vec<Notification> {
+        let entries: Vec<_> = self
             .outbox
             .queue()
             .map(|entry| (entry.seq, entry.notification.clone()))
             .collect();
-        let take = |(seq, notification)| {
-            self.outbox.done(seq, at);
-            notification
-        };
-        waiting.into_iter().map(take).collect()
+        let mut delivered = Vec::with_capacity(entries.len());
+        for (seq, notification) in entries {
+            self.outbox.mark_delivered(seq, at);
+            delivered.push(notification);
+        }
+        delivered
     }
 }
 
@@ -223,7 +241,7 @@ mod tests {
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use crate::samples::{firing, resolved, told};
+    use crate::testing::{firing, notification_of, resolved};
 
     fn preview(yaml: &str) -> Preview {
         let mut problems = Diagnostics::default();
@@ -233,7 +251,7 @@ mod tests {
         Preview::new(&channels)
     }
 
-    /// What is told of an alert that was in the state `from`, with no routes.
+    /// The dispatch of a transition of an alert from the state `from`, without routes.
     fn dispatch(from: AlertState, to: AlertState, severity: Severity) -> Option<Dispatch> {
         let fires = to == AlertState::Firing;
         let mut transition = if fires {
@@ -245,19 +263,19 @@ mod tests {
             severity,
             ..Alert::clone(&transition.alert)
         });
-        let heard = fires || from == AlertState::Firing;
-        heard.then(|| Dispatch {
+        let is_notified = fires || from == AlertState::Firing;
+        is_notified.then(|| Dispatch {
             to: None,
-            notifications: vec![told(&transition)],
+            notifications: vec![notification_of(&transition)],
         })
     }
 
     #[test]
-    fn only_the_channels_that_are_meant_are_told() {
+    fn only_the_channels_of_the_dispatch_are_notified() {
         let mut preview = preview("[{type: log}, {type: log, name: pager}]");
         let pager: Arc<[Arc<str>]> = ["pager".into()].into();
-        let notifications = vec![told(&firing("disk", "/"))];
-        let told = preview.accept(
+        let notifications = vec![notification_of(&firing("disk", "/"))];
+        let notified = preview.accept(
             &[Dispatch {
                 to: Some(pager),
                 notifications,
@@ -265,13 +283,16 @@ mod tests {
             Now::default(),
         );
         assert_eq!(
-            told.iter().map(|(channel, _)| *channel).collect::<Vec<_>>(),
+            notified
+                .iter()
+                .map(|(channel, _)| *channel)
+                .collect::<Vec<_>>(),
             ["pager"]
         );
     }
 
     #[test]
-    fn a_channel_is_told_what_passes_its_filters_and_of_its_end() {
+    fn a_channel_gets_the_alerts_of_its_filters_and_their_resolved() {
         use AlertState::{Firing, Inactive, Pending};
         let mut preview = preview(
             "[{type: log}, {type: log, name: pager, min_severity: critical},
@@ -281,7 +302,7 @@ mod tests {
             preview.names().collect::<Vec<_>>(),
             ["log", "pager", "quiet"]
         );
-        let mut told = |from, to, severity| -> Vec<(String, Status)> {
+        let mut notified = |from, to, severity| -> Vec<(String, Status)> {
             let Some(dispatch) = dispatch(from, to, severity) else {
                 return Vec::new();
             };
@@ -290,18 +311,18 @@ mod tests {
                 .map(|(name, note)| (name.to_owned(), note.status))
                 .collect()
         };
-        assert_eq!(told(Inactive, Pending, Severity::Warning), []);
+        assert_eq!(notified(Inactive, Pending, Severity::Warning), []);
         let both = [
             ("log".to_owned(), Status::Firing),
             ("quiet".to_owned(), Status::Firing),
         ];
-        assert_eq!(told(Pending, Firing, Severity::Warning), both);
-        assert_eq!(told(Firing, Firing, Severity::Critical).len(), 3);
+        assert_eq!(notified(Pending, Firing, Severity::Warning), both);
+        assert_eq!(notified(Firing, Firing, Severity::Critical).len(), 3);
         let ends = [
             ("log".to_owned(), Status::Resolved),
             ("pager".to_owned(), Status::Resolved),
         ];
-        assert_eq!(told(Firing, Inactive, Severity::Critical), ends);
-        assert_eq!(told(Firing, Inactive, Severity::Critical), []);
+        assert_eq!(notified(Firing, Inactive, Severity::Critical), ends);
+        assert_eq!(notified(Firing, Inactive, Severity::Critical), []);
     }
 }

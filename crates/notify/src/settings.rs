@@ -1,4 +1,4 @@
-//! What the declaration says of channels: the keys all have, and those of each type.
+//! Settings of channels: the common keys, and those of each type.
 //!
 //! Owns decoding and the checks that need no file and no network. Builds nothing.
 
@@ -14,17 +14,17 @@ use globset::Glob;
 use serde::Serialize;
 
 use super::channels::{ChannelType, KindSettings};
-use super::limit::RateLimit;
+use super::rate_limit::RateLimit;
 
 bellwether_schema::section! {
-    /// What every channel has, whatever its type.
+    /// Settings of every channel.
     pub struct ChannelCommon {
         /// Type of the channel.
         pub r#type: ChannelType,
         /// Name in the log, in metrics and of the queue's file: letters, digits, `-`, `_` and `.`.
-        /// Without one it is the type, and for the second of a type `webhook-2`.
+        /// By default the type, and for the second of a type `webhook-2`.
         pub name: Option<Spanned<String>>,
-        /// Whether anything is sent to it.
+        /// If false, nothing is sent to it.
         pub enabled: bool = true,
         /// Alerts below this severity are not sent. One that falls below it after it was sent is
         /// sent as resolved.
@@ -36,11 +36,11 @@ bellwether_schema::section! {
         pub components: Vec<Spanned<String>> = Vec::new(),
         /// Matchers of labels (`alertname` and `severity` among them); all must accept.
         pub labels: BTreeMap<String, Matcher> = BTreeMap::new(),
-        /// Whether the end of an alert is sent too.
+        /// If true, resolved alerts are sent too.
         pub send_resolved: bool = true,
         /// The queue of what is not delivered yet.
         pub queue: Queue,
-        /// When to try again after a failure.
+        /// Retries after a failure.
         pub retry: Retry,
         /// Most messages it is sent; by default as many as there are.
         pub rate_limit: Option<RateLimit>,
@@ -48,42 +48,41 @@ bellwether_schema::section! {
 }
 
 bellwether_schema::section! {
-    /// Queue of a channel. It is kept on disk, so what is in it survives a restart.
+    /// Queue of a channel. It is on disk and survives a restart.
     pub struct Queue {
-        /// Most notifications kept. Beyond that go alerts that began and ended unsent, then
-        /// outdated severities, then the oldest alerts, each with its end. The end of an alert
-        /// that was sent is always kept.
+        /// Most queued notifications. Beyond that are dropped: alerts that fired and resolved
+        /// unsent, then superseded severities, then the oldest alerts, each with its resolved. The
+        /// resolved of an alert that was sent is never dropped.
         pub capacity: usize = 10_000,
-        /// Most dead letters kept: notifications that were given up, to be looked at and sent
-        /// again. Beyond that the oldest go; 0 keeps none.
+        /// Most dead letters: dropped notifications that can be inspected and resent. Beyond that
+        /// the oldest are deleted; 0 keeps none.
         pub dead_letters: usize = 1_000,
     }
 }
 
 bellwether_schema::section! {
-    /// Retry of a channel: the wait is a random part of a span that doubles with each failure;
-    /// a `Retry-After` of the receiver is kept to.
+    /// Retries of a channel. The delay is a random part of a span that doubles with each failure; a
+    /// `Retry-After` of the service is followed.
     pub struct Retry {
         /// Longest wait after the first failure.
         pub initial: HumanDuration = HumanDuration::secs(1),
         /// Longest wait at all.
         pub max: HumanDuration = HumanDuration::minutes(5),
-        /// An alert that is over and could not be sent for this long is not sent any more. One
-        /// that still fires, and the end of one that was sent, are tried without end.
+        /// An alert that has resolved and could not be sent for this long is dropped. A firing
+        /// alert, and the resolved of one that was sent, are retried forever.
         pub give_up_after: HumanDuration = HumanDuration::secs(86_400),
     }
 }
 
-/// One channel as declared.
+/// Settings of one channel.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ChannelSettings {
-    /// What every channel has.
     #[serde(flatten)]
     pub common: ChannelCommon,
-    /// What this type has.
+    /// Settings of the channel's type.
     #[serde(flatten)]
     pub kind: KindSettings,
-    /// Its place in the file.
+    /// Location in the file.
     #[serde(skip)]
     pub at: Place,
 }
@@ -135,8 +134,8 @@ fn doc() -> SectionDoc {
     doc
 }
 
-/// Each channel with its name, in the order of the declaration. The first of a type without a name
-/// takes the type's, so adding another does not rename its queue.
+/// Returns each channel with its name, in the order of the configuration. The first unnamed channel
+/// of a type has the name of the type, so adding another one does not rename its queue.
 #[must_use]
 pub fn named(channels: &[ChannelSettings]) -> Vec<(String, &ChannelSettings)> {
     let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -194,7 +193,7 @@ fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diag
                         format!("invalid glob {:?}: {}", glob.value, error.kind()),
                     )
                     .hint(format!(
-                        "use the name of a {what}, or * and ? and [a-z] in it"
+                        "use the name of a {what}; *, ? and [a-z] are wildcards"
                     ));
             }
         }
@@ -291,7 +290,7 @@ mod tests {
                 "1:21: [0].name: not a channel name: \"../x\"\n  hint: use 1 to 64 letters, digits, \
                  '-', '_' and '.', not '.' first",
                 "1:35: [0].rules[0]: invalid glob \"a[\": unclosed character class; missing ']'\
-                 \n  hint: use the name of a rule, or * and ? and [a-z] in it",
+                 \n  hint: use the name of a rule; *, ? and [a-z] are wildcards",
                 "2:3: [1].queue.capacity: must be at least 1",
                 "2:3: [1].retry.max: 500ms is shorter than `initial`, 1s",
                 "3:21: [2].name: a second channel named \"a\"\n  hint: set `name`",
@@ -317,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn a_printed_channel_reads_like_a_declared_one() {
+    fn a_printed_channel_reads_like_its_configuration() {
         let channels = decode("- {type: kafka, brokers: 'h:1', topic: t}\n").unwrap();
         let printed = serde_json::to_value(&channels[0]).unwrap();
         assert_eq!(printed["type"], "kafka");

@@ -1,13 +1,14 @@
-//! What leaves the process: the JSON of one notification, and Alertmanager's webhook document.
+//! Formats of outgoing notifications: the JSON of one notification, and Alertmanager's webhook
+//! document.
 //!
-//! Pure. Fields are a contract with receivers: they may be added, never renamed.
+//! Pure. Fields are a contract with services: they may be added, never renamed.
 
 use std::collections::BTreeMap;
 
 use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
 use serde::Serialize;
 
-use super::channels::{Batch, Sender};
+use super::channel::{Batch, Sender};
 
 /// The JSON of one notification, as published to Kafka and written by the log channel.
 #[derive(Debug, Serialize)]
@@ -19,8 +20,8 @@ pub(super) struct Message<'a> {
     id: &'a str,
     /// `firing` or `resolved`.
     status: &'static str,
-    /// Why it is told now: `change`, `repeat`, `escalation`, `fallback`, `flapping`, `resend`,
-    /// `heartbeat` or `test`.
+    /// Cause of the notification: `change`, `repeat`, `escalation`, `fallback`, `flapping`,
+    /// `resend`, `heartbeat` or `test`.
     cause: &'static str,
     /// The receiver it is for; absent without routes.
     #[serde(skip_serializing_if = "str::is_empty")]
@@ -31,33 +32,33 @@ pub(super) struct Message<'a> {
     severity: &'static str,
     /// The sender's labels and the alert's.
     labels: Labels,
-    /// What the rule adds for people.
+    /// Annotations of the rule.
     annotations: &'a Labels,
     /// The rule's message, rendered.
     message: &'a str,
-    /// Why the alert changed, in one sentence.
+    /// Reason of the change, in one sentence.
     reason: &'a str,
-    /// The judged value; null where there is none.
+    /// Current value; null if there is none.
     value: Option<f64>,
     /// The value when it fired; null where there was none.
-    value_at_fire: Option<f64>,
+    fired_value: Option<f64>,
     /// The value furthest from good while it fired; null where there was none.
     peak: Option<f64>,
-    /// The threshold it is judged by; null where there is none.
+    /// Threshold of the rule; null if there is none.
     threshold: Option<f64>,
-    /// When the condition began to hold (RFC 3339, UTC, milliseconds).
+    /// Time at which the condition began to hold (RFC 3339, UTC, milliseconds).
     active_at: String,
-    /// When the alert fired.
+    /// Time at which the alert fired.
     starts_at: String,
-    /// When it ended; null while it fires.
+    /// Time at which it resolved; null while it fires.
     ends_at: Option<String>,
-    /// How long it fired; null while it does.
+    /// Seconds for which it fired; null while it fires.
     duration_seconds: Option<f64>,
-    /// When this change happened.
+    /// Time of this change.
     at: String,
     /// Identity of the alert, 16 hexadecimal digits; also the key in Kafka.
     fingerprint: String,
-    /// Where people reach Bellwether; absent where that is not known.
+    /// External URL of Bellwether; absent if unknown.
     #[serde(skip_serializing_if = "str::is_empty")]
     external_url: &'a str,
 }
@@ -78,30 +79,30 @@ impl<'a> Message<'a> {
             message: &alert.message,
             reason: &notification.reason,
             value: alert.value,
-            value_at_fire: alert.fired_value,
+            fired_value: alert.fired_value,
             peak: alert.peak,
             threshold: alert.threshold,
             active_at: rfc3339(alert.active_at),
             starts_at: rfc3339(alert.starts()),
             ends_at: ended(notification).map(rfc3339),
-            duration_seconds: lasted(notification),
+            duration_seconds: duration_seconds_of(notification),
             at: rfc3339(notification.at),
             fingerprint: alert.fingerprint.to_string(),
             external_url: &sender.url,
         }
     }
 
-    /// As one line of JSON.
+    /// Serializes to one line of JSON.
     pub(super) fn json(&self) -> String {
         // Strings, numbers and maps with string keys: there is nothing that could fail.
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// Alertmanager's webhook document, version 4: what changed first, then what stands, as many as
-/// there is room for. `alerts` carry more keys than Alertmanager's: `id`, `cause`, `message`,
-/// `reason`, `value`, `valueAtFire`, `peak`, `threshold` and `durationSeconds`; those that stand
-/// have no `id`. The rule's message is also the annotation `summary` where the rule has none.
+/// Alertmanager's webhook document, version 4: changed alerts first, then those that still fire, up
+/// to a limit. `alerts` have more keys than Alertmanager's: `id`, `cause`, `message`, `reason`,
+/// `value`, `firedValue`, `peak`, `threshold` and `durationSeconds`; alerts that still fire have no
+/// `id`. The rule's message is also the annotation `summary` if the rule has none.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Webhook<'a> {
@@ -134,7 +135,7 @@ struct WebhookAlert<'a> {
     message: &'a str,
     reason: Option<&'a str>,
     value: Option<f64>,
-    value_at_fire: Option<f64>,
+    fired_value: Option<f64>,
     peak: Option<f64>,
     threshold: Option<f64>,
     duration_seconds: Option<f64>,
@@ -149,17 +150,20 @@ impl<'a> Webhook<'a> {
         sender: &'a Sender,
         limit: usize,
     ) -> Self {
-        let news = batch.news.iter().map(|one| WebhookAlert::new(one, sender));
-        let standing = batch
-            .standing
+        let notifications = batch
+            .notifications
             .iter()
-            .map(|alert| WebhookAlert::standing(alert, sender));
-        let alerts: Vec<_> = news.chain(standing).take(limit).collect();
+            .map(|notification| WebhookAlert::new(notification, sender));
+        let still_firing = batch
+            .still_firing
+            .iter()
+            .map(|alert| WebhookAlert::still_firing(alert, sender));
+        let alerts: Vec<_> = notifications.chain(still_firing).take(limit).collect();
         let group = batch.group();
         Self {
             version: "4",
             group_key: &group.key,
-            truncated_alerts: batch.news.len() + batch.standing.len() - alerts.len(),
+            truncated_alerts: batch.notifications.len() + batch.still_firing.len() - alerts.len(),
             status: batch.status().as_str(),
             receiver: if group.receiver.is_empty() {
                 channel
@@ -183,12 +187,12 @@ impl<'a> WebhookAlert<'a> {
             id: Some(&notification.id),
             cause: Some(notification.cause.as_str()),
             reason: Some(&notification.reason),
-            duration_seconds: lasted(notification),
-            ..Self::standing(&notification.alert, sender)
+            duration_seconds: duration_seconds_of(notification),
+            ..Self::still_firing(&notification.alert, sender)
         }
     }
 
-    fn standing(alert: &'a Alert, sender: &'a Sender) -> Self {
+    fn still_firing(alert: &'a Alert, sender: &'a Sender) -> Self {
         Self {
             status: Status::Firing.as_str(),
             labels: all_labels(alert, sender),
@@ -202,7 +206,7 @@ impl<'a> WebhookAlert<'a> {
             message: &alert.message,
             reason: None,
             value: alert.value,
-            value_at_fire: alert.fired_value,
+            fired_value: alert.fired_value,
             peak: alert.peak,
             threshold: alert.threshold,
             duration_seconds: None,
@@ -231,7 +235,7 @@ pub(super) fn annotations(alert: &Alert) -> Labels {
     annotations
 }
 
-/// Where the alert can be looked at; empty where nobody knows.
+/// Returns the URL of the alerts in the API; empty without an external URL.
 pub(super) fn generator_url(sender: &Sender) -> String {
     match sender.url.trim_end_matches('/') {
         "" => String::new(),
@@ -251,7 +255,7 @@ fn with_sender(alert: &Alert, sender: &Sender) -> Labels {
     labels
 }
 
-/// When it ended, if it did.
+/// Returns the time at which the alert resolved, if it did.
 pub(super) fn ended(notification: &Notification) -> Option<UnixMillis> {
     match notification.status {
         Status::Firing => None,
@@ -259,11 +263,11 @@ pub(super) fn ended(notification: &Notification) -> Option<UnixMillis> {
     }
 }
 
-fn lasted(notification: &Notification) -> Option<f64> {
+fn duration_seconds_of(notification: &Notification) -> Option<f64> {
     ended(notification).map(|end| end.since(notification.alert.starts()).as_secs_f64())
 }
 
-/// What all of `sets` share.
+/// Returns the labels that all of `sets` share.
 fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
     let mut shared: BTreeMap<_, _> = sets.next().cloned().unwrap_or_default();
     for set in sets {
@@ -283,7 +287,7 @@ pub(super) fn rfc3339(at: UnixMillis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::samples::{alert, batch, notification};
+    use crate::testing::{alert, batch, notification};
 
     fn sender() -> Sender {
         Sender {
@@ -315,7 +319,7 @@ mod tests {
                 "message": "disk of /data",
                 "reason": "disk 91 > 85 for 5m",
                 "value": 91.5,
-                "valueAtFire": 91.5,
+                "firedValue": 91.5,
                 "peak": 91.5,
                 "threshold": 85.0,
                 "activeAt": "2026-11-21T04:00:00.000Z",
@@ -353,14 +357,17 @@ mod tests {
             value["commonAnnotations"],
             serde_json::json!({"runbook": "https://example.org/disk"})
         );
-        let one = &value["alerts"][1];
-        assert_eq!(one["labels"]["mount"], "/home");
-        assert_eq!(one["annotations"]["summary"], "disk of /home");
-        assert_eq!(one["endsAt"], "2026-11-21T04:10:00.000Z");
-        assert_eq!(one["generatorURL"], "http://host-1:9091/api/v1/alerts");
-        assert_eq!(one["valueAtFire"], 91.5);
-        assert_eq!(one["peak"], 97.25);
-        assert_eq!(one["durationSeconds"], 299.75);
+        let notification = &value["alerts"][1];
+        assert_eq!(notification["labels"]["mount"], "/home");
+        assert_eq!(notification["annotations"]["summary"], "disk of /home");
+        assert_eq!(notification["endsAt"], "2026-11-21T04:10:00.000Z");
+        assert_eq!(
+            notification["generatorURL"],
+            "http://host-1:9091/api/v1/alerts"
+        );
+        assert_eq!(notification["firedValue"], 91.5);
+        assert_eq!(notification["peak"], 97.25);
+        assert_eq!(notification["durationSeconds"], 299.75);
     }
 
     #[test]

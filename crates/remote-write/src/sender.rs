@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_http::{Access, parse_url, reasons, refusal};
+use bellwether_http::{Access, error_chain, parse_url, read_error_response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -152,7 +152,7 @@ impl Sender {
             Err(error) => {
                 let unanswered = !error.is_connect();
                 later(
-                    format!("{}: {}", self.place, reasons(&error.without_url())),
+                    format!("{}: {}", self.place, error_chain(&error.without_url())),
                     unanswered,
                 )
             }
@@ -177,7 +177,7 @@ impl Sender {
             let refused = written.map_or(0, |written| sent - written);
             return (Outcome::Taken { bytes, refused }, knows);
         }
-        let refusal = refusal(response, &self.place, (self.clock)()).await;
+        let refusal = read_error_response(response, &self.place, (self.clock)()).await;
         let message = refusal.message;
         // What is no success and no client's fault (a redirect among them) may be mended.
         let outcome = if status.is_client_error() && !may_pass(status) {

@@ -1,9 +1,9 @@
-//! How deep and how large a value may become that a template sets.
+//! Limits of the depth and size of values that a template sets.
 //!
-//! Fuel counts instructions, not what they make: `{% set ns.x = [ns.x] %}` in a loop nests a value
-//! a hundred thousand times, over which printing, JSON and the value's own end recurse, and
-//! `{% set ns.x = ns.x ~ ns.x %}` doubles a text with each turn. Only `set` carries a value on, so
-//! what it sets goes through a filter that `nesting` puts into the tag.
+//! Fuel counts instructions, not their results: `{% set ns.x = [ns.x] %}` in a loop nests a value a
+//! hundred thousand times, over which printing, JSON and the value's own end recurse, and `{% set
+//! ns.x = ns.x ~ ns.x %}` doubles a text with each turn. Only `set` carries a value on, so its
+//! values go through a filter that `nesting` puts into the tag.
 
 use bellwether_core::MAX_NESTING;
 use minijinja::value::{ObjectRepr, ValueKind};
@@ -22,7 +22,7 @@ pub(super) const LONGEST_TEXT: usize = 4 << 20;
 /// alerts a few times.
 const MOST: usize = 4_000_000;
 
-/// What is left to be looked at in one rendering.
+/// Budget of the inspections of one rendering.
 struct Left(usize);
 
 /// Adds the filters.
@@ -38,12 +38,12 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 /// `value`, where it is neither too deep nor too large.
 fn bounded(state: &mut State<'_, '_>, value: Value, namespaces: bool) -> Result<Value, Error> {
     let left = state.get_or_insert_extension(Left(MOST));
-    let mut looking = Looking {
+    let mut inspection = Inspection {
         left: &mut left.0,
         namespaces,
     };
-    let value = looking.settled(value)?;
-    looking.at(&value)?;
+    let value = inspection.settled(value)?;
+    inspection.at(&value)?;
     Ok(value)
 }
 
@@ -55,22 +55,22 @@ pub(super) fn short(text: String) -> Result<String, Error> {
     }
 }
 
-struct Looking<'l> {
+struct Inspection<'l> {
     left: &'l mut usize,
-    /// Whether there may be namespaces in it: one inside of itself has no end.
+    /// True if the value may contain namespaces: one inside of itself has no end.
     namespaces: bool,
 }
 
-impl Looking<'_> {
+impl Inspection<'_> {
     fn spend(&mut self, amount: usize) -> Result<(), Error> {
         *self.left = self
             .left
             .checked_sub(amount)
-            .ok_or_else(|| invalid("what its variables hold is too large".into()))?;
+            .ok_or_else(|| invalid("its variables are too large".into()))?;
         Ok(())
     }
 
-    /// What is only made while it is gone through, as a list.
+    /// Converts a lazy iterable to a list.
     fn settled(&mut self, value: Value) -> Result<Value, Error> {
         let lazy = value
             .as_object()
@@ -173,17 +173,17 @@ mod tests {
             "{% set x, y = [x], [y] %}".repeat(20_000),
             "{% set ns = namespace(a=ns) %}".repeat(20_000) + "{{ ns }}",
         ] {
-            let told = render(&source);
+            let error = render(&source);
             assert!(
-                told.contains("nested deeper than 100 levels"),
-                "{}: {told}",
+                error.contains("nested deeper than 100 levels"),
+                "{}: {error}",
                 &source[..80]
             );
         }
     }
 
     #[test]
-    fn what_has_no_end_is_refused() {
+    fn an_endless_value_is_an_error() {
         for source in [
             "{% set ns = namespace() %}{% set ns.a = ns %}{{ ns }}",
             "{% set ns = namespace() %}{% set ns.a = [{'b': ns}] %}{{ ns }}",
@@ -211,10 +211,10 @@ mod tests {
             "{% set x = (['x' * 99999] * 99999) | join %}",
             "{% set y = 'x' * 99999 %}{{ ('a' * 99999) | reReplaceAll('a', y) }}",
         ] {
-            let told = render(source);
+            let error = render(source);
             assert!(
-                told.contains("a text of more than 4194304 bytes"),
-                "{source}: {told:.90}"
+                error.contains("a text of more than 4194304 bytes"),
+                "{source}: {error:.90}"
             );
         }
         let wide =

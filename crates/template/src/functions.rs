@@ -11,21 +11,25 @@ use parking_lot::Mutex;
 use regex::{Regex, RegexBuilder};
 
 use super::label_map::LabelMap;
-use super::moment::{self, Lasting, Moment};
+use super::time::{self, GoDuration, Time};
 use super::{bounds, humanize, printf};
 
-type Form = fn(&Value) -> Result<Value, Error>;
+type UnaryFunction = fn(&Value) -> Result<Value, Error>;
 
 /// Functions of one value.
-const FORMS: [(&str, Form); 23] = [
-    ("humanize", |value| form(value, humanize::humanize)),
-    ("humanize1024", |value| form(value, humanize::humanize1024)),
-    ("humanizeDuration", |value| form(value, humanize::duration)),
+const UNARY: [(&str, UnaryFunction); 23] = [
+    ("humanize", |value| apply_unary(value, humanize::humanize)),
+    ("humanize1024", |value| {
+        apply_unary(value, humanize::humanize1024)
+    }),
+    ("humanizeDuration", |value| {
+        apply_unary(value, humanize::duration)
+    }),
     ("humanizePercentage", |value| {
-        form(value, humanize::percentage)
+        apply_unary(value, humanize::percentage)
     }),
     ("humanizeTimestamp", |value| {
-        form(value, humanize::timestamp)
+        apply_unary(value, humanize::timestamp)
     }),
     ("toUpper", |value| Ok(text(value).to_uppercase().into())),
     ("toLower", |value| Ok(text(value).to_lowercase().into())),
@@ -50,23 +54,23 @@ const FORMS: [(&str, Form); 23] = [
             .or_else(|| value.as_str().map(|text| text.chars().count()));
         Ok(length.unwrap_or_default().into())
     }),
-    ("toTime", |value| Ok(Value::from_object(Moment::of(value)?))),
+    ("toTime", |value| Ok(Value::from_object(Time::of(value)?))),
     ("toDuration", |value| {
-        number(value).map(|seconds| Value::from_object(Lasting(seconds)))
+        number(value).map(|seconds| Value::from_object(GoDuration(seconds)))
     }),
     ("graphLink", |value| Ok(link(&text(value), 0).into())),
     ("tableLink", |value| Ok(link(&text(value), 1).into())),
     ("urlPath", |value| Ok(url_path(&text(value)).into())),
     ("parseDuration", |value| {
-        moment::seconds(&text(value)).map(Value::from)
+        time::seconds(&text(value)).map(Value::from)
     }),
 ];
 
 /// Adds all of them, as functions and as filters.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
-    for (name, form) in FORMS {
-        environment.add_function(name, move |value: Value| form(&value));
-        environment.add_filter(name, move |value: Value| form(&value));
+    for (name, apply_unary) in UNARY {
+        environment.add_function(name, move |value: Value| apply_unary(&value));
+        environment.add_filter(name, move |value: Value| apply_unary(&value));
     }
     environment.add_function("join", |sep: Value, list: Value| join(&sep, &list));
     environment.add_filter("join", |list: Value, sep: Option<Value>| {
@@ -89,13 +93,13 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
         },
     );
     environment.add_function("date", |layout: &str, value: Value| {
-        Moment::of(&value)?.form(layout)
+        Time::of(&value)?.format(layout)
     });
     environment.add_filter("date", |value: Value, layout: &str| {
-        Moment::of(&value)?.form(layout)
+        Time::of(&value)?.format(layout)
     });
-    environment.add_function("tz", |zone: &str, value: Value| moved(zone, &value));
-    environment.add_filter("tz", |value: Value, zone: &str| moved(zone, &value));
+    environment.add_function("tz", |zone: &str, value: Value| in_zone(zone, &value));
+    environment.add_filter("tz", |value: Value, zone: &str| in_zone(zone, &value));
     environment.add_function("since", |state: &State<'_, '_>, value: Value| {
         since(state, &value)
     });
@@ -107,23 +111,23 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 
 fn add_patterns(environment: &mut Environment<'static>) {
     let patterns = Arc::new(Patterns::default());
-    let known = Arc::clone(&patterns);
+    let cache = Arc::clone(&patterns);
     environment.add_function("match", move |pattern: &str, value: Value| {
-        known
+        cache
             .get(pattern)
             .map(|pattern| pattern.is_match(&text(&value)))
     });
-    let known = Arc::clone(&patterns);
+    let cache = Arc::clone(&patterns);
     environment.add_filter("match", move |value: Value, pattern: &str| {
-        known
+        cache
             .get(pattern)
             .map(|pattern| pattern.is_match(&text(&value)))
     });
-    let known = Arc::clone(&patterns);
+    let cache = Arc::clone(&patterns);
     environment.add_function(
         "reReplaceAll",
         move |pattern: &str, by: &str, value: Value| {
-            replaced(&known.get(pattern)?, by, &text(&value))
+            replaced(&cache.get(pattern)?, by, &text(&value))
         },
     );
     environment.add_filter(
@@ -137,10 +141,12 @@ fn add_patterns(environment: &mut Environment<'static>) {
 /// `text` with each match of `pattern` replaced; ended where it grows too long.
 fn replaced(pattern: &Regex, by: &str, text: &str) -> Result<String, Error> {
     let (mut out, mut from) = (String::new(), 0);
-    for found in pattern.captures_iter(text) {
-        let Some(whole) = found.get(0) else { continue };
+    for captures in pattern.captures_iter(text) {
+        let Some(whole) = captures.get(0) else {
+            continue;
+        };
         out.push_str(&text[from..whole.start()]);
-        found.expand(by, &mut out);
+        captures.expand(by, &mut out);
         from = whole.end();
         if out.len() > bounds::LONGEST_TEXT {
             break;
@@ -159,19 +165,19 @@ impl Patterns {
     const MOST: usize = 256;
 
     fn get(&self, pattern: &str) -> Result<Regex, Error> {
-        let mut known = self.0.lock();
-        if let Some(known) = known.get(pattern) {
-            return Ok(known.clone());
+        let mut cache = self.0.lock();
+        if let Some(cache) = cache.get(pattern) {
+            return Ok(cache.clone());
         }
         let pattern_of_crate = bellwether_matcher::translate(pattern).map_err(invalid)?;
         let compiled = RegexBuilder::new(&pattern_of_crate)
             .size_limit(1 << 20)
             .build();
         let compiled = compiled.map_err(|error| invalid(error.to_string()))?;
-        if known.len() >= Self::MOST {
-            known.clear();
+        if cache.len() >= Self::MOST {
+            cache.clear();
         }
-        known.insert(pattern.to_owned(), compiled.clone());
+        cache.insert(pattern.to_owned(), compiled.clone());
         Ok(compiled)
     }
 }
@@ -195,29 +201,29 @@ pub(super) fn number(value: &Value) -> Result<f64, Error> {
     let number = f64::try_from(value.clone()).ok();
     number
         .or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()))
-        .or_else(|| value.downcast_object_ref::<Moment>().map(Moment::seconds))
+        .or_else(|| value.downcast_object_ref::<Time>().map(Time::seconds))
         .or_else(|| {
             value
-                .downcast_object_ref::<Lasting>()
+                .downcast_object_ref::<GoDuration>()
                 .map(|lasting| lasting.0)
         })
         .ok_or_else(|| invalid(format!("not a number: {value}")))
 }
 
-/// Where Prometheus shows a query, as a graph or as a table.
+/// Returns the path of a query in Prometheus, as a graph or as a table.
 fn link(query: &str, tab: u8) -> String {
     format!("/graph?g0.expr={}&g0.tab={tab}", url_query_escape(query))
 }
 
-/// What follows the host of a URL.
+/// Returns the path of a URL.
 fn url_path(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     rest.find('/')
         .map_or("", |at| rest[at..].trim_end_matches('/'))
 }
 
-/// As Go's `slice`: from one place of a text or a list up to another. What is shorter gives less,
-/// where Go would fail.
+/// Implements Go's `slice`: a part of a text or a list. Bounds beyond the end give less, where Go
+/// would fail.
 fn slice(value: Value, bounds: Rest<usize>) -> Result<Value, Error> {
     let (from, to) = match bounds.as_slice() {
         [] => (0, None),
@@ -251,8 +257,8 @@ fn without(map: &Value, names: &Value) -> Result<Value, Error> {
     Ok(LabelMap::value(left, ""))
 }
 
-fn form(value: &Value, form: fn(f64) -> String) -> Result<Value, Error> {
-    number(value).map(form).map(Value::from)
+fn apply_unary(value: &Value, apply_unary: fn(f64) -> String) -> Result<Value, Error> {
+    number(value).map(apply_unary).map(Value::from)
 }
 
 fn join(separator: &Value, list: &Value) -> Result<String, Error> {
@@ -270,7 +276,7 @@ fn join(separator: &Value, list: &Value) -> Result<String, Error> {
     bounds::short(out)
 }
 
-/// The first letter of each word large, the others as they are.
+/// Capitalizes the first letter of each word.
 fn title(text: &str) -> String {
     let mut inside = false;
     let mut out = String::with_capacity(text.len());
@@ -341,15 +347,15 @@ fn url_unescape(text: &str) -> Result<Value, Error> {
     Ok(String::from_utf8_lossy(&bytes).into())
 }
 
-fn moved(zone: &str, value: &Value) -> Result<Value, Error> {
-    Moment::of(value)?.moved(zone).map(Value::from_object)
+fn in_zone(zone: &str, value: &Value) -> Result<Value, Error> {
+    Time::of(value)?.in_zone(zone).map(Value::from_object)
 }
 
 /// Seconds between a time and `now`.
 fn since(state: &State<'_, '_>, value: &Value) -> Result<f64, Error> {
     let now = state.lookup("now").filter(|now| !now.is_undefined());
     let now = now.ok_or_else(|| invalid("`since` has no `now` here".into()))?;
-    Ok(Moment::of(&now)?.seconds() - Moment::of(value)?.seconds())
+    Ok(Time::of(&now)?.seconds() - Time::of(value)?.seconds())
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use bellwether_core::Labels;
 use minijinja::Value;
 use minijinja::value::{Enumerator, Object};
 
-/// Labels by name. One that is not there is empty, as in Prometheus; as a whole they are shown as
-/// Go shows a map: `map[instance:db-1 job:node]`.
+/// Labels by name. A missing label is empty, as in Prometheus; the whole map prints as in Go:
+/// `map[instance:db-1 job:node]`.
 #[derive(Debug)]
 pub struct LabelMap {
     labels: Labels,

@@ -8,10 +8,10 @@ mod bounds;
 mod functions;
 mod humanize;
 mod label_map;
-mod moment;
 mod nesting;
 mod printf;
-mod samples;
+mod query;
+mod time;
 
 use std::borrow::Cow;
 use std::io::{self, Write};
@@ -21,14 +21,13 @@ pub use functions::text;
 pub use humanize::{general, humanize};
 pub use label_map::LabelMap;
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
-pub use samples::{Answers, Samples, add_queries};
+pub use query::{Answers, Samples, add_queries};
 
-/// Most instructions of one rendering. A message of ten thousand alerts takes some hundred
+/// Most instructions of one rendering. A message of ten thousand alerts needs some hundred
 /// thousand; a template that loops for long ends here.
 const FUEL: u64 = 2_000_000;
 
-/// Longest text that a template of a message makes, in bytes; what a channel cannot take is its to
-/// shorten.
+/// Longest output of a message template, in bytes; a channel with a lower limit shortens it.
 pub const LONGEST: usize = 16 << 20;
 
 /// Most blocks, macros and turns of recursive loops inside of each other.
@@ -64,7 +63,7 @@ pub fn compile(
     environment.add_template_owned(name, prepared)
 }
 
-/// What `then` makes of the template `source`, which `environment` does not keep.
+/// Compiles the template `source` without keeping it in `environment`, and applies `then`.
 ///
 /// # Errors
 /// It is no template, or one that is nested too deep.
@@ -79,61 +78,65 @@ pub fn parsed<T>(
         .map(|template| then(&template))
 }
 
-/// What `template` makes of `fields`.
+/// Renders `template` with `fields`.
 ///
 /// # Errors
-/// Why it makes nothing; also that it would make more than `most` bytes.
+/// The rendering fails, or its output has more than `most` bytes.
 pub fn whole(
     template: &Template<'_, '_>,
     fields: impl Into<Value>,
     most: usize,
 ) -> Result<String, Error> {
-    let page = page(template, fields.into(), most)?;
-    match page.full {
+    let text = render_bounded(template, fields.into(), most)?;
+    match text.full {
         true => Err(functions::invalid(format!("more than {most} bytes"))),
-        false => Ok(String::from_utf8_lossy(&page.bytes).into_owned()),
+        false => Ok(String::from_utf8_lossy(&text.bytes).into_owned()),
     }
 }
 
-/// What `template` makes of `fields`, up to `most` bytes: what is longer is cut there, with `...`.
+/// Renders `template` with `fields`; output beyond `most` bytes is replaced by `...`.
 ///
 /// # Errors
-/// Why it makes nothing.
+/// The rendering fails.
 pub fn rendered(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<String, Error> {
-    let page = page(template, fields, most)?;
-    let mut text = String::from_utf8(page.bytes).unwrap_or_else(|error| {
+    let bounded = render_bounded(template, fields, most)?;
+    let mut text = String::from_utf8(bounded.bytes).unwrap_or_else(|error| {
         // Cut within a character.
         String::from_utf8_lossy(error.as_bytes())
             .trim_end_matches('\u{fffd}')
             .to_owned()
     });
-    if page.full {
+    if bounded.full {
         text.push_str("...");
     }
     Ok(text)
 }
 
-fn page(template: &Template<'_, '_>, fields: Value, most: usize) -> Result<Page, Error> {
-    let mut page = Page {
+fn render_bounded(
+    template: &Template<'_, '_>,
+    fields: Value,
+    most: usize,
+) -> Result<BoundedText, Error> {
+    let mut text = BoundedText {
         bytes: Vec::new(),
         most,
         full: false,
     };
-    let done = template.render_captured_to(fields, &mut page).map(drop);
-    if !page.full {
+    let done = template.render_captured_to(fields, &mut text).map(drop);
+    if !text.full {
         done?;
     }
-    Ok(page)
+    Ok(text)
 }
 
 /// A text that ends at `most` bytes.
-struct Page {
+struct BoundedText {
     bytes: Vec<u8>,
     most: usize,
     full: bool,
 }
 
-impl Write for Page {
+impl Write for BoundedText {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         let room = self.most - self.bytes.len();
         self.bytes.extend_from_slice(&more[..more.len().min(room)]);
@@ -149,8 +152,8 @@ impl Write for Page {
     }
 }
 
-/// The same piece by piece, where the whole failed: a piece that fails is shown by `failed`, and
-/// the others are not lost with it.
+/// Renders a template piece by piece after it failed as a whole: a piece that fails is replaced by
+/// the output of `failed`, the others are rendered.
 pub fn in_pieces(
     environment: &Environment<'static>,
     source: &str,
@@ -185,7 +188,7 @@ pub fn number(value: Option<f64>) -> Value {
     }
 }
 
-/// What is wrong with a template, in one line, with its line where that says something.
+/// Describes an error of a template in one line, with its line number if that is not the first.
 #[must_use]
 pub fn described(error: &Error) -> String {
     let what = error

@@ -1,8 +1,8 @@
-//! How deep a template is nested, found before it is parsed; what it sets is bounded.
+//! Nesting depth of a template, checked before it is parsed; limits of the values that it sets.
 //!
-//! minijinja bounds brackets and blocks, but signs, branches and operators in a row it takes at
-//! any length, and its parser, its code generator and its destructors recurse over them. What it
-//! makes while it is rendered is for `bounds`, whose filters are put into the `set` tags here.
+//! minijinja limits brackets and blocks, but accepts any number of signs, branches and operators in
+//! a row, and its parser, its code generator and its destructors recurse over them. Values of a
+//! rendering are limited by `bounds`, whose filters are put into the `set` tags here.
 
 use std::borrow::Cow;
 
@@ -86,13 +86,12 @@ fn check(source: &str) -> Result<(), Error> {
 /// A stretch of a template that can be rendered by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'s> {
-    /// As it is written.
     pub(super) source: &'s str,
-    /// Whether it shows nothing and sets a variable for those after it.
+    /// True if it renders nothing and sets a variable for those after it.
     pub(super) sets: bool,
 }
 
-/// The template in pieces: texts, values and whole blocks.
+/// Splits the template into pieces: texts, values and whole blocks.
 pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
     let mut pieces = Vec::new();
     let (mut open, mut from) = (0_usize, 0);
@@ -123,7 +122,7 @@ pub(super) fn pieces(source: &str) -> Vec<Piece<'_>> {
     pieces
 }
 
-/// What a tag does to the blocks around it.
+/// Effect of a tag on the blocks around it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     Opens,
@@ -142,14 +141,14 @@ struct Part {
     set: Option<Set>,
 }
 
-/// Where a `set` tag says what is set.
+/// Positions of a `set` tag.
 #[derive(Clone, Copy)]
 struct Set {
-    /// Where the value begins, if it stands in the tag.
+    /// Start of the value, if it is in the tag.
     value: Option<usize>,
-    /// Where the tag ends, without the sign that takes blanks away.
+    /// End of the tag, without the sign that trims blanks.
     end: usize,
-    /// Whether it becomes a part of something.
+    /// True if the value becomes a part of another one.
     is_part: bool,
 }
 
@@ -204,7 +203,7 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
     })
 }
 
-/// Where `{% endraw %}` ends.
+/// Returns the end of `{% endraw %}`.
 fn end_of_raw(text: &str) -> Option<usize> {
     let mut from = 0;
     while let Some(open) = text[from..].find("{%") {
@@ -225,18 +224,18 @@ fn end_of_raw(text: &str) -> Option<usize> {
 struct Level {
     /// Operators since the last comma.
     operators: usize,
-    /// What follows a value: `.x`, `[x]`, `(x)`.
+    /// Accesses after a value: `.x`, `[x]`, `(x)`.
     after: usize,
 }
 
 struct Tag<'s> {
     first: &'s str,
-    /// Where the first `=` outside of brackets ends.
+    /// End of the first `=` outside of brackets.
     assigns: Option<usize>,
     deepest: usize,
-    /// Where it is closed, if it is.
+    /// Position of the closing, if there is one.
     closed: Option<usize>,
-    /// What follows the tag.
+    /// Text after the tag.
     rest: &'s str,
 }
 
@@ -341,7 +340,7 @@ impl<'s> Tag<'s> {
 }
 
 impl Tag<'_> {
-    /// What it sets, in places of `text` that it begins.
+    /// Returns the positions of a `set` tag in `text`, which begins with the tag.
     fn set(&self, text: &str) -> Option<Set> {
         let closed = self.closed.filter(|_| self.first == "set")?;
         let end = match text[..closed].ends_with(['-', '+']) {
@@ -364,7 +363,7 @@ impl Tag<'_> {
     }
 }
 
-/// How long the text in quotes is that begins here.
+/// Returns the length of the quoted text at the beginning.
 fn quoted(text: &str, quote: char) -> usize {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {

@@ -11,8 +11,8 @@ use minijinja::{Error, Value};
 use super::functions::{invalid, number, text};
 use super::humanize::general;
 
-/// Widest field and longest fraction taken: a format must not fill the memory.
-const WIDEST: usize = 1_000;
+/// Widest field and longest fraction: a format must not fill the memory.
+const MAX_WIDTH: usize = 1_000;
 
 /// One `%` of a format.
 #[derive(Debug, Default)]
@@ -60,7 +60,7 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, Error> {
         }
     }
     out.push_str(rest);
-    let extra: Vec<String> = values.map(told).collect();
+    let extra: Vec<String> = values.map(go_debug).collect();
     if !extra.is_empty() {
         write!(out, "%!(EXTRA {})", extra.join(", ")).unwrap_or_default();
     }
@@ -69,29 +69,29 @@ pub(super) fn printf(format: &str, values: &[Value]) -> Result<String, Error> {
 
 /// Reads what follows a `%`.
 fn verb(text: &str) -> Result<(Verb, &str), Error> {
-    let mut found = Verb::default();
+    let mut parsed = Verb::default();
     let end = text.find(|c| !"+- 0#".contains(c)).unwrap_or(text.len());
     let (flags, mut rest) = text.split_at(end);
     for flag in flags.chars() {
         match flag {
-            '+' => found.plus = true,
-            '-' => found.minus = true,
-            ' ' => found.space = true,
-            '0' => found.zero = true,
-            _ => found.sharp = true,
+            '+' => parsed.plus = true,
+            '-' => parsed.minus = true,
+            ' ' => parsed.space = true,
+            '0' => parsed.zero = true,
+            _ => parsed.sharp = true,
         }
     }
-    (found.width, rest) = digits(rest)?;
+    (parsed.width, rest) = digits(rest)?;
     if let Some(after) = rest.strip_prefix('.') {
         let (precision, after) = digits(after)?;
-        (found.precision, rest) = (Some(precision), after);
+        (parsed.precision, rest) = (Some(precision), after);
     }
     let verb = rest
         .chars()
         .next()
         .ok_or_else(|| invalid("printf: a % at the end".into()))?;
-    found.verb = verb;
-    Ok((found, &rest[verb.len_utf8()..]))
+    parsed.verb = verb;
+    Ok((parsed, &rest[verb.len_utf8()..]))
 }
 
 fn digits(text: &str) -> Result<(usize, &str), Error> {
@@ -101,8 +101,8 @@ fn digits(text: &str) -> Result<(usize, &str), Error> {
     if end == 0 {
         return Ok((0, text));
     }
-    let count = text[..end].parse().ok().filter(|count| *count <= WIDEST);
-    let count = count.ok_or_else(|| invalid(format!("printf: at most {WIDEST} wide")))?;
+    let count = text[..end].parse().ok().filter(|count| *count <= MAX_WIDTH);
+    let count = count.ok_or_else(|| invalid(format!("printf: at most {MAX_WIDTH} wide")))?;
     Ok((count, &text[end..]))
 }
 
@@ -118,9 +118,9 @@ impl Verb {
             verb => match number(value) {
                 Ok(number) => match self.number(number) {
                     Some(body) => body,
-                    None => return format!("%!{verb}({})", told(value)),
+                    None => return format!("%!{verb}({})", go_debug(value)),
                 },
-                Err(_) => return format!("%!{verb}({})", told(value)),
+                Err(_) => return format!("%!{verb}({})", go_debug(value)),
             },
         };
         let body = if matches!(self.verb, 'X' | 'G') {
@@ -233,7 +233,7 @@ fn printed(value: &Value, depth: usize) -> String {
     }
 }
 
-/// The fewest digits that tell the number apart, with an exponent from a million on.
+/// Formats with the fewest digits that identify the number, with an exponent from a million on.
 fn shortest(value: f64) -> String {
     if !value.is_finite() {
         return general(value, 6);
@@ -260,8 +260,8 @@ fn exponent(value: f64, precision: usize, verb: char) -> String {
     format!("{mantissa}{verb}{sign}{:02}", exponent.abs())
 }
 
-/// What Go says of a value that a verb cannot print.
-fn told(value: &Value) -> String {
+/// Formats a value that does not fit its verb, as Go does.
+fn go_debug(value: &Value) -> String {
     match value.kind() {
         ValueKind::Number => format!("float64={}", plain(value)),
         ValueKind::Undefined | ValueKind::None => "<nil>".into(),
@@ -273,7 +273,7 @@ fn told(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    /// What Go 1.24 prints.
+    /// Expected texts are the output of Go 1.24.
     #[test]
     fn numbers_and_texts_are_those_of_go() {
         let x = || Value::from("x");

@@ -224,7 +224,7 @@ impl World {
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
         self.dispatcher
-            .succeed(before, self.outboxes.told(), self.now);
+            .succeed(before, self.outboxes.notified(), self.now);
         self.note_uninhibited();
     }
 
@@ -244,7 +244,7 @@ impl World {
                 self.tell()?;
                 self.save();
                 for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
-                    for one in self.outboxes.waiting(channel) {
+                    for one in self.outboxes.queued(channel) {
                         if !is_heartbeat(&one) {
                             self.contract.taken(channel, &one, true, self.real)?;
                         }
@@ -281,7 +281,7 @@ impl World {
         );
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
         self.dispatcher
-            .restore(standing, self.outboxes.told(), self.now);
+            .restore(standing, self.outboxes.notified(), self.now);
         self.dispatcher.recall(self.state.clone(), self.now);
         Ok(())
     }
@@ -439,7 +439,7 @@ impl World {
         self.dispatcher.confirm(&found.confirmed, self.now.mono);
         self.dispatcher.take(&found.transitions, self.now);
         let (outboxes, now) = (&self.outboxes, self.now.mono);
-        let told = |channel: &str, alert| outboxes.last_told(channel, alert, now);
+        let told = |channel: &str, alert| outboxes.last_notified(channel, alert, now);
         let dispatches = self
             .dispatcher
             .advance(&feedback, &told, self.now)
@@ -461,14 +461,14 @@ impl World {
         for (number, channel) in CHANNELS.iter().enumerate() {
             if self.works[number] {
                 self.failing[number] = None;
-                for one in self.outboxes.take(channel, self.now) {
+                for one in self.outboxes.deliver_all(channel, self.now) {
                     if is_heartbeat(&one) {
                         self.beat = self.real;
                     } else {
                         self.contract.taken(channel, &one, false, self.real)?;
                     }
                 }
-            } else if !self.outboxes.waiting(channel).is_empty() {
+            } else if !self.outboxes.queued(channel).is_empty() {
                 self.failing[number].get_or_insert(self.now.mono);
             }
         }
@@ -478,14 +478,14 @@ impl World {
     /// The receiver refuses what is next, once something waits for it.
     pub fn refuse(&mut self, number: usize) {
         let channel = CHANNELS[number];
-        let next = self.outboxes.waiting(channel).into_iter().next();
+        let next = self.outboxes.queued(channel).into_iter().next();
         // What it took already it does not refuse.
         if next.is_some_and(|next| {
             !is_heartbeat(&next) && !self.contract.knows_already(channel, &next)
         }) {
             for one in self
                 .outboxes
-                .refuse(channel)
+                .reject_oldest(channel)
                 .into_iter()
                 .filter(|one| !is_heartbeat(one))
             {

@@ -180,7 +180,7 @@ async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
             plain("ftp://127.0.0.1/x"),
             "redirects to the scheme \"ftp\"",
         ),
-        (plain("http://["), "redirects to something that is no URL"),
+        (plain("http://["), "redirects to an invalid URL"),
     ] {
         let folder = TempDir::new().unwrap();
         let notifier = open(folder.path(), &channel(&receiver, "")).await;
@@ -366,7 +366,7 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
     })
     .await;
     let told = |channel: &str| {
-        let last = notifier.last_told(MonoMillis::NEVER)(channel, firing.alert.fingerprint);
+        let last = notifier.last_notified(MonoMillis::NEVER)(channel, firing.alert.fingerprint);
         last.map(|at| at < MonoMillis::NEVER)
     };
     assert_eq!((told("old"), told("new")), (Some(true), None));

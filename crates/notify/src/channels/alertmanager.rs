@@ -1,8 +1,8 @@
-//! The channel that keeps Alertmanagers informed, as Prometheus does.
+//! Channel that sends alerts to Alertmanagers, as Prometheus does.
 //!
-//! An Alertmanager holds an alert as firing until the end that it was told; so what stands is told
-//! again and again with an end a little ahead, and resolves there by itself when we are gone. Every
-//! one is told everything; they agree among themselves who notifies.
+//! An Alertmanager holds an alert as firing until its end time. So firing alerts are sent again and
+//! again with an end a little ahead, and resolve there by themselves when Bellwether is gone. Every
+//! Alertmanager gets all alerts; they agree among themselves which one notifies.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
@@ -24,15 +24,16 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
 use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
 
 bellwether_schema::section! {
-    /// Channel of type `alertmanager`: tells Alertmanagers by `POST /api/v2/alerts`. All of them
-    /// are told; taken is what at least one answered with 2xx. While an alert fires it is told again
-    /// every `resend_delay`, to end in four times that; its end is told again for 15 minutes.
+    /// Channel of type `alertmanager`: sends alerts to all Alertmanagers by `POST /api/v2/alerts`.
+    /// Delivered is what at least one answered with 2xx. A firing alert is sent again every
+    /// `resend_delay`, with an end four times that ahead; a resolved one is sent again for 15
+    /// minutes.
     pub struct AlertmanagerChannel {
         /// The Alertmanagers: `http://host:9093`. Never shown.
         pub urls: Vec<Spanned<Secret>>,
         /// Path that their API is below, as `--web.route-prefix` of Alertmanager.
         pub path_prefix: String = "/".to_owned(),
-        /// How often is told again what fires.
+        /// Interval at which firing alerts are sent again.
         pub resend_delay: HumanDuration = HumanDuration::minutes(1),
         /// Further headers. Values are never shown.
         pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
@@ -42,7 +43,7 @@ bellwether_schema::section! {
         pub bearer_token_file: Option<PathBuf>,
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
         /// Most alerts of one request.
         pub max_alerts: usize = 256,
@@ -51,20 +52,20 @@ bellwether_schema::section! {
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
 
-/// An alert that is told again ends after so many `resend_delay`s, as Prometheus has it.
-const ENDS_AFTER: u32 = 4;
-/// An end is told again for so long.
-const REMEMBERED: Duration = Duration::from_secs(15 * 60);
-/// Most ends that are told again; each was told once anyway.
-const MOST_ENDS: usize = 10_000;
+/// End of a firing alert, in multiples of `resend_delay`, as in Prometheus.
+const EXPIRY_FACTOR: u32 = 4;
+/// Time for which a resolved alert is sent again.
+const RESEND_RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
+/// Most resolved alerts that are sent again; each was sent once anyway.
+const MAX_RESOLVED: usize = 10_000;
 
 impl AlertmanagerChannel {
-    /// Where alerts are posted to, without what may be secret: user, password and query.
+    /// Returns the URLs that alerts are posted to, without user, password and query.
     #[must_use]
     pub fn shown_urls(&self) -> Vec<String> {
         let urls = self.urls.iter().filter_map(|url| parse_url(url).ok());
@@ -119,14 +120,15 @@ impl AlertmanagerChannel {
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let instances = self.urls.iter().map(|url| {
             let mut url = parse_url(url)?;
-            let place = url.origin().ascii_serialization();
+            let origin = url.origin().ascii_serialization();
             let path = api(&url, &self.path_prefix);
             url.set_path(&path);
-            let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.of_anybody();
+            let endpoint =
+                Endpoint::open(url, self.access(), context.clock.clone())?.accepting_any_body();
             let channel = context.name.clone();
             Ok(Arc::new(Instance {
                 channel,
-                place,
+                origin,
                 endpoint,
                 failures: AtomicU64::new(0),
             }))
@@ -135,12 +137,12 @@ impl AlertmanagerChannel {
             instances: instances.collect::<Result<_, String>>()?,
             settings: self.clone(),
             context,
-            ends: Mutex::default(),
+            resolved_alerts: Mutex::default(),
         }))
     }
 }
 
-/// Where alerts are posted below `url`.
+/// Returns the path of the API below `url`.
 fn api(url: &Url, prefix: &str) -> String {
     let parts = [url.path(), prefix, "api/v2/alerts"].map(|part| part.trim_matches('/'));
     parts
@@ -154,29 +156,30 @@ struct Alertmanagers {
     settings: AlertmanagerChannel,
     context: Context,
     instances: Vec<Arc<Instance>>,
-    /// Held while something is told, so that no reminder that was begun before an end comes after
-    /// it.
-    ends: Mutex<HashMap<Fingerprint, End>>,
+    /// Locked while alerts are sent, so that no refresh that began before an alert resolved comes
+    /// after it.
+    resolved_alerts: Mutex<HashMap<Fingerprint, ResolvedAlert>>,
 }
 
-/// An end that was told.
-struct End {
+/// A resolved alert that was sent.
+struct ResolvedAlert {
     alert: Arc<Alert>,
     at: UnixMillis,
-    told: UnixMillis,
+    sent_at: UnixMillis,
 }
 
 /// One Alertmanager.
 struct Instance {
     channel: String,
     /// Scheme, host and port.
-    place: String,
+    origin: String,
     endpoint: Endpoint,
     /// Failures in a row.
     failures: AtomicU64,
 }
 
-/// An alert as `POST /api/v2/alerts` takes it; see `postableAlert` of Alertmanager's `openapi.yaml`.
+/// Alert in the request of `POST /api/v2/alerts`; see `postableAlert` of Alertmanager's
+/// `openapi.yaml`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Postable {
@@ -203,25 +206,25 @@ impl Postable {
 impl Channel for Alertmanagers {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let mut ends = self.ends.lock().await;
+            let mut resolved_alerts = self.resolved_alerts.lock().await;
             let now = (self.context.clock)();
-            let end = |one| ended(one).unwrap_or_else(|| self.horizon(now));
+            let end = |notification| ended(notification).unwrap_or_else(|| self.expiry(now));
             let alerts = batch
-                .news
+                .notifications
                 .iter()
-                .map(|one| self.postable(&one.alert, end(one)));
+                .map(|notification| self.postable(&notification.alert, end(notification)));
             self.post(alerts.collect()).await?;
-            for one in &batch.news {
-                let alert = one.alert.clone();
-                if one.status == Status::Firing {
-                    ends.remove(&alert.fingerprint);
-                } else if ends.len() < MOST_ENDS {
-                    ends.insert(
+            for notification in &batch.notifications {
+                let alert = notification.alert.clone();
+                if notification.status == Status::Firing {
+                    resolved_alerts.remove(&alert.fingerprint);
+                } else if resolved_alerts.len() < MAX_RESOLVED {
+                    resolved_alerts.insert(
                         alert.fingerprint,
-                        End {
+                        ResolvedAlert {
                             alert,
-                            at: end(one),
-                            told: now,
+                            at: end(notification),
+                            sent_at: now,
                         },
                     );
                 }
@@ -238,21 +241,27 @@ impl Channel for Alertmanagers {
         Some(*self.settings.resend_delay)
     }
 
-    fn refresh<'a>(&'a self, standing: &'a [Arc<Alert>]) -> Attempt<'a> {
+    fn refresh<'a>(&'a self, still_firing: &'a [Arc<Alert>]) -> Attempt<'a> {
         Box::pin(async move {
-            let mut ends = self.ends.lock().await;
+            let mut resolved_alerts = self.resolved_alerts.lock().await;
             let now = (self.context.clock)();
             // A wall clock that was set back makes none of them younger.
-            ends.retain(|_, end| now >= end.told && now.since(end.told) < REMEMBERED);
+            resolved_alerts.retain(|_, end| {
+                now >= end.sent_at && now.since(end.sent_at) < RESEND_RESOLVED_FOR
+            });
             let mut all: Vec<Postable> = Vec::new();
-            for alert in standing {
-                let over = ends.get(&alert.fingerprint);
-                if over.is_none_or(|end| end.alert.starts() != alert.starts()) {
-                    ends.remove(&alert.fingerprint);
-                    all.push(self.postable(alert, self.horizon(now)));
+            for alert in still_firing {
+                let resolved = resolved_alerts.get(&alert.fingerprint);
+                if resolved.is_none_or(|end| end.alert.starts() != alert.starts()) {
+                    resolved_alerts.remove(&alert.fingerprint);
+                    all.push(self.postable(alert, self.expiry(now)));
                 }
             }
-            all.extend(ends.values().map(|end| self.postable(&end.alert, end.at)));
+            all.extend(
+                resolved_alerts
+                    .values()
+                    .map(|end| self.postable(&end.alert, end.at)),
+            );
             while !all.is_empty() {
                 let rest = all.split_off(all.len().min(self.settings.max_alerts));
                 self.post(std::mem::replace(&mut all, rest)).await?;
@@ -263,9 +272,9 @@ impl Channel for Alertmanagers {
 }
 
 impl Alertmanagers {
-    /// When an alert ends that is not told again.
-    fn horizon(&self, now: UnixMillis) -> UnixMillis {
-        let ahead = *self.settings.resend_delay * ENDS_AFTER;
+    /// Returns the end of an alert that is not sent again.
+    fn expiry(&self, now: UnixMillis) -> UnixMillis {
+        let ahead = *self.settings.resend_delay * EXPIRY_FACTOR;
         UnixMillis(
             now.0
                 .saturating_add(i64::try_from(ahead.as_millis()).unwrap_or(i64::MAX)),
@@ -276,7 +285,7 @@ impl Alertmanagers {
         Postable::new(alert, end, &self.context.sender)
     }
 
-    /// Tells all of them; good if one of them took it.
+    /// Posts to all Alertmanagers; succeeds if one of them accepts.
     async fn post(&self, alerts: Vec<Postable>) -> Result<(), DeliveryError> {
         let body = serde_json::to_string(&alerts)
             .map_err(|error| DeliveryError::permanent(error.to_string()))?;
@@ -306,14 +315,14 @@ impl Alertmanagers {
 impl Instance {
     async fn post(&self, body: String) -> Result<(), DeliveryError> {
         let result = self.endpoint.post(body).await;
-        let (channel, instance) = (&self.channel, &self.place);
+        let (channel, instance) = (&self.channel, &self.origin);
         match result {
             Ok(_) => {
                 let failures = self.failures.swap(0, Ordering::Relaxed);
                 if failures > 0 {
                     info!(
                         channel,
-                        instance, failures, "an Alertmanager takes alerts again"
+                        instance, failures, "an Alertmanager accepts alerts again"
                     );
                 }
                 Ok(())
@@ -324,7 +333,7 @@ impl Instance {
                     let error = &error.message;
                     warn!(
                         channel,
-                        instance, error, "an Alertmanager does not take alerts"
+                        instance, error, "an Alertmanager does not accept alerts"
                     );
                 }
                 Err(error)
@@ -353,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_is_judged() {
+    fn invalid_settings_are_errors() {
         assert_eq!(
             problems("{urls: ['http://a:9093', 'https://b:9093/am']}"),
             [""; 0]

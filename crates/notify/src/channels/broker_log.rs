@@ -1,6 +1,6 @@
-//! What librdkafka says, brought into the log without its repetitions.
+//! Log of librdkafka, throttled.
 //!
-//! A broker that is down makes librdkafka speak several times a second, for as long as it is down.
+//! While a broker is down, librdkafka logs several times a second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,18 +18,18 @@ use super::WallClock;
 /// One subject is written this often at most.
 const QUIET: Duration = Duration::from_secs(600);
 
-/// Takes librdkafka's messages for one channel. Copies share what was told.
+/// Receives librdkafka's log of one channel. Clones share their state.
 #[derive(Clone)]
 pub(super) struct BrokerLog(Arc<Inner>);
 
 struct Inner {
     channel: String,
     clock: WallClock,
-    told: Mutex<Told>,
+    state: Mutex<LogState>,
 }
 
 #[derive(Default)]
-struct Told {
+struct LogState {
     /// By subject, librdkafka's "facility": when it was last written, and how many since.
     subjects: BTreeMap<String, (UnixMillis, u64)>,
     /// The last error since something was delivered.
@@ -41,52 +41,52 @@ impl BrokerLog {
         Self(Arc::new(Inner {
             channel,
             clock,
-            told: Mutex::default(),
+            state: Mutex::default(),
         }))
     }
 
     /// `error`, with the broker's last one where no broker answered: "timed out" alone explains
     /// nothing. An error that comes from a broker needs no other, and shows that one is reached.
     pub(super) fn explain(&self, error: &KafkaError) -> String {
-        let mut told = self.0.told.lock();
+        let mut state = self.0.state.lock();
         match error.rdkafka_error_code() {
-            Some(code) if is_silence(code) => match &told.last_error {
+            Some(code) if is_silence(code) => match &state.last_error {
                 Some(last) => format!("{error}; last error of a broker: {last}"),
                 None => error.to_string(),
             },
             Some(_) => {
-                told.last_error = None;
+                state.last_error = None;
                 error.to_string()
             }
             None => error.to_string(),
         }
     }
 
-    /// Forgets the last error and the silence: the next outage is news again.
+    /// Clears the last error and the throttling, so that the next outage is logged.
     pub(super) fn delivered(&self) {
-        *self.0.told.lock() = Told::default();
+        *self.0.state.lock() = LogState::default();
     }
 
-    /// How many messages on `subject` were left out since the last one written; `None` where this
-    /// one is left out too.
-    fn admit(&self, subject: &str) -> Option<u64> {
+    /// Returns the number of messages on `subject` that were suppressed since the last one written;
+    /// `None` if this one is suppressed too.
+    fn throttle(&self, subject: &str) -> Option<u64> {
         let now = (self.0.clock)();
-        let mut told = self.0.told.lock();
-        match told.subjects.get_mut(subject) {
+        let mut state = self.0.state.lock();
+        match state.subjects.get_mut(subject) {
             Some((last, left_out)) if now.since(*last) < QUIET => {
                 *left_out += 1;
                 None
             }
             Some(entry) => Some(std::mem::replace(entry, (now, 0)).1),
             None => {
-                told.subjects.insert(subject.to_owned(), (now, 0));
+                state.subjects.insert(subject.to_owned(), (now, 0));
                 Some(0)
             }
         }
     }
 }
 
-/// Whether an error means that nobody answered.
+/// Returns true if the error means that no broker answered.
 fn is_silence(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode as Code;
     matches!(
@@ -99,7 +99,7 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// What is read of librdkafka's statistics.
+/// Part of librdkafka's statistics that is read.
 #[derive(Deserialize)]
 struct Statistics {
     #[serde(default)]
@@ -116,7 +116,7 @@ impl ClientContext for BrokerLog {
     fn log(&self, level: RDKafkaLogLevel, subject: &str, message: &str) {
         if level as u8 > RDKafkaLogLevel::Warning as u8 {
             tracing::debug!(channel = self.0.channel, subject, "librdkafka: {message}");
-        } else if let Some(left_out) = self.admit(subject) {
+        } else if let Some(left_out) = self.throttle(subject) {
             tracing::warn!(
                 channel = self.0.channel,
                 subject,
@@ -134,22 +134,22 @@ impl ClientContext for BrokerLog {
         let named = |error: &str, broker: &Broker| {
             !broker.nodename.is_empty() && error.contains(&broker.nodename)
         };
-        let mut told = self.0.told.lock();
-        let Some(error) = &told.last_error else {
+        let mut state = self.0.state.lock();
+        let Some(error) = &state.last_error else {
             return;
         };
-        let of_any = brokers.values().any(|broker| named(error, broker));
-        let is_up = |broker: &Broker| broker.state == "UP" && (named(error, broker) || !of_any);
+        let names_any = brokers.values().any(|broker| named(error, broker));
+        let is_up = |broker: &Broker| broker.state == "UP" && (named(error, broker) || !names_any);
         if brokers.values().any(is_up) {
-            told.last_error = None;
+            state.last_error = None;
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        let mut told = self.0.told.lock();
+        let mut state = self.0.state.lock();
         let is_summary = error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown);
-        if told.last_error.is_none() || !is_summary {
-            told.last_error = Some(reason.to_owned());
+        if state.last_error.is_none() || !is_summary {
+            state.last_error = Some(reason.to_owned());
         }
     }
 }
@@ -161,22 +161,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_subject_is_told_once_in_a_while() {
+    fn a_subject_is_throttled() {
         let now = Arc::new(AtomicI64::new(0));
         let read = now.clone();
         let log = BrokerLog::new(
             "k".into(),
             Arc::new(move || UnixMillis(read.load(Ordering::Relaxed))),
         );
-        assert_eq!(log.admit("FAIL"), Some(0));
-        assert_eq!(log.admit("FAIL"), None);
-        assert_eq!(log.admit("FAIL"), None);
-        assert_eq!(log.admit("OTHER"), Some(0));
+        assert_eq!(log.throttle("FAIL"), Some(0));
+        assert_eq!(log.throttle("FAIL"), None);
+        assert_eq!(log.throttle("FAIL"), None);
+        assert_eq!(log.throttle("OTHER"), Some(0));
         now.store(600_000, Ordering::Relaxed);
-        assert_eq!(log.admit("FAIL"), Some(2));
-        assert_eq!(log.admit("FAIL"), None);
+        assert_eq!(log.throttle("FAIL"), Some(2));
+        assert_eq!(log.throttle("FAIL"), None);
         log.delivered();
-        assert_eq!(log.admit("FAIL"), Some(0));
+        assert_eq!(log.throttle("FAIL"), Some(0));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::wire::{Message, rfc3339};
 const SPEC_VERSION: &str = "1.0";
 const JSON: &str = "application/json";
 
-/// The attributes of one event; as JSON the whole event of structured mode but for its data.
+/// Attributes of an event; as JSON the whole event of structured mode without its data.
 #[derive(Debug, Serialize)]
 pub(super) struct CloudEvent<'a> {
     specversion: &'static str,
@@ -36,7 +36,7 @@ struct Structured<'a> {
 }
 
 impl<'a> CloudEvent<'a> {
-    /// The attributes of `notification`; `source` where one is declared.
+    /// Creates the attributes of `notification`; `source` is the configured one.
     pub(super) fn new(
         notification: &'a Notification,
         sender: &Sender,
@@ -95,7 +95,7 @@ impl<'a> CloudEvent<'a> {
     }
 }
 
-/// Where Bellwether is reached, else a path with the name of the instance.
+/// Returns the external URL of Bellwether, else a path with the name of the instance.
 fn usual_source(sender: &Sender) -> String {
     if !sender.url.is_empty() {
         return sender.url.clone();
@@ -113,7 +113,7 @@ mod tests {
     use bellwether_core::{Labels, Status};
 
     use super::*;
-    use crate::samples::notification;
+    use crate::testing::notification;
 
     #[test]
     fn a_structured_event_holds_the_message_as_its_data() {
@@ -147,7 +147,7 @@ mod tests {
         let resolved = notification("disk", "/data", Status::Resolved);
         let mut sender = Sender::default();
         let source =
-            |sender: &Sender, declared| CloudEvent::new(&resolved, sender, declared).source;
+            |sender: &Sender, configured| CloudEvent::new(&resolved, sender, configured).source;
         assert_eq!(source(&sender, None), "/bellwether");
         sender.labels = Labels::from([("instance".to_owned(), "a b/c".to_owned())]);
         assert_eq!(source(&sender, None), "/bellwether/a%20b%2Fc");

@@ -1,12 +1,12 @@
-//! The channel that posts to Discord by a webhook.
+//! Channel that posts to Discord by a webhook.
 //!
-//! A message is one embed of the severity's colour. Limits are those of
+//! A message is one embed in the color of the severity. Limits are those of
 //! <https://discord.com/developers/docs/resources/message#embed-object-embed-limits> (title 256,
-//! description 4,096, all embeds together 6,000 characters), who may be called is
-//! <https://discord.com/developers/docs/resources/message#allowed-mentions-object>, and a 429 says
-//! in its body how long to wait, in fractions of a second:
-//! <https://discord.com/developers/docs/topics/rate-limits#exceeding-a-rate-limit>. With `wait` an
-//! answer says that the message is kept, without it only that it was read:
+//! description 4,096, all embeds together 6,000 characters). Mentions are those of
+//! <https://discord.com/developers/docs/resources/message#allowed-mentions-object>. The body of a
+//! 429 has the delay in fractions of a second:
+//! <https://discord.com/developers/docs/topics/rate-limits#exceeding-a-rate-limit>. With `wait` a
+//! response confirms that the message is stored, without it only that it was received:
 //! <https://discord.com/developers/docs/resources/webhook#execute-webhook>.
 
 use std::path::PathBuf;
@@ -18,9 +18,11 @@ use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocat
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::brief::{self, Markup, width};
-use super::http::{Endpoint, Failed, check_url, secret};
-use super::texts::{Key, Texts, Told, cut, is_blank, is_template};
+use super::http::{Endpoint, RequestError, check_url, secret};
+use super::message::{self, Markup, width};
+use super::templates::{
+    MessageTemplates, RenderedTexts, TemplatedValue, cut, is_blank, is_template,
+};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
 
@@ -40,19 +42,20 @@ bellwether_schema::section! {
         pub username: Option<Spanned<String>>,
         /// Picture to post under; may be a template.
         pub avatar_url: Option<Spanned<String>>,
-        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
+        /// text.
         pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is Discord's Markdown; what it fills in is escaped
         /// unless it is marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -76,7 +79,7 @@ impl DiscordChannel {
             problems.error(&at.key("mention_roles"), format!("more than {ROLES} roles"));
         }
         for key in self.username.iter().chain(&self.avatar_url) {
-            Key::check(key, &key.at, problems);
+            TemplatedValue::check(key, &key.at, problems);
         }
         if let Some(name) = self
             .username
@@ -84,18 +87,18 @@ impl DiscordChannel {
             .filter(|name| !is_blank(name) && !is_template(name))
         {
             let lower = name.to_lowercase();
-            let refused = ["discord", "clyde"].iter().any(|word| lower.contains(word));
-            if refused || !(1..=80).contains(&width(name)) {
+            let is_reserved = ["discord", "clyde"].iter().any(|word| lower.contains(word));
+            if is_reserved || !(1..=80).contains(&width(name)) {
                 problems
                     .error(
                         &name.at,
-                        format!("not a name that Discord takes: {:?}", name.value),
+                        format!("not a user name that Discord accepts: {:?}", name.value),
                     )
                     .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
             }
         }
         self.access().check(at, problems);
-        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     fn access(&self) -> Access {
@@ -115,9 +118,9 @@ impl DiscordChannel {
             url.query_pairs_mut().append_pair("thread_id", thread);
         }
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
-        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
-        let username = Key::declared("username", self.username.as_ref())?;
-        let avatar_url = Key::declared("avatar_url", self.avatar_url.as_ref())?;
+        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        let username = TemplatedValue::configured("username", self.username.as_ref())?;
+        let avatar_url = TemplatedValue::configured("avatar_url", self.avatar_url.as_ref())?;
         let settings = self.clone();
         Ok(Box::new(Discord {
             settings,
@@ -134,16 +137,16 @@ struct Discord {
     settings: DiscordChannel,
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
-    username: Option<Key>,
-    avatar_url: Option<Key>,
+    texts: MessageTemplates,
+    username: Option<TemplatedValue>,
+    avatar_url: Option<TemplatedValue>,
 }
 
 impl Channel for Discord {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let message = self.message(batch).to_string();
-            self.endpoint.post(message).await.map_err(limited)?;
+            self.endpoint.post(message).await.map_err(delivery_error)?;
             Ok(())
         })
     }
@@ -157,14 +160,14 @@ impl Channel for Discord {
     }
 }
 
-/// What a 429 says.
+/// Body of a 429.
 #[derive(Deserialize)]
-struct Limit {
+struct RateLimited {
     retry_after: f64,
 }
 
-fn limited(failed: Failed) -> DeliveryError {
-    let limit = serde_json::from_str::<Limit>(&failed.body).ok();
+fn delivery_error(failed: RequestError) -> DeliveryError {
+    let limit = serde_json::from_str::<RateLimited>(&failed.body).ok();
     let wait = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
     let retry_after = failed
         .error
@@ -179,49 +182,52 @@ fn limited(failed: Failed) -> DeliveryError {
 impl Discord {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
-        let Told {
+        let RenderedTexts {
             title,
             text,
-            trouble,
-        } = self.texts.told(batch, &self.context);
-        let title = title.unwrap_or_else(|| brief::title(batch));
-        let trouble = trouble
+            errors,
+        } = self.texts.render(batch, &self.context);
+        let title = title.unwrap_or_else(|| message::title(batch));
+        let errors = errors
             .iter()
             .map(|reason| format!("\n\n{}", escape(reason)));
-        let trouble: String = trouble.collect();
-        let room = DESCRIPTION - width(&trouble);
+        let errors: String = errors.collect();
+        let room = DESCRIPTION - width(&errors);
         let text = match text {
             Some(text) => cut(&text, room, |_| String::new()),
             None => {
                 let cost = |text: &str| width(text) + 2;
-                let told = brief::paragraphs(batch, sender, &Markdown, room, cost);
-                told.join("\n\n")
+                let render = message::paragraphs(batch, sender, &Markdown, room, cost);
+                render.join("\n\n")
             }
         };
-        let text = text + &trouble;
-        let told_at = batch
-            .news
+        let text = text + &errors;
+        let sent_at = batch
+            .notifications
             .iter()
-            .map(|one| one.at)
+            .map(|notification| notification.at)
             .max()
             .unwrap_or_default();
         let mut embed = json!({
             // A title knows marks too.
             "title": cut(&escape(&title), TITLE, |_| String::new()),
             "description": text,
-            "color": brief::tone(batch).colour(),
-            "timestamp": rfc3339(told_at),
+            "color": message::color(batch).rgb(),
+            "timestamp": rfc3339(sent_at),
         });
-        if let Some(url) = brief::web_link(&sender.url) {
+        if let Some(url) = message::web_link(&sender.url) {
             embed["url"] = json!(url);
         }
-        self.addressed(batch, embed)
+        self.with_mentions(batch, embed)
     }
 
     /// The message: the embed, whom it calls, and who says it.
-    fn addressed(&self, batch: &Batch, embed: Value) -> Value {
+    fn with_mentions(&self, batch: &Batch, embed: Value) -> Value {
         let settings = &self.settings;
-        let fires = batch.news.iter().any(|one| one.status == Status::Firing);
+        let fires = batch
+            .notifications
+            .iter()
+            .any(|notification| notification.status == Status::Firing);
         let roles: Vec<&str> = match fires {
             true => settings
                 .mention_roles
@@ -235,14 +241,14 @@ impl Discord {
             "allowed_mentions": {"parse": [], "roles": roles},
         });
         if !roles.is_empty() {
-            let called: String = roles.iter().map(|id| format!("<@&{id}>")).collect();
-            message["content"] = json!(called);
+            let mentions: String = roles.iter().map(|id| format!("<@&{id}>")).collect();
+            message["content"] = json!(mentions);
         }
         for (key, value) in [
             ("username", &self.username),
             ("avatar_url", &self.avatar_url),
         ] {
-            // Where its template gives nothing, it is told under the webhook's own.
+            // If the template has no output, the webhook's own value applies.
             if let Some(Ok(value)) = value.as_ref().map(|value| value.of(batch, &self.context)) {
                 message[key] = json!(value);
             }
@@ -254,7 +260,7 @@ impl Discord {
 /// A backslash before every mark of Discord's Markdown; in a URL, which Discord makes a link of, it
 /// would be a part of it.
 fn escape(plain: &str) -> String {
-    brief::outside_urls(plain, |text| brief::backslashed(text, "\\*_~`|<>[]()#@"))
+    message::outside_urls(plain, |text| message::backslashed(text, "\\*_~`|<>[]()#@"))
 }
 
 /// Markdown as Discord has it.

@@ -1,8 +1,8 @@
-//! The channel that sends mail over SMTP.
+//! Channel that sends mail over SMTP.
 //!
-//! Owns the settings and what an attempt means; [`mail`] writes a mail, [`smtp`] hands it to a
-//! server. One mail tells of one group, and all mails of a group refer to the same message id, so
-//! that a mail client shows the end below the beginning.
+//! Owns the settings and the meaning of an attempt; [`mail`] writes a mail, [`smtp`] delivers it to
+//! a server. One mail is about one group, and all mails of a group refer to the same message id, so
+//! that a mail client shows them as one thread.
 
 mod mail;
 mod smtp;
@@ -19,14 +19,14 @@ use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocat
 use lettre::message::Mailbox;
 use lettre::message::header::HeaderName;
 use lettre::transport::smtp::extension::ClientId;
-use mail::{Letter, Templates};
+use mail::{MailWriter, Templates};
 use smtp::{Login, Server};
 
-use super::texts::{Key, is_template};
+use super::templates::{TemplatedValue, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 bellwether_schema::string_enum! {
-    /// How the connection to a mail server is encrypted.
+    /// Encryption of the connection to a mail server.
     pub enum EmailTls {
         /// From its beginning.
         Implicit = "tls",
@@ -41,7 +41,7 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::string_enum! {
-    /// How the user proves who they are.
+    /// Authentication mechanisms.
     pub enum EmailAuth {
         /// `AUTH PLAIN`.
         Plain = "plain",
@@ -51,49 +51,48 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::section! {
-    /// Channel of type `email`: sends a mail per group of notifications. Taken is what the server
-    /// takes for at least one recipient; those it refuses are told in the log. What it answers with
-    /// 4xx, and what keeps a session from beginning, is tried again; a mail that it answers with
-    /// 5xx is not.
+    /// Channel of type `email`: sends a mail per group of notifications. It is delivered once the
+    /// server accepts it for at least one recipient; rejected recipients are logged. A response of
+    /// 4xx, and an error before the session begins, is retried; a response of 5xx is not.
     pub struct EmailChannel {
         /// Host of the mail server.
         pub smtp_server: Spanned<String>,
-        /// Its port. Without it 465 with `tls`, 25 with `none`, else 587.
+        /// Port. By default 465 with `tls`, 25 with `none`, else 587.
         pub smtp_port: Option<u16>,
-        /// How the connection is encrypted.
+        /// Encryption of the connection.
         pub tls: EmailTls = EmailTls::Starttls,
         /// PEM file with the only authorities the server's certificate is checked against, or with
         /// that certificate itself if it is self-signed. Without it, the authorities of the system.
         pub ca_file: Option<PathBuf>,
-        /// User name; without one no authentication takes place.
+        /// User name; without it there is no authentication.
         pub username: Option<Spanned<String>>,
         /// Password.
         pub password: Option<Secret>,
         /// File that holds the password; read again for each mail.
         pub password_file: Option<PathBuf>,
-        /// How the user proves who they are. Without it, `plain` where the server knows it.
+        /// Authentication mechanism. By default `plain` if the server supports it.
         pub auth: Option<EmailAuth>,
         /// Name that the server is greeted with. Without it, the name of this host.
         pub hello: Option<Spanned<String>>,
-        /// Who sends: `Bellwether <bellwether@example.org>`.
+        /// Sender: `Bellwether <bellwether@example.org>`.
         pub from: Spanned<String>,
-        /// Who is told.
+        /// Recipients.
         pub recipients: Vec<Spanned<String>>,
-        /// Who gets a copy.
+        /// Recipients of a copy.
         pub cc: Vec<Spanned<String>> = Vec::new(),
-        /// Who gets a copy that the others do not know of.
+        /// Recipients of a copy that the others do not see.
         pub bcc: Vec<Spanned<String>> = Vec::new(),
-        /// Who answers go to.
+        /// Address for replies.
         pub reply_to: Option<Spanned<String>>,
         /// Further headers; each may be a template.
         pub headers: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-        /// Subject as a minijinja template over the fields of Alertmanager's document.
+        /// Subject: a minijinja template over the fields of Alertmanager's webhook document.
         pub subject: Option<Spanned<Literal>>,
         /// Text as such a template.
         pub text: Option<Spanned<Literal>>,
         /// HTML as such a template, in which values are escaped. Empty: mails are text only.
         pub html: Option<Spanned<Literal>>,
-        /// How long a session with the server may take.
+        /// Timeout of a session with the server.
         pub timeout: HumanDuration = HumanDuration::secs(30),
         /// Most alerts that changed in one mail.
         pub max_alerts: usize = 100,
@@ -120,7 +119,7 @@ const OWNED: [(&str, &str); 16] = [
     ("precedence", THE_CHANNEL),
 ];
 
-/// How the header `name` is set, where that is not by `headers`.
+/// Returns a hint on how to set the header `name`, if `headers` cannot.
 #[must_use]
 pub fn owned_header(name: &str) -> Option<&'static str> {
     OWNED
@@ -137,7 +136,7 @@ impl EmailChannel {
         self.check_login(at, problems);
         if self.recipients.is_empty() {
             problems
-                .error(&at.key("recipients"), "nobody is told")
+                .error(&at.key("recipients"), "no recipients")
                 .hint("recipients: [ops@example.org]");
         }
         let lists = [&self.recipients, &self.cc, &self.bcc]
@@ -146,8 +145,8 @@ impl EmailChannel {
         for address in lists.chain([&self.from]).chain(&self.reply_to) {
             if is_template(address) {
                 problems
-                    .error(&address.at, "no template can stand here")
-                    .hint("use a channel for each address, and routes to them");
+                    .error(&address.at, "a template is not supported here")
+                    .hint("use one channel per address, with routes");
             } else if let Err(reason) = mailbox(address) {
                 problems
                     .error(&address.at, reason)
@@ -164,7 +163,7 @@ impl EmailChannel {
             } else if value.chars().any(char::is_control) {
                 problems.error(&value.at, format!("not a header value: that of {name:?}"));
             }
-            Key::check(value, &value.at, problems);
+            TemplatedValue::check(value, &value.at, problems);
         }
         for (name, template) in self.templates() {
             let Some(template) = template else { continue };
@@ -186,10 +185,7 @@ impl EmailChannel {
                 .hint("mail.example.org; the port goes to `smtp_port`");
         }
         if self.ca_file.is_some() && self.tls == EmailTls::None {
-            problems.error(
-                &at.key("ca_file"),
-                "nothing is encrypted, so nobody is checked",
-            );
+            problems.error(&at.key("ca_file"), "`tls: none` checks no certificate");
         }
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
@@ -235,12 +231,12 @@ impl EmailChannel {
         self.username.as_ref().filter(|name| !name.is_empty())
     }
 
-    /// What the server is greeted with; an empty name is none.
+    /// Name in the greeting of the server; an empty one is `None`.
     fn hello(&self) -> Option<&Spanned<String>> {
         self.hello.as_ref().filter(|name| !name.is_empty())
     }
 
-    /// Whether the server is on this host.
+    /// Returns true if the server is on this host.
     fn is_local(&self) -> bool {
         let ip = self.smtp_server.parse::<IpAddr>().ok();
         ip.map_or(self.smtp_server.value == "localhost", |ip| ip.is_loopback())
@@ -258,26 +254,26 @@ impl EmailChannel {
         Ok(Box::new(Email {
             bcc: mailboxes(&self.bcc)?,
             server: self.server()?,
-            letter: self.letter(context)?,
+            writer: self.writer(context)?,
             settings: self.clone(),
         }))
     }
 
-    fn letter(&self, context: Context) -> Result<Letter, String> {
+    fn writer(&self, context: Context) -> Result<MailWriter, String> {
         let templates = self.templates();
-        let declared = templates
+        let configured = templates
             .iter()
             .filter_map(|(name, one)| Some((*name, (*one)?)));
         let header = |(name, text): (&String, &Spanned<String>)| {
-            Key::new(name, text).map_err(|error| format!("headers.{name}: {error}"))
+            TemplatedValue::new(name, text).map_err(|error| format!("headers.{name}: {error}"))
         };
-        Ok(Letter {
+        Ok(MailWriter {
             from: mailbox(&self.from)?,
             to: mailboxes(&self.recipients)?,
             cc: mailboxes(&self.cc)?,
             reply_to: self.reply_to.as_ref().map(|one| mailbox(one)).transpose()?,
             headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
-            templates: Templates::new(&declared.collect::<Vec<_>>())?,
+            templates: Templates::new(&configured.collect::<Vec<_>>())?,
             max_alerts: self.max_alerts,
             context,
         })
@@ -335,27 +331,27 @@ fn mailboxes(texts: &[Spanned<String>]) -> Result<Vec<Mailbox>, String> {
 struct Email {
     settings: EmailChannel,
     server: Server,
-    letter: Letter,
+    writer: MailWriter,
     bcc: Vec<Mailbox>,
 }
 
 impl Channel for Email {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let mail = self.letter.write(batch).map_err(DeliveryError::permanent)?;
-            let told = [&self.letter.to, &self.letter.cc, &self.bcc]
+            let mail = self.writer.write(batch).map_err(DeliveryError::permanent)?;
+            let recipients = [&self.writer.to, &self.writer.cc, &self.bcc]
                 .into_iter()
                 .flatten();
-            let told: Vec<_> = told.map(|mailbox| mailbox.email.clone()).collect();
+            let recipients: Vec<_> = recipients.map(|mailbox| mailbox.email.clone()).collect();
             let login = self.login().await.map_err(DeliveryError::transient)?;
-            let from = &self.letter.from.email;
-            let refused = self
+            let from = &self.writer.from.email;
+            let rejected = self
                 .server
-                .send(from, &told, &mail.formatted(), login.as_ref())
+                .send(from, &recipients, &mail.formatted(), login.as_ref())
                 .await?;
-            for (recipient, reason) in refused {
-                let channel = &self.letter.context.name;
-                tracing::warn!(channel, %recipient, reason, "the mail server refused a recipient");
+            for (recipient, reason) in rejected {
+                let channel = &self.writer.context.name;
+                tracing::warn!(channel, %recipient, reason, "the mail server rejected a recipient");
             }
             Ok(())
         })
@@ -380,7 +376,7 @@ impl Email {
             (None, Some(path)) => {
                 match tokio::task::spawn_blocking(move || read_secret(&path)).await {
                     Ok(read) => read?,
-                    Err(_) => return Err("the reading of the password was cut off".into()),
+                    Err(_) => return Err("reading the password was aborted".into()),
                 }
             }
             (None, None) => return Ok(None),

@@ -1,11 +1,12 @@
-//! The channel that starts a program and gives it the notifications on its standard input.
+//! Channel that starts a program and writes the notifications to its standard input.
 //!
-//! No shell is between: program and arguments are handed over as they are declared, and nothing of
-//! an alert becomes one. What it started ends with it when its time is over: its process group, its
-//! children and theirs, and what has left them but still has the environment it was given.
+//! There is no shell: program and arguments are passed as they are configured, and no value of an
+//! alert becomes an argument. At the timeout all processes that it started are killed: its process
+//! group, its descendants, and processes that left both but still have the environment they were
+//! given.
 
 mod account;
-mod kin;
+mod descendants;
 mod process;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use account::Account;
 use bellwether_core::Notification;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
-use process::{Ended, Invocation};
+use process::{Invocation, Termination};
 
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::Webhook;
@@ -33,8 +34,8 @@ bellwether_schema::section! {
         pub environment: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
         /// Folder it is started in.
         pub working_directory: PathBuf = PathBuf::from("/"),
-        /// How long it may run; then it is killed with all that it started, in sessions of their
-        /// own too.
+        /// Timeout; then the program is killed with all processes that it started, including those
+        /// in sessions of their own.
         pub timeout: HumanDuration = HumanDuration::secs(30),
         /// User it runs as, by name or as `UID:GID`; needs Bellwether to run as root. Without it,
         /// Bellwether's own.
@@ -44,9 +45,9 @@ bellwether_schema::section! {
     }
 }
 
-/// What asks to be tried again, by `sysexits.h`.
+/// Exit status for a retry, of `sysexits.h`.
 const EX_TEMPFAIL: i32 = 75;
-/// Where programs are looked for by the one that is started.
+/// `PATH` of the program's environment.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ExecChannel {
@@ -63,7 +64,7 @@ impl ExecChannel {
                         &program.at,
                         format!("not an absolute path: {:?}", program.value),
                     )
-                    .hint("no shell and no PATH looks for the program");
+                    .hint("the program is started without a shell and without a search in PATH");
             }
             Some(_) => {}
         }
@@ -115,8 +116,8 @@ struct Exec {
 impl Channel for Exec {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let ended = self.invocation(batch)?.run(*self.settings.timeout).await;
-            self.judge(ended)
+            let termination = self.invocation(batch)?.run(*self.settings.timeout).await;
+            self.check_termination(termination)
         })
     }
 
@@ -142,8 +143,8 @@ impl Exec {
             ("BELLWETHER_STATUS", batch.status().as_str()),
         ];
         let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let declared = self.settings.environment.iter();
-        let declared = declared.map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        let configured = self.settings.environment.iter();
+        let configured = configured.map(|(name, value)| (name.clone(), value.expose().to_owned()));
         Ok(Invocation {
             command: self
                 .settings
@@ -151,7 +152,7 @@ impl Exec {
                 .iter()
                 .map(|part| part.value.clone())
                 .collect(),
-            environment: own.into_iter().chain(declared).collect(),
+            environment: own.into_iter().chain(configured).collect(),
             mark: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             folder: self.settings.working_directory.clone(),
             ids: self.ids,
@@ -159,28 +160,32 @@ impl Exec {
         })
     }
 
-    fn judge(&self, ended: Ended) -> Result<(), DeliveryError> {
+    fn check_termination(&self, termination: Termination) -> Result<(), DeliveryError> {
         let program = self
             .settings
             .command
             .first()
             .map_or("", |program| &program.value);
-        let (retryable, what, said) = match ended {
-            Ended::Code(0, _) => return Ok(()),
-            Ended::Code(code, said) => (code == EX_TEMPFAIL, format!("exit status {code}"), said),
-            Ended::Signal(signal, said) => (true, format!("ended by signal {signal}"), said),
-            Ended::TimedOut(said) => (
+        let (retryable, what, stderr) = match termination {
+            Termination::Code(0, _) => return Ok(()),
+            Termination::Code(code, stderr) => {
+                (code == EX_TEMPFAIL, format!("exit status {code}"), stderr)
+            }
+            Termination::Signal(signal, stderr) => {
+                (true, format!("ended by signal {signal}"), stderr)
+            }
+            Termination::TimedOut(stderr) => (
                 true,
                 format!("killed after {}", self.settings.timeout),
-                said,
+                stderr,
             ),
-            Ended::NotStarted(reason) => {
+            Termination::NotStarted(reason) => {
                 (true, format!("cannot be started: {reason}"), String::new())
             }
         };
         let mut message = format!("{program}: {what}");
-        if !said.is_empty() {
-            message += &format!(": {}", self.redacted(said));
+        if !stderr.is_empty() {
+            message += &format!(": {}", self.redacted(stderr));
         }
         Err(DeliveryError {
             retryable,
@@ -189,8 +194,8 @@ impl Exec {
         })
     }
 
-    /// What a program says may hold what it was given.
-    fn redacted(&self, said: String) -> String {
+    /// Removes the values of `environment` from the output of a program.
+    fn redacted(&self, stderr: String) -> String {
         // What is shorter occurs in any text.
         const SHORTEST: usize = 6;
         let secrets = self
@@ -199,7 +204,7 @@ impl Exec {
             .values()
             .map(|secret| secret.expose());
         let secrets = secrets.filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(said, |said, secret| said.replace(secret, "<secret>"))
+        secrets.fold(stderr, |stderr, secret| stderr.replace(secret, "<secret>"))
     }
 }
 

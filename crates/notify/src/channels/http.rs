@@ -1,21 +1,22 @@
-//! One HTTP request of a channel, and what its answer means.
+//! HTTP requests of channels and the meaning of their responses.
 //!
-//! What all channels over HTTP share: where a receiver is, how it is reached, which answers may
-//! pass. A URL or a token is a secret, and a proxy's page may quote one, so every message is
-//! searched for them.
+//! Shared by all channels over HTTP: URL, access, retryable statuses. A URL or a token is a secret,
+//! and an error page of a proxy may quote one, so secrets are removed from every message.
 
 use std::path::PathBuf;
 
-use bellwether_http::{Access, Client, SendError, body_text, parse_url, read_secret, refusal};
+use bellwether_http::{
+    Access, Client, SendError, body_text, parse_url, read_error_response, read_secret,
+};
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 
-use super::said::failure;
-use super::texts::is_template;
+use super::body_error::body_error;
+use super::templates::is_template;
 use super::{DeliveryError, WallClock};
 
-/// Judges a secret that is declared as `key` or in a file as `key_file`: one of the two.
+/// Checks that a secret is configured either as `key` or in a file as `key_file`.
 pub(super) fn check_secret(
     key: &str,
     value: Option<&Spanned<Secret>>,
@@ -45,12 +46,12 @@ pub(super) fn check_secret(
 pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Diagnostics) {
     if let Some(value) = value.filter(|value| is_template(value.expose())) {
         problems
-            .error(&value.at, "no template can stand here")
+            .error(&value.at, "a template is not supported here")
             .hint("use a channel for each");
     }
 }
 
-/// Judges a URL that is declared as `url` or in a file as `url_file`.
+/// Checks a URL that is configured as `url` or in a file as `url_file`.
 pub(super) fn check_url(
     url: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
@@ -80,81 +81,80 @@ pub(super) fn secret(
     }
 }
 
-/// Why a request failed.
-pub(super) struct Failed {
-    /// As the delivery loop sees it: 408, 429 and 5xx may pass, other answers do not.
+/// A failed request.
+pub(super) struct RequestError {
+    /// Error for the delivery loop: 408, 429 and 5xx are retryable, other statuses are not.
     pub(super) error: DeliveryError,
-    /// What the receiver said, to be read by those who know its form; empty where it said nothing.
+    /// Body of the response, for channels that know its format; may be empty.
     pub(super) body: String,
 }
 
-impl From<Failed> for DeliveryError {
-    fn from(failed: Failed) -> Self {
+impl From<RequestError> for DeliveryError {
+    fn from(failed: RequestError) -> Self {
         failed.error
     }
 }
 
 /// A success that does not say that it is none.
-pub(super) struct Taken {
-    /// What the receiver said; an error where that was cut off.
-    pub(super) said: Result<String, DeliveryError>,
+pub(super) struct Accepted {
+    /// Body of the response; an error if it was cut off.
+    pub(super) body: Result<String, DeliveryError>,
 }
 
 /// A receiver, and how it is reached.
 pub(super) struct Endpoint {
     url: Url,
     /// Scheme, host and port: what may be shown of the URL.
-    place: String,
+    origin: String,
     client: Client,
-    /// Whether it is a service, which never answers with a page.
+    /// True for a service that never responds with an HTML page.
     service: bool,
-    /// What no message may show.
-    hidden: Vec<String>,
+    /// Secrets that are removed from messages.
+    secrets: Vec<String>,
     clock: WallClock,
 }
 
 impl Endpoint {
-    /// Gets ready to send to `url`, where a service is. Blocks, as it may read files.
+    /// Creates the endpoint of a service at `url`. Blocks, as it may read files.
     ///
     /// # Errors
-    /// What is declared of the access does not hold.
+    /// Invalid settings, or a file that cannot be read.
     pub(super) fn open(url: Url, access: Access, clock: WallClock) -> Result<Self, String> {
-        let hidden = [Some(url.path()), url.query(), url.password()];
+        let secrets = [Some(url.path()), url.query(), url.password()];
         Ok(Self {
             client: Client::open(access, &url)?,
-            place: url.origin().ascii_serialization(),
+            origin: url.origin().ascii_serialization(),
             service: true,
-            hidden: hidden.into_iter().flatten().map(str::to_owned).collect(),
+            secrets: secrets.into_iter().flatten().map(str::to_owned).collect(),
             url,
             clock,
         })
     }
 
     /// The same, with a further secret that is sent.
-    pub(super) fn hiding(mut self, secret: &Secret) -> Self {
-        self.hidden.push(secret.expose().trim().to_owned());
+    pub(super) fn with_secret(mut self, secret: &Secret) -> Self {
+        self.secrets.push(secret.expose().trim().to_owned());
         self
     }
 
     /// The same, for a receiver of which nothing is known: it may answer a success with anything.
-    pub(super) fn of_anybody(mut self) -> Self {
+    pub(super) fn accepting_any_body(mut self) -> Self {
         self.service = false;
         self
     }
 
-    /// The same; redirects are refusals where `follows` is not set.
-    pub(super) fn following(mut self, follows: bool) -> Self {
-        self.client = self.client.following(follows);
+    /// Sets whether redirects are followed; if not, they are errors.
+    pub(super) fn with_redirects(mut self, follows: bool) -> Self {
+        self.client = self.client.with_redirects(follows);
         self
     }
 
-    /// Where to.
     pub(super) fn url(&self) -> &Url {
         &self.url
     }
 
     /// Posts `body` there.
-    pub(super) async fn post(&self, body: String) -> Result<Taken, Failed> {
+    pub(super) async fn post(&self, body: String) -> Result<Accepted, RequestError> {
         self.send(Method::POST, self.url.clone(), body).await
     }
 
@@ -164,40 +164,40 @@ impl Endpoint {
         method: Method,
         url: Url,
         body: String,
-    ) -> Result<Taken, Failed> {
+    ) -> Result<Accepted, RequestError> {
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
         let response = self.client.send(method, url, &headers, body).await;
-        let response = response.map_err(|error| self.broken(&error))?;
+        let response = response.map_err(|error| self.send_error(&error))?;
         if !response.status().is_success() {
-            return Err(self.refused(response).await);
+            return Err(self.status_error(response).await);
         }
-        let place = response.url().origin().ascii_serialization();
+        let origin = response.url().origin().ascii_serialization();
         match body_text(response).await {
-            Ok(said) => match failure(&said, self.service) {
-                None => Ok(Taken { said: Ok(said) }),
-                Some(failure) => {
+            Ok(body) => match body_error(&body, self.service) {
+                None => Ok(Accepted { body: Ok(body) }),
+                Some(body_error) => {
                     let error = DeliveryError {
-                        retryable: failure.retryable,
-                        retry_after: failure.retry_after,
-                        message: self.redacted(format!("{place} answered: {}", failure.reason)),
+                        retryable: body_error.retryable,
+                        retry_after: body_error.retry_after,
+                        message: self.redacted(format!("{origin} answered: {}", body_error.reason)),
                         delivered: Vec::new(),
                     };
-                    Err(Failed { error, body: said })
+                    Err(RequestError { error, body })
                 }
             },
             Err(error) => {
-                let error = self.redacted(format!("{place}: {error}"));
-                Ok(Taken {
-                    said: Err(DeliveryError::transient(error)),
+                let error = self.redacted(format!("{origin}: {error}"));
+                Ok(Accepted {
+                    body: Err(DeliveryError::transient(error)),
                 })
             }
         }
     }
 
-    /// A refusal that came as a success: `said` is what the receiver said.
-    pub(super) fn unsuccessful(&self, retryable: bool, said: &str) -> DeliveryError {
-        let message = self.redacted(format!("{} answered: {said}", self.place));
+    /// Returns the error of a 2xx whose body is not a success; `body` is quoted.
+    pub(super) fn rejection(&self, retryable: bool, body: &str) -> DeliveryError {
+        let message = self.redacted(format!("{} answered: {body}", self.origin));
         DeliveryError {
             retryable,
             message,
@@ -209,38 +209,41 @@ impl Endpoint {
     pub(super) fn redacted(&self, text: String) -> String {
         // What is shorter occurs in any text, such as the path `/`.
         const SHORTEST: usize = 6;
-        let secrets = self.hidden.iter().filter(|secret| secret.len() >= SHORTEST);
+        let secrets = self
+            .secrets
+            .iter()
+            .filter(|secret| secret.len() >= SHORTEST);
         secrets.fold(text, |text, secret| {
             text.replace(secret.as_str(), "<secret>")
         })
     }
 
-    fn broken(&self, error: &SendError) -> Failed {
+    fn send_error(&self, error: &SendError) -> RequestError {
         let message = self.redacted(error.to_string());
         let error = DeliveryError {
             retryable: error.retryable,
             message,
             ..DeliveryError::default()
         };
-        Failed {
+        RequestError {
             error,
             body: String::new(),
         }
     }
 
-    async fn refused(&self, response: Response) -> Failed {
+    async fn status_error(&self, response: Response) -> RequestError {
         let status = response.status();
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
-        let place = response.url().origin().ascii_serialization();
-        let refusal = refusal(response, &place, (self.clock)()).await;
+        let origin = response.url().origin().ascii_serialization();
+        let refusal = read_error_response(response, &origin, (self.clock)()).await;
         let error = DeliveryError {
             retryable,
             retry_after: refusal.retry_after,
             message: self.redacted(refusal.message),
             delivered: Vec::new(),
         };
-        Failed {
+        RequestError {
             error,
             body: refusal.body,
         }
@@ -269,9 +272,9 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_taken_out_of_what_a_proxy_quotes() {
+    fn a_secret_is_removed_from_the_page_of_a_proxy() {
         let endpoint = endpoint("http://proxy.test/services/T0/B0/hunter2?key=sesame")
-            .hiding(&Secret::new("token-1234"));
+            .with_secret(&Secret::new("token-1234"));
         let page = "cannot reach http://proxy.test/services/T0/B0/hunter2?key=sesame: token-1234";
         assert_eq!(
             endpoint.redacted(page.into()),

@@ -24,7 +24,7 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
 use crate::wire::Message;
 
 bellwether_schema::string_enum! {
-    /// How brokers are spoken to.
+    /// Security protocols of brokers.
     pub enum KafkaProtocol {
         /// Neither encrypted nor authenticated.
         Plaintext = "plaintext" | "PLAINTEXT",
@@ -38,7 +38,7 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::string_enum! {
-    /// How the user proves who they are.
+    /// Authentication mechanisms.
     pub enum SaslMechanism {
         /// Name and password as they are.
         Plain = "PLAIN" | "plain",
@@ -74,7 +74,7 @@ bellwether_schema::section! {
         /// Source of CloudEvents, a URI reference. Without it, where people reach Bellwether's
         /// pages; where that is not known, `/bellwether` and the name of this instance.
         pub source: Option<Spanned<String>>,
-        /// How long an attempt waits for the delivery reports before it counts as failed.
+        /// Time that an attempt waits for the delivery reports before it counts as failed.
         pub timeout: HumanDuration = HumanDuration::secs(30),
         /// Encryption and authentication.
         pub security: KafkaSecurity,
@@ -87,9 +87,9 @@ bellwether_schema::section! {
     /// Encryption and authentication towards Kafka. A build without the features `kafka-ssl` and
     /// `kafka-ssl-vendored`, of which the second is a default, has neither TLS nor SCRAM.
     pub struct KafkaSecurity {
-        /// How brokers are spoken to.
+        /// Protocol of the brokers.
         pub protocol: KafkaProtocol = KafkaProtocol::Plaintext,
-        /// How the user proves who they are, with a `sasl_` protocol.
+        /// Authentication mechanism of a `sasl_` protocol.
         pub mechanism: SaslMechanism = SaslMechanism::Plain,
         /// User name.
         pub user: Option<String>,
@@ -109,7 +109,7 @@ bellwether_schema::section! {
     }
 }
 
-/// Whether this build can encrypt.
+/// True if this build supports encryption.
 const HAS_TLS: bool = cfg!(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"));
 
 /// Options of librdkafka that are keys of the channel, and which.
@@ -130,7 +130,7 @@ const OWNED: [(&str, &str); 12] = [
 
 /// Options that the promise of the channel rests on.
 const FIXED: [&str; 3] = ["acks", "request.required.acks", "enable.idempotence"];
-/// How often librdkafka says how it is.
+/// Interval of librdkafka's statistics.
 const STATISTICS: Duration = Duration::from_secs(3);
 
 impl KafkaSecurity {
@@ -147,7 +147,7 @@ impl KafkaSecurity {
 
     fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let scram = self.authenticates() && self.mechanism != SaslMechanism::Plain;
-        let asked = if self.encrypts() {
+        let needed = if self.encrypts() {
             self.protocol.as_str()
         } else {
             self.mechanism.as_str()
@@ -156,7 +156,7 @@ impl KafkaSecurity {
             problems
                 .error(
                     at,
-                    format!("this build has no TLS for Kafka, which {asked} needs"),
+                    format!("this build has no TLS for Kafka, which {needed} needs"),
                 )
                 .hint("build with `--features kafka-ssl` or `--features kafka-ssl-vendored`");
         }
@@ -237,7 +237,7 @@ impl KafkaChannel {
         };
         let config = self.client_config(password.as_ref());
         let log = BrokerLog::new(context.name, context.clock);
-        let producer = produce(&config, &log)?;
+        let producer = start_producer(&config, &log)?;
         Ok(Box::new(Kafka {
             config,
             topic: self.topic.value.clone(),
@@ -304,12 +304,12 @@ fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostic
     let at = &value.at;
     if let Some((_, key)) = OWNED.iter().find(|(owned, _)| *owned == option) {
         problems
-            .error(at, format!("{option} has a key of its own"))
+            .error(at, format!("{option} has a setting of its own"))
             .hint(format!("set `{key}`"));
     } else if FIXED.contains(&option) {
         problems
             .error(at, format!("{option} cannot be changed"))
-            .hint("the channel counts on acks=all and an idempotent producer");
+            .hint("the channel needs acks=all and an idempotent producer");
     } else if ["password", "secret", ".pem"]
         .iter()
         .any(|word| option.contains(word))
@@ -317,7 +317,7 @@ fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostic
         // Options are printed with the configuration.
         problems
             .error(at, format!("{option} is not accepted here"))
-            .hint("secrets belong to `security`");
+            .hint("set secrets in `security`");
     } else if let Err(error) = ClientConfig::new()
         .set(option, &value.value)
         .create_native_config()
@@ -328,7 +328,7 @@ fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostic
         };
         problems.error(
             at,
-            format!("librdkafka refuses {option}={}: {reason}", value.value),
+            format!("librdkafka rejects {option}={}: {reason}", value.value),
         );
     }
 }
@@ -347,7 +347,7 @@ struct Kafka {
 }
 
 /// Starts a producer. It connects in the background, so this does not wait for any broker.
-fn produce(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, String> {
+fn start_producer(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, String> {
     config
         .create_with_context(log.clone())
         .map_err(|error| match error {
@@ -362,14 +362,14 @@ impl Channel for Kafka {
         Box::pin(async move {
             let producer = self.producer().await?;
             let mut failed = None;
-            let news = &batch.news;
-            let reports: Vec<_> = news
+            let notifications = &batch.notifications;
+            let reports: Vec<_> = notifications
                 .iter()
                 .map(|notification| self.send(&producer, notification))
                 .collect();
-            let mut delivered = Vec::with_capacity(news.len());
+            let mut delivered = Vec::with_capacity(notifications.len());
             for (index, report) in reports.into_iter().enumerate() {
-                match outcome(report).await {
+                match delivery_result(report).await {
                     Ok(()) => delivered.push(index),
                     Err(error) => keep_worst(&mut failed, error),
                 }
@@ -405,14 +405,14 @@ impl Kafka {
         notification: &Notification,
     ) -> Result<DeliveryFuture, KafkaError> {
         let key = notification.alert.fingerprint.to_string();
-        let (value, headers) = self.form(notification);
+        let (value, headers) = self.encode(notification);
         let mut record = FutureRecord::to(&self.topic).key(&key).payload(&value);
         record.headers = headers;
         producer.send_result(record).map_err(|(error, _)| error)
     }
 
     /// Value and headers of a message.
-    fn form(&self, notification: &Notification) -> (String, Option<OwnedHeaders>) {
+    fn encode(&self, notification: &Notification) -> (String, Option<OwnedHeaders>) {
         let message = Message::new(notification, &self.sender);
         let event = || CloudEvent::new(notification, &self.sender, self.source.as_deref());
         match self.format {
@@ -422,8 +422,7 @@ impl Kafka {
         }
     }
 
-    /// The producer. One that librdkafka has given up (a fatal error of the idempotent protocol)
-    /// is replaced.
+    /// Returns the producer. One with a fatal error of the idempotent protocol is replaced.
     async fn producer(&self) -> Result<Publisher, DeliveryError> {
         let current = self.producer.lock().clone();
         match current {
@@ -436,7 +435,7 @@ impl Kafka {
         }
         let (config, log) = (self.config.clone(), self.log.clone());
         // Starting one reads the certificates.
-        let started = tokio::task::spawn_blocking(move || produce(&config, &log)).await;
+        let started = tokio::task::spawn_blocking(move || start_producer(&config, &log)).await;
         let producer = match started {
             Ok(Ok(producer)) => producer,
             Ok(Err(message)) => return Err(DeliveryError::transient(message)),
@@ -470,7 +469,7 @@ fn retire(producer: Publisher) {
 }
 
 /// Waits for the delivery report.
-async fn outcome(report: Result<DeliveryFuture, KafkaError>) -> Result<(), KafkaError> {
+async fn delivery_result(report: Result<DeliveryFuture, KafkaError>) -> Result<(), KafkaError> {
     match report?.await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err((error, _))) => Err(error),
@@ -478,17 +477,17 @@ async fn outcome(report: Result<DeliveryFuture, KafkaError>) -> Result<(), Kafka
     }
 }
 
-/// Of a mixed batch the failure that may pass is told: the rest shows once it has passed.
+/// Keeps a retryable error of a batch over others: these show again once it is gone.
 fn keep_worst(failed: &mut Option<KafkaError>, error: KafkaError) {
     let replace = failed
         .as_ref()
-        .is_none_or(|kept| !is_retryable(kept) && is_retryable(&error));
+        .is_none_or(|worst| !is_retryable(worst) && is_retryable(&error));
     if replace {
         *failed = Some(error);
     }
 }
 
-/// Only what lies in the message itself is hopeless; permissions and topics get mended.
+/// Only an error in the message itself is permanent; permissions and topics can be fixed.
 fn is_retryable(error: &KafkaError) -> bool {
     !matches!(
         error.rdkafka_error_code(),
@@ -528,57 +527,63 @@ mod tests {
     }
 
     #[test]
-    fn addresses_topics_and_options_are_judged_without_a_broker() {
-        let found = problems(
+    fn addresses_topics_and_options_are_checked_without_a_broker() {
+        let messages = problems(
             "brokers: a\ntopic: 'a b'\noptions:\n  linger.ms: x\n  lingr.ms: 5\n  acks: 1\n  \
              sasl.password: x\n  ssl.keystore.password: x\n",
         );
         let expected = [
             "not a broker address: \"a\"",
             "not a topic name: \"a b\"",
-            "librdkafka refuses linger.ms=x: Invalid value",
-            "librdkafka refuses lingr.ms=5: No such configuration property",
+            "librdkafka rejects linger.ms=x: Invalid value",
+            "librdkafka rejects lingr.ms=5: No such configuration property",
             "acks cannot be changed",
-            "sasl.password has a key of its own\n  hint: set `security.password`",
+            "sasl.password has a setting of its own\n  hint: set `security.password`",
             "ssl.keystore.password is not accepted here",
         ];
-        assert_eq!(found.len(), expected.len(), "{found:#?}");
-        for (found, expected) in found.iter().zip(expected) {
-            assert!(found.contains(expected), "{found} should hold {expected}");
+        assert_eq!(messages.len(), expected.len(), "{messages:#?}");
+        for (messages, expected) in messages.iter().zip(expected) {
+            assert!(
+                messages.contains(expected),
+                "{messages} should hold {expected}"
+            );
         }
     }
 
     #[test]
     fn a_password_needs_a_protocol_that_sends_it() {
-        let found = problems("{brokers: 'a:1', topic: t, security: {user: u, password: p}}");
-        assert_eq!(found.len(), 1, "{found:?}");
-        assert!(found[0].contains("plaintext sends no user"), "{found:?}");
-        let found =
+        let messages = problems("{brokers: 'a:1', topic: t, security: {user: u, password: p}}");
+        assert_eq!(messages.len(), 1, "{messages:?}");
+        assert!(
+            messages[0].contains("plaintext sends no user"),
+            "{messages:?}"
+        );
+        let messages =
             problems("{brokers: 'a:1', topic: t, security: {protocol: sasl_plaintext, user: u}}");
         assert!(
-            found[0].contains("needs `user`, and `password`"),
-            "{found:?}"
+            messages[0].contains("needs `user`, and `password`"),
+            "{messages:?}"
         );
-        let found = problems(
+        let messages = problems(
             "{brokers: 'a:1', topic: t, \
              security: {protocol: sasl_plaintext, user: u, password: p}}",
         );
-        assert_eq!(found, [""; 0]);
+        assert_eq!(messages, [""; 0]);
     }
 
     #[test]
     fn tls_needs_a_build_that_has_it() {
-        let told = |security: &str| {
+        let needs_tls = |security: &str| {
             problems(&format!(
                 "{{brokers: 'a:1', topic: t, security: {{{security}}}}}"
             ))
             .iter()
             .any(|problem| problem.contains("no TLS for Kafka"))
         };
-        assert_eq!(told("protocol: ssl"), !HAS_TLS);
+        assert_eq!(needs_tls("protocol: ssl"), !HAS_TLS);
         let scram = "protocol: sasl_plaintext, mechanism: SCRAM-SHA-256, user: u, password: p";
-        assert_eq!(told(scram), !HAS_TLS);
-        assert!(!told("protocol: plaintext"));
+        assert_eq!(needs_tls(scram), !HAS_TLS);
+        assert!(!needs_tls("protocol: plaintext"));
     }
 
     #[test]

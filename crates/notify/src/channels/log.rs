@@ -65,7 +65,7 @@ struct Log {
 
 impl Channel for Log {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-        for notification in &batch.news {
+        for notification in &batch.notifications {
             self.write(notification);
         }
         Box::pin(ready(Ok(())))
@@ -148,7 +148,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::samples::notification;
+    use crate::testing::notification;
 
     /// A writer that the test reads back.
     #[derive(Clone, Default)]

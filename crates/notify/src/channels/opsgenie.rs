@@ -1,11 +1,12 @@
-//! The channel that pages by Opsgenie's Alert API v2.
+//! Channel that creates alerts by Opsgenie's Alert API v2.
 //!
 //! An alert is created under an alias and closed by it. Fields and their lengths are those of
 //! <https://docs.opsgenie.com/docs/alert-api> and
 //! <https://docs.opsgenie.com/docs/alerts-and-alert-fields> (message 130, alias 512, description
-//! 15,000 characters, 20 tags of 50), refusals those of <https://docs.opsgenie.com/docs/response>
-//! and <https://docs.opsgenie.com/docs/api-rate-limiting>: 202 is taken, 422 stays refused, 429 and
-//! 5xx may pass.
+//! 15,000 characters, 20 tags of 50). Error statuses are those of
+//! <https://docs.opsgenie.com/docs/response> and
+//! <https://docs.opsgenie.com/docs/api-rate-limiting>: 202 is accepted, 422 is permanent, 429 and
+//! 5xx are retryable.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,9 +17,9 @@ use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocat
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::brief::{self, Plain, one_line, shorten, width};
 use super::http::{Endpoint, check_literal, check_secret, secret};
-use super::texts::{Details, Key, Texts, cut, is_blank, is_template};
+use super::message::{self, Plain, one_line, shorten, width};
+use super::templates::{Details, MessageTemplates, TemplatedValue, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
 
 bellwether_schema::string_enum! {
@@ -38,7 +39,7 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::string_enum! {
-    /// Who is called by Opsgenie.
+    /// Types of Opsgenie's responders.
     pub enum OpsgenieResponderType {
         /// A team.
         Team = "team",
@@ -55,11 +56,11 @@ bellwether_schema::section! {
     /// Somebody whom Opsgenie calls: by `id` or `name`, which may be templates, such as
     /// `{{ commonLabels.team }}`.
     pub struct OpsgenieResponder {
-        /// What it is.
+        /// Type of the responder.
         pub r#type: OpsgenieResponderType,
-        /// Its name; of a user the address.
+        /// Name; of a user the address.
         pub name: Option<Spanned<String>>,
-        /// Its id.
+        /// Id.
         pub id: Option<Spanned<String>>,
     }
 }
@@ -71,9 +72,9 @@ bellwether_schema::section! {
         pub api_key: Option<Spanned<Secret>>,
         /// File that holds the key.
         pub api_key_file: Option<PathBuf>,
-        /// Where the API is; in Europe `https://api.eu.opsgenie.com`.
+        /// URL of the API; in Europe `https://api.eu.opsgenie.com`.
         pub api_url: Spanned<String> = Spanned::nowhere("https://api.opsgenie.com".to_owned()),
-        /// Who is called; without any, whom the integration belongs to.
+        /// Responders; by default the owner of the integration.
         pub responders: Vec<OpsgenieResponder> = Vec::new(),
         /// Tags besides those of the alert: its rule and severity. Each may be a template, and then
         /// give several, between commas.
@@ -83,18 +84,19 @@ bellwether_schema::section! {
         /// Opsgenie's priority for one of our severities. Without it `emergency` is P1, `critical`
         /// P2, `warning` P3 and `info` P5.
         pub priorities: BTreeMap<String, Spanned<OpsgeniePriority>> = BTreeMap::new(),
-        /// Message, as a minijinja template over Alertmanager's document. Plain text.
+        /// Message: a minijinja template over the fields of Alertmanager's webhook document. Plain
+        /// text.
         pub title: Option<Spanned<Literal>>,
         /// Description, as a template. Plain text.
         pub text: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -113,7 +115,7 @@ impl OpsgenieChannel {
         for (index, responder) in self.responders.iter().enumerate() {
             let keys = responder.name.iter().chain(&responder.id);
             for key in keys.clone() {
-                Key::check(key, &key.at, problems);
+                TemplatedValue::check(key, &key.at, problems);
             }
             if keys.filter(|key| !is_blank(key)).count() != 1 {
                 problems
@@ -127,12 +129,12 @@ impl OpsgenieChannel {
         for (name, priority) in &self.priorities {
             if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
                 problems
-                    .error(&priority.at, format!("not a severity of ours: {name:?}"))
+                    .error(&priority.at, format!("not a severity: {name:?}"))
                     .hint("info, warning, critical or emergency");
             }
         }
         for tag in &self.tags {
-            Key::check(tag, &tag.at, problems);
+            TemplatedValue::check(tag, &tag.at, problems);
         }
         Details::check(&self.details, problems);
         check_literal(self.api_key.as_ref(), problems);
@@ -141,7 +143,7 @@ impl OpsgenieChannel {
             problems.error(
                 &at.key("tags"),
                 format!(
-                    "at most {} of {TAG} characters; two are of the alert",
+                    "at most {} tags of {TAG} characters; two more are rule and severity",
                     TAGS - 2
                 ),
             );
@@ -150,7 +152,7 @@ impl OpsgenieChannel {
             problems.error(&self.api_url.at, reason);
         }
         self.access(BTreeMap::new()).check(at, problems);
-        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     fn access(&self, headers: BTreeMap<String, Spanned<Secret>>) -> Access {
@@ -171,8 +173,8 @@ impl OpsgenieChannel {
         let url = format!("{}/v2/alerts", self.api_url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
         let access = self.access(headers);
-        let endpoint = Endpoint::open(url, access, context.clock.clone())?.hiding(&key);
-        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
+        let endpoint = Endpoint::open(url, access, context.clock.clone())?.with_secret(&key);
+        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
         let responders = self
             .responders
             .iter()
@@ -180,7 +182,7 @@ impl OpsgenieChannel {
             .collect::<Result<_, _>>()?;
         let tags = self.tags.iter().filter(|tag| !is_blank(tag));
         let tags = tags
-            .map(|tag| Key::new("tags", tag))
+            .map(|tag| TemplatedValue::new("tags", tag))
             .collect::<Result<_, _>>()?;
         let details = Details::new(&self.details)?;
         let settings = self.clone();
@@ -196,7 +198,7 @@ impl OpsgenieChannel {
     }
 
     fn priority(&self, ours: Severity) -> &'static str {
-        let declared = self
+        let configured = self
             .priorities
             .get(ours.as_str())
             .map(|priority| priority.value);
@@ -206,7 +208,7 @@ impl OpsgenieChannel {
             Severity::Critical => OpsgeniePriority::P2,
             Severity::Emergency => OpsgeniePriority::P1,
         };
-        declared.unwrap_or(usual).as_str()
+        configured.unwrap_or(usual).as_str()
     }
 }
 
@@ -214,36 +216,36 @@ struct Opsgenie {
     settings: OpsgenieChannel,
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
+    texts: MessageTemplates,
     responders: Vec<Responder>,
-    tags: Vec<Key>,
+    tags: Vec<TemplatedValue>,
     details: Details,
 }
 
 /// Somebody who is called.
 struct Responder {
     r#type: OpsgenieResponderType,
-    /// What the name or id is called by Opsgenie.
+    /// Opsgenie's key for the name or id.
     key: &'static str,
-    who: Key,
+    who: TemplatedValue,
 }
 
 impl Responder {
-    fn new(declared: &OpsgenieResponder) -> Result<Self, String> {
+    fn new(configured: &OpsgenieResponder) -> Result<Self, String> {
         // A user is called by the address, all others by their name.
-        let name = match declared.r#type {
+        let name = match configured.r#type {
             OpsgenieResponderType::User => "username",
             _ => "name",
         };
-        let (key, who) = match &declared.id {
-            Some(id) => ("id", Key::new("responders.id", id)?),
+        let (key, who) = match &configured.id {
+            Some(id) => ("id", TemplatedValue::new("responders.id", id)?),
             None => {
-                let text = declared.name.as_ref().map_or("", |name| name.as_str());
-                (name, Key::new("responders.name", text)?)
+                let text = configured.name.as_ref().map_or("", |name| name.as_str());
+                (name, TemplatedValue::new("responders.name", text)?)
             }
         };
         Ok(Self {
-            r#type: declared.r#type,
+            r#type: configured.r#type,
             key,
             who,
         })
@@ -253,8 +255,8 @@ impl Responder {
 impl Channel for Opsgenie {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            for (index, one) in batch.news.iter().enumerate() {
-                if let Err(error) = self.tell(one, batch).await {
+            for (index, notification) in batch.notifications.iter().enumerate() {
+                if let Err(error) = self.send(notification, batch).await {
                     let delivered = (0..index).collect();
                     return Err(DeliveryError { delivered, ..error });
                 }
@@ -270,22 +272,22 @@ impl Channel for Opsgenie {
 }
 
 impl Opsgenie {
-    async fn tell(&self, one: &Notification, batch: &Batch) -> Result<(), DeliveryError> {
-        let alias = brief::identity(&one.alert, &self.context.sender);
-        if one.status == Status::Resolved {
-            let url = self.of_alias(&alias, "close");
+    async fn send(&self, notification: &Notification, batch: &Batch) -> Result<(), DeliveryError> {
+        let alias = message::identity(&notification.alert, &self.context.sender);
+        if notification.status == Status::Resolved {
+            let url = self.alias_url(&alias, "close");
             self.endpoint
-                .send(Method::POST, url, self.closing(one).to_string())
+                .send(Method::POST, url, self.close_body(notification).to_string())
                 .await?;
             return Ok(());
         }
         self.endpoint
-            .post(self.alert(one, batch, &alias).to_string())
+            .post(self.alert(notification, batch, &alias).to_string())
             .await?;
-        // To create what is there already only counts; how bad it is must be told by itself.
-        if one.cause == Cause::Change && one.at > one.alert.starts() {
-            let priority = json!({"priority": self.settings.priority(one.alert.severity)});
-            let url = self.of_alias(&alias, "priority");
+        // Creating an existing alert only counts it; its priority needs a request of its own.
+        if notification.cause == Cause::Change && notification.at > notification.alert.starts() {
+            let priority = json!({"priority": self.settings.priority(notification.alert.severity)});
+            let url = self.alias_url(&alias, "priority");
             self.endpoint
                 .send(Method::PUT, url, priority.to_string())
                 .await?;
@@ -293,7 +295,7 @@ impl Opsgenie {
         Ok(())
     }
 
-    fn of_alias(&self, alias: &str, action: &str) -> Url {
+    fn alias_url(&self, alias: &str, action: &str) -> Url {
         let mut url = self.endpoint.url().clone();
         url.set_path(&format!("{}/{alias}/{action}", url.path()));
         url.set_query(Some("identifierType=alias"));
@@ -301,7 +303,7 @@ impl Opsgenie {
     }
 
     fn source(&self) -> String {
-        let labels = brief::labels_line(&self.context.sender.labels, SOURCE - 12);
+        let labels = message::labels_line(&self.context.sender.labels, SOURCE - 12);
         if labels.is_empty() {
             "Bellwether".into()
         } else {
@@ -309,48 +311,50 @@ impl Opsgenie {
         }
     }
 
-    fn closing(&self, one: &Notification) -> Value {
-        let mut note = vec![one_line(&one.reason, 1000)];
-        note.extend(brief::values(&one.alert, one.status));
+    fn close_body(&self, notification: &Notification) -> Value {
+        let mut note = vec![one_line(&notification.reason, 1000)];
+        note.extend(message::values(&notification.alert, notification.status));
         json!({"source": self.source(), "note": note.join("\n")})
     }
 
-    fn alert(&self, one: &Notification, batch: &Batch, alias: &str) -> Value {
+    fn alert(&self, notification: &Notification, batch: &Batch, alias: &str) -> Value {
         let (settings, sender) = (&self.settings, &self.context.sender);
-        let standing = batch.standing.clone();
+        let still_firing = batch.still_firing.clone();
         let alone = Batch {
-            news: vec![one.clone()],
-            standing,
+            notifications: vec![notification.clone()],
+            still_firing,
             digest: None,
         };
-        let told = self.texts.told(&alone, &self.context);
+        let rendered = self.texts.render(&alone, &self.context);
         let single = Batch {
-            standing: Vec::new(),
+            still_firing: Vec::new(),
             ..alone.clone()
         };
         let (responders, unknown) = self.responders(&single);
-        let title = told.title.unwrap_or_else(|| brief::page_title(one));
-        let trouble = [told.trouble, unknown].concat().join("\n");
-        let trouble = shorten(&trouble, DESCRIPTION / 4);
-        let room = DESCRIPTION - width(&trouble) - 2;
-        let mut texts = match told.text {
+        let title = rendered
+            .title
+            .unwrap_or_else(|| message::page_title(notification));
+        let errors = [rendered.errors, unknown].concat().join("\n");
+        let errors = shorten(&errors, DESCRIPTION / 4);
+        let room = DESCRIPTION - width(&errors) - 2;
+        let mut texts = match rendered.text {
             Some(text) => vec![cut(&text, room, |_| String::new())],
             None => {
                 let cost = |text: &str| width(text) + 2;
-                brief::paragraphs(&alone, sender, &Plain, room, cost)
+                message::paragraphs(&alone, sender, &Plain, room, cost)
             }
         };
-        texts.extend(Some(trouble).filter(|text| !text.is_empty()));
-        let mut details = brief::details(one, sender, DETAILS);
+        texts.extend(Some(errors).filter(|text| !text.is_empty()));
+        let mut details = message::details(notification, sender, DETAILS);
         details.extend(self.details.of(&single, &self.context));
         let mut alert = json!({
             "message": shorten(&title, MESSAGE),
             "alias": alias,
             "description": texts.join("\n\n"),
             "details": details,
-            "priority": settings.priority(one.alert.severity),
+            "priority": settings.priority(notification.alert.severity),
             "source": self.source(),
-            "tags": self.tags(one, &single),
+            "tags": self.tags(notification, &single),
         });
         if !responders.is_empty() {
             alert["responders"] = Value::Array(responders);
@@ -358,26 +362,28 @@ impl Opsgenie {
         alert
     }
 
-    /// Who is called, and of whom it is not known who that is. Without any, Opsgenie calls whom the
-    /// integration belongs to.
+    /// Returns the responders, and the errors of their templates. Without any, Opsgenie notifies
+    /// the owner of the integration.
     fn responders(&self, alone: &Batch) -> (Vec<Value>, Vec<String>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for one in &self.responders {
-            match one.who.of(alone, &self.context) {
-                Ok(who) => known.push(json!({"type": one.r#type.as_str(), one.key: who})),
+        for notification in &self.responders {
+            match notification.who.of(alone, &self.context) {
+                Ok(who) => {
+                    known.push(json!({"type": notification.r#type.as_str(), notification.key: who}))
+                }
                 Err(error) => unknown.push(error.message),
             }
         }
         (known, unknown)
     }
 
-    /// Rule and severity, and what is declared. A tag that gives nothing is none.
-    fn tags(&self, one: &Notification, alone: &Batch) -> Vec<String> {
+    /// Returns rule, severity and the configured tags. A tag without text is left out.
+    fn tags(&self, notification: &Notification, alone: &Batch) -> Vec<String> {
         let own = [
-            one.alert.rule.to_string(),
-            one.alert.severity.as_str().to_owned(),
+            notification.alert.rule.to_string(),
+            notification.alert.severity.as_str().to_owned(),
         ];
-        let declared = self.tags.iter().flat_map(|tag| {
+        let configured = self.tags.iter().flat_map(|tag| {
             let text = tag.of(alone, &self.context).unwrap_or_default();
             match tag.is_template() {
                 true => text.split(',').map(str::to_owned).collect(),
@@ -386,7 +392,7 @@ impl Opsgenie {
         });
         let all = own
             .into_iter()
-            .chain(declared)
+            .chain(configured)
             .map(|tag| one_line(&tag, TAG));
         all.filter(|tag| !is_blank(tag)).take(TAGS).collect()
     }

@@ -1,9 +1,9 @@
-//! The channel that pages by PagerDuty's Events API v2.
+//! Channel that sends events by PagerDuty's Events API v2.
 //!
-//! One event per alert, or per group that is told whole. Fields and their lengths are those of
-//! <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>, refusals and the 512 KB of
-//! an event those of <https://developer.pagerduty.com/docs/events-api-v2/overview/>: 202 is taken,
-//! 400 stays refused, 429 and 5xx may pass.
+//! One event per alert, or per group that includes its firing alerts. Fields and their lengths are
+//! those of <https://developer.pagerduty.com/docs/events-api-v2/trigger-events/>; statuses and the
+//! 512 KB of an event are those of <https://developer.pagerduty.com/docs/events-api-v2/overview/>:
+//! 202 is accepted, 400 is permanent, 429 and 5xx are retryable.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,18 +14,18 @@ use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocat
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::brief::{self, Plain, Tone, one_line, shorten, width};
 use super::http::{Endpoint, check_secret, secret};
-use super::texts::{Details, Key, Texts, is_blank};
+use super::message::{self, Color, Plain, one_line, shorten, width};
+use super::templates::{Details, MessageTemplates, TemplatedValue, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::string_enum! {
-    /// What an incident of PagerDuty is of.
+    /// Scope of a PagerDuty incident.
     pub enum PagerDutyIncident {
-        /// Of each alert.
+        /// One per alert.
         Alert = "alert",
-        /// Of each group that is told whole; without routes of each alert.
+        /// One per group that includes its firing alerts; without routes one per alert.
         Group = "group",
     }
 }
@@ -52,27 +52,27 @@ bellwether_schema::section! {
         pub routing_key: Option<Spanned<Secret>>,
         /// File that holds the key.
         pub routing_key_file: Option<PathBuf>,
-        /// What an incident is of.
+        /// Scope of an incident.
         pub incident_per: PagerDutyIncident = PagerDutyIncident::Alert,
         /// PagerDuty's severity for one of ours. Without it `info` and `warning` are the same,
         /// `critical` and `emergency` are `critical`.
         pub severities: BTreeMap<String, Spanned<PagerDutySeverity>> = BTreeMap::new(),
-        /// Label that tells the affected system, PagerDuty's `source`.
+        /// Label with the affected system, PagerDuty's `source`.
         pub source_label: String = "instance".to_owned(),
         /// Further details of an incident, each as a template.
         pub details: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
-        /// Where the Events API is; in Europe `https://events.eu.pagerduty.com`.
+        /// URL of the Events API; in Europe `https://events.eu.pagerduty.com`.
         pub api_url: Spanned<String> = Spanned::nowhere("https://events.pagerduty.com".to_owned()),
-        /// Summary, as a minijinja template over Alertmanager's document.
+        /// Summary: a minijinja template over the fields of Alertmanager's webhook document.
         pub title: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -86,13 +86,13 @@ impl PagerDutyChannel {
         let (key, file) = (self.routing_key.as_ref(), self.routing_key_file.as_ref());
         check_secret("routing_key", key, file, at, problems);
         if let Some(key) = key {
-            Key::check(key.expose(), &key.at, problems);
+            TemplatedValue::check(key.expose(), &key.at, problems);
         }
         Details::check(&self.details, problems);
         for (name, severity) in &self.severities {
             if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
                 problems
-                    .error(&severity.at, format!("not a severity of ours: {name:?}"))
+                    .error(&severity.at, format!("not a severity: {name:?}"))
                     .hint("info, warning, critical or emergency");
             }
         }
@@ -100,7 +100,7 @@ impl PagerDutyChannel {
             problems.error(&self.api_url.at, reason);
         }
         self.access().check(at, problems);
-        Texts::check(self.title.as_ref(), None, problems);
+        MessageTemplates::check(self.title.as_ref(), None, problems);
     }
 
     fn access(&self) -> Access {
@@ -118,9 +118,9 @@ impl PagerDutyChannel {
         let key = secret("routing_key", key, self.routing_key_file.as_ref())?;
         let url = format!("{}/v2/enqueue", self.api_url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.hiding(&key);
-        let texts = Texts::new(self.title.as_ref(), None, str::to_owned)?;
-        let key = Key::new("routing_key", key.expose().trim())?;
+        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&key);
+        let texts = MessageTemplates::new(self.title.as_ref(), None, str::to_owned)?;
+        let key = TemplatedValue::new("routing_key", key.expose().trim())?;
         let details = Details::new(&self.details)?;
         Ok(Box::new(PagerDuty {
             settings: self.clone(),
@@ -133,7 +133,7 @@ impl PagerDutyChannel {
     }
 
     fn severity(&self, ours: Severity) -> &'static str {
-        let declared = self
+        let configured = self
             .severities
             .get(ours.as_str())
             .map(|severity| severity.value);
@@ -142,28 +142,28 @@ impl PagerDutyChannel {
             Severity::Warning => PagerDutySeverity::Warning,
             Severity::Critical | Severity::Emergency => PagerDutySeverity::Critical,
         };
-        declared.unwrap_or(usual).as_str()
+        configured.unwrap_or(usual).as_str()
     }
 }
 
 struct PagerDuty {
     settings: PagerDutyChannel,
     /// The routing key.
-    key: Key,
+    key: TemplatedValue,
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
+    texts: MessageTemplates,
     details: Details,
 }
 
 impl Channel for PagerDuty {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            if self.of_group(&batch.news[0]) {
+            if self.is_per_group(&batch.notifications[0]) {
                 return self.send(self.group_event(batch)?).await;
             }
-            for (index, one) in batch.news.iter().enumerate() {
-                let sent = match self.alert_event(one, batch) {
+            for (index, notification) in batch.notifications.iter().enumerate() {
+                let sent = match self.alert_event(notification, batch) {
                     Ok(event) => self.send(event).await,
                     Err(error) => Err(error),
                 };
@@ -182,36 +182,36 @@ impl Channel for PagerDuty {
     }
 
     fn joins(&self, first: &Notification, next: &Notification) -> bool {
-        match self.of_group(first) {
+        match self.is_per_group(first) {
             true => same_group(first, next),
-            false => !self.of_group(next),
+            false => !self.is_per_group(next),
         }
     }
 
-    fn digests(&self) -> bool {
+    fn allows_digest(&self) -> bool {
         self.settings.incident_per == PagerDutyIncident::Alert
     }
 }
 
 impl PagerDuty {
-    /// Whether an incident is of all of a group. Of one that is not told whole nobody knows when
-    /// all of it is over.
-    fn of_group(&self, one: &Notification) -> bool {
-        self.settings.incident_per == PagerDutyIncident::Group && one.group.whole
+    /// Returns true if the incident is of the whole group. A group that does not include its firing
+    /// alerts has no known end.
+    fn is_per_group(&self, notification: &Notification) -> bool {
+        self.settings.incident_per == PagerDutyIncident::Group && notification.group.whole
     }
 
     /// Sends one event. Taken is what is answered with a 2xx that says nothing else.
     async fn send(&self, event: Value) -> Result<(), DeliveryError> {
         let sent = self.endpoint.post(event.to_string()).await;
-        let answer = sent.map_err(|failed| failed.error).and_then(|taken| {
+        let answer = sent.map_err(|failed| failed.error).and_then(|accepted| {
             // What is cut off was taken all the same: 202 says so.
-            let said = taken.said.unwrap_or_default();
-            let said = serde_json::from_str::<Value>(&said).unwrap_or_default();
-            match said["status"].as_str() {
+            let body = accepted.body.unwrap_or_default();
+            let body = serde_json::from_str::<Value>(&body).unwrap_or_default();
+            match body["status"].as_str() {
                 None | Some("success" | "ok" | "accepted" | "queued" | "processed") => Ok(()),
                 // Others that take its events have words of their own for a success.
-                Some(_) if said["dedup_key"].is_string() => Ok(()),
-                Some(other) => Err(self.endpoint.unsuccessful(false, &one_line(other, 200))),
+                Some(_) if body["dedup_key"].is_string() => Ok(()),
+                Some(other) => Err(self.endpoint.rejection(false, &one_line(other, 200))),
             }
         });
         answer.map_err(|mut error| {
@@ -225,61 +225,71 @@ impl PagerDuty {
         })
     }
 
-    fn alert_event(&self, one: &Notification, batch: &Batch) -> Result<Value, DeliveryError> {
-        let dedup_key = brief::identity(&one.alert, &self.context.sender);
-        let alone = Batch {
-            news: vec![one.clone()],
-            standing: Vec::new(),
+    fn alert_event(
+        &self,
+        notification: &Notification,
+        batch: &Batch,
+    ) -> Result<Value, DeliveryError> {
+        let dedup_key = message::identity(&notification.alert, &self.context.sender);
+        let single = Batch {
+            notifications: vec![notification.clone()],
+            still_firing: Vec::new(),
             digest: None,
         };
-        if one.status == Status::Resolved {
-            return self.event("resolve", &dedup_key, &alone);
+        if notification.status == Status::Resolved {
+            return self.event("resolve", &dedup_key, &single);
         }
-        let told = self.texts.told(&alone, &self.context);
-        let mut event = self.event("trigger", &dedup_key, &alone)?;
-        let summary = told.title.unwrap_or_else(|| brief::page_title(one));
-        event["payload"] = self.payload(&one.alert, one.alert.severity, &summary);
-        let mut details = json!(brief::details(one, &self.context.sender, DETAILS));
-        let standing = batch.standing.len();
-        if standing > 0 {
-            details["of_the_group"] = json!(format!("{standing} more still fire"));
+        let rendered = self.texts.render(&single, &self.context);
+        let mut event = self.event("trigger", &dedup_key, &single)?;
+        let summary = rendered
+            .title
+            .unwrap_or_else(|| message::page_title(notification));
+        event["payload"] = self.payload(&notification.alert, notification.alert.severity, &summary);
+        let mut details = json!(message::details(
+            notification,
+            &self.context.sender,
+            DETAILS
+        ));
+        let still_firing = batch.still_firing.len();
+        if still_firing > 0 {
+            details["of_the_group"] = json!(format!("{still_firing} more still fire"));
         }
-        self.add_details(&mut details, &alone, &told.trouble);
+        self.add_details(&mut details, &single, &rendered.errors);
         event["payload"]["custom_details"] = details;
-        self.add_links(&mut event, &one.alert);
+        self.add_links(&mut event, &notification.alert);
         Ok(event)
     }
 
-    /// Adds the details that are declared, and what is wrong with templates.
-    fn add_details(&self, details: &mut Value, batch: &Batch, trouble: &[String]) {
+    /// Adds the configured details, and the errors of templates.
+    fn add_details(&self, details: &mut Value, batch: &Batch, errors: &[String]) {
         for (name, value) in self.details.of(batch, &self.context) {
             details[name] = json!(value);
         }
-        if !trouble.is_empty() {
-            details["template"] = json!(trouble.join("\n"));
+        if !errors.is_empty() {
+            details["template"] = json!(errors.join("\n"));
         }
     }
 
     fn group_event(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let (group, sender) = (batch.group(), &self.context.sender);
-        let one = Fingerprint::of(&group.key, &sender.labels);
-        let dedup_key = format!("bellwether-{one}");
+        let notification = Fingerprint::of(&group.key, &sender.labels);
+        let dedup_key = format!("bellwether-{notification}");
         if batch.status() == Status::Resolved {
             return self.event("resolve", &dedup_key, batch);
         }
-        let severity = match brief::tone(batch) {
-            Tone::Firing(severity) => severity,
-            Tone::Good | Tone::Calm => Severity::Info,
+        let severity = match message::color(batch) {
+            Color::Firing(severity) => severity,
+            Color::Resolved | Color::Neutral => Severity::Info,
         };
-        let first = &brief::worst_first(batch)[0].alert;
+        let first = &message::worst_first(batch)[0].alert;
         let mut event = self.event("trigger", &dedup_key, batch)?;
-        let told = self.texts.told(batch, &self.context);
-        let summary = told.title.unwrap_or_else(|| brief::title(batch));
+        let rendered = self.texts.render(batch, &self.context);
+        let summary = rendered.title.unwrap_or_else(|| message::title(batch));
         event["payload"] = self.payload(first, severity, &summary);
-        event["payload"]["group"] = json!(brief::labels_line(&group.labels, 200));
-        let alerts = brief::paragraphs(batch, sender, &Plain, DETAILS, |text| width(text) + 2);
+        event["payload"]["group"] = json!(message::labels_line(&group.labels, 200));
+        let alerts = message::paragraphs(batch, sender, &Plain, DETAILS, |text| width(text) + 2);
         let mut details = json!({"alerts": alerts.join("\n\n")});
-        self.add_details(&mut details, batch, &told.trouble);
+        self.add_details(&mut details, batch, &rendered.errors);
         event["payload"]["custom_details"] = details;
         self.add_links(&mut event, first);
         Ok(event)
@@ -294,7 +304,7 @@ impl PagerDuty {
     }
 
     fn payload(&self, alert: &Alert, severity: Severity, summary: &str) -> Value {
-        let labels = brief::own_labels(alert, &self.context.sender);
+        let labels = message::own_labels(alert, &self.context.sender);
         let label = |name: &str| labels.get(name).filter(|value| !is_blank(value));
         let source = label(&self.settings.source_label).map_or(&*alert.rule, String::as_str);
         let mut payload = json!({
@@ -311,7 +321,7 @@ impl PagerDuty {
     }
 
     fn add_links(&self, event: &mut Value, alert: &Alert) {
-        let links = brief::links(alert)
+        let links = message::links(alert)
             .filter(|(name, _)| name != "Image")
             .take(8);
         let links: Vec<Value> = links
@@ -323,12 +333,12 @@ impl PagerDuty {
         let image = alert
             .annotations
             .get("image_url")
-            .and_then(|url| brief::web_link(url));
+            .and_then(|url| message::web_link(url));
         if let Some(src) = image.filter(|url| url.starts_with("https:")) {
             event["images"] = json!([{"src": src}]);
         }
         event["client"] = json!("Bellwether");
-        if let Some(url) = brief::web_link(&self.context.sender.url) {
+        if let Some(url) = message::web_link(&self.context.sender.url) {
             event["client_url"] = json!(url);
         }
     }

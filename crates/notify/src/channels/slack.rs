@@ -1,11 +1,11 @@
-//! The channel that posts to Slack: by an incoming webhook, or as a bot by `chat.postMessage`.
+//! Channel that posts to Slack: by an incoming webhook, or as a bot by `chat.postMessage`.
 //!
-//! A message is its title and one attachment of the severity's colour with a block for each alert.
-//! Limits and refusals are those of <https://api.slack.com/reference/block-kit/blocks> (a section
-//! 3,000 characters, 50 blocks), <https://api.slack.com/methods/chat.postMessage> (200 with
+//! A message is its title and one attachment in the color of the severity with a block for each
+//! alert. Limits and errors are those of <https://api.slack.com/reference/block-kit/blocks> (a
+//! section 3,000 characters, 50 blocks), <https://api.slack.com/methods/chat.postMessage> (200 with
 //! `"ok": false`), <https://api.slack.com/docs/rate-limits> (429 with `Retry-After`) and
-//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>. That all
-//! blocks together may have some 13,000 characters is only known from
+//! <https://api.slack.com/changelog/2016-05-17-changes-to-errors-for-incoming-webhooks>. The limit
+//! of some 13,000 characters for all blocks together is only known from
 //! <https://github.com/slackapi/bolt-js/issues/2509>.
 
 use std::path::PathBuf;
@@ -17,9 +17,9 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::brief::{self, Markup, shorten, width};
-use super::http::{Endpoint, Failed, check_literal, check_secret, check_url, secret};
-use super::texts::{Key, Texts, Told, cut};
+use super::http::{Endpoint, RequestError, check_literal, check_secret, check_url, secret};
+use super::message::{self, Markup, shorten, width};
+use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 bellwether_schema::section! {
@@ -35,28 +35,29 @@ bellwether_schema::section! {
         pub token: Option<Spanned<Secret>>,
         /// File that holds the token; read again for each request.
         pub token_file: Option<PathBuf>,
-        /// Where the bot posts: a channel's id, or `#name`; may be a template, such as
-        /// `#{{ commonLabels.team }}`.
+        /// Channel that the bot posts to: its id, or `#name`; may be a template, such as `#{{
+        /// commonLabels.team }}`.
         pub channel: Option<Spanned<String>>,
-        /// Where Slack's methods are, for a bot.
+        /// URL of Slack's methods, for a bot.
         pub api_url: Spanned<String> = Spanned::nowhere("https://slack.com/api".to_owned()),
         /// Name to post under, where Slack allows it; may be a template.
         pub username: Option<Spanned<String>>,
         /// Emoji to post under: `:rotating_light:`; may be a template.
         pub icon_emoji: Option<Spanned<String>>,
-        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
+        /// text.
         pub title: Option<Spanned<Literal>>,
-        /// Text, as a template. What it says is Slack's mrkdwn, so it may mention somebody
-        /// (`<!here>`); what it fills in is escaped unless it is marked `safe`.
+        /// Text, as a template. The template itself is Slack's mrkdwn, so it may mention users
+        /// (`<!here>`); values are escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -111,7 +112,7 @@ impl SlackChannel {
                     problems
                         .error(
                             &channel.at,
-                            "an incoming webhook posts to the channel it is made for",
+                            "an incoming webhook always posts to its own channel",
                         )
                         .hint("leave it out, or use `token` of a bot");
                 }
@@ -121,20 +122,20 @@ impl SlackChannel {
             .into_iter()
             .flatten()
         {
-            Key::check(key, &key.at, problems);
+            TemplatedValue::check(key, &key.at, problems);
         }
         check_literal(self.token.as_ref(), problems);
-        // Which of `token` and `token_file` holds is judged above.
+        // Exactly one of `token` and `token_file` is checked above.
         Access {
             bearer_token_file: None,
             ..self.access()
         }
         .check(at, problems);
-        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    /// Where the URL of a bot's method stands. One in a file that cannot be read here, such as
-    /// another user's, is looked at when the channel is opened.
+    /// Returns the location of a URL that is a bot's method. A file that cannot be read here, such
+    /// as another user's, is checked when the channel is built.
     fn method_at(&self, at: &SourceLocation) -> Option<SourceLocation> {
         match (&self.url, &self.url_file) {
             (Some(url), _) => is_method(url.expose()).then(|| url.at.clone()),
@@ -172,15 +173,17 @@ impl SlackChannel {
         };
         let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
         if let Some(token) = &self.token {
-            endpoint = endpoint.hiding(token);
+            endpoint = endpoint.with_secret(token);
         }
-        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         let keys = [
             ("channel", self.channel.as_ref()),
             ("username", self.username.as_ref()),
             ("icon_emoji", self.icon_emoji.as_ref()),
         ];
-        let keys = keys.into_iter().map(|(name, key)| Key::declared(name, key));
+        let keys = keys
+            .into_iter()
+            .map(|(name, key)| TemplatedValue::configured(name, key));
         let keys = keys
             .filter_map(Result::transpose)
             .collect::<Result<_, _>>()?;
@@ -196,7 +199,7 @@ impl SlackChannel {
 
 const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's token";
 
-/// Whether `url` is that of the method, and not of an incoming webhook.
+/// Returns true if `url` is the URL of the method, and not of an incoming webhook.
 fn is_method(url: &str) -> bool {
     url.trim()
         .trim_end_matches('/')
@@ -207,24 +210,22 @@ struct Slack {
     bot: bool,
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
-    /// Where to, and as who.
-    keys: Vec<Key>,
+    texts: MessageTemplates,
+    /// Channel, user name and icon.
+    keys: Vec<TemplatedValue>,
 }
 
 impl Channel for Slack {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let message = self.message(batch)?.to_string();
-            let taken = self.endpoint.post(message).await.map_err(limited)?;
+            let accepted = self.endpoint.post(message).await.map_err(delivery_error)?;
             if !self.bot {
                 return Ok(());
             }
-            match serde_json::from_str::<Value>(&taken.said?) {
-                Ok(said) if said["ok"] == true => Ok(()),
-                _ => Err(self
-                    .endpoint
-                    .unsuccessful(true, "something that is not Slack's")),
+            match serde_json::from_str::<Value>(&accepted.body?) {
+                Ok(body) if body["ok"] == true => Ok(()),
+                _ => Err(self.endpoint.rejection(true, "not a response of Slack")),
             }
         })
     }
@@ -238,14 +239,14 @@ impl Channel for Slack {
     }
 }
 
-/// What a method says of its failure.
+/// Body of a method's error.
 #[derive(Deserialize)]
-struct Said {
+struct ErrorBody {
     error: String,
 }
 
-/// Whether an error of Slack's may pass.
-fn passes(error: &str) -> bool {
+/// Returns true if an error of Slack is retryable.
+fn is_retryable(error: &str) -> bool {
     const PASSING: [&str; 8] = [
         "ratelimited",
         "rate_limited",
@@ -260,11 +261,11 @@ fn passes(error: &str) -> bool {
 }
 
 /// A webhook names its errors in the body, whatever the status; a method in its `error`.
-fn limited(failed: Failed) -> DeliveryError {
-    let error = serde_json::from_str::<Said>(&failed.body).map(|said| said.error);
-    let passes = passes(error.as_deref().unwrap_or(&failed.body).trim());
+fn delivery_error(failed: RequestError) -> DeliveryError {
+    let error = serde_json::from_str::<ErrorBody>(&failed.body).map(|body| body.error);
+    let is_retryable = is_retryable(error.as_deref().unwrap_or(&failed.body).trim());
     DeliveryError {
-        retryable: failed.error.retryable || passes,
+        retryable: failed.error.retryable || is_retryable,
         ..failed.error
     }
 }
@@ -272,32 +273,32 @@ fn limited(failed: Failed) -> DeliveryError {
 impl Slack {
     fn message(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let sender = &self.context.sender;
-        let Told {
+        let RenderedTexts {
             title,
             text,
-            trouble,
-        } = self.texts.told(batch, &self.context);
-        let title = title.unwrap_or_else(|| brief::title(batch));
+            errors,
+        } = self.texts.render(batch, &self.context);
+        let title = title.unwrap_or_else(|| message::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
             Some(text) => vec![cut(&text, SECTION, |_| String::new())],
-            None => brief::paragraphs(batch, sender, &Mrkdwn, BLOCKS, |text| match width(text) {
+            None => message::paragraphs(batch, sender, &Mrkdwn, BLOCKS, |text| match width(text) {
                 width if width > SECTION => usize::MAX / 4,
                 // Fifty blocks at most, however short they are.
                 width => width.max(BLOCKS / 40),
             }),
         };
-        texts.extend(trouble.iter().map(|reason| escape(reason)));
+        texts.extend(errors.iter().map(|reason| escape(reason)));
         let section = |text: &String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
         let mut blocks: Vec<Value> = texts.iter().map(section).collect();
-        if let Some(url) = brief::web_link(&sender.url) {
+        if let Some(url) = message::web_link(&sender.url) {
             let link = Mrkdwn.link(&url, "Bellwether");
             blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
         }
-        let colour = format!("#{:06x}", brief::tone(batch).colour());
+        let rgb = format!("#{:06x}", message::color(batch).rgb());
         let mut message = json!({
             "text": title,
-            "attachments": [{"color": colour, "fallback": title, "blocks": blocks}],
+            "attachments": [{"color": rgb, "fallback": title, "blocks": blocks}],
             "unfurl_links": false,
             "unfurl_media": false,
         });
@@ -305,7 +306,7 @@ impl Slack {
             match key.of(batch, &self.context) {
                 Ok(value) => message[key.name()] = json!(value),
                 Err(error) if key.name() == "channel" => return Err(error),
-                // It is told under another name rather than not at all.
+                // A message under the default name is better than none.
                 Err(_) => {}
             }
         }
@@ -339,8 +340,8 @@ fn escape(plain: &str) -> String {
     text
 }
 
-/// Whether `text` begins with what may be the name of an emoji: `:+1:`, `:flag-at:`. The minutes of
-/// a time are none.
+/// Returns true if `text` begins with a possible name of an emoji: `:+1:`, `:flag-at:`. The minutes
+/// of a time are none.
 fn is_emoji(before: Option<char>, text: &str) -> bool {
     let inside = text[1..].split_once(':').map_or("", |(inside, _)| inside);
     let fits = |c: char| c.is_alphanumeric() || "_+-'".contains(c);
@@ -387,7 +388,7 @@ impl Markup for Mrkdwn {
         let seconds = at.0.div_euclid(1000);
         format!(
             "<!date^{seconds}^{{date_short_pretty}} {{time_secs}}|{}>",
-            brief::utc(at)
+            message::utc(at)
         )
     }
 }

@@ -13,9 +13,9 @@ use bellwether_http::{Access, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
-use super::brief::{self, Markup, Tone, shorten};
 use super::http::{Endpoint, check_url, secret};
-use super::texts::{Texts, Told, cut};
+use super::message::{self, Color, Markup, shorten};
+use super::templates::{MessageTemplates, RenderedTexts, cut};
 use super::{Attempt, Batch, Channel, Context, same_group};
 
 bellwether_schema::section! {
@@ -26,19 +26,20 @@ bellwether_schema::section! {
         pub url: Option<Spanned<Secret>>,
         /// File that holds the URL.
         pub url_file: Option<PathBuf>,
-        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
+        /// text.
         pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is the Markdown of Adaptive Cards; what it fills in is
         /// escaped unless it is marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(20),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -51,7 +52,7 @@ impl TeamsChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         self.access().check(at, problems);
-        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     fn access(&self) -> Access {
@@ -67,7 +68,7 @@ impl TeamsChannel {
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
         let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
-        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Teams {
             context,
             endpoint,
@@ -79,22 +80,22 @@ impl TeamsChannel {
 struct Teams {
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
+    texts: MessageTemplates,
 }
 
 impl Channel for Teams {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let said = self
+            let body = self
                 .endpoint
                 .post(self.message(batch).to_string())
                 .await?
-                .said?;
-            match hidden_error(&said) {
+                .body?;
+            match hidden_error(&body) {
                 None => Ok(()),
                 Some(retryable) => Err(self
                     .endpoint
-                    .unsuccessful(retryable, &brief::one_line(&said, 200))),
+                    .rejection(retryable, &message::one_line(&body, 200))),
             }
         })
     }
@@ -108,35 +109,35 @@ impl Channel for Teams {
     }
 }
 
-/// Whether the failure may pass that a success names in its text: `Webhook message delivery failed
-/// with error: ... returned HTTP error 429 with ...`.
-fn hidden_error(said: &str) -> Option<bool> {
-    let status = said
+/// Returns whether the error is retryable that a 2xx has in its body: `Webhook message delivery
+/// failed with error: ... returned HTTP error 429 with ...`.
+fn hidden_error(body: &str) -> Option<bool> {
+    let status = body
         .split_once("HTTP error ")
         .and_then(|(_, after)| after.get(..3)?.parse().ok());
     let passes = |status: u16| status >= 500 || matches!(status, 408 | 412 | 429);
-    let failed = said.contains("delivery failed");
+    let failed = body.contains("delivery failed");
     status.map(passes).or(failed.then_some(true))
 }
 
 impl Teams {
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
-        let Told {
+        let RenderedTexts {
             title,
             text,
-            trouble,
-        } = self.texts.told(batch, &self.context);
-        let title = title.unwrap_or_else(|| brief::title(batch));
+            errors,
+        } = self.texts.render(batch, &self.context);
+        let title = title.unwrap_or_else(|| message::title(batch));
         let title = escape(&shorten(&title, TITLE));
         let mut texts = match text {
             // As JSON a character has six bytes at most.
             Some(text) => vec![cut(&text, TEXTS / 6, |_| String::new())],
-            None => brief::paragraphs(batch, sender, &CardText, TEXTS, |text| {
+            None => message::paragraphs(batch, sender, &CardText, TEXTS, |text| {
                 json_bytes(text) + 90
             }),
         };
-        texts.extend(trouble.iter().map(|reason| escape(reason)));
+        texts.extend(errors.iter().map(|reason| escape(reason)));
         let block = |text: &String| {
             // A line of its own is a paragraph in Markdown.
             let text = text.replace('\n', "\n\n");
@@ -144,7 +145,7 @@ impl Teams {
         };
         let heading = json!({
             "type": "Container",
-            "style": style(brief::tone(batch)),
+            "style": style(message::color(batch)),
             "bleed": true,
             "items": [{
                 "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
@@ -176,10 +177,11 @@ impl Teams {
     }
 }
 
-/// Buttons: Bellwether's page, and the links of an alert that is told alone.
+/// Returns the buttons: Bellwether's page, and the links of a single alert.
 fn actions(batch: &Batch, page: &str) -> Vec<Value> {
-    let page = brief::web_link(page).map(|url| ("Bellwether".to_owned(), url));
-    let alone = (batch.news.len() == 1).then(|| brief::links(&batch.news[0].alert).take(4));
+    let page = message::web_link(page).map(|url| ("Bellwether".to_owned(), url));
+    let alone = (batch.notifications.len() == 1)
+        .then(|| message::links(&batch.notifications[0].alert).take(4));
     let all = page.into_iter().chain(alone.into_iter().flatten());
     let open = |(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url});
     all.map(open).collect()
@@ -190,20 +192,20 @@ fn json_bytes(text: &str) -> usize {
     json!(text.replace('\n', "\n\n")).to_string().len()
 }
 
-fn style(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "good",
-        Tone::Calm | Tone::Firing(Severity::Info) => "accent",
-        Tone::Firing(Severity::Warning) => "warning",
-        Tone::Firing(Severity::Critical | Severity::Emergency) => "attention",
+fn style(color: Color) -> &'static str {
+    match color {
+        Color::Resolved => "good",
+        Color::Neutral | Color::Firing(Severity::Info) => "accent",
+        Color::Firing(Severity::Warning) => "warning",
+        Color::Firing(Severity::Critical | Severity::Emergency) => "attention",
     }
 }
 
 /// A backslash before every mark of Markdown but in URLs; a function of the card's own, such as
 /// `{{DATE(`, is broken up.
 fn escape(plain: &str) -> String {
-    let marks = |text: &str| brief::backslashed(text, "\\*_~`|[]()#<>");
-    brief::outside_urls(plain, marks).replace("{{", "{\u{200b}{")
+    let marks = |text: &str| message::backslashed(text, "\\*_~`|[]()#<>");
+    message::outside_urls(plain, marks).replace("{{", "{\u{200b}{")
 }
 
 /// The Markdown of Adaptive Cards,

@@ -1,8 +1,8 @@
-//! The channel that sends to Telegram as a bot.
+//! Channel that sends to Telegram as a bot.
 //!
-//! Text is HTML as <https://core.telegram.org/bots/api#html-style> has it, at most 4,096 characters
-//! "after entities parsing" (<https://core.telegram.org/bots/api#sendmessage>); ours are counted
-//! before it. A refusal is `"ok": false` with a description and, of a 429, `retry_after`:
+//! Text is HTML of <https://core.telegram.org/bots/api#html-style>, at most 4,096 characters "after
+//! entities parsing" (<https://core.telegram.org/bots/api#sendmessage>); ours are counted before
+//! it. An error is `"ok": false` with a description and, for a 429, `retry_after`:
 //! <https://core.telegram.org/bots/api#responseparameters>. The token is a part of the URL.
 
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::brief::{self, Markup, Tone, shorten, width};
-use super::http::{Endpoint, Failed, Taken, check_literal, check_secret, secret};
-use super::texts::{Texts, Told, cut};
+use super::http::{Accepted, Endpoint, RequestError, check_literal, check_secret, secret};
+use super::message::{self, Color, Markup, shorten, width};
+use super::templates::{MessageTemplates, RenderedTexts, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 bellwether_schema::section! {
@@ -31,23 +31,24 @@ bellwether_schema::section! {
         pub chat_id: Spanned<String>,
         /// Topic of a forum to send to.
         pub message_thread_id: Option<u32>,
-        /// Whether messages come without a sound.
+        /// If true, messages make no sound.
         pub disable_notification: bool = false,
-        /// Where the Bot API is.
+        /// URL of the Bot API.
         pub api_url: Spanned<String> = Spanned::nowhere("https://api.telegram.org".to_owned()),
-        /// Title, as a minijinja template over Alertmanager's document. Plain text.
+        /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
+        /// text.
         pub title: Option<Spanned<Literal>>,
         /// Text, as a template. What it says is Telegram's HTML; what it fills in is escaped unless
         /// it is marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -66,11 +67,12 @@ impl TelegramChannel {
         );
         check_literal(self.token.as_ref(), problems);
         let number = self.chat_id.parse::<i64>().is_ok();
-        let letters = |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let dead_letters =
+            |name: &str| name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         let name = self
             .chat_id
             .strip_prefix('@')
-            .is_some_and(|n| !n.is_empty() && letters(n));
+            .is_some_and(|n| !n.is_empty() && dead_letters(n));
         if !number && !name {
             problems
                 .error(
@@ -83,7 +85,7 @@ impl TelegramChannel {
             problems.error(&self.api_url.at, reason);
         }
         self.access().check(at, problems);
-        Texts::check(self.title.as_ref(), self.text.as_ref(), problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     fn access(&self) -> Access {
@@ -101,9 +103,10 @@ impl TelegramChannel {
         let base = self.api_url.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/bot{}/sendMessage", token.expose().trim()));
         // The error of a URL does not quote it.
-        let url = url.map_err(|error| format!("api_url and token make no URL: {error}"))?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.hiding(&token);
-        let texts = Texts::new(self.title.as_ref(), self.text.as_ref(), escape)?;
+        let url = url.map_err(|error| format!("api_url and token are no valid URL: {error}"))?;
+        let endpoint =
+            Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&token);
+        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Telegram {
             settings: self.clone(),
             context,
@@ -117,7 +120,7 @@ struct Telegram {
     settings: TelegramChannel,
     context: Context,
     endpoint: Endpoint,
-    texts: Texts,
+    texts: MessageTemplates,
 }
 
 impl Channel for Telegram {
@@ -125,13 +128,13 @@ impl Channel for Telegram {
         Box::pin(async move {
             let (text, own) = self.text(batch);
             match self.endpoint.post(self.message(&text, true)).await {
-                Ok(taken) => self.confirmed(taken),
+                Ok(accepted) => self.check_accepted(accepted),
                 // Markup of a template that Telegram does not understand must not cost the alert.
                 Err(failed) if !own && failed.body.contains("can't parse entities") => {
                     let plain = self.message(&text, false);
-                    self.confirmed(self.endpoint.post(plain).await.map_err(limited)?)
+                    self.check_accepted(self.endpoint.post(plain).await.map_err(delivery_error)?)
                 }
-                Err(failed) => Err(limited(failed)),
+                Err(failed) => Err(delivery_error(failed)),
             }
         })
     }
@@ -145,9 +148,9 @@ impl Channel for Telegram {
     }
 }
 
-/// What the Bot API says of a refusal.
+/// Body of an error of the Bot API.
 #[derive(Deserialize)]
-struct Said {
+struct ErrorBody {
     #[serde(default)]
     parameters: Parameters,
 }
@@ -158,27 +161,25 @@ struct Parameters {
     migrate_to_chat_id: Option<i64>,
 }
 
-fn limited(failed: Failed) -> DeliveryError {
+fn delivery_error(failed: RequestError) -> DeliveryError {
     let mut error = failed.error;
-    if let Ok(Said { parameters }) = serde_json::from_str(&failed.body) {
+    if let Ok(ErrorBody { parameters }) = serde_json::from_str(&failed.body) {
         let wait = parameters.retry_after.map(Duration::from_secs);
         error.retry_after = error.retry_after.max(wait.filter(|_| error.retryable));
         if let Some(chat) = parameters.migrate_to_chat_id {
-            error.message += &format!("; the group has moved: set `chat_id` to {chat}");
+            error.message += &format!("; the group was migrated: set `chat_id` to {chat}");
         }
     }
     error
 }
 
 impl Telegram {
-    /// Whether the Bot API says that it took the message; what says nothing of it is not its answer.
-    fn confirmed(&self, taken: Taken) -> Result<(), DeliveryError> {
-        let said = taken.said?;
-        match serde_json::from_str::<Value>(&said) {
-            Ok(said) if said["ok"] == true => Ok(()),
-            _ => Err(self
-                .endpoint
-                .unsuccessful(true, "something that is not Telegram's")),
+    /// Checks that the Bot API confirms the message; any other body is not its response.
+    fn check_accepted(&self, accepted: Accepted) -> Result<(), DeliveryError> {
+        let body = accepted.body?;
+        match serde_json::from_str::<Value>(&body) {
+            Ok(body) if body["ok"] == true => Ok(()),
+            _ => Err(self.endpoint.rejection(true, "not a response of Telegram")),
         }
     }
 
@@ -205,15 +206,15 @@ impl Telegram {
     /// Title and text, and whether all of the markup is ours.
     fn text(&self, batch: &Batch) -> (String, bool) {
         let sender = &self.context.sender;
-        let Told {
+        let RenderedTexts {
             title,
             text,
-            trouble,
-        } = self.texts.told(batch, &self.context);
-        let title = shorten(&title.unwrap_or_else(|| brief::title(batch)), TITLE);
-        let title = format!("{} <b>{}</b>", mark(brief::tone(batch)), escape(&title));
-        let mut end: Vec<_> = trouble.iter().map(|reason| escape(reason)).collect();
-        end.extend(brief::web_link(&sender.url).map(|url| Html.link(&url, "Bellwether")));
+            errors,
+        } = self.texts.render(batch, &self.context);
+        let title = shorten(&title.unwrap_or_else(|| message::title(batch)), TITLE);
+        let title = format!("{} <b>{}</b>", mark(message::color(batch)), escape(&title));
+        let mut end: Vec<_> = errors.iter().map(|reason| escape(reason)).collect();
+        end.extend(message::web_link(&sender.url).map(|url| Html.link(&url, "Bellwether")));
         let end = end.join("\n");
         let room = MESSAGE.saturating_sub(width(&title) + width(&end) + 4);
         let own = text.is_none();
@@ -221,7 +222,7 @@ impl Telegram {
             Some(text) => cut(&text, room, closing),
             None => {
                 let cost = |text: &str| width(text) + 2;
-                brief::paragraphs(batch, sender, &Html, room, cost).join("\n\n")
+                message::paragraphs(batch, sender, &Html, room, cost).join("\n\n")
             }
         };
         let parts = [title, body, end]
@@ -232,13 +233,13 @@ impl Telegram {
 }
 
 /// A chat without colours.
-fn mark(tone: Tone) -> &'static str {
-    match tone {
-        Tone::Good => "🟢",
-        Tone::Calm | Tone::Firing(Severity::Info) => "🔵",
-        Tone::Firing(Severity::Warning) => "🟠",
-        Tone::Firing(Severity::Critical) => "🔴",
-        Tone::Firing(Severity::Emergency) => "🚨",
+fn mark(color: Color) -> &'static str {
+    match color {
+        Color::Resolved => "🟢",
+        Color::Neutral | Color::Firing(Severity::Info) => "🔵",
+        Color::Firing(Severity::Warning) => "🟠",
+        Color::Firing(Severity::Critical) => "🔴",
+        Color::Firing(Severity::Emergency) => "🚨",
     }
 }
 

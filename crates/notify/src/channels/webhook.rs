@@ -14,7 +14,7 @@ use minijinja::value::Serde;
 use reqwest::Method;
 
 use super::http::{Endpoint, check_url, secret};
-use super::texts::{is_blank, judged};
+use super::templates::{checked_output, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::Webhook;
 
@@ -34,7 +34,7 @@ bellwether_schema::section! {
     /// Taken is what is answered with 2xx, unless the answer is JSON that says it failed, such as
     /// `{"ok": false}`. Network errors, 408, 429 and 5xx are tried again; other answers are not.
     pub struct WebhookChannel {
-        /// Where to: `http://` or `https://`. Never shown.
+        /// URL: `http://` or `https://`. Never shown.
         pub url: Option<Spanned<Secret>>,
         /// File that holds the URL.
         pub url_file: Option<PathBuf>,
@@ -48,24 +48,24 @@ bellwether_schema::section! {
         pub bearer_token_file: Option<PathBuf>,
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
-        /// Whether redirects are followed. The same request is made where 301, 302, 307 and 308
-        /// lead, a GET where 303 does; never from `https` to `http`, and another host or port gets
+        /// If true, redirects are followed: 301, 302, 307 and 308 repeat the request, 303 is a GET.
+        /// A redirect from `https` to `http` is never followed, and another host or port gets
         /// neither credentials nor `headers`.
         pub follow_redirects: bool = true,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// Body as a minijinja template over the fields of Alertmanager's document:
-        /// `{"text": {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` where it tells one.
-        /// Where it fails or gives nothing, Alertmanager's document is sent.
+        /// Body: a minijinja template over the fields of Alertmanager's webhook document: `{"text":
+        /// {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` if it uses only one alert. If it
+        /// fails or renders nothing, Alertmanager's document is sent.
         pub template: Option<Spanned<Literal>>,
         /// Most alerts of one request.
         pub max_alerts: usize = 64,
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the only certificate authorities that are trusted for the server. By
+        /// default those of the system.
         pub ca_file: Option<PathBuf>,
         /// Proxy that requests go through: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
         pub proxy_from_environment: bool = false,
     }
 }
@@ -108,8 +108,8 @@ impl WebhookChannel {
         let template = template.map(|template| compile(template)).transpose();
         Ok(Box::new(Receiver {
             endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
-                .of_anybody()
-                .following(self.follow_redirects),
+                .accepting_any_body()
+                .with_redirects(self.follow_redirects),
             template: template.map_err(|error| format!("invalid template: {error}"))?,
             settings: self.clone(),
             context,
@@ -133,7 +133,7 @@ struct Receiver {
 impl Channel for Receiver {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let (body, trouble) = self.body(batch)?;
+            let (body, template_error) = self.body(batch)?;
             let method = match self.settings.method {
                 WebhookMethod::Post => Method::POST,
                 WebhookMethod::Put => Method::PUT,
@@ -146,8 +146,8 @@ impl Channel for Receiver {
                 Ok(_) => return Ok(()),
                 Err(failed) => failed.error,
             };
-            if let Some(trouble) = trouble {
-                error.message += &format!("; {trouble}");
+            if let Some(template_error) = template_error {
+                error.message += &format!("; {template_error}");
             }
             Err(error)
         })
@@ -167,11 +167,11 @@ impl Receiver {
     fn body(&self, batch: &Batch) -> Result<(String, Option<String>), DeliveryError> {
         let Context { name, sender, .. } = &self.context;
         let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
-        let trouble = match &self.template {
+        let template_error = match &self.template {
             None => None,
             Some(environment) => {
                 let template = environment.get_template(TEMPLATE);
-                match judged(template.and_then(|template| {
+                match checked_output(template.and_then(|template| {
                     templates::whole(&template, Serde(&document), templates::LONGEST)
                 })) {
                     Ok(body) => return Ok((body, None)),
@@ -179,16 +179,16 @@ impl Receiver {
                 }
             }
         };
-        if let Some(error) = &trouble {
+        if let Some(error) = &template_error {
             tracing::warn!(
                 channel = name,
                 error,
-                "Alertmanager's document is sent instead"
+                "sending Alertmanager's document instead of the template"
             );
         }
         let body = serde_json::to_string(&document);
         let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
-        Ok((body, trouble))
+        Ok((body, template_error))
     }
 }
 
@@ -201,7 +201,7 @@ mod tests {
 
     use super::super::{Sender, WallClock};
     use super::*;
-    use crate::samples::{batch, notification};
+    use crate::testing::{batch, notification};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
         let mut problems = Diagnostics::default();
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_declared_is_judged() {
+    fn invalid_settings_are_errors() {
         for (text, expected) in [
             ("{}", "missing key \"url\""),
             (

@@ -9,11 +9,10 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::Delivery;
-use crate::channels::DeliveryError;
+use crate::channel::DeliveryError;
 
 impl Delivery {
-    /// Reminds the receiver of what stands as often as the channel asks for, beginning at once.
-    /// Does not end.
+    /// Sends all firing alerts at the channel's refresh interval, beginning at once. Does not end.
     pub(crate) async fn refresh(self: Arc<Self>) {
         let Some(every) = self.channel.refresh_interval() else {
             return pending().await;
@@ -23,19 +22,19 @@ impl Delivery {
         let mut failing = false;
         loop {
             ticks.tick().await;
-            let standing = self.standing();
-            let failed = self.remind(standing).await.err();
+            let firing_alerts = self.firing_alerts();
+            let failed = self.refresh_once(firing_alerts).await.err();
             if let Some(error) = failed.as_ref().filter(|_| !failing) {
                 let (channel, error) = (self.name(), &error.message);
-                warn!(channel, error, "cannot remind the receiver of what stands");
+                warn!(channel, error, "cannot refresh the firing alerts");
             }
             failing = failed.is_some();
         }
     }
 
-    /// Alerts that the channel was told of or is about to be.
-    fn standing(&self) -> Vec<Arc<Alert>> {
-        self.mailbox
+    /// Returns the firing alerts that the channel was or will be notified of.
+    fn firing_alerts(&self) -> Vec<Arc<Alert>> {
+        self.state
             .outbox
             .lock()
             .open()
@@ -44,12 +43,17 @@ impl Delivery {
     }
 
     /// One reminder. A channel that panics costs it and no more.
-    async fn remind(self: &Arc<Self>, standing: Vec<Arc<Alert>>) -> Result<(), DeliveryError> {
+    async fn refresh_once(
+        self: &Arc<Self>,
+        firing_alerts: Vec<Arc<Alert>>,
+    ) -> Result<(), DeliveryError> {
         let delivery = self.clone();
-        let reminder = tokio::spawn(async move { delivery.channel.refresh(&standing).await });
+        let reminder = tokio::spawn(async move { delivery.channel.refresh(&firing_alerts).await });
         match AbortOnDropHandle::new(reminder).await {
             Ok(result) => result,
-            Err(error) => Err(DeliveryError::transient(format!("it broke off: {error}"))),
+            Err(error) => Err(DeliveryError::transient(format!(
+                "the refresh was aborted: {error}"
+            ))),
         }
     }
 }

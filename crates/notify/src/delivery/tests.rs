@@ -1,4 +1,4 @@
-//! Deliveries on virtual time, to a channel that does as it is told.
+//! Deliveries on virtual time, to a channel that follows a script.
 
 mod outage;
 
@@ -11,48 +11,52 @@ use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::super::channels::Attempt;
-use super::super::samples::{firing, level, resolved, told};
+use super::super::channel::Attempt;
+use super::super::testing::{firing, level, notification_of, resolved};
 use super::*;
 use crate::ChannelSettings;
 
-/// What the channel does with one attempt.
+/// Result of one attempt of the channel.
 enum Act {
-    Take,
-    Refuse,
+    Accept,
+    Reject,
     Fail(Option<Duration>),
     Panic,
 }
 
 #[derive(Default)]
-struct Heard {
+struct Log {
     acts: VecDeque<Act>,
-    /// When each attempt was made, and what it held.
+    /// Time and content of each attempt.
     attempts: Vec<(Duration, Vec<String>)>,
-    /// What the observer was told.
+    /// Events that the observer received.
     events: Vec<String>,
 }
 
 struct Scripted {
     start: Instant,
-    heard: Arc<Mutex<Heard>>,
+    log: Arc<Mutex<Log>>,
 }
 
 impl Channel for Scripted {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let texts = batch.news.iter().map(|one| {
-                let severity = one.alert.severity.as_str();
-                format!("{} {} {severity}", one.status.as_str(), one.alert.rule)
+            let texts = batch.notifications.iter().map(|notification| {
+                let severity = notification.alert.severity.as_str();
+                format!(
+                    "{} {} {severity}",
+                    notification.status.as_str(),
+                    notification.alert.rule
+                )
             });
             let act = {
-                let mut heard = self.heard.lock();
-                heard.attempts.push((self.start.elapsed(), texts.collect()));
-                heard.acts.pop_front()
+                let mut log = self.log.lock();
+                log.attempts.push((self.start.elapsed(), texts.collect()));
+                log.acts.pop_front()
             };
             match act {
-                None | Some(Act::Take) => Ok(()),
-                Some(Act::Refuse) => Err(DeliveryError::permanent("no")),
+                None | Some(Act::Accept) => Ok(()),
+                Some(Act::Reject) => Err(DeliveryError::permanent("no")),
                 Some(Act::Fail(retry_after)) => Err(DeliveryError {
                     retry_after,
                     ..DeliveryError::transient("not now")
@@ -68,59 +72,57 @@ impl Channel for Scripted {
 }
 
 /// A channel in memory, with further keys as YAML.
-fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Heard>>) {
+fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Log>>) {
     let mut problems = Diagnostics::default();
     let node = bellwether_schema::parse(&format!("{{type: log, {more}}}")).unwrap();
     let settings =
         ChannelSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-    let heard = Arc::new(Mutex::new(Heard {
+    let log = Arc::new(Mutex::new(Log {
         acts: acts.into(),
-        ..Heard::default()
+        ..Log::default()
     }));
     let delivery = Delivery {
-        mailbox: Arc::new(Mailbox::open("test", None, Now::default())),
+        state: Arc::new(ChannelState::open("test", None, Now::default())),
         filter: Filter::new(&settings.common),
         common: settings.common,
         channel: Box::new(Scripted {
             start: Instant::now(),
-            heard: heard.clone(),
+            log: log.clone(),
         }),
         clock: Arc::new(Now::default),
         random: || 1.0,
         observer: Arc::new({
-            let heard = heard.clone();
+            let log = log.clone();
             move |event| {
-                let told = event.notification;
-                let (status, rule) = (told.status.as_str(), &told.alert.rule);
-                heard
-                    .lock()
+                let notification = event.notification;
+                let (status, rule) = (notification.status.as_str(), &notification.alert.rule);
+                log.lock()
                     .events
                     .push(format!("{status} {rule} {:?}", event.outcome));
             }
         }),
     };
-    (Arc::new(delivery), heard)
+    (Arc::new(delivery), log)
 }
 
 fn accept(delivery: &Delivery, transitions: &[Transition]) {
-    let told: Vec<_> = transitions.iter().map(told).collect();
-    delivery.accept(told.iter());
+    let notifications: Vec<_> = transitions.iter().map(notification_of).collect();
+    delivery.accept(notifications.iter());
 }
 
 /// Runs it until its queue is empty.
 async fn drained(delivery: &Arc<Delivery>) {
     let stop = CancellationToken::new();
     let task = tokio::spawn(delivery.clone().run(stop.clone(), CancellationToken::new()));
-    while delivery.mailbox.queued() > 0 {
+    while delivery.state.queued() > 0 {
         sleep(Duration::from_millis(1)).await;
     }
     stop.cancel();
     task.await.unwrap();
 }
 
-fn texts(heard: &Mutex<Heard>) -> Vec<String> {
-    heard
-        .lock()
+fn texts(log: &Mutex<Log>) -> Vec<String> {
+    log.lock()
         .attempts
         .iter()
         .map(|(_, texts)| texts.join(", "))
@@ -136,10 +138,10 @@ async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
         Act::Fail(None),
         Act::Fail(ask),
     ];
-    let (delivery, heard) = delivery("retry: {initial: 1s, max: 3s}", acts);
+    let (delivery, log) = delivery("retry: {initial: 1s, max: 3s}", acts);
     accept(&delivery, &[firing("a", "/")]);
     drained(&delivery).await;
-    let seconds: Vec<u64> = heard
+    let seconds: Vec<u64> = log
         .lock()
         .attempts
         .iter()
@@ -147,10 +149,10 @@ async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
         .collect();
     assert_eq!(seconds, [0, 1, 3, 6, 66]);
     let failed = |attempt: u32, wait: u64| {
-        format!("firing a Failed {{ attempt: {attempt}, error: \"not now\", retry_in: {wait}s }}")
+        format!("firing a Retried {{ attempt: {attempt}, error: \"not now\", retry_in: {wait}s }}")
     };
     assert_eq!(
-        heard.lock().events,
+        log.lock().events,
         [
             "firing a Queued",
             &failed(1, 1),
@@ -165,7 +167,7 @@ async fn waits_double_and_what_the_receiver_asks_for_is_kept_to() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
+async fn the_start_of_a_failure_is_of_the_monotonic_clock() {
     let (delivery, _) = delivery("name: a", [Act::Fail(None)]);
     let start = Instant::now();
     let mut delivery = Arc::into_inner(delivery).unwrap();
@@ -180,7 +182,7 @@ async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
     let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
     let task = tokio::spawn(delivery.clone().run(stop.clone(), halt));
     let since = loop {
-        let since = delivery.mailbox.counts.lock().failing_since;
+        let since = delivery.state.counts.lock().failing_since;
         if let Some(since) = since {
             break since;
         }
@@ -196,24 +198,24 @@ async fn how_long_a_channel_fails_is_judged_by_the_monotonic_clock() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_costs_one_attempt() {
-    let (delivery, heard) = delivery("name: a", [Act::Panic, Act::Take]);
+    let (delivery, log) = delivery("name: a", [Act::Panic, Act::Accept]);
     accept(&delivery, &[firing("a", "/")]);
     drained(&delivery).await;
-    assert_eq!(texts(&heard), ["firing a warning", "firing a warning"]);
+    assert_eq!(texts(&log), ["firing a warning", "firing a warning"]);
     assert_eq!(delivery.stats().failed, 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece() {
-    let acts = [Act::Refuse, Act::Take, Act::Refuse, Act::Take];
-    let (delivery, heard) = delivery("name: a", acts);
+async fn a_batch_has_an_alert_once_and_a_rejected_one_is_retried_one_by_one() {
+    let acts = [Act::Reject, Act::Accept, Act::Reject, Act::Accept];
+    let (delivery, log) = delivery("name: a", acts);
     accept(
         &delivery,
         &[firing("a", "/"), firing("b", "/"), resolved("a", "/")],
     );
     drained(&delivery).await;
     assert_eq!(
-        texts(&heard),
+        texts(&log),
         [
             "firing a warning, firing b warning",
             "firing a warning",
@@ -225,9 +227,9 @@ async fn a_batch_holds_an_alert_once_and_a_refused_one_is_tried_piece_by_piece()
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_observer_hears_what_becomes_of_each() {
-    let acts = [Act::Refuse, Act::Refuse, Act::Take, Act::Refuse];
-    let (delivery, heard) = delivery("queue: {capacity: 2}", acts);
+async fn the_observer_gets_each_outcome() {
+    let acts = [Act::Reject, Act::Reject, Act::Accept, Act::Reject];
+    let (delivery, log) = delivery("queue: {capacity: 2}", acts);
     accept(
         &delivery,
         &[
@@ -241,7 +243,7 @@ async fn the_observer_hears_what_becomes_of_each() {
     accept(&delivery, &[firing("d", "/"), resolved("d", "/")]);
     drained(&delivery).await;
     assert_eq!(
-        heard.lock().events,
+        log.lock().events,
         [
             "firing a Queued",
             "resolved a Queued",
@@ -249,21 +251,21 @@ async fn the_observer_hears_what_becomes_of_each() {
             "firing c Queued",
             "firing a Dropped { reason: \"overflow\" }",
             "resolved a Dropped { reason: \"overflow\" }",
-            "firing b Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
-            "firing c Failed { attempt: 1, error: \"no\", retry_in: 0ns }",
-            "firing b Refused { error: \"no\" }",
+            "firing b Retried { attempt: 1, error: \"no\", retry_in: 0ns }",
+            "firing c Retried { attempt: 1, error: \"no\", retry_in: 0ns }",
+            "firing b Rejected { error: \"no\" }",
             "firing c Delivered { attempt: 1 }",
             "firing d Queued",
             "resolved d Queued",
-            "firing d Refused { error: \"no\" }",
+            "firing d Rejected { error: \"no\" }",
             "resolved d Dropped { reason: \"refused\" }",
         ]
     );
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() {
-    let (delivery, heard) = delivery("min_severity: critical", []);
+async fn an_alert_that_falls_below_the_least_severity_is_resolved_for_the_channel() {
+    let (delivery, log) = delivery("min_severity: critical", []);
     for transition in [
         firing("a", "/"),
         level("a", "/", Severity::Critical, 1),
@@ -276,7 +278,7 @@ async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() 
         drained(&delivery).await;
     }
     assert_eq!(
-        texts(&heard),
+        texts(&log),
         [
             "firing a critical",
             "firing a emergency",
@@ -289,17 +291,17 @@ async fn an_alert_that_falls_below_the_least_severity_is_over_for_the_channel() 
 
 #[tokio::test(start_paused = true)]
 async fn what_ended_unwatched_is_resolved_once() {
-    let (delivery, heard) = delivery("rules: [a, b]", []);
+    let (delivery, log) = delivery("rules: [a, b]", []);
     accept(
         &delivery,
         &[firing("a", "/"), firing("b", "/"), firing("c", "/")],
     );
-    let standing = HashSet::from([firing("b", "/").alert.fingerprint]);
-    delivery.reconcile(&standing, UnixMillis(1));
-    delivery.reconcile(&standing, UnixMillis(2));
+    let still_firing = HashSet::from([firing("b", "/").alert.fingerprint]);
+    delivery.reconcile(&still_firing, UnixMillis(1));
+    delivery.reconcile(&still_firing, UnixMillis(2));
     drained(&delivery).await;
     assert_eq!(
-        texts(&heard).join(", "),
+        texts(&log).join(", "),
         "firing a warning, firing b warning, resolved a warning"
     );
 }

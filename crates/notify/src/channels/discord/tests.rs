@@ -1,7 +1,7 @@
 use reqwest::Url;
 
 use super::*;
-use crate::samples::{batch, context, crowd, declared, hostile, notification};
+use crate::testing::{batch, configured, context, crowd, hostile, notification};
 
 fn discord(text: Option<&str>) -> Discord {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -23,7 +23,7 @@ fn discord(text: Option<&str>) -> Discord {
     let url = Url::parse("http://127.0.0.1:1").unwrap();
     Discord {
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
-        texts: Texts::new(None, settings.text.as_ref(), escape).unwrap(),
+        texts: MessageTemplates::new(None, settings.text.as_ref(), escape).unwrap(),
         username: None,
         avatar_url: None,
         settings,
@@ -97,30 +97,30 @@ fn a_crowd_stays_within_the_limits() {
 }
 
 #[test]
-fn a_wait_is_told_in_fractions_of_a_second() {
-    let failed = |retryable, body: &str| Failed {
+fn a_delay_is_in_fractions_of_a_second() {
+    let failed = |retryable, body: &str| RequestError {
         error: DeliveryError {
             retryable,
             ..DeliveryError::default()
         },
         body: body.to_owned(),
     };
-    let wait = |retryable, body| limited(failed(retryable, body)).retry_after;
+    let wait = |retryable, body| delivery_error(failed(retryable, body)).retry_after;
     let limit = "{\"message\": \"limited\", \"retry_after\": 0.25, \"global\": false}";
     assert_eq!(wait(true, limit), Some(Duration::from_millis(250)));
     assert_eq!(wait(false, limit), None);
-    for odd in [
+    for body in [
         "",
         "<html>",
         "{\"retry_after\": -1}",
         "{\"retry_after\": 1e300}",
     ] {
-        assert_eq!(wait(true, odd), None, "{odd}");
+        assert_eq!(wait(true, body), None, "{body}");
     }
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (more, expected) in [
         ("", "missing key \"url\""),
         (", url: 'ftp://a'", "not an HTTP URL"),
@@ -131,10 +131,10 @@ fn what_is_declared_is_judged() {
         ),
         (
             ", url: 'http://a', username: Discord Alerts",
-            "not a name that Discord takes",
+            "not a user name that Discord accepts",
         ),
     ] {
-        let (_, problems) = declared(&format!("{{type: discord{more}}}"));
+        let (_, problems) = configured(&format!("{{type: discord{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
         assert!(problems[0].contains(expected), "{more}: {problems:?}");
     }

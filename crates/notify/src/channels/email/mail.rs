@@ -17,8 +17,8 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 use ring::digest::{SHA256, digest};
 
-use super::super::brief::{self, Markup, Plain, Tone, one_line};
-use super::super::texts::{Key, is_blank, judged};
+use super::super::message::{self, Color, Markup, Plain, one_line};
+use super::super::templates::{TemplatedValue, checked_output, is_blank};
 use super::super::{Batch, Context};
 use crate::wire::Webhook;
 
@@ -28,31 +28,34 @@ pub(super) const HTML: &str = "html";
 
 /// Longest subject, in characters.
 const LONGEST_SUBJECT: usize = 200;
-/// Longest text, and longest HTML, in bytes; servers take ten times that.
+/// Longest text, and longest HTML, in bytes; servers accept ten times that.
 const LONGEST_BODY: usize = 1 << 20;
 
-/// What is declared of subject, text and HTML, compiled.
+/// Compiled templates of subject, text and HTML.
 pub(super) struct Templates {
     environment: Environment<'static>,
     text_only: bool,
 }
 
 impl Templates {
-    /// Compiles what is declared.
+    /// Compiles the templates.
     ///
     /// # Errors
-    /// What is wrong with the first that is no template.
-    pub(super) fn new(declared: &[(&'static str, &Spanned<Literal>)]) -> Result<Self, String> {
+    /// The error of the first invalid template.
+    pub(super) fn new(configured: &[(&'static str, &Spanned<Literal>)]) -> Result<Self, String> {
         let mut environment = bellwether_template::environment();
         environment.set_auto_escape_callback(|name| match name {
             HTML => AutoEscape::Html,
             _ => AutoEscape::None,
         });
-        for (name, template) in declared.iter().filter(|(_, template)| !is_blank(template)) {
+        for (name, template) in configured
+            .iter()
+            .filter(|(_, template)| !is_blank(template))
+        {
             bellwether_template::compile(&mut environment, *name, template.value.to_string())
                 .map_err(|error| format!("invalid template: {}", described(&error)))?;
         }
-        let text_only = declared
+        let text_only = configured
             .iter()
             .any(|(name, text)| *name == HTML && text.trim().is_empty());
         Ok(Self {
@@ -62,34 +65,34 @@ impl Templates {
     }
 }
 
-/// What all mails of a channel have in common.
-pub(super) struct Letter {
+/// Writer of the mails of a channel.
+pub(super) struct MailWriter {
     pub(super) from: Mailbox,
     pub(super) to: Vec<Mailbox>,
     pub(super) cc: Vec<Mailbox>,
     pub(super) reply_to: Option<Mailbox>,
-    pub(super) headers: Vec<Key>,
+    pub(super) headers: Vec<TemplatedValue>,
     pub(super) templates: Templates,
     pub(super) max_alerts: usize,
     pub(super) context: Context,
 }
 
-impl Letter {
-    /// The mail that tells of `batch`.
+impl MailWriter {
+    /// Writes the mail about `batch`.
     pub(super) fn write(&self, batch: &Batch) -> Result<Message, String> {
-        let mut trouble = Vec::new();
+        let mut errors = Vec::new();
         let mut rendered = |name| match self.render(name, batch)? {
             Ok(text) => Some(text),
             Err(error) => {
-                trouble.push(format!("The template `{name}` {error}"));
+                errors.push(format!("The template `{name}` {error}"));
                 None
             }
         };
-        let subject = rendered(SUBJECT).unwrap_or_else(|| brief::title(batch));
+        let subject = rendered(SUBJECT).unwrap_or_else(|| message::title(batch));
         let (text, html) = (rendered(TEXT), rendered(HTML));
-        let mut text = text.unwrap_or_else(|| self.usual_text(batch));
-        let html = html.unwrap_or_else(|| self.usual_html(batch));
-        for line in trouble {
+        let mut text = text.unwrap_or_else(|| self.default_text(batch));
+        let html = html.unwrap_or_else(|| self.default_html(batch));
+        for line in errors {
             text += &format!("\n\n{}", one_line(&line, LONGEST_SUBJECT));
         }
         let text = tidy(&text[..text.floor_char_boundary(LONGEST_BODY)]);
@@ -122,7 +125,7 @@ impl Letter {
             builder = builder.reply_to(reply_to.clone());
         }
         let urgent =
-            matches!(brief::tone(batch), Tone::Firing(level) if level >= Severity::Critical);
+            matches!(message::color(batch), Color::Firing(level) if level >= Severity::Critical);
         let own = [
             ("Auto-Submitted", "auto-generated"),
             ("Precedence", "bulk"),
@@ -137,11 +140,11 @@ impl Letter {
         });
         let own = own.map(|(name, value)| (name, value.to_owned()));
         // A header whose template gives nothing is left out.
-        let declared = self.headers.iter().filter_map(|header| {
+        let configured = self.headers.iter().filter_map(|header| {
             let value = header.of(batch, &self.context).ok()?;
             Some((header.name(), one_line(&value, LONGEST_SUBJECT)))
         });
-        for (name, value) in own.chain(declared) {
+        for (name, value) in own.chain(configured) {
             // What is no name was refused with the declaration.
             if let Ok(name) = HeaderName::new_from_ascii(name.to_owned()) {
                 builder = builder.raw_header(header(name, &value));
@@ -165,17 +168,20 @@ impl Letter {
         )
     }
 
-    /// The same for each attempt, so that who gets a mail twice can tell.
+    /// Returns the same id for each attempt, so that duplicates can be found.
     fn identity(&self, batch: &Batch) -> String {
         let thread = self.thread(batch);
         hash(
-            [thread.as_str()]
-                .into_iter()
-                .chain(batch.news.iter().map(|one| one.id.as_str())),
+            [thread.as_str()].into_iter().chain(
+                batch
+                    .notifications
+                    .iter()
+                    .map(|notification| notification.id.as_str()),
+            ),
         )
     }
 
-    /// What a template makes of `batch`, where there is one.
+    /// Renders the template `name` for `batch`, if there is one.
     fn render(&self, name: &str, batch: &Batch) -> Option<Result<String, String>> {
         let template = self.templates.environment.get_template(name).ok()?;
         let Context {
@@ -187,38 +193,38 @@ impl Letter {
         let document = Webhook::new(batch, channel, sender, most);
         let now = clock().0 as f64 / 1000.0;
         let fields = context! { now, ..Value::from(Serde(&document)) };
-        Some(judged(bellwether_template::whole(
+        Some(checked_output(bellwether_template::whole(
             &template,
             fields,
             bellwether_template::LONGEST,
         )))
     }
 
-    fn usual_text(&self, batch: &Batch) -> String {
+    fn default_text(&self, batch: &Batch) -> String {
         let sender = &self.context.sender;
-        let told = brief::paragraphs(batch, sender, &Plain, LONGEST_BODY / 4, str::len);
-        format!("{}\n\n{}\n", brief::title(batch), told.join("\n\n"))
+        let paragraphs = message::paragraphs(batch, sender, &Plain, LONGEST_BODY / 4, str::len);
+        format!("{}\n\n{}\n", message::title(batch), paragraphs.join("\n\n"))
     }
 
-    fn usual_html(&self, batch: &Batch) -> String {
+    fn default_html(&self, batch: &Batch) -> String {
         let sender = &self.context.sender;
-        let told = brief::paragraphs(batch, sender, &Html, LONGEST_BODY / 4, str::len);
-        let told: String = told
+        let paragraphs = message::paragraphs(batch, sender, &Html, LONGEST_BODY / 4, str::len);
+        let paragraphs: String = paragraphs
             .iter()
             .map(|text| format!("<p>{}</p>\n", text.replace('\n', "<br>\n")))
             .collect();
-        let (title, colour) = (escaped(&brief::title(batch)), brief::tone(batch).colour());
+        let (title, rgb) = (escaped(&message::title(batch)), message::color(batch).rgb());
         format!(
             "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>{title}</title></head>\n\
              <body style=\"font-family:sans-serif;line-height:1.4\">\n\
-             <h2 style=\"border-left:6px solid #{colour:06x};padding-left:10px\">{title}</h2>\n\
-             {told}</body></html>\n"
+             <h2 style=\"border-left:6px solid #{rgb:06x};padding-left:10px\">{title}</h2>\n\
+             {paragraphs}</body></html>\n"
         )
     }
 }
 
-/// A header. What looks like an encoded word (RFC 2047) in a label or a message is none, so all is
-/// encoded then, and nobody reads another text than was sent.
+/// Creates a header. A label or message may look like an encoded word (RFC 2047). The whole value
+/// is encoded then, so that a reader sees the text that was sent.
 fn header(name: HeaderName, value: &str) -> HeaderValue {
     if !value.contains("=?") {
         return HeaderValue::new(name, value.to_owned());
@@ -234,7 +240,7 @@ fn header(name: HeaderName, value: &str) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, value.to_owned(), words.join("\r\n "))
 }
 
-/// HTML, of which nothing that is told can become markup.
+/// HTML in which no text of an alert can become markup.
 struct Html;
 
 impl Markup for Html {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use bellwether_files as files;
-use bellwether_http::{client_config, reasons, system_config};
+use bellwether_http::{client_config, error_chain, system_config};
 use bellwether_schema::Secret;
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -34,13 +34,13 @@ pub(super) struct Server {
     /// `None` only without encryption.
     pub(super) connector: Option<TlsConnector>,
     pub(super) hello: ClientId,
-    /// Whether it may be told a password without encryption.
+    /// True if a password may be sent without encryption.
     pub(super) trusted: bool,
-    /// How long a session may take.
+    /// Timeout of a session.
     pub(super) limit: Duration,
 }
 
-/// Who sends.
+/// Credentials of the sender.
 pub(super) struct Login {
     pub(super) user: String,
     pub(super) password: Secret,
@@ -54,9 +54,10 @@ pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>,
     }
     let mut config = match &settings.ca_file {
         Some(path) => {
-            let told = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem = files::read(path, files::SMALL).map_err(|error| told(error.to_string()))?;
-            client_config(&pem).map_err(told)?
+            let in_file = |reason: String| format!("ca_file {}: {reason}", path.display());
+            let pem =
+                files::read(path, files::SMALL).map_err(|error| in_file(error.to_string()))?;
+            client_config(&pem).map_err(in_file)?
         }
         None => system_config()?,
     };
@@ -65,7 +66,7 @@ pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>,
     Ok(Some(Arc::new(config).into()))
 }
 
-/// What a server is greeted with.
+/// Returns the name for the greeting of a server.
 pub(super) fn client_id(name: &str) -> ClientId {
     match name.parse() {
         Ok(IpAddr::V4(ip)) => ClientId::Ipv4(ip),
@@ -75,7 +76,7 @@ pub(super) fn client_id(name: &str) -> ClientId {
 }
 
 impl Server {
-    /// Hands over `mail`; what comes back are the recipients that the server does not take.
+    /// Delivers `mail`. Returns the recipients that the server rejects, with its reasons.
     pub(super) async fn send(
         &self,
         from: &Address,
@@ -85,28 +86,31 @@ impl Server {
     ) -> Result<Vec<(Address, String)>, DeliveryError> {
         let session = async {
             let connected = self.connect(login).await;
-            let mut connection = connected.map_err(|reason| self.told(true, &reason))?;
-            let refused = self.hand_over(&mut connection, from, to, mail).await?;
-            Ok((connection, refused))
+            let mut connection = connected.map_err(|reason| self.error(true, &reason))?;
+            let rejected = self.send_mail(&mut connection, from, to, mail).await?;
+            Ok((connection, rejected))
         };
         match timeout(self.limit, session).await {
-            Ok(Ok((mut connection, refused))) => {
+            Ok(Ok((mut connection, rejected))) => {
                 // It was taken: how the goodbye goes changes nothing.
                 timeout(GOODBYE, connection.quit()).await.ok();
-                Ok(refused)
+                Ok(rejected)
             }
             Ok(Err(error)) => Err(error),
-            Err(_) => Err(self.told(true, &format!("no end after {} ms", self.limit.as_millis()))),
+            Err(_) => Err(self.error(
+                true,
+                &format!("timed out after {} ms", self.limit.as_millis()),
+            )),
         }
     }
 
-    /// A connection that is encrypted and authenticated as declared. Whatever keeps it from being
-    /// that can be mended.
+    /// Connects, encrypted and authenticated as configured. Every error is retryable, as it can be
+    /// fixed without a change of the mail.
     async fn connect(&self, login: Option<&Login>) -> Result<AsyncSmtpConnection, String> {
         let address = (self.host.as_str(), self.port);
         let tcp = TcpStream::connect(address)
             .await
-            .map_err(|error| reasons(&error))?;
+            .map_err(|error| error_chain(&error))?;
         let (mut connection, encrypted) = match (&self.connector, self.tls) {
             (None, _) | (_, EmailTls::None) => (self.greet(Stream::new(tcp)?).await?, false),
             (Some(connector), EmailTls::Implicit) => {
@@ -129,7 +133,7 @@ impl Server {
         };
         let credentials = Credentials::new(login.user.clone(), login.password.expose().to_owned());
         let authenticated = connection.auth(mechanisms, &credentials).await;
-        authenticated.map_err(|error| format!("authentication: {}", reasons(&error)))?;
+        authenticated.map_err(|error| format!("authentication: {}", error_chain(&error)))?;
         Ok(connection)
     }
 
@@ -139,13 +143,13 @@ impl Server {
         connector: &TlsConnector,
         tcp: TcpStream,
     ) -> Result<(AsyncSmtpConnection, bool), String> {
-        let (tcp, twin) = twins(tcp).map_err(|error| reasons(&error))?;
+        let (tcp, twin) = twins(tcp).map_err(|error| error_chain(&error))?;
         let mut plain = self.greet(Stream::new(twin)?).await?;
         if plain.can_starttls() {
             plain
                 .command(Starttls)
                 .await
-                .map_err(|error| reasons(&error))?;
+                .map_err(|error| error_chain(&error))?;
             // What came before the encryption is not believed, nor what was read ahead.
             drop(plain);
             let encrypted = self.encrypt(connector, tcp).await?;
@@ -169,7 +173,7 @@ impl Server {
         let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
         let plain = Stream::new(tcp)?;
         let stream = connector.connect(name, plain.stream).await;
-        let stream = stream.map_err(|error| format!("TLS: {}", reasons(&error)))?;
+        let stream = stream.map_err(|error| format!("TLS: {}", error_chain(&error)))?;
         Ok(Stream {
             stream,
             peer: plain.peer,
@@ -180,22 +184,22 @@ impl Server {
     /// Waits for the server's greeting and says who this is.
     async fn greet<S: Io>(&self, stream: Stream<S>) -> Result<AsyncSmtpConnection, String> {
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
-        greeted.await.map_err(|error| reasons(&error))
+        greeted.await.map_err(|error| error_chain(&error))
     }
 
-    async fn hand_over(
+    async fn send_mail(
         &self,
         connection: &mut AsyncSmtpConnection,
         from: &Address,
         to: &[Address],
         mail: &[u8],
     ) -> Result<Vec<(Address, String)>, DeliveryError> {
-        let failed = |error: &Error| self.told(!error.is_permanent(), &reasons(error));
+        let failed = |error: &Error| self.error(!error.is_permanent(), &error_chain(error));
         let begun = connection
             .command(Mail::new(Some(from.clone()), vec![]))
             .await;
         begun.map_err(|error| failed(&error))?;
-        let mut refused = Vec::new();
+        let mut rejected = Vec::new();
         let mut last = None;
         for recipient in to {
             match connection
@@ -204,15 +208,15 @@ impl Server {
             {
                 Ok(_) => {}
                 Err(error) => {
-                    refused.push((recipient.clone(), reasons(&error)));
+                    rejected.push((recipient.clone(), error_chain(&error)));
                     // One that may be taken later makes the whole mail one that may.
                     last = last
-                        .filter(|kept: &Error| !kept.is_permanent())
+                        .filter(|error: &Error| !error.is_permanent())
                         .or(Some(error));
                 }
             }
         }
-        if let Some(error) = last.filter(|_| refused.len() == to.len()) {
+        if let Some(error) = last.filter(|_| rejected.len() == to.len()) {
             return Err(failed(&error));
         }
         connection
@@ -223,10 +227,10 @@ impl Server {
             .message(mail)
             .await
             .map_err(|error| failed(&error))?;
-        Ok(refused)
+        Ok(rejected)
     }
 
-    fn told(&self, retryable: bool, reason: &str) -> DeliveryError {
+    fn error(&self, retryable: bool, reason: &str) -> DeliveryError {
         let reason: String = reason
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
@@ -240,7 +244,7 @@ impl Server {
     }
 }
 
-/// How long a server may take to say goodbye.
+/// Timeout of the end of a session.
 const GOODBYE: Duration = Duration::from_secs(1);
 
 /// The same connection twice.
@@ -250,7 +254,7 @@ fn twins(tcp: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
     Ok((TcpStream::from_std(tcp)?, TcpStream::from_std(twin)?))
 }
 
-/// What bytes go over.
+/// Byte stream of a connection.
 trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static> Io for S {}
@@ -266,7 +270,7 @@ struct Stream<S> {
 
 impl Stream<TcpStream> {
     fn new(stream: TcpStream) -> Result<Self, String> {
-        let peer = stream.peer_addr().map_err(|error| reasons(&error))?;
+        let peer = stream.peer_addr().map_err(|error| error_chain(&error))?;
         Ok(Self {
             stream,
             peer,

@@ -5,7 +5,7 @@ use bellwether_schema::{Decode, DecodeContext};
 
 use super::*;
 use crate::channels::Sender;
-use crate::samples::{START, batch, notification};
+use crate::testing::{START, batch, notification};
 
 const PLAIN: &str = "smtp_server: mail.test, from: 'Bellwether <b@example.org>', \
                      recipients: [ops@example.org]";
@@ -26,7 +26,7 @@ fn decode(more: &str) -> (EmailChannel, Vec<String>) {
     )
 }
 
-fn letter(more: &str) -> Letter {
+fn writer(more: &str) -> MailWriter {
     let (settings, problems) = decode(more);
     assert_eq!(problems, [""; 0]);
     let sender = Sender {
@@ -38,23 +38,23 @@ fn letter(more: &str) -> Letter {
         sender,
         clock: Arc::new(|| START),
     };
-    settings.letter(context).unwrap()
+    settings.writer(context).unwrap()
 }
 
-fn written(letter: &Letter, batch: &Batch) -> String {
-    String::from_utf8(letter.write(batch).unwrap().formatted()).unwrap()
+fn written(writer: &MailWriter, batch: &Batch) -> String {
+    String::from_utf8(writer.write(batch).unwrap().formatted()).unwrap()
 }
 
 fn header<'a>(mail: &'a str, name: &str) -> &'a str {
     let head = mail.split("\r\n\r\n").next().unwrap();
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     lines
-        .find(|(found, _)| *found == name)
+        .find(|(header, _)| *header == name)
         .map_or("", |(_, value)| value)
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (more, expected) in [
         (", cc: ['a b']", "cc[0]: not a mail address: \"a b\""),
         (", bcc: [\"a@b\\r\\nBcc: c@d\"]", "bcc[0]: not a"),
@@ -73,7 +73,10 @@ fn what_is_declared_is_judged() {
             ", username: u, password: p, tls: none",
             "the password would be sent unencrypted",
         ),
-        (", ca_file: /x, tls: none", "ca_file: nothing is encrypted"),
+        (
+            ", ca_file: /x, tls: none",
+            "ca_file: `tls: none` checks no certificate",
+        ),
         (
             ", headers: {Subject: x}",
             "headers.Subject: Subject is not set here\n  hint: set `subject`",
@@ -96,7 +99,7 @@ fn what_is_declared_is_judged() {
         ),
         (
             ", cc: ['{{ commonLabels.team }}@example.org']",
-            "cc[0]: no template can stand here",
+            "cc[0]: a template is not supported here",
         ),
         (", headers: {'a b': x}", "not a header name: \"a b\""),
         (
@@ -115,12 +118,12 @@ fn what_is_declared_is_judged() {
 
 #[test]
 fn the_end_is_in_the_thread_of_the_beginning_and_each_attempt_has_the_same_id() {
-    let letter = letter("");
+    let writer = writer("");
     let firing = batch([notification("disk", "/data", Status::Firing)]);
     let resolved = batch([notification("disk", "/data", Status::Resolved)]);
     let other = batch([notification("cpu", "/data", Status::Firing)]);
     let [firing, again, resolved, other] =
-        [&firing, &firing, &resolved, &other].map(|batch| written(&letter, batch));
+        [&firing, &firing, &resolved, &other].map(|batch| written(&writer, batch));
     assert_eq!(header(&firing, "Message-ID"), header(&again, "Message-ID"));
     assert_ne!(
         header(&firing, "Message-ID"),
@@ -144,7 +147,7 @@ fn the_end_is_in_the_thread_of_the_beginning_and_each_attempt_has_the_same_id() 
 
 #[test]
 fn a_label_can_neither_add_a_header_nor_markup() {
-    let letter = letter(
+    let writer = writer(
         ", subject: '{{ alerts[0].labels.mount }} {{ alerts[0].severity }}', \
          html: '<p>{{ alerts[0].labels.mount }}</p>'",
     );
@@ -153,7 +156,7 @@ fn a_label_can_neither_add_a_header_nor_markup() {
     let mut alert = (*firing.alert).clone();
     alert.severity = Severity::Critical;
     firing.alert = Arc::new(alert);
-    let mail = written(&letter, &batch([firing]));
+    let mail = written(&writer, &batch([firing]));
     let head = mail.split("\r\n\r\n").next().unwrap();
     assert!(!head.lines().any(|line| line.starts_with("Bcc")), "{mail}");
     assert!(head.lines().all(|line| line.len() <= 998), "{mail}");
@@ -169,7 +172,7 @@ fn a_label_can_neither_add_a_header_nor_markup() {
 #[test]
 fn the_usual_mail_escapes_too() {
     let mail = written(
-        &letter(""),
+        &writer(""),
         &batch([notification("disk", "<b>&", Status::Firing)]),
     );
     assert!(
@@ -180,12 +183,12 @@ fn the_usual_mail_escapes_too() {
 
 #[test]
 fn templates_have_their_functions_and_one_that_fails_costs_no_mail() {
-    let letter = letter(
+    let writer = writer(
         ", html: '', subject: '{{ status | toUpper }} {{ since(alerts[0].startsAt) | humanizeDuration }}', \
          text: '{{ alerts[0].startsAt | date(\"15:04\") }} {{ nothing() }}'",
     );
     let mail = written(
-        &letter,
+        &writer,
         &batch([notification("disk", "/data", Status::Firing)]),
     );
     assert_eq!(header(&mail, "Subject"), "FIRING -5m 0s", "{mail}");
@@ -196,7 +199,7 @@ fn templates_have_their_functions_and_one_that_fails_costs_no_mail() {
 
 #[test]
 fn what_looks_encoded_in_a_subject_is_read_as_it_is() {
-    let letter = letter(
+    let writer = writer(
         ", subject: '{{ alerts[0].labels.mount }}', headers: {X-Mount: '{{ alerts[0].labels.mount }}', \
          X-None: '{{ commonLabels.none }}', Importance: low}",
     );
@@ -206,7 +209,7 @@ fn what_looks_encoded_in_a_subject_is_read_as_it_is() {
         &"=?utf-8?q?é?=".repeat(9),
     ] {
         let mail = written(
-            &letter,
+            &writer,
             &batch([notification("disk", mount, Status::Firing)]),
         );
         let head = mail.split("\r\n\r\n").next().unwrap();
@@ -246,13 +249,13 @@ fn an_empty_name_is_none() {
 }
 
 #[test]
-fn what_renders_to_nothing_is_told_in_the_usual_words() {
-    let letter = letter(
+fn an_empty_rendering_is_replaced_by_the_default() {
+    let writer = writer(
         ", subject: '{{ commonAnnotations.none }}', text: \" {{ commonAnnotations.none }}\\n\", \
          html: '{{ commonAnnotations.none }}'",
     );
     let mail = written(
-        &letter,
+        &writer,
         &batch([notification("disk", "/data", Status::Firing)]),
     );
     assert_eq!(
@@ -260,7 +263,7 @@ fn what_renders_to_nothing_is_told_in_the_usual_words() {
         "[FIRING] disk (warning): disk of /data"
     );
     for name in ["subject", "text", "html"] {
-        let expected = format!("The template `{name}` gives nothing for these alerts");
+        let expected = format!("The template `{name}` renders nothing for these alerts");
         assert!(mail.contains(&expected), "{mail}");
     }
     assert!(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-/// A user as declared.
+/// A configured user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Account<'a> {
     /// By name, as `/etc/passwd` has it.
@@ -27,10 +27,10 @@ impl<'a> Account<'a> {
         Ok(Self::Name(text))
     }
 
-    /// Its numbers, or `None` where it is who we are already. Reads a file.
+    /// Returns user and group id, or `None` for the user of this process. Reads a file.
     ///
     /// # Errors
-    /// There is no such user, or we may not become it.
+    /// There is no such user, or this process may not switch to it.
     pub(super) fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, String> {
         let (user, group) = match self {
             Self::Ids(user, group) => (*user, *group),

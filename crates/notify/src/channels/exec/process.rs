@@ -15,17 +15,17 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::kin;
+use super::descendants;
 
-/// What is started.
+/// One start of a program.
 pub(super) struct Invocation {
     /// Program and arguments.
     pub(super) command: Vec<String>,
-    /// The whole environment, but for the mark.
+    /// The whole environment, except for the mark.
     pub(super) environment: Vec<(String, String)>,
-    /// What no other start has.
+    /// Mark of this start, unique.
     pub(super) mark: String,
-    /// Where.
+    /// Working directory.
     pub(super) folder: PathBuf,
     /// User and group, where they are others than ours.
     pub(super) ids: Option<(u32, u32)>,
@@ -33,53 +33,53 @@ pub(super) struct Invocation {
     pub(super) input: Vec<u8>,
 }
 
-/// How it ended, with the end of what it said on standard error.
+/// End of a program, with the last part of its standard error.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum Termination {
     /// With this status.
     Code(i32, String),
     /// By this signal.
     Signal(i32, String),
-    /// Its time was over.
+    /// It was killed at the timeout.
     TimedOut(String),
     /// It did not begin.
     NotStarted(String),
 }
 
-/// How long the search for what a program started may take.
+/// Timeout of the search for descendants.
 const SWEEP: Duration = Duration::from_secs(3);
-/// As much of standard error is kept.
+/// Bytes of standard error that are kept.
 const TAIL: usize = 500;
-/// What was said last may still be on its way when the program has ended. What it left running may
-/// hold the pipe open for ever.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// Time to read standard error after the end of the program. A process that it left running may
+/// hold the pipe open forever.
+const STDERR_GRACE: Duration = Duration::from_millis(200);
 
 impl Invocation {
     /// Starts it and waits for its end, for at most `limit`.
-    pub(super) async fn run(self, limit: Duration) -> Ended {
+    pub(super) async fn run(self, limit: Duration) -> Termination {
         let mut child = match self.start() {
             Ok(child) => child,
-            Err(error) => return Ended::NotStarted(error.to_string()),
+            Err(error) => return Termination::NotStarted(error.to_string()),
         };
         let mut started = Started::by(&child, &self.mark);
-        let said = Arc::new(Mutex::new(VecDeque::new()));
-        let mut listening = listen(child.stderr.take(), said.clone());
-        let _feeding = feed(&mut child, self.input);
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
+        let mut stderr_task = collect_stderr(child.stderr.take(), stderr.clone());
+        let _input_task = write_input(&mut child, self.input);
         let ended = timeout(limit, child.wait()).await;
         if ended.is_ok() {
             // Its number may be given to another from now on.
             started.leader = None;
         } else {
-            timeout(SWEEP, started.kill_kin()).await.ok();
+            timeout(SWEEP, started.kill_descendants()).await.ok();
             drop(started);
             child.wait().await.ok();
         }
-        timeout(LAST_WORDS, &mut listening).await.ok();
-        let said = shown(&said.lock());
+        timeout(STDERR_GRACE, &mut stderr_task).await.ok();
+        let stderr = single_line(&stderr.lock());
         match ended {
-            Ok(Ok(status)) => ended_by(status, said),
-            Ok(Err(error)) => Ended::NotStarted(error.to_string()),
-            Err(_) => Ended::TimedOut(said),
+            Ok(Ok(status)) => termination_of(status, stderr),
+            Ok(Err(error)) => Termination::NotStarted(error.to_string()),
+            Err(_) => Termination::TimedOut(stderr),
         }
     }
 
@@ -88,7 +88,7 @@ impl Invocation {
         command
             .args(self.command.iter().skip(1))
             .env_clear()
-            .env(kin::VARIABLE, &self.mark)
+            .env(descendants::VARIABLE, &self.mark)
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -122,23 +122,23 @@ impl Started {
 }
 
 impl Started {
-    /// Kills what it started, before it: nobody would know then whose children they were. On a thread
-    /// of its own, as a process that hangs can hold up who looks at it.
-    fn kill_kin(&self) -> oneshot::Receiver<()> {
+    /// Kills all descendants before the program itself, as they cannot be found after it. Runs on a
+    /// thread of its own, as reading the files of a hanging process may block.
+    fn kill_descendants(&self) -> oneshot::Receiver<()> {
         let (done, ended) = oneshot::channel();
         if let Some(leader) = self.leader {
             // So that none of them goes on where one it waits for has ended.
             kill_process_group(leader, Signal::STOP).ok();
             let mark = self.mark.clone();
             let sweep = move || {
-                kin::kill(leader, &mark);
+                descendants::kill(leader, &mark);
                 done.send(()).ok();
             };
             if let Err(error) = std::thread::Builder::new()
                 .name("exec-end".into())
                 .spawn(sweep)
             {
-                tracing::warn!("what a program started may still run: {error}");
+                tracing::warn!("descendants of a program may still run: {error}");
             }
         }
         ended
@@ -151,13 +151,13 @@ impl Drop for Started {
             // Fails only where nobody is left in it.
             kill_process_group(leader, Signal::KILL).ok();
             // What left it is known by its mark.
-            self.kill_kin();
+            self.kill_descendants();
         }
     }
 }
 
 /// Gives the program its input; one that does not read it to its end is content without.
-fn feed(child: &mut Child, input: Vec<u8>) -> AbortOnDropHandle<()> {
+fn write_input(child: &mut Child, input: Vec<u8>) -> AbortOnDropHandle<()> {
     let stdin = child.stdin.take();
     AbortOnDropHandle::new(tokio::spawn(async move {
         if let Some(mut stdin) = stdin {
@@ -167,22 +167,25 @@ fn feed(child: &mut Child, input: Vec<u8>) -> AbortOnDropHandle<()> {
 }
 
 /// Keeps the end of what the program says.
-fn listen(stderr: Option<ChildStderr>, said: Arc<Mutex<VecDeque<u8>>>) -> AbortOnDropHandle<()> {
+fn collect_stderr(
+    pipe: Option<ChildStderr>,
+    tail: Arc<Mutex<VecDeque<u8>>>,
+) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(async move {
-        let Some(mut stderr) = stderr else { return };
+        let Some(mut pipe) = pipe else { return };
         let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = stderr.read(&mut bytes).await {
-            let mut said = said.lock();
-            said.extend(&bytes[..count]);
-            let beyond = said.len().saturating_sub(TAIL);
-            said.drain(..beyond);
+        while let Ok(count @ 1..) = pipe.read(&mut bytes).await {
+            let mut tail = tail.lock();
+            tail.extend(&bytes[..count]);
+            let beyond = tail.len().saturating_sub(TAIL);
+            tail.drain(..beyond);
         }
     }))
 }
 
 /// On one line.
-fn shown(said: &VecDeque<u8>) -> String {
-    let bytes: Vec<u8> = said.iter().copied().collect();
+fn single_line(stderr: &VecDeque<u8>) -> String {
+    let bytes: Vec<u8> = stderr.iter().copied().collect();
     let text = String::from_utf8_lossy(&bytes);
     text.trim()
         .chars()
@@ -190,9 +193,9 @@ fn shown(said: &VecDeque<u8>) -> String {
         .collect()
 }
 
-fn ended_by(status: ExitStatus, said: String) -> Ended {
+fn termination_of(status: ExitStatus, stderr: String) -> Termination {
     match status.code() {
-        Some(code) => Ended::Code(code, said),
-        None => Ended::Signal(status.signal().unwrap_or_default(), said),
+        Some(code) => Termination::Code(code, stderr),
+        None => Termination::Signal(status.signal().unwrap_or_default(), stderr),
     }
 }

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::super::Sender;
 use super::*;
-use crate::samples::{batch, notification};
+use crate::testing::{batch, notification};
 
 fn decode(text: &str) -> (ExecChannel, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -43,14 +43,14 @@ fn shell(script: &str, more: &str) -> Box<dyn Channel> {
     settings.build(context()).unwrap()
 }
 
-async fn told(channel: &dyn Channel) -> Result<(), DeliveryError> {
+async fn deliver(channel: &dyn Channel) -> Result<(), DeliveryError> {
     channel
         .deliver(&batch([notification("disk", "/data", Status::Firing)]))
         .await
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (text, expected) in [
         ("{command: []}", "command: no program"),
         ("{command: [page]}", "not an absolute path: \"page\""),
@@ -83,7 +83,7 @@ fn what_is_declared_is_judged() {
 }
 
 #[tokio::test]
-async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environment() {
+async fn the_document_is_on_its_input_and_only_the_settings_in_its_environment() {
     let folder = TempDir::new().unwrap();
     let (document, environment) = (folder.path().join("document"), folder.path().join("env"));
     let script = format!(
@@ -92,7 +92,7 @@ async fn the_document_is_on_its_input_and_only_what_is_declared_in_its_environme
         environment.display()
     );
     let channel = shell(&script, ", environment: {TEAM: storage}");
-    told(&*channel).await.unwrap();
+    deliver(&*channel).await.unwrap();
     let document: serde_json::Value = serde_json::from_slice(&fs::read(document).unwrap()).unwrap();
     assert_eq!(document["version"], "4");
     assert_eq!(document["receiver"], "pager");
@@ -142,7 +142,7 @@ async fn what_an_end_means() {
         ),
     ] {
         let channel = shell(script, ", environment: {KEY: sesame-1}");
-        let error = told(&*channel).await.unwrap_err();
+        let error = deliver(&*channel).await.unwrap_err();
         assert_eq!(error.retryable, retryable, "{script}");
         assert!(
             error.message.ends_with(expected),
@@ -173,20 +173,22 @@ async fn what_takes_too_long_is_killed_with_all_it_started() {
         );
         let script = format!("echo waiting >&2; {last} & wait; sleep 1000");
         let start = Instant::now();
-        let error = told(&*shell(&script, ", timeout: 1s")).await.unwrap_err();
+        let error = deliver(&*shell(&script, ", timeout: 1s"))
+            .await
+            .unwrap_err();
         assert!(start.elapsed().as_secs() < 20);
         assert!(error.retryable);
         assert_eq!(error.message, "/bin/sh: killed after 1s: waiting");
         let pid = fs::read_to_string(&pid).unwrap();
         assert!(
-            is_gone(pid.trim()).await,
+            has_ended(pid.trim()).await,
             "what it started still runs: {started}"
         );
     }
 }
 
 #[tokio::test]
-async fn what_is_given_up_is_killed_with_all_it_started() {
+async fn a_timeout_kills_the_program_with_all_it_started() {
     let folder = TempDir::new().unwrap();
     let pid = folder.path().join("pid");
     let script = format!(
@@ -194,7 +196,7 @@ async fn what_is_given_up_is_killed_with_all_it_started() {
         pid.display()
     );
     let channel = shell(&script, "");
-    let attempt = tokio::spawn(async move { told(&*channel).await });
+    let attempt = tokio::spawn(async move { deliver(&*channel).await });
     let mut waited = 0;
     while !pid.exists() {
         assert!(waited < 1000, "not within ten seconds");
@@ -202,11 +204,11 @@ async fn what_is_given_up_is_killed_with_all_it_started() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
     attempt.abort();
-    assert!(is_gone(fs::read_to_string(&pid).unwrap().trim()).await);
+    assert!(has_ended(fs::read_to_string(&pid).unwrap().trim()).await);
 }
 
-/// Whether the process `pid` ends before long.
-async fn is_gone(pid: &str) -> bool {
+/// Waits for the end of the process `pid`, for a short time.
+async fn has_ended(pid: &str) -> bool {
     for _ in 0..500 {
         match fs::read_to_string(format!("/proc/{pid}/stat")) {
             Err(_) => return true,
@@ -220,7 +222,7 @@ async fn is_gone(pid: &str) -> bool {
 #[tokio::test]
 async fn what_it_leaves_running_does_not_hold_it_up() {
     let start = Instant::now();
-    told(&*shell("sleep 5 >/dev/null & exit 0", ", timeout: 4s"))
+    deliver(&*shell("sleep 5 >/dev/null & exit 0", ", timeout: 4s"))
         .await
         .unwrap();
     assert!(start.elapsed().as_secs() < 4);
@@ -232,7 +234,7 @@ async fn a_program_that_is_not_there_may_come() {
     let program = folder.path().join("page");
     let (settings, _) = decode(&format!("{{command: [{}]}}", program.display()));
     let channel = settings.build(context()).unwrap();
-    let error = told(&*channel).await.unwrap_err();
+    let error = deliver(&*channel).await.unwrap_err();
     assert!(
         error.retryable && error.message.contains("cannot be started"),
         "{error:?}"
@@ -241,11 +243,11 @@ async fn a_program_that_is_not_there_may_come() {
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     // Another thread may start something meanwhile and hold the file open for writing.
     for _ in 0..100 {
-        if told(&*channel).await.is_ok() {
+        if deliver(&*channel).await.is_ok() {
             return;
         }
     }
-    told(&*channel).await.unwrap();
+    deliver(&*channel).await.unwrap();
 }
 
 #[tokio::test]
@@ -260,6 +262,8 @@ async fn as_another_user() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
     let ids = folder.path().join("ids");
     let script = format!("(id -u; id -g; id -G) > {}", ids.display());
-    told(&*shell(&script, ", user: '4242:4243'")).await.unwrap();
+    deliver(&*shell(&script, ", user: '4242:4243'"))
+        .await
+        .unwrap();
     assert_eq!(fs::read_to_string(ids).unwrap(), "4242\n4243\n4243\n");
 }

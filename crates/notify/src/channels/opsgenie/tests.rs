@@ -1,5 +1,5 @@
 use super::*;
-use crate::samples::{batch, context, crowd, declared, notification};
+use crate::testing::{batch, configured, context, crowd, notification};
 
 fn opsgenie() -> Opsgenie {
     let named = |r#type, name: &str| OpsgenieResponder {
@@ -42,16 +42,16 @@ fn opsgenie() -> Opsgenie {
     let access = settings.access(BTreeMap::new());
     Opsgenie {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
-        texts: Texts::new(None, None, str::to_owned).unwrap(),
+        texts: MessageTemplates::new(None, None, str::to_owned).unwrap(),
         responders: settings
             .responders
             .iter()
-            .map(|one| Responder::new(one).unwrap())
+            .map(|notification| Responder::new(notification).unwrap())
             .collect(),
         tags: settings
             .tags
             .iter()
-            .map(|tag| Key::new("tags", tag).unwrap())
+            .map(|tag| TemplatedValue::new("tags", tag).unwrap())
             .collect(),
         details: Details::new(&settings.details).unwrap(),
         settings,
@@ -85,9 +85,9 @@ fn an_alert_and_its_end() {
         description.contains("Since 2026-11-21 04:05:00 UTC"),
         "{description}"
     );
-    let unknown = "the template of `responders.name` gives nothing for these alerts";
+    let unknown = "the template of `responders.name` renders nothing for these alerts";
     assert!(description.ends_with(unknown), "{description}");
-    let closing = channel.closing(&notification("disk", "/data", Status::Resolved));
+    let closing = channel.close_body(&notification("disk", "/data", Status::Resolved));
     assert!(
         closing["note"]
             .as_str()
@@ -95,7 +95,7 @@ fn an_alert_and_its_end() {
             .starts_with("disk 80 is no longer > 85")
     );
     assert_eq!(
-        channel.of_alias("x", "close").as_str(),
+        channel.alias_url("x", "close").as_str(),
         "http://127.0.0.1:1/v2/alerts/x/close?identifierType=alias"
     );
 }
@@ -103,8 +103,8 @@ fn an_alert_and_its_end() {
 #[test]
 fn a_crowd_stays_within_the_limits() {
     let (channel, crowd) = (opsgenie(), crowd(300));
-    for one in &crowd.news {
-        let alert = channel.alert(one, &crowd, "alias");
+    for notification in &crowd.notifications {
+        let alert = channel.alert(notification, &crowd, "alias");
         let wide = |key: &str| width(alert[key].as_str().unwrap());
         assert!(wide("message") <= MESSAGE && wide("description") <= DESCRIPTION);
         assert!(alert["details"].to_string().len() <= 3 * DETAILS);
@@ -112,7 +112,7 @@ fn a_crowd_stays_within_the_limits() {
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (more, expected) in [
         ("", "missing key \"api_key\""),
         (
@@ -121,7 +121,7 @@ fn what_is_declared_is_judged() {
         ),
         (
             ", api_key: x, priorities: {bad: P1}",
-            "not a severity of ours: \"bad\"",
+            "not a severity: \"bad\"",
         ),
         (
             ", api_key: x, responders: [{type: team}]",
@@ -145,10 +145,10 @@ fn what_is_declared_is_judged() {
         ),
         (
             ", api_key: '{{ a }}'",
-            "api_key: no template can stand here",
+            "api_key: a template is not supported here",
         ),
     ] {
-        let (_, problems) = declared(&format!("{{type: opsgenie{more}}}"));
+        let (_, problems) = configured(&format!("{{type: opsgenie{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
         assert!(problems[0].contains(expected), "{more}: {problems:?}");
     }

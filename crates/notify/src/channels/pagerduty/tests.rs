@@ -3,7 +3,7 @@ use std::sync::Arc;
 use bellwether_core::Group;
 
 use super::*;
-use crate::samples::{alert, batch, context, crowd, declared, group, hostile, notification};
+use crate::testing::{alert, batch, configured, context, crowd, group, hostile, notification};
 
 fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
     let settings = PagerDutyChannel {
@@ -36,8 +36,8 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
     let url = Url::parse(&settings.api_url).unwrap();
     PagerDuty {
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
-        texts: Texts::new(None, None, str::to_owned).unwrap(),
-        key: Key::new("routing_key", "k").unwrap(),
+        texts: MessageTemplates::new(None, None, str::to_owned).unwrap(),
+        key: TemplatedValue::new("routing_key", "k").unwrap(),
         details: Details::new(&settings.details).unwrap(),
         settings,
         context,
@@ -59,7 +59,7 @@ fn whole(status: Status, mount: &str) -> Notification {
 fn an_event_of_an_alert_and_its_end() {
     let channel = pagerduty(PagerDutyIncident::Alert);
     let firing = notification("disk", "/data", Status::Firing);
-    let key = brief::identity(&firing.alert, &channel.context.sender);
+    let key = message::identity(&firing.alert, &channel.context.sender);
     assert_eq!(
         channel
             .alert_event(&firing, &batch([firing.clone()]))
@@ -81,7 +81,7 @@ fn an_event_of_an_alert_and_its_end() {
                     "instance": "host-1",
                     "mount": "/data",
                     "where": "at /data",
-                    "bad": "the template of `bad` gives nothing for these alerts",
+                    "bad": "the template of `bad` renders nothing for these alerts",
                 },
             },
             "links": [{"href": "https://example.org/disk", "text": "Runbook"}],
@@ -103,15 +103,18 @@ fn an_incident_of_a_group_ends_with_the_last_of_it() {
     let channel = pagerduty(PagerDutyIncident::Group);
     let flat = notification("disk", "/a", Status::Firing);
     assert!(
-        !channel.of_group(&flat),
+        !channel.is_per_group(&flat),
         "nobody knows when all of it is over"
     );
     let two = batch([whole(Status::Firing, "/a"), whole(Status::Firing, "/b")]);
-    assert!(channel.joins(&two.news[0], &two.news[1]) && !channel.joins(&two.news[0], &flat));
+    assert!(
+        channel.joins(&two.notifications[0], &two.notifications[1])
+            && !channel.joins(&two.notifications[0], &flat)
+    );
     let event = channel.group_event(&two).unwrap();
     assert_eq!(event["payload"]["summary"], "[FIRING:2] disk (warning)");
     let mut one_left = batch([whole(Status::Resolved, "/a")]);
-    one_left.standing = vec![Arc::new(alert("disk", "/b"))];
+    one_left.still_firing = vec![Arc::new(alert("disk", "/b"))];
     assert_eq!(
         channel.group_event(&one_left).unwrap()["event_action"],
         "trigger"
@@ -128,8 +131,8 @@ fn a_crowd_stays_within_the_limit() {
     let channel = pagerduty(PagerDutyIncident::Group);
     let crowd = crowd(1000);
     assert!(channel.group_event(&crowd).unwrap().to_string().len() < 512_000);
-    for one in crowd.news.iter().chain([&hostile()]) {
-        let event = channel.alert_event(one, &crowd).unwrap();
+    for notification in crowd.notifications.iter().chain([&hostile()]) {
+        let event = channel.alert_event(notification, &crowd).unwrap();
         assert!(event.to_string().len() < 512_000);
         let summary = event["payload"]["summary"].as_str();
         assert!(summary.is_none_or(|summary| width(summary) <= SUMMARY));
@@ -137,12 +140,12 @@ fn a_crowd_stays_within_the_limit() {
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (more, expected) in [
         ("", "missing key \"routing_key\""),
         (
             ", routing_key: x, severities: {bad: error}",
-            "not a severity of ours: \"bad\"",
+            "not a severity: \"bad\"",
         ),
         (
             ", routing_key: x, severities: {info: bad}",
@@ -158,7 +161,7 @@ fn what_is_declared_is_judged() {
             "unknown value \"rule\"",
         ),
     ] {
-        let (_, problems) = declared(&format!("{{type: pagerduty{more}}}"));
+        let (_, problems) = configured(&format!("{{type: pagerduty{more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
         assert!(problems[0].contains(expected), "{more}: {problems:?}");
     }
@@ -166,22 +169,24 @@ fn what_is_declared_is_judged() {
 
 #[test]
 fn the_key_may_follow_the_alerts_and_is_never_guessed() {
-    let key = Key::new("routing_key", "key-of-{{ commonLabels.mount }}").unwrap();
+    let key = TemplatedValue::new("routing_key", "key-of-{{ commonLabels.mount }}").unwrap();
     let channel = PagerDuty {
         key,
         ..pagerduty(PagerDutyIncident::Alert)
     };
     for status in [Status::Firing, Status::Resolved] {
-        let one = notification("disk", "/data", status);
-        let event = channel.alert_event(&one, &batch([one.clone()])).unwrap();
+        let notification = notification("disk", "/data", status);
+        let event = channel
+            .alert_event(&notification, &batch([notification.clone()]))
+            .unwrap();
         assert_eq!(event["routing_key"], "key-of-/data");
     }
-    let key = Key::new("routing_key", "{{ commonLabels.none }}").unwrap();
+    let key = TemplatedValue::new("routing_key", "{{ commonLabels.none }}").unwrap();
     let channel = PagerDuty { key, ..channel };
-    let one = notification("disk", "/data", Status::Firing);
+    let notification = notification("disk", "/data", Status::Firing);
     let error = channel
-        .alert_event(&one, &batch([one.clone()]))
+        .alert_event(&notification, &batch([notification.clone()]))
         .unwrap_err();
-    let expected = "the template of `routing_key` gives nothing for these alerts";
+    let expected = "the template of `routing_key` renders nothing for these alerts";
     assert_eq!(error, DeliveryError::permanent(expected));
 }

@@ -1,7 +1,7 @@
 use bellwether_core::Status;
 
 use super::*;
-use crate::samples::{HOSTILE, batch, context, crowd, declared, hostile, notification};
+use crate::testing::{HOSTILE, batch, configured, context, crowd, hostile, notification};
 
 fn slack(text: Option<&str>) -> Slack {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -26,8 +26,8 @@ fn slack(text: Option<&str>) -> Slack {
     Slack {
         bot: true,
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
-        texts: Texts::new(None, settings.text.as_ref(), escape).unwrap(),
-        keys: vec![Key::new("channel", "#ops").unwrap()],
+        texts: MessageTemplates::new(None, settings.text.as_ref(), escape).unwrap(),
+        keys: vec![TemplatedValue::new("channel", "#ops").unwrap()],
         context,
     }
 }
@@ -110,16 +110,16 @@ fn marks_of_labels_and_messages_are_none() {
     ] {
         assert_eq!(escape(plain), expected);
     }
-    let mut one = notification("disk", "`*/_data_*`", Status::Firing);
-    let mut alert = (*one.alert).clone();
+    let mut notification = notification("disk", "`*/_data_*`", Status::Firing);
+    let mut alert = (*notification.alert).clone();
     alert.message = "*x* _x_ `x`".into();
-    one.alert = std::sync::Arc::new(alert);
+    notification.alert = std::sync::Arc::new(alert);
     let channel = slack(Some(
         "{{ alerts[0].labels.mount }} *{{ alerts[0].message }}*",
     ));
     for message in [
-        slack(None).message(&batch([one.clone()])),
-        channel.message(&batch([one])),
+        slack(None).message(&batch([notification.clone()])),
+        channel.message(&batch([notification])),
     ] {
         let message = message.unwrap();
         let text = texts(&message).join("\n") + message["text"].as_str().unwrap();
@@ -137,7 +137,7 @@ fn marks_of_labels_and_messages_are_none() {
 
 #[test]
 fn where_to_may_follow_the_alerts_and_is_never_guessed() {
-    let key = |name, text: &str| Key::new(name, text).unwrap();
+    let key = |name, text: &str| TemplatedValue::new(name, text).unwrap();
     let firing = batch([notification("disk", "/data", Status::Firing)]);
     let keys = vec![
         key("channel", "#{{ groupLabels.alertname }}"),
@@ -162,7 +162,7 @@ fn where_to_may_follow_the_alerts_and_is_never_guessed() {
     }
     .message(&firing)
     .unwrap_err();
-    let expected = "the template of `channel` gives nothing for these alerts";
+    let expected = "the template of `channel` renders nothing for these alerts";
     assert_eq!(error, DeliveryError::permanent(expected));
 }
 
@@ -170,9 +170,9 @@ fn where_to_may_follow_the_alerts_and_is_never_guessed() {
 fn a_crowd_stays_within_the_limits() {
     for count in [1, 6, 20, 60, 1000] {
         let mut crowd = crowd(count);
-        // What stands may be as hostile as what is new.
+        // Alerts that still fire may be as hostile as new ones.
         crowd
-            .standing
+            .still_firing
             .iter_mut()
             .for_each(|alert| *alert = hostile().alert);
         let message = slack(None).message(&crowd).unwrap();
@@ -202,7 +202,7 @@ fn a_template_that_fails_does_not_cost_the_alert() {
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (yaml, expected) in [
         ("{type: slack}", "missing key \"url\""),
         (
@@ -221,7 +221,7 @@ fn what_is_declared_is_judged() {
         ),
         (
             "{type: slack, url: 'http://a/{{ a }}'}",
-            "url: no template can stand here",
+            "url: a template is not supported here",
         ),
         (
             "{type: slack, token: x, token_file: y, channel: z}",
@@ -229,7 +229,7 @@ fn what_is_declared_is_judged() {
         ),
         (
             "{type: slack, url: 'http://a', channel: z}",
-            "posts to the channel it is made for",
+            "always posts to its own channel",
         ),
         (
             "{type: slack, token: x, channel: z, api_url: y}",
@@ -248,26 +248,26 @@ fn what_is_declared_is_judged() {
             "timeout: must be longer than 0s",
         ),
     ] {
-        let (_, problems) = declared(yaml);
+        let (_, problems) = configured(yaml);
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
         assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
     }
     assert!(
-        declared("{type: slack, url: 'https://hooks.slack.com/services/T/B/x'}")
+        configured("{type: slack, url: 'https://hooks.slack.com/services/T/B/x'}")
             .0
             .is_some()
     );
 }
 
 #[test]
-fn a_url_in_a_file_is_judged_like_one_that_is_declared() {
+fn a_url_in_a_file_is_checked_like_one_in_the_configuration() {
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("url");
     let yaml = format!("{{type: slack, url_file: {}}}", file.display());
     std::fs::write(&file, "https://hooks.slack.com/services/T/B/x\n").unwrap();
-    assert!(declared(&yaml).0.is_some());
+    assert!(configured(&yaml).0.is_some());
     std::fs::write(&file, "https://slack.com/api/chat.postMessage\n").unwrap();
-    let (_, problems) = declared(&yaml);
+    let (_, problems) = configured(&yaml);
     assert_eq!(problems.len(), 1, "{problems:?}");
     assert!(
         problems[0].contains("url_file: chat.postMessage is a method"),

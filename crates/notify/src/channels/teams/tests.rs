@@ -2,7 +2,7 @@ use bellwether_core::Status;
 use reqwest::Url;
 
 use super::*;
-use crate::samples::{batch, context, crowd, declared, hostile, notification};
+use crate::testing::{batch, configured, context, crowd, hostile, notification};
 
 fn teams(text: Option<&str>) -> Teams {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -14,7 +14,7 @@ fn teams(text: Option<&str>) -> Teams {
     };
     Teams {
         endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
-        texts: Texts::new(None, text.as_ref(), escape).unwrap(),
+        texts: MessageTemplates::new(None, text.as_ref(), escape).unwrap(),
         context,
     }
 }
@@ -80,7 +80,7 @@ fn an_error_may_come_as_a_success() {
 }
 
 #[test]
-fn what_is_declared_is_judged() {
-    let (_, problems) = declared("{type: teams}");
+fn invalid_settings_are_errors() {
+    let (_, problems) = configured("{type: teams}");
     assert!(problems[0].contains("missing key \"url\""), "{problems:?}");
 }

@@ -1,7 +1,7 @@
 use bellwether_core::Status;
 
 use super::*;
-use crate::samples::{batch, context, crowd, declared, hostile, notification};
+use crate::testing::{batch, configured, context, crowd, hostile, notification};
 
 fn telegram(text: Option<&str>) -> Telegram {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
@@ -23,7 +23,7 @@ fn telegram(text: Option<&str>) -> Telegram {
     let url = Url::parse("http://127.0.0.1:1").unwrap();
     Telegram {
         endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
-        texts: Texts::new(None, settings.text.as_ref(), escape).unwrap(),
+        texts: MessageTemplates::new(None, settings.text.as_ref(), escape).unwrap(),
         settings,
         context,
     }
@@ -62,10 +62,10 @@ fn parsed(html: &str) -> Result<String, String> {
 #[test]
 fn a_message() {
     let firing = batch([notification("disk", "/data", Status::Firing)]);
-    let one = telegram(None);
-    let (text, own) = one.text(&firing);
+    let notification = telegram(None);
+    let (text, own) = notification.text(&firing);
     assert!(own);
-    let message: Value = serde_json::from_str(&one.message(&text, true)).unwrap();
+    let message: Value = serde_json::from_str(&notification.message(&text, true)).unwrap();
     assert_eq!(
         message,
         json!({
@@ -118,8 +118,8 @@ fn a_template_that_is_too_long_ends_its_tags() {
 }
 
 #[test]
-fn a_refusal_says_what_to_do() {
-    let failed = |retryable, body: &str| Failed {
+fn an_error_has_its_fix() {
+    let failed = |retryable, body: &str| RequestError {
         error: DeliveryError {
             retryable,
             message: "refused".into(),
@@ -127,24 +127,24 @@ fn a_refusal_says_what_to_do() {
         },
         body: body.to_owned(),
     };
-    let limit = limited(failed(
+    let limit = delivery_error(failed(
         true,
         "{\"ok\":false,\"parameters\":{\"retry_after\":5}}",
     ));
     assert_eq!(limit.retry_after, Some(Duration::from_secs(5)));
-    let moved = limited(failed(
+    let moved = delivery_error(failed(
         false,
         "{\"ok\":false,\"parameters\":{\"migrate_to_chat_id\":-100}}",
     ));
     assert_eq!(
         moved.message,
-        "refused; the group has moved: set `chat_id` to -100"
+        "refused; the group was migrated: set `chat_id` to -100"
     );
-    assert_eq!(limited(failed(false, "<html>")).message, "refused");
+    assert_eq!(delivery_error(failed(false, "<html>")).message, "refused");
 }
 
 #[test]
-fn what_is_declared_is_judged() {
+fn invalid_settings_are_errors() {
     for (more, expected) in [
         ("chat_id: 5", "missing key \"token\""),
         ("token: x", "missing key \"chat_id\""),
@@ -152,7 +152,7 @@ fn what_is_declared_is_judged() {
         ("token: x, chat_id: '@'", "not a chat: \"@\""),
         ("token: '', chat_id: 5", "token: must not be empty"),
     ] {
-        let (_, problems) = declared(&format!("{{type: telegram, {more}}}"));
+        let (_, problems) = configured(&format!("{{type: telegram, {more}}}"));
         assert_eq!(problems.len(), 1, "{more}: {problems:?}");
         assert!(problems[0].contains(expected), "{more}: {problems:?}");
     }

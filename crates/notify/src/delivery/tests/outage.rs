@@ -1,42 +1,43 @@
-//! An hour in which a receiver is away, on virtual time, with a journal on disk and a crash in the
-//! middle: attempts are few, what waits is bounded, and what was missed is told in order and once.
+//! An hour's outage of a service, on virtual time, with a journal on disk and a crash in the
+//! middle: attempts are few, the queue is bounded, and missed notifications are delivered in order
+//! and once.
 
 use bellwether_core::{Alert, AlertState, Cause};
 use bellwether_files::durable::StateFolder;
 use tempfile::TempDir;
 
-use super::super::super::samples::{START, alert, group};
+use super::super::super::testing::{START, alert, group};
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: u32 = 3600;
 /// Alerts that come and go.
 const ALERTS: usize = 300;
-/// How often what fires is told again.
+/// Repeat interval of firing alerts, in seconds.
 const REPEAT: u32 = 600;
 
 /// Takes everything but for an hour.
 struct Away {
     from: Instant,
-    heard: Arc<Mutex<Log>>,
+    log: Arc<Mutex<Log>>,
 }
 
 #[derive(Default)]
 struct Log {
     /// Attempts that failed.
     failed: usize,
-    taken: Vec<Notification>,
+    accepted: Vec<Notification>,
 }
 
 impl Channel for Away {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-        let mut log = self.heard.lock();
+        let mut log = self.log.lock();
         let away = self.from <= Instant::now() && self.from.elapsed() < SECOND * HOUR;
         let result = if away {
             log.failed += 1;
             Err(DeliveryError::transient("nobody is there"))
         } else {
-            log.taken.extend(batch.news.iter().cloned());
+            log.accepted.extend(batch.notifications.iter().cloned());
             Ok(())
         };
         Box::pin(std::future::ready(result))
@@ -47,19 +48,19 @@ impl Channel for Away {
     }
 }
 
-/// One alert after the other fires, or ends, and the channel is told of it.
+/// Alerts that fire and resolve in turn, with a channel that is notified of them.
 struct World {
     folder: TempDir,
     state: Arc<StateFolder>,
     began: Instant,
-    /// Of the queue.
+    /// Capacity of the queue.
     capacity: usize,
     delivery: Arc<Delivery>,
     task: AbortOnDropHandle<()>,
-    heard: Arc<Mutex<Log>>,
+    log: Arc<Mutex<Log>>,
     /// Seconds so far.
     passed: u32,
-    /// Since when each fires.
+    /// Start of each firing alert.
     firing: Vec<Option<UnixMillis>>,
     /// The changes of each, by their ids.
     changes: Vec<Vec<String>>,
@@ -69,16 +70,16 @@ fn open(
     state: &Arc<StateFolder>,
     capacity: usize,
     began: Instant,
-    heard: &Arc<Mutex<Log>>,
+    log: &Arc<Mutex<Log>>,
 ) -> Arc<Delivery> {
     let (delivery, _) = delivery(&format!("queue: {{capacity: {capacity}}}"), []);
     let Ok(mut delivery) = Arc::try_unwrap(delivery) else {
         panic!("nobody else has it")
     };
-    delivery.mailbox = Arc::new(Mailbox::open("test", Some(state.clone()), now(began)));
+    delivery.state = Arc::new(ChannelState::open("test", Some(state.clone()), now(began)));
     delivery.channel = Box::new(Away {
         from: began + SECOND * HOUR,
-        heard: heard.clone(),
+        log: log.clone(),
     });
     delivery.clock = Arc::new(move || now(began));
     Arc::new(delivery)
@@ -94,9 +95,9 @@ fn now(began: Instant) -> Now {
 
 impl World {
     fn new(capacity: usize) -> Self {
-        let (folder, began, heard) = (TempDir::new().unwrap(), Instant::now(), Arc::default());
+        let (folder, began, log) = (TempDir::new().unwrap(), Instant::now(), Arc::default());
         let state = Arc::new(StateFolder::open(folder.path()));
-        let delivery = open(&state, capacity, began, &heard);
+        let delivery = open(&state, capacity, began, &log);
         let task = run(&delivery);
         let (firing, changes) = (vec![None; ALERTS], vec![Vec::new(); ALERTS]);
         Self {
@@ -106,23 +107,23 @@ impl World {
             capacity,
             delivery,
             task,
-            heard,
+            log,
             passed: 0,
             firing,
             changes,
         }
     }
 
-    /// The process dies where it stands, and another one goes on.
+    /// The process crashes, and a new one continues.
     fn crash(&mut self) {
         self.task.abort();
-        self.delivery = open(&self.state, self.capacity, self.began, &self.heard);
+        self.delivery = open(&self.state, self.capacity, self.began, &self.log);
         self.task = run(&self.delivery);
     }
 
     fn notification(&self, number: usize, cause: Cause) -> Notification {
         let (at, fired) = (now(self.began).wall, self.firing[number]);
-        let told = Alert {
+        let notifications = Alert {
             state: if fired.is_some() {
                 AlertState::Firing
             } else {
@@ -133,7 +134,7 @@ impl World {
             ..alert("disk", &number.to_string())
         };
         Notification {
-            id: told.change_id(at),
+            id: notifications.change_id(at),
             status: if fired.is_some() {
                 Status::Firing
             } else {
@@ -141,23 +142,24 @@ impl World {
             },
             cause,
             group: Arc::new(group("disk")),
-            alert: Arc::new(told),
+            alert: Arc::new(notifications),
             reason: "it changed".into(),
             at,
         }
     }
 
-    /// Every ten seconds ten change, and what stands is told again when that is due.
+    /// Every ten seconds ten alerts change, and firing alerts are repeated when due.
     async fn pass(&mut self, seconds: u32) {
         for second in (self.passed..self.passed + seconds).step_by(10) {
-            let mut told: Vec<_> = (second..second + 10)
+            let mut notifications: Vec<_> = (second..second + 10)
                 .map(|count| self.change(count))
                 .collect();
             if second % REPEAT == 0 {
-                let standing = (0..ALERTS).filter(|number| self.firing[*number].is_some());
-                told.extend(standing.map(|number| self.notification(number, Cause::Repeat)));
+                let still_firing = (0..ALERTS).filter(|number| self.firing[*number].is_some());
+                notifications
+                    .extend(still_firing.map(|number| self.notification(number, Cause::Repeat)));
             }
-            self.delivery.accept(told.iter());
+            self.delivery.accept(notifications.iter());
             sleep(10 * SECOND).await;
         }
         self.passed += seconds;
@@ -179,23 +181,24 @@ impl World {
         let text = std::fs::read_to_string(self.folder.path().join("outbox/test.jsonl")).unwrap();
         (
             text.lines().count(),
-            self.delivery.mailbox.outbox.lock().records().len(),
+            self.delivery.state.outbox.lock().records().len(),
         )
     }
 
     async fn drained(&self) {
-        while self.delivery.mailbox.queued() > 0 {
+        while self.delivery.state.queued() > 0 {
             sleep(SECOND).await;
         }
     }
 
-    /// What of each alert was taken, in order.
-    fn taken(&self) -> Vec<Vec<Notification>> {
-        let mut taken = vec![Vec::new(); ALERTS];
-        for one in &self.heard.lock().taken {
-            taken[one.alert.labels["mount"].parse::<usize>().unwrap()].push(one.clone());
+    /// Accepted notifications of each alert, in order.
+    fn accepted(&self) -> Vec<Vec<Notification>> {
+        let mut accepted = vec![Vec::new(); ALERTS];
+        for notification in &self.log.lock().accepted {
+            accepted[notification.alert.labels["mount"].parse::<usize>().unwrap()]
+                .push(notification.clone());
         }
-        taken
+        accepted
     }
 }
 
@@ -205,48 +208,52 @@ fn run(delivery: &Arc<Delivery>) -> AbortOnDropHandle<()> {
 }
 
 /// Never a resolved without a firing, nor a second of either.
-fn in_order(taken: &[Notification]) -> bool {
+fn in_order(accepted: &[Notification]) -> bool {
     let mut fires = false;
-    let mut follows = |one: &Notification| {
-        let before = std::mem::replace(&mut fires, one.status == Status::Firing);
-        before != fires || one.cause == Cause::Repeat
+    let mut follows = |notification: &Notification| {
+        let before = std::mem::replace(&mut fires, notification.status == Status::Firing);
+        before != fires || notification.cause == Cause::Repeat
     };
-    taken.iter().all(&mut follows)
+    accepted.iter().all(&mut follows)
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_an_hour_without_a_receiver_brings_is_told_after_it_in_order_and_once() {
+async fn an_outage_of_an_hour_is_delivered_after_it_in_order_and_once() {
     let mut world = World::new(10_000);
     world.pass(HOUR).await;
-    let told = world.taken();
-    assert!(told.iter().all(|taken| !taken.is_empty()));
+    let notifications = world.accepted();
+    assert!(notifications.iter().all(|accepted| !accepted.is_empty()));
 
     world.pass(HOUR).await;
     let (lines, needed) = world.lines();
-    assert!(world.delivery.mailbox.queued() >= HOUR as usize);
+    assert!(world.delivery.state.queued() >= HOUR as usize);
     assert!(
         lines <= 2 * needed + 2000,
         "{lines} lines where {needed} are needed"
     );
     // 1 s, 2 s, 4 s ... 256 s, and every five minutes from then on.
-    assert_eq!(world.heard.lock().failed, 20);
+    assert_eq!(world.log.lock().failed, 20);
 
     world.drained().await;
-    for (number, taken) in world.taken().iter().enumerate() {
-        assert!(in_order(taken), "{number}: {taken:#?}");
-        let changes = taken.iter().filter(|one| one.cause == Cause::Change);
-        let changes: Vec<_> = changes.map(|one| one.id.clone()).collect();
+    for (number, accepted) in world.accepted().iter().enumerate() {
+        assert!(in_order(accepted), "{number}: {accepted:#?}");
+        let changes = accepted
+            .iter()
+            .filter(|notification| notification.cause == Cause::Change);
+        let changes: Vec<_> = changes
+            .map(|notification| notification.id.clone())
+            .collect();
         assert_eq!(changes, world.changes[number]);
-        // Before, it was told again as often as that was due; meanwhile at most once.
-        let again = |taken: &[Notification]| {
-            taken
+        // Before the outage it was repeated when due; meanwhile at most once.
+        let repeats = |accepted: &[Notification]| {
+            accepted
                 .iter()
-                .filter(|one| one.cause == Cause::Repeat)
+                .filter(|notification| notification.cause == Cause::Repeat)
                 .count()
         };
         assert!(
-            again(taken) <= again(&told[number]) + 1,
-            "{number}: {taken:#?}"
+            repeats(accepted) <= repeats(&notifications[number]) + 1,
+            "{number}: {accepted:#?}"
         );
     }
     let (lines, _) = world.lines();
@@ -257,7 +264,7 @@ async fn what_an_hour_without_a_receiver_brings_is_told_after_it_in_order_and_on
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_too_small_for_it_and_a_crash_cost_no_end_of_what_was_told() {
+async fn a_small_queue_and_a_crash_lose_no_resolved_of_a_notified_alert() {
     const CAPACITY: usize = 400;
     let mut world = World::new(CAPACITY);
     world.pass(HOUR).await;
@@ -265,20 +272,22 @@ async fn a_queue_too_small_for_it_and_a_crash_cost_no_end_of_what_was_told() {
     world.crash();
     world.pass(HOUR / 2).await;
     let (lines, needed) = world.lines();
-    // One end at most of each that was told is kept beyond it.
-    assert!(world.delivery.mailbox.queued() <= CAPACITY + ALERTS);
+    // Beyond the capacity, at most one resolved of each notified alert is kept.
+    assert!(world.delivery.state.queued() <= CAPACITY + ALERTS);
     assert!(
         lines <= 2 * needed + 2000,
         "{lines} lines where {needed} are needed"
     );
 
     world.drained().await;
-    for (taken, fires) in world.taken().iter().zip(&world.firing) {
-        assert!(in_order(taken), "{taken:#?}");
-        let believed = taken.last().is_some_and(|one| one.status == Status::Firing);
+    for (accepted, fires) in world.accepted().iter().zip(&world.firing) {
+        assert!(in_order(accepted), "{accepted:#?}");
+        let believed = accepted
+            .last()
+            .is_some_and(|notification| notification.status == Status::Firing);
         assert!(
             !believed || fires.is_some(),
-            "its end was never told: {taken:#?}"
+            "its end was never told: {accepted:#?}"
         );
     }
 }

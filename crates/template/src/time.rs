@@ -13,13 +13,13 @@ use super::functions::invalid;
 
 /// A time in its zone.
 #[derive(Clone, Debug)]
-pub(super) struct Moment(Zoned);
+pub(super) struct Time(Zoned);
 
-impl Moment {
+impl Time {
     /// A time, RFC 3339, or seconds since the epoch.
     pub(super) fn of(value: &Value) -> Result<Self, Error> {
-        if let Some(moment) = value.downcast_object_ref::<Self>() {
-            return Ok(moment.clone());
+        if let Some(time) = value.downcast_object_ref::<Self>() {
+            return Ok(time.clone());
         }
         let seconds = f64::try_from(value.clone()).ok();
         let at = match (seconds, value.as_str()) {
@@ -39,13 +39,13 @@ impl Moment {
     }
 
     /// The same time in another zone.
-    pub(super) fn moved(&self, zone: &str) -> Result<Self, Error> {
+    pub(super) fn in_zone(&self, zone: &str) -> Result<Self, Error> {
         let unknown = |_| invalid(format!("unknown time zone: {zone}"));
         self.0.in_tz(zone).map(Self).map_err(unknown)
     }
 
     /// By a layout of Go, which shows the second of January 2006, or of strftime.
-    pub(super) fn form(&self, layout: &str) -> Result<String, Error> {
+    pub(super) fn format(&self, layout: &str) -> Result<String, Error> {
         let utc = self.0.offset().is_zero();
         let layout = if layout.contains('%') {
             layout.to_owned()
@@ -56,16 +56,16 @@ impl Moment {
     }
 }
 
-impl Object for Moment {
+impl Object for Time {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
     }
 
-    /// As Go prints a time.
+    /// Formats as Go prints a time.
     fn render(self: &Arc<Self>, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(
             &self
-                .form("%Y-%m-%d %H:%M:%S%.f %z %Z")
+                .format("%Y-%m-%d %H:%M:%S%.f %z %Z")
                 .map_err(|_| fmt::Error)?,
         )
     }
@@ -73,9 +73,9 @@ impl Object for Moment {
 
 /// A duration in seconds, which is shown as Go shows one: `1h2m3.5s`.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lasting(pub(super) f64);
+pub(super) struct GoDuration(pub(super) f64);
 
-impl Object for Lasting {
+impl Object for GoDuration {
     fn repr(self: &Arc<Self>) -> ObjectRepr {
         ObjectRepr::Plain
     }
@@ -212,8 +212,8 @@ mod tests {
 
     #[test]
     fn layouts_of_go() {
-        let moment = Moment::of(&Value::from("2026-11-21T04:05:09.25Z")).unwrap();
-        let paris = moment.moved("Europe/Paris").unwrap();
+        let time = Time::of(&Value::from("2026-11-21T04:05:09.25Z")).unwrap();
+        let paris = time.in_zone("Europe/Paris").unwrap();
         for (layout, utc, there) in [
             (
                 "2006-01-02T15:04:05Z07:00",
@@ -233,8 +233,8 @@ mod tests {
             ),
             ("%H:%M", "04:05", "05:05"),
         ] {
-            assert_eq!(moment.form(layout).unwrap(), utc, "{layout}");
-            assert_eq!(paris.form(layout).unwrap(), there, "{layout}");
+            assert_eq!(time.format(layout).unwrap(), utc, "{layout}");
+            assert_eq!(paris.format(layout).unwrap(), there, "{layout}");
         }
         let shown = Value::from_object(paris).to_string();
         assert_eq!(shown, "2026-11-21 05:05:09.25 +0100 CET");

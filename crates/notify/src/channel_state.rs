@@ -1,4 +1,4 @@
-//! What stays of a channel over a reload: its outbox on disk, and what is counted.
+//! State of a channel that outlives a reload: its outbox on disk and its counters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,30 +10,28 @@ use tokio::sync::Notify;
 use tracing::warn;
 
 use super::journal::Journal;
-use super::outbox::{Letter, Outbox, Record};
+use super::outbox::{Outbox, Record, StoredDeadLetter};
 
-/// What one channel did so far.
+/// Statistics of a channel.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ChannelStats {
-    /// Its name.
     pub name: String,
-    /// Its type.
     pub kind: &'static str,
     /// Notifications delivered.
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Notifications given up, by reason: `refused`, `overflow`, `expired`, `held_back`.
+    /// Notifications dropped, by reason: `refused`, `overflow`, `expired`, `held_back`.
     pub dropped: Vec<(&'static str, u64)>,
     /// Notifications waiting.
     pub queued: usize,
-    /// Notifications given up that can be sent again.
+    /// Dead letters that can be resent.
     pub dead_letters: usize,
-    /// Why the last attempt failed; none after a success.
+    /// Error of the last attempt; `None` after a success.
     pub last_error: Option<String>,
-    /// Since when attempts fail; none after a success.
+    /// Time of the first failed attempt in a row; `None` after a success.
     pub failing_since: Option<UnixMillis>,
-    /// Since when the rate limit holds something back; none while it does not.
+    /// Time from which the rate limit delays notifications; `None` while it does not.
     pub held_since: Option<UnixMillis>,
 }
 
@@ -45,22 +43,22 @@ pub(super) struct Counts {
     pub(super) last_error: Option<String>,
     pub(super) failing_since: Option<Now>,
     pub(super) held_since: Option<UnixMillis>,
-    /// Alerts of which a notification was refused, since somebody asked.
-    refused: Vec<Fingerprint>,
+    /// Alerts of rejected notifications since the last [`ChannelState::take_rejected`].
+    rejected: Vec<Fingerprint>,
 }
 
-/// What stays of a channel over a reload: its queue and its counts.
-pub(super) struct Mailbox {
+/// State of a channel that outlives a reload: its queue and its counters.
+pub(super) struct ChannelState {
     name: Arc<str>,
     pub(super) outbox: Mutex<Outbox>,
     journal: Mutex<Option<Journal>>,
-    /// How writing the journal goes.
+    /// Writer of the journal, which tracks its errors.
     saver: Option<Saver>,
     pub(super) counts: Mutex<Counts>,
     pub(super) wake: Notify,
 }
 
-impl Mailbox {
+impl ChannelState {
     /// Opens the queue of the channel `name` in the `outbox` of `state`, or one in memory, `now`.
     /// While it cannot be read or written it is in memory too, and tried again. Blocks.
     pub(super) fn open(name: &str, state: Option<Arc<StateFolder>>, now: Now) -> Self {
@@ -71,25 +69,25 @@ impl Mailbox {
         });
         let journal = saver.as_ref().map(|saver| {
             match saver.load(|| Journal::open(saver.path(), now)) {
-                Ok((journal, found, broken)) => {
-                    if broken > 0 {
+                Ok((journal, outbox_read, damaged)) => {
+                    if damaged > 0 {
                         let path = saver.path().display();
                         warn!(
                             channel = name,
-                            lines = broken,
+                            lines = damaged,
                             %path,
-                            "the queue's file is damaged: what those lines held is not sent, and \
-                             ends of what they told may be missing"
+                            "the queue's file is damaged: the notifications of these lines are not sent, \
+                             and some alerts may not be resolved"
                         );
                     }
-                    outbox = found;
-                    outbox.take_given_up(); // long ago
+                    outbox = outbox_read;
+                    outbox.take_dropped(); // long ago
                     journal
                 }
                 Err(_) => Journal::at(saver.path()),
             }
         });
-        let mailbox = Self {
+        let state = Self {
             name: name.into(),
             outbox: Mutex::new(outbox),
             journal: Mutex::new(journal),
@@ -97,23 +95,22 @@ impl Mailbox {
             counts: Mutex::default(),
             wake: Notify::new(),
         };
-        mailbox.save_if_due();
-        mailbox
+        state.save_if_due();
+        state
     }
 
-    /// Writes the journal anew where that failed before, or where somebody deleted it. Blocks.
+    /// Rewrites the journal after a failed write, or if its file was deleted. Blocks.
     pub(super) fn save_if_due(&self) {
         if self.saver.as_ref().is_some_and(Saver::is_due) {
             self.append(&mut self.journal.lock(), &[]);
         }
     }
 
-    /// Why the queue is not on disk, if so.
+    /// Returns the error that keeps the queue from the disk, if any.
     pub(super) fn problem(&self) -> Option<String> {
         self.saver.as_ref()?.problem()
     }
 
-    /// Its channel's name.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
     }
@@ -123,17 +120,17 @@ impl Mailbox {
         self.outbox.lock().len()
     }
 
-    /// A letter of its outbox, for everybody.
-    pub(super) fn dead_letter(&self, letter: &Letter) -> DeadLetter {
-        let Letter {
+    /// Converts a dead letter of the outbox to its public form.
+    pub(super) fn dead_letter(&self, dead_letter: &StoredDeadLetter) -> DeadLetter {
+        let StoredDeadLetter {
             at,
             reason,
             error,
             notification,
             end,
             ..
-        } = letter.clone();
-        // Refused once more it is the same letter.
+        } = dead_letter.clone();
+        // Rejected once more, it has the same id.
         let id = Fingerprint::of_parts([&*self.name, &notification.id]).to_string();
         DeadLetter {
             id,
@@ -160,41 +157,43 @@ impl Mailbox {
     pub(super) fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Changed {
         // Held over both, so that the lines come in the order of the changes.
         let mut journal = self.journal.lock();
-        let (records, given_up) = {
+        let (records, dropped) = {
             let mut outbox = self.outbox.lock();
-            (change(&mut outbox), outbox.take_given_up())
+            (change(&mut outbox), outbox.take_dropped())
         };
         if !records.is_empty() {
             self.append(&mut journal, &records);
         }
-        Changed { records, given_up }
+        Changed { records, dropped }
     }
 
-    /// Counts what was given up for `reason`.
-    pub(super) fn count_dropped(&self, reason: &'static str, given_up: &[Notification]) -> u64 {
-        let dropped = given_up.len() as u64;
-        if dropped > 0 {
+    /// Counts the notifications that were dropped for `reason`.
+    pub(super) fn count_dropped(&self, reason: &'static str, dropped: &[Notification]) -> u64 {
+        let count = dropped.len() as u64;
+        if count > 0 {
             let mut counts = self.counts.lock();
-            *counts.dropped.entry(reason).or_default() += dropped;
-            if reason == REFUSED {
-                counts
-                    .refused
-                    .extend(given_up.iter().map(|one| one.alert.fingerprint));
+            *counts.dropped.entry(reason).or_default() += count;
+            if reason == REJECTED {
+                counts.rejected.extend(
+                    dropped
+                        .iter()
+                        .map(|notification| notification.alert.fingerprint),
+                );
             }
         }
-        dropped
+        count
     }
 
-    /// Alerts of which a notification was refused since this was asked last.
-    pub(super) fn take_refused(&self) -> Vec<Fingerprint> {
-        std::mem::take(&mut self.counts.lock().refused)
+    /// Returns the alerts of rejected notifications since the last call.
+    pub(super) fn take_rejected(&self) -> Vec<Fingerprint> {
+        std::mem::take(&mut self.counts.lock().rejected)
     }
 
-    /// What its channel, of type `kind`, did so far.
+    /// Returns the statistics of the channel, which is of type `kind`.
     pub(super) fn stats(&self, kind: &'static str) -> ChannelStats {
         let (queued, dead_letters) = {
             let outbox = self.outbox.lock();
-            (outbox.len(), outbox.letters().count())
+            (outbox.len(), outbox.dead_letters().count())
         };
         let counts = self.counts.lock();
         ChannelStats {
@@ -216,12 +215,12 @@ impl Mailbox {
     }
 }
 
-/// The receiver said that it will never take it.
-pub(super) const REFUSED: &str = "refused";
+/// Reason of a notification that its service rejected for good.
+pub(super) const REJECTED: &str = "refused";
 
-/// What a change of the outbox did.
+/// Result of a change of the outbox.
 #[derive(Default)]
 pub(super) struct Changed {
     pub(super) records: Vec<Record>,
-    pub(super) given_up: Vec<Notification>,
+    pub(super) dropped: Vec<Notification>,
 }

@@ -29,12 +29,12 @@ pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
 /// `instance=host-1, mount=/data`, as many as there is room for, each cut short where it is long.
 pub(in crate::channels) fn labels_line(labels: &Labels, longest: usize) -> String {
     let mut line = String::new();
-    for (told, (name, value)) in labels.iter().enumerate() {
-        let comma = if told == 0 { "" } else { ", " };
+    for (index, (name, value)) in labels.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
         let next = format!("{comma}{}={}", one_line(name, 60), one_line(value, 120));
         if width(&line) + width(&next) > longest {
-            let rest = labels.len() - told;
-            return if told == 0 {
+            let rest = labels.len() - index;
+            return if index == 0 {
                 shorten(&next, longest)
             } else {
                 format!("{line}, +{rest} labels")
@@ -45,7 +45,7 @@ pub(in crate::channels) fn labels_line(labels: &Labels, longest: usize) -> Strin
     line
 }
 
-/// How long a text is to those who count in UTF-16; never shorter than in characters.
+/// Returns the length in UTF-16 code units, which is never less than in characters.
 pub(in crate::channels) fn width(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
@@ -56,13 +56,13 @@ pub(in crate::channels) fn shorten(text: &str, longest: usize) -> String {
         return text.to_owned();
     }
     let mut room = longest.saturating_sub(1);
-    let kept = text.chars().take_while(|c| {
+    let head = text.chars().take_while(|c| {
         let fits = c.len_utf16() <= room;
         room = room.saturating_sub(c.len_utf16());
         fits
     });
-    let kept: String = kept.collect();
-    if longest == 0 { kept } else { kept + "…" }
+    let head: String = head.collect();
+    if longest == 0 { head } else { head + "…" }
 }
 
 /// On one line, at most `longest` wide.
@@ -128,7 +128,7 @@ pub(in crate::channels) fn outside_urls(plain: &str, escape: impl Fn(&str) -> St
     text + &escape(rest)
 }
 
-/// Where the first URL in `text` begins, which follows `before`, and how long it is.
+/// Returns start and length of the first URL in `text`, which follows the character `before`.
 fn first_url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     text.match_indices("http").find_map(|(start, _)| {
         let previous = text[..start].chars().next_back().or(before);
@@ -141,7 +141,7 @@ fn first_url(text: &str, before: Option<char>) -> Option<(usize, usize)> {
     })
 }
 
-/// How much of `text`, which follows `://`, belongs to the URL.
+/// Returns the length of the URL's part in `text`, which follows `://`.
 fn url_len(text: &str) -> usize {
     // An IPv6 address is the only one with brackets.
     let host = match text
@@ -169,7 +169,8 @@ fn url_len(text: &str) -> usize {
     end
 }
 
-/// A URL without marks that Markdown would see. An underscore between letters is none.
+/// Percent-encodes the characters of a URL that Markdown would see as marks. An underscore between
+/// letters is not a mark.
 fn unmarked(url: &str) -> String {
     let mut text = String::with_capacity(url.len());
     let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
@@ -207,7 +208,8 @@ pub(in crate::channels) fn backslashed(plain: &str, marks: &str) -> String {
     text
 }
 
-/// Where in `line` the mark is that makes it an item: that of `- x`, `+ x`, `1. x` or `1) x`.
+/// Returns the position of the mark that makes `line` a list item: that of `- x`, `+ x`, `1. x` or
+/// `1) x`.
 fn item_mark(line: &str) -> Option<usize> {
     let start = line.len() - line.trim_start().len();
     let rest = &line[start..];

@@ -1,4 +1,4 @@
-//! What a receiver's answer means, and an error in words.
+//! Responses: error responses, bodies up to a limit, errors with their causes.
 
 use std::time::Duration;
 
@@ -8,21 +8,24 @@ use reqwest::{Response, StatusCode};
 
 use super::retry::parse_retry_after;
 
-/// Why a receiver did not take what was sent.
+/// A response that is not a success.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
-    /// Its status.
+pub struct ErrorResponse {
     pub status: StatusCode,
-    /// How long it asks to wait.
+    /// Delay that the server asks for.
     pub retry_after: Option<Duration>,
-    /// What it said, as far as it may be shown: place, status, the beginning of the body.
+    /// Message with origin, status and the beginning of the body; holds no secret.
     pub message: String,
-    /// The body, as far as it is kept.
+    /// Body, up to 16 KiB.
     pub body: String,
 }
 
 /// Reads an answer that is no success. `place` is where it comes from, without secrets.
-pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusal {
+pub async fn read_error_response(
+    response: Response,
+    place: &str,
+    now: UnixMillis,
+) -> ErrorResponse {
     let status = response.status();
     let header = |name| {
         response
@@ -37,12 +40,12 @@ pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusa
         message += ", which is not followed: set the final URL";
     }
     // What could be read is all there is to show.
-    let (body, _) = kept(response, 16 << 10).await;
-    let said = beginning(&body);
+    let (body, _) = read_prefix(response, 16 << 10).await;
+    let said = excerpt(&body);
     if !said.is_empty() {
         message += &format!(": {said}");
     }
-    Refusal {
+    ErrorResponse {
         status,
         retry_after,
         message,
@@ -50,19 +53,19 @@ pub async fn refusal(response: Response, place: &str, now: UnixMillis) -> Refusa
     }
 }
 
-/// The body of a success, as far as it is kept. Some services repeat there what they were sent.
+/// Reads the body of a success, up to 1 MiB. Some services echo the request in it.
 ///
 /// # Errors
-/// It was cut off.
+/// The body was cut off.
 pub async fn body_text(response: Response) -> Result<String, String> {
-    match kept(response, 1 << 20).await {
+    match read_prefix(response, 1 << 20).await {
         (body, None) => Ok(body),
-        (_, Some(error)) => Err(reasons(&error.without_url())),
+        (_, Some(error)) => Err(error_chain(&error.without_url())),
     }
 }
 
 /// The first `longest` bytes of an answer's body, and what ended it before its time.
-async fn kept(mut response: Response, longest: usize) -> (String, Option<reqwest::Error>) {
+async fn read_prefix(mut response: Response, longest: usize) -> (String, Option<reqwest::Error>) {
     let mut bytes = Vec::new();
     let cut_off = loop {
         match response.chunk().await {
@@ -79,7 +82,7 @@ async fn kept(mut response: Response, longest: usize) -> (String, Option<reqwest
 }
 
 /// The beginning of what was said, on one line.
-fn beginning(text: &str) -> String {
+fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     let shown = &text[..text.floor_char_boundary(LONGEST)];
     shown
@@ -89,9 +92,9 @@ fn beginning(text: &str) -> String {
         .collect()
 }
 
-/// An error with what caused it: `error sending request: connection refused`.
+/// An error with what caused it: `error sending request: connection not_followed`.
 #[must_use]
-pub fn reasons(error: &dyn std::error::Error) -> String {
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

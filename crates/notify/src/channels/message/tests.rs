@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::samples::{HOSTILE, alert, batch, context, crowd, hostile, notification};
+use crate::testing::{HOSTILE, alert, batch, context, crowd, hostile, notification};
 
 fn plain(batch: &Batch, budget: usize) -> Vec<String> {
     paragraphs(batch, &context().sender, &Plain, budget, width)
 }
 
-fn told(cause: Cause, status: Status) -> Batch {
+fn batch_of(cause: Cause, status: Status) -> Batch {
     batch([Notification {
         cause,
         ..notification("disk", "/data", status)
@@ -15,8 +15,8 @@ fn told(cause: Cause, status: Status) -> Batch {
 }
 
 #[test]
-fn one_alert_is_told_whole() {
-    let text = plain(&told(Cause::Change, Status::Firing), 4000);
+fn a_single_alert_has_all_details() {
+    let text = plain(&batch_of(Cause::Change, Status::Firing), 4000);
     assert_eq!(
         text,
         ["disk (warning): disk of /data\n\
@@ -30,11 +30,11 @@ fn one_alert_is_told_whole() {
 
 #[test]
 fn its_end_tells_how_long_and_how_bad_it_was() {
-    let mut one = notification("disk", "/data", Status::Resolved);
-    let mut over = (*one.alert).clone();
-    (over.fired_value, over.peak, over.value) = (Some(91.5), Some(99.25), Some(80.0));
-    one.alert = Arc::new(over);
-    let text = plain(&batch([one]), 4000);
+    let mut notification = notification("disk", "/data", Status::Resolved);
+    let mut ended = (*notification.alert).clone();
+    (ended.fired_value, ended.peak, ended.value) = (Some(91.5), Some(99.25), Some(80.0));
+    notification.alert = Arc::new(ended);
+    let text = plain(&batch([notification]), 4000);
     assert_eq!(
         text,
         ["disk resolved: disk of /data\n\
@@ -79,26 +79,26 @@ fn titles() {
         ),
         (Cause::Test, Status::Firing, format!("[TEST] {disk}")),
     ] {
-        assert_eq!(title(&told(cause, status)), expected);
+        assert_eq!(title(&batch_of(cause, status)), expected);
     }
     assert_eq!(title(&crowd(9)), "[FIRING:6, RESOLVED:3] disk (warning)");
     let digest = Some(Digest {
         since: UnixMillis(0),
-        over: 3,
+        ended: 3,
     });
     let many = Batch { digest, ..crowd(9) };
     assert_eq!(title(&many), "[DIGEST] 9 alerts: 6 firing, 3 resolved");
     assert_eq!(
         plain(&many, 4000)[0],
-        "Held back by the rate limit of this channel since 1970-01-01 00:00:00 UTC. \
-         3 more began and ended meanwhile."
+        "Delayed by the rate limit of this channel since 1970-01-01 00:00:00 UTC. \
+         3 more fired and resolved meanwhile."
     );
 }
 
 #[test]
-fn why_it_is_told_now_is_above_all() {
-    let text = plain(&told(Cause::Escalation, Status::Firing), 4000);
-    assert_eq!(text[0], "Told here, as nobody acknowledged it in time.");
+fn the_cause_is_the_first_paragraph() {
+    let text = plain(&batch_of(Cause::Escalation, Status::Firing), 4000);
+    assert_eq!(text[0], "Escalated, as nobody acknowledged it in time.");
     assert_eq!(text.len(), 2);
     let mixed = batch([
         Notification {
@@ -109,7 +109,7 @@ fn why_it_is_told_now_is_above_all() {
     ]);
     let text = plain(&mixed, 4000);
     assert!(
-        text[0].contains("\nTold again, as it still fires.\n"),
+        text[0].contains("\nRepeated, as it still fires.\n"),
         "{text:?}"
     );
     assert!(!text[1].contains("Told"), "{text:?}");
@@ -123,15 +123,15 @@ fn the_worst_comes_first_and_what_does_not_fit_is_counted() {
         severity: Severity::Emergency,
         ..alert("disk", "/worst")
     });
-    crowd.news.push(worst);
+    crowd.notifications.push(worst);
     for budget in [1500, 3000, 4096, 20_000] {
         let text = plain(&crowd, budget);
         assert!(text[0].starts_with("disk (emergency)"), "{}", text[0]);
         let spent: usize = text.iter().map(|text| width(text)).sum();
         assert!(spent <= budget, "{spent} of {budget}");
-        let told = text.iter().filter(|text| text.starts_with("disk")).count();
+        let batch_of = text.iter().filter(|text| text.starts_with("disk")).count();
         let counted = &text[text.len() - 2];
-        let rest = 1001 - told;
+        let rest = 1001 - batch_of;
         assert!(
             counted.starts_with(&format!("… and {rest} more: ")),
             "{counted}"
@@ -144,16 +144,16 @@ fn the_worst_comes_first_and_what_does_not_fit_is_counted() {
 }
 
 #[test]
-fn an_alert_that_is_too_long_is_told_more_shortly() {
+fn an_alert_that_is_too_long_has_less_detail() {
     let mut text = plain(&batch([hostile()]), 700);
     assert_eq!(text.len(), 1);
     assert!(width(&text.remove(0)) <= 700);
 }
 
 #[test]
-fn what_stands_is_named_while_there_is_room() {
-    let mut some = told(Cause::Change, Status::Firing);
-    some.standing = vec![Arc::new(alert("disk", "/home"))];
+fn firing_alerts_are_listed_while_there_is_room() {
+    let mut some = batch_of(Cause::Change, Status::Firing);
+    some.still_firing = vec![Arc::new(alert("disk", "/home"))];
     assert_eq!(
         plain(&some, 4000)[1],
         "Of the same group 1 more still fire.\n\
@@ -163,8 +163,8 @@ fn what_stands_is_named_while_there_is_room() {
 
 #[test]
 fn many_that_stand_shorten_nothing_of_what_is_new() {
-    let mut some = told(Cause::Change, Status::Firing);
-    some.standing = crowd(200).standing;
+    let mut some = batch_of(Cause::Change, Status::Firing);
+    some.still_firing = crowd(200).still_firing;
     let text = plain(&some, 4000);
     assert!(text[0].contains("Why: disk 91 > 85 for 5m"), "{text:?}");
     assert!(
@@ -224,14 +224,20 @@ fn numbers() {
 
 #[test]
 fn two_hosts_do_not_share_an_alert() {
-    let one = alert("disk", "/data");
+    let notification = alert("disk", "/data");
     let here = context().sender;
     let there = Sender {
         labels: Labels::new(),
         ..here.clone()
     };
-    assert_ne!(identity(&one, &here), identity(&one, &there));
-    assert_eq!(identity(&one, &here), identity(&one, &here));
+    assert_ne!(
+        identity(&notification, &here),
+        identity(&notification, &there)
+    );
+    assert_eq!(
+        identity(&notification, &here),
+        identity(&notification, &here)
+    );
 }
 
 #[test]
@@ -277,13 +283,16 @@ fn urls_in_a_text_are_found_and_stay_whole() {
 
 #[test]
 fn a_message_that_says_nothing_is_none() {
-    let mut one = notification("disk", "/data", Status::Firing);
-    let mut alert = (*one.alert).clone();
+    let mut notification = notification("disk", "/data", Status::Firing);
+    let mut alert = (*notification.alert).clone();
     alert.message = " \n\u{200b}".into();
     alert.annotations.insert("description".into(), " ".into());
-    one.alert = Arc::new(alert);
-    assert_eq!(title(&batch([one.clone()])), "[FIRING] disk (warning)");
-    let text = plain(&batch([one]), 4000);
+    notification.alert = Arc::new(alert);
+    assert_eq!(
+        title(&batch([notification.clone()])),
+        "[FIRING] disk (warning)"
+    );
+    let text = plain(&batch([notification]), 4000);
     assert!(text[0].starts_with("disk (warning)\ninstance="), "{text:?}");
     assert!(!text[0].contains("Description"), "{text:?}");
 }

@@ -1,8 +1,8 @@
-//! A client that follows redirects with what it sends.
+//! HTTP client that follows redirects with the request.
 //!
-//! As Alertmanager does, but for two things: 301 and 302 lead to the same request at another place,
-//! as a GET there would carry nothing and its 200 would look like a success; and nothing that was
-//! sent encrypted is sent again without encryption. RFC 9110, section 15.4.
+//! It differs from Alertmanager in two points: 301 and 302 repeat the request at the new URL, as a
+//! GET would carry nothing and its 200 would look like a success; and a request that was encrypted
+//! is never repeated without encryption. RFC 9110, section 15.4.
 
 use std::fmt;
 
@@ -12,30 +12,30 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::access::Access;
-use super::answer::reasons;
+use super::response::error_chain;
 
 /// Most redirects of one request, as many as Go's client follows.
-const MOST: usize = 10;
+const MAX_REDIRECTS: usize = 10;
 
 /// A client for one receiver.
 pub struct Client {
     client: reqwest::Client,
-    /// Whether `client` has no authorities to check a certificate against.
+    /// True if `client` has no certificate authorities.
     plain: bool,
     /// For a redirect to `https` then.
     encrypted: OnceCell<reqwest::Client>,
     access: Access,
-    follows: bool,
-    /// What is declared, of which nothing but the content's type goes to another host.
+    follows_redirects: bool,
+    /// Configured headers; another host gets none of them but the content type.
     headers: HeaderMap,
 }
 
-/// Why there is no answer.
+/// A request without a response.
 #[derive(Debug)]
 pub struct SendError {
-    /// Whether another attempt may go better.
+    /// True if another attempt may succeed.
     pub retryable: bool,
-    /// What happened, without any URL but scheme, host and port.
+    /// Message; shows no more of a URL than scheme, host and port.
     pub message: String,
 }
 
@@ -55,33 +55,33 @@ impl SendError {
 }
 
 impl Client {
-    /// A client for `url`. Reads files, so it runs on a blocking thread.
+    /// Creates a client for `url`. Reads files, so it runs on a blocking thread.
     ///
     /// # Errors
-    /// What is declared of the access does not hold.
+    /// Invalid settings, or a file that cannot be read.
     pub fn open(access: Access, url: &Url) -> Result<Self, String> {
         Ok(Self {
             client: access.client(url)?,
-            plain: url.scheme() == "http" && access.lacks_authorities(),
+            plain: url.scheme() == "http" && access.has_no_authorities(),
             encrypted: OnceCell::new(),
             headers: access.header_map()?,
             access,
-            follows: true,
+            follows_redirects: true,
         })
     }
 
-    /// The same; redirects are answers where `follows` is not set.
+    /// The same; redirects are answers where `follows_redirects` is not set.
     #[must_use]
-    pub fn following(mut self, follows: bool) -> Self {
-        self.follows = follows;
+    pub fn with_redirects(mut self, follows_redirects: bool) -> Self {
+        self.follows_redirects = follows_redirects;
         self
     }
 
-    /// Sends one request, and the same again where its answer leads elsewhere. Credentials and
-    /// declared headers stay with the host they are for.
+    /// Sends a request, and repeats it where the response redirects. Credentials and configured
+    /// headers are sent only to the host of `url`.
     ///
     /// # Errors
-    /// There is no answer, or a redirect leads where nothing is sent.
+    /// No response, or a redirect that is not followed.
     pub async fn send(
         &self,
         method: Method,
@@ -90,16 +90,16 @@ impl Client {
         body: String,
     ) -> Result<Response, SendError> {
         let (mut method, mut body, mut place) = (method, Bytes::from(body), url.clone());
-        let mut known = true;
-        for _ in 0..=MOST {
+        let mut is_same_host = true;
+        for _ in 0..=MAX_REDIRECTS {
             let response = self
-                .once(&method, &place, headers, body.clone(), known)
+                .once(&method, &place, headers, body.clone(), is_same_host)
                 .await?;
             let Some(mut next) = self.target(&response, &place)? else {
                 return Ok(response);
             };
-            known = known && same_host(&url, &next);
-            let (user, password) = match known {
+            is_same_host = is_same_host && same_host(&url, &next);
+            let (user, password) = match is_same_host {
                 true => (url.username(), url.password()),
                 false => ("", None),
             };
@@ -108,12 +108,15 @@ impl Client {
                 .and(next.set_password(password))
                 .ok();
             if response.status() == StatusCode::SEE_OTHER {
-                // What was sent was taken there; what became of it is told elsewhere.
+                // The request was accepted there; its result is at another URL.
                 (method, body) = (Method::GET, Bytes::new());
             }
             place = next;
         }
-        Err(refused(&url, format!("redirects more than {MOST} times")))
+        Err(not_followed(
+            &url,
+            format!("redirects more than {MAX_REDIRECTS} times"),
+        ))
     }
 
     async fn once(
@@ -122,19 +125,19 @@ impl Client {
         url: &Url,
         headers: &HeaderMap,
         body: Bytes,
-        known: bool,
+        is_same_host: bool,
     ) -> Result<Response, SendError> {
         let mut headers = headers.clone();
         let declared = self
             .headers
             .iter()
-            .filter(|(name, _)| known || **name == CONTENT_TYPE);
+            .filter(|(name, _)| is_same_host || **name == CONTENT_TYPE);
         for (name, value) in declared {
             headers.insert(name.clone(), value.clone());
         }
         let client = self.client_for(url).await?;
         let mut request = client.request(method.clone(), url.clone()).headers(headers);
-        if known {
+        if is_same_host {
             request = self
                 .access
                 .authorize(request)
@@ -144,7 +147,7 @@ impl Client {
         let sent = request.body(body).send().await;
         sent.map_err(|error| {
             let place = url.origin().ascii_serialization();
-            SendError::transient(format!("{place}: {}", reasons(&error.without_url())))
+            SendError::transient(format!("{place}: {}", error_chain(&error.without_url())))
         })
     }
 
@@ -153,22 +156,24 @@ impl Client {
         if url.scheme() != "https" || !self.plain {
             return Ok(&self.client);
         }
-        let made = self.encrypted.get_or_try_init(|| async {
-            let (access, url) = (self.access.clone(), url.clone());
-            let made = tokio::task::spawn_blocking(move || access.client(&url)).await;
-            made.map_err(|error| error.to_string())
-                .and_then(|made| made)
-        });
-        made.await.map_err(SendError::transient)
+        self.encrypted
+            .get_or_try_init(|| async {
+                let (access, url) = (self.access.clone(), url.clone());
+                tokio::task::spawn_blocking(move || access.client(&url))
+                    .await
+                    .map_err(|error| error.to_string())?
+            })
+            .await
+            .map_err(SendError::transient)
     }
 
-    /// Where the answer leads, if it does.
+    /// Returns the target of a redirect.
     fn target(&self, response: &Response, from: &Url) -> Result<Option<Url>, SendError> {
         let leads = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
         let Some(location) = response
             .headers()
             .get(LOCATION)
-            .filter(|_| leads && self.follows)
+            .filter(|_| leads && self.follows_redirects)
         else {
             return Ok(None);
         };
@@ -177,17 +182,20 @@ impl Client {
             .ok()
             .and_then(|location| from.join(location).ok());
         let Some(next) = next else {
-            return Err(refused(from, "redirects to something that is no URL"));
+            return Err(not_followed(from, "redirects to an invalid URL"));
         };
         match (from.scheme(), next.scheme()) {
             (_, "https") | ("http", "http") => Ok(Some(next)),
-            (_, "http") => Err(refused(from, "redirects from https to http")),
-            (_, other) => Err(refused(from, format!("redirects to the scheme {other:?}"))),
+            (_, "http") => Err(not_followed(from, "redirects from https to http")),
+            (_, other) => Err(not_followed(
+                from,
+                format!("redirects to the scheme {other:?}"),
+            )),
         }
     }
 }
 
-fn refused(from: &Url, what: impl fmt::Display) -> SendError {
+fn not_followed(from: &Url, what: impl fmt::Display) -> SendError {
     let place = from.origin().ascii_serialization();
     SendError {
         retryable: false,
@@ -195,8 +203,8 @@ fn refused(from: &Url, what: impl fmt::Display) -> SendError {
     }
 }
 
-/// Whether what is meant for `one` may go to `other`: the same host and port, or from the usual
-/// port of `http` to that of `https`.
+/// Returns true if credentials for `one` may be sent to `other`: the same host and port, or from
+/// the default port of `http` to that of `https`.
 fn same_host(one: &Url, other: &Url) -> bool {
     let usual = |url: &Url| url.port().is_none();
     let upgraded = one.scheme() == "http" && other.scheme() == "https";

@@ -1,18 +1,18 @@
-//! What of a queue goes into the next message. Pure.
+//! Selects the notifications of the next message from a queue. Pure.
 
 use std::collections::HashSet;
 
 use bellwether_core::{Fingerprint, Notification, Severity};
 
-use super::channels::Channel;
+use super::channel::Channel;
 use super::outbox::{Entry, Outbox};
 
-/// How far down the queue is looked for notifications that join the first.
+/// Most queue entries that are searched for notifications that join the first.
 const SCAN: usize = 4096;
 
-/// What may go.
+/// Selection of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(super) enum Priority {
     /// The oldest, and those that join it.
     Oldest,
     /// The oldest about an alert that is critical or worse, and those that join it.
@@ -23,10 +23,10 @@ pub(super) enum Which {
 
 /// The numbers and notifications of the next message, oldest first, each alert once and none
 /// before what waits for it already; at most `most`.
-pub(super) fn pick(
+pub(super) fn next_batch(
     outbox: &Outbox,
     channel: &dyn Channel,
-    which: Which,
+    priority: Priority,
     most: usize,
 ) -> Vec<(u64, Notification)> {
     let mut picked: Vec<(u64, Notification)> = Vec::new();
@@ -34,17 +34,17 @@ pub(super) fn pick(
     let mut seen: HashSet<Fingerprint> = HashSet::new();
     for entry in outbox.queue().take(SCAN) {
         let next = &entry.notification;
-        let free = seen.insert(next.alert.fingerprint);
-        let suits = match (picked.first(), which) {
-            (_, Which::Any) | (None, Which::Oldest) => true,
-            (None, Which::Urgent) => is_urgent(entry),
+        let is_first = seen.insert(next.alert.fingerprint);
+        let fits = match (picked.first(), priority) {
+            (_, Priority::Any) | (None, Priority::Oldest) => true,
+            (None, Priority::Urgent) => is_urgent(entry),
             (Some((_, first)), _) => channel.joins(first, next),
         };
-        if free && suits {
+        if is_first && fits {
             picked.push((entry.seq, next.clone()));
         }
-        // What a group is told stays in order.
-        let next_message = suits && !free && which != Which::Any && !picked.is_empty();
+        // Notifications of a group stay in order.
+        let next_message = fits && !is_first && priority != Priority::Any && !picked.is_empty();
         if picked.len() >= most || next_message {
             break;
         }
@@ -62,8 +62,8 @@ mod tests {
 
     use bellwether_core::{Alert, Status};
 
-    use super::super::channels::{Attempt, Batch, same_group};
-    use super::super::samples::notification;
+    use super::super::channel::{Attempt, Batch, same_group};
+    use super::super::testing::notification;
     use super::*;
 
     /// Tells of one group in a message.
@@ -81,29 +81,32 @@ mod tests {
         }
     }
 
-    fn outbox(told: &[(&str, &str, Severity, Status)]) -> Outbox {
+    fn outbox(entries: &[(&str, &str, Severity, Status)]) -> Outbox {
         let mut outbox = Outbox::default();
-        for (rule, mount, severity, status) in told {
-            let mut one = notification(rule, mount, *status);
-            one.alert = Arc::new(Alert {
+        for (rule, mount, severity, status) in entries {
+            let mut notification = notification(rule, mount, *status);
+            notification.alert = Arc::new(Alert {
                 severity: *severity,
-                ..Alert::clone(&one.alert)
+                ..Alert::clone(&notification.alert)
             });
-            outbox.offer(one);
+            outbox.offer(notification);
         }
         outbox
     }
 
-    fn picked(outbox: &Outbox, which: Which) -> Vec<String> {
-        let text = |(_, one): &(u64, Notification)| {
+    fn picked(outbox: &Outbox, priority: Priority) -> Vec<String> {
+        let text = |(_, notification): &(u64, Notification)| {
             format!(
                 "{} {} {}",
-                one.status.as_str(),
-                one.alert.rule,
-                one.alert.labels["mount"]
+                notification.status.as_str(),
+                notification.alert.rule,
+                notification.alert.labels["mount"]
             )
         };
-        pick(outbox, &Chat, which, 100).iter().map(text).collect()
+        next_batch(outbox, &Chat, priority, 100)
+            .iter()
+            .map(text)
+            .collect()
     }
 
     use Severity::{Critical, Warning};
@@ -119,11 +122,11 @@ mod tests {
             ("a", "/3", Warning, Firing),
         ]);
         assert_eq!(
-            picked(&outbox, Which::Oldest),
+            picked(&outbox, Priority::Oldest),
             ["firing a /1", "firing a /2"]
         );
-        assert_eq!(picked(&outbox, Which::Any).len(), 4);
-        assert_eq!(pick(&outbox, &Chat, Which::Any, 2).len(), 2);
+        assert_eq!(picked(&outbox, Priority::Any).len(), 4);
+        assert_eq!(next_batch(&outbox, &Chat, Priority::Any, 2).len(), 2);
     }
 
     #[test]
@@ -134,8 +137,8 @@ mod tests {
             ("b", "/1", Critical, Firing),
             ("c", "/1", Critical, Firing),
         ]);
-        assert_eq!(picked(&mixed, Which::Urgent), ["firing c /1"]);
+        assert_eq!(picked(&mixed, Priority::Urgent), ["firing c /1"]);
         let calm = outbox(&[("a", "/1", Warning, Firing)]);
-        assert_eq!(picked(&calm, Which::Urgent), [""; 0]);
+        assert_eq!(picked(&calm, Priority::Urgent), [""; 0]);
     }
 }

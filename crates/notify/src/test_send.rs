@@ -9,20 +9,20 @@ use bellwether_core::{
 };
 use tokio::time::Instant;
 
-use super::channels::{Batch, BuildError, Channel, Context, Sender, WallClock};
+use super::channel::{Batch, BuildError, Channel, Context, Sender, WallClock};
 use super::settings::ChannelSettings;
 
 /// Rule of the sample.
 const RULE: &str = "bellwether_test";
 
-/// What came of one message.
+/// Result of one test message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestResult {
-    /// What it said.
+    /// Status of the sample.
     pub status: Status,
-    /// Why it was not taken, and whether another attempt may succeed.
-    pub refused: Option<(String, bool)>,
-    /// How long the receiver took.
+    /// Error, with true if it is retryable; `None` for a success.
+    pub error: Option<(String, bool)>,
+    /// Duration of the attempt.
     pub took: Duration,
 }
 
@@ -45,40 +45,38 @@ pub async fn test_send(
         sender,
         clock: clock.clone(),
     };
-    let build = tokio::task::spawn_blocking(move || kind.build(context)).await;
-    let built = build
-        .map_err(|error| error.to_string())
-        .and_then(|built| built);
-    let built = built.map_err(|message| BuildError {
-        channel: name.to_owned(),
-        message,
-    })?;
+    let built = tokio::task::spawn_blocking(move || kind.build(context))
+        .await
+        .map_err(|error| BuildError {
+            channel: name.to_owned(),
+            message: error.to_string(),
+        })??;
     let begin = clock();
-    let mut all = vec![attempt(&*built, sample(name, severity, begin, None)).await];
+    let mut results = vec![attempt(&*built, sample(name, severity, begin, None)).await];
     if resolve {
-        all.push(attempt(&*built, sample(name, severity, begin, Some(clock()))).await);
+        results.push(attempt(&*built, sample(name, severity, begin, Some(clock()))).await);
     }
-    Ok(all)
+    Ok(results)
 }
 
 async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
     let status = sample.status;
     let batch = Batch {
-        news: vec![sample],
-        standing: Vec::new(),
+        notifications: vec![sample],
+        still_firing: Vec::new(),
         digest: None,
     };
     let start = Instant::now();
     let result = channel.deliver(&batch).await;
-    let refused = result.err().map(|error| (error.message, error.retryable));
+    let error = result.err().map(|error| (error.message, error.retryable));
     TestResult {
         status,
-        refused,
+        error,
         took: start.elapsed(),
     }
 }
 
-/// Nobody should take it for an alert.
+/// Creates a notification that cannot be mistaken for an alert.
 fn sample(
     channel: &str,
     severity: Severity,
@@ -122,7 +120,7 @@ fn sample(
             ..Group::default()
         }),
         alert: Arc::new(alert),
-        reason: "somebody tries this channel".into(),
+        reason: "test of this channel".into(),
         at,
     }
 }

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_without_a_certificate_is_refused() {
+    fn a_file_without_a_certificate_is_an_error() {
         for (pem, reason) in [
             ("", "no certificate"),
             ("-----BEGIN CERTIFICATE-----\n", "PEM"),

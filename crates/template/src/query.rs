@@ -1,14 +1,14 @@
-//! Queries in texts, as in Prometheus: `query`, and the functions that take its answer apart.
+//! Queries in templates, as in Prometheus: `query`, and the functions on its results.
 //!
-//! Asks nobody. A text is rendered until all of its queries are answered: one that has no answer
-//! yet ends the rendering, and who renders finds it in [`Answers`].
+//! Runs no query. A template is rendered until all of its queries have results: a query without a
+//! result ends the rendering, and the caller finds it in [`Answers`].
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bellwether_core::Labels;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Rest};
-use minijinja::{Environment, Error, State, Value, filters};
+use minijinja::{Environment, Error, Value, filters};
 use parking_lot::Mutex;
 
 use super::functions::{invalid, text};
@@ -21,7 +21,7 @@ const ANSWERS: &str = "query_answers";
 /// A label of series that holds a text, which only consoles of Prometheus set.
 const TEXT: &str = "__value__";
 
-/// What a query answered: series, each with a value.
+/// Result of a query: series, each with a value.
 #[derive(Debug)]
 pub struct Samples(Vec<Value>);
 
@@ -73,12 +73,12 @@ impl Object for Sample {
     }
 }
 
-/// What the queries of one or more texts were answered with at one moment.
+/// Results of the queries of one or more templates at one time.
 #[derive(Debug, Default)]
-pub struct Answers(Mutex<Known>);
+pub struct Answers(Mutex<State>);
 
 #[derive(Debug, Default)]
-struct Known {
+struct State {
     answers: HashMap<String, Result<Value, String>>,
     /// The query that ended the last rendering.
     wanted: Option<String>,
@@ -91,9 +91,9 @@ impl Answers {
     #[must_use]
     pub fn made_up(missing: &'static str) -> Self {
         let answer = Samples::value([(Labels::new(), 1.5)], missing);
-        Self(Mutex::new(Known {
+        Self(Mutex::new(State {
             made_up: Some(answer),
-            ..Known::default()
+            ..State::default()
         }))
     }
 
@@ -108,28 +108,28 @@ impl Answers {
         self.0.lock().answers.insert(query, answer);
     }
 
-    /// How many there are.
+    /// Number of results.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().answers.len()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no results.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     fn of(&self, query: &str) -> Result<Value, Error> {
-        let mut known = self.0.lock();
-        if let Some(answer) = &known.made_up {
+        let mut state = self.0.lock();
+        if let Some(answer) = &state.made_up {
             return Ok(answer.clone());
         }
-        match known.answers.get(query) {
+        match state.answers.get(query) {
             Some(Ok(answer)) => Ok(answer.clone()),
             Some(Err(error)) => Err(invalid(format!("error calling query: {error}"))),
             None => {
-                known.wanted = Some(query.to_owned());
+                state.wanted = Some(query.to_owned());
                 Err(invalid(format!("not answered yet: {query}")))
             }
         }
@@ -142,13 +142,13 @@ impl Object for Answers {
     }
 }
 
-/// Adds what a text of a rule may ask: `query`, and the functions over its answer.
+/// Adds `query` and the functions on its results, for templates of rules.
 pub fn add_queries(environment: &mut Environment<'static>) {
-    environment.add_function("query", |state: &State<'_, '_>, query: Value| {
+    environment.add_function("query", |state: &minijinja::State<'_, '_>, query: Value| {
         let answers = state.lookup(ANSWERS);
         let answers = answers
             .as_ref()
-            .and_then(|known| known.downcast_object_ref::<Answers>());
+            .and_then(|state| state.downcast_object_ref::<Answers>());
         answers
             .ok_or_else(|| invalid("nothing can be asked here".into()))?
             .of(&text(&query))
@@ -199,7 +199,12 @@ fn first(value: &Value) -> Result<Value, Error> {
 fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
     let samples = value.downcast_object_ref::<Samples>();
     let samples = samples.ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;
-    let by = |one: &Value| Ok((text(&sample(one)?.labels.get_item(name)?), one.clone()));
+    let by = |sample_value: &Value| {
+        Ok((
+            text(&sample(sample_value)?.labels.get_item(name)?),
+            sample_value.clone(),
+        ))
+    };
     let mut all = samples
         .0
         .iter()
@@ -207,7 +212,9 @@ fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
         .collect::<Result<Vec<_>, Error>>()?;
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(Value::from_object(Samples(
-        all.into_iter().map(|(_, one)| one).collect(),
+        all.into_iter()
+            .map(|(_, sample_value)| sample_value)
+            .collect(),
     )))
 }
 

@@ -1,8 +1,8 @@
-//! What somebody who is woken must know of a batch: what, where, how bad, since when, why now.
+//! Text of a message about a batch, for the person on call: rule, labels, severity, times, reason.
 //!
-//! Pure, and the same for every chat; how a chat writes it is its [`Markup`]. Everything that
-//! comes from labels, annotations and messages goes through it, so none of it is markup. What does
-//! not fit is shortened first, then left out and counted: the worst that fires is told last of all.
+//! Pure, and the same for every chat; a chat's syntax is its [`Markup`]. All text of labels,
+//! annotations and messages goes through it, so none of it becomes markup. Text that does not fit
+//! is first shortened, then left out and counted; the worst firing alerts are left out last.
 
 use std::time::Duration;
 
@@ -15,19 +15,19 @@ pub(super) use wording::{
 };
 use wording::{capital, tidy};
 
-use super::texts::is_blank;
+use super::templates::is_blank;
 use super::{Batch, Digest, Sender};
 use crate::wire::{all_labels, ended};
 
-/// How a chat writes text. What is given is plain, what comes back is markup.
+/// Syntax of a chat. Parameters are plain text, results are markup.
 pub(super) trait Markup {
-    /// As it is, with nothing in it that the chat would take for markup.
+    /// Escapes plain text.
     fn text(&self, plain: &str) -> String;
 
     /// Standing out.
     fn bold(&self, plain: &str) -> String;
 
-    /// Letter for letter.
+    /// Formats as code.
     fn code(&self, plain: &str) -> String;
 
     /// A link that [`web_link`] let pass.
@@ -60,23 +60,23 @@ impl Markup for Plain {
     }
 }
 
-/// What a message looks like.
+/// Color of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Tone {
-    /// It is over.
-    Good,
+pub(super) enum Color {
+    /// All alerts are resolved.
+    Resolved,
     /// It fires, as bad as this.
     Firing(Severity),
     /// A sign of life or a test: nothing is wrong.
-    Calm,
+    Neutral,
 }
 
-impl Tone {
+impl Color {
     /// Red, green and blue.
-    pub(super) fn colour(self) -> u32 {
+    pub(super) fn rgb(self) -> u32 {
         match self {
-            Self::Good => 0x2e_9e_5b,
-            Self::Calm | Self::Firing(Severity::Info) => 0x3b_82_f6,
+            Self::Resolved => 0x2e_9e_5b,
+            Self::Neutral | Self::Firing(Severity::Info) => 0x3b_82_f6,
             Self::Firing(Severity::Warning) => 0xe8_a3_3d,
             Self::Firing(Severity::Critical) => 0xd9_3f_3f,
             Self::Firing(Severity::Emergency) => 0x8b_00_00,
@@ -85,40 +85,47 @@ impl Tone {
 }
 
 /// The tone of a batch: that of the worst that fires.
-pub(super) fn tone(batch: &Batch) -> Tone {
-    let calm = |one: &Notification| matches!(one.cause, Cause::Heartbeat | Cause::Test);
-    if batch.news.iter().all(calm) {
-        return Tone::Calm;
+pub(super) fn color(batch: &Batch) -> Color {
+    let calm =
+        |notification: &Notification| matches!(notification.cause, Cause::Heartbeat | Cause::Test);
+    if batch.notifications.iter().all(calm) {
+        return Color::Neutral;
     }
-    let news = batch.news.iter().filter(|one| one.status == Status::Firing);
-    let standing = batch.standing.iter().map(|alert| alert.severity);
-    let worst = news.map(|one| one.alert.severity).chain(standing).max();
-    worst.map_or(Tone::Good, Tone::Firing)
+    let notifications = batch
+        .notifications
+        .iter()
+        .filter(|notification| notification.status == Status::Firing);
+    let still_firing = batch.still_firing.iter().map(|alert| alert.severity);
+    let worst = notifications
+        .map(|notification| notification.alert.severity)
+        .chain(still_firing)
+        .max();
+    worst.map_or(Color::Resolved, Color::Firing)
 }
 
 /// In one line what this is about, plain: `[FIRING] disk (critical): 91 % of /data used`.
 pub(super) fn title(batch: &Batch) -> String {
     let (firing, resolved): (Vec<_>, Vec<_>) = batch
-        .news
+        .notifications
         .iter()
-        .partition(|one| one.status == Status::Firing);
+        .partition(|notification| notification.status == Status::Firing);
     if batch.digest.is_some() {
-        let (all, firing, resolved) = (batch.news.len(), firing.len(), resolved.len());
+        let (all, firing, resolved) = (batch.notifications.len(), firing.len(), resolved.len());
         return format!("[DIGEST] {all} alerts: {firing} firing, {resolved} resolved");
     }
-    let severity = |tone| match tone {
-        Tone::Firing(severity) => format!(" ({})", severity.as_str()),
-        Tone::Good | Tone::Calm => String::new(),
+    let severity = |color| match color {
+        Color::Firing(severity) => format!(" ({})", severity.as_str()),
+        Color::Resolved | Color::Neutral => String::new(),
     };
-    if let [one] = &batch.news[..] {
-        return format!("[{}] {}", word(one), headline(one));
+    if let [notification] = &batch.notifications[..] {
+        return format!("[{}] {}", word(notification), headline(notification));
     }
     let counts = [firing, resolved]
         .into_iter()
         .filter(|part| !part.is_empty())
         .map(|part| {
             let first = word(part[0]);
-            let same = part.iter().all(|one| word(one) == first);
+            let same = part.iter().all(|notification| word(notification) == first);
             format!(
                 "{}:{}",
                 if same { first } else { part[0].status.as_str() },
@@ -126,14 +133,14 @@ pub(super) fn title(batch: &Batch) -> String {
             )
         });
     let counts = counts.collect::<Vec<_>>().join(", ").to_uppercase();
-    format!("[{counts}] {}{}", subject(batch), severity(tone(batch)))
+    format!("[{counts}] {}{}", subject(batch), severity(color(batch)))
 }
 
 /// One alert in one line, plain: `disk (critical): 91 % of /data used`.
-fn headline(one: &Notification) -> String {
-    let alert = &one.alert;
+fn headline(notification: &Notification) -> String {
+    let alert = &notification.alert;
     let mut head = one_line(&alert.rule, 100);
-    if one.status == Status::Firing {
+    if notification.status == Status::Firing {
         head += &format!(" ({})", alert.severity.as_str());
     }
     match summary(alert) {
@@ -143,28 +150,32 @@ fn headline(one: &Notification) -> String {
 }
 
 /// The title of an alert where the service itself says whether it fires.
-pub(super) fn page_title(one: &Notification) -> String {
-    match word(one) {
-        "FIRING" | "STILL FIRING" | "RESOLVED" => headline(one),
-        word => format!("[{word}] {}", headline(one)),
+pub(super) fn page_title(notification: &Notification) -> String {
+    match word(notification) {
+        "FIRING" | "STILL FIRING" | "RESOLVED" => headline(notification),
+        word => format!("[{word}] {}", headline(notification)),
     }
 }
 
-/// What all of a batch have in common: their rule, or what they are grouped by.
+/// Returns the rule of all alerts of the batch, or else the labels of their group.
 fn subject(batch: &Batch) -> String {
-    let first = &batch.news[0].alert.rule;
-    if batch.news.iter().all(|one| one.alert.rule == *first) {
+    let first = &batch.notifications[0].alert.rule;
+    if batch
+        .notifications
+        .iter()
+        .all(|notification| notification.alert.rule == *first)
+    {
         return one_line(first, 100);
     }
     match labels_line(&batch.group().labels, 200) {
-        line if line.is_empty() => format!("{} alerts", batch.news.len()),
+        line if line.is_empty() => format!("{} alerts", batch.notifications.len()),
         line => line,
     }
 }
 
-/// What a notification is, in capitals.
-fn word(one: &Notification) -> &'static str {
-    match (one.cause, one.status) {
+/// Returns the kind of a notification, in capitals.
+fn word(notification: &Notification) -> &'static str {
+    match (notification.cause, notification.status) {
         (Cause::Test, _) => "TEST",
         (Cause::Heartbeat, _) => "HEARTBEAT",
         (Cause::Flapping, _) => "FLAPPING",
@@ -175,38 +186,41 @@ fn word(one: &Notification) -> &'static str {
     }
 }
 
-/// Why it is told now; nothing where that is because it changed.
+/// Explains a cause; `None` for a change, which needs no explanation.
 pub(super) fn why_now(cause: Cause) -> Option<&'static str> {
     Some(match cause {
         Cause::Change => return None,
-        Cause::Repeat => "Told again, as it still fires.",
-        Cause::Escalation => "Told here, as nobody acknowledged it in time.",
-        Cause::Fallback => "Told here, as the channel it belongs to fails.",
-        Cause::Flapping => "It changes often: the changes between are not told.",
-        Cause::Resend => "Sent again, as it was given up before.",
-        Cause::Heartbeat => "A sign of life: rules are judged and notifications delivered.",
+        Cause::Repeat => "Repeated, as it still fires.",
+        Cause::Escalation => "Escalated, as nobody acknowledged it in time.",
+        Cause::Fallback => "Sent here, as its own channel fails.",
+        Cause::Flapping => "Flapping: it changes often, and not every change is sent.",
+        Cause::Resend => "Resent, as it was dropped before.",
+        Cause::Heartbeat => "Heartbeat: rules are evaluated and notifications delivered.",
         Cause::Test => "A test. Nothing is wrong.",
     })
 }
 
-/// What is above all alerts of a message.
+/// Returns the first paragraph, above all alerts.
 fn note(batch: &Batch) -> Option<String> {
-    if let Some(Digest { since, over }) = batch.digest {
+    if let Some(Digest { since, ended }) = batch.digest {
         let mut note = format!(
-            "Held back by the rate limit of this channel since {}.",
+            "Delayed by the rate limit of this channel since {}.",
             utc(since)
         );
-        if over > 0 {
-            note += &format!(" {over} more began and ended meanwhile.");
+        if ended > 0 {
+            note += &format!(" {ended} more fired and resolved meanwhile.");
         }
         return Some(note);
     }
-    let cause = batch.news.first()?.cause;
-    let same = batch.news.iter().all(|one| one.cause == cause);
+    let cause = batch.notifications.first()?.cause;
+    let same = batch
+        .notifications
+        .iter()
+        .all(|notification| notification.cause == cause);
     why_now(cause).filter(|_| same).map(str::to_owned)
 }
 
-/// How much is said of an alert.
+/// Level of detail of an alert's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
     /// All, where the texts are of usual length.
@@ -220,7 +234,7 @@ enum Detail {
 impl Detail {
     const ALL: [Self; 3] = [Self::Full, Self::Short, Self::Line];
 
-    /// Where to begin with this many.
+    /// Returns the most detail for a number of alerts.
     fn of(count: usize) -> Self {
         match count {
             ..=5 => Self::Full,
@@ -239,8 +253,8 @@ impl Detail {
     }
 }
 
-/// The texts of a message, a paragraph for each alert, that cost no more than `budget` by `cost`.
-/// A paragraph that costs more than there is by itself is told more shortly.
+/// Returns the text of a message, a paragraph for each alert, within `budget` as measured by
+/// `cost`. A paragraph that does not fit by itself gets less detail.
 pub(super) fn paragraphs(
     batch: &Batch,
     sender: &Sender,
@@ -248,53 +262,59 @@ pub(super) fn paragraphs(
     budget: usize,
     cost: impl Fn(&str) -> usize,
 ) -> Vec<String> {
-    let mut told: Vec<String> = note(batch)
+    let mut texts: Vec<String> = note(batch)
         .map(|note| markup.text(&note))
         .into_iter()
         .collect();
-    let reserved = cost(&left_out(markup, 999_999, 999_999)) + cost(&also(markup, 999_999));
-    let spent: usize = told.iter().map(|text| cost(text)).sum();
+    let reserved = cost(&left_out(markup, 999_999, 999_999)) + cost(&more_firing(markup, 999_999));
+    let spent: usize = texts.iter().map(|text| cost(text)).sum();
     let mut room = budget.saturating_sub(reserved + spent);
-    let news = worst_first(batch);
-    let detail = Detail::of(news.len());
-    let mut fits = |text: String, told: &mut Vec<String>| match room.checked_sub(cost(&text)) {
+    let notifications = worst_first(batch);
+    let detail = Detail::of(notifications.len());
+    let mut fits = |text: String, texts: &mut Vec<String>| match room.checked_sub(cost(&text)) {
         Some(left) => {
             room = left;
-            told.push(text);
+            texts.push(text);
             true
         }
         None => false,
     };
-    let mut each = news.iter();
-    let stopped = each.by_ref().find(|one| {
+    let mut each = notifications.iter();
+    let stopped = each.by_ref().find(|notification| {
         let mut details = Detail::ALL.into_iter().filter(|other| *other >= detail);
-        !details.any(|detail| fits(alert_text(one, batch, sender, markup, detail), &mut told))
+        !details.any(|detail| {
+            fits(
+                alert_text(notification, batch, sender, markup, detail),
+                &mut texts,
+            )
+        })
     });
     let rest: Vec<_> = stopped.into_iter().chain(each).collect();
     if !rest.is_empty() {
         let firing = rest
             .iter()
-            .filter(|one| one.status == Status::Firing)
+            .filter(|notification| notification.status == Status::Firing)
             .count();
-        told.push(left_out(markup, firing, rest.len() - firing));
+        texts.push(left_out(markup, firing, rest.len() - firing));
     }
-    if !batch.standing.is_empty() {
+    if !batch.still_firing.is_empty() {
         let room = if rest.is_empty() { room } else { 0 };
-        told.push(standing_text(batch, sender, markup, room, cost));
+        texts.push(still_firing_text(batch, sender, markup, room, cost));
     }
-    told
+    texts
 }
 
-/// The news as they are told: what fires before what is over, the worst first, the oldest first.
+/// Returns the notifications in display order: firing before resolved, the worst first, the oldest
+/// first.
 pub(super) fn worst_first(batch: &Batch) -> Vec<&Notification> {
-    let mut news: Vec<_> = batch.news.iter().collect();
-    news.sort_by_key(|one| {
+    let mut notifications: Vec<_> = batch.notifications.iter().collect();
+    notifications.sort_by_key(|notification| {
         (
-            one.status == Status::Resolved,
-            std::cmp::Reverse(one.alert.severity),
+            notification.status == Status::Resolved,
+            std::cmp::Reverse(notification.alert.severity),
         )
     });
-    news
+    notifications
 }
 
 fn left_out(markup: &dyn Markup, firing: usize, resolved: usize) -> String {
@@ -304,12 +324,12 @@ fn left_out(markup: &dyn Markup, firing: usize, resolved: usize) -> String {
     ))
 }
 
-fn also(markup: &dyn Markup, count: usize) -> String {
+fn more_firing(markup: &dyn Markup, count: usize) -> String {
     markup.bold(&format!("Of the same group {count} more still fire."))
 }
 
-/// How many of the group still fire, and which, as far as there is room.
-fn standing_text(
+/// Returns the number of alerts of the group that still fire, and as many of them as fit.
+fn still_firing_text(
     batch: &Batch,
     sender: &Sender,
     markup: &dyn Markup,
@@ -317,10 +337,10 @@ fn standing_text(
     cost: impl Fn(&str) -> usize,
 ) -> String {
     const MOST: usize = 100;
-    let mut text = also(markup, batch.standing.len());
+    let mut text = more_firing(markup, batch.still_firing.len());
     let room = room + cost(&text);
-    for alert in batch.standing.iter().take(MOST) {
-        let longer = format!("{text}\n{}", markup.text(&standing_line(alert, sender)));
+    for alert in batch.still_firing.iter().take(MOST) {
+        let longer = format!("{text}\n{}", markup.text(&still_firing_line(alert, sender)));
         if cost(&longer) > room {
             break;
         }
@@ -330,7 +350,7 @@ fn standing_text(
 }
 
 /// `disk (critical) mount=/home, since 2026-11-21 04:05:00 UTC`.
-fn standing_line(alert: &Alert, sender: &Sender) -> String {
+fn still_firing_line(alert: &Alert, sender: &Sender) -> String {
     let labels = labels_line(&own_labels(alert, sender), 200);
     let (rule, severity) = (one_line(&alert.rule, 100), alert.severity.as_str());
     format!(
@@ -341,15 +361,15 @@ fn standing_line(alert: &Alert, sender: &Sender) -> String {
 
 /// All that is said of one alert.
 fn alert_text(
-    one: &Notification,
+    notification: &Notification,
     batch: &Batch,
     sender: &Sender,
     markup: &dyn Markup,
     detail: Detail,
 ) -> String {
-    let alert = &one.alert;
+    let alert = &notification.alert;
     let (rule, level) = (one_line(&alert.rule, 100), alert.severity.as_str());
-    let head = match one.status {
+    let head = match notification.status {
         Status::Firing => format!("{rule} ({level})"),
         Status::Resolved => format!("{rule} resolved"),
     };
@@ -370,11 +390,18 @@ fn alert_text(
     if !labels.is_empty() {
         lines.push(markup.code(&labels));
     }
-    lines.extend(values(alert, one.status).map(|line| markup.text(&line)));
-    lines.push(when(one, markup));
-    lines.push(markup.text(&format!("Why: {}", one_line(&one.reason, detail.longest()))));
-    let mixed = batch.digest.is_some() || batch.news.iter().any(|other| other.cause != one.cause);
-    if let Some(why) = why_now(one.cause).filter(|_| mixed) {
+    lines.extend(values(alert, notification.status).map(|line| markup.text(&line)));
+    lines.push(when(notification, markup));
+    lines.push(markup.text(&format!(
+        "Why: {}",
+        one_line(&notification.reason, detail.longest())
+    )));
+    let mixed = batch.digest.is_some()
+        || batch
+            .notifications
+            .iter()
+            .any(|other| other.cause != notification.cause);
+    if let Some(why) = why_now(notification.cause).filter(|_| mixed) {
         lines.push(markup.text(why));
     }
     for (name, text) in notes(alert).take(8) {
@@ -405,7 +432,7 @@ pub(super) fn summary(alert: &Alert) -> &str {
     }
 }
 
-/// What was measured; nothing where there is no value.
+/// Returns the line with values and threshold, if there is a value.
 pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = String> {
     let threshold = alert
         .threshold
@@ -415,11 +442,11 @@ pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = Stri
     let line = match status {
         Status::Firing => now.map(|value| format!("Value {value}{threshold}")),
         Status::Resolved => {
-            let told = |value: Option<f64>, when| value.map(|it| format!("{} {when}", number(it)));
+            let texts = |value: Option<f64>, when| value.map(|it| format!("{} {when}", number(it)));
             let parts = [
-                told(alert.fired_value, "when it fired"),
-                told(alert.peak, "at worst"),
-                told(alert.value, "at its end"),
+                texts(alert.fired_value, "when it fired"),
+                texts(alert.peak, "at worst"),
+                texts(alert.value, "at its end"),
             ];
             let parts: Vec<_> = parts.into_iter().flatten().collect();
             (!parts.is_empty()).then(|| format!("Value {}{threshold}", parts.join(", ")))
@@ -428,15 +455,15 @@ pub(super) fn values(alert: &Alert, status: Status) -> impl Iterator<Item = Stri
     line.into_iter()
 }
 
-/// Since when, and for how long.
-fn when(one: &Notification, markup: &dyn Markup) -> String {
-    let from = one.alert.starts();
+/// Returns start, end and duration.
+fn when(notification: &Notification, markup: &dyn Markup) -> String {
+    let from = notification.alert.starts();
     let lasted = |until: UnixMillis| match whole_seconds(until.since(from)) {
         Duration::ZERO => String::new(),
         span => markup.text(&format!(", for {}", format_duration(span))),
     };
-    match ended(one) {
-        None => format!("Since {}{}", markup.time(from), lasted(one.at)),
+    match ended(notification) {
+        None => format!("Since {}{}", markup.time(from), lasted(notification.at)),
         Some(end) => format!(
             "From {} to {}{}",
             markup.time(from),
@@ -452,11 +479,11 @@ fn whole_seconds(span: Duration) -> Duration {
 
 /// The annotations that are text, besides the one that is the summary.
 pub(super) fn notes(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
-    let told = summary(alert);
+    let texts = summary(alert);
     alert
         .annotations
         .iter()
-        .filter(move |(_, text)| *text != told && !is_blank(text) && web_link(text).is_none())
+        .filter(move |(_, text)| *text != texts && !is_blank(text) && web_link(text).is_none())
         .map(|(name, text)| (name.as_str(), text.as_str()))
 }
 
@@ -470,7 +497,7 @@ pub(super) fn links(alert: &Alert) -> impl Iterator<Item = (String, String)> {
     })
 }
 
-/// The labels that tell where: the sender's and the alert's.
+/// Returns the labels of the sender and the alert without `alertname` and `severity`.
 pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
     let mut labels = all_labels(alert, sender);
     labels.remove("alertname");
@@ -479,15 +506,15 @@ pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
 }
 
 /// All that is known of an alert, name by name; together at most `longest` wide.
-pub(super) fn details(one: &Notification, sender: &Sender, longest: usize) -> Labels {
+pub(super) fn details(notification: &Notification, sender: &Sender, longest: usize) -> Labels {
     const VALUE: usize = 1000;
-    let alert = &one.alert;
+    let alert = &notification.alert;
     let own = |name: &str, value: String| (name.to_owned(), value);
-    let mut all = vec![own("reason", one_line(&one.reason, VALUE))];
-    all.extend(values(alert, one.status).map(|line| own("value", line)));
+    let mut all = vec![own("reason", one_line(&notification.reason, VALUE))];
+    all.extend(values(alert, notification.status).map(|line| own("value", line)));
     all.push(own("since", utc(alert.starts())));
-    all.extend(ended(one).map(|end| own("until", utc(end))));
-    all.extend(why_now(one.cause).map(|why| own("told", why.to_owned())));
+    all.extend(ended(notification).map(|end| own("until", utc(end))));
+    all.extend(why_now(notification.cause).map(|why| own("cause", why.to_owned())));
     let labels = own_labels(alert, sender);
     all.extend(
         labels
@@ -509,10 +536,11 @@ pub(super) fn details(one: &Notification, sender: &Sender, longest: usize) -> La
     details
 }
 
-/// As an alert of several hosts is told apart: by fingerprint and the sender's labels.
+/// Returns an id of the alert that differs between hosts: a hash of fingerprint and sender labels.
 pub(super) fn identity(alert: &Alert, sender: &Sender) -> String {
-    let one = bellwether_core::Fingerprint::of(&alert.fingerprint.to_string(), &sender.labels);
-    format!("bellwether-{one}")
+    let notification =
+        bellwether_core::Fingerprint::of(&alert.fingerprint.to_string(), &sender.labels);
+    format!("bellwether-{notification}")
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! Title and text of a message as their user wants them: templates over Alertmanager's document.
+//! Templates of channels: title and text of a message, and other values, over the fields of
+//! Alertmanager's webhook document.
 //!
-//! In `text` what the template says is markup, what it fills in is not: values are escaped unless
-//! they are marked `safe`. A title is plain. A template that fails, or that gives nothing for these
-//! alerts, costs its text, not the alert. Other keys may be templates too, such as whom to call;
-//! nobody can guess what one of these should have been, so its failure is that of the attempt.
+//! In `text` the template itself is markup and values are escaped unless they are marked `safe`. A
+//! title is plain text. A template that fails, or renders nothing for these alerts, is replaced by
+//! the default text, and the alert is still sent. Other settings may be templates too, such as a
+//! Slack channel; these have no safe default, so their error fails the attempt.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +13,30 @@ use bellwether_template::described;
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error};
 
-use super::brief::{one_line, shorten, width};
+use super::message::{one_line, shorten, width};
 use super::{Batch, Context, DeliveryError};
 use crate::wire::Webhook;
 
 /// Most alerts that a template sees.
 const MOST: usize = 1000;
 
-/// What a message says, as far as templates have to do with it.
-pub(super) struct Told {
-    /// The title that is declared; plain, on one line.
+/// Output of the templates of a message.
+pub(super) struct RenderedTexts {
+    /// Title of the template; plain, on one line.
     pub(super) title: Option<String>,
-    /// The text that is declared, as markup.
+    /// Text of the template, as markup.
     pub(super) text: Option<String>,
-    /// What is wrong with the templates; plain.
-    pub(super) trouble: Vec<String>,
+    /// Errors of the templates; plain.
+    pub(super) errors: Vec<String>,
 }
 
 /// Compiled templates of a channel.
-pub(super) struct Texts {
+pub(super) struct MessageTemplates {
     environment: Environment<'static>,
 }
 
-impl Texts {
-    /// Compiles what is declared; `escape` makes text harmless in the markup of `text`.
+impl MessageTemplates {
+    /// Compiles the templates; `escape` escapes values for the markup of `text`.
     pub(super) fn new(
         title: Option<&Spanned<Literal>>,
         text: Option<&Spanned<Literal>>,
@@ -66,7 +67,7 @@ impl Texts {
         Ok(Self { environment })
     }
 
-    /// Judges what is declared.
+    /// Validates the templates.
     pub(super) fn check(
         title: Option<&Spanned<Literal>>,
         text: Option<&Spanned<Literal>>,
@@ -82,26 +83,26 @@ impl Texts {
     }
 
     /// Title and text for `batch`.
-    pub(super) fn told(&self, batch: &Batch, context: &Context) -> Told {
-        let mut trouble = Vec::new();
+    pub(super) fn render(&self, batch: &Batch, context: &Context) -> RenderedTexts {
+        let mut errors = Vec::new();
         let mut rendered = |name| match render(&self.environment, name, batch, context)? {
             Ok(text) => Some(text),
             Err(error) => {
-                trouble.push(shorten(&format!("The template `{name}` {error}"), 150));
+                errors.push(shorten(&format!("The template `{name}` {error}"), 150));
                 None
             }
         };
         let title = rendered("title").map(|title| one_line(&title, usize::MAX));
         let text = rendered("text");
-        Told {
+        RenderedTexts {
             title,
             text,
-            trouble,
+            errors,
         }
     }
 }
 
-/// What the template `name` makes of `batch`, where there is one; an error where that is nothing.
+/// Renders the template `name` for `batch`, if there is one. An empty output is an error.
 pub(super) fn render(
     environment: &Environment<'_>,
     name: &str,
@@ -110,23 +111,23 @@ pub(super) fn render(
 ) -> Option<Result<String, String>> {
     let template = environment.get_template(name).ok()?;
     let document = Webhook::new(batch, &context.name, &context.sender, MOST);
-    Some(judged(bellwether_template::whole(
+    Some(checked_output(bellwether_template::whole(
         &template,
         Serde(&document),
         bellwether_template::LONGEST,
     )))
 }
 
-/// What became of a rendering: a text that says something, or what is wrong.
-pub(super) fn judged(rendered: Result<String, Error>) -> Result<String, String> {
+/// Checks that a rendering succeeded and has visible text.
+pub(super) fn checked_output(rendered: Result<String, Error>) -> Result<String, String> {
     match rendered {
-        Ok(text) if is_blank(&text) => Err("gives nothing for these alerts".into()),
+        Ok(text) if is_blank(&text) => Err("renders nothing for these alerts".into()),
         Ok(text) => Ok(text),
         Err(error) => Err(format!("fails: {}", described(&error))),
     }
 }
 
-/// Whether nobody would see anything of `text`.
+/// Returns true if nothing of `text` is visible.
 pub(super) fn is_blank(text: &str) -> bool {
     // Soft hyphen, zero-width space and joiners, word joiner, byte order mark.
     let unseen = [
@@ -136,20 +137,20 @@ pub(super) fn is_blank(text: &str) -> bool {
         .all(|c| c.is_whitespace() || c.is_control() || unseen.contains(&c))
 }
 
-/// Whether `text` holds a template.
+/// Returns true if `text` has a template in it.
 pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
 /// The text of a key that may be a template, such as the name of a team. What it fills in is plain.
-pub(super) struct Key {
+pub(super) struct TemplatedValue {
     name: String,
     text: String,
     /// Compiled, where it is one.
     template: Option<Environment<'static>>,
 }
 
-impl Key {
+impl TemplatedValue {
     /// Compiles `text`, the value of the key `name`.
     pub(super) fn new(name: &str, text: &str) -> Result<Self, String> {
         let mut template = None;
@@ -167,7 +168,7 @@ impl Key {
     }
 
     /// The same of a key that may be absent, or empty, which is the same.
-    pub(super) fn declared(
+    pub(super) fn configured(
         name: &str,
         text: Option<&Spanned<String>>,
     ) -> Result<Option<Self>, String> {
@@ -176,7 +177,7 @@ impl Key {
         key.map_err(|error| format!("{name}: {error}"))
     }
 
-    /// Judges what is declared.
+    /// Validates the template.
     pub(super) fn check(text: &str, at: &SourceLocation, problems: &mut Diagnostics) {
         if let Err(error) = Self::new("key", text) {
             problems.error(at, error);
@@ -188,15 +189,15 @@ impl Key {
         &self.name
     }
 
-    /// Whether it depends on the alerts.
+    /// Returns true if the value depends on the alerts.
     pub(super) fn is_template(&self) -> bool {
         self.template.is_some()
     }
 
-    /// What it is for `batch`, on one line.
+    /// Renders the value for `batch`, on one line.
     ///
     /// # Errors
-    /// The template fails, or gives nothing: nobody knows then where to send this.
+    /// The template fails or renders nothing, so the target is unknown.
     pub(super) fn of(&self, batch: &Batch, context: &Context) -> Result<String, DeliveryError> {
         let Some(environment) = &self.template else {
             return Ok(self.text.clone());
@@ -213,21 +214,28 @@ impl Key {
 }
 
 /// Further details, name by name, of which each is a template.
-pub(super) struct Details(Vec<Key>);
+pub(super) struct Details(Vec<TemplatedValue>);
 
 impl Details {
-    /// Compiles what is declared.
-    pub(super) fn new(declared: &BTreeMap<String, Spanned<Literal>>) -> Result<Self, String> {
+    /// Compiles the templates.
+    pub(super) fn new(configured: &BTreeMap<String, Spanned<Literal>>) -> Result<Self, String> {
         let key = |(name, text): (&String, &Spanned<Literal>)| {
-            Key::new(name, text).map_err(|error| format!("details.{name}: {error}"))
+            TemplatedValue::new(name, text).map_err(|error| format!("details.{name}: {error}"))
         };
-        declared.iter().map(key).collect::<Result<_, _>>().map(Self)
+        configured
+            .iter()
+            .map(key)
+            .collect::<Result<_, _>>()
+            .map(Self)
     }
 
-    /// Judges what is declared.
-    pub(super) fn check(declared: &BTreeMap<String, Spanned<Literal>>, problems: &mut Diagnostics) {
-        for text in declared.values() {
-            Key::check(text, &text.at, problems);
+    /// Validates the templates.
+    pub(super) fn check(
+        configured: &BTreeMap<String, Spanned<Literal>>,
+        problems: &mut Diagnostics,
+    ) {
+        for text in configured.values() {
+            TemplatedValue::check(text, &text.at, problems);
         }
     }
 
@@ -245,26 +253,26 @@ impl Details {
 /// The beginning of marked-up text, at most `longest` wide. Never ends within an entity or a tag
 /// of `&` or `<`; what was left out is said. `close` ends what is open at the end.
 pub(super) fn cut(markup: &str, longest: usize, close: fn(&str) -> String) -> String {
-    const SAID: &str = "\n… (cut: the text is too long)";
+    const MARK: &str = "\n… (cut: the text is too long)";
     if width(markup) <= longest {
         return markup.to_owned();
     }
-    let mut kept = String::new();
+    let mut head = String::new();
     let mut rest = markup;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(piece_len(rest));
-        let next = format!("{kept}{piece}");
-        if width(&next) + width(&close(&next)) + width(SAID) > longest {
+        let next = format!("{head}{piece}");
+        if width(&next) + width(&close(&next)) + width(MARK) > longest {
             break;
         }
-        kept = next;
+        head = next;
         rest = after;
     }
-    let closing = close(&kept);
-    kept + &closing + SAID
+    let closing = close(&head);
+    head + &closing + MARK
 }
 
-/// How long what must stay together at the beginning of `text` is.
+/// Returns the length of the first part of `text` that must not be split.
 fn piece_len(text: &str) -> usize {
     const LONGEST: usize = 2100;
     let until = |end: char| text.find(end).map(|at| at + end.len_utf8());
@@ -286,16 +294,16 @@ mod tests {
         for longest in 40..200 {
             let cut = cut(&text, longest, |_| String::new());
             assert!(width(&cut) <= longest, "{longest}: {cut}");
-            let kept = cut.strip_suffix("\n… (cut: the text is too long)").unwrap();
-            assert!(text.starts_with(kept));
+            let head = cut.strip_suffix("\n… (cut: the text is too long)").unwrap();
+            assert!(text.starts_with(head));
             assert_eq!(
-                kept.matches('<').count(),
-                kept.matches('>').count(),
+                head.matches('<').count(),
+                head.matches('>').count(),
                 "{cut}"
             );
             assert_eq!(
-                kept.matches('&').count(),
-                kept.matches(';').count(),
+                head.matches('&').count(),
+                head.matches(';').count(),
                 "{cut}"
             );
         }

@@ -7,13 +7,13 @@ use bellwether_core::{
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
-use super::channels::{Batch, Channel, Context, Sender};
+use super::channel::{Batch, Channel, Context, Sender};
 use super::settings::{ChannelSettings, check};
 
 /// 2026-11-21T04:00:00Z.
 pub(super) const START: UnixMillis = UnixMillis(1_795_233_600_000);
 
-/// When the sample alerts fired.
+/// Time at which the sample alerts fired.
 pub(super) const FIRED: UnixMillis = UnixMillis(START.0 + 300_250);
 
 /// A firing alert of `rule` on one mount point.
@@ -82,11 +82,11 @@ pub(super) fn group(rule: &str) -> Group {
     }
 }
 
-/// What is handed over in one attempt.
-pub(super) fn batch(news: impl Into<Vec<Notification>>) -> Batch {
+/// Batch of one attempt.
+pub(super) fn batch(notifications: impl Into<Vec<Notification>>) -> Batch {
     Batch {
-        news: news.into(),
-        standing: Vec::new(),
+        notifications: notifications.into(),
+        still_firing: Vec::new(),
         digest: None,
     }
 }
@@ -109,8 +109,8 @@ pub(super) fn notification(rule: &str, mount: &str, status: Status) -> Notificat
     }
 }
 
-/// What is told of a transition where there are no routes.
-pub(super) fn told(transition: &Transition) -> Notification {
+/// Notification of a transition, without routes.
+pub(super) fn notification_of(transition: &Transition) -> Notification {
     let status = match transition.alert.state {
         AlertState::Firing => Status::Firing,
         _ => Status::Resolved,
@@ -129,14 +129,14 @@ pub(super) fn told(transition: &Transition) -> Notification {
     }
 }
 
-/// What would be markup, a mention or the end of a quotation in some chat.
+/// Text with markup, mentions or ends of quotations for some chats.
 pub(super) const HOSTILE: &str = "<!channel> <@U1> @everyone *b* _i_ ~s~ `c` |x| [y](http://evil.test) \
      </b><a href=\"http://evil.test\"> &amp; {{DATE(x)}} # é🦀";
 
 /// A firing alert, all of whose texts are hostile.
 pub(super) fn hostile() -> Notification {
-    let mut one = notification("disk", HOSTILE, Status::Firing);
-    let mut alert = (*one.alert).clone();
+    let mut notification = notification("disk", HOSTILE, Status::Firing);
+    let mut alert = (*notification.alert).clone();
     alert.message = HOSTILE.repeat(3);
     alert
         .annotations
@@ -145,12 +145,12 @@ pub(super) fn hostile() -> Notification {
         "dashboard_url".into(),
         "https://example.org/a|b)*`<x>'".into(),
     );
-    one.alert = Arc::new(alert);
-    one.reason = HOSTILE.into();
-    one
+    notification.alert = Arc::new(alert);
+    notification.reason = HOSTILE.into();
+    notification
 }
 
-/// A batch of `count` alerts, every third of which is over, with as many that stand.
+/// A batch of `count` alerts, of which every third is resolved, with as many that still fire.
 pub(super) fn crowd(count: usize) -> Batch {
     let each = |index: usize| {
         let status = if index % 3 == 2 {
@@ -158,26 +158,27 @@ pub(super) fn crowd(count: usize) -> Batch {
         } else {
             Status::Firing
         };
-        let mut one = notification("disk", &format!("/{index}"), status);
+        let mut notification = notification("disk", &format!("/{index}"), status);
         if index.is_multiple_of(7) {
-            let mut alert = (*one.alert).clone();
+            let mut alert = (*notification.alert).clone();
             alert.message = format!("{index}: {}", HOSTILE.repeat(40));
             alert.labels = (0..40)
                 .map(|n| (format!("label_{n}"), HOSTILE.repeat(5)))
                 .collect();
-            one.alert = Arc::new(alert);
+            notification.alert = Arc::new(alert);
         }
-        one
+        notification
     };
-    let standing = (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
+    let still_firing =
+        (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
     Batch {
-        news: (0..count).map(each).collect(),
-        standing: standing.collect(),
+        notifications: (0..count).map(each).collect(),
+        still_firing: still_firing.collect(),
         digest: None,
     }
 }
 
-/// What a channel is built with.
+/// Context of a channel.
 pub(super) fn context() -> Context {
     let sender = Sender {
         labels: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
@@ -190,8 +191,8 @@ pub(super) fn context() -> Context {
     }
 }
 
-/// A channel as declared, and what is wrong with it.
-pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
+/// Builds a channel from YAML. Returns it with the diagnostics.
+pub(super) fn configured(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
     let mut problems = Diagnostics::default();
     let node = parse(yaml).unwrap();
     let settings =
@@ -199,14 +200,14 @@ pub(super) fn declared(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
     if let Some(settings) = &settings {
         check(std::slice::from_ref(settings), &mut problems);
     }
-    let found: Vec<_> = problems
+    let messages: Vec<_> = problems
         .into_sorted()
         .iter()
         .map(ToString::to_string)
         .collect();
-    let sound = settings.filter(|_| found.is_empty());
+    let valid = settings.filter(|_| messages.is_empty());
     (
-        sound.map(|settings| settings.kind.build(context()).unwrap()),
-        found,
+        valid.map(|settings| settings.kind.build(context()).unwrap()),
+        messages,
     )
 }

@@ -1,8 +1,8 @@
-//! The end of all that a program started, wherever it went.
+//! Kills all processes that a program started.
 //!
-//! Its process group is not enough: `setsid` leaves it. Children know their parent until that ends,
-//! and what was started in the background keeps the environment it was given. Who hides on purpose,
-//! by both, is not found; that is a matter of a sandbox.
+//! Its process group is not enough: `setsid` leaves it. Children have their parent's id until the
+//! parent ends, and a background process keeps the environment it was given. A process that hides
+//! by both on purpose is not found; that needs a sandbox.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -21,8 +21,8 @@ pub(super) fn kill(leader: Pid, mark: &str) {
     let entry = format!("{VARIABLE}={mark}");
     let mut killed = BTreeSet::new();
     for _ in 0..ROUNDS {
-        let found = kin(leader, &entry).into_iter();
-        let new: Vec<Pid> = found
+        let candidates = related(leader, &entry).into_iter();
+        let new: Vec<Pid> = candidates
             .filter(|pid| killed.insert(pid.as_raw_pid()))
             .collect();
         if new.is_empty() {
@@ -31,7 +31,7 @@ pub(super) fn kill(leader: Pid, mark: &str) {
         let open = |pid: &Pid| Some((*pid, pidfd_open(*pid, PidfdFlags::empty()).ok()?));
         let handles: Vec<_> = new.iter().filter_map(open).collect();
         // A number may have been given anew before its handle was made, but not since.
-        let still = kin(leader, &entry);
+        let still = related(leader, &entry);
         for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
             pidfd_send_signal(handle, Signal::KILL).ok();
         }
@@ -40,7 +40,7 @@ pub(super) fn kill(leader: Pid, mark: &str) {
 
 /// Descendants of `leader`, and whoever has `entry` in the environment; not `leader` itself, whose
 /// children would not be known any more.
-fn kin(leader: Pid, entry: &str) -> Vec<Pid> {
+fn related(leader: Pid, entry: &str) -> Vec<Pid> {
     let parents = parents();
     let descends = |pid: i32| {
         let mut at = pid;

@@ -1,87 +1,87 @@
 //! A 2xx whose body says that it failed. Pure.
 //!
 //! Slack and Telegram answer `"ok": false`, Rocket.Chat `"success": false`, Zulip and Splunk On-Call
-//! `"result": "error"` or `"failure"`, workflows of Microsoft an object `error`, PagerDuty `errors`,
+//! `"result": "error"` or `"body_error"`, workflows of Microsoft an object `error`, PagerDuty `errors`,
 //! DingTalk and WeCom `errcode`, Feishu `code` with `msg`. Whatever says none of this is a success.
 
 use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::brief::one_line;
+use super::message::one_line;
 
-/// What went wrong in spite of a 2xx.
+/// Error that a 2xx response has in its body.
 #[derive(Debug, PartialEq)]
-pub(super) struct Failure {
+pub(super) struct BodyError {
     /// In the receiver's own words.
     pub(super) reason: String,
-    /// Whether another attempt may succeed.
+    /// True if another attempt may succeed.
     pub(super) retryable: bool,
-    /// How long the receiver asks to wait.
+    /// Delay that the service asks for.
     pub(super) retry_after: Option<Duration>,
 }
 
-/// The failure that `body` tells of. A page instead of an answer is one of a `service`: that of a
-/// proxy, or where somebody should log in.
-pub(super) fn failure(body: &str, service: bool) -> Option<Failure> {
+/// Returns the error that `body` describes. A page instead of a response is an error of a
+/// `service`: it comes from a proxy or a login form.
+pub(super) fn body_error(body: &str, service: bool) -> Option<BodyError> {
     let body = body.trim();
     if service && body.starts_with('<') {
-        let reason = "a page, which is not the service's answer".to_owned();
-        return Some(Failure {
+        let reason = "an HTML page instead of a response".to_owned();
+        return Some(BodyError {
             reason,
             retryable: true,
             retry_after: None,
         });
     }
-    let Ok(Value::Object(said)) = serde_json::from_str(body) else {
+    let Ok(Value::Object(fields)) = serde_json::from_str(body) else {
         return None;
     };
-    if !failed(&said) {
+    if !is_failure(&fields) {
         return None;
     }
-    let reason = match reasons(&said) {
+    let reason = match reasons(&fields) {
         reason if reason.is_empty() => body.to_owned(),
         reason => reason,
     };
-    Some(Failure {
-        retryable: codes(&said).any(code_passes) || words_pass(&reason),
-        retry_after: wait(&said),
+    Some(BodyError {
+        retryable: codes(&fields).any(is_retryable_code) || is_retryable_text(&reason),
+        retry_after: retry_after(&fields),
         reason: one_line(&reason, 200),
     })
 }
 
-fn failed(said: &Map<String, Value>) -> bool {
-    let verdict = |key| said.get(key).and_then(Value::as_bool);
+fn is_failure(body: &Map<String, Value>) -> bool {
+    let flag = |key| body.get(key).and_then(Value::as_bool);
     let word = |key| {
-        said.get(key)
+        body.get(key)
             .and_then(Value::as_str)
             .map(str::to_ascii_lowercase)
     };
-    let bad = |word: &str| ["error", "fail", "failed", "failure"].contains(&word);
-    let words = ["status", "result"].map(|key| word(key).filter(|word| bad(word)).is_some());
-    if verdict("ok") == Some(false) || verdict("success") == Some(false) || words.contains(&true) {
+    let is_bad = |word: &str| ["error", "fail", "failed", "failure"].contains(&word);
+    let words = ["status", "result"].map(|key| word(key).filter(|word| is_bad(word)).is_some());
+    if flag("ok") == Some(false) || flag("success") == Some(false) || words.contains(&true) {
         return true;
     }
-    if verdict("ok") == Some(true) || verdict("success") == Some(true) {
+    if flag("ok") == Some(true) || flag("success") == Some(true) {
         return false;
     }
-    let told = |key| match said.get(key) {
+    let has_error = |key| match body.get(key) {
         Some(Value::String(text)) => !text.trim().is_empty(),
         Some(Value::Object(error)) => !error.is_empty(),
         Some(Value::Array(errors)) => !errors.is_empty(),
         _ => false,
     };
-    let number = |key| said.get(key).and_then(Value::as_i64);
+    let number = |key| body.get(key).and_then(Value::as_i64);
     let code = number("code").unwrap_or_default();
-    told("error")
-        || told("errors")
+    has_error("error")
+        || has_error("errors")
         || number("errcode").is_some_and(|code| code != 0)
-        || (said.contains_key("msg") && code != 0 && !(200..300).contains(&code))
-        || (said.contains_key("message") && code >= 400)
+        || (body.contains_key("msg") && code != 0 && !(200..300).contains(&code))
+        || (body.contains_key("message") && code >= 400)
 }
 
 /// All that is said of why.
-fn reasons(said: &Map<String, Value>) -> String {
+fn reasons(body: &Map<String, Value>) -> String {
     let keys = [
         "error",
         "errors",
@@ -95,8 +95,8 @@ fn reasons(said: &Map<String, Value>) -> String {
     let mut all: Vec<String> = Vec::new();
     for text in keys
         .into_iter()
-        .filter_map(|key| said.get(key))
-        .filter_map(shown)
+        .filter_map(|key| body.get(key))
+        .filter_map(reason_text)
     {
         if !all.contains(&text) {
             all.push(text);
@@ -104,15 +104,15 @@ fn reasons(said: &Map<String, Value>) -> String {
     }
     for key in ["error_code", "errcode", "code"] {
         all.extend(
-            said.get(key)
-                .and_then(shown)
+            body.get(key)
+                .and_then(reason_text)
                 .map(|code| format!("{key} {code}")),
         );
     }
     all.join(", ")
 }
 
-fn shown(value: &Value) -> Option<String> {
+fn reason_text(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.trim().to_owned(),
         Value::Null | Value::Bool(_) => String::new(),
@@ -120,16 +120,20 @@ fn shown(value: &Value) -> Option<String> {
             reason if reason.is_empty() => value.to_string(),
             reason => reason,
         },
-        Value::Array(all) => all.iter().filter_map(shown).collect::<Vec<_>>().join(", "),
+        Value::Array(all) => all
+            .iter()
+            .filter_map(reason_text)
+            .collect::<Vec<_>>()
+            .join(", "),
         Value::Number(number) => number.to_string(),
     };
     Some(text).filter(|text| !text.is_empty())
 }
 
 /// The numbers that may be a status of HTTP.
-fn codes(said: &Map<String, Value>) -> impl Iterator<Item = i64> {
-    let inside = said.get("error").and_then(Value::as_object);
-    [Some(said), inside].into_iter().flatten().flat_map(|map| {
+fn codes(body: &Map<String, Value>) -> impl Iterator<Item = i64> {
+    let inside = body.get("error").and_then(Value::as_object);
+    [Some(body), inside].into_iter().flatten().flat_map(|map| {
         let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
         ["error_code", "code", "status", "statusCode"]
             .into_iter()
@@ -137,12 +141,12 @@ fn codes(said: &Map<String, Value>) -> impl Iterator<Item = i64> {
     })
 }
 
-fn code_passes(code: i64) -> bool {
+fn is_retryable_code(code: i64) -> bool {
     code == 408 || code == 429 || (500..600).contains(&code)
 }
 
-/// Whether an error in words is one that passes.
-fn words_pass(reason: &str) -> bool {
+/// Returns true if the text of an error means that it is retryable.
+fn is_retryable_text(reason: &str) -> bool {
     const PASSING: [&str; 12] = [
         "rate limit",
         "ratelimit",
@@ -161,12 +165,12 @@ fn words_pass(reason: &str) -> bool {
     PASSING.iter().any(|words| reason.contains(words))
 }
 
-/// `retry_after` in seconds, as Discord and Telegram tell it.
-fn wait(said: &Map<String, Value>) -> Option<Duration> {
-    let parameters = said
+/// Returns `retry_after` in seconds, as Discord and Telegram send it.
+fn retry_after(body: &Map<String, Value>) -> Option<Duration> {
+    let parameters = body
         .get("parameters")
         .and_then(|inside| inside.get("retry_after"));
-    let seconds = said.get("retry_after").or(parameters)?.as_f64()?;
+    let seconds = body.get("retry_after").or(parameters)?.as_f64()?;
     Duration::try_from_secs_f64(seconds).ok()
 }
 
@@ -174,12 +178,12 @@ fn wait(said: &Map<String, Value>) -> Option<Duration> {
 mod tests {
     use super::*;
 
-    fn told(body: &str) -> Option<(String, bool)> {
-        failure(body, true).map(|failure| (failure.reason, failure.retryable))
+    fn has_error(body: &str) -> Option<(String, bool)> {
+        body_error(body, true).map(|body_error| (body_error.reason, body_error.retryable))
     }
 
     #[test]
-    fn a_failure_is_told_with_its_reason() {
+    fn an_error_has_its_reason() {
         for (body, reason, retryable) in [
             (
                 "{\"ok\":false,\"error\":\"not_authed\"}",
@@ -232,9 +236,13 @@ mod tests {
                 "no access, code 40301",
                 false,
             ),
-            (" <html>", "a page, which is not the service's answer", true),
+            (" <html>", "an HTML page instead of a response", true),
         ] {
-            assert_eq!(told(body), Some((reason.to_owned(), retryable)), "{body}");
+            assert_eq!(
+                has_error(body),
+                Some((reason.to_owned(), retryable)),
+                "{body}"
+            );
         }
     }
 
@@ -256,14 +264,14 @@ mod tests {
             "{\"result\":\"Request will be processed\",\"took\":0.1}",
             "{\"id\":\"1\",\"content\":\"error\"}",
         ] {
-            assert_eq!(told(body), None, "{body}");
+            assert_eq!(has_error(body), None, "{body}");
         }
-        assert_eq!(failure("<html>", false), None);
+        assert_eq!(body_error("<html>", false), None);
     }
 
     #[test]
-    fn a_wait_is_taken_from_the_body() {
-        let wait = |body| failure(body, true).unwrap().retry_after;
+    fn a_delay_is_read_from_the_body() {
+        let wait = |body| body_error(body, true).unwrap().retry_after;
         let seconds = Some(Duration::from_secs(7));
         assert_eq!(
             wait("{\"ok\":false,\"parameters\":{\"retry_after\":7}}"),

@@ -1,18 +1,18 @@
-//! The rate limit of a channel: a token bucket with a part kept for what is urgent. Pure.
+//! Rate limit of a channel: a token bucket with a reserve for critical alerts. Pure.
 
 use std::time::Duration;
 
 use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation};
 
 bellwether_schema::section! {
-    /// How many messages a channel is sent. What is over the limit waits; once there is room, one
-    /// message tells of all that waited, and what began and ended meanwhile is only counted.
+    /// Rate limit of a channel. Notifications over the limit wait; the next message has all of
+    /// them, and only the number of alerts that fired and resolved meanwhile.
     pub struct RateLimit {
         /// Most messages in `per`.
         pub messages: u32,
-        /// In which time.
+        /// Period of `messages`.
         pub per: HumanDuration = HumanDuration::minutes(1),
-        /// How many of them are kept for critical and emergency alerts; by default a quarter.
+        /// Messages that are reserved for critical and emergency alerts; by default a quarter.
         pub reserve: Option<u32>,
     }
 }
@@ -27,11 +27,11 @@ impl RateLimit {
         if self.messages == 0 {
             problems
                 .error(&at.key("messages"), "must be at least 1")
-                .hint("set `enabled: false` for a channel that is not to be told");
+                .hint("set `enabled: false` to send nothing to the channel");
         } else if self.reserved() >= self.messages {
             problems
                 .error(&at.key("reserve"), "must be less than `messages`")
-                .hint("or nothing that is not critical would ever be sent");
+                .hint("otherwise only critical alerts would be sent");
         }
         if self.per.is_zero() {
             problems.error(&at.key("per"), "must be longer than 0");
@@ -39,11 +39,11 @@ impl RateLimit {
     }
 }
 
-/// How many messages may be sent now. Full at the start.
+/// Messages that may be sent now. Full at the start.
 #[derive(Clone, Debug)]
 pub(super) struct Bucket {
     tokens: f64,
-    /// When `tokens` was right.
+    /// Time of the last refill.
     at: Duration,
 }
 
@@ -56,27 +56,27 @@ impl Bucket {
     }
 
     /// Takes one message, or says how long to wait for it. `now` is a time since any fixed moment.
-    pub(super) fn take(
+    pub(super) fn try_acquire(
         &mut self,
         limit: &RateLimit,
         urgent: bool,
         now: Duration,
     ) -> Result<(), Duration> {
         let rate = f64::from(limit.messages) / limit.per.as_secs_f64();
-        let passed = now.saturating_sub(self.at).as_secs_f64();
-        self.tokens = (self.tokens + passed * rate).min(f64::from(limit.messages));
+        let elapsed = now.saturating_sub(self.at).as_secs_f64();
+        self.tokens = (self.tokens + elapsed * rate).min(f64::from(limit.messages));
         self.at = self.at.max(now);
-        let least = if urgent {
+        let needed = if urgent {
             1.0
         } else {
             1.0 + f64::from(limit.reserved())
         };
-        if self.tokens >= least {
+        if self.tokens >= needed {
             self.tokens -= 1.0;
             return Ok(());
         }
         // A millisecond more, so that rounding does not make it too early.
-        Err(Duration::from_secs_f64((least - self.tokens) / rate) + Duration::from_millis(1))
+        Err(Duration::from_secs_f64((needed - self.tokens) / rate) + Duration::from_millis(1))
     }
 }
 
@@ -94,16 +94,16 @@ mod tests {
     fn the_reserve_is_for_what_is_urgent() {
         let mut bucket = Bucket::new(&LIMIT);
         let zero = Duration::ZERO;
-        assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
-        assert_eq!(bucket.take(&LIMIT, false, zero), Ok(()));
+        assert_eq!(bucket.try_acquire(&LIMIT, false, zero), Ok(()));
+        assert_eq!(bucket.try_acquire(&LIMIT, false, zero), Ok(()));
         assert_eq!(
-            bucket.take(&LIMIT, false, zero),
+            bucket.try_acquire(&LIMIT, false, zero),
             Err(Duration::from_millis(15_001))
         );
-        assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
-        assert_eq!(bucket.take(&LIMIT, true, zero), Ok(()));
+        assert_eq!(bucket.try_acquire(&LIMIT, true, zero), Ok(()));
+        assert_eq!(bucket.try_acquire(&LIMIT, true, zero), Ok(()));
         assert_eq!(
-            bucket.take(&LIMIT, true, zero),
+            bucket.try_acquire(&LIMIT, true, zero),
             Err(Duration::from_millis(15_001))
         );
     }
@@ -112,15 +112,17 @@ mod tests {
     fn it_fills_with_time_up_to_its_size() {
         let mut bucket = Bucket::new(&LIMIT);
         for _ in 0..4 {
-            bucket.take(&LIMIT, true, Duration::ZERO).unwrap();
+            bucket.try_acquire(&LIMIT, true, Duration::ZERO).unwrap();
         }
-        let wait = bucket.take(&LIMIT, false, Duration::ZERO).unwrap_err();
-        assert_eq!(bucket.take(&LIMIT, false, wait), Ok(()));
+        let wait = bucket
+            .try_acquire(&LIMIT, false, Duration::ZERO)
+            .unwrap_err();
+        assert_eq!(bucket.try_acquire(&LIMIT, false, wait), Ok(()));
         let day = Duration::from_secs(86_400);
-        let taken = (0..10)
-            .take_while(|_| bucket.take(&LIMIT, true, day).is_ok())
+        let acquired = (0..10)
+            .take_while(|_| bucket.try_acquire(&LIMIT, true, day).is_ok())
             .count();
-        assert_eq!(taken, 4);
+        assert_eq!(acquired, 4);
     }
 
     #[test]
