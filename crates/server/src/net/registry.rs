@@ -6,6 +6,8 @@
 //! Places are shared by client: of those that wait, the client with the fewest connections is
 //! admitted first, and it replaces a connection of a client that has more. A client with as many
 //! waits until a place is free or one of its equals has kept the server waiting for [`GRACE`].
+//! Of one client's connections a scrape goes first, so that it does not queue behind what else comes
+//! from that address.
 //! While connections wait, responses end their connection, so that the queue moves.
 
 use std::cmp::Reverse;
@@ -83,6 +85,8 @@ impl Entry {
 struct Waiting {
     peer: Peer,
     stream: Option<Arc<Stream>>,
+    /// True once its first bytes have come and are those of a scrape.
+    is_scrape: bool,
     placed: oneshot::Sender<Place>,
 }
 
@@ -179,6 +183,7 @@ impl Registry {
                 Waiting {
                     peer,
                     stream,
+                    is_scrape: false,
                     placed: sender,
                 },
             );
@@ -189,7 +194,21 @@ impl Registry {
             registry: self,
             ticket,
         };
+        let mut placed = placed;
+        if let Some(stream) = stream {
+            tokio::select! {
+                place = &mut placed => return place.ok(),
+                () = stream.begins_scrape() => self.prefer(ticket),
+            }
+        }
         placed.await.ok()
+    }
+
+    /// Puts a waiting connection before the others of its client.
+    fn prefer(&self, ticket: u64) {
+        if let Some(waiting) = self.inner.lock().waiting.get_mut(&ticket) {
+            waiting.is_scrape = true;
+        }
     }
 
     /// Returns true if connections wait for a place, so that none should be kept alive.
@@ -359,13 +378,13 @@ impl Inner {
             .all(|waiting| self.held(waiting.peer.client()) > own)
     }
 
-    /// Next in the queue: of the client with the fewest connections the first.
+    /// Next in the queue: of the client with the fewest connections the first scrape, else the first.
     fn first(&self) -> Option<(u64, Peer)> {
-        let all = self
-            .waiting
-            .iter()
-            .map(|(ticket, waiting)| (*ticket, waiting.peer));
-        all.min_by_key(|(ticket, peer)| (self.held(peer.client()), *ticket))
+        let next = self.waiting.iter().min_by_key(|(ticket, waiting)| {
+            let held = self.held(waiting.peer.client());
+            (held, !waiting.is_scrape, **ticket)
+        });
+        next.map(|(ticket, waiting)| (*ticket, waiting.peer))
     }
 
     /// Number of waiting connections of each client.
@@ -447,6 +466,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use bellwether_schema::Spanned;
+    use tokio::io::AsyncWriteExt;
 
     use super::*;
 
@@ -564,6 +584,52 @@ mod tests {
         assert!(!registry.is_crowded() && !other.cut.is_cancelled());
         let ids: Vec<u64> = order.iter().map(|place| place.id).collect();
         assert!(ids.is_sorted(), "{ids:?}");
+    }
+
+    #[tokio::test]
+    async fn of_one_client_a_scrape_goes_before_what_came_earlier() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let registry = registry();
+        let mut places: Vec<Place> = (0..2).map(|_| place(&registry, 1, 2).unwrap()).collect();
+        for place in &places {
+            place.activity.begin(registry.now());
+        }
+        let (admitted, mut order) = tokio::sync::mpsc::unbounded_channel();
+        let mut clients = Vec::new();
+        for head in [
+            "GET /api/v1/query?query=up",
+            "GET /metricsx",
+            "GET /metrics HTTP/1.1",
+        ] {
+            let mut client = tokio::net::TcpStream::connect(listener.local_addr().unwrap())
+                .await
+                .unwrap();
+            client.write_all(head.as_bytes()).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let (registry, stream) = (Arc::clone(&registry), Arc::new(Stream::Tcp(stream)));
+            let (admitted, waiting) = (admitted.clone(), registry.inner.lock().waiting.len());
+            let queue = Arc::clone(&registry);
+            tokio::spawn(async move {
+                let place = registry.place(ip(1), Some(&stream), &limits(2)).await;
+                admitted.send((head, place)).ok();
+            });
+            while queue.inner.lock().waiting.len() == waiting {
+                tokio::task::yield_now().await;
+            }
+            clients.push(client);
+        }
+        let is_known = |registry: &Registry| {
+            let inner = registry.inner.lock();
+            inner.waiting.values().any(|waiting| waiting.is_scrape)
+        };
+        while !is_known(&registry) {
+            tokio::task::yield_now().await;
+        }
+        drop(places.pop());
+        let (head, _place) = order.recv().await.unwrap();
+        assert_eq!(head, "GET /metrics HTTP/1.1");
+        drop(places);
+        assert_eq!(order.recv().await.unwrap().0, "GET /api/v1/query?query=up");
     }
 
     #[tokio::test(start_paused = true)]

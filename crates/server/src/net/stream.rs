@@ -107,6 +107,21 @@ impl Stream {
         peeked.is_ok_and(|count| count > 0)
     }
 
+    /// Completes once the client has sent the beginning of a scrape over TCP, and reads nothing of it.
+    /// Never completes for another request, or under TLS.
+    pub(crate) async fn begins_scrape(&self) {
+        const BEGINNING: &[u8] = b"GET /metrics";
+        let mut head = [0; BEGINNING.len() + 1];
+        if let Self::Tcp(stream) = self
+            && let Ok(count) = stream.peek(&mut head).await
+            && let Some((b' ' | b'?', beginning)) = head[..count].split_last()
+            && beginning == BEGINNING
+        {
+            return;
+        }
+        std::future::pending().await
+    }
+
     /// Closes the write side.
     pub(crate) fn end(&self) -> io::Result<()> {
         match self {
