@@ -274,8 +274,9 @@ impl App {
         let firing = engine
             .alerts()
             .into_iter()
-            .filter(|alert| alert.state == AlertState::Firing);
-        let firing = firing.map(Arc::new).collect();
+            .filter(|alert| alert.state == AlertState::Firing)
+            .map(Arc::new)
+            .collect();
         let loaded = LoadedRules::new(engine, active.store.clone());
         let history = history_handle
             .as_ref()
@@ -473,7 +474,7 @@ fn warn_of(source: &Source, plan: &Plan) {
         warn!("{}", warning.told(source));
     }
     for problem in &plan.left_out {
-        error!("a rule file is left out: {}", problem.told(source));
+        error!("a rule file is skipped: {}", problem.told(source));
     }
 }
 
@@ -537,10 +538,14 @@ async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
         Ok(Ok(Found::Nothing)) => {}
         Ok(Ok(Found::Corrupt { aside, reason })) => {
             let aside = aside.display();
-            warn!(path, reason, %aside, "the saved state of the alerts makes no sense; they begin anew");
+            warn!(path, reason, %aside, "the saved state of the alerts is corrupt; alerts start without state");
         }
-        Ok(Err(error)) => warn!(path, %error, "cannot read the saved state; alerts begin anew"),
-        Err(error) => warn!(path, %error, "cannot read the saved state; alerts begin anew"),
+        Ok(Err(error)) => {
+            warn!(path, %error, "cannot read the saved state; alerts start without state")
+        }
+        Err(error) => {
+            warn!(path, %error, "cannot read the saved state; alerts start without state")
+        }
     }
     Vec::new()
 }

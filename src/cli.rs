@@ -41,10 +41,11 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::Overrides;
-use crate::config::{self as declaration, Plan, Root, Source, process_environment};
+use crate::config::{self as configuration, Plan, Root, Source, process_environment};
 use crate::logging::Format;
 
-/// Measures a host, its applications and its databases; serves Prometheus; alerts by rules.
+/// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
+/// evaluates alerting rules and sends notifications.
 #[derive(Parser)]
 #[command(name = "bellwether", version, arg_required_else_help = true)]
 struct Cli {
@@ -56,6 +57,7 @@ struct Cli {
 
 /// Flags that every command accepts.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Global options")]
 struct Global {
     /// Configuration file. Default: `BELLWETHER_CONFIG`, else /etc/bellwether/bellwether.yaml, else
     /// the embedded configuration.
@@ -165,23 +167,23 @@ impl Global {
         }
     }
 
-    /// The settings of the configuration, with the flags over them, as far as they could be read: what else is
-    /// wrong there is no error here.
+    /// Returns the settings of the configuration with the flags applied, as far as they are valid; other problems of
+    /// the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
-        let mut loaded = declaration::load(&self.source(), &process_environment)?;
+        let mut loaded = configuration::load(&self.source(), &process_environment)?;
         self.overrides().apply(&mut loaded)?;
         match loaded.root {
             Some(root) => Ok(root),
-            None => Ok(declaration::plan(loaded)?.root),
+            None => Ok(configuration::plan(loaded)?.root),
         }
     }
 
     /// Returns the plan of the configuration with the flags applied.
     fn plan(&self) -> anyhow::Result<Plan> {
         let source = self.source();
-        let mut loaded = declaration::load(&source, &process_environment)?;
+        let mut loaded = configuration::load(&source, &process_environment)?;
         self.overrides().apply(&mut loaded)?;
-        Ok(declaration::plan(loaded)?)
+        Ok(configuration::plan(loaded)?)
     }
 }
 
@@ -191,8 +193,8 @@ pub fn main() -> ExitCode {
     let Cli { global, command } = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => error.exit(),
-        Err(help) if output::is_terminal() => return said(&help.render().ansi()),
-        Err(help) => return said(&help.render()),
+        Err(help) if output::is_terminal() => return print_help(&help.render().ansi()),
+        Err(help) => return print_help(&help.render()),
     };
     // Two providers are linked into some dependencies; the first TLS connection would panic.
     rustls::crypto::ring::default_provider()
@@ -255,7 +257,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Prints the help or the version that was asked for.
-fn said(text: &dyn std::fmt::Display) -> ExitCode {
+fn print_help(text: &dyn std::fmt::Display) -> ExitCode {
     sigpipe::reset();
     print!("{text}");
     output::flush();

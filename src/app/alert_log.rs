@@ -42,7 +42,7 @@ impl AlertLog {
         let folder: Option<PathBuf> = settings.folder(default_folder.path());
         let problem = folder.is_none().then(|| {
             format!(
-                "the history of alerts is in memory only: {}; set state_directory, or \
+                "the alert history is in memory only: {}; set state_directory, or \
                  alert_history.path",
                 default_folder.missing
             )
@@ -110,7 +110,9 @@ impl AlertLog {
         let history = self.history.clone();
         let closing = tokio::task::spawn_blocking(move || history.close());
         if !matches!(timeout(CLOSE, closing).await, Ok(Ok(()))) {
-            warn!("the history of alerts could not be closed in time; its end may be missing");
+            warn!(
+                "the alert history could not be closed in time; its newest records may be missing"
+            );
         }
     }
 
@@ -148,11 +150,11 @@ impl AlertLog {
             ..
         } = self.history.stats();
         AlertHistoryHealth {
-            folder,
+            directory: folder,
             bytes: disk_bytes + memory_bytes,
             oldest,
             damaged,
-            problem: self.problem.clone().or(problem),
+            error: self.problem.clone().or(problem),
         }
     }
 }

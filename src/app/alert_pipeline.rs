@@ -81,7 +81,7 @@ impl AlertPipeline {
             Ok(Ok(Found::Nothing)) => {}
             Ok(Ok(Found::Corrupt { aside, reason })) => {
                 let aside = aside.display();
-                warn!(%path, reason, %aside, "silences and acknowledgements make no sense, and are lost");
+                warn!(%path, reason, %aside, "the saved silences and acknowledgements are corrupt and lost");
             }
             Ok(Err(error)) => warn!(%path, %error, "cannot read silences and acknowledgements"),
             Err(error) => warn!(%path, %error, "cannot read silences and acknowledgements"),

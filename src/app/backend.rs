@@ -217,8 +217,8 @@ impl StatusBackend for AppBackend {
             history: self.0.history_handle.as_ref().map(HistoryHandle::health),
             alert_history: self.0.alert_log.as_ref().map(AlertLog::health),
             state: StateHealth {
-                folder: self.0.state.as_ref().map(|state| state.path().to_owned()),
-                problem: self.0.state_problem(),
+                directory: self.0.state.as_ref().map(|state| state.path().to_owned()),
+                error: self.0.state_problem(),
             },
             reload: reloads.last.map(|(at, result)| ReloadHealth {
                 at,

@@ -34,7 +34,7 @@ use super::query_timeout::QueryTimeout;
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 
 /// Interval of attempts to save what could not be saved.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const RETRY_EVERY: Duration = Duration::from_secs(5);
 
 /// Time after a start during which alerts known to channels may be unknown to the rules: their
 /// samples may be missing yet.
@@ -42,7 +42,7 @@ const GRACE: Duration = Duration::from_secs(60);
 
 /// Rule engine and the collections that wait for evaluation.
 pub(super) struct Evaluator {
-    engine: Mutex<LoadedRules>,
+    loaded: Mutex<LoadedRules>,
     /// Origins collected since the last evaluation.
     due: Mutex<BTreeSet<Origin>>,
     wake: Notify,
@@ -85,7 +85,7 @@ impl Evaluator {
     ) -> Self {
         Self {
             generated,
-            engine: Mutex::new(loaded),
+            loaded: Mutex::new(loaded),
             due: Mutex::default(),
             wake: Notify::new(),
             clock,
@@ -99,7 +99,7 @@ impl Evaluator {
 
     /// Locks the rules. Hold it briefly: evaluation waits for it.
     pub(super) fn loaded(&self) -> MutexGuard<'_, LoadedRules> {
-        self.engine.lock()
+        self.loaded.lock()
     }
 
     /// Returns the number of evaluations skipped because the previous one was still running.
@@ -120,7 +120,7 @@ impl Evaluator {
     /// Replaces rules and store. Returns the transitions of alerts whose rules are gone.
     pub(super) fn replace(&self, rules: RuleSet, store: Arc<Store>) -> Vec<Transition> {
         let now = self.clock.now();
-        let mut loaded = self.engine.lock();
+        let mut loaded = self.loaded.lock();
         let old = std::mem::replace(
             &mut *loaded,
             LoadedRules::new(Engine::new(rules, now), store),
@@ -131,7 +131,7 @@ impl Evaluator {
 
     /// Returns whether evaluation makes progress.
     pub(super) fn responds(&self) -> bool {
-        self.engine.try_lock_for(Duration::from_secs(1)).is_some()
+        self.loaded.try_lock_for(Duration::from_secs(1)).is_some()
     }
 
     /// Records that `origin` was collected.
@@ -146,20 +146,20 @@ impl Evaluator {
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken) {
         let started = self.clock.now();
         let mut last_save = started;
-        let mut last_look = started;
-        // A round that is asked, and what was collected since it began.
-        let mut asked: Option<JoinHandle<QueryResults>> = None;
+        let mut last_retry = started;
+        // The running history queries, and the origins collected since they started.
+        let mut queries: Option<JoinHandle<QueryResults>> = None;
         let mut waiting = BTreeSet::new();
         loop {
             let mut changed = false;
             tokio::select! {
                 () = stop.cancelled() => break,
                 () = self.wake.notified() => {}
-                answered = ended(&mut asked) => {
-                    asked = None;
-                    changed |= self.evaluate_results(answered).await;
+                results = finished(&mut queries) => {
+                    queries = None;
+                    changed |= self.evaluate_results(results).await;
                 }
-                () = tokio::time::sleep(QueryTimeout::EVERY), if asked.is_some() => self.query_timeout.enforce(),
+                () = tokio::time::sleep(QueryTimeout::EVERY), if queries.is_some() => self.query_timeout.enforce(),
                 () = self.pipeline.due() => self.pipeline.process(&[]).await,
             }
             let due = std::mem::take(&mut *self.due.lock());
@@ -168,9 +168,9 @@ impl Evaluator {
                 let missed = !waiting.insert(origin);
                 self.missed.fetch_add(u64::from(missed), Relaxed);
             }
-            if asked.is_none() && !waiting.is_empty() {
-                let filled: Vec<Origin> = std::mem::take(&mut waiting).into_iter().collect();
-                asked = self.ask(&filled);
+            if queries.is_none() && !waiting.is_empty() {
+                let origins: Vec<Origin> = std::mem::take(&mut waiting).into_iter().collect();
+                queries = self.start_queries(&origins);
             }
             let now = self.clock.now();
             let late = now.mono.since(last_save.mono) >= SAVE_EVERY;
@@ -178,9 +178,9 @@ impl Evaluator {
                 self.save().await;
                 last_save = now;
             }
-            if now.mono.since(last_look.mono) >= LOOK_EVERY {
+            if now.mono.since(last_retry.mono) >= RETRY_EVERY {
                 self.save_what_is_due().await;
-                last_look = now;
+                last_retry = now;
             }
             if late && now.mono.since(started.mono) >= GRACE {
                 self.reconcile().await;
@@ -193,7 +193,7 @@ impl Evaluator {
     /// Resolves alerts that channels were notified of and that no longer fire: what a crash between
     /// notifying and saving leaves behind.
     async fn reconcile(&self) {
-        let alerts = self.engine.lock().engine.alerts();
+        let alerts = self.loaded.lock().engine.alerts();
         let firing: HashSet<Fingerprint> = alerts.iter().map(|alert| alert.fingerprint).collect();
         self.pipeline.reconcile(firing).await;
     }
@@ -201,7 +201,7 @@ impl Evaluator {
     /// Evaluates the rules over `origin`. Returns whether the state must be saved.
     async fn tick(&self, origin: Origin) -> bool {
         let tick = {
-            let mut loaded = self.engine.lock();
+            let mut loaded = self.loaded.lock();
             let store = loaded.store.clone();
             let started = Instant::now();
             let tick = loaded
@@ -222,23 +222,23 @@ impl Evaluator {
 
     /// Appends the state of all alerts to history.
     fn record_alerts(&self) {
-        let alerts = self.engine.lock().engine.alerts();
+        let alerts = self.loaded.lock().engine.alerts();
         self.generated.evaluated(&alerts, self.clock.now().wall);
     }
 
     /// Starts the history queries of rules over the collected origins.
-    fn ask(&self, filled: &[Origin]) -> Option<JoinHandle<QueryResults>> {
-        let round = self
-            .engine
+    fn start_queries(&self, origins: &[Origin]) -> Option<JoinHandle<QueryResults>> {
+        let batch = self
+            .loaded
             .lock()
             .engine
-            .round(self.clock.now(), Some(filled));
-        if round.is_empty() {
+            .round(self.clock.now(), Some(origins));
+        if batch.is_empty() {
             return None;
         }
         let (history, query_timeout) = (self.history.clone(), self.query_timeout.clone());
         Some(tokio::task::spawn_blocking(move || {
-            round.ask(
+            batch.ask(
                 history
                     .as_deref()
                     .map(|history| history as &dyn SampleStorage),
@@ -248,15 +248,15 @@ impl Evaluator {
     }
 
     /// Evaluates the results of history queries. Returns whether the state must be saved.
-    async fn evaluate_results(&self, answered: Result<QueryResults, JoinError>) -> bool {
-        let answered = match answered {
-            Ok(answered) => answered,
+    async fn evaluate_results(&self, results: Result<QueryResults, JoinError>) -> bool {
+        let results = match results {
+            Ok(results) => results,
             Err(error) => {
-                error!(%error, "asking history for the rules ended badly");
+                error!(%error, "history queries of rules ended unexpectedly");
                 return false;
             }
         };
-        let tick = self.engine.lock().engine.answered(answered);
+        let tick = self.loaded.lock().engine.answered(results);
         if !tick.transitions.is_empty() {
             self.record_alerts();
         }
@@ -292,14 +292,14 @@ impl Evaluator {
             return;
         };
         let now = self.clock.now();
-        let alerts = self.engine.lock().engine.carried();
+        let alerts = self.loaded.lock().engine.carried();
         let saving = move || {
             saver
                 .save(|| StateFile::new(saver.path()).save(&alerts, now))
                 .ok()
         };
         if let Err(error) = tokio::task::spawn_blocking(saving).await {
-            error!(%error, "saving the state of the alerts ended badly");
+            error!(%error, "saving the state of the alerts ended unexpectedly");
         }
     }
 
@@ -314,9 +314,11 @@ impl Evaluator {
 }
 
 /// Awaits the running history queries; pending for ever if there are none.
-async fn ended(asked: &mut Option<JoinHandle<QueryResults>>) -> Result<QueryResults, JoinError> {
-    match asked {
-        Some(asked) => asked.await,
+async fn finished(
+    queries: &mut Option<JoinHandle<QueryResults>>,
+) -> Result<QueryResults, JoinError> {
+    match queries {
+        Some(queries) => queries.await,
         None => std::future::pending().await,
     }
 }

@@ -21,7 +21,7 @@ pub(super) fn flags(
     } else {
         0
     };
-    let folder = history_handle.and_then(|history_handle| history_handle.health().folder);
+    let folder = history_handle.and_then(|history_handle| history_handle.health().directory);
     let path = |path: Option<&std::path::Path>| {
         path.map(|path| path.display().to_string())
             .unwrap_or_default()

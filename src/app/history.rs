@@ -127,18 +127,18 @@ impl HistoryHandle {
         let at_limit = stats.refused.series_limit > 0 && stats.series >= self.max_series;
         let limit = at_limit.then(|| {
             format!(
-                "it holds as many series as it may, {}, and takes no new ones; hint: raise \
+                "the maximum of {} series is reached and new series are dropped; hint: raise \
                  trend_analysis.storage.max_series",
                 self.max_series
             )
         });
         HistoryHealth {
-            folder: self.folder.clone(),
+            directory: self.folder.clone(),
             series: stats.series,
             bytes: stats.wal_bytes + stats.block_bytes,
             oldest: stats.oldest,
             damaged: stats.losses.pieces(),
-            problem: self.problem.clone().or(stats.last_error).or(limit),
+            error: self.problem.clone().or(stats.last_error).or(limit),
         }
     }
 }
@@ -147,7 +147,7 @@ impl HistoryHandle {
 fn verify(history: Arc<History>) {
     let builder = std::thread::Builder::new().name("history-check".into());
     if let Err(error) = builder.spawn(move || history.verify()) {
-        warn!(%error, "blocks of history are not looked through for damage");
+        warn!(%error, "blocks of history are not checked for damage");
     }
 }
 
@@ -221,7 +221,7 @@ fn log_recovery(folder: Option<&Path>, recovery: &Recovery) {
         error,
     } = recovery;
     match (error, folder) {
-        (Some(error), _) => warn!("history is in memory until its folder can be used: {error}"),
+        (Some(error), _) => warn!("history is in memory until its directory can be used: {error}"),
         (None, Some(folder)) => {
             info!(folder = %folder.display(), samples, series, blocks, "history is open");
         }
@@ -243,7 +243,7 @@ fn log_recovery(folder: Option<&Path>, recovery: &Recovery) {
             chunks,
             blocks,
             missing_blocks,
-            "parts of history were damaged and are left out; the rest is whole"
+            "damaged parts of history are skipped; all other samples are intact"
         );
     }
 }

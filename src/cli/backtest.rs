@@ -74,7 +74,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let scratch;
     let source: Box<dyn Queryable + '_> = match &options.openmetrics {
         Some(file) => {
-            scratch = tempfile::tempdir().context("no room for a temporary folder")?;
+            scratch = tempfile::tempdir().context("cannot create a temporary directory")?;
             import::into(scratch.path(), file, Import::new(None, false, CEILING))?;
             Box::new(History::open_read_only(scratch.path()).0)
         }

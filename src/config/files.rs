@@ -119,11 +119,11 @@ fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, Sourc
                 let shown = named.value.display();
                 loaded
                     .problems
-                    .error(&named.at, format!("cannot look for {shown}: {error}"));
+                    .error(&named.at, format!("cannot find files {shown}: {error}"));
             }
         }
     }
-    // A file that two names stand for is read once.
+    // A file that two names match is read once.
     let mut seen = std::collections::BTreeSet::new();
     paths.retain(|(path, _)| seen.insert(path.clone()));
     paths
@@ -200,7 +200,7 @@ fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
     let names = entries
         .map(|entry| entry.file_name())
         .filter(|name| matcher.is_match(name));
-    // Whoever asks gives up at more than this, and a folder may hold millions.
+    // The caller fails above this limit, and a directory may have millions of entries.
     let mut found: Vec<PathBuf> = names
         .take(MOST_FITTING + 1)
         .map(|name| folder.join(name))
@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_stands_for_the_files_that_fit() {
+    fn a_pattern_matches_files() {
         let folder = tempfile::tempdir().unwrap();
         let at = |name: &str| folder.path().join(name);
         for name in ["a/x.yml", "a/y.yml", "a/z.txt", "b/x.yml"] {

@@ -217,16 +217,16 @@ pub enum Json {
 }
 
 impl Json {
-    fn of(node: &Node) -> Self {
+    fn from_node(node: &Node) -> Self {
         match &node.value {
             Value::Null => Self::Null,
             Value::Scalar(text) => Self::Text(text.clone()),
-            Value::List(items) => Self::List(items.iter().map(Self::of).collect()),
+            Value::List(items) => Self::List(items.iter().map(Self::from_node).collect()),
             Value::Map(entries) => {
                 let entries = entries.iter();
                 Self::Map(
                     entries
-                        .map(|(key, node)| (key.text.clone(), Self::of(node)))
+                        .map(|(key, node)| (key.text.clone(), Self::from_node(node)))
                         .collect(),
                 )
             }
@@ -290,7 +290,7 @@ impl Json {
 
 impl Decode for Json {
     fn decode(node: &Node, _: &mut DecodeContext<'_>) -> Option<Self> {
-        Some(Self::of(node))
+        Some(Self::from_node(node))
     }
 
     fn shape() -> Shape {

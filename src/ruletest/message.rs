@@ -1,4 +1,4 @@
-//! Messages that channels would get, and how they differ from those that are expected.
+//! Messages to channels, and their differences from the expected messages.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use super::extensions::{AcknowledgeStep, ExpectedMember, ExpectedMessage, Silenc
 use super::settings::Elapsed;
 use crate::replay::{Pipeline, Sent};
 
-/// Messages that are compared each with each to find what was meant.
+/// Maximum number of messages compared pairwise to find the best match.
 const PAIRED: usize = 200;
-/// Alerts of a message that are shown.
+/// Maximum number of alerts shown per message.
 const SHOWN: usize = 5;
 
 /// Message to one channel about one group at one time.
 #[derive(Clone, Debug)]
 pub(super) struct Message {
-    /// Since the start of the test.
+    /// Time since the start of the test.
     pub(super) at: Elapsed,
     pub(super) channel: String,
     pub(super) batch: Batch,
@@ -44,7 +44,7 @@ pub(super) struct TestPipeline {
 }
 
 impl TestPipeline {
-    /// Nothing was sent yet.
+    /// Creates a pipeline without messages.
     pub(super) fn new(pipeline: Pipeline, start: UnixMillis) -> Self {
         let (silences, ordered, messages) = Default::default();
         Self {
@@ -56,7 +56,7 @@ impl TestPipeline {
         }
     }
 
-    /// Goes on to `now`: what was due on the way, and what follows of an evaluation.
+    /// Advances to `now`: sends what was due before, and processes the results of an evaluation.
     pub(super) fn evaluated(&mut self, tick: &Tick, now: Now) {
         self.advance_before(now);
         self.pipeline.confirm(&tick.confirmed, now);
@@ -192,12 +192,12 @@ impl TestPipeline {
         }
         for Message { channel, batch, .. } in &mut self.messages[before..] {
             let mut firing = self.pipeline.firing(channel, batch.group());
-            let known: HashSet<Fingerprint> = batch
+            let changed: HashSet<Fingerprint> = batch
                 .notifications
                 .iter()
-                .map(|one| one.alert.fingerprint)
+                .map(|notification| notification.alert.fingerprint)
                 .collect();
-            firing.retain(|alert| !known.contains(&alert.fingerprint));
+            firing.retain(|alert| !changed.contains(&alert.fingerprint));
             batch.still_firing = firing;
         }
     }
@@ -382,9 +382,17 @@ impl ExpectedMessage {
             differ("status", status.as_str(), batch.status().as_str());
         }
         if let Some(cause) = self.cause {
-            let other = batch.notifications.iter().find(|one| one.cause != cause.0);
-            let has = batch.notifications.iter().any(|one| one.cause == cause.0);
-            let got = other.filter(|_| !has).map_or(cause.0, |one| one.cause);
+            let other = batch
+                .notifications
+                .iter()
+                .find(|notification| notification.cause != cause.0);
+            let has = batch
+                .notifications
+                .iter()
+                .any(|notification| notification.cause == cause.0);
+            let got = other
+                .filter(|_| !has)
+                .map_or(cause.0, |notification| notification.cause);
             differ("cause", cause.0.as_str(), got.as_str());
         }
         if let Some(group_labels) = &self.group {

@@ -84,7 +84,7 @@ impl RulesUnderTest {
         for file in files {
             let source = Source::File(file.path.clone());
             match form(file) {
-                Ok(Form::Declaration) if plan.is_some() => {
+                Ok(Form::Configuration) if plan.is_some() => {
                     let message = "a second configuration under test";
                     reports.push(Report::whole(
                         &source,
@@ -92,7 +92,7 @@ impl RulesUnderTest {
                         Some("test it in another file"),
                     ));
                 }
-                Ok(Form::Declaration) => {
+                Ok(Form::Configuration) => {
                     let mut loaded = config::decode(&source, &file.text, &environment);
                     beside(&mut loaded);
                     match config::plan(loaded) {
@@ -111,15 +111,15 @@ impl RulesUnderTest {
         if !reports.is_empty() {
             return Err(reports);
         }
-        let own = plan.is_some();
+        let has_configuration = plan.is_some();
         let plan = match plan {
             Some(plan) => plan,
             None => config::plan(config::decode(&Source::Embedded, EMBEDDED, &environment))
                 .map_err(|report| vec![report])?,
         };
-        let mut under_test = Self::over(&plan);
-        let mut groups = if own {
-            vec![Group::of_plan(&plan)]
+        let mut under_test = Self::without_rules(&plan);
+        let mut groups = if has_configuration {
+            vec![Group::from_plan(&plan)]
         } else {
             Vec::new()
         };
@@ -153,7 +153,7 @@ impl RulesUnderTest {
     }
 
     /// Creates an empty set of rules over the metrics of `plan`.
-    fn over(plan: &Plan) -> Self {
+    fn without_rules(plan: &Plan) -> Self {
         Self {
             metrics: plan.metrics.to_vec(),
             default_labels: plan.default_labels.clone(),
@@ -274,7 +274,7 @@ impl RulesUnderTest {
 }
 
 impl Group {
-    fn of_plan(plan: &Plan) -> Self {
+    fn from_plan(plan: &Plan) -> Self {
         let rules = plan.rules.settings.clone();
         let recordings = plan
             .rules
@@ -292,7 +292,7 @@ impl Group {
 
 /// Kind of a rule file.
 enum Form {
-    Declaration,
+    Configuration,
     Rules(Node),
     Prometheus(RuleFile),
 }
@@ -306,8 +306,8 @@ impl Form {
     ) -> Vec<Group> {
         let mut cx = DecodeContext::new(problems, environment);
         let list = match self {
-            Self::Declaration => return Vec::new(),
-            Self::Prometheus(file) => return of_prometheus(&file, problems, warnings),
+            Self::Configuration => return Vec::new(),
+            Self::Prometheus(file) => return prometheus_groups(&file, problems, warnings),
             Self::Rules(node) => match node.value {
                 Value::List(_) => Items::decode(&node, &mut cx).map(|rules| RuleList {
                     rules,
@@ -329,7 +329,7 @@ impl Form {
 }
 
 /// Returns the groups of a Prometheus rule file. The test sets their interval, as in promtool.
-fn of_prometheus(
+fn prometheus_groups(
     file: &RuleFile,
     problems: &mut Diagnostics,
     warnings: &mut Vec<String>,
@@ -368,7 +368,7 @@ fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
     }
     Ok(match () {
         () if has(&node, "groups") => Form::Prometheus(file.clone()),
-        () if has(&node, "performance_monitor") => Form::Declaration,
+        () if has(&node, "performance_monitor") => Form::Configuration,
         () => Form::Rules(node),
     })
 }

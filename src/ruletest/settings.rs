@@ -401,9 +401,9 @@ pub(super) fn check(suite: &Suite, problems: &mut Diagnostics) {
             positive(interval, problems);
         }
         let mut series = BTreeMap::new();
-        for one in case.input_series.iter() {
-            let name = one.series.value.0.to_string();
-            once(&mut series, &name, &one.series.at, "the series", problems);
+        for input in case.input_series.iter() {
+            let name = input.series.value.0.to_string();
+            once(&mut series, &name, &input.series.at, "the series", problems);
         }
         let shortest = interval.value.min(evaluation.value).0.as_millis().max(1);
         let values = case

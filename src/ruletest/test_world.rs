@@ -154,12 +154,12 @@ impl<'a> TestWorld<'a> {
     ) -> Self {
         let metrics = under_test.metrics_every(times.interval);
         let memory = History::in_memory(usize::MAX);
-        let mut places = RowIndex::new(&metrics);
-        let inputs = series.map(|(given, values)| {
-            let (place, labels) = places.of(given, under_test);
+        let mut rows = RowIndex::new(&metrics);
+        let inputs = series.map(|(written, values)| {
+            let (place, labels) = rows.locate(written, under_test);
             let series = memory.series_ref(&labels);
             InputSeries {
-                names: [given.clone(), labels],
+                names: [written.clone(), labels],
                 points: values.points(),
                 series,
                 place,
@@ -168,7 +168,7 @@ impl<'a> TestWorld<'a> {
         let inputs = inputs.collect();
         let RowIndex {
             rows, duplicates, ..
-        } = places;
+        } = rows;
         let past = wants
             .restart
             .then(|| Arc::new(History::in_memory(usize::MAX)));
@@ -307,10 +307,10 @@ impl<'a> TestWorld<'a> {
     fn evaluate(&mut self, at: Duration, now: Now) -> Tick {
         // Also rules over configured metrics that are not collected.
         let mut tick = self.engine.judge(&self.store, now, Some(&[]));
-        let round = self.engine.round(now, None);
-        if !round.is_empty() {
-            let answered = round.ask(Some(&self.memory), &NoLimits);
-            tick.add(self.engine.answered(answered));
+        let batch = self.engine.round(now, None);
+        if !batch.is_empty() {
+            let results = batch.ask(Some(&self.memory), &NoLimits);
+            tick.add(self.engine.answered(results));
             self.note_failures(at);
         }
         self.record_alerts(now);
@@ -423,45 +423,45 @@ struct RowIndex<'m> {
     /// By exported name.
     exported: HashMap<Arc<str>, Part>,
     /// By configured name; with the exported name.
-    declared: HashMap<Arc<str>, (Part, Arc<str>)>,
-    known: HashMap<(MetricId, LabelValues), usize>,
+    configured: HashMap<Arc<str>, (Part, Arc<str>)>,
+    by_labels: HashMap<(MetricId, LabelValues), usize>,
     rows: Vec<Row>,
     /// Series of each value.
-    taken: HashMap<(usize, usize), LabelSet>,
+    series_of: HashMap<(usize, usize), LabelSet>,
     duplicates: Vec<(LabelSet, LabelSet)>,
 }
 
 impl<'m> RowIndex<'m> {
     fn new(metrics: &'m [MetricDef]) -> Self {
-        let (mut exported, mut declared) = (HashMap::new(), HashMap::new());
+        let (mut exported, mut configured) = (HashMap::new(), HashMap::new());
         for (id, def) in (0..).map(MetricId).zip(metrics) {
             let own = Part::all(id, def, &def.name);
             for (part, own) in Part::all(id, def, &def.exported).into_iter().zip(own) {
-                declared.insert(Arc::clone(&own.name), (own, Arc::clone(&part.name)));
+                configured.insert(Arc::clone(&own.name), (own, Arc::clone(&part.name)));
                 exported.insert(Arc::clone(&part.name), part);
             }
         }
-        let (known, rows, taken, duplicates) = Default::default();
+        let (by_labels, rows, series_of, duplicates) = Default::default();
         Self {
             metrics,
             exported,
-            declared,
-            known,
+            configured,
+            by_labels,
             rows,
-            taken,
+            series_of,
             duplicates,
         }
     }
 
     /// Returns row and index of a series of a configured metric, and its labels in history: those
     /// of the exported series.
-    fn of(
+    fn locate(
         &mut self,
         labels: &LabelSet,
         under_test: &RulesUnderTest,
     ) -> (Option<(usize, usize)>, LabelSet) {
         let name = labels.name();
-        let (part, labels) = match (self.exported.get(name), self.declared.get(name)) {
+        let (part, labels) = match (self.exported.get(name), self.configured.get(name)) {
             (Some(part), _) => (part, labels.clone()),
             (None, Some((part, exported))) => {
                 let defaults = under_test.default_labels.iter();
@@ -479,7 +479,7 @@ impl<'m> RowIndex<'m> {
         let key = (part.metric, LabelValues::new(&values));
         let rows = &mut self.rows;
         let row = *self
-            .known
+            .by_labels
             .entry(key)
             .or_insert_with_key(|(metric, labels)| {
                 let numbers = vec![f64::NAN; def.width()];
@@ -493,7 +493,7 @@ impl<'m> RowIndex<'m> {
                 });
                 rows.len() - 1
             });
-        if let Some(first) = self.taken.insert((row, number), labels.clone()) {
+        if let Some(first) = self.series_of.insert((row, number), labels.clone()) {
             self.duplicates.push((first, labels.clone()));
         }
         (Some((row, number)), labels)

@@ -342,7 +342,7 @@ fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
     );
     assert!(told.contains("imported 2 samples of 1 series"), "{told}");
     assert!(
-        told.contains("left out 3 bad lines; the first: ") && told.contains("bad.om:2: "),
+        told.contains("skipped 3 invalid lines; the first: ") && told.contains("bad.om:2: "),
         "{told}"
     );
     assert_eq!(

@@ -164,9 +164,15 @@ impl Scene<'_> {
 /// What it logged shows no defect.
 fn sane(agent: Agent) -> Agent {
     let defect = |line: &&String| {
-        ["panicked", "makes no sense", "make no sense", "ended badly"]
-            .iter()
-            .any(|word| line.contains(word))
+        [
+            "panicked",
+            "makes no sense",
+            "corrupt",
+            "ended badly",
+            "ended unexpectedly",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
     };
     let log = agent.log();
     assert_eq!(log.iter().find(defect), None);

@@ -245,9 +245,9 @@ pub struct Health {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StateHealth {
     /// Path; none if all state is in memory.
-    pub folder: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// Error that keeps state from the disk, if there is one.
-    pub problem: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Status of a collector.
@@ -311,7 +311,7 @@ pub struct RemoteHealth {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct HistoryHealth {
     /// Path of its directory; none if it is in memory.
-    pub folder: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// Series that receive samples.
     pub series: u64,
     pub bytes: u64,
@@ -320,14 +320,14 @@ pub struct HistoryHealth {
     /// Blocks and segments that were damaged or missing since the start and are not read.
     pub damaged: u64,
     /// Error that keeps it from doing what the configuration says, if there is one.
-    pub problem: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Status of the alert history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AlertHistoryHealth {
     /// Path of its directory; none if it is in memory.
-    pub folder: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// Size on disk in bytes.
     pub bytes: u64,
     /// Time of the oldest record, or the start of its day.
@@ -335,7 +335,7 @@ pub struct AlertHistoryHealth {
     /// Records that were damaged or missing since the start.
     pub damaged: u64,
     /// Error that keeps it from doing what the configuration says, if there is one.
-    pub problem: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Result of the last reload.

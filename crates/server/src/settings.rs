@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn invalid_settings_are_errors() {
         for (yaml, expected) in [
             (
                 "host: 1.2.3.999",

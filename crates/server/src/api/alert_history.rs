@@ -48,9 +48,9 @@ impl Shared {
         let coding = request.coding()?;
         let parameters = request.parameters();
         let history = self.backend.alert_history().ok_or_else(no_alert_history)?;
-        let most = access.query.time(**access.limits.request_timeout);
-        let wanted = parameters.duration("timeout")?.unwrap_or(most);
-        let limits = access.query.limits(wanted.min(most));
+        let max = access.query.time(**access.limits.request_timeout);
+        let requested = parameters.duration("timeout")?.unwrap_or(max);
+        let limits = access.query.limits(requested.min(max));
         let output = self.jobs.run(limits, move |guard| {
             // Parsed within the job, as parsing selectors takes time.
             let query = query(&parameters)?;
@@ -101,9 +101,9 @@ pub fn alert_history_data(page: &Page) -> Value {
 /// A parameter is invalid or unknown.
 fn query(parameters: &Parameters) -> Result<Query, ApiError> {
     if let Some(unknown) = parameters.names().find(|name| !PARAMETERS.contains(name)) {
-        let known = PARAMETERS.join(", ");
+        let names = PARAMETERS.join(", ");
         return Err(bad_data(format!(
-            "unknown parameter {unknown:?}; there are {known}"
+            "unknown parameter {unknown:?}; there are {names}"
         )));
     }
     let texts = |name: &str| parameters.all(name).map(str::to_owned).collect::<Vec<_>>();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_told() {
+    fn invalid_parameters_are_errors() {
         for (parameters, message) in [
             ("rules=a", "unknown parameter \"rules\""),
             ("kind=alert", "there are transition, notification"),

@@ -112,7 +112,7 @@ pub(crate) fn command_error(error: &CommandError) -> ApiError {
 
 /// Returns the data of `/api/v1/silences`.
 pub(crate) fn silences(all: &[Silence], now: UnixMillis) -> Value {
-    let one = |silence: &Silence| {
+    let view = |silence: &Silence| {
         let mut view = json!({
             "id": silence.id,
             "state": silence.state(now).as_str(),
@@ -131,7 +131,7 @@ pub(crate) fn silences(all: &[Silence], now: UnixMillis) -> Value {
         }
         view
     };
-    json!({ "silences": all.iter().map(one).collect::<Vec<_>>() })
+    json!({ "silences": all.iter().map(view).collect::<Vec<_>>() })
 }
 
 /// Recurrence of a silence, with the keys of the request that creates one.
@@ -212,8 +212,9 @@ pub(crate) fn explain(
     only: Option<Fingerprint>,
     now: Now,
 ) -> Value {
-    let wanted = |alert: &&std::sync::Arc<Alert>| only.is_none_or(|only| alert.fingerprint == only);
-    let alerts = rule.alerts.iter().filter(wanted).map(|alert| {
+    let matches =
+        |alert: &&std::sync::Arc<Alert>| only.is_none_or(|only| alert.fingerprint == only);
+    let alerts = rule.alerts.iter().filter(matches).map(|alert| {
         let explanation = explained(alert.fingerprint);
         let pending = now.wall.since(alert.active_at).min(rule.duration);
         json!({
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_body_is_told() {
+    fn invalid_bodies_are_errors() {
         for (body, expected) in [
             ("", "EOF"),
             ("{}", "missing key \"created_by\""),

@@ -99,11 +99,13 @@ fn select(
     if changes && ids.is_empty() && channels.is_empty() && parameters.text("all") != "true" {
         return Err(bad_data("no dead letters selected").hint("give id=, channel= or all=true"));
     }
-    let wanted = |dead_letter: &DeadLetter| {
-        (ids.is_empty() || ids.contains(&*dead_letter.id))
-            && (channels.is_empty() || channels.contains(&*dead_letter.channel))
-    };
-    Ok(all.into_iter().filter(wanted).collect())
+    Ok(all
+        .into_iter()
+        .filter(|dead_letter| {
+            (ids.is_empty() || ids.contains(&*dead_letter.id))
+                && (channels.is_empty() || channels.contains(&*dead_letter.channel))
+        })
+        .collect())
 }
 
 fn view(dead_letter: &DeadLetter) -> Value {
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_chosen_by_identity_and_channel_and_all_only_where_it_is_said() {
+    fn dead_letters_are_selected_by_id_channel_or_all_true() {
         let ids = |ids: &[&str]| Ok(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
         assert_eq!(choose("", false), ids(&["a", "b", "c"]));
         assert_eq!(choose("channel=pager", true), ids(&["a", "b"]));
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_letter_is_shown_with_why_and_with_the_end_of_its_alert() {
+    fn a_dead_letter_has_its_error_and_the_end_of_its_alert() {
         let view = resend_view(&dead_letter("a", "pager"), false);
         assert_eq!(
             (

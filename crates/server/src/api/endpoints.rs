@@ -474,7 +474,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_path_is_found_and_changes_only_by_methods_it_takes() {
+    fn every_path_is_found_and_changes_state_only_by_allowed_methods() {
         for endpoint in ENDPOINTS {
             let Endpoint {
                 path,

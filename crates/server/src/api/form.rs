@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_multipart_form_is_told() {
+    fn malformed_multipart_forms_are_errors() {
         for (body, why) in [
             ("", "no part begins"),
             ("--a", "text behind a boundary"),

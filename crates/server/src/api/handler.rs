@@ -29,7 +29,7 @@ use crate::api::response::{self, ApiError, HttpResponse};
 use crate::auth::access::Access;
 use crate::auth::cors;
 use crate::auth::users::{PasswordCheck, Verifier};
-use crate::backend::{Backend, RuleBackend, RuleView};
+use crate::backend::{Backend, RuleBackend};
 use crate::net::activity::Activity;
 use crate::net::body::{self, ResponseBody};
 use crate::net::negotiate::{Coding, coding, exposition_format};
@@ -223,10 +223,11 @@ impl Shared {
             ));
         }
         // The preflight request of a browser has no password.
-        let reads = |endpoint: &Endpoint| endpoint.allows(&Method::GET);
         if parts.method == Method::OPTIONS
             && request.path.starts_with("/api/")
-            && request.endpoint.is_some_and(reads)
+            && request
+                .endpoint
+                .is_some_and(|endpoint| endpoint.allows(&Method::GET))
         {
             return Ok(response::text(StatusCode::NO_CONTENT, ""));
         }
@@ -365,11 +366,11 @@ impl Shared {
             let permit = self.permit_in(request, PermitKind::Scrape).await?;
             let backend = Arc::clone(&self.backend);
             // The permit goes along: a client that leaves early must not make room for its next.
-            let taken = blocking(move || {
+            let snapshot = blocking(move || {
                 backend.refresh();
                 (backend.store().snapshot(), permit)
             });
-            let (snapshot, permit) = taken.await?;
+            let (snapshot, permit) = snapshot.await?;
             let page = Page::new(snapshot, format);
             ResponseBody::streamed(Box::new(page), coding, permit)
                 .map_err(|error| internal(format!("cannot compress the exposition: {error}")))?
@@ -596,15 +597,13 @@ fn explain(
         let message = "parameter rule or fingerprint is required";
         return Err(ApiError::new(StatusCode::BAD_REQUEST, message).hint("such as rule=NAME"));
     }
-    let has = |rule: &RuleView| {
-        only.is_none_or(|only| rule.alerts.iter().any(|alert| alert.fingerprint == only))
-    };
-    let wanted =
-        |rule: &RuleView| !rule.records && named.is_none_or(|name| rule.name == name) && has(rule);
     let rules: Vec<_> = backend
         .rules()
         .iter()
-        .filter(|rule| wanted(rule))
+        .filter(|rule| !rule.records && named.is_none_or(|name| rule.name == name))
+        .filter(|rule| {
+            only.is_none_or(|only| rule.alerts.iter().any(|alert| alert.fingerprint == only))
+        })
         .map(|rule| alerting::explain(rule, |alert| backend.explain(alert), only, now))
         .collect();
     if rules.is_empty() {

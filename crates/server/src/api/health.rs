@@ -51,26 +51,26 @@ pub(crate) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
         "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
         "history": health.history.as_ref().map(|history| {
             json!({
-                "directory": history.folder,
+                "directory": history.directory,
                 "series": history.series,
                 "bytes": history.bytes,
                 "oldest": history.oldest.map(time),
                 "damaged": history.damaged,
-                "error": history.problem,
+                "error": history.error,
             })
         }),
         "alertHistory": health.alert_history.as_ref().map(|history| {
             json!({
-                "directory": history.folder,
+                "directory": history.directory,
                 "bytes": history.bytes,
                 "oldest": history.oldest.map(time),
                 "damaged": history.damaged,
-                "error": history.problem,
+                "error": history.error,
             })
         }),
         "state": {
-            "directory": health.state.folder,
-            "error": health.state.problem,
+            "directory": health.state.directory,
+            "error": health.state.error,
         },
         "lastReload": health.reload.as_ref().map(|reload| {
             json!({
@@ -113,12 +113,12 @@ fn status(health: &Health, ready: bool) -> &'static str {
         || health
             .history
             .as_ref()
-            .is_some_and(|history| history.problem.is_some())
+            .is_some_and(|history| history.error.is_some())
         || health
             .alert_history
             .as_ref()
-            .is_some_and(|history| history.problem.is_some())
-        || health.state.problem.is_some()
+            .is_some_and(|history| history.error.is_some())
+        || health.state.error.is_some()
         || health
             .reload
             .as_ref()
@@ -202,7 +202,7 @@ mod tests {
     use crate::backend::{AlertHistoryHealth, CollectorHealth, HistoryHealth, StateHealth};
 
     #[test]
-    fn health_and_summary_tell_what_fails() {
+    fn health_and_summary_name_failing_components() {
         // The wall clock was set back by an hour since the start.
         let at = |mono: u64, wall: i64| Now {
             mono: MonoMillis(mono),
@@ -258,13 +258,13 @@ mod tests {
         );
         assert_eq!(view["history"]["oldest"], "1970-01-01T00:00:00Z");
         all.history = Some(HistoryHealth {
-            problem: Some("full".into()),
+            error: Some("full".into()),
             ..past
         });
         assert_eq!(health(&all, true, "1", now)["status"], "degraded");
         all.history = None;
         let lost = AlertHistoryHealth {
-            problem: Some("full".into()),
+            error: Some("full".into()),
             ..Default::default()
         };
         let view = health(
@@ -281,8 +281,8 @@ mod tests {
             (&json!("degraded"), &json!("full"))
         );
         let state = StateHealth {
-            folder: Some("/s".into()),
-            problem: Some("full".into()),
+            directory: Some("/s".into()),
+            error: Some("full".into()),
         };
         let view = health(
             &Health {

@@ -18,18 +18,21 @@ const COMPATIBLE_VERSION: &str = "3.0.0";
 /// # Errors
 /// `limit` is not a number.
 pub(crate) fn view(metrics: &[MetricDef], parameters: &Parameters) -> Result<Value, ApiError> {
-    let (wanted, limit) = (parameters.text("metric"), parameters.limit("limit")?);
+    let (metric, limit) = (parameters.text("metric"), parameters.limit("limit")?);
     let named: BTreeMap<&str, &MetricDef> = metrics
         .iter()
         .map(|metric| (&*metric.exported, metric))
         .collect();
     let selected = named
         .into_iter()
-        .filter(|(name, _)| wanted.is_empty() || wanted == *name);
-    let one = |metric: &MetricDef| json!([{ "type": metric.kind.as_str(), "help": &*metric.help, "unit": "" }]);
+        .filter(|(name, _)| metric.is_empty() || metric == *name);
     Ok(selected
         .take(limit)
-        .map(|(name, metric)| (name.to_owned(), one(metric)))
+        .map(|(name, metric)| {
+            let metadata =
+                json!([{ "type": metric.kind.as_str(), "help": &*metric.help, "unit": "" }]);
+            (name.to_owned(), metadata)
+        })
         .collect())
 }
 

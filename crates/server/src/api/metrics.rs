@@ -58,9 +58,13 @@ impl Query {
     }
 
     fn matches(&self, def: &MetricDef) -> bool {
-        let named = |name: &String| **name == *def.name || **name == *def.exported;
-        self.names.is_empty() || self.names.iter().any(named)
+        self.names.is_empty() || self.names.iter().any(|name| is_named(def, name))
     }
+}
+
+/// Returns true if `name` is the configured or the exported name of the metric.
+fn is_named(def: &MetricDef, name: &str) -> bool {
+    name == &*def.name || name == &*def.exported
 }
 
 /// Metric with the selected series.
@@ -75,13 +79,11 @@ struct MetricView {
 /// # Errors
 /// The first name that is not configured.
 pub(crate) fn view(store: &Store, query: &Query) -> Result<Value, String> {
-    let exists = |name: &&String| {
-        store
-            .metrics()
-            .iter()
-            .any(|def| ***name == *def.name || ***name == *def.exported)
-    };
-    if let Some(unknown) = query.names.iter().find(|name| !exists(name)) {
+    let unknown = query
+        .names
+        .iter()
+        .find(|name| !store.metrics().iter().any(|def| is_named(def, name)));
+    if let Some(unknown) = unknown {
         return Err(unknown.clone());
     }
     let metrics = copy(store, query);
@@ -214,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_declared_with_its_values() {
+    fn every_metric_has_its_values() {
         let data = ask("");
         assert_eq!(
             (&data["series"], &data["truncated"]),
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn invalid_parameters_are_errors() {
         let unknown = view(&store(), &parse("metric=nope").unwrap()).unwrap_err();
         assert_eq!(unknown, "nope");
         for limit in ["x", "-1", "10001"] {

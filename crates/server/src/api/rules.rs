@@ -37,16 +37,15 @@ pub(crate) fn view(rules: Vec<RuleView>, parameters: &Parameters) -> Result<Valu
     let token = |group: &RuleGroup| format!("{};{}", group.file, group.name);
     let start = match filter.next_token {
         None => 0,
-        Some(next) => {
-            let index = groups.iter().position(|(group, _)| token(group) == next);
-            let missing = || invalid("group_next_token", "there is no such group any more");
-            index.ok_or_else(missing)?
-        }
+        Some(next) => groups
+            .iter()
+            .position(|(group, _)| token(group) == next)
+            .ok_or_else(|| invalid("group_next_token", "there is no such group any more"))?,
     };
     let end = start.saturating_add(filter.limit).min(groups.len());
     let next = groups.get(end).map(|(group, _)| token(group));
-    let shown = groups[start..end].iter();
-    let shown: Vec<Value> = shown
+    let shown: Vec<Value> = groups[start..end]
+        .iter()
         .map(|(group, rules)| view_group(group, rules, filter.alerts))
         .collect();
     let mut data = json!({ "groups": shown });
@@ -123,16 +122,16 @@ impl<'a> Filter<'a> {
             "severity" if !rule.records => rule.severity.as_str(),
             _ => rule.labels.get(name).map_or("", String::as_str),
         };
-        let matches = |matchers: &Vec<bellwether_matcher::LabelMatcher>| {
-            matchers
-                .iter()
-                .all(|matcher| matcher.test.accepts(label(&matcher.name)))
-        };
         self.records.is_none_or(|records| rule.records == records)
             && among(&self.names, &rule.name)
             && among(&self.groups, &rule.group.name)
             && among(&self.files, &rule.group.file)
-            && (self.matchers.is_empty() || self.matchers.iter().any(matches))
+            && (self.matchers.is_empty()
+                || self.matchers.iter().any(|matchers| {
+                    matchers
+                        .iter()
+                        .all(|matcher| matcher.test.accepts(label(&matcher.name)))
+                }))
     }
 }
 
@@ -326,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_an_error() {
+    fn invalid_parameters_are_errors() {
         for query in [
             "type=foo",
             "exclude_alerts=maybe",
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_tells_its_state_and_what_failed() {
+    fn a_rule_has_its_state_and_its_last_error() {
         let sound = rule("disk_full", "g", "f");
         let broken = RuleView {
             last_error: Some("no such label".into()),

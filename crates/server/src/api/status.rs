@@ -59,10 +59,10 @@ pub(crate) fn targets(health: &Health, parameters: &Parameters) -> Result<Value,
         other => return Err(invalid("state", &format!("unknown state {other:?}"))),
     };
     let pool = parameters.text("scrapePool");
-    let wanted = |name: &str| active && (pool.is_empty() || pool == name);
-    let collectors = health.collectors.iter();
-    let collectors = collectors.filter(|(origin, _)| wanted(origin.as_str()));
-    let active: Vec<Value> = collectors
+    let active: Vec<Value> = health
+        .collectors
+        .iter()
+        .filter(|(origin, _)| active && (pool.is_empty() || pool == origin.as_str()))
         .map(|(origin, collector)| target(origin.as_str(), collector))
         .collect();
     Ok(json!({

@@ -93,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_on_disk_is_read_again_and_nothing_worse_is_taken() {
+    fn changed_files_are_read_again_and_invalid_ones_are_errors() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.yml");
         let write = |text: &str| std::fs::write(&path, text).unwrap();

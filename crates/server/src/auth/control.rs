@@ -9,7 +9,7 @@
 //! reverse proxy on this host: one that says so, by `X-Forwarded-For` and the like, is refused. One
 //! that says nothing, such as a plain `proxy_pass` or a relay of TCP, looks like a client on this
 //! host, and nothing can tell them apart. So where users are configured, which is what one does
-//! before one opens the page to others, loopback alone is not enough; a token, networks that were
+//! before one opens the server to others, loopback alone is not enough; a token, networks that were
 //! named, or the Unix socket are.
 
 use std::net::IpAddr;
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_declaration_only_this_host() {
+    fn without_settings_only_this_host_is_allowed() {
         let control = control(&[], None);
         for (peer, headers, expected) in [
             ("127.0.0.1", &["host: 127.0.0.1:9091"][..], "ok"),
@@ -409,7 +409,7 @@ mod tests {
     }
 
     #[test]
-    fn declared_networks_replace_loopback() {
+    fn configured_networks_replace_loopback() {
         let control = control(&["10.0.0.0/8", "fd00::/8"], None);
         for (peer, headers, expected) in [
             ("10.1.2.3", &["host: monitor.example:9091"][..], "ok"),

@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network() {
+    fn invalid_networks_are_errors() {
         for text in [
             "",
             "a",

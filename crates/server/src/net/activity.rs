@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blocked_write_counts_from_its_first_refusal() {
+    fn a_blocked_write_counts_from_its_start() {
         let activity = Activity::new(0);
         activity.begin(0);
         activity.wrote(true, 1_000);
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn waiting_is_only_what_the_client_owes() {
+    fn only_time_that_the_client_owes_counts_as_waiting() {
         let activity = Activity::new(100);
         activity.received(4_000);
         assert_eq!(

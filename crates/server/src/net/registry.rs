@@ -399,12 +399,11 @@ impl Inner {
     /// Last waiting connection of the client with the most.
     fn last(&self) -> Option<u64> {
         let queue = self.queue();
-        let length = |waiting: &Waiting| queue.get(&waiting.peer.client()).copied();
-        let all = self
-            .waiting
+        self.waiting
             .iter()
-            .map(|(ticket, waiting)| (length(waiting), *ticket));
-        all.max().map(|(_, ticket)| ticket)
+            .map(|(ticket, waiting)| (queue.get(&waiting.peer.client()), *ticket))
+            .max()
+            .map(|(_, ticket)| ticket)
     }
 
     /// Waiting connection that leaves a full queue for one of `client`; none if that client has the
@@ -510,7 +509,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_one_waited_for_longest_gives_way() {
+    async fn the_connection_waited_for_longest_gives_way() {
         let registry = registry();
         let mut places = Vec::new();
         for _ in 0..3 {
@@ -560,7 +559,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_is_let_in_by_client_and_then_in_order() {
+    async fn waiting_connections_are_admitted_by_client_and_then_in_order() {
         let registry = registry();
         let places: Vec<Place> = (0..4).map(|_| place(&registry, 1, 4).unwrap()).collect();
         for place in &places {

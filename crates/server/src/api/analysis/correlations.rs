@@ -120,8 +120,8 @@ fn view(related: &Related, grid: Grid) -> Value {
 /// Returns true for a self-metric.
 fn is_self_metric(series: &SampledSeries, context: &AnalysisContext<'_>) -> bool {
     let name = series.labels.name();
-    let declared = context.metrics.iter().find(|def| *def.exported == *name);
-    declared.map_or(name.starts_with(SELF_METRICS_PREFIX), |def| {
+    let def = context.metrics.iter().find(|def| *def.exported == *name);
+    def.map_or(name.starts_with(SELF_METRICS_PREFIX), |def| {
         def.origin == Origin::Own
     })
 }
@@ -162,11 +162,13 @@ fn others(
     }
     all.sort_by(|a, b| a.labels.cmp(&b.labels));
     all.dedup_by(|a, b| a.labels == b.labels);
-    let totals = |series: SampledSeries| {
-        let total = Selection::is_counter_name(series.labels.name(), context.metrics);
-        if total { rates(series) } else { series }
-    };
-    Ok(all.into_iter().map(totals).collect())
+    Ok(all
+        .into_iter()
+        .map(|series| {
+            let is_counter = Selection::is_counter_name(series.labels.name(), context.metrics);
+            if is_counter { rates(series) } else { series }
+        })
+        .collect())
 }
 
 /// Finds the alert of rule `name` that began to fire last.

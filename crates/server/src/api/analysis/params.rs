@@ -26,16 +26,16 @@ impl Parameters {
         let unknown = self
             .names()
             .find(|name| *name != "timeout" && !known.contains(name));
-        let error = |name| {
-            bad_data(format!(
+        match unknown {
+            None => Ok(()),
+            Some(name) => Err(bad_data(format!(
                 "unknown parameter {name:?}; there are {}",
                 known.join(", ")
-            ))
-        };
-        unknown.map_or(Ok(()), |name| Err(error(name)))
+            ))),
+        }
     }
 
-    /// Returns the first value of `name` that is not empty.
+    /// Returns the first value of `name`; an empty one counts as absent.
     pub(super) fn non_empty(&self, name: &str) -> Option<&str> {
         Some(self.text(name)).filter(|text| !text.is_empty())
     }
@@ -53,13 +53,15 @@ impl Parameters {
     }
 
     pub(super) fn number(&self, name: &str) -> Result<Option<f64>> {
-        let finite = |text: &str| f64::from_str(text).ok().filter(|number| number.is_finite());
-        self.read(name, "a number", finite)
+        self.read(name, "a number", |text| {
+            f64::from_str(text).ok().filter(|number| number.is_finite())
+        })
     }
 
-    pub(super) fn count(&self, name: &str, most: usize) -> Result<Option<usize>> {
-        let within = |text: &str| text.parse().ok().filter(|count| (1..=most).contains(count));
-        self.read(name, &format!("a whole number from 1 to {most}"), within)
+    pub(super) fn count(&self, name: &str, max: usize) -> Result<Option<usize>> {
+        self.read(name, &format!("a whole number from 1 to {max}"), |text| {
+            text.parse().ok().filter(|count| (1..=max).contains(count))
+        })
     }
 
     pub(super) fn positive_duration(&self, name: &str) -> Result<Option<Duration>> {
@@ -76,14 +78,13 @@ impl Parameters {
 
     /// Maps the value of `name` by `words`.
     pub(super) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
-        let parse = |text: &str| {
+        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        self.read(name, &format!("one of {}", names.join(", ")), |text| {
             words
                 .iter()
                 .find(|(word, _)| *word == text)
-                .map(|(_, is)| *is)
-        };
-        let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-        self.read(name, &format!("one of {}", names.join(", ")), parse)
+                .map(|(_, value)| *value)
+        })
     }
 }
 
@@ -92,6 +93,5 @@ fn positive(text: &str) -> Option<Duration> {
 }
 
 fn convert<T>(name: &str, what: &str, text: &str, read: &impl Fn(&str) -> Option<T>) -> Result<T> {
-    let invalid = || bad_data(format!("parameter {name:?} must be {what}, not {text:?}"));
-    read(text).ok_or_else(invalid)
+    read(text).ok_or_else(|| bad_data(format!("parameter {name:?} must be {what}, not {text:?}")))
 }

@@ -50,7 +50,7 @@ impl<'a> Selection<'a> {
                 "expected one selector without \"or\": {selector}"
             )));
         };
-        let def = declared(&mut matchers, context.metrics);
+        let def = configured_metric(&mut matchers, context.metrics);
         // A summary has series of its own name, its quantiles; a histogram has none.
         if let Some(def) = def.filter(|def| def.kind == Kind::Histogram) {
             let name = &def.exported;
@@ -74,14 +74,14 @@ impl<'a> Selection<'a> {
     /// Returns true if the series of this exported name are counters: a configured counter, a part
     /// of a configured histogram or summary; for others the name decides.
     pub(super) fn is_counter_name(name: &str, metrics: &[MetricDef]) -> bool {
-        let declared = |name: &str| metrics.iter().find(|def| *def.exported == *name);
-        if let Some(def) = declared(name) {
+        let configured = |name: &str| metrics.iter().find(|def| *def.exported == *name);
+        if let Some(def) = configured(name) {
             return def.kind == Kind::Counter;
         }
         let part = ["_bucket", "_count", "_sum"]
             .iter()
             .find_map(|end| name.strip_suffix(end));
-        part.is_some_and(|whole| declared(whole).is_some()) || name.ends_with("_total")
+        part.is_some_and(|family| configured(family).is_some()) || name.ends_with("_total")
     }
 
     /// Exported name; empty if the selector names none.
@@ -173,7 +173,10 @@ fn name_of(matchers: &[LabelMatcher]) -> &str {
 
 /// Finds the metric by its configured or its exported name, and sets the matcher to the exported
 /// one.
-fn declared<'a>(matchers: &mut [LabelMatcher], metrics: &'a [MetricDef]) -> Option<&'a MetricDef> {
+fn configured_metric<'a>(
+    matchers: &mut [LabelMatcher],
+    metrics: &'a [MetricDef],
+) -> Option<&'a MetricDef> {
     let matcher = matchers
         .iter_mut()
         .find(|matcher| *matcher.name == *METRIC_NAME)?;

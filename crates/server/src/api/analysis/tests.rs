@@ -242,7 +242,7 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
 }
 
 #[test]
-fn what_is_usual_and_what_was_not() {
+fn baselines_and_anomalies() {
     let data = ask(Analysis::Baseline, "metric=cpu_percent").unwrap();
     let hours = data["series"][0]["hours"].as_array().unwrap();
     assert_eq!(
@@ -277,7 +277,7 @@ fn what_is_usual_and_what_was_not() {
 }
 
 #[test]
-fn a_forecast_of_reaching_and_of_the_day() {
+fn linear_and_seasonal_forecasts() {
     let query = "metric=disk_percent{mount=%22/%22}&reaches=95&within=24h&hours=3";
     let data = ask(Analysis::Forecast, query).unwrap();
     let linear = &data["series"][0]["linear"];
@@ -316,7 +316,7 @@ fn a_forecast_of_reaching_and_of_the_day() {
 }
 
 #[test]
-fn what_moved_with_a_metric_and_with_an_alert() {
+fn correlations_of_a_metric_and_of_an_alert() {
     let data = ask(Analysis::Correlations, "metric=cpu_percent&window=2d").unwrap();
     let first = &data["related"][0];
     assert_eq!(
@@ -374,7 +374,7 @@ fn bottlenecks_and_the_score_they_cost() {
 }
 
 #[test]
-fn advice_is_a_rule_to_paste() {
+fn a_recommendation_is_a_rule_to_paste() {
     let data = ask(Analysis::Advise, "metric=cpu_percent&per_week=1").unwrap();
     assert!(number(&data["alertsPerWeek"]) <= 1.0, "{data}");
     let rule = data["rule"].as_str().unwrap();
@@ -403,7 +403,7 @@ fn advice_is_a_rule_to_paste() {
 }
 
 #[test]
-fn errors_say_how_to_mend() {
+fn errors_have_hints() {
     use Analysis::*;
     for (analysis, query, status, message) in [
         (Trends, "", 400, "parameter \"metric\" is missing"),

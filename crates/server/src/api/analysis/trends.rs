@@ -82,11 +82,11 @@ fn question<'q>(
 /// Returns true if larger values are worse: by the conditions of the metric's rules, else by its
 /// name. None if that is not known.
 fn is_more_worse(selected: &Selection<'_>, context: &AnalysisContext<'_>) -> Option<bool> {
-    let declared = selected.def.map(|def| &*def.name);
+    let name = selected.def.map(|def| &*def.name);
     let metric_rules = context
         .rules
         .iter()
-        .filter(|rule| declared.is_some_and(|name| rule.metric.as_deref() == Some(name)));
+        .filter(|rule| name.is_some_and(|name| rule.metric.as_deref() == Some(name)));
     let mut sides = metric_rules.filter_map(|rule| match &rule.query {
         query if query.contains(" > ") || query.contains(" >= ") => Some(true),
         query if query.contains(" < ") || query.contains(" <= ") => Some(false),
@@ -96,7 +96,7 @@ fn is_more_worse(selected: &Selection<'_>, context: &AnalysisContext<'_>) -> Opt
         Some(side) if sides.all(|other| other == side) => Some(side),
         // Its rules watch both sides.
         Some(_) => None,
-        None => more_is_worse(declared.unwrap_or_else(|| selected.name())),
+        None => more_is_worse(name.unwrap_or_else(|| selected.name())),
     }
 }
 

@@ -68,11 +68,11 @@ impl Queryable for Counting<'_> {
         to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
-        let found = self.source.select(matchers, from, to, guard)?;
-        let read = found.iter().map(|series| series.times.len() as u64).sum();
+        let series = self.source.select(matchers, from, to, guard)?;
+        let read = series.iter().map(|series| series.times.len() as u64).sum();
         self.samples.fetch_add(read, Relaxed);
         self.peak.fetch_max(read, Relaxed);
-        Ok(found)
+        Ok(series)
     }
 
     fn series(

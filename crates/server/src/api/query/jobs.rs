@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_makes_what_it_makes_and_is_limited() {
+    async fn a_job_returns_its_output_within_limits() {
         let (jobs, stats) = jobs(1, 8);
         assert_eq!(jobs.run(LIMITS, |_| Ok(7)).await.unwrap().value, 7);
         let charged = jobs.run(LIMITS, |guard| match guard.charge(11) {
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_made_is_on_its_account_until_it_is_sent() {
+    async fn output_is_charged_until_it_is_sent() {
         let (jobs, _) = jobs(2, 8);
         let fill = |guard: &Guard| {
             guard.charge_bytes(90).map_err(|stopped| {
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_takes_too_long_is_told_to_stop() {
+    async fn work_that_takes_too_long_is_stopped() {
         let (jobs, stats) = jobs(1, 8);
         let (sender, stopped) = mpsc::channel();
         let limits = Limits {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_that_nobody_waits_for_is_told_to_stop() {
+    async fn work_that_nobody_waits_for_is_stopped() {
         let (jobs, stats) = jobs(1, 8);
         let (sender, stopped) = mpsc::channel();
         let mut running = Box::pin(jobs.run(LIMITS, endless(sender)));

@@ -64,9 +64,9 @@ impl Shared {
         let history = self.backend.history().ok_or_else(no_history)?;
         let parameters = form::parameters(request, body).await?;
         let query = &access.query;
-        let most = query.time(**access.limits.request_timeout);
-        let wanted = parameters.duration("timeout")?.unwrap_or(most);
-        let limits = query.limits(wanted.min(most));
+        let max = query.time(**access.limits.request_timeout);
+        let requested = parameters.duration("timeout")?.unwrap_or(max);
+        let limits = query.limits(requested.min(max));
         let work = move |guard: &Guard| work(&parameters, &*history, guard);
         let output = self.jobs.run(limits, work).await?;
         // The job keeps its slot until then, so that output that is not sent is bounded.

@@ -45,11 +45,11 @@ impl QueryLimits {
 
     /// Bytes that all queries may hold: at least the limit of one.
     pub(crate) fn total_memory(&self) -> u64 {
-        let one = self
+        let single = self
             .max_samples
             .saturating_mul(16)
             .saturating_add(self.max_memory.0);
-        self.max_total_memory.0.max(one)
+        self.max_total_memory.0.max(single)
     }
 
     /// Checks the keys against each other; `request` is the timeout of a request.
@@ -62,8 +62,8 @@ impl QueryLimits {
             }
         }
         // The default is fine with a shorter request_timeout: queries are limited by that too.
-        let declared = self.timeout.value != Self::default().timeout.value;
-        if declared && **self.timeout > self.time(request) {
+        let is_configured = self.timeout.value != Self::default().timeout.value;
+        if is_configured && **self.timeout > self.time(request) {
             problems
                 .error(
                     &self.timeout.at,
@@ -79,8 +79,8 @@ impl QueryLimits {
                 .error(&self.max_memory.at, "must be more than zero")
                 .hint("such as 128MiB");
         }
-        let declared = self.max_total_memory.value != Self::default().max_total_memory.value;
-        if declared && self.max_total_memory.0 < self.max_memory.0 {
+        let is_configured = self.max_total_memory.value != Self::default().max_total_memory.value;
+        if is_configured && self.max_total_memory.0 < self.max_memory.0 {
             problems
                 .error(
                     &self.max_total_memory.at,

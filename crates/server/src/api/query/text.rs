@@ -148,8 +148,9 @@ impl Text {
                 .map(|sample| labels(&sample.labels) + 64)
                 .sum(),
             Parts::Matrix { series, .. } => {
-                let one = |series: &SampledSeries| labels(&series.labels) + series.times.len() * 40;
-                series.as_slice().iter().map(one).sum()
+                let length =
+                    |series: &SampledSeries| labels(&series.labels) + series.times.len() * 40;
+                series.as_slice().iter().map(length).sum()
             }
             Parts::Labels(series) => series.as_slice().iter().map(labels).sum(),
             Parts::Texts(texts) => texts.as_slice().iter().map(String::len).sum(),

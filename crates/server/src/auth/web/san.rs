@@ -59,7 +59,7 @@ struct Der<'a>(&'a [u8]);
 impl<'a> Der<'a> {
     /// Content of the first value with `tag`.
     fn find(mut self, tag: u8) -> Option<&'a [u8]> {
-        <Self as Iterator>::find(&mut self, |(found, _)| *found == tag).map(|(_, content)| content)
+        <Self as Iterator>::find(&mut self, |(next, _)| *next == tag).map(|(_, content)| content)
     }
 }
 

@@ -164,11 +164,11 @@ pub(super) fn headers(
 ) -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = Vec::new();
     for (name, value) in &http.headers {
-        let Some((_, values)) = HEADERS.iter().find(|(known, _)| known == name) else {
-            let known: Vec<&str> = HEADERS.iter().map(|(known, _)| *known).collect();
+        let Some((_, values)) = HEADERS.iter().find(|(allowed, _)| allowed == name) else {
+            let names: Vec<&str> = HEADERS.iter().map(|(name, _)| *name).collect();
             problems
                 .error(&value.at, format!("header {name:?} cannot be set"))
-                .hint(format!("one of {}", known.join(", ")));
+                .hint(format!("one of {}", names.join(", ")));
             continue;
         };
         if value.is_empty() {

@@ -160,23 +160,23 @@ fn provider(tls: &TlsServer) -> CryptoProvider {
     if !tls.cipher_suites.is_empty() {
         let all = std::mem::take(&mut provider.cipher_suites);
         let fixed = all.iter().filter(|suite| suite.tls13().is_some());
-        let listed = tls.cipher_suites.iter().filter_map(|wanted| {
+        let listed = tls.cipher_suites.iter().filter_map(|listed| {
             all.iter()
-                .find(|suite| suite.tls13().is_none() && suite.suite() == name(*wanted))
+                .find(|suite| suite.tls13().is_none() && suite.suite() == name(*listed))
         });
         provider.cipher_suites = fixed.chain(listed).copied().collect();
     }
     if !tls.curve_preferences.is_empty() {
         let all = std::mem::take(&mut provider.kx_groups);
-        let wanted = tls.curve_preferences.iter().map(|curve| match curve {
+        let curves = tls.curve_preferences.iter().map(|curve| match curve {
             Curve::X25519 => NamedGroup::X25519,
             Curve::P256 => NamedGroup::secp256r1,
             Curve::P384 => NamedGroup::secp384r1,
         });
-        provider.kx_groups = wanted
-            .filter_map(|wanted| {
+        provider.kx_groups = curves
+            .filter_map(|curve| {
                 all.iter()
-                    .find(|group: &&&dyn SupportedKxGroup| group.name() == wanted)
+                    .find(|group: &&&dyn SupportedKxGroup| group.name() == curve)
             })
             .copied()
             .collect();
