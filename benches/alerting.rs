@@ -16,8 +16,8 @@ use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transi
 use bellwether_files::durable::StateFolder;
 use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether_routing::{
-    Command, Declared, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings,
-    InhibitRuleSettings, Matchers, ReceiverSettings, Routes, Routing, SilenceDraft, Traits,
+    Command, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
+    Matchers, ReceiverSettings, Routes, Routing, RoutingSettings, SilenceDraft, Traits,
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use resident::resident;
@@ -58,7 +58,7 @@ fn routing() -> Arc<Routing> {
         "[{source_matchers: [severity=critical], target_matchers: [severity=warning], equal: [host]}]",
     );
     let mut problems = Diagnostics::default();
-    let declared = Declared {
+    let declared = RoutingSettings {
         receivers: &receivers,
         routes: Some(&routes),
         time_intervals: &[],
@@ -89,7 +89,7 @@ fn dispatcher(now: Now) -> Dispatcher {
         };
         assert!(
             dispatcher
-                .order(Command::Silence(draft), number << 80, now)
+                .execute(Command::Silence(draft), number << 80, now)
                 .is_ok()
         );
     }
@@ -165,9 +165,9 @@ fn ends(transitions: &[Transition], now: Now) -> Vec<Transition> {
 }
 
 fn turn(dispatcher: &mut Dispatcher, found: &[Transition], now: Now) -> Vec<Dispatch> {
-    dispatcher.take(found, now);
+    dispatcher.apply(found, now);
     let feedback = Feedback {
-        judged: now.mono,
+        last_evaluation: now.mono,
         ..Feedback::default()
     };
     dispatcher.advance(&feedback, &|_, _| None, now).dispatches

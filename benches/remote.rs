@@ -133,7 +133,7 @@ fn report(
             .await;
         let wanted = u64::from(SERIES) * u64::from(COLLECTIONS);
         let figures = loop {
-            let figures = writers.figures()["bench"].clone();
+            let figures = writers.stats()["bench"].clone();
             assert_eq!((&figures.last_error, figures.dropped[1].1), (&None, 0));
             if figures.sent >= wanted {
                 break figures;

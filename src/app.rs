@@ -256,7 +256,7 @@ impl App {
             let folder = state.clone()?;
             Some(Arc::new(Saver::new(folder, name, what)))
         };
-        let silences = saver("desk.json", "silences and acknowledgements");
+        let silences = saver("silences.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
         let (active, rules) = ActiveConfig::new(
             plan,

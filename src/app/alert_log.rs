@@ -8,7 +8,7 @@ use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Ste
 use bellwether_collectors::own::AlertHistoryFigures;
 use bellwether_core::{Cause, Status, Transition, UnixMillis};
 use bellwether_notify::{Event, Observer, Outcome};
-use bellwether_routing::{MuteReason, Muted};
+use bellwether_routing::{MuteChange, MuteReason};
 use bellwether_runtime::Clock;
 use bellwether_server::AlertHistoryHealth;
 use tokio::time::timeout;
@@ -76,11 +76,11 @@ impl AlertLog {
     }
 
     /// Records muted notifications with their reasons.
-    pub(super) fn muted(&self, muted: &[Muted], at: UnixMillis) {
+    pub(super) fn muted(&self, muted: &[MuteChange], at: UnixMillis) {
         let records = muted.iter().filter_map(|muted| {
             // For alerts from before a restart the outbox knows the notified state.
             let gate = muted
-                .gate
+                .reason
                 .as_ref()
                 .filter(|gate| **gate != MuteReason::Restored)?;
             let notice = Notice {
@@ -89,9 +89,9 @@ impl AlertLog {
                 cause: Cause::Change,
                 status: Status::Firing,
                 reason: String::new(),
-                step: Step::Held {
-                    gate: gate.name(),
-                    why: muted.why.clone(),
+                step: Step::Muted {
+                    reason: gate.name(),
+                    description: muted.description.clone(),
                 },
             };
             Some(Record::notice(muted.alert.clone(), notice, at))
@@ -178,10 +178,10 @@ fn record(event: &Event<'_>) -> Record {
             error: error.to_owned(),
             retry_in,
         },
-        Outcome::Rejected { error } => Step::Refused {
+        Outcome::Rejected { error } => Step::Rejected {
             error: error.to_owned(),
         },
-        Outcome::Dropped { reason } => Step::Dropped { why: reason },
+        Outcome::Dropped { reason } => Step::Dropped { reason },
     };
     Record::notification(event.notification, event.channel, step, event.at)
 }

@@ -75,7 +75,9 @@ impl AlertPipeline {
         let load = move || reading.load(|| StateFile::new(reading.path()).load());
         match tokio::task::spawn_blocking(load).await {
             Ok(Ok(Found::State(state))) => {
-                self.dispatcher.lock().recall(state, self.clock.now());
+                self.dispatcher
+                    .lock()
+                    .restore_state(state, self.clock.now());
                 self.warn_of_dangling();
             }
             Ok(Ok(Found::Nothing)) => {}
@@ -96,7 +98,7 @@ impl AlertPipeline {
             let random = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
             self.dispatcher
                 .lock()
-                .order(order, random, self.clock.now())
+                .execute(order, random, self.clock.now())
         };
         match &done {
             Ok(id) => info!(id, "{audit}"),
@@ -161,7 +163,7 @@ impl AlertPipeline {
         let (now, notified) = (self.clock.now(), self.notifier.notified());
         let mut dispatcher = self.dispatcher.lock();
         let before = std::mem::replace(&mut *dispatcher, Dispatcher::new(routing, now));
-        dispatcher.succeed(before, notified, now);
+        dispatcher.continue_from(before, notified, now);
         drop(dispatcher);
         self.warn_of_dangling();
     }
@@ -199,13 +201,13 @@ impl AlertPipeline {
         let (advance, unsaved) = {
             let now = self.clock.now();
             let mut dispatcher = self.dispatcher.lock();
-            dispatcher.take(transitions, now);
+            dispatcher.apply(transitions, now);
             let advance =
                 dispatcher.advance(&feedback, &self.notifier.last_notified(now.mono), now);
             (advance, dispatcher.take_unsaved())
         };
         if let Some(alert_log) = &self.alert_log {
-            alert_log.muted(&advance.gates, self.clock.now().wall);
+            alert_log.muted(&advance.mute_changes, self.clock.now().wall);
         }
         self.notifier.offer(advance.dispatches).await;
         if unsaved {
@@ -226,7 +228,7 @@ impl AlertPipeline {
     /// nor are known to the dispatcher.
     pub(super) async fn reconcile(&self, mut firing: HashSet<Fingerprint>) {
         let _guard = self.order.lock().await;
-        firing.extend(self.dispatcher.lock().known());
+        firing.extend(self.dispatcher.lock().tracked_alerts());
         self.notifier
             .reconcile(&firing, self.clock.now().wall)
             .await;
@@ -239,8 +241,8 @@ impl AlertPipeline {
             failing: failing
                 .map(|(channel, since)| (channel, now.since(since)))
                 .collect(),
-            refused: self.notifier.take_rejected(),
-            judged: MonoMillis(self.last_evaluation.load(Relaxed)),
+            rejected: self.notifier.take_rejected(),
+            last_evaluation: MonoMillis(self.last_evaluation.load(Relaxed)),
         }
     }
 }

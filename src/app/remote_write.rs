@@ -82,7 +82,7 @@ impl RemoteWriteManager {
     }
 
     pub(super) fn figures(&self) -> BTreeMap<String, RemoteFigures> {
-        let figures = self.writers.figures().into_iter().map(|(name, figures)| {
+        let figures = self.writers.stats().into_iter().map(|(name, figures)| {
             let figures = RemoteFigures {
                 sent: figures.sent,
                 failed: figures.failed,
@@ -107,7 +107,7 @@ impl RemoteWriteManager {
         };
         let health = self
             .writers
-            .figures()
+            .stats()
             .into_iter()
             .map(|(name, figures)| RemoteHealth {
                 name,

@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let alert = alert(&options.labels)?;
     let routes: Vec<Value> = plan
         .routing
-        .ways(&alert, at)
+        .matching_routes(&alert, at)
         .iter()
         .map(route_match_view)
         .collect();
@@ -142,7 +142,7 @@ mod tests {
             assert_eq!(labels(texts).unwrap(), expected);
         }
         for (text, why) in [
-            ("mount", "mount: expected =, !=, =~ or !~ behind \"mount\""),
+            ("mount", "mount: expected =, !=, =~ or !~ after \"mount\""),
             (
                 "mount=~a",
                 "mount=~a: an alert has one value of mount; hint: mount=\"value\"",

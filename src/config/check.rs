@@ -605,7 +605,7 @@ impl<'a> Checker<'a> {
             let cooldown = rule.cooldown_period.map(|span| span.0);
             (rule.name.as_str().into(), RuleTraits { cooldown, interval })
         });
-        let declared = bellwether_routing::Declared {
+        let declared = bellwether_routing::RoutingSettings {
             receivers: &alerting.receivers,
             routes: alerting.routes.as_ref(),
             time_intervals: &alerting.time_intervals,

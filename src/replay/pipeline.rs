@@ -44,7 +44,7 @@ impl Pipeline {
         while let Some(due) = Some(self.dispatcher.next()).filter(|due| *due < now.mono) {
             self.dispatch(earlier(now, due), &mut sent);
         }
-        self.dispatcher.take(transitions, now);
+        self.dispatcher.apply(transitions, now);
         self.dispatch(now, &mut sent);
         sent
     }
@@ -61,13 +61,13 @@ impl Pipeline {
         let before = std::mem::replace(&mut self.dispatcher, fresh);
         self.dispatcher
             .restore(firing, self.preview.notified(), now);
-        self.dispatcher.recall(before.state(), now);
+        self.dispatcher.restore_state(before.state(), now);
     }
 
     /// Resolves alerts that channels were notified of and that are neither in `firing` nor known to
     /// the dispatcher.
     pub fn reconcile(&mut self, mut firing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
-        firing.extend(self.dispatcher.known());
+        firing.extend(self.dispatcher.tracked_alerts());
         let ended = self.preview.reconcile(&firing, now.wall).into_iter();
         let ended: Vec<Sent> = ended
             .map(|(channel, notification)| sent(channel, notification, now))
@@ -86,7 +86,7 @@ impl Pipeline {
 
     fn dispatch(&mut self, now: Now, all: &mut Vec<Sent>) {
         let feedback = Feedback {
-            judged: now.mono,
+            last_evaluation: now.mono,
             ..Feedback::default()
         };
         let last_notified = |channel: &str, alert: Fingerprint| {

@@ -128,7 +128,7 @@ impl TestPipeline {
     }
 
     fn order(&mut self, order: Command, now: Now) -> Result<String, String> {
-        let done = self.pipeline.dispatcher.order(order, self.ordered, now);
+        let done = self.pipeline.dispatcher.execute(order, self.ordered, now);
         done.map_err(|error| error.to_string())
     }
 

@@ -169,5 +169,5 @@ fn a_folder_that_cannot_be_written_costs_no_alert_and_is_told() {
         health["data"]["alertHistory"]["error"].is_string(),
         "{health}"
     );
-    agent.wait_for_log(&["the history of alerts is in memory"]);
+    agent.wait_for_log(&["alert history is in memory"]);
 }

@@ -82,12 +82,12 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
     assert!(answer.contains("not saved for a restart"), "{answer}");
     assert!(second.stop().success());
     assert!(
-        fs::read_to_string(at("desk.json"))
+        fs::read_to_string(at("silences.json"))
             .unwrap()
             .contains("first")
     );
     assert!(
-        !fs::read_to_string(at("desk.json"))
+        !fs::read_to_string(at("silences.json"))
             .unwrap()
             .contains("second")
     );
@@ -157,7 +157,7 @@ fn odd_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
     let state = folder.path().join("state");
     fs::create_dir_all(state.join("outbox")).unwrap();
     std::os::unix::fs::symlink("/dev/zero", state.join("alerts.json")).unwrap();
-    fs::File::create(state.join("desk.json"))
+    fs::File::create(state.join("silences.json"))
         .unwrap()
         .set_len(3 << 30)
         .unwrap();
@@ -173,7 +173,7 @@ fn odd_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_saved("firing");
     wait_for_problem(&agent, false);
-    for name in ["alerts.json", "desk.json", "outbox/log.jsonl"] {
+    for name in ["alerts.json", "silences.json", "outbox/log.jsonl"] {
         let aside = state.join(format!("{name}.corrupt"));
         assert!(
             fs::symlink_metadata(&aside).is_ok(),

@@ -1,4 +1,4 @@
-//! What is recorded, and the line it becomes.
+//! Records, and the lines that they are written as.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -10,14 +10,13 @@ use bellwether_core::{
 use jiff::fmt::temporal::DateTimePrinter;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// Something to keep.
+/// A record of the alert history.
 #[derive(Clone, Debug)]
 pub struct Record {
-    /// When it happened.
+    /// Time of the event.
     pub at: UnixMillis,
-    /// The alert, after it.
+    /// The alert after the event.
     pub alert: Arc<Alert>,
-    /// What happened.
     pub(super) event: Event,
 }
 
@@ -27,63 +26,59 @@ pub(super) enum Event {
     Notification(Notice),
 }
 
-/// One step of a notification.
+/// An event of a notification.
 #[derive(Clone, Debug)]
 pub struct Notice {
-    /// The channel; empty where none was chosen yet.
+    /// Channel; empty for a muted notification.
     pub channel: String,
-    /// The receiver; empty without routes.
+    /// Receiver; empty without routes.
     pub receiver: String,
-    /// Why it is told.
+    /// Cause of the notification.
     pub cause: Cause,
-    /// What it says.
+    /// Status in the notification.
     pub status: Status,
-    /// Why the alert changed, in one sentence.
+    /// Reason of the alert's last change, as a sentence.
     pub reason: String,
-    /// What became of it.
+    /// The event.
     pub step: Step,
 }
 
-/// What became of a notification.
+/// A step on the way of a notification.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// It waits for delivery.
+    /// Waits for delivery.
     Queued,
-    /// It is not told, or not now.
-    Held {
-        /// By what: `silence`, `inhibition`, `mute`.
-        gate: &'static str,
-        /// Why, in one sentence.
-        why: String,
+    /// Is muted.
+    Muted {
+        /// Name of the mute reason: `silenced`, `inhibited`, `muted` and others.
+        reason: &'static str,
+        /// The mute reason as a sentence.
+        description: String,
     },
-    /// The receiver took it.
+    /// The channel delivered it.
     Delivered {
-        /// At which attempt in a row.
+        /// Number of the attempt, from 1.
         attempt: u32,
     },
-    /// An attempt failed, and it is tried again.
+    /// An attempt failed, and is retried.
     Failed {
-        /// Which attempt in a row.
+        /// Number of the attempt, from 1.
         attempt: u32,
-        /// What happened.
         error: String,
-        /// When it is tried again.
+        /// Time until the next attempt.
         retry_in: Duration,
     },
-    /// The receiver refused it, and it is given up.
-    Refused {
-        /// What it said.
-        error: String,
-    },
-    /// It is given up.
+    /// The service rejected it for good.
+    Rejected { error: String },
+    /// Was dropped.
     Dropped {
-        /// Why: `overflow`, `expired`, `refused`.
-        why: &'static str,
+        /// Reason: `overflow`, `expired`, `refused`.
+        reason: &'static str,
     },
 }
 
 impl Record {
-    /// A change of an alert.
+    /// Creates the record of a transition.
     #[must_use]
     pub fn transition(transition: &Transition) -> Self {
         let (from, reason) = (transition.from, transition.reason.clone());
@@ -95,21 +90,26 @@ impl Record {
         }
     }
 
-    /// A step of a notification to `channel`.
+    /// Creates the record of a step of a notification to `channel`.
     #[must_use]
-    pub fn notification(told: &Notification, channel: &str, step: Step, at: UnixMillis) -> Self {
+    pub fn notification(
+        notification: &Notification,
+        channel: &str,
+        step: Step,
+        at: UnixMillis,
+    ) -> Self {
         let notice = Notice {
             channel: channel.to_owned(),
-            receiver: told.group.receiver.clone(),
-            cause: told.cause,
-            status: told.status,
-            reason: told.reason.clone(),
+            receiver: notification.group.receiver.clone(),
+            cause: notification.cause,
+            status: notification.status,
+            reason: notification.reason.clone(),
             step,
         };
-        Self::notice(told.alert.clone(), notice, at)
+        Self::notice(notification.alert.clone(), notice, at)
     }
 
-    /// A step of a notification that is none yet.
+    /// Creates the record of a notification that does not exist, since it is muted.
     #[must_use]
     pub fn notice(alert: Arc<Alert>, notice: Notice, at: UnixMillis) -> Self {
         Self {
@@ -124,157 +124,154 @@ impl Record {
     }
 }
 
-macro_rules! words {
+macro_rules! named_enum {
     ($(#[$doc:meta])* $name:ident { $( $(#[$vdoc:meta])* $variant:ident = $word:literal ),+ $(,)? }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
         pub enum $name { $( $(#[$vdoc])* #[serde(rename = $word)] $variant ),+ }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[ $( Self::$variant ),+ ];
 
-            /// The word for it.
+            /// Returns the name in files and in the API.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $word ),+ }
             }
 
-            /// The one that `word` names.
+            /// Parses a name.
             ///
             /// # Errors
-            /// What there is instead.
-            pub fn parse(word: &str) -> Result<Self, String> {
-                let known = [ $( $word ),+ ].join(", ");
-                let found = Self::ALL.iter().find(|one| one.as_str() == word).copied();
-                found.ok_or_else(|| format!("unknown value {word:?}; there are {known}"))
+            /// Unknown name, as a sentence with all names.
+            pub fn parse(name: &str) -> Result<Self, String> {
+                let value = Self::ALL.iter().find(|value| value.as_str() == name).copied();
+                value.ok_or_else(|| {
+                    format!("unknown value {name:?}; hint: one of {}", [ $( $word ),+ ].join(", "))
+                })
             }
         }
     };
 }
 
-words! {
-    /// What a record is about.
+named_enum! {
+    /// Kind of a record.
     Kind {
-        /// A change of an alert.
+        /// A transition of an alert.
         Transition = "transition",
         /// A step of a notification.
         Notification = "notification",
     }
 }
 
-words! {
-    /// What happened.
+named_enum! {
+    /// Event of a record.
     EventKind {
-        /// The condition began to hold.
+        /// An alert became pending.
         Pending = "pending",
-        /// It held for long enough.
+        /// An alert fired.
         Firing = "firing",
         /// The severity of a firing alert changed.
         Level = "level",
-        /// A firing alert ended.
+        /// A firing alert resolved.
         Resolved = "resolved",
-        /// A pending alert ended.
+        /// A pending alert became inactive.
         Cleared = "cleared",
         /// A notification waits for delivery.
         Queued = "queued",
-        /// A notification is held back.
-        Held = "held",
+        /// A notification was muted.
+        Muted = "held",
         /// A notification was delivered.
         Delivered = "delivered",
-        /// An attempt failed.
+        /// An attempt of delivery failed.
         Failed = "failed",
-        /// A notification was refused by its receiver and given up.
-        Refused = "refused",
-        /// A notification was given up.
+        /// A notification was rejected by its service.
+        Rejected = "refused",
+        /// A notification was dropped.
         Dropped = "dropped",
     }
 }
 
-words! {
-    /// Where the alert stands, or what a notification says of it.
+named_enum! {
+    /// State of the alert, or its state in a notification.
     State {
-        /// The condition does not hold, and the alert did not fire.
+        /// The alert is inactive.
         Inactive = "inactive",
-        /// It holds, not yet for long enough.
+        /// The alert is pending.
         Pending = "pending",
         /// The alert fires.
         Firing = "firing",
-        /// It no longer does.
+        /// The alert resolved.
         Resolved = "resolved",
     }
 }
 
-/// A record as it lies on disk and as the API tells it.
+/// A record in a file and in the API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry<'a> {
-    /// When it happened.
+    /// Time of the event.
     #[serde(serialize_with = "write_time", deserialize_with = "read_time")]
     pub at: UnixMillis,
-    /// What it is about.
     pub kind: Kind,
-    /// What happened.
     pub event: EventKind,
-    /// The name that receivers know the alert by.
+    /// Name of the alert in notifications.
     pub alertname: Cow<'a, str>,
-    /// Name of the rule, where that is another.
+    /// Name of the rule; empty if it is that of the alert.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub rule: Cow<'a, str>,
-    /// How bad.
     pub severity: Cow<'a, str>,
-    /// Identity of the alert.
     pub fingerprint: Cow<'a, str>,
-    /// Its labels, without `alertname` and `severity`.
+    /// Labels of the alert, without `alertname` and `severity`.
     pub labels: Cow<'a, Labels>,
-    /// Where it stands, or what the notification says.
+    /// State of the alert, or its state in the notification.
     pub state: State,
-    /// Why, in one sentence.
+    /// Reason as a sentence.
     pub reason: Cow<'a, str>,
-    /// The judged value, of transitions.
+    /// Of transitions: the evaluated value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub value: Option<f64>,
-    /// The threshold, of transitions.
+    /// Of transitions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// The rule's message, of transitions.
+    /// Of transitions: the message of the rule.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub message: Cow<'a, str>,
-    /// The value when it fired, of an end.
+    /// Of resolved alerts: the value when it fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired_value: Option<f64>,
-    /// The worst value since, of an end.
+    /// Of resolved alerts: the worst value while it fired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub peak: Option<f64>,
-    /// How long it fired, of an end, in seconds.
+    /// Of resolved alerts: the time that it fired, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fired_for_seconds: Option<f64>,
-    /// The channel, of notifications.
+    /// Of notifications.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub channel: Cow<'a, str>,
-    /// The receiver, of notifications by routes.
+    /// Of notifications with routes.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub receiver: Cow<'a, str>,
-    /// Why it is told, of notifications.
+    /// Of notifications: the cause.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub cause: Cow<'a, str>,
-    /// What holds it back, or why it was given up.
+    /// Mute reason of muted notifications, or reason of dropped ones.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub gate: Cow<'a, str>,
-    /// Why it is held back or what the attempt met.
+    /// Mute reason as a sentence, or error of the attempt.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub error: Cow<'a, str>,
-    /// Which attempt in a row.
+    /// Number of the attempt, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// When it is tried again, in seconds.
+    /// Time until the next attempt, in seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_in_seconds: Option<f64>,
 }
 
 impl<'a> Entry<'a> {
-    /// The line of `record`.
-    pub(super) fn of(record: &'a Record) -> Self {
+    /// Creates the entry of a record.
+    pub(super) fn from_record(record: &'a Record) -> Self {
         let alert = &*record.alert;
         let name = alert.alertname();
         let mut entry = Self {
@@ -307,13 +304,13 @@ impl<'a> Entry<'a> {
             retry_in_seconds: None,
         };
         match &record.event {
-            Event::Transition { from, reason } => entry.changed(alert, *from, reason),
-            Event::Notification(notice) => entry.noticed(notice),
+            Event::Transition { from, reason } => entry.set_transition(alert, *from, reason),
+            Event::Notification(notice) => entry.set_notice(notice),
         }
         entry
     }
 
-    fn changed(&mut self, alert: &'a Alert, from: AlertState, reason: &'a str) {
+    fn set_transition(&mut self, alert: &'a Alert, from: AlertState, reason: &'a str) {
         (self.event, self.state) = match (from, alert.state) {
             (_, AlertState::Pending) => (EventKind::Pending, State::Pending),
             (AlertState::Firing, AlertState::Firing) => (EventKind::Level, State::Firing),
@@ -322,19 +319,18 @@ impl<'a> Entry<'a> {
             (_, AlertState::Inactive) => (EventKind::Cleared, State::Inactive),
         };
         self.reason = Cow::Borrowed(reason);
-        let number = |value: Option<f64>| value.filter(|value| value.is_finite());
-        (self.value, self.threshold) = (number(alert.value), number(alert.threshold));
+        let finite = |value: Option<f64>| value.filter(|value| value.is_finite());
+        (self.value, self.threshold) = (finite(alert.value), finite(alert.threshold));
         self.message = Cow::Borrowed(&alert.message);
         if self.event == EventKind::Resolved {
-            let fired = alert
+            self.fired_for_seconds = alert
                 .fired_at
-                .map(|fired| self.at.since(fired).as_secs_f64());
-            self.fired_for_seconds = fired;
-            (self.fired_value, self.peak) = (number(alert.fired_value), number(alert.peak));
+                .map(|fired_at| self.at.since(fired_at).as_secs_f64());
+            (self.fired_value, self.peak) = (finite(alert.fired_value), finite(alert.peak));
         }
     }
 
-    fn noticed(&mut self, notice: &'a Notice) {
+    fn set_notice(&mut self, notice: &'a Notice) {
         self.kind = Kind::Notification;
         self.state = match notice.status {
             Status::Firing => State::Firing,
@@ -346,9 +342,13 @@ impl<'a> Entry<'a> {
         self.reason = Cow::Borrowed(&notice.reason);
         self.event = match &notice.step {
             Step::Queued => EventKind::Queued,
-            Step::Held { gate, why } => {
-                (self.gate, self.error) = (Cow::Borrowed(*gate), Cow::Borrowed(why.as_str()));
-                EventKind::Held
+            Step::Muted {
+                reason,
+                description,
+            } => {
+                self.gate = Cow::Borrowed(reason);
+                self.error = Cow::Borrowed(description);
+                EventKind::Muted
             }
             Step::Delivered { attempt } => {
                 self.attempt = Some(*attempt);
@@ -364,34 +364,34 @@ impl<'a> Entry<'a> {
                 self.retry_in_seconds = Some(retry_in.as_secs_f64());
                 EventKind::Failed
             }
-            Step::Refused { error } => {
+            Step::Rejected { error } => {
                 self.error = Cow::Borrowed(error);
-                EventKind::Refused
+                EventKind::Rejected
             }
-            Step::Dropped { why } => {
-                self.gate = Cow::Borrowed(why);
+            Step::Dropped { reason } => {
+                self.gate = Cow::Borrowed(reason);
                 EventKind::Dropped
             }
         };
     }
 
-    /// Appends it as a line.
+    /// Appends the entry as a line.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let before = out.len();
-        // Plain data: there is nothing in it that could fail to serialize.
+        // Plain data, which always serializes.
         match serde_json::to_writer(&mut *out, self) {
             Ok(()) => out.push(b'\n'),
             Err(_) => out.truncate(before),
         }
     }
 
-    /// Reads a line.
+    /// Parses a line; `None` if it is damaged.
     pub(super) fn read(line: &[u8]) -> Option<Entry<'static>> {
         serde_json::from_slice(line).ok()
     }
 }
 
-/// RFC 3339 in UTC with milliseconds, so that all lines begin alike.
+/// RFC 3339 in UTC with milliseconds, so that all lines begin the same way.
 static TIMES: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
 fn write_time<S: Serializer>(at: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,7 +1,7 @@
-//! The folder: whose it is, and the names of its segments.
+//! The folder: its lock, and the names of its segments.
 //!
-//! A segment is called by the number of its first record and by its day, `N-2026-11-21.jsonl`: all
-//! of its records are of that day, so a query and retention know its time without reading it.
+//! A segment is named by the number of its first record and by its day, `N-2026-11-21.jsonl`. All of
+//! its records are of that day, so that queries and retention know its time without reading it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -12,66 +12,66 @@ use jiff::tz::TimeZone;
 
 use super::parts::Segment;
 
-/// Most bytes of a segment; they are begun anew far below that.
-const LARGEST: u64 = 64_000_000;
+/// Size in bytes above which a file is not a segment; the writer begins a new one far below.
+const MAX_SEGMENT_BYTES: u64 = 64_000_000;
 
 /// Milliseconds of a day.
 pub(super) const DAY: i64 = 86_400_000;
 
-/// The folder is ours alone, until this is dropped.
+/// Exclusive lock of the folder, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Lock(File);
 
 impl Lock {
-    /// Takes `folder`, and makes it if it is missing.
+    /// Locks `folder`, and creates it if it is missing.
     ///
     /// # Errors
-    /// Why it cannot be ours, in one sentence.
-    pub fn take(folder: &Path) -> Result<Self, String> {
-        let said = |what: &str, why: &dyn std::fmt::Display| {
-            format!("{what}: {}: {why}", folder.display())
+    /// The folder cannot be created or locked, as a sentence.
+    pub fn acquire(folder: &Path) -> Result<Self, String> {
+        let message = |what: &str, error: &dyn std::fmt::Display| {
+            format!("{what}: {}: {error}", folder.display())
         };
-        fs::create_dir_all(folder).map_err(|error| said("can't make the folder", &error))?;
-        let file = File::open(folder).map_err(|error| said("can't open the folder", &error))?;
+        fs::create_dir_all(folder).map_err(|error| message("cannot create the folder", &error))?;
+        let file = File::open(folder).map_err(|error| message("cannot open the folder", &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(said(
+            Err(TryLockError::WouldBlock) => Err(message(
                 "the folder is in use",
-                &"another Bellwether has it; hint: give each an alert_history.path of its own",
+                &"another Bellwether has locked it; hint: give each its own alert_history.path",
             )),
-            Err(TryLockError::Error(error)) => Err(said("can't lock the folder", &error)),
+            Err(TryLockError::Error(error)) => Err(message("cannot lock the folder", &error)),
         }
     }
 
-    /// Sees that the names in the folder outlive a crash.
+    /// Syncs the folder, so that the names of new files survive a crash.
     pub fn sync(&self) -> io::Result<()> {
         self.0.sync_all()
     }
 }
 
-/// The first millisecond of the day of `at`.
+/// Returns the start of the day of `at`, in milliseconds since the epoch.
 pub(super) fn day_of(at: i64) -> i64 {
     at.div_euclid(DAY) * DAY
 }
 
-/// The path of the segment that begins with the record `first`, of the day that begins at `day`.
+/// Returns the path of the segment with the first record `first` and the day that starts at `day`.
 pub(super) fn path(folder: &Path, first: u64, day: i64) -> PathBuf {
     let date = jiff::Timestamp::from_millisecond(day).unwrap_or_default();
     let date = date.to_zoned(TimeZone::UTC).date();
     folder.join(format!("{first:020}-{date}.jsonl"))
 }
 
-/// What there is in a folder.
+/// Files of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Listed {
-    /// The segments, the oldest first. Of each but the last, how many records it holds follows from
-    /// the next one's name.
+    /// Segments, oldest first. The number of records of each but the last follows from the next
+    /// one's name.
     pub segments: Vec<Segment>,
-    /// What is called as they are and cannot be read: path, number of the first record, and why.
+    /// Files with the name of a segment that cannot be read: path, number of the first record, error.
     pub unusable: Vec<(PathBuf, u64, String)>,
 }
 
-/// What there is in `folder`.
+/// Lists the segments of `folder`.
 pub(super) fn list(folder: &Path) -> io::Result<Listed> {
     let mut listed = Listed::default();
     for entry in fs::read_dir(folder)? {
@@ -89,9 +89,9 @@ pub(super) fn list(folder: &Path) -> io::Result<Listed> {
                 bytes,
                 from: day,
                 to: day + DAY - 1,
-                surveyed: false,
+                scanned: false,
             }),
-            // Another process may have deleted it meanwhile.
+            // Another process may have deleted it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => listed.unusable.push((path, first, error.to_string())),
         }
@@ -104,10 +104,10 @@ pub(super) fn list(folder: &Path) -> io::Result<Listed> {
     Ok(listed)
 }
 
-/// Bytes of a segment. One that is far larger than any that was ever written is not ours.
+/// Returns the size of a segment; a file that is far larger than any segment is an error.
 fn length(path: &Path) -> io::Result<u64> {
     let bytes = bellwether_files::open(path)?.metadata()?.len();
-    match bytes <= LARGEST {
+    match bytes <= MAX_SEGMENT_BYTES {
         true => Ok(bytes),
         false => Err(io::Error::new(io::ErrorKind::FileTooLarge, "far too large")),
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_says_number_and_day() {
+    fn a_name_has_number_and_day() {
         let day = day_of(1_795_233_600_001);
         let path = path(Path::new("/f"), 7, day);
         assert_eq!(path, Path::new("/f/00000000000000000007-2026-11-21.jsonl"));

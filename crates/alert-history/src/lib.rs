@@ -1,16 +1,17 @@
-//! The history of alerts: every change of an alert, and what became of each notification about it.
+//! Alert history: every transition of an alert and each outcome of its notifications.
 //!
-//! [`AlertHistory::record`] hands a record to one thread that writes it down; nobody who records
-//! ever waits for a disk. What is promised: a record outlives a kill of the process milliseconds
-//! after it was made; a transition outlives a crash of the machine as soon as its batch is synced,
-//! which follows at once, anything else at most a second later. What finds no room is counted, and
-//! transitions have room that nothing else may take.
+//! [`AlertHistory::record`] hands a record to a writer thread; callers never wait for a disk.
+//! Guarantees: a record survives a kill of the process milliseconds after the call; a transition
+//! survives a crash of the machine once its batch is synced, which happens at once, other records at
+//! most a second later. Records that do not fit into the queue are counted, and a part of the queue
+//! is reserved for transitions.
 //!
-//! Files are segments of JSON lines, each of one day, dropped whole. A damaged line costs itself.
+//! Files are segments of JSON lines, each of one day, deleted as a whole. A damaged line is skipped
+//! and affects no other line.
 
 mod entry;
 mod files;
-mod mark;
+mod newest;
 mod parts;
 mod query;
 mod queue;
@@ -34,21 +35,21 @@ pub use settings::AlertHistorySettings;
 use shared::Shared;
 pub use shared::Stats;
 
-/// Reads both clocks; handed in, so that tests can turn them.
+/// Reads both clocks; an argument, so that tests can set them.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;
 
-/// Where the history is kept, and how much of it.
+/// Location and limits of the alert history.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Its folder; none: in memory.
+    /// Folder; `None`: in memory.
     pub folder: Option<PathBuf>,
-    /// For how long.
+    /// Age at which segments are deleted.
     pub retention: Duration,
-    /// Most bytes on disk.
+    /// Limit of bytes on disk.
     pub max_bytes: u64,
 }
 
-/// A handle to the history of alerts; cheap to clone.
+/// Handle to the alert history; cheap to clone.
 #[derive(Clone)]
 pub struct AlertHistory {
     shared: Arc<Shared>,
@@ -57,11 +58,11 @@ pub struct AlertHistory {
 }
 
 impl AlertHistory {
-    /// Opens the history and starts its thread. Whatever is wrong with the folder, there is a
-    /// history, in memory if need be, and the folder is tried again. Blocks.
+    /// Opens the alert history and starts its thread. If the folder cannot be used, the records stay
+    /// in memory and the folder is retried. Blocks.
     ///
     /// # Errors
-    /// No thread can be started.
+    /// The thread cannot be started.
     pub fn open(options: Options, clock: Clock) -> io::Result<Self> {
         let shared = Arc::new(Shared::new(options));
         let queue = Arc::new(Queue::default());
@@ -75,25 +76,25 @@ impl AlertHistory {
         })
     }
 
-    /// Keeps `record`. Never blocks.
+    /// Queues a record. Never blocks.
     pub fn record(&self, record: Record) {
         self.record_all([record]);
     }
 
-    /// Keeps `records`, in their order. Never blocks.
+    /// Queues `records` in their order. Never blocks.
     pub fn record_all(&self, records: impl IntoIterator<Item = Record>) {
         self.queue.push(records);
     }
 
-    /// What there is to `query`; reads files. `stop` is asked now and then whether to go on.
+    /// Runs a query; reads files. Stops when `stop` returns true, which is called for each part.
     ///
     /// # Errors
-    /// It was stopped.
+    /// The query was stopped.
     pub fn query(&self, query: &Query, stop: &dyn Fn() -> bool) -> Result<Page, Stopped> {
         query.run(&self.shared.parts(), stop)
     }
 
-    /// What there is to `query` in a `folder` that another process may write to.
+    /// Runs a query on a folder that another process may write to.
     ///
     /// # Errors
     /// The folder cannot be read.
@@ -105,12 +106,12 @@ impl AlertHistory {
             .map_err(|Stopped| io::ErrorKind::Interrupted.into())
     }
 
-    /// Waits until all that was recorded so far is written and synced, or cannot be.
+    /// Waits until all records so far are written and synced, or failed to be.
     pub fn sync(&self) {
         self.queue.sync();
     }
 
-    /// Writes what is left and ends the thread.
+    /// Writes the remaining records and ends the thread.
     pub fn close(&self) {
         self.queue.stop();
         if let Some(thread) = self.thread.lock().take() {
@@ -118,11 +119,11 @@ impl AlertHistory {
         }
     }
 
-    /// What it holds and what became of what it was given.
+    /// Returns counters and sizes.
     #[must_use]
     pub fn stats(&self) -> Stats {
         let mut stats = self.shared.stats();
-        (stats.no_room_transitions, stats.no_room_notifications) = self.queue.refused();
+        (stats.no_room_transitions, stats.no_room_notifications) = self.queue.rejected();
         stats
     }
 }

@@ -1,4 +1,4 @@
-//! Pieces of the history that are read one by one: segments on disk and chunks in memory.
+//! Parts of the history that are read one by one: segments on disk and chunks in memory.
 
 use std::borrow::Cow;
 use std::io::{self, Read};
@@ -10,45 +10,45 @@ use memchr::memchr_iter;
 
 use super::entry::Entry;
 
-/// A file of lines.
+/// A file of JSON lines.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Segment {
     pub path: PathBuf,
-    /// Number of its first record.
+    /// Number of the first record.
     pub first: u64,
-    /// How many it holds; where nobody knows, as many as can be.
+    /// Number of records; `u64::MAX` where it is unknown.
     pub records: u64,
-    /// How much of it counts: what is behind is not written whole.
+    /// Valid length; bytes after it are of an incomplete write.
     pub bytes: u64,
-    /// All of its records are from here...
+    /// Earliest time of a record, in milliseconds since the epoch.
     pub from: i64,
-    /// ...to here.
+    /// Latest time of a record, in milliseconds since the epoch.
     pub to: i64,
-    /// Whether it was read and its times are exact.
-    pub surveyed: bool,
+    /// True if it was read, so that its times are exact.
+    pub scanned: bool,
 }
 
 /// Lines that are not on disk.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
-    /// Number of its first record.
+    /// Number of the first record.
     pub first: u64,
     pub records: u64,
     pub from: i64,
     pub to: i64,
     pub lines: Arc<Vec<u8>>,
-    /// Whether it must be synced at once.
+    /// True if it must be synced at once.
     pub urgent: bool,
 }
 
-/// Something to read.
+/// A segment or a chunk.
 pub(super) enum Part {
     File(Segment),
     Memory(Chunk),
 }
 
 impl Part {
-    /// The numbers it may hold, both ends included.
+    /// Returns the first and last record number that it may contain.
     pub fn numbers(&self) -> (u64, u64) {
         let (first, records) = match self {
             Self::File(segment) => (segment.first, segment.records),
@@ -57,7 +57,7 @@ impl Part {
         (first, first.saturating_add(records.saturating_sub(1)))
     }
 
-    /// The times it may hold, both ends included.
+    /// Returns the earliest and latest time that it may contain.
     pub fn times(&self) -> (i64, i64) {
         match self {
             Self::File(segment) => (segment.from, segment.to),
@@ -65,7 +65,7 @@ impl Part {
         }
     }
 
-    /// Its lines.
+    /// Reads its lines.
     pub fn read(&self) -> io::Result<Cow<'_, [u8]>> {
         match self {
             Self::File(segment) => segment.read().map(Cow::Owned),
@@ -75,7 +75,7 @@ impl Part {
 }
 
 impl Segment {
-    /// What of it counts. One that is gone has nothing.
+    /// Reads the valid bytes. A deleted file reads as empty.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let file = match files::open(&self.path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -86,20 +86,20 @@ impl Segment {
         Ok(bytes)
     }
 
-    /// Reads it to know its times, how many lines it has, and how many of its records are damaged or
-    /// missing: those up to the next segment that are in no line.
-    pub fn survey(&mut self) -> io::Result<u64> {
+    /// Reads the segment for its times and number of lines. Returns the number of damaged and missing
+    /// records; missing are those up to the next segment that are in no line.
+    pub fn scan(&mut self) -> io::Result<u64> {
         let bytes = self.read()?;
         let (mut lines, mut damaged) = (0, 0);
         let (mut from, mut to) = (i64::MAX, i64::MIN);
-        for (_, line) in whole_lines(&bytes) {
+        for (_, line) in complete_lines(&bytes) {
             lines += 1;
             match Entry::read(line) {
                 Some(entry) => (from, to) = (from.min(entry.at.0), to.max(entry.at.0)),
                 None => damaged += 1,
             }
         }
-        self.surveyed = true;
+        self.scanned = true;
         if from <= to {
             (self.from, self.to) = (from, to);
         }
@@ -110,9 +110,9 @@ impl Segment {
     }
 }
 
-/// Whole lines with their place among all, from the first. What follows the last line's end is
-/// none: it is being written, or never was.
-pub(super) fn whole_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
+/// Returns the complete lines with their index. Bytes after the last line feed are of an incomplete
+/// write.
+pub(super) fn complete_lines(bytes: &[u8]) -> impl DoubleEndedIterator<Item = (u64, &[u8])> {
     let mut start = 0;
     let ends: Vec<(usize, usize)> = memchr_iter(b'\n', bytes)
         .map(|end| (std::mem::replace(&mut start, end + 1), end))

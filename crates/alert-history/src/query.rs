@@ -1,40 +1,40 @@
-//! What is asked of the history, answered part by part: never all of it is in memory.
+//! Queries, run part by part: the history is never in memory as a whole.
 
 use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use memchr::memmem;
 
 use super::entry::{Entry, EventKind, Kind, State};
-use super::parts::{Part, whole_lines};
+use super::parts::{Part, complete_lines};
 
-/// What is wanted. An empty list wants all.
+/// A query. An empty list matches all.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Query {
-    /// From here...
+    /// Earliest time.
     pub from: UnixMillis,
-    /// ...to here, both included.
+    /// Latest time, included.
     pub to: UnixMillis,
     /// Names of alerts or of their rules.
     pub alertnames: Vec<String>,
-    /// Identities of alerts.
+    /// Fingerprints of alerts.
     pub fingerprints: Vec<String>,
-    /// Alternatives, of each of which all must accept the labels, `alertname` and `severity`.
+    /// Alternatives; all matchers of one must match the labels, `alertname` and `severity`.
     pub matchers: Vec<Vec<LabelMatcher>>,
-    /// What records are about.
+    /// Kinds of records.
     pub kinds: Vec<Kind>,
-    /// What happened.
+    /// Events.
     pub events: Vec<EventKind>,
-    /// Where alerts stand.
+    /// States of alerts.
     pub states: Vec<State>,
     /// Channels.
     pub channels: Vec<String>,
     /// Receivers.
     pub receivers: Vec<String>,
-    /// Whether the newest come first.
+    /// True for the newest records first.
     pub newest_first: bool,
-    /// Most records of an answer.
+    /// Limit of records per page.
     pub limit: usize,
-    /// Where the answer before ended.
+    /// `Page::next` of the page before.
     pub cursor: Option<u64>,
 }
 
@@ -58,18 +58,18 @@ impl Default for Query {
     }
 }
 
-/// An answer.
+/// One page of the result.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Page {
-    /// The records in the order that was asked for.
+    /// Records in the order of the query.
     pub entries: Vec<Entry<'static>>,
-    /// Where the next answer begins; none where there is no more.
+    /// Cursor of the next page; `None` at the end.
     pub next: Option<u64>,
-    /// Lines that were met and cannot be read.
+    /// Number of damaged lines.
     pub damaged: u64,
 }
 
-/// It was stopped.
+/// The query was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped;
 
@@ -77,7 +77,7 @@ impl Query {
     pub(super) fn run(&self, parts: &[Part], stop: &dyn Fn() -> bool) -> Result<Page, Stopped> {
         let mut page = Page::default();
         let needles = self.needles();
-        let mut order: Vec<&Part> = parts.iter().filter(|part| self.reaches(part)).collect();
+        let mut order: Vec<&Part> = parts.iter().filter(|part| self.may_match(part)).collect();
         if self.newest_first {
             order.reverse();
         }
@@ -89,17 +89,16 @@ impl Query {
                 page.damaged += 1;
                 continue;
             };
-            let has = |any: &Vec<memmem::Finder<'_>>| {
-                any.is_empty() || any.iter().any(|needle| needle.find(&bytes).is_some())
-            };
-            if needles.iter().all(has) && self.read_part(part, &bytes, &needles, &mut page) {
+            if needles.iter().all(|any| contains_any(&bytes, any))
+                && self.read_part(part, &bytes, &needles, &mut page)
+            {
                 break;
             }
         }
         Ok(page)
     }
 
-    /// Takes what it wants of a part; whether the page is full.
+    /// Adds the matching records of a part; returns whether the page is full.
     fn read_part(
         &self,
         part: &Part,
@@ -108,28 +107,20 @@ impl Query {
         page: &mut Page,
     ) -> bool {
         let first = part.numbers().0;
-        let mut lines = whole_lines(bytes);
-        let newest_first = self.newest_first;
-        let mut next = || {
-            if newest_first {
-                lines.next_back()
-            } else {
-                lines.next()
-            }
-        };
-        while let Some((index, line)) = next() {
+        let mut lines = complete_lines(bytes);
+        while let Some((index, line)) = match self.newest_first {
+            true => lines.next_back(),
+            false => lines.next(),
+        } {
             let number = first + index;
-            let has = |any: &Vec<memmem::Finder<'_>>| {
-                any.is_empty() || any.iter().any(|needle| needle.find(line).is_some())
-            };
-            if !self.is_behind_cursor(number) || !needles.iter().all(has) {
+            if !self.is_after_cursor(number) || !needles.iter().all(|any| contains_any(line, any)) {
                 continue;
             }
             let Some(entry) = Entry::read(line) else {
                 page.damaged += 1;
                 continue;
             };
-            if !self.wants(&entry) {
+            if !self.matches(&entry) {
                 continue;
             }
             page.entries.push(entry);
@@ -141,15 +132,15 @@ impl Query {
         false
     }
 
-    /// Whether a part may hold anything that is wanted.
-    fn reaches(&self, part: &Part) -> bool {
+    /// Returns whether a part may contain matching records.
+    fn may_match(&self, part: &Part) -> bool {
         let ((first, last), (from, to)) = (part.numbers(), part.times());
         from <= self.to.0
             && to >= self.from.0
-            && (self.is_behind_cursor(first) || self.is_behind_cursor(last))
+            && (self.is_after_cursor(first) || self.is_after_cursor(last))
     }
 
-    fn is_behind_cursor(&self, number: u64) -> bool {
+    fn is_after_cursor(&self, number: u64) -> bool {
         self.cursor.is_none_or(|cursor| {
             if self.newest_first {
                 number < cursor
@@ -159,7 +150,8 @@ impl Query {
         })
     }
 
-    /// Texts of which a wanted line holds one of each list, so that most lines need not be parsed.
+    /// Returns texts of which a matching line contains one of each list, so that most lines need no
+    /// parsing.
     fn needles(&self) -> Vec<Vec<memmem::Finder<'static>>> {
         let fields: [(&[&str], _); 4] = [
             (&["alertname", "rule"], &self.alertnames),
@@ -168,7 +160,7 @@ impl Query {
             (&["receiver"], &self.receivers),
         ];
         let needle = |name: &str, value: &String| {
-            // As the line was written: a text has one form only.
+            // In the form of the line: a text is always escaped the same way.
             let value = serde_json::to_string(value).unwrap_or_default();
             memmem::Finder::new(&format!("\"{name}\":{value}")).into_owned()
         };
@@ -179,27 +171,28 @@ impl Query {
         needles.into()
     }
 
-    fn wants(&self, entry: &Entry<'_>) -> bool {
-        fn one<T: PartialEq>(wanted: &[T], found: &T) -> bool {
-            wanted.is_empty() || wanted.contains(found)
+    fn matches(&self, entry: &Entry<'_>) -> bool {
+        fn allows<T: PartialEq>(allowed: &[T], value: &T) -> bool {
+            allowed.is_empty() || allowed.contains(value)
         }
-        let text = |wanted: &[String], found: &str| {
-            wanted.is_empty() || wanted.iter().any(|wanted| wanted == found)
+        let allows_text = |allowed: &[String], value: &str| {
+            allowed.is_empty() || allowed.iter().any(|allowed| allowed == value)
         };
         (self.from..=self.to).contains(&entry.at)
-            && one(&self.kinds, &entry.kind)
-            && one(&self.events, &entry.event)
-            && one(&self.states, &entry.state)
-            && (text(&self.alertnames, &entry.alertname) || text(&self.alertnames, &entry.rule))
-            && text(&self.fingerprints, &entry.fingerprint)
-            && text(&self.channels, &entry.channel)
-            && text(&self.receivers, &entry.receiver)
-            && (self.matchers.is_empty() || self.matchers.iter().any(|all| accept(all, entry)))
+            && allows(&self.kinds, &entry.kind)
+            && allows(&self.events, &entry.event)
+            && allows(&self.states, &entry.state)
+            && (allows_text(&self.alertnames, &entry.alertname)
+                || allows_text(&self.alertnames, &entry.rule))
+            && allows_text(&self.fingerprints, &entry.fingerprint)
+            && allows_text(&self.channels, &entry.channel)
+            && allows_text(&self.receivers, &entry.receiver)
+            && (self.matchers.is_empty() || self.matchers.iter().any(|all| all_match(all, entry)))
     }
 }
 
-/// Whether all of `matchers` accept the labels of `entry`.
-fn accept(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
+/// Returns whether all of `matchers` match the labels of `entry`.
+fn all_match(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
     matchers.iter().all(|matcher| {
         matcher.test.accepts(match &*matcher.name {
             "alertname" | bellwether_core::METRIC_NAME => &entry.alertname,
@@ -207,4 +200,9 @@ fn accept(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
             name => entry.labels.get(name).map_or("", String::as_str),
         })
     })
+}
+
+/// Returns whether `bytes` contain one of `needles`, or there are none.
+fn contains_any(bytes: &[u8], needles: &[memmem::Finder<'_>]) -> bool {
+    needles.is_empty() || needles.iter().any(|needle| needle.find(bytes).is_some())
 }

@@ -1,4 +1,4 @@
-//! Records on their way to the thread that writes them.
+//! Queue of records for the writer thread.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -7,8 +7,8 @@ use parking_lot::{Condvar, Mutex};
 
 use super::entry::Record;
 
-/// Records that may wait. Of anything but transitions half as many: their room is reserved.
-const ROOM: usize = 262_144;
+/// Capacity in records. Half of it is reserved for transitions.
+const CAPACITY: usize = 262_144;
 
 #[derive(Default)]
 pub(super) struct Queue {
@@ -21,16 +21,16 @@ struct Waiting {
     records: Vec<Record>,
     syncs: Vec<mpsc::Sender<()>>,
     stop: bool,
-    /// Transitions and notifications that found no room.
-    refused: (u64, u64),
+    /// Numbers of transitions and notifications that did not fit.
+    rejected: (u64, u64),
 }
 
-/// What the writer takes at a time.
-pub(super) struct Taken {
+/// Everything that was queued, for the writer.
+pub(super) struct Queued {
     pub records: Vec<Record>,
-    /// Who waits until they are on disk.
+    /// Senders to the callers that wait for a sync.
     pub syncs: Vec<mpsc::Sender<()>>,
-    /// Nothing comes any more.
+    /// True if the queue was stopped.
     pub stop: bool,
 }
 
@@ -39,25 +39,25 @@ impl Queue {
         let mut waiting = self.waiting.lock();
         for record in records {
             let transition = record.is_transition();
-            let room = if transition { ROOM } else { ROOM / 2 };
-            if waiting.records.len() < room && !waiting.stop {
+            let capacity = if transition { CAPACITY } else { CAPACITY / 2 };
+            if waiting.records.len() < capacity && !waiting.stop {
                 waiting.records.push(record);
             } else if transition {
-                waiting.refused.0 += 1;
+                waiting.rejected.0 += 1;
             } else {
-                waiting.refused.1 += 1;
+                waiting.rejected.1 += 1;
             }
         }
         drop(waiting);
         self.wake.notify_one();
     }
 
-    /// Transitions and notifications that found no room.
-    pub fn refused(&self) -> (u64, u64) {
-        self.waiting.lock().refused
+    /// Returns the numbers of transitions and notifications that did not fit.
+    pub fn rejected(&self) -> (u64, u64) {
+        self.waiting.lock().rejected
     }
 
-    /// Waits until all that was pushed so far went through the writer's hands.
+    /// Waits until the writer has written and synced all records so far.
     pub fn sync(&self) {
         let (sender, receiver) = mpsc::channel();
         {
@@ -76,22 +76,22 @@ impl Queue {
         self.wake.notify_one();
     }
 
-    /// Whether anything waits.
+    /// Returns whether nothing is queued.
     pub fn is_idle(&self) -> bool {
         let waiting = self.waiting.lock();
         waiting.records.is_empty() && waiting.syncs.is_empty() && !waiting.stop
     }
 
-    /// All that waits, as soon as there is anything, or after `patience`.
-    pub fn take(&self, patience: Duration) -> Taken {
-        let until = Instant::now() + patience;
+    /// Takes everything that is queued, as soon as there is anything, or after `timeout`.
+    pub fn take(&self, timeout: Duration) -> Queued {
+        let deadline = Instant::now() + timeout;
         let mut waiting = self.waiting.lock();
         while waiting.records.is_empty() && waiting.syncs.is_empty() && !waiting.stop {
-            if self.wake.wait_until(&mut waiting, until).timed_out() {
+            if self.wake.wait_until(&mut waiting, deadline).timed_out() {
                 break;
             }
         }
-        Taken {
+        Queued {
             records: std::mem::take(&mut waiting.records),
             syncs: std::mem::take(&mut waiting.syncs),
             stop: waiting.stop,
@@ -105,13 +105,13 @@ mod tests {
     use crate::tests::{delivered, fired};
 
     #[test]
-    fn transitions_have_room_that_nothing_else_may_take() {
+    fn a_part_of_the_queue_is_reserved_for_transitions() {
         let queue = Queue::default();
-        queue.push((0..ROOM).map(|_| delivered(1)));
-        assert_eq!(queue.refused(), (0, ROOM as u64 / 2));
-        queue.push((0..ROOM).map(|_| fired(1)));
-        assert_eq!(queue.refused(), (ROOM as u64 / 2, ROOM as u64 / 2));
-        assert_eq!(queue.take(Duration::ZERO).records.len(), ROOM);
+        queue.push((0..CAPACITY).map(|_| delivered(1)));
+        assert_eq!(queue.rejected(), (0, CAPACITY as u64 / 2));
+        queue.push((0..CAPACITY).map(|_| fired(1)));
+        assert_eq!(queue.rejected(), (CAPACITY as u64 / 2, CAPACITY as u64 / 2));
+        assert_eq!(queue.take(Duration::ZERO).records.len(), CAPACITY);
         queue.push([delivered(1)]);
         assert_eq!(queue.take(Duration::ZERO).records.len(), 1);
     }

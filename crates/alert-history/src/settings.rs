@@ -1,50 +1,50 @@
-//! Where the history of alerts is kept, and how much of it.
+//! Settings of the alert history.
 
 use std::path::{Path, PathBuf};
 
 use bellwether_schema::{Diagnostics, HumanDuration, Size, Spanned, section};
 
 section! {
-    /// The history of alerts: every change of an alert, and what became of each notification.
+    /// The alert history: every transition of an alert and each outcome of its notifications.
     pub struct AlertHistorySettings {
-        /// Whether it is kept.
+        /// Enables the alert history.
         pub enabled: bool = true,
-        /// For how long. Whole days go, the oldest first.
+        /// Age at which records are deleted, whole days at a time.
         pub retention: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30 * 86_400)),
-        /// Most bytes on disk; beyond it the oldest go. An alert that fires and resolves takes
-        /// about 2 kB with one channel.
+        /// Limit of bytes on disk; the oldest records are deleted. An alert that fires and resolves
+        /// takes about 2 kB with one channel.
         pub max_bytes: Spanned<Size> = Spanned::nowhere(Size(256_000_000)),
-        /// Folder, of one Bellwether alone. By default `alert_history` in the state directory.
+        /// Folder, which only one Bellwether may use. By default `alert_history` in the state directory.
         pub path: Option<Spanned<PathBuf>> = None,
     }
 }
 
-/// Least room: a few segments.
-const LEAST_BYTES: Size = Size(1_000_000);
-const LEAST_RETENTION: HumanDuration = HumanDuration::minutes(60);
+/// Smallest limit: a few segments.
+const MIN_BYTES: Size = Size(1_000_000);
+const MIN_RETENTION: HumanDuration = HumanDuration::minutes(60);
 
 impl AlertHistorySettings {
-    /// Notes what makes no sense.
-    pub fn check(&self, problems: &mut Diagnostics) {
-        if self.retention.0 < LEAST_RETENTION.0 {
-            problems
+    /// Validates the limits.
+    pub fn check(&self, diagnostics: &mut Diagnostics) {
+        if self.retention.0 < MIN_RETENTION.0 {
+            diagnostics
                 .error(
                     &self.retention.at,
                     format!("too short: {}", self.retention.value),
                 )
-                .hint("1h at the least; alert_history: {enabled: false} keeps none");
+                .hint("at least 1h; alert_history: {enabled: false} disables it");
         }
-        if self.max_bytes.value < LEAST_BYTES {
-            problems
+        if self.max_bytes.value < MIN_BYTES {
+            diagnostics
                 .error(
                     &self.max_bytes.at,
                     format!("too small: {}", self.max_bytes.value),
                 )
-                .hint(format!("{LEAST_BYTES} at the least"));
+                .hint(format!("at least {MIN_BYTES}"));
         }
     }
 
-    /// Its folder, by default in the `state` directory. `None`: in memory.
+    /// Returns the folder, by default in the `state` directory. `None`: in memory.
     #[must_use]
     pub fn folder(&self, state: Option<&Path>) -> Option<PathBuf> {
         match &self.path {

@@ -1,4 +1,4 @@
-//! What the writer and the readers share: which segments there are, and what is not on disk.
+//! State that the writer and the readers share: the segments, and chunks that are not on disk.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -10,27 +10,27 @@ use parking_lot::Mutex;
 use super::Options;
 use super::parts::{Chunk, Part, Segment};
 
-/// Most bytes in memory that are not on disk.
-const MEMORY: usize = 16_000_000;
+/// Limit of bytes in memory that are not on disk.
+const MAX_MEMORY_BYTES: usize = 16_000_000;
 
-/// What the history holds, and what became of what it was given.
+/// Counters and sizes of the alert history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Stats {
-    /// Its folder; none if it is in memory.
+    /// Folder; `None` in memory.
     pub folder: Option<PathBuf>,
-    /// Transitions and steps of notifications that it took.
+    /// Transitions recorded.
     pub transitions: u64,
-    /// See above.
+    /// Steps of notifications recorded.
     pub notifications: u64,
-    /// Transitions that found no room on their way.
+    /// Transitions that did not fit into the queue.
     pub no_room_transitions: u64,
-    /// Steps of notifications that found no room on their way.
+    /// Steps of notifications that did not fit into the queue.
     pub no_room_notifications: u64,
-    /// Records that could not be written and were too many for memory.
+    /// Records dropped from memory that could not be written.
     pub evicted: u64,
-    /// Lines that could not be read and were left out.
+    /// Lines that are damaged or missing.
     pub damaged: u64,
-    /// Bytes of a write that a crash interrupted, cut off.
+    /// Bytes of incomplete writes that were cut off.
     pub torn_bytes: u64,
     /// Writes that failed.
     pub write_failures: u64,
@@ -38,27 +38,27 @@ pub struct Stats {
     pub disk_bytes: u64,
     /// Bytes in memory that are not on disk.
     pub memory_bytes: u64,
-    /// The day of the oldest record, or its time.
+    /// Time of the oldest record, or the start of its day.
     pub oldest: Option<UnixMillis>,
-    /// Why it is not kept as declared, if so.
+    /// Error for which it is not stored as configured.
     pub problem: Option<String>,
 }
 
 pub(super) struct Shared {
     pub options: Options,
-    /// Of what is written.
+    /// Detects writes that hang.
     pub watch: WriteWatch,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 pub(super) struct State {
-    /// On disk, the oldest first.
+    /// Segments on disk, oldest first.
     pub segments: Vec<Segment>,
-    /// Not on disk, behind what is.
+    /// Chunks not on disk, after the segments.
     pub unwritten: VecDeque<Chunk>,
     pub unwritten_bytes: usize,
-    /// The number of the next record.
+    /// Number of the next record.
     pub next: u64,
     pub counts: Stats,
 }
@@ -80,12 +80,12 @@ impl Shared {
         }
     }
 
-    /// Looks at the state, or changes it. Held briefly: readers and the writer wait for it.
+    /// Runs `work` on the locked state; for short work, since readers and the writer wait for it.
     pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
         work(&mut self.state.lock())
     }
 
-    /// All there is at this moment, the oldest first.
+    /// Returns all segments and chunks, oldest first.
     pub fn parts(&self) -> Vec<Part> {
         let state = self.state.lock();
         let files = state.segments.iter().cloned().map(Part::File);
@@ -109,7 +109,7 @@ impl Shared {
 }
 
 impl State {
-    /// Takes lines that are not on disk; their numbers follow the last one's.
+    /// Adds a chunk; its record numbers follow the last one.
     pub fn add(&mut self, mut chunk: Chunk) {
         chunk.first = self.next;
         self.next += chunk.records;
@@ -117,9 +117,9 @@ impl State {
         self.unwritten.push_back(chunk);
     }
 
-    /// Forgets the oldest of what could not be written, where it is too much.
+    /// Drops the oldest chunks beyond the memory limit.
     pub fn bound_memory(&mut self) {
-        while self.unwritten_bytes > MEMORY && self.unwritten.len() > 1 {
+        while self.unwritten_bytes > MAX_MEMORY_BYTES && self.unwritten.len() > 1 {
             let Some(chunk) = self.unwritten.pop_front() else {
                 return;
             };
@@ -128,17 +128,18 @@ impl State {
         }
     }
 
-    /// Takes over what is on disk. What is in memory goes behind it, at `least` with this number.
-    pub fn adopt(&mut self, segments: Vec<Segment>, least: u64) {
-        let behind = segments
+    /// Sets the segments found on disk, and renumbers the chunks in memory after them, from
+    /// `least_next` at the lowest.
+    pub fn adopt(&mut self, segments: Vec<Segment>, least_next: u64) {
+        let next = segments
             .last()
-            .map_or(0, |last| last.first.saturating_add(last.records));
-        let behind = behind.max(least);
+            .map_or(0, |last| last.first.saturating_add(last.records))
+            .max(least_next);
         let first = self
             .unwritten
             .front()
             .map_or(self.next, |chunk| chunk.first);
-        let shift = behind.saturating_sub(first);
+        let shift = next.saturating_sub(first);
         for chunk in &mut self.unwritten {
             chunk.first += shift;
         }
@@ -146,8 +147,8 @@ impl State {
         self.segments = segments;
     }
 
-    /// The first chunk is on disk: at the end of the segment at `path`.
-    pub fn written(&mut self, path: &std::path::Path) {
+    /// Moves the first chunk to the end of the segment at `path`, where it was written.
+    pub fn note_written(&mut self, path: &std::path::Path) {
         let Some(chunk) = self.unwritten.pop_front() else {
             return;
         };
@@ -159,15 +160,15 @@ impl State {
             .filter(|segment| segment.path == path)
         {
             Some(segment) => {
-                let first = segment.records == 0;
+                let is_first = segment.records == 0;
                 segment.records += chunk.records;
                 segment.bytes += bytes;
-                segment.from = if first {
+                segment.from = if is_first {
                     chunk.from
                 } else {
                     segment.from.min(chunk.from)
                 };
-                segment.to = if first {
+                segment.to = if is_first {
                     chunk.to
                 } else {
                     segment.to.max(chunk.to)
@@ -180,7 +181,7 @@ impl State {
                 bytes,
                 from: chunk.from,
                 to: chunk.to,
-                surveyed: true,
+                scanned: true,
             }),
         }
     }
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_does_not_end_is_told() {
+    fn a_write_that_hangs_is_reported() {
         let options = Options {
             folder: None,
             retention: Duration::ZERO,
@@ -203,8 +204,8 @@ mod tests {
         shared.watch.during(|| {
             assert_eq!(shared.stats().problem, None);
             shared.watch.overdue();
-            let told = shared.stats().problem;
-            assert!(told.is_some_and(|told| told.contains("does not answer")));
+            let problem = shared.stats().problem;
+            assert!(problem.is_some_and(|problem| problem.contains("does not answer")));
         });
         assert_eq!(shared.stats().problem, None);
     }

@@ -1,4 +1,4 @@
-//! The history on real files, with a clock that the tests turn.
+//! The alert history on real files, with a clock that the tests set.
 
 use std::fs;
 use std::path::Path;
@@ -65,7 +65,7 @@ pub(super) fn delivered(number: usize) -> Record {
     notice(number, Step::Delivered { attempt: 1 })
 }
 
-/// A clock that is turned by hand, in milliseconds since the start.
+/// A clock that tests advance, in milliseconds since the start.
 #[derive(Clone, Default)]
 struct Turned(Arc<AtomicU64>);
 
@@ -99,7 +99,7 @@ fn open(folder: &Path) -> AlertHistory {
     AlertHistory::open(options(Some(folder)), Turned::default().clock()).unwrap()
 }
 
-/// Everything there is, oldest first, as `event mount`.
+/// Returns all records, oldest first, as `event mount`.
 fn all(history: &AlertHistory) -> Vec<String> {
     let query = Query {
         newest_first: false,
@@ -177,32 +177,32 @@ fn what_was_recorded_is_there_after_a_restart() {
 #[test]
 fn every_step_has_its_line() {
     let steps = [
-        Step::Held {
-            gate: "silence",
-            why: "maintenance".into(),
+        Step::Muted {
+            reason: "silence",
+            description: "maintenance".into(),
         },
         Step::Failed {
             attempt: 3,
             error: "refused \"x\"\n".into(),
             retry_in: Duration::from_millis(1500),
         },
-        Step::Refused {
+        Step::Rejected {
             error: "400".into(),
         },
-        Step::Dropped { why: "overflow" },
+        Step::Dropped { reason: "overflow" },
     ];
     let words = ["held", "failed", "refused", "dropped"];
     for (step, word) in steps.into_iter().zip(words) {
         let record = notice(1, step);
         let mut line = Vec::new();
-        Entry::of(&record).write(&mut line);
+        Entry::from_record(&record).write(&mut line);
         assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
         assert!(
             line.starts_with(b"{\"at\":\"2026-11-21T04:00:01.001Z\",\"kind\":\"notification\"")
         );
         let entry = Entry::read(&line).unwrap();
         assert_eq!(entry.event.as_str(), word);
-        assert_eq!(entry, Entry::of(&record));
+        assert_eq!(entry, Entry::from_record(&record));
     }
 }
 
@@ -589,7 +589,7 @@ fn three_days(folder: &Path) {
     assert_eq!(segments(folder).len(), 3);
 }
 
-/// Whatever becomes of a segment while no process runs is counted, and costs nothing else.
+/// Records of a segment that is deleted or truncated while no process runs are counted as damaged.
 #[test]
 fn a_segment_that_was_cut_or_taken_away_is_missed() {
     type Harm = (&'static str, fn(&Path));
@@ -650,7 +650,7 @@ fn what_is_whole_is_not_missed() {
         until("all is looked through", || {
             history
                 .shared
-                .with(|state| state.segments.iter().all(|segment| segment.surveyed))
+                .with(|state| state.segments.iter().all(|segment| segment.scanned))
         });
         let stats = history.stats();
         assert_eq!((stats.damaged, stats.torn_bytes), (0, 0));

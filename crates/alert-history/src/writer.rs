@@ -1,5 +1,5 @@
-//! The thread that writes records down, keeps the history within its limits, and goes on in memory
-//! as long as the folder cannot be used.
+//! The writer thread: writes records, deletes old segments, and keeps records in memory while the
+//! folder cannot be used.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -13,23 +13,23 @@ use tracing::{info, warn};
 use super::Clock;
 use super::entry::{Entry, Record};
 use super::files::{self, Listed, Lock, day_of};
-use super::mark::Mark;
+use super::newest::NewestSegment;
 use super::parts::{Chunk, Segment};
 use super::queue::Queue;
 use super::shared::Shared;
 
-/// Records that become lines at a time.
+/// Number of records that are encoded at a time.
 const BATCH: usize = 4096;
-/// A segment of this size is full.
-const SEGMENT: u64 = 1_000_000;
-/// Longest time that what is not urgent is not synced.
+/// Size in bytes at which a segment is full.
+const SEGMENT_BYTES: u64 = 1_000_000;
+/// Longest time until records other than transitions are synced.
 const SYNC_EVERY: Duration = Duration::from_secs(1);
-/// How long to wait before a folder is tried again.
+/// Time until a failed folder is retried.
 const RETRY: Duration = Duration::from_secs(1);
-/// How long the oldest segment must have been too old: a clock that is in another year for a
-/// minute deletes nothing.
-const PROOF: Duration = Duration::from_secs(3600);
-/// How often the limits are looked at when nothing comes.
+/// Time for which a segment must have been too old before it is deleted: a wall clock that is wrong
+/// for a minute deletes nothing.
+const MIN_TOO_OLD: Duration = Duration::from_secs(3600);
+/// Interval of retention checks without new records.
 const IDLE: Duration = Duration::from_secs(60);
 
 pub(super) struct Writer {
@@ -37,15 +37,15 @@ pub(super) struct Writer {
     queue: Arc<Queue>,
     clock: Clock,
     lock: Option<Lock>,
-    /// The segment that grows.
+    /// The segment that is written.
     current: Option<Current>,
-    /// Since when something is written and not synced.
+    /// Time of the first write that is not synced.
     unsynced: Option<Instant>,
     retry_at: Option<Instant>,
-    /// Since when the segment with this number is too old.
+    /// Number of the oldest segment, and since when it is too old.
     too_old: Option<(u64, MonoMillis)>,
-    /// What this process wrote down of the newest segment.
-    marked: Option<Mark>,
+    /// The end of the newest segment as this process saved it.
+    saved_newest: Option<NewestSegment>,
 }
 
 struct Current {
@@ -53,14 +53,14 @@ struct Current {
     path: PathBuf,
     day: i64,
     bytes: u64,
-    /// The number of its first record.
+    /// Number of its first record.
     first: u64,
-    /// The number of the record that may follow.
+    /// Number of the next record.
     next: u64,
 }
 
 impl Writer {
-    /// Opens the folder, if it can be opened now.
+    /// Creates the writer, and tries to open the folder.
     pub fn open(shared: Arc<Shared>, queue: Arc<Queue>, clock: Clock) -> Self {
         let mut writer = Self {
             shared,
@@ -71,59 +71,60 @@ impl Writer {
             unsynced: None,
             retry_at: None,
             too_old: None,
-            marked: None,
+            saved_newest: None,
         };
         if let Some(folder) = writer.shared.options.folder.clone() {
             let opened = writer.open_folder(&folder);
-            writer.settle(opened);
+            writer.note_result(opened);
         }
         writer
     }
 
-    /// Works until the queue is stopped.
+    /// Runs until the queue is stopped.
     pub fn run(mut self) {
         loop {
-            if self.queue.is_idle() && self.survey_one() {
+            if self.queue.is_idle() && self.scan_one() {
                 continue;
             }
-            let taken = self.queue.take(self.patience());
-            let waited_for = !taken.syncs.is_empty() || taken.stop;
+            let queued = self.queue.take(self.timeout());
+            let sync_now = !queued.syncs.is_empty() || queued.stop;
             let shared = Arc::clone(&self.shared);
             shared
                 .watch
-                .during(|| self.put_down(&taken.records, waited_for));
-            for waits in taken.syncs {
-                waits.send(()).ok();
+                .during(|| self.write_records(&queued.records, sync_now));
+            for caller in queued.syncs {
+                caller.send(()).ok();
             }
-            if taken.stop {
-                self.mark(true);
+            if queued.stop {
+                self.save_newest(true);
                 return;
             }
         }
     }
 
-    /// Writes records down; where somebody has `waited_for` them, at once and synced.
-    fn put_down(&mut self, records: &[Record], waited_for: bool) {
+    /// Writes records; with `sync_now` also retries at once, and syncs.
+    fn write_records(&mut self, records: &[Record], sync_now: bool) {
         for batch in records.chunks(BATCH) {
             self.encode(batch);
-            self.write_down();
+            self.flush();
         }
-        if waited_for {
+        if sync_now {
             self.retry_at = None;
         }
-        self.write_down();
-        if waited_for
+        self.flush();
+        if sync_now
             || self
                 .unsynced
                 .is_some_and(|since| since.elapsed() >= SYNC_EVERY)
         {
             let synced = self.sync();
-            self.settle(synced);
+            self.note_result(synced);
         }
-        self.keep();
+        self.delete_old();
     }
 
-    fn patience(&self) -> Duration {
+    /// Returns the time until a sync, a retry or a retention check is due.
+    fn timeout(&self) -> Duration {
         let sync = self
             .unsynced
             .map(|since| SYNC_EVERY.saturating_sub(since.elapsed()));
@@ -133,19 +134,19 @@ impl Writer {
         sync.into_iter().chain(retry).fold(IDLE, Duration::min)
     }
 
-    /// Makes lines of records; those of a day stay together.
+    /// Encodes records to chunks, each of one day.
     fn encode(&self, records: &[Record]) {
-        for run in records.chunk_by(|a, b| day_of(a.at.0) == day_of(b.at.0)) {
-            let mut lines = Vec::with_capacity(run.len() * 400);
+        for same_day in records.chunk_by(|a, b| day_of(a.at.0) == day_of(b.at.0)) {
+            let mut lines = Vec::with_capacity(same_day.len() * 400);
             let (mut from, mut to, mut transitions) = (i64::MAX, i64::MIN, 0);
-            for record in run {
-                Entry::of(record).write(&mut lines);
+            for record in same_day {
+                Entry::from_record(record).write(&mut lines);
                 (from, to) = (from.min(record.at.0), to.max(record.at.0));
                 transitions += u64::from(record.is_transition());
             }
             let chunk = Chunk {
                 first: 0,
-                records: run.len() as u64,
+                records: same_day.len() as u64,
                 from,
                 to,
                 lines: Arc::new(lines),
@@ -153,69 +154,69 @@ impl Writer {
             };
             self.shared.with(|state| {
                 state.counts.transitions += transitions;
-                state.counts.notifications += run.len() as u64 - transitions;
+                state.counts.notifications += same_day.len() as u64 - transitions;
                 state.add(chunk);
             });
         }
     }
 
-    /// Writes what is not on disk, unless that failed a moment ago.
-    fn write_down(&mut self) {
+    /// Writes the chunks in memory to disk, unless that failed less than a second ago.
+    fn flush(&mut self) {
         let Some(folder) = self.shared.options.folder.clone() else {
             self.shared.with(|state| state.bound_memory());
             return;
         };
         if self.retry_at.is_none_or(|at| at <= Instant::now()) {
             let written = self.write_to(&folder);
-            self.settle(written);
+            self.note_result(written);
         }
         self.shared.with(|state| state.bound_memory());
     }
 
-    /// Tells of what became of a write, where that is news.
-    fn settle(&mut self, result: Result<(), String>) {
+    /// Notes the result of a write, and logs it if it differs from the last one.
+    fn note_result(&mut self, result: Result<(), String>) {
         match result {
             Ok(()) => {
                 self.retry_at = None;
                 if let Some(problem) = self.shared.with(|state| state.counts.problem.take()) {
-                    info!(problem, "the history of alerts is on disk again");
+                    info!(problem, "alert history is on disk again");
                 }
             }
             Err(problem) => {
                 self.retry_at = Some(Instant::now() + RETRY);
-                let told = self.shared.with(|state| {
+                let was_logged = self.shared.with(|state| {
                     state.counts.write_failures += 1;
                     state.counts.problem.replace(problem.clone()).is_some()
                 });
-                if !told {
-                    warn!("the history of alerts is in memory for now: {problem}");
+                if !was_logged {
+                    warn!("alert history is in memory for now: {problem}");
                 }
             }
         }
     }
 
     fn open_folder(&mut self, folder: &std::path::Path) -> Result<(), String> {
-        let said = |error: io::Error| format!("can't read: {}: {error}", folder.display());
-        let lock = Lock::take(folder)?;
+        let cannot_read = |error: io::Error| format!("cannot read: {}: {error}", folder.display());
+        let lock = Lock::acquire(folder)?;
         let Listed {
             mut segments,
             unusable,
-        } = files::list(folder).map_err(said)?;
-        let least = unusable
+        } = files::list(folder).map_err(cannot_read)?;
+        let least_next = unusable
             .iter()
             .map(|(_, first, _)| first.saturating_add(1))
             .max();
-        for (path, _, why) in &unusable {
+        for (path, _, error) in &unusable {
             let path = path.display();
-            warn!("a part of the history of alerts is left out: {path}: {why}");
+            warn!("a segment of the alert history is skipped: {path}: {error}");
             self.shared.with(|state| state.counts.damaged += 1);
         }
         if let Some(last) = segments.last_mut() {
-            let whole = last.read().map_err(said)?;
-            let end = memchr::memrchr(b'\n', &whole).map_or(0, |end| end as u64 + 1);
+            let bytes = last.read().map_err(cannot_read)?;
+            let end = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end as u64 + 1);
             let torn = last.bytes - end;
             last.bytes = end;
-            let damaged = last.survey().map_err(said)?;
+            let damaged = last.scan().map_err(cannot_read)?;
             self.shared.with(|state| {
                 state.counts.torn_bytes += torn;
                 state.counts.damaged += damaged;
@@ -225,85 +226,88 @@ impl Writer {
                 warn!(
                     torn,
                     damaged,
-                    %path, "parts of the history of alerts were damaged and are left out"
+                    %path, "damaged parts of the alert history are skipped"
                 );
             }
         }
-        self.miss_the_end(folder, segments.last());
+        self.report_missing(folder, segments.last());
         self.shared
-            .with(|state| state.adopt(segments, least.unwrap_or(0)));
+            .with(|state| state.adopt(segments, least_next.unwrap_or(0)));
         self.lock = Some(lock);
         Ok(())
     }
 
-    /// Tells of records that were there when the process before wrote down how far it was.
-    fn miss_the_end(&mut self, folder: &std::path::Path, last: Option<&Segment>) {
-        let mark = match Mark::read(folder) {
-            Ok(Some(mark)) => mark,
+    /// Reports records that are missing at the end, by the file of the process before.
+    fn report_missing(&mut self, folder: &std::path::Path, last: Option<&Segment>) {
+        let saved = match NewestSegment::read(folder) {
+            Ok(Some(saved)) => saved,
             Ok(None) => return,
             Err(error) => {
-                warn!("{error}; whether the newest records of alerts were taken away is not known");
+                warn!(
+                    "{error}; missing records at the end of the alert history would not be detected"
+                );
                 return;
             }
         };
         let end = last.map_or(0, |last| last.first.saturating_add(last.records));
-        let missing = mark.end().saturating_sub(end.max(mark.first));
-        let whose = last.filter(|last| last.first >= mark.first);
+        let missing = saved.end().saturating_sub(end.max(saved.first));
+        let truncated = last.filter(|last| last.first >= saved.first);
         if missing > 0 {
-            let what = match whose {
-                Some(last) => format!("{} was cut", last.path.display()),
-                None => format!("{}/{:020}-*.jsonl is gone", folder.display(), mark.first),
+            let cause = match truncated {
+                Some(last) => format!("{} was truncated", last.path.display()),
+                None => format!("{}/{:020}-*.jsonl is gone", folder.display(), saved.first),
             };
             warn!(
                 missing,
-                "the newest records of the history of alerts are missing: {what}; hint: to have \
-                 them back, stop Bellwether, put the whole file there and start again"
+                "the newest records of the alert history are missing: {cause}; hint: to restore \
+                 them, stop Bellwether, copy the complete file back and start again"
             );
             self.shared.with(|state| state.counts.damaged += missing);
         }
     }
 
-    /// Writes down how far the newest segment is, once for each and `anew`.
-    fn mark(&mut self, anew: bool) {
+    /// Saves the end of the newest segment: once per segment, and at its current end if `current_end`.
+    fn save_newest(&mut self, current_end: bool) {
         let Some(folder) = &self.shared.options.folder else {
             return;
         };
         let Some(Current { first, next, .. }) = self.current else {
             return;
         };
-        let done = self.marked.is_some_and(|marked| {
-            if anew {
-                marked.end() == next
+        let is_saved = self.saved_newest.is_some_and(|saved| {
+            if current_end {
+                saved.end() == next
             } else {
-                marked.first == first
+                saved.first == first
             }
         });
-        let mark = Mark {
+        let newest = NewestSegment {
             first,
             records: next - first,
         };
-        // Tried again with the next sync; that the disk takes nothing is told by other writes.
-        if !done && mark.write(folder).is_ok() {
-            self.marked = Some(mark);
+        // Retried with the next sync; a disk that fails is reported by other writes.
+        if !is_saved && newest.write(folder).is_ok() {
+            self.saved_newest = Some(newest);
         }
     }
 
     fn write_to(&mut self, folder: &std::path::Path) -> Result<(), String> {
-        self.notice_loss(folder);
+        self.detect_deleted(folder);
         if self.lock.is_none() {
             self.open_folder(folder)?;
         }
         while let Some(chunk) = self.shared.with(|state| state.unwritten.front().cloned()) {
-            let failed = |error: io::Error| format!("can't write: {}: {error}", folder.display());
+            let failed = |error: io::Error| format!("cannot write: {}: {error}", folder.display());
             self.write(folder, &chunk).map_err(failed)?;
         }
         Ok(())
     }
 
-    /// A folder or file that somebody deleted is made anew.
-    fn notice_loss(&mut self, folder: &std::path::Path) {
-        let gone = |current: &Current| !current.path.exists();
-        if self.current.as_ref().is_some_and(gone) {
+    /// Closes a segment and a folder that were deleted, so that they are created again.
+    fn detect_deleted(&mut self, folder: &std::path::Path) {
+        if let Some(current) = &self.current
+            && !current.path.exists()
+        {
             self.current = None;
             if !folder.exists() {
                 self.lock = None;
@@ -313,19 +317,19 @@ impl Writer {
 
     fn write(&mut self, folder: &std::path::Path, chunk: &Chunk) -> io::Result<()> {
         let day = day_of(chunk.from);
-        let full = self.shared.options.max_bytes.min(16 * SEGMENT) / 16;
+        let full = self.shared.options.max_bytes.min(16 * SEGMENT_BYTES) / 16;
         let fits = |current: &Current| {
             current.day == day && current.bytes < full && current.next == chunk.first
         };
         if !self.current.as_ref().is_some_and(fits) {
             self.sync_current()?;
-            self.current = Some(self.begin(folder, chunk.first, day)?);
+            self.current = Some(self.open_segment(folder, chunk.first, day)?);
         }
         let Some(current) = &mut self.current else {
             return Ok(());
         };
         if let Err(error) = current.file.write_all(&chunk.lines) {
-            // Half of it may be there. If it cannot be cut off, it counts as torn.
+            // A part may be written. If it cannot be cut off, it counts as torn.
             if current.file.set_len(current.bytes).is_err() {
                 self.current = None;
             }
@@ -333,7 +337,7 @@ impl Writer {
         }
         current.bytes += chunk.lines.len() as u64;
         current.next += chunk.records;
-        self.shared.with(|state| state.written(&current.path));
+        self.shared.with(|state| state.note_written(&current.path));
         self.unsynced.get_or_insert_with(Instant::now);
         if chunk.urgent {
             return self.sync_current();
@@ -341,9 +345,9 @@ impl Writer {
         Ok(())
     }
 
-    /// Goes on with the last segment where that fits, or begins one.
-    fn begin(&self, folder: &std::path::Path, first: u64, day: i64) -> io::Result<Current> {
-        let full = self.shared.options.max_bytes.min(16 * SEGMENT) / 16;
+    /// Opens the last segment if the record `first` fits there, or a new one.
+    fn open_segment(&self, folder: &std::path::Path, first: u64, day: i64) -> io::Result<Current> {
+        let full = self.shared.options.max_bytes.min(16 * SEGMENT_BYTES) / 16;
         let last = self.shared.with(|state| state.segments.last().cloned());
         let fits = last.filter(|last| {
             let next = last.first.saturating_add(last.records);
@@ -370,7 +374,7 @@ impl Writer {
 
     fn sync(&mut self) -> Result<(), String> {
         self.sync_current()
-            .map_err(|error| format!("can't sync the history of alerts: {error}"))?;
+            .map_err(|error| format!("cannot sync the alert history: {error}"))?;
         match self.shared.with(|state| state.counts.problem.clone()) {
             Some(problem) => Err(problem),
             None => Ok(()),
@@ -382,50 +386,46 @@ impl Writer {
             && let Some(current) = &self.current
             && let Err(error) = current.file.sync_data()
         {
-            // What the kernel could not write it may have forgotten.
+            // After a failed sync the kernel may have dropped the data.
             self.current = None;
             return Err(error);
         }
-        self.mark(false);
+        self.save_newest(false);
         Ok(())
     }
 
-    /// Reads one segment that nobody read so far; whether there was one.
-    fn survey_one(&mut self) -> bool {
-        let next = |segments: &[Segment]| {
-            segments
-                .iter()
-                .rev()
-                .find(|segment| !segment.surveyed)
-                .cloned()
-        };
-        let Some(mut segment) = self.shared.with(|state| next(&state.segments)) else {
+    /// Scans one segment that was not scanned so far; returns whether there was one.
+    fn scan_one(&mut self) -> bool {
+        let Some(mut segment) = self.shared.with(|state| {
+            let mut newest_first = state.segments.iter().rev();
+            newest_first.find(|segment| !segment.scanned).cloned()
+        }) else {
             return false;
         };
-        let damaged = segment.survey().unwrap_or(segment.records);
-        segment.surveyed = true;
+        let damaged = segment.scan().unwrap_or(segment.records);
+        segment.scanned = true;
         if damaged > 0 {
             let path = segment.path.display();
-            warn!(damaged, %path, "records of the history of alerts are damaged or missing");
+            warn!(damaged, %path, "records of the alert history are damaged or missing");
         }
         self.shared.with(|state| {
             state.counts.damaged += damaged;
-            if let Some(known) = state
+            if let Some(listed) = state
                 .segments
                 .iter_mut()
-                .find(|known| known.path == segment.path)
+                .find(|listed| listed.path == segment.path)
             {
-                *known = segment;
+                *listed = segment;
             }
         });
         true
     }
 
-    /// Deletes what is too much or too old.
-    fn keep(&mut self) {
+    /// Deletes the oldest segments beyond the retention and the size limit.
+    fn delete_old(&mut self) {
         let Some(lock) = &self.lock else { return };
         let now = (self.clock)();
-        let most = self.shared.options.max_bytes;
+        let max_bytes = self.shared.options.max_bytes;
         let limit = now.wall.before(self.shared.options.retention).0;
         while let Some((segment, bytes)) = self.shared.with(|state| {
             let bytes: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
@@ -435,19 +435,19 @@ impl Writer {
                 self.too_old = None;
             }
             let since = self.too_old.filter(|(first, _)| *first <= segment.first);
-            let proven = since.is_some_and(|(_, since)| now.mono.since(since) >= PROOF);
+            let proven = since.is_some_and(|(_, since)| now.mono.since(since) >= MIN_TOO_OLD);
             if segment.to < limit && since.is_none() {
                 self.too_old = Some((segment.first, now.mono));
             }
-            if bytes <= most && !(segment.to < limit && proven) {
+            if bytes <= max_bytes && !(segment.to < limit && proven) {
                 return;
             }
-            // One that cannot be deleted is not in the way of others.
+            // A segment that cannot be deleted does not block others.
             if fs::remove_file(&segment.path).is_ok() || !segment.path.exists() {
                 lock.sync().ok();
             }
             self.shared
-                .with(|state| state.segments.retain(|known| known.path != segment.path));
+                .with(|state| state.segments.retain(|listed| listed.path != segment.path));
         }
     }
 }

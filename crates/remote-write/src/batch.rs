@@ -1,4 +1,4 @@
-//! Samples of the tail, relabelled and cut into the requests that carry them: pure.
+//! Relabels samples of the tail and cuts them into requests. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,96 +7,96 @@ use bellwether_core::LabelSet;
 
 use super::family::{Counting, Families, Family};
 use super::relabel::Relabel;
-use super::starts::Starts;
+use super::start_times::StartTimes;
 use super::tail::TailSample;
 
 /// A series of one request, its samples in the order in which they were appended.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Series {
     pub(super) labels: LabelSet,
-    pub(super) samples: Vec<Point>,
+    pub(super) samples: Vec<ChunkSample>,
     pub(super) family: Option<Family>,
 }
 
 /// One sample of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Point {
+pub(super) struct ChunkSample {
     /// Milliseconds since the epoch.
     pub(super) at: i64,
     pub(super) value: f64,
-    /// Since when its counter counts; 0 where nobody knows.
-    pub(super) since: i64,
+    /// Start of its counter, milliseconds since the epoch; 0 where it is unknown.
+    pub(super) start: i64,
 }
 
-/// What one request carries.
+/// Content of one request.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Chunk {
     pub(super) series: Vec<Series>,
     pub(super) samples: usize,
-    /// The latest time in it, milliseconds since the epoch.
+    /// Latest sample time, milliseconds since the epoch.
     pub(super) newest: i64,
 }
 
-/// What a series becomes on its way out.
+/// A series after relabeling.
 #[derive(Clone)]
-struct Outward {
+struct Relabeled {
     labels: LabelSet,
     family: Option<Family>,
     counting: Option<Counting>,
 }
 
-/// Cuts samples into requests. The same samples always give the same requests, but for starts, so
-/// that a receiver takes one that comes again for what it is.
+/// Cuts samples into requests. The same samples always give the same requests, except for start
+/// times, so that a receiver recognizes duplicates.
 pub(super) struct Cutter {
     relabel: Relabel,
     families: Arc<Families>,
-    largest: usize,
-    /// Relabelling costs far more than a look-up.
-    known: HashMap<LabelSet, Option<Outward>>,
+    max_samples: usize,
+    /// Relabeled series, since relabeling costs far more than a lookup; `None`: dropped.
+    cache: HashMap<LabelSet, Option<Relabeled>>,
 }
 
-/// Most series remembered; beyond it all are looked at anew.
-const MOST_KNOWN: usize = 100_000;
+/// Limit of cached series; beyond it the cache is cleared.
+const MAX_CACHED: usize = 100_000;
 
 impl Cutter {
-    /// Requests hold at most `largest` samples.
-    pub(super) fn new(relabel: Relabel, families: Arc<Families>, largest: usize) -> Self {
+    /// Creates a cutter of requests with at most `max_samples` samples.
+    pub(super) fn new(relabel: Relabel, families: Arc<Families>, max_samples: usize) -> Self {
         Self {
             relabel,
             families,
-            largest,
-            known: HashMap::new(),
+            max_samples,
+            cache: HashMap::new(),
         }
     }
 
-    /// The requests for `samples`, and how many of those no request carries because relabelling
-    /// dropped their series. `starts` tells since when counters count, where that is sent.
+    /// Returns the requests for `samples`, and the number of samples of series that relabeling
+    /// dropped. `start_times` is given if start times are sent.
     pub(super) fn cut(
         &mut self,
         samples: &[TailSample],
-        mut starts: Option<&mut Starts>,
+        mut start_times: Option<&mut StartTimes>,
     ) -> (Vec<Chunk>, u64) {
         let (mut chunks, mut dropped) = (Vec::new(), 0);
         let mut chunk = Chunk::default();
-        let mut places: HashMap<LabelSet, usize> = HashMap::new();
+        let mut indices: HashMap<LabelSet, usize> = HashMap::new();
         for sample in samples {
-            let Some(Outward {
+            let Some(Relabeled {
                 labels,
                 family,
                 counting,
-            }) = self.outward(&sample.labels)
+            }) = self.relabeled(&sample.labels)
             else {
                 dropped += 1;
                 continue;
             };
-            if chunk.samples == self.largest {
+            if chunk.samples == self.max_samples {
                 chunks.push(std::mem::take(&mut chunk));
-                places.clear();
+                indices.clear();
             }
             if chunk.samples == 0 {
                 chunk.newest = sample.at;
             }
-            let place = *places.entry(labels).or_insert_with_key(|labels| {
+            let index = *indices.entry(labels).or_insert_with_key(|labels| {
                 let labels = labels.clone();
                 chunk.series.push(Series {
                     labels,
@@ -105,16 +105,16 @@ impl Cutter {
                 });
                 chunk.series.len() - 1
             });
-            let since = match (&mut starts, counting) {
-                (Some(starts), Some(counting)) => starts.of(sample, counting),
+            let start = match (&mut start_times, counting) {
+                (Some(start_times), Some(counting)) => start_times.start(sample, counting),
                 _ => 0,
             };
-            let point = Point {
+            let sample = ChunkSample {
                 at: sample.at,
                 value: sample.value,
-                since,
+                start,
             };
-            chunk.series[place].samples.push(point);
+            chunk.series[index].samples.push(sample);
             chunk.samples += 1;
             chunk.newest = chunk.newest.max(sample.at);
         }
@@ -124,23 +124,22 @@ impl Cutter {
         (chunks, dropped)
     }
 
-    fn outward(&mut self, labels: &LabelSet) -> Option<Outward> {
-        if let Some(known) = self.known.get(labels) {
-            return known.clone();
+    fn relabeled(&mut self, labels: &LabelSet) -> Option<Relabeled> {
+        if let Some(cached) = self.cache.get(labels) {
+            return cached.clone();
         }
-        if self.known.len() >= MOST_KNOWN {
-            self.known.clear();
+        if self.cache.len() >= MAX_CACHED {
+            self.cache.clear();
         }
-        let family = self.families.of(labels.name()).cloned();
+        let family = self.families.get(labels.name()).cloned();
         let counting = self.families.counting(labels.name());
-        let outward = self.relabel.apply(labels);
-        let outward = outward.map(|labels| Outward {
+        let relabeled = self.relabel.apply(labels).map(|labels| Relabeled {
             labels,
             family,
             counting,
         });
-        self.known.insert(labels.clone(), outward.clone());
-        outward
+        self.cache.insert(labels.clone(), relabeled.clone());
+        relabeled
     }
 }
 
@@ -179,13 +178,12 @@ mod tests {
         ];
         let (chunks, dropped) = cutter.cut(&samples, None);
         assert_eq!(dropped, 1);
-        let told: Vec<String> = chunks
+        let formatted: Vec<String> = chunks
             .iter()
             .map(|chunk| {
-                let series = chunk.series.iter();
-                let series = series.map(|one| {
-                    let samples: Vec<_> = one.samples.iter().map(|p| (p.at, p.value)).collect();
-                    format!("{}{samples:?}", one.labels.name())
+                let series = chunk.series.iter().map(|series| {
+                    let samples: Vec<_> = series.samples.iter().map(|s| (s.at, s.value)).collect();
+                    format!("{}{samples:?}", series.labels.name())
                 });
                 format!(
                     "{} {} {}",
@@ -196,7 +194,7 @@ mod tests {
             })
             .collect();
         assert_eq!(
-            told,
+            formatted,
             ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]
         );
         assert_eq!(cutter.cut(&samples, None).0, chunks);

@@ -1,6 +1,6 @@
-//! How far a destination got, kept in a file that is replaced as a whole.
+//! Progress of a destination, in a file that is replaced as a whole.
 //!
-//! Blocks; call it from a thread that may.
+//! Blocks; for blocking threads.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,31 +10,32 @@ use bellwether_files::durable;
 use bellwether_tsdb::history::Cursor;
 use serde::{Deserialize, Serialize};
 
-/// How far a destination got.
+/// Progress of a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Progress {
-    /// The receiver has everything up to here.
+    /// The receiver has accepted everything up to here.
     pub(super) acked: Cursor,
-    /// What lies between was under way, and the receiver may have it. It is sent again as it was,
-    /// so that newer samples never share a request with repeats that a receiver may refuse.
+    /// Samples from `acked` to here were being sent, and the receiver may have them. They are sent
+    /// again unchanged, so that newer samples never share a request with duplicates that a receiver
+    /// may reject.
     pub(super) sending: Option<Cursor>,
 }
 
-/// The file of one destination.
+/// Progress file of one destination.
 #[derive(Clone, Debug)]
 pub(super) struct ProgressFile {
     path: PathBuf,
 }
 
 impl ProgressFile {
-    /// The file of destination `name` in `folder`; nothing is touched yet.
+    /// Creates a handle to the file of destination `name` in `folder`; the file system is not touched.
     pub(super) fn new(folder: &Path, name: &str) -> Self {
         Self {
             path: folder.join(format!("{name}{SUFFIX}")),
         }
     }
 
-    /// What it says; `None` where there is no such file.
+    /// Reads the progress; `None` if there is no file.
     pub(super) fn load(&self) -> io::Result<Option<Progress>> {
         match files::read(&self.path, files::SMALL) {
             Ok(text) => serde_json::from_slice(&text)
@@ -45,7 +46,7 @@ impl ProgressFile {
         }
     }
 
-    /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
+    /// Replaces the file. A crash at any time leaves the old file or the new one, whole.
     pub(super) fn save(&self, progress: Progress) -> io::Result<()> {
         let text = serde_json::to_vec(&progress).map_err(io::Error::other)?;
         durable::replace(&self.path, &text)
@@ -54,22 +55,22 @@ impl ProgressFile {
 
 const SUFFIX: &str = ".cursor";
 
-/// Deletes the files in `folder` of destinations that `keep` does not know; returns their names.
-pub(super) fn forget(folder: &Path, keep: impl Fn(&str) -> bool) -> Vec<String> {
+/// Deletes the files in `folder` for whose name `keep` returns false; returns the names.
+pub(super) fn delete_others(folder: &Path, keep: impl Fn(&str) -> bool) -> Vec<String> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
-    let mut gone = Vec::new();
+    let mut deleted = Vec::new();
     for entry in entries.flatten() {
         let file = entry.file_name();
         let Some(name) = file.to_str().and_then(|file| file.strip_suffix(SUFFIX)) else {
             continue;
         };
         if !keep(name) && fs::remove_file(entry.path()).is_ok() {
-            gone.push(name.to_owned());
+            deleted.push(name.to_owned());
         }
     }
-    gone
+    deleted
 }
 
 #[cfg(test)]
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn progress_is_kept_and_forgotten() {
+    fn progress_is_saved_and_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (
             ProgressFile::new(folder.path(), "a.b"),
@@ -100,7 +101,7 @@ mod tests {
         })
         .unwrap();
         assert_eq!(a.load().unwrap(), Some(progress));
-        assert_eq!(forget(folder.path(), |name| name == "a.b"), ["c"]);
+        assert_eq!(delete_others(folder.path(), |name| name == "a.b"), ["c"]);
         assert_eq!(
             (a.load().unwrap(), b.load().unwrap()),
             (Some(progress), None)

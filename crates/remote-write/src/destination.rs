@@ -1,4 +1,4 @@
-//! The task of one destination: read, send, remember how far.
+//! The task of one destination: reads the log, sends samples and saves the progress.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -18,39 +18,39 @@ use super::settings::{Protocol, RemoteQueue};
 use super::stats::Stats;
 use super::tail::{Log, Tail, Tailed, gather};
 
-/// A destination at work.
+/// An active destination.
 pub(super) struct Destination {
     pub(super) name: Arc<str>,
     pub(super) queue: RemoteQueue,
-    pub(super) declared: Protocol,
+    pub(super) configured_protocol: Protocol,
     pub(super) sender: Sender,
     pub(super) cutter: Cutter,
     pub(super) families: Arc<Families>,
     pub(super) log: Arc<dyn Log>,
-    /// Where the log is read; opened when it is needed.
+    /// Reader of the log, opened at the first read.
     pub(super) tail: Option<Box<dyn Tail>>,
-    /// None: progress ends with the process.
+    /// `None`: progress ends with the process.
     pub(super) file: Option<ProgressFile>,
     pub(super) progress: Progress,
     pub(super) stats: Arc<Stats>,
     pub(super) random: fn() -> f64,
-    pub(super) diary: Diary,
+    pub(super) send_state: SendState,
 }
 
-/// Requests that one reading of the log fills: fewer readings, and fewer writes of the progress.
-const REQUESTS_AT_ONCE: usize = 4;
-/// How often a receiver of 1.0 is told types and help, as Prometheus does.
-const METADATA_EVERY: Duration = Duration::from_secs(60);
-/// How long a stop waits for an attempt under way.
+/// Number of requests per read of the log: fewer reads, and fewer writes of the progress.
+const REQUESTS_PER_READ: usize = 4;
+/// Interval of metadata for receivers of 1.0, as in Prometheus.
+const METADATA_INTERVAL: Duration = Duration::from_secs(60);
+/// Time that a stop waits for a running attempt.
 pub(super) const LAST_ATTEMPT: Duration = Duration::from_secs(1);
 
-/// The end was asked for.
+/// The destination was stopped.
 struct Stopped;
 
 impl Destination {
-    /// Sends until `stop`.
+    /// Sends until it is stopped.
     pub(super) async fn run(mut self, stop: CancellationToken) {
-        while let Ok(more) = self.round(&stop).await {
+        while let Ok(more) = self.send_pending(&stop).await {
             if !more && pause(*self.queue.batch_send_deadline, &stop).await.is_err() {
                 break;
             }
@@ -58,58 +58,59 @@ impl Destination {
         self.save().await;
     }
 
-    /// Sends what the log holds now; whether there may be more.
-    async fn round(&mut self, stop: &CancellationToken) -> Result<bool, Stopped> {
-        let enough = self
+    /// Sends pending samples of the log; returns whether there may be more.
+    async fn send_pending(&mut self, stop: &CancellationToken) -> Result<bool, Stopped> {
+        let max_samples = self
             .queue
             .max_samples_per_send
-            .saturating_mul(REQUESTS_AT_ONCE);
-        let Some(tailed) = self.read(enough).await else {
+            .saturating_mul(REQUESTS_PER_READ);
+        let Some(tailed) = self.read(max_samples).await else {
             return Ok(false);
         };
         if tailed.lost > 0 {
             self.stats.lost.fetch_add(tailed.lost, Relaxed);
             let lost = tailed.lost;
-            warn!(destination = %self.name, lost, "samples were gone before they could be sent");
+            warn!(destination = %self.name, lost, "samples were deleted from the log before they were sent");
         }
         if tailed.next == self.progress.acked {
-            if self.progress.sending.take().is_some() || self.diary.unsaved {
+            if self.progress.sending.take().is_some() || self.send_state.unsaved {
                 self.save().await;
             }
             return Ok(false);
         }
-        let repeats = self.progress.sending == Some(tailed.next);
+        let is_repeat = self.progress.sending == Some(tailed.next);
         self.progress.sending = Some(tailed.next);
         self.save().await;
         let (chunks, dropped) = self.cut(&tailed);
         for chunk in &chunks {
-            self.deliver(chunk, repeats, stop).await?;
+            self.deliver(chunk, is_repeat, stop).await?;
         }
         self.stats.relabelled.fetch_add(dropped, Relaxed);
         self.progress = Progress {
             acked: tailed.next,
             sending: None,
         };
-        self.diary.unsaved = true;
+        self.send_state.unsaved = true;
         if stop.is_cancelled() {
             Err(Stopped)
         } else {
-            Ok(repeats || tailed.samples.len() >= enough)
+            Ok(is_repeat || tailed.samples.len() >= max_samples)
         }
     }
 
     fn cut(&mut self, tailed: &Tailed) -> (Vec<Chunk>, u64) {
-        let mut starts = self.stats.starts.lock();
-        let starts = (self.sender.speaks() == Protocol::V2).then_some(&mut *starts);
-        self.cutter.cut(&tailed.samples, starts)
+        let mut start_times = self.stats.start_times.lock();
+        let sent_start_times =
+            (self.sender.protocol() == Protocol::V2).then_some(&mut *start_times);
+        self.cutter.cut(&tailed.samples, sent_start_times)
     }
 
-    async fn read(&mut self, enough: usize) -> Option<Tailed> {
+    async fn read(&mut self, max_samples: usize) -> Option<Tailed> {
         let (log, Progress { acked, sending }) = (self.log.clone(), self.progress);
         let tail = self.tail.take();
         let read = move || {
             let mut tail = tail.unwrap_or_else(|| log.open(acked));
-            let tailed = gather(&mut *tail, acked, sending, enough);
+            let tailed = gather(&mut *tail, acked, sending, max_samples);
             (tail, tailed, log.pending(acked))
         };
         match tokio::task::spawn_blocking(read).await {
@@ -120,62 +121,64 @@ impl Destination {
                 Some(tailed)
             }
             Err(error) => {
-                self.failed(format!("cannot read the log: {error}"));
+                self.note_error(format!("cannot read the log: {error}"));
                 None
             }
         }
     }
 
-    /// Hands `chunk` over, or gives it up because the receiver will never take it.
+    /// Sends `chunk` until the receiver accepts it or rejects it for good. `is_repeat`: it may have been
+    /// sent before a restart.
     async fn deliver(
         &mut self,
         chunk: &Chunk,
-        repeats: bool,
+        is_repeat: bool,
         stop: &CancellationToken,
     ) -> Result<(), Stopped> {
-        let (samples, mut failures, mut unsure) = (chunk.samples as u64, 0, repeats);
+        let samples = chunk.samples as u64;
+        let mut failures = 0;
+        let mut may_have_arrived = is_repeat;
         loop {
             let families = self.families.clone();
-            let metadata_due = self.diary.metadata_due(Instant::now());
+            let metadata_due = self.send_state.metadata_due(Instant::now());
             let metadata = if metadata_due { families.all() } else { &[] };
             let outcome = tokio::select! {
                 outcome = self.sender.send(chunk, metadata) => outcome,
-                () = cut_off(stop) => return Err(Stopped),
+                () = grace_is_over(stop) => return Err(Stopped),
             };
-            self.tell_fall_back();
-            // What a receiver refuses as a whole waits for the next time: were it the metadata that
-            // it does not like, all that follows would be refused too.
-            if metadata_due && !matches!(outcome, Outcome::Later { .. }) {
-                self.diary.metadata = Some(Instant::now());
+            self.log_fallback();
+            // Rejected metadata is not sent with the next chunk, which would be rejected for it, too.
+            if metadata_due && !matches!(outcome, Outcome::Retry { .. }) {
+                self.send_state.metadata_sent = Some(Instant::now());
             }
             match outcome {
-                Outcome::Taken { bytes, refused } => {
-                    self.taken(chunk, bytes, refused);
+                Outcome::Accepted { bytes, rejected } => {
+                    self.note_accepted(chunk, bytes, rejected);
                     return Ok(());
                 }
-                Outcome::Refused { message, written } => {
+                Outcome::Rejected { message, written } => {
                     self.stats.sent.fetch_add(written, Relaxed);
                     self.stats.failed.fetch_add(samples - written, Relaxed);
-                    let doubt = if unsure {
-                        " (it may have them from an attempt before)"
+                    let doubt = if may_have_arrived {
+                        " (an earlier attempt may have delivered them)"
                     } else {
                         ""
                     };
-                    self.failed(format!(
-                        "{} samples given up{doubt}: {message}",
+                    self.note_error(format!(
+                        "dropped {} samples{doubt}: {message}",
                         samples - written
                     ));
                     return Ok(());
                 }
-                Outcome::Later {
+                Outcome::Retry {
                     message,
                     retry_after,
                     unanswered,
                 } => {
                     failures += 1;
-                    unsure |= unanswered;
+                    may_have_arrived |= unanswered;
                     self.stats.retried.fetch_add(samples, Relaxed);
-                    self.failed(message);
+                    self.note_error(message);
                     let queue = &self.queue;
                     let (min, max) = (*queue.min_backoff, *queue.max_backoff);
                     let wait = next_delay(min, max, failures, retry_after, (self.random)());
@@ -185,39 +188,37 @@ impl Destination {
         }
     }
 
-    fn taken(&mut self, chunk: &Chunk, bytes: usize, refused: u64) {
+    fn note_accepted(&mut self, chunk: &Chunk, bytes: usize, rejected: u64) {
         self.stats
             .sent
-            .fetch_add(chunk.samples as u64 - refused, Relaxed);
+            .fetch_add(chunk.samples as u64 - rejected, Relaxed);
         self.stats.bytes.fetch_add(bytes as u64, Relaxed);
         self.stats.newest_sent.fetch_max(chunk.newest, Relaxed);
-        if refused > 0 {
-            self.stats.failed.fetch_add(refused, Relaxed);
-            self.failed(format!(
-                "the receiver says that it did not write {refused} samples"
-            ));
+        if rejected > 0 {
+            self.stats.failed.fetch_add(rejected, Relaxed);
+            self.note_error(format!("the receiver did not write {rejected} samples"));
         } else if self.stats.last_error.lock().take().is_some() {
-            self.diary.last = None;
+            self.send_state.last_logged = None;
             info!(destination = %self.name, "remote write works again");
         }
     }
 
-    /// Remembers what went wrong, and logs it unless it was logged just before.
-    fn failed(&mut self, message: String) {
-        if self.diary.due(Instant::now()) {
-            warn!(destination = %self.name, receiver = self.sender.place(), "remote write: {message}");
+    /// Notes an error, and logs at most one per minute.
+    fn note_error(&mut self, message: String) {
+        if self.send_state.may_log(Instant::now()) {
+            warn!(destination = %self.name, receiver = self.sender.origin(), "remote write: {message}");
         }
         *self.stats.last_error.lock() = Some(message);
     }
 
-    fn tell_fall_back(&self) {
-        let fell_back = self.sender.speaks() != self.declared;
+    fn log_fallback(&self) {
+        let fell_back = self.sender.protocol() != self.configured_protocol;
         if fell_back && !self.stats.fell_back.swap(true, Relaxed) {
-            warn!(destination = %self.name, "the receiver does not know remote write 2.0: it is sent 1.0");
+            warn!(destination = %self.name, "the receiver does not support remote write 2.0; falling back to 1.0");
         }
     }
 
-    /// Writes the progress down, and lets go of what no restart will read again.
+    /// Saves the progress, and releases the log before it, which no restart reads again.
     async fn save(&mut self) {
         let (log, name, progress) = (self.log.clone(), self.name.clone(), self.progress);
         let file = self.file.clone();
@@ -229,50 +230,50 @@ impl Destination {
             std::io::Result::Ok(())
         };
         match tokio::task::spawn_blocking(save).await {
-            Ok(Ok(())) => self.diary.unsaved = false,
-            Ok(Err(error)) => self.failed(format!("cannot save how far it got: {error}")),
-            Err(error) => self.failed(format!("cannot save how far it got: {error}")),
+            Ok(Ok(())) => self.send_state.unsaved = false,
+            Ok(Err(error)) => self.note_error(format!("cannot save the progress: {error}")),
+            Err(error) => self.note_error(format!("cannot save the progress: {error}")),
         }
     }
 }
 
-/// What a destination remembers of its own doings.
+/// State of a destination besides its progress.
 #[derive(Debug, Default)]
-pub(super) struct Diary {
-    /// The last failure that was logged.
-    last: Option<Instant>,
-    /// When types and help were answered.
-    metadata: Option<Instant>,
-    /// Whether the progress moved since it was saved.
+pub(super) struct SendState {
+    /// Time of the last error that was logged.
+    last_logged: Option<Instant>,
+    /// Time of the last accepted metadata.
+    metadata_sent: Option<Instant>,
+    /// True if the progress has changed since it was saved.
     unsaved: bool,
 }
 
-impl Diary {
-    /// Whether types and help are to go along.
+impl SendState {
+    /// Returns whether metadata is due.
     fn metadata_due(&self, now: Instant) -> bool {
-        self.metadata
-            .is_none_or(|last| now - last >= METADATA_EVERY)
+        self.metadata_sent
+            .is_none_or(|last| now - last >= METADATA_INTERVAL)
     }
 
-    /// Whether a failure is to be logged: the first, then one a minute.
-    fn due(&mut self, now: Instant) -> bool {
-        const EVERY: Duration = Duration::from_secs(60);
-        let due = self.last.is_none_or(|last| now - last >= EVERY);
+    /// Returns whether an error is to be logged: the first, then one per minute.
+    fn may_log(&mut self, now: Instant) -> bool {
+        const INTERVAL: Duration = Duration::from_secs(60);
+        let due = self.last_logged.is_none_or(|last| now - last >= INTERVAL);
         if due {
-            self.last = Some(now);
+            self.last_logged = Some(now);
         }
         due
     }
 }
 
-/// Where a destination begins: where it stood, or at the end of the log where it is new.
-pub(super) fn beginning(file: Option<&ProgressFile>, log: &dyn Log, name: &str) -> Progress {
+/// Returns the saved progress, or the end of the log for a new destination.
+pub(super) fn restore_progress(file: Option<&ProgressFile>, log: &dyn Log, name: &str) -> Progress {
     let end = log.end();
     match file.map_or(Ok(None), ProgressFile::load) {
-        Ok(Some(progress)) => return within(progress, end, name),
+        Ok(Some(progress)) => return limit_to_log(progress, end, name),
         Ok(None) => {}
         Err(error) => {
-            warn!(destination = name, %error, "how far it got cannot be read: it begins at now");
+            warn!(destination = name, %error, "cannot read the progress; sending begins at the end of the log");
         }
     }
     Progress {
@@ -281,9 +282,9 @@ pub(super) fn beginning(file: Option<&ProgressFile>, log: &dyn Log, name: &str) 
     }
 }
 
-/// A log may end before the place that was reached: its last bytes went with a loss of power, or
-/// it was deleted and is another one, of which nothing was sent.
-fn within(progress: Progress, end: Cursor, name: &str) -> Progress {
+/// Limits the progress to the log, which may end before it: the last bytes were lost with a loss of
+/// power, or the log was deleted and is a new one, of which nothing was sent.
+fn limit_to_log(progress: Progress, end: Cursor, name: &str) -> Progress {
     if progress.acked <= end {
         return progress;
     }
@@ -295,7 +296,7 @@ fn within(progress: Progress, end: Cursor, name: &str) -> Progress {
     }
     warn!(
         destination = name,
-        "history is another one than before: it is sent from its beginning"
+        "history was replaced; it is sent from its beginning"
     );
     Progress {
         acked: Cursor::default(),
@@ -310,7 +311,7 @@ async fn pause(span: Duration, stop: &CancellationToken) -> Result<(), Stopped> 
     }
 }
 
-async fn cut_off(stop: &CancellationToken) {
+async fn grace_is_over(stop: &CancellationToken) {
     stop.cancelled().await;
     sleep(LAST_ATTEMPT).await;
 }
@@ -320,14 +321,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_log_that_ends_early_is_begun_where_it_can_be() {
+    fn progress_after_the_end_of_the_log_is_limited() {
         let cursor = |segment, offset| Cursor {
             segment,
             offset,
             samples: 0,
         };
         let begin = |acked| {
-            within(
+            limit_to_log(
                 Progress {
                     acked,
                     sending: None,

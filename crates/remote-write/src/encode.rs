@@ -1,4 +1,4 @@
-//! A chunk as the body of a request: pure.
+//! Encodes a chunk as the body of a request. Pure.
 
 use std::collections::HashMap;
 
@@ -12,26 +12,26 @@ use super::message::{
 };
 use super::settings::Protocol;
 
-/// The body of a request: the message in Snappy's block format. `metadata` goes along in 1.0;
-/// 2.0 has it beside each series.
+/// Encodes the body of a request: the message in Snappy's block format. `metadata` is sent in 1.0;
+/// 2.0 has metadata with each series.
 ///
 /// # Errors
-/// The message is larger than Snappy takes (4 GiB).
-pub(super) fn body(
+/// The message is larger than Snappy allows (4 GiB).
+pub(super) fn encode_body(
     chunk: &Chunk,
     protocol: Protocol,
     metadata: &[Family],
 ) -> Result<Vec<u8>, String> {
     let message = match protocol {
-        Protocol::V1 => first(chunk, metadata).encode_to_vec(),
-        Protocol::V2 => second(chunk).encode_to_vec(),
+        Protocol::V1 => write_request_v1(chunk, metadata).encode_to_vec(),
+        Protocol::V2 => write_request_v2(chunk).encode_to_vec(),
     };
     snap::raw::Encoder::new()
         .compress_vec(&message)
         .map_err(|error| error.to_string())
 }
 
-fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
+fn write_request_v1(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
     let timeseries = chunk.series.iter().map(|series| TimeSeries {
         labels: series
             .labels
@@ -59,7 +59,7 @@ fn first(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
     }
 }
 
-fn second(chunk: &Chunk) -> Request {
+fn write_request_v2(chunk: &Chunk) -> Request {
     let mut symbols = Symbols::default();
     symbols.reference("");
     let timeseries = chunk
@@ -85,37 +85,37 @@ fn second(chunk: &Chunk) -> Request {
     }
 }
 
-/// The NaN that is a value, as Prometheus has it (model/value/value.go). Receivers tell it from the
+/// The NaN of ordinary values in Prometheus (model/value/value.go). Receivers distinguish it from the
 /// staleness marker by its bits.
 const NORMAL_NAN: f64 = f64::from_bits(0x7ff8_0000_0000_0001);
 
 fn samples(series: &Series) -> impl Iterator<Item = Sample> {
-    series.samples.iter().map(|point| {
-        let is_value = point.value.is_nan() && !SampledSeries::is_stale(point.value);
+    series.samples.iter().map(|sample| {
+        let is_nan = sample.value.is_nan() && !SampledSeries::is_stale(sample.value);
         Sample {
-            value: if is_value { NORMAL_NAN } else { point.value },
-            timestamp: point.at,
-            start_timestamp: point.since,
+            value: if is_nan { NORMAL_NAN } else { sample.value },
+            timestamp: sample.at,
+            start_timestamp: sample.start,
         }
     })
 }
 
-/// Every text once.
+/// Symbol table of 2.0: every text once.
 #[derive(Default)]
 struct Symbols {
     texts: Vec<String>,
-    places: HashMap<String, u32>,
+    indices: HashMap<String, u32>,
 }
 
 impl Symbols {
     fn reference(&mut self, text: &str) -> u32 {
-        if let Some(place) = self.places.get(text) {
-            return *place;
+        if let Some(index) = self.indices.get(text) {
+            return *index;
         }
-        let place = self.texts.len() as u32;
+        let index = self.texts.len() as u32;
         self.texts.push(text.to_owned());
-        self.places.insert(text.to_owned(), place);
-        place
+        self.indices.insert(text.to_owned(), index);
+        index
     }
 }
 

@@ -1,32 +1,30 @@
-//! What the declaration says of the metrics that are sent: type and help.
+//! Metadata of the metrics that are sent: type and help.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use bellwether_core::{Kind, MetricDef, Origin, UnixMillis};
 
-/// A metric as a receiver is told of it.
+/// Metadata of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Family {
-    /// Name on the page.
+    /// Name in `/metrics`.
     pub name: Arc<str>,
-    /// Its type.
     pub kind: Kind,
-    /// Its help.
     pub help: Arc<str>,
 }
 
-/// What is known of a series that counts.
+/// Properties of a series that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counting {
-    /// Since when it counts, where that is known beforehand.
-    pub(super) since: Option<UnixMillis>,
-    /// Whether it may fall without having begun again: a sum.
-    pub(super) falls: bool,
+    /// Start of the count, if it is known beforehand.
+    pub(super) start: Option<UnixMillis>,
+    /// True for a sum, which may decrease without a reset.
+    pub(super) may_decrease: bool,
 }
 
 impl Family {
-    /// The number that both versions of remote write have for the type.
+    /// Returns the number of the type in both versions of remote write.
     pub(super) fn kind_number(&self) -> i32 {
         match self.kind {
             Kind::Counter => 1,
@@ -45,7 +43,7 @@ pub struct Families {
 }
 
 impl Families {
-    /// Those of a plan, in a process that runs since `started`.
+    /// Creates the metadata of `metrics`, in a process that runs since `started`.
     #[must_use]
     pub fn new(metrics: &[MetricDef], started: UnixMillis) -> Self {
         let mut families = Self::default();
@@ -56,10 +54,10 @@ impl Families {
                 Kind::Summary => &["", "_count", "_sum"],
             };
             for suffix in suffixes {
-                let known = (index, counting(metric, suffix, started));
-                families
-                    .by_series
-                    .insert(format!("{}{suffix}", metric.exported), known);
+                families.by_series.insert(
+                    format!("{}{suffix}", metric.exported),
+                    (index, counting(metric, suffix, started)),
+                );
             }
             families.all.push(Family {
                 name: metric.exported.clone(),
@@ -70,37 +68,37 @@ impl Families {
         families
     }
 
-    /// The metric that a series of this name belongs to.
+    /// Returns the metric of the series with this name.
     #[must_use]
-    pub fn of(&self, series: &str) -> Option<&Family> {
+    pub fn get(&self, series: &str) -> Option<&Family> {
         self.by_series
             .get(series)
             .map(|(index, _)| &self.all[*index])
     }
 
-    /// What is known of the series of this name, if it counts.
+    /// Returns the properties of the series with this name, if it counts.
     pub(super) fn counting(&self, series: &str) -> Option<Counting> {
         self.by_series.get(series)?.1
     }
 
-    /// All of them.
+    /// Returns all metrics.
     #[must_use]
     pub fn all(&self) -> &[Family] {
         &self.all
     }
 }
 
-/// What is known of the series of `metric` with this suffix, if it counts: what this process counts
-/// itself was 0 when it `started`; since when others count they do not say.
+/// Returns the properties of the series of `metric` with this suffix, if it counts. Counters of this
+/// process were 0 when it `started`; the start of others is unknown.
 fn counting(metric: &MetricDef, suffix: &str, started: UnixMillis) -> Option<Counting> {
     let counts = match metric.kind {
         Kind::Counter | Kind::Histogram => true,
         Kind::Summary => !suffix.is_empty(),
         Kind::Gauge => false,
     };
-    let ours = matches!(metric.origin, Origin::Application | Origin::Own);
+    let is_own = matches!(metric.origin, Origin::Application | Origin::Own);
     counts.then(|| Counting {
-        since: ours.then_some(started),
-        falls: suffix == "_sum",
+        start: is_own.then_some(started),
+        may_decrease: suffix == "_sum",
     })
 }

@@ -1,10 +1,10 @@
-//! Remote write: what history takes, sent on to Prometheus, `VictoriaMetrics`, Mimir and others.
+//! Remote write: sends the samples of history to Prometheus, `VictoriaMetrics`, Mimir and others.
 //!
-//! One task per destination reads the tail of history ([`Log`]) from a cursor of its own, sends
-//! it in order, and moves the cursor once the receiver has said that it took it. The queue is the
-//! write-ahead log itself, so what waits costs no memory and survives the process. At least once:
-//! what was under way when the process died is sent again as the very same requests, which a
-//! receiver takes as the repeats they are.
+//! One task per destination reads the tail of history ([`Log`]) from its own cursor, sends it in
+//! order, and moves the cursor once the receiver has accepted it. The queue is the write-ahead log
+//! itself, so that pending samples take no memory and survive the process. Delivery is at least once:
+//! requests that were not acknowledged when the process died are sent again unchanged, so that a
+//! receiver recognizes the duplicates.
 
 mod batch;
 mod cursor;
@@ -15,7 +15,7 @@ mod message;
 mod relabel;
 mod sender;
 mod settings;
-mod starts;
+mod start_times;
 mod stats;
 mod tail;
 mod writers;

@@ -1,6 +1,6 @@
-//! The messages on the wire, as the schemas `prometheus.WriteRequest` (`prompb/remote.proto`,
+//! Messages of the protocol, by the schemas `prometheus.WriteRequest` (`prompb/remote.proto`,
 //! `prompb/types.proto`) and `io.prometheus.write.v2.Request`
-//! (`prompb/io/prometheus/write/v2/types.proto`) have them.
+//! (`prompb/io/prometheus/write/v2/types.proto`).
 
 use prost::Message;
 
@@ -29,14 +29,14 @@ pub(super) struct Label {
     pub(super) value: String,
 }
 
-/// The same in both versions, but that 1.0 has no start. Times are in milliseconds since the epoch.
+/// Equal in both versions, except that 1.0 has no start. Times are in milliseconds since the epoch.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(super) struct Sample {
     #[prost(double, tag = "1")]
     pub(super) value: f64,
     #[prost(int64, tag = "2")]
     pub(super) timestamp: i64,
-    /// Since when the counter counts; 0 where nobody knows.
+    /// Start of the counter; 0 where it is unknown.
     #[prost(int64, tag = "3")]
     pub(super) start_timestamp: i64,
 }
@@ -55,7 +55,7 @@ pub(super) struct MetricMetadata {
 /// Remote write 2.0: `io.prometheus.write.v2.Request`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Request {
-    /// Every text of the request once, the empty one first.
+    /// Each text of the request once, the empty one first.
     #[prost(string, repeated, tag = "4")]
     pub(super) symbols: Vec<String>,
     #[prost(message, repeated, tag = "5")]
@@ -64,7 +64,7 @@ pub(super) struct Request {
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct TimeSeriesV2 {
-    /// Name and value in turn, as indices of `symbols`.
+    /// Names and values alternating, as indices of `symbols`.
     #[prost(uint32, repeated, tag = "1")]
     pub(super) labels_refs: Vec<u32>,
     #[prost(message, repeated, tag = "2")]

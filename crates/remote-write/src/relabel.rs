@@ -1,4 +1,4 @@
-//! Relabelling as Prometheus has it (`model/relabel/relabel.go`): pure.
+//! Relabeling as in Prometheus (`model/relabel/relabel.go`). Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use bellwether_matcher::{Pattern, Replacement};
 use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
 
 bellwether_schema::string_enum! {
-    /// What a step of relabelling does.
+    /// Action of a relabeling step.
     pub enum RelabelAction {
         /// Sets `target_label` to `replacement` where `regex` matches.
         Replace = "replace",
@@ -15,9 +15,9 @@ bellwether_schema::string_enum! {
         Keep = "keep",
         /// Drops series that `regex` matches.
         Drop = "drop",
-        /// Keeps only series whose `target_label` is what the source labels are.
+        /// Keeps only series whose `target_label` equals the source labels.
         KeepEqual = "keepequal",
-        /// Drops series whose `target_label` is what the source labels are.
+        /// Drops series whose `target_label` equals the source labels.
         DropEqual = "dropequal",
         /// Sets `target_label` to a hash of the source labels, modulo `modulus`.
         HashMod = "hashmod",
@@ -35,22 +35,22 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::section! {
-    /// A step of relabelling, as Prometheus's `relabel_config`. The name of a series is its label
+    /// A relabeling step, as `relabel_config` of Prometheus. The name of a series is its label
     /// `__name__`.
     pub struct RelabelConfig {
-        /// Labels whose values are looked at, joined by `separator`.
+        /// Labels whose values are joined by `separator` and matched.
         pub source_labels: Vec<String> = Vec::new(),
-        /// What joins them.
+        /// Separator of the joined values.
         pub separator: String = ";".into(),
-        /// What must match the joined values (or a label's name) as a whole.
+        /// Regular expression that must match the joined values (or the name of a label) as a whole.
         pub regex: Spanned<Literal> = Spanned::nowhere(Literal("(.*)".into())),
-        /// For `hashmod`.
+        /// Modulus of `hashmod`.
         pub modulus: u64 = 0,
-        /// The label that is set or compared; `replace` fills in `$1`, `${name}` of the match.
+        /// Label that is set or compared; `replace` expands `$1` and `${name}` of the match.
         pub target_label: Literal = Literal(String::new()),
-        /// What it is set to, `$1` and `${name}` of the match filled in; empty removes the label.
+        /// Value that is set, with `$1` and `${name}` of the match expanded; empty removes the label.
         pub replacement: Literal = Literal("$1".into()),
-        /// What is done.
+        /// Action of the step.
         pub action: RelabelAction = RelabelAction::Replace,
     }
 }
@@ -58,14 +58,17 @@ bellwether_schema::section! {
 use RelabelAction as Action;
 
 impl RelabelConfig {
-    /// Judges one step, as Prometheus does.
-    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+    /// Validates one step as Prometheus does.
+    pub(super) fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
         let word = self.action.as_str();
         if let Err(error) = Pattern::new(&self.regex) {
-            problems.error(&self.regex.at, format!("not a regular expression: {error}"));
+            diagnostics.error(
+                &self.regex.at,
+                format!("invalid regular expression: {error}"),
+            );
         }
         if self.action == Action::HashMod && self.modulus == 0 {
-            problems
+            diagnostics
                 .error(at, "hashmod without `modulus`")
                 .hint("set it to 1 or more");
         }
@@ -80,9 +83,9 @@ impl RelabelConfig {
             | Action::DropEqual
                 if target.is_empty() =>
             {
-                problems
+                diagnostics
                     .error(at, format!("{word} without `target_label`"))
-                    .hint("name the label that it sets or compares");
+                    .hint("set it to the label that is set or compared");
             }
             _ => {}
         }
@@ -94,18 +97,18 @@ impl RelabelConfig {
             _ => false,
         };
         if unused {
-            let takes = match self.action {
+            let allowed = match self.action {
                 Action::LabelDrop | Action::LabelKeep => "`regex` alone",
                 _ => "`source_labels` and `target_label` alone",
             };
-            problems
-                .error(at, format!("{word} takes {takes}"))
-                .hint("leave the others out");
+            diagnostics
+                .error(at, format!("{word} allows {allowed}"))
+                .hint("remove the others");
         }
     }
 }
 
-/// Steps ready to apply.
+/// Compiled relabeling steps.
 #[derive(Debug, Default)]
 pub struct Relabel(Vec<(RelabelConfig, Pattern)>);
 
@@ -113,7 +116,7 @@ impl Relabel {
     /// Compiles `steps`, which are applied in their order.
     ///
     /// # Errors
-    /// A regular expression that is none.
+    /// An invalid regular expression.
     pub fn new<'a>(steps: impl IntoIterator<Item = &'a RelabelConfig>) -> Result<Self, String> {
         let compiled = steps
             .into_iter()
@@ -122,7 +125,7 @@ impl Relabel {
         Ok(Self(compiled))
     }
 
-    /// The series under its new labels; `None` where a step drops it, or no label is left.
+    /// Returns the new labels of a series; `None` if a step drops it, or no label is left.
     #[must_use]
     pub fn apply(&self, labels: &LabelSet) -> Option<LabelSet> {
         if self.0.is_empty() {
@@ -143,7 +146,7 @@ impl Relabel {
 type Labels = BTreeMap<String, String>;
 
 impl RelabelConfig {
-    /// Changes `set`; false drops the series.
+    /// Applies the step to `set`; returns false if it drops the series.
     fn apply(&self, regex: &Pattern, set: &mut Labels) -> bool {
         let get = |name: &str| set.get(name).map_or("", String::as_str);
         let values: Vec<&str> = self.source_labels.iter().map(|name| get(name)).collect();
@@ -166,15 +169,15 @@ impl RelabelConfig {
     }
 
     fn replace(&self, regex: &Pattern, value: &str, set: &mut Labels) {
-        let Some(found) = regex.captures(value) else {
+        let Some(captures) = regex.captures(value) else {
             return;
         };
-        let target = Replacement::new(&self.target_label).expand(&found);
+        let target = Replacement::new(&self.target_label).expand(&captures);
         if !target.is_empty() {
             put(
                 set,
                 &target,
-                Replacement::new(&self.replacement).expand(&found),
+                Replacement::new(&self.replacement).expand(&captures),
             );
         }
     }
@@ -182,8 +185,8 @@ impl RelabelConfig {
     fn map(&self, regex: &Pattern, set: &mut Labels) {
         let replacement = Replacement::new(&self.replacement);
         let mapped = set.iter().filter_map(|(name, value)| {
-            let found = regex.captures(name)?;
-            Some((replacement.expand(&found), value.clone()))
+            let captures = regex.captures(name)?;
+            Some((replacement.expand(&captures), value.clone()))
         });
         let mapped: Vec<(String, String)> = mapped.filter(|(name, _)| !name.is_empty()).collect();
         for (name, value) in mapped {
@@ -192,7 +195,7 @@ impl RelabelConfig {
     }
 }
 
-/// A label with an empty value is none.
+/// Sets a label; an empty value removes it.
 fn put(set: &mut Labels, name: &str, value: String) {
     if value.is_empty() {
         set.remove(name);
@@ -201,7 +204,7 @@ fn put(set: &mut Labels, name: &str, value: String) {
     }
 }
 
-/// The last 8 bytes of the MD5, big-endian, modulo `modulus`: what Prometheus shards by.
+/// Returns the last 8 bytes of the MD5, big-endian, modulo `modulus`, as Prometheus shards.
 fn hash_mod(value: &str, modulus: u64) -> String {
     let digest = md5::compute(value);
     let last = digest.0[8..]

@@ -1,4 +1,4 @@
-//! One attempt to hand a chunk over, and what its answer means.
+//! One attempt to send a chunk, and the interpretation of the response.
 
 use std::time::Duration;
 
@@ -12,33 +12,34 @@ use super::family::Family;
 use super::settings::{Protocol, RemoteWrite};
 use super::writers::WallClock;
 
-/// What became of an attempt.
+/// Outcome of an attempt.
 #[derive(Debug, PartialEq)]
 pub(super) enum Outcome {
-    /// The receiver has it; `refused` samples of it count as lost.
-    Taken { bytes: usize, refused: u64 },
-    /// It may go better later.
-    Later {
+    /// The receiver accepted it, except for `rejected` samples, which are lost.
+    Accepted { bytes: usize, rejected: u64 },
+    /// A retryable error.
+    Retry {
         message: String,
         retry_after: Option<Duration>,
+        /// The request was sent and got no response, so the receiver may have it.
         unanswered: bool,
     },
-    /// It never will; all but `written` samples of it are lost.
-    Refused { message: String, written: u64 },
+    /// Rejected for good; all but `written` samples are lost.
+    Rejected { message: String, written: u64 },
 }
 
-/// The way to one receiver.
+/// Client of one receiver.
 pub(super) struct Sender {
     client: Client,
     access: Access,
     url: Url,
-    /// Scheme, host and port: what may be shown of the URL.
-    place: String,
+    /// Scheme, host and port: the part of the URL without secrets.
+    origin: String,
     headers: HeaderMap,
-    /// What the receiver is sent: as declared, or 1.0 because it does not know 2.0.
-    speaks: Protocol,
-    /// Whether it has shown that it knows 2.0.
-    confirmed: bool,
+    /// Version that is sent: as configured, or 1.0 if the receiver does not support 2.0.
+    protocol: Protocol,
+    /// True once a response has confirmed support of 2.0.
+    v2_confirmed: bool,
     clock: WallClock,
 }
 
@@ -51,50 +52,50 @@ const WRITTEN: [&str; 3] = [
 ];
 
 impl Sender {
-    /// Builds the client. Reads files, so it runs on a blocking thread.
+    /// Builds the client. Reads files; for blocking threads.
     pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, String> {
         let url = parse_url(&settings.url)?;
         let access = settings.access();
         Ok(Self {
             client: access.client(&url)?,
             headers: access.header_map()?,
-            place: url.origin().ascii_serialization(),
+            origin: url.origin().ascii_serialization(),
             url,
             access,
-            speaks: settings.protocol,
-            confirmed: false,
+            protocol: settings.protocol,
+            v2_confirmed: false,
             clock,
         })
     }
 
-    /// Scheme, host and port of the receiver.
-    pub(super) fn place(&self) -> &str {
-        &self.place
+    /// Returns scheme, host and port of the receiver.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
     }
 
-    /// The version it is sent now.
-    pub(super) fn speaks(&self) -> Protocol {
-        self.speaks
+    /// Returns the version that is sent now.
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
     }
 
-    /// Sends `chunk`. A receiver that shows that it does not know 2.0 is sent 1.0 from then on.
+    /// Sends `chunk`. Falls back to 1.0 for good once the receiver shows that it does not support 2.0.
     pub(super) async fn send(&mut self, chunk: &Chunk, metadata: &[Family]) -> Outcome {
-        let (outcome, knows) = self.attempt(chunk, self.speaks, metadata).await;
-        if self.speaks == Protocol::V1 || knows == Knows::Yes {
-            self.confirmed = true;
+        let (outcome, support) = self.attempt(chunk, self.protocol, metadata).await;
+        if self.protocol == Protocol::V1 || support == V2Support::Yes {
+            self.v2_confirmed = true;
             return outcome;
         }
-        match knows {
-            Knows::No => {
-                self.speaks = Protocol::V1;
+        match support {
+            V2Support::No => {
+                self.protocol = Protocol::V1;
                 self.attempt(chunk, Protocol::V1, metadata).await.0
             }
-            Knows::Perhaps if !self.confirmed => {
-                let (again, _) = self.attempt(chunk, Protocol::V1, metadata).await;
-                if matches!(again, Outcome::Taken { .. }) {
-                    self.speaks = Protocol::V1;
+            V2Support::Unclear if !self.v2_confirmed => {
+                let (v1_outcome, _) = self.attempt(chunk, Protocol::V1, metadata).await;
+                if matches!(v1_outcome, Outcome::Accepted { .. }) {
+                    self.protocol = Protocol::V1;
                 }
-                again
+                v1_outcome
             }
             _ => outcome,
         }
@@ -105,16 +106,16 @@ impl Sender {
         chunk: &Chunk,
         protocol: Protocol,
         metadata: &[Family],
-    ) -> (Outcome, Knows) {
-        let body = match encode::body(chunk, protocol, metadata) {
+    ) -> (Outcome, V2Support) {
+        let body = match encode::encode_body(chunk, protocol, metadata) {
             Ok(body) => body,
             Err(message) => {
                 return (
-                    Outcome::Refused {
+                    Outcome::Rejected {
                         message,
                         written: 0,
                     },
-                    Knows::Yes,
+                    V2Support::Yes,
                 );
             }
         };
@@ -123,7 +124,7 @@ impl Sender {
             .client
             .post(self.url.clone())
             .headers(self.headers.clone());
-        let (kind, version) = match protocol {
+        let (content_type, version) = match protocol {
             Protocol::V1 => ("application/x-protobuf", "0.1.0"),
             Protocol::V2 => (
                 "application/x-protobuf;proto=io.prometheus.write.v2.Request",
@@ -132,96 +133,97 @@ impl Sender {
         };
         let request = request
             .header(CONTENT_ENCODING, "snappy")
-            .header(CONTENT_TYPE, kind)
+            .header(CONTENT_TYPE, content_type)
             .header(VERSION, version)
             .body(body);
-        let later = |message, unanswered| {
-            let outcome = Outcome::Later {
+        let retry = |message, unanswered| {
+            let outcome = Outcome::Retry {
                 message,
                 retry_after: None,
                 unanswered,
             };
-            (outcome, Knows::Unsaid)
+            (outcome, V2Support::Unknown)
         };
         let request = match self.access.authorize(request).await {
             Ok(request) => request,
-            Err(message) => return later(message, false),
+            Err(message) => return retry(message, false),
         };
         match request.send().await {
-            Ok(response) => self.judge(response, chunk, protocol, bytes).await,
+            Ok(response) => self.interpret(response, chunk, protocol, bytes).await,
             Err(error) => {
                 let unanswered = !error.is_connect();
-                later(
-                    format!("{}: {}", self.place, error_chain(&error.without_url())),
+                retry(
+                    format!("{}: {}", self.origin, error_chain(&error.without_url())),
                     unanswered,
                 )
             }
         }
     }
 
-    async fn judge(
+    async fn interpret(
         &self,
         response: Response,
         chunk: &Chunk,
         protocol: Protocol,
         bytes: usize,
-    ) -> (Outcome, Knows) {
+    ) -> (Outcome, V2Support) {
         let status = response.status();
-        let knows = knows(status, response.headers());
+        let support = v2_support(status, response.headers());
         let sent = chunk.samples as u64;
         let written = match protocol {
             Protocol::V1 => None,
             Protocol::V2 => Some(written(response.headers()).min(sent)),
         };
         if status.is_success() {
-            let refused = written.map_or(0, |written| sent - written);
-            return (Outcome::Taken { bytes, refused }, knows);
+            let rejected = written.map_or(0, |written| sent - written);
+            return (Outcome::Accepted { bytes, rejected }, support);
         }
-        let refusal = read_error_response(response, &self.place, (self.clock)()).await;
+        let refusal = read_error_response(response, &self.origin, (self.clock)()).await;
         let message = refusal.message;
-        // What is no success and no client's fault (a redirect among them) may be mended.
-        let outcome = if status.is_client_error() && !may_pass(status) {
-            Outcome::Refused {
+        // Responses that are neither a success nor an error of the client, such as redirects, may be
+        // fixed at the receiver.
+        let outcome = if status.is_client_error() && !is_retryable(status) {
+            Outcome::Rejected {
                 message,
                 written: written.unwrap_or(0),
             }
         } else {
-            Outcome::Later {
+            Outcome::Retry {
                 message,
                 retry_after: refusal.retry_after,
                 unanswered: false,
             }
         };
-        (outcome, knows)
+        (outcome, support)
     }
 }
 
-/// 408 says that the request did not arrive whole.
-fn may_pass(status: StatusCode) -> bool {
+/// 408 means that the request did not arrive completely.
+fn is_retryable(status: StatusCode) -> bool {
     [StatusCode::TOO_MANY_REQUESTS, StatusCode::REQUEST_TIMEOUT].contains(&status)
 }
 
-/// Whether a receiver has shown that it knows version 2.0.
+/// Support of version 2.0 as a response shows it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Knows {
+enum V2Support {
     Yes,
     No,
-    /// Receivers of 1.0 may answer 400 to what they cannot read.
-    Perhaps,
-    Unsaid,
+    /// Receivers of 1.0 may respond 400 to a request that they cannot read.
+    Unclear,
+    Unknown,
 }
 
-/// As the specification of 2.0 has it, "Required `Written` Response Headers" and "Unsupported
+/// Follows the specification of 2.0, "Required `Written` Response Headers" and "Unsupported
 /// Request Content".
-fn knows(status: StatusCode, headers: &HeaderMap<HeaderValue>) -> Knows {
+fn v2_support(status: StatusCode, headers: &HeaderMap<HeaderValue>) -> V2Support {
     if WRITTEN.iter().any(|name| headers.contains_key(*name)) {
-        return Knows::Yes;
+        return V2Support::Yes;
     }
     match status {
-        StatusCode::UNSUPPORTED_MEDIA_TYPE => Knows::No,
-        StatusCode::BAD_REQUEST => Knows::Perhaps,
-        status if status.is_success() => Knows::No,
-        _ => Knows::Unsaid,
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => V2Support::No,
+        StatusCode::BAD_REQUEST => V2Support::Unclear,
+        status if status.is_success() => V2Support::No,
+        _ => V2Support::Unknown,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the declaration says of remote write.
+//! Settings of remote write.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,64 +14,63 @@ use super::relabel::RelabelConfig;
 bellwether_schema::string_enum! {
     /// Versions of remote write.
     pub enum Protocol {
-        /// Understood by every receiver.
+        /// Supported by every receiver.
         V1 = "1.0",
-        /// Tells type and help beside each series. A receiver that does not know it is sent
-        /// 1.0.
+        /// Has type and help of each series. A receiver that does not support it is sent 1.0.
         V2 = "2.0",
     }
 }
 
 bellwether_schema::section! {
-    /// A receiver of everything that history takes, by Prometheus's remote write. What waits for
-    /// it stays in history, so an outage costs nothing as long as it is shorter than the
-    /// retention. Network errors, 5xx and 429 are tried again without end; what is answered with
-    /// another 4xx is given up, counted and logged.
+    /// A receiver of all samples of history by remote write of Prometheus. Pending samples stay in
+    /// history, so that none is lost in an outage shorter than the retention. Network errors, 5xx and
+    /// 429 are retried without limit; samples rejected with another 4xx are dropped, counted and
+    /// logged.
     pub struct RemoteWrite {
-        /// Where to: `http://` or `https://`. Never shown.
+        /// URL: `http://` or `https://`. Never shown.
         pub url: Spanned<Secret>,
-        /// Name in the log, in metrics and of the file that keeps how far it got: letters,
-        /// digits, `-`, `_` and `.`. Without one it is the URL's host and port.
+        /// Name in the log, in metrics and of the progress file: letters, digits, `-`, `_` and `.`. By
+        /// default it is the URL's host and port.
         pub name: Option<Spanned<String>>,
-        /// Whether anything is sent to it.
+        /// Enables the destination.
         pub enabled: bool = true,
         /// Version of the protocol.
         pub protocol: Protocol = Protocol::V1,
-        /// Further headers, such as `X-Scope-OrgID`. Values are never shown.
+        /// Additional headers, such as `X-Scope-OrgID`. Values are never shown.
         pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
         /// Token sent as `Authorization: Bearer`.
         pub bearer_token: Option<Secret>,
-        /// File that holds the token; read again for each request.
+        /// File with the token; read again for each request.
         pub bearer_token_file: Option<PathBuf>,
         /// User and password.
         pub basic_auth: Option<BasicAuth>,
-        /// How long a request may take, answer included.
+        /// Timeout of a request, including the response.
         pub timeout: HumanDuration = HumanDuration::secs(30),
-        /// PEM file with the only authorities the receiver's certificate is checked against.
-        /// Without it, those of the system.
+        /// PEM file with the authorities that the receiver's certificate is verified against. By default
+        /// those of the system.
         pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
+        /// Proxy of the requests: `http://proxy:3128`. Never shown.
         pub proxy_url: Option<Spanned<Secret>>,
-        /// Whether `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment hold.
+        /// Uses `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment.
         pub proxy_from_environment: bool = false,
-        /// Steps that each series goes through before it is sent.
+        /// Relabeling steps of each series before it is sent.
         pub write_relabel_configs: Vec<Spanned<RelabelConfig>> = Vec::new(),
-        /// How much is sent at once, and when to try again.
+        /// Size of requests, and retries.
         pub queue: RemoteQueue = RemoteQueue::default(),
     }
 }
 
 bellwether_schema::section! {
-    /// How much of remote write is sent at once, and when to try again.
+    /// Size of the requests of remote write, and retries.
     pub struct RemoteQueue {
-        /// Most samples of one request.
+        /// Limit of samples per request.
         pub max_samples_per_send: usize = 2000,
-        /// How long a sample may wait for others before it is sent.
+        /// Longest time that a sample waits for others before it is sent.
         pub batch_send_deadline: HumanDuration = HumanDuration::secs(5),
-        /// Longest wait after the first failure; it doubles with each. A `Retry-After` of the
-        /// receiver is kept to.
+        /// Longest wait after the first failure; it doubles with each failure. A `Retry-After` of the
+        /// receiver is respected.
         pub min_backoff: HumanDuration = HumanDuration::millis(30),
-        /// Longest wait at all.
+        /// Longest wait after any failure.
         pub max_backoff: HumanDuration = HumanDuration::secs(5),
     }
 }
@@ -101,37 +100,34 @@ impl RemoteWrite {
         }
     }
 
-    fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+    fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
         if let Err(reason) = parse_url(&self.url) {
-            problems
+            diagnostics
                 .error(&self.url.at, reason)
                 .hint("such as http://prometheus:9090/api/v1/write");
         }
-        self.access().check(at, problems);
+        self.access().check(at, diagnostics);
         for (name, value) in &self.headers {
             if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
-                problems
-                    .error(
-                        &value.at,
-                        format!("header {name:?} belongs to the protocol"),
-                    )
-                    .hint("leave it out");
+                diagnostics
+                    .error(&value.at, format!("header {name:?} is set by the protocol"))
+                    .hint("remove it");
             }
         }
         for step in &self.write_relabel_configs {
-            step.check(&step.at, problems);
+            step.check(&step.at, diagnostics);
         }
         let queue = &self.queue;
         let at = at.key("queue");
         if queue.max_samples_per_send == 0 {
-            problems.error(&at.key("max_samples_per_send"), "must be at least 1");
+            diagnostics.error(&at.key("max_samples_per_send"), "must be at least 1");
         }
         for (key, span) in [
             ("batch_send_deadline", queue.batch_send_deadline),
             ("min_backoff", queue.min_backoff),
         ] {
             if *span < Duration::from_millis(10) {
-                problems.error(&at.key(key), "must be at least 10ms");
+                diagnostics.error(&at.key(key), "must be at least 10ms");
             }
         }
         if queue.max_backoff < queue.min_backoff {
@@ -139,12 +135,12 @@ impl RemoteWrite {
                 "{} is shorter than `min_backoff`, {}",
                 queue.max_backoff, queue.min_backoff
             );
-            problems.error(&at.key("max_backoff"), message);
+            diagnostics.error(&at.key("max_backoff"), message);
         }
     }
 }
 
-/// Each destination with its name, in the order of the declaration.
+/// Returns each destination with its name, in the order of the configuration.
 #[must_use]
 pub fn named(destinations: &[Spanned<RemoteWrite>]) -> Vec<(String, &RemoteWrite)> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
@@ -154,7 +150,7 @@ pub fn named(destinations: &[Spanned<RemoteWrite>]) -> Vec<(String, &RemoteWrite
             let name = match &destination.name {
                 Some(name) => name.value.clone(),
                 None => {
-                    let base = of_url(&destination.url);
+                    let base = name_of_url(&destination.url);
                     let count = seen.entry(base.clone()).or_default();
                     *count += 1;
                     if *count == 1 {
@@ -169,8 +165,8 @@ pub fn named(destinations: &[Spanned<RemoteWrite>]) -> Vec<(String, &RemoteWrite
         .collect()
 }
 
-/// `prometheus-9090`: what of a URL may be shown and can name a file.
-fn of_url(url: &Secret) -> String {
+/// Returns a name such as `prometheus-9090`: the part of the URL without secrets, as a file name.
+fn name_of_url(url: &Secret) -> String {
     let Ok(url) = parse_url(url) else {
         return "remote".into();
     };
@@ -192,20 +188,23 @@ fn of_url(url: &Secret) -> String {
     name
 }
 
-/// Judges what decoding cannot. Reads no file and touches no network.
-pub fn check(destinations: &[Spanned<RemoteWrite>], problems: &mut Diagnostics) {
+/// Validates the destinations. Reads no files and does not use the network.
+pub fn check(destinations: &[Spanned<RemoteWrite>], diagnostics: &mut Diagnostics) {
     let mut names = BTreeSet::new();
-    for ((name, destination), place) in named(destinations).into_iter().zip(destinations) {
-        let at = destination.name.as_ref().map_or(&place.at, |name| &name.at);
+    for ((name, destination), settings) in named(destinations).into_iter().zip(destinations) {
+        let at = destination
+            .name
+            .as_ref()
+            .map_or(&settings.at, |name| &name.at);
         if !is_file_name(&name) {
-            problems
-                .error(at, format!("not a name of a destination: {name:?}"))
-                .hint("use 1 to 64 letters, digits, '-', '_' and '.', not '.' first");
+            diagnostics
+                .error(at, format!("invalid destination name: {name:?}"))
+                .hint("use 1 to 64 letters, digits, '-', '_' and '.'; the first must not be '.'");
         } else if !names.insert(name.clone()) {
-            problems
-                .error(at, format!("a second destination named {name:?}"))
-                .hint("set `name`");
+            diagnostics
+                .error(at, format!("duplicate destination {name:?}"))
+                .hint("set another `name`");
         }
-        destination.check(&place.at, problems);
+        destination.check(&settings.at, diagnostics);
     }
 }

@@ -1,21 +1,21 @@
-//! What one destination did.
+//! Counters of one destination.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 
 use parking_lot::Mutex;
 
-use super::starts::Starts;
+use super::start_times::StartTimes;
 
-/// Counters of one destination, and what is known of those it is sent; they live over reloads.
+/// Counters of one destination, and start times of the counters that it is sent; they outlive a reload.
 #[derive(Debug, Default)]
 pub struct Stats {
     pub(super) sent: AtomicU64,
     pub(super) failed: AtomicU64,
     pub(super) retried: AtomicU64,
-    /// Samples of series that relabelling dropped.
+    /// Samples of series that relabeling dropped.
     pub(super) relabelled: AtomicU64,
-    /// Samples that left the log before they could be sent.
+    /// Samples that were deleted from the log before they were sent.
     pub(super) lost: AtomicU64,
     pub(super) bytes: AtomicU64,
     /// Milliseconds since the epoch.
@@ -24,39 +24,38 @@ pub struct Stats {
     pub(super) pending_bytes: AtomicU64,
     pub(super) fell_back: AtomicBool,
     pub(super) last_error: Mutex<Option<String>>,
-    /// Of the counters it is sent.
-    pub(super) starts: Mutex<Starts>,
+    pub(super) start_times: Mutex<StartTimes>,
 }
 
 /// The counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct WriteStats {
-    /// Samples that the receiver took.
+    /// Samples that the receiver accepted.
     pub sent: u64,
-    /// Samples that it refused for good.
+    /// Samples that it rejected for good.
     pub failed: u64,
-    /// Samples that were sent once more after a failure that may pass.
+    /// Samples that were sent again after a retryable error.
     pub retried: u64,
     /// Samples that were not sent, by reason.
     pub dropped: Vec<(&'static str, u64)>,
-    /// Bytes of requests that the receiver took, as they went over the wire.
+    /// Bytes of accepted requests, compressed.
     pub bytes: u64,
-    /// The latest time that was sent, seconds since the epoch; 0 before the first.
+    /// Latest sample time that was sent, in seconds since the epoch; 0 before the first.
     pub newest_sent: f64,
-    /// Samples that wait.
+    /// Samples in the log that were not sent.
     pub pending_samples: u64,
-    /// Bytes of the log that wait.
+    /// Bytes of the log that were not sent.
     pub pending_bytes: u64,
-    /// Whether it is sent version 1.0 because it does not know 2.0.
+    /// True if it is sent version 1.0 because it does not support 2.0.
     pub fell_back: bool,
-    /// What went wrong last, until something goes well again.
+    /// Last error, until the next success.
     pub last_error: Option<String>,
 }
 
 impl Stats {
-    /// The counters now.
+    /// Returns the counters now.
     #[must_use]
-    pub fn figures(&self) -> WriteStats {
+    pub fn snapshot(&self) -> WriteStats {
         WriteStats {
             sent: self.sent.load(Relaxed),
             failed: self.failed.load(Relaxed),

@@ -1,41 +1,41 @@
-//! What remote write asks of history: everything that was taken, in order, from a place on.
+//! Interface of history for remote write: all samples in order, from a cursor on.
 
 use std::sync::Arc;
 
 use bellwether_core::LabelSet;
 use bellwether_tsdb::history::{self, Cursor, History, TailBatch};
 
-/// A log that grows at its end. All calls may block on files.
+/// An append-only log. All calls may block on files.
 pub trait Log: Send + Sync + 'static {
-    /// A reader of what is behind `from`.
+    /// Opens a reader that starts at `from`.
     fn open(&self, from: Cursor) -> Box<dyn Tail>;
 
-    /// Where the log ends now.
+    /// Returns the end of the log.
     fn end(&self) -> Cursor;
 
-    /// What waits behind `from`.
+    /// Returns the size of the log after `from`.
     fn pending(&self, from: Cursor) -> Pending;
 
-    /// Keeps what is behind `from` from being deleted, within the retention, for reader `name`.
+    /// Keeps the log after `from` for reader `name`, within the retention.
     fn hold(&self, name: &str, from: Cursor);
 
-    /// Reader `name` is gone.
+    /// Ends the hold of reader `name`.
     fn release(&self, name: &str);
 }
 
-/// What waits in a log.
+/// Size of the part of a log that was not read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
-    /// Samples.
     pub samples: u64,
-    /// Bytes; of all the log where a part of it is not known.
+    /// Bytes; of the whole log where those of a part are unknown.
     pub bytes: u64,
 }
 
 /// A reader of a log.
 pub trait Tail: Send {
-    /// The next samples, at least one collection if there is any, and not much more than `most`.
-    fn next(&mut self, most: usize) -> Option<TailBatch>;
+    /// Reads the next samples: at least one collection if there is any, and not many more than
+    /// `max_samples`.
+    fn next(&mut self, max_samples: usize) -> Option<TailBatch>;
 }
 
 impl Log for Arc<History> {
@@ -68,46 +68,44 @@ impl Log for Arc<History> {
 }
 
 impl Tail for history::Tail {
-    fn next(&mut self, most: usize) -> Option<TailBatch> {
-        history::Tail::next(self, most)
+    fn next(&mut self, max_samples: usize) -> Option<TailBatch> {
+        history::Tail::next(self, max_samples)
     }
 }
 
-/// One sample on its way out; a staleness marker is one too.
+/// A sample or a staleness marker of the log.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct TailSample {
-    /// Which series.
     pub(super) labels: LabelSet,
     /// Milliseconds since the epoch.
     pub(super) at: i64,
-    /// Its value.
     pub(super) value: f64,
 }
 
-/// What a reading gave.
+/// Result of a read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tailed {
-    /// In the order in which they were taken.
+    /// Samples in the order of the log.
     pub(super) samples: Vec<TailSample>,
-    /// Where to go on.
+    /// Cursor of the next read.
     pub(super) next: Cursor,
-    /// Samples that were gone before they could be read.
+    /// Number of samples that were deleted before they were read.
     pub(super) lost: u64,
 }
 
-/// Reads collections until they hold `enough` samples, but none behind `until`. They are read one
-/// by one, so that `until`, where an earlier reading ended, is met exactly.
+/// Reads collections up to `max_samples` samples, but none after `until`. They are read one by one, so
+/// that `until`, the end of an earlier read, is met exactly.
 pub(super) fn gather(
     tail: &mut dyn Tail,
     from: Cursor,
     until: Option<Cursor>,
-    enough: usize,
+    max_samples: usize,
 ) -> Tailed {
     let mut tailed = Tailed {
         next: from,
         ..Tailed::default()
     };
-    while tailed.samples.len() < enough && until.is_none_or(|until| tailed.next < until) {
+    while tailed.samples.len() < max_samples && until.is_none_or(|until| tailed.next < until) {
         let Some(batch) = tail.next(1) else { break };
         for series in batch.series {
             for (at, value) in series.times.into_iter().zip(series.values) {

@@ -1,4 +1,4 @@
-//! All destinations: built, started, replaced at a reload, stopped.
+//! All destinations: build, start, replace at a reload, stop.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Cutter;
 use super::cursor::{self, ProgressFile};
-use super::destination::{Destination, Diary, LAST_ATTEMPT, beginning};
+use super::destination::{Destination, LAST_ATTEMPT, SendState, restore_progress};
 use super::family::Families;
 use super::relabel::Relabel;
 use super::sender::Sender;
@@ -21,21 +21,21 @@ use super::settings::{RemoteWrite, named};
 use super::stats::{Stats, WriteStats};
 use super::tail::Log;
 
-/// Reads the wall clock; handed in, so that tests can turn it.
+/// Reads the wall clock; an argument, so that tests can set it.
 pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;
 
-/// What the destinations are built with beside their settings.
+/// Environment of the destinations.
 #[derive(Clone)]
 pub struct Setup {
-    /// Folder for how far each got; without one that ends with the process.
+    /// Folder of the progress files; without one, progress ends with the process.
     pub state: Option<PathBuf>,
     /// Reads the wall clock.
     pub clock: WallClock,
-    /// Uniform from 0 to 1; the jitter of retries.
+    /// Returns a uniform random number from 0 to 1, for the jitter of retries.
     pub random: fn() -> f64,
 }
 
-/// The destinations in use.
+/// The active destinations.
 pub struct Writers {
     setup: Setup,
     running: Mutex<Vec<Running>>,
@@ -48,33 +48,46 @@ struct Running {
     task: AbortOnDropHandle<()>,
 }
 
-/// Destinations that are built and not yet in use.
-pub struct Prepared(Vec<(String, RemoteWrite, Sender, Relabel)>);
+/// Destinations that are built and not started.
+pub struct Prepared(Vec<PreparedDestination>);
 
-/// Builds one destination and drops it, to find what keeps it from being built.
+struct PreparedDestination {
+    name: String,
+    settings: RemoteWrite,
+    sender: Sender,
+    relabel: Relabel,
+}
+
+/// Builds one destination and drops it, to validate settings that depend on files.
 ///
 /// # Errors
-/// What keeps it from being built.
+/// It cannot be built.
 pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), String> {
-    build(name, settings, Arc::new(UnixMillis::default)).map(drop)
+    build(name.to_owned(), settings, Arc::new(UnixMillis::default)).map(drop)
 }
 
 fn build(
-    name: &str,
+    name: String,
     settings: &RemoteWrite,
     clock: WallClock,
-) -> Result<(Sender, Relabel), String> {
-    let told = |message| format!("remote write {name}: {message}");
-    let sender = Sender::new(settings, clock).map_err(told)?;
+) -> Result<PreparedDestination, String> {
+    let with_name = |message| format!("remote write {name}: {message}");
+    let sender = Sender::new(settings, clock).map_err(with_name)?;
     let steps = settings
         .write_relabel_configs
         .iter()
         .map(|step| &step.value);
-    Ok((sender, Relabel::new(steps).map_err(told)?))
+    let relabel = Relabel::new(steps).map_err(with_name)?;
+    Ok(PreparedDestination {
+        settings: settings.clone(),
+        sender,
+        relabel,
+        name,
+    })
 }
 
 impl Writers {
-    /// None yet; [`Writers::replace`] gives it some.
+    /// Creates it without destinations; [`Writers::replace`] starts some.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         Self {
@@ -84,52 +97,55 @@ impl Writers {
         }
     }
 
-    /// Builds the enabled ones of `destinations`; nothing is in use yet. Reads files, so it runs
-    /// on a blocking thread.
+    /// Builds the enabled destinations without starting them. Reads files; for blocking threads.
     ///
     /// # Errors
-    /// The first that cannot be built, by its name.
+    /// The first destination that cannot be built, with its name.
     pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, String> {
-        let enabled = named(destinations)
+        named(destinations)
             .into_iter()
-            .filter(|(_, settings)| settings.enabled);
-        let built = enabled.map(|(name, settings)| {
-            let (sender, relabel) = build(&name, settings, self.setup.clock.clone())?;
-            Ok((name.clone(), settings.clone(), sender, relabel))
-        });
-        built.collect::<Result<_, String>>().map(Prepared)
+            .filter(|(_, settings)| settings.enabled)
+            .map(|(name, settings)| build(name, settings, self.setup.clock.clone()))
+            .collect::<Result<_, String>>()
+            .map(Prepared)
     }
 
-    /// Sends to `prepared` from now on, what `log` holds. A destination that was there under the
-    /// same name goes on where it stands; one that is new begins at now; one that is gone is
-    /// forgotten.
+    /// Replaces the destinations; `prepared` are sent the samples of `log`. A destination with the name
+    /// of an old one continues at its progress, a new one begins at the end of the log, and the
+    /// progress of one that is gone is deleted.
     pub async fn replace(&self, prepared: Prepared, log: Arc<dyn Log>, families: Families) {
         self.stop().await;
         let (setup, families) = (self.setup.clone(), Arc::new(families));
         let folder = setup.state.map(|state| state.join("remote_write"));
-        let stats: Vec<Arc<Stats>> = self.keep_stats(&prepared);
-        let begin = move || {
-            let names: Vec<&str> = prepared.0.iter().map(|(name, ..)| name.as_str()).collect();
+        let stats: Vec<Arc<Stats>> = self.replace_stats(&prepared);
+        let restore = move || {
+            let names: Vec<&str> = prepared.0.iter().map(|new| new.name.as_str()).collect();
             if let Some(folder) = &folder {
-                for gone in cursor::forget(folder, |name| names.contains(&name)) {
+                for gone in cursor::delete_others(folder, |name| names.contains(&name)) {
                     log.release(&gone);
                 }
             }
             let destinations = prepared.0.into_iter().zip(stats);
             destinations
-                .map(|((name, settings, sender, relabel), stats)| {
+                .map(|(new, stats)| {
+                    let PreparedDestination {
+                        name,
+                        settings,
+                        sender,
+                        relabel,
+                    } = new;
                     let file = folder
                         .as_ref()
                         .map(|folder| ProgressFile::new(folder, &name));
-                    let progress = beginning(file.as_ref(), &*log, &name);
+                    let progress = restore_progress(file.as_ref(), &*log, &name);
                     log.hold(&name, progress.acked);
-                    let largest = settings.queue.max_samples_per_send;
+                    let max_samples = settings.queue.max_samples_per_send;
                     Destination {
                         name: name.into(),
-                        declared: settings.protocol,
+                        configured_protocol: settings.protocol,
                         queue: settings.queue,
                         sender,
-                        cutter: Cutter::new(relabel, families.clone(), largest),
+                        cutter: Cutter::new(relabel, families.clone(), max_samples),
                         families: families.clone(),
                         log: log.clone(),
                         tail: None,
@@ -137,52 +153,53 @@ impl Writers {
                         progress,
                         stats,
                         random: setup.random,
-                        diary: Diary::default(),
+                        send_state: SendState::default(),
                     }
                 })
                 .collect::<Vec<_>>()
         };
-        let Ok(destinations) = tokio::task::spawn_blocking(begin).await else {
+        let Ok(destinations) = tokio::task::spawn_blocking(restore).await else {
             return;
         };
         let running = destinations.into_iter().map(Running::start);
         self.running.lock().extend(running);
     }
 
-    /// Counters go on under the name they were counted for.
-    fn keep_stats(&self, prepared: &Prepared) -> Vec<Arc<Stats>> {
+    /// Keeps the counters of destinations with the same name.
+    fn replace_stats(&self, prepared: &Prepared) -> Vec<Arc<Stats>> {
         let mut stats = self.stats.lock();
         let mut old = std::mem::take(&mut *stats);
-        for (name, ..) in &prepared.0 {
-            stats.insert(name.clone(), old.remove(name).unwrap_or_default());
+        for new in &prepared.0 {
+            let counters = old.remove(&new.name).unwrap_or_default();
+            stats.insert(new.name.clone(), counters);
         }
         prepared
             .0
             .iter()
-            .filter_map(|(name, ..)| stats.get(name).cloned())
+            .filter_map(|new| stats.get(&new.name).cloned())
             .collect()
     }
 
-    /// Ends all; what waits stays in the log.
+    /// Stops all destinations; samples that were not sent stay in the log.
     pub async fn stop(&self) {
         let running = std::mem::take(&mut *self.running.lock());
-        for one in &running {
-            one.stop.cancel();
+        for destination in &running {
+            destination.stop.cancel();
         }
         for Running { name, task, .. } in running {
             if timeout(LAST_ATTEMPT * 3, task).await.is_err() {
-                tracing::warn!(destination = name, "remote write did not end in time");
+                tracing::warn!(destination = name, "remote write did not stop in time");
             }
         }
     }
 
-    /// What each destination did, by name.
+    /// Returns the counters of each destination by name.
     #[must_use]
-    pub fn figures(&self) -> BTreeMap<String, WriteStats> {
+    pub fn stats(&self) -> BTreeMap<String, WriteStats> {
         let stats = self.stats.lock();
         stats
             .iter()
-            .map(|(name, stats)| (name.clone(), stats.figures()))
+            .map(|(name, stats)| (name.clone(), stats.snapshot()))
             .collect()
     }
 }

@@ -1,52 +1,37 @@
-//! Routing: who is told of which alerts, and when.
+//! Alert routing: transitions in, notifications for channels out.
 //!
-//! Transitions become notifications for channels: a tree of routes picks receivers, groups gather
-//! what is told together, gates keep back what must not be told now, and steps of escalation tell
-//! others. Pure but for `state_file`: knows neither channels nor rules, sends nothing, and time is an
-//! argument.
+//! - `route`: the tree of routes, its receivers and matchers.
+//! - `dispatch`: the dispatcher, which sorts alerts into groups and flushes them.
+//! - `mute`: silences, inhibition, time intervals and acknowledgements.
+//!
+//! Pure except for `state_file`: the crate sends nothing, knows neither channels nor rules, and takes
+//! the time as an argument.
 
-mod acknowledge;
-mod dispatcher;
-mod explain;
-mod fallback;
-mod flapping;
-mod gate;
-mod gates;
-mod group;
-mod heartbeat;
-mod inhibit;
-mod matchers;
-mod order;
-mod plan;
-#[cfg(test)]
-mod samples;
-mod settings;
-mod silence;
+mod dispatch;
+mod mute;
+mod route;
+mod routing;
 mod state_file;
-mod telling;
-mod time_interval;
-mod tracked;
-mod tree;
-mod uninhibited;
-mod view;
+#[cfg(test)]
+mod testing;
 
-pub use acknowledge::{Acknowledgement, Acknowledgements};
-pub use dispatcher::{Advance, Dispatcher, Feedback, LastTold, Muted};
-pub use explain::{Explanation, GroupStatus, RouteMatch, Suppression};
-pub use flapping::FlappingSettings;
-pub use gate::MuteReason;
-pub use inhibit::InhibitRuleSettings;
-pub use matchers::Matchers;
-pub use order::{Command, CommandError};
-pub use plan::{Declared, Routing};
-pub use settings::{
-    EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
-};
-pub use silence::{
+pub use dispatch::command::{Command, CommandError};
+pub use dispatch::dispatcher::{Advance, Dispatcher, Feedback, LastNotified, MuteChange};
+pub use dispatch::explain::{Explanation, GroupStatus, RouteMatch, Suppression};
+pub use dispatch::flapping::FlappingSettings;
+pub use mute::acknowledge::{Acknowledgement, Acknowledgements};
+pub use mute::inhibit::InhibitRuleSettings;
+pub use mute::reason::MuteReason;
+pub use mute::silence::{
     MaintenanceSettings, NO_END, Recurs, Silence, SilenceDraft, SilenceError, SilenceSpec,
     SilenceState, Silences, read_silences,
 };
+pub use mute::time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
+pub use route::matchers::Matchers;
+pub use route::settings::{
+    EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
+};
+pub use route::tree::{Channels, Receiver, Route, Tree};
+pub use route::view::View;
+pub use routing::{Routing, RoutingSettings, RuleTraits, Traits};
 pub use state_file::{State, StateFile};
-pub use time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
-pub use tree::{Channels, Receiver, Route, RuleTraits, Traits, Tree};
-pub use view::View;

@@ -1,64 +1,82 @@
-//! The state file: the silences and acknowledgements of people, and which alerts still wait as they
-//! were inhibited a short time ago; replaced as a whole whenever one changed.
+//! The state file `silences.json`: silences and acknowledgements of users, and alerts that wait since
+//! the end of their inhibition. Replaced as a whole at each change.
 //!
-//! Owns the file and its form. Blocks; call it from a thread that may.
+//! Owns the file and its format. Blocks; for blocking threads.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_files::durable::{self, Found};
 use serde::{Deserialize, Serialize};
 
-use super::acknowledge::{Acknowledgement, Acknowledgements};
-use super::matchers::Matchers;
-use super::silence::{Recurs, Silence, Silences, from_json};
+use crate::mute::acknowledge::{Acknowledgement, Acknowledgements};
+use crate::mute::silence::{Recurs, Silence, Silences, from_json};
+use crate::route::matchers::Matchers;
 
-/// The version written and read.
+/// Version of the format.
 const VERSION: u32 = 1;
+/// Name of the file in earlier versions.
+const FORMER_NAME: &str = "desk.json";
 
-/// What a restart goes on from.
+/// State of the dispatcher that outlives a restart.
 #[derive(Clone, Debug, Default)]
 pub struct State {
-    /// The silences; those that people made are kept.
+    /// Silences; only those of users are saved.
     pub silences: Silences,
-    /// Who takes care of what.
+    /// Acknowledgements.
     pub acknowledgements: Acknowledgements,
-    /// Alerts that nobody was told of yet as others stood for them, and until when those did.
+    /// End of the inhibition of alerts that were not notified since.
     pub uninhibited: BTreeMap<Fingerprint, UnixMillis>,
 }
 
-/// A file that holds what the dispatcher goes on from.
+/// The file with the dispatcher's state.
 #[derive(Clone, Debug)]
 pub struct StateFile {
     path: PathBuf,
 }
 
 impl StateFile {
-    /// The file at `path`; nothing is touched yet.
+    /// Creates a handle to the file at `path`; the file system is not touched.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// Where it is.
+    /// Returns the path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Reads it. A file that makes no sense is set aside as `<name>.corrupt`.
+    /// Reads the file. A corrupt file is moved to `<name>.corrupt`. If there is no file, one with the
+    /// name of earlier versions, `desk.json`, is renamed and read.
     ///
     /// # Errors
-    /// If it cannot be read, or not be set aside.
+    /// The file cannot be read, renamed or moved.
     pub fn load(&self) -> io::Result<Found<State>> {
+        self.adopt_former()?;
         durable::load(&self.path, read)
     }
 
-    /// Replaces it. A crash at any moment leaves the old file or the new one, whole.
+    /// Renames the file of earlier versions. A name that cannot be looked up counts as absent: reading
+    /// the file reports the error.
+    fn adopt_former(&self) -> io::Result<()> {
+        let former = self.path.with_file_name(FORMER_NAME);
+        match self.path.symlink_metadata() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            _ => return Ok(()),
+        }
+        match fs::rename(former, &self.path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Replaces the file. A crash at any time leaves the old file or the new one, whole.
     ///
     /// # Errors
-    /// If the new one cannot be written, synced or put in place; the old one is then still there.
+    /// The new file cannot be written, synced or renamed; the old one is then still there.
     pub fn save(&self, state: &State) -> io::Result<()> {
         let text = write(state).map_err(io::Error::other)?;
         durable::replace(&self.path, &text)
@@ -83,14 +101,14 @@ struct SavedSilence {
     created_by: String,
     comment: String,
     updated_at_ms: i64,
-    /// In the words of the declaration.
+    /// In the format of the configuration.
     #[serde(default)]
     recurs: Option<serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
 struct SavedAcknowledgement {
-    /// The alert's fingerprint in hexadecimal: JSON's numbers do not hold 64 bits everywhere.
+    /// Fingerprint in hexadecimal, since numbers in JSON have less than 64 bits in some parsers.
     alert: String,
     by: String,
     comment: String,
@@ -105,7 +123,7 @@ struct SavedUninhibited {
 }
 
 fn write(state: &State) -> Result<Vec<u8>, serde_json::Error> {
-    let silences = state.silences.made().map(|silence| SavedSilence {
+    let silences = state.silences.by_users().map(|silence| SavedSilence {
         id: silence.id.clone(),
         matchers: silence.matchers.to_string(),
         starts_at_ms: silence.starts_at.0,
@@ -119,18 +137,20 @@ fn write(state: &State) -> Result<Vec<u8>, serde_json::Error> {
     let acknowledgements = state
         .acknowledgements
         .iter()
-        .map(|(alert, one)| SavedAcknowledgement {
+        .map(|(alert, acknowledgement)| SavedAcknowledgement {
             alert: alert.to_string(),
-            by: one.by.clone(),
-            comment: one.comment.clone(),
-            at_ms: one.at.0,
-            until_ms: one.until.map(|until| until.0),
+            by: acknowledgement.by.clone(),
+            comment: acknowledgement.comment.clone(),
+            at_ms: acknowledgement.at.0,
+            until_ms: acknowledgement.until.map(|until| until.0),
         });
-    let uninhibited = state.uninhibited.iter();
-    let uninhibited = uninhibited.map(|(alert, since)| SavedUninhibited {
-        alert: alert.to_string(),
-        since_ms: since.0,
-    });
+    let uninhibited = state
+        .uninhibited
+        .iter()
+        .map(|(alert, since)| SavedUninhibited {
+            alert: alert.to_string(),
+            since_ms: since.0,
+        });
     serde_json::to_vec(&Saved {
         version: VERSION,
         silences: silences.collect(),
@@ -147,7 +167,7 @@ fn read(text: &[u8]) -> Result<State, String> {
     let Version { version } = serde_json::from_slice(text).map_err(|error| error.to_string())?;
     if version != VERSION {
         return Err(format!(
-            "version {version} is not known here, only {VERSION}"
+            "unsupported version {version}; supported: {VERSION}"
         ));
     }
     let saved: Saved = serde_json::from_slice(text).map_err(|error| error.to_string())?;
@@ -156,23 +176,24 @@ fn read(text: &[u8]) -> Result<State, String> {
         .into_iter()
         .map(silence)
         .collect::<Result<_, _>>()?;
-    let mut known = Acknowledgements::default();
-    for one in saved.acknowledgements {
-        let alert = fingerprint(&one.alert)?;
+    let mut acknowledgements = Acknowledgements::default();
+    for saved in saved.acknowledgements {
+        let alert = fingerprint(&saved.alert)?;
         let acknowledgement = Acknowledgement {
-            by: one.by,
-            comment: one.comment,
-            at: UnixMillis(one.at_ms),
-            until: one.until_ms.map(UnixMillis),
+            by: saved.by,
+            comment: saved.comment,
+            at: UnixMillis(saved.at_ms),
+            until: saved.until_ms.map(UnixMillis),
         };
-        known.set(alert, acknowledgement);
+        acknowledgements.set(alert, acknowledgement);
     }
-    let uninhibited = saved.uninhibited.iter();
-    let uninhibited =
-        uninhibited.map(|one| Ok((fingerprint(&one.alert)?, UnixMillis(one.since_ms))));
+    let uninhibited = saved
+        .uninhibited
+        .iter()
+        .map(|saved| Ok((fingerprint(&saved.alert)?, UnixMillis(saved.since_ms))));
     Ok(State {
         silences: Silences::restored(silences),
-        acknowledgements: known,
+        acknowledgements,
         uninhibited: uninhibited.collect::<Result<_, String>>()?,
     })
 }
@@ -181,7 +202,7 @@ fn fingerprint(text: &str) -> Result<Fingerprint, String> {
     let alert = u64::from_str_radix(text, 16);
     alert
         .map(Fingerprint)
-        .map_err(|_| format!("{text:?} is no fingerprint"))
+        .map_err(|_| format!("invalid fingerprint {text:?}"))
 }
 
 fn silence(saved: SavedSilence) -> Result<Silence, String> {
@@ -204,7 +225,7 @@ fn silence(saved: SavedSilence) -> Result<Silence, String> {
         comment: saved.comment,
         updated_at: UnixMillis(saved.updated_at_ms),
         recurs,
-        // Made of that once it is known which intervals there are.
+        // Compiled later, with the time intervals of the configuration.
         times: Vec::new(),
         source: None,
         id: saved.id,

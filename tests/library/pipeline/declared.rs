@@ -6,8 +6,8 @@ use std::time::Duration;
 use bellwether_core::{Alert, Labels, Severity, UnixMillis};
 use bellwether_notify::ChannelSettings;
 use bellwether_routing::{
-    Declared, FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
-    ReceiverSettings, Routes, Routing, RuleTraits, TimeIntervalSettings,
+    FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
+    ReceiverSettings, Routes, Routing, RoutingSettings, RuleTraits, TimeIntervalSettings,
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
@@ -148,7 +148,7 @@ fn compiled(index: usize) -> Arc<Routing> {
         },
     );
     let mut problems = Diagnostics::default();
-    let declared = Declared {
+    let declared = RoutingSettings {
         receivers: &alerting.receivers,
         routes: alerting.routes.as_ref(),
         time_intervals: &alerting.time_intervals,
@@ -176,7 +176,7 @@ pub fn repeat(index: usize) -> Option<Duration> {
         .tree
         .routes()
         .iter()
-        .filter_map(|route| route.repeat)
+        .filter_map(|route| route.repeat_interval)
         .min()
 }
 

@@ -176,7 +176,7 @@ impl World {
         self.drawn += 1;
         let done = self
             .dispatcher
-            .order(order, self.drawn << 80, self.now)
+            .execute(order, self.drawn << 80, self.now)
             .is_ok();
         self.state = self.dispatcher.state();
         done
@@ -196,7 +196,7 @@ impl World {
     }
 
     pub fn expire(&mut self) {
-        let all = self.dispatcher.silences().made();
+        let all = self.dispatcher.silences().by_users();
         for id in all.map(|silence| silence.id.clone()).collect::<Vec<_>>() {
             assert!(self.order(Command::Expire(id)));
         }
@@ -224,7 +224,7 @@ impl World {
         let next = Dispatcher::new(routing(routes), self.now);
         let before = std::mem::replace(&mut self.dispatcher, next);
         self.dispatcher
-            .succeed(before, self.outboxes.notified(), self.now);
+            .continue_from(before, self.outboxes.notified(), self.now);
         self.note_uninhibited();
     }
 
@@ -282,7 +282,7 @@ impl World {
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
         self.dispatcher
             .restore(standing, self.outboxes.notified(), self.now);
-        self.dispatcher.recall(self.state.clone(), self.now);
+        self.dispatcher.restore_state(self.state.clone(), self.now);
         Ok(())
     }
 
@@ -343,14 +343,18 @@ impl World {
         let alert = alert(index, severity, self.now.wall);
         let taken = routing
             .tree
-            .take(&View {
+            .matching_routes(&View {
                 alert: &alert,
                 sender: &Labels::new(),
             })
             .into_iter();
         let routes = taken.map(|number| &routing.tree.routes()[number]);
-        let telling = routes.filter(|route| route.everyone.iter().any(|known| **known == *channel));
-        let wait = telling.map(|route| route.wait).min().unwrap_or_default();
+        let telling =
+            routes.filter(|route| route.all_channels.iter().any(|known| **known == *channel));
+        let wait = telling
+            .map(|route| route.group_wait)
+            .min()
+            .unwrap_or_default();
         self.real.since(*since) < wait && !self.told.contains(&index)
     }
 
@@ -360,7 +364,7 @@ impl World {
         let alert = alert(index, severity, now);
         let taken = routing
             .tree
-            .take(&View {
+            .matching_routes(&View {
                 alert: &alert,
                 sender: &Labels::new(),
             })
@@ -368,9 +372,9 @@ impl World {
         let mut routes = taken.map(|number| &routing.tree.routes()[number]);
         let holds = |name: &String| routing.intervals.contains(name, now);
         let told = routes.any(|route| {
-            route.everyone.iter().any(|known| **known == *channel)
-                && (route.active.is_empty() || route.active.iter().any(holds))
-                && !route.mute.iter().any(holds)
+            route.all_channels.iter().any(|known| **known == *channel)
+                && (route.active_intervals.is_empty() || route.active_intervals.iter().any(holds))
+                && !route.mute_intervals.iter().any(holds)
         });
         let minute = now.0 / 60_000 % 1440;
         !told || maintained(self.routes, index, minute) || self.is_silenced(index, severity)
@@ -398,7 +402,7 @@ impl World {
         let acknowledged = self
             .dispatcher
             .acknowledgements()
-            .holding(alert, self.now.wall);
+            .active(alert, self.now.wall);
         Standing {
             firing,
             stands: firing.is_some() || explained.is_some_and(|known| known.flapping),
@@ -432,12 +436,12 @@ impl World {
         });
         let feedback = Feedback {
             failing: failing.collect(),
-            refused: std::mem::take(&mut self.refused),
-            judged: self.now.mono,
+            rejected: std::mem::take(&mut self.refused),
+            last_evaluation: self.now.mono,
         };
         let found = self.judge();
         self.dispatcher.confirm(&found.confirmed, self.now.mono);
-        self.dispatcher.take(&found.transitions, self.now);
+        self.dispatcher.apply(&found.transitions, self.now);
         let (outboxes, now) = (&self.outboxes, self.now.mono);
         let told = |channel: &str, alert| outboxes.last_notified(channel, alert, now);
         let dispatches = self
@@ -502,7 +506,7 @@ impl World {
             .keys()
             .map(|index| fingerprint(*index))
             .collect();
-        standing.extend(self.dispatcher.known());
+        standing.extend(self.dispatcher.tracked_alerts());
         let mut queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
         // That of a heartbeat is told to nobody else.
         queued.retain(|(_, one)| !is_heartbeat(one));
@@ -582,7 +586,7 @@ impl World {
     /// Whether a route has `channel` told of an alert in the first place.
     fn told(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let alert = alert(index, severity, self.now.wall);
-        let ways = routing(self.routes).ways(&alert, self.now.wall);
+        let ways = routing(self.routes).matching_routes(&alert, self.now.wall);
         ways.iter()
             .any(|way| way.channels.iter().any(|known| known == channel))
     }
@@ -592,7 +596,7 @@ impl World {
         let mut groups = BTreeMap::new();
         for (number, (severity, since)) in &self.firing {
             let alert = alert(*number, *severity, *since);
-            for way in routing(self.routes).ways(&alert, self.now.wall) {
+            for way in routing(self.routes).matching_routes(&alert, self.now.wall) {
                 let Some(repeat) = way.repeat_interval else {
                     continue;
                 };

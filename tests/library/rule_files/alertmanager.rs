@@ -115,7 +115,7 @@ fn alerts_go_where_amtool_says() {
             }
         }
         let alert = alert(&labels);
-        let taken = tree.take(&View {
+        let taken = tree.matching_routes(&View {
             alert: &alert,
             sender: &Labels::new(),
         });

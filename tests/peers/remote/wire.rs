@@ -72,7 +72,7 @@ fn one(address: impl std::fmt::Display, more: &str) -> String {
 async fn until(writers: &Writers, what: &str, wanted: impl Fn(&WriteStats) -> bool) -> WriteStats {
     let mut last = WriteStats::default();
     for _ in 0..2000 {
-        last = writers.figures().get("sink").cloned().unwrap_or_default();
+        last = writers.stats().get("sink").cloned().unwrap_or_default();
         if wanted(&last) {
             return last;
         }
@@ -302,7 +302,7 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
     log.collect(1, &[("bad", 1.0)]);
     let figures = until(&writers, "it is refused", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
-    assert!(error.contains("1 samples given up"), "{error}");
+    assert!(error.contains("dropped 1 samples"), "{error}");
     assert!(
         error.contains("400") && error.contains("label \"bad\" is not liked"),
         "{error}"
@@ -357,7 +357,7 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
         ["{__name__=\"a\",instance=\"a\"} 3 3"]
     );
     send(&third, "[]", &log).await;
-    assert!(third.figures().is_empty() && log.held().is_empty());
+    assert!(third.stats().is_empty() && log.held().is_empty());
     log.collect(4, &[("a", 4.0)]);
     send(&third, &one(sink.address(), ""), &log).await;
     log.collect(5, &[("a", 5.0)]);

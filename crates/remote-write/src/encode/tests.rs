@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bellwether_core::{Kind, LabelSet};
 
-use super::super::batch::Point;
+use super::super::batch::ChunkSample;
 use super::*;
 
 fn chunk() -> Chunk {
@@ -18,7 +18,7 @@ fn chunk_of(samples: &[(i64, f64, i64)]) -> Chunk {
     let labels = LabelSet::new([("__name__", "up"), ("job", "up")]);
     let points = samples
         .iter()
-        .map(|&(at, value, since)| Point { at, value, since });
+        .map(|&(at, value, start)| ChunkSample { at, value, start });
     Chunk {
         series: vec![Series {
             labels,
@@ -35,7 +35,7 @@ fn decompressed(protocol: Protocol, metadata: &[Family]) -> Vec<u8> {
 }
 
 fn message_of(chunk: &Chunk, protocol: Protocol, metadata: &[Family]) -> Vec<u8> {
-    let body = body(chunk, protocol, metadata).unwrap();
+    let body = encode_body(chunk, protocol, metadata).unwrap();
     snap::raw::Decoder::new().decompress_vec(&body).unwrap()
 }
 
@@ -90,12 +90,12 @@ fn version_2_byte_for_byte() {
     );
 }
 
-/// A sample by hand: value, time, and since when its counter counts, each time below 128.
-fn by_hand(bits: u64, at: u8, since: Option<u8>) -> Vec<u8> {
-    let since = since.map_or(vec![], |since| vec![0x18, since]);
+/// Encodes a sample by hand: value, time and start of its counter, both times below 128.
+fn by_hand(bits: u64, at: u8, start: Option<u8>) -> Vec<u8> {
+    let start = start.map_or(vec![], |start| vec![0x18, start]);
     field(
         2,
-        &[&[0x09][..], &bits.to_le_bytes(), &[0x10, at], &since].concat(),
+        &[&[0x09][..], &bits.to_le_bytes(), &[0x10, at], &start].concat(),
     )
 }
 
@@ -124,7 +124,7 @@ fn nan_is_the_normal_one_whatever_its_bits() {
 }
 
 #[test]
-fn version_2_alone_says_since_when_a_counter_counts() {
+fn only_version_2_has_start_times() {
     let chunk = chunk_of(&[(9, 2.0, 7), (10, 3.0, 0)]);
     let bits = [2.0_f64.to_bits(), 3.0_f64.to_bits()];
     let second = [by_hand(bits[0], 9, Some(7)), by_hand(bits[1], 10, None)].concat();

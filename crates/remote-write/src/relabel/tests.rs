@@ -3,17 +3,17 @@ use bellwether_schema::{Decode, DecodeContext};
 use super::*;
 
 fn decode(text: &str) -> (Vec<RelabelConfig>, Vec<String>) {
-    let mut problems = Diagnostics::default();
+    let mut diagnostics = Diagnostics::default();
     let node = bellwether_schema::parse(text).unwrap();
     let steps =
-        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None))
             .unwrap();
     for step in &steps {
-        step.check(&SourceLocation::default(), &mut problems);
+        step.check(&SourceLocation::default(), &mut diagnostics);
     }
     (
         steps,
-        problems
+        diagnostics
             .into_sorted()
             .iter()
             .map(ToString::to_string)
@@ -22,8 +22,8 @@ fn decode(text: &str) -> (Vec<RelabelConfig>, Vec<String>) {
 }
 
 fn relabel(text: &str, labels: &[(&str, &str)]) -> Option<String> {
-    let (steps, problems) = decode(text);
-    assert_eq!(problems, [""; 0], "{text}");
+    let (steps, diagnostics) = decode(text);
+    assert_eq!(diagnostics, [""; 0], "{text}");
     let relabel = Relabel::new(&steps).unwrap();
     relabel
         .apply(&LabelSet::new(labels.iter().copied()))
@@ -229,37 +229,37 @@ fn what_prometheus_refuses_is_refused() {
         ),
         (
             "[{action: keep, regex: 'a('}]",
-            "not a regular expression: unclosed group",
+            "invalid regular expression: unclosed group",
         ),
         (
             "[{action: labeldrop, regex: a, source_labels: [a]}]",
-            "labeldrop takes `regex` alone",
+            "labeldrop allows `regex` alone",
         ),
         (
             "[{action: keepequal, target_label: a, regex: b}]",
-            "keepequal takes `source_labels` and `target_label` alone",
+            "keepequal allows `source_labels` and `target_label` alone",
         ),
         ("[{action: relabel}]", "unknown value \"relabel\""),
     ] {
-        let (_, problems) = decode_loosely(text);
+        let (_, diagnostics) = decode_loosely(text);
         assert!(
-            problems.iter().any(|problem| problem.contains(expected)),
-            "{text}: {problems:?}"
+            diagnostics.iter().any(|problem| problem.contains(expected)),
+            "{text}: {diagnostics:?}"
         );
     }
 }
 
 fn decode_loosely(text: &str) -> (Option<Vec<RelabelConfig>>, Vec<String>) {
-    let mut problems = Diagnostics::default();
+    let mut diagnostics = Diagnostics::default();
     let node = bellwether_schema::parse(text).unwrap();
     let steps =
-        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
+        Vec::<RelabelConfig>::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None));
     for step in steps.iter().flatten() {
-        step.check(&SourceLocation::default(), &mut problems);
+        step.check(&SourceLocation::default(), &mut diagnostics);
     }
     (
         steps,
-        problems
+        diagnostics
             .into_sorted()
             .iter()
             .map(ToString::to_string)

@@ -1,9 +1,9 @@
 use std::fs;
 
 use super::*;
-use crate::samples::NOON;
-use crate::silence::SilenceDraft;
-use crate::time_interval::TimeIntervals;
+use crate::mute::silence::SilenceDraft;
+use crate::mute::time_interval::TimeIntervals;
+use crate::testing::NOON;
 
 fn state() -> State {
     let mut silences = Silences::default();
@@ -49,7 +49,7 @@ fn files(directory: &Path) -> Vec<String> {
 #[test]
 fn what_is_saved_is_found() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path().join("new/said.json"));
+    let file = StateFile::new(directory.path().join("new/silences.json"));
     assert!(matches!(file.load().unwrap(), Found::Nothing));
     let saved = state();
     file.save(&State::default()).unwrap();
@@ -63,13 +63,13 @@ fn what_is_saved_is_found() {
     found.declare(&[], &TimeIntervals::default());
     // Tuesday 02:00 in Berlin.
     let hold = |all: &Silences| {
-        all.made()
-            .all(|one| one.holds(UnixMillis(NOON.0 + 13 * 3_600_000)))
+        all.by_users()
+            .all(|one| one.is_in_force(UnixMillis(NOON.0 + 13 * 3_600_000)))
     };
     assert!(hold(&found) && hold(&silences));
     let (found, saved) = (
-        found.made().next().unwrap(),
-        silences.made().next().unwrap(),
+        found.by_users().next().unwrap(),
+        silences.by_users().next().unwrap(),
     );
     assert_eq!(
         (&found.matchers, &found.recurs),
@@ -87,21 +87,21 @@ fn what_is_saved_is_found() {
         )
     };
     assert_eq!(plain(found), plain(saved));
-    assert_eq!(files(&directory.path().join("new")), ["said.json"]);
+    assert_eq!(files(&directory.path().join("new")), ["silences.json"]);
 }
 
 #[test]
 fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
     let whole = write(&state()).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path().join("said.json"));
+    let file = StateFile::new(directory.path().join("silences.json"));
     for end in 0..whole.len() {
         fs::write(file.path(), &whole[..end]).unwrap();
         let Found::Corrupt { aside, reason } = file.load().unwrap() else {
             panic!("at {end}")
         };
         assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
-        assert_eq!(files(directory.path()), ["said.json.corrupt"]);
+        assert_eq!(files(directory.path()), ["silences.json.corrupt"]);
     }
     assert!(matches!(file.load().unwrap(), Found::Nothing));
 }
@@ -115,15 +115,11 @@ fn a_file_of_another_version_or_sense_is_set_aside() {
     );
     assert!(before != text && read(before.as_bytes()).is_ok(), "{text}");
     for (from, to, reason) in [
-        (
-            "\"version\":1",
-            "\"version\":2",
-            "version 2 is not known here",
-        ),
+        ("\"version\":1", "\"version\":2", "unsupported version 2"),
         (
             "ffffffffffffffff",
             "somewhere",
-            "\"somewhere\" is no fingerprint",
+            "invalid fingerprint \"somewhere\"",
         ),
         ("host=~", "host", "matchers of silence"),
         ("\"comment\":", "\"remark\":", "missing field `comment`"),
@@ -138,19 +134,39 @@ fn a_file_of_another_version_or_sense_is_set_aside() {
 #[test]
 fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
     let directory = tempfile::tempdir().unwrap();
-    let file = StateFile::new(directory.path().join("said.json"));
+    let file = StateFile::new(directory.path().join("silences.json"));
     let saved = state();
     file.save(&saved).unwrap();
     // The draft's name is taken by a directory: nothing can be written there.
-    fs::create_dir(directory.path().join("said.json.new")).unwrap();
+    fs::create_dir(directory.path().join("silences.json.new")).unwrap();
     assert!(file.save(&State::default()).is_err());
     let Found::State(found) = file.load().unwrap() else {
         panic!("no state")
     };
-    assert_eq!(found.silences.made().count(), 1);
+    assert_eq!(found.silences.by_users().count(), 1);
     // A draft that cannot be put in place does not stay.
     let blocked = StateFile::new(directory.path().join("taken"));
     fs::create_dir_all(directory.path().join("taken/by")).unwrap();
     assert!(blocked.save(&saved).is_err());
     assert!(!files(directory.path()).contains(&"taken.new".to_owned()));
+}
+
+#[test]
+fn the_file_of_earlier_versions_is_read_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let former = StateFile::new(directory.path().join("desk.json"));
+    former.save(&state()).unwrap();
+    let file = StateFile::new(directory.path().join("silences.json"));
+    let Found::State(restored) = file.load().unwrap() else {
+        panic!("no state")
+    };
+    assert_eq!(restored.acknowledgements, state().acknowledgements);
+    assert_eq!(files(directory.path()), ["silences.json"]);
+    // With a file of its own the other one stays as it is.
+    former.save(&State::default()).unwrap();
+    let Found::State(restored) = file.load().unwrap() else {
+        panic!("no state")
+    };
+    assert_eq!(restored.acknowledgements, state().acknowledgements);
+    assert_eq!(files(directory.path()), ["desk.json", "silences.json"]);
 }

@@ -116,7 +116,7 @@ pub(crate) fn silences(all: &[Silence], now: UnixMillis) -> Value {
         let mut view = json!({
             "id": silence.id,
             "state": silence.state(now).as_str(),
-            "holds": silence.holds(now),
+            "holds": silence.is_in_force(now),
             "matchers": silence.matchers.to_string(),
             "startsAt": time(silence.starts_at),
             "endsAt": (silence.ends_at < NO_END).then(|| time(silence.ends_at)),
@@ -170,7 +170,7 @@ pub fn route_match_view(route: &RouteMatch) -> Value {
         "groupWait": format_duration(route.group_wait),
         "groupInterval": format_duration(route.group_interval),
         "repeatInterval": route.repeat_interval.map(format_duration),
-        "mutedBy": route.held_by,
+        "mutedBy": route.muted_by,
         "escalation": escalation
             .map(|(after, receiver)| json!({"after": format_duration(*after), "receiver": receiver}))
             .collect::<Vec<_>>(),
@@ -178,11 +178,11 @@ pub fn route_match_view(route: &RouteMatch) -> Value {
 }
 
 fn group_view(status: &GroupStatus) -> Value {
-    let mut view = route_match_view(&status.way);
+    let mut view = route_match_view(&status.route);
     let more = json!({
-        "notifiedSeverity": status.told.map(|(severity, _)| severity.as_str()),
-        "firstNotified": status.told.map(|(_, at)| time(at)),
-        "muteReason": status.gate.as_ref().map(|(name, detail)| json!({"name": name, "detail": detail})),
+        "notifiedSeverity": status.notified.map(|(severity, _)| severity.as_str()),
+        "firstNotified": status.notified.map(|(_, at)| time(at)),
+        "muteReason": status.muted.as_ref().map(|(name, detail)| json!({"name": name, "detail": detail})),
         "lastMessage": status.last_message.map(time),
         "nextFlush": status.next_flush.map(time),
         "nextRepeat": status.next_repeat.map(time),
@@ -285,17 +285,14 @@ mod tests {
                 r#"{"matchers": "a", "duration": "1h", "created_by": "x"}"#,
                 "matchers: expected =",
             ),
-            (
-                r#"{"matchers": "a=b", "created_by": "x"}"#,
-                "it does not say when it ends",
-            ),
+            (r#"{"matchers": "a=b", "created_by": "x"}"#, "no end"),
             (
                 r#"{"matchers": "a=b", "created_by": "x", "duration": "0"}"#,
                 "duration: 0",
             ),
             (
                 r#"{"matchers": "a=b", "created_by": "x", "ends_at": "soon"}"#,
-                "ends_at: not a point in time",
+                "ends_at: invalid time",
             ),
             (
                 r#"{"matchers": "a=b", "created_by": "x", "end": "soon"}"#,

@@ -1,0 +1,6 @@
+//! Routes: settings, matchers and the compiled tree with its receivers.
+
+pub(crate) mod matchers;
+pub(crate) mod settings;
+pub(crate) mod tree;
+pub(crate) mod view;
