@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable};
-use bellwether_tsdb::history::{BlockWriter, History, Options, SeriesRef};
+use bellwether_tsdb::history::{BlockWriter, History, Options, SeriesId};
 use criterion::{Criterion, criterion_group};
 use resident::resident;
 use rustix::time::{ClockId, clock_gettime};
@@ -85,16 +85,16 @@ fn fill(
     step: i64,
     kind: impl Fn(usize) -> usize,
 ) -> (Duration, Duration) {
-    let refs: Vec<SeriesRef> = (0..series)
-        .map(|number| history.series_ref(&named(number)).expect("room"))
+    let refs: Vec<SeriesId> = (0..series)
+        .map(|number| history.series_id(&named(number)).expect("room"))
         .collect();
     let mut values = Values::new(series);
     let (mut wall, mut cpu) = (Duration::ZERO, Duration::ZERO);
     for part in (0..rounds).collect::<Vec<_>>().chunks(100) {
-        let made: Vec<(UnixMillis, Vec<(SeriesRef, f64)>)> = part
+        let made: Vec<(UnixMillis, Vec<(SeriesId, f64)>)> = part
             .iter()
             .map(|round| {
-                let sample = |(number, series): (usize, &SeriesRef)| {
+                let sample = |(number, series): (usize, &SeriesId)| {
                     (*series, values.next(kind(number), number))
                 };
                 (

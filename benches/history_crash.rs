@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_promql::{Guard, Queryable};
-use bellwether_tsdb::history::{History, Options, Recovery, SeriesRef};
+use bellwether_tsdb::history::{History, Options, Recovery, SeriesId};
 use tempfile::TempDir;
 
 const FOLDER: &str = "BELLWETHER_CRASH_FOLDER";
@@ -47,12 +47,12 @@ fn write(folder: &Path) {
         .expect("where to begin");
     let first: i64 = input.trim().parse().expect("a number");
     let (history, _) = open(folder, first);
-    let refs: Vec<SeriesRef> = (0..SERIES)
-        .map(|number| history.series_ref(&named(number)).expect("room"))
+    let refs: Vec<SeriesId> = (0..SERIES)
+        .map(|number| history.series_id(&named(number)).expect("room"))
         .collect();
     let mut out = std::io::stdout();
     for round in first.. {
-        let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, round));
+        let sample = |(number, series): (usize, &SeriesId)| (*series, value(number, round));
         let samples: Vec<_> = refs.iter().enumerate().map(sample).collect();
         history.append(UnixMillis(START + round * STEP), &samples);
         if history.sync() {

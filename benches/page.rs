@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
-use bellwether_exposition::{Format, Page};
+use bellwether_exposition::{Format, Renderer};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -87,7 +87,7 @@ fn theirs(series: usize) -> Registry {
 
 /// Renders as the server does: chunk by chunk, nothing kept.
 fn render(store: &Store, format: Format, chunk: &mut Vec<u8>) -> usize {
-    let mut page = Page::new(store.snapshot(), format);
+    let mut page = Renderer::new(store.snapshot(), format);
     let mut bytes = 0;
     while page.next_chunk(chunk) {
         bytes += chunk.len();

@@ -30,7 +30,7 @@ fn filled() -> History {
             ("instance", format!("10.0.0.{instance}:9100")),
             ("region", ["eu", "us"][service % 2].to_owned()),
         ]);
-        history.series_ref(&labels).map(|series| (series, index))
+        history.series_id(&labels).map(|series| (series, index))
     });
     let series: Vec<_> = series.flatten().collect();
     let mut samples = Vec::with_capacity(SERIES);

@@ -85,7 +85,7 @@ fn fill(history: &History, now: i64) {
                 ("instance", "host.example"),
                 ("device", &*number),
             ];
-            history.series_ref(&LabelSet::new(labels)).unwrap()
+            history.series_id(&LabelSet::new(labels)).unwrap()
         })
         .collect();
     for step in 0..COLLECTIONS {

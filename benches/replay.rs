@@ -65,7 +65,7 @@ impl Queryable for Waves {
                 ])
             })
         });
-        let accepted = |labels: &LabelSet| matchers.iter().all(|one| one.accepts(labels));
+        let accepted = |labels: &LabelSet| matchers.iter().all(|one| one.matches(labels));
         Ok(all.filter(accepted).collect())
     }
 }

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use bellwether_core::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
 use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
-use bellwether_tsdb::history::{History, SeriesRef};
+use bellwether_tsdb::history::{History, SeriesId};
 use bellwether_tsdb::store::{Options, Store};
 use criterion::{Criterion, criterion_group};
 use resident::resident;
@@ -176,11 +176,11 @@ fn promql_rules(criterion: &mut Criterion) {
     let mut now = Now::default().after(Duration::from_secs(3_600));
     let mut engine = Engine::new(set, now);
     let history = History::in_memory(SERIES);
-    let series: Vec<SeriesRef> = (0..SERIES)
+    let series: Vec<SeriesId> = (0..SERIES)
         .filter_map(|n| {
             let (host, disk) = (format!("h{}", n / 10), format!("sd{}", n % 10));
             let labels = [("__name__", "usage"), ("host", &host), ("disk", &disk)];
-            history.series_ref(&LabelSet::new(labels))
+            history.series_id(&LabelSet::new(labels))
         })
         .collect();
     for round in 0..1_000_u32 {

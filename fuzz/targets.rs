@@ -10,7 +10,7 @@ use bellwether::config::{self, Source};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, UnixMillis};
-use bellwether_exposition::{Format, Page};
+use bellwether_exposition::{Format, Renderer};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_recorder::{Declared, Recorder};
 use bellwether_schema::Diagnostics;
@@ -89,7 +89,7 @@ pub fn promql(bytes: &[u8]) {
         let history = History::in_memory(10);
         for (job, step) in [("a", 1.0), ("b", -0.5)] {
             let labels = LabelSet::new([("__name__", "up"), ("job", job), ("le", "1")]);
-            let Some(series) = history.series_ref(&labels) else {
+            let Some(series) = history.series_id(&labels) else {
                 continue;
             };
             (0..20).for_each(|at| {
@@ -202,7 +202,7 @@ impl Recording {
         let store = Store::new(Arc::clone(&self.metrics), store::Options::default());
         store.commit(&batch, Now::default());
         for format in [Format::Text, Format::OpenMetrics] {
-            let (mut page, mut bytes) = (Page::new(store.snapshot(), format), Vec::new());
+            let (mut page, mut bytes) = (Renderer::new(store.snapshot(), format), Vec::new());
             while page.next_chunk(&mut bytes) {}
             let text = std::str::from_utf8(&bytes).expect("a page of text");
             bellwether_exposition::parse(text, format).expect("a page that its own parser takes");

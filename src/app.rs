@@ -471,10 +471,10 @@ impl App {
 /// Logs the warnings of a plan.
 fn warn_of(source: &Source, plan: &Plan) {
     for warning in &plan.warnings {
-        warn!("{}", warning.told(source));
+        warn!("{}", warning.render(source));
     }
     for problem in &plan.left_out {
-        error!("a rule file is skipped: {}", problem.told(source));
+        error!("a rule file is skipped: {}", problem.render(source));
     }
 }
 

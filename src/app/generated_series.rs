@@ -9,7 +9,7 @@ use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, UnixMillis,
 };
 use bellwether_promql::SampledSeries;
-use bellwether_tsdb::history::{History, SeriesRef};
+use bellwether_tsdb::history::{History, SeriesId};
 use parking_lot::Mutex;
 
 /// Name of the label with the state of an alert.
@@ -20,12 +20,12 @@ pub(super) struct GeneratedSeries {
     history: Option<Arc<History>>,
     /// Labels that every series carries.
     labels: Mutex<Labels>,
-    up: Mutex<BTreeMap<Origin, Option<SeriesRef>>>,
+    up: Mutex<BTreeMap<Origin, Option<SeriesId>>>,
     alerts: Mutex<HashMap<(Fingerprint, AlertState), Pair>>,
 }
 
 /// `ALERTS` and `ALERTS_FOR_STATE` of one alert in one state.
-type Pair = [Option<SeriesRef>; 2];
+type Pair = [Option<SeriesId>; 2];
 
 impl GeneratedSeries {
     pub(super) fn new(history: Option<Arc<History>>, labels: Labels) -> Self {
@@ -55,7 +55,7 @@ impl GeneratedSeries {
         let series = up.entry(origin).or_default();
         if series.is_none() {
             let own = [(METRIC_NAME, "up"), ("collector", origin.as_str())];
-            *series = history.series_ref(&self.label_set(own.into_iter()));
+            *series = history.series_id(&self.label_set(own.into_iter()));
         }
         if let Some(series) = series {
             history.append(at, &[(*series, f64::from(u8::from(success)))]);
@@ -88,7 +88,7 @@ impl GeneratedSeries {
             current.insert(key, pair);
         }
         // `ALERTS_FOR_STATE` continues where only the state has changed.
-        let continuing: std::collections::HashSet<SeriesRef> =
+        let continuing: std::collections::HashSet<SeriesId> =
             current.values().filter_map(|[_, since]| *since).collect();
         let ended = previous.drain().flat_map(|(_, pair)| pair).flatten();
         let ended = ended.filter(|series| !continuing.contains(series));
@@ -109,8 +109,8 @@ impl GeneratedSeries {
         let state = [(METRIC_NAME, "ALERTS"), (STATE, alert.state.as_str())];
         let since = [(METRIC_NAME, "ALERTS_FOR_STATE")];
         [
-            history.series_ref(&self.label_set(alert_labels().chain(state))),
-            history.series_ref(&self.label_set(alert_labels().chain(since))),
+            history.series_id(&self.label_set(alert_labels().chain(state))),
+            history.series_id(&self.label_set(alert_labels().chain(since))),
         ]
     }
 
@@ -125,7 +125,7 @@ impl GeneratedSeries {
         LabelSet::new(own.iter().map(|(name, value)| (*name, *value)).chain(usual))
     }
 
-    fn end(&self, series: impl Iterator<Item = Option<SeriesRef>>, at: UnixMillis) {
+    fn end(&self, series: impl Iterator<Item = Option<SeriesId>>, at: UnixMillis) {
         let Some(history) = &self.history else { return };
         let ended: Vec<_> = series
             .flatten()

@@ -153,7 +153,7 @@ fn verify(history: Arc<History>) {
 
 /// Fills the windows of rules with samples of history.
 pub(super) async fn backfill(store: Arc<Store>, now: Now) {
-    let result = tokio::task::spawn_blocking(move || store.recall(now)).await;
+    let result = tokio::task::spawn_blocking(move || store.warm_up(now)).await;
     let error = match result {
         Ok(Ok(())) => return,
         Ok(Err(error)) => error.to_string(),
@@ -227,7 +227,7 @@ fn log_recovery(folder: Option<&Path>, recovery: &Recovery) {
         }
         (None, None) => {}
     }
-    if !losses.none() {
+    if !losses.is_empty() {
         let Losses {
             torn_bytes,
             wal_frames,

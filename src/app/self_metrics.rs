@@ -45,7 +45,7 @@ impl App {
                 .plan
                 .left_out
                 .iter()
-                .map(|problem| &problem.at.file)
+                .map(|problem| &problem.location.file)
                 .collect::<BTreeSet<_>>()
                 .len() as f64,
             last_reload_good: reloads.last.is_none_or(|(_, result)| result.is_ok()),

@@ -129,7 +129,7 @@ fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
         };
         let all = |all: &Vec<LabelMatcher>| {
             all.iter()
-                .all(|matcher| matcher.test.accepts(label(&matcher.name)))
+                .all(|matcher| matcher.test.matches(label(&matcher.name)))
         };
         (one(&options.rule, &alert["rule"]) || one(&options.rule, &alert["labels"]["alertname"]))
             && one(&options.fingerprint, &alert["fingerprint"])

@@ -47,7 +47,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 
 fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
-        eprintln!("{}", problem.told(source));
+        eprintln!("{}", problem.render(source));
     }
     match problems.len() {
         1 => bail!("1 problem"),
@@ -57,7 +57,7 @@ fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
 
 fn say_good(plan: &Plan, source: &Source) {
     for warning in &plan.warnings {
-        println!("{}", warning.told(source));
+        println!("{}", warning.render(source));
     }
     let recordings = match plan.rules.recordings.len() {
         0 => String::new(),

@@ -43,7 +43,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         exported
             .unsaid
             .iter()
-            .for_each(|problem| eprintln!("{}", problem.told(&source)));
+            .for_each(|problem| eprintln!("{}", problem.render(&source)));
         print!("{}", exported.text);
         return Ok(());
     }
@@ -60,7 +60,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         }
         _ => {
             for problem in settings.iter_mut().flat_map(reserved) {
-                eprintln!("{}", problem.told(&source));
+                eprintln!("{}", problem.render(&source));
             }
             print!("{}", config::print_rules(&settings, &recordings)?);
         }
@@ -91,12 +91,12 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
         .iter()
         .chain(&std::mem::take(&mut set.warnings))
     {
-        eprintln!("{}", warning.told(&""));
+        eprintln!("{}", warning.render(&""));
     }
     let problems = problems.into_sorted();
     problems
         .iter()
-        .for_each(|problem| eprintln!("{}", problem.told(&"")));
+        .for_each(|problem| eprintln!("{}", problem.render(&"")));
     match problems.len() {
         0 => Ok(set),
         1 => bail!("1 problem"),
@@ -118,10 +118,10 @@ fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
     taken.retain(|(_, value)| !value.value.is_empty());
     let diagnostic = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
         message: format!("the label {name}={:?} is dropped", value.value),
-        hint: Some(
+        help: Some(
             "rule names are unique in a configuration, and there are four severities".into(),
         ),
-        at: value.at,
+        location: value.at,
     };
     taken.into_iter().map(diagnostic).collect()
 }

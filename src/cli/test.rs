@@ -126,7 +126,7 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
 
 /// Formats diagnostics as `file:line:column: path: message`.
 fn listed(file: &Path, problems: &[Diagnostic]) -> String {
-    let line = |problem: &Diagnostic| problem.told(&file.display());
+    let line = |problem: &Diagnostic| problem.render(&file.display());
     problems.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 

@@ -80,7 +80,7 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
             .map(|file| file.path.display().to_string())
             .collect();
         let of_file = |one: &Diagnostic| {
-            one.at
+            one.location
                 .file
                 .as_ref()
                 .is_some_and(|file| files.contains(&**file))
@@ -424,14 +424,14 @@ impl<'a> Checker<'a> {
         // The default is cut as well, and nobody asked for it.
         if connect.at.pos.line > 0 && connect.value.0 > longest {
             self.warnings.push(Diagnostic {
-                at: connect.at.clone(),
+                location: connect.at.clone(),
                 message: format!(
                     "connect_timeout {} is cut to {}: a collection ends within four fifths of its \
                      interval",
                     format_duration(connect.value.0),
                     format_duration(longest)
                 ),
-                hint: Some("take less, or a longer collection_interval".into()),
+                help: Some("take less, or a longer collection_interval".into()),
             });
         }
         self.metrics.extend(plan.metrics.iter().cloned());
@@ -461,9 +461,9 @@ impl<'a> Checker<'a> {
         for (rule, missing) in all.iter().zip(&missing) {
             let Some(missing) = missing else { continue };
             self.warnings.push(Diagnostic {
-                at: rule.place(),
+                location: rule.place(),
                 message: format!("rule {:?} is not evaluated", rule.name.value),
-                hint: Some(format!(
+                help: Some(format!(
                     "its metric {missing} is configured but not collected"
                 )),
             });
@@ -561,12 +561,12 @@ impl<'a> Checker<'a> {
                     .map_or(settings.place(), |s| s.at.clone());
                 let (worst, least) = (worst.as_str(), least.as_str());
                 self.warnings.push(Diagnostic {
-                    at,
+                    location: at,
                     message: format!(
                         "no channel is notified of rule {:?}: its highest severity is {worst}",
                         &*rule.name
                     ),
-                    hint: Some(format!(
+                    help: Some(format!(
                         "the lowest min_severity is {least}: lower it for one channel"
                     )),
                 });

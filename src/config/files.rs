@@ -131,9 +131,9 @@ fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, Sourc
 
 fn no_file(named: &Spanned<PathBuf>) -> Diagnostic {
     Diagnostic {
-        at: named.at.clone(),
+        location: named.at.clone(),
         message: format!("no file matches {}", named.value.display()),
-        hint: None,
+        help: None,
     }
 }
 

@@ -52,9 +52,9 @@ impl Report {
     /// Creates a report with one problem that has no location.
     pub fn whole(source: &Source, message: impl Into<String>, hint: Option<&str>) -> Self {
         let problem = Diagnostic {
-            at: SourceLocation::default(),
+            location: SourceLocation::default(),
             message: message.into(),
-            hint: hint.map(str::to_owned),
+            help: hint.map(str::to_owned),
         };
         Self {
             source: source.clone(),
@@ -67,7 +67,7 @@ impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             let newline = if index > 0 { "\n" } else { "" };
-            write!(out, "{newline}{}", problem.told(&self.source))?;
+            write!(out, "{newline}{}", problem.render(&self.source))?;
         }
         Ok(())
     }
@@ -102,12 +102,12 @@ impl Loaded {
         let of = |file: &str| {
             problems
                 .iter()
-                .any(|problem| problem.at.file.as_deref() == Some(file))
+                .any(|problem| problem.location.file.as_deref() == Some(file))
         };
         self.rule_files
             .retain(|file| !of(&file.path.display().to_string()));
         self.problems
-            .retain(|problem| !problem.at.file.as_deref().is_some_and(of));
+            .retain(|problem| !problem.location.file.as_deref().is_some_and(of));
     }
 }
 

@@ -137,7 +137,7 @@ mod tests {
     fn it_answers_as_the_source_and_asks_it_rarely() {
         let history = History::in_memory(10);
         let series = history
-            .series_ref(&LabelSet::new([("__name__", "up")]))
+            .series_id(&LabelSet::new([("__name__", "up")]))
             .unwrap();
         for minute in 0..600 {
             history.append(UnixMillis(minute * 60_000), &[(series, minute as f64)]);

@@ -374,7 +374,7 @@ fn asks_for_alerts(query: &Query) -> bool {
         names.all(|name| {
             ["ALERTS", "ALERTS_FOR_STATE"]
                 .iter()
-                .any(|own| name.test.accepts(own))
+                .any(|own| name.test.matches(own))
         })
     })
 }

@@ -103,7 +103,7 @@ impl RulesUnderTest {
                 Ok(form) => read.push((source, form)),
                 Err((pos, message)) => {
                     let mut report = Report::whole(&source, message, None);
-                    report.problems[0].at.pos = pos;
+                    report.problems[0].location.pos = pos;
                     reports.push(report);
                 }
             }
@@ -340,7 +340,7 @@ fn prometheus_groups(
         imported
             .warnings
             .iter()
-            .map(|warning| warning.told(&file.path.display())),
+            .map(|warning| warning.render(&file.path.display())),
     );
     imported
         .rules

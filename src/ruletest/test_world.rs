@@ -13,7 +13,7 @@ use bellwether_core::{
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether_rules::{Engine, NoLimits, RuleSet, SampleStorage, Tick, roundtrip};
-use bellwether_tsdb::history::{History, SeriesRef};
+use bellwether_tsdb::history::{History, SeriesId};
 use bellwether_tsdb::store::{Options, Store};
 
 use super::rules_under_test::RulesUnderTest;
@@ -85,7 +85,7 @@ struct InputSeries<'a> {
     /// Labels as written and as exported.
     names: [LabelSet; 2],
     points: Cursor<'a>,
-    series: Option<SeriesRef>,
+    series: Option<SeriesId>,
     /// Row of a configured metric and index of the value in it.
     place: Option<(usize, usize)>,
 }
@@ -95,7 +95,7 @@ impl InputSeries<'_> {
         let is_selected = |name: &LabelSet| {
             alternatives
                 .iter()
-                .any(|all| all.iter().all(|matcher| matcher.accepts(name)))
+                .any(|all| all.iter().all(|matcher| matcher.matches(name)))
         };
         self.names.iter().any(is_selected)
     }
@@ -157,7 +157,7 @@ impl<'a> TestWorld<'a> {
         let mut rows = RowIndex::new(&metrics);
         let inputs = series.map(|(written, values)| {
             let (place, labels) = rows.locate(written, under_test);
-            let series = memory.series_ref(&labels);
+            let series = memory.series_id(&labels);
             InputSeries {
                 names: [written.clone(), labels],
                 points: values.points(),
@@ -243,7 +243,7 @@ impl<'a> TestWorld<'a> {
             self.next.1 += self.times.evaluation;
         }
         self.store = store(self.under_test, &rules, &self.times, self.past.as_ref());
-        self.store.recall(now).map_err(|error| error.to_string())?;
+        self.store.warm_up(now).map_err(|error| error.to_string())?;
         self.engine = Engine::of(rules, now);
         let ended = self.engine.restore(carried, now);
         let firing = self

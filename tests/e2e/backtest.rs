@@ -107,7 +107,7 @@ fn history(folder: &Path, start: i64) -> PathBuf {
     assert_eq!(recovery.error, None);
     for (at, mount, value) in samples(start) {
         let labels = [("__name__", "x_disk_usage_percent"), ("mount_point", mount)];
-        let series = history.series_ref(&LabelSet::new(labels)).unwrap();
+        let series = history.series_id(&LabelSet::new(labels)).unwrap();
         history.append(UnixMillis(at * 1000), &[(series, value)]);
     }
     history.close();

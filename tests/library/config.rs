@@ -65,7 +65,7 @@ fn broken_declarations_give_the_expected_message() {
 fn odd_declarations_load_with_the_expected_warnings() {
     compare("odd", |plan| {
         let mut warnings = plan.ok()?.warnings;
-        warnings.sort_by_key(|warning| warning.at.pos);
+        warnings.sort_by_key(|warning| warning.location.pos);
         (!warnings.is_empty()).then(|| {
             warnings
                 .iter()
@@ -232,7 +232,7 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
         let told = |problems: &[bellwether_schema::Diagnostic]| {
             problems
                 .iter()
-                .any(|problem| problem.told(&"x").contains(file))
+                .any(|problem| problem.render(&"x").contains(file))
         };
         assert!(
             told(&plan.left_out) && told(&report.problems),
@@ -243,7 +243,7 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     let files: std::collections::BTreeSet<_> = plan
         .left_out
         .iter()
-        .map(|problem| &problem.at.file)
+        .map(|problem| &problem.location.file)
         .collect();
     assert_eq!(files.len(), 4, "{:?}", plan.left_out);
 

@@ -57,7 +57,7 @@ fn now(second: u64) -> Now {
 /// Appends one value to a series.
 fn record(history: &History, second: u64, labels: &[(&str, &str)], value: f64) {
     let series = history
-        .series_ref(&LabelSet::new(labels.iter().copied()))
+        .series_id(&LabelSet::new(labels.iter().copied()))
         .expect("room");
     history.append(wall(second), &[(series, value)]);
 }

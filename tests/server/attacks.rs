@@ -230,7 +230,7 @@ async fn clients_of_a_path_that_is_not_there() {
 async fn clients_that_query_history() {
     let history = History::in_memory(100);
     let labels = LabelSet::new([("__name__", "load")]);
-    let series = history.series_ref(&labels).unwrap();
+    let series = history.series_id(&labels).unwrap();
     for step in 0..1000 {
         history.append(UnixMillis(step * 1000), &[(series, step as f64)]);
     }

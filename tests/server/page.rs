@@ -350,7 +350,7 @@ async fn what_clients_of_prometheus_ask_for_is_there() {
     let mut backend = TestBackend::new(3);
     let history = bellwether_tsdb::history::History::in_memory(100);
     let labels = bellwether_core::LabelSet::new([("__name__", "load"), ("host", "a")]);
-    let series = history.series_ref(&labels).unwrap();
+    let series = history.series_id(&labels).unwrap();
     history.append(bellwether_core::UnixMillis(1000), &[(series, 1.0)]);
     backend.history = Some(std::sync::Arc::new(history));
     let server = run(settings(|_| {}), backend).await;

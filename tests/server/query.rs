@@ -24,7 +24,7 @@ fn history() -> History {
     for host in 0..10 {
         let name = format!("h{host}");
         let labels = LabelSet::new([("__name__", "load"), ("host", &name)]);
-        let series = history.series_ref(&labels).unwrap();
+        let series = history.series_id(&labels).unwrap();
         for step in 0..100 {
             history.append(
                 UnixMillis(START + step * 15_000),
@@ -158,7 +158,7 @@ async fn any_utf_8_is_a_name() {
         let labels = LabelSet::new([("__name__", "http.requests"), (name, value)]);
         history.append(
             UnixMillis(START),
-            &[(history.series_ref(&labels).unwrap(), 1.0)],
+            &[(history.series_id(&labels).unwrap(), 1.0)],
         );
     }
     let server = server_of(history, |_| {}).await;

@@ -29,7 +29,7 @@ fn history() -> History {
             let labels = labels
                 .into_iter()
                 .filter(|(name, _)| metric != "g" || *name != "version");
-            samples.push((history.series_ref(&LabelSet::new(labels)).unwrap(), value));
+            samples.push((history.series_id(&LabelSet::new(labels)).unwrap(), value));
         }
     }
     history.append(UnixMillis(START), &samples);

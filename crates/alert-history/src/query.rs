@@ -194,7 +194,7 @@ impl Query {
 /// Returns whether all of `matchers` match the labels of `entry`.
 fn all_match(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
     matchers.iter().all(|matcher| {
-        matcher.test.accepts(match &*matcher.name {
+        matcher.test.matches(match &*matcher.name {
             "alertname" | bellwether_core::METRIC_NAME => &entry.alertname,
             "severity" => &entry.severity,
             name => entry.labels.get(name).map_or("", String::as_str),

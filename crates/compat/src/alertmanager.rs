@@ -219,9 +219,9 @@ impl Report<'_> {
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<&str>) {
         let (at, hint) = (self.placed(at), hint.map(str::to_owned));
         self.warnings.push(Diagnostic {
-            at,
+            location: at,
             message: message.into(),
-            hint,
+            help: hint,
         });
     }
 
@@ -235,7 +235,7 @@ impl Report<'_> {
     fn decode<T: Decode>(&mut self, node: &Node) -> Option<T> {
         T::decode(
             node,
-            &mut DecodeContext::of_file(self.problems, Arc::clone(&self.file)),
+            &mut DecodeContext::for_file(self.problems, Arc::clone(&self.file)),
         )
     }
 

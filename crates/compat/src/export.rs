@@ -237,7 +237,7 @@ impl Exporter<'_> {
 
     fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<Written>) {
         let said = notes.found.iter().map(|problem| {
-            let told = problem.told(&self.source);
+            let told = problem.render(&self.source);
             told.lines().next().unwrap_or_default().to_owned()
         });
         let said: Vec<String> = said.collect();
@@ -307,9 +307,9 @@ struct Notes {
 impl Notes {
     fn add(&mut self, message: impl Into<String>, hint: Option<&str>) {
         let problem = Diagnostic {
-            at: self.at.clone(),
+            location: self.at.clone(),
             message: message.into(),
-            hint: hint.map(str::to_owned),
+            help: hint.map(str::to_owned),
         };
         if !self.found.contains(&problem) {
             self.found.push(problem);

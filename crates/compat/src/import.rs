@@ -113,7 +113,7 @@ impl Importer<'_> {
                 }
                 File::decode(
                     &node,
-                    &mut DecodeContext::of_file(self.problems, Arc::clone(&name)),
+                    &mut DecodeContext::for_file(self.problems, Arc::clone(&name)),
                 )
             }
             Err((pos, message)) => {
@@ -193,9 +193,9 @@ impl Importer<'_> {
 
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: Option<String>) {
         let problem = Diagnostic {
-            at: at.clone(),
+            location: at.clone(),
             message: message.into(),
-            hint,
+            help: hint,
         };
         self.imported.warnings.push(problem);
     }

@@ -1,11 +1,11 @@
-//! Escaping of label values and help texts, as both formats want it.
+//! Escaping of label values and help texts in both formats.
 
-/// Appends a label's value: backslash, quote and line feed are escaped, in both formats alike.
+/// Appends a label value with backslash, quote and line feed escaped, as both formats require.
 pub(super) fn push_label_value(out: &mut String, value: &str) {
     push_escaped(out, value, true);
 }
 
-/// Appends a help text: backslash and line feed are escaped; OpenMetrics wants quotes escaped too.
+/// Appends a help text with backslash and line feed escaped, and `quotes` as OpenMetrics requires.
 pub(super) fn push_help(out: &mut String, help: &str, quotes: bool) {
     push_escaped(out, help, quotes);
 }

@@ -1,6 +1,6 @@
-//! The two formats, and which of them a client wants.
+//! The two formats, and content negotiation.
 
-/// A format of the page.
+/// A text format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text 0.0.4.
@@ -10,8 +10,8 @@ pub enum Format {
 }
 
 impl Format {
-    /// The `Content-Type` it is sent as. Names need no escaping here, so there is no `escaping`
-    /// parameter to announce.
+    /// Returns the `Content-Type`. It has no `escaping` parameter, because all names are valid
+    /// without escaping.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
@@ -20,9 +20,9 @@ impl Format {
         }
     }
 
-    /// The format for a request's `Accept` header (several joined by commas, empty if there is
-    /// none). The highest `q` wins, of equals the one named first; text if nothing fits, since a
-    /// page in another format tells more than a refusal.
+    /// Selects the format for an `Accept` header (several are joined by commas; empty if there is
+    /// none). The highest `q` wins, then the first. Returns [`Format::Text`] if none is acceptable,
+    /// because a response in another format is more useful than an error.
     #[must_use]
     pub fn negotiate(accept: &str) -> Format {
         let mut best = (Format::Text, 0.0);
@@ -37,7 +37,7 @@ impl Format {
     }
 }
 
-/// What one media range asks for, and how much it is wanted.
+/// Returns the format and the quality of one media range.
 fn offer(range: &str) -> Option<(Format, f64)> {
     let mut parts = range.split(';').map(str::trim);
     let media = parts.next()?.to_ascii_lowercase();
@@ -51,13 +51,13 @@ fn offer(range: &str) -> Option<(Format, f64)> {
             _ => {}
         }
     }
-    let (format, spoken) = match media.as_str() {
+    let (format, own_version) = match media.as_str() {
         "application/openmetrics-text" => (Format::OpenMetrics, "1.0.0"),
         "text/plain" | "text/*" | "*/*" => (Format::Text, "0.0.4"),
         _ => return None,
     };
     version
-        .is_none_or(|version| version == spoken)
+        .is_none_or(|version| version == own_version)
         .then_some((format, quality))
 }
 

@@ -1,9 +1,9 @@
-//! Strings as Go quotes them (`strconv.Quote`), which is how Prometheus's tools print labels.
+//! Strings in Go's quotes (`strconv.Quote`), in which the tools of Prometheus print labels.
 
-/// Undoes the escapes of a Go string, without its quotes.
+/// Unescapes a Go string that is given without its quotes.
 ///
 /// # Errors
-/// An escape that Go does not have, or bytes that are not UTF-8.
+/// The reason, if an escape is unknown to Go or the result is not UTF-8.
 pub(super) fn unquote(text: &str) -> Result<String, String> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
@@ -11,11 +11,12 @@ pub(super) fn unquote(text: &str) -> Result<String, String> {
         out.extend_from_slice(&rest.as_bytes()[..at]);
         rest = &rest[at + 1..];
         let kind = rest.chars().next().ok_or("lone backslash at the end")?;
-        let bad = || format!("bad escape: \\{kind}");
+        let invalid = || format!("bad escape: \\{kind}");
         rest = &rest[kind.len_utf8()..];
         let mut number = |digits: usize, radix: u32, lead: &str| {
-            let taken = rest.get(..digits).ok_or_else(bad)?;
-            let code = u32::from_str_radix(&format!("{lead}{taken}"), radix).map_err(|_| bad())?;
+            let text = rest.get(..digits).ok_or_else(invalid)?;
+            let code =
+                u32::from_str_radix(&format!("{lead}{text}"), radix).map_err(|_| invalid())?;
             rest = &rest[digits..];
             Ok::<u32, String>(code)
         };
@@ -32,10 +33,10 @@ pub(super) fn unquote(text: &str) -> Result<String, String> {
             '0'..='3' => out.push(number(2, 8, kind.encode_utf8(&mut [0; 4]))? as u8),
             'u' | 'U' => {
                 let code = number(if kind == 'u' { 4 } else { 8 }, 16, "")?;
-                let c = char::from_u32(code).ok_or_else(bad)?;
+                let c = char::from_u32(code).ok_or_else(invalid)?;
                 out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
             }
-            _ => return Err(bad()),
+            _ => return Err(invalid()),
         }
     }
     out.extend_from_slice(rest.as_bytes());
@@ -49,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_go_quotes_is_read() {
+    fn go_escapes_are_read() {
         let text = r#"a\tb\r\n\x01\u00a0\U0001F600\"\\\a\b\f\v\303\251"#;
         assert_eq!(
             unquote(text).unwrap(),
@@ -61,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_quoted_reads_back() {
+    fn quoted_strings_read_back() {
         for text in [
             "",
             "a\"\\\n\t\r",

@@ -1,25 +1,45 @@
-//! Prometheus text 0.0.4 and OpenMetrics 1.0: render, parse, negotiate.
+//! Prometheus text format 0.0.4 and OpenMetrics 1.0: rendering, parsing and content negotiation.
 //!
-//! Pure: bytes and values in, bytes and values out. Knows nothing of the store, of HTTP or of a
-//! clock.
+//! - [`Renderer`] writes a [`Snapshot`] in chunks, without an allocation per series.
+//! - [`parse`] reads an exposition strictly, for tests and for the exporters of others.
+//! - [`read_series`] and [`read_point`] read single lines of files that are larger than memory,
+//!   among them the output of `promtool tsdb dump`.
+//! - [`Format::negotiate`] selects the format for an `Accept` header.
+//!
+//! No I/O and no clock; this crate knows nothing of storage or HTTP.
+//!
+//! # Example
+//!
+//! ```
+//! use bellwether_exposition::{FamilyKind, Format, parse};
+//!
+//! # fn main() -> Result<(), bellwether_exposition::ParseError> {
+//! let text = "# TYPE hits_total counter\nhits_total{path=\"/\"} 3\n";
+//! let families = parse(text, Format::Text)?;
+//! assert_eq!(families[0].kind, FamilyKind::Counter);
+//! assert_eq!(families[0].samples[0].labels["path"], "/");
+//! assert_eq!(families[0].samples[0].value, 3.0);
+//! # Ok(())
+//! # }
+//! ```
 
 #![warn(missing_docs)]
 
 mod escape;
 mod format;
 mod go_quote;
-mod line;
 mod number;
-mod page;
 mod parse;
-mod scan;
+mod render;
+mod sample_line;
+mod scanner;
 mod series;
 mod snapshot;
 
 pub use format::Format;
-pub use line::{TimeUnit, read_point, read_series, write_value};
-pub use page::Page;
 pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
-pub use scan::quoted_end;
+pub use render::Renderer;
+pub use sample_line::{TimeUnit, read_point, read_series, write_value};
+pub use scanner::quoted_end;
 pub use series::SeriesNames;
 pub use snapshot::{Layout, Snapshot, constant_labels};

@@ -1,9 +1,10 @@
-//! Numbers as both formats, Go's `ParseFloat` and people read them.
+//! Formatting of sample values and bounds.
 
-/// Integers up to here are exact in a double and are written without a fraction.
+/// Integers below this are exact in an `f64` and are written without a fraction.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// Appends a sample's value: integers plain, else the shortest text that reads back the same.
+/// Appends a sample value: integers without a fraction, others as the shortest text that parses to
+/// the same `f64`.
 #[inline]
 pub(super) fn push_value(out: &mut Vec<u8>, value: f64) {
     let integer = value as i64;
@@ -26,8 +27,8 @@ fn not_finite(value: f64) -> &'static str {
     }
 }
 
-/// A bound (`le`, `quantile`) as Go's `%g` writes it, which is what other clients send: `0.1`,
-/// `10`, `1e+06`. OpenMetrics calls the same with a fraction canonical: `10.0`.
+/// Formats a bound (`le`, `quantile`) as Go's `%g` does, which other client libraries send: `0.1`,
+/// `10`, `1e+06`. The canonical form of OpenMetrics has a `fraction`: `10.0`.
 pub(super) fn bound(value: f64, fraction: bool) -> String {
     if !value.is_finite() {
         return not_finite(value).to_owned();

@@ -1,42 +1,42 @@
-//! Parses a page into families and samples, strictly: what a server would only tolerate is an
-//! error here. For tests and for reading other exporters' pages; never panics.
+//! Parses an exposition into families and samples, strictly: input that a server would tolerate is
+//! an error here. For tests and for expositions of other exporters; never panics.
 
 use std::collections::{HashMap, HashSet};
 
 use bellwether_core::{Labels, is_metric_name};
 
 use super::format::Format;
-use super::scan::{Scanner, number, unescape};
+use super::scanner::{Scanner, number, unescape};
 
-/// One family of a page, in the page's order.
+/// One metric family.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParsedFamily {
-    /// The name in `# TYPE`, or the samples' name if there is none.
+    /// Name in `# TYPE`, or the name of the samples if there is none.
     pub name: String,
-    /// The type; [`FamilyKind::Unknown`] if none was given.
+    /// Type; [`FamilyKind::Unknown`] if none was given.
     pub kind: FamilyKind,
     /// Help text, unescaped.
     pub help: Option<String>,
-    /// Unit (OpenMetrics only).
+    /// Unit, only in OpenMetrics.
     pub unit: Option<String>,
-    /// Its samples.
+    /// Samples in their order.
     pub samples: Vec<Sample>,
 }
 
-/// One line with a value.
+/// One sample.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The name as written, with suffixes such as `_bucket`.
+    /// Name as written, with suffixes such as `_bucket`.
     pub name: String,
     /// All labels.
     pub labels: Labels,
-    /// The value.
+    /// Value.
     pub value: f64,
-    /// Milliseconds since the epoch, where the page gives a time.
+    /// Timestamp in milliseconds since the Unix epoch, if there is one.
     pub timestamp: Option<i64>,
 }
 
-/// Types a page may name.
+/// Metric types of both formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FamilyKind {
     /// `counter`
@@ -57,25 +57,26 @@ pub enum FamilyKind {
     Unknown,
 }
 
-/// What is wrong with a page, and where.
+/// Syntax error of an exposition, with its line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {message}")]
 pub struct ParseError {
-    /// Counted from 1.
+    /// Line number, from 1.
     pub line: usize,
-    /// What is wrong there.
+    /// Reason.
     pub message: String,
 }
 
-/// Parses a whole page.
+/// Parses a whole exposition.
 ///
 /// # Errors
-/// The first line that breaks the format's rules: syntax, unknown or repeated metadata, samples
-/// that do not fit their family's type, families in pieces, a series given twice, a page cut off.
-pub fn parse(page: &str, format: Format) -> Result<Vec<ParsedFamily>, ParseError> {
+/// The first line that violates the format: invalid syntax, unknown or repeated metadata, samples
+/// that do not match the type of their family, a family that is not contiguous, a repeated series,
+/// or a missing `# EOF`.
+pub fn parse(text: &str, format: Format) -> Result<Vec<ParsedFamily>, ParseError> {
     let mut parser = Parser::new(format);
     let mut last = 0;
-    for (index, line) in page.split_inclusive('\n').enumerate() {
+    for (index, line) in text.split_inclusive('\n').enumerate() {
         last = index + 1;
         parser.line(line).map_err(|message| ParseError {
             line: last,
@@ -95,9 +96,9 @@ struct Parser {
     format: Format,
     families: Vec<ParsedFamily>,
     names: HashSet<String>,
-    /// Whether the current family has its `# TYPE`.
+    /// The current family has its `# TYPE`.
     typed: bool,
-    /// Series of the current family with the time of their last sample.
+    /// Series of the current family, with the timestamp of their last sample.
     series: HashMap<(String, Labels), Option<i64>>,
     ended: bool,
 }
@@ -157,7 +158,7 @@ impl Parser {
             line.gap()?;
         }
         let text = line.rest();
-        let family = self.describe(name)?;
+        let family = self.metadata_family(name)?;
         match keyword {
             "HELP" => once(&mut family.help, unescape(text, open)?, "HELP", name),
             "UNIT" => {
@@ -170,8 +171,8 @@ impl Parser {
         }
     }
 
-    /// The family that metadata for `name` belongs to.
-    fn describe(&mut self, name: &str) -> Result<&mut ParsedFamily, String> {
+    /// Returns the family that metadata for `name` belongs to, and starts it if needed.
+    fn metadata_family(&mut self, name: &str) -> Result<&mut ParsedFamily, String> {
         if self
             .families
             .last()
@@ -228,13 +229,13 @@ impl Parser {
         let current = self
             .families
             .last()
-            .is_some_and(|family| family.takes(name, self.format));
+            .is_some_and(|family| family.contains(name, self.format));
         if !current {
             self.start_family(name)?;
         }
         self.check_series(name, &labels, timestamp)?;
         if let Some(family) = self.families.last_mut() {
-            family.check_own_label(name, &labels)?;
+            family.check_type_label(name, &labels)?;
             family.samples.push(Sample {
                 name: name.to_owned(),
                 labels,
@@ -245,12 +246,12 @@ impl Parser {
         Ok(())
     }
 
-    /// A series comes once; in OpenMetrics also again at a later time.
+    /// Rejects a repeated series, unless it is OpenMetrics and has a later timestamp.
     fn check_series(&mut self, name: &str, labels: &Labels, at: Option<i64>) -> Result<(), String> {
         match self.series.insert((name.to_owned(), labels.clone()), at) {
             None => Ok(()),
-            Some(before)
-                if self.format == Format::OpenMetrics && before.is_some() && at > before =>
+            Some(previous)
+                if self.format == Format::OpenMetrics && previous.is_some() && at > previous =>
             {
                 Ok(())
             }
@@ -276,7 +277,7 @@ fn optional_timestamp(line: &mut Scanner<'_>) -> Result<Option<i64>, String> {
     line.timestamp().map(Some)
 }
 
-/// An exemplar is checked and left out: nothing here has a use for it.
+/// Checks an exemplar and discards it.
 pub(super) fn exemplar(line: &mut Scanner<'_>) -> Result<(), String> {
     if !line.rest().starts_with('{') {
         return Err("exemplar without labels".into());
@@ -302,8 +303,8 @@ fn kind(text: &str, format: Format) -> Option<FamilyKind> {
 }
 
 impl ParsedFamily {
-    /// Whether a sample called `name` is one of this family's.
-    fn takes(&self, name: &str, format: Format) -> bool {
+    /// Returns whether a sample with this name belongs to the family.
+    fn contains(&self, name: &str, format: Format) -> bool {
         let Some(suffix) = name.strip_prefix(self.name.as_str()) else {
             return false;
         };
@@ -320,8 +321,8 @@ impl ParsedFamily {
         suffixes.contains(&suffix)
     }
 
-    /// Buckets need a numeric `le`, quantiles a numeric `quantile`.
-    fn check_own_label(&self, name: &str, labels: &Labels) -> Result<(), String> {
+    /// Checks that buckets have a numeric `le`, and quantiles a numeric `quantile`.
+    fn check_type_label(&self, name: &str, labels: &Labels) -> Result<(), String> {
         let label = match self.kind {
             FamilyKind::Histogram | FamilyKind::GaugeHistogram if name.ends_with("_bucket") => "le",
             FamilyKind::Summary if name == self.name => "quantile",

@@ -1,15 +1,17 @@
-//! The series that a row of numbers is, as the text page names them.
+//! Names and labels of the series that one row of numbers stands for.
 
 use bellwether_core::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
 use bellwether_matcher::LabelMatcher;
 
 use super::number::bound;
 
-/// One series of a row: what follows the metric's name, the label that the type itself writes, and
-/// which of the row's numbers is its value.
+/// One series of a row.
 pub(super) struct Line {
+    /// Suffix of the metric name, such as `_bucket`.
     pub(super) suffix: &'static str,
+    /// Label of the metric type with its value: `le` or `quantile`.
     pub(super) bound: Option<(&'static str, f64)>,
+    /// Index of the series' value in the row.
     pub(super) number: usize,
 }
 
@@ -23,7 +25,7 @@ impl Line {
     }
 }
 
-/// The series of one row of `def`, in the order of the page.
+/// Returns the series of one row of `def`, in the order of the exposition.
 pub(super) fn lines(def: &MetricDef) -> Vec<Line> {
     let mut lines: Vec<Line> = match def.kind {
         Kind::Counter | Kind::Gauge => return vec![Line::new("", None, 0)],
@@ -46,13 +48,13 @@ pub(super) fn lines(def: &MetricDef) -> Vec<Line> {
     lines
 }
 
-/// The default labels that `def`'s series carry. A declared label wins over a default one of the
-/// same name, and so does the label that the type itself writes (`le`, `quantile`).
-pub(super) fn kept_defaults<'a>(
+/// Returns the default labels that the series of `def` have. The metric's own label takes precedence
+/// over a default label of the same name, and so does the label of the type (`le`, `quantile`).
+pub(super) fn default_labels<'a>(
     defaults: &'a Labels,
     def: &'a MetricDef,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    let own = match def.kind {
+    let type_label = match def.kind {
         Kind::Histogram => "le",
         Kind::Summary => "quantile",
         Kind::Counter | Kind::Gauge => "",
@@ -60,10 +62,12 @@ pub(super) fn kept_defaults<'a>(
     defaults
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
-        .filter(move |(name, _)| *name != own && !def.labels.iter().any(|label| **label == **name))
+        .filter(move |(name, _)| {
+            *name != type_label && !def.labels.iter().any(|label| **label == **name)
+        })
 }
 
-/// What the series of one metric are called: names and labels as on the text page.
+/// Names and labels of the series of one metric, as in the exposition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SeriesNames {
     named: Vec<Named>,
@@ -71,7 +75,7 @@ pub struct SeriesNames {
     defaults: Vec<(String, String)>,
 }
 
-/// A [`Line`] with its texts.
+/// A [`Line`] with its texts formatted.
 #[derive(Clone, Debug, PartialEq)]
 struct Named {
     name: String,
@@ -80,7 +84,7 @@ struct Named {
 }
 
 impl SeriesNames {
-    /// Of `def` on a page with these default labels.
+    /// Creates the names for `def` in an exposition with these default labels.
     #[must_use]
     pub fn new(defaults: &Labels, def: &MetricDef) -> Self {
         let named = |line: Line| Named {
@@ -93,18 +97,18 @@ impl SeriesNames {
         Self {
             named: lines(def).into_iter().map(named).collect(),
             labels: def.labels.iter().map(|label| label.to_string()).collect(),
-            defaults: kept_defaults(defaults, def)
+            defaults: default_labels(defaults, def)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
         }
     }
 
-    /// Which number of the row each of its series has.
+    /// Returns, for each series of a row, the index of its value in the row.
     pub fn numbers(&self) -> impl ExactSizeIterator<Item = usize> {
         self.named.iter().map(|named| named.number)
     }
 
-    /// What selects the series at `index` of [`SeriesNames::numbers`] of all rows.
+    /// Returns matchers that select the series at `index` of [`SeriesNames::numbers`] of all rows.
     ///
     /// # Panics
     /// If there is no such series.
@@ -120,8 +124,8 @@ impl SeriesNames {
             .collect()
     }
 
-    /// All labels of the series at `index` of [`SeriesNames::numbers`], in the row with these
-    /// values.
+    /// Returns all labels of the series at `index` of [`SeriesNames::numbers`], in the row with these
+    /// label values.
     ///
     /// # Panics
     /// If there is no such series.

@@ -1,27 +1,27 @@
-//! What a page is rendered from: label text that is ready to copy, and the values of one moment.
+//! Snapshots: values of all series at one time, with label text that is ready to copy.
 //!
-//! A [`Layout`] is shared by all snapshots taken while the set of series stays the same, so a
-//! scrape escapes nothing and copies only numbers.
+//! A [`Layout`] is shared by all snapshots while the set of series stays the same, so that a scrape
+//! escapes nothing and copies only numbers.
 
 use std::sync::Arc;
 
 use bellwether_core::{LabelValues, Labels, MetricDef, MetricId};
 
 use super::escape::push_label_value;
-use super::series::kept_defaults;
+use super::series::default_labels;
 
-/// Label text of one family's series in page order, escaped, without braces and without the
-/// labels that all series share: `agent_name="cv",status="ok"`.
+/// Label text of the series of one family in the order of the exposition. The text is escaped and
+/// has neither braces nor the labels that all series share: `agent_name="cv",status="ok"`.
 #[derive(Debug, Default)]
 pub struct Layout {
     text: String,
-    /// Per series, where its text ends, and where its numbers lie (in units of the width).
+    /// End of the text and slot of the numbers (in units of the width), by series.
     places: Vec<(u32, u32)>,
 }
 
 impl Layout {
-    /// Lays out `series`, which come in page order with the slot of their numbers; `names` are the
-    /// metric's label names.
+    /// Creates the layout of `series`, which are in the order of the exposition, each with the slot
+    /// of its numbers. `names` are the label names of the metric.
     pub fn new<'a>(
         names: &[Arc<str>],
         series: impl Iterator<Item = (u32, &'a LabelValues)> + Clone,
@@ -45,24 +45,24 @@ impl Layout {
         layout
     }
 
-    /// Number of series.
+    /// Returns the number of series.
     #[must_use]
     pub fn len(&self) -> usize {
         self.places.len()
     }
 
-    /// Whether there is no series.
+    /// Returns whether there is no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.places.is_empty()
     }
 
-    /// The slots in page order.
+    /// Returns the slots in the order of the exposition.
     pub fn slots(&self) -> impl Iterator<Item = u32> {
         self.places.iter().map(|place| place.1)
     }
 
-    /// Label text and slot of the series at `index`.
+    /// Returns label text and slot of the series at `index`.
     pub(super) fn series(&self, index: usize) -> (&str, usize) {
         let start = index
             .checked_sub(1)
@@ -72,11 +72,11 @@ impl Layout {
     }
 }
 
-/// The default labels of `def`'s series as text, without those that the series have themselves.
+/// Formats the default labels of the series of `def`, without labels that the metric has itself.
 #[must_use]
 pub fn constant_labels(defaults: &Labels, def: &MetricDef) -> Arc<str> {
     let mut text = String::new();
-    push_pairs(&mut text, kept_defaults(defaults, def));
+    push_pairs(&mut text, default_labels(defaults, def));
     text.into()
 }
 
@@ -92,8 +92,8 @@ fn push_pairs<'a>(text: &mut String, pairs: impl Iterator<Item = (&'a str, &'a s
     }
 }
 
-/// All series at one moment. Owns its numbers and shares the rest, so no lock is held while it is
-/// rendered.
+/// Values of all series at one time. Owns its numbers and shares the rest, so that no lock is held
+/// while it is rendered.
 #[derive(Debug)]
 pub struct Snapshot {
     metrics: Arc<[MetricDef]>,
@@ -107,11 +107,11 @@ struct FamilyShot {
     metric: MetricId,
     constant: Arc<str>,
     layout: Arc<Layout>,
-    /// Where its numbers start in the snapshot's.
+    /// Index of the first of its numbers in the snapshot.
     start: usize,
 }
 
-/// One family, as the page reads it.
+/// One family, as the renderer reads it.
 pub(super) struct FamilyView<'a> {
     pub(super) def: &'a MetricDef,
     pub(super) constant: &'a str,
@@ -120,7 +120,7 @@ pub(super) struct FamilyView<'a> {
 }
 
 impl Snapshot {
-    /// An empty one over `metrics`, with room for `numbers`.
+    /// Creates an empty snapshot of `metrics`, with capacity for `numbers` values.
     #[must_use]
     pub fn new(metrics: Arc<[MetricDef]>, numbers: usize) -> Self {
         Self {
@@ -130,9 +130,9 @@ impl Snapshot {
         }
     }
 
-    /// Adds a family after those added before. `constant` as [`constant_labels`] makes it;
-    /// `numbers` hold a row of the metric's width for each slot, at least up to the layout's
-    /// highest. A family without series is left out, as Prometheus' client libraries do.
+    /// Appends a family. `constant` is the result of [`constant_labels`]; `numbers` has a row of the
+    /// metric's width for each slot, at least up to the highest slot of the layout. A family without
+    /// series is left out, as in the client libraries of Prometheus.
     pub fn push(
         &mut self,
         metric: MetricId,
@@ -153,13 +153,13 @@ impl Snapshot {
         });
     }
 
-    /// Number of series.
+    /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
         self.families.iter().map(|family| family.layout.len()).sum()
     }
 
-    /// The family at `index` of the page.
+    /// Returns the family at `index`.
     pub(super) fn family(&self, index: usize) -> Option<FamilyView<'_>> {
         let shot = self.families.get(index)?;
         Some(FamilyView {

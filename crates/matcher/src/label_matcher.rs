@@ -1,4 +1,4 @@
-//! What selects series by their labels.
+//! Matchers that select series by their labels.
 
 use std::sync::Arc;
 
@@ -6,7 +6,8 @@ use bellwether_core::LabelSet;
 
 use super::pattern::Pattern;
 
-/// A test of one value: equal to a text or matched whole by a regular expression, or neither.
+/// The comparison of a matcher: a value equals a text, or matches a regular expression as a whole,
+/// or the negation of either.
 #[derive(Clone, Debug)]
 pub struct ValueTest {
     negated: bool,
@@ -20,7 +21,7 @@ enum Kind {
 }
 
 impl ValueTest {
-    /// Accepts `value` only; `negated`: all but it.
+    /// Matches only `value`; if `negated`, every other value.
     #[must_use]
     pub fn equal(value: &str, negated: bool) -> Self {
         Self {
@@ -29,34 +30,35 @@ impl ValueTest {
         }
     }
 
-    /// Accepts values that `source` matches as a whole; `negated`: those it does not.
+    /// Matches the values that the regular expression `source` matches as a whole; if `negated`, the
+    /// others.
     ///
     /// # Errors
-    /// Why `source` is no regular expression, in one line.
+    /// One line that says why `source` is not a valid regular expression.
     pub fn regex(source: &str, negated: bool) -> Result<Self, String> {
-        Ok(Self::matching(Pattern::new(source)?, negated))
+        Ok(Self::from_pattern(Pattern::new(source)?, negated))
     }
 
-    /// Accepts values that `pattern` matches; `negated`: those it does not.
+    /// Matches the values that `pattern` matches; if `negated`, the others.
     #[must_use]
-    pub fn matching(pattern: Pattern, negated: bool) -> Self {
+    pub fn from_pattern(pattern: Pattern, negated: bool) -> Self {
         Self {
             negated,
             kind: Kind::Regex(pattern),
         }
     }
 
-    /// Whether it accepts `value`.
+    /// Returns whether `value` matches.
     #[must_use]
-    pub fn accepts(&self, value: &str) -> bool {
-        let equal = match &self.kind {
+    pub fn matches(&self, value: &str) -> bool {
+        let matches = match &self.kind {
             Kind::Equal(expected) => value == &**expected,
             Kind::Regex(pattern) => pattern.is_match(value),
         };
-        equal != self.negated
+        matches != self.negated
     }
 
-    /// The one value it accepts, if it is a plain comparison.
+    /// Returns the only value that matches, if the test is an equality.
     #[must_use]
     pub fn exact(&self) -> Option<&str> {
         match &self.kind {
@@ -65,7 +67,7 @@ impl ValueTest {
         }
     }
 
-    /// Bytes that it takes.
+    /// Estimates the memory of the test, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         match &self.kind {
@@ -74,7 +76,7 @@ impl ValueTest {
         }
     }
 
-    /// The operator as PromQL writes it: `=`, `!=`, `=~`, `!~`.
+    /// Returns the operator in PromQL: `=`, `!=`, `=~` or `!~`.
     #[must_use]
     pub fn operator(&self) -> &'static str {
         match (&self.kind, self.negated) {
@@ -85,7 +87,7 @@ impl ValueTest {
         }
     }
 
-    /// What follows the operator.
+    /// Returns the text behind the operator: the value or the regular expression.
     #[must_use]
     pub fn operand(&self) -> &str {
         match &self.kind {
@@ -101,17 +103,17 @@ impl PartialEq for ValueTest {
     }
 }
 
-/// A test of one label of a series. A label that is absent has the empty value.
+/// A matcher of one label of a series. An absent label has the empty value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelMatcher {
-    /// Which label; `__name__` for the series' name.
+    /// Name of the label; `__name__` for the name of the series.
     pub name: Arc<str>,
-    /// What its value must pass.
+    /// Test of the value of the label.
     pub test: ValueTest,
 }
 
 impl LabelMatcher {
-    /// A matcher that accepts `value` only.
+    /// Matches only series whose label `name` is `value`.
     #[must_use]
     pub fn equal(name: &str, value: &str) -> Self {
         Self {
@@ -120,10 +122,10 @@ impl LabelMatcher {
         }
     }
 
-    /// Whether it accepts a series.
+    /// Returns whether a series with these labels matches.
     #[must_use]
-    pub fn accepts(&self, labels: &LabelSet) -> bool {
-        self.test.accepts(labels.get(&self.name))
+    pub fn matches(&self, labels: &LabelSet) -> bool {
+        self.test.matches(labels.get(&self.name))
     }
 }
 
@@ -138,16 +140,16 @@ mod tests {
             name: name.into(),
             test: ValueTest::regex(source, negated).unwrap(),
         };
-        assert!(LabelMatcher::equal("__name__", "up").accepts(&up));
-        assert!(LabelMatcher::equal("gone", "").accepts(&up));
-        assert!(regex("job", "x|y", false).accepts(&up));
-        assert!(!regex("job", "x|y", true).accepts(&up));
-        assert!(regex("gone", "", false).accepts(&up));
-        assert!(!regex("job", "", false).accepts(&up));
+        assert!(LabelMatcher::equal("__name__", "up").matches(&up));
+        assert!(LabelMatcher::equal("gone", "").matches(&up));
+        assert!(regex("job", "x|y", false).matches(&up));
+        assert!(!regex("job", "x|y", true).matches(&up));
+        assert!(regex("gone", "", false).matches(&up));
+        assert!(!regex("job", "", false).matches(&up));
     }
 
     #[test]
-    fn a_test_tells_what_it_was_made_of() {
+    fn a_test_has_its_operator_and_operand() {
         let regex = ValueTest::regex("a.*", true).unwrap();
         assert_eq!(
             (regex.operator(), regex.operand(), regex.exact()),

@@ -1,6 +1,30 @@
-//! Label matchers and the regular expressions of Prometheus (RE2), on bounded automata.
+//! Label matchers and regular expressions of Prometheus, with bounded memory.
 //!
-//! Owns the translation of RE2 syntax and the cache of compiled expressions. No I/O.
+//! [`LabelMatcher`] is one matcher of a selector: `job="api"`, `job=~"api|web"` or their negations.
+//! [`Pattern`] is a regular expression in RE2 syntax that matches a text as a whole, as in
+//! Prometheus. It runs on the automata of `regex-automata`; [`translate`] maps the syntax, with the
+//! error messages of Go's `regexp`.
+//!
+//! The size of a compiled expression is limited, and [`Pattern::bytes`] returns it, so that
+//! expressions from untrusted queries can be charged against a budget. Compiled expressions are
+//! cached for the whole process. No I/O.
+//!
+//! # Example
+//!
+//! ```
+//! use bellwether_core::LabelSet;
+//! use bellwether_matcher::{LabelMatcher, ValueTest};
+//!
+//! # fn main() -> Result<(), String> {
+//! let matcher = LabelMatcher {
+//!     name: "job".into(),
+//!     test: ValueTest::regex("api|web.*", false)?,
+//! };
+//! assert!(matcher.matches(&LabelSet::new([("__name__", "up"), ("job", "web-1")])));
+//! assert!(!matcher.matches(&LabelSet::new([("__name__", "up")])));
+//! # Ok(())
+//! # }
+//! ```
 
 #![warn(missing_docs)]
 
@@ -8,4 +32,4 @@ mod label_matcher;
 mod pattern;
 
 pub use label_matcher::{LabelMatcher, ValueTest};
-pub use pattern::{Found, Pattern, Replacement, translate};
+pub use pattern::{Captures, Pattern, Replacement, translate};

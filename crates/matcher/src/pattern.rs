@@ -1,7 +1,7 @@
-//! Regular expressions as Prometheus reads them: RE2's, matching a value as a whole.
+//! Regular expressions as in Prometheus: RE2 syntax, matching a value as a whole.
 //!
-//! Owns their limits: what is compiled is bounded in size, says how many bytes it takes, and is
-//! kept for the next who asks.
+//! Owns their limits: the size of a compiled expression is bounded and can be queried, and compiled
+//! expressions are cached.
 
 mod re2;
 mod replacement;
@@ -19,12 +19,12 @@ pub use replacement::Replacement;
 
 /// Largest automaton of one expression, in bytes.
 const MAX_AUTOMATON: usize = 512 << 10;
-/// What one expression may need while it is read, in bytes.
-const MAX_READING: usize = 32 << 20;
-/// Most bytes that a search of one expression keeps for the next.
-const MAX_CACHE: usize = 256 << 10;
-/// Bytes of compiled expressions that are kept.
-const MAX_KEPT: usize = 16 << 20;
+/// Largest memory for parsing one expression, in bytes.
+const MAX_PARSING: usize = 32 << 20;
+/// Largest state that a search of one expression keeps for the next, in bytes.
+const MAX_SEARCH_CACHE: usize = 256 << 10;
+/// Largest size of the cache of compiled expressions, in bytes.
+const MAX_CACHED: usize = 16 << 20;
 
 /// A regular expression that matches a text as a whole.
 #[derive(Clone)]
@@ -35,50 +35,50 @@ pub struct Pattern {
 
 #[derive(Clone)]
 enum Kind {
-    /// Nothing but texts: `a|b|c`.
+    /// Only literal texts: `a|b|c`.
     Texts(Arc<HashSet<Box<str>>>),
     Regex(Arc<meta::Regex>),
 }
 
-/// Where the groups of an expression matched.
-pub struct Found<'t> {
+/// Capture groups of a match.
+pub struct Captures<'t> {
     text: &'t str,
     groups: Option<regex_automata::util::captures::Captures>,
 }
 
-/// Expressions that were compiled before.
+/// Cache of compiled expressions.
 #[derive(Default)]
-struct Kept {
+struct Cache {
     by_source: HashMap<Arc<str>, Pattern>,
     bytes: usize,
 }
 
-static KEPT: LazyLock<Mutex<Kept>> = LazyLock::new(Mutex::default);
+static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
 
 impl Pattern {
-    /// Compiles `source`, or takes what was compiled before.
+    /// Compiles `source`, or returns it from the cache.
     ///
     /// # Errors
-    /// Why it is no regular expression, or that it is too large, in one line.
+    /// One line that says why `source` is not a valid regular expression, or that it is too large.
     pub fn new(source: &str) -> Result<Self, String> {
-        if let Some(known) = KEPT.lock().by_source.get(source) {
-            return Ok(known.clone());
+        if let Some(cached) = CACHE.lock().by_source.get(source) {
+            return Ok(cached.clone());
         }
-        let new = Self::compile(source)?;
-        let bytes = new.bytes();
-        let mut kept = KEPT.lock();
-        if kept.bytes + bytes > MAX_KEPT {
-            *kept = Kept::default();
+        let pattern = Self::compile(source)?;
+        let bytes = pattern.bytes();
+        let mut cache = CACHE.lock();
+        if cache.bytes + bytes > MAX_CACHED {
+            *cache = Cache::default();
         }
-        if bytes <= MAX_KEPT / 8
-            && kept
+        if bytes <= MAX_CACHED / 8
+            && cache
                 .by_source
-                .insert(new.source.clone(), new.clone())
+                .insert(pattern.source.clone(), pattern.clone())
                 .is_none()
         {
-            kept.bytes += bytes;
+            cache.bytes += bytes;
         }
-        Ok(new)
+        Ok(pattern)
     }
 
     fn compile(source: &str) -> Result<Self, String> {
@@ -92,13 +92,13 @@ impl Pattern {
         })
     }
 
-    /// No less than the bytes that [`Pattern::new`] needs while it reads `source`.
+    /// Returns an upper bound of the memory that [`Pattern::new`] needs to parse `source`, in bytes.
     #[must_use]
-    pub fn reading(source: &str) -> usize {
+    pub fn parse_bytes(source: &str) -> usize {
         if texts(source).is_some() {
             return source.len().saturating_mul(4);
         }
-        // A class of Unicode is a list of up to some hundred ranges.
+        // A Unicode class is a list of up to some hundred ranges.
         let classes = source.matches("\\p").count() + source.matches("\\P").count();
         source
             .len()
@@ -106,26 +106,26 @@ impl Pattern {
             .saturating_add(classes.saturating_mul(16 << 10))
     }
 
-    /// As it was written.
+    /// Returns the expression as it was written.
     #[must_use]
     pub fn source(&self) -> &Arc<str> {
         &self.source
     }
 
-    /// Bytes that it takes, with what searches keep.
+    /// Estimates the memory of the compiled expression and of the state its searches keep, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        let own = match &self.kind {
+        let compiled = match &self.kind {
             Kind::Texts(texts) => texts.iter().map(|text| text.len() + 32).sum(),
             Kind::Regex(regex) => {
                 let automaton = regex.memory_usage();
-                automaton + (automaton * 8).min(MAX_CACHE)
+                automaton + (automaton * 8).min(MAX_SEARCH_CACHE)
             }
         };
-        own + 2 * self.source.len() + 128
+        compiled + 2 * self.source.len() + 128
     }
 
-    /// Whether it matches the whole of `text`.
+    /// Returns whether the expression matches the whole of `text`.
     #[must_use]
     pub fn is_match(&self, text: &str) -> bool {
         match &self.kind {
@@ -134,15 +134,17 @@ impl Pattern {
         }
     }
 
-    /// The groups, if it matches the whole of `text`.
+    /// Returns the capture groups, if the expression matches the whole of `text`.
     #[must_use]
-    pub fn captures<'t>(&self, text: &'t str) -> Option<Found<'t>> {
+    pub fn captures<'t>(&self, text: &'t str) -> Option<Captures<'t>> {
         match &self.kind {
-            Kind::Texts(texts) => texts.contains(text).then_some(Found { text, groups: None }),
+            Kind::Texts(texts) => texts
+                .contains(text)
+                .then_some(Captures { text, groups: None }),
             Kind::Regex(regex) => {
                 let mut groups = regex.create_captures();
                 regex.captures(text, &mut groups);
-                groups.is_match().then_some(Found {
+                groups.is_match().then_some(Captures {
                     text,
                     groups: Some(groups),
                 })
@@ -151,8 +153,8 @@ impl Pattern {
     }
 }
 
-impl<'t> Found<'t> {
-    /// What group `index` matched; empty where it did not, and where there is none.
+impl<'t> Captures<'t> {
+    /// Returns the text of group `index`; empty if the group did not match or does not exist.
     #[must_use]
     pub fn group(&self, index: usize) -> &'t str {
         match &self.groups {
@@ -162,7 +164,7 @@ impl<'t> Found<'t> {
         }
     }
 
-    /// What the group called `name` matched; empty where it did not, and where there is none.
+    /// Returns the text of the group `name`; empty if the group did not match or does not exist.
     #[must_use]
     pub fn named(&self, name: &str) -> &'t str {
         self.groups
@@ -178,47 +180,49 @@ impl<'t> Found<'t> {
 
 fn regex(source: &str) -> Result<meta::Regex, String> {
     const TOO_LARGE: &str = "regular expression is too large";
-    if Pattern::reading(source) > MAX_READING {
+    if Pattern::parse_bytes(source) > MAX_PARSING {
         return Err(TOO_LARGE.into());
     }
     let pattern = format!("^(?s:{})$", translate(source)?);
     let config = meta::Config::new()
         .nfa_size_limit(Some(MAX_AUTOMATON))
-        .onepass_size_limit(Some(MAX_CACHE))
-        .hybrid_cache_capacity(MAX_CACHE);
-    // Borders of words are those of bytes, which may be within a character.
+        .onepass_size_limit(Some(MAX_SEARCH_CACHE))
+        .hybrid_cache_capacity(MAX_SEARCH_CACHE);
+    // Word boundaries are ASCII as in RE2, so they may lie inside of a UTF-8 character.
     let syntax = syntax::Config::new()
         .utf8(false)
         .nest_limit(MAX_NESTING as u32);
-    let built = meta::Builder::new()
+    meta::Builder::new()
         .configure(config)
         .syntax(syntax)
-        .build(&pattern);
-    built.map_err(|error| match error.syntax_error() {
-        _ if error.size_limit().is_some() => TOO_LARGE.into(),
-        None => one_line(&error.to_string()),
-        // The last line of the crate's message is the reason, without its drawing.
-        Some(error) => one_line(&error.to_string()),
-    })
+        .build(&pattern)
+        .map_err(|error| match error.syntax_error() {
+            _ if error.size_limit().is_some() => TOO_LARGE.into(),
+            None => last_line(&error.to_string()),
+            Some(error) => last_line(&error.to_string()),
+        })
 }
 
-fn one_line(told: &str) -> String {
-    told.lines()
+/// Returns the reason of an error message of `regex-automata`, which follows a drawing of the
+/// expression.
+fn last_line(message: &str) -> String {
+    message
+        .lines()
         .last()
         .unwrap_or_default()
         .trim_start_matches("error: ")
         .to_owned()
 }
 
-/// The texts that `source` matches, if it is nothing but texts: `a|b\.c`, with a pair of brackets
-/// around at the most.
+/// Returns the texts that `source` matches, if it is an alternation of literal texts: `a|b\.c`, with
+/// at most one pair of parentheses around it.
 fn texts(source: &str) -> Option<HashSet<Box<str>>> {
     let inner = source
         .strip_prefix('(')
         .and_then(|rest| rest.strip_suffix(')'));
     let inner = inner.map(|inner| inner.strip_prefix("?:").unwrap_or(inner));
     let mut texts = HashSet::new();
-    // A group can be asked for, so brackets stay where a single text could be one.
+    // Parentheses around a single text are a capture group, so they are not removed.
     let mut text = String::new();
     let mut chars = inner
         .filter(|inner| inner.contains('|'))
@@ -266,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_is_refused_before_it_is_made() {
+    fn an_expression_that_is_too_large_is_rejected_before_compilation() {
         for source in ["((a{100}){100}){100}", "\\PL{1000}", &"\\pL".repeat(10_000)] {
             let error = Pattern::new(source).unwrap_err();
             assert!(
@@ -279,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pattern_says_what_it_takes() {
+    fn a_pattern_estimates_its_memory() {
         let (small, large) = (
             Pattern::new("a.*").unwrap(),
             Pattern::new("[^x]{300}").unwrap(),
@@ -289,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn many_expressions_take_little() {
+    fn many_expressions_need_little_memory() {
         let all = (0..400).map(|index| format!("(?i)\\w{{80}}x{index}"));
         let bytes: usize = all
             .map(|source| Pattern::compile(&source).unwrap().bytes())
@@ -300,12 +304,12 @@ mod tests {
     #[test]
     fn groups_are_found_by_number_and_name() {
         let pattern = Pattern::new("(?P<host>[^:]+):(\\d+)(x)?").unwrap();
-        let found = pattern.captures("é:80").unwrap();
+        let captures = pattern.captures("é:80").unwrap();
         assert_eq!(
-            [0, 1, 2, 3, 4].map(|index| found.group(index)),
+            [0, 1, 2, 3, 4].map(|index| captures.group(index)),
             ["é:80", "é", "80", "", ""]
         );
-        assert_eq!((found.named("host"), found.named("port")), ("é", ""));
+        assert_eq!((captures.named("host"), captures.named("port")), ("é", ""));
         assert!(pattern.captures("é").is_none());
         assert_eq!(
             Pattern::new("a|b").unwrap().captures("b").unwrap().group(0),

@@ -1,24 +1,24 @@
-//! Aggregations: many series to one per group, or a choice among those of a group.
+//! Aggregations: reduction of each group to one series, or selection among the series of a group.
 
 use bellwether_core::LabelSet;
 use hashbrown::HashMap;
 
 use super::ast::{AggregateExpr, Aggregation, Expr, LabelModifier};
-use super::eval::{ABSENT, Eval, Line, absent};
+use super::eval::{ABSENT, Eval, Series, absent};
 use super::functions::{number_text, short_text};
 use super::labels::{drop, keep, with};
 use super::query::QueryError;
 use super::sum::{Mean, Spread, Sum, order, quantile};
 
 impl Eval<'_> {
-    pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Line>, QueryError> {
+    pub(super) fn aggregate(&self, aggregate: &AggregateExpr) -> Result<Vec<Series>, QueryError> {
         let op = aggregate.op;
-        let lines = self.lines(&aggregate.expr)?;
-        let groups = Grouped::new(self, &lines, aggregate.modifier.as_ref())?;
+        let vector = self.instant_vector(&aggregate.expr)?;
+        let groups = Groups::new(self, &vector, aggregate.modifier.as_ref())?;
         let param = aggregate.param.as_deref();
         let at = param.map_or(aggregate.at, Expr::span);
         match op {
-            Aggregation::CountValues => self.count_values(&lines, &groups, param),
+            Aggregation::CountValues => self.count_values(&vector, &groups, param),
             Aggregation::Topk
             | Aggregation::Bottomk
             | Aggregation::Limitk
@@ -29,14 +29,14 @@ impl Eval<'_> {
                         .into_iter()
                         .filter(|ratio| !ratio.is_nan())
                     {
-                        let (given, kept) = (short_text(ratio), short_text(ratio.signum()));
+                        let (got, cap) = (short_text(ratio), short_text(ratio.signum()));
                         let text = format!(
-                            "ratio value should be between -1 and 1, got {given}, capping to {kept}"
+                            "ratio value should be between -1 and 1, got {got}, capping to {cap}"
                         );
                         self.notes.warn(at, text);
                     }
                 }
-                self.chosen(op, lines, &groups, &param)
+                self.select_series(op, vector, &groups, &param)
             }
             Aggregation::Quantile => {
                 let q = self.number(param)?;
@@ -47,9 +47,9 @@ impl Eval<'_> {
                         format!("quantile value should be between 0 and 1, got {text}"),
                     );
                 }
-                groups.each_step(self, &lines, |step, values| quantile(q[step], values))
+                groups.each_step(self, &vector, |step, values| quantile(q[step], values))
             }
-            _ => groups.each_step(self, &lines, |_, values| reduce(op, values)),
+            _ => groups.each_step(self, &vector, |_, values| reduce(op, values)),
         }
     }
 
@@ -62,13 +62,13 @@ impl Eval<'_> {
         }
     }
 
-    /// One series per value that occurs in a group, with how often it does.
+    /// Returns one series per value that occurs in a group, with the number of its occurrences.
     fn count_values(
         &self,
-        lines: &[Line],
-        groups: &Grouped,
+        vector: &[Series],
+        groups: &Groups,
         param: Option<&Expr>,
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let label = match param {
             Some(param) => self.string(param)?,
             None => String::new(),
@@ -78,23 +78,23 @@ impl Eval<'_> {
                 "invalid label name {label:?}"
             )));
         }
-        let mut made = HashMap::<LabelSet, usize>::new();
-        let mut counts: Vec<Line> = Vec::new();
-        for (line, group) in lines.iter().zip(&groups.of) {
+        let mut indices = HashMap::<LabelSet, usize>::new();
+        let mut counts: Vec<Series> = Vec::new();
+        for (series, group) in vector.iter().zip(&groups.group_of) {
             self.guard.check()?;
-            for (step, value) in line
+            for (step, value) in series
                 .values
                 .iter()
                 .enumerate()
                 .filter(|(_, value)| !absent(**value))
             {
                 let labels = with(&groups.labels[*group], &label, &number_text(*value));
-                let index = match made.get(&labels) {
+                let index = match indices.get(&labels) {
                     Some(index) => *index,
                     None => {
-                        // As many series as there are values: they may be too many.
-                        made.insert(labels.clone(), counts.len());
-                        counts.push(self.new_line(self.made(labels)?, false)?);
+                        // There are as many series as different values: charge each.
+                        indices.insert(labels.clone(), counts.len());
+                        counts.push(self.new_series(self.charge_labels(labels)?, false)?);
                         counts.len() - 1
                     }
                 };
@@ -105,64 +105,64 @@ impl Eval<'_> {
         Ok(counts)
     }
 
-    /// Some series of each group, unchanged.
-    fn chosen(
+    /// Selects some series of each group.
+    fn select_series(
         &self,
         op: Aggregation,
-        mut lines: Vec<Line>,
-        groups: &Grouped,
+        mut vector: Vec<Series>,
+        groups: &Groups,
         param: &[f64],
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let members = groups.members();
         let mut order_of_first = Vec::new();
-        let mut stays = vec![false; lines.len()];
+        let mut selected = vec![false; vector.len()];
         for (step, param) in param.iter().enumerate() {
             let size = self.size(op, *param)?;
             for members in &members {
                 self.guard.check()?;
-                let mut there: Vec<usize> = members
+                let mut present: Vec<usize> = members
                     .iter()
                     .copied()
-                    .filter(|at| !absent(lines[*at].values[step]))
+                    .filter(|at| !absent(vector[*at].values[step]))
                     .collect();
-                let value = |at: &usize| lines[*at].values[step];
+                let value = |at: &usize| vector[*at].values[step];
                 match (op, size) {
                     (Aggregation::LimitRatio, Size::Ratio(ratio)) => {
-                        there.retain(|at| sampled(&lines[*at].labels, ratio));
+                        present.retain(|at| in_ratio(&vector[*at].labels, ratio));
                     }
                     (_, Size::Count(count)) => match op {
                         Aggregation::Topk => {
-                            there = best(&there, count, |a, b| before(value(a), value(b)));
-                            there.sort_by(|a, b| falling(value(a), value(b)));
+                            present = best(&present, count, |a, b| before(value(a), value(b)));
+                            present.sort_by(|a, b| falling(value(a), value(b)));
                         }
                         Aggregation::Bottomk => {
-                            there = best(&there, count, |a, b| before(-value(a), -value(b)));
-                            there.sort_by(|a, b| rising(value(a), value(b)));
+                            present = best(&present, count, |a, b| before(-value(a), -value(b)));
+                            present.sort_by(|a, b| rising(value(a), value(b)));
                         }
-                        _ => there.truncate(count),
+                        _ => present.truncate(count),
                     },
                     _ => {}
                 }
-                there.iter().for_each(|at| stays[*at] = true);
+                present.iter().for_each(|at| selected[*at] = true);
                 for at in members {
-                    if !std::mem::take(&mut stays[*at]) {
-                        lines[*at].values[step] = ABSENT;
+                    if !std::mem::take(&mut selected[*at]) {
+                        vector[*at].values[step] = ABSENT;
                     }
                 }
                 if step == 0 {
-                    order_of_first.extend(there);
+                    order_of_first.extend(present);
                 }
             }
         }
         if self.grid.steps() == 1 {
-            let mut taken: Vec<Option<Line>> = lines.into_iter().map(Some).collect();
+            let mut series: Vec<Option<Series>> = vector.into_iter().map(Some).collect();
             return Ok(order_of_first
                 .into_iter()
-                .filter_map(|at| taken[at].take())
+                .filter_map(|at| series[at].take())
                 .collect());
         }
-        lines.retain(|line| !line.values.iter().copied().all(absent));
-        Ok(lines)
+        vector.retain(|series| !series.values.iter().copied().all(absent));
+        Ok(vector)
     }
 
     fn size(&self, op: Aggregation, param: f64) -> Result<Size, QueryError> {
@@ -185,7 +185,8 @@ impl Eval<'_> {
     }
 }
 
-/// Those of the parameters of all steps that are told to be not in `least..=1`: NaN, the greatest and the least.
+/// Returns the parameters to warn about because they are not in `least..=1`: NaN, the greatest and the
+/// least of all steps.
 fn outside(param: &[f64], least: f64) -> Vec<f64> {
     let nan = param.iter().copied().find(|value| value.is_nan());
     let greatest = param
@@ -207,13 +208,13 @@ enum Size {
     Ratio(f64),
 }
 
-/// Whether a value is worse than another where the greatest are wanted; NaN is the worst.
+/// Returns whether `a` ranks below `b` for `topk`; NaN ranks lowest.
 fn before(a: f64, b: f64) -> bool {
     a.is_nan() || a < b
 }
 
-/// The `count` best of `items`, by the heap that Prometheus has: which of equals stay, and in which
-/// order, is up to it. `worse` says which of two is worse.
+/// Returns the `count` best of `items`. Uses the same heap as Prometheus, because the heap decides which
+/// of equal items are selected, and in which order. `worse` compares two items.
 fn best(items: &[usize], count: usize, worse: impl Fn(&usize, &usize) -> bool) -> Vec<usize> {
     let mut heap: Vec<usize> = Vec::with_capacity(count.min(items.len()));
     for item in items {
@@ -246,19 +247,19 @@ fn best(items: &[usize], count: usize, worse: impl Fn(&usize, &usize) -> bool) -
     heap
 }
 
-/// Largest first, NaN last.
+/// Orders descending, NaN last.
 fn falling(a: f64, b: f64) -> std::cmp::Ordering {
     order(b, a)
 }
 
-/// Smallest first, NaN last.
+/// Orders ascending, NaN last.
 fn rising(a: f64, b: f64) -> std::cmp::Ordering {
     a.partial_cmp(&b)
         .unwrap_or_else(|| a.is_nan().cmp(&b.is_nan()))
 }
 
-/// Whether a series is in a sample of this ratio; with a negative ratio, in the rest of one.
-fn sampled(labels: &LabelSet, ratio: f64) -> bool {
+/// Returns whether a series is in the sample of this ratio; with a negative ratio, in its complement.
+fn in_ratio(labels: &LabelSet, ratio: f64) -> bool {
     let place = super::hash::place(labels);
     if ratio >= 0.0 {
         place < ratio
@@ -267,75 +268,78 @@ fn sampled(labels: &LabelSet, ratio: f64) -> bool {
     }
 }
 
-/// The groups of the series.
-struct Grouped {
-    /// By group.
+/// Partition of series into groups.
+struct Groups {
+    /// Labels, by group.
     labels: Vec<LabelSet>,
-    /// By series: its group.
-    of: Vec<usize>,
+    /// Index of the group, by series.
+    group_of: Vec<usize>,
 }
 
-impl Grouped {
+impl Groups {
     fn new(
         eval: &Eval<'_>,
-        lines: &[Line],
+        vector: &[Series],
         modifier: Option<&LabelModifier>,
     ) -> Result<Self, QueryError> {
         let mut numbers = HashMap::new();
         let mut all = Vec::new();
-        let mut of = Vec::with_capacity(lines.len());
-        for line in lines {
+        let mut group_of = Vec::with_capacity(vector.len());
+        for series in vector {
             let labels = match modifier {
                 None => LabelSet::default(),
-                Some(LabelModifier::Include(names)) => keep(&line.labels, names),
-                Some(LabelModifier::Exclude(names)) => drop(&line.labels, names),
+                Some(LabelModifier::Include(names)) => keep(&series.labels, names),
+                Some(LabelModifier::Exclude(names)) => drop(&series.labels, names),
             };
-            let labels = eval.made(labels)?;
-            of.push(*numbers.entry(labels.clone()).or_insert_with(|| {
+            let labels = eval.charge_labels(labels)?;
+            group_of.push(*numbers.entry(labels.clone()).or_insert_with(|| {
                 all.push(labels);
                 all.len() - 1
             }));
         }
-        Ok(Self { labels: all, of })
+        Ok(Self {
+            labels: all,
+            group_of,
+        })
     }
 
-    /// By group: its series.
+    /// Returns the series of each group.
     fn members(&self) -> Vec<Vec<usize>> {
         let mut members = vec![Vec::new(); self.labels.len()];
-        for (series, group) in self.of.iter().enumerate() {
+        for (series, group) in self.group_of.iter().enumerate() {
             members[*group].push(series);
         }
         members
     }
 
-    /// Reduces the values of each group in each step to one.
+    /// Reduces the values of each group to one value per step.
     fn each_step(
         &self,
         eval: &Eval<'_>,
-        lines: &[Line],
+        vector: &[Series],
         mut reduce: impl FnMut(usize, &mut [f64]) -> f64,
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let mut out = Vec::with_capacity(self.labels.len());
         let mut present = Vec::new();
         for (labels, members) in self.labels.iter().zip(self.members()) {
-            let drop_name = members.iter().any(|at| lines[*at].drop_name);
-            let mut one = eval.new_line(labels.clone(), drop_name)?;
-            for (step, slot) in one.values.iter_mut().enumerate() {
+            let drop_name = members.iter().any(|at| vector[*at].drop_name);
+            let mut result = eval.new_series(labels.clone(), drop_name)?;
+            for (step, slot) in result.values.iter_mut().enumerate() {
                 eval.guard.check()?;
                 present.clear();
-                let there = members.iter().map(|at| lines[*at].values[step]);
-                present.extend(there.filter(|value| !absent(*value)));
+                let values = members.iter().map(|at| vector[*at].values[step]);
+                present.extend(values.filter(|value| !absent(*value)));
                 if !present.is_empty() {
                     *slot = reduce(step, &mut present);
                 }
             }
-            out.push(one);
+            out.push(result);
         }
         Ok(out)
     }
 }
 
-/// One number of the values of a group, of which there is at least one.
+/// Reduces the values of a group, of which there is at least one.
 fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
     let first = values[0];
     let best = |better: fn(f64, f64) -> bool| {

@@ -1,4 +1,4 @@
-//! What a query is once it was read.
+//! Syntax tree of a query.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use bellwether_matcher::LabelMatcher;
 
 use super::parse::Signature;
 
-/// Where something stands in the text, in bytes. All places are equal: two expressions are the same
-/// wherever they stand.
+/// Byte range in the source text. All spans compare equal, so that two expressions are equal wherever
+/// they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Span {
     pub(super) start: usize,
@@ -20,7 +20,7 @@ impl PartialEq for Span {
     }
 }
 
-/// An expression. Its parts are never deeper than the parser allows.
+/// An expression. The parser limits its depth.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Expr {
     Number(NumberLiteral),
@@ -35,7 +35,7 @@ pub(super) enum Expr {
     Subquery(SubqueryExpr),
 }
 
-/// What kind of value an expression has.
+/// Type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ValueType {
     Scalar,
@@ -62,7 +62,7 @@ pub(super) struct ParenExpr {
     pub(super) at: Span,
 }
 
-/// A minus; a plus is left out.
+/// Unary minus; a unary plus is dropped.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct UnaryExpr {
     pub(super) expr: Box<Expr>,
@@ -94,7 +94,7 @@ pub(super) struct BinaryExpr {
     pub(super) op: Op,
     pub(super) lhs: Box<Expr>,
     pub(super) rhs: Box<Expr>,
-    /// Between vectors, and what was written.
+    /// Modifiers as they were written; they apply to vectors.
     pub(super) modifier: BinModifier,
 }
 
@@ -106,21 +106,21 @@ pub(super) struct BinModifier {
     pub(super) fill: Fill,
 }
 
-/// What stands for a side that is not there.
+/// Values in place of a side that has no series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Fill {
     pub(super) lhs: Option<f64>,
     pub(super) rhs: Option<f64>,
 }
 
-/// How many series of each side match each other.
+/// Cardinality of vector matching.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) enum Cardinality {
     #[default]
     OneToOne,
-    /// `group_left`: with labels of the right.
+    /// `group_left` with labels of the right side.
     ManyToOne(Vec<String>),
-    /// `group_right`: with labels of the left.
+    /// `group_right` with labels of the left side.
     OneToMany(Vec<String>),
 }
 
@@ -167,18 +167,18 @@ pub(super) struct Call {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct VectorSelector {
-    /// The name in front of the braces.
+    /// Metric name in front of the braces, or quoted inside of them.
     pub(super) name: Option<String>,
-    /// One list per alternative of an `or`; there is at least one list.
+    /// One list per alternative of an `or`, at least node.
     pub(super) matchers: Vec<Vec<LabelMatcher>>,
-    pub(super) moment: TimeModifiers,
+    pub(super) modifiers: TimeModifiers,
     pub(super) at: Span,
 }
 
 /// `offset` and `@`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct TimeModifiers {
-    /// In milliseconds; below zero it leads ahead.
+    /// Milliseconds; a negative offset leads ahead.
     pub(super) offset: Option<i64>,
     pub(super) at: Option<AtModifier>,
 }
@@ -203,12 +203,12 @@ pub(super) struct SubqueryExpr {
     pub(super) expr: Box<Expr>,
     pub(super) range: Duration,
     pub(super) step: Option<Duration>,
-    pub(super) moment: TimeModifiers,
+    pub(super) modifiers: TimeModifiers,
     pub(super) at: Span,
 }
 
 impl Op {
-    /// All, as they are written.
+    /// All of them with their text.
     pub(super) const ALL: [(&'static str, Self); 16] = [
         ("+", Self::Add),
         ("-", Self::Sub),
@@ -251,7 +251,7 @@ impl Op {
         matches!(self, Self::And | Self::Or | Self::Unless)
     }
 
-    /// The greater, the closer it binds.
+    /// Precedence; a greater node binds tighter.
     pub(super) fn precedence(self) -> u8 {
         match self {
             Self::Or => 1,
@@ -265,7 +265,7 @@ impl Op {
 }
 
 impl Aggregation {
-    /// All, as they are written.
+    /// All of them with their text.
     pub(super) const ALL: [(&'static str, Self); 14] = [
         ("avg", Self::Avg),
         ("bottomk", Self::Bottomk),
@@ -290,7 +290,7 @@ impl Aggregation {
             .map_or("", |(text, _)| text)
     }
 
-    /// The type of its parameter, if it has one.
+    /// Returns the type of the parameter, if there is node.
     pub(super) fn parameter(self) -> Option<ValueType> {
         match self {
             Self::Bottomk | Self::LimitRatio | Self::Limitk | Self::Quantile | Self::Topk => {
@@ -303,7 +303,7 @@ impl Aggregation {
 }
 
 impl ValueType {
-    /// In Prometheus's words.
+    /// Returns the name of the type in the messages of Prometheus.
     pub(super) fn described(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -319,11 +319,11 @@ impl Expr {
         match self {
             Self::Number(_) => ValueType::Scalar,
             Self::String(_) => ValueType::String,
-            Self::Paren(one) => one.expr.value_type(),
-            Self::Unary(one) => one.expr.value_type(),
-            Self::Binary(one) => {
+            Self::Paren(node) => node.expr.value_type(),
+            Self::Unary(node) => node.expr.value_type(),
+            Self::Binary(node) => {
                 let scalar = |side: &Self| side.value_type() == ValueType::Scalar;
-                if scalar(&one.lhs) && scalar(&one.rhs) {
+                if scalar(&node.lhs) && scalar(&node.rhs) {
                     ValueType::Scalar
                 } else {
                     ValueType::Vector
@@ -335,34 +335,39 @@ impl Expr {
         }
     }
 
-    /// Where it stands in the text.
+    /// Returns the position in the source text.
     pub(super) fn span(&self) -> Span {
         match self {
-            Self::Number(one) => one.at,
-            Self::String(one) => one.at,
-            Self::Paren(one) => one.at,
-            Self::Unary(one) => one.at,
-            Self::Binary(one) => Span {
-                start: one.lhs.span().start,
-                end: one.rhs.span().end,
+            Self::Number(node) => node.at,
+            Self::String(node) => node.at,
+            Self::Paren(node) => node.at,
+            Self::Unary(node) => node.at,
+            Self::Binary(node) => Span {
+                start: node.lhs.span().start,
+                end: node.rhs.span().end,
             },
-            Self::Aggregate(one) => one.at,
-            Self::Call(one) => one.at,
-            Self::VectorSelector(one) => one.at,
-            Self::MatrixSelector(one) => one.at,
-            Self::Subquery(one) => one.at,
+            Self::Aggregate(node) => node.at,
+            Self::Call(node) => node.at,
+            Self::VectorSelector(node) => node.at,
+            Self::MatrixSelector(node) => node.at,
+            Self::Subquery(node) => node.at,
         }
     }
 
-    /// Its parts.
+    /// Returns the direct subexpressions.
     pub(super) fn children(&self) -> Vec<&Self> {
         match self {
-            Self::Aggregate(one) => one.param.iter().map(|p| &**p).chain([&*one.expr]).collect(),
-            Self::Unary(one) => vec![&one.expr],
-            Self::Binary(one) => vec![&one.lhs, &one.rhs],
-            Self::Paren(one) => vec![&one.expr],
-            Self::Subquery(one) => vec![&one.expr],
-            Self::Call(one) => one.args.iter().collect(),
+            Self::Aggregate(node) => node
+                .param
+                .iter()
+                .map(|p| &**p)
+                .chain([&*node.expr])
+                .collect(),
+            Self::Unary(node) => vec![&node.expr],
+            Self::Binary(node) => vec![&node.lhs, &node.rhs],
+            Self::Paren(node) => vec![&node.expr],
+            Self::Subquery(node) => vec![&node.expr],
+            Self::Call(node) => node.args.iter().collect(),
             Self::Number(_)
             | Self::String(_)
             | Self::VectorSelector(_)
@@ -370,7 +375,7 @@ impl Expr {
         }
     }
 
-    /// Without brackets around it.
+    /// Returns the expression without parentheses around it.
     pub(super) fn unwrapped(&self) -> &Self {
         let mut expr = self;
         while let Self::Paren(inner) = expr {

@@ -1,52 +1,52 @@
-//! Binary operators: arithmetic, comparison, sets; between numbers and between vectors.
+//! Binary operators: arithmetic, comparisons and set operators, between scalars and vectors.
 
 use bellwether_core::LabelSet;
 use hashbrown::HashMap;
 
 use super::ast::{BinModifier, BinaryExpr, Cardinality, Expr, Fill, LabelModifier, Op};
-use super::eval::{ABSENT, Eval, Line, Out, absent};
+use super::eval::{ABSENT, Eval, Evaluated, Series, absent};
 use super::labels::{drop, keep, shown, without_name};
 use super::query::QueryError;
 
-/// What an operator makes of two numbers.
-enum Made {
+/// Result of an operator on two numbers.
+enum OpResult {
     Number(f64),
-    /// A comparison: whether it holds.
+    /// Result of a comparison.
     Truth(bool),
 }
 
-fn apply(op: Op, a: f64, b: f64) -> Made {
+fn apply(op: Op, a: f64, b: f64) -> OpResult {
     match op {
-        Op::Add => Made::Number(a + b),
-        Op::Sub => Made::Number(a - b),
-        Op::Mul => Made::Number(a * b),
-        Op::Div => Made::Number(a / b),
-        Op::Mod => Made::Number(a % b),
-        Op::Pow => Made::Number(a.powf(b)),
-        Op::Atan2 => Made::Number(a.atan2(b)),
-        Op::Equal => Made::Truth(a == b),
-        Op::NotEqual => Made::Truth(a != b),
-        Op::Greater => Made::Truth(a > b),
-        Op::Less => Made::Truth(a < b),
-        Op::GreaterOrEqual => Made::Truth(a >= b),
-        Op::LessOrEqual => Made::Truth(a <= b),
-        _ => Made::Number(f64::NAN),
+        Op::Add => OpResult::Number(a + b),
+        Op::Sub => OpResult::Number(a - b),
+        Op::Mul => OpResult::Number(a * b),
+        Op::Div => OpResult::Number(a / b),
+        Op::Mod => OpResult::Number(a % b),
+        Op::Pow => OpResult::Number(a.powf(b)),
+        Op::Atan2 => OpResult::Number(a.atan2(b)),
+        Op::Equal => OpResult::Truth(a == b),
+        Op::NotEqual => OpResult::Truth(a != b),
+        Op::Greater => OpResult::Truth(a > b),
+        Op::Less => OpResult::Truth(a < b),
+        Op::GreaterOrEqual => OpResult::Truth(a >= b),
+        Op::LessOrEqual => OpResult::Truth(a <= b),
+        _ => OpResult::Number(f64::NAN),
     }
 }
 
-/// The result of an operator where a comparison filters: `kept` stays if it holds.
-fn result(op: Op, a: f64, b: f64, as_bool: bool, kept: f64) -> f64 {
+/// Returns the result of an operator. A comparison without `bool` returns `value` if it is true.
+fn result(op: Op, a: f64, b: f64, as_bool: bool, value: f64) -> f64 {
     match apply(op, a, b) {
-        Made::Number(number) => number,
-        Made::Truth(truth) if as_bool => f64::from(u8::from(truth)),
-        Made::Truth(true) => kept,
-        Made::Truth(false) => ABSENT,
+        OpResult::Number(number) => number,
+        OpResult::Truth(truth) if as_bool => f64::from(u8::from(truth)),
+        OpResult::Truth(true) => value,
+        OpResult::Truth(false) => ABSENT,
     }
 }
 
 impl Eval<'_> {
-    pub(super) fn binary(&self, binary: &BinaryExpr) -> Result<Out, QueryError> {
-        // One after the other, not one within the other: hundreds of `or` are no deep stack.
+    pub(super) fn binary(&self, binary: &BinaryExpr) -> Result<Evaluated, QueryError> {
+        // A loop instead of recursion, so that hundreds of `or` need no deep stack.
         let before = self.guard.held();
         let (mut chain, mut first) = (vec![binary], &*binary.lhs);
         while let Expr::Binary(inner) = first {
@@ -56,58 +56,63 @@ impl Eval<'_> {
         let mut left = self.eval(first)?;
         while let Some(one) = chain.pop() {
             let right = self.eval(&one.rhs)?;
-            left = self.finished(before, self.operated(one, left, right)?, false)?;
+            left = self.finished(before, self.apply_operator(one, left, right)?, false)?;
         }
         Ok(left)
     }
 
-    /// One operator between two results.
-    fn operated(&self, binary: &BinaryExpr, left: Out, right: Out) -> Result<Out, QueryError> {
+    /// Applies an operator to two results.
+    fn apply_operator(
+        &self,
+        binary: &BinaryExpr,
+        left: Evaluated,
+        right: Evaluated,
+    ) -> Result<Evaluated, QueryError> {
         let as_bool = binary.modifier.return_bool;
         let op = binary.op;
         Ok(match (left, right) {
-            (Out::Scalar(left), Out::Scalar(right)) => {
+            (Evaluated::Scalar(left), Evaluated::Scalar(right)) => {
                 let pairs = left.into_iter().zip(right);
-                Out::Scalar(pairs.map(|(a, b)| result(op, a, b, true, a)).collect())
+                Evaluated::Scalar(pairs.map(|(a, b)| result(op, a, b, true, a)).collect())
             }
-            (Out::Vector(lines), Out::Scalar(numbers)) => Out::Vector(with_numbers(
-                lines,
-                &numbers,
-                op,
-                as_bool,
-                |value, number| (value, number),
-            )),
-            (Out::Scalar(numbers), Out::Vector(lines)) => Out::Vector(with_numbers(
-                lines,
-                &numbers,
-                op,
-                as_bool,
-                |value, number| (number, value),
-            )),
-            (Out::Vector(left), Out::Vector(right)) => {
+            (Evaluated::Vector(vector), Evaluated::Scalar(numbers)) => Evaluated::Vector(
+                with_numbers(vector, &numbers, op, as_bool, |value, number| {
+                    (value, number)
+                }),
+            ),
+            (Evaluated::Scalar(numbers), Evaluated::Vector(vector)) => Evaluated::Vector(
+                with_numbers(vector, &numbers, op, as_bool, |value, number| {
+                    (number, value)
+                }),
+            ),
+            (Evaluated::Vector(left), Evaluated::Vector(right)) => {
                 let modifier = &binary.modifier;
                 let matching = Matching::new(modifier);
-                Out::Vector(match op {
+                Evaluated::Vector(match op {
                     Op::And => self.filtered(left, &right, &matching, true)?,
                     Op::Unless => self.filtered(left, &right, &matching, false)?,
                     Op::Or => self.either(left, right, &matching)?,
-                    _ => self.joined(left, right, op, &matching, modifier)?,
+                    _ => self.join(left, right, op, &matching, modifier)?,
                 })
             }
-            _ => return Err(QueryError::BadData("an operator between texts".into())),
+            _ => {
+                return Err(QueryError::BadData(
+                    "operators cannot be applied to strings".into(),
+                ));
+            }
         })
     }
 
-    /// An operator between two vectors.
-    fn joined(
+    /// Applies an operator to two vectors.
+    fn join(
         &self,
-        left: Vec<Line>,
-        right: Vec<Line>,
+        left: Vec<Series>,
+        right: Vec<Series>,
         op: Op,
         matching: &Matching,
         modifier: &BinModifier,
-    ) -> Result<Vec<Line>, QueryError> {
-        // The side of which each label set may occur once per group is the right one.
+    ) -> Result<Vec<Series>, QueryError> {
+        // `one` is the side that may have only one series per group.
         let swapped = matches!(matching.card, Cardinality::OneToMany(_));
         let (many, one) = if swapped {
             (right, left)
@@ -115,8 +120,8 @@ impl Eval<'_> {
             (left, right)
         };
         let mut groups = Groups::default();
-        let many_groups = groups.of(self, &many, matching)?;
-        let one_groups = groups.of(self, &one, matching)?;
+        let many_groups = groups.assign(self, &many, matching)?;
+        let one_groups = groups.assign(self, &one, matching)?;
         let Fill { lhs, rhs } = modifier.fill;
         let (fill_many, fill_one) = if swapped { (rhs, lhs) } else { (lhs, rhs) };
         let filled = fill_many.is_some() || fill_one.is_some();
@@ -129,13 +134,13 @@ impl Eval<'_> {
             one: &one,
             swapped,
         };
-        let mut made = Joined::new(self);
+        let mut joined = Joined::new(self);
         let single = matches!(matching.card, Cardinality::OneToOne);
         let mut groups = vec![Group::default(); groups.count()];
         for step in 0..self.grid.steps() {
             self.guard.check()?;
-            let there = |side: &[Line]| side.iter().any(|line| !absent(line.values[step]));
-            // Nothing can match, so nothing is amiss either.
+            let there = |side: &[Series]| side.iter().any(|series| !absent(series.values[step]));
+            // Nothing can match, so there is no error to report either.
             if !(filled || there(&many) && there(&one)) {
                 continue;
             }
@@ -158,22 +163,23 @@ impl Eval<'_> {
                     (None, Some(fill)) => fill,
                     (None, None) => continue,
                 };
-                if std::mem::replace(&mut group.met, true) && single {
+                if std::mem::replace(&mut group.matched, true) && single {
                     return Err(QueryError::Execution(EXPLICIT.into()));
                 }
-                made.take(&join, (Some(index), group.one), (value, other), step)?;
+                joined.add(&join, (Some(index), group.one), (value, other), step)?;
             }
             let Some(fill) = fill_many else { continue };
             for (index, group) in one_groups.iter().enumerate() {
                 let value = one[index].values[step];
-                if !absent(value) && !groups[*group].met {
-                    made.take(&join, (None, Some(index)), (fill, value), step)?;
+                if !absent(value) && !groups[*group].matched {
+                    joined.add(&join, (None, Some(index)), (fill, value), step)?;
                 }
             }
         }
-        made.lines
-            .retain(|line| !line.values.iter().copied().all(absent));
-        Ok(made.lines)
+        joined
+            .vector
+            .retain(|series| !series.values.iter().copied().all(absent));
+        Ok(joined.vector)
     }
 }
 
@@ -181,37 +187,37 @@ const EXPLICIT: &str =
     "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)";
 const UNIQUE: &str = "multiple matches for labels: grouping labels must ensure unique matches";
 
-/// What a step knows of the series that match each other.
+/// State of a match group in one step.
 #[derive(Clone, Copy, Default)]
 struct Group {
-    /// The series of the side that has one.
+    /// Series of the side that may have only one.
     one: Option<usize>,
-    /// Whether the other side has any.
-    met: bool,
+    /// The other side has a series.
+    matched: bool,
 }
 
-/// A vector with a number per step. `sides` puts the two in order.
+/// Applies an operator to a vector and a scalar per step. `sides` puts the operands in order.
 fn with_numbers(
-    mut lines: Vec<Line>,
+    mut vector: Vec<Series>,
     numbers: &[f64],
     op: Op,
     as_bool: bool,
     sides: impl Fn(f64, f64) -> (f64, f64),
-) -> Vec<Line> {
-    for line in &mut lines {
-        for (value, number) in line.values.iter_mut().zip(numbers) {
+) -> Vec<Series> {
+    for series in &mut vector {
+        for (value, number) in series.values.iter_mut().zip(numbers) {
             if !absent(*value) {
                 let (a, b) = sides(*value, *number);
                 *value = result(op, a, b, as_bool, *value);
             }
         }
-        line.drop_name |= as_bool || !op.is_comparison();
+        series.drop_name |= as_bool || !op.is_comparison();
     }
-    lines.retain(|line| !line.values.iter().copied().all(absent));
-    lines
+    vector.retain(|series| !series.values.iter().copied().all(absent));
+    vector
 }
 
-/// How series of two sides find each other.
+/// Vector matching.
 struct Matching {
     card: Cardinality,
     on: bool,
@@ -232,7 +238,7 @@ impl Matching {
         }
     }
 
-    /// What must be equal on both sides.
+    /// Returns the labels that must be equal on both sides.
     fn group(&self, labels: &LabelSet) -> LabelSet {
         if self.on {
             keep(labels, &self.labels)
@@ -242,23 +248,23 @@ impl Matching {
     }
 }
 
-/// Numbers for groups of matching series.
+/// Indices of match groups, by the labels that their series have in common.
 #[derive(Default)]
 struct Groups(HashMap<LabelSet, usize>);
 
 impl Groups {
-    fn of(
+    fn assign(
         &mut self,
         eval: &Eval<'_>,
-        lines: &[Line],
+        vector: &[Series],
         matching: &Matching,
     ) -> Result<Vec<usize>, QueryError> {
-        let number = |line: &Line| {
+        let number = |series: &Series| {
             let next = self.0.len();
-            let group = eval.made(matching.group(&line.labels))?;
+            let group = eval.charge_labels(matching.group(&series.labels))?;
             Ok(*self.0.entry(group).or_insert(next))
         };
-        lines.iter().map(number).collect()
+        vector.iter().map(number).collect()
     }
 
     fn count(&self) -> usize {
@@ -271,8 +277,8 @@ struct Join<'a> {
     op: Op,
     as_bool: bool,
     matching: &'a Matching,
-    many: &'a [Line],
-    one: &'a [Line],
+    many: &'a [Series],
+    one: &'a [Series],
     swapped: bool,
 }
 
@@ -288,11 +294,11 @@ impl Join<'_> {
         ))
     }
 
-    /// Labels of the result of a pair; of a missing side nothing is taken.
+    /// Returns the labels of the result of a pair; a missing side contributes nothing.
     fn labels(&self, many: Option<usize>, one: Option<usize>) -> LabelSet {
         let empty = LabelSet::default();
-        let of = |lines: &'_ [Line], index: Option<usize>| {
-            index.map(|index| lines[index].labels.clone())
+        let of = |vector: &'_ [Series], index: Option<usize>| {
+            index.map(|index| vector[index].labels.clone())
         };
         let (many, one) = (of(self.many, many), of(self.one, one));
         let base = match (&many, &one) {
@@ -316,22 +322,22 @@ impl Join<'_> {
             }
             Cardinality::ManyToOne(include) | Cardinality::OneToMany(include) => {
                 let one = one.unwrap_or(empty);
-                let taken = include.iter().map(|name| (name.as_str(), one.get(name)));
-                LabelSet::new(base.iter().chain(taken))
+                let last_step = include.iter().map(|name| (name.as_str(), one.get(name)));
+                LabelSet::new(base.iter().chain(last_step))
             }
         }
     }
 }
 
-/// Series of the many side and of the one side; of a side that was filled there is none.
+/// Series of the many side and of the one side; `None` for a side that is filled in.
 type Pair = (Option<usize>, Option<usize>);
 
-/// The result of an operator so far.
+/// Result of an operator so far.
 struct Joined<'e> {
     eval: &'e Eval<'e>,
-    lines: Vec<Line>,
-    /// By line: the last step in which it was the result of a pair.
-    taken: Vec<Option<usize>>,
+    vector: Vec<Series>,
+    /// Last step in which a series was the result of a pair, by series.
+    last_step: Vec<Option<usize>>,
     by_pair: HashMap<Pair, usize>,
     by_labels: HashMap<LabelSet, usize>,
 }
@@ -340,15 +346,15 @@ impl<'e> Joined<'e> {
     fn new(eval: &'e Eval<'e>) -> Self {
         Self {
             eval,
-            lines: Vec::new(),
-            taken: Vec::new(),
+            vector: Vec::new(),
+            last_step: Vec::new(),
             by_pair: HashMap::new(),
             by_labels: HashMap::new(),
         }
     }
 
-    /// Takes in the result of one pair in one step.
-    fn take(
+    /// Adds the result of one pair in one step.
+    fn add(
         &mut self,
         join: &Join<'_>,
         pair: Pair,
@@ -363,27 +369,27 @@ impl<'e> Joined<'e> {
         let value = result(join.op, a, b, join.as_bool, a);
         let index = match self.by_pair.get(&pair) {
             Some(index) => *index,
-            None => self.line_of(join, pair)?,
+            None => self.series_index(join, pair)?,
         };
-        // Also where a comparison does not hold.
-        if self.taken[index].replace(step) == Some(step) {
+        // Also if a comparison is false.
+        if self.last_step[index].replace(step) == Some(step) {
             return Err(QueryError::Execution(UNIQUE.into()));
         }
-        self.lines[index].values[step] = value;
+        self.vector[index].values[step] = value;
         Ok(())
     }
 
-    fn line_of(&mut self, join: &Join<'_>, pair: Pair) -> Result<usize, QueryError> {
-        let labels = self.eval.made(join.labels(pair.0, pair.1))?;
+    fn series_index(&mut self, join: &Join<'_>, pair: Pair) -> Result<usize, QueryError> {
+        let labels = self.eval.charge_labels(join.labels(pair.0, pair.1))?;
         let index = match self.by_labels.get(&labels) {
             Some(index) => *index,
             None => {
                 let dropped = pair.0.is_some_and(|index| join.many[index].drop_name);
-                self.by_labels.insert(labels.clone(), self.lines.len());
-                self.lines
-                    .push(self.eval.new_line(labels, join.as_bool || dropped)?);
-                self.taken.push(None);
-                self.lines.len() - 1
+                self.by_labels.insert(labels.clone(), self.vector.len());
+                self.vector
+                    .push(self.eval.new_series(labels, join.as_bool || dropped)?);
+                self.last_step.push(None);
+                self.vector.len() - 1
             }
         };
         self.by_pair.insert(pair, index);
@@ -392,69 +398,70 @@ impl<'e> Joined<'e> {
 }
 
 impl Eval<'_> {
-    /// `and`, `unless`: what of the left has, or has not, a match on the right in the same step.
+    /// Evaluates `and` and `unless`: values of the left side with or without a match on the right side in
+    /// the same step.
     fn filtered(
         &self,
-        mut left: Vec<Line>,
-        right: &[Line],
+        mut left: Vec<Series>,
+        right: &[Series],
         matching: &Matching,
         wanted: bool,
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let mut groups = Groups::default();
-        let left_groups = groups.of(self, &left, matching)?;
+        let left_groups = groups.assign(self, &left, matching)?;
         let present = self.presence(&mut groups, right, matching)?;
-        for (line, group) in left.iter_mut().zip(left_groups) {
+        for (series, group) in left.iter_mut().zip(left_groups) {
             self.guard.check()?;
-            for (step, value) in line.values.iter_mut().enumerate() {
-                let met = present.get(group).is_some_and(|steps| steps[step]);
-                if met != wanted {
+            for (step, value) in series.values.iter_mut().enumerate() {
+                let matched = present.get(group).is_some_and(|steps| steps[step]);
+                if matched != wanted {
                     *value = ABSENT;
                 }
             }
         }
-        left.retain(|line| !line.values.iter().copied().all(absent));
+        left.retain(|series| !series.values.iter().copied().all(absent));
         Ok(left)
     }
 
-    /// `or`: the left, and of the right what has no match on the left in the same step.
+    /// Evaluates `or`: the left side, and values of the right side without a match in the same step.
     fn either(
         &self,
-        left: Vec<Line>,
-        mut right: Vec<Line>,
+        left: Vec<Series>,
+        mut right: Vec<Series>,
         matching: &Matching,
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let mut groups = Groups::default();
-        let right_groups = groups.of(self, &right, matching)?;
+        let right_groups = groups.assign(self, &right, matching)?;
         let present = self.presence(&mut groups, &left, matching)?;
-        for (line, group) in right.iter_mut().zip(right_groups) {
+        for (series, group) in right.iter_mut().zip(right_groups) {
             self.guard.check()?;
-            for (step, value) in line.values.iter_mut().enumerate() {
+            for (step, value) in series.values.iter_mut().enumerate() {
                 if present.get(group).is_some_and(|steps| steps[step]) {
                     *value = ABSENT;
                 }
             }
         }
-        right.retain(|line| !line.values.iter().copied().all(absent));
+        right.retain(|series| !series.values.iter().copied().all(absent));
         let mut all = left;
         all.extend(right);
         Ok(all)
     }
 
-    /// By group and step, whether a series of `lines` has a value.
+    /// Returns whether a series of `vector` has a value, by group and step.
     fn presence(
         &self,
         groups: &mut Groups,
-        lines: &[Line],
+        vector: &[Series],
         matching: &Matching,
     ) -> Result<Vec<Vec<bool>>, QueryError> {
         let steps = self.grid.steps();
-        let numbers = groups.of(self, lines, matching)?;
+        let numbers = groups.assign(self, vector, matching)?;
         self.guard
             .charge_bytes(steps.saturating_mul(groups.count()))?;
         let mut present = vec![vec![false; steps]; groups.count()];
-        for (line, group) in lines.iter().zip(numbers) {
+        for (series, group) in vector.iter().zip(numbers) {
             self.guard.check()?;
-            for (seen, value) in present[group].iter_mut().zip(&line.values) {
+            for (seen, value) in present[group].iter_mut().zip(&series.values) {
                 *seen |= !absent(*value);
             }
         }

@@ -4,30 +4,30 @@ use bellwether_core::{LabelSet, METRIC_NAME};
 
 use super::ast::{Call, Expr, SubqueryExpr, ValueType};
 use super::functions::{self, Window};
-use super::guard::{Guard, Held, Stopped};
+use super::guard::{Guard, Stopped, Usage};
 use super::labels::without_name;
 use super::notes::Notes;
 use super::query::{Options, QueryError};
 use super::queryable::{Queryable, SampledSeries};
-use super::selector::{Moment, millis};
+use super::selector::{SelectedTime, millis};
 
-/// The value of a series in a step in which it has none. No sample that counts has these bits.
+/// Value of a series in a step without a sample: a staleness marker, which no other sample has.
 pub(super) const ABSENT: f64 = f64::from_bits(SampledSeries::STALE);
 
-/// Most steps of a subquery, whatever the guard allows: two months of seconds.
+/// Most steps of a subquery, whatever the guard allows: about two months at a step of one second.
 const MAX_SUBQUERY_STEPS: usize = 5_000_000;
 
-/// Bytes of a series beside its labels and samples.
+/// Bytes of a series without its labels and samples.
 const SERIES: usize = 64;
-/// Samples that are worked on before it is asked whether to go on.
-pub(super) const TURN: usize = 1 << 14;
+/// Samples that are processed between two checks of the guard.
+pub(super) const CHECK_INTERVAL: usize = 1 << 14;
 
-/// Whether a series has no value in a step.
+/// Returns whether a value is [`ABSENT`].
 pub(super) fn absent(value: f64) -> bool {
     SampledSeries::is_stale(value)
 }
 
-/// The steps of an evaluation, in milliseconds.
+/// Steps of an evaluation; all times are milliseconds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Grid {
     pub(super) start: i64,
@@ -63,43 +63,46 @@ impl Grid {
     }
 }
 
-/// One series over the steps.
+/// Values of one series, by step.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(super) struct Series {
     pub(super) labels: LabelSet,
-    /// Whether the name does not belong to it any more. It is taken off at the end, so that
-    /// `label_replace` may still use it and aggregations may still group by it.
+    /// The metric name no longer applies and is removed later, so that `label_replace` can still use
+    /// it and aggregations can still group by it.
     pub(super) drop_name: bool,
-    /// One per step; [`ABSENT`] where there is none.
+    /// One value per step, or [`ABSENT`].
     pub(super) values: Vec<f64>,
 }
 
-/// What an expression gives.
+/// Value of an expression in all steps.
 #[derive(Debug)]
-pub(super) enum Out {
+pub(super) enum Evaluated {
     Scalar(Vec<f64>),
     String(String),
-    Vector(Vec<Line>),
-    /// Of a range vector that is the whole query.
+    Vector(Vec<Series>),
+    /// Range vector that is the whole query.
     Matrix(Vec<SampledSeries>),
 }
 
-impl Out {
-    /// What it takes in memory.
-    fn held(&self) -> Held {
-        let of = |series: usize, labels: usize, samples: usize| Held {
+impl Evaluated {
+    /// Returns the memory of the value.
+    fn usage(&self) -> Usage {
+        let usage = |series: usize, labels: usize, samples: usize| Usage {
             samples: samples as u64,
             bytes: (labels + series * SERIES) as u64,
         };
         match self {
-            Self::Scalar(values) => of(0, 0, values.len()),
-            Self::String(text) => of(0, text.len(), 0),
-            Self::Vector(lines) => of(
-                lines.len(),
-                lines.iter().map(|line| line.labels.packed().len()).sum(),
-                lines.iter().map(|line| line.values.len()).sum(),
+            Self::Scalar(values) => usage(0, 0, values.len()),
+            Self::String(text) => usage(0, text.len(), 0),
+            Self::Vector(vector) => usage(
+                vector.len(),
+                vector
+                    .iter()
+                    .map(|series| series.labels.packed().len())
+                    .sum(),
+                vector.iter().map(|series| series.values.len()).sum(),
             ),
-            Self::Matrix(series) => of(
+            Self::Matrix(series) => usage(
                 series.len(),
                 series.iter().map(|one| one.labels.packed().len()).sum(),
                 series.iter().map(|one| one.times.len()).sum(),
@@ -108,10 +111,10 @@ impl Out {
     }
 }
 
-/// A range vector: the samples of each series, and what each step sees of them.
+/// A range vector: the samples of each series, and the range that each step selects.
 pub(super) struct Ranges {
     pub(super) series: Vec<Ranged>,
-    pub(super) moment: Moment,
+    pub(super) moment: SelectedTime,
     pub(super) range: i64,
 }
 
@@ -122,7 +125,7 @@ pub(super) struct Ranged {
     pub(super) values: Vec<f64>,
 }
 
-/// An evaluation over one grid; a subquery makes another one.
+/// An evaluation over one grid. A subquery has a grid of its own.
 #[derive(Clone, Copy)]
 pub(super) struct Eval<'a> {
     pub(super) source: &'a dyn Queryable,
@@ -130,46 +133,47 @@ pub(super) struct Eval<'a> {
     pub(super) options: &'a Options,
     pub(super) notes: &'a Notes,
     pub(super) grid: Grid,
-    /// The grid of the query as a whole: `start()` and `end()`.
-    pub(super) whole: Grid,
+    /// Grid of the whole query, for `start()` and `end()`.
+    pub(super) query_grid: Grid,
 }
 
 impl Eval<'_> {
-    /// Evaluates a query as a whole: names go, and what then has one label set is one series.
-    pub(super) fn whole(&self, expr: &Expr) -> Result<Out, QueryError> {
+    /// Evaluates a whole query: removes names that no longer apply, and merges series that then have
+    /// the same labels.
+    pub(super) fn evaluate_query(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
         let expr = expr.unwrapped();
         match (expr, expr.value_type()) {
-            (Expr::String(text), _) => Ok(Out::String(text.val.clone())),
+            (Expr::String(text), _) => Ok(Evaluated::String(text.val.clone())),
             (_, ValueType::Matrix) => {
                 let ranges = self.ranges(expr)?;
-                Ok(Out::Matrix(self.cut(ranges)))
+                Ok(Evaluated::Matrix(self.cut(ranges)))
             }
             _ => match self.eval(expr)? {
-                Out::Vector(lines) => Ok(Out::Vector(self.named(lines)?)),
+                Evaluated::Vector(vector) => Ok(Evaluated::Vector(self.named(vector)?)),
                 other => Ok(other),
             },
         }
     }
 
-    /// Counts labels that were made.
-    pub(super) fn made(&self, labels: LabelSet) -> Result<LabelSet, Stopped> {
+    /// Charges the guard for new labels.
+    pub(super) fn charge_labels(&self, labels: LabelSet) -> Result<LabelSet, Stopped> {
         self.guard.charge_labels(labels.packed().len())?;
         Ok(labels)
     }
 
-    /// A new series without any value, for `labels` that are counted.
-    pub(super) fn new_line(&self, labels: LabelSet, drop_name: bool) -> Result<Line, Stopped> {
+    /// Creates a series without any value; its labels are charged already.
+    pub(super) fn new_series(&self, labels: LabelSet, drop_name: bool) -> Result<Series, Stopped> {
         let steps = self.grid.steps();
         self.guard.charge_bytes(SERIES)?;
         self.guard.charge(steps)?;
-        Ok(Line {
+        Ok(Series {
             labels,
             drop_name,
             values: vec![ABSENT; steps],
         })
     }
 
-    /// What a range vector holds at the only step.
+    /// Returns the samples of a range vector at the only step.
     fn cut(&self, ranges: Ranges) -> Vec<SampledSeries> {
         let at = ranges.moment.at(self.grid.start);
         let cut = |one: Ranged| {
@@ -196,59 +200,59 @@ impl Eval<'_> {
         all.filter(|series| !series.times.is_empty()).collect()
     }
 
-    /// Takes off names at once, as Prometheus does unless it is told to wait.
-    fn nameless(&self, lines: Vec<Line>, by_series: bool) -> Result<Vec<Line>, QueryError> {
-        if !lines.iter().any(|line| line.drop_name) {
-            return Ok(lines);
+    /// Removes names immediately, as Prometheus does without delayed name removal.
+    fn nameless(&self, vector: Vec<Series>, by_series: bool) -> Result<Vec<Series>, QueryError> {
+        if !vector.iter().any(|series| series.drop_name) {
+            return Ok(vector);
         }
-        let count = lines.len();
-        let named = self.named(lines)?;
+        let count = vector.len();
+        let named = self.named(vector)?;
         if by_series && named.len() < count {
             return Err(duplicate());
         }
         Ok(named)
     }
 
-    /// Takes off the names that do not belong any more.
-    fn named(&self, mut lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
-        for line in lines.iter_mut().filter(|line| line.drop_name) {
-            line.labels = self.made(without_name(&line.labels))?;
-            line.drop_name = false;
+    /// Removes the names that no longer apply.
+    fn named(&self, mut vector: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+        for series in vector.iter_mut().filter(|series| series.drop_name) {
+            series.labels = self.charge_labels(without_name(&series.labels))?;
+            series.drop_name = false;
         }
-        self.merged(lines)
+        self.merged(vector)
     }
 
-    /// Evaluates an expression that is no range vector. What it needed on the way is given back:
-    /// the query then holds what it held before, and the result.
-    pub(super) fn eval(&self, expr: &Expr) -> Result<Out, QueryError> {
+    /// Evaluates an expression that is not a range vector, and releases temporary memory: the query
+    /// then holds what it held before, and the result.
+    pub(super) fn eval(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
         let before = self.guard.held();
-        let out = self.evaluated(expr)?;
-        // What is calculated series by series cannot become one series in the end, in no step.
+        let out = self.evaluate(expr)?;
+        // Results of functions of single series must not collide, not even in different steps.
         let by_series = match expr {
             Expr::Unary(_) => true,
-            Expr::Call(call) => call.func.takes.contains(&ValueType::Matrix),
+            Expr::Call(call) => call.func.arguments.contains(&ValueType::Matrix),
             _ => false,
         };
         self.finished(before, out, by_series)
     }
 
-    /// A result as others see it, charged to what was held `before`.
+    /// Removes names as the options say, and sets the usage to `before` plus the result.
     pub(super) fn finished(
         &self,
-        before: Held,
-        mut out: Out,
+        before: Usage,
+        mut out: Evaluated,
         by_series: bool,
-    ) -> Result<Out, QueryError> {
-        if let (Out::Vector(lines), false) = (&mut out, self.options.delayed_name_removal) {
-            *lines = self.nameless(std::mem::take(lines), by_series)?;
+    ) -> Result<Evaluated, QueryError> {
+        if let (Evaluated::Vector(vector), false) = (&mut out, self.options.delayed_name_removal) {
+            *vector = self.nameless(std::mem::take(vector), by_series)?;
         }
-        self.guard.settle(before, out.held())?;
+        self.guard.settle(before, out.usage())?;
         Ok(out)
     }
 
-    fn evaluated(&self, expr: &Expr) -> Result<Out, QueryError> {
+    fn evaluate(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
         self.guard.check()?;
-        if self.grid.steps() > 1 && worth_once(expr) && fixed(expr) {
+        if self.grid.steps() > 1 && is_expensive(expr) && is_constant(expr) {
             return self.repeated(
                 Eval {
                     grid: self.grid.first_only(),
@@ -260,39 +264,39 @@ impl Eval<'_> {
         match expr {
             Expr::Number(number) => {
                 self.guard.charge(self.grid.steps())?;
-                Ok(Out::Scalar(vec![number.val; self.grid.steps()]))
+                Ok(Evaluated::Scalar(vec![number.val; self.grid.steps()]))
             }
-            Expr::String(text) => Ok(Out::String(text.val.clone())),
+            Expr::String(text) => Ok(Evaluated::String(text.val.clone())),
             Expr::Paren(inner) => self.eval(&inner.expr),
             Expr::Unary(inner) => self.negated(&inner.expr),
-            Expr::VectorSelector(selector) => Ok(Out::Vector(self.vector(selector)?)),
+            Expr::VectorSelector(selector) => Ok(Evaluated::Vector(self.vector(selector)?)),
             Expr::Binary(binary) => self.binary(binary),
-            Expr::Aggregate(aggregate) => Ok(Out::Vector(self.aggregate(aggregate)?)),
+            Expr::Aggregate(aggregate) => Ok(Evaluated::Vector(self.aggregate(aggregate)?)),
             Expr::Call(call) => functions::call(self, call),
             Expr::MatrixSelector(_) | Expr::Subquery(_) => Err(QueryError::BadData(
-                "a range vector where none can be".into(),
+                "a range vector is not allowed here".into(),
             )),
         }
     }
 
-    /// The same in every step.
-    fn repeated(&self, out: Out) -> Result<Out, QueryError> {
+    /// Repeats the value of one step in every step.
+    fn repeated(&self, out: Evaluated) -> Result<Evaluated, QueryError> {
         let steps = self.grid.steps();
         Ok(match out {
-            Out::Scalar(values) => Out::Scalar(vec![values[0]; steps]),
-            Out::Vector(lines) => {
-                self.guard.charge(lines.len().saturating_mul(steps))?;
-                let repeat = |line: Line| Line {
-                    values: vec![line.values[0]; steps],
-                    ..line
+            Evaluated::Scalar(values) => Evaluated::Scalar(vec![values[0]; steps]),
+            Evaluated::Vector(vector) => {
+                self.guard.charge(vector.len().saturating_mul(steps))?;
+                let repeat = |series: Series| Series {
+                    values: vec![series.values[0]; steps],
+                    ..series
                 };
-                Out::Vector(lines.into_iter().map(repeat).collect())
+                Evaluated::Vector(vector.into_iter().map(repeat).collect())
             }
             other => other,
         })
     }
 
-    fn negated(&self, expr: &Expr) -> Result<Out, QueryError> {
+    fn negated(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
         let negate = |values: Vec<f64>| -> Vec<f64> {
             values
                 .into_iter()
@@ -300,14 +304,14 @@ impl Eval<'_> {
                 .collect()
         };
         Ok(match self.eval(expr)? {
-            Out::Scalar(values) => Out::Scalar(negate(values)),
-            Out::Vector(lines) => Out::Vector(
-                lines
+            Evaluated::Scalar(values) => Evaluated::Scalar(negate(values)),
+            Evaluated::Vector(vector) => Evaluated::Vector(
+                vector
                     .into_iter()
-                    .map(|line| Line {
+                    .map(|series| Series {
                         drop_name: true,
-                        values: negate(line.values),
-                        ..line
+                        values: negate(series.values),
+                        ..series
                     })
                     .collect(),
             ),
@@ -316,9 +320,9 @@ impl Eval<'_> {
     }
 
     /// Evaluates an instant vector.
-    pub(super) fn lines(&self, expr: &Expr) -> Result<Vec<Line>, QueryError> {
+    pub(super) fn instant_vector(&self, expr: &Expr) -> Result<Vec<Series>, QueryError> {
         match self.eval(expr)? {
-            Out::Vector(lines) => Ok(lines),
+            Evaluated::Vector(vector) => Ok(vector),
             _ => Err(QueryError::BadData("expected an instant vector".into())),
         }
     }
@@ -326,7 +330,7 @@ impl Eval<'_> {
     /// Evaluates a scalar.
     pub(super) fn scalar(&self, expr: &Expr) -> Result<Vec<f64>, QueryError> {
         match self.eval(expr)? {
-            Out::Scalar(values) => Ok(values),
+            Evaluated::Scalar(values) => Ok(values),
             _ => Err(QueryError::BadData("expected a scalar".into())),
         }
     }
@@ -334,7 +338,7 @@ impl Eval<'_> {
     /// Evaluates a string.
     pub(super) fn string(&self, expr: &Expr) -> Result<String, QueryError> {
         match self.eval(expr)? {
-            Out::String(text) => Ok(text),
+            Evaluated::String(text) => Ok(text),
             _ => Err(QueryError::BadData("expected a string".into())),
         }
     }
@@ -345,7 +349,7 @@ impl Eval<'_> {
             Expr::Paren(inner) => self.ranges(&inner.expr),
             Expr::MatrixSelector(matrix) => {
                 let selector = &matrix.vs;
-                let moment = Moment::new(self, &selector.moment);
+                let moment = SelectedTime::new(self, &selector.modifiers);
                 let range = millis(matrix.range);
                 let series = self.read(selector, moment, range)?;
                 let series = series
@@ -362,13 +366,13 @@ impl Eval<'_> {
         }
     }
 
-    /// A subquery is evaluated at multiples of its step, whatever the steps of the query are.
+    /// Evaluates a subquery at multiples of its step, whatever the steps of the query are.
     fn subquery(&self, subquery: &SubqueryExpr) -> Result<Ranges, QueryError> {
-        let moment = Moment::new(self, &subquery.moment);
+        let moment = SelectedTime::new(self, &subquery.modifiers);
         let range = millis(subquery.range);
         let step = millis(subquery.step.unwrap_or(self.options.subquery_step)).max(1);
         let first = moment.at(self.grid.start).saturating_sub(range);
-        // Ranges are open on the left.
+        // Ranges exclude their start.
         let start = first
             .div_euclid(step)
             .saturating_add(1)
@@ -385,17 +389,17 @@ impl Eval<'_> {
             }
             steps if steps > MAX_SUBQUERY_STEPS => {
                 return Err(QueryError::Execution(format!(
-                    "subquery of {steps} steps, {MAX_SUBQUERY_STEPS} at the most: try a longer step or a shorter range"
+                    "subquery of {steps} steps, at most {MAX_SUBQUERY_STEPS} are allowed: try a longer step or a shorter range"
                 )));
             }
-            // Also without any series: a scalar has a value in each.
+            // Even without any series: a scalar has a value in each step.
             steps => self.guard.charge(steps)?,
         }
         let inner = Eval { grid, ..*self };
-        let lines = match inner.eval(&subquery.expr)? {
-            Out::Vector(lines) => lines,
-            Out::Scalar(values) => {
-                vec![Line {
+        let vector = match inner.eval(&subquery.expr)? {
+            Evaluated::Vector(vector) => vector,
+            Evaluated::Scalar(values) => {
+                vec![Series {
                     labels: LabelSet::default(),
                     drop_name: false,
                     values,
@@ -403,40 +407,40 @@ impl Eval<'_> {
             }
             _ => {
                 return Err(QueryError::BadData(
-                    "a subquery over no instant vector".into(),
+                    "the expression of a subquery must be an instant vector".into(),
                 ));
             }
         };
-        let mut series = Vec::with_capacity(lines.len());
-        for line in lines {
-            self.guard.charge(line.values.len())?;
-            series.push(ranged(
-                line.labels,
-                line.drop_name,
+        let mut ranges = Vec::with_capacity(vector.len());
+        for series in vector {
+            self.guard.charge(series.values.len())?;
+            ranges.push(ranged(
+                series.labels,
+                series.drop_name,
                 grid.times().collect(),
-                line.values,
+                series.values,
             ));
         }
         Ok(Ranges {
-            series,
+            series: ranges,
             moment,
             range,
         })
     }
 
-    /// Gives `function` what each step sees of each series; series without any result go.
+    /// Applies `function` to the window of each step and series; drops series without any result.
     pub(super) fn over_time(
         &self,
         ranges: Ranges,
         keep_name: bool,
         mut function: impl FnMut(usize, &Window<'_>) -> Option<f64>,
-    ) -> Result<Vec<Line>, QueryError> {
+    ) -> Result<Vec<Series>, QueryError> {
         let Ranges {
             series,
             moment,
             range,
         } = ranges;
-        let mut lines = Vec::new();
+        let mut vector = Vec::new();
         for one in series {
             let mut values = vec![ABSENT; self.grid.steps()];
             let (mut start, mut end, mut seen, mut work) = (0, 0, false, 0);
@@ -459,7 +463,7 @@ impl Eval<'_> {
                     seen = true;
                 }
                 work += window.values.len() + 64;
-                if work > TURN {
+                if work > CHECK_INTERVAL {
                     self.guard.check()?;
                     work = 0;
                 }
@@ -468,18 +472,19 @@ impl Eval<'_> {
             if seen {
                 self.guard.charge(values.len())?;
                 let drop_name = one.drop_name || !keep_name;
-                lines.push(Line {
+                vector.push(Series {
                     labels: one.labels,
                     drop_name,
                     values,
                 });
             }
         }
-        Ok(lines)
+        Ok(vector)
     }
 }
 
-/// The first index at or after `from` whose time is after `at`. Windows mostly move by little.
+/// Returns the first index at or behind `from` whose time is later than `at`. Linear for the first few
+/// times, because windows mostly move by little.
 fn advance(times: &[i64], from: usize, at: i64) -> usize {
     let near = times[from..]
         .iter()
@@ -492,7 +497,7 @@ fn advance(times: &[i64], from: usize, at: i64) -> usize {
     from + times[from..].partition_point(|time| *time <= at)
 }
 
-/// A series without its markers of staleness: ranges do not see them.
+/// Creates a series of a range vector, without staleness markers.
 fn ranged(labels: LabelSet, drop_name: bool, mut times: Vec<i64>, mut values: Vec<f64>) -> Ranged {
     if values.iter().copied().any(absent) {
         let mut stale = values.iter().map(|value| absent(*value));
@@ -507,42 +512,42 @@ fn ranged(labels: LabelSet, drop_name: bool, mut times: Vec<i64>, mut values: Ve
     }
 }
 
-/// Whether an expression costs something to evaluate.
-fn worth_once(expr: &Expr) -> bool {
+/// Returns whether an expression is expensive enough to be evaluated only once.
+fn is_expensive(expr: &Expr) -> bool {
     matches!(expr, Expr::Call(_) | Expr::Aggregate(_) | Expr::Binary(_))
 }
 
-/// Whether an expression is the same in every step: all it reads is at a fixed time.
-fn fixed(expr: &Expr) -> bool {
-    let whole = |expr: &Expr| match expr {
-        Expr::VectorSelector(selector) => selector.moment.at.is_some(),
-        Expr::MatrixSelector(matrix) => matrix.vs.moment.at.is_some(),
-        Expr::Subquery(subquery) => subquery.moment.at.is_some(),
-        Expr::Call(call) => !tells_time(call) && expr.children().into_iter().all(fixed),
-        _ => expr.children().into_iter().all(fixed),
-    };
-    whole(expr)
+/// Returns whether an expression has the same value in every step, because it reads only at fixed
+/// times.
+fn is_constant(expr: &Expr) -> bool {
+    match expr {
+        Expr::VectorSelector(selector) => selector.modifiers.at.is_some(),
+        Expr::MatrixSelector(matrix) => matrix.vs.modifiers.at.is_some(),
+        Expr::Subquery(subquery) => subquery.modifiers.at.is_some(),
+        Expr::Call(call) => !depends_on_step(call) && expr.children().into_iter().all(is_constant),
+        _ => expr.children().into_iter().all(is_constant),
+    }
 }
 
-/// Whether a call depends on the time of the step itself.
-fn tells_time(call: &Call) -> bool {
+/// Returns whether a call depends on the time of the step itself.
+fn depends_on_step(call: &Call) -> bool {
     matches!(call.func.name, "time" | "timestamp" | "predict_linear") || call.args.is_empty()
 }
 
 impl Eval<'_> {
-    /// Series with one label set become one, where they have no step in common.
-    pub(super) fn merged(&self, lines: Vec<Line>) -> Result<Vec<Line>, QueryError> {
-        let mut by_labels = hashbrown::HashMap::<LabelSet, usize>::with_capacity(lines.len());
-        let mut all: Vec<Line> = Vec::with_capacity(lines.len());
-        for line in lines {
+    /// Merges series with the same labels; it is an error if they have values in the same step.
+    pub(super) fn merged(&self, vector: Vec<Series>) -> Result<Vec<Series>, QueryError> {
+        let mut by_labels = hashbrown::HashMap::<LabelSet, usize>::with_capacity(vector.len());
+        let mut all: Vec<Series> = Vec::with_capacity(vector.len());
+        for series in vector {
             self.guard.check()?;
-            match by_labels.get(&line.labels) {
+            match by_labels.get(&series.labels) {
                 None => {
-                    by_labels.insert(line.labels.clone(), all.len());
-                    all.push(line);
+                    by_labels.insert(series.labels.clone(), all.len());
+                    all.push(series);
                 }
                 Some(index) => {
-                    for (into, value) in all[*index].values.iter_mut().zip(line.values) {
+                    for (into, value) in all[*index].values.iter_mut().zip(series.values) {
                         match (absent(*into), absent(value)) {
                             (_, true) => {}
                             (true, false) => *into = value,
@@ -556,12 +561,12 @@ impl Eval<'_> {
     }
 }
 
-/// What Prometheus says of two series with one label set.
+/// Error for two series with the same labels, with the message of Prometheus.
 fn duplicate() -> QueryError {
     QueryError::Execution("vector cannot contain metrics with the same labelset".into())
 }
 
-/// The name that a series still has, for warnings.
-pub(super) fn name_of(line: &Line) -> &str {
-    line.labels.get(METRIC_NAME)
+/// Returns the metric name of a series, for warnings.
+pub(super) fn name_of(series: &Series) -> &str {
+    series.labels.get(METRIC_NAME)
 }

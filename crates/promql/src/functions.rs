@@ -1,4 +1,4 @@
-//! The functions of the language, as one table: a name and what it does.
+//! Functions, as a table of names and implementations.
 
 mod date;
 mod info;
@@ -9,39 +9,40 @@ mod series;
 use bellwether_core::GoQuoted;
 
 use super::ast::{Call, Expr};
-use super::eval::{ABSENT, Eval, Line, Out, absent, name_of};
+use super::eval::{ABSENT, Eval, Evaluated, Series, absent, name_of};
 use super::query::QueryError;
 
-/// What a step sees of a series in a range.
+/// Samples of one series that one step selects from a range.
 pub(super) struct Window<'a> {
-    /// Never empty, ascending.
+    /// Milliseconds, ascending, never empty.
     pub(super) times: &'a [i64],
     pub(super) values: &'a [f64],
-    /// The range is `start..=end` without `start`.
+    /// Start of the range in milliseconds, exclusive.
     pub(super) start: i64,
+    /// End of the range, inclusive.
     pub(super) end: i64,
-    /// The time of the step itself, whatever the range's offset.
+    /// Time of the step itself, without the offset of the range.
     pub(super) step: i64,
 }
 
-/// How a function is called.
+/// Implementation of a function.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// On what each step sees of a series; the scalars that go with it by step.
+    /// Applied to the window of each step and series, with the scalar arguments of the step.
     OverTime(fn(&Window<'_>, &[f64]) -> Option<f64>),
-    /// The same; the name stays.
+    /// As [`Kind::OverTime`], and keeps the metric name.
     OverTimeNamed(fn(&Window<'_>, &[f64]) -> Option<f64>),
-    /// On each value, with scalars.
+    /// Applied to each value, with the scalar arguments of the step.
     Map(fn(f64, &[f64]) -> f64),
-    /// On each value as a time in seconds; without an argument on the time of the step.
+    /// Applied to each value as a time in seconds; without an argument, to the time of the step.
     Date(fn(f64) -> f64),
-    /// On the call as a whole.
-    Special(fn(&Eval<'_>, &Call) -> Result<Out, QueryError>),
+    /// Applied to the whole call.
+    Special(fn(&Eval<'_>, &Call) -> Result<Evaluated, QueryError>),
 }
 
 use Kind::{Date, Map, OverTime, OverTimeNamed, Special};
 
-/// All functions. Those that take native histograms only see no values in floats.
+/// All functions by name. Functions of native histograms return nothing for floats.
 const TABLE: &[(&str, Kind)] = &[
     ("abs", Map(|v, _| v.abs())),
     ("absent", Special(series::absent)),
@@ -56,8 +57,8 @@ const TABLE: &[(&str, Kind)] = &[
     ("ceil", Map(|v, _| v.ceil())),
     ("changes", OverTime(over_time::changes)),
     ("clamp", Special(math::clamp)),
-    ("clamp_max", Map(|v, s| math::least(v, s[0]))),
-    ("clamp_min", Map(|v, s| math::most(v, s[0]))),
+    ("clamp_max", Map(|v, s| math::min(v, s[0]))),
+    ("clamp_min", Map(|v, s| math::max(v, s[0]))),
     ("cos", Map(|v, _| v.cos())),
     ("cosh", Map(|v, _| v.cosh())),
     (
@@ -79,14 +80,14 @@ const TABLE: &[(&str, Kind)] = &[
         OverTimeNamed(|w, _| w.values.first().copied()),
     ),
     ("floor", Map(|v, _| v.floor())),
-    ("histogram_avg", Special(series::nothing)),
-    ("histogram_count", Special(series::nothing)),
+    ("histogram_avg", Special(series::native_histogram)),
+    ("histogram_count", Special(series::native_histogram)),
     ("histogram_fraction", Special(series::histogram_fraction)),
     ("histogram_quantile", Special(series::histogram_quantile)),
     ("histogram_quantiles", Special(series::histogram_quantiles)),
-    ("histogram_stddev", Special(series::nothing)),
-    ("histogram_stdvar", Special(series::nothing)),
-    ("histogram_sum", Special(series::nothing)),
+    ("histogram_stddev", Special(series::native_histogram)),
+    ("histogram_stdvar", Special(series::native_histogram)),
+    ("histogram_sum", Special(series::native_histogram)),
     ("hour", Date(date::hour)),
     ("idelta", OverTime(over_time::idelta)),
     ("increase", OverTime(over_time::increase)),
@@ -104,19 +105,24 @@ const TABLE: &[(&str, Kind)] = &[
     ("mad_over_time", OverTime(over_time::mad)),
     (
         "max_of",
-        Special(|eval, call| math::better(eval, call, math::most)),
+        Special(|eval, call| math::select_scalar(eval, call, math::max)),
     ),
     ("max_over_time", OverTime(over_time::max)),
     (
         "min_of",
-        Special(|eval, call| math::better(eval, call, math::least)),
+        Special(|eval, call| math::select_scalar(eval, call, math::min)),
     ),
     ("min_over_time", OverTime(over_time::min)),
     ("minute", Date(date::minute)),
     ("month", Date(date::month)),
     (
         "pi",
-        Special(|eval, _| Ok(Out::Scalar(vec![std::f64::consts::PI; eval.grid.steps()]))),
+        Special(|eval, _| {
+            Ok(Evaluated::Scalar(vec![
+                std::f64::consts::PI;
+                eval.grid.steps()
+            ]))
+        }),
     ),
     ("predict_linear", OverTime(over_time::predict_linear)),
     ("present_over_time", OverTime(|_, _| Some(1.0))),
@@ -177,9 +183,9 @@ const TABLE: &[(&str, Kind)] = &[
 ];
 
 /// Calls a function.
-pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let name = call.func.name;
-    let Some((_, kind)) = TABLE.iter().find(|(known, _)| *known == name) else {
+    let Some((_, kind)) = TABLE.iter().find(|(entry, _)| *entry == name) else {
         return Err(QueryError::BadData(format!(
             "unknown function with name {name:?}"
         )));
@@ -189,7 +195,7 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
         OverTimeNamed(function) => over_time(eval, call, true, *function),
         Map(function) => {
             let scalars = scalars(eval, &call.args[1..])?;
-            map(eval.lines(&call.args[0])?, &scalars, *function)
+            map(eval.instant_vector(&call.args[0])?, &scalars, *function)
         }
         Date(function) => {
             let Some(argument) = call.args.first() else {
@@ -199,20 +205,22 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
                     .times()
                     .map(|at| function(at.div_euclid(1000) as f64));
                 let values = values.collect();
-                return Ok(Out::Vector(vec![Line {
+                return Ok(Evaluated::Vector(vec![Series {
                     labels,
                     drop_name: false,
                     values,
                 }]));
             };
-            let lines = eval.lines(argument)?;
-            Ok(Out::Vector(mapped(lines, |_, value| function(value))))
+            let vector = eval.instant_vector(argument)?;
+            Ok(Evaluated::Vector(mapped(vector, |_, value| {
+                function(value)
+            })))
         }
         Special(function) => function(eval, call),
     }
 }
 
-/// The scalars among the arguments, by step.
+/// Evaluates scalar arguments; by argument and step.
 fn scalars(eval: &Eval<'_>, arguments: &[Expr]) -> Result<Vec<Vec<f64>>, QueryError> {
     arguments
         .iter()
@@ -225,28 +233,28 @@ fn over_time(
     call: &Call,
     keep_name: bool,
     function: fn(&Window<'_>, &[f64]) -> Option<f64>,
-) -> Result<Out, QueryError> {
+) -> Result<Evaluated, QueryError> {
     let scalars = scalars(eval, &call.args[1..])?;
     let ranges = eval.ranges(&call.args[0])?;
     let mut now = vec![0.0; scalars.len()];
-    let lines = eval.over_time(ranges, keep_name, |step, window| {
+    let vector = eval.over_time(ranges, keep_name, |step, window| {
         for (now, by_step) in now.iter_mut().zip(&scalars) {
             *now = by_step[step];
         }
         function(window, &now)
     })?;
     if matches!(call.func.name, "rate" | "increase") {
-        doubt_counters(eval, call, &lines);
+        check_counter_names(eval, call, &vector);
     }
-    Ok(Out::Vector(lines))
+    Ok(Evaluated::Vector(vector))
 }
 
-/// Hints at series whose names are not those of counters.
-fn doubt_counters(eval: &Eval<'_>, call: &Call, lines: &[Line]) {
+/// Adds an info about series whose names are not those of counters.
+fn check_counter_names(eval: &Eval<'_>, call: &Call, vector: &[Series]) {
     let ends = ["_total", "_sum", "_count", "_bucket"];
     let text = "metric might not be a counter, name does not end in _total/_sum/_count/_bucket";
     let mut before = "";
-    for name in lines.iter().map(name_of) {
+    for name in vector.iter().map(name_of) {
         let counts = name.is_empty() || ends.iter().any(|end| name.ends_with(end));
         if !counts && name != before {
             eval.notes
@@ -257,12 +265,12 @@ fn doubt_counters(eval: &Eval<'_>, call: &Call, lines: &[Line]) {
 }
 
 fn map(
-    lines: Vec<Line>,
+    vector: Vec<Series>,
     scalars: &[Vec<f64>],
     function: fn(f64, &[f64]) -> f64,
-) -> Result<Out, QueryError> {
+) -> Result<Evaluated, QueryError> {
     let mut now = vec![0.0; scalars.len()];
-    Ok(Out::Vector(mapped(lines, |step, value| {
+    Ok(Evaluated::Vector(mapped(vector, |step, value| {
         for (now, by_step) in now.iter_mut().zip(scalars) {
             *now = by_step[step];
         }
@@ -270,11 +278,11 @@ fn map(
     })))
 }
 
-/// Changes every value that is there; the name goes.
-fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> Vec<Line> {
-    for line in &mut lines {
-        line.drop_name = true;
-        for (step, value) in line.values.iter_mut().enumerate() {
+/// Maps every value that is present, and drops the metric name.
+fn mapped(mut vector: Vec<Series>, mut function: impl FnMut(usize, f64) -> f64) -> Vec<Series> {
+    for series in &mut vector {
+        series.drop_name = true;
+        for (step, value) in series.values.iter_mut().enumerate() {
             *value = if absent(*value) {
                 ABSENT
             } else {
@@ -282,10 +290,10 @@ fn mapped(mut lines: Vec<Line>, mut function: impl FnMut(usize, f64) -> f64) -> 
             };
         }
     }
-    lines
+    vector
 }
 
-/// A number as Go prints it in the shortest way, which is how Prometheus tells it: `1e+06`.
+/// Formats a number as Go's `%g` does, which Prometheus uses in messages: `1e+06`.
 pub(super) fn short_text(value: f64) -> String {
     let exponent = value.abs().log10().floor();
     if value == 0.0 || !value.is_finite() || (-4.0..6.0).contains(&exponent) {
@@ -294,7 +302,7 @@ pub(super) fn short_text(value: f64) -> String {
     exponential(value)
 }
 
-/// A number with its exponent, as Go writes it.
+/// Formats a number with an exponent, as Go does.
 fn exponential(value: f64) -> String {
     let text = format!("{value:e}");
     let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
@@ -304,7 +312,7 @@ fn exponential(value: f64) -> String {
     format!("{digits}e{sign}{exponent:0>2}")
 }
 
-/// A number with two digits that count, as Go's `%.2g` prints it.
+/// Formats a number with two significant digits, as Go's `%.2g` does.
 pub(super) fn two_digits(value: f64) -> String {
     let rounded: f64 = format!("{value:.1e}").parse().unwrap_or(value);
     let exponent = rounded.abs().log10().floor();
@@ -314,7 +322,7 @@ pub(super) fn two_digits(value: f64) -> String {
     exponential(rounded)
 }
 
-/// A quantile as OpenMetrics writes it in a label: `1.0`.
+/// Formats a quantile as a label value of OpenMetrics: `1.0`.
 fn quantile_text(value: f64) -> String {
     let text = short_text(value);
     let whole = text
@@ -323,7 +331,7 @@ fn quantile_text(value: f64) -> String {
     if whole { text + ".0" } else { text }
 }
 
-/// A number as Go prints it without an exponent, which is how Prometheus makes labels of numbers.
+/// Formats a number as Go does without an exponent, which Prometheus uses for label values.
 pub(super) fn number_text(value: f64) -> String {
     if value.is_nan() {
         return "NaN".into();

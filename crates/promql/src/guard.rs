@@ -1,11 +1,13 @@
-//! What keeps one query within its limits, and lets others end it.
+//! Limits and cancellation of queries.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU8, AtomicU64};
 
-/// The limits of one query, shared by all that work on it. Whoever owns the clock calls
-/// [`Guard::time_out`]; whoever loses interest calls [`Guard::cancel`].
+/// Limits of one query, shared by all threads that work on it.
+///
+/// [`Guard::cancel`] and [`Guard::time_out`] stop the query from another thread. The guard reads no
+/// clock: its owner decides when the time is over.
 #[derive(Debug)]
 pub struct Guard {
     stopped: AtomicU8,
@@ -16,49 +18,49 @@ pub struct Guard {
     pool: Arc<Pool>,
 }
 
-/// What all queries of one kind may hold together.
+/// Limit of the memory that several queries hold together.
 #[derive(Debug)]
 pub struct Pool {
     held: AtomicU64,
     max_bytes: u64,
 }
 
-/// What a query holds: charged while it is made, given back once it is used up.
+/// Memory that a query holds: charged when it is allocated, released when it is freed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// Samples, a time and a value each.
+pub struct Usage {
+    /// Number of samples, each a timestamp and a value.
     pub samples: u64,
-    /// Bytes of all else: labels, texts, regular expressions.
+    /// Bytes of everything else: labels, texts, regular expressions.
     pub bytes: u64,
 }
 
-/// Why a query was ended before its answer was there.
+/// Reason for stopping a query before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Stopped {
-    /// Nobody wants the answer any more.
+    /// The query was cancelled.
     #[error("query was canceled")]
     Cancelled,
-    /// It took too long.
+    /// The query took too long.
     #[error("query timed out")]
     TimedOut,
-    /// It would hold too many samples in memory at once.
+    /// The query would hold more samples than its limit.
     #[error("query processing would load too many samples into memory: more than {0}")]
     TooManySamples(u64),
-    /// It would hold too many labels, texts and regular expressions in memory at once.
+    /// The query would hold more bytes of labels, texts and regular expressions than its limit.
     #[error(
         "query processing would hold too many bytes of labels and regular expressions in memory: more than {0}"
     )]
     TooManyBytes(u64),
-    /// All queries together would hold too much.
+    /// All queries of the pool together would hold more bytes than its limit.
     #[error("all queries together would hold too many bytes in memory: more than {0}")]
     TooManyTogether(u64),
-    /// The labels of one series would be too long.
+    /// The labels of one series would be longer than the limit.
     #[error("the labels of one series would be longer than {0} bytes")]
     LabelsTooLong(usize),
 }
 
 impl Stopped {
-    /// Whether the query needed more than it may have, and not only more time.
+    /// Returns whether the query was stopped for a limit of memory.
     #[must_use]
     pub fn is_limit(self) -> bool {
         !matches!(self, Self::Cancelled | Self::TimedOut)
@@ -71,11 +73,11 @@ const TIMED_OUT: u8 = 2;
 
 /// Bytes of a sample: a time and a value.
 const SAMPLE: u64 = 16;
-/// Longest text of the labels of one series that a query makes.
+/// Longest labels of one series that a query creates, in bytes.
 const MAX_LABELS: usize = 64 << 10;
 
 impl Pool {
-    /// Limits all queries that share it to `max_bytes` bytes, samples included.
+    /// Creates a pool that limits its queries together to `max_bytes`, samples included.
     #[must_use]
     pub fn new(max_bytes: u64) -> Self {
         Self {
@@ -84,7 +86,7 @@ impl Pool {
         }
     }
 
-    /// Bytes that its queries hold now.
+    /// Returns the bytes that the queries of the pool hold.
     #[must_use]
     pub fn held(&self) -> u64 {
         self.held.load(Relaxed)
@@ -98,14 +100,14 @@ impl Default for Pool {
 }
 
 impl Guard {
-    /// Limits a query to `max_samples` samples read and made.
+    /// Creates a guard that limits a query to holding `max_samples` samples at once.
     #[must_use]
     pub fn new(max_samples: u64) -> Self {
         Self::within(max_samples, u64::MAX, Arc::default())
     }
 
-    /// Limits a query to `max_samples` samples and `max_bytes` of all else, and to what others
-    /// leave of `pool`.
+    /// Creates a guard that limits a query to `max_samples` samples and `max_bytes` of everything
+    /// else, and to the bytes that other queries leave of `pool`.
     #[must_use]
     pub fn within(max_samples: u64, max_bytes: u64, pool: Arc<Pool>) -> Self {
         let (stopped, samples, bytes) = (AtomicU8::new(RUNS), AtomicU64::new(0), AtomicU64::new(0));
@@ -119,12 +121,12 @@ impl Guard {
         }
     }
 
-    /// Ends the query: nobody waits for it.
+    /// Stops the query with [`Stopped::Cancelled`].
     pub fn cancel(&self) {
         self.stop(CANCELLED);
     }
 
-    /// Ends the query: it took too long.
+    /// Stops the query with [`Stopped::TimedOut`].
     pub fn time_out(&self) {
         self.stop(TIMED_OUT);
     }
@@ -135,10 +137,10 @@ impl Guard {
             .ok();
     }
 
-    /// Whether the query may go on. Cheap: ask at least every few thousand samples.
+    /// Returns an error if the query was stopped. Cheap: call it at least every few thousand samples.
     ///
     /// # Errors
-    /// Why it may not.
+    /// The reason for stopping.
     pub fn check(&self) -> Result<(), Stopped> {
         match self.stopped.load(Relaxed) {
             CANCELLED => Err(Stopped::Cancelled),
@@ -147,32 +149,32 @@ impl Guard {
         }
     }
 
-    /// Counts `samples` that the query now holds.
+    /// Charges `samples` that the query now holds.
     ///
     /// # Errors
-    /// They are too many, or the query was ended.
+    /// A limit is exceeded, or the query was stopped.
     pub fn charge(&self, samples: usize) -> Result<(), Stopped> {
-        self.hold(Held {
+        self.add(Usage {
             samples: samples as u64,
             bytes: 0,
         })
     }
 
-    /// Counts `bytes` of labels, texts or regular expressions that the query now holds.
+    /// Charges `bytes` of labels, texts or regular expressions that the query now holds.
     ///
     /// # Errors
-    /// They are too many, or the query was ended.
+    /// A limit is exceeded, or the query was stopped.
     pub fn charge_bytes(&self, bytes: usize) -> Result<(), Stopped> {
-        self.hold(Held {
+        self.add(Usage {
             samples: 0,
             bytes: bytes as u64,
         })
     }
 
-    /// Counts the labels of one series, `length` bytes of text, before they are made.
+    /// Charges the labels of one series, `length` bytes, before they are created.
     ///
     /// # Errors
-    /// They are too long or too many, or the query was ended.
+    /// They are too long, another limit is exceeded, or the query was stopped.
     pub fn charge_labels(&self, length: usize) -> Result<(), Stopped> {
         if length > MAX_LABELS {
             self.check()?;
@@ -181,10 +183,10 @@ impl Guard {
         self.charge_bytes(length)
     }
 
-    fn hold(&self, more: Held) -> Result<(), Stopped> {
+    fn add(&self, more: Usage) -> Result<(), Stopped> {
         self.check()?;
-        let Held { samples, bytes } = more;
-        // The pool first: what is counted for the query is given back to the pool at its end.
+        let Usage { samples, bytes } = more;
+        // The pool first: the usage of the query is subtracted from the pool at its end.
         let weight = samples.saturating_mul(SAMPLE).saturating_add(bytes);
         let before = self.pool.held.fetch_add(weight, Relaxed);
         let samples = self.samples.fetch_add(samples, Relaxed) + samples;
@@ -200,19 +202,19 @@ impl Guard {
         }
     }
 
-    /// Counts `samples` that the query gave back.
+    /// Releases `samples` that the query no longer holds.
     pub fn release(&self, samples: usize) {
-        self.give_back(Held {
+        self.subtract(Usage {
             samples: samples as u64,
             bytes: 0,
         });
     }
 
-    fn give_back(&self, less: Held) {
-        // No more than it has, should a source have charged less than it brought.
+    fn subtract(&self, less: Usage) {
+        // Never below zero, in case a source charged less than it returned.
         let now = self.held();
         let (samples, bytes) = (less.samples.min(now.samples), less.bytes.min(now.bytes));
-        let less = Held { samples, bytes };
+        let less = Usage { samples, bytes };
         self.samples.fetch_sub(less.samples, Relaxed);
         self.bytes.fetch_sub(less.bytes, Relaxed);
         self.pool
@@ -220,27 +222,28 @@ impl Guard {
             .fetch_sub(less.samples * SAMPLE + less.bytes, Relaxed);
     }
 
-    /// What the query holds now.
+    /// Returns the current usage of the query.
     #[must_use]
-    pub fn held(&self) -> Held {
-        Held {
+    pub fn held(&self) -> Usage {
+        Usage {
             samples: self.samples.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
         }
     }
 
-    /// Sets what the query holds to `before` and `made`: what it needed to make that is gone.
+    /// Sets the usage to `before` plus `result`, at the end of a step of evaluation that has freed its
+    /// temporary memory.
     ///
     /// # Errors
-    /// It is too much, or the query was ended.
-    pub fn settle(&self, before: Held, made: Held) -> Result<(), Stopped> {
+    /// A limit is exceeded, or the query was stopped.
+    pub fn settle(&self, before: Usage, result: Usage) -> Result<(), Stopped> {
         let now = self.held();
-        let (samples, bytes) = (before.samples + made.samples, before.bytes + made.bytes);
-        self.give_back(Held {
+        let (samples, bytes) = (before.samples + result.samples, before.bytes + result.bytes);
+        self.subtract(Usage {
             samples: now.samples.saturating_sub(samples),
             bytes: now.bytes.saturating_sub(bytes),
         });
-        self.hold(Held {
+        self.add(Usage {
             samples: samples.saturating_sub(now.samples),
             bytes: bytes.saturating_sub(now.bytes),
         })
@@ -249,11 +252,11 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.give_back(self.held());
+        self.subtract(self.held());
     }
 }
 
-/// No limit: for queries that the program makes of itself over data it bounds itself.
+/// A guard without limits, for queries over data that is bounded otherwise.
 impl Default for Guard {
     fn default() -> Self {
         Self::new(u64::MAX)
@@ -286,8 +289,8 @@ mod tests {
         assert_eq!(first.charge_bytes(501), Err(Stopped::TooManyBytes(500)));
         assert_eq!(
             first.settle(
-                Held::default(),
-                Held {
+                Usage::default(),
+                Usage {
                     samples: 20,
                     bytes: 400
                 }
@@ -297,7 +300,7 @@ mod tests {
         assert_eq!(
             (first.held(), pool.held()),
             (
-                Held {
+                Usage {
                     samples: 20,
                     bytes: 400
                 },

@@ -1,4 +1,4 @@
-//! The hash by which `limit_ratio` chooses series: that of Prometheus, so that both choose the same.
+//! Hash by which `limit_ratio` selects series. It is that of Prometheus, so that both select the same.
 
 use bellwether_core::LabelSet;
 
@@ -10,7 +10,7 @@ const PRIMES: [u64; 5] = [
     0x27D4_EB2F_1656_67C5,
 ];
 
-/// Where a series is between 0 and 1.
+/// Maps a series to a number between 0 and 1.
 pub(super) fn place(labels: &LabelSet) -> f64 {
     let mut data = Vec::with_capacity(labels.packed().len());
     for (name, value) in labels.iter() {

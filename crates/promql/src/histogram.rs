@@ -1,79 +1,82 @@
-//! Quantiles and fractions of classic histograms, as Prometheus calculates them
-//! (promql/quantile.go).
+//! Quantiles and fractions of classic histograms, computed as in Prometheus (promql/quantile.go).
 
-/// Buckets whose counts differ by less than this part of their sum count as equal: floats that
-/// were added up in another order.
+/// Relative difference below which the counts of two buckets are equal: floats may have been added in
+/// another order.
 const TOLERANCE: f64 = 1e-12;
 
-/// One bucket: its upper bound and how many observations are at or below it.
+/// One bucket: its upper bound, and the number of observations at or below it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bucket {
     pub(super) bound: f64,
     pub(super) count: f64,
 }
 
-/// Sorts buckets and adds up those with one bound. `None`: there is no `+Inf` bucket.
-fn prepared(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
+/// Sorts buckets and merges those with the same bound; `None` if there is no `+Inf` bucket.
+fn normalize(mut buckets: Vec<Bucket>) -> Option<Vec<Bucket>> {
     buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
     if buckets.last()?.bound != f64::INFINITY {
         return None;
     }
-    buckets.dedup_by(|next, kept| {
-        let same = next.bound == kept.bound;
+    buckets.dedup_by(|next, bucket| {
+        let same = next.bound == bucket.bound;
         if same {
-            kept.count += next.count;
+            bucket.count += next.count;
         }
         same
     });
     Some(buckets)
 }
 
-/// Buckets whose counts had to be lifted, so that they ascend.
+/// Buckets whose counts were raised, so that they are monotonic.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Lifted {
-    /// The bound of the first.
+pub(super) struct MonotonicityFix {
+    /// Bound of the first of them.
     pub(super) first: f64,
-    /// The bound of the last.
+    /// Bound of the last of them.
     pub(super) last: f64,
-    /// By how much one was lifted at the most.
-    pub(super) most: f64,
+    /// Largest increase of a count.
+    pub(super) largest: f64,
 }
 
-impl Lifted {
-    /// Both together.
-    pub(super) fn with(self, other: Self) -> Self {
+impl MonotonicityFix {
+    /// Merges both fixes.
+    pub(super) fn merge(self, other: Self) -> Self {
         Self {
             first: self.first.min(other.first),
             last: self.last.max(other.last),
-            most: self.most.max(other.most),
+            largest: self.largest.max(other.largest),
         }
     }
 }
 
-/// Makes the counts ascend; which ones had to be lifted.
-fn ascending(buckets: &mut [Bucket]) -> Option<Lifted> {
-    let (mut lifted, mut before) = (None::<Lifted>, buckets[0].count);
+/// Raises counts so that they are monotonic; returns the buckets that were changed.
+fn fix_monotonicity(buckets: &mut [Bucket]) -> Option<MonotonicityFix> {
+    let (mut fix, mut before) = (None::<MonotonicityFix>, buckets[0].count);
     for bucket in &mut buckets[1..] {
         if bucket.count == before {
             continue;
         }
         let near = (bucket.count - before).abs() / (bucket.count.abs() + before.abs()) < TOLERANCE;
         if near || bucket.count < before {
-            let (first, last, most) = (bucket.bound, bucket.bound, before - bucket.count);
-            let one = Lifted { first, last, most };
+            let (first, last, largest) = (bucket.bound, bucket.bound, before - bucket.count);
+            let one = MonotonicityFix {
+                first,
+                last,
+                largest,
+            };
             if !near {
-                lifted = Some(lifted.map_or(one, |before| before.with(one)));
+                fix = Some(fix.map_or(one, |earlier| earlier.merge(one)));
             }
             bucket.count = before;
         } else {
             before = bucket.count;
         }
     }
-    lifted
+    fix
 }
 
-/// The `q`-quantile, and which buckets had to be lifted for it.
-pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Lifted>) {
+/// Returns the `q`-quantile, and the buckets that were fixed for it.
+pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<MonotonicityFix>) {
     if q.is_nan() {
         return (f64::NAN, None);
     }
@@ -83,11 +86,11 @@ pub(super) fn quantile(q: f64, buckets: Vec<Bucket>) -> (f64, Option<Lifted>) {
     if q > 1.0 {
         return (f64::INFINITY, None);
     }
-    let Some(mut buckets) = prepared(buckets) else {
+    let Some(mut buckets) = normalize(buckets) else {
         return (f64::NAN, None);
     };
-    let lifted = ascending(&mut buckets);
-    (ranked(q, &buckets), lifted)
+    let fix = fix_monotonicity(&mut buckets);
+    (ranked(q, &buckets), fix)
 }
 
 fn ranked(q: f64, buckets: &[Bucket]) -> f64 {
@@ -117,9 +120,9 @@ fn ranked(q: f64, buckets: &[Bucket]) -> f64 {
     start + (end - start) * (rank / count)
 }
 
-/// Which part of the observations is between `lower` and `upper`.
+/// Returns the fraction of observations between `lower` and `upper`.
 pub(super) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
-    let Some(buckets) = prepared(buckets) else {
+    let Some(buckets) = normalize(buckets) else {
         return f64::NAN;
     };
     let count = buckets[buckets.len() - 1].count;
@@ -132,7 +135,7 @@ pub(super) fn fraction(lower: f64, upper: f64, buckets: Vec<Bucket>) -> f64 {
     (below(upper, &buckets, count) - below(lower, &buckets, count)) / count
 }
 
-/// How many observations are below `value`, interpolated within its bucket.
+/// Returns the number of observations below `value`, interpolated within its bucket.
 fn below(value: f64, buckets: &[Bucket], count: f64) -> f64 {
     let mut rank = 0.0;
     let mut start = if buckets[0].bound > 0.0 {
@@ -177,12 +180,12 @@ mod tests {
         assert_eq!(quantile(0.9, all.clone()), (2.0, None));
         assert_eq!(quantile(0.125, all), (0.5, None));
         let falling = [(1.0, 10.0), (2.0, 9.0), (4.0, 7.0), (inf, 10.0)];
-        let lifted = Lifted {
+        let fix = MonotonicityFix {
             first: 2.0,
             last: 4.0,
-            most: 3.0,
+            largest: 3.0,
         };
-        assert_eq!(quantile(0.5, buckets(&falling)), (0.5, Some(lifted)));
+        assert_eq!(quantile(0.5, buckets(&falling)), (0.5, Some(fix)));
         assert!(quantile(0.5, buckets(&[(1.0, 10.0)])).0.is_nan());
         assert!(quantile(0.5, Vec::new()).0.is_nan());
     }

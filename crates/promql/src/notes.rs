@@ -1,4 +1,4 @@
-//! Warnings and hints that come up while a query is evaluated.
+//! Warnings and infos that come up during the evaluation of a query.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -7,87 +7,94 @@ use jiff::Timestamp;
 
 use super::ast::Span;
 use super::functions::{short_text, two_digits};
-use super::histogram::Lifted;
+use super::histogram::MonotonicityFix;
 use super::query::{Answer, Value, place};
 
-/// Notes of one kind that are kept.
+/// Most notes of one kind.
 const MOST: usize = 100;
-/// What stands for the others.
+/// Note in place of those beyond [`MOST`].
 const MORE: &str = "more of them are left out";
 /// Longest note in bytes.
 const MAX_LENGTH: usize = 2_000;
 
-/// What came up so far, each once. The texts are Prometheus's, and so are the places behind them.
+/// Warnings and infos so far, each once. Texts and positions are those of Prometheus.
 #[derive(Debug, Default)]
 pub(super) struct Notes {
-    warnings: RefCell<Kept>,
-    infos: RefCell<Kept>,
+    warnings: RefCell<NoteList>,
+    infos: RefCell<NoteList>,
 }
 
 #[derive(Debug, Default)]
-struct Kept {
+struct NoteList {
     notes: BTreeMap<String, Note>,
     left_out: bool,
 }
 
-/// What is told behind the text of a note.
+/// Position and details, which follow the text of a note.
 #[derive(Clone, Copy, Debug)]
 struct Note {
-    /// Where in the query. What came up in several places is told of the last, as Prometheus does.
+    /// Position in the query; the last of several positions, as in Prometheus.
     at: Span,
-    mended: Option<Mended>,
+    monotonicity: Option<Monotonicity>,
 }
 
-/// How buckets of a histogram were mended, and in how many steps.
+/// Fix of histogram buckets for monotonicity, over several steps.
 #[derive(Clone, Copy, Debug)]
-struct Mended {
-    lifted: Lifted,
-    /// The first and the last of them, in milliseconds.
+struct Monotonicity {
+    fix: MonotonicityFix,
+    /// Times of the first and last step that needed it, in milliseconds.
     times: (i64, i64),
     count: u64,
 }
 
 impl Notes {
-    /// Warns of what stands at `at`.
+    /// Adds a warning about the expression at `at`.
     pub(super) fn warn(&self, at: Span, text: impl Into<String>) {
-        let note = Note { at, mended: None };
+        let note = Note {
+            at,
+            monotonicity: None,
+        };
         self.warnings
             .borrow_mut()
             .add(format!("PromQL warning: {}", text.into()), note);
     }
 
-    /// Hints at what stands at `at`.
+    /// Adds an info about the expression at `at`.
     pub(super) fn info(&self, at: Span, text: impl Into<String>) {
-        let note = Note { at, mended: None };
+        let note = Note {
+            at,
+            monotonicity: None,
+        };
         self.infos
             .borrow_mut()
             .add(format!("PromQL info: {}", text.into()), note);
     }
 
-    /// Hints at a histogram at `at` whose buckets were mended at `time`.
-    pub(super) fn mended(&self, at: Span, text: &str, lifted: Lifted, time: i64) {
-        let mended = Some(Mended {
-            lifted,
+    /// Adds an info about the histogram at `at`, whose buckets were fixed for monotonicity at `time`.
+    pub(super) fn monotonicity(&self, at: Span, text: &str, fix: MonotonicityFix, time: i64) {
+        let monotonicity = Some(Monotonicity {
+            fix,
             times: (time, time),
             count: 1,
         });
         self.infos
             .borrow_mut()
-            .add(format!("PromQL info: {text}"), Note { at, mended });
+            .add(format!("PromQL info: {text}"), Note { at, monotonicity });
     }
 
-    /// The answer with what was noted of the query `text`.
+    /// Returns the answer with all warnings and infos about the query `text`.
     pub(super) fn answer(self, value: Value, text: &str) -> Answer {
         Answer {
             value,
-            warnings: self.warnings.into_inner().told(text),
-            infos: self.infos.into_inner().told(text),
+            warnings: self.warnings.into_inner().into_texts(text),
+            infos: self.infos.into_inner().into_texts(text),
         }
     }
 }
 
-impl Kept {
-    /// Keeps a note, unless there are many already. A very long one is cut: series make up what is in it.
+impl NoteList {
+    /// Adds a note, unless there are too many. A very long text is truncated, because it may contain
+    /// label values.
     fn add(&mut self, mut text: String, mut note: Note) {
         if text.len() > MAX_LENGTH {
             text.truncate(text.floor_char_boundary(MAX_LENGTH));
@@ -96,7 +103,7 @@ impl Kept {
         let full = self.notes.len() == MOST;
         match self.notes.get_mut(&text) {
             Some(before) => {
-                note.mended = note.mended.map(|now| now.with(before.mended));
+                note.monotonicity = note.monotonicity.map(|now| now.with(before.monotonicity));
                 *before = note;
             }
             None if full => self.left_out = true,
@@ -104,24 +111,24 @@ impl Kept {
         }
     }
 
-    fn told(self, query: &str) -> Vec<String> {
-        let tell = |(text, Note { at, mended }): (String, Note)| {
-            let how = mended.map_or_else(String::new, Mended::told);
+    fn into_texts(self, query: &str) -> Vec<String> {
+        let describe = |(text, Note { at, monotonicity }): (String, Note)| {
+            let details = monotonicity.map_or_else(String::new, Monotonicity::describe);
             let (line, column) = place(query, at.start);
-            format!("{text}{how} ({line}:{column})")
+            format!("{text}{details} ({line}:{column})")
         };
-        let notes = self.notes.into_iter().map(tell);
+        let notes = self.notes.into_iter().map(describe);
         notes
             .chain(self.left_out.then(|| MORE.to_owned()))
             .collect()
     }
 }
 
-impl Mended {
+impl Monotonicity {
     fn with(self, before: Option<Self>) -> Self {
         let Some(before) = before else { return self };
         Self {
-            lifted: self.lifted.with(before.lifted),
+            fix: self.fix.merge(before.fix),
             times: (
                 self.times.0.min(before.times.0),
                 self.times.1.max(before.times.1),
@@ -130,14 +137,18 @@ impl Mended {
         }
     }
 
-    fn told(self) -> String {
-        let Lifted { first, last, most } = self.lifted;
+    fn describe(self) -> String {
+        let MonotonicityFix {
+            first,
+            last,
+            largest,
+        } = self.fix;
         let time = |millis: i64| Timestamp::from_second(millis / 1000).unwrap_or_default();
         format!(
             ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
             short_text(first),
             short_text(last),
-            two_digits(most),
+            two_digits(largest),
             self.count,
             time(self.times.0),
             time(self.times.1)

@@ -1,7 +1,7 @@
-//! From the text of a query to its expression, with Prometheus's errors and their places.
+//! Parser of queries, with the error messages of Prometheus and their positions.
 //!
-//! Owns the language: its words, its operators and how they bind, the types of all parts. Nothing
-//! that was read is deeper than [`MAX_DEPTH`], so whatever walks it does not exhaust the stack.
+//! Owns the language: tokens, operators and their precedence, types. No expression is deeper than
+//! [`MAX_DEPTH`], so that recursive functions do not exhaust the stack.
 
 mod duration;
 mod lex;
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bellwether_core::{MAX_NESTING, METRIC_NAME};
 use bellwether_matcher::{LabelMatcher, Pattern, ValueTest};
-pub(super) use duration::shown as duration_text;
+pub(super) use duration::format as duration_text;
 use hashbrown::HashSet;
 pub(super) use signature::Signature;
 
@@ -23,74 +23,74 @@ use super::ast::{
 };
 use super::guard::{Guard, Stopped};
 
-/// Deepest expression: each operator holds what is before it. Brackets, signs and operators that
-/// wait for their right side are nested [`MAX_NESTING`] deep at the most.
+/// Largest depth of an expression: each operator contains the expression before it. Brackets, signs and
+/// right sides of operators are nested at most [`MAX_NESTING`] deep.
 const MAX_DEPTH: usize = 500;
-/// Longest duration, as Go has it: 2^63 nanoseconds.
+/// Longest duration in milliseconds. Go's limit is 2^63 nanoseconds.
 const MAX_DURATION: i64 = i64::MAX / 1_000_000;
 
-/// A place in the text, and what is wrong there.
-type Failed = (usize, String);
+/// Byte offset in the text, and the reason.
+type SyntaxError = (usize, String);
 
-/// Why a text is no query.
-pub(super) enum Refused {
-    /// It makes no sense: a place in the text, and why.
+/// Failure of the parser.
+pub(super) enum Failure {
+    /// Byte offset in the text, and the reason.
     Syntax(usize, String),
-    /// Its regular expressions need more than the query may have.
+    /// The guard stopped the query.
     Stopped(Stopped),
 }
 
-impl From<Failed> for Refused {
-    fn from((at, why): Failed) -> Self {
+impl From<SyntaxError> for Failure {
+    fn from((at, why): SyntaxError) -> Self {
         Self::Syntax(at, why)
     }
 }
 
-type Result<T> = std::result::Result<T, Refused>;
+type Result<T> = std::result::Result<T, Failure>;
 
-/// Reads `text`; what its regular expressions take is counted by `guard`.
+/// Parses `text`, and charges `guard` for its regular expressions.
 pub(super) fn parse(text: &str, guard: &Guard) -> Result<Expr> {
-    let (tokens, broken) = lex::tokens(text);
+    let (tokens, lex_error) = lex::tokens(text);
     let mut parser = Parser {
         tokens,
-        broken,
+        lex_error,
         at: 0,
-        inside: 0,
+        nesting: 0,
         guard,
     };
-    if parser.peek().kind == Kind::End && parser.broken.is_none() {
-        return Err(Refused::Syntax(
+    if parser.peek().kind == Kind::End && parser.lex_error.is_none() {
+        return Err(Failure::Syntax(
             text.len(),
             "no expression found in input".into(),
         ));
     }
     let Parsed { expr, .. } = parser.expression(0)?;
     match parser.peek().kind {
-        Kind::End if parser.broken.is_none() => selective(&expr).map(|()| expr),
+        Kind::End if parser.lex_error.is_none() => check_selectors(&expr).map(|()| expr),
         _ => Err(parser.unexpected("")),
     }
 }
 
-/// Refuses selectors of all series, but for that of the labels that `info` takes.
-fn selective(expr: &Expr) -> Result<()> {
-    let mut left = vec![expr];
-    while let Some(expr) = left.pop() {
+/// Rejects selectors that match all series, except for the label selector of `info`.
+fn check_selectors(expr: &Expr) -> Result<()> {
+    let mut pending = vec![expr];
+    while let Some(expr) = pending.pop() {
         match expr {
             Expr::VectorSelector(one) | Expr::MatrixSelector(MatrixSelector { vs: one, .. }) => {
-                let all = |tests: &Vec<LabelMatcher>| tests.iter().all(|one| one.test.accepts(""));
+                let all = |tests: &Vec<LabelMatcher>| tests.iter().all(|one| one.test.matches(""));
                 if one.name.is_none() && one.matchers.iter().any(all) {
                     let why = "vector selector must contain at least one non-empty matcher";
                     return fail(one.at.start, why);
                 }
             }
-            Expr::Call(call) if call.func.name == "info" => left.extend(call.args.first()),
-            other => left.extend(other.children()),
+            Expr::Call(call) if call.func.name == "info" => pending.extend(call.args.first()),
+            other => pending.extend(other.children()),
         }
     }
     Ok(())
 }
 
-/// An expression and how deep it is.
+/// An expression and its depth.
 struct Parsed {
     expr: Expr,
     depth: usize,
@@ -98,16 +98,16 @@ struct Parsed {
 
 struct Parser<'t> {
     tokens: Vec<Token<'t>>,
-    /// What is no word, behind the last that is one.
-    broken: Option<Failed>,
+    /// Lexical error behind the last token.
+    lex_error: Option<SyntaxError>,
     at: usize,
-    /// Brackets and signs around what is read now.
-    inside: usize,
+    /// Number of brackets and signs around the current token.
+    nesting: usize,
     guard: &'t Guard,
 }
 
 fn fail<T>(at: usize, why: impl Into<String>) -> Result<T> {
-    Err(Refused::Syntax(at, why.into()))
+    Err(Failure::Syntax(at, why.into()))
 }
 
 impl<'t> Parser<'t> {
@@ -125,8 +125,8 @@ impl<'t> Parser<'t> {
         token
     }
 
-    /// Takes the symbol if it is next.
-    fn takes(&mut self, symbol: &str) -> bool {
+    /// Consumes the next token if it is `symbol`.
+    fn eat(&mut self, symbol: &str) -> bool {
         let is = self.peek().is(symbol);
         if is {
             self.next();
@@ -134,7 +134,7 @@ impl<'t> Parser<'t> {
         is
     }
 
-    fn takes_word(&mut self, word: &str) -> bool {
+    fn eat_word(&mut self, word: &str) -> bool {
         let is = self.peek().is_word(word);
         if is {
             self.next();
@@ -142,36 +142,36 @@ impl<'t> Parser<'t> {
         is
     }
 
-    /// Where what was taken last ends.
+    /// Returns the end of the last token.
     fn end(&self) -> usize {
         self.at
             .checked_sub(1)
             .map_or(0, |last| self.tokens[last].span().end)
     }
 
-    /// What is next does not belong there; `context` says where, and what does.
-    fn unexpected(&self, context: &str) -> Refused {
+    /// Returns the error for an unexpected next token; `context` says where and what was expected.
+    fn unexpected(&self, context: &str) -> Failure {
         let token = self.peek();
-        match &self.broken {
-            Some((at, why)) if token.kind == Kind::End => Refused::Syntax(*at, why.clone()),
-            _ => Refused::Syntax(
+        match &self.lex_error {
+            Some((at, why)) if token.kind == Kind::End => Failure::Syntax(*at, why.clone()),
+            _ => Failure::Syntax(
                 token.start,
                 format!("unexpected {}{context}", token.described()),
             ),
         }
     }
 
-    fn deeper(&mut self) -> Result<()> {
-        self.inside += 1;
-        if self.inside > MAX_NESTING {
+    fn enter(&mut self) -> Result<()> {
+        self.nesting += 1;
+        if self.nesting > MAX_NESTING {
             Err(too_deep(self.peek().start, MAX_NESTING))
         } else {
             Ok(())
         }
     }
 
-    /// An expression of `parts`, the deepest of which is `depth` deep.
-    fn made(expr: Expr, depth: usize) -> Result<Parsed> {
+    /// Wraps an expression whose deepest part is `depth` deep.
+    fn parsed(expr: Expr, depth: usize) -> Result<Parsed> {
         if depth >= MAX_DEPTH {
             return Err(too_deep(expr.span().start, MAX_DEPTH));
         }
@@ -181,10 +181,13 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Operators that bind at least as close as `least`.
-    fn expression(&mut self, least: u8) -> Result<Parsed> {
+    /// Parses operators with at least this precedence.
+    fn expression(&mut self, min_precedence: u8) -> Result<Parsed> {
         let mut left = self.operand()?;
-        while let Some(op) = self.operator().filter(|op| op.precedence() >= least) {
+        while let Some(op) = self
+            .operator()
+            .filter(|op| op.precedence() >= min_precedence)
+        {
             let token = self.next();
             let (modifier, modified) = self.modifier(op, left.expr.span().start, token.start)?;
             let precedence = op.precedence();
@@ -193,9 +196,9 @@ impl<'t> Parser<'t> {
             } else {
                 precedence + 1
             };
-            self.deeper()?;
+            self.enter()?;
             let right = self.expression(after)?;
-            self.inside -= 1;
+            self.nesting -= 1;
             let depth = left.depth.max(right.depth);
             let (lhs, rhs) = (Box::new(left.expr), Box::new(right.expr));
             let binary = BinaryExpr {
@@ -204,24 +207,26 @@ impl<'t> Parser<'t> {
                 rhs,
                 modifier,
             };
-            checked_binary(&binary, token, modified)?;
-            left = Self::made(Expr::Binary(binary), depth)?;
+            check_binary(&binary, token, modified)?;
+            left = Self::parsed(Expr::Binary(binary), depth)?;
         }
         Ok(left)
     }
 
     fn operator(&self) -> Option<Op> {
         let token = self.peek();
-        let known = |(text, _): &&(&str, Op)| token.is(text) || token.is_word(text);
-        Op::ALL.iter().find(known).map(|(_, op)| *op)
+        Op::ALL
+            .iter()
+            .find(|(text, _)| token.is(text) || token.is_word(text))
+            .map(|(_, op)| *op)
     }
 
-    /// What stands behind an operator at `place`, whose left side is at `left`; and whether some of
-    /// it needs vectors.
+    /// Parses the modifiers of the operator at `place`, whose left side is at `left`. Returns whether some
+    /// of them require vectors.
     fn modifier(&mut self, op: Op, left: usize, place: usize) -> Result<(BinModifier, bool)> {
         let mut modifier = BinModifier::default();
         let mut modified = false;
-        if self.takes_word("bool") {
+        if self.eat_word("bool") {
             modifier.return_bool = true;
             if !op.is_comparison() {
                 return fail(
@@ -287,7 +292,7 @@ impl<'t> Parser<'t> {
             modified = true;
             self.next();
             let value = self.signed_number(" in fill modifier, expected number")?;
-            self.closed(")", " in fill modifier, expected \")\"")?;
+            self.expect_symbol(")", " in fill modifier, expected \")\"")?;
             if side != "fill_right" {
                 modifier.fill.lhs = Some(value);
             }
@@ -298,20 +303,20 @@ impl<'t> Parser<'t> {
         Ok((modifier, modified))
     }
 
-    fn closed(&mut self, symbol: &str, context: &str) -> Result<()> {
-        if self.takes(symbol) {
+    fn expect_symbol(&mut self, symbol: &str, context: &str) -> Result<()> {
+        if self.eat(symbol) {
             Ok(())
         } else {
             Err(self.unexpected(context))
         }
     }
 
-    /// Names of labels in brackets.
+    /// Parses label names in parentheses.
     fn grouping(&mut self) -> Result<Vec<String>> {
         const CONTEXT: &str = " in grouping opts, expected label";
-        self.closed("(", " in grouping opts, expected \"(\"")?;
+        self.expect_symbol("(", " in grouping opts, expected \"(\"")?;
         let mut labels = Vec::new();
-        while !self.takes(")") {
+        while !self.eat(")") {
             let token = self.peek();
             labels.push(match token.kind {
                 Kind::Identifier if !token.text.contains(':') => token.text.to_owned(),
@@ -319,23 +324,23 @@ impl<'t> Parser<'t> {
                 _ => return Err(self.unexpected(CONTEXT)),
             });
             self.next();
-            if !self.takes(",") && !self.peek().is(")") {
+            if !self.eat(",") && !self.peek().is(")") {
                 return Err(self.unexpected(" in grouping opts, expected \",\" or \")\""));
             }
         }
         Ok(labels)
     }
 
-    /// A sign and what it is in front of, or what has none, with what follows it.
+    /// Parses an operand with its sign, if it has one.
     fn operand(&mut self) -> Result<Parsed> {
         let sign = self.peek();
         if !sign.is("-") && !sign.is("+") {
-            return self.followed();
+            return self.postfix();
         }
         self.next();
-        self.deeper()?;
+        self.enter()?;
         let inner = self.expression(Op::Pow.precedence())?;
-        self.inside -= 1;
+        self.nesting -= 1;
         let kind = inner.expr.value_type();
         if !matches!(kind, ValueType::Scalar | ValueType::Vector) {
             let why = format!(
@@ -361,7 +366,7 @@ impl<'t> Parser<'t> {
                 })
             }
             expr if sign.is("+") => Ok(Parsed { expr, ..inner }),
-            expr => Self::made(
+            expr => Self::parsed(
                 Expr::Unary(UnaryExpr {
                     expr: Box::new(expr),
                     at,
@@ -371,8 +376,8 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// An expression without operators, with ranges, offsets and `@` behind it.
-    fn followed(&mut self) -> Result<Parsed> {
+    /// Parses an expression without operators, with the ranges, offsets and `@` behind it.
+    fn postfix(&mut self) -> Result<Parsed> {
         let mut parsed = self.primary()?;
         loop {
             let token = self.peek();
@@ -381,33 +386,33 @@ impl<'t> Parser<'t> {
             } else if token.is_word("offset") {
                 self.next();
                 let offset = self.duration(true)?;
-                let moment = moment_of(&mut parsed.expr, "offset")?;
-                if moment.offset.replace(offset).is_some() {
+                let modifiers = time_modifiers(&mut parsed.expr, "offset")?;
+                if modifiers.offset.replace(offset).is_some() {
                     return fail(
                         parsed.expr.span().start,
                         "offset may not be set multiple times",
                     );
                 }
-                self.stretch(&mut parsed.expr);
+                self.extend_span(&mut parsed.expr);
             } else if token.is("@") {
                 self.next();
-                let at = self.moment(parsed.expr.span().start)?;
-                let moment = moment_of(&mut parsed.expr, "@")?;
-                if moment.at.replace(at).is_some() {
+                let at = self.at_timestamp(parsed.expr.span().start)?;
+                let modifiers = time_modifiers(&mut parsed.expr, "@")?;
+                if modifiers.at.replace(at).is_some() {
                     return fail(
                         parsed.expr.span().start,
                         "@ <timestamp> may not be set multiple times",
                     );
                 }
-                self.stretch(&mut parsed.expr);
+                self.extend_span(&mut parsed.expr);
             } else {
                 return Ok(parsed);
             }
         }
     }
 
-    /// Lets `expr` end where what was taken last does.
-    fn stretch(&self, expr: &mut Expr) {
+    /// Extends the span of `expr` to the end of the last token.
+    fn extend_span(&self, expr: &mut Expr) {
         let end = self.end();
         match expr {
             Expr::VectorSelector(one) => one.at.end = end,
@@ -417,12 +422,12 @@ impl<'t> Parser<'t> {
         }
     }
 
-    fn moment(&mut self, selected: usize) -> Result<AtModifier> {
+    fn at_timestamp(&mut self, selected: usize) -> Result<AtModifier> {
         for (word, at) in [("start", AtModifier::Start), ("end", AtModifier::End)] {
             if self.peek().is_word(word) {
                 self.next();
-                self.closed("(", " in @, expected \"(\"")?;
-                self.closed(")", " in @, expected \")\"")?;
+                self.expect_symbol("(", " in @, expected \"(\"")?;
+                self.expect_symbol(")", " in @, expected \")\"")?;
                 return Ok(at);
             }
         }
@@ -467,7 +472,8 @@ impl<'t> Parser<'t> {
         })
     }
 
-    /// Milliseconds, of `5m` or of a number of seconds; more than 0 unless `signed`.
+    /// Parses a duration such as `5m` or a number of seconds; positive unless `signed`. Returns
+    /// milliseconds.
     fn duration(&mut self, signed: bool) -> Result<i64> {
         let first = self.peek();
         let context = if signed {
@@ -504,16 +510,16 @@ impl<'t> Parser<'t> {
         Ok(if minus { -millis } else { millis })
     }
 
-    /// `[5m]` or `[1h:5m]` behind `parsed`.
+    /// Parses `[5m]` or `[1h:5m]` behind `parsed`.
     fn range(&mut self, parsed: Parsed) -> Result<Parsed> {
         let bracket = self.next();
         let range = Duration::from_millis(self.duration(false)?.unsigned_abs());
-        if self.takes(":") {
+        if self.eat(":") {
             let step = match self.peek().is("]") {
                 true => None,
                 false => Some(Duration::from_millis(self.duration(false)?.unsigned_abs())),
             };
-            self.closed("]", " in subquery selector, expected \"]\"")?;
+            self.expect_symbol("]", " in subquery selector, expected \"]\"")?;
             let kind = parsed.expr.value_type();
             if kind != ValueType::Vector {
                 let kind = format!("{kind:?}").to_lowercase();
@@ -525,26 +531,26 @@ impl<'t> Parser<'t> {
                 end: self.end(),
             };
             let expr = Box::new(parsed.expr);
-            let moment = TimeModifiers::default();
+            let modifiers = TimeModifiers::default();
             let subquery = SubqueryExpr {
                 expr,
                 range,
                 step,
-                moment,
+                modifiers,
                 at,
             };
-            return Self::made(Expr::Subquery(subquery), parsed.depth);
+            return Self::parsed(Expr::Subquery(subquery), parsed.depth);
         }
-        self.closed(
+        self.expect_symbol(
             "]",
             " in subquery or range selector, expected \":\" or \"]\"",
         )?;
         let end = self.end();
         match parsed.expr {
-            Expr::VectorSelector(vs) if vs.moment.offset.is_some() => {
+            Expr::VectorSelector(vs) if vs.modifiers.offset.is_some() => {
                 fail(bracket.start, "no offset modifiers allowed before range")
             }
-            Expr::VectorSelector(vs) if vs.moment.at.is_some() => {
+            Expr::VectorSelector(vs) if vs.modifiers.at.is_some() => {
                 fail(bracket.start, "no @ modifiers allowed before range")
             }
             Expr::VectorSelector(vs) => {
@@ -566,11 +572,11 @@ impl<'t> Parser<'t> {
             Kind::String => {
                 self.next();
                 let (val, at) = (lex::unquoted(&token)?, token.span());
-                Self::made(Expr::String(StringLiteral { val, at }), 0)
+                Self::parsed(Expr::String(StringLiteral { val, at }), 0)
             }
-            Kind::Symbol if token.text == "(" => self.bracketed(),
+            Kind::Symbol if token.text == "(" => self.parenthesized(),
             Kind::Symbol if token.text == "{" => self.selector(None),
-            Kind::Identifier => self.named(),
+            Kind::Identifier => self.identifier(),
             _ => Err(self.unexpected("")),
         }
     }
@@ -579,7 +585,7 @@ impl<'t> Parser<'t> {
         let token = self.peek();
         let val = self.number_of(token)?.ok_or_else(|| self.unexpected(""))?;
         self.next();
-        Self::made(
+        Self::parsed(
             Expr::Number(NumberLiteral {
                 val,
                 at: token.span(),
@@ -588,17 +594,17 @@ impl<'t> Parser<'t> {
         )
     }
 
-    fn bracketed(&mut self) -> Result<Parsed> {
+    fn parenthesized(&mut self) -> Result<Parsed> {
         let start = self.next().start;
-        self.deeper()?;
+        self.enter()?;
         let inner = self.expression(0)?;
-        self.inside -= 1;
-        self.closed(")", "")?;
+        self.nesting -= 1;
+        self.expect_symbol(")", "")?;
         let at = Span {
             start,
             end: self.end(),
         };
-        Self::made(
+        Self::parsed(
             Expr::Paren(ParenExpr {
                 expr: Box::new(inner.expr),
                 at,
@@ -607,8 +613,9 @@ impl<'t> Parser<'t> {
         )
     }
 
-    /// What begins with a name: an aggregation, a call, a number, a selector.
-    fn named(&mut self) -> Result<Parsed> {
+    /// Parses an expression that begins with an identifier: an aggregation, a call, a number or a
+    /// selector.
+    fn identifier(&mut self) -> Result<Parsed> {
         let token = self.peek();
         let word = token.text.to_ascii_lowercase();
         let behind = self.ahead(1);
@@ -657,13 +664,13 @@ impl<'t> Parser<'t> {
         let Some(expr) = args.pop() else {
             return Err(self.unexpected(""));
         };
-        is_of(&expr, ValueType::Vector, "aggregation expression")?;
+        expect_type(&expr, ValueType::Vector, "aggregation expression")?;
         let param = args.pop().map(Box::new);
         if let (Some(param), Some(kind)) = (&param, op.parameter()) {
-            is_of(param, kind, "aggregation parameter")?;
+            expect_type(param, kind, "aggregation parameter")?;
         }
         let expr = Box::new(expr);
-        Self::made(
+        Self::parsed(
             Expr::Aggregate(AggregateExpr {
                 op,
                 expr,
@@ -676,26 +683,26 @@ impl<'t> Parser<'t> {
     }
 
     fn aggregation_modifier(&mut self) -> Result<Option<LabelModifier>> {
-        if self.takes_word("by") {
+        if self.eat_word("by") {
             Ok(Some(LabelModifier::Include(self.grouping()?)))
-        } else if self.takes_word("without") {
+        } else if self.eat_word("without") {
             Ok(Some(LabelModifier::Exclude(self.grouping()?)))
         } else {
             Ok(None)
         }
     }
 
-    /// Arguments in brackets, and how deep they are.
+    /// Parses arguments in parentheses; returns them with the largest depth.
     fn arguments(&mut self) -> Result<(Vec<Expr>, usize)> {
-        self.closed("(", " in aggregation, expected \"(\"")?;
-        self.deeper()?;
+        self.expect_symbol("(", " in aggregation, expected \"(\"")?;
+        self.enter()?;
         let (mut args, mut depth) = (Vec::new(), 0);
-        while !self.takes(")") {
+        while !self.eat(")") {
             let parsed = self.expression(0)?;
             depth = depth.max(parsed.depth);
             args.push(parsed.expr);
             let comma = self.peek();
-            if self.takes(",") {
+            if self.eat(",") {
                 if self.peek().is(")") {
                     return fail(
                         comma.start,
@@ -706,7 +713,7 @@ impl<'t> Parser<'t> {
                 return Err(self.unexpected(""));
             }
         }
-        self.inside -= 1;
+        self.nesting -= 1;
         Ok((args, depth))
     }
 
@@ -726,20 +733,20 @@ impl<'t> Parser<'t> {
                 format!("expected {wanted} argument(s) in call to {name:?}, got {got}"),
             )
         };
-        if func.least == func.most && args.len() != func.least {
-            return wrong(func.least.to_string());
-        } else if args.len() < func.least {
-            return wrong(format!("at least {}", func.least));
-        } else if args.len() > func.most {
-            return wrong(format!("at most {}", func.most));
+        if func.min_arguments == func.max_arguments && args.len() != func.min_arguments {
+            return wrong(func.min_arguments.to_string());
+        } else if args.len() < func.min_arguments {
+            return wrong(format!("at least {}", func.min_arguments));
+        } else if args.len() > func.max_arguments {
+            return wrong(format!("at most {}", func.max_arguments));
         }
         for (place, arg) in args.iter().enumerate() {
-            let kind = func.takes.get(place).or(func.takes.last()).copied();
+            let kind = func.arguments.get(place).or(func.arguments.last()).copied();
             let context = format!("call to function {:?}", func.name);
             if func.name == "info" && place == 1 && !matches!(arg, Expr::VectorSelector(_)) {
                 return fail(arg.span().start, "expected label selectors only");
             }
-            is_of(arg, kind.unwrap_or(ValueType::Vector), &context)?;
+            expect_type(arg, kind.unwrap_or(ValueType::Vector), &context)?;
             let labels = func.name == "info" && place == 1;
             if let (Expr::VectorSelector(selector), true) = (arg, labels)
                 && selector.name.is_some()
@@ -752,7 +759,7 @@ impl<'t> Parser<'t> {
             start: token.start,
             end: self.end(),
         };
-        Self::made(Expr::Call(Call { func, args, at }), depth)
+        Self::parsed(Expr::Call(Call { func, args, at }), depth)
     }
 
     fn selector(&mut self, name: Option<Token<'t>>) -> Result<Parsed> {
@@ -760,25 +767,25 @@ impl<'t> Parser<'t> {
         let mut named = name.map(|name| name.text.to_owned());
         let mut alternatives = vec![Vec::new()];
         let mut quoted = None;
-        if self.takes("{") {
-            while !self.takes("}") {
+        if self.eat("{") {
+            while !self.eat("}") {
                 let token = self.peek();
                 match self.matcher()? {
-                    Found::Name(text) => {
+                    BraceItem::Name(text) => {
                         if let Some(before) = named.replace(text.clone()) {
-                            return fail(start, twice(&before, &text));
+                            return fail(start, duplicate_name(&before, &text));
                         }
                         quoted = Some(token.start);
                     }
-                    Found::Matcher(matcher) => {
+                    BraceItem::Matcher(matcher) => {
                         if let Some(last) = alternatives.last_mut() {
                             last.push(matcher);
                         }
                     }
                 }
-                if self.takes_word("or") {
+                if self.eat_word("or") {
                     alternatives.push(Vec::new());
-                } else if !self.takes(",") && !self.peek().is("}") {
+                } else if !self.eat(",") && !self.peek().is("}") {
                     return Err(self.unexpected(" in label matching, expected \",\" or \"}\""));
                 }
             }
@@ -789,25 +796,28 @@ impl<'t> Parser<'t> {
                 .flatten()
                 .find(|one| &*one.name == METRIC_NAME);
             if let Some(other) = other {
-                return fail(quoted.unwrap_or(start), twice(name, other.test.operand()));
+                return fail(
+                    quoted.unwrap_or(start),
+                    duplicate_name(name, other.test.operand()),
+                );
             }
         }
         let at = Span {
             start,
             end: self.end(),
         };
-        let moment = TimeModifiers::default();
+        let modifiers = TimeModifiers::default();
         let selector = VectorSelector {
             name: named,
             matchers: alternatives,
-            moment,
+            modifiers,
             at,
         };
-        Self::made(Expr::VectorSelector(selector), 0)
+        Self::parsed(Expr::VectorSelector(selector), 0)
     }
 
-    /// `a="b"`, or a quoted name of a metric.
-    fn matcher(&mut self) -> Result<Found> {
+    /// Parses `a="b"`, or a quoted metric name.
+    fn matcher(&mut self) -> Result<BraceItem> {
         let token = self.peek();
         let name = match token.kind {
             Kind::Identifier => token.text.to_owned(),
@@ -820,10 +830,9 @@ impl<'t> Parser<'t> {
         let op = self.peek();
         let is_end = op.is(",") || op.is("}") || op.is_word("or");
         if token.kind == Kind::String && is_end {
-            return Ok(Found::Name(name));
+            return Ok(BraceItem::Name(name));
         }
-        let known = op.kind == Kind::Symbol && matches!(op.text, "=" | "!=" | "=~" | "!~");
-        if !known {
+        if op.kind != Kind::Symbol || !matches!(op.text, "=" | "!=" | "=~" | "!~") {
             return Err(self.unexpected(" in label matching, expected label matching operator"));
         }
         self.next();
@@ -836,60 +845,61 @@ impl<'t> Parser<'t> {
         let negated = op.text.starts_with('!');
         let test = if op.text.ends_with('~') {
             let pattern = pattern(&text, self.guard).map_err(|error| match error {
-                Refused::Syntax(_, why) => {
-                    Refused::Syntax(token.start, format!("error parsing regexp: {why}"))
+                Failure::Syntax(_, why) => {
+                    Failure::Syntax(token.start, format!("error parsing regexp: {why}"))
                 }
                 stopped => stopped,
             })?;
-            ValueTest::matching(pattern, negated)
+            ValueTest::from_pattern(pattern, negated)
         } else {
             self.guard
                 .charge_bytes(text.len())
-                .map_err(Refused::Stopped)?;
+                .map_err(Failure::Stopped)?;
             ValueTest::equal(&text, negated)
         };
-        Ok(Found::Matcher(LabelMatcher {
+        Ok(BraceItem::Matcher(LabelMatcher {
             name: name.into(),
             test,
         }))
     }
 }
 
-/// What stands between the braces of a selector.
-enum Found {
+/// Item in the braces of a selector.
+enum BraceItem {
     Name(String),
     Matcher(LabelMatcher),
 }
 
-/// A regular expression, counted before it is compiled and then as what it takes.
+/// Compiles a regular expression. Charges the guard with the memory of compilation before it, and with
+/// the memory of the result after it.
 pub(super) fn pattern(source: &str, guard: &Guard) -> Result<Pattern> {
     let before = guard.held();
     guard
-        .charge_bytes(Pattern::reading(source))
-        .map_err(Refused::Stopped)?;
-    let pattern = Pattern::new(source).map_err(|why| Refused::Syntax(0, why))?;
-    let held = super::guard::Held {
+        .charge_bytes(Pattern::parse_bytes(source))
+        .map_err(Failure::Stopped)?;
+    let pattern = Pattern::new(source).map_err(|why| Failure::Syntax(0, why))?;
+    let held = super::guard::Usage {
         samples: 0,
         bytes: pattern.bytes() as u64,
     };
-    guard.settle(before, held).map_err(Refused::Stopped)?;
+    guard.settle(before, held).map_err(Failure::Stopped)?;
     Ok(pattern)
 }
 
-fn too_deep(at: usize, most: usize) -> Refused {
-    Refused::Syntax(at, format!("nested deeper than {most}"))
+fn too_deep(at: usize, limit: usize) -> Failure {
+    Failure::Syntax(at, format!("nested deeper than {limit}"))
 }
 
-fn twice(one: &str, other: &str) -> String {
+fn duplicate_name(one: &str, other: &str) -> String {
     format!("metric name must not be set twice: {one:?} or {other:?}")
 }
 
-/// Where `offset` or `@` of a selector or a subquery goes.
-fn moment_of<'e>(expr: &'e mut Expr, word: &str) -> Result<&'e mut TimeModifiers> {
+/// Returns the time modifiers of a selector or a subquery.
+fn time_modifiers<'e>(expr: &'e mut Expr, word: &str) -> Result<&'e mut TimeModifiers> {
     match expr {
-        Expr::VectorSelector(one) => Ok(&mut one.moment),
-        Expr::MatrixSelector(one) => Ok(&mut one.vs.moment),
-        Expr::Subquery(one) => Ok(&mut one.moment),
+        Expr::VectorSelector(one) => Ok(&mut one.modifiers),
+        Expr::MatrixSelector(one) => Ok(&mut one.vs.modifiers),
+        Expr::Subquery(one) => Ok(&mut one.modifiers),
         other => fail(
             other.span().start,
             format!(
@@ -899,7 +909,7 @@ fn moment_of<'e>(expr: &'e mut Expr, word: &str) -> Result<&'e mut TimeModifiers
     }
 }
 
-fn is_of(expr: &Expr, kind: ValueType, context: &str) -> Result<()> {
+fn expect_type(expr: &Expr, kind: ValueType, context: &str) -> Result<()> {
     let got = expr.value_type();
     if got == kind {
         return Ok(());
@@ -911,7 +921,7 @@ fn is_of(expr: &Expr, kind: ValueType, context: &str) -> Result<()> {
     )
 }
 
-fn checked_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<()> {
+fn check_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<()> {
     let BinaryExpr {
         lhs, rhs, modifier, ..
     } = binary;

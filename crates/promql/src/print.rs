@@ -1,4 +1,4 @@
-//! A query as Prometheus prints it.
+//! Formatting of queries, as in Prometheus.
 
 use std::fmt::{self, Formatter};
 
@@ -11,23 +11,23 @@ use super::parse::duration_text;
 impl fmt::Display for Expr {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(one) => out.write_str(&number_text(one.val)),
-            Self::String(one) => out.write_str(&quoted(&one.val)),
-            Self::Paren(one) => write!(out, "({})", one.expr),
-            Self::Unary(one) => write!(out, "-{}", one.expr),
-            Self::Binary(one) => {
+            Self::Number(node) => out.write_str(&number_text(node.val)),
+            Self::String(node) => out.write_str(&quoted(&node.val)),
+            Self::Paren(node) => write!(out, "({})", node.expr),
+            Self::Unary(node) => write!(out, "-{}", node.expr),
+            Self::Binary(node) => {
                 write!(
                     out,
                     "{} {}{} {}",
-                    one.lhs,
-                    one.op.text(),
-                    one.modifier,
-                    one.rhs
+                    node.lhs,
+                    node.op.text(),
+                    node.modifier,
+                    node.rhs
                 )
             }
-            Self::Aggregate(one) => {
-                out.write_str(one.op.text())?;
-                match &one.modifier {
+            Self::Aggregate(node) => {
+                out.write_str(node.op.text())?;
+                match &node.modifier {
                     Some(LabelModifier::Include(labels)) => {
                         write!(out, " by ({}) ", labels_text(labels))?;
                     }
@@ -36,32 +36,37 @@ impl fmt::Display for Expr {
                     }
                     None => {}
                 }
-                match &one.param {
-                    Some(param) => write!(out, "({param}, {})", one.expr),
-                    None => write!(out, "({})", one.expr),
+                match &node.param {
+                    Some(param) => write!(out, "({param}, {})", node.expr),
+                    None => write!(out, "({})", node.expr),
                 }
             }
             Self::Call(call) => {
                 let args: Vec<String> = call.args.iter().map(Self::to_string).collect();
                 write!(out, "{}({})", call.func.name, args.join(", "))
             }
-            Self::VectorSelector(one) => {
-                write!(out, "{}{}", Selected(one), Moment(&one.moment))
+            Self::VectorSelector(node) => {
+                write!(out, "{}{}", SelectorText(node), Modifiers(&node.modifiers))
             }
-            Self::MatrixSelector(one) => {
-                let range = duration_text(one.range.as_millis() as i64);
+            Self::MatrixSelector(node) => {
+                let range = duration_text(node.range.as_millis() as i64);
                 write!(
                     out,
                     "{}[{range}]{}",
-                    Selected(&one.vs),
-                    Moment(&one.vs.moment)
+                    SelectorText(&node.vs),
+                    Modifiers(&node.vs.modifiers)
                 )
             }
-            Self::Subquery(one) => {
-                let range = duration_text(one.range.as_millis() as i64);
-                let step = one.step.map(|step| duration_text(step.as_millis() as i64));
+            Self::Subquery(node) => {
+                let range = duration_text(node.range.as_millis() as i64);
+                let step = node.step.map(|step| duration_text(step.as_millis() as i64));
                 let step = step.unwrap_or_default();
-                write!(out, "{}[{range}:{step}]{}", one.expr, Moment(&one.moment))
+                write!(
+                    out,
+                    "{}[{range}:{step}]{}",
+                    node.expr,
+                    Modifiers(&node.modifiers)
+                )
             }
         }
     }
@@ -104,18 +109,18 @@ impl fmt::Display for BinModifier {
     }
 }
 
-/// A selector without its offset.
-struct Selected<'a>(&'a VectorSelector);
+/// Text of a selector without its modifiers.
+struct SelectorText<'a>(&'a VectorSelector);
 
-impl fmt::Display for Selected<'_> {
+impl fmt::Display for SelectorText<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Self(selector) = self;
         let plain = |name: &&String| bellwether_core::is_metric_name(name);
         let name = selector.name.as_ref();
         let alternatives = selector.matchers.iter().map(|matchers| {
-            let tests = matchers.iter().map(|one| {
-                let (operator, operand) = (one.test.operator(), one.test.operand());
-                format!("{}{operator}{}", label_text(&one.name), quoted(operand))
+            let tests = matchers.iter().map(|node| {
+                let (operator, operand) = (node.test.operator(), node.test.operand());
+                format!("{}{operator}{}", label_text(&node.name), quoted(operand))
             });
             let long_name = name.filter(|name| !plain(name)).map(|name| quoted(name));
             long_name
@@ -133,9 +138,9 @@ impl fmt::Display for Selected<'_> {
     }
 }
 
-struct Moment<'a>(&'a TimeModifiers);
+struct Modifiers<'a>(&'a TimeModifiers);
 
-impl fmt::Display for Moment<'_> {
+impl fmt::Display for Modifiers<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         match self.0.at {
             None => {}
@@ -158,7 +163,7 @@ fn labels_text(labels: &[String]) -> String {
         .join(", ")
 }
 
-/// The name of a label, in quotes where it needs them.
+/// Formats the name of a label, in quotes if it needs them.
 fn label_text(name: &str) -> String {
     if bellwether_core::is_label_name(name) {
         name.to_owned()
@@ -167,7 +172,7 @@ fn label_text(name: &str) -> String {
     }
 }
 
-/// In quotes, as Go writes a text.
+/// Quotes a text as Go does.
 fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

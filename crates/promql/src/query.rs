@@ -1,4 +1,4 @@
-//! A query: read once, asked as often as wanted.
+//! Queries: parsed once, evaluated any number of times.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,42 +8,42 @@ use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 use super::ast::{Expr, TimeModifiers, ValueType, VectorSelector};
-use super::eval::{Eval, Grid, Out};
+use super::eval::{Eval, Evaluated, Grid};
 use super::guard::{Guard, Stopped};
 use super::notes::Notes;
-use super::parse::{self, Refused};
+use super::parse::{self, Failure};
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
 
 /// Longest query in bytes.
 const MAX_LENGTH: usize = 1 << 18;
-/// Most bytes that the matchers of a selector alone may take.
+/// Most bytes of the matchers of a query, if no guard limits them.
 const MAX_MATCHERS: u64 = 64 << 20;
-/// Most steps of a range query, as Prometheus has it.
+/// Most steps of a range query, as in Prometheus.
 const MAX_STEPS: i64 = 11_000;
 
-/// A query that was read.
+/// A parsed query.
 #[derive(Clone)]
 pub struct Query {
     pub(super) expr: Arc<Expr>,
-    /// As it was written.
+    /// Source text.
     text: Arc<str>,
 }
 
-/// Why a text is no query.
+/// Syntax error of a query, as `line:column: parse error: reason`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ParseError(pub String);
 
-/// How a query is asked.
+/// Options of evaluation.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// How old the last sample of a series may be to count as its value.
+    /// Largest age of a sample that counts as the value of its series.
     pub lookback: Duration,
-    /// Step of a subquery that names none.
+    /// Step of a subquery that has none.
     pub subquery_step: Duration,
-    /// Whether names that do not belong to a result any more are taken off at the end only, which
-    /// Prometheus does where it is told to (`promql-delayed-name-removal`).
+    /// Removes the metric names of results at the end of evaluation, as the feature
+    /// `promql-delayed-name-removal` of Prometheus does.
     pub delayed_name_removal: bool,
 }
 
@@ -57,30 +57,30 @@ impl Default for Options {
     }
 }
 
-/// What a query gave.
+/// Result of an evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The result.
+    /// Value of the query.
     pub value: Value,
-    /// What is likely wrong with the query, each once.
+    /// Warnings about likely mistakes in the query, each once.
     pub warnings: Vec<String>,
-    /// What is odd with it, each once.
+    /// Infos about suspicious parts of the query, each once.
     pub infos: Vec<String>,
 }
 
-/// The result of a query.
+/// Value of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
     /// A number.
     Scalar {
-        /// When it was asked for.
+        /// Time of evaluation.
         at: UnixMillis,
         /// The number.
         value: f64,
     },
     /// A text.
     String {
-        /// When it was asked for.
+        /// Time of evaluation.
         at: UnixMillis,
         /// The text.
         text: String,
@@ -91,36 +91,36 @@ pub enum Value {
     Matrix(Vec<SampledSeries>),
 }
 
-/// A value of a series.
+/// Value of one series at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// Which series.
+    /// Labels of the series.
     pub labels: LabelSet,
-    /// When it was asked for.
+    /// Time of evaluation.
     pub at: UnixMillis,
-    /// Its value.
+    /// Value.
     pub value: f64,
 }
 
-/// Why a query gave nothing. The kinds are those of Prometheus's API.
+/// Error of a query. The kinds are those of Prometheus's HTTP API.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum QueryError {
-    /// It makes no sense as it was asked: `bad_data`.
+    /// The query or its parameters are invalid: `bad_data`.
     #[error("{0}")]
     BadData(String),
-    /// It cannot be calculated over these series: `execution`.
+    /// The query cannot be evaluated over these series: `execution`.
     #[error("{0}")]
     Execution(String),
-    /// It was ended: `canceled`, `timeout`, or `execution` where it needed too much.
+    /// The query was stopped: `canceled`, `timeout`, or `execution` for a limit of memory.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// The samples cannot be read: `internal`.
+    /// Samples cannot be read: `internal`.
     #[error("{0}")]
     Storage(String),
 }
 
 impl QueryError {
-    /// The word for it in Prometheus's API.
+    /// Returns the error type of Prometheus's HTTP API.
     #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
@@ -142,39 +142,40 @@ impl From<StorageError> for QueryError {
     }
 }
 
-/// What a query reads.
+/// A selector of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
-    /// Which series; one list of several is enough.
+    /// Matchers of the series; a selector with `or` yields one [`Selector`] per alternative.
     pub matchers: Vec<LabelMatcher>,
-    /// How far back it looks beyond the lookback: a range, an offset, a subquery around it.
+    /// Time that it reads back beyond the lookback: its range, its offset and those of subqueries
+    /// around it.
     pub reach: Duration,
 }
 
-/// Reads a query.
+/// Parses a query.
 ///
 /// # Errors
-/// Where it is wrong, and what is, in one line.
+/// Position and reason in one line.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
     let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
     parse_within(text, &guard).map_err(|error| ParseError(error.to_string()))
 }
 
-/// Reads a query as [`parse`] does; what its regular expressions take is counted by `guard`.
+/// Parses a query as [`parse`] does, and charges `guard` for its regular expressions.
 ///
 /// # Errors
-/// Where it is wrong, and what is, in one line; or the query was ended.
+/// Position and reason in one line; or the guard stopped the query.
 pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
     if text.len() > MAX_LENGTH {
         let why = format!("parse error: longer than {MAX_LENGTH} bytes");
         return Err(QueryError::BadData(why));
     }
-    let expr = parse::parse(text, guard).map_err(|refused| match refused {
-        Refused::Syntax(at, why) => {
+    let expr = parse::parse(text, guard).map_err(|failure| match failure {
+        Failure::Syntax(at, why) => {
             let (line, column) = place(text, at);
             QueryError::BadData(format!("{line}:{column}: parse error: {why}"))
         }
-        Refused::Stopped(stopped) => stopped.into(),
+        Failure::Stopped(stopped) => stopped.into(),
     })?;
     Ok(Query {
         expr: Arc::new(expr),
@@ -182,7 +183,7 @@ pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
     })
 }
 
-/// Line and column of the byte `at` of `text`, counted from 1; columns in bytes, as Prometheus counts them.
+/// Converts a byte offset to line and column, from 1; columns are bytes, as in Prometheus.
 pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
     let before = text.get(..at).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
@@ -190,23 +191,24 @@ pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
     (line, column)
 }
 
-/// Reads a series selector such as `up{job=~"a.*"}`; one list per alternative that it has.
+/// Parses a series selector such as `up{job=~"a.*"}` into its matchers, one list per alternative of an
+/// `or`.
 ///
 /// # Errors
-/// It is something else, or nothing.
+/// The text is not a series selector.
 pub fn parse_selector(text: &str) -> Result<Vec<Vec<LabelMatcher>>, ParseError> {
     let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
     selector_within(text, &guard).map_err(|error| ParseError(error.to_string()))
 }
 
-/// Reads a series selector as [`parse_selector`] does, on the account of a query.
+/// Parses a series selector as [`parse_selector`] does, and charges `guard` for it.
 ///
 /// # Errors
-/// It is something else, or nothing; or the query was ended.
+/// The text is not a series selector, or the guard stopped the query.
 pub fn selector_within(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher>>, QueryError> {
     let query = parse_within(text, guard)?;
     match &*query.expr {
-        Expr::VectorSelector(selector) if selector.moment == TimeModifiers::default() => {
+        Expr::VectorSelector(selector) if selector.modifiers == TimeModifiers::default() => {
             Ok(matchers_of(selector))
         }
         _ => Err(QueryError::BadData(format!(
@@ -216,10 +218,10 @@ pub fn selector_within(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher
 }
 
 impl Query {
-    /// Asks for the value at `at`.
+    /// Evaluates the query at `at`.
     ///
     /// # Errors
-    /// It cannot be calculated, or was ended.
+    /// Evaluation failed or was stopped.
     pub fn instant(
         &self,
         source: &dyn Queryable,
@@ -234,14 +236,14 @@ impl Query {
         };
         let (out, notes) = self.evaluate(source, grid, options, guard)?;
         let value = match out {
-            Out::Scalar(values) => Value::Scalar {
+            Evaluated::Scalar(values) => Value::Scalar {
                 at,
                 value: values.first().copied().unwrap_or(f64::NAN),
             },
-            Out::String(text) => Value::String { at, text },
-            Out::Matrix(series) => Value::Matrix(series),
-            Out::Vector(lines) => Value::Vector(
-                lines
+            Evaluated::String(text) => Value::String { at, text },
+            Evaluated::Matrix(series) => Value::Matrix(series),
+            Evaluated::Vector(vector) => Value::Vector(
+                vector
                     .into_iter()
                     .filter(|line| !SampledSeries::is_stale(line.values[0]))
                     .map(|line| Sample {
@@ -255,10 +257,11 @@ impl Query {
         Ok(notes.answer(value, &self.text))
     }
 
-    /// Asks for the values at `start` and every `step` after it, up to `end`.
+    /// Evaluates the query at `start` and every `step` after it, up to `end`.
     ///
     /// # Errors
-    /// It cannot be calculated, was ended, has no steps or too many, or is no number.
+    /// Evaluation failed or was stopped, the range is empty or has too many steps, or the type of the
+    /// query is neither scalar nor instant vector.
     pub fn range(
         &self,
         source: &dyn Queryable,
@@ -299,9 +302,9 @@ impl Query {
         };
         let (out, notes) = self.evaluate(source, grid, options, guard)?;
         let lines = match out {
-            Out::Scalar(values) => vec![(LabelSet::default(), values)],
-            Out::Vector(lines) => lines.into_iter().map(|l| (l.labels, l.values)).collect(),
-            Out::String(_) | Out::Matrix(_) => Vec::new(),
+            Evaluated::Scalar(values) => vec![(LabelSet::default(), values)],
+            Evaluated::Vector(lines) => lines.into_iter().map(|l| (l.labels, l.values)).collect(),
+            Evaluated::String(_) | Evaluated::Matrix(_) => Vec::new(),
         };
         let mut series: Vec<SampledSeries> = Vec::with_capacity(lines.len());
         for (labels, values) in lines {
@@ -328,7 +331,7 @@ impl Query {
         grid: Grid,
         options: &Options,
         guard: &Guard,
-    ) -> Result<(Out, Notes), QueryError> {
+    ) -> Result<(Evaluated, Notes), QueryError> {
         let notes = Notes::default();
         let eval = Eval {
             source,
@@ -336,13 +339,13 @@ impl Query {
             options,
             notes: &notes,
             grid,
-            whole: grid,
+            query_grid: grid,
         };
-        let out = eval.whole(&self.expr)?;
+        let out = eval.evaluate_query(&self.expr)?;
         Ok((out, notes))
     }
 
-    /// The type of its result: `scalar`, `vector`, `matrix` or `string`.
+    /// Returns the type of the value: `scalar`, `vector`, `matrix` or `string`.
     #[must_use]
     pub fn result_type(&self) -> &'static str {
         match self.expr.value_type() {
@@ -353,31 +356,32 @@ impl Query {
         }
     }
 
-    /// What it reads. Selectors with an `@` reach as far as those without.
+    /// Returns the selectors of the query. An `@` modifier is ignored.
     #[must_use]
     pub fn selectors(&self) -> Vec<Selector> {
-        let (mut found, mut left) = (Vec::new(), vec![(&*self.expr, Duration::ZERO)]);
-        while let Some((expr, around)) = left.pop() {
-            let mut note = |selector: &VectorSelector, range: Duration| {
-                let reach = around + range + back(selector.moment.offset);
+        let (mut selectors, mut pending) = (Vec::new(), vec![(&*self.expr, Duration::ZERO)]);
+        while let Some((expr, outer)) = pending.pop() {
+            let mut add = |selector: &VectorSelector, range: Duration| {
+                let reach = outer + range + back(selector.modifiers.offset);
                 for matchers in matchers_of(selector) {
-                    found.push(Selector { matchers, reach });
+                    selectors.push(Selector { matchers, reach });
                 }
             };
             match expr {
-                Expr::VectorSelector(selector) => note(selector, Duration::ZERO),
-                Expr::MatrixSelector(matrix) => note(&matrix.vs, matrix.range),
-                Expr::Subquery(one) => {
-                    left.push((&one.expr, around + one.range + back(one.moment.offset)));
+                Expr::VectorSelector(selector) => add(selector, Duration::ZERO),
+                Expr::MatrixSelector(matrix) => add(&matrix.vs, matrix.range),
+                Expr::Subquery(subquery) => {
+                    let reach = subquery.range + back(subquery.modifiers.offset);
+                    pending.push((&subquery.expr, outer + reach));
                 }
-                other => left.extend(other.children().into_iter().map(|child| (child, around))),
+                other => pending.extend(other.children().into_iter().map(|child| (child, outer))),
             }
         }
-        found
+        selectors
     }
 }
 
-/// How far back an offset leads; not at all if it leads ahead.
+/// Time that an offset leads back; zero if it leads ahead.
 fn back(offset: Option<i64>) -> Duration {
     Duration::from_millis(
         offset

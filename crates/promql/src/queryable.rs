@@ -1,44 +1,43 @@
-//! What a query reads from.
+//! Sources of samples.
 
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 use super::guard::{Guard, Stopped};
 
-/// Samples of one series, oldest first, no two of one time. A staleness marker is the value with
-/// the bits [`SampledSeries::STALE`].
+/// Samples of one series in ascending order of time, with no time twice. A staleness marker is the
+/// value with the bits [`SampledSeries::STALE`].
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SampledSeries {
-    /// Which series.
+    /// Labels of the series, `__name__` included.
     pub labels: LabelSet,
-    /// Milliseconds since the Unix epoch, ascending.
+    /// Timestamps in milliseconds since the Unix epoch, ascending.
     pub times: Vec<i64>,
-    /// As many values.
+    /// Values, one per timestamp.
     pub values: Vec<f64>,
 }
 
 impl SampledSeries {
-    /// The bits of the NaN that says a series has ended, as Prometheus has it
-    /// (model/value/value.go).
+    /// Bits of the NaN that marks a series as stale, as in Prometheus (model/value/value.go).
     pub const STALE: u64 = 0x7ff0_0000_0000_0002;
 
-    /// The value that says a series has ended.
+    /// Returns a staleness marker.
     #[must_use]
     pub fn stale() -> f64 {
         f64::from_bits(Self::STALE)
     }
 
-    /// Whether `value` says that the series has ended. Other NaN are values.
+    /// Returns whether `value` is a staleness marker; any other NaN is a value.
     #[must_use]
     pub fn is_stale(value: f64) -> bool {
         value.to_bits() == Self::STALE
     }
 }
 
-/// Why samples could not be had.
+/// Error of a [`Queryable`].
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum StorageError {
-    /// The query was ended.
+    /// The guard stopped the query.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// Samples could not be read.
@@ -46,14 +45,16 @@ pub enum StorageError {
     Unreadable(String),
 }
 
-/// A place that remembers samples: history, a file, another server.
+/// A source of samples: a database, a file, another server.
 pub trait Queryable: Send + Sync {
-    /// The series that all `matchers` accept and that have a sample in `from..=to`, with those
-    /// samples, staleness markers included. In no particular order. Charges `guard` for what it
-    /// returns, and asks it while it reads.
+    /// Returns the series that match all `matchers` and have a sample in `from..=to`, with those
+    /// samples, staleness markers included, in any order.
+    ///
+    /// Implementations charge `guard` for the samples that they return, and check it while reading.
     ///
     /// # Errors
-    /// The guard ended it, or nothing can be read at all; damaged pieces alone are left out.
+    /// The guard stopped the query, or no samples can be read at all. Damaged parts of a storage are
+    /// left out without an error.
     fn select(
         &self,
         matchers: &[LabelMatcher],
@@ -62,8 +63,8 @@ pub trait Queryable: Send + Sync {
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError>;
 
-    /// The label sets that all `matchers` accept, of series that may have a sample in
-    /// `from..=to`. In no particular order.
+    /// Returns the label sets of the series that match all `matchers` and may have a sample in
+    /// `from..=to`, in any order.
     ///
     /// # Errors
     /// As [`Queryable::select`].

@@ -1,4 +1,4 @@
-//! Selectors: which series, which times, and the samples of each step.
+//! Selectors: matchers, time range, and the samples of each step.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 
 use super::ast::{AtModifier, TimeModifiers, VectorSelector};
-use super::eval::{ABSENT, Eval, Line};
+use super::eval::{ABSENT, Eval, Series};
 use super::query::QueryError;
 use super::queryable::SampledSeries;
 
-/// The matchers of a selector; one list per alternative of an `or`.
+/// Returns the matchers of a selector, one list per alternative of an `or`.
 pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
     let name = selector
         .name
@@ -20,18 +20,19 @@ pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
     selector.matchers.iter().map(all).collect()
 }
 
-/// When a selector looks, relative to each step: at a fixed time or at the step's, less an offset.
+/// Time that a selector selects at in each step: the time of `@` or of the step, minus the offset.
+/// All times are milliseconds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
+pub(super) struct SelectedTime {
     fixed: Option<i64>,
     offset: i64,
 }
 
-impl Moment {
+impl SelectedTime {
     pub(super) fn new(eval: &Eval<'_>, modifiers: &TimeModifiers) -> Self {
         let fixed = modifiers.at.map(|at| match at {
-            AtModifier::Start => eval.whole.start,
-            AtModifier::End => eval.whole.end,
+            AtModifier::Start => eval.query_grid.start,
+            AtModifier::End => eval.query_grid.end,
             AtModifier::At(millis) => millis,
         });
         Self {
@@ -40,27 +41,27 @@ impl Moment {
         }
     }
 
-    /// The time looked at in a step.
+    /// Returns the selected time for a step.
     pub(super) fn at(&self, step: i64) -> i64 {
         self.fixed.unwrap_or(step).saturating_sub(self.offset)
     }
 }
 
-pub(super) fn millis(span: Duration) -> i64 {
-    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+pub(super) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
 impl Eval<'_> {
-    /// The samples that a selector sees in any step, looking back `span` from each; sorted by
-    /// labels.
+    /// Reads the samples that a selector selects in any step, up to `span` milliseconds before each.
+    /// Sorted by labels.
     pub(super) fn read(
         &self,
         selector: &VectorSelector,
-        moment: Moment,
+        moment: SelectedTime,
         span: i64,
     ) -> Result<Vec<SampledSeries>, QueryError> {
         let (first, last) = (moment.at(self.grid.start), moment.at(self.grid.last()));
-        // Ranges are open on the left.
+        // Ranges exclude their start.
         let from = first.saturating_sub(span).saturating_add(1);
         let mut series = Vec::new();
         let alternatives = matchers_of(selector);
@@ -75,7 +76,7 @@ impl Eval<'_> {
         Ok(series)
     }
 
-    /// The samples of `from..=to`.
+    /// Reads the samples in `from..=to`.
     pub(super) fn select(
         &self,
         matchers: &[LabelMatcher],
@@ -87,13 +88,13 @@ impl Eval<'_> {
             .select(matchers, UnixMillis(from), UnixMillis(to), self.guard)?)
     }
 
-    /// An instant vector selector: of each series the last sample within the lookback.
-    pub(super) fn vector(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+    /// Evaluates an instant vector selector: the last sample of each series within the lookback.
+    pub(super) fn vector(&self, selector: &VectorSelector) -> Result<Vec<Series>, QueryError> {
         self.last_samples(selector, |_, value| value)
     }
 
-    /// When the samples of a selector were taken, in seconds.
-    pub(super) fn timestamps(&self, selector: &VectorSelector) -> Result<Vec<Line>, QueryError> {
+    /// Returns the timestamps of the samples that a selector selects, in seconds.
+    pub(super) fn timestamps(&self, selector: &VectorSelector) -> Result<Vec<Series>, QueryError> {
         self.last_samples(selector, |time, _| time as f64 / 1000.0)
     }
 
@@ -101,10 +102,10 @@ impl Eval<'_> {
         &self,
         selector: &VectorSelector,
         value: impl Fn(i64, f64) -> f64,
-    ) -> Result<Vec<Line>, QueryError> {
-        let moment = Moment::new(self, &selector.moment);
+    ) -> Result<Vec<Series>, QueryError> {
+        let moment = SelectedTime::new(self, &selector.modifiers);
         let lookback = millis(self.options.lookback);
-        let mut lines = Vec::new();
+        let mut vector = Vec::new();
         for series in self.read(selector, moment, lookback)? {
             self.guard.check()?;
             let mut values = vec![ABSENT; self.grid.steps()];
@@ -124,13 +125,13 @@ impl Eval<'_> {
             self.guard.release(series.times.len());
             if seen {
                 self.guard.charge(values.len())?;
-                lines.push(Line {
+                vector.push(Series {
                     labels: series.labels,
                     drop_name: false,
                     values,
                 });
             }
         }
-        Ok(lines)
+        Ok(vector)
     }
 }

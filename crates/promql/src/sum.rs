@@ -1,6 +1,6 @@
-//! Sums and means that do not lose small numbers beside large ones.
+//! Sums, means, variances and quantiles of floats, without the loss of small numbers beside large ones.
 
-/// Kahan's sum in Neumaier's form, as Prometheus adds (util/kahansum).
+/// Kahan summation in the variant of Neumaier, as in Prometheus (util/kahansum).
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sum {
     sum: f64,
@@ -33,7 +33,7 @@ impl Sum {
     }
 }
 
-/// A mean; from where the sum would overflow it goes on incrementally.
+/// Mean, which is computed incrementally once the sum would overflow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Mean {
     /// The sum, or the mean once incremental.
@@ -72,7 +72,7 @@ impl Mean {
     }
 }
 
-/// Mean and spread in one pass, after Welford.
+/// Variance in one pass, by Welford's algorithm.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Spread {
     mean: Sum,
@@ -88,13 +88,14 @@ impl Spread {
         self.squares.add(delta * (value - self.mean.total()));
     }
 
-    /// Variance of the population.
+    /// Returns the population variance.
     pub(super) fn variance(self) -> f64 {
         self.squares.total() / self.count
     }
 }
 
-/// The `q`-quantile of `values`, interpolated between neighbours; NaN sorts first. Sorts them.
+/// Returns the `q`-quantile of `values`, interpolated between neighbours; NaN is the least. Sorts
+/// `values`.
 pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     if values.is_empty() || q.is_nan() {
         return f64::NAN;
@@ -110,14 +111,14 @@ pub(super) fn quantile(q: f64, values: &mut [f64]) -> f64 {
     let lower = rank.floor() as usize;
     let upper = (lower + 1).min(values.len() - 1);
     let weight = rank - rank.floor();
-    // Not times zero: one of the two may be infinite.
+    // No multiplication by zero: a neighbour may be infinite.
     if weight == 0.0 {
         return values[lower];
     }
     values[lower] * (1.0 - weight) + values[upper] * weight
 }
 
-/// Ascending, NaN first.
+/// Orders ascending, NaN first.
 pub(super) fn order(a: f64, b: f64) -> std::cmp::Ordering {
     a.partial_cmp(&b)
         .unwrap_or_else(|| b.is_nan().cmp(&a.is_nan()))

@@ -1,4 +1,4 @@
-//! A query as text and as a tree, as Prometheus's API shows them (web/api/v1/translate_ast.go).
+//! Query as text and as JSON, in the form of Prometheus's HTTP API (web/api/v1/translate_ast.go).
 
 use bellwether_core::METRIC_NAME;
 use serde_json::{Value, json};
@@ -7,13 +7,13 @@ use super::ast::{AtModifier, Cardinality, Expr, LabelModifier, TimeModifiers, Ve
 use super::query::Query;
 
 impl Query {
-    /// The query as Prometheus prints it.
+    /// Formats the query as Prometheus does.
     #[must_use]
     pub fn pretty(&self) -> String {
         self.expr.to_string()
     }
 
-    /// The query as a tree, in the form of Prometheus's `parse_query`.
+    /// Returns the syntax tree as JSON, in the form of Prometheus's `parse_query` endpoint.
     #[must_use]
     pub fn tree(&self) -> Value {
         tree(&self.expr)
@@ -23,34 +23,34 @@ impl Query {
 fn tree(expr: &Expr) -> Value {
     match expr {
         Expr::Number(_) => json!({ "type": "numberLiteral", "val": expr.to_string() }),
-        Expr::String(one) => json!({ "type": "stringLiteral", "val": one.val }),
-        Expr::Paren(one) => json!({ "type": "parenExpr", "expr": tree(&one.expr) }),
-        Expr::Unary(one) => json!({ "type": "unaryExpr", "op": "-", "expr": tree(&one.expr) }),
-        Expr::Binary(one) => {
-            let (card, include): (&str, &[String]) = match &one.modifier.card {
+        Expr::String(node) => json!({ "type": "stringLiteral", "val": node.val }),
+        Expr::Paren(node) => json!({ "type": "parenExpr", "expr": tree(&node.expr) }),
+        Expr::Unary(node) => json!({ "type": "unaryExpr", "op": "-", "expr": tree(&node.expr) }),
+        Expr::Binary(node) => {
+            let (card, include): (&str, &[String]) = match &node.modifier.card {
                 Cardinality::OneToOne => ("one-to-one", &[]),
                 Cardinality::ManyToOne(labels) => ("many-to-one", labels),
                 Cardinality::OneToMany(labels) => ("one-to-many", labels),
             };
-            let (on, labels) = labels_of(one.modifier.matching.as_ref());
+            let (on, labels) = labels_of(node.modifier.matching.as_ref());
             json!({
                 "type": "binaryExpr",
-                "op": one.op.text(),
-                "lhs": tree(&one.lhs),
-                "rhs": tree(&one.rhs),
+                "op": node.op.text(),
+                "lhs": tree(&node.lhs),
+                "rhs": tree(&node.rhs),
                 "matching": { "card": card, "labels": labels, "on": on, "include": include },
-                "bool": one.modifier.return_bool,
+                "bool": node.modifier.return_bool,
             })
         }
-        Expr::Aggregate(one) => {
-            let (_, grouping) = labels_of(one.modifier.as_ref());
+        Expr::Aggregate(node) => {
+            let (_, grouping) = labels_of(node.modifier.as_ref());
             json!({
                 "type": "aggregation",
-                "op": one.op.text(),
-                "expr": tree(&one.expr),
-                "param": one.param.as_ref().map(|param| tree(param)),
+                "op": node.op.text(),
+                "expr": tree(&node.expr),
+                "param": node.param.as_ref().map(|param| tree(param)),
                 "grouping": grouping,
-                "without": matches!(one.modifier, Some(LabelModifier::Exclude(_))),
+                "without": matches!(node.modifier, Some(LabelModifier::Exclude(_))),
             })
         }
         Expr::Call(call) => json!({
@@ -58,20 +58,22 @@ fn tree(expr: &Expr) -> Value {
             "func": { "name": call.func.name },
             "args": call.args.iter().map(tree).collect::<Vec<_>>(),
         }),
-        Expr::VectorSelector(one) => with_moment(selector("vectorSelector", one), &one.moment),
-        Expr::MatrixSelector(one) => {
-            let mut view = with_moment(selector("matrixSelector", &one.vs), &one.vs.moment);
-            view["range"] = millis(one.range);
+        Expr::VectorSelector(node) => {
+            with_modifiers(selector("vectorSelector", node), &node.modifiers)
+        }
+        Expr::MatrixSelector(node) => {
+            let mut view = with_modifiers(selector("matrixSelector", &node.vs), &node.vs.modifiers);
+            view["range"] = millis(node.range);
             view
         }
-        Expr::Subquery(one) => {
+        Expr::Subquery(node) => {
             let view = json!({
                 "type": "subquery",
-                "expr": tree(&one.expr),
-                "range": millis(one.range),
-                "step": one.step.map_or_else(|| json!(0), millis),
+                "expr": tree(&node.expr),
+                "range": millis(node.range),
+                "step": node.step.map_or_else(|| json!(0), millis),
             });
-            with_moment(view, &one.moment)
+            with_modifiers(view, &node.modifiers)
         }
     }
 }
@@ -94,9 +96,9 @@ fn selector(kind: &str, selector: &VectorSelector) -> Value {
         .matchers
         .iter()
         .flatten()
-        .map(|one| test(&one.name, one.test.operator(), one.test.operand()))
+        .map(|node| test(&node.name, node.test.operator(), node.test.operand()))
         .collect();
-    let named = matchers.iter().any(|one| one["name"] == METRIC_NAME);
+    let named = matchers.iter().any(|node| node["name"] == METRIC_NAME);
     if let Some(name) = selector.name.as_deref().filter(|_| !named) {
         matchers.push(test(METRIC_NAME, "=", name));
     }
@@ -107,9 +109,9 @@ fn selector(kind: &str, selector: &VectorSelector) -> Value {
     })
 }
 
-fn with_moment(mut view: Value, moment: &TimeModifiers) -> Value {
-    view["offset"] = json!(moment.offset.unwrap_or(0));
-    (view["timestamp"], view["startOrEnd"]) = match moment.at {
+fn with_modifiers(mut view: Value, modifiers: &TimeModifiers) -> Value {
+    view["offset"] = json!(modifiers.offset.unwrap_or(0));
+    (view["timestamp"], view["startOrEnd"]) = match modifiers.at {
         None => (Value::Null, Value::Null),
         Some(AtModifier::At(at)) => (json!(at), Value::Null),
         Some(AtModifier::Start) => (Value::Null, json!("start")),

@@ -142,7 +142,7 @@ pub(super) fn remember(history: &History, now: Now, samples: &[(&str, f64)]) {
             .filter_map(|pair| pair.split_once('='));
         let pairs = pairs.map(|(name, value)| (name.trim(), value.trim_matches('"')));
         let labels = LabelSet::new(pairs.chain([(METRIC_NAME, name)]));
-        let series = history.series_ref(&labels).expect("room");
+        let series = history.series_id(&labels).expect("room");
         history.append(now.wall, &[(series, *value)]);
     }
 }

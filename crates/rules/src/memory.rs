@@ -21,7 +21,7 @@ impl SampleStorage for History {
     fn record(&self, at: UnixMillis, samples: &[(LabelSet, f64)]) -> usize {
         let known: Vec<_> = samples
             .iter()
-            .filter_map(|(labels, value)| Some((self.series_ref(labels)?, *value)))
+            .filter_map(|(labels, value)| Some((self.series_id(labels)?, *value)))
             .collect();
         self.append(at, &known);
         samples.len() - known.len()

@@ -1,23 +1,24 @@
-//! Words from a fixed set.
+//! Values from a fixed set of words.
 
 use super::decode::DecodeContext;
-use super::problems::did_you_mean;
+use super::diagnostics::did_you_mean;
 use super::tree::Node;
 
-/// Decodes one of `string_enum`, in capitals or not; an unknown word is a problem that names them all.
+/// Decodes one of `choices`, ignoring ASCII case. An unknown word is an error with a suggestion or
+/// the list of all words.
 pub fn decode_choice<T: Copy>(
     node: &Node,
     cx: &mut DecodeContext<'_>,
-    string_enum: &[(&str, T)],
+    choices: &[(&str, T)],
 ) -> Option<T> {
     let text = cx.text(node)?;
-    if let Some((_, value)) = string_enum
+    if let Some((_, value)) = choices
         .iter()
         .find(|(word, _)| word.eq_ignore_ascii_case(&text))
     {
         return Some(*value);
     }
-    let words: Vec<&str> = string_enum.iter().map(|(word, _)| *word).collect();
+    let words: Vec<&str> = choices.iter().map(|(word, _)| *word).collect();
     let hint = did_you_mean(&text, words.iter().copied())
         .unwrap_or_else(|| format!("one of {}", words.join(", ")));
     cx.error(node.pos, format!("unknown value {text:?}"))
@@ -25,8 +26,8 @@ pub fn decode_choice<T: Copy>(
     None
 }
 
-/// Declares an enum whose values are words of the YAML file. The first spelling of each is the
-/// canonical one; others are accepted.
+/// Declares an enum whose variants are words of the configuration. The first spelling of each is the
+/// canonical one; the others are accepted as well.
 #[macro_export]
 macro_rules! string_enum {
     (
@@ -38,11 +39,11 @@ macro_rules! string_enum {
         pub enum $name { $( $(#[$vmeta])* $variant ),+ }
 
         impl $name {
-            /// Each of them with its canonical word.
-            #[allow(dead_code, reason = "not every choice is asked for by word")]
+            /// Each variant with its canonical word.
+            #[allow(dead_code, reason = "not every enum is looked up by word")]
             pub const WORDS: &[(&str, Self)] = &[ $( ($word, Self::$variant) ),+ ];
 
-            /// The canonical word.
+            /// Returns the canonical word.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $( Self::$variant => $word ),+ }

@@ -1,4 +1,4 @@
-//! Tree to values, with every problem collected on the way.
+//! Decodes the YAML tree into values and collects every diagnostic on the way.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -8,63 +8,65 @@ use std::sync::Arc;
 use bellwether_core::{Kind, Severity};
 
 use super::choice::decode_choice;
+use super::diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 use super::expand::expand;
-use super::problems::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 use super::reference::{RAW, Shape};
 use super::scalars::{HumanDuration, Literal, Secret, Size, Spanned, parse_duration};
 use super::tree::{Key, Node, Pos, Value};
 
-/// Answers what an environment variable holds.
+/// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// A value that a declaration can hold.
+/// A value that can be read from the configuration.
 pub trait Decode: Sized {
-    /// Reads it; what is wrong goes to `cx`. There may be a value all the same: it serves to check
-    /// what depends on it, and counts only if nothing was wrong.
+    /// Decodes `node` and reports errors to `cx`.
+    ///
+    /// May return a value in spite of errors, so that values that depend on it can be checked. It
+    /// must not be used for anything else if there were errors.
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self>;
 
-    /// Its form, for the reference.
+    /// Describes the form of the value, for the reference.
     fn shape() -> Shape;
 
-    /// What an absent key without a default means; `None` makes the key required.
+    /// Returns the value of an absent key that has no default; `None` makes the key required.
     fn absent() -> Option<Self> {
         None
     }
 }
 
-/// Where decoding stands, what it may ask, and what it found wrong.
+/// State of decoding: current path and file, environment, and diagnostics.
 pub struct DecodeContext<'a> {
-    problems: &'a mut Diagnostics,
+    diagnostics: &'a mut Diagnostics,
     environment: Environment<'a>,
     path: String,
     file: Option<Arc<str>>,
 }
 
 impl<'a> DecodeContext<'a> {
-    /// At the top of a file.
-    pub fn new(problems: &'a mut Diagnostics, environment: Environment<'a>) -> Self {
+    /// Creates a context at the top of the configuration file.
+    pub fn new(diagnostics: &'a mut Diagnostics, environment: Environment<'a>) -> Self {
         Self {
-            problems,
+            diagnostics,
             environment,
             path: String::new(),
             file: None,
         }
     }
 
-    /// At the top of another file than the declaration, which knows no environment.
-    pub fn of_file(problems: &'a mut Diagnostics, file: Arc<str>) -> Self {
+    /// Creates a context at the top of `file`, in which no environment variable is set.
+    pub fn for_file(diagnostics: &'a mut Diagnostics, file: Arc<str>) -> Self {
         fn unset(_: &str) -> Option<OsString> {
             None
         }
         Self {
-            problems,
+            diagnostics,
             environment: &unset,
             path: String::new(),
             file: Some(file),
         }
     }
 
-    /// The current path with `pos`.
+    /// Returns the location of `pos` at the current path.
     #[must_use]
     pub fn at(&self, pos: Pos) -> SourceLocation {
         SourceLocation {
@@ -74,13 +76,13 @@ impl<'a> DecodeContext<'a> {
         }
     }
 
-    /// Notes a problem at `pos` under the current path.
+    /// Adds a diagnostic at `pos` with the current path.
     pub fn error(&mut self, pos: Pos, message: impl Into<String>) -> &mut Diagnostic {
         let at = self.at(pos);
-        self.problems.error(&at, message)
+        self.diagnostics.error(&at, message)
     }
 
-    /// Goes one step down for the time of `inner`.
+    /// Extends the current path by `step` while `inner` runs.
     fn within<T>(
         &mut self,
         step: std::fmt::Arguments<'_>,
@@ -99,7 +101,7 @@ impl<'a> DecodeContext<'a> {
         self.within(format_args!("{dot}{key}"), |cx| T::decode(node, cx))
     }
 
-    /// The expanded text of a single value.
+    /// Reads a scalar and expands its references to environment variables.
     pub fn text(&mut self, node: &Node) -> Option<String> {
         let text = self.raw(node, "text")?;
         match expand(text, self.environment) {
@@ -128,7 +130,7 @@ impl<'a> DecodeContext<'a> {
         );
     }
 
-    /// A single value that `parse` understands; `expected` says what that is.
+    /// Reads a scalar with `parse`; `expected` describes it in the message if that fails.
     pub fn parsed<T>(
         &mut self,
         node: &Node,
@@ -145,7 +147,7 @@ impl<'a> DecodeContext<'a> {
     }
 }
 
-/// Settings of which nothing is said but `required`.
+/// Decodes a section from its `required` keys alone; every other key has its default.
 #[must_use]
 pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
     let pos = Pos::default();
@@ -163,21 +165,21 @@ pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
         pos,
         value: Value::Map(required.iter().map(entry).collect()),
     };
-    let mut problems = Diagnostics::default();
-    T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
+    let mut diagnostics = Diagnostics::default();
+    T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None))
 }
 
-/// Reads the keys of one mapping and, at the end, names those that nobody asked for.
+/// Reads the keys of one mapping; at the end reports the keys that were not read.
 pub struct MapReader<'n, 'c, 'a> {
     node: &'n Node,
     entries: &'n [(Key, Node)],
-    asked: Vec<&'static str>,
-    /// For problems.
+    read: Vec<&'static str>,
+    /// Context that errors are reported to.
     pub cx: &'c mut DecodeContext<'a>,
 }
 
 impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
-    /// Opens a mapping; nothing at all counts as an empty one.
+    /// Opens a mapping; null counts as an empty one.
     pub fn open(node: &'n Node, cx: &'c mut DecodeContext<'a>) -> Option<Self> {
         let entries: &[(Key, Node)] = match &node.value {
             Value::Map(entries) => entries,
@@ -190,49 +192,53 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
         Some(Self {
             node,
             entries,
-            asked: Vec::new(),
+            read: Vec::new(),
             cx,
         })
     }
 
-    /// The place of the mapping.
+    /// Returns the location of the mapping.
     #[must_use]
     pub fn at(&self) -> SourceLocation {
         self.cx.at(self.node.pos)
     }
 
-    /// The value of `key`, or `default` (or what the type's absence means) where it is not there.
-    /// A required key that is missing is a problem. The default also stands in for a value that is
-    /// wrong, so that what depends on it can still be checked.
+    /// Reads the value of `key`; if the key is absent, returns `default` or else
+    /// [`Decode::absent`], and reports an error if both are `None`.
+    ///
+    /// The default also replaces an invalid value, so that values that depend on it can still be
+    /// checked.
     pub fn field<T: Decode>(&mut self, key: &'static str, default: Option<T>) -> Option<T> {
-        if !self.asked.contains(&key) {
-            self.asked.push(key);
+        if !self.read.contains(&key) {
+            self.read.push(key);
         }
-        let found = self.entries.iter().find(|(known, _)| known.text == key);
-        // A list or a mapping of which all is commented out means what an absent one does.
-        let nothing = found.is_some_and(|(_, node)| matches!(node.value, Value::Null));
-        if nothing && matches!(T::shape(), Shape::List(_) | Shape::Map(_)) {
-            let usual = default.or_else(T::absent);
-            if usual.is_none() {
+        let entry = self.entries.iter().find(|(name, _)| name.text == key);
+        // A list or mapping with all of its entries commented out counts as absent.
+        let empty = entry.is_some_and(|(_, node)| matches!(node.value, Value::Null));
+        if empty && matches!(T::shape(), Shape::List(_) | Shape::Map(_)) {
+            let value = default.or_else(T::absent);
+            if value.is_none() {
                 self.cx
-                    .error(self.node.pos, format!("nothing behind key {key:?}"));
+                    .error(self.node.pos, format!("key {key:?} has no value"));
             }
-            return usual;
+            return value;
         }
-        let value = found.and_then(|(_, node)| self.cx.inside(key, node));
-        let value = value.or(default).or_else(T::absent);
-        if value.is_none() && found.is_none() {
+        let value = entry
+            .and_then(|(_, node)| self.cx.inside(key, node))
+            .or(default)
+            .or_else(T::absent);
+        if value.is_none() && entry.is_none() {
             self.cx.error(self.node.pos, format!("missing key {key:?}"));
         }
         value
     }
 
-    /// Notes every key that was not asked for.
+    /// Reports every key that was not read as unknown.
     pub fn finish(self) {
         for (key, _) in self.entries {
-            if !self.asked.contains(&key.text.as_str()) {
-                let hint = did_you_mean(&key.text, self.asked.iter().copied())
-                    .unwrap_or_else(|| format!("known keys: {}", self.asked.join(", ")));
+            if !self.read.contains(&key.text.as_str()) {
+                let hint = did_you_mean(&key.text, self.read.iter().copied())
+                    .unwrap_or_else(|| format!("known keys: {}", self.read.join(", ")));
                 let dot = if self.cx.path.is_empty() { "" } else { "." };
                 self.cx.within(format_args!("{dot}{}", key.text), |cx| {
                     cx.error(key.pos, format!("unknown key {:?}", key.text))
@@ -366,7 +372,7 @@ impl<T: Decode> Decode for Spanned<T> {
     }
 }
 
-/// A key with nothing behind it is an empty list.
+/// A key without a value is an empty list.
 impl<T: Decode> Decode for Vec<T> {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let items = match &node.value {
@@ -377,7 +383,7 @@ impl<T: Decode> Decode for Vec<T> {
                 return None;
             }
         };
-        // A broken item is told and left out, so that the others can still be checked.
+        // An invalid item is reported and skipped, so that the others are still checked.
         let decoded = items.iter().enumerate().filter_map(|(index, item)| {
             cx.within(format_args!("[{index}]"), |cx| T::decode(item, cx))
         });
@@ -388,7 +394,7 @@ impl<T: Decode> Decode for Vec<T> {
     }
 }
 
-/// A key with nothing behind it is an empty mapping.
+/// A key without a value is an empty mapping.
 impl<T: Decode> Decode for BTreeMap<String, T> {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let entries = match &node.value {

@@ -1,14 +1,14 @@
-//! `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and the same as `$<...>`, once per string.
+//! Expansion of `${NAME}`, `${NAME:-default}`, `${NAME:?message}` and the same with `$<...>`.
 //!
-//! Anything else with a dollar stays as it is: `$1`, `${1}`, bare `$NAME`, Cypher's `$param`.
-//! `$${` and `$$<` stand for `${` and `$<`. What a variable holds is not expanded again.
+//! Any other text with a dollar stays as it is: `$1`, `${1}`, bare `$NAME`, Cypher's `$param`.
+//! `$${` and `$$<` are escapes for `${` and `$<`. The value of a variable is not expanded again.
 
 use std::ffi::OsString;
 
-/// Expands the references in `text`; `lookup` answers what a variable holds.
+/// Expands the references in `text`; `lookup` returns the value of a variable.
 ///
 /// # Errors
-/// A message and a hint where a reference is malformed or its variable is not set.
+/// A message and a hint if a reference is malformed or its variable is not set.
 pub fn expand(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<OsString>,
@@ -44,7 +44,7 @@ pub fn expand(
     Ok(out)
 }
 
-/// What follows `${` or `$<`, and the character that closes it, if a variable name begins there.
+/// Returns the text behind `${` or `$<`, and the closing character, if a variable name begins there.
 fn opening(text: &str) -> Option<(&str, char)> {
     let (inside, close) = match text.as_bytes().get(1)? {
         b'{' => (&text[2..], '}'),
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn malformed_references_are_errors() {
         check("${NOT}", "error: environment variable NOT is not set");
         check(
             "${BYTES:-default}",

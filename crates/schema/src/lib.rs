@@ -1,17 +1,54 @@
-//! How a room declares its part of the YAML file: sections as data, each beside the code it sets up.
+//! Typed sections of a YAML configuration, each declared once.
 //!
-//! Owns the spanned YAML tree, the expansion of `${...}`, decoding with all problems of a file
-//! collected, and the description that the configuration reference is generated from. Knows
-//! nothing of any single section.
+//! [`section!`] and [`string_enum!`] turn one declaration into a struct or enum, its decoding with
+//! defaults, and its part of the configuration reference. A declaration stands beside the code that
+//! it configures; this crate knows no single section.
+//!
+//! - [`parse`] reads YAML into a tree of [`Node`]s, each with its line and column.
+//! - [`Decode`] turns a node into a value. `${NAME}`, `${NAME:-default}` and `${NAME:?message}` are
+//!   expanded from the environment.
+//! - [`Diagnostics`] collects every finding of a file, so that all of them are reported at once.
+//! - [`SectionDoc`] describes a section for the reference.
+//!
+//! # Example
+//!
+//! ```
+//! use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse, section};
+//!
+//! section! {
+//!     /// A pool of connections.
+//!     pub struct Pool {
+//!         /// Most connections.
+//!         pub size: u32 = 10,
+//!         /// Longest wait for a connection.
+//!         pub timeout: HumanDuration = HumanDuration::secs(5),
+//!     }
+//! }
+//!
+//! let no_environment = |_: &str| None;
+//! let mut diagnostics = Diagnostics::default();
+//!
+//! let node = parse("size: 20").unwrap();
+//! let pool = Pool::decode(&node, &mut DecodeContext::new(&mut diagnostics, &no_environment));
+//! assert_eq!(pool.unwrap().size, 20);
+//! assert!(diagnostics.is_empty());
+//!
+//! let node = parse("sise: 20").unwrap();
+//! Pool::decode(&node, &mut DecodeContext::new(&mut diagnostics, &no_environment));
+//! assert_eq!(
+//!     diagnostics.into_sorted()[0].to_string(),
+//!     "1:1: sise: unknown key \"sise\"\n  hint: did you mean \"size\"?",
+//! );
+//! ```
 
 #![warn(missing_docs)]
 
 mod choice;
 mod decode;
+mod diagnostics;
 mod expand;
 mod matcher;
 mod names;
-mod problems;
 mod quotes;
 mod reference;
 mod scalars;
@@ -20,9 +57,9 @@ mod tree;
 
 pub use choice::decode_choice;
 pub use decode::{Decode, DecodeContext, Environment, MapReader, blank};
+pub use diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use matcher::Matcher;
 pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
-pub use problems::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
 pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
@@ -30,7 +67,7 @@ pub use section::{Section, key};
 pub use serde;
 pub use tree::{Key, Node, Pos, Value, parse, parse_first};
 
-/// JSON of a default value, for the reference.
+/// Returns a default value as JSON, for the reference.
 #[doc(hidden)]
 pub fn json(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_string(value).ok()

@@ -1,4 +1,4 @@
-//! Matchers of label values: `x`, `=x`, `!=x`, `=~regex`, `!~regex`.
+//! Matchers of label values in the configuration: `x`, `=x`, `!=x`, `=~regex`, `!~regex`.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use super::decode::{Decode, DecodeContext};
 use super::reference::Shape;
 use super::tree::Node;
 
-/// Judges the value of one label. A label that is absent has the empty value, and a regular
-/// expression must match the whole value, both as in Prometheus.
+/// A matcher of one label's value. An absent label has the empty value, and a regular expression
+/// must match the whole value, both as in Prometheus.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     text: String,
@@ -18,10 +18,10 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Reads a matcher.
+    /// Parses a matcher.
     ///
     /// # Errors
-    /// Why the regular expression is none.
+    /// The reason, if the regular expression is invalid.
     pub fn parse(text: &str) -> Result<Self, String> {
         let (negated, is_regex, operand) = split(text);
         let test = if is_regex {
@@ -35,32 +35,33 @@ impl Matcher {
         })
     }
 
-    /// Whether it accepts `value`.
+    /// Returns whether `value` matches.
     #[must_use]
     pub fn matches(&self, value: &str) -> bool {
-        self.test.accepts(value)
+        self.test.matches(value)
     }
 
-    /// The one value it accepts, if it is a plain comparison.
+    /// Returns the only value that matches, if the matcher is an equality.
     #[must_use]
     pub fn exact(&self) -> Option<&str> {
         self.test.exact()
     }
 
-    /// Whether it negates, whether it is a regular expression, and what it compares with.
+    /// Splits the matcher: whether it is negated, whether it is a regular expression, and its
+    /// operand.
     #[must_use]
     pub fn parts(&self) -> (bool, bool, &str) {
         split(&self.text)
     }
 
-    /// The test as such, for who selects series by it.
+    /// Returns the test of the value, to select series with.
     #[must_use]
     pub fn test(&self) -> &ValueTest {
         &self.test
     }
 }
 
-/// Whether it negates, whether it is a regular expression, and what follows the operator.
+/// Splits a matcher: whether it is negated, whether it is a regular expression, and its operand.
 fn split(text: &str) -> (bool, bool, &str) {
     for (operator, negated, is_regex) in [
         ("=~", false, true),
@@ -96,7 +97,7 @@ impl Serialize for Matcher {
 impl Decode for Matcher {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let raw = cx.raw(node, "a matcher such as x, !=x, =~regex or !~regex")?;
-        // A regular expression is taken as written: its `$` are anchors.
+        // No expansion in a regular expression: its `$` are anchors.
         let text = if split(raw).1 {
             raw.to_owned()
         } else {

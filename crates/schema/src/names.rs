@@ -1,28 +1,28 @@
-//! Checks of the names that a declaration gives to metrics and labels.
+//! Checks of the names that a configuration gives to metrics, labels, files and hosts.
 
 use bellwether_core::{is_label_name, is_metric_name};
 
-use super::problems::Diagnostics;
+use super::diagnostics::Diagnostics;
 use super::scalars::Spanned;
 
-/// Notes a metric name that is none.
-pub fn check_metric_name(name: &Spanned<String>, problems: &mut Diagnostics) {
+/// Reports `name` if it is not a valid metric name.
+pub fn check_metric_name(name: &Spanned<String>, diagnostics: &mut Diagnostics) {
     if !is_metric_name(name) {
-        problems
+        diagnostics
             .error(&name.at, format!("not a metric name: {:?}", name.value))
             .hint("letters, digits, underscores and colons, not starting with a digit");
     }
 }
 
-/// Notes label names that are none, and those that come twice.
-pub fn check_label_names(names: &[Spanned<String>], problems: &mut Diagnostics) {
+/// Reports label names that are invalid or given twice.
+pub fn check_label_names(names: &[Spanned<String>], diagnostics: &mut Diagnostics) {
     for (index, name) in names.iter().enumerate() {
         if !is_label_name(name) {
-            problems
+            diagnostics
                 .error(&name.at, format!("not a label name: {:?}", name.value))
                 .hint("letters, digits and underscores, not starting with a digit or __");
         } else if names[..index].contains(name) {
-            problems.error(
+            diagnostics.error(
                 &name.at,
                 format!("label {:?} is declared twice", name.value),
             );
@@ -30,7 +30,8 @@ pub fn check_label_names(names: &[Spanned<String>], problems: &mut Diagnostics) 
     }
 }
 
-/// Whether `name` can name a file, on any file system.
+/// Returns whether `name` is a valid file name on every common file system: 1 to 64 ASCII letters,
+/// digits, `-`, `_` and `.`, not starting with a dot.
 #[must_use]
 pub fn is_file_name(name: &str) -> bool {
     (1..=64).contains(&name.len())
@@ -40,7 +41,7 @@ pub fn is_file_name(name: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-/// Whether `host` can be the name of a host.
+/// Returns whether `host` is a valid host name.
 #[must_use]
 pub fn is_host_name(host: &str) -> bool {
     let label = |label: &str| {
@@ -51,7 +52,7 @@ pub fn is_host_name(host: &str) -> bool {
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    // A last label of digits alone is a mistyped address, never a name.
+    // A last label of only digits is a mistyped IP address, not a name.
     let numeric = |host: &str| {
         host.rsplit('.')
             .next()
@@ -65,17 +66,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn labels_that_come_twice_are_told() {
-        let mut problems = Diagnostics::default();
+    fn labels_that_are_given_twice_are_reported() {
+        let mut diagnostics = Diagnostics::default();
         let names = ["a", "b", "a", "9"].map(|name| Spanned::nowhere(name.to_owned()));
-        check_label_names(&names, &mut problems);
-        let told: Vec<String> = problems
+        check_label_names(&names, &mut diagnostics);
+        let messages: Vec<String> = diagnostics
             .into_sorted()
             .iter()
-            .map(|problem| problem.message.clone())
+            .map(|diagnostic| diagnostic.message.clone())
             .collect();
         assert_eq!(
-            told,
+            messages,
             ["label \"a\" is declared twice", "not a label name: \"9\""]
         );
     }

@@ -1,16 +1,17 @@
-//! Texts in quotes over several lines, as Go's YAML parser takes them.
+//! Quoted scalars over several lines, as Go's YAML parser accepts them.
 //!
-//! YAML wants each further line deeper than the key; Go's parser, and so Prometheus, does not. The
-//! blanks before a further line are no part of the text, so there may be more of them.
+//! YAML requires each continuation line to be indented deeper than the key; Go's parser, and so
+//! Prometheus, does not. Leading blanks of a continuation line are not part of the text, so adding
+//! some changes nothing.
 
-/// `text` with further lines of texts in quotes indented behind where these begin; `None` where
-/// there are none.
+/// Indents the continuation lines of quoted scalars in `text` deeper than the column of the opening
+/// quote; `None` if there are none.
 pub(super) fn indented(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + 256);
     let mut changed = false;
-    // The quote of the text that is open, and the column it began in.
+    // The quote of the open scalar, and its column.
     let mut open: Option<(char, usize)> = None;
-    // The indentation of the key whose block of text, behind `|` or `>`, is being passed over.
+    // Indentation of the key whose block scalar, behind `|` or `>`, is being skipped.
     let mut block: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         let indentation = line.len() - line.trim_start_matches(' ').len();
@@ -37,10 +38,10 @@ pub(super) fn indented(text: &str) -> Option<String> {
     changed.then_some(out)
 }
 
-/// Reads a line on from the text that is open; whether a block of text follows it.
+/// Scans a line, beginning inside the open scalar; returns whether a block scalar follows it.
 fn scan(line: &str, open: &mut Option<(char, usize)>) -> bool {
     let mut chars = line.char_indices().peekable();
-    // Whether a value or a key may begin here, and what the plain word so far is.
+    // Whether a value or a key may begin here, and the plain word so far.
     let (mut begins, mut word) = (true, String::new());
     while let Some((at, c)) = chars.next() {
         if let Some((quote, _)) = *open {
@@ -72,7 +73,7 @@ fn scan(line: &str, open: &mut Option<(char, usize)>) -> bool {
         && word.all(|c| c.is_ascii_digit() || c == '-' || c == '+')
 }
 
-/// Where the key of a line stands, behind the dashes of lists.
+/// Returns the column of the key of a line, behind the dashes of lists.
 fn key_column(line: &str) -> usize {
     line.find(|c: char| c != ' ' && c != '-')
         .unwrap_or_default()
@@ -93,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn further_lines_need_no_indentation() {
+    fn continuation_lines_need_no_indentation() {
         for (text, expected) in [
             (
                 "a:\n  - expr: 'up{job=\"a\"\n    } == 0'\n    b: 1\n",

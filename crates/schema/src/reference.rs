@@ -1,9 +1,9 @@
-//! What the configuration reference is made of.
+//! Descriptions of sections and keys, from which the configuration reference is generated.
 
-/// The form of a value, for people.
+/// Form of a value, as the reference describes it.
 #[derive(Clone, Copy)]
 pub enum Shape {
-    /// A kind of single value: `text`, `duration`.
+    /// A scalar of this kind: `text`, `duration`.
     Word(&'static str),
     /// One of these words.
     Choice(&'static [&'static str]),
@@ -16,7 +16,7 @@ pub enum Shape {
 }
 
 impl Shape {
-    /// In words: `list of text`.
+    /// Describes the form in words: `list of text`.
     #[must_use]
     pub fn describe(self) -> String {
         match self {
@@ -32,13 +32,13 @@ impl Shape {
         }
     }
 
-    /// Whether it is text in which nothing is expanded.
+    /// Returns whether the value is text without expansion of `${...}`.
     #[must_use]
     pub fn is_raw(self) -> bool {
         matches!(self, Shape::Word(words) if words.contains("taken as written"))
     }
 
-    /// The section inside, through lists and mappings.
+    /// Returns the section inside of lists and mappings, if there is one.
     #[must_use]
     pub fn section(self) -> Option<SectionDoc> {
         match self {
@@ -49,46 +49,46 @@ impl Shape {
     }
 }
 
-/// The form of text in which nothing is expanded.
+/// Form of a text without expansion of `${...}`.
 pub const RAW: &str = "text, taken as written";
 
-/// One section: its name in the code, what it is for, its keys.
+/// Description of one section.
 pub struct SectionDoc {
-    /// Name.
+    /// Name of the struct.
     pub name: &'static str,
-    /// What it is for.
+    /// Doc comment of the struct.
     pub doc: String,
-    /// Its keys in the order of the code.
+    /// Keys in the order of the declaration.
     pub fields: Vec<FieldDoc>,
 }
 
 impl SectionDoc {
-    /// What is said of `key`.
+    /// Returns the description of `key`.
     #[must_use]
     pub fn field(&self, key: &str) -> Option<&FieldDoc> {
         self.fields.iter().find(|field| field.key == key)
     }
 }
 
-/// One key of a section.
+/// Description of one key of a section.
 pub struct FieldDoc {
     /// The key.
     pub key: &'static str,
-    /// What it means.
+    /// Doc comment of the field.
     pub doc: String,
-    /// The form of its value.
+    /// Form of the value.
     pub shape: Shape,
-    /// What holds where the key is absent, as JSON; `None` where the key is required.
+    /// Value of an absent key, as JSON; `None` if the key is required.
     pub default: Option<String>,
 }
 
-/// `root` and every section below it, each once, parents before children.
+/// Returns `root` and every section below it, each once, parents before children.
 #[must_use]
 pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
-    let mut found: Vec<SectionDoc> = Vec::new();
+    let mut sections: Vec<SectionDoc> = Vec::new();
     let mut waiting = vec![root];
     while let Some(section) = waiting.pop() {
-        if found.iter().any(|known| known.name == section.name) {
+        if sections.iter().any(|other| other.name == section.name) {
             continue;
         }
         waiting.extend(
@@ -98,12 +98,12 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
                 .rev()
                 .filter_map(|field| field.shape.section()),
         );
-        found.push(section);
+        sections.push(section);
     }
-    found
+    sections
 }
 
-/// Joins the lines of doc comments as the macros hand them over.
+/// Joins the lines of a doc comment into one line.
 #[must_use]
 pub fn join_doc(lines: &[&str]) -> String {
     lines

@@ -1,4 +1,4 @@
-//! The single values a section is made of.
+//! Scalar types of settings: durations, sizes, secrets, literal text.
 
 use std::fmt;
 use std::ops::Deref;
@@ -6,26 +6,26 @@ use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-use super::problems::SourceLocation;
+use super::diagnostics::SourceLocation;
 
-/// A duration of the declaration: `30` (seconds), `1.5`, `500ms`, `30s`, `5m`, `1h30m`, `7d`.
+/// A duration as people write it: `30` (seconds), `1.5`, `500ms`, `30s`, `5m`, `1h30m`, `7d`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HumanDuration(pub Duration);
 
 impl HumanDuration {
-    /// Of `seconds`.
+    /// Creates a duration of `seconds`.
     #[must_use]
     pub const fn secs(seconds: u64) -> Self {
         Self(Duration::from_secs(seconds))
     }
 
-    /// Of `minutes`.
+    /// Creates a duration of `minutes`.
     #[must_use]
     pub const fn minutes(minutes: u64) -> Self {
         Self(Duration::from_secs(minutes * 60))
     }
 
-    /// Of `milliseconds`.
+    /// Creates a duration of `milliseconds`.
     #[must_use]
     pub const fn millis(milliseconds: u64) -> Self {
         Self(Duration::from_millis(milliseconds))
@@ -61,7 +61,8 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
-/// Reads a duration as [`HumanDuration`] describes it; `None` where it is none, negative or over 100 years.
+/// Parses a duration in the form of [`HumanDuration`]; `None` if it is invalid, negative or longer
+/// than 100 years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
@@ -89,10 +90,11 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
     (last_unit != u64::MAX && total <= LONGEST_MS).then(|| Duration::from_millis(total))
 }
 
-/// The shortest form that [`parse_duration`] reads back: `1h30m`.
+/// Formats a duration in the shortest form that [`parse_duration`] reads: `1h30m`. Fractions of a
+/// millisecond are dropped.
 #[must_use]
-pub fn format_duration(span: Duration) -> String {
-    let mut left = span.as_millis() as u64;
+pub fn format_duration(duration: Duration) -> String {
+    let mut left = duration.as_millis() as u64;
     if left == 0 {
         return "0s".into();
     }
@@ -124,7 +126,7 @@ const SIZES: [(&str, u64); 9] = [
 ];
 
 impl Size {
-    /// Reads one, in any case of letters; `None` where it is none, or over 1000 TB.
+    /// Parses a size, ignoring case; `None` if it is invalid or larger than 1000 TB.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         const LARGEST: f64 = 1e15;
@@ -142,7 +144,7 @@ impl Size {
     }
 }
 
-/// In the largest unit that leaves no fraction: `1GB`, `64MiB`.
+/// Formats the size in the largest unit without a fraction: `1GB`, `64MiB`.
 impl fmt::Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 9] = ["TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "KB", "B"];
@@ -160,7 +162,7 @@ impl Serialize for Size {
     }
 }
 
-/// Text taken as written: nothing is expanded in it.
+/// Text as written, without expansion of `${...}`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Literal(pub String);
@@ -172,7 +174,7 @@ impl Deref for Literal {
     }
 }
 
-/// Text that is never shown: every way of printing it gives `<secret>`.
+/// Text that is never shown: `Debug`, `Display` and `Serialize` yield `<secret>`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -182,7 +184,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The secret itself, for the one place that must send it.
+    /// Returns the secret itself, for the place that must send it.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.0
@@ -207,17 +209,17 @@ impl Serialize for Secret {
     }
 }
 
-/// A value that remembers its place, for checks that come after decoding.
+/// A value with its location, for checks after decoding.
 #[derive(Clone, Debug, Default)]
 pub struct Spanned<T> {
     /// The value.
     pub value: T,
-    /// Its place.
+    /// Location of the value.
     pub at: SourceLocation,
 }
 
 impl<T> Spanned<T> {
-    /// A value from no file.
+    /// Wraps a value that is not from a file.
     pub fn nowhere(value: T) -> Self {
         Self {
             value,

@@ -1,25 +1,26 @@
-//! The `section!` macro: one declaration gives the struct, its decoding and its reference.
+//! The `section!` macro: one declaration yields the struct, its decoding and its reference.
 
 use super::decode::MapReader;
 use super::reference::SectionDoc;
 
 /// A mapping with known keys.
 pub trait Section: Sized {
-    /// Reads its own keys and leaves the others; `finish` of the reader judges those.
+    /// Reads the keys of this section and leaves the others to [`MapReader::finish`], which reports
+    /// them as unknown.
     fn read(map: &mut MapReader<'_, '_, '_>) -> Option<Self>;
 
-    /// The value with every key absent; `None` where a key is required.
+    /// Returns the section with every key absent; `None` if a key is required.
     fn from_defaults() -> Option<Self>;
 
-    /// What the reference says of it.
+    /// Describes the section for the reference.
     fn doc() -> SectionDoc;
 }
 
-/// Declares a section of the YAML file.
+/// Declares a section of the configuration: the struct, its decoding and its reference.
 ///
-/// A field with `= default` is optional, so is an `Option`, so is a section whose fields all are;
-/// any other is required. Where every field has a default the struct has `Default` too. Doc
-/// comments become the configuration reference.
+/// A field is optional if it has `= default`, is an `Option`, or is a section whose fields are all
+/// optional; any other field is required. If every field has a default, the struct implements
+/// `Default`, too. The doc comments become the configuration reference.
 #[macro_export]
 macro_rules! section {
     (
@@ -59,7 +60,7 @@ macro_rules! section {
 
         impl $crate::Section for $name {
             fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
-                // All fields are read before any missing one ends it: every problem is found.
+                // All fields are read before a missing one returns, so that every error is reported.
                 $( let $field: Option<$type> =
                     map.field($crate::key(stringify!($field)), $default); )*
                 Some(Self { $( $field: $field? ),* })
@@ -108,7 +109,7 @@ macro_rules! section {
     };
 }
 
-/// A field's name as a key: `r#type` is `type`.
+/// Converts the name of a field to its key: `r#type` is `type`.
 #[must_use]
 pub fn key(field: &'static str) -> &'static str {
     field.strip_prefix("r#").unwrap_or(field)
@@ -132,9 +133,9 @@ mod tests {
     section! {
         /// All have defaults.
         pub struct Pool {
-            /// How many.
+            /// Number of connections.
             pub size: u32 = 10,
-            /// How long.
+            /// Longest wait.
             pub wait: HumanDuration = HumanDuration::secs(5),
         }
     }
@@ -142,7 +143,7 @@ mod tests {
     section! {
         /// The outer one.
         pub struct Outer {
-            /// Which type.
+            /// The type.
             pub r#type: Colour,
             /// Its name,
             /// over two lines.
@@ -161,13 +162,13 @@ mod tests {
     }
 
     fn decode(text: &str) -> Result<Outer, Vec<String>> {
-        let mut problems = Diagnostics::default();
+        let mut diagnostics = Diagnostics::default();
         let env = |name: &str| (name == "N").then(|| "7".into());
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut problems, &env));
+        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
         match decoded {
-            Some(value) if problems.is_empty() => Ok(value),
-            _ => Err(problems
+            Some(value) if diagnostics.is_empty() => Ok(value),
+            _ => Err(diagnostics
                 .into_sorted()
                 .iter()
                 .map(ToString::to_string)
@@ -203,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn every_problem_is_told_with_its_place() {
-        let problems = decode(
+    fn every_diagnostic_has_its_location() {
+        let diagnostics = decode(
             "type: rd\npool: {sise: 3, wait: soon}\nitems:\n  - 5\n  - size: x\nmap: {a: b}\n",
         )
         .unwrap_err();
         assert_eq!(
-            problems,
+            diagnostics,
             [
                 "1:1: missing key \"name\"",
                 "1:7: type: unknown value \"rd\"\n  hint: did you mean \"red\"?",
@@ -234,7 +235,7 @@ mod tests {
             .iter()
             .map(|f| format!("{}|{}|{}|{:?}", f.key, f.doc, f.shape.describe(), f.default))
             .collect();
-        assert_eq!(fields[0], "type|Which type.|`red`, `green`|None");
+        assert_eq!(fields[0], "type|The type.|`red`, `green`|None");
         assert_eq!(fields[1], "name|Its name, over two lines.|text|None");
         assert_eq!(fields[3], "password|Optional.|secret text|Some(\"null\")");
         assert_eq!(

@@ -1,7 +1,7 @@
-//! YAML text to a tree in which every key and value knows its place.
+//! Parses YAML into a tree in which every key and value has its position.
 //!
 //! Scalars keep their text as written, so `0123` stays `0123` for a text field. Aliases and merge
-//! keys are resolved here, within bounds; duplicate keys are errors.
+//! keys are resolved here, within bounds. Duplicate keys are errors.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::quotes;
 
-/// Most nodes that aliases may add, against files that double themselves.
+/// Most nodes that aliases may add, against files of nested aliases that grow exponentially.
 const MAX_ALIASED: usize = 100_000;
 
-/// Line and column, both from 1; zero where there is no place.
+/// Line and column, both from 1; zero if there is no position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pos {
     /// Line, from 1.
@@ -22,19 +22,19 @@ pub struct Pos {
     pub column: u32,
 }
 
-/// A value and its place.
+/// A YAML value with its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it begins.
+    /// Position of its first character.
     pub pos: Pos,
-    /// What it is.
+    /// The value.
     pub value: Value,
 }
 
-/// The forms of a YAML value.
+/// A YAML value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing, `null` or `~`.
+    /// No value, `null` or `~`.
     Null,
     /// A scalar as written, without its quotes.
     Scalar(String),
@@ -47,14 +47,14 @@ pub enum Value {
 /// A key of a mapping.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// Its text.
+    /// Text of the key.
     pub text: String,
-    /// Where it stands.
+    /// Position of the key.
     pub pos: Pos,
 }
 
 impl Node {
-    /// What it is, for messages: `a list`.
+    /// Names the kind of value for messages: `a list`.
     #[must_use]
     pub fn form(&self) -> &'static str {
         match self.value {
@@ -65,7 +65,7 @@ impl Node {
         }
     }
 
-    /// Levels of lists and mappings below it.
+    /// Returns the number of levels of lists and mappings below this node.
     fn height(&self) -> usize {
         match &self.value {
             Value::Null | Value::Scalar(_) => 0,
@@ -89,30 +89,32 @@ impl Node {
     }
 }
 
-/// Parses the one document of `text`. An empty file is [`Value::Null`].
+/// Parses `text`, which must be one YAML document. An empty text is [`Value::Null`].
 ///
 /// # Errors
-/// The place and the reason where the text is no YAML, or YAML beyond the bounds above.
+/// The position and the reason if the text is not valid YAML, has a second document, is nested
+/// deeper than [`MAX_NESTING`] levels, or grows too large by its aliases.
 pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
     match parse_first(text)? {
         (node, None) => Ok(node),
-        (_, Some(at)) => Err((
-            at,
-            "a second YAML document: one file is one declaration".into(),
+        (_, Some(pos)) => Err((
+            pos,
+            "a second YAML document: a configuration file has only one".into(),
         )),
     }
 }
 
-/// Parses the first document of `text`, as Prometheus does; with where a second one begins.
+/// Parses the first document of `text`, as Prometheus does, and returns the position of a second
+/// document, if there is one.
 ///
 /// # Errors
 /// As [`parse`].
 pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), (Pos, String)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Builder::of(text).document().or_else(|problem| {
-        // Lines of a text in quotes need no indentation to Go's parser.
-        let indented = quotes::indented(text).ok_or_else(|| problem.clone())?;
-        Builder::of(&indented).document().map_err(|_| problem)
+    Builder::new(text).document().or_else(|error| {
+        // Go's parser does not require continuation lines of a quoted text to be indented.
+        let indented = quotes::indented(text).ok_or_else(|| error.clone())?;
+        Builder::new(&indented).document().map_err(|_| error)
     })
 }
 
@@ -125,10 +127,9 @@ struct Builder<'a> {
 type Parsed<T> = Result<T, (Pos, String)>;
 
 impl<'a> Builder<'a> {
-    fn of(text: &'a str) -> Self {
-        let parser = Parser::new_from_str(text);
+    fn new(text: &'a str) -> Self {
         Self {
-            parser,
+            parser: Parser::new_from_str(text),
             anchors: HashMap::new(),
             aliased: 0,
         }
@@ -145,7 +146,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// The first document, and where a second one begins.
+    /// Reads the first document, and the position of a second one.
     fn document(&mut self) -> Parsed<(Node, Option<Pos>)> {
         let mut root: Option<Node> = None;
         loop {
@@ -164,11 +165,11 @@ impl<'a> Builder<'a> {
             }
             match event {
                 Event::StreamEnd => {
-                    let nothing = Node {
+                    let empty = Node {
                         pos: Pos { line: 1, column: 1 },
                         value: Value::Null,
                     };
-                    return Ok((root.unwrap_or(nothing), None));
+                    return Ok((root.unwrap_or(empty), None));
                 }
                 Event::StreamStart | Event::DocumentStart(_) | Event::DocumentEnd => {}
                 event => root = Some(self.node(event, at, 0)?),
@@ -177,7 +178,7 @@ impl<'a> Builder<'a> {
     }
 
     fn node(&mut self, event: Event<'a>, at: Pos, depth: usize) -> Parsed<Node> {
-        bounded(depth, at)?;
+        check_depth(depth, at)?;
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, _) => (scalar(&text, style), anchor),
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
@@ -196,7 +197,7 @@ impl<'a> Builder<'a> {
         let Some(node) = self.anchors.get(&anchor) else {
             return Err((at, "an alias inside its own anchor".into()));
         };
-        bounded(depth + node.height(), at)?;
+        check_depth(depth + node.height(), at)?;
         self.aliased += node.size();
         if self.aliased > MAX_ALIASED {
             return Err((at, format!("aliases add more than {MAX_ALIASED} values")));
@@ -249,15 +250,15 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Refuses what others cannot recurse over.
-fn bounded(depth: usize, at: Pos) -> Parsed<()> {
+/// Rejects nesting that recursive functions could not walk through.
+fn check_depth(depth: usize, at: Pos) -> Parsed<()> {
     match depth > MAX_NESTING {
         true => Err((at, format!("nested more than {MAX_NESTING} levels deep"))),
         false => Ok(()),
     }
 }
 
-/// Adds what `entries` does not have yet, as the merge key `<<` says.
+/// Adds the entries of a merge key `<<` whose keys are not in `entries` yet.
 fn merge(entries: &mut Vec<(Key, Node)>, from: Node) -> Parsed<()> {
     match from.value {
         Value::Map(added) => {

@@ -1,24 +1,26 @@
-//! Samples over time: what was collected, kept and found again.
+//! History: samples over time, in memory and on disk.
 //!
-//! One writer ([`History::append`], fed by the store), any number of readers by
-//! [`Queryable`](bellwether_promql::Queryable). Series are known by their whole label set, as
-//! Prometheus knows them; a histogram is its `_bucket`, `_count` and `_sum` series.
+//! One writer ([`History::append`], fed by the store), and any number of readers through
+//! [`Queryable`](bellwether_promql::Queryable). A series is identified by its whole label set, as in
+//! Prometheus; a histogram consists of its `_bucket`, `_count` and `_sum` series.
+//!
+//! Samples go to the head in memory and to the write-ahead log, and two hours later into a block.
 
 mod block;
 mod bytes;
 mod chunk;
+mod clock_guard;
 mod counts;
-mod folder;
+mod directory;
 mod frame;
 mod head;
-mod keeper;
 mod merge;
 mod packer;
 mod postings;
+mod retention;
 mod settings;
 mod shared;
 mod stats;
-mod steady;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -34,27 +36,34 @@ use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 pub use block::BlockWriter;
-use folder::Lock;
+use directory::Lock;
 pub use settings::{Backend, TrendStorage};
 use shared::Shared;
 pub use stats::{Losses, Options, Recovery, Refused, Stats};
 pub use wal::{Cursor, Tail, TailBatch};
 use writer::Writer;
 
-/// A series of one [`History`], for appending without looking its labels up again.
+/// Id of a series in one [`History`], valid as long as the process. Ids are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SeriesRef(u32);
+pub struct SeriesId(u32);
 
-/// Samples of many series.
+impl SeriesId {
+    /// Returns the index of the series in vectors by series.
+    fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Samples of many series over time.
 #[derive(Debug)]
 pub struct History {
     shared: Arc<Shared>,
-    /// `None`: in memory only, or another's that is only read.
+    /// `None` in memory only, and for history that is only read.
     writer: Option<Writer>,
 }
 
 impl History {
-    /// History that lives as long as the process and takes at most `max_series` series.
+    /// Creates a history in memory with at most `max_series` series.
     #[must_use]
     pub fn in_memory(max_series: usize) -> Self {
         let options = Options {
@@ -69,10 +78,11 @@ impl History {
         }
     }
 
-    /// Opens history, reading back what is in its folder. What is damaged is repaired or left out
-    /// and counted. When the folder can't be used, history goes on in memory, [`Recovery::error`]
-    /// says why, and it is tried again. `now` tells which blocks are over. Reads files: not on an
-    /// async thread.
+    /// Opens the history in its directory, and replays the write-ahead log.
+    ///
+    /// Damaged parts are repaired, or left out and counted. If the directory cannot be used, history
+    /// is in memory, [`Recovery::error`] has the reason, and the directory is retried. `now` is compared
+    /// with the times of blocks. Blocks: not for async threads.
     #[must_use]
     pub fn open(options: Options, now: UnixMillis) -> (Self, Recovery) {
         let folder = options.folder.clone();
@@ -88,12 +98,12 @@ impl History {
         };
         let mut recovery = Recovery::default();
         let mut logged = 0;
-        let lock = match Lock::take(&folder) {
+        let lock = match Lock::acquire(&folder) {
             Ok(lock) => {
-                match folder::load(&shared, &folder, now.0) {
+                match directory::load(&shared, &folder, now.0) {
                     Ok(replayed) => {
                         logged = replayed.logged;
-                        recovery = found(&shared, &replayed);
+                        recovery = self::recovery(&shared, &replayed);
                     }
                     Err(error) => recovery.error = Some(unreadable(&folder, &error)),
                 }
@@ -104,27 +114,27 @@ impl History {
                 None
             }
         };
-        shared.steady.lock().observe(now.0);
-        let writer = Writer::start(&shared, folder, lock, logged, now.0);
-        let writer = writer
+        shared.clock.lock().observe(now.0);
+        let writer = Writer::start(&shared, folder, lock, logged, now.0)
             .map_err(|error| recovery.error = Some(error.to_string()))
             .ok();
         (Self { shared, writer }, recovery)
     }
 
-    /// Reads every block once, so that damage is known before a query meets it, and counts and logs
-    /// what is found. Rests as long as it works. Blocks for long: on a thread of its own.
+    /// Reads every block once, and counts and logs damage before a query meets it. Sleeps as long as it
+    /// works. Blocks for long: run it on a thread of its own.
     pub fn verify(&self) {
         for block in self.shared.blocks.all().iter() {
             let began = std::time::Instant::now();
-            let series: std::collections::BTreeSet<u32> = block.series.iter().copied().collect();
-            let series: Vec<u32> = series.into_iter().collect();
+            let series: std::collections::BTreeSet<SeriesId> =
+                block.series.iter().copied().collect();
+            let series: Vec<SeriesId> = series.into_iter().collect();
             let read = block.read(&series, i64::MIN, i64::MAX, &mut |_, _, _| Ok(()));
             if let Ok(chunks) = read
                 && chunks > 0
             {
                 tracing::warn!(
-                    "{}: {chunks} damaged pieces, which are left out of answers",
+                    "{}: {chunks} damaged chunks, which queries leave out",
                     block.path.display()
                 );
                 self.shared.counts.lost(Losses {
@@ -136,8 +146,8 @@ impl History {
         }
     }
 
-    /// What is in `folder`, of which another process may be the owner: takes no lock, repairs
-    /// nothing, sees what was there at this moment. Reads files: not on an async thread.
+    /// Opens the history in `folder` for reading; another process may own it. Takes no lock, repairs
+    /// nothing, and sees the samples of this moment. Blocks: not for async threads.
     #[must_use]
     pub fn open_read_only(folder: &Path) -> (Self, Recovery) {
         let options = Options {
@@ -148,8 +158,8 @@ impl History {
             ..Options::default()
         };
         let shared = Arc::new(Shared::new(options));
-        let recovery = match folder::look(&shared, folder) {
-            Ok(replayed) => found(&shared, &replayed),
+        let recovery = match directory::load_read_only(&shared, folder) {
+            Ok(replayed) => self::recovery(&shared, &replayed),
             Err(error) => Recovery {
                 error: Some(unreadable(folder, &error)),
                 ..Recovery::default()
@@ -165,58 +175,58 @@ impl History {
         )
     }
 
-    /// The series with these labels, made if it is new. `None`: there are as many as there may be.
-    pub fn series_ref(&self, labels: &LabelSet) -> Option<SeriesRef> {
-        self.shared.series_ref(labels).map(SeriesRef)
+    /// Returns the id of the series with these labels, and creates the series if it is new; `None` if the
+    /// limit of series is reached.
+    pub fn series_id(&self, labels: &LabelSet) -> Option<SeriesId> {
+        self.shared.series_id(labels)
     }
 
-    /// Appends what was collected at `at`, all or nothing visible to a reader. A second sample of
-    /// one time is refused and counted. Readers see it at once; it is durable soon after, see
-    /// [`History::sync`].
-    pub fn append(&self, at: UnixMillis, samples: &[(SeriesRef, f64)]) {
-        let samples = samples.iter().map(|(series, value)| (series.0, *value));
-        let kept = self.shared.append(at.0, samples, self.writer.is_some());
+    /// Appends the samples of one collection at `at`. A reader sees all of them or none. A second sample
+    /// of a series at the same time is rejected and counted. Samples are visible immediately and durable
+    /// soon after, see [`History::sync`].
+    pub fn append(&self, at: UnixMillis, samples: &[(SeriesId, f64)]) {
+        let samples = samples.iter().copied();
+        let accepted = self.shared.append(at.0, samples, self.writer.is_some());
         match &self.writer {
-            Some(_) if kept.is_empty() => {}
+            Some(_) if accepted.is_empty() => {}
             Some(writer) => {
                 let dropped = writer.push(wal::Entry {
                     at: at.0,
-                    samples: kept,
+                    samples: accepted,
                 });
                 self.shared.counts.dropped.fetch_add(dropped, Relaxed);
             }
-            None => keeper::keep_memory(&self.shared),
+            None => retention::enforce_memory_limit(&self.shared),
         }
     }
 
-    /// Waits until all that was appended so far is on disk. Returns whether it is; in memory alone
-    /// it never is.
+    /// Waits until all samples so far are on disk, and returns whether they are. Always false in memory.
     pub fn sync(&self) -> bool {
         self.writer.as_ref().is_some_and(Writer::sync)
     }
 
-    /// Makes all durable and gives the folder back. Reading goes on; what is appended from now on
-    /// is in memory only.
+    /// Writes all samples to disk and unlocks the directory. Reading continues to work; further samples
+    /// are in memory only.
     pub fn close(&self) {
         if let Some(writer) = &self.writer {
             writer.stop();
         }
     }
 
-    /// What there is, and what went wrong since the start.
+    /// Returns statistics since the start.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.shared.stats()
     }
 
-    /// The times of the block that a sample of `at` belongs to.
+    /// Returns the time range of the block that a sample at `at` belongs to.
     #[must_use]
     pub fn block_range(at: UnixMillis) -> Range<UnixMillis> {
         let start = head::window(at.0);
         UnixMillis(start)..UnixMillis(head::window_end(start))
     }
 
-    /// A reader of the write-ahead log from `from` on. A history in memory has none.
+    /// Returns a reader of the write-ahead log from `from` on. In memory it yields nothing.
     #[must_use]
     pub fn wal_tail(&self, from: Cursor) -> Tail {
         Tail::new(
@@ -226,25 +236,25 @@ impl History {
         )
     }
 
-    /// The end of the write-ahead log: where a reader starts that wants only what is to come.
+    /// Returns the end of the write-ahead log, from which a reader gets only new samples.
     #[must_use]
     pub fn wal_end(&self) -> Cursor {
         self.shared.wal.end()
     }
 
-    /// Keeps the write-ahead log from `from` on for the reader `name`, as long as the limit of
-    /// bytes allows. Called again it moves on.
+    /// Retains the write-ahead log from `from` on for the reader `name`, as long as the limit of bytes
+    /// allows. Replaces an earlier cursor of the reader.
     pub fn hold(&self, name: &str, from: Cursor) {
         self.shared.wal.hold(name, from);
     }
 
-    /// Ends what [`History::hold`] began.
+    /// Removes the cursor that [`History::hold`] set.
     pub fn release(&self, name: &str) {
         self.shared.wal.release(name);
     }
 }
 
-fn found(shared: &Shared, replayed: &folder::Replayed) -> Recovery {
+fn recovery(shared: &Shared, replayed: &directory::Replayed) -> Recovery {
     let stats = shared.stats();
     Recovery {
         samples: replayed.samples,
@@ -257,7 +267,7 @@ fn found(shared: &Shared, replayed: &folder::Replayed) -> Recovery {
 
 fn unreadable(folder: &Path, error: &std::io::Error) -> String {
     format!(
-        "can't read {}: {error}; hint: it must be a folder of this user",
+        "cannot read {}: {error}; hint: it must be a directory that this user owns",
         folder.display()
     )
 }

@@ -1,13 +1,13 @@
-//! Current values of all series, and the recent samples that rules look back on.
+//! Store: current values of all series, and windows of recent samples for rules.
 //!
-//! One writer API ([`Store::commit`], [`Store::refresh`]), readers that see either all of a batch
-//! or nothing of it. Reads no clock, does no I/O, judges nothing.
+//! Written through [`Store::commit`] and [`Store::refresh`]; a reader sees all of a batch or nothing. No
+//! clock, no I/O, no rules.
 
 mod family;
-mod recall;
+mod series_links;
 #[cfg(test)]
 mod tests;
-mod trail;
+mod warm_up;
 mod window;
 
 use std::sync::Arc;
@@ -17,29 +17,29 @@ use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Point};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use parking_lot::{RwLock, RwLockReadGuard};
-use trail::Remembered;
+use series_links::HistorySamples;
 pub use window::Samples;
 
-use crate::history::{History, SeriesRef};
+use crate::history::{History, SeriesId};
 
-/// What a store is built with beside the metrics.
+/// Options of a store.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Labels that every series on the page carries.
+    /// Labels of every series in the exposition.
     pub default_labels: Labels,
-    /// Metrics whose samples are kept, and for how long; of several entries for one metric the
-    /// longest counts. All other metrics keep only their current value.
+    /// Metrics with a window of recent samples, and its length. Of several entries for a metric the longest
+    /// counts. Other metrics have only current values.
     pub windows: Vec<(MetricId, Duration)>,
-    /// Where every commit is remembered too.
+    /// History that every commit is appended to.
     pub history: Option<Arc<History>>,
 }
 
-/// The series of one plan.
+/// Current values of all series.
 #[derive(Debug)]
 pub struct Store {
     metrics: Arc<[MetricDef]>,
-    /// Metrics in the order of the page: by exported name.
-    page_order: Vec<MetricId>,
+    /// Metrics in the order of the exposition, which is by exported name.
+    exposition_order: Vec<MetricId>,
     history: Option<Arc<History>>,
     inner: RwLock<Inner>,
 }
@@ -52,7 +52,7 @@ struct Inner {
 }
 
 impl Store {
-    /// An empty store; a [`MetricId`] is an index into `metrics`.
+    /// Creates an empty store. A [`MetricId`] is an index into `metrics`.
     #[must_use]
     pub fn new(metrics: Arc<[MetricDef]>, options: Options) -> Self {
         let mut families: Vec<Family> = metrics
@@ -67,11 +67,11 @@ impl Store {
         if options.history.is_some() {
             for family in &mut families {
                 let names = SeriesNames::new(&options.default_labels, family.def());
-                family.keep_trail(names);
+                family.link_history(names);
             }
         }
-        let mut page_order: Vec<MetricId> = (0..metrics.len() as u32).map(MetricId).collect();
-        page_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
+        let mut exposition_order: Vec<MetricId> = (0..metrics.len() as u32).map(MetricId).collect();
+        exposition_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
         let inner = RwLock::new(Inner {
             families,
             dropped: 0,
@@ -79,40 +79,39 @@ impl Store {
         });
         Self {
             metrics,
-            page_order,
+            exposition_order,
             history: options.history,
             inner,
         }
     }
 
-    /// The metrics it was built with.
+    /// Returns the metrics of the store.
     #[must_use]
     pub fn metrics(&self) -> &Arc<[MetricDef]> {
         &self.metrics
     }
 
-    /// Takes over a scheduled collection: sets values, marks the series refreshed, appends window
-    /// samples and adds to history. Of two points for one series the last wins. A point that does
-    /// not fit its metric's declaration is left out and counted.
+    /// Commits a scheduled collection: sets current values, and appends samples to windows and history. Of two
+    /// points for a series the last one counts. A point that does not fit its metric is rejected and counted.
     pub fn commit(&self, batch: &Batch, now: Now) {
         let room = if self.history.is_some() {
             batch.len()
         } else {
             0
         };
-        let mut samples = Remembered::with_capacity(room);
+        let mut samples = HistorySamples::with_capacity(room);
         self.write(batch, |family, point| {
             let slot = family.set(point.labels, point.numbers, now.mono, true);
             if let (Some(slot), Some(history)) = (slot, &self.history) {
-                family.follow(slot, history, &mut samples);
+                family.push_row(slot, history, &mut samples);
             }
             slot.is_some()
         });
-        self.remember(&samples, now);
+        self.append_history(&samples, now);
     }
 
-    /// Like [`Store::commit`], for values taken between collections because somebody looks: they
-    /// become no samples, neither of a window nor of history.
+    /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
+    /// neither to windows nor to history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
         self.write(batch, |family, point| {
             family
@@ -121,8 +120,8 @@ impl Store {
         });
     }
 
-    /// Hands samples to history, the store unlocked.
-    fn remember(&self, samples: &[(SeriesRef, f64)], now: Now) {
+    /// Appends samples to history; the store is not locked.
+    fn append_history(&self, samples: &[(SeriesId, f64)], now: Now) {
         if let Some(history) = &self.history
             && !samples.is_empty()
         {
@@ -144,47 +143,48 @@ impl Store {
         if refused > 0 {
             tracing::debug!(
                 points = refused,
-                "refused points that do not fit their metric"
+                "rejected points that do not fit their metric"
             );
         }
     }
 
-    /// Drops series that were not refreshed for three intervals of their metric, tells how many,
-    /// and notes in history that they ended.
+    /// Drops series that were not refreshed for three intervals of their metric, and appends staleness markers
+    /// to history. Returns the number of dropped series.
     pub fn expire(&self, now: Now) -> usize {
-        let mut ended = Remembered::new();
+        let mut ended = HistorySamples::new();
         let mut inner = self.inner.write();
-        let families = inner.families.iter_mut();
-        let dropped = families
+        let dropped = inner
+            .families
+            .iter_mut()
             .map(|family| family.expire(now.mono, &mut ended))
             .sum();
         inner.dropped += dropped as u64;
         drop(inner);
-        self.remember(&ended, now);
+        self.append_history(&ended, now);
         dropped
     }
 
-    /// Series that [`Store::expire`] dropped since the start, those of adopted stores included.
+    /// Returns the number of series that [`Store::expire`] dropped since the start, adopted stores included.
     #[must_use]
     pub fn dropped(&self) -> u64 {
         self.inner.read().dropped
     }
 
-    /// Points refused since the start, those of adopted stores included: unknown metric, wrong
-    /// number of labels or of values, text that is not UTF-8, a sample older than the last.
+    /// Returns the number of points rejected since the start, adopted stores included: unknown metric, wrong
+    /// number of labels or values, text that is not UTF-8, or a sample older than the last one.
     #[must_use]
     pub fn refused(&self) -> u64 {
         self.inner.read().refused
     }
 
-    /// Number of series.
+    /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
         self.inner.read().families.iter().map(Family::len).sum()
     }
 
-    /// All values of this moment, ready to render. Copies numbers; label text is shared and only
-    /// laid out anew for families whose series came or went.
+    /// Returns a snapshot of all current values, to be rendered. Copies only numbers: label text is shared, and
+    /// laid out again only for families whose series changed.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let inner = self.inner.read();
@@ -194,7 +194,7 @@ impl Store {
             .map(|family| family.numbers().len())
             .sum();
         let mut snapshot = Snapshot::new(Arc::clone(&self.metrics), room);
-        for id in &self.page_order {
+        for id in &self.exposition_order {
             let family = &inner.families[id.0 as usize];
             if !family.is_empty() {
                 snapshot.push(*id, family.constant(), family.layout(), family.numbers());
@@ -210,8 +210,8 @@ impl Store {
         Reader(self.inner.read())
     }
 
-    /// Takes over the series, windows and counts of `old` for metrics whose name, type, labels,
-    /// buckets and quantiles are the same. `old` keeps its own; slots and generations carry over.
+    /// Copies series, windows and counters of `old` for metrics with the same name, type, labels, buckets and
+    /// quantiles. Slots and generations stay the same.
     pub fn adopt(&self, old: &Store) {
         if std::ptr::eq(self, old) {
             return;
@@ -228,7 +228,7 @@ impl Store {
             if let Some(before) = old.families.iter().find(|before| family.same_shape(before)) {
                 family.adopt(before);
                 if same_history {
-                    family.adopt_trail(before);
+                    family.adopt_links(before);
                 }
             }
         }
@@ -240,16 +240,16 @@ impl Store {
 pub struct Reader<'a>(RwLockReadGuard<'a, Inner>);
 
 impl Reader<'_> {
-    /// The series of one metric.
+    /// Returns the family of a metric.
     ///
     /// # Panics
-    /// If `metric` does not come from the plan that the store was built with.
+    /// If `metric` is not one of the metrics of the store.
     #[must_use]
     pub fn family(&self, metric: MetricId) -> &Family {
         &self.0.families[metric.0 as usize]
     }
 
-    /// All families, in the order of the plan.
+    /// Returns all families, in the order of the metrics.
     pub fn families(&self) -> impl Iterator<Item = &Family> {
         self.0.families.iter()
     }

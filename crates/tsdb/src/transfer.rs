@@ -1,7 +1,7 @@
-//! History out to files and back in: OpenMetrics, JSON lines, CSV.
+//! Export and import of samples: OpenMetrics, JSON lines, CSV.
 //!
-//! Memory is bounded both ways: going out series by series, coming in through sorted runs on disk.
-//! Bytes in, bytes out; which files and which history are the business of who calls.
+//! Memory is bounded: export works series by series, import sorts in runs on disk. Files and histories are
+//! selected by the caller.
 
 mod export;
 mod families;

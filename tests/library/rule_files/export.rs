@@ -79,7 +79,7 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
         .iter()
         .map(|problem| {
             problem
-                .told(&"bellwether.yaml")
+                .render(&"bellwether.yaml")
                 .lines()
                 .next()
                 .unwrap()

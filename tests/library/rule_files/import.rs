@@ -73,7 +73,7 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
     let warnings: Vec<String> = plan
         .warnings
         .iter()
-        .map(|warning| warning.told(&"x").replace(&shown, ""))
+        .map(|warning| warning.render(&"x").replace(&shown, ""))
         .collect();
     assert_eq!(
         warnings,

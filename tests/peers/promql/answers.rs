@@ -11,7 +11,7 @@ fn data() -> History {
     let history = History::in_memory(1_000);
     let add = |labels: &[(&str, &str)], value: &dyn Fn(i64) -> f64| {
         let series = history
-            .series_ref(&LabelSet::new(labels.iter().copied()))
+            .series_id(&LabelSet::new(labels.iter().copied()))
             .expect("room");
         for minute in 0..=10 {
             history.append(UnixMillis(minute * MINUTE), &[(series, value(minute))]);

@@ -79,7 +79,7 @@ impl Loaded {
         for (at, samples) in &self.samples {
             let samples: Vec<_> = samples
                 .iter()
-                .map(|(labels, value)| (self.history.series_ref(labels).expect("room"), *value))
+                .map(|(labels, value)| (self.history.series_id(labels).expect("room"), *value))
                 .collect();
             self.history.append(UnixMillis(*at), &samples);
         }
@@ -298,7 +298,7 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
                 .matchers
                 .iter()
                 .find(|one| &*one.name == METRIC_NAME);
-            by_name.is_none_or(|one| one.test.accepts(name))
+            by_name.is_none_or(|one| one.test.matches(name))
         })
     };
     if histograms || loaded.native.iter().any(named) {

@@ -140,7 +140,7 @@ fn ours(data: &[Series]) -> History {
     let series = data.iter().map(|(name, labels, value)| {
         let labels = labels.iter().copied().chain([("__name__", *name)]);
         (
-            history.series_ref(&LabelSet::new(labels)).expect("room"),
+            history.series_id(&LabelSet::new(labels)).expect("room"),
             value,
         )
     });

@@ -27,7 +27,7 @@ fn data() -> History {
         .iter()
         .map(|labels| {
             history
-                .series_ref(&LabelSet::new(labels.iter().copied()))
+                .series_id(&LabelSet::new(labels.iter().copied()))
                 .expect("room")
         })
         .collect();

@@ -130,7 +130,7 @@ impl Queryable for Past {
         _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
-        let accepted = |series: &SampledSeries| matchers.iter().all(|m| m.accepts(&series.labels));
+        let accepted = |series: &SampledSeries| matchers.iter().all(|m| m.matches(&series.labels));
         Ok(Self::all().into_iter().filter(accepted).collect())
     }
 

@@ -18,7 +18,7 @@ impl Queryable for Held {
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let accepted =
-            |s: &&SampledSeries| matchers.iter().all(|matcher| matcher.accepts(&s.labels));
+            |s: &&SampledSeries| matchers.iter().all(|matcher| matcher.matches(&s.labels));
         let cut = |series: &SampledSeries| {
             let start = series.times.partition_point(|time| *time < from.0);
             let end = series.times.partition_point(|time| *time <= to.0);

@@ -10,7 +10,11 @@ fn read(text: &str) -> (Alertmanager, Vec<String>) {
     };
     let path = Path::new("/etc/am/alertmanager.yml");
     let mut read = alertmanager(path, text, &beside, &mut problems);
-    let told = |problem: &Diagnostic| problem.told(&"x").replace("/etc/am/alertmanager.yml:", "");
+    let told = |problem: &Diagnostic| {
+        problem
+            .render(&"x")
+            .replace("/etc/am/alertmanager.yml:", "")
+    };
     let warnings = read
         .warnings
         .drain(..)

@@ -12,7 +12,7 @@ fn import_text(text: &str) -> (Imported, Vec<String>) {
         imported,
         problems
             .iter()
-            .map(|problem| problem.told(&"bellwether.yaml"))
+            .map(|problem| problem.render(&"bellwether.yaml"))
             .collect(),
     )
 }
@@ -87,7 +87,7 @@ fn groups_and_rules() {
     assert_eq!(recording.labels["tier"].value, "2");
     assert_eq!(imported.warnings.len(), 1, "{:?}", imported.warnings);
     assert_eq!(
-        imported.warnings[0].told(&"x").lines().next().unwrap(),
+        imported.warnings[0].render(&"x").lines().next().unwrap(),
         "rules.yml:23:28: groups[0].rules[3].labels.severity: unknown severity \"whatever\" counts as warning"
     );
 }
@@ -109,7 +109,7 @@ fn what_cannot_be_taken_is_told_with_its_place() {
 "#,
     );
     assert_eq!(problems, Vec::<String>::new());
-    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.told(&"x")).collect();
+    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.render(&"x")).collect();
     for (warning, expected) in warnings.iter().zip([
         "rules.yml:3:12: groups[0].limit: `limit` is not kept for what is recorded",
         "rules.yml:4:19: groups[0].query_offset: `query_offset` is not kept",
@@ -223,7 +223,7 @@ what: {follows",
         (&b.severity, b.add_labels["b"].value.as_str()),
         (&None, "5")
     );
-    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.told(&"x")).collect();
+    let warnings: Vec<String> = imported.warnings.iter().map(|w| w.render(&"x")).collect();
     assert!(
         warnings[0].starts_with("rules.yml:22:1: a second YAML document"),
         "{warnings:?}"

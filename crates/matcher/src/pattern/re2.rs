@@ -1,30 +1,31 @@
-//! The syntax of RE2, which Prometheus has, as that of the `regex` crate.
+//! Translation of RE2 syntax, as Prometheus uses it, to the syntax of the `regex` crate.
 
 use std::fmt::Write as _;
 
-/// Most repetitions of one part.
+/// Largest repeat count of RE2.
 const MAX_REPEAT: u32 = 1000;
 
-/// `source` with what means something else to the `regex` crate said in its way.
+/// Rewrites the parts of `source` that mean something else in the `regex` crate.
 ///
 /// # Errors
-/// What RE2 refuses, in Go's words; what both refuse alike is left to the crate.
+/// The error message of Go's `regexp` if RE2 rejects `source` and the `regex` crate does not. Errors
+/// that both report are left to the crate.
 pub fn translate(source: &str) -> Result<String, String> {
-    let mut reader = Reader {
+    let mut translator = Translator {
         rest: source,
         out: String::with_capacity(source.len() + 16),
     };
-    reader.read()?;
-    Ok(reader.out)
+    translator.run()?;
+    Ok(translator.out)
 }
 
-struct Reader<'s> {
+struct Translator<'s> {
     rest: &'s str,
     out: String,
 }
 
-impl<'s> Reader<'s> {
-    fn read(&mut self) -> Result<(), String> {
+impl<'s> Translator<'s> {
+    fn run(&mut self) -> Result<(), String> {
         let mut depth = 0_usize;
         let mut repeated = "";
         let mut nothing = true;
@@ -45,21 +46,21 @@ impl<'s> Reader<'s> {
                 }
                 ')' => {
                     depth = depth.checked_sub(1).ok_or("unexpected )")?;
-                    self.take(1);
+                    self.copy(1);
                     false
                 }
                 '*' | '+' | '?' => {
-                    self.take(1);
+                    self.copy(1);
                     true
                 }
                 '{' => self.counted()?,
                 ']' | '}' => {
                     self.out.push('\\');
-                    self.take(1);
+                    self.copy(1);
                     false
                 }
                 _ => {
-                    self.take(next.len_utf8());
+                    self.copy(next.len_utf8());
                     false
                 }
             };
@@ -69,7 +70,7 @@ impl<'s> Reader<'s> {
                 continue;
             }
             if self.rest.starts_with('?') {
-                self.take(1);
+                self.copy(1);
             }
             let this = &before[..before.len() - self.rest.len()];
             if nothing {
@@ -89,10 +90,10 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// Takes `length` bytes as they are.
-    fn take(&mut self, length: usize) {
-        let (taken, rest) = self.rest.split_at(length);
-        self.out.push_str(taken);
+    /// Copies `length` bytes as they are.
+    fn copy(&mut self, length: usize) {
+        let (copied, rest) = self.rest.split_at(length);
+        self.out.push_str(copied);
         self.rest = rest;
     }
 
@@ -100,7 +101,7 @@ impl<'s> Reader<'s> {
         self.rest = &self.rest[length..];
     }
 
-    /// A character that means itself.
+    /// Writes a literal character.
     fn literal(&mut self, c: char) {
         if c.is_ascii_punctuation() {
             self.out.push('\\');
@@ -108,27 +109,27 @@ impl<'s> Reader<'s> {
         self.out.push(c);
     }
 
-    /// The opening of a group; false where it is one of flags, which opens nothing.
+    /// Reads the opening of a group; returns false for a group of flags, which has no end.
     fn group(&mut self) -> Result<bool, String> {
         let Some(behind) = self.rest.strip_prefix("(?") else {
-            self.take(1);
+            self.copy(1);
             return Ok(true);
         };
         if behind.starts_with("P<") || behind.starts_with('<') {
             let named = !behind.starts_with("<=") && !behind.starts_with("<!");
             let end = behind.find('>').filter(|_| named);
             let end = end.ok_or_else(|| unsupported(self.rest, 4))?;
-            self.take(2 + end + 1);
+            self.copy(2 + end + 1);
             return Ok(true);
         }
         let flags = behind.find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
         let end = flags.filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'));
         let end = end.ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
-        self.take(2 + end + 1);
+        self.copy(2 + end + 1);
         Ok(behind.as_bytes()[end] == b':')
     }
 
-    /// `{2}`, `{2,}`, `{2,3}`; anything else in braces is a text.
+    /// Reads `{2}`, `{2,}` or `{2,3}`; anything else in braces is literal.
     fn counted(&mut self) -> Result<bool, String> {
         let end = self.rest.find('}');
         let inner = end.map(|end| &self.rest[1..end]);
@@ -158,7 +159,7 @@ impl<'s> Reader<'s> {
         {
             return Err(format!("invalid repeat count: `{}`", &self.rest[..=end]));
         }
-        self.take(end + 1);
+        self.copy(end + 1);
         Ok(true)
     }
 
@@ -193,7 +194,7 @@ impl<'s> Reader<'s> {
         Ok(())
     }
 
-    /// `\pL`, `\p{Greek}`, `\p{^Greek}`.
+    /// Reads `\pL`, `\p{Greek}` or `\p{^Greek}`.
     fn property(&mut self) -> Result<(), String> {
         let negated = self.rest.starts_with("\\P");
         let behind = &self.rest[2..];
@@ -207,16 +208,16 @@ impl<'s> Reader<'s> {
                 (&behind[..first.len_utf8()], 2 + first.len_utf8())
             }
         };
-        let (name, turned) = name
+        let (name, inverted) = name
             .strip_prefix('^')
             .map_or((name, false), |name| (name, true));
-        let letter = if negated == turned { 'p' } else { 'P' };
+        let letter = if negated == inverted { 'p' } else { 'P' };
         write!(self.out, "\\{letter}{{{name}}}").ok();
         self.skip(length);
         Ok(())
     }
 
-    /// One character, escaped or not.
+    /// Reads one character, escaped or not.
     fn character(&mut self) -> Result<char, String> {
         let mut chars = self.rest.chars();
         let first = chars.next().ok_or_else(|| "missing closing ]".to_owned())?;
@@ -272,12 +273,12 @@ impl<'s> Reader<'s> {
         Ok(c)
     }
 
-    /// `[...]`: only a closing bracket, a range and an escape mean anything in it.
+    /// Reads `[...]`, in which only a closing bracket, a range and an escape are special.
     fn class(&mut self) -> Result<(), String> {
         let whole = self.rest;
-        self.take(1);
+        self.copy(1);
         if self.rest.starts_with('^') {
-            self.take(1);
+            self.copy(1);
         }
         let mut first = true;
         while first || !self.rest.starts_with(']') {
@@ -336,11 +337,11 @@ impl<'s> Reader<'s> {
             )
             .ok();
         }
-        self.take(1);
+        self.copy(1);
         Ok(())
     }
 
-    /// `[:alpha:]` of `length` bytes.
+    /// Reads `[:alpha:]`, which is `length` bytes long.
     fn named(&mut self, length: usize) -> Result<(), String> {
         const NAMES: [&str; 14] = [
             "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print",
@@ -351,12 +352,12 @@ impl<'s> Reader<'s> {
         if !NAMES.contains(&name.strip_prefix('^').unwrap_or(name)) {
             return Err(range(whole));
         }
-        self.take(length);
+        self.copy(length);
         Ok(())
     }
 }
 
-/// What `\d` and its like stand for, without brackets: ASCII, as in RE2.
+/// Returns the characters of a Perl class such as `\d`, without brackets: ASCII, as in RE2.
 fn perl(kind: char) -> Option<&'static str> {
     Some(match kind {
         'd' => "0-9",
@@ -384,7 +385,7 @@ mod tests {
 
     /// Checked with Go's `regexp`.
     #[test]
-    fn expressions_mean_what_they_mean_to_prometheus() {
+    fn expressions_match_as_in_prometheus() {
         for (source, text, expected) in [
             ("\\Qa.b*\\E+", "a.b**", true),
             ("\\Qa.b", "a.b", true),

@@ -1,8 +1,8 @@
-//! What a match is replaced by: a text with `$1`, `${name}` and `$$` in it.
+//! Replacement of a match: a text with `$1`, `${name}` and `$$`.
 
-use super::Found;
+use super::Captures;
 
-/// A replacement that was read.
+/// A parsed replacement text.
 #[derive(Clone, Debug)]
 pub struct Replacement(Vec<Piece>);
 
@@ -14,7 +14,8 @@ enum Piece {
 }
 
 impl Replacement {
-    /// Reads one as Go's `regexp.Expand` does: what is no name of a group is a text.
+    /// Parses a replacement as Go's `regexp.Expand` does: a `$` without the name of a group is
+    /// literal.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let mut pieces = Vec::new();
@@ -46,29 +47,29 @@ impl Replacement {
         Self(pieces)
     }
 
-    fn parts<'a>(&'a self, found: &Found<'a>) -> impl Iterator<Item = &'a str> {
+    fn parts<'a>(&'a self, captures: &Captures<'a>) -> impl Iterator<Item = &'a str> {
         self.0.iter().map(move |piece| match piece {
             Piece::Text(text) => text.as_str(),
-            Piece::Group(index) => found.group(*index),
-            Piece::Named(name) => found.named(name),
+            Piece::Group(index) => captures.group(*index),
+            Piece::Named(name) => captures.named(name),
         })
     }
 
-    /// Bytes that it becomes.
+    /// Returns the length of [`Replacement::expand`], in bytes.
     #[must_use]
-    pub fn length<'a>(&'a self, found: &Found<'a>) -> usize {
-        self.parts(found)
+    pub fn length<'a>(&'a self, captures: &Captures<'a>) -> usize {
+        self.parts(captures)
             .fold(0, |length, part| length.saturating_add(part.len()))
     }
 
-    /// What it becomes.
+    /// Returns the text with the groups inserted.
     #[must_use]
-    pub fn expand<'a>(&'a self, found: &Found<'a>) -> String {
-        self.parts(found).collect()
+    pub fn expand<'a>(&'a self, captures: &Captures<'a>) -> String {
+        self.parts(captures).collect()
     }
 }
 
-/// A group's name behind `$`, and what follows: `1`, `{1}`, `host`, `{host}`.
+/// Splits the name of a group behind `$` from the rest: `1`, `{1}`, `host`, `{host}`.
 fn name(rest: &str) -> Option<(&str, &str)> {
     let braced = rest.strip_prefix('{');
     let from = braced.unwrap_or(rest);
@@ -103,10 +104,10 @@ mod tests {
             ("$9", ""),
             ("é$0", "éxxy"),
         ] {
-            let found = pattern.captures("xxy").unwrap();
+            let captures = pattern.captures("xxy").unwrap();
             let replacement = Replacement::new(text);
-            assert_eq!(replacement.expand(&found), expected, "{text}");
-            assert_eq!(replacement.length(&found), expected.len(), "{text}");
+            assert_eq!(replacement.expand(&captures), expected, "{text}");
+            assert_eq!(replacement.length(&captures), expected.len(), "{text}");
         }
     }
 }

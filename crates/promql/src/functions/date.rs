@@ -1,10 +1,10 @@
-//! Parts of a date in UTC, of a time in seconds since the Unix epoch.
+//! Functions that return a part of a date in UTC, from a time in seconds since the Unix epoch.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// NaN for what is no time.
+/// Returns a part of a date; NaN if `seconds` is not a valid time.
 fn part(seconds: f64, part: impl Fn(DateTime) -> i64) -> f64 {
     if !seconds.is_finite() {
         return f64::NAN;

@@ -1,4 +1,4 @@
-//! `info`: labels of info metrics, such as `target_info`, given to the series they tell of.
+//! `info`: adds labels of info metrics such as `target_info` to the series of the same target.
 
 use std::cmp::Ordering;
 
@@ -7,61 +7,59 @@ use bellwether_matcher::{LabelMatcher, ValueTest};
 use hashbrown::{HashMap, HashSet};
 
 use crate::ast::{Call, Expr, TimeModifiers};
-use crate::eval::{Eval, Line, Out, absent};
+use crate::eval::{Eval, Evaluated, Series, absent};
 use crate::labels::{shown, with};
 use crate::query::QueryError;
 use crate::queryable::SampledSeries;
-use crate::selector::{Moment, matchers_of, millis};
+use crate::selector::{SelectedTime, matchers_of, millis};
 
-/// Labels by which an info series and the series it tells of find each other.
+/// Labels that identify the target of a series and of an info series.
 const IDENTIFYING: [&str; 2] = ["instance", "job"];
-/// The info metric where none is named.
-const USUAL: &str = "target_info";
+/// Info metric if none is named.
+const DEFAULT_INFO: &str = "target_info";
 
-pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let base = &call.args[0];
-    let wanted = match call.args.get(1) {
-        None => Wanted::new(Vec::new())?,
+    let selector = match call.args.get(1) {
+        None => InfoSelector::new(Vec::new())?,
         Some(Expr::VectorSelector(selector)) => {
             let mut alternatives = matchers_of(selector);
-            Wanted::new(alternatives.pop().unwrap_or_default())?
+            InfoSelector::new(alternatives.pop().unwrap_or_default())?
         }
         Some(_) => {
-            return Err(QueryError::BadData(
-                "info needs a selector of labels".into(),
-            ));
+            return Err(QueryError::BadData("info needs a label selector".into()));
         }
     };
-    let lines = eval.lines(base)?;
-    // Info series tell nothing of each other.
-    let is_info = |line: &Line| wanted.names.iter().all(|one| one.accepts(&line.labels));
-    let asking = Asking::of(lines.iter().filter(|line| !is_info(line)));
-    let told = Told::read(eval, base, &wanted, &asking)?;
-    told.check(eval, &lines)?;
+    let vector = eval.instant_vector(base)?;
+    // Info series get no labels of other info series.
+    let is_info = |series: &Series| selector.names.iter().all(|one| one.matches(&series.labels));
+    let targets = Targets::new(vector.iter().filter(|series| !is_info(series)));
+    let infos = InfoSeries::read(eval, base, &selector, &targets)?;
+    infos.check(eval, &vector)?;
     let mut enriched = Vec::new();
-    for line in lines {
-        if is_info(&line) {
-            enriched.push(line);
+    for series in vector {
+        if is_info(&series) {
+            enriched.push(series);
         } else {
-            told.enrich(eval, line, &wanted, &mut enriched)?;
+            infos.enrich(eval, series, &selector, &mut enriched)?;
         }
     }
-    eval.merged(enriched).map(Out::Vector)
+    eval.merged(enriched).map(Evaluated::Vector)
 }
 
-/// Which info series, and which of their labels.
-struct Wanted {
+/// Selector of info series and of their labels.
+struct InfoSelector {
     names: Vec<LabelMatcher>,
     data: Vec<LabelMatcher>,
 }
 
-impl Wanted {
+impl InfoSelector {
     fn new(matchers: Vec<LabelMatcher>) -> Result<Self, QueryError> {
         let (mut names, data): (Vec<_>, Vec<_>) = matchers
             .into_iter()
             .partition(|one| &*one.name == METRIC_NAME);
         if names.is_empty() {
-            names.push(LabelMatcher::equal(METRIC_NAME, USUAL));
+            names.push(LabelMatcher::equal(METRIC_NAME, DEFAULT_INFO));
         } else if names.iter().all(|one| one.test.operator().starts_with('!')) {
             let test = ValueTest::regex(".+_info", false).map_err(QueryError::BadData)?;
             names.push(LabelMatcher {
@@ -72,58 +70,60 @@ impl Wanted {
         Ok(Self { names, data })
     }
 
-    fn takes(&self, label: &str) -> bool {
+    fn adds_label(&self, label: &str) -> bool {
         label != METRIC_NAME
             && !IDENTIFYING.contains(&label)
             && (self.data.is_empty() || self.data.iter().any(|one| &*one.name == label))
     }
 
-    /// Whether a series that nothing is told of stays.
+    /// Returns whether a series without an info series is kept.
     fn optional(&self) -> bool {
-        self.data.iter().all(|one| one.test.accepts(""))
+        self.data.iter().all(|one| one.test.matches(""))
     }
 }
 
-/// The identifying labels of the series that info is wanted for, each with its values.
-struct Asking([HashSet<String>; 2]);
+/// Values of each identifying label in the series that get labels.
+struct Targets([HashSet<String>; 2]);
 
-impl Asking {
-    fn of<'a>(lines: impl Iterator<Item = &'a Line> + Clone) -> Self {
+impl Targets {
+    fn new<'a>(vector: impl Iterator<Item = &'a Series> + Clone) -> Self {
         Self(IDENTIFYING.map(|label| {
-            let values = lines.clone().map(|line| line.labels.get(label).to_owned());
+            let values = vector
+                .clone()
+                .map(|series| series.labels.get(label).to_owned());
             values.filter(|value| !value.is_empty()).collect()
         }))
     }
 
-    /// Whether an info series is read for them: as in Prometheus, each of its labels has a value that some
-    /// series has, not of necessity the same one.
-    fn takes(&self, labels: &LabelSet) -> bool {
+    /// Returns whether each identifying label of an info series has a value that some series has, not
+    /// necessarily the same series, as in Prometheus.
+    fn contains(&self, labels: &LabelSet) -> bool {
         let mut both = IDENTIFYING.iter().zip(&self.0);
         let any = self.0.iter().any(|values| !values.is_empty());
         any && both.all(|(label, values)| values.is_empty() || values.contains(labels.get(label)))
     }
 }
 
-/// The info series, by what they tell of.
-struct Told {
+/// Info series, by target.
+struct InfoSeries {
     by_target: HashMap<LabelSet, Vec<Info>>,
 }
 
 struct Info {
     labels: LabelSet,
-    /// By step: when its sample was taken, if it has one.
-    taken: Vec<Option<i64>>,
+    /// Timestamp of the sample in milliseconds, by step.
+    sample_times: Vec<Option<i64>>,
 }
 
-impl Told {
+impl InfoSeries {
     fn read(
         eval: &Eval<'_>,
         base: &Expr,
-        wanted: &Wanted,
-        asking: &Asking,
+        selector: &InfoSelector,
+        targets: &Targets,
     ) -> Result<Self, QueryError> {
-        let moments = moments(eval, base);
-        let at = |step: i64| moments.iter().fold(step, |at, moment| moment.at(at));
+        let outer_times = selected_times(eval, base);
+        let at = |step: i64| outer_times.iter().fold(step, |at, outer| outer.at(at));
         let times: Vec<i64> = eval.grid.times().map(at).collect();
         let lookback = millis(eval.options.lookback);
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
@@ -131,25 +131,29 @@ impl Told {
                 by_target: HashMap::new(),
             });
         };
-        let matchers: Vec<LabelMatcher> =
-            wanted.names.iter().chain(&wanted.data).cloned().collect();
+        let matchers: Vec<LabelMatcher> = selector
+            .names
+            .iter()
+            .chain(&selector.data)
+            .cloned()
+            .collect();
         let mut by_target = HashMap::<LabelSet, Vec<Info>>::new();
-        let mut found = eval.select(&matchers, first.saturating_sub(lookback) + 1, *last)?;
-        found.retain(|series| asking.takes(&series.labels));
-        found.sort_by(|a, b| a.labels.cmp(&b.labels));
-        for series in found {
+        let mut all = eval.select(&matchers, first.saturating_sub(lookback) + 1, *last)?;
+        all.retain(|series| targets.contains(&series.labels));
+        all.sort_by(|a, b| a.labels.cmp(&b.labels));
+        for series in all {
             eval.guard.charge(times.len())?;
-            let taken = times.iter().map(|at| {
+            let sample_times = times.iter().map(|at| {
                 let index = series
                     .times
                     .partition_point(|time| time <= at)
                     .checked_sub(1)?;
                 let fresh = series.times[index] > at - lookback;
-                let there = fresh && !SampledSeries::is_stale(series.values[index]);
-                there.then(|| series.times[index])
+                (fresh && !SampledSeries::is_stale(series.values[index]))
+                    .then(|| series.times[index])
             });
             let info = Info {
-                taken: taken.collect(),
+                sample_times: sample_times.collect(),
                 labels: series.labels,
             };
             by_target
@@ -160,77 +164,82 @@ impl Told {
         Ok(Self { by_target })
     }
 
-    /// Refuses info series that cannot be told apart, in steps in which there is anything to tell of: of one name,
-    /// of one target, and with samples of one time.
-    fn check(&self, eval: &Eval<'_>, lines: &[Line]) -> Result<(), QueryError> {
+    /// Reports info series that are ambiguous: of the same name and target, with samples of the same time.
+    /// Only steps in which some series has a value are checked.
+    fn check(&self, eval: &Eval<'_>, vector: &[Series]) -> Result<(), QueryError> {
         let alike: Vec<&Vec<Info>> = self
             .by_target
             .values()
-            .filter(|told| told.len() > 1)
+            .filter(|infos| infos.len() > 1)
             .collect();
         for step in 0..eval.grid.steps() {
             eval.guard.check()?;
-            if !alike.is_empty() && lines.iter().any(|line| !absent(line.values[step])) {
+            if !alike.is_empty() && vector.iter().any(|series| !absent(series.values[step])) {
                 alike
                     .iter()
-                    .try_for_each(|told| newest(told, step).map(drop))?;
+                    .try_for_each(|infos| newest(infos, step).map(drop))?;
             }
         }
         Ok(())
     }
 
-    /// Gives a series its labels; where these change over time it becomes several.
+    /// Adds labels to a series, which becomes several series if the labels change over time.
     fn enrich(
         &self,
         eval: &Eval<'_>,
-        line: Line,
-        wanted: &Wanted,
-        into: &mut Vec<Line>,
+        series: Series,
+        selector: &InfoSelector,
+        into: &mut Vec<Series>,
     ) -> Result<(), QueryError> {
-        let told = self
+        let infos = self
             .by_target
-            .get(&target(&line.labels))
+            .get(&target(&series.labels))
             .map(Vec::as_slice)
             .unwrap_or_default();
-        let mut made: Vec<Line> = Vec::new();
-        for (step, value) in line
+        let mut vector: Vec<Series> = Vec::new();
+        for (step, value) in series
             .values
             .iter()
             .enumerate()
             .filter(|(_, value)| !absent(**value))
         {
             eval.guard.check()?;
-            let Some(labels) = enriched(&line.labels, told, step, wanted)? else {
+            let Some(labels) = enriched_labels(&series.labels, infos, step, selector)? else {
                 continue;
             };
-            let index = match made.iter().position(|one| one.labels == labels) {
+            let index = match vector.iter().position(|one| one.labels == labels) {
                 Some(index) => index,
                 None => {
-                    made.push(eval.new_line(eval.made(labels)?, line.drop_name)?);
-                    made.len() - 1
+                    vector.push(eval.new_series(eval.charge_labels(labels)?, series.drop_name)?);
+                    vector.len() - 1
                 }
             };
-            made[index].values[step] = *value;
+            vector[index].values[step] = *value;
         }
-        into.extend(made);
+        into.extend(vector);
         Ok(())
     }
 }
 
-/// The labels of a series in one step; `None`: nothing is told of it, and something must be.
-fn enriched(
+/// Returns the labels of a series in one step; `None` if the selector requires an info series and there is
+/// none.
+fn enriched_labels(
     labels: &LabelSet,
-    told: &[Info],
+    infos: &[Info],
     step: usize,
-    wanted: &Wanted,
+    selector: &InfoSelector,
 ) -> Result<Option<LabelSet>, QueryError> {
-    let latest = newest(told, step)?;
+    let latest = newest(infos, step)?;
     if latest.is_empty() {
-        return Ok(wanted.optional().then(|| labels.clone()));
+        return Ok(selector.optional().then(|| labels.clone()));
     }
     let mut all = labels.clone();
     for info in latest {
-        for (name, value) in info.labels.iter().filter(|(name, _)| wanted.takes(name)) {
+        for (name, value) in info
+            .labels
+            .iter()
+            .filter(|(name, _)| selector.adds_label(name))
+        {
             let before = all.get(name);
             if !labels.get(name).is_empty() || before == value {
                 continue;
@@ -244,19 +253,19 @@ fn enriched(
     Ok(Some(all))
 }
 
-/// Of the info series of each name the one whose sample in this step is the newest.
-fn newest(told: &[Info], step: usize) -> Result<Vec<&Info>, QueryError> {
+/// Returns, for each name, the info series with the newest sample in this step.
+fn newest(infos: &[Info], step: usize) -> Result<Vec<&Info>, QueryError> {
     let mut latest = HashMap::<&str, (&Info, i64)>::new();
-    for info in told {
-        let Some(taken) = info.taken[step] else {
+    for info in infos {
+        let Some(time) = info.sample_times[step] else {
             continue;
         };
-        let best = latest.entry(info.labels.name()).or_insert((info, taken));
-        match taken.cmp(&best.1) {
-            Ordering::Greater => *best = (info, taken),
+        let best = latest.entry(info.labels.name()).or_insert((info, time));
+        match time.cmp(&best.1) {
+            Ordering::Greater => *best = (info, time),
             Ordering::Equal if !std::ptr::eq(best.0, info) => {
                 return Err(QueryError::Execution(format!(
-                    "found duplicate series for info metric: existing {} @ {taken}, new {} @ {taken}",
+                    "found duplicate series for info metric: existing {} @ {time}, new {} @ {time}",
                     shown(&best.0.labels),
                     shown(&info.labels)
                 )));
@@ -271,23 +280,23 @@ fn target(labels: &LabelSet) -> LabelSet {
     LabelSet::new(labels.iter().filter(|(name, _)| IDENTIFYING.contains(name)))
 }
 
-/// The times that lead from a step to what the base looks at, outermost first.
-fn moments(eval: &Eval<'_>, base: &Expr) -> Vec<Moment> {
-    let of = |moment: &TimeModifiers| Moment::new(eval, moment);
+/// Returns the selected times on the way to the first selector of an expression, outermost first.
+fn selected_times(eval: &Eval<'_>, base: &Expr) -> Vec<SelectedTime> {
+    let of = |moment: &TimeModifiers| SelectedTime::new(eval, moment);
     match base {
-        Expr::VectorSelector(selector) => vec![of(&selector.moment)],
-        Expr::MatrixSelector(matrix) => vec![of(&matrix.vs.moment)],
+        Expr::VectorSelector(selector) => vec![of(&selector.modifiers)],
+        Expr::MatrixSelector(matrix) => vec![of(&matrix.vs.modifiers)],
         Expr::Subquery(subquery) => {
-            let outer = of(&subquery.moment);
+            let outer = of(&subquery.modifiers);
             std::iter::once(outer)
-                .chain(moments(eval, &subquery.expr))
+                .chain(selected_times(eval, &subquery.expr))
                 .collect()
         }
         other => other
             .children()
             .into_iter()
-            .map(|child| moments(eval, child))
-            .find(|moments| !moments.is_empty())
+            .map(|child| selected_times(eval, child))
+            .find(|times| !times.is_empty())
             .unwrap_or_default(),
     }
 }

@@ -1,13 +1,12 @@
-//! Functions of what a step sees of one series, as Prometheus calculates them
-//! (promql/functions.go).
+//! Functions of the samples of a window, computed as in Prometheus (promql/functions.go).
 
 use super::{Window, short_text};
 use crate::ast::Call;
-use crate::eval::{Eval, Out};
+use crate::eval::{Eval, Evaluated};
 use crate::query::QueryError;
 use crate::sum::{Mean, Spread, Sum, quantile};
 
-/// The change over the range, extrapolated to its ends: as far as samples are usually apart, and
+/// Returns the change over the range, extrapolated to its ends by at most about one sample interval, and
 /// for a counter not below zero.
 fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<f64> {
     let (first, last) = (*window.values.first()?, *window.values.last()?);
@@ -48,7 +47,7 @@ pub(super) fn delta(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     extrapolated(window, false, false)
 }
 
-/// The last two samples.
+/// Returns times and values of the last two samples.
 fn last_two(window: &Window<'_>) -> Option<([i64; 2], [f64; 2])> {
     Some((
         *window.times.last_chunk::<2>()?,
@@ -88,7 +87,7 @@ pub(super) fn variance(window: &Window<'_>) -> f64 {
     spread.variance()
 }
 
-/// The place of the value that is better than all before it; NaN is worse than any.
+/// Returns the index of the last value that is better than all before it; NaN is worse than any.
 fn best(values: &[f64], better: fn(f64, f64) -> bool) -> Option<usize> {
     (0..values.len()).reduce(|best, at| {
         if better(values[at], values[best]) || values[best].is_nan() {
@@ -107,12 +106,12 @@ pub(super) fn min(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     best(window.values, |a, b| a < b).map(|at| window.values[at])
 }
 
-/// Of several the last, as Prometheus takes it.
+/// Returns the time of the maximum, the last one if there are several, as in Prometheus.
 pub(super) fn ts_of_max(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     best(window.values, |a, b| a >= b).map(|at| window.times[at] as f64 / 1000.0)
 }
 
-/// Of several the last, as Prometheus takes it.
+/// Returns the time of the minimum, the last one if there are several, as in Prometheus.
 pub(super) fn ts_of_min(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     best(window.values, |a, b| a <= b).map(|at| window.times[at] as f64 / 1000.0)
 }
@@ -132,7 +131,7 @@ pub(super) fn resets(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     )
 }
 
-/// The median of the distances from the median.
+/// Returns the median absolute deviation.
 pub(super) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     if window.values.iter().any(|value| value.is_nan()) {
         return Some(f64::NAN);
@@ -145,7 +144,7 @@ pub(super) fn mad(window: &Window<'_>, _: &[f64]) -> Option<f64> {
     Some(quantile(0.5, &mut values))
 }
 
-/// Slope per second and value at `at` of the line with the least squares.
+/// Returns slope per second and value at `at` of the least-squares line.
 fn regression(window: &Window<'_>, at: i64) -> (f64, f64) {
     let first = window.values[0];
     if window.values.iter().all(|value| *value == first) {
@@ -180,8 +179,8 @@ pub(super) fn predict_linear(window: &Window<'_>, ahead: &[f64]) -> Option<f64> 
     })
 }
 
-/// Holt's double exponential smoothing.
-pub(super) fn smoothed(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+/// Evaluates Holt's double exponential smoothing.
+pub(super) fn smoothed(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let arguments = &call.args;
     let (level, trend) = (eval.scalar(&arguments[1])?, eval.scalar(&arguments[2])?);
     for (name, factor, values) in [("smoothing", "sf", &level), ("trend", "tf", &trend)] {
@@ -198,7 +197,7 @@ pub(super) fn smoothed(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> 
     eval.over_time(ranges, false, |step, window| {
         smooth(window.values, level[step], trend[step])
     })
-    .map(Out::Vector)
+    .map(Evaluated::Vector)
 }
 
 fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
@@ -215,11 +214,11 @@ fn smooth(values: &[f64], level: f64, trend: f64) -> Option<f64> {
     Some(now)
 }
 
-pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let q = eval.scalar(&call.args[0])?;
     let ranges = eval.ranges(&call.args[1])?;
     let mut sorted = Vec::new();
-    let lines = eval.over_time(ranges, false, |step, window| {
+    let vector = eval.over_time(ranges, false, |step, window| {
         if !(0.0..=1.0).contains(&q[step]) {
             let text = short_text(q[step]);
             let text = format!("quantile value should be between 0 and 1, got {text}");
@@ -229,5 +228,5 @@ pub(super) fn quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError>
         sorted.extend_from_slice(window.values);
         Some(quantile(q[step], &mut sorted))
     });
-    lines.map(Out::Vector)
+    vector.map(Evaluated::Vector)
 }

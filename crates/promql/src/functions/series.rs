@@ -1,4 +1,4 @@
-//! Functions of a whole vector: labels, order, presence, histograms.
+//! Functions of whole vectors: labels, order, presence, histograms.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -9,129 +9,136 @@ use hashbrown::HashMap;
 
 use super::{mapped, quantile_text, short_text};
 use crate::ast::{Call, Expr, Span, VectorSelector};
-use crate::eval::{ABSENT, Eval, Line, Out, absent as is_absent, name_of};
+use crate::eval::{ABSENT, Eval, Evaluated, Series, absent as is_absent, name_of};
 use crate::guard::Guard;
 use crate::histogram::{self, Bucket};
 use crate::labels::{drop, with};
-use crate::parse::{Refused, pattern};
+use crate::parse::{Failure, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
 
-/// Label of a histogram's bucket: its upper bound.
+/// Label of a histogram bucket with its upper bound.
 const LE: &str = "le";
-/// What is told of a histogram whose counts do not ascend.
-const MENDED: &str = "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
+/// Info about a histogram whose counts are not monotonic.
+const MONOTONICITY: &str = "input to histogram_quantile needed to be fixed for monotonicity (see https://prometheus.io/docs/prometheus/latest/querying/functions/#histogram_quantile)";
 
-pub(super) fn time(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    Ok(Out::Scalar(
+pub(super) fn time(eval: &Eval<'_>, _: &Call) -> Result<Evaluated, QueryError> {
+    Ok(Evaluated::Scalar(
         eval.grid.times().map(|at| at as f64 / 1000.0).collect(),
     ))
 }
 
-pub(super) fn vector(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn vector(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let values = eval.scalar(&call.args[0])?;
-    Ok(Out::Vector(vec![Line {
+    Ok(Evaluated::Vector(vec![Series {
         labels: LabelSet::default(),
         drop_name: false,
         values,
     }]))
 }
 
-/// The value of the only series, NaN where there is none or several.
-pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+/// Returns the value of the only series; NaN if there is none or several.
+pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let mut values = vec![ABSENT; eval.grid.steps()];
-    for line in eval.lines(&call.args[0])? {
-        for (into, value) in values.iter_mut().zip(line.values) {
+    for series in eval.instant_vector(&call.args[0])? {
+        for (into, value) in values.iter_mut().zip(series.values) {
             if !is_absent(value) {
                 *into = if is_absent(*into) { value } else { f64::NAN };
             }
         }
     }
     let known = |value| if is_absent(value) { f64::NAN } else { value };
-    Ok(Out::Scalar(values.into_iter().map(known).collect()))
+    Ok(Evaluated::Scalar(values.into_iter().map(known).collect()))
 }
 
-/// Seconds from step to step, 0 where there is only one.
-pub(super) fn step(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    let several = eval.whole.steps() > 1;
-    Ok(every_step(eval, if several { eval.whole.step } else { 0 }))
+/// Returns the step in seconds, 0 if there is only one step.
+pub(super) fn step(eval: &Eval<'_>, _: &Call) -> Result<Evaluated, QueryError> {
+    let several = eval.query_grid.steps() > 1;
+    Ok(every_step(
+        eval,
+        if several { eval.query_grid.step } else { 0 },
+    ))
 }
 
-pub(super) fn range(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    Ok(every_step(eval, eval.whole.end - eval.whole.start))
+pub(super) fn range(eval: &Eval<'_>, _: &Call) -> Result<Evaluated, QueryError> {
+    Ok(every_step(
+        eval,
+        eval.query_grid.end - eval.query_grid.start,
+    ))
 }
 
-pub(super) fn start(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    Ok(every_step(eval, eval.whole.start))
+pub(super) fn start(eval: &Eval<'_>, _: &Call) -> Result<Evaluated, QueryError> {
+    Ok(every_step(eval, eval.query_grid.start))
 }
 
-pub(super) fn end(eval: &Eval<'_>, _: &Call) -> Result<Out, QueryError> {
-    Ok(every_step(eval, eval.whole.end))
+pub(super) fn end(eval: &Eval<'_>, _: &Call) -> Result<Evaluated, QueryError> {
+    Ok(every_step(eval, eval.query_grid.end))
 }
 
-/// A time of the query as a whole, in seconds.
-fn every_step(eval: &Eval<'_>, millis: i64) -> Out {
-    Out::Scalar(vec![millis as f64 / 1000.0; eval.grid.steps()])
+/// Returns a time of the whole query in seconds, in every step.
+fn every_step(eval: &Eval<'_>, millis: i64) -> Evaluated {
+    Evaluated::Scalar(vec![millis as f64 / 1000.0; eval.grid.steps()])
 }
 
-/// Of a selector when its samples were taken, of anything else the time of the step.
-pub(super) fn timestamp(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+/// Returns the timestamps of samples for a selector, and the time of the step for other expressions.
+pub(super) fn timestamp(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let argument = call.args[0].unwrapped();
     if let Expr::VectorSelector(selector) = argument {
-        return Ok(Out::Vector(mapped(
+        return Ok(Evaluated::Vector(mapped(
             eval.timestamps(selector)?,
             |_, value| value,
         )));
     }
     let times: Vec<f64> = eval.grid.times().map(|at| at as f64 / 1000.0).collect();
-    Ok(Out::Vector(mapped(eval.lines(argument)?, |step, _| {
-        times[step]
-    })))
+    Ok(Evaluated::Vector(mapped(
+        eval.instant_vector(argument)?,
+        |step, _| times[step],
+    )))
 }
 
-/// Functions of native histograms give nothing for floats.
-pub(super) fn nothing(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
-    eval.lines(&call.args[0])?;
-    Ok(Out::Vector(Vec::new()))
+/// Functions of native histograms, which return nothing for floats.
+pub(super) fn native_histogram(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
+    eval.instant_vector(&call.args[0])?;
+    Ok(Evaluated::Vector(Vec::new()))
 }
 
-/// 1 in each step in which there is no series at all.
-pub(super) fn absent(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+/// Returns 1 in each step in which there is no series.
+pub(super) fn absent(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let argument = &call.args[0];
-    let lines = eval.lines(argument)?;
-    Ok(Out::Vector(missing(eval, argument, &lines)))
+    let vector = eval.instant_vector(argument)?;
+    Ok(Evaluated::Vector(missing(eval, argument, &vector)))
 }
 
-pub(super) fn absent_over_time(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn absent_over_time(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let argument = &call.args[0];
-    let lines = eval.over_time(eval.ranges(argument)?, false, |_, _| Some(1.0))?;
-    Ok(Out::Vector(missing(eval, argument, &lines)))
+    let vector = eval.over_time(eval.ranges(argument)?, false, |_, _| Some(1.0))?;
+    Ok(Evaluated::Vector(missing(eval, argument, &vector)))
 }
 
-fn missing(eval: &Eval<'_>, argument: &Expr, lines: &[Line]) -> Vec<Line> {
+fn missing(eval: &Eval<'_>, argument: &Expr, vector: &[Series]) -> Vec<Series> {
     let mut values = vec![1.0; eval.grid.steps()];
-    for line in lines {
-        for (into, value) in values.iter_mut().zip(&line.values) {
+    for series in vector {
+        for (into, value) in values.iter_mut().zip(&series.values) {
             if !is_absent(*value) {
                 *into = ABSENT;
             }
         }
     }
     let labels = match argument.unwrapped() {
-        Expr::VectorSelector(selector) => named_by(selector),
-        Expr::MatrixSelector(matrix) => named_by(&matrix.vs),
+        Expr::VectorSelector(selector) => equality_labels(selector),
+        Expr::MatrixSelector(matrix) => equality_labels(&matrix.vs),
         _ => LabelSet::default(),
     };
-    vec![Line {
+    vec![Series {
         labels,
         drop_name: false,
         values,
     }]
 }
 
-/// The labels that a selector asks for by value, each where it is asked for once.
-fn named_by(selector: &VectorSelector) -> LabelSet {
+/// Returns the labels that a selector compares for equality, if it has only one matcher of them.
+fn equality_labels(selector: &VectorSelector) -> LabelSet {
     let alternatives = matchers_of(selector);
     let [matchers] = alternatives.as_slice() else {
         return LabelSet::default();
@@ -143,17 +150,17 @@ fn named_by(selector: &VectorSelector) -> LabelSet {
     LabelSet::new(exact.filter_map(|one| Some((&*one.name, one.test.exact()?))))
 }
 
-pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let replacement = eval.string(&arguments[2])?;
     let source = eval.string(&arguments[3])?;
     let source_text = eval.string(&arguments[4])?;
     let regex = pattern(&source_text, eval.guard).map_err(|error| match error {
-        Refused::Syntax(..) => QueryError::Execution(format!(
+        Failure::Syntax(..) => QueryError::Execution(format!(
             "invalid regular expression in label_replace(): {source_text}"
         )),
-        Refused::Stopped(stopped) => stopped.into(),
+        Failure::Stopped(stopped) => stopped.into(),
     })?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
@@ -161,21 +168,21 @@ pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryEr
         )));
     }
     let replacement = Replacement::new(&replacement);
-    let mut lines = eval.lines(&arguments[0])?;
-    for line in &mut lines {
+    let mut vector = eval.instant_vector(&arguments[0])?;
+    for series in &mut vector {
         eval.guard.check()?;
-        let Some(found) = regex.captures(line.labels.get(&source)) else {
+        let Some(captures) = regex.captures(series.labels.get(&source)) else {
             continue;
         };
         eval.guard
-            .charge_labels(line.labels.packed().len() + replacement.length(&found))?;
-        let text = replacement.expand(&found);
-        relabelled(line, &target, &text);
+            .charge_labels(series.labels.packed().len() + replacement.length(&captures))?;
+        let text = replacement.expand(&captures);
+        relabelled(series, &target, &text);
     }
-    eval.merged(lines).map(Out::Vector)
+    eval.merged(vector).map(Evaluated::Vector)
 }
 
-pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let separator = eval.string(&arguments[2])?;
@@ -186,33 +193,33 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError
             "invalid destination label name in label_join(): {target}"
         )));
     }
-    let mut lines = eval.lines(&arguments[0])?;
-    for line in &mut lines {
+    let mut vector = eval.instant_vector(&arguments[0])?;
+    for series in &mut vector {
         eval.guard.check()?;
-        let values: Vec<&str> = sources.iter().map(|name| line.labels.get(name)).collect();
+        let values: Vec<&str> = sources.iter().map(|name| series.labels.get(name)).collect();
         let length = values
             .iter()
             .map(|value| value.len() + separator.len())
             .sum::<usize>();
         eval.guard
-            .charge_labels(line.labels.packed().len() + length)?;
+            .charge_labels(series.labels.packed().len() + length)?;
         let text = values.join(&separator);
-        relabelled(line, &target, &text);
+        relabelled(series, &target, &text);
     }
-    eval.merged(lines).map(Out::Vector)
+    eval.merged(vector).map(Evaluated::Vector)
 }
 
-/// A name that was given on purpose stays.
-fn relabelled(line: &mut Line, target: &str, value: &str) {
-    line.labels = with(&line.labels, target, value);
+/// Sets a label. A metric name that is set explicitly is kept.
+fn relabelled(series: &mut Series, target: &str, value: &str) {
+    series.labels = with(&series.labels, target, value);
     if target == METRIC_NAME {
-        line.drop_name = false;
+        series.drop_name = false;
     }
 }
 
-/// By value; over a range the answer is ordered by labels anyway.
-pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, QueryError> {
-    let mut lines = eval.lines(&call.args[0])?;
+/// Sorts by value. In a range query there is no effect, because results are ordered by labels.
+pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Evaluated, QueryError> {
+    let mut vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
     let by = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -222,8 +229,8 @@ pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Out, Q
         _ => order(a, b),
     };
     eval.guard.check()?;
-    lines.sort_by(|a, b| by(a.values[0], b.values[0]));
-    Ok(Out::Vector(lines))
+    vector.sort_by(|a, b| by(a.values[0], b.values[0]));
+    Ok(Evaluated::Vector(vector))
 }
 
 fn warn_of_ranges(eval: &Eval<'_>, call: &Call) {
@@ -239,12 +246,12 @@ pub(super) fn sort_by_label(
     eval: &Eval<'_>,
     call: &Call,
     falling: bool,
-) -> Result<Out, QueryError> {
+) -> Result<Evaluated, QueryError> {
     let names = call.args[1..].iter().map(|argument| eval.string(argument));
     let names = names.collect::<Result<Vec<_>, _>>()?;
-    let lines = eval.lines(&call.args[0])?;
+    let vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
-    let lines = sorted(lines, eval.guard, |a, b| {
+    let vector = sorted(vector, eval.guard, |a, b| {
         let by_names = names
             .iter()
             .map(|name| natural(a.labels.get(name), b.labels.get(name)));
@@ -252,17 +259,17 @@ pub(super) fn sort_by_label(
         let order = unlike.unwrap_or_else(|| a.labels.cmp(&b.labels));
         if falling { order.reverse() } else { order }
     })?;
-    Ok(Out::Vector(lines))
+    Ok(Evaluated::Vector(vector))
 }
 
-/// Sorts as `sort_by` does, and ends with the query: comparing long texts takes long.
+/// Sorts as `sort_by` does, and stops with the query, because comparing long texts takes long.
 fn sorted<T>(
     items: Vec<T>,
     guard: &Guard,
     mut order: impl FnMut(&T, &T) -> Ordering,
 ) -> Result<Vec<T>, QueryError> {
     let mut runs: VecDeque<VecDeque<T>> = items.into_iter().map(|item| [item].into()).collect();
-    // Runs of neighbours become one until there is one run.
+    // Neighbouring runs are merged until there is only one run.
     while runs.len() > 1 {
         let mut merged = VecDeque::with_capacity(runs.len().div_ceil(2));
         while let Some(mut left) = runs.pop_front() {
@@ -285,7 +292,7 @@ fn sorted<T>(
     Ok(runs.into_iter().flatten().collect())
 }
 
-/// Compares texts, digits in them as numbers: `a2` before `a10`.
+/// Compares texts in natural order, with digits as numbers: `a2` before `a10`.
 fn natural(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (a, b);
     loop {
@@ -311,7 +318,7 @@ fn natural(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// The digits in front, without leading zeros, and what follows.
+/// Splits the digits at the beginning, without leading zeros, from the rest.
 fn number(text: &str) -> (&str, &str) {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
@@ -319,38 +326,42 @@ fn number(text: &str) -> (&str, &str) {
     (text[..end].trim_start_matches('0'), &text[end..])
 }
 
-/// Labels of a histogram without `le`, and its lines with their bounds.
-type Histogram<'a> = (LabelSet, Vec<(f64, &'a Line)>);
+/// Labels of a histogram without `le`, and its series with their bounds.
+type Histogram<'a> = (LabelSet, Vec<(f64, &'a Series)>);
 
-/// The buckets of each histogram in a vector.
+/// Groups the buckets in a vector by histogram.
 fn histograms<'a>(
     eval: &Eval<'_>,
-    lines: &'a [Line],
+    vector: &'a [Series],
     at: Span,
 ) -> Result<Vec<Histogram<'a>>, QueryError> {
     let mut numbers = HashMap::new();
     let mut all: Vec<Histogram<'_>> = Vec::new();
-    for line in lines {
-        let le = line.labels.get(LE);
+    for series in vector {
+        let le = series.labels.get(LE);
         let Ok(bound) = le.parse::<f64>() else {
             let text = "bucket label \"le\" is missing or has a malformed value of";
-            let text = format!("{text} {}{}", GoQuoted(le), of_metric(eval, name_of(line)));
+            let text = format!(
+                "{text} {}{}",
+                GoQuoted(le),
+                of_metric(eval, name_of(series))
+            );
             eval.notes.warn(at, text);
             continue;
         };
-        // With the name, which is taken off at the end: two histograms stay two.
-        let labels = LabelSet::new(line.labels.iter().filter(|(name, _)| *name != LE));
-        let labels = eval.made(labels)?;
+        // With the name, which is removed later, so that histograms of two names stay separate.
+        let labels = LabelSet::new(series.labels.iter().filter(|(name, _)| *name != LE));
+        let labels = eval.charge_labels(labels)?;
         let index = *numbers.entry(labels.clone()).or_insert_with(|| {
             all.push((labels, Vec::new()));
             all.len() - 1
         });
-        all[index].1.push((bound, line));
+        all[index].1.push((bound, series));
     }
     Ok(all)
 }
 
-/// As which metric a note tells of a histogram: as none, where names are taken off at once.
+/// Formats the metric name of a histogram for a note; empty if names are removed immediately.
 fn of_metric(eval: &Eval<'_>, name: &str) -> String {
     match name {
         "" => String::new(),
@@ -359,58 +370,57 @@ fn of_metric(eval: &Eval<'_>, name: &str) -> String {
     }
 }
 
-/// One number per histogram of the argument at `at` and step.
+/// Computes one number per histogram and step; `at` is the position of the argument.
 fn per_histogram(
     eval: &Eval<'_>,
-    lines: &[Line],
+    vector: &[Series],
     at: Span,
     mut number: impl FnMut(usize, Vec<Bucket>, &LabelSet) -> f64,
-) -> Result<Vec<Line>, QueryError> {
-    let mut made = Vec::new();
-    for (labels, buckets) in histograms(eval, lines, at)? {
-        let mut one = eval.new_line(labels, true)?;
-        for (step, value) in one.values.iter_mut().enumerate() {
+) -> Result<Vec<Series>, QueryError> {
+    let mut results = Vec::new();
+    for (labels, buckets) in histograms(eval, vector, at)? {
+        let mut result = eval.new_series(labels, true)?;
+        for (step, value) in result.values.iter_mut().enumerate() {
             eval.guard.check()?;
-            let there = buckets
+            let present: Vec<Bucket> = buckets
                 .iter()
-                .filter(|(_, line)| !is_absent(line.values[step]));
-            let there: Vec<Bucket> = there
-                .map(|(bound, line)| Bucket {
+                .filter(|(_, series)| !is_absent(series.values[step]))
+                .map(|(bound, series)| Bucket {
                     bound: *bound,
-                    count: line.values[step],
+                    count: series.values[step],
                 })
                 .collect();
-            if !there.is_empty() {
-                *value = number(step, there, &one.labels);
+            if !present.is_empty() {
+                *value = number(step, present, &result.labels);
             }
         }
-        made.push(one);
+        results.push(result);
     }
-    Ok(made)
+    Ok(results)
 }
 
-pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn histogram_quantile(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let q = Quantile {
         of_steps: eval.scalar(&call.args[0])?,
         at: call.args[0].span(),
     };
-    let lines = eval.lines(&call.args[1])?;
-    quantiles(eval, &lines, call.args[1].span(), &q).map(Out::Vector)
+    let vector = eval.instant_vector(&call.args[1])?;
+    quantiles(eval, &vector, call.args[1].span(), &q).map(Evaluated::Vector)
 }
 
-/// Which quantile in each step, and where it stands in the query.
+/// Quantile in each step, and its position in the query.
 struct Quantile {
     of_steps: Vec<f64>,
     at: Span,
 }
 
-/// A quantile of each histogram of the argument at `at`.
+/// Computes a quantile of each histogram; `at` is the position of the argument.
 fn quantiles(
     eval: &Eval<'_>,
-    lines: &[Line],
+    vector: &[Series],
     at: Span,
     q: &Quantile,
-) -> Result<Vec<Line>, QueryError> {
+) -> Result<Vec<Series>, QueryError> {
     for wrong in q.of_steps.iter().filter(|q| !(0.0..=1.0).contains(*q)) {
         let text = short_text(*wrong);
         eval.notes.warn(
@@ -419,20 +429,20 @@ fn quantiles(
         );
     }
     let times: Vec<i64> = eval.grid.times().collect();
-    per_histogram(eval, lines, at, |step, buckets, labels| {
-        let (value, lifted) = histogram::quantile(q.of_steps[step], buckets);
-        if let Some(lifted) = lifted {
-            let text = format!("{MENDED}{}", of_metric(eval, labels.name()));
-            eval.notes.mended(at, &text, lifted, times[step]);
+    per_histogram(eval, vector, at, |step, buckets, labels| {
+        let (value, fix) = histogram::quantile(q.of_steps[step], buckets);
+        if let Some(fix) = fix {
+            let text = format!("{MONOTONICITY}{}", of_metric(eval, labels.name()));
+            eval.notes.monotonicity(at, &text, fix, times[step]);
         }
         value
     })
 }
 
-/// Several quantiles at once, told apart by a label.
-pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+/// Computes several quantiles, which are distinguished by a label.
+pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let arguments = &call.args;
-    let lines = eval.lines(&arguments[0])?;
+    let vector = eval.instant_vector(&arguments[0])?;
     let label = eval.string(&arguments[1])?;
     let mut all = Vec::new();
     for argument in &arguments[2..] {
@@ -444,20 +454,20 @@ pub(super) fn histogram_quantiles(eval: &Eval<'_>, call: &Call) -> Result<Out, Q
             .of_steps
             .first()
             .map_or_else(String::new, |q| quantile_text(*q));
-        for line in quantiles(eval, &lines, arguments[0].span(), &q)? {
-            let labels = eval.made(with(&drop(&line.labels, &[]), &label, &text))?;
-            all.push(Line { labels, ..line });
+        for series in quantiles(eval, &vector, arguments[0].span(), &q)? {
+            let labels = eval.charge_labels(with(&drop(&series.labels, &[]), &label, &text))?;
+            all.push(Series { labels, ..series });
         }
     }
-    Ok(Out::Vector(all))
+    Ok(Evaluated::Vector(all))
 }
 
-pub(super) fn histogram_fraction(eval: &Eval<'_>, call: &Call) -> Result<Out, QueryError> {
+pub(super) fn histogram_fraction(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let arguments = &call.args;
     let (lower, upper) = (eval.scalar(&arguments[0])?, eval.scalar(&arguments[1])?);
-    let lines = eval.lines(&arguments[2])?;
-    per_histogram(eval, &lines, arguments[2].span(), |step, buckets, _| {
+    let vector = eval.instant_vector(&arguments[2])?;
+    per_histogram(eval, &vector, arguments[2].span(), |step, buckets, _| {
         histogram::fraction(lower[step], upper[step], buckets)
     })
-    .map(Out::Vector)
+    .map(Evaluated::Vector)
 }

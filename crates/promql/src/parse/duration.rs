@@ -1,4 +1,4 @@
-//! Durations as Prometheus writes them: `1h30m`, `5m`, `500ms`.
+//! Durations in the form of Prometheus: `1h30m`, `5m`, `500ms`.
 
 /// Milliseconds of each unit, from the longest on.
 const UNITS: [(&str, i64); 7] = [
@@ -11,7 +11,7 @@ const UNITS: [(&str, i64); 7] = [
     ("ms", 1),
 ];
 
-/// Milliseconds; `None` where it is none. Too long a one is as long as can be.
+/// Parses a duration to milliseconds; `None` if it is invalid. Saturates at the largest `i64`.
 pub(super) fn parse(text: &str) -> Option<i64> {
     let (mut total, mut rest, mut units) = (0_i64, text, &UNITS[..]);
     if rest.is_empty() {
@@ -26,7 +26,7 @@ pub(super) fn parse(text: &str) -> Option<i64> {
             .find(|c: char| c.is_ascii_digit())
             .unwrap_or(behind.len());
         let (unit, after) = behind.split_at(end);
-        // Each once, the longest first.
+        // Each unit at most once, the longest first.
         let place = units.iter().position(|(name, _)| *name == unit)?;
         let number = number.parse::<i64>().unwrap_or(i64::MAX);
         total = total.saturating_add(number.saturating_mul(units[place].1));
@@ -35,8 +35,8 @@ pub(super) fn parse(text: &str) -> Option<i64> {
     Some(total)
 }
 
-/// As Prometheus prints one.
-pub(crate) fn shown(millis: i64) -> String {
+/// Formats a duration as Prometheus does.
+pub(crate) fn format(millis: i64) -> String {
     if millis == 0 {
         return "0s".into();
     }
@@ -44,7 +44,7 @@ pub(crate) fn shown(millis: i64) -> String {
     let mut out = String::from(if millis < 0 { "-" } else { "" });
     for (unit, length) in UNITS {
         let length = length.unsigned_abs();
-        // Years and weeks only where nothing is left over.
+        // Years and weeks only without a remainder.
         let whole = !matches!(unit, "y" | "w") || left.is_multiple_of(length);
         if left >= length && whole {
             out += &format!("{}{unit}", left / length);

@@ -1,15 +1,15 @@
-//! The words of a query.
+//! Tokens of a query.
 
 use std::borrow::Cow;
 
-use super::Failed;
+use super::SyntaxError;
 use crate::ast::{Aggregation, Span};
 
-/// A word and where it stands.
+/// A token with its position.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Token<'t> {
     pub(super) kind: Kind,
-    /// As it is written; quotes included.
+    /// Source text, quotes included.
     pub(super) text: &'t str,
     pub(super) start: usize,
 }
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Number,
     Duration,
     String,
-    /// An operator, a bracket, a comma: what it is, is its text.
+    /// Operator, bracket or comma, as its text says.
     Symbol,
     End,
 }
@@ -37,12 +37,12 @@ impl Token<'_> {
         self.kind == Kind::Symbol && self.text == symbol
     }
 
-    /// Whether it is the keyword `word`, in any case.
+    /// Returns whether it is the keyword `word`, ignoring case.
     pub(super) fn is_word(&self, word: &str) -> bool {
         self.kind == Kind::Identifier && self.text.eq_ignore_ascii_case(word)
     }
 
-    /// In Prometheus's words.
+    /// Describes the token in the words of Prometheus.
     pub(super) fn described(&self) -> Cow<'static, str> {
         let word = self.text.to_ascii_lowercase();
         let named = match self.kind {
@@ -86,8 +86,9 @@ fn is_keyword(word: &str) -> bool {
     )
 }
 
-/// All words of `text`, the end last; or those before what is none, and why it is none.
-pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Failed>) {
+/// Returns the tokens of `text`, with [`Kind::End`] last. At a lexical error, returns the tokens before it
+/// and the error.
+pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<SyntaxError>) {
     let mut tokens = Vec::new();
     let failed = read(text, &mut tokens).err();
     let start = failed.as_ref().map_or(text.len(), |(at, _)| *at);
@@ -99,9 +100,9 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<Failed>) {
     (tokens, failed)
 }
 
-fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), Failed> {
+fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxError> {
     let mut at = 0;
-    // Braces hold matchers, brackets durations: a colon is part of a name elsewhere.
+    // A colon is part of a name, except in braces (matchers) and in brackets (durations).
     let [mut parens, mut braces, mut brackets] = [0_usize; 3];
     while let Some(first) = text[at..].chars().next() {
         let rest = &text[at..];
@@ -188,7 +189,7 @@ fn symbol(rest: &str, in_braces: bool) -> Result<usize, String> {
     }
 }
 
-/// Length of the quoted text in front, with its quotes.
+/// Returns the length of the string at the beginning of `text`, quotes included.
 fn quoted(text: &str, quote: char) -> Result<usize, String> {
     let mut chars = text.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
@@ -207,7 +208,7 @@ fn quoted(text: &str, quote: char) -> Result<usize, String> {
     .into())
 }
 
-/// A number or a duration in front.
+/// Returns kind and length of the number or duration at the beginning of `text`.
 fn number(text: &str) -> Result<(Kind, usize), String> {
     let word = text.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '.')));
     let mut end = word.unwrap_or(text.len());
@@ -228,12 +229,12 @@ fn number(text: &str) -> Result<(Kind, usize), String> {
     } else if super::duration::parse(word).is_some() {
         Ok((Kind::Duration, end))
     } else {
-        // As in Go, `1.2.3` is `1.2` and `.3`; both are told as what they are.
+        // As in Go, `1.2.3` is `1.2` and `.3`.
         Err(format!("bad number or duration syntax: {word:?}"))
     }
 }
 
-/// A number as Go writes it: `1_000`, `0x1F`, `017`, `1e3`, `.5`.
+/// Parses a number in Go's syntax: `1_000`, `0x1F`, `017`, `1e3`, `.5`.
 pub(super) fn value(word: &str) -> Option<f64> {
     let lower = word.to_ascii_lowercase();
     if let Some(digits) = lower.strip_prefix("0x") {
@@ -244,7 +245,7 @@ pub(super) fn value(word: &str) -> Option<f64> {
         let digit = |sum: f64, c: char| sum * 16.0 + f64::from(c.to_digit(16).unwrap_or_default());
         return separated.then(|| digits.chars().filter(|c| *c != '_').fold(0.0, digit));
     }
-    // An underscore stands between digits.
+    // An underscore must be between digits.
     let bytes = lower.as_bytes();
     let between = |at: usize| {
         let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
@@ -274,14 +275,14 @@ pub(super) fn value(word: &str) -> Option<f64> {
     plain.parse().ok()
 }
 
-/// Whether a number as it is written is one that Go can hold.
+/// Returns whether a number is in the range of Go's `float64`.
 pub(super) fn in_range(word: &str) -> bool {
     value(word).is_some_and(f64::is_finite)
 }
 
-/// What a quoted text says; as Go reads it, except that single quotes may hold any number of
-/// characters, and raw between backticks.
-pub(super) fn unquoted(token: &Token<'_>) -> Result<String, Failed> {
+/// Unquotes a string as Go does, except that single quotes may contain any number of characters. A
+/// string in backticks is raw.
+pub(super) fn unquoted(token: &Token<'_>) -> Result<String, SyntaxError> {
     let text = token.text;
     let quote = text.chars().next().unwrap_or_default();
     let inner = text
@@ -332,7 +333,8 @@ pub(super) fn unquoted(token: &Token<'_>) -> Result<String, Failed> {
         let number = number.ok_or_else(|| (place, "invalid escape sequence".to_owned()))?;
         if matches!(kind, 'u' | 'U') {
             let c = char::from_u32(number);
-            let c = c.ok_or_else(|| (place, "escape sequence is no character".to_owned()))?;
+            let c =
+                c.ok_or_else(|| (place, "escape sequence is not a valid character".to_owned()))?;
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         } else {
             let byte = u8::try_from(number);

@@ -1,59 +1,60 @@
-//! How each function is called.
+//! Signatures of functions.
 
 use crate::ast::ValueType::{self, Matrix, Scalar, String, Vector};
 
-/// How a function is called.
+/// Types and number of the arguments of a function, and the type of its result.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Signature {
     pub(crate) name: &'static str,
-    /// The types of its arguments; the last stands for all that follow.
-    pub(crate) takes: &'static [ValueType],
-    /// Fewest and most arguments.
-    pub(crate) least: usize,
-    pub(crate) most: usize,
+    /// Types of the arguments; the last one applies to all further arguments.
+    pub(crate) arguments: &'static [ValueType],
+    /// Smallest number of arguments.
+    pub(crate) min_arguments: usize,
+    /// Largest number of arguments.
+    pub(crate) max_arguments: usize,
     pub(crate) returns: ValueType,
 }
 
-const fn of(name: &'static str, takes: &'static [ValueType]) -> Signature {
+const fn of(name: &'static str, arguments: &'static [ValueType]) -> Signature {
     Signature {
         name,
-        takes,
-        least: takes.len(),
-        most: takes.len(),
+        arguments,
+        min_arguments: arguments.len(),
+        max_arguments: arguments.len(),
         returns: Vector,
     }
 }
 
-/// With the last argument left out, or given.
-const fn optional(name: &'static str, takes: &'static [ValueType]) -> Signature {
+/// A function whose last argument is optional.
+const fn optional(name: &'static str, arguments: &'static [ValueType]) -> Signature {
     Signature {
-        least: takes.len() - 1,
-        ..of(name, takes)
+        min_arguments: arguments.len() - 1,
+        ..of(name, arguments)
     }
 }
 
-/// With the last argument any number of times from `least` arguments in all on.
+/// A function whose last argument may be repeated.
 const fn many(
     name: &'static str,
-    takes: &'static [ValueType],
-    least: usize,
-    most: usize,
+    arguments: &'static [ValueType],
+    min_arguments: usize,
+    max_arguments: usize,
 ) -> Signature {
     Signature {
-        least,
-        most,
-        ..of(name, takes)
+        min_arguments,
+        max_arguments,
+        ..of(name, arguments)
     }
 }
 
-const fn number(name: &'static str, takes: &'static [ValueType]) -> Signature {
+const fn number(name: &'static str, arguments: &'static [ValueType]) -> Signature {
     Signature {
         returns: Scalar,
-        ..of(name, takes)
+        ..of(name, arguments)
     }
 }
 
-/// All, sorted by name.
+/// All functions, sorted by name.
 static ALL: [Signature; 89] = [
     of("abs", &[Vector]),
     of("absent", &[Vector]),
@@ -151,9 +152,9 @@ static ALL: [Signature; 89] = [
     optional("year", &[Vector]),
 ];
 
-/// The function called `name`.
+/// Returns the signature of a function.
 pub(super) fn find(name: &str) -> Option<&'static Signature> {
-    ALL.binary_search_by(|known| known.name.cmp(name))
+    ALL.binary_search_by(|function| function.name.cmp(name))
         .ok()
         .map(|at| &ALL[at])
 }

@@ -1,7 +1,7 @@
 use crate::ast::Expr;
 use crate::{Guard, parse, parse_selector};
 
-/// What Prometheus 3.16 says of each.
+/// Error messages of Prometheus 3.16.
 #[test]
 fn errors_and_their_places_are_those_of_prometheus() {
     for (text, error) in [

@@ -89,13 +89,13 @@ impl Matchers {
     pub fn matches(&self, alert: &View<'_>) -> bool {
         self.tests
             .iter()
-            .all(|(name, test)| test.accepts(alert.label(name).unwrap_or("")))
+            .all(|(name, test)| test.matches(alert.label(name).unwrap_or("")))
     }
 
     /// Returns whether all match an alert without labels.
     #[must_use]
     pub fn match_empty(&self) -> bool {
-        self.tests.iter().all(|(_, test)| test.accepts(""))
+        self.tests.iter().all(|(_, test)| test.matches(""))
     }
 
     /// Returns whether all alerts that match these match `other`, as far as can be decided without
@@ -111,7 +111,7 @@ impl Matchers {
             let (name, accepted) = test;
             let any = accepted.operator() == "=~" && accepted.operand() == ".*";
             any || self.tests.contains(test)
-                || value(name).is_some_and(|value| accepted.accepts(value))
+                || value(name).is_some_and(|value| accepted.matches(value))
         })
     }
 }

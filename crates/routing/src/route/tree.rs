@@ -309,9 +309,9 @@ impl<'a> Receivers<'a> {
             .iter()
             .filter(|receiver| !self.used.contains(&receiver.name.value));
         unused.map(|receiver| Diagnostic {
-            at: receiver.name.at.clone(),
+            location: receiver.name.at.clone(),
             message: format!("receiver {:?} is not used", receiver.name.value),
-            hint: Some("use it in a route, or remove it".into()),
+            help: Some("use it in a route, or remove it".into()),
         })
     }
 }
@@ -485,13 +485,13 @@ impl Builder<'_, '_> {
         let repeat = own.repeat_interval.as_ref();
         if let Some(repeat) = repeat.filter(|repeat| repeat.0 < route.group_interval) {
             self.warnings.push(Diagnostic {
-                at: repeat.at.clone(),
+                location: repeat.at.clone(),
                 message: format!(
                     "repeat_interval {} is shorter than group_interval {}",
                     repeat.value,
                     HumanDuration(route.group_interval)
                 ),
-                hint: Some("repeats are not more often than group_interval".into()),
+                help: Some("repeats are not more often than group_interval".into()),
             });
         }
         let mut seen = BTreeSet::new();
@@ -521,12 +521,12 @@ impl Builder<'_, '_> {
             let own = &routes[*child];
             if let Some(earlier) = ends.find(|earlier| own.matchers.implies(&earlier.matchers)) {
                 self.warnings.push(Diagnostic {
-                    at: location(&settings[number]),
+                    location: location(&settings[number]),
                     message: format!(
                         "route {} is never reached: {} matches all of its alerts",
                         own.path, earlier.path
                     ),
-                    hint: Some("set `continue: true` there, or move this route up".into()),
+                    help: Some("set `continue: true` there, or move this route up".into()),
                 });
             }
         }

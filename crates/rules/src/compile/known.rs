@@ -89,9 +89,9 @@ impl Known {
         unknown.sort_unstable();
         unknown.dedup();
         let warning = |name: String| Diagnostic {
-            at: at.clone(),
+            location: at.clone(),
             message: format!("nobody here makes series named {name:?}"),
-            hint: match self.renamed.get(&name) {
+            help: match self.renamed.get(&name) {
                 Some(exported) => Some(format!("in history it is {exported:?}, as on the page")),
                 None => did_you_mean(&name, self.series.keys().map(String::as_str)),
             },

@@ -96,9 +96,9 @@ impl Compiler<'_> {
     fn warn(&mut self, at: &SourceLocation, message: impl Into<String>, hint: impl Into<String>) {
         let (message, hint) = (message.into(), Some(hint.into()));
         self.warnings.push(Diagnostic {
-            at: at.clone(),
+            location: at.clone(),
             message,
-            hint,
+            help: hint,
         });
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use bellwether_core::Now;
-use bellwether_exposition::Page;
+use bellwether_exposition::Renderer;
 use bellwether_routing::Command;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
@@ -371,7 +371,7 @@ impl Shared {
                 (backend.store().snapshot(), permit)
             });
             let (snapshot, permit) = snapshot.await?;
-            let page = Page::new(snapshot, format);
+            let page = Renderer::new(snapshot, format);
             ResponseBody::streamed(Box::new(page), coding, permit)
                 .map_err(|error| internal(format!("cannot compress the exposition: {error}")))?
         };

@@ -130,7 +130,7 @@ impl<'a> Filter<'a> {
                 || self.matchers.iter().any(|matchers| {
                     matchers
                         .iter()
-                        .all(|matcher| matcher.test.accepts(label(&matcher.name)))
+                        .all(|matcher| matcher.test.matches(label(&matcher.name)))
                 }))
     }
 }

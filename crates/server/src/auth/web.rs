@@ -51,7 +51,11 @@ impl fmt::Display for WebError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, problem) in self.problems.iter().enumerate() {
             let separator = if index > 0 { "\n" } else { "" };
-            let space = if problem.at.pos.line > 0 { "" } else { " " };
+            let space = if problem.location.pos.line > 0 {
+                ""
+            } else {
+                " "
+            };
             write!(out, "{separator}{}:{space}{problem}", self.file.display())?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
 
-use bellwether_exposition::Page;
+use bellwether_exposition::Renderer;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::net::activity::Activity;
@@ -36,9 +36,9 @@ pub(crate) trait Chunks: Send {
     fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool;
 }
 
-impl Chunks for Page {
+impl Chunks for Renderer {
     fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
-        Page::next_chunk(self, out)
+        Renderer::next_chunk(self, out)
     }
 }
 
@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    fn page(series: usize) -> Page {
+    fn page(series: usize) -> Renderer {
         let def = MetricDef {
             name: "load".into(),
             exported: "load".into(),
@@ -289,7 +289,7 @@ mod tests {
         let layout = Arc::new(Layout::new(&def.labels, slots));
         let mut snapshot = Snapshot::new([def].into(), series);
         snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);
-        Page::new(snapshot, Format::Text)
+        Renderer::new(snapshot, Format::Text)
     }
 
     fn permit() -> Permit {

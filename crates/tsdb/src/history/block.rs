@@ -4,9 +4,9 @@ mod group;
 pub(super) mod inventory;
 mod name;
 mod read;
-mod shelf;
+mod set;
 mod write;
 
 pub(super) use read::Block;
-pub(super) use shelf::{Shelf, sweep};
+pub(super) use set::{BlockSet, sweep};
 pub use write::BlockWriter;

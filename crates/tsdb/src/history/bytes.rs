@@ -1,6 +1,6 @@
-//! Numbers as bytes: little-endian of a fixed width, or as short as they are.
+//! Encoding of integers: little-endian of fixed width, or variable length.
 
-/// Appends `number`, seven bits a byte, the lowest first.
+/// Appends `number` as a varint: seven bits per byte, the lowest first.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
@@ -9,20 +9,20 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
     out.push(number as u8);
 }
 
-/// Appends `number` so that small ones of either sign are short.
+/// Appends `number` as a zigzag varint, which is short for small numbers of either sign.
 pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_varint(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 
-/// Reads what was put. Every answer is `None` where the bytes end too early.
+/// Reader of encoded integers. All methods return `None` if the bytes end too early.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reader<'a>(pub &'a [u8]);
 
 impl<'a> Reader<'a> {
     pub fn take(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
+        let (bytes, rest) = self.0.split_at_checked(length)?;
         self.0 = rest;
-        Some(taken)
+        Some(bytes)
     }
 
     pub fn byte(&mut self) -> Option<u8> {
@@ -54,12 +54,12 @@ impl<'a> Reader<'a> {
         Some((number >> 1) as i64 ^ -((number & 1) as i64))
     }
 
-    /// A varint that counts things in memory.
+    /// Reads a varint as a size in memory.
     pub fn size(&mut self) -> Option<usize> {
         usize::try_from(self.varint()?).ok()
     }
 
-    /// Bytes that their length precedes.
+    /// Reads bytes behind their length.
     pub fn sized(&mut self) -> Option<&'a [u8]> {
         let length = self.size()?;
         self.take(length)

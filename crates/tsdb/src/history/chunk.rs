@@ -1,8 +1,8 @@
-//! The codec: times and values of one series as bytes, exact to the bit.
+//! Codec of times and values of one series, exact to the bit.
 //!
-//! [pco](https://docs.rs/pco) does the work. Around it: equal steps and equal values cost a few
-//! bytes whatever their number, and values that are no finite number (staleness markers) are kept
-//! apart, so that one of them does not spoil the packing of all others.
+//! Based on [pco](https://docs.rs/pco). Equal steps and equal values take a few bytes whatever their
+//! number, and values that are not finite (staleness markers) are stored separately, because a single one
+//! would spoil the compression of all others.
 
 use pco::standalone::{simple_compress, simple_decompress};
 use pco::{ChunkConfig, DeltaSpec};
@@ -15,13 +15,13 @@ const PACKED: u8 = 2;
 const PATCHED: u8 = 3;
 const RAW: u8 = 4;
 
-/// Effort of pco, of 12: what follows costs twice the time for a hundredth of the bytes.
+/// Compression level of pco, up to 12. The next one takes twice the time and saves one percent.
 const LEVEL: usize = 4;
 
-/// More samples than any chunk has: a count beyond it is damage.
-const MOST: u64 = 1 << 20;
+/// Largest count of samples in a chunk; a larger one is damage.
+const MAX_SAMPLES: u64 = 1 << 20;
 
-/// Packs milliseconds.
+/// Packs times in milliseconds.
 pub(super) fn pack_times(times: &[i64]) -> Vec<u8> {
     let step = match times {
         [first, second, ..] => second.wrapping_sub(*first),
@@ -55,7 +55,7 @@ pub(super) fn pack_times(times: &[i64]) -> Vec<u8> {
     out
 }
 
-/// What [`pack_times`] packed. `None`: these are no such bytes.
+/// Unpacks the result of [`pack_times`]; `None` if the bytes are invalid.
 pub(super) fn unpack_times(packed: &[u8]) -> Option<Vec<i64>> {
     let mut reader = Reader(packed);
     match reader.byte()? {
@@ -64,7 +64,7 @@ pub(super) fn unpack_times(packed: &[u8]) -> Option<Vec<i64>> {
             let first = reader.signed()?;
             let step = reader.signed()?;
             let time = |index: u64| first.wrapping_add(step.wrapping_mul(index as i64));
-            (count <= MOST).then(|| (0..count).map(time).collect())
+            (count <= MAX_SAMPLES).then(|| (0..count).map(time).collect())
         }
         PACKED => simple_decompress(reader.0).ok(),
         RAW => Some(
@@ -91,17 +91,17 @@ pub(super) fn pack_values(values: &[f64]) -> Vec<u8> {
         out.extend_from_slice(&first.to_bits().to_le_bytes());
         return out;
     }
-    let odd: Vec<usize> = (0..values.len())
+    let special: Vec<usize> = (0..values.len())
         .filter(|at| !values[*at].is_finite())
         .collect();
-    let packed = if odd.is_empty() {
+    let packed = if special.is_empty() {
         out.push(PACKED);
         pack_finite(values)
     } else {
         out.push(PATCHED);
-        put_varint(&mut out, odd.len() as u64);
+        put_varint(&mut out, special.len() as u64);
         let mut filled = values.to_vec();
-        for at in odd {
+        for at in special {
             put_varint(&mut out, at as u64);
             out.extend_from_slice(&values[at].to_bits().to_le_bytes());
             filled[at] = if at == 0 { 0.0 } else { filled[at - 1] };
@@ -128,15 +128,15 @@ fn pack_finite(values: &[f64]) -> Option<Vec<u8>> {
     } else {
         DeltaSpec::NoOp
     };
-    // Trying every kind of delta, which is pco's default, takes three times as long as this choice
-    // of two, and saves two hundredths of the bytes.
+    // Trying every kind of delta, which is the default of pco, takes three times as long as this choice of
+    // two, and saves two percent.
     let config = ChunkConfig::default()
         .with_compression_level(LEVEL)
         .with_delta_spec(delta);
     simple_compress(values, &config).ok()
 }
 
-/// Whether neighbours are closer to each other than to the mean of all.
+/// Returns whether neighbours are closer to each other than to the mean of all.
 fn wanders(values: &[f64]) -> bool {
     let mean = values.iter().sum::<f64>() / values.len() as f64;
     let apart: f64 = values.iter().map(|value| (value - mean).abs()).sum();
@@ -144,23 +144,23 @@ fn wanders(values: &[f64]) -> bool {
     steps < apart || !apart.is_finite()
 }
 
-/// What [`pack_values`] packed. `None`: these are no such bytes.
+/// Unpacks the result of [`pack_values`]; `None` if the bytes are invalid.
 pub(super) fn unpack_values(packed: &[u8]) -> Option<Vec<f64>> {
     let mut reader = Reader(packed);
     match reader.byte()? {
         EQUAL => {
             let count = reader.varint()?;
             let value = f64::from_bits(reader.u64()?);
-            (count <= MOST).then(|| vec![value; count as usize])
+            (count <= MAX_SAMPLES).then(|| vec![value; count as usize])
         }
         PACKED => simple_decompress(reader.0).ok(),
         PATCHED => {
-            let mut odd = Vec::new();
+            let mut special = Vec::new();
             for _ in 0..reader.varint()? {
-                odd.push((reader.size()?, f64::from_bits(reader.u64()?)));
+                special.push((reader.size()?, f64::from_bits(reader.u64()?)));
             }
             let mut values: Vec<f64> = simple_decompress(reader.0).ok()?;
-            for (at, value) in odd {
+            for (at, value) in special {
                 *values.get_mut(at)? = value;
             }
             Some(values)
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_values_keep_their_bits() {
+    fn special_values_keep_their_bits() {
         let odd = [
             SampledSeries::stale(),
             f64::NAN,

@@ -1,4 +1,4 @@
-//! What is counted while history runs, and the last thing that went wrong.
+//! Counters of a running history, and its last error.
 
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -20,12 +20,12 @@ pub(super) struct Counts {
     pub fsync_failures: AtomicU64,
     losses: Mutex<Losses>,
     last_error: Mutex<Option<String>>,
-    /// Of what is written.
+    /// Watches for writes that hang.
     pub watch: WriteWatch,
 }
 
 impl Counts {
-    /// Adds to what was lost.
+    /// Adds losses.
     pub fn lost(&self, more: Losses) {
         let mut losses = self.losses.lock();
         losses.torn_bytes += more.torn_bytes;
@@ -36,23 +36,23 @@ impl Counts {
         losses.missing_blocks += more.missing_blocks;
     }
 
-    /// Notes that something could not be written, and logs it unless it is known.
+    /// Records an error of writing, and logs it unless it was the last one already.
     pub fn failed(&self, what: String) {
         let mut last = self.last_error.lock();
         if last.as_ref() != Some(&what) {
-            error!("history: {what}; it goes on in memory, and is tried again");
+            error!("history: {what}; history continues in memory, and the write is retried");
             *last = Some(what);
         }
     }
 
-    /// Notes that writing works.
+    /// Records a successful write.
     pub fn worked(&self) {
         if self.last_error.lock().take().is_some() {
-            info!("history: written again");
+            info!("history: writes succeed again");
         }
     }
 
-    /// The part of the statistics that is counted here.
+    /// Returns the part of the statistics that is counted here.
     pub fn stats(&self) -> Stats {
         let read = |count: &AtomicU64| count.load(Relaxed);
         Stats {
@@ -80,13 +80,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_does_not_end_is_told() {
+    fn a_write_that_hangs_is_reported() {
         let counts = Counts::default();
         counts.watch.during(|| {
             assert_eq!(counts.stats().last_error, None);
             counts.watch.overdue();
-            let told = counts.stats().last_error;
-            assert!(told.is_some_and(|told| told.contains("does not answer")));
+            let error = counts.stats().last_error;
+            assert!(error.is_some_and(|error| error.contains("does not answer")));
         });
         assert_eq!(counts.stats().last_error, None);
     }

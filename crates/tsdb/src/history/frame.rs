@@ -1,6 +1,6 @@
-//! Frames: pieces of a file that prove to be whole, and are found again behind a damaged one.
+//! Frames: parts of a file with a checksum, which can be found behind damage.
 //!
-//! A frame is a mark of 4 bytes, the length of its content, a CRC-32 of length and content (each
+//! A frame is a magic number of 4 bytes, the length of its content, a CRC-32 of length and content (each
 //! 4 bytes, little-endian), and the content.
 
 use std::ops::Range;
@@ -31,18 +31,18 @@ fn checksum(length: &[u8], content: &[u8]) -> u32 {
     hasher.finalize()
 }
 
-/// The content of the frame that starts at `at`.
+/// Returns the content of the frame that starts at `at`; `None` if it is damaged.
 pub(super) fn content(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     let mut reader = Reader(bytes.get(at..)?);
     let marked = reader.take(4)? == MARK;
     let length = reader.u32()?;
     let sum = reader.u32()?;
-    let taken = reader.take(length as usize)?;
-    let whole = marked && checksum(&length.to_le_bytes(), taken) == sum;
-    whole.then(|| at + OVERHEAD..at + OVERHEAD + taken.len())
+    let content = reader.take(length as usize)?;
+    let valid = marked && checksum(&length.to_le_bytes(), content) == sum;
+    valid.then(|| at + OVERHEAD..at + OVERHEAD + content.len())
 }
 
-/// Where the next whole frame starts, at `from` or behind it.
+/// Returns the start of the next valid frame at or behind `from`.
 pub(super) fn next(bytes: &[u8], from: usize) -> Option<usize> {
     let marks = memchr::memmem::find_iter(bytes.get(from..)?, &MARK);
     marks
@@ -50,18 +50,18 @@ pub(super) fn next(bytes: &[u8], from: usize) -> Option<usize> {
         .find(|at| content(bytes, *at).is_some())
 }
 
-/// What a run of frames holds.
+/// Result of scanning frames.
 #[derive(Debug, Default)]
 pub(super) struct Scan {
-    /// The contents, in order.
+    /// Contents of valid frames, in order.
     pub contents: Vec<Range<usize>>,
-    /// Places where one or more frames are damaged, with whole ones behind them.
+    /// Number of places with damaged frames that have valid ones behind them.
     pub damaged: u64,
-    /// Where the last whole frame ends: what follows was never finished, or is damaged.
+    /// End of the last valid frame. Bytes behind it are unfinished or damaged.
     pub end: usize,
 }
 
-/// Finds the frames in `bytes` from `start` on.
+/// Scans the frames in `bytes` from `start` on.
 pub(super) fn scan(bytes: &[u8], start: usize) -> Scan {
     let mut scan = Scan {
         end: start,

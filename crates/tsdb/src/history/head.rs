@@ -1,40 +1,40 @@
-//! What is in memory: of each series the samples that are not yet in a block.
+//! Head: samples in memory that are not yet in a block.
 //!
-//! New samples go to the tail of their series as they are; a full tail is sealed into a chunk, and
-//! sealed chunks are packed later, by whoever has time ([`super::packer`]). A chunk never reaches
-//! over the border of a block. Readers take clones of the chunks, which cost nothing, and a copy of
-//! the tail, and decode without the lock.
+//! A new sample is appended to the tail of its series. A full tail is sealed into a chunk, and sealed
+//! chunks are packed later ([`super::packer`]). A chunk never spans two blocks. Readers clone the `Arc`s
+//! of chunks, copy the tail, and decode without the lock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::SeriesId;
 use super::chunk::{unpack_times, unpack_values};
 use super::merge::Merge;
 
-/// Milliseconds of a block.
+/// Length of a block in milliseconds.
 const BLOCK: i64 = 2 * 3600 * 1000;
 
-/// Samples of a tail. Twice as many pack a sixth better and take twice the memory for tails; blocks
-/// are packed anew.
+/// Samples of a tail. Twice as many would pack a sixth better and double the memory of tails; blocks are
+/// packed again anyway.
 const TAIL: usize = 240;
 
-/// Bytes that a chunk takes beside its samples.
+/// Bytes of a chunk without its samples.
 const CHUNK_OVERHEAD: usize = 96;
 
-/// Bytes of one sample that is not packed.
+/// Bytes of an unpacked sample.
 const SAMPLE: usize = 16;
 
-/// Where the block of `at` begins.
+/// Returns the start of the block of `at`.
 pub(super) fn window(at: i64) -> i64 {
     at.div_euclid(BLOCK).saturating_mul(BLOCK)
 }
 
-/// Where the block that begins at `window` ends.
+/// Returns the end of the block that starts at `window`.
 pub(super) fn window_end(window: i64) -> i64 {
     window.saturating_add(BLOCK)
 }
 
-/// Samples of one series that no longer change, ascending.
+/// Immutable samples of one series, ascending.
 #[derive(Debug)]
 pub(super) struct Chunk {
     pub start: i64,
@@ -64,7 +64,7 @@ impl Chunk {
         }
     }
 
-    /// Bytes of memory. Shared times count for nobody: they are few.
+    /// Returns the bytes of memory, without shared times, which are few.
     pub fn bytes(&self) -> usize {
         CHUNK_OVERHEAD
             + match &self.body {
@@ -78,7 +78,7 @@ impl Chunk {
     }
 }
 
-/// Decodes chunks one after another, times that are shared once.
+/// Decodes chunks one after the other, and shared times only once.
 #[derive(Debug, Default)]
 pub(super) struct Unpacker {
     shared: Option<(Arc<[u8]>, Vec<i64>)>,
@@ -90,14 +90,14 @@ impl Unpacker {
         match &chunk.body {
             Body::Open { times, values } => merge.push(times, values, from, to),
             Body::Packed { times, values, .. } => {
-                let known = self
+                let unpacked = self
                     .shared
                     .take()
-                    .filter(|(shared, _)| Arc::ptr_eq(shared, times));
-                let known = known.map_or_else(|| unpack_times(times), |(_, known)| Some(known));
-                if let (Some(known), Some(values)) = (known, unpack_values(values)) {
-                    merge.push(&known, &values, from, to);
-                    self.shared = Some((Arc::clone(times), known));
+                    .filter(|(shared, _)| Arc::ptr_eq(shared, times))
+                    .map_or_else(|| unpack_times(times), |(_, unpacked)| Some(unpacked));
+                if let (Some(unpacked), Some(values)) = (unpacked, unpack_values(values)) {
+                    merge.push(&unpacked, &values, from, to);
+                    self.shared = Some((Arc::clone(times), unpacked));
                 }
             }
         }
@@ -113,7 +113,7 @@ struct Series {
 }
 
 impl Series {
-    /// Closes the tail. Returns whether there was one.
+    /// Seals the tail. Returns whether there was one.
     fn seal(&mut self) -> bool {
         let (Some(&start), Some(&end)) = (self.times.first(), self.times.last()) else {
             return false;
@@ -131,17 +131,17 @@ impl Series {
     }
 }
 
-/// What became of the samples of one collection.
+/// Numbers of accepted and rejected samples of one collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Appended {
-    pub taken: u64,
+    pub accepted: u64,
     pub duplicate: u64,
     pub unknown: u64,
 }
 
-/// A series in memory as a reader takes it along.
+/// Samples of one series in memory, as a reader gets them.
 #[derive(Debug, Default)]
-pub(super) struct Piece {
+pub(super) struct HeadSeries {
     pub chunks: Vec<Arc<Chunk>>,
     pub times: Vec<i64>,
     pub values: Vec<f64>,
@@ -149,43 +149,43 @@ pub(super) struct Piece {
 
 #[derive(Debug, Default)]
 pub(super) struct Head {
-    /// By number of the series; `None` for one that was never made, or that left.
+    /// By series id; `None` for a series that was removed.
     series: Vec<Option<Series>>,
-    /// Samples by window, for those windows that have some.
+    /// Number of samples by window.
     windows: BTreeMap<i64, u64>,
     bytes: usize,
-    /// Sealed chunks that wait to be packed: their series, and how many bytes they are.
-    sealed: Vec<u32>,
+    /// Series with sealed chunks that wait to be packed, and the bytes of those.
+    sealed: Vec<SeriesId>,
     sealed_bytes: usize,
 }
 
 impl Head {
-    /// Makes room for the series with this number.
-    pub fn admit(&mut self, series: u32) {
-        let slot = series as usize;
+    /// Adds a series.
+    pub fn admit(&mut self, series: SeriesId) {
+        let slot = series.index();
         if self.series.len() <= slot {
             self.series.resize_with(slot + 1, || None);
         }
         self.series[slot].get_or_insert_default();
     }
 
-    /// Forgets a series that has no samples here.
-    pub fn forget(&mut self, series: u32) {
-        if let Some(slot) = self.series.get_mut(series as usize) {
+    /// Removes a series that has no samples here.
+    pub fn forget(&mut self, series: SeriesId) {
+        if let Some(slot) = self.series.get_mut(series.index()) {
             *slot = None;
         }
     }
 
-    /// Appends what was collected at `at`; calls `taken` with what is kept.
+    /// Appends the samples of a collection at `at`; calls `accepted` for each accepted sample.
     pub fn append(
         &mut self,
         at: i64,
-        samples: impl Iterator<Item = (u32, f64)>,
-        mut taken: impl FnMut(u32, f64),
+        samples: impl Iterator<Item = (SeriesId, f64)>,
+        mut accepted: impl FnMut(SeriesId, f64),
     ) -> Appended {
         let mut appended = Appended::default();
-        for (number, value) in samples {
-            let Some(Some(series)) = self.series.get_mut(number as usize) else {
+        for (id, value) in samples {
+            let Some(Some(series)) = self.series.get_mut(id.index()) else {
                 appended.unknown += 1;
                 continue;
             };
@@ -199,7 +199,7 @@ impl Head {
                 .is_none_or(|first| window(*first) == window(at))
                 && series.times.last().is_none_or(|last| *last < at);
             if (!follows || series.times.len() >= TAIL) && series.seal() {
-                self.sealed.push(number);
+                self.sealed.push(id);
                 let chunk = series.chunks.last().map_or(0, |chunk| chunk.bytes());
                 self.sealed_bytes += chunk;
                 self.bytes += CHUNK_OVERHEAD;
@@ -207,12 +207,12 @@ impl Head {
             series.times.push(at);
             series.values.push(value);
             series.last = Some(at);
-            appended.taken += 1;
-            taken(number, value);
+            appended.accepted += 1;
+            accepted(id, value);
         }
-        if appended.taken > 0 {
-            *self.windows.entry(window(at)).or_default() += appended.taken;
-            self.bytes += appended.taken as usize * SAMPLE;
+        if appended.accepted > 0 {
+            *self.windows.entry(window(at)).or_default() += appended.accepted;
+            self.bytes += appended.accepted as usize * SAMPLE;
         }
         appended
     }
@@ -229,7 +229,7 @@ impl Head {
         self.windows.values().sum()
     }
 
-    /// Where the blocks begin that samples are waiting for, ascending.
+    /// Returns the starts of the blocks that have samples in the head, ascending.
     pub fn windows(&self) -> impl Iterator<Item = i64> {
         self.windows.keys().copied()
     }
@@ -238,7 +238,7 @@ impl Head {
         self.windows.contains_key(&window)
     }
 
-    /// The first and last time there is.
+    /// Returns the first and the last time.
     pub fn span(&self) -> Option<(i64, i64)> {
         let mut span: Option<(i64, i64)> = None;
         for series in self.series.iter().flatten() {
@@ -256,10 +256,10 @@ impl Head {
         span
     }
 
-    /// What `series` has in `from..=to`.
-    pub fn piece(&self, series: u32, from: i64, to: i64) -> Piece {
-        let Some(Some(series)) = self.series.get(series as usize) else {
-            return Piece::default();
+    /// Returns the samples of `series` in `from..=to`.
+    pub fn read(&self, series: SeriesId, from: i64, to: i64) -> HeadSeries {
+        let Some(Some(series)) = self.series.get(series.index()) else {
+            return HeadSeries::default();
         };
         let chunks = series
             .chunks
@@ -267,16 +267,16 @@ impl Head {
             .filter(|chunk| chunk.overlaps(from, to));
         let start = series.times.partition_point(|time| *time < from);
         let end = series.times.partition_point(|time| *time <= to).max(start);
-        Piece {
+        HeadSeries {
             chunks: chunks.cloned().collect(),
             times: series.times[start..end].to_vec(),
             values: series.values[start..end].to_vec(),
         }
     }
 
-    /// Whether `series` may have samples in `from..=to`.
-    pub fn overlaps(&self, series: u32, from: i64, to: i64) -> bool {
-        let Some(Some(series)) = self.series.get(series as usize) else {
+    /// Returns whether `series` may have samples in `from..=to`.
+    pub fn overlaps(&self, series: SeriesId, from: i64, to: i64) -> bool {
+        let Some(Some(series)) = self.series.get(series.index()) else {
             return false;
         };
         let tail = series
@@ -288,26 +288,29 @@ impl Head {
             || series.chunks.iter().any(|chunk| chunk.overlaps(from, to))
     }
 
-    /// Series that have samples here.
-    pub fn occupied(&self) -> impl Iterator<Item = u32> {
-        (0..).zip(&self.series).filter_map(|(number, series)| {
-            let series = series.as_ref()?;
-            (!series.chunks.is_empty() || !series.times.is_empty()).then_some(number)
-        })
+    /// Returns the series that have samples here.
+    pub fn occupied(&self) -> impl Iterator<Item = SeriesId> {
+        (0..)
+            .map(SeriesId)
+            .zip(&self.series)
+            .filter_map(|(id, series)| {
+                let series = series.as_ref()?;
+                (!series.chunks.is_empty() || !series.times.is_empty()).then_some(id)
+            })
     }
 
-    /// Closes all tails: packed they take a tenth of the memory.
+    /// Seals all tails: packed chunks need a tenth of the memory.
     pub fn seal_all(&mut self) {
-        for (number, series) in (0..).zip(&mut self.series) {
+        for (id, series) in (0..).map(SeriesId).zip(&mut self.series) {
             if series.as_mut().is_some_and(Series::seal) {
-                self.sealed.push(number);
+                self.sealed.push(id);
                 self.bytes += CHUNK_OVERHEAD;
             }
         }
     }
 
-    /// Before when samples go if some must: the end of the oldest block to be, or the middle of the
-    /// only one.
+    /// Returns the time before which samples are dropped to free memory: the end of the oldest window, or
+    /// the middle of the only one.
     pub fn oldest_part(&self) -> Option<i64> {
         let mut windows = self.windows();
         match (windows.next(), windows.next()) {
@@ -318,10 +321,10 @@ impl Head {
         }
     }
 
-    /// Closes all tails that began in `window`, and hands out all chunks of it by series.
-    pub fn close_window(&mut self, closing: i64) -> Vec<(u32, Vec<Arc<Chunk>>)> {
+    /// Seals all tails that began in `window`, and returns all of its chunks by series.
+    pub fn close_window(&mut self, closing: i64) -> Vec<(SeriesId, Vec<Arc<Chunk>>)> {
         let mut closed = Vec::new();
-        for (number, series) in (0..).zip(&mut self.series) {
+        for (id, series) in (0..).map(SeriesId).zip(&mut self.series) {
             let Some(series) = series else { continue };
             if series
                 .times
@@ -329,7 +332,7 @@ impl Head {
                 .is_some_and(|first| window(*first) == closing)
                 && series.seal()
             {
-                self.sealed.push(number);
+                self.sealed.push(id);
                 self.bytes += CHUNK_OVERHEAD;
             }
             let chunks = series
@@ -338,17 +341,17 @@ impl Head {
                 .filter(|chunk| window(chunk.start) == closing);
             let chunks: Vec<_> = chunks.cloned().collect();
             if !chunks.is_empty() {
-                closed.push((number, chunks));
+                closed.push((id, chunks));
             }
         }
         closed
     }
 
-    /// Drops what [`Head::close_window`] handed out: of each series the first chunks of the window.
-    pub fn drop_window(&mut self, dropped: i64, closed: &[(u32, Vec<Arc<Chunk>>)]) {
+    /// Drops the chunks that [`Head::close_window`] returned: the first chunks of the window, by series.
+    pub fn drop_window(&mut self, dropped: i64, closed: &[(SeriesId, Vec<Arc<Chunk>>)]) {
         let mut samples = 0;
-        for (number, chunks) in closed {
-            let Some(Some(series)) = self.series.get_mut(*number as usize) else {
+        for (id, chunks) in closed {
+            let Some(Some(series)) = self.series.get_mut(id.index()) else {
                 continue;
             };
             let mut left = chunks.len();
@@ -358,10 +361,10 @@ impl Head {
                 goes
             });
         }
-        self.take_from_window(dropped, samples);
+        self.subtract_from_window(dropped, samples);
     }
 
-    /// Drops all chunks that end before `before`; tails only as a whole. Returns how many samples.
+    /// Drops all chunks that end before `before`, and tails only as a whole. Returns the id of samples.
     pub fn evict(&mut self, before: i64) -> u64 {
         let mut evicted = 0;
         let mut by_window: BTreeMap<i64, u64> = BTreeMap::new();
@@ -379,12 +382,12 @@ impl Head {
             evicted += samples;
         }
         for (window, samples) in by_window {
-            self.take_from_window(window, samples);
+            self.subtract_from_window(window, samples);
         }
         evicted
     }
 
-    fn take_from_window(&mut self, window: i64, samples: u64) {
+    fn subtract_from_window(&mut self, window: i64, samples: u64) {
         if let Some(left) = self.windows.get_mut(&window) {
             *left = left.saturating_sub(samples);
             if *left == 0 {
@@ -393,25 +396,25 @@ impl Head {
         }
     }
 
-    /// Sealed chunks that wait to be packed, those of at most `most` series; `None`: none waits.
-    pub fn take_sealed(&mut self, most: usize) -> Option<Vec<(u32, Arc<Chunk>)>> {
+    /// Takes the sealed chunks of at most `max_series` series to be packed; `None` if none waits.
+    pub fn take_sealed(&mut self, max_series: usize) -> Option<Vec<(SeriesId, Arc<Chunk>)>> {
         if self.sealed.is_empty() {
             return None;
         }
-        let start = self.sealed.len().saturating_sub(most);
-        let mut numbers = self.sealed.split_off(start);
-        numbers.sort_unstable();
-        numbers.dedup();
+        let start = self.sealed.len().saturating_sub(max_series);
+        let mut ids = self.sealed.split_off(start);
+        ids.sort_unstable();
+        ids.dedup();
         let mut open = Vec::new();
-        for number in numbers {
-            let Some(Some(series)) = self.series.get(number as usize) else {
+        for id in ids {
+            let Some(Some(series)) = self.series.get(id.index()) else {
                 continue;
             };
             let waiting = series
                 .chunks
                 .iter()
                 .filter(|chunk| matches!(chunk.body, Body::Open { .. }));
-            open.extend(waiting.map(|chunk| (number, Arc::clone(chunk))));
+            open.extend(waiting.map(|chunk| (id, Arc::clone(chunk))));
         }
         if self.sealed.is_empty() {
             self.sealed_bytes = 0;
@@ -422,9 +425,9 @@ impl Head {
         Some(open)
     }
 
-    /// Puts `packed` in the place of `open`, if that is still there.
-    pub fn replace(&mut self, number: u32, open: &Arc<Chunk>, packed: Arc<Chunk>) {
-        let Some(Some(series)) = self.series.get_mut(number as usize) else {
+    /// Replaces `open` by `packed`, if it still exists.
+    pub fn replace(&mut self, id: SeriesId, open: &Arc<Chunk>, packed: Arc<Chunk>) {
+        let Some(Some(series)) = self.series.get_mut(id.index()) else {
             return;
         };
         if let Some(place) = series
@@ -438,16 +441,16 @@ impl Head {
     }
 }
 
-/// Drops the chunks that `goes` says. Returns how many samples they have.
-fn discard(series: &mut Series, bytes: &mut usize, mut goes: impl FnMut(&Chunk) -> bool) -> u64 {
+/// Drops the chunks for which `drops` is true. Returns the id of their samples.
+fn discard(series: &mut Series, bytes: &mut usize, mut drops: impl FnMut(&Chunk) -> bool) -> u64 {
     let mut samples = 0;
     series.chunks.retain(|chunk| {
-        let goes = goes(chunk);
-        if goes {
+        let dropped = drops(chunk);
+        if dropped {
             samples += chunk.count() as u64;
             *bytes = bytes.saturating_sub(chunk.bytes());
         }
-        !goes
+        !dropped
     });
     series.chunks.shrink_to_fit();
     samples

@@ -1,11 +1,11 @@
-//! Runs of samples put together into one series.
+//! Merging of runs of samples into one series.
 
-/// Samples of one series, gathered run by run in the order in which they were written.
+/// Samples of one series, added run by run in the order in which they were written.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     times: Vec<i64>,
     values: Vec<f64>,
-    /// A run began before the end of an earlier one: the clock went back, or blocks overlap.
+    /// A run started before the end of an earlier one: the clock went back, or blocks overlap.
     overlapping: bool,
 }
 
@@ -22,12 +22,12 @@ impl Merge {
         self.values.extend_from_slice(&values[start..end]);
     }
 
-    /// Samples so far, doubles included.
+    /// Returns the number of samples so far, duplicates included.
     pub fn len(&self) -> usize {
         self.times.len()
     }
 
-    /// Times and values, ascending; of two samples of one time the one written later.
+    /// Returns times and values, ascending. Of two samples at the same time the later run counts.
     pub fn finish(self) -> (Vec<i64>, Vec<f64>) {
         if !self.overlapping {
             return (self.times, self.values);

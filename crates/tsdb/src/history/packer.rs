@@ -1,4 +1,4 @@
-//! Packs what the head has sealed, outside of its lock.
+//! Packer of sealed chunks, which works outside of the lock of the head.
 
 use std::sync::Arc;
 
@@ -7,27 +7,27 @@ use parking_lot::{Mutex, RwLock};
 use super::chunk::{pack_times, pack_values};
 use super::head::{Body, Chunk, Head};
 
-/// Series whose chunks are packed between two turns of the lock.
-const AT_ONCE: usize = 256;
+/// Series whose chunks are packed between two locks of the head.
+const SERIES_PER_LOCK: usize = 256;
 
-/// Time columns to compare with: as many as collectors that fill a tail at the same moment.
-const REMEMBERED: usize = 8;
+/// Number of recent time columns to compare with: that of collectors that fill a tail at the same time.
+const RECENT_COLUMNS: usize = 8;
 
-/// Times as they are, and packed.
+/// Times, unpacked and packed.
 type Columns = Vec<(Vec<i64>, Arc<[u8]>)>;
 
-/// Packs chunks; those of series that are collected together share their times.
+/// Packs chunks. Chunks of series that are collected together share their times.
 #[derive(Debug, Default)]
 pub(super) struct Packer {
     recent: Mutex<Columns>,
 }
 
 impl Packer {
-    /// Packs all that waits.
+    /// Packs all sealed chunks.
     pub fn run(&self, head: &RwLock<Head>) {
         let mut recent = self.recent.lock();
         loop {
-            let Some(waiting) = head.write().take_sealed(AT_ONCE) else {
+            let Some(waiting) = head.write().take_sealed(SERIES_PER_LOCK) else {
                 return;
             };
             let packed: Vec<Arc<Chunk>> = waiting
@@ -35,8 +35,8 @@ impl Packer {
                 .map(|(_, chunk)| pack(chunk, &mut recent))
                 .collect();
             let mut head = head.write();
-            for ((number, open), packed) in waiting.iter().zip(packed) {
-                head.replace(*number, open, packed);
+            for ((id, open), packed) in waiting.iter().zip(packed) {
+                head.replace(*id, open, packed);
             }
         }
     }
@@ -46,12 +46,12 @@ fn pack(chunk: &Arc<Chunk>, recent: &mut Columns) -> Arc<Chunk> {
     let Body::Open { times, values } = &chunk.body else {
         return Arc::clone(chunk);
     };
-    let known = recent.iter().position(|(known, _)| known == times);
-    let shared = match known {
+    let column = recent.iter().position(|(column, _)| column == times);
+    let shared = match column {
         Some(at) => Arc::clone(&recent[at].1),
         None => {
             let packed: Arc<[u8]> = pack_times(times).into();
-            if recent.len() >= REMEMBERED {
+            if recent.len() >= RECENT_COLUMNS {
                 recent.remove(0);
             }
             recent.push((times.clone(), Arc::clone(&packed)));

@@ -1,46 +1,48 @@
-//! Which series there are, and which of them matchers select.
+//! Inverted index: selection of series by matchers.
 
 use bellwether_core::LabelSet;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Stopped};
 use hashbrown::{HashMap, HashSet};
 
-/// All series by label. A number is never given twice, so that whoever still holds that of a series
-/// that left can't write into another.
+use super::SeriesId;
+
+/// All series by label. Ids are never reused, so that the id of a removed series cannot write to another
+/// one.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_labels: HashMap<LabelSet, u32>,
+    by_labels: HashMap<LabelSet, SeriesId>,
     labels: Vec<Option<LabelSet>>,
-    /// Ascending, as are all lists of numbers here.
-    all: Vec<u32>,
-    postings: HashMap<String, HashMap<String, Vec<u32>>>,
+    /// Ascending, as all lists of ids here.
+    all: Vec<SeriesId>,
+    postings: HashMap<String, HashMap<String, Vec<SeriesId>>>,
 }
 
 impl Index {
-    /// Number of series.
+    /// Returns the number of series.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    pub fn get(&self, labels: &LabelSet) -> Option<u32> {
+    pub fn get(&self, labels: &LabelSet) -> Option<SeriesId> {
         self.by_labels.get(labels).copied()
     }
 
-    pub fn labels(&self, series: u32) -> Option<&LabelSet> {
-        self.labels.get(series as usize)?.as_ref()
+    pub fn labels(&self, series: SeriesId) -> Option<&LabelSet> {
+        self.labels.get(series.index())?.as_ref()
     }
 
-    /// All series.
-    pub fn all(&self) -> &[u32] {
+    /// Returns all series.
+    pub fn all(&self) -> &[SeriesId] {
         &self.all
     }
 
-    /// The series with these labels, made if it is new.
-    pub fn intern(&mut self, labels: &LabelSet) -> u32 {
-        if let Some(known) = self.get(labels) {
-            return known;
+    /// Returns the series with these labels, and creates it if it is new.
+    pub fn intern(&mut self, labels: &LabelSet) -> SeriesId {
+        if let Some(series) = self.get(labels) {
+            return series;
         }
-        let new = self.labels.len() as u32;
+        let new = SeriesId(self.labels.len() as u32);
         self.labels.push(Some(labels.clone()));
         self.by_labels.insert(labels.clone(), new);
         self.all.push(new);
@@ -51,10 +53,10 @@ impl Index {
         new
     }
 
-    /// Forgets `gone`.
-    pub fn remove(&mut self, gone: &HashSet<u32>) {
+    /// Removes the series in `gone`.
+    pub fn remove(&mut self, gone: &HashSet<SeriesId>) {
         for series in gone {
-            if let Some(labels) = self.labels.get_mut(*series as usize).and_then(Option::take) {
+            if let Some(labels) = self.labels.get_mut(series.index()).and_then(Option::take) {
                 self.by_labels.remove(&labels);
             }
         }
@@ -68,72 +70,74 @@ impl Index {
         self.postings.retain(|_, values| !values.is_empty());
     }
 
-    /// The series that all `matchers` accept, ascending.
+    /// Returns the series that match all `matchers`, ascending.
     ///
     /// # Errors
-    /// The query was ended.
-    pub fn find(&self, matchers: &[LabelMatcher], guard: &Guard) -> Result<Vec<u32>, Stopped> {
-        let mut found: Option<Vec<u32>> = None;
+    /// The guard stopped the query.
+    pub fn find(&self, matchers: &[LabelMatcher], guard: &Guard) -> Result<Vec<SeriesId>, Stopped> {
+        let mut candidates: Option<Vec<SeriesId>> = None;
         let (exact, others): (Vec<_>, Vec<_>) = matchers
             .iter()
             .partition(|matcher| matcher.test.exact().is_some_and(|value| !value.is_empty()));
-        let mut lists: Vec<&[u32]> = exact
+        let mut lists: Vec<&[SeriesId]> = exact
             .iter()
             .map(|matcher| self.list(&matcher.name, matcher.test.exact().unwrap_or_default()))
             .collect();
         lists.sort_by_key(|list| list.len());
         for list in lists {
             guard.check()?;
-            found = Some(match found {
+            candidates = Some(match candidates {
                 None => list.to_vec(),
-                Some(found) => intersect(&found, list),
+                Some(candidates) => intersect(&candidates, list),
             });
         }
         for matcher in others {
-            found = Some(self.narrow(found, matcher, guard)?);
+            candidates = Some(self.narrow(candidates, matcher, guard)?);
         }
-        Ok(found.unwrap_or_else(|| self.all.clone()))
+        Ok(candidates.unwrap_or_else(|| self.all.clone()))
     }
 
-    fn list(&self, name: &str, value: &str) -> &[u32] {
+    fn list(&self, name: &str, value: &str) -> &[SeriesId] {
         self.postings
             .get(name)
             .and_then(|values| values.get(value))
             .map_or(&[], Vec::as_slice)
     }
 
-    /// Those of `found`, `None` being all, that `matcher` accepts. Tests each series or each value
-    /// of the label, whichever are fewer.
+    /// Returns the series of `candidates` (`None`: all) that match. Tests each series or each value of the
+    /// label, whichever are fewer.
     fn narrow(
         &self,
-        found: Option<Vec<u32>>,
+        candidates: Option<Vec<SeriesId>>,
         matcher: &LabelMatcher,
         guard: &Guard,
-    ) -> Result<Vec<u32>, Stopped> {
+    ) -> Result<Vec<SeriesId>, Stopped> {
         guard.check()?;
         let values = self.postings.get(&*matcher.name);
-        let absent = matcher.test.accepts("");
-        // Once the query was ended nothing is tested any more.
-        let goes_on = || guard.check().is_ok();
-        let narrowed = match (found, values) {
-            (found, None) if absent => found.unwrap_or_else(|| self.all.clone()),
+        let absent = matcher.test.matches("");
+        // Nothing is tested after the query was stopped.
+        let running = || guard.check().is_ok();
+        let narrowed = match (candidates, values) {
+            (candidates, None) if absent => candidates.unwrap_or_else(|| self.all.clone()),
             (_, None) => Vec::new(),
-            (Some(mut found), Some(values)) if found.len() <= values.len() => {
-                found.retain(|series| {
-                    goes_on() && self.labels(*series).is_some_and(|own| matcher.accepts(own))
+            (Some(mut candidates), Some(values)) if candidates.len() <= values.len() => {
+                candidates.retain(|series| {
+                    running() && self.labels(*series).is_some_and(|own| matcher.matches(own))
                 });
-                found
+                candidates
             }
-            (found, Some(values)) => {
-                // A label that is absent passes: take away those whose value does not.
+            (candidates, Some(values)) => {
+                // If an absent label matches, subtract the series whose value does not.
                 let named = values
                     .iter()
-                    .filter(|(value, _)| goes_on() && matcher.test.accepts(value) != absent);
-                let mut named: Vec<u32> = named.flat_map(|(_, list)| list).copied().collect();
+                    .filter(|(value, _)| running() && matcher.test.matches(value) != absent);
+                let mut named: Vec<SeriesId> = named.flat_map(|(_, list)| list).copied().collect();
                 named.sort_unstable();
-                match (absent, found) {
-                    (true, found) => subtract(found.as_deref().unwrap_or(&self.all), &named),
-                    (false, Some(found)) => intersect(&found, &named),
+                match (absent, candidates) {
+                    (true, candidates) => {
+                        subtract(candidates.as_deref().unwrap_or(&self.all), &named)
+                    }
+                    (false, Some(candidates)) => intersect(&candidates, &named),
                     (false, None) => named,
                 }
             }
@@ -143,14 +147,14 @@ impl Index {
     }
 }
 
-fn intersect(few: &[u32], many: &[u32]) -> Vec<u32> {
+fn intersect(few: &[SeriesId], many: &[SeriesId]) -> Vec<SeriesId> {
     few.iter()
         .filter(|series| many.binary_search(series).is_ok())
         .copied()
         .collect()
 }
 
-fn subtract(from: &[u32], gone: &[u32]) -> Vec<u32> {
+fn subtract(from: &[SeriesId], gone: &[SeriesId]) -> Vec<SeriesId> {
     from.iter()
         .filter(|series| gone.binary_search(series).is_err())
         .copied()
@@ -194,11 +198,12 @@ mod tests {
             for labels in series {
                 index.intern(&LabelSet::new(labels));
             }
-            let gone = gone.into_iter().collect();
+            let gone = gone.into_iter().map(SeriesId).collect();
             index.remove(&gone);
-            let expected: Vec<u32> = (0..20)
+            let expected: Vec<SeriesId> = (0..20)
+                .map(SeriesId)
                 .filter(|series| index.labels(*series).is_some_and(|labels| {
-                    matchers.iter().all(|matcher| matcher.accepts(labels))
+                    matchers.iter().all(|matcher| matcher.matches(labels))
                 }))
                 .collect();
             prop_assert_eq!(index.find(&matchers, &Guard::default()).unwrap(), expected);

@@ -1,4 +1,4 @@
-//! What all that work on one history share, and what readers and the writer do with it.
+//! State of a history that readers and the writer share.
 
 use std::io;
 use std::path::Path;
@@ -11,16 +11,17 @@ use bellwether_promql::{Guard, SampledSeries, Stopped, StorageError};
 use hashbrown::HashSet;
 use parking_lot::{Mutex, RwLock};
 
+use super::SeriesId;
+use super::clock_guard::ClockGuard;
 use super::counts::Counts;
-use super::head::{Head, Piece, Unpacker};
+use super::head::{Head, HeadSeries, Unpacker};
 use super::merge::Merge;
 use super::packer::Packer;
 use super::postings::Index;
 use super::stats::{Losses, Options, Stats};
-use super::steady::Steady;
 use super::{block, wal};
 
-/// Sealed samples, in bytes, that may wait for the packer before whoever appends must help.
+/// Bytes of sealed samples that may wait for the packer before the appending thread packs them.
 const WAITING: usize = 1 << 20;
 
 #[derive(Debug, Default)]
@@ -29,12 +30,12 @@ pub(super) struct Shared {
     pub index: RwLock<Index>,
     pub head: RwLock<Head>,
     pub packer: Packer,
-    pub blocks: block::Shelf,
-    pub wal: Arc<wal::Shelf>,
+    pub blocks: block::BlockSet,
+    pub wal: Arc<wal::SegmentSet>,
     pub counts: Counts,
-    pub steady: Mutex<Steady>,
-    /// Series without samples when it was last looked: those that still have none next time leave.
-    idle: Mutex<HashSet<u32>>,
+    pub clock: Mutex<ClockGuard>,
+    /// Series without samples at the last sweep. They are removed if they have none at the next one.
+    idle: Mutex<HashSet<SeriesId>>,
 }
 
 impl Shared {
@@ -45,9 +46,9 @@ impl Shared {
         }
     }
 
-    pub fn series_ref(&self, labels: &LabelSet) -> Option<u32> {
-        if let Some(known) = self.index.read().get(labels) {
-            return Some(known);
+    pub fn series_id(&self, labels: &LabelSet) -> Option<SeriesId> {
+        if let Some(series) = self.index.read().get(labels) {
+            return Some(series);
         }
         let mut index = self.index.write();
         if index.get(labels).is_none() && index.len() >= self.options.max_series {
@@ -59,48 +60,48 @@ impl Shared {
         Some(new)
     }
 
-    /// Numbers series that are on disk, which count but are never refused.
-    pub fn intern<'a>(&self, series: impl IntoIterator<Item = &'a LabelSet>) -> Vec<u32> {
+    /// Returns ids for series on disk. They count towards the limit but are never rejected.
+    pub fn intern<'a>(&self, series: impl IntoIterator<Item = &'a LabelSet>) -> Vec<SeriesId> {
         let mut index = self.index.write();
-        let numbers: Vec<u32> = series
+        let ids: Vec<SeriesId> = series
             .into_iter()
             .map(|labels| index.intern(labels))
             .collect();
         let mut head = self.head.write();
-        for number in &numbers {
-            head.admit(*number);
+        for id in &ids {
+            head.admit(*id);
         }
-        numbers
+        ids
     }
 
-    /// Appends in memory. Returns what was taken.
+    /// Appends to the head. Returns the accepted samples if `log`.
     pub fn append(
         &self,
         at: i64,
-        samples: impl ExactSizeIterator<Item = (u32, f64)>,
+        samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
         log: bool,
-    ) -> Vec<(u32, f64)> {
-        let mut kept = Vec::with_capacity(if log { samples.len() } else { 0 });
-        self.steady.lock().observe(at);
+    ) -> Vec<(SeriesId, f64)> {
+        let mut accepted = Vec::with_capacity(if log { samples.len() } else { 0 });
+        self.clock.lock().observe(at);
         let (appended, waiting) = {
             let mut head = self.head.write();
-            let appended = head.append(at, samples, |number, value| {
+            let appended = head.append(at, samples, |id, value| {
                 if log {
-                    kept.push((number, value));
+                    accepted.push((id, value));
                 }
             });
             (appended, head.sealed_bytes())
         };
-        self.counts.appended.fetch_add(appended.taken, Relaxed);
+        self.counts.appended.fetch_add(appended.accepted, Relaxed);
         self.counts.duplicate.fetch_add(appended.duplicate, Relaxed);
         self.counts.unknown.fetch_add(appended.unknown, Relaxed);
         if waiting > WAITING {
             self.packer.run(&self.head);
         }
-        kept
+        accepted
     }
 
-    /// Looks for blocks that came or went.
+    /// Rescans the directory for blocks that appeared or vanished.
     pub fn rescan(&self, folder: &Path, repair: bool) -> io::Result<Losses> {
         let losses = self.blocks.rescan(folder, repair, &mut |groups| {
             self.intern(groups.iter().flatten())
@@ -109,9 +110,9 @@ impl Shared {
         Ok(losses)
     }
 
-    /// Brings memory below `most` bytes by packing. Returns whether that was enough.
-    pub fn squeeze(&self, most: u64) -> bool {
-        let below = || self.head.read().bytes() as u64 <= most;
+    /// Packs chunks until memory is at most `limit_bytes`. Returns whether that was enough.
+    pub fn squeeze(&self, limit_bytes: u64) -> bool {
+        let below = || self.head.read().bytes() as u64 <= limit_bytes;
         if below() {
             return true;
         }
@@ -123,10 +124,10 @@ impl Shared {
         below()
     }
 
-    /// Gives up the oldest samples in memory until it takes at most `most` bytes.
-    pub fn evict(&self, most: u64) {
+    /// Drops the oldest samples in memory until it is at most `limit_bytes`.
+    pub fn evict(&self, limit_bytes: u64) {
         let mut head = self.head.write();
-        while head.bytes() as u64 > most
+        while head.bytes() as u64 > limit_bytes
             && let Some(before) = head.oldest_part()
         {
             let evicted = head.evict(before);
@@ -137,23 +138,23 @@ impl Shared {
         }
     }
 
-    /// Forgets series that have no sample left, neither in memory nor in a block.
+    /// Removes series that have no samples, neither in memory nor in a block.
     pub fn sweep(&self) {
-        let mut used: HashSet<u32> = HashSet::new();
+        let mut used: HashSet<SeriesId> = HashSet::new();
         for block in self.blocks.all().iter() {
             used.extend(block.series.iter());
         }
         let mut index = self.index.write();
         let mut head = self.head.write();
         used.extend(head.occupied());
-        let idle: HashSet<u32> = index
+        let idle: HashSet<SeriesId> = index
             .all()
             .iter()
             .copied()
             .filter(|s| !used.contains(s))
             .collect();
         let mut before = self.idle.lock();
-        let gone: HashSet<u32> = idle.intersection(&before).copied().collect();
+        let gone: HashSet<SeriesId> = idle.intersection(&before).copied().collect();
         if !gone.is_empty() {
             index.remove(&gone);
             gone.iter().for_each(|series| head.forget(*series));
@@ -170,12 +171,12 @@ impl Shared {
     ) -> Result<Vec<SampledSeries>, StorageError> {
         guard.check()?;
         let (wanted, labels) = self.find(matchers, guard)?;
-        // Memory first: what moves into a block meanwhile is then seen twice, and never not at all.
-        let pieces: Vec<Piece> = {
+        // Memory first: samples that move into a block meanwhile are read twice, never missed.
+        let pieces: Vec<HeadSeries> = {
             let head = self.head.read();
             wanted
                 .iter()
-                .map(|series| head.piece(*series, from, to))
+                .map(|series| head.read(*series, from, to))
                 .collect()
         };
         let mut merged: Vec<Merge> = Vec::new();
@@ -199,7 +200,7 @@ impl Shared {
                 })
             })?;
             if chunks > 0 {
-                tracing::warn!("{}: {chunks} damaged pieces left out", block.path.display());
+                tracing::warn!("{}: {chunks} damaged chunks left out", block.path.display());
                 self.counts.lost(Losses {
                     chunks,
                     ..Losses::default()
@@ -231,14 +232,14 @@ impl Shared {
         &self,
         matchers: &[LabelMatcher],
         guard: &Guard,
-    ) -> Result<(Vec<u32>, Vec<LabelSet>), Stopped> {
+    ) -> Result<(Vec<SeriesId>, Vec<LabelSet>), Stopped> {
         let index = self.index.read();
-        let found = index.find(matchers, guard)?;
-        let labels = found
+        let ids = index.find(matchers, guard)?;
+        let labels = ids
             .iter()
-            .map(|series| index.labels(*series).cloned().unwrap_or_default());
-        let labels = labels.collect();
-        Ok((found, labels))
+            .map(|series| index.labels(*series).cloned().unwrap_or_default())
+            .collect();
+        Ok((ids, labels))
     }
 
     pub fn series(
@@ -248,11 +249,10 @@ impl Shared {
         to: i64,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, Stopped> {
-        let (found, labels) = self.find(matchers, guard)?;
-        let mut there: Vec<bool> = {
+        let (ids, labels) = self.find(matchers, guard)?;
+        let mut present: Vec<bool> = {
             let head = self.head.read();
-            found
-                .iter()
+            ids.iter()
                 .map(|series| head.overlaps(*series, from, to))
                 .collect()
         };
@@ -265,21 +265,21 @@ impl Shared {
             for place in block
                 .series
                 .iter()
-                .filter_map(|series| found.binary_search(series).ok())
+                .filter_map(|series| ids.binary_search(series).ok())
             {
-                there[place] = true;
+                present[place] = true;
             }
         }
-        let series = labels.into_iter().zip(there);
+        let series = labels.into_iter().zip(present);
         Ok(series
-            .filter_map(|(labels, there)| there.then_some(labels))
+            .filter_map(|(labels, present)| present.then_some(labels))
             .collect())
     }
 
     pub fn stats(&self) -> Stats {
         let blocks = self.blocks.all();
-        // Before the head: whoever needs both takes the index or the log first, or they wait for
-        // each other as soon as a commit waits for the head.
+        // Before the head: lock the index or the log first, or there is a deadlock as soon as a commit
+        // waits for the head.
         let series = self.index.read().len() as u64;
         let wal_bytes = self.wal.bytes();
         let head = self.head.read();
@@ -313,7 +313,7 @@ mod tests {
     /// The history's thread has the log and then asks for the head. Who waits for the log meanwhile
     /// must not have the head: with a commit that waits for it, all three would wait for good.
     #[test]
-    fn who_waits_for_the_log_does_not_have_the_head() {
+    fn a_thread_that_waits_for_the_log_does_not_hold_the_head() {
         let shared = Arc::new(Shared::default());
         shared.wal.note(1, 10, [0]);
         let looking = std::cell::Cell::new(None);

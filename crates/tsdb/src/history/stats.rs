@@ -1,16 +1,16 @@
-//! What history says of itself: where it is kept, how much of it there is, and what was lost.
+//! Options, statistics and losses of a history.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-/// Where history is kept, and how much of it.
+/// Directory and limits of a history.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
-    /// The folder, made if it is missing. `None`: in memory only.
+    /// Directory, which is created if it is missing; `None` for a history in memory.
     pub folder: Option<PathBuf>,
-    /// Age at which samples go.
+    /// Age at which samples are deleted.
     pub retention: Duration,
     /// Most bytes on disk, blocks and write-ahead log together.
     pub max_bytes: u64,
@@ -32,97 +32,98 @@ impl Default for Options {
     }
 }
 
-/// Samples that were not taken, by reason.
+/// Rejected samples, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Refused {
-    /// The series has a sample of that time.
+    /// The series already has a sample at that time.
     pub duplicate: u64,
-    /// New series beyond the ceiling.
+    /// The series was new and the limit of series was reached.
     pub series_limit: u64,
-    /// The series has left history since it was asked for.
+    /// The series was removed since its id was requested.
     pub unknown: u64,
 }
 
 impl Refused {
-    /// For whatever reason.
+    /// Returns the number for all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.duplicate + self.series_limit + self.unknown
     }
 }
 
-/// What was found damaged or missing and left out, so that the rest stays readable.
+/// Damaged and missing parts, which are left out so that the rest remains readable.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Losses {
-    /// Bytes of an unfinished write at the end of the write-ahead log: cut off.
+    /// Bytes of an unfinished write that were cut off at the end of the write-ahead log.
     pub torn_bytes: u64,
-    /// Damaged places in the write-ahead log: skipped.
+    /// Damaged places in the write-ahead log that were skipped.
     pub wal_frames: u64,
-    /// Segments of the write-ahead log that are gone, cut short or can't be read.
+    /// Segments of the write-ahead log that are missing, truncated or unreadable.
     pub wal_segments: u64,
-    /// Damaged pieces of blocks: left out of answers.
+    /// Damaged chunks of blocks, which queries leave out.
     pub chunks: u64,
-    /// Blocks that nothing could be read of: moved aside as `.damaged`.
+    /// Unreadable blocks that were renamed to `.damaged`.
     pub blocks: u64,
-    /// Blocks that somebody else deleted.
+    /// Blocks that were deleted by others.
     pub missing_blocks: u64,
 }
 
 impl Losses {
-    /// Whether nothing was lost.
+    /// Returns whether nothing was lost.
     #[must_use]
-    pub fn none(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Pieces that are damaged or missing; an unfinished write is none.
+    /// Returns the number of damaged and missing parts, without unfinished writes.
     #[must_use]
     pub fn pieces(&self) -> u64 {
         self.wal_frames + self.wal_segments + self.chunks + self.blocks + self.missing_blocks
     }
 }
 
-/// What opening found.
+/// Result of opening a history.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recovery {
     /// Samples read back from the write-ahead log.
     pub samples: u64,
-    /// Series found.
+    /// Number of series.
     pub series: u64,
-    /// Blocks found.
+    /// Number of blocks.
     pub blocks: u64,
-    /// What was damaged.
+    /// Damaged and missing parts.
     pub losses: Losses,
-    /// Why history is in memory only, though a folder was asked for; with what to do.
+    /// Reason why history is in memory although it has a directory, with a hint.
     pub error: Option<String>,
 }
 
-/// What there is, and what went wrong since the start.
+/// Statistics of a history since the start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Series in memory or in a block.
     pub series: u64,
     /// Samples that are not yet in a block.
     pub head_samples: u64,
-    /// Bytes of memory that those take.
+    /// Bytes of memory of samples that are not yet in a block.
     pub head_bytes: u64,
     /// Blocks on disk.
     pub blocks: u64,
     /// Samples in blocks.
     pub block_samples: u64,
-    /// Their bytes on disk.
+    /// Bytes of blocks on disk.
     pub block_bytes: u64,
     /// Bytes of the write-ahead log.
     pub wal_bytes: u64,
-    /// Samples taken since the start.
+    /// Samples accepted since the start.
     pub appended: u64,
-    /// Samples not taken.
+    /// Samples rejected since the start.
     pub refused: Refused,
-    /// Samples taken that never reached the write-ahead log: the disk was full or too slow.
+    /// Accepted samples that never reached the write-ahead log, because the disk was full or too slow.
     pub dropped: u64,
-    /// Samples given up before their time, because memory was full and they could not be written.
+    /// Samples dropped before the end of their retention, because memory was full and they could not be
+    /// written.
     pub evicted: u64,
-    /// What was damaged.
+    /// Damaged and missing parts.
     pub losses: Losses,
     /// Failed attempts to make samples durable.
     pub fsync_failures: u64,
@@ -130,6 +131,6 @@ pub struct Stats {
     pub oldest: Option<UnixMillis>,
     /// Time of the newest sample.
     pub newest: Option<UnixMillis>,
-    /// Why the last write failed; `None` once one succeeds.
+    /// Error of the last write; `None` if it succeeded.
     pub last_error: Option<String>,
 }

@@ -17,7 +17,7 @@ use super::*;
 const START: i64 = 1_795_219_200_000;
 const HOUR: i64 = 3_600_000;
 
-/// What a history must answer: series by their text, samples by time.
+/// Expected content of a history: samples by series and time.
 type Model = BTreeMap<String, BTreeMap<i64, u64>>;
 
 fn named(number: usize) -> LabelSet {
@@ -39,16 +39,16 @@ fn open_at(folder: &TempDir, now: i64) -> (History, Recovery) {
     History::open(options(folder), UnixMillis(now))
 }
 
-fn refs(history: &History, count: usize) -> Vec<SeriesRef> {
+fn refs(history: &History, count: usize) -> Vec<SeriesId> {
     (0..count)
-        .map(|number| history.series_ref(&named(number)).unwrap())
+        .map(|number| history.series_id(&named(number)).unwrap())
         .collect()
 }
 
 /// Appends a collection of `series` at each step, with values that tell where they are from.
-fn fill(history: &History, series: &[SeriesRef], times: impl IntoIterator<Item = i64>) {
+fn fill(history: &History, series: &[SeriesId], times: impl IntoIterator<Item = i64>) {
     for at in times {
-        let sample = |(number, series): (usize, &SeriesRef)| (*series, value(number, at));
+        let sample = |(number, series): (usize, &SeriesId)| (*series, value(number, at));
         history.append(
             UnixMillis(at),
             &series.iter().enumerate().map(sample).collect::<Vec<_>>(),
@@ -106,17 +106,17 @@ fn files(folder: &TempDir, ending: &str) -> Vec<PathBuf> {
 fn what_was_appended_is_selected() {
     let history = History::in_memory(1);
     let up = LabelSet::new([("__name__", "up"), ("job", "x")]);
-    let series = history.series_ref(&up).unwrap();
-    assert_eq!(history.series_ref(&up), Some(series));
+    let series = history.series_id(&up).unwrap();
+    assert_eq!(history.series_id(&up), Some(series));
     assert_eq!(
-        history.series_ref(&LabelSet::new([("__name__", "down")])),
+        history.series_id(&LabelSet::new([("__name__", "down")])),
         None
     );
     for second in 0..10 {
         history.append(UnixMillis(second * 1000), &[(series, second as f64)]);
     }
     history.append(UnixMillis(9000), &[(series, 0.0)]);
-    history.append(UnixMillis(9000), &[(SeriesRef(7), 0.0)]);
+    history.append(UnixMillis(9000), &[(SeriesId(7), 0.0)]);
     let refused = history.stats().refused;
     assert_eq!(
         refused,

@@ -1,7 +1,7 @@
-//! The write-ahead log: what was appended, on disk before it is in a block.
+//! Write-ahead log: samples on disk before they are in a block.
 //!
-//! Segments of frames, each segment for samples of one block and self-contained: it names each
-//! series before its first samples, and once more behind them.
+//! The log consists of segments of frames. A segment has samples of one block and is self-contained: it
+//! defines each series before its first samples, and once more behind them.
 
 mod inventory;
 mod log;
@@ -10,7 +10,7 @@ mod segment;
 mod tail;
 
 pub(super) use inventory::{Listed, read as read_inventory};
-pub(super) use log::{Entry, Log, Shelf, sync_folder};
+pub(super) use log::{Entry, Log, SegmentSet, sync_folder};
 pub(super) use record::Record;
 pub(super) use segment::{Segment, list, path, truncate};
 pub use tail::{Cursor, Tail, TailBatch};

@@ -1,8 +1,8 @@
-//! The thread that makes samples durable: it writes the log, cuts blocks and deletes.
+//! Thread that makes samples durable: it writes the log, cuts blocks and enforces retention.
 //!
-//! Whoever appends hands it the samples and goes on. It writes all that came meanwhile at once. What
-//! can't be written waits and is tried again, up to a limit; beyond it samples are left out of the
-//! log, counted, and still reach a block if writing works again before the process ends.
+//! Appending only queues samples. The thread writes all queued samples at once. After an error samples stay
+//! in the queue and are retried, up to a limit. Beyond the limit they are left out of the log and counted,
+//! and still reach a block if writing succeeds again before the process ends.
 
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
@@ -12,20 +12,21 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
+use super::SeriesId;
 use super::block::{self, Block};
-use super::folder::Lock;
-use super::keeper::{cut_due, prune};
+use super::directory::Lock;
+use super::retention::{cut_due, prune};
 use super::shared::Shared;
 use super::wal::{Entry, Log};
 
-/// Bytes of samples that may wait for the log.
-const WAITING: usize = 16 << 20;
-/// How soon after a failure it is tried again, at first and at most.
+/// Most bytes of samples in the queue.
+const MAX_QUEUED: usize = 16 << 20;
+/// First and longest delay of a retry.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// How often the folder is looked at, though nothing happens.
-const LOOK: Duration = Duration::from_secs(30);
+/// Interval of rescans of the directory.
+const RESCAN: Duration = Duration::from_secs(30);
 
-/// The way to the thread.
+/// Handle of the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue>,
@@ -41,17 +42,17 @@ struct Queue {
 #[derive(Debug, Default)]
 struct Waiting {
     entries: Vec<Entry>,
-    /// Bytes of entries here, and of those that the thread has taken and not yet written.
+    /// Bytes of these entries, and of those that the thread has not yet written.
     bytes: usize,
-    /// Samples that were left out for want of room.
+    /// Samples that were left out because the queue was full.
     skipped: u64,
     syncs: Vec<mpsc::Sender<bool>>,
     stop: bool,
 }
 
 impl Writer {
-    /// Starts the thread. `lock`: that on the folder, if there is one yet; `logged`: samples that
-    /// were ever logged.
+    /// Starts the thread. `lock` is the lock of the directory, if it was acquired; `logged` is the number of
+    /// samples since the log began.
     pub fn start(
         shared: &Arc<Shared>,
         folder: PathBuf,
@@ -69,7 +70,7 @@ impl Writer {
             pending: Vec::new(),
             logged_at: now,
             retry: None,
-            looked: None,
+            scanned: None,
             listed: None,
         };
         let builder = std::thread::Builder::new().name("history".into());
@@ -80,14 +81,14 @@ impl Writer {
         })
     }
 
-    /// Hands samples over. Returns how many found no room.
+    /// Queues samples. Returns the number of samples that were left out.
     pub fn push(&self, entry: Entry) -> u64 {
         let count = entry.samples.len() as u64;
         let mut waiting = self.queue.waiting.lock();
         if waiting.stop {
             return count;
         }
-        if waiting.bytes > WAITING {
+        if waiting.bytes > MAX_QUEUED {
             waiting.skipped += count;
             return count;
         }
@@ -98,7 +99,7 @@ impl Writer {
         0
     }
 
-    /// Waits until all that was handed over is on disk. Returns whether it is.
+    /// Waits until all queued samples are on disk. Returns whether they are.
     pub fn sync(&self) -> bool {
         let (sender, receiver) = mpsc::channel();
         {
@@ -112,7 +113,7 @@ impl Writer {
         receiver.recv().unwrap_or(false)
     }
 
-    /// Writes what is left and ends the thread.
+    /// Writes the remaining samples and ends the thread.
     pub fn stop(&self) {
         self.queue.waiting.lock().stop = true;
         self.queue.wake.notify_one();
@@ -123,7 +124,7 @@ impl Writer {
 }
 
 fn bytes(entry: &Entry) -> usize {
-    entry.samples.len() * size_of::<(u32, f64)>() + size_of::<Entry>()
+    entry.samples.len() * size_of::<(SeriesId, f64)>() + size_of::<Entry>()
 }
 
 struct Work {
@@ -132,21 +133,21 @@ struct Work {
     folder: PathBuf,
     lock: Option<Lock>,
     log: Log,
-    /// What is not yet written.
+    /// Samples that are not yet written.
     pending: Vec<Entry>,
-    /// The time of the last collection that is in the log; at the start, what time it is.
+    /// Time of the last collection in the log; at the start, the current time.
     logged_at: i64,
-    /// When to try again, and how long was waited for it.
+    /// Time and delay of the next retry.
     retry: Option<(Instant, Duration)>,
-    looked: Option<Instant>,
-    /// The blocks that are in the list on disk.
+    scanned: Option<Instant>,
+    /// Blocks in the list on disk.
     listed: Option<Arc<Vec<Arc<Block>>>>,
 }
 
 impl Work {
     fn run(mut self) {
         loop {
-            let (syncs, skipped, stop) = self.take();
+            let (syncs, skipped, stop) = self.wait();
             self.log.skip(skipped);
             let mut durable = false;
             let due = self.retry.is_none_or(|(at, _)| Instant::now() >= at);
@@ -172,25 +173,30 @@ impl Work {
         }
     }
 
-    /// Waits for something to do.
-    fn take(&mut self) -> (Vec<mpsc::Sender<bool>>, u64, bool) {
+    /// Waits for work, and takes it from the queue.
+    fn wait(&mut self) -> (Vec<mpsc::Sender<bool>>, u64, bool) {
         let mut waiting = self.queue.waiting.lock();
         if waiting.entries.is_empty() && waiting.syncs.is_empty() && !waiting.stop {
-            let most = if self.retry.is_some() { RETRY.0 } else { LOOK };
-            self.queue.wake.wait_for(&mut waiting, most);
+            let timeout = if self.retry.is_some() {
+                RETRY.0
+            } else {
+                RESCAN
+            };
+            self.queue.wake.wait_for(&mut waiting, timeout);
         }
         self.pending.append(&mut waiting.entries);
         let skipped = std::mem::take(&mut waiting.skipped);
         (std::mem::take(&mut waiting.syncs), skipped, waiting.stop)
     }
 
-    /// Writes what waits, and what is due. At a `stop` the list says how long each segment has become.
+    /// Writes pending samples and blocks that are due. At a `stop` the list gets the final length of each
+    /// segment.
     fn work(&mut self, stop: bool) -> Result<(), String> {
         if self.lock.is_none() {
-            self.lock = Some(Lock::take(&self.folder)?);
+            self.lock = Some(Lock::acquire(&self.folder)?);
         }
         let shared = &self.shared;
-        let labels = |number| shared.index.read().labels(number).cloned();
+        let labels = |id| shared.index.read().labels(id).cloned();
         let (written, result) = self.log.write(&self.pending, &shared.wal, labels);
         if let Some(last) = self.pending[..written].last() {
             self.logged_at = last.at;
@@ -204,20 +210,20 @@ impl Work {
         if result.is_err() {
             shared.counts.fsync_failures.fetch_add(1, Relaxed);
         }
-        let said = |what: &str, error: std::io::Error| {
+        let message = |what: &str, error: std::io::Error| {
             format!("{what} in {}: {error}", self.folder.display())
         };
-        result.map_err(|error| said("can't write the log", error))?;
+        result.map_err(|error| message("cannot write the log", error))?;
         let cut = cut_due(shared, &mut self.log, &self.folder, self.logged_at)
-            .map_err(|error| said("can't write a block", error))?;
-        if cut || self.looked.is_none_or(|at| at.elapsed() >= LOOK) {
-            self.looked = Some(Instant::now());
+            .map_err(|error| message("cannot write a block", error))?;
+        if cut || self.scanned.is_none_or(|at| at.elapsed() >= RESCAN) {
+            self.scanned = Some(Instant::now());
             shared
                 .rescan(&self.folder, true)
-                .map_err(|error| said("can't look for blocks", error))?;
-            prune(shared, &self.folder).map_err(|error| said("can't delete", error))?;
+                .map_err(|error| message("cannot rescan blocks", error))?;
+            prune(shared, &self.folder).map_err(|error| message("cannot delete", error))?;
             list_blocks(shared, &self.folder, &mut self.listed)
-                .map_err(|error| said("can't write the list of blocks", error))?;
+                .map_err(|error| message("cannot write the list of blocks", error))?;
         }
         if cut {
             shared.sweep();
@@ -225,7 +231,7 @@ impl Work {
         shared
             .wal
             .list(&self.folder, &[], stop)
-            .map_err(|error| said("can't write the list of the log", error))
+            .map_err(|error| message("cannot write the list of segments", error))
     }
 
     fn note(&mut self, outcome: Result<(), String>) {
@@ -234,22 +240,22 @@ impl Work {
                 self.retry = None;
                 self.shared.counts.worked();
             }
-            Err(why) => {
+            Err(error) => {
                 let waited = self
                     .retry
                     .map_or(RETRY.0, |(_, waited)| (waited * 2).min(RETRY.1));
                 self.retry = Some((Instant::now() + waited, waited));
-                self.shared.counts.failed(why);
+                self.shared.counts.failed(error);
             }
         }
-        let most = self.shared.options.max_memory;
-        if self.retry.is_some() && !self.shared.squeeze(most) {
-            self.shared.evict(most / 8 * 7);
+        let limit_bytes = self.shared.options.max_memory;
+        if self.retry.is_some() && !self.shared.squeeze(limit_bytes) {
+            self.shared.evict(limit_bytes / 8 * 7);
         }
     }
 }
 
-/// Writes down which blocks there are, where those are others than the `listed`.
+/// Writes the list of blocks if it differs from `listed`.
 fn list_blocks(
     shared: &Shared,
     folder: &std::path::Path,

@@ -1,4 +1,4 @@
-//! The series of one metric.
+//! Family: all series of one metric.
 
 use std::cmp::Ordering;
 use std::hash::BuildHasher;
@@ -11,8 +11,8 @@ use bellwether_promql::SampledSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
-use super::recall::{Recalled, Wanted};
-use super::trail::{Remembered, Trail};
+use super::series_links::{HistorySamples, SeriesLinks};
+use super::warm_up::{Backfill, BackfillQuery};
 use super::window::{Samples, Windows};
 use crate::history::History;
 
@@ -22,36 +22,36 @@ const STALE_INTERVALS: u32 = 3;
 /// Ends each value in a packed label set.
 const END: u8 = 0xFF;
 
-/// Place of a series in its family. Stays the same while the series lives; after it went, another
-/// one may get it, and then [`Family::generation`] has changed.
+/// Index of a series in its family. It is stable while the series exists. Later another series may get it,
+/// and then [`Family::generation`] has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(u32);
 
-/// All series of one metric. Numbers lie flat, a row per slot, so a snapshot is one copy.
+/// All series of one metric. Numbers are in one vector with a row per slot, so that a snapshot is one copy.
 #[derive(Debug)]
 pub struct Family {
     def: MetricDef,
     width: usize,
-    /// Default labels as page text.
+    /// Default labels as text of the exposition.
     constant: Arc<str>,
     entries: Vec<Entry>,
     numbers: Vec<f64>,
     windows: Option<Windows>,
-    trail: Option<Trail>,
+    links: Option<SeriesLinks>,
     by_labels: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: Vec<u32>,
-    /// Where the next point is looked for first: collectors repeat their order, so the slot after
-    /// the last hit is nearly always right and spares the hash.
+    /// Slot to try first for the next point. Collectors repeat their order, so that the slot behind the last hit
+    /// is nearly always right and saves the hash.
     guess: usize,
     generation: u64,
-    /// Page order and label text, with the generation it was made for.
+    /// Layout with the generation that it was built for.
     layout: Mutex<(u64, Arc<Layout>)>,
 }
 
 #[derive(Clone, Debug)]
 struct Entry {
-    /// None: the slot is free.
+    /// `None` if the slot is free.
     labels: Option<LabelValues>,
     updated: MonoMillis,
 }
@@ -65,7 +65,7 @@ impl Family {
             entries: Vec::new(),
             numbers: Vec::new(),
             windows: None,
-            trail: None,
+            links: None,
             by_labels: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             free: Vec::new(),
@@ -75,75 +75,75 @@ impl Family {
         }
     }
 
-    /// Keeps samples for `window`, and for one interval more, so that an increase over the whole
-    /// window has a sample to start from.
+    /// Keeps samples for `window` plus one interval, so that an increase over the whole window has a first
+    /// sample.
     pub(super) fn keep_window(&mut self, window: Duration) {
         let keep = window.saturating_add(self.def.interval);
-        self.windows.get_or_insert_default().keep(keep);
+        self.windows.get_or_insert_default().extend_to(keep);
     }
 
-    /// Knows from now on which series of a history its rows are.
-    pub(super) fn keep_trail(&mut self, names: SeriesNames) {
-        self.trail = Some(Trail::new(names));
+    /// Links the rows to series of a history.
+    pub(super) fn link_history(&mut self, names: SeriesNames) {
+        self.links = Some(SeriesLinks::new(names));
     }
 
-    /// What its windows are to be filled with, if it has some and knows its series.
-    pub(super) fn looks_back(&self) -> Option<Wanted> {
-        let keep = self.windows.as_ref()?.kept();
-        let names = self.trail.as_ref()?.names().clone();
-        Some(Wanted {
+    /// Returns the query for a backfill, if the family has windows and is linked to history.
+    pub(super) fn backfill_query(&self) -> Option<BackfillQuery> {
+        let keep = self.windows.as_ref()?.length();
+        let names = self.links.as_ref()?.names().clone();
+        Some(BackfillQuery {
             def: self.def.clone(),
             names,
             keep,
         })
     }
 
-    /// Puts recalled samples before those of the series that are there, and keeps the others for
-    /// series that come.
-    pub(super) fn recall(&mut self, recalled: Recalled, now: MonoMillis) {
+    /// Prepends the backfill to the windows of existing series, and retains the rest for series that appear
+    /// later.
+    pub(super) fn warm_up(&mut self, backfill: Backfill, now: MonoMillis) {
         if let Some(windows) = &mut self.windows {
             let labels = self.entries.iter().map(|entry| entry.labels.as_ref());
-            windows.recall(labels, recalled, self.width, now);
+            windows.warm_up(labels, backfill, self.width, now);
         }
     }
 
-    /// The declaration.
+    /// Returns the metric definition.
     #[must_use]
     pub fn def(&self) -> &MetricDef {
         &self.def
     }
 
-    /// Changes whenever a series comes or goes.
+    /// Returns a number that changes whenever a series is added or removed.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Number of series.
+    /// Returns the number of series.
     #[must_use]
     pub fn len(&self) -> usize {
         self.by_labels.len()
     }
 
-    /// Whether there is no series.
+    /// Returns whether there is no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.by_labels.is_empty()
     }
 
-    /// The slots in use, ascending.
+    /// Returns the slots in use, ascending.
     pub fn slots(&self) -> impl Iterator<Item = Slot> {
         self.series().map(|(slot, _)| slot)
     }
 
-    /// The series with their slots, ascending.
+    /// Returns the series with their slots, ascending.
     pub fn series(&self) -> impl Iterator<Item = (Slot, Series<'_>)> {
         (0..self.entries.len() as u32)
             .map(Slot)
             .filter_map(|slot| self.get(slot).map(|series| (slot, series)))
     }
 
-    /// The series in `slot`, if it is in use.
+    /// Returns the series in `slot`, if it is in use.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<Series<'_>> {
         let entry = self.entries.get(slot.0 as usize)?;
@@ -156,7 +156,7 @@ impl Family {
         })
     }
 
-    /// The slot of the series with these label values, packed as [`LabelValues::packed`].
+    /// Returns the slot of the series with these label values, packed as [`LabelValues::packed`].
     #[must_use]
     pub fn find(&self, packed: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(packed);
@@ -164,7 +164,7 @@ impl Family {
         self.by_labels.find(hash, same).map(|slot| Slot(*slot))
     }
 
-    /// Sets a series' numbers, adding it if it is new, and tells its slot. `None`: the point does
+    /// Sets the numbers of a series, which is added if it is new, and returns its slot; `None` if the point does
     /// not fit.
     pub(super) fn set(
         &mut self,
@@ -188,11 +188,11 @@ impl Family {
         in_order.then_some(slot)
     }
 
-    /// Adds the row in `slot` to what goes to `history`.
-    pub(super) fn follow(&mut self, slot: usize, history: &History, out: &mut Remembered) {
-        if let (Some(trail), Some(labels)) = (&mut self.trail, &self.entries[slot].labels) {
+    /// Appends the row in `slot` to the samples for `history`.
+    pub(super) fn push_row(&mut self, slot: usize, history: &History, out: &mut HistorySamples) {
+        if let (Some(links), Some(labels)) = (&mut self.links, &self.entries[slot].labels) {
             let row = &self.numbers[slot * self.width..][..self.width];
-            trail.follow(slot, labels, row, history, out);
+            links.push_row(slot, labels, row, history, out);
         }
     }
 
@@ -251,18 +251,19 @@ impl Family {
         (self.entries.len() - 1) as u32
     }
 
-    /// Drops series not refreshed for too long, and tells how many. `out` gets the end of each.
-    pub(super) fn expire(&mut self, now: MonoMillis, out: &mut Remembered) -> usize {
+    /// Drops series that were not refreshed for too long, and returns their number. Appends their staleness
+    /// markers to `out`.
+    pub(super) fn expire(&mut self, now: MonoMillis, out: &mut HistorySamples) -> usize {
         let limit = self.def.interval.saturating_mul(STALE_INTERVALS);
         let before = self.len();
         if let Some(windows) = &mut self.windows {
-            windows.forget_recalled(now, limit);
+            windows.expire_backfill(now, limit);
         }
         for slot in 0..self.entries.len() {
             let entry = &self.entries[slot];
             if entry.labels.is_some() && now.since(entry.updated) > limit {
                 self.remove(slot);
-                let ended = self.trail.iter_mut().flat_map(|trail| trail.leave(slot));
+                let ended = self.links.iter_mut().flat_map(|links| links.unlink(slot));
                 out.extend(ended.map(|series| (series, SampledSeries::stale())));
             }
         }
@@ -271,11 +272,11 @@ impl Family {
 
     fn remove(&mut self, slot: usize) {
         let hash = self.hasher.hash_one(self.entries[slot].packed());
-        if let Ok(found) = self
+        if let Ok(entry) = self
             .by_labels
             .find_entry(hash, |other| *other as usize == slot)
         {
-            found.remove();
+            entry.remove();
         }
         self.entries[slot].labels = None;
         if let Some(windows) = &mut self.windows {
@@ -285,7 +286,7 @@ impl Family {
         self.generation += 1;
     }
 
-    /// Whether series of `other` could live here.
+    /// Returns whether series of `other` fit into this family.
     pub(super) fn same_shape(&self, other: &Family) -> bool {
         let (a, b) = (&self.def, &other.def);
         a.name == b.name
@@ -295,7 +296,7 @@ impl Family {
             && a.quantiles == b.quantiles
     }
 
-    /// Copies the series of `old`, which has the same shape, and its samples if both keep some.
+    /// Copies the series of `old`, which has the same shape, and its samples if both have windows.
     pub(super) fn adopt(&mut self, old: &Family) {
         self.entries.clone_from(&old.entries);
         self.numbers.clone_from(&old.numbers);
@@ -309,10 +310,10 @@ impl Family {
         }
     }
 
-    /// Takes over which series of history the rows of `old` are, once those are adopted.
-    pub(super) fn adopt_trail(&mut self, old: &Family) {
-        if let (Some(trail), Some(old)) = (&mut self.trail, &old.trail) {
-            trail.adopt(old);
+    /// Copies the links of the rows of `old` to history, after those were adopted.
+    pub(super) fn adopt_links(&mut self, old: &Family) {
+        if let (Some(links), Some(old)) = (&mut self.links, &old.links) {
+            links.adopt(old);
         }
     }
 
@@ -324,11 +325,11 @@ impl Family {
         &self.numbers
     }
 
-    /// Page order and label text of the series, made anew only if series came or went.
+    /// Returns order and label text of the series, which are built again only if series changed.
     pub(super) fn layout(&self) -> Arc<Layout> {
         let mut cached = self.layout.lock();
         if cached.0 != self.generation {
-            let order = self.page_order(&cached.1);
+            let order = self.exposition_order(&cached.1);
             let series = order.iter().filter_map(|slot| {
                 let labels = self.entries[*slot as usize].labels.as_ref()?;
                 Some((*slot, labels))
@@ -341,9 +342,9 @@ impl Family {
         Arc::clone(&cached.1)
     }
 
-    /// Slots in use, sorted by label values. Starts from the order before, which the sort turns
-    /// into one pass when few series came or went.
-    fn page_order(&self, before: &Layout) -> Vec<u32> {
+    /// Returns the slots in use, sorted by label values. Starts from the previous order, with which the sort is
+    /// one pass if only few series changed.
+    fn exposition_order(&self, before: &Layout) -> Vec<u32> {
         let mut wanted: Vec<bool> = self
             .entries
             .iter()
@@ -361,8 +362,8 @@ impl Family {
     }
 }
 
-/// Compares packed label values one by one. Adding one turns the end mark into the smallest byte,
-/// so that `a` comes before `ab`.
+/// Compares packed label values one by one. Adding one turns the end mark into the smallest byte, so that `a`
+/// precedes `ab`.
 fn by_values(a: &[u8], b: &[u8]) -> Ordering {
     let key = |byte: &u8| byte.wrapping_add(1);
     a.iter().map(key).cmp(b.iter().map(key))
@@ -380,7 +381,7 @@ impl Entry {
     }
 }
 
-/// One series, as a reader sees it.
+/// One series, borrowed from the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
     family: &'a Family,
@@ -390,26 +391,26 @@ pub struct Series<'a> {
 }
 
 impl<'a> Series<'a> {
-    /// Its label values.
+    /// Returns the label values.
     #[must_use]
     pub fn labels(&self) -> &'a LabelValues {
         self.labels
     }
 
-    /// Its current numbers, as [`MetricDef::width`] orders them.
+    /// Returns the current numbers, in the order of [`MetricDef::width`].
     #[must_use]
     pub fn numbers(&self) -> &'a [f64] {
         let width = self.family.width;
         &self.family.numbers[self.slot * width..][..width]
     }
 
-    /// When it was last refreshed.
+    /// Returns the time of the last refresh.
     #[must_use]
     pub fn updated(&self) -> MonoMillis {
         self.updated
     }
 
-    /// Its samples taken at `since` or later, oldest first; none if the metric keeps no window.
+    /// Returns the samples at `since` or later, oldest first; none if the metric has no window.
     #[must_use]
     pub fn window(&self, since: MonoMillis) -> Samples<'a> {
         match &self.family.windows {

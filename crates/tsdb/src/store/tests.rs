@@ -1,13 +1,13 @@
 //! The store against a simple model, and through a rendered page and back.
 
-mod remembered;
+mod history;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Kind, LabelValues, MonoMillis, Origin};
-use bellwether_exposition::{Format, Page, parse};
+use bellwether_exposition::{Format, Renderer, parse};
 use proptest::prelude::*;
 
 use super::*;
@@ -69,9 +69,9 @@ fn histogram(label: &str, numbers: [f64; 3]) -> Batch {
 }
 
 fn page(store: &Store, format: Format) -> String {
-    let mut page = Page::new(store.snapshot(), format);
+    let mut renderer = Renderer::new(store.snapshot(), format);
     let mut out = Vec::new();
-    while page.next_chunk(&mut out) {}
+    while renderer.next_chunk(&mut out) {}
     String::from_utf8(out).unwrap()
 }
 
@@ -198,7 +198,7 @@ fn a_snapshot_does_not_change_and_holds_no_lock() {
     store.commit(&gauge(["a", "b"], 2.0), at(1));
     store.commit(&gauge(["c", "d"], 3.0), at(1));
     let mut out = Vec::new();
-    Page::new(snapshot, Format::Text).next_chunk(&mut out);
+    Renderer::new(snapshot, Format::Text).next_chunk(&mut out);
     assert!(
         String::from_utf8(out)
             .unwrap()
@@ -234,7 +234,7 @@ fn a_new_store_adopts_what_did_not_change_its_shape() {
     assert_eq!(reader.family(MetricId(0)).find(b"x\xFF"), Some(slot));
 }
 
-/// What a step of the property test does.
+/// Step of the property test.
 #[derive(Clone, Debug)]
 enum Step {
     Commit(Vec<Given>),
@@ -244,7 +244,7 @@ enum Step {
     Reload,
 }
 
-/// Which metric, its label values, a number.
+/// Metric, label values and a number.
 type Given = (bool, [String; 2], i32);
 
 #[derive(Clone, Debug, PartialEq)]

@@ -1,92 +1,91 @@
-//! Recent samples of one series, oldest first, in contiguous memory.
+//! Windows: recent samples of a series, oldest first, in contiguous memory.
 
 use std::time::Duration;
 
 use bellwether_core::{LabelValues, MonoMillis};
 
-use super::recall::Recalled;
+use super::warm_up::Backfill;
 
-/// The windows of a family's series, by slot.
+/// Windows of the series of a family, by slot.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Windows {
-    /// How far back samples are kept.
+    /// Length of the windows.
     keep: Duration,
-    of: Vec<Window>,
-    /// From history, for series that are not there yet.
-    recalled: Recalled,
-    recalled_at: MonoMillis,
+    windows: Vec<Window>,
+    /// Windows from history, for series that do not exist yet.
+    backfill: Backfill,
+    backfilled_at: MonoMillis,
 }
 
 impl Windows {
-    /// Keeps samples for at least so long.
-    pub(super) fn keep(&mut self, keep: Duration) {
+    /// Extends the windows to at least this length.
+    pub(super) fn extend_to(&mut self, keep: Duration) {
         self.keep = self.keep.max(keep);
     }
 
-    /// How far back samples are kept.
-    pub(super) fn kept(&self) -> Duration {
+    /// Returns the length of the windows.
+    pub(super) fn length(&self) -> Duration {
         self.keep
     }
 
-    /// Has a window for each of so many slots.
+    /// Resizes to this number of slots.
     pub(super) fn resize(&mut self, slots: usize) {
-        self.of.resize_with(slots, Window::default);
+        self.windows.resize_with(slots, Window::default);
     }
 
-    /// A series comes into `slot`; with what was recalled for it.
+    /// Begins a series in `slot`, with its backfill.
     pub(super) fn begin(&mut self, slot: usize, packed: &[u8]) {
-        self.of[slot] = self.recalled.remove(packed).unwrap_or_default();
+        self.windows[slot] = self.backfill.remove(packed).unwrap_or_default();
     }
 
-    /// The series in `slot` goes.
+    /// Ends the series in `slot`.
     pub(super) fn end(&mut self, slot: usize) {
-        self.of[slot] = Window::default();
+        self.windows[slot] = Window::default();
     }
 
     /// As [`Window::push`].
     pub(super) fn push(&mut self, slot: usize, at: MonoMillis, numbers: &[f64]) -> bool {
-        self.of[slot].push(at, numbers, at.before(self.keep))
+        self.windows[slot].push(at, numbers, at.before(self.keep))
     }
 
     /// As [`Window::since`].
     pub(super) fn since(&self, slot: usize, since: MonoMillis, width: usize) -> Samples<'_> {
-        self.of[slot].since(since, width)
+        self.windows[slot].since(since, width)
     }
 
-    /// Takes over the samples of `old`, if it kept some.
+    /// Copies the samples of `old`, if it has some.
     pub(super) fn adopt(&mut self, old: Option<&Windows>, slots: usize) {
-        self.of = old.map(|old| old.of.clone()).unwrap_or_default();
+        self.windows = old.map(|old| old.windows.clone()).unwrap_or_default();
         self.resize(slots);
     }
 
-    /// Puts recalled samples before those of the series that are there, whose labels come by slot,
-    /// and keeps the others for series that come.
-    pub(super) fn recall<'a>(
+    /// Prepends the backfill to the windows of existing series, whose labels are given by slot, and retains
+    /// the rest for series that appear later.
+    pub(super) fn warm_up<'a>(
         &mut self,
         labels: impl Iterator<Item = Option<&'a LabelValues>>,
-        mut recalled: Recalled,
+        mut backfill: Backfill,
         width: usize,
         now: MonoMillis,
     ) {
-        for (labels, window) in labels.zip(&mut self.of) {
-            if let Some(older) = labels.and_then(|labels| recalled.remove(labels)) {
+        for (labels, window) in labels.zip(&mut self.windows) {
+            if let Some(older) = labels.and_then(|labels| backfill.remove(labels)) {
                 window.precede(older, width);
             }
         }
-        (self.recalled, self.recalled_at) = (recalled, now);
+        (self.backfill, self.backfilled_at) = (backfill, now);
     }
 
-    /// Gives up waiting for series that did not come within `limit`.
-    pub(super) fn forget_recalled(&mut self, now: MonoMillis, limit: Duration) {
-        if now.since(self.recalled_at) > limit {
-            self.recalled = Recalled::new();
+    /// Drops the backfill of series that did not appear within `limit`.
+    pub(super) fn expire_backfill(&mut self, now: MonoMillis, limit: Duration) {
+        if now.since(self.backfilled_at) > limit {
+            self.backfill = Backfill::new();
         }
     }
 }
 
-/// Samples that rules look back on. Both vectors are consumed from the front by moving `start`;
-/// what lies before it is given back when room runs out, so a push is O(1) on average and a
-/// reader gets plain slices.
+/// Recent samples of one series. Both vectors are consumed from the front by moving `start`, and compacted
+/// when their capacity is used up, so that a push is O(1) on average and readers get plain slices.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     times: Vec<MonoMillis>,
@@ -95,8 +94,8 @@ pub(super) struct Window {
 }
 
 impl Window {
-    /// Appends a sample and forgets those older than `oldest`. A sample of the same moment as the
-    /// last replaces it; an older one is refused: `false`.
+    /// Appends a sample and drops those older than `oldest`. A sample at the time of the last one replaces it;
+    /// an older one is rejected, and the result is `false`.
     pub(super) fn push(&mut self, at: MonoMillis, numbers: &[f64], oldest: MonoMillis) -> bool {
         match self.times.last() {
             Some(last) if at < *last => return false,
@@ -116,7 +115,7 @@ impl Window {
         true
     }
 
-    /// Puts what `older` has from before its own first sample in front.
+    /// Prepends the samples of `older` that are before the first own sample.
     pub(super) fn precede(&mut self, mut older: Window, width: usize) {
         if let Some(first) = self.times.get(self.start) {
             let end = older.times.partition_point(|time| time < first);
@@ -142,7 +141,7 @@ impl Window {
         }
     }
 
-    /// The samples taken at `since` or later.
+    /// Returns the samples at `since` or later.
     pub(super) fn since(&self, since: MonoMillis, width: usize) -> Samples<'_> {
         let start = self.start + self.times[self.start..].partition_point(|time| *time < since);
         Samples {
@@ -153,7 +152,7 @@ impl Window {
     }
 }
 
-/// Samples of one series, oldest first. An iterator; the slices behind it can be read as well.
+/// Samples of one series, oldest first: an iterator, with access to the slices behind it.
 #[derive(Clone, Debug, Default)]
 pub struct Samples<'a> {
     times: &'a [MonoMillis],
@@ -162,13 +161,14 @@ pub struct Samples<'a> {
 }
 
 impl<'a> Samples<'a> {
-    /// When the samples not yet iterated over were taken.
+    /// Returns the times of the remaining samples.
     #[must_use]
     pub fn times(&self) -> &'a [MonoMillis] {
         self.times
     }
 
-    /// Their numbers, row after row of the metric's width; of a counter or a gauge: the values.
+    /// Returns the numbers of the remaining samples, in rows of the metric's width; for a counter or a gauge,
+    /// the values.
     #[must_use]
     pub fn numbers(&self) -> &'a [f64] {
         self.numbers

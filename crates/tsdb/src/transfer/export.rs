@@ -1,4 +1,4 @@
-//! Out: series by series, so that memory holds a week of one series at most.
+//! Export, series by series: memory holds at most a week of one series.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -10,56 +10,56 @@ use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use super::families::Families;
 use super::write::{OutputFormat, Writer};
 
-/// How much of a series is held at once, milliseconds.
+/// Longest part of a series in memory, in milliseconds.
 const WINDOW: i64 = 7 * 24 * 3600 * 1000;
 
-/// What was written.
+/// Result of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exported {
     /// Series with at least one sample.
     pub series: u64,
-    /// Samples.
+    /// Samples written.
     pub samples: u64,
-    /// Staleness markers that were left out, because the format has no word for them.
+    /// Staleness markers that were left out, because the format cannot represent them.
     pub left_out: u64,
 }
 
-/// Why an export ended early.
+/// Error of an export.
 #[derive(Debug, thiserror::Error)]
 pub enum ExportError {
     /// Samples cannot be read.
     #[error("cannot read the samples: {0}")]
     Read(#[from] StorageError),
-    /// They cannot be written.
+    /// The output cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
 }
 
-/// The series that one of `selectors` accepts, by name and then by labels.
+/// Returns the series that match one of `selectors`, ordered by name and then by labels.
 ///
 /// # Errors
-/// They cannot be read.
+/// The series cannot be read.
 pub fn list(
     source: &dyn Queryable,
     selectors: &[Vec<LabelMatcher>],
     from: UnixMillis,
     to: UnixMillis,
 ) -> Result<Vec<LabelSet>, StorageError> {
-    let mut found = BTreeSet::new();
+    let mut series = BTreeSet::new();
     for matchers in selectors {
-        found.extend(source.series(matchers, from, to, &Guard::default())?);
+        series.extend(source.series(matchers, from, to, &Guard::default())?);
     }
-    let mut found: Vec<LabelSet> = found.into_iter().collect();
+    let mut series: Vec<LabelSet> = series.into_iter().collect();
     // The name first: a label in capitals would come before it. Stable, so labels order the rest.
-    found.sort_by(|a, b| a.name().cmp(b.name()));
-    Ok(found)
+    series.sort_by(|a, b| a.name().cmp(b.name()));
+    Ok(series)
 }
 
-/// Writes the samples in `from..=to` of `series`, in OpenMetrics family by family, else in their order. `progress`
-/// is told after each.
+/// Writes the samples of `series` in `from..=to`: in OpenMetrics family by family, in other formats in the given
+/// order. Calls `progress` after each series.
 ///
 /// # Errors
-/// They cannot be read, or not be written.
+/// Samples cannot be read, or the output cannot be written.
 pub fn export(
     source: &dyn Queryable,
     series: &[LabelSet],
@@ -68,7 +68,7 @@ pub fn export(
     out: &mut dyn Write,
     progress: &mut dyn FnMut(),
 ) -> Result<Exported, ExportError> {
-    let families = families.beside(series);
+    let families = families.without_collisions(series);
     let mut series: Vec<&LabelSet> = series.iter().collect();
     if format == OutputFormat::OpenMetrics {
         series.sort_by(|a, b| families.order(a, b));
@@ -97,7 +97,7 @@ pub fn export(
     })
 }
 
-/// The samples of the one series with these labels and no others.
+/// Returns the samples of the series with exactly these labels.
 fn piece(
     source: &dyn Queryable,
     labels: &LabelSet,
@@ -108,8 +108,8 @@ fn piece(
         .iter()
         .map(|(name, value)| LabelMatcher::equal(name, value))
         .collect();
-    let found = source.select(&matchers, from, to, &Guard::default())?;
-    Ok(found.into_iter().find(|series| series.labels == *labels))
+    let series = source.select(&matchers, from, to, &Guard::default())?;
+    Ok(series.into_iter().find(|series| series.labels == *labels))
 }
 
 #[cfg(test)]
@@ -134,7 +134,7 @@ mod tests {
             (other, vec![(1000, 0.1), (WINDOW + 5000, -f64::INFINITY)]),
             (bare, vec![(1_700_000_000_123, 1e300)]),
         ] {
-            let series = history.series_ref(&labels).unwrap();
+            let series = history.series_id(&labels).unwrap();
             for (at, value) in samples {
                 history.append(UnixMillis(at), &[(series, value)]);
             }
@@ -143,12 +143,12 @@ mod tests {
     }
 
     fn exported(format: OutputFormat, selectors: &[Vec<LabelMatcher>]) -> (String, Exported) {
-        let (history, mut out, mut told) = (history(), Vec::new(), 0);
+        let (history, mut out, mut calls) = (history(), Vec::new(), 0);
         let span = (UnixMillis(0), UnixMillis(1_800_000_000_000));
         let series = list(&history, selectors, span.0, span.1).unwrap();
         let form = (format, &Families::default());
-        let done = export(&history, &series, span, form, &mut out, &mut || told += 1).unwrap();
-        assert_eq!(told, series.len());
+        let done = export(&history, &series, span, form, &mut out, &mut || calls += 1).unwrap();
+        assert_eq!(calls, series.len());
         (String::from_utf8(out).unwrap(), done)
     }
 

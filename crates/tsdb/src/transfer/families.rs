@@ -1,4 +1,4 @@
-//! Families of OpenMetrics: which series belong together, and of which type they are.
+//! Families of OpenMetrics: grouping of series, and their types.
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef};
 
-/// Labels that tell apart what is one series of a family: a bucket, a quantile.
+/// Labels that distinguish the parts of one histogram or summary: a bucket, a quantile.
 const PARTS: [&str; 2] = ["le", "quantile"];
 
-/// The families of metrics whose types are known; series of any other name are a family of type `unknown` each.
+/// Families of metrics whose types are known. Series of any other name are a family of type `unknown` each.
 #[derive(Clone, Debug, Default)]
 pub struct Families {
     by_series: HashMap<String, Family>,
@@ -22,7 +22,8 @@ struct Family {
 }
 
 impl Families {
-    /// Those of `metrics`. Counters without `_total` and histograms with sums below zero are none in OpenMetrics.
+    /// Creates the families of `metrics`. Counters without `_total` and histograms with negative bounds are not valid
+    /// in OpenMetrics, and become `unknown`.
     #[must_use]
     pub fn new(metrics: &[MetricDef]) -> Self {
         let mut families = Self::default();
@@ -49,8 +50,8 @@ impl Families {
         families
     }
 
-    /// Those that can be told beside all of `series`: a family has its name for itself.
-    pub(super) fn beside(&self, series: &[LabelSet]) -> Self {
+    /// Returns the families whose names do not collide with other names in `series`.
+    pub(super) fn without_collisions(&self, series: &[LabelSet]) -> Self {
         let others = |name: &&str| {
             self.by_series
                 .get(*name)
@@ -66,7 +67,7 @@ impl Families {
         }
     }
 
-    /// The family of the series named `name`, and its type in OpenMetrics.
+    /// Returns the family of the series named `name`, and its type in OpenMetrics.
     pub(super) fn of<'a>(&'a self, name: &'a str) -> (&'a str, &'static str) {
         match self.by_series.get(name) {
             Some(family) => (&family.name, family.kind.as_str()),
@@ -74,7 +75,8 @@ impl Families {
         }
     }
 
-    /// The order of a page: families by name, in a family each histogram by itself, its buckets as they ascend.
+    /// Compares series in the order of an exposition: families by name, in a family each histogram by itself with its
+    /// buckets ascending.
     pub(super) fn order(&self, a: &LabelSet, b: &LabelSet) -> Ordering {
         let whole = |labels: &LabelSet| {
             let part = |name: &str| name == METRIC_NAME || PARTS.contains(&name);
@@ -141,7 +143,7 @@ mod tests {
             "took",
         ];
         let series = series.map(|name| LabelSet::new([(METRIC_NAME, name)]));
-        let told = families.beside(&series);
+        let families_without = families.without_collisions(&series);
         for (name, family) in [
             ("hits_total", ("hits", "counter")),
             ("hits", ("hits", "unknown")),
@@ -151,7 +153,7 @@ mod tests {
             ("asked_total", ("asked_total", "unknown")),
             ("took_bucket", ("took_bucket", "unknown")),
         ] {
-            assert_eq!(told.of(name), family, "{name}");
+            assert_eq!(families_without.of(name), family, "{name}");
         }
         assert_eq!(families.of("took_bucket"), ("took", "histogram"));
         assert_eq!(families.of("took_count"), ("took", "histogram"));

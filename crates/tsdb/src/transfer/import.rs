@@ -1,5 +1,5 @@
-//! In: text to blocks. Everything is read and sorted before the first block is written, so a bad
-//! line leaves nothing behind.
+//! Import of text into blocks. Everything is read and sorted before the first block is written, so that an
+//! invalid line leaves nothing behind.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
@@ -16,85 +16,85 @@ use crate::history::{BlockWriter, History};
 /// Formats of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum InputFormat {
-    /// OpenMetrics with a time on every line, or the lines of `promtool tsdb dump`.
+    /// OpenMetrics with a timestamp on every line, or the output of `promtool tsdb dump`.
     OpenMetrics,
-    /// Lines of JSON, as VictoriaMetrics exports them.
+    /// JSON lines in the format of VictoriaMetrics.
     Json,
 }
 
-/// A line that does not read.
+/// An invalid line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{message}; hint: {hint}")]
 pub struct BadLine {
-    /// Counted from 1.
+    /// Line number, from 1.
     pub line: u64,
-    /// What is wrong.
+    /// Reason.
     pub message: String,
-    /// How to mend it.
+    /// Hint for fixing it.
     pub hint: &'static str,
 }
 
-/// Why an import failed.
+/// Error of an import.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// A line does not read.
+    /// A line is invalid.
     #[error("line {line}: {0}", line = .0.line)]
     Line(BadLine),
     /// The input cannot be read.
     #[error("cannot read the input: {0}")]
     Read(io::Error),
-    /// Memory was full, and the disk does not take what was in it.
+    /// Samples cannot be written to a temporary file for sorting.
     #[error("cannot sort in {folder}: {0}", folder = std::env::temp_dir().display())]
     Spill(io::Error),
-    /// A block cannot be written; those before it are in place.
+    /// A block cannot be written; earlier ones are in place.
     #[error("cannot write a block: {0}")]
     Write(io::Error),
 }
 
-/// What was imported.
+/// Result of an import.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
-    /// Samples.
+    /// Samples imported.
     pub samples: u64,
-    /// Samples that a later line gave another value.
+    /// Samples that a later line replaced.
     pub replaced: u64,
-    /// Series.
+    /// Number of series.
     pub series: usize,
     /// Blocks written.
     pub blocks: u64,
-    /// The time of the first and of the last sample.
+    /// Times of the first and the last sample.
     pub span: Option<(UnixMillis, UnixMillis)>,
-    /// Bad lines that were left out.
+    /// Invalid lines that were skipped.
     pub skipped: u64,
-    /// The first of them.
+    /// First skipped line.
     pub first_bad: Option<BadLine>,
 }
 
 /// Most samples held in memory, 40 bytes each.
 pub const CEILING: usize = 1_000_000;
-/// Longest line: more than VictoriaMetrics writes of one series.
-const LONGEST: u64 = 256 << 20;
-/// The end of the year 9999.
-const LATEST: i64 = 253_402_300_799_999;
+/// Longest line in bytes, more than VictoriaMetrics writes for a series.
+const MAX_LINE: u64 = 256 << 20;
+/// End of the year 9999 in milliseconds.
+const MAX_TIME: i64 = 253_402_300_799_999;
 
-/// An import under way.
+/// An import.
 pub struct Import {
     format: Option<InputFormat>,
     skip_bad: bool,
     sorter: Sorter,
     series: Vec<LabelSet>,
     numbers: HashMap<LabelSet, u32>,
-    /// The series of the line before, as it was written: most lines have the same.
+    /// Text, index and unit of the series of the last line: most lines have the same series.
     last: Option<(String, u32, TimeUnit)>,
-    /// Whether lines of OpenMetrics came, and its end.
+    /// Lines of OpenMetrics were read; `# EOF` was read.
     open: (bool, bool),
     read: u64,
     done: Imported,
 }
 
 impl Import {
-    /// Of `format`; `None`: told by the first line. `skip_bad`: bad lines are counted and left
-    /// out. At most `ceiling` samples are held in memory.
+    /// Creates an import of `format`; `None` detects it from the first line. With `skip_bad`, invalid lines are
+    /// counted and skipped. At most `ceiling` samples are in memory.
     #[must_use]
     pub fn new(format: Option<InputFormat>, skip_bad: bool, ceiling: usize) -> Self {
         Self {
@@ -110,10 +110,10 @@ impl Import {
         }
     }
 
-    /// Reads all of `input`. `progress` is told of bytes now and then.
+    /// Reads all of `input`. Calls `progress` with the bytes of each line.
     ///
     /// # Errors
-    /// The first bad line, unless those are left out; or it cannot be read, or not be sorted.
+    /// The first invalid line, unless those are skipped; or the input cannot be read or sorted.
     pub fn read(
         &mut self,
         input: &mut dyn BufRead,
@@ -122,28 +122,28 @@ impl Import {
         let (mut bytes, mut number) = (Vec::new(), 0);
         loop {
             bytes.clear();
-            let taken = input.take(LONGEST).read_until(b'\n', &mut bytes);
+            let taken = input.take(MAX_LINE).read_until(b'\n', &mut bytes);
             let taken = taken.map_err(ImportError::Read)? as u64;
             if taken == 0 {
                 break;
             }
             progress(taken);
             number += 1;
-            let told = match line_of(&bytes) {
+            let result = match line_of(&bytes) {
                 Ok(line) => self.line(line)?,
                 Err(message) => Err((message, "a line ends with a line feed")),
             };
-            self.judge(number, told)?;
+            self.record_result(number, result)?;
         }
         if self.open == (true, false) {
-            let hint = "it was cut off; --skip-bad takes what there is";
-            self.judge(number + 1, Err(("no # EOF at the end".into(), hint)))?;
+            let hint = "the file is truncated; --skip-bad imports the samples before its end";
+            self.record_result(number + 1, Err(("no # EOF at the end".into(), hint)))?;
         }
         Ok(())
     }
 
-    fn judge(&mut self, line: u64, told: Result<(), Complaint>) -> Result<(), ImportError> {
-        let Err((message, hint)) = told else {
+    fn record_result(&mut self, line: u64, result: Result<(), Reason>) -> Result<(), ImportError> {
+        let Err((message, hint)) = result else {
             return Ok(());
         };
         let bad = BadLine {
@@ -159,7 +159,7 @@ impl Import {
         Ok(())
     }
 
-    fn line(&mut self, line: &str) -> Result<Result<(), Complaint>, ImportError> {
+    fn line(&mut self, line: &str) -> Result<Result<(), Reason>, ImportError> {
         if line.is_empty() {
             return Ok(Ok(()));
         }
@@ -180,11 +180,11 @@ impl Import {
                 }
                 Ok(Ok(()))
             }
-            Err(complaint) => Ok(Err(complaint)),
+            Err(reason) => Ok(Err(reason)),
         }
     }
 
-    fn json(&mut self, line: &str) -> Result<Vec<Point>, Complaint> {
+    fn json(&mut self, line: &str) -> Result<Vec<Point>, Reason> {
         const HINT: &str =
             "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
         let series = json::read(line).map_err(|message| (message, HINT))?;
@@ -198,7 +198,7 @@ impl Import {
             .collect()
     }
 
-    fn open_metrics(&mut self, line: &str) -> Result<Vec<Point>, Complaint> {
+    fn open_metrics(&mut self, line: &str) -> Result<Vec<Point>, Reason> {
         const HINT: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
         const AFTER: &str = "an OpenMetrics file ends there; import a second one by itself";
         if line.starts_with('#') {
@@ -208,14 +208,14 @@ impl Import {
         if self.open.1 {
             return Err(("text after # EOF".into(), AFTER));
         }
-        let known = self.last.as_ref().and_then(|(text, number, unit)| {
+        let cached = self.last.as_ref().and_then(|(text, number, unit)| {
             let rest = line
                 .strip_prefix(text.as_str())
                 .filter(|rest| rest.starts_with(' '))?;
             Some((*number, *unit, rest))
         });
-        let (number, unit, rest) = match known {
-            Some(known) => known,
+        let (number, unit, rest) = match cached {
+            Some(cached) => cached,
             None => {
                 let (labels, unit, rest) = read_series(line).map_err(|message| (message, HINT))?;
                 let number = self.number(&labels);
@@ -248,11 +248,11 @@ impl Import {
         number
     }
 
-    /// Writes what was read to the history in `folder`, a block at a time, each whole or not at
-    /// all. Importing the same again changes nothing.
+    /// Writes the samples to the history in `folder`, block by block, each atomically. Importing the same input again
+    /// changes nothing.
     ///
     /// # Errors
-    /// A block cannot be written; or what was spilled cannot be read back.
+    /// A block cannot be written, or a temporary file cannot be read.
     pub fn write(self, folder: &Path) -> Result<Imported, ImportError> {
         let mut done = self.done;
         let mut sorted = self.sorter.into_sorted().map_err(ImportError::Spill)?;
@@ -279,10 +279,10 @@ impl Import {
     }
 }
 
-type Complaint = (String, &'static str);
+type Reason = (String, &'static str);
 type Point = (u32, i64, f64);
 
-/// Whether a line is an object of JSON, and not a series with a quoted name.
+/// Returns whether a line is a JSON object, and not a series with a quoted name.
 fn is_json(line: &str) -> bool {
     let key = line
         .strip_prefix('{')
@@ -293,12 +293,12 @@ fn is_json(line: &str) -> bool {
 }
 
 fn within(at: i64) -> bool {
-    (-LATEST..=LATEST).contains(&at)
+    (-MAX_TIME..=MAX_TIME).contains(&at)
 }
 
 fn line_of(bytes: &[u8]) -> Result<&str, String> {
-    if bytes.len() as u64 >= LONGEST {
-        return Err(format!("longer than {} MiB", LONGEST >> 20));
+    if bytes.len() as u64 >= MAX_LINE {
+        return Err(format!("longer than {} MiB", MAX_LINE >> 20));
     }
     let line = str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
     Ok(line.trim_end_matches(['\r', '\n']))
@@ -328,12 +328,12 @@ fn settle_nans(values: &mut [f64]) {
     }
 }
 
-/// The samples of one series in one block.
+/// Samples of one series in one block.
 struct Column {
     times: Vec<i64>,
     values: Vec<f64>,
     replaced: u64,
-    /// The first sample behind it.
+    /// First sample behind them.
     next: Option<Record>,
 }
 

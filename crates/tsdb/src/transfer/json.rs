@@ -1,4 +1,4 @@
-//! Lines of JSON as VictoriaMetrics exports and imports them: one series and its samples.
+//! JSON lines in the format of VictoriaMetrics: one series and its samples per line.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use bellwether_exposition::write_value;
 use bellwether_promql::SampledSeries;
 use serde::Deserialize;
 
-/// A line, read.
+/// A parsed line.
 #[derive(Deserialize)]
 struct Line {
     metric: BTreeMap<String, String>,
@@ -16,7 +16,7 @@ struct Line {
     timestamps: Vec<i64>,
 }
 
-/// JSON has no infinities and no NaN.
+/// A value. JSON has neither infinities nor NaN.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Number {
@@ -25,16 +25,19 @@ enum Number {
     Null,
 }
 
-/// Writes a line with the finite samples, and one with the others: old receivers refuse a line
-/// with those as a whole. A staleness marker is `null`.
+/// Writes a line with the finite samples, and one with the others, because old receivers reject a whole line
+/// with such values. A staleness marker is `null`.
 pub(super) fn write(out: &mut dyn Write, series: &SampledSeries) -> io::Result<()> {
     let metric: BTreeMap<&str, &str> = series.labels.iter().collect();
     let metric = serde_json::to_string(&metric)?;
     for finite in [true, false] {
-        let chosen = series.times.iter().zip(&series.values);
-        let chosen = chosen.filter(|(_, value)| value.is_finite() == finite);
+        let samples = series
+            .times
+            .iter()
+            .zip(&series.values)
+            .filter(|(_, value)| value.is_finite() == finite);
         let (mut values, mut times) = (Vec::new(), Vec::new());
-        for (at, value) in chosen {
+        for (at, value) in samples {
             for list in [&mut values, &mut times] {
                 if !list.is_empty() {
                     list.push(b',');
@@ -72,10 +75,10 @@ fn push(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Reads a line.
+/// Parses a line.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason, if the line is invalid.
 pub(super) fn read(line: &str) -> Result<SampledSeries, String> {
     let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
     if line
@@ -142,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn invalid_lines_are_errors() {
         for (line, expected) in [
             ("{", "EOF while parsing"),
             (
@@ -159,8 +162,8 @@ mod tests {
             ),
             ("{\"values\":[]}", "missing field `metric`"),
         ] {
-            let told = read(line).unwrap_err();
-            assert!(told.contains(expected), "{line}: {told}");
+            let error = read(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 }

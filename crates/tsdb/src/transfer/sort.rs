@@ -1,5 +1,5 @@
-//! Samples in order of block, series and time, however many there are: sorted in memory up to a
-//! ceiling, beyond it in sorted runs on disk that are merged at the end.
+//! External sort of samples by block, series and time: in memory up to a limit, beyond it in sorted runs on
+//! disk that are merged at the end.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -13,18 +13,18 @@ use bellwether_core::UnixMillis;
 
 use crate::history::History;
 
-/// A sample on its way.
+/// A sample to be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Record {
-    /// Start of its block, milliseconds since the epoch.
+    /// Start of the block, in milliseconds since the Unix epoch.
     pub(super) block: i64,
-    /// Number of its series.
+    /// Index of the series.
     pub(super) series: u32,
-    /// Milliseconds since the epoch.
+    /// Timestamp in milliseconds since the Unix epoch.
     pub(super) at: i64,
-    /// When it was read; of two at one time the later counts.
+    /// Position in the input. Of two samples at the same time the later one counts.
     nth: u64,
-    /// Its value's bits.
+    /// Bits of the value.
     pub(super) bits: u64,
 }
 
@@ -51,8 +51,8 @@ impl Record {
         Ok(())
     }
 
-    /// The next of a run; `None` at its end.
-    fn take(run: &mut impl Read) -> io::Result<Option<Self>> {
+    /// Reads the next record of a run; `None` at its end.
+    fn read(run: &mut impl Read) -> io::Result<Option<Self>> {
         let mut bytes = [0; SIZE];
         match run.read_exact(&mut bytes) {
             Ok(()) => {}
@@ -77,7 +77,7 @@ impl Record {
     }
 }
 
-/// Takes samples in any order.
+/// Sorter that accepts samples in any order.
 pub(super) struct Sorter {
     ceiling: usize,
     buffer: Vec<Record>,
@@ -85,7 +85,7 @@ pub(super) struct Sorter {
 }
 
 impl Sorter {
-    /// Keeps at most `ceiling` samples in memory.
+    /// Creates a sorter with at most `ceiling` samples in memory.
     pub(super) fn new(ceiling: usize) -> Self {
         Self {
             ceiling: ceiling.max(1),
@@ -94,7 +94,7 @@ impl Sorter {
         }
     }
 
-    /// Takes a sample.
+    /// Adds a sample.
     pub(super) fn push(&mut self, record: Record) -> io::Result<()> {
         self.buffer.push(record);
         if self.buffer.len() >= self.ceiling {
@@ -106,7 +106,7 @@ impl Sorter {
 
     fn spill(&mut self) -> io::Result<()> {
         self.buffer.sort_unstable();
-        let mut file = BufWriter::new(nameless(&std::env::temp_dir())?);
+        let mut file = BufWriter::new(unnamed_file(&std::env::temp_dir())?);
         for record in &self.buffer {
             record.put(&mut file)?;
         }
@@ -117,7 +117,7 @@ impl Sorter {
         Ok(())
     }
 
-    /// Hands out all samples, in order.
+    /// Returns all samples in order.
     pub(super) fn into_sorted(mut self) -> io::Result<Sorted> {
         self.buffer.sort_unstable();
         let mut sorted = Sorted {
@@ -132,17 +132,17 @@ impl Sorter {
     }
 }
 
-/// All samples, in order of block, series and time.
+/// All samples in order of block, series and time.
 pub(super) struct Sorted {
-    /// The next of each run.
+    /// Next sample of each run.
     heads: BinaryHeap<Reverse<(Record, usize)>>,
     runs: Vec<BufReader<File>>,
-    /// What never went to disk; counts as the last run.
+    /// Samples that are only in memory, as the last run.
     rest: std::vec::IntoIter<Record>,
 }
 
 impl Sorted {
-    /// The next sample.
+    /// Returns the next sample.
     pub(super) fn next(&mut self) -> io::Result<Option<Record>> {
         let Some(Reverse((record, run))) = self.heads.pop() else {
             return Ok(None);
@@ -153,7 +153,7 @@ impl Sorted {
 
     fn refill(&mut self, run: usize) -> io::Result<()> {
         let next = match self.runs.get_mut(run) {
-            Some(run) => Record::take(run)?,
+            Some(run) => Record::read(run)?,
             None => self.rest.next(),
         };
         self.heads.extend(next.map(|record| Reverse((record, run))));
@@ -161,8 +161,8 @@ impl Sorted {
     }
 }
 
-/// A file in `folder` that goes with the process, however that ends.
-fn nameless(folder: &Path) -> io::Result<File> {
+/// Creates a file in `folder` that is deleted with the process, however that ends.
+fn unnamed_file(folder: &Path) -> io::Result<File> {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Relaxed);
     let path = folder.join(format!("bellwether-import-{}-{number}", std::process::id()));
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_over_disk_comes_back_in_the_same_order() {
+    fn samples_on_disk_are_in_the_same_order_as_in_memory() {
         let samples = (0..1000_u64).map(|nth| {
             let mixed = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
             Record::new(

@@ -1,4 +1,4 @@
-//! Samples as text, in each format.
+//! Formatting of samples in each format.
 
 use std::io::{self, Write};
 
@@ -12,12 +12,12 @@ use super::json;
 /// Formats of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputFormat {
-    /// OpenMetrics 1.0, as `promtool tsdb create-blocks-from openmetrics` takes it. A family whose
-    /// type is not known is of type `unknown`, and has the name of its samples.
+    /// OpenMetrics 1.0, as `promtool tsdb create-blocks-from openmetrics` reads it. A family whose type is not known
+    /// has the type `unknown` and the name of its samples.
     OpenMetrics,
-    /// Lines of JSON, as VictoriaMetrics exports and imports them.
+    /// JSON lines in the format of VictoriaMetrics.
     Json,
-    /// A header, then a line per sample.
+    /// CSV: a header, then a line per sample.
     Csv,
 }
 
@@ -26,9 +26,9 @@ pub(super) struct Writer<'a> {
     format: OutputFormat,
     families: &'a Families,
     out: &'a mut dyn Write,
-    /// The family whose samples come now.
+    /// Current family.
     family: String,
-    /// Staleness markers left out, because the format has no word for them.
+    /// Staleness markers left out, because the format cannot represent them.
     pub(super) left_out: u64,
     /// Samples written.
     pub(super) samples: u64,
@@ -65,7 +65,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what ends the file.
+    /// Writes the end of the file.
     pub(super) fn finish(self) -> io::Result<()> {
         if self.format == OutputFormat::OpenMetrics {
             self.out.write_all(b"# EOF\n")?;
@@ -103,7 +103,7 @@ impl<'a> Writer<'a> {
         })
     }
 
-    /// One line per sample but the staleness markers.
+    /// Writes one line per sample, without staleness markers.
     fn lines(
         &mut self,
         series: &SampledSeries,
@@ -124,7 +124,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// `name{label="value"}`, or `{"name","label"="value"}` where a name needs quotes.
+/// Formats a series as `name{label="value"}`, or `{"name","label"="value"}` if a name needs quotes.
 fn open_metrics_series(labels: &LabelSet) -> String {
     let (mut text, mut separator) = (String::new(), '{');
     let metric = labels.name();
@@ -149,14 +149,14 @@ fn open_metrics_series(labels: &LabelSet) -> String {
     text
 }
 
-/// A name or value between its quotes.
+/// Escapes a name or value for quotes.
 fn escaped(text: &str) -> String {
     text.replace('\\', "\\\\")
         .replace('"', "\\\"")
         .replace('\n', "\\n")
 }
 
-/// Milliseconds as seconds with three digits.
+/// Appends milliseconds as seconds with three decimals.
 fn push_seconds(out: &mut Vec<u8>, millis: i64) {
     if millis < 0 {
         out.push(b'-');

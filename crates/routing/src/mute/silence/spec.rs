@@ -123,7 +123,7 @@ pub fn read_silences(path: &Path, text: &str, diagnostics: &mut Diagnostics) -> 
         }
     };
     let before = diagnostics.len();
-    let mut cx = DecodeContext::of_file(diagnostics, file);
+    let mut cx = DecodeContext::for_file(diagnostics, file);
     let silences = match &node.value {
         Value::Null => None,
         Value::Map(_) => decode_list_output(&node, &mut cx),
@@ -309,13 +309,17 @@ pub(crate) fn ok_unless<T>(value: T, diagnostics: Diagnostics) -> Result<T, Stri
 /// Formats diagnostics without positions, which a request does not show.
 fn format_problems(diagnostics: Diagnostics) -> String {
     let format_one = |problem: &bellwether_schema::Diagnostic| {
-        let path = if problem.at.path.is_empty() { "" } else { ": " };
+        let path = if problem.location.path.is_empty() {
+            ""
+        } else {
+            ": "
+        };
         let hint = problem
-            .hint
+            .help
             .as_ref()
             .map(|hint| format!(" ({hint})"))
             .unwrap_or_default();
-        format!("{}{path}{}{hint}", problem.at.path, problem.message)
+        format!("{}{path}{}{hint}", problem.location.path, problem.message)
     };
     diagnostics
         .into_sorted()

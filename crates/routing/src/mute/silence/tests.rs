@@ -463,7 +463,7 @@ fn file(text: &str) -> Result<Silences, Vec<String>> {
         false => Err(diagnostics
             .into_sorted()
             .iter()
-            .map(|one| one.told(&"d.yml"))
+            .map(|one| one.render(&"d.yml"))
             .collect()),
     }
 }

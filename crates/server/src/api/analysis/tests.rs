@@ -37,7 +37,7 @@ impl Queryable for Memory {
             if range.is_empty()
                 || !matchers
                     .iter()
-                    .all(|matcher| matcher.accepts(&series.labels))
+                    .all(|matcher| matcher.matches(&series.labels))
             {
                 continue;
             }
@@ -61,7 +61,7 @@ impl Queryable for Memory {
         let accepted = self
             .0
             .iter()
-            .filter(|series| matchers.iter().all(|m| m.accepts(&series.labels)));
+            .filter(|series| matchers.iter().all(|m| m.matches(&series.labels)));
         Ok(accepted.map(|series| series.labels.clone()).collect())
     }
 }

@@ -282,7 +282,7 @@ impl HistoryRequest {
 }
 
 fn selects_all(matchers: &[LabelMatcher]) -> bool {
-    matchers.iter().all(|matcher| matcher.test.accepts(""))
+    matchers.iter().all(|matcher| matcher.test.matches(""))
 }
 
 /// Truncates `items` to `limit`, with a warning if there were more.

@@ -1,11 +1,11 @@
-//! How a block is laid out.
+//! File format of blocks.
 //!
-//! A block is a run of groups and a footer. A group is up to 256 series: a frame with their labels
-//! (zstd), a frame with the directory, and the packed columns and chunks that the directory lists,
-//! one after another, each with its CRC there. Series that were collected together share a column
-//! of times. The footer, a frame too, lists the groups; its length and a mark end the file. Without
-//! the footer all groups are still found by their frames, so what is cut off or damaged costs what
-//! it held and no more.
+//! A block is a sequence of groups and a footer. A group has up to 256 series: a frame with their labels
+//! (zstd), a frame with the directory, and the packed columns and chunks that the directory lists, one
+//! after the other, with their CRCs in the directory. Series that were collected together share a column
+//! of times. The footer is a frame that lists the groups; its length and a magic number end the file.
+//! Without the footer all groups are still found by their frames, so that damage costs only the samples
+//! that it hits.
 
 use std::ops::Range;
 
@@ -14,14 +14,14 @@ use bellwether_core::LabelSet;
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
 
-/// What a block begins with.
+/// First bytes of a block.
 pub(super) const HEADER: &[u8; 8] = b"BWBLK 1\n";
-/// What it ends with, behind the length of the footer.
+/// Last bytes of a block, behind the length of the footer.
 pub(super) const END: &[u8; 4] = b"BWBE";
 
-/// Series of one group.
+/// Most series of a group.
 pub(super) const SERIES: usize = 256;
-/// Samples of one chunk.
+/// Most samples of a chunk.
 pub(super) const CHUNK: usize = 1024;
 
 const LABELS: u8 = 3;
@@ -29,8 +29,8 @@ const DIRECTORY: u8 = 4;
 const FOOTER: u8 = 5;
 
 const ZSTD_LEVEL: i32 = 3;
-/// Longest labels of a group, unpacked.
-const LONGEST: usize = 1 << 26;
+/// Largest size of the labels of a group, uncompressed.
+const MAX_LABELS: usize = 1 << 26;
 
 /// A column of times.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,14 +45,14 @@ pub(super) struct Column {
 /// Values of one series at the times of one column.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
-    /// Which series of the group.
+    /// Index of the series in the group.
     pub series: usize,
     pub column: usize,
     pub bytes: Range<u64>,
     pub sum: u32,
 }
 
-/// What the directory of a group says. Bytes are counted from the end of the directory's frame.
+/// Directory of a group. Byte ranges are relative to the end of the frame of the directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Directory {
     pub columns: Vec<Column>,
@@ -60,7 +60,7 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Bytes of all columns and chunks.
+    /// Returns the bytes of all columns and chunks.
     pub fn data(&self) -> u64 {
         let last = self.entries.last().map(|entry| entry.bytes.end);
         last.or(self.columns.last().map(|column| column.bytes.end))
@@ -82,10 +82,10 @@ pub(super) fn put_labels(out: &mut Vec<u8>, series: &[LabelSet]) -> std::io::Res
     Ok(())
 }
 
-/// The labels of a group, if `content` is that of such a frame.
+/// Reads the labels of a group; `None` if `content` is not a valid frame of labels.
 pub(super) fn read_labels(content: &[u8]) -> Option<Vec<LabelSet>> {
     let packed = content.strip_prefix(&[LABELS])?;
-    let plain = zstd::bulk::decompress(packed, LONGEST).ok()?;
+    let plain = zstd::bulk::decompress(packed, MAX_LABELS).ok()?;
     let mut reader = Reader(&plain);
     let mut series = Vec::new();
     while !reader.0.is_empty() {
@@ -119,7 +119,7 @@ pub(super) fn put_directory(out: &mut Vec<u8>, directory: &Directory) {
     });
 }
 
-/// The directory of a group, if `content` is that of such a frame.
+/// Reads the directory of a group; `None` if `content` is not a valid frame of a directory.
 pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
     let mut reader = Reader(content.strip_prefix(&[DIRECTORY])?);
     let mut directory = Directory::default();
@@ -160,21 +160,21 @@ pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
 /// One group of a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Group {
-    /// Where its labels are in the file.
+    /// Byte range of the labels in the file.
     pub labels: Range<u64>,
-    /// Where its directory is.
+    /// Byte range of the directory in the file.
     pub directory: Range<u64>,
-    /// The first and last time.
+    /// Times of the first and the last sample.
     pub start: i64,
     pub end: i64,
 }
 
-/// What a block says of itself.
+/// Footer of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Footer {
     pub groups: Vec<Group>,
     pub samples: u64,
-    /// Its samples of this range are all that segments of the write-ahead log below `segment` had.
+    /// Time range in which the block has all samples of the segments of the write-ahead log below `segment`.
     pub covers: Range<i64>,
     pub segment: u64,
 }
@@ -200,7 +200,7 @@ pub(super) fn put_footer(out: &mut Vec<u8>, footer: &Footer) {
     out.extend_from_slice(END);
 }
 
-/// The footer, if `content` is that of such a frame.
+/// Reads the footer; `None` if `content` is not a valid frame of a footer.
 pub(super) fn read_footer(content: &[u8]) -> Option<Footer> {
     let mut reader = Reader(content.strip_prefix(&[FOOTER])?);
     let samples = reader.varint()?;

@@ -1,5 +1,4 @@
-//! The list of the blocks there were, so that one that somebody took away while no process ran is
-//! missed at the next start.
+//! List of blocks, by which the next start detects blocks that were removed while no process ran.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -12,10 +11,10 @@ use super::read::Block;
 
 /// Name of the list in the folder.
 const NAME: &str = "blocks.list";
-/// Begins its first line, which says how many follow.
+/// Begin of the first line, which has the number of blocks.
 const HEAD: &str = "blocks ";
 
-/// Writes down which blocks there are, with the times of their last samples.
+/// Writes the list: names of blocks, with the times of their last samples.
 pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Result<()> {
     let mut list = Output::state(&folder.join(NAME))?;
     writeln!(list, "{HEAD}{}", blocks.len())?;
@@ -26,9 +25,9 @@ pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Resul
     list.finish()
 }
 
-/// The blocks that are in the list and not among `blocks`. Those whose last sample is older than
-/// `expired` may have been deleted for their age right before a crash. With the times of their last
-/// samples.
+/// Returns the blocks that are in the list and not in `blocks`, with the times of their last samples.
+/// Ignores blocks whose last sample is older than `expired`, which retention may have deleted right before
+/// a crash.
 pub(in super::super) fn missing(
     folder: &Path,
     blocks: &[Arc<Block>],
@@ -41,7 +40,7 @@ pub(in super::super) fn missing(
             .ok_or_else(|| "it is damaged".to_owned())
     };
     let list = durable::load_if_whole(&path, read).unwrap_or_else(|error| {
-        warn!("{error}; whether blocks of history were taken away is not known");
+        warn!("{error}; blocks of history that were removed cannot be detected");
         None
     });
     let list = list.unwrap_or_default();
@@ -57,7 +56,7 @@ pub(in super::super) fn missing(
             && let Ok(end) = end.parse::<i64>()
             && end >= expired
             && !is_there(name)
-            // What could not be read was told, and moved aside where it is no block.
+            // An unreadable block was reported when it was found, and renamed if it is not a block at all.
             && !files::beside(&folder.join(name), super::name::DAMAGED).exists()
             && std::fs::symlink_metadata(folder.join(name)).is_err()
         {
@@ -67,7 +66,7 @@ pub(in super::super) fn missing(
     missing
 }
 
-/// Whether nothing was cut off the list.
+/// Returns whether the list is complete.
 fn is_whole(list: &str) -> bool {
     let head = list.lines().next().and_then(|head| head.strip_prefix(HEAD));
     let count = head.and_then(|count| count.parse::<usize>().ok());

@@ -1,23 +1,23 @@
-//! Names of blocks: a number that grows, and chance, so that two processes never take the same.
+//! Names of blocks: an ascending number and a random one, so that two processes never use the same name.
 
 use std::io;
 use std::path::Path;
 
 const BLOCK: &str = ".block";
-/// What becomes of a block that nothing can be read of.
+/// Suffix of a block that is not readable.
 pub(super) const DAMAGED: &str = ".damaged";
 const TEMPORARY: &str = ".tmp";
 
-/// The order of a block among all: by number, and by chance among those of one number.
+/// Order of blocks: by number, then by the random number.
 pub(super) type Order = (u64, u32);
 
-/// The order of the block with this name, if it is one.
+/// Returns the order of a block by its name; `None` if it is not the name of a block.
 pub(super) fn order(name: &str) -> Option<Order> {
-    let (number, chance) = name.strip_suffix(BLOCK)?.split_once('-')?;
-    Some((number.parse().ok()?, u32::from_str_radix(chance, 16).ok()?))
+    let (number, random) = name.strip_suffix(BLOCK)?.split_once('-')?;
+    Some((number.parse().ok()?, u32::from_str_radix(random, 16).ok()?))
 }
 
-/// The orders and names of the blocks in `folder`, ascending.
+/// Returns orders and names of the blocks in `folder`, ascending.
 pub(super) fn list(folder: &Path) -> io::Result<Vec<(Order, String)>> {
     let mut names = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -32,7 +32,7 @@ pub(super) fn list(folder: &Path) -> io::Result<Vec<(Order, String)>> {
     Ok(names)
 }
 
-/// A name behind those of all blocks in `folder`, damaged ones included.
+/// Returns a name behind those of all blocks in `folder`, damaged ones included.
 pub(super) fn next(folder: &Path) -> io::Result<String> {
     let mut last = 0;
     for entry in std::fs::read_dir(folder)? {
@@ -53,7 +53,7 @@ pub(super) fn temporary() -> String {
     )
 }
 
-/// The process that writes the temporary file with this name.
+/// Returns the id of the process that writes the temporary file with this name.
 pub(super) fn writer(name: &str) -> Option<u32> {
     name.strip_suffix(TEMPORARY)?
         .split_once('-')?

@@ -1,4 +1,4 @@
-//! Reading a block, also one that is damaged.
+//! Reader of blocks, damaged or not.
 
 use std::fs::File;
 use std::io;
@@ -19,51 +19,52 @@ use super::group::{
     Column, Directory, END, Footer, Group, HEADER, read_directory, read_footer, read_labels,
 };
 use super::name::Order;
+use crate::history::SeriesId;
 use crate::history::chunk::{unpack_times, unpack_values};
 use crate::history::frame;
 
-/// Takes a chunk: the place of its series among those wanted, times, values.
-type Take<'a> = dyn FnMut(usize, &[i64], &[f64]) -> Result<(), StorageError> + 'a;
+/// Callback for a chunk: index of its series in the request, times, values.
+type OnChunk<'a> = dyn FnMut(usize, &[i64], &[f64]) -> Result<(), StorageError> + 'a;
 
-/// Chunks that are so close together are read at once.
+/// Largest byte range of chunks that is read at once.
 const SPAN: u64 = 1 << 20;
 
-/// A block as it was found.
-pub(super) struct Found {
+/// Content of a block file without its samples.
+pub(super) struct BlockFile {
     pub footer: Footer,
-    /// The series of each group.
+    /// Labels of the series of each group.
     pub labels: Vec<Vec<LabelSet>>,
     pub bytes: u64,
-    /// Pieces that are missing or damaged.
+    /// Number of missing or damaged parts.
     pub damaged: u64,
 }
 
-/// Reads what a block says of itself; if its end is damaged, what its groups say.
-pub(super) fn open(path: &Path) -> io::Result<Found> {
+/// Reads the footer and the labels of a block. If the footer is damaged, finds the groups by their frames.
+pub(super) fn open(path: &Path) -> io::Result<BlockFile> {
     let file = files::open(path)?;
     let bytes = file.metadata()?.len();
     let (footer, mut damaged) = match footer(&file, bytes)? {
         Some(footer) => (footer, 0),
         None => (salvage(&files::read(path, files::LARGE)?)?, 1),
     };
-    let mut found = Found {
+    let mut block = BlockFile {
         footer,
         labels: Vec::new(),
         bytes,
         damaged: 0,
     };
-    let groups = std::mem::take(&mut found.footer.groups);
+    let groups = std::mem::take(&mut block.footer.groups);
     for group in groups {
         match frame_at(&file, &group.labels)?.and_then(|content| read_labels(&content)) {
             Some(labels) => {
-                found.labels.push(labels);
-                found.footer.groups.push(group);
+                block.labels.push(labels);
+                block.footer.groups.push(group);
             }
             None => damaged += 1,
         }
     }
-    found.damaged = damaged;
-    Ok(found)
+    block.damaged = damaged;
+    Ok(block)
 }
 
 fn footer(file: &File, bytes: u64) -> io::Result<Option<Footer>> {
@@ -82,13 +83,13 @@ fn footer(file: &File, bytes: u64) -> io::Result<Option<Footer>> {
     }
 }
 
-/// The content of the frame there, if it is whole.
+/// Reads the content of the frame at `place`; `None` if it is damaged.
 fn frame_at(file: &File, place: &Range<u64>) -> io::Result<Option<Vec<u8>>> {
     let bytes = read(file, place)?;
     Ok(frame::content(&bytes, 0).map(|content| bytes[content].to_vec()))
 }
 
-/// What is there; less at the end of the file.
+/// Reads the bytes at `place`, fewer at the end of the file.
 fn read(file: &File, place: &Range<u64>) -> io::Result<Vec<u8>> {
     let length = file
         .metadata()?
@@ -100,7 +101,7 @@ fn read(file: &File, place: &Range<u64>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Finds the groups of a block whose footer is lost.
+/// Finds the groups of a block without a valid footer.
 fn salvage(bytes: &[u8]) -> io::Result<Footer> {
     let mut footer = Footer::default();
     let mut at = HEADER.len();
@@ -144,42 +145,47 @@ fn salvage(bytes: &[u8]) -> io::Result<Footer> {
     if footer.groups.is_empty() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidData,
-            "no part of it is whole",
+            "no part of it is readable",
         ));
     }
     Ok(footer)
 }
 
-/// A block that is ready to be read. Of its file only what all queries need is in memory.
+/// A block on disk. Only the parts that every query needs are in memory.
 #[derive(Debug)]
 pub(in super::super) struct Block {
     pub order: Order,
     pub path: PathBuf,
     pub bytes: u64,
     pub samples: u64,
-    /// The first and last time.
+    /// Times of the first and the last sample.
     pub start: i64,
     pub end: i64,
     pub covers: Range<i64>,
     pub segment: u64,
-    /// The series of all groups, by their numbers in this process.
-    pub series: Arc<[u32]>,
+    /// Series of all groups, by id.
+    pub series: Arc<[SeriesId]>,
     groups: Vec<(Group, Range<usize>)>,
-    /// It was deleted, and by whom it should be.
+    /// The block was deleted, so that a missing file is not an error.
     pub retired: AtomicBool,
-    /// Damaged pieces that have been counted: where they are.
+    /// Offsets of damaged parts that were counted.
     damaged: Mutex<HashSet<u64>>,
 }
 
 impl Block {
-    /// `found` with its series numbered in order.
-    pub(super) fn new(order: Order, path: PathBuf, found: Found, series: Arc<[u32]>) -> Self {
+    /// Creates a block from its file and the ids of its series, in order.
+    pub(super) fn new(
+        order: Order,
+        path: PathBuf,
+        file: BlockFile,
+        series: Arc<[SeriesId]>,
+    ) -> Self {
         let mut first = 0;
-        let groups: Vec<_> = found
+        let groups: Vec<_> = file
             .footer
             .groups
             .into_iter()
-            .zip(&found.labels)
+            .zip(&file.labels)
             .map(|(group, labels)| {
                 let range = first..first + labels.len();
                 first = range.end;
@@ -189,8 +195,8 @@ impl Block {
         Self {
             order,
             path,
-            bytes: found.bytes,
-            samples: found.footer.samples,
+            bytes: file.bytes,
+            samples: file.footer.samples,
             start: groups
                 .iter()
                 .map(|(group, _)| group.start)
@@ -201,8 +207,8 @@ impl Block {
                 .map(|(group, _)| group.end)
                 .max()
                 .unwrap_or(i64::MIN),
-            covers: found.footer.covers,
-            segment: found.footer.segment,
+            covers: file.footer.covers,
+            segment: file.footer.segment,
             series,
             groups,
             retired: AtomicBool::new(false),
@@ -214,15 +220,15 @@ impl Block {
         self.start <= to && self.end >= from
     }
 
-    /// Hands the samples of `wanted` (ascending) around `from..=to` to `take`, chunk by chunk: the
-    /// place in `wanted`, times, values. Damaged pieces are left out; returns how many were found
-    /// for the first time.
+    /// Calls `on_chunk` for each chunk of the series `wanted` (ascending) that overlaps `from..=to`, with the
+    /// index in `wanted`, times and values. Leaves out damaged parts, and returns the number of those that
+    /// were not counted before.
     pub fn read(
         &self,
-        wanted: &[u32],
+        wanted: &[SeriesId],
         from: i64,
         to: i64,
-        take: &mut Take,
+        on_chunk: &mut OnChunk,
     ) -> Result<u64, StorageError> {
         let mut file = None;
         let mut damaged = 0;
@@ -243,12 +249,12 @@ impl Block {
             let Some(file) = &file else {
                 return Ok(damaged + u64::from(!self.retired.load(Relaxed) && self.is_new(0)));
             };
-            damaged += self.read_group(file, group, &places, from, to, take)?;
+            damaged += self.read_group(file, group, &places, from, to, on_chunk)?;
         }
         Ok(damaged)
     }
 
-    /// Whether the piece there was not yet counted as damaged.
+    /// Marks the part at `place` as damaged, and returns whether it was not counted yet.
     fn is_new(&self, place: u64) -> bool {
         self.damaged.lock().insert(place)
     }
@@ -260,21 +266,21 @@ impl Block {
         places: &[Option<usize>],
         from: i64,
         to: i64,
-        take: &mut Take,
+        on_chunk: &mut OnChunk,
     ) -> Result<u64, StorageError> {
         let directory = frame_at(file, &group.directory).ok().flatten();
         let Some(directory) = directory.and_then(|content| read_directory(&content)) else {
             return Ok(u64::from(self.is_new(group.directory.start)));
         };
-        let mut pieces = Pieces::new(file, group.directory.end, &directory, |entry| {
+        let mut chunks = ChunkReader::new(file, group.directory.end, &directory, |entry| {
             let column = &directory.columns[entry.column];
             let wanted = places.get(entry.series).copied().flatten();
             wanted.filter(|_| column.start <= to && column.end >= from)
         });
         let mut damaged = 0;
-        while let Some((place, entry)) = pieces.next_wanted() {
-            match pieces.read(entry) {
-                Some((times, values)) => take(place, times, &values)?,
+        while let Some((place, entry)) = chunks.next_wanted() {
+            match chunks.read(entry) {
+                Some((times, values)) => on_chunk(place, times, &values)?,
                 None => {
                     let at = group.directory.end + directory.entries[entry].bytes.start;
                     damaged += u64::from(self.is_new(at));
@@ -285,19 +291,19 @@ impl Block {
     }
 }
 
-/// The wanted chunks of one group, on their way from the file.
-struct Pieces<'a> {
+/// Reader of the wanted chunks of one group.
+struct ChunkReader<'a> {
     file: &'a File,
     base: u64,
     directory: &'a Directory,
-    /// Place of the series among those wanted, and which entry.
+    /// Index of the series in the request, and index of the entry.
     wanted: std::vec::IntoIter<(usize, usize)>,
-    /// What was read at once, and where it begins.
+    /// Offset and bytes that were read at once.
     span: (u64, Vec<u8>),
     columns: HashMap<usize, Option<Vec<i64>>>,
 }
 
-impl<'a> Pieces<'a> {
+impl<'a> ChunkReader<'a> {
     fn new(
         file: &'a File,
         base: u64,
@@ -334,7 +340,7 @@ impl<'a> Pieces<'a> {
         self.wanted.next()
     }
 
-    /// Times and values of an entry, if they are whole.
+    /// Reads times and values of an entry; `None` if they are damaged.
     fn read(&mut self, entry: usize) -> Option<(&[i64], Vec<f64>)> {
         let entry = &self.directory.entries[entry];
         let place = &entry.bytes;

@@ -1,4 +1,4 @@
-//! Writing a block: to a temporary file, and into place once it is whole and on disk.
+//! Writer of blocks: to a temporary file, which is renamed once it is complete and on disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -15,11 +15,11 @@ use super::name;
 use crate::history::chunk::{pack_times, pack_values};
 use crate::history::wal::sync_folder;
 
-/// Time columns to compare with: as many as a series has chunks, and some.
-const REMEMBERED: usize = 16;
+/// Number of recent time columns to compare with, a bit more than a series has chunks.
+const RECENT_COLUMNS: usize = 16;
 
-/// Writes one block. Nothing is seen of it before [`BlockWriter::finish`]; dropped before that it
-/// leaves nothing.
+/// Writer of one block. The block becomes visible at [`BlockWriter::finish`]; dropping the writer before
+/// that leaves nothing behind.
 #[derive(Debug)]
 pub struct BlockWriter {
     range: Range<UnixMillis>,
@@ -31,22 +31,23 @@ pub struct BlockWriter {
     group: Pending,
 }
 
-/// The group that is being gathered.
+/// Group under construction.
 #[derive(Debug, Default)]
 struct Pending {
     series: Vec<LabelSet>,
-    /// Times as they are, and packed.
+    /// Times, unpacked and packed.
     columns: Vec<(Vec<i64>, Vec<u8>)>,
     /// Series, column, packed values.
     chunks: Vec<(usize, usize, Vec<u8>)>,
 }
 
 impl BlockWriter {
-    /// A block of samples of `range` in `folder`, which is made if it is missing. Blocks may
-    /// overlap; where two have a sample of one series at one time, the block written later counts.
+    /// Creates a block for samples of `range` in the directory `folder`, which is created if it is missing.
+    /// Blocks may overlap; if two have a sample of a series at the same time, the one of the later block
+    /// counts.
     ///
     /// # Errors
-    /// The file can't be made.
+    /// The file cannot be created.
     pub fn create(folder: &Path, range: Range<UnixMillis>) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let temporary = folder.join(name::temporary());
@@ -67,11 +68,11 @@ impl BlockWriter {
         written.map(|()| writer)
     }
 
-    /// Adds the samples of one series, each series once; `times` are milliseconds, ascending, within
-    /// the range, `values` as many.
+    /// Adds the samples of a series; call it once per series. `times` are milliseconds, ascending and in the
+    /// range of the block, with one value each.
     ///
     /// # Errors
-    /// They are not so, or can't be written.
+    /// The samples violate these conditions, or cannot be written.
     pub fn add(&mut self, labels: &LabelSet, times: &[i64], values: &[f64]) -> io::Result<()> {
         let (Some(first), Some(last)) = (times.first(), times.last()) else {
             return Ok(());
@@ -98,17 +99,17 @@ impl BlockWriter {
         }
     }
 
-    /// Says that the block holds all samples of its range that segments below `segment` have.
+    /// Declares that the block has all samples of its range from segments below `segment`.
     pub(in super::super) fn covers(&mut self, segment: u64) {
         self.footer.covers = self.range.start.0..self.range.end.0;
         self.footer.segment = segment;
     }
 
-    /// Makes the block durable and puts it into place; a [`History`](crate::history::History) that
-    /// is open on the folder finds it within a minute. Returns where it is.
+    /// Makes the block durable and visible, and returns its path. A [`History`](crate::history::History) that
+    /// is open on the directory finds it within a minute.
     ///
     /// # Errors
-    /// That failed; nothing is left in place.
+    /// The block cannot be written; nothing is left behind.
     pub fn finish(mut self) -> io::Result<PathBuf> {
         self.flush()?;
         let mut end = Vec::new();
@@ -165,19 +166,19 @@ impl BlockWriter {
 }
 
 impl Pending {
-    /// The column of these times, which a neighbour mostly has too.
+    /// Returns the column of these times, which a recent series mostly shares.
     fn column(&mut self, times: &[i64]) -> usize {
-        let start = self.columns.len().saturating_sub(REMEMBERED);
-        let known = self.columns[start..]
+        let start = self.columns.len().saturating_sub(RECENT_COLUMNS);
+        let recent = self.columns[start..]
             .iter()
-            .rposition(|(known, _)| known == times);
-        known.map_or_else(
-            || {
+            .rposition(|(column, _)| column == times);
+        match recent {
+            Some(index) => start + index,
+            None => {
                 self.columns.push((times.to_vec(), pack_times(times)));
                 self.columns.len() - 1
-            },
-            |known| start + known,
-        )
+            }
+        }
     }
 
     fn directory(&self) -> Directory {
@@ -217,7 +218,7 @@ impl Pending {
 
 impl Drop for BlockWriter {
     fn drop(&mut self) {
-        // Renamed, if it was finished.
+        // A finished block was renamed.
         std::fs::remove_file(&self.temporary).ok();
     }
 }

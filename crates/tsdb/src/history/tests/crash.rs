@@ -48,7 +48,7 @@ fn a_log_cut_at_any_byte_keeps_what_was_acknowledged() {
             drop(history);
             let (history, recovery) = open(&crashed);
             assert!(
-                recovery.losses.none(),
+                recovery.losses.is_empty(),
                 "a torn end is cut off once: {recovery:?}"
             );
             assert_eq!(everything(&history), expected);
@@ -84,7 +84,7 @@ fn a_block_cut_short_while_it_is_written_costs_nothing() {
         let temporary = crashed.path().join("history/4194305-00000000.tmp");
         std::fs::write(&temporary, &whole[..cut]).unwrap();
         let (history, recovery) = open(&crashed);
-        assert!(recovery.losses.none());
+        assert!(recovery.losses.is_empty());
         assert_eq!(everything(&history), expected);
         assert!(!temporary.exists());
     }

@@ -1,4 +1,4 @@
-//! What others do to the files: flipped bits, cut and deleted blocks.
+//! Damage to files: flipped bits, truncated and deleted blocks.
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn filled() -> (TempDir, Model) {
     (folder, all)
 }
 
-/// Whether all that `found` has is as in `expected`.
+/// Returns whether every sample of `found` is in `expected`.
 fn is_part(found: &Model, expected: &Model) -> bool {
     found.iter().all(|(name, samples)| {
         samples
@@ -47,7 +47,10 @@ fn a_flipped_bit_costs_its_piece_alone_and_is_counted() {
         // A group of a block at the most: 256 series for two hours.
         assert!(lost <= 256 * 30, "{path:?} at {place}: lost {lost}");
         let losses = history.stats().losses;
-        assert!(!losses.none(), "{path:?} at {place}: lost {lost} uncounted");
+        assert!(
+            !losses.is_empty(),
+            "{path:?} at {place}: lost {lost} uncounted"
+        );
         assert!(
             losses.chunks + losses.wal_frames <= 300,
             "counted once: {losses:?}"
@@ -73,7 +76,7 @@ fn a_block_cut_anywhere_keeps_its_whole_groups() {
         assert!(is_part(&found, &expected));
         let lost = count(&expected) - count(&found);
         assert!(lost <= 300 * 30, "cut at {cut}: {lost}");
-        assert!(!history.stats().losses.none());
+        assert!(!history.stats().losses.is_empty());
         if recovery.losses.blocks > 0 {
             assert_eq!(files(&copy, ".damaged").len(), 1);
             assert_eq!(lost, 300 * 30);
@@ -275,21 +278,21 @@ fn a_log_whose_end_was_taken_away_goes_on_behind_it() {
     assert_eq!(batch.series[0].times, [START + 2 * HOUR + 180_000]);
 }
 
-/// What a crash leaves of a segment that was begun and of which nothing was acknowledged is no
+/// A crash may leave a new segment of which nothing was acknowledged, which is no
 /// damage; nor is one that history deleted right before.
 #[test]
 fn what_a_crash_leaves_is_no_damage() {
     let (folder, expected) = logged();
     std::fs::write(folder.path().join("history/0000000003.wal"), b"").unwrap();
     let (history, recovery) = open_at(&folder, START + 2 * HOUR + 180_000);
-    assert!(recovery.losses.none(), "{recovery:?}");
+    assert!(recovery.losses.is_empty(), "{recovery:?}");
     assert_eq!(everything(&history), expected);
     // Its block is written and its segments go.
     fill(&history, &refs(&history, 3), [START + 5 * HOUR]);
     assert!(history.sync());
     assert_eq!(files(&folder, ".wal").len(), 1);
     let (_, recovery) = open_at(&disk::killed(&folder), START + 5 * HOUR);
-    assert!(recovery.losses.none(), "{recovery:?}");
+    assert!(recovery.losses.is_empty(), "{recovery:?}");
 }
 
 #[test]
@@ -299,7 +302,7 @@ fn a_damaged_list_costs_only_what_it_tells() {
             let (folder, expected) = filled();
             work_on_text(&folder.path().join("history").join(name), harm, work);
             let (history, recovery) = open_at(&folder, START + 7 * HOUR);
-            assert!(recovery.losses.none(), "{name} {harm}: {recovery:?}");
+            assert!(recovery.losses.is_empty(), "{name} {harm}: {recovery:?}");
             assert_eq!(everything(&history), expected, "{name} {harm}");
             fill(&history, &refs(&history, 1), [START + 7 * HOUR]);
             assert!(history.sync(), "{name} {harm}");

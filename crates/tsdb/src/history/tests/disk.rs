@@ -9,7 +9,7 @@ fn history_survives_restarts() {
     for day in 0..3 {
         let (history, recovery) = open_at(&folder, START + day * 5 * HOUR);
         assert_eq!(recovery.error, None);
-        assert!(recovery.losses.none());
+        assert!(recovery.losses.is_empty());
         assert_eq!(everything(&history), expected);
         let series = refs(&history, 20);
         let from = START + day * 5 * HOUR;
@@ -105,7 +105,7 @@ fn a_folder_in_use_is_left_alone() {
         recovery
             .error
             .unwrap()
-            .contains("another Bellwether has it")
+            .contains("another Bellwether uses it")
     );
     fill(&second, &refs(&second, 1), [START + 1000]);
     assert!(!second.sync());

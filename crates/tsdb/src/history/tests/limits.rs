@@ -13,7 +13,7 @@ fn old_blocks_go_by_age_once_the_clock_has_proven_itself() {
     };
     let (history, _) = History::open(options, UnixMillis(START));
     let series = refs(&history, 2);
-    let gone = history.series_ref(&named(7)).unwrap();
+    let gone = history.series_id(&named(7)).unwrap();
     history.append(UnixMillis(START), &[(gone, 1.0)]);
     fill(&history, &series, every(60, START, START + 9 * HOUR));
     assert!(history.sync());
@@ -31,7 +31,7 @@ fn old_blocks_go_by_age_once_the_clock_has_proven_itself() {
     assert_eq!(history.stats().series, 2, "a series without samples leaves");
     history.append(UnixMillis(later + 6 * HOUR), &[(gone, 1.0)]);
     assert_eq!(history.stats().refused.unknown, 1);
-    assert_ne!(history.series_ref(&named(7)), Some(gone));
+    assert_ne!(history.series_id(&named(7)), Some(gone));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn a_clock_that_was_elsewhere_for_a_minute_deletes_nothing() {
         assert!(history.stats().head_samples < 2 * 200);
         drop(history);
         let (history, recovery) = History::open(options, UnixMillis(START + 9 * HOUR));
-        assert!(recovery.losses.none());
+        assert!(recovery.losses.is_empty());
         assert_eq!(everything(&history), all);
     }
 }
@@ -72,7 +72,7 @@ fn a_clock_that_was_elsewhere_for_a_minute_deletes_nothing() {
 fn a_clock_that_goes_back_loses_nothing() {
     let folder = TempDir::new().unwrap();
     let (history, _) = open(&folder);
-    let series = history.series_ref(&named(0)).unwrap();
+    let series = history.series_id(&named(0)).unwrap();
     for (first, value) in [(100, 1.0), (50, 2.0), (55, 3.0)] {
         for second in first..first + 20 {
             history.append(UnixMillis(START + second * 1000), &[(series, value)]);

@@ -73,7 +73,7 @@ fn a_full_disk_costs_nothing_that_memory_can_hold() {
     );
     drop(history);
     let (history, recovery) = open_at(&disk.0, START + 5 * HOUR);
-    assert!(recovery.losses.none());
+    assert!(recovery.losses.is_empty());
     assert_eq!(everything(&history), expected);
 }
 

@@ -76,7 +76,7 @@ proptest! {
                         drop(history);
                     }
                     let (opened, recovery) = History::open(unlimited(&folder), UnixMillis(now));
-                    prop_assert!(recovery.losses.none() && recovery.error.is_none());
+                    prop_assert!(recovery.losses.is_empty() && recovery.error.is_none());
                     prop_assert!(everything(&opened) == model);
                     history = opened;
                     // What was the last sample is forgotten, a repetition then overwrites.

@@ -1,5 +1,5 @@
-//! The list of the log's segments, so that one that somebody took away or cut while no process ran
-//! is missed at the next start.
+//! List of the segments of the log, by which the next start detects segments that were removed or
+//! truncated while no process ran.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -13,14 +13,14 @@ const NAME: &str = "log.list";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Listed {
     pub number: u64,
-    /// The time of its earliest sample.
+    /// Time of the earliest sample.
     pub first: i64,
-    /// The time of its latest sample.
+    /// Time of the latest sample.
     pub last: i64,
     pub bytes: u64,
 }
 
-/// Writes down which segments there are.
+/// Writes the list.
 pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
     let mut list = Output::state(&folder.join(NAME))?;
     writeln!(list, "log {}", segments.len())?;
@@ -36,10 +36,10 @@ pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
     list.finish()
 }
 
-/// The segments there were; none where there is no list.
+/// Reads the list; empty if there is none.
 ///
 /// # Errors
-/// It can't be read, or is not whole, and is set aside.
+/// The list cannot be read, or is damaged and was renamed.
 pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, String> {
     let read = |list: &[u8]| {
         str::from_utf8(list)

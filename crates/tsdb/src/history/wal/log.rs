@@ -1,4 +1,4 @@
-//! Writing the write-ahead log, and knowing which of its segments are still needed.
+//! Writer of the write-ahead log, and the set of its segments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, OpenOptions};
@@ -13,45 +13,46 @@ use super::inventory::{self, Listed};
 use super::record::{put_definitions, put_samples};
 use super::segment::{HEADER, list, path};
 use super::tail::Cursor;
+use crate::history::SeriesId;
 use crate::history::head::window;
 
-/// Bytes after which a segment ends, whatever the time: it is read as a whole.
-const LONGEST: u64 = 32 << 20;
+/// Bytes after which a segment ends, because segments are read as a whole.
+const MAX_SEGMENT: u64 = 32 << 20;
 
-/// One collection on its way to the log.
+/// Samples of one collection, to be logged.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Entry {
     pub at: i64,
-    pub samples: Vec<(u32, f64)>,
+    pub samples: Vec<(SeriesId, f64)>,
 }
 
-/// What there is of the log, for whoever reads or deletes it.
+/// Segments of the log, shared by the writer, its readers and retention.
 #[derive(Debug, Default)]
-pub(in super::super) struct Shelf {
+pub(in super::super) struct SegmentSet {
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     segments: BTreeMap<u64, Info>,
-    /// Up to where all is on disk.
+    /// End of the samples that are on disk.
     end: Cursor,
     holds: HashMap<String, Cursor>,
-    /// The segments that are in the list on disk, once this process has written it.
+    /// Segments in the list on disk, once this process has written it.
     listed: Option<Vec<u64>>,
 }
 
 #[derive(Debug, Default)]
 struct Info {
     bytes: u64,
-    /// The blocks that its samples belong to, where those may not be written yet.
+    /// Starts of the blocks that its samples belong to, if they may not be written yet.
     windows: BTreeSet<i64>,
-    /// The times of its earliest and its latest sample.
+    /// Times of the earliest and the latest sample.
     times: Option<(i64, i64)>,
 }
 
-impl Shelf {
-    /// Takes note of a segment, or of more in it.
+impl SegmentSet {
+    /// Records a segment, or its growth.
     pub fn note(&self, number: u64, bytes: u64, windows: impl IntoIterator<Item = i64>) {
         let mut inner = self.inner.lock();
         let info = inner.segments.entry(number).or_default();
@@ -59,8 +60,8 @@ impl Shelf {
         info.windows.extend(windows);
     }
 
-    /// Takes note of when samples of a segment are from.
-    pub fn saw(&self, number: u64, times: impl IntoIterator<Item = i64>) {
+    /// Records times of samples of a segment.
+    pub fn note_times(&self, number: u64, times: impl IntoIterator<Item = i64>) {
         let mut inner = self.inner.lock();
         let info = inner.segments.entry(number).or_default();
         for at in times {
@@ -69,8 +70,8 @@ impl Shelf {
         }
     }
 
-    /// Writes down in `folder` which segments hold samples, without those that are `leaving`, if
-    /// that changed or `anew`. A segment is in the list only once samples in it are durable.
+    /// Writes the list of segments in `folder` without those that are `leaving`, if it changed or if
+    /// `anew`. A segment is in the list only after samples in it are durable.
     pub fn list(&self, folder: &Path, leaving: &[u64], anew: bool) -> io::Result<()> {
         let (segments, numbers) = {
             let inner = self.inner.lock();
@@ -100,8 +101,8 @@ impl Shelf {
         Ok(())
     }
 
-    /// All before `end` is on disk.
-    pub fn reached(&self, end: Cursor) {
+    /// Sets the end of the samples that are on disk.
+    pub fn set_end(&self, end: Cursor) {
         self.inner.lock().end = end;
     }
 
@@ -118,7 +119,7 @@ impl Shelf {
             .sum()
     }
 
-    /// Bytes of the segments that have samples which are in no block yet.
+    /// Returns the bytes of the segments with samples that are not yet in a block.
     pub fn bytes_in_head(&self, in_head: impl Fn(i64) -> bool) -> u64 {
         let inner = self.inner.lock();
         let infos = inner.segments.values();
@@ -134,7 +135,7 @@ impl Shelf {
         self.inner.lock().holds.remove(name);
     }
 
-    /// The first segment at or behind `number`, and its bytes.
+    /// Returns the first segment at or behind `number`, with its bytes.
     pub fn first_from(&self, number: u64) -> Option<(u64, u64)> {
         let inner = self.inner.lock();
         inner
@@ -144,7 +145,7 @@ impl Shelf {
             .map(|(number, info)| (*number, info.bytes))
     }
 
-    /// Segments that nobody needs: all their samples are in blocks, and no reader holds them.
+    /// Returns the segments whose samples are all in blocks and that no reader holds.
     pub fn free(&self, in_head: impl Fn(i64) -> bool) -> Vec<u64> {
         let inner = self.inner.lock();
         let held = inner
@@ -162,15 +163,15 @@ impl Shelf {
         free.map(|(number, _)| *number).collect()
     }
 
-    /// The oldest finished segment, if all its samples are in blocks and a reader alone needs it:
-    /// its number, and where its newest block begins.
+    /// Returns the oldest finished segment if only a reader holds it, because all of its samples are in
+    /// blocks: its number, and the start of its newest block.
     pub fn oldest_held(&self, in_head: impl Fn(i64) -> bool) -> Option<(u64, i64)> {
         let inner = self.inner.lock();
         let (number, info) = inner.segments.first_key_value()?;
-        let kept =
+        let needed =
             *number >= inner.end.segment || info.windows.iter().any(|window| in_head(*window));
         let newest = info.windows.last().copied().unwrap_or(i64::MIN);
-        (!kept).then_some((*number, newest))
+        (!needed).then_some((*number, newest))
     }
 
     /// Deletes a segment.
@@ -190,7 +191,7 @@ impl Shelf {
 pub(in super::super) struct Log {
     folder: PathBuf,
     current: Option<Current>,
-    /// Samples logged since the log began, those of processes before this one included.
+    /// Samples logged since the log began, those of earlier processes included.
     logged: u64,
     buffer: Vec<u8>,
 }
@@ -201,7 +202,7 @@ struct Current {
     number: u64,
     window: i64,
     length: u64,
-    /// Which numbers have been defined in this segment.
+    /// Series that are defined in this segment, by id.
     defined: Vec<bool>,
 }
 
@@ -215,20 +216,20 @@ impl Log {
         }
     }
 
-    /// Writes `entries` and waits until they are on disk: all of one segment in one write. Returns
-    /// how many were written before the first that could not be.
+    /// Writes `entries` and waits until they are on disk, with one write per segment. Returns the number of
+    /// entries written before the first error.
     pub fn write(
         &mut self,
         entries: &[Entry],
-        shelf: &Shelf,
-        labels: impl Fn(u32) -> Option<LabelSet>,
+        segments: &SegmentSet,
+        labels: impl Fn(SeriesId) -> Option<LabelSet>,
     ) -> (usize, io::Result<()>) {
         let mut written = 0;
         while written < entries.len() {
-            match self.write_some(&entries[written..], shelf, &labels) {
+            match self.write_some(&entries[written..], segments, &labels) {
                 Ok(more) => written += more,
                 Err(error) => {
-                    // What came of a write that failed is unknown: nothing is written behind it.
+                    // The extent of a failed write is unknown: nothing is written behind it.
                     if let Some(current) = self.current.take() {
                         current.file.set_len(current.length).ok();
                     }
@@ -242,20 +243,20 @@ impl Log {
     fn write_some(
         &mut self,
         entries: &[Entry],
-        shelf: &Shelf,
-        labels: &impl Fn(u32) -> Option<LabelSet>,
+        segments: &SegmentSet,
+        labels: &impl Fn(SeriesId) -> Option<LabelSet>,
     ) -> io::Result<usize> {
         let Some(first) = entries.first() else {
             return Ok(0);
         };
         let due =
-            |current: &Current| current.window != window(first.at) || current.length >= LONGEST;
+            |current: &Current| current.window != window(first.at) || current.length >= MAX_SEGMENT;
         if self.current.as_ref().is_some_and(due) {
             self.rotate();
         }
         let mut current = match self.current.take() {
             Some(current) => current,
-            None => self.begin(window(first.at), shelf.end().segment)?,
+            None => self.begin(window(first.at), segments.end().segment)?,
         };
         let same = entries
             .iter()
@@ -265,11 +266,11 @@ impl Log {
         let mut logged = self.logged;
         let mut count = 0;
         for entry in &entries[..same] {
-            if current.length + self.buffer.len() as u64 >= LONGEST {
+            if current.length + self.buffer.len() as u64 >= MAX_SEGMENT {
                 break;
             }
             let new = current.undefined(entry, labels);
-            let defined = || new.iter().map(|(number, labels)| (*number, labels));
+            let defined = || new.iter().map(|(id, labels)| (*id, labels));
             if !new.is_empty() {
                 put_definitions(&mut self.buffer, defined());
             }
@@ -287,12 +288,12 @@ impl Log {
         if result.is_ok() {
             current.length += self.buffer.len() as u64;
             self.logged = logged;
-            shelf.note(current.number, current.length, [current.window]);
-            shelf.saw(
+            segments.note(current.number, current.length, [current.window]);
+            segments.note_times(
                 current.number,
                 entries[..count].iter().map(|entry| entry.at),
             );
-            shelf.reached(Cursor {
+            segments.set_end(Cursor {
                 segment: current.number,
                 offset: current.length,
                 samples: logged,
@@ -302,15 +303,15 @@ impl Log {
         result.map(|()| count)
     }
 
-    /// Ends the segment; the next write begins another.
+    /// Ends the segment; the next write begins a new one.
     pub fn rotate(&mut self) {
         self.current = None;
         self.buffer.shrink_to(1 << 16);
     }
 
-    /// Ends the segment if it holds samples of the block that begins at `window`. Returns the
-    /// number below which no more such samples come.
-    pub fn close_window(&mut self, window: i64, shelf: &Shelf) -> u64 {
+    /// Ends the segment if it has samples of the block that starts at `window`. Returns the segment number
+    /// below which there will be no further samples of that block.
+    pub fn close_window(&mut self, window: i64, segments: &SegmentSet) -> u64 {
         if self
             .current
             .as_ref()
@@ -320,22 +321,22 @@ impl Log {
         }
         match &self.current {
             Some(current) => current.number,
-            None => shelf.end().segment + 1,
+            None => segments.end().segment + 1,
         }
     }
 
-    /// Samples that will never be logged: readers of the log learn that some are missing.
+    /// Counts samples that will never be logged, so that readers of the log notice the gap.
     pub fn skip(&mut self, samples: u64) {
         self.logged += samples;
     }
 
-    /// Begins a segment behind all there are, and behind `last`: whoever reads the log must not
-    /// take it for one that was there before.
+    /// Begins a segment with a number above all others and above `last`, so that readers do not mistake it
+    /// for an earlier one.
     fn begin(&mut self, window: i64, last: u64) -> io::Result<Current> {
         std::fs::create_dir_all(&self.folder)?;
         let number = list(&self.folder)?
             .last()
-            .map_or(last, |there| last.max(*there))
+            .map_or(last, |number| last.max(*number))
             + 1;
         let path = path(&self.folder, number);
         let mut file = OpenOptions::new()
@@ -360,28 +361,28 @@ impl Log {
 }
 
 impl Current {
-    /// The series of `entry` that this segment does not know yet; from now on it does.
+    /// Returns the series of `entry` that are not yet defined in this segment, and marks them as defined.
     fn undefined(
         &mut self,
         entry: &Entry,
-        labels: &impl Fn(u32) -> Option<LabelSet>,
-    ) -> Vec<(u32, LabelSet)> {
+        labels: &impl Fn(SeriesId) -> Option<LabelSet>,
+    ) -> Vec<(SeriesId, LabelSet)> {
         let mut new = Vec::new();
-        for (number, _) in &entry.samples {
-            let slot = *number as usize;
+        for (id, _) in &entry.samples {
+            let slot = id.index();
             if self.defined.len() <= slot {
                 self.defined.resize(slot + 1, false);
             }
             if !self.defined[slot] {
                 self.defined[slot] = true;
-                new.extend(labels(*number).map(|labels| (*number, labels)));
+                new.extend(labels(*id).map(|labels| (*id, labels)));
             }
         }
         new
     }
 }
 
-/// Makes the names in a folder durable.
+/// Makes the entries of a directory durable.
 pub(in super::super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }

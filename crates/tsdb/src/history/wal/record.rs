@@ -1,10 +1,10 @@
-//! What frames of the write-ahead log hold: which series a number stands for, and the samples of
-//! one collection.
+//! Records of the write-ahead log: definitions of series ids, and the samples of one collection.
 
 use bellwether_core::LabelSet;
 
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
+use crate::history::SeriesId;
 
 const DEFINITIONS: u8 = 1;
 const SAMPLES: u8 = 2;
@@ -27,28 +27,28 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Series by the numbers that they have in this segment.
+/// Labels of series, by their id in this segment.
 #[derive(Debug)]
 pub(in super::super) struct Definitions<'a>(Reader<'a>);
 
 impl Iterator for Definitions<'_> {
-    type Item = (u32, LabelSet);
+    type Item = (SeriesId, LabelSet);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let number = u32::try_from(self.0.varint()?).ok()?;
-        Some((number, LabelSet::from_packed(self.0.sized()?)?))
+        let id = SeriesId(u32::try_from(self.0.varint()?).ok()?);
+        Some((id, LabelSet::from_packed(self.0.sized()?)?))
     }
 }
 
 /// Appends a frame of definitions.
 pub(super) fn put_definitions<'a>(
     out: &mut Vec<u8>,
-    series: impl Iterator<Item = (u32, &'a LabelSet)>,
+    series: impl Iterator<Item = (SeriesId, &'a LabelSet)>,
 ) {
     frame::put(out, |out| {
         out.push(DEFINITIONS);
-        for (number, labels) in series {
-            put_varint(out, u64::from(number));
+        for (id, labels) in series {
+            put_varint(out, u64::from(id.0));
             put_varint(out, labels.packed().len() as u64);
             out.extend_from_slice(labels.packed());
         }
@@ -59,11 +59,11 @@ pub(super) fn put_definitions<'a>(
 #[derive(Debug)]
 pub(in super::super) struct Samples<'a> {
     pub at: i64,
-    /// How many samples were logged before these, since the log began: a gap tells what is lost.
+    /// Number of samples logged before these, since the log began. A gap is the number of lost samples.
     pub before: u64,
-    /// How many there are.
+    /// Number of samples.
     pub count: usize,
-    numbers: Reader<'a>,
+    ids: Reader<'a>,
     values: &'a [[u8; 8]],
 }
 
@@ -77,19 +77,19 @@ impl<'a> Samples<'a> {
             at,
             before,
             count,
-            numbers: reader,
+            ids: reader,
             values,
         })
     }
 
-    /// Numbers and values.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, f64)> + use<'a> {
-        let mut numbers = self.numbers;
+    /// Returns series ids and values.
+    pub fn iter(&self) -> impl Iterator<Item = (SeriesId, f64)> + use<'a> {
+        let mut ids = self.ids;
         let mut last = 0_i64;
         self.values.iter().map_while(move |bits| {
-            last = last.wrapping_add(numbers.signed()?);
+            last = last.wrapping_add(ids.signed()?);
             Some((
-                u32::try_from(last).ok()?,
+                SeriesId(u32::try_from(last).ok()?),
                 f64::from_bits(u64::from_le_bytes(*bits)),
             ))
         })
@@ -97,7 +97,7 @@ impl<'a> Samples<'a> {
 }
 
 /// Appends a frame of samples.
-pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(u32, f64)]) {
+pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(SeriesId, f64)]) {
     frame::put(out, |out| {
         out.push(SAMPLES);
         out.extend_from_slice(&at.to_le_bytes());
@@ -109,8 +109,8 @@ pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(u
                 .flat_map(|(_, value)| value.to_bits().to_le_bytes()),
         );
         let mut last = 0;
-        for (number, _) in samples {
-            let number = i64::from(*number);
+        for (id, _) in samples {
+            let number = i64::from(id.0);
             put_signed(out, number - last);
             last = number;
         }

@@ -1,4 +1,4 @@
-//! Segments: the files of the write-ahead log.
+//! Segments: files of the write-ahead log.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,17 +8,18 @@ use bellwether_files as files;
 use hashbrown::HashMap;
 
 use super::record::Record;
+use crate::history::SeriesId;
 use crate::history::frame::{self, Scan};
 
-/// What a segment begins with.
+/// First bytes of a segment.
 pub(super) const HEADER: &[u8; 8] = b"BWWAL 1\n";
 
-/// Where the segment with this number is.
+/// Returns the path of the segment with this number.
 pub(in super::super) fn path(folder: &Path, number: u64) -> PathBuf {
     folder.join(format!("{number:010}.wal"))
 }
 
-/// Numbers of the segments in `folder`, ascending.
+/// Returns the numbers of the segments in `folder`, ascending.
 pub(in super::super) fn list(folder: &Path) -> io::Result<Vec<u64>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -39,7 +40,7 @@ pub(in super::super) struct Segment {
 }
 
 impl Segment {
-    /// Reads a segment, whatever state it is in.
+    /// Reads a segment, damaged or not.
     pub fn read(folder: &Path, number: u64) -> io::Result<Self> {
         let bytes = files::read(&path(folder, number), files::STATE)?;
         let scan = frame::scan(&bytes, HEADER.len().min(bytes.len()));
@@ -50,22 +51,22 @@ impl Segment {
         })
     }
 
-    /// Places in the middle that are damaged.
+    /// Returns the number of damaged places before the last whole frame.
     pub fn damaged(&self) -> u64 {
         self.scan.damaged
     }
 
-    /// Bytes of the file.
+    /// Returns the bytes of the file.
     pub fn len(&self) -> u64 {
         self.bytes.len() as u64
     }
 
-    /// Bytes up to the end of the last whole frame.
+    /// Returns the bytes up to the end of the last whole frame.
     pub fn whole(&self) -> u64 {
         self.scan.end as u64
     }
 
-    /// What its frames hold, in order.
+    /// Returns the records in order.
     pub fn records(&self) -> impl Iterator<Item = Record<'_>> {
         self.scan
             .contents
@@ -73,9 +74,10 @@ impl Segment {
             .filter_map(|content| Record::read(&self.bytes[content.clone()]))
     }
 
-    /// The series that its numbers stand for. Each is written twice, before and behind its first
-    /// samples, so that one damaged place does not take the meaning of all that follows.
-    pub fn definitions(&self) -> HashMap<u32, LabelSet> {
+    /// Returns the labels of the series ids of the segment. Each definition is written twice, before and
+    /// behind the first samples of the series, so that one damaged place does not make all further samples
+    /// unreadable.
+    pub fn definitions(&self) -> HashMap<SeriesId, LabelSet> {
         let definitions = self.records().filter_map(|record| match record {
             Record::Definitions(definitions) => Some(definitions),
             Record::Samples(_) => None,
@@ -84,7 +86,7 @@ impl Segment {
     }
 }
 
-/// Cuts what was never finished off the end of a segment.
+/// Truncates an unfinished write at the end of a segment.
 pub(in super::super) fn truncate(folder: &Path, number: u64, length: u64) -> io::Result<()> {
     let file = std::fs::OpenOptions::new()
         .write(true)

@@ -1,4 +1,4 @@
-//! Reading the write-ahead log from where a reader stopped: how samples leave for elsewhere.
+//! Readers of the write-ahead log, which continue at a cursor. Remote write is one.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,33 +14,34 @@ use bellwether_promql::SampledSeries;
 use hashbrown::HashMap;
 use serde::{Deserialize, Serialize};
 
-use super::log::Shelf;
+use super::log::SegmentSet;
 use super::record::{Record, Samples};
 use super::segment::{HEADER, Segment, path};
+use crate::history::SeriesId;
 use crate::history::frame;
 
-/// Bytes that are read at once, unless a single frame is longer.
+/// Bytes per read, unless a single frame is longer.
 const READ: u64 = 1 << 20;
 
-/// A place in the write-ahead log. The default is the oldest there is.
+/// A position in the write-ahead log. The default is its beginning.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Cursor {
     /// Number of the segment.
     pub segment: u64,
-    /// Bytes into it.
+    /// Byte offset in the segment.
     pub offset: u64,
-    /// Samples logged before this place, since the log began.
+    /// Samples logged before this position, since the log began.
     pub samples: u64,
 }
 
-/// Samples in the order in which they were taken.
+/// Samples in the order of the log.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TailBatch {
-    /// Each series once, with its samples.
+    /// Samples by series, each series once.
     pub series: Vec<SampledSeries>,
-    /// Where to go on once these have been dealt with.
+    /// Position behind these samples.
     pub after: Cursor,
     /// Samples that were deleted or damaged before they could be read, since the last batch.
     pub lost: u64,
@@ -50,10 +51,10 @@ pub struct TailBatch {
 #[derive(Debug)]
 pub struct Tail {
     folder: Option<PathBuf>,
-    shelf: Arc<Shelf>,
+    segments: Arc<SegmentSet>,
     at: Cursor,
     open: Option<Open>,
-    /// Lost samples that no batch has told of yet.
+    /// Lost samples that no batch has reported yet.
     lost: u64,
 }
 
@@ -61,11 +62,11 @@ pub struct Tail {
 struct Open {
     number: u64,
     file: File,
-    series: HashMap<u32, LabelSet>,
+    series: HashMap<SeriesId, LabelSet>,
     ahead: Ahead,
 }
 
-/// Frames that were read and not yet handed out.
+/// Frames that were read and not yet returned.
 #[derive(Debug, Default)]
 struct Ahead {
     start: u64,
@@ -74,7 +75,7 @@ struct Ahead {
 }
 
 impl Ahead {
-    /// Reads some frames from `start` on, and one at the least if there is one before `limit`.
+    /// Reads frames from `start` on, at least one if there is one before `limit`.
     fn read(file: &File, start: u64, limit: u64) -> io::Result<Self> {
         let mut length = (limit - start).min(READ);
         loop {
@@ -94,48 +95,52 @@ impl Ahead {
 }
 
 impl Tail {
-    pub(in super::super) fn new(folder: Option<PathBuf>, shelf: Arc<Shelf>, from: Cursor) -> Self {
+    pub(in super::super) fn new(
+        folder: Option<PathBuf>,
+        segments: Arc<SegmentSet>,
+        from: Cursor,
+    ) -> Self {
         Self {
             folder,
-            shelf,
+            segments,
             at: from,
             open: None,
             lost: 0,
         }
     }
 
-    /// The next samples, about `max_samples`, at least one collection. `None`: there are no more
-    /// for now. Reads files: not on an async thread.
+    /// Returns the next samples, about `max_samples` and at least one collection; `None` if there are no
+    /// more for now. Blocks: not for async threads.
     pub fn next(&mut self, max_samples: usize) -> Option<TailBatch> {
         loop {
-            let limit = self.place()?;
+            let limit = self.seek()?;
             match self.read(limit, max_samples) {
                 Ok(batch) if !batch.series.is_empty() => {
                     self.lost = 0;
                     return Some(batch);
                 }
                 Ok(_) => {}
-                // Deleted under our hands: the number of the next samples tells how many are gone.
-                Err(_) => self.leave(),
+                // The segment was deleted: the counter of the next samples reveals how many are lost.
+                Err(_) => self.next_segment(),
             }
         }
     }
 
-    /// Where it stands.
+    /// Returns the current position.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.at
     }
 
-    /// Goes to a segment that has more, and says up to where.
-    fn place(&mut self) -> Option<u64> {
+    /// Moves to a segment with further samples, and returns the end of those.
+    fn seek(&mut self) -> Option<u64> {
         loop {
-            let end = self.shelf.end();
+            let end = self.segments.end();
             if self.at.segment > end.segment + 1 {
-                // The folder was emptied since: its log began anew.
+                // The directory was emptied: the log began again.
                 self.at = Cursor::default();
             }
-            let (number, bytes) = self.shelf.first_from(self.at.segment)?;
+            let (number, bytes) = self.segments.first_from(self.at.segment)?;
             if number != self.at.segment {
                 self.at = Cursor {
                     segment: number,
@@ -155,12 +160,12 @@ impl Tail {
             if number >= end.segment {
                 return None;
             }
-            self.leave();
+            self.next_segment();
         }
     }
 
-    /// Leaves this segment for the next.
-    fn leave(&mut self) {
+    /// Moves to the next segment.
+    fn next_segment(&mut self) {
         self.open = None;
         self.at.segment += 1;
         self.at.offset = 0;
@@ -174,14 +179,14 @@ impl Tail {
                 self.at.offset = limit;
             }
         }
-        let mut batch = Gathered::default();
+        let mut batch = BatchBuilder::default();
         while batch.count < max_samples
             && let Some(content) = open.ahead.contents.pop_front()
         {
             self.at.offset = open.ahead.start + content.end as u64;
             match Record::read(&open.ahead.bytes[content]) {
                 Some(Record::Definitions(definitions)) => open.series.extend(definitions),
-                Some(Record::Samples(samples)) => batch.take(&samples, &open.series, &mut self.at),
+                Some(Record::Samples(samples)) => batch.add(&samples, &open.series, &mut self.at),
                 None => {}
             }
         }
@@ -213,36 +218,41 @@ impl Tail {
     }
 }
 
-/// A batch on its way.
+/// A batch under construction.
 #[derive(Default)]
-struct Gathered {
+struct BatchBuilder {
     series: Vec<SampledSeries>,
-    places: HashMap<u32, usize>,
+    indices: HashMap<SeriesId, usize>,
     count: usize,
     lost: u64,
 }
 
-impl Gathered {
-    fn take(&mut self, samples: &Samples, known: &HashMap<u32, LabelSet>, at: &mut Cursor) {
-        // A reader that began at the oldest there is has missed nothing.
+impl BatchBuilder {
+    fn add(
+        &mut self,
+        samples: &Samples,
+        definitions: &HashMap<SeriesId, LabelSet>,
+        at: &mut Cursor,
+    ) {
+        // A reader that starts at the beginning has missed nothing.
         let began = at.samples == 0;
         if !began {
             self.lost += samples.before.saturating_sub(at.samples);
         }
-        for (number, value) in samples.iter() {
-            let Some(labels) = known.get(&number) else {
+        for (id, value) in samples.iter() {
+            let Some(labels) = definitions.get(&id) else {
                 self.lost += 1;
                 continue;
             };
-            let place = *self.places.entry(number).or_insert_with(|| {
+            let index = *self.indices.entry(id).or_insert_with(|| {
                 self.series.push(SampledSeries {
                     labels: labels.clone(),
                     ..Default::default()
                 });
                 self.series.len() - 1
             });
-            self.series[place].times.push(samples.at);
-            self.series[place].values.push(value);
+            self.series[index].times.push(samples.at);
+            self.series[index].values.push(value);
         }
         self.count += samples.count;
         at.samples = samples.before + samples.count as u64;

@@ -48,7 +48,7 @@ fn a_bad_line_is_told_with_its_number() {
         ),
         (
             "up 1 1\n",
-            "line 2: no # EOF at the end; hint: it was cut off; --skip-bad",
+            "line 2: no # EOF at the end; hint: the file is truncated; --skip-bad",
         ),
         (
             "up 1 1\n# EOF\nup 2 2\n",

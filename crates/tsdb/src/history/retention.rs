@@ -1,22 +1,22 @@
-//! Keeps history within its limits: cuts blocks, deletes what is too old or too much.
+//! Retention: cuts blocks, and deletes blocks and segments beyond the limits of age and size.
 
 use std::io;
 use std::path::Path;
 
 use bellwether_core::UnixMillis;
 
+use super::SeriesId;
 use super::block::BlockWriter;
 use super::head::{Unpacker, window_end};
 use super::merge::Merge;
 use super::shared::Shared;
 use super::wal::Log;
 
-/// Milliseconds for which samples stay in memory after their block has ended: the time that rules
-/// look back.
+/// Milliseconds that samples stay in memory after the end of their block: the lookback of rules.
 const GRACE: i64 = 5 * 60 * 1000;
 
-/// Keeps a history in memory within its limits.
-pub(super) fn keep_memory(shared: &Shared) {
+/// Enforces the limits of a history in memory.
+pub(super) fn enforce_memory_limit(shared: &Shared) {
     let most = shared.options.max_memory;
     if !shared.squeeze(most) {
         shared.evict(most / 8 * 7);
@@ -35,19 +35,19 @@ pub(super) fn keep_memory(shared: &Shared) {
     }
 }
 
-/// Before when samples are too old, if the clock can be trusted with that.
+/// Returns the time before which samples are expired, if the clock is trusted.
 fn expired(shared: &Shared) -> Option<i64> {
-    let now = shared.steady.lock().now()?;
+    let now = shared.clock.lock().now()?;
     let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
     Some(now.saturating_sub(retention))
 }
 
-/// Writes what is due into blocks: what belongs to another time than the last collection, and
-/// everything if memory or the log is full. `logged`: the time of the last collection that is in
-/// the log. Returns whether a block was written.
+/// Cuts the blocks that are due: those of another time than the last collection, and all of them if
+/// memory or the log is full. `logged` is the time of the last collection in the log. Returns whether a
+/// block was written.
 ///
 /// # Errors
-/// A block could not be written; its samples stay in memory.
+/// A block cannot be written; its samples stay in memory.
 pub(super) fn cut_due(
     shared: &Shared,
     log: &mut Log,
@@ -62,7 +62,7 @@ pub(super) fn cut_due(
     let windows: Vec<i64> = shared.head.read().windows().collect();
     // Looked at behind the windows, so that none is ahead of it but by a jump of the clock. A block
     // waits for the log: what is logged behind it would be read twice at the next start.
-    let latest = shared.steady.lock().last().unwrap_or(logged);
+    let latest = shared.clock.lock().last().unwrap_or(logged);
     let over = logged.min(latest).saturating_sub(GRACE);
     let ahead = logged.max(latest).saturating_add(GRACE);
     let due = |window: &i64| full || window_end(*window) <= over || *window > ahead;
@@ -79,10 +79,10 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
     let closed = shared.head.write().close_window(window);
     let mut sorted: Vec<_> = {
         let index = shared.index.read();
-        let labels = |number: u32| index.labels(number).cloned();
+        let labels = |id: SeriesId| index.labels(id).cloned();
         closed
             .iter()
-            .filter_map(|(number, chunks)| Some((labels(*number)?, chunks)))
+            .filter_map(|(id, chunks)| Some((labels(*id)?, chunks)))
             .collect()
     };
     sorted.sort_by(|a, b| a.0.packed().cmp(b.0.packed()));
@@ -104,14 +104,14 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
     Ok(())
 }
 
-/// Deletes what is too old, too much or no longer needed.
+/// Deletes blocks and segments that are expired, beyond the limit of bytes, or no longer needed.
 ///
 /// # Errors
-/// Something could not be deleted.
+/// A file cannot be deleted.
 pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
     let in_head = |window| shared.head.read().has_window(window);
     let free = shared.wal.free(in_head);
-    leave_list(shared, folder, &free);
+    remove_from_list(shared, folder, &free);
     for number in free {
         shared.wal.delete(folder, number)?;
     }
@@ -138,7 +138,7 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
                 shared.blocks.delete(block)?
             }
             (_, Some((number, _))) => {
-                leave_list(shared, folder, &[number]);
+                remove_from_list(shared, folder, &[number]);
                 shared.wal.delete(folder, number)?;
             }
             (Some(block), None) => shared.blocks.delete(block)?,
@@ -148,9 +148,9 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes segments off the list before they are deleted, so that none is missed after a crash. Where
-/// that fails they are deleted nevertheless: the disk may be full.
-fn leave_list(shared: &Shared, folder: &Path, leaving: &[u64]) {
+/// Removes segments from the list before they are deleted, so that none counts as missing after a crash.
+/// They are deleted even if that fails, because the disk may be full.
+fn remove_from_list(shared: &Shared, folder: &Path, leaving: &[u64]) {
     if !leaving.is_empty() {
         shared.wal.list(folder, leaving, false).ok();
     }

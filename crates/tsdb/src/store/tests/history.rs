@@ -1,4 +1,4 @@
-//! What the store hands to history: the series of the text page, and their ends.
+//! Samples that the store appends to history: the series of the exposition, and their staleness markers.
 
 use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Queryable, SampledSeries};
@@ -220,7 +220,7 @@ fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
         before.commit(&histogram("never again", [second as f64; 3]), wall(second));
     }
     let after = looking_back(&history, WINDOW);
-    after.recall(restarted(230)).unwrap();
+    after.warm_up(restarted(230)).unwrap();
     assert_eq!(after.series(), 0);
     after.commit(&histogram("x", [9.0; 3]), restarted(231));
     let older = (150..=200)
@@ -251,7 +251,7 @@ fn a_longer_window_after_a_reload_is_filled_from_history() {
     assert_eq!(rows(&old, "x").len(), 4);
     let new = looking_back(&history, WINDOW);
     new.adopt(&old);
-    new.recall(wall(105)).unwrap();
+    new.warm_up(wall(105)).unwrap();
     let times: Vec<u64> = rows(&new, "x")
         .into_iter()
         .map(|(time, _)| time / 1000)
@@ -267,7 +267,7 @@ fn rows_that_history_has_not_whole_are_not_recalled() {
     before.commit(&histogram("over the ceiling", [1.0; 3]), wall(0));
     before.expire(wall(61));
     let after = looking_back(&history, WINDOW);
-    after.recall(restarted(62)).unwrap();
+    after.warm_up(restarted(62)).unwrap();
     for label in ["whole", "over the ceiling"] {
         after.commit(&histogram(label, [2.0; 3]), restarted(63));
     }
@@ -308,7 +308,7 @@ fn a_wall_clock_that_jumps_loses_no_collection() {
     assert_eq!(found(&history), expected);
     let (again, recovery) = History::open(options, wall(8 * 3600).wall);
     assert!(
-        recovery.error.is_none() && recovery.losses.none(),
+        recovery.error.is_none() && recovery.losses.is_empty(),
         "{recovery:?}"
     );
     assert_eq!(found(&again), expected);

@@ -1,23 +1,23 @@
-//! What ties the rows of a family to their series in history.
+//! Links from the rows of a family to their series in history.
 
 use bellwether_core::LabelValues;
 use bellwether_exposition::SeriesNames;
 
-use crate::history::{History, SeriesRef};
+use crate::history::{History, SeriesId};
 
-/// The series of each row. Asked of history when a row first has a value; where history has no room
-/// for one, which it counts, at the next value again.
+/// Series ids of each row. Requested from history at the first value of a row; if history is full, requested
+/// again at the next value.
 #[derive(Clone, Debug)]
-pub(super) struct Trail {
+pub(super) struct SeriesLinks {
     names: SeriesNames,
-    /// Flat, as many per slot as a row has series.
-    series: Vec<Option<SeriesRef>>,
+    /// One id per series of a row, row by row.
+    series: Vec<Option<SeriesId>>,
 }
 
-/// Samples on their way to history.
-pub(super) type Remembered = Vec<(SeriesRef, f64)>;
+/// Samples to be appended to history.
+pub(super) type HistorySamples = Vec<(SeriesId, f64)>;
 
-impl Trail {
+impl SeriesLinks {
     pub(super) fn new(names: SeriesNames) -> Self {
         Self {
             names,
@@ -25,19 +25,19 @@ impl Trail {
         }
     }
 
-    /// What the series are called.
+    /// Returns the names of the series.
     pub(super) fn names(&self) -> &SeriesNames {
         &self.names
     }
 
-    /// Adds the row in `slot` to `samples`.
-    pub(super) fn follow(
+    /// Appends the row in `slot` to `samples`.
+    pub(super) fn push_row(
         &mut self,
         slot: usize,
         labels: &LabelValues,
         row: &[f64],
         history: &History,
-        samples: &mut Remembered,
+        samples: &mut HistorySamples,
     ) {
         let width = self.names.numbers().len();
         if self.series.len() < (slot + 1) * width {
@@ -46,22 +46,22 @@ impl Trail {
         let series = &mut self.series[slot * width..][..width];
         for (index, (number, series)) in self.names.numbers().zip(series).enumerate() {
             if series.is_none() {
-                *series = history.series_ref(&self.names.label_set(index, labels));
+                *series = history.series_id(&self.names.label_set(index, labels));
             }
             samples.extend(series.map(|series| (series, row[number])));
         }
     }
 
-    /// Forgets the series of `slot`, and hands them out.
-    pub(super) fn leave(&mut self, slot: usize) -> impl Iterator<Item = SeriesRef> {
+    /// Removes the links of `slot`, and returns them.
+    pub(super) fn unlink(&mut self, slot: usize) -> impl Iterator<Item = SeriesId> {
         let width = self.names.numbers().len();
         let end = self.series.len();
         let row = (slot * width).min(end)..((slot + 1) * width).min(end);
         self.series[row].iter_mut().filter_map(Option::take)
     }
 
-    /// Takes over the series of `old`, if they are called the same.
-    pub(super) fn adopt(&mut self, old: &Trail) {
+    /// Copies the links of `old`, if the names are the same.
+    pub(super) fn adopt(&mut self, old: &SeriesLinks) {
         if self.names == old.names {
             self.series.clone_from(&old.series);
         }

@@ -1,4 +1,4 @@
-//! Reads the pieces of one line: names, label sets, numbers. Strict, never panics.
+//! Scanner of one line: names, label sets, numbers. Strict; never panics.
 
 use std::collections::btree_map::Entry;
 
@@ -7,12 +7,12 @@ use bellwether_core::{Labels, METRIC_NAME, is_label_name, is_metric_name};
 use super::format::Format;
 use super::go_quote::unquote;
 
-/// What is left of a line.
+/// The rest of a line.
 #[derive(Clone, Copy)]
 pub(super) struct Scanner<'a> {
     rest: &'a str,
     format: Format,
-    /// Undoes the escapes of a label value.
+    /// Unescapes a label value.
     unescape: fn(&str) -> Result<String, String>,
 }
 
@@ -34,8 +34,9 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A line of `promtool tsdb dump`: as text, with values that Go has quoted.
-    pub(super) fn of_dump(line: &'a str) -> Self {
+    /// Creates a scanner for a line of `promtool tsdb dump`: text format, with label values in Go's
+    /// quotes.
+    pub(super) fn for_dump(line: &'a str) -> Self {
         Self {
             unescape: unquote,
             ..Self::new(line, Format::Text)
@@ -46,7 +47,7 @@ impl<'a> Scanner<'a> {
         self.rest
     }
 
-    /// Whether the line ends here; trailing blanks do not count in text.
+    /// Returns whether the line ends here; in text, trailing blanks are ignored.
     pub(super) fn at_end(&self) -> bool {
         match self.format {
             Format::Text => self.rest.trim_start_matches(BLANK).is_empty(),
@@ -54,7 +55,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Steps over the separator: one space in OpenMetrics, one or more blanks in text.
+    /// Skips the separator: one space in OpenMetrics, one or more blanks in text.
     pub(super) fn gap(&mut self) -> Result<(), String> {
         let rest = match self.format {
             Format::Text => self.rest.trim_start_matches(BLANK),
@@ -67,7 +68,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Steps over `prefix` if it comes next.
+    /// Skips `prefix` if it comes next, and returns whether it did.
     pub(super) fn eat(&mut self, prefix: &str) -> bool {
         match self.rest.strip_prefix(prefix) {
             Some(rest) => {
@@ -78,7 +79,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The text up to the next blank.
+    /// Reads the text up to the next blank.
     pub(super) fn word(&mut self) -> &'a str {
         self.take_until(|c| BLANK.contains(&c))
     }
@@ -97,7 +98,8 @@ impl<'a> Scanner<'a> {
         number(word).ok_or_else(|| format!("bad number: {word:?}"))
     }
 
-    /// A timestamp, in milliseconds since the epoch. Text writes it so, OpenMetrics in seconds.
+    /// Reads a timestamp, which is milliseconds in text and seconds in OpenMetrics. Returns
+    /// milliseconds since the Unix epoch.
     pub(super) fn timestamp(&mut self) -> Result<i64, String> {
         let word = self.word();
         let millis = match self.format {
@@ -110,7 +112,7 @@ impl<'a> Scanner<'a> {
         millis.ok_or_else(|| format!("bad timestamp: {word:?}"))
     }
 
-    /// A label set in braces; none is an empty set.
+    /// Reads a label set in braces; without braces it is empty.
     pub(super) fn labels(&mut self) -> Result<Labels, String> {
         let mut labels = Labels::new();
         self.braces(|line| {
@@ -121,16 +123,17 @@ impl<'a> Scanner<'a> {
         Ok(labels)
     }
 
-    /// The same with any UTF-8 names, in quotes where Prometheus needs them. A quoted name without a value is that
-    /// of the metric, and becomes the label `__name__`.
+    /// Reads a label set whose names are any UTF-8, in quotes where Prometheus requires them. A quoted
+    /// name without a value is the name of the metric and becomes the label `__name__`.
     pub(super) fn utf8_labels(&mut self) -> Result<Labels, String> {
         let mut labels = Labels::new();
         self.braces(|line| {
             let name = match line.eat("\"") {
                 true => line.quoted()?,
                 false => {
-                    let good = |name: &str| name == METRIC_NAME || is_label_name(name);
-                    let name = line.bare_name(good)?.to_owned();
+                    let name = line
+                        .bare_name(|name| name == METRIC_NAME || is_label_name(name))?
+                        .to_owned();
                     let value = line.label_value(&name)?;
                     return insert(&mut labels, name, value);
                 }
@@ -145,7 +148,7 @@ impl<'a> Scanner<'a> {
         Ok(labels)
     }
 
-    /// Reads what is in braces, one `each` between two commas; nothing without braces.
+    /// Calls `each` for every item in braces; reads nothing if there are no braces.
     fn braces(
         &mut self,
         mut each: impl FnMut(&mut Self) -> Result<(), String>,
@@ -179,16 +182,16 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn bare_name(&mut self, good: impl Fn(&str) -> bool) -> Result<&'a str, String> {
+    fn bare_name(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<&'a str, String> {
         let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
-        if good(name) {
+        if is_valid(name) {
             Ok(name)
         } else {
             Err(format!("bad label name: {name:?}"))
         }
     }
 
-    /// The value behind the label name `name`.
+    /// Reads the value behind the label name `name`.
     fn label_value(&mut self, name: &str) -> Result<String, String> {
         self.skip_blanks();
         let equals = self.eat("=");
@@ -213,11 +216,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn take_until(&mut self, stop: impl Fn(char) -> bool) -> &'a str {
-        let (taken, rest) = self
+        let (text, rest) = self
             .rest
             .split_at(self.rest.find(stop).unwrap_or(self.rest.len()));
         self.rest = rest;
-        taken
+        text
     }
 }
 
@@ -225,16 +228,16 @@ const BLANK: [char; 2] = [' ', '\t'];
 
 fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), String> {
     match labels.entry(name) {
-        Entry::Vacant(place) => {
-            place.insert(value);
+        Entry::Vacant(entry) => {
+            entry.insert(value);
             Ok(())
         }
-        Entry::Occupied(place) => Err(format!("label given twice: {}", place.key())),
+        Entry::Occupied(entry) => Err(format!("label given twice: {}", entry.key())),
     }
 }
 
-/// The place of the quote that ends the text whose first quote is in front of `text`. A backslash takes what it means
-/// from the character behind it.
+/// Returns the index of the closing quote of a string, where `text` begins behind the opening quote.
+/// A backslash escapes the next character.
 #[must_use]
 pub fn quoted_end(text: &str) -> Option<usize> {
     let mut escaped = false;
@@ -245,7 +248,8 @@ pub fn quoted_end(text: &str) -> Option<usize> {
     })
 }
 
-/// Undoes the escaping of a label value in OpenMetrics, where a backslash before any other character stands for itself.
+/// Unescapes a label value of OpenMetrics, in which a backslash before any other character is
+/// literal.
 fn unescape_leniently(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -261,7 +265,7 @@ fn unescape_leniently(text: &str) -> String {
     out
 }
 
-/// Undoes the escaping of a label value or a help text. `quotes`: `\"` is an escape too.
+/// Unescapes a label value or a help text; with `quotes`, `\"` is an escape, too.
 pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
@@ -281,7 +285,7 @@ pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
     Ok(out)
 }
 
-/// A number as both formats spell it: decimal, or a word for infinity and NaN in any case.
+/// Parses a number of both formats: decimal, or infinity and NaN in any case.
 pub(super) fn number(text: &str) -> Option<f64> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let word = ["inf", "infinity", "nan"]

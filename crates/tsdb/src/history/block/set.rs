@@ -1,4 +1,4 @@
-//! All blocks of a folder: found, kept in order, deleted.
+//! Set of the blocks in a directory.
 
 use std::io;
 use std::path::Path;
@@ -12,58 +12,56 @@ use tracing::warn;
 
 use super::name::{self, Order};
 use super::read::{Block, open};
+use crate::history::SeriesId;
 use crate::history::stats::Losses;
 
-/// The blocks of a folder, in the order in which they were written.
+/// Blocks of a directory, in the order in which they were written.
 #[derive(Debug, Default)]
-pub(in super::super) struct Shelf {
+pub(in super::super) struct BlockSet {
     blocks: RwLock<Arc<Vec<Arc<Block>>>>,
-    /// Those that could not be read: not tried again.
+    /// Unreadable blocks, which are not retried.
     unreadable: Mutex<HashSet<Order>>,
 }
 
-impl Shelf {
-    /// The blocks there are now.
+impl BlockSet {
+    /// Returns the current blocks.
     pub fn all(&self) -> Arc<Vec<Arc<Block>>> {
         Arc::clone(&self.blocks.read())
     }
 
-    /// Finds blocks that came into `folder` and notices those that somebody else took away.
-    /// `intern` numbers the series of a block. `repair`: moves aside what can't be read.
+    /// Rescans `folder` for new blocks and for blocks that others deleted. `intern` returns ids for the series
+    /// of a block. With `repair`, renames files that are not valid blocks.
     pub fn rescan(
         &self,
         folder: &Path,
         repair: bool,
-        intern: &mut dyn FnMut(&[Vec<LabelSet>]) -> Vec<u32>,
+        intern: &mut dyn FnMut(&[Vec<LabelSet>]) -> Vec<SeriesId>,
     ) -> io::Result<Losses> {
         let mut losses = Losses::default();
         let names = name::list(folder)?;
         let mut blocks: Vec<Arc<Block>> = self.all().to_vec();
-        let there: HashSet<Order> = names.iter().map(|(order, _)| *order).collect();
+        let on_disk: HashSet<Order> = names.iter().map(|(order, _)| *order).collect();
         blocks.retain(|block| {
-            let missing = !there.contains(&block.order);
+            let missing = !on_disk.contains(&block.order);
             if missing {
-                warn!("a block of history is gone: {}", block.path.display());
+                warn!("a block of history is missing: {}", block.path.display());
                 losses.missing_blocks += 1;
                 block.retired.store(true, Relaxed);
             }
             !missing
         });
-        let mut known: HashSet<Order> = blocks.iter().map(|block| block.order).collect();
-        known.extend(self.unreadable.lock().iter());
-        for (order, name) in names
-            .into_iter()
-            .filter(|(order, _)| !known.contains(order))
-        {
+        let mut seen: HashSet<Order> = blocks.iter().map(|block| block.order).collect();
+        seen.extend(self.unreadable.lock().iter());
+        for (order, name) in names.into_iter().filter(|(order, _)| !seen.contains(order)) {
             let path = folder.join(name);
             match open(&path) {
-                Ok(found) => {
-                    if found.damaged > 0 {
-                        warn!("{}: damaged; what is whole of it is read", path.display());
-                        losses.chunks += found.damaged;
+                Ok(file) => {
+                    if file.damaged > 0 {
+                        warn!("{}: damaged; the readable parts are used", path.display());
+                        losses.chunks += file.damaged;
                     }
-                    let series = share(intern(&found.labels), blocks.last());
-                    blocks.push(Arc::new(Block::new(order, path, found, series)));
+                    let series = share(intern(&file.labels), blocks.last());
+                    blocks.push(Arc::new(Block::new(order, path, file, series)));
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => {
@@ -96,18 +94,18 @@ impl Shelf {
     }
 }
 
-/// The series of a block, kept once for neighbours that have the same.
-fn share(series: Vec<u32>, neighbour: Option<&Arc<Block>>) -> Arc<[u32]> {
+/// Shares the series of a block with its neighbour if they are equal.
+fn share(series: Vec<SeriesId>, neighbour: Option<&Arc<Block>>) -> Arc<[SeriesId]> {
     match neighbour {
         Some(neighbour) if *neighbour.series == *series => Arc::clone(&neighbour.series),
         _ => series.into(),
     }
 }
 
-/// Takes what is no block out of the way; what may be one, but can't be read, stays.
+/// Renames a file that is not a valid block. A file that cannot be read for another reason stays.
 fn set_aside(path: &Path, error: &io::Error, repair: bool) {
     warn!(
-        "{}: {error}; it is left out; hint: put a whole copy there if you have one",
+        "{}: {error}; the block is left out; hint: replace it by an intact copy if you have one",
         path.display()
     );
     if repair
@@ -119,21 +117,21 @@ fn set_aside(path: &Path, error: &io::Error, repair: bool) {
         let mut aside = path.as_os_str().to_owned();
         aside.push(name::DAMAGED);
         if let Err(error) = std::fs::rename(path, aside) {
-            warn!("{}: can't be moved aside: {error}", path.display());
+            warn!("{}: cannot rename: {error}", path.display());
         }
     }
 }
 
-/// Removes temporary files of processes that are gone.
+/// Removes temporary files of processes that no longer run.
 pub(in super::super) fn sweep(folder: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         let writer = name.to_str().and_then(name::writer);
-        let gone = writer.is_some_and(|process| {
+        let abandoned = writer.is_some_and(|process| {
             process == std::process::id() || !Path::new("/proc").join(process.to_string()).exists()
         });
-        if gone {
+        if abandoned {
             std::fs::remove_file(entry.path())?;
         }
     }

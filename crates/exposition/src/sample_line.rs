@@ -1,32 +1,34 @@
-//! Single lines with a series, a value and a time, for reading files that are larger than memory.
+//! Single lines with a series, a value and a timestamp, for files that are larger than memory.
 
 use bellwether_core::{LabelSet, METRIC_NAME};
 
 use super::format::Format;
 use super::number::push_value;
 use super::parse::exemplar;
-use super::scan::{Scanner, quoted_end};
+use super::scanner::{Scanner, quoted_end};
 
-/// How a line writes its time.
+/// Unit of the timestamps of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeUnit {
-    /// Seconds with a fraction: OpenMetrics.
+    /// Seconds with a fraction, as in OpenMetrics.
     Seconds,
-    /// Whole milliseconds: `promtool tsdb dump`.
+    /// Whole milliseconds, as in `promtool tsdb dump`.
     Millis,
 }
 
-/// Reads the series that `line` begins with, and returns what follows, too: `name{label="value"}` or
-/// `{"name",label="value"}` of OpenMetrics, or `{__name__="name"}` as `promtool tsdb dump` writes it, whose times are
-/// milliseconds. Names are any UTF-8, in quotes where they need them.
+/// Reads the series at the beginning of `line`, and returns the rest of the line as well.
+///
+/// The series is `name{label="value"}` or `{"name",label="value"}` of OpenMetrics, or
+/// `{__name__="name"}` of `promtool tsdb dump`, whose timestamps are milliseconds. Names are any
+/// UTF-8, in quotes if they need them.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The reason, if the series is invalid or has no name.
 pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
     if line.starts_with('{') {
         let (mut scanner, unit) = match begins_with_name(line) {
             true => (Scanner::new(line, Format::OpenMetrics), TimeUnit::Seconds),
-            false => (Scanner::of_dump(line), TimeUnit::Millis),
+            false => (Scanner::for_dump(line), TimeUnit::Millis),
         };
         let labels = scanner.utf8_labels()?;
         if labels.get(METRIC_NAME).is_none_or(String::is_empty) {
@@ -43,7 +45,7 @@ pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
     Ok((LabelSet::new(labels), TimeUnit::Seconds, scanner.rest()))
 }
 
-/// Whether the first thing in braces is a quoted name without a value.
+/// Returns whether the first item in braces is a quoted name without a value.
 fn begins_with_name(line: &str) -> bool {
     let Some(quoted) = line.strip_prefix("{\"") else {
         return false;
@@ -51,11 +53,11 @@ fn begins_with_name(line: &str) -> bool {
     quoted_end(quoted).is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
 }
 
-/// Reads what follows a series: a value, and a time in milliseconds since the epoch. An exemplar
-/// is left out.
+/// Reads the value and the timestamp behind a series, and returns the timestamp in milliseconds since
+/// the Unix epoch. An exemplar is ignored.
 ///
 /// # Errors
-/// What is wrong with it; a line without a time among it.
+/// The reason, if the text is invalid or has no timestamp.
 pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
     let format = if unit == TimeUnit::Seconds {
         Format::OpenMetrics
@@ -84,8 +86,8 @@ pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
     Ok((value, at))
 }
 
-/// Appends `value` as both formats write it, so that it reads back bit by bit (but for the bits of
-/// a NaN).
+/// Appends `value` in the form of both formats, from which the same bits are read, except those of a
+/// NaN.
 pub fn write_value(out: &mut Vec<u8>, value: f64) {
     if value == 0.0 && value.is_sign_negative() {
         out.push(b'-');
@@ -141,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_told() {
+    fn invalid_lines_are_errors() {
         for (line, expected) in [
             ("up 1", "no time behind the value"),
             ("up x 1", "bad number: \"x\""),
@@ -179,7 +181,7 @@ mod tests {
             write_value(&mut out, value);
             let text = String::from_utf8(out).unwrap();
             assert_eq!(
-                super::super::scan::number(&text).unwrap().to_bits(),
+                super::super::scanner::number(&text).unwrap().to_bits(),
                 value.to_bits(),
                 "{text}"
             );

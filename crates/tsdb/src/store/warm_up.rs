@@ -1,4 +1,4 @@
-//! Windows filled from history, so that a rule that looks back does not begin blind.
+//! Warm-up: windows are filled from history at the start, so that rules have their lookback immediately.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -11,49 +11,47 @@ use super::Store;
 use super::window::Window;
 use crate::history::History;
 
-/// Windows by label values, for series that may or may not be there yet.
-pub(super) type Recalled = HashMap<LabelValues, Window>;
+/// Windows from history by label values, for series that may not exist yet.
+pub(super) type Backfill = HashMap<LabelValues, Window>;
 
 /// Most samples that are read for one metric.
-const MOST_SAMPLES: u64 = 5_000_000;
+const MAX_SAMPLES: u64 = 5_000_000;
 
-/// What is looked for: a metric that keeps a window, and how far back.
-pub(super) struct Wanted {
+/// Query for a backfill: a metric with a window, and the length of the window.
+pub(super) struct BackfillQuery {
     pub(super) def: MetricDef,
     pub(super) names: SeriesNames,
     pub(super) keep: Duration,
 }
 
 impl Store {
-    /// Fills the windows with what history has of them: those of series that are there now, and
-    /// those of series that come within three intervals. Nothing becomes a current value. Reads
-    /// history, so never call it on an async thread; before the first commit, so that nothing is
-    /// in between.
+    /// Fills the windows from history, for existing series and for series that appear within three intervals.
+    /// Sets no current values. Call it before the first commit. Blocks: not for async threads.
     ///
     /// # Errors
-    /// History cannot be read; windows of the metrics read before are filled.
-    pub fn recall(&self, now: Now) -> Result<(), StorageError> {
+    /// History cannot be read; windows of earlier metrics are filled.
+    pub fn warm_up(&self, now: Now) -> Result<(), StorageError> {
         let Some(history) = &self.history else {
             return Ok(());
         };
-        let wanted: Vec<(usize, Wanted)> = {
+        let wanted: Vec<(usize, BackfillQuery)> = {
             let inner = self.inner.read();
             let families = inner.families.iter().enumerate();
             families
-                .filter_map(|(index, family)| Some((index, family.looks_back()?)))
+                .filter_map(|(index, family)| Some((index, family.backfill_query()?)))
                 .collect()
         };
         for (index, wanted) in wanted {
-            let recalled = read(history, &wanted, now)?;
-            self.inner.write().families[index].recall(recalled, now.mono);
+            let backfill = read(history, &wanted, now)?;
+            self.inner.write().families[index].warm_up(backfill, now.mono);
         }
         Ok(())
     }
 }
 
-/// The rows of one metric's series that history has whole, on the monotonic clock.
-fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, StorageError> {
-    let guard = Guard::new(MOST_SAMPLES);
+/// Reads the complete rows of a metric from history, with their times on the monotonic clock.
+fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill, StorageError> {
+    let guard = Guard::new(MAX_SAMPLES);
     let mut rows: HashMap<LabelValues, BTreeMap<i64, Row>> = HashMap::new();
     let from = now.wall.before(wanted.keep);
     for (index, number) in wanted.names.numbers().enumerate() {
@@ -66,7 +64,7 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
                 .map(|label| series.labels.get(label))
                 .collect();
             let values = LabelValues::new(&values);
-            // Another's series of the same name, or of other default labels.
+            // A series of another source with the same name, or with other default labels.
             if wanted.names.label_set(index, &values) != series.labels {
                 continue;
             }
@@ -79,10 +77,10 @@ fn read(history: &History, wanted: &Wanted, now: Now) -> Result<Recalled, Storag
             }
         }
     }
-    let recalled = rows
+    let backfill = rows
         .into_iter()
         .map(|(values, rows)| (values, window(rows, wanted.keep, now)));
-    Ok(recalled.collect())
+    Ok(backfill.collect())
 }
 
 fn window(rows: BTreeMap<i64, Row>, keep: Duration, now: Now) -> Window {
@@ -98,7 +96,7 @@ fn window(rows: BTreeMap<i64, Row>, keep: Duration, now: Now) -> Window {
     window
 }
 
-/// Numbers of one moment, as they are found.
+/// Numbers of one time, as far as they are known.
 struct Row(Vec<Option<f64>>);
 
 impl Row {

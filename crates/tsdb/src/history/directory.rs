@@ -1,4 +1,4 @@
-//! The folder of history: whose it is, and what is in it at the start.
+//! Directory of a history: its lock, and loading of its files at the start.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -6,40 +6,43 @@ use std::path::Path;
 
 use tracing::warn;
 
+use super::SeriesId;
 use super::block;
 use super::shared::Shared;
 use super::stats::Losses;
 use super::wal::{self, Cursor, Listed, Record, Segment};
 
-/// Sealed samples, in bytes, that may wait for the packer while the log is read.
+/// Bytes of sealed samples that may wait for the packer while the log is replayed.
 const WAITING: usize = 1 << 20;
 
-/// The folder is ours alone, until this is dropped.
+/// Exclusive lock of the directory, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
     _folder: File,
 }
 
 impl Lock {
-    /// Takes `folder`, and makes it if it is missing.
-    pub fn take(folder: &Path) -> Result<Self, String> {
-        let said = |what: &str, why: &dyn std::fmt::Display| {
+    /// Locks `folder`, which is created if it is missing.
+    pub fn acquire(folder: &Path) -> Result<Self, String> {
+        let message = |what: &str, why: &dyn std::fmt::Display| {
             format!("{what}: {}: {why}", folder.display())
         };
-        std::fs::create_dir_all(folder).map_err(|error| said("can't make the folder", &error))?;
-        let file = File::open(folder).map_err(|error| said("can't open the folder", &error))?;
+        std::fs::create_dir_all(folder)
+            .map_err(|error| message("cannot create the directory", &error))?;
+        let file =
+            File::open(folder).map_err(|error| message("cannot open the directory", &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _folder: file }),
-            Err(TryLockError::WouldBlock) => Err(said(
-                "the folder is in use",
-                &"another Bellwether has it; hint: give each a trend_analysis.storage.path of its own",
+            Err(TryLockError::WouldBlock) => Err(message(
+                "the directory is in use",
+                &"another Bellwether uses it; hint: give each a trend_analysis.storage.path of its own",
             )),
-            Err(TryLockError::Error(error)) => Err(said("can't lock the folder", &error)),
+            Err(TryLockError::Error(error)) => Err(message("cannot lock the directory", &error)),
         }
     }
 }
 
-/// What was read back from the log.
+/// Result of replaying the log.
 #[derive(Debug, Default)]
 pub(super) struct Replayed {
     pub samples: u64,
@@ -48,7 +51,7 @@ pub(super) struct Replayed {
     pub losses: Losses,
 }
 
-/// Reads all blocks and the log of a folder that is ours.
+/// Loads all blocks and replays the log of a directory that is locked.
 pub(super) fn load(shared: &Shared, folder: &Path, now: i64) -> io::Result<Replayed> {
     block::sweep(folder).ok();
     let losses = shared.rescan(folder, true)?;
@@ -60,15 +63,15 @@ pub(super) fn load(shared: &Shared, folder: &Path, now: i64) -> io::Result<Repla
     Ok(replayed)
 }
 
-/// How many blocks somebody took away since the process before looked.
+/// Returns the number of blocks that were removed since the last process ran.
 fn missing_blocks(shared: &Shared, folder: &Path, now: i64) -> u64 {
     let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
     let blocks = shared.blocks.all();
     let missing = block::inventory::missing(folder, &blocks, now.saturating_sub(retention));
     for (name, end) in &missing {
         warn!(
-            "a block of history is gone: {}: samples up to {} are missing, of two hours in most \
-             cases; hint: put it back if you have it, it is read at once",
+            "a block of history is missing: {}: samples up to {} are lost, in most cases of two hours; \
+             hint: put the file back if you have it, it is read immediately",
             folder.join(name).display(),
             date(*end)
         );
@@ -81,9 +84,9 @@ fn missing_blocks(shared: &Shared, folder: &Path, now: i64) -> u64 {
     missing_blocks
 }
 
-/// Reads what is in a folder that is another's: the log first, since what leaves it meanwhile is
-/// then found in a block.
-pub(super) fn look(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
+/// Loads a directory that another process owns. Reads the log first, so that samples that leave it
+/// meanwhile are found in a block.
+pub(super) fn load_read_only(shared: &Shared, folder: &Path) -> io::Result<Replayed> {
     let mut replayed = replay(shared, folder, false)?;
     let losses = shared.rescan(folder, false)?;
     replayed.losses.chunks += losses.chunks;
@@ -104,7 +107,7 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
             Ok(segment) => segment,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                missing.tell(number, before, &format!("it can't be read: {error}"));
+                missing.warn(number, before, &format!("it cannot be read: {error}"));
                 replayed.losses.wal_segments += 1;
                 continue;
             }
@@ -112,11 +115,11 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
         replay_segment(shared, &segment, &mut replayed);
         if let Some(before) = before.filter(|before| segment.len() < before.bytes) {
             let what = format!(
-                "it was cut from {} bytes to {}",
+                "it was truncated from {} bytes to {}",
                 before.bytes,
                 segment.len()
             );
-            missing.tell(number, Some(before), &what);
+            missing.warn(number, Some(before), &what);
             replayed.losses.wal_segments += 1;
         }
         let torn = segment.len() - segment.whole();
@@ -128,17 +131,17 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
             }
         }
         shared.wal.note(number, length, []);
-        shared.wal.reached(Cursor {
+        shared.wal.set_end(Cursor {
             segment: number,
             offset: length,
             samples: replayed.logged,
         });
     }
-    replayed.losses.wal_segments += missing.tell_gone();
+    replayed.losses.wal_segments += missing.warn_of_all();
     let losses = replayed.losses;
     if losses.torn_bytes + losses.wal_frames > 0 {
         warn!(
-            "the log was damaged: {} bytes at its end cut off, {} places skipped",
+            "the log was damaged: {} bytes at its end were cut off, {} places were skipped",
             losses.torn_bytes, losses.wal_frames
         );
     }
@@ -146,24 +149,24 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
     Ok(replayed)
 }
 
-/// The segments that the process before wrote down.
+/// Reads the segments that the last process listed.
 fn listed(folder: &Path) -> Vec<Listed> {
     wal::read_inventory(folder).unwrap_or_else(|error| {
-        warn!("{error}; whether segments of the log were taken away or cut is not known");
+        warn!("{error}; segments of the log that were removed or truncated cannot be detected");
         Vec::new()
     })
 }
 
-/// What there should be of the log, and is not.
+/// Segments of the log that should exist.
 struct Missing<'a> {
     shared: &'a Shared,
     folder: &'a Path,
-    /// What was not found so far.
+    /// Segments of the list that were not found so far.
     listed: Vec<Listed>,
 }
 
 impl Missing<'_> {
-    /// How the segment was when the process before looked.
+    /// Takes the entry of a segment out of the list.
     fn take(&mut self, number: u64) -> Option<Listed> {
         let place = self
             .listed
@@ -172,15 +175,15 @@ impl Missing<'_> {
         Some(self.listed.swap_remove(place))
     }
 
-    /// Tells of those that are gone, and how many they are. The log goes on behind them.
-    fn tell_gone(self) -> u64 {
+    /// Warns of all remaining segments, and returns their number. The log continues behind them.
+    fn warn_of_all(self) -> u64 {
         for listed in &self.listed {
-            self.tell(listed.number, Some(*listed), "it is gone");
+            self.warn(listed.number, Some(*listed), "it is missing");
         }
         let last = self.listed.iter().map(|listed| listed.number).max();
         let end = self.shared.wal.end();
         if let Some(segment) = last.filter(|last| *last > end.segment) {
-            self.shared.wal.reached(Cursor {
+            self.shared.wal.set_end(Cursor {
                 segment,
                 offset: 0,
                 samples: end.samples,
@@ -189,11 +192,11 @@ impl Missing<'_> {
         self.listed.len() as u64
     }
 
-    fn tell(&self, number: u64, before: Option<Listed>, what: &str) {
+    fn warn(&self, number: u64, before: Option<Listed>, what: &str) {
         let path = wal::path(self.folder, number);
         warn!(
-            "a segment of history's log is damaged: {}: {what}; {}; hint: to have it back, stop \
-             Bellwether, put the whole file there and start again; else there is nothing to do",
+            "a segment of history's log is damaged: {}: {what}; {}; hint: to recover it, stop \
+             Bellwether, replace it by an intact copy and start again; otherwise nothing needs to be done",
             path.display(),
             self.lost(number, before)
         );
@@ -201,14 +204,14 @@ impl Missing<'_> {
 
     fn lost(&self, number: u64, before: Option<Listed>) -> String {
         let Some(Listed { first, last, .. }) = before else {
-            return "what it held, and of when, is not known".into();
+            return "its content is unknown".into();
         };
         let blocks = self.shared.blocks.all();
         let in_blocks = blocks
             .iter()
             .any(|block| number < block.segment && block.covers.contains(&first));
         match in_blocks {
-            true => "its samples are in a block; remote write alone may miss some".into(),
+            true => "its samples are in a block; only remote write may miss some".into(),
             false => format!(
                 "samples from {} to {} or later are lost",
                 date(first),
@@ -218,7 +221,7 @@ impl Missing<'_> {
     }
 }
 
-/// A time as people read it.
+/// Formats a time in RFC 3339.
 fn date(at: i64) -> String {
     jiff::Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |at| at.to_string())
 }
@@ -226,14 +229,14 @@ fn date(at: i64) -> String {
 fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
     replayed.losses.wal_frames += segment.damaged();
     let definitions = segment.definitions();
-    let numbers = shared.intern(definitions.values());
+    let interned = shared.intern(definitions.values());
     let highest = definitions
         .keys()
         .max()
-        .map_or(0, |highest| *highest as usize + 1);
-    let mut known: Vec<Option<u32>> = vec![None; highest];
-    for (old, new) in definitions.keys().zip(numbers) {
-        known[*old as usize] = Some(new);
+        .map_or(0, |highest| highest.index() + 1);
+    let mut ids: Vec<Option<SeriesId>> = vec![None; highest];
+    for (old, new) in definitions.keys().zip(interned) {
+        ids[old.index()] = Some(new);
     }
     let blocks = shared.blocks.all();
     for record in segment.records() {
@@ -241,7 +244,7 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
             continue;
         };
         replayed.logged = replayed.logged.max(samples.before + samples.count as u64);
-        shared.wal.saw(segment.number, [samples.at]);
+        shared.wal.note_times(segment.number, [samples.at]);
         let in_block = blocks
             .iter()
             .any(|block| segment.number < block.segment && block.covers.contains(&samples.at));
@@ -250,16 +253,15 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
         }
         let renumbered = samples.iter().map(|(old, value)| {
             (
-                known
-                    .get(old as usize)
+                ids.get(old.index())
                     .copied()
                     .flatten()
-                    .unwrap_or(u32::MAX),
+                    .unwrap_or(SeriesId(u32::MAX)),
                 value,
             )
         });
         let mut head = shared.head.write();
-        replayed.samples += head.append(samples.at, renumbered, |_, _| {}).taken;
+        replayed.samples += head.append(samples.at, renumbered, |_, _| {}).accepted;
         let waiting = head.sealed_bytes();
         drop(head);
         shared.wal.note(
@@ -267,7 +269,7 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
             segment.len(),
             [super::head::window(samples.at)],
         );
-        shared.steady.lock().observe(samples.at);
+        shared.clock.lock().observe(samples.at);
         if waiting > WAITING {
             shared.packer.run(&shared.head);
         }

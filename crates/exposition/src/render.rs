@@ -1,7 +1,7 @@
-//! Renders a snapshot, a chunk at a time.
+//! Renders a snapshot in chunks.
 //!
-//! Nothing is allocated per series: what the lines of a family have in common is made once per
-//! family, and a line is three copies and a number.
+//! Nothing is allocated per series: the text that the lines of a family have in common is built once
+//! per family, and a line is three copies and a number.
 
 use std::ops::Range;
 
@@ -13,12 +13,12 @@ use super::number::{bound, push_value};
 use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
 
-/// A chunk is handed out once it holds this many bytes.
+/// Bytes after which a chunk ends.
 const CHUNK: usize = 64 * 1024;
 
-/// A page on its way out.
+/// Renders a [`Snapshot`] in chunks.
 #[derive(Debug)]
-pub struct Page {
+pub struct Renderer {
     snapshot: Snapshot,
     format: Format,
     family: usize,
@@ -27,22 +27,21 @@ pub struct Page {
     ended: bool,
 }
 
-impl Page {
-    /// The page of `snapshot`, from its first line.
+impl Renderer {
+    /// Creates a renderer at the first line of `snapshot`.
     #[must_use]
     pub fn new(snapshot: Snapshot, format: Format) -> Self {
-        let lines = Lines::default();
         Self {
             snapshot,
             format,
             family: 0,
             series: 0,
-            lines,
+            lines: Lines::default(),
             ended: false,
         }
     }
 
-    /// Appends the next chunk, about 64 KiB, to `out`; `false` if there was nothing left to append.
+    /// Appends the next chunk, about 64 KiB, to `out`. Returns `false` if nothing was left to append.
     pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
         if self.ended {
             return false;
@@ -72,7 +71,7 @@ impl Page {
     }
 }
 
-/// Name of the family in `# TYPE`. OpenMetrics takes `_total` off a counter.
+/// Name of the family in `# TYPE`, which for a counter in OpenMetrics is without `_total`.
 fn family_name(def: &MetricDef, format: Format) -> &str {
     let name = &*def.exported;
     match (format, def.kind) {
@@ -93,20 +92,20 @@ fn push_header(out: &mut Vec<u8>, format: Format, def: &MetricDef) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Condition under which a line is written.
+/// Condition for writing a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Guard {
-    /// Always.
+    /// Written always.
     None,
-    /// Only while this number of the series is not negative.
+    /// Written while the number at this index is not negative.
     Number(usize),
-    /// Never.
+    /// Never written.
     Omit,
 }
 
-/// OpenMetrics takes sums for counters, which are never negative, has no quantiles below zero and
-/// no count of a histogram without its sum; its parsers refuse the whole page for one of those.
-/// The buckets, and the count of a summary, tell what is left out then.
+/// Returns the condition for writing a line in OpenMetrics, whose parsers reject the whole
+/// exposition for a negative sum or quantile, or for a `_count` of a histogram without its `_sum`.
+/// The buckets, and the count of a summary, are written in any case.
 fn guard(def: &MetricDef, suffix: &str, number: usize) -> Guard {
     let below_zero = def.buckets.first().is_some_and(|bound| *bound < 0.0);
     match (def.kind, suffix) {
@@ -117,21 +116,22 @@ fn guard(def: &MetricDef, suffix: &str, number: usize) -> Guard {
     }
 }
 
-/// The lines of one series, without what differs between the series of a family.
+/// Lines of one series: the text that all series of the family have in common.
 #[derive(Debug, Default)]
 struct Lines {
     text: Vec<u8>,
     lines: Vec<Line>,
 }
 
-/// `head`, the series' labels, `tail`, a number: `name_bucket{`, `path="/"`, `,le="0.1"} `, `3`.
+/// One line: `head`, the labels of the series, `tail` and a number, as in `name_bucket{`,
+/// `path="/"`, `,le="0.1"} `, `3`.
 #[derive(Debug)]
 struct Line {
     head: Range<usize>,
     tail: Range<usize>,
-    /// Which of the series' numbers.
+    /// Index of the number.
     number: usize,
-    /// The number that leaves the line out where it is negative.
+    /// Index of the number that must not be negative for the line to be written.
     guard: Option<usize>,
 }
 
@@ -228,7 +228,7 @@ mod tests {
 
     /// Label values and numbers of one series.
     type Row<'a> = (&'a [&'a str], &'a [f64]);
-    type Given<'a> = (MetricDef, &'a [Row<'a>]);
+    type Family<'a> = (MetricDef, &'a [Row<'a>]);
 
     fn def(name: &str, help: &str, kind: Kind, labels: &[&str]) -> MetricDef {
         MetricDef {
@@ -252,7 +252,7 @@ mod tests {
         }
     }
 
-    fn render(format: Format, defaults: &[(&str, &str)], families: &[Given<'_>]) -> String {
+    fn render(format: Format, defaults: &[(&str, &str)], families: &[Family<'_>]) -> String {
         let defaults: Labels = defaults
             .iter()
             .map(|(name, value)| ((*name).into(), (*value).into()))
@@ -276,15 +276,15 @@ mod tests {
             let constant = constant_labels(&defaults, def);
             snapshot.push(MetricId(index as u32), &constant, layout, &numbers);
         }
-        let mut page = Page::new(snapshot, format);
+        let mut renderer = Renderer::new(snapshot, format);
         let mut out = Vec::new();
-        while page.next_chunk(&mut out) {}
+        while renderer.next_chunk(&mut out) {}
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn every_kind_in_both_formats() {
-        let families: [Given<'_>; 6] = [
+        let families: [Family<'_>; 6] = [
             (def("bare", "", Kind::Gauge, &[]), &[(&[], &[f64::NAN])]),
             (
                 def("hits_total", "Hits \\ \"all\"\n.", Kind::Counter, &[]),
@@ -319,7 +319,7 @@ mod tests {
             buckets: [-1.0, 1.0].into(),
             ..def("t", "", Kind::Histogram, &[])
         };
-        let families: [Given<'_>; 3] = [
+        let families: [Family<'_>; 3] = [
             (
                 def("h", "", Kind::Histogram, &["l"]),
                 &[
@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn without_any_label_there_are_no_braces() {
-        let families: [Given<'_>; 1] = [(def("up", "", Kind::Gauge, &[]), &[(&[], &[1.0])])];
+        let families: [Family<'_>; 1] = [(def("up", "", Kind::Gauge, &[]), &[(&[], &[1.0])])];
         assert_eq!(
             render(Format::Text, &[], &families),
             "# TYPE app_up gauge\napp_up 1\n"
@@ -364,8 +364,8 @@ mod tests {
     }
 
     #[test]
-    fn declared_labels_win_over_default_ones() {
-        let families: [Given<'_>; 2] = [
+    fn labels_of_the_metric_take_precedence_over_default_labels() {
+        let families: [Family<'_>; 2] = [
             (def("up", "", Kind::Gauge, &["env"]), &[(&["own"], &[1.0])]),
             (
                 def("q", "", Kind::Summary, &[]),
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_comes_in_chunks_that_join_to_the_whole() {
+    fn chunks_join_to_the_whole_exposition() {
         let names: Vec<String> = (0..5000)
             .map(|index| format!("series number {index}"))
             .collect();
@@ -412,9 +412,9 @@ mod tests {
         let layout = Arc::new(Layout::new(&gauge.labels, slots));
         let mut snapshot = Snapshot::new([gauge].into(), 0);
         snapshot.push(MetricId(0), &"".into(), layout, &[1.0; 5000]);
-        let mut page = Page::new(snapshot, Format::OpenMetrics);
+        let mut renderer = Renderer::new(snapshot, Format::OpenMetrics);
         let (mut joined, mut chunk, mut chunks) = (Vec::new(), Vec::new(), 0);
-        while page.next_chunk(&mut chunk) {
+        while renderer.next_chunk(&mut chunk) {
             assert!(chunk.len() < CHUNK + 100, "chunk of {} bytes", chunk.len());
             joined.append(&mut chunk);
             chunks += 1;
