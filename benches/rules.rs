@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_core::{Batch, Kind, LabelSet, MetricDef, MetricId, Now, Origin};
-use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
+use bellwether_rules::{CompileInput, Engine, RuleSet, RuleSettings, compile};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::history::{History, SeriesId};
 use bellwether_tsdb::store::{Options, Store};
@@ -55,7 +55,7 @@ fn rules(line: &str, count: usize) -> RuleSet {
         Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
     });
     let (settings, metrics) = (settings.unwrap_or_default(), metrics());
-    let set = compile(&Declared::new(&settings, &metrics), &mut problems);
+    let set = compile(&CompileInput::new(&settings, &metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted().first());
     set
 }

@@ -140,7 +140,7 @@ impl RuleBackend for AppBackend {
             let alerts = alerts.remove(&status.rule.name).unwrap_or_default();
             let view = rule_view(&status, alerts, &missing, loaded.last_tick);
             // A rule that queries history is written in PromQL already.
-            let native = status.rule.question().is_none();
+            let native = status.rule.history_query().is_none();
             let promql = if native {
                 status.rule.promql(0, metrics).ok()
             } else {
@@ -274,14 +274,14 @@ fn rule_view(
         annotations: texts
             .map(|(name, text)| (name.clone(), text.source().to_owned()))
             .collect(),
-        on_missing: rule.absence(),
+        on_missing: rule.no_data_behavior(),
         missing: alerts
             .iter()
             .filter_map(|alert| Some((alert.fingerprint, *missing.get(&alert.fingerprint)?)))
             .collect(),
         alerts,
         last_evaluation: status.last.map(|last| last.at),
-        evaluation_time: match (rule.question(), status.last) {
+        evaluation_time: match (rule.history_query(), status.last) {
             (Some(_), last) => last.map(|last| last.took).unwrap_or_default(),
             (None, _) => tick,
         },

@@ -206,7 +206,7 @@ impl Evaluator {
             let started = Instant::now();
             let tick = loaded
                 .engine
-                .judge(&store, self.clock.now(), Some(&[origin]));
+                .evaluate(&store, self.clock.now(), Some(&[origin]));
             // A collection without rules says nothing about the cost of evaluation.
             if tick.evaluated > 0 {
                 loaded.last_tick = started.elapsed();
@@ -232,13 +232,13 @@ impl Evaluator {
             .loaded
             .lock()
             .engine
-            .round(self.clock.now(), Some(origins));
+            .query_batch(self.clock.now(), Some(origins));
         if batch.is_empty() {
             return None;
         }
         let (history, query_timeout) = (self.history.clone(), self.query_timeout.clone());
         Some(tokio::task::spawn_blocking(move || {
-            batch.ask(
+            batch.run(
                 history
                     .as_deref()
                     .map(|history| history as &dyn SampleStorage),
@@ -256,7 +256,7 @@ impl Evaluator {
                 return false;
             }
         };
-        let tick = self.loaded.lock().engine.answered(results);
+        let tick = self.loaded.lock().engine.apply(results);
         if !tick.transitions.is_empty() {
             self.record_alerts();
         }
@@ -292,7 +292,7 @@ impl Evaluator {
             return;
         };
         let now = self.clock.now();
-        let alerts = self.loaded.lock().engine.carried();
+        let alerts = self.loaded.lock().engine.snapshot();
         let saving = move || {
             saver
                 .save(|| StateFile::new(saver.path()).save(&alerts, now))

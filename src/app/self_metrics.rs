@@ -110,7 +110,7 @@ impl App {
             last_tick: loaded.last_tick,
             missed_ticks: self.evaluator.missed(),
             alerts,
-            left_out: last.map(|last| u64::from(last.left_out)).sum(),
+            left_out: last.map(|last| u64::from(last.over_limit)).sum(),
             firing: loaded
                 .engine
                 .rules()

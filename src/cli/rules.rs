@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if let Format::Prometheus = options.format {
         let exported = bellwether_compat::export(set, &plan.metrics, &source.to_string());
         exported
-            .unsaid
+            .unsupported
             .iter()
             .for_each(|problem| eprintln!("{}", problem.render(&source)));
         print!("{}", exported.text);
@@ -81,9 +81,9 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
     let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
     let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);
-    let declared = bellwether_rules::Declared {
+    let declared = bellwether_rules::CompileInput {
         recordings: &imported.recordings,
-        ..bellwether_rules::Declared::new(&imported.rules, &plan.metrics)
+        ..bellwether_rules::CompileInput::new(&imported.rules, &plan.metrics)
     };
     let mut set = bellwether_rules::compile(&declared, &mut problems);
     for warning in imported

@@ -461,7 +461,7 @@ impl<'a> Checker<'a> {
         for (rule, missing) in all.iter().zip(&missing) {
             let Some(missing) = missing else { continue };
             self.warnings.push(Diagnostic {
-                location: rule.place(),
+                location: rule.location(),
                 message: format!("rule {:?} is not evaluated", rule.name.value),
                 help: Some(format!(
                     "its metric {missing} is configured but not collected"
@@ -481,7 +481,7 @@ impl<'a> Checker<'a> {
         }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
-        let declared = bellwether_rules::Declared {
+        let declared = bellwether_rules::CompileInput {
             rules: &evaluated,
             recordings: &recordings,
             metrics,
@@ -558,7 +558,7 @@ impl<'a> Checker<'a> {
                 let at = settings
                     .severity
                     .as_ref()
-                    .map_or(settings.place(), |s| s.at.clone());
+                    .map_or(settings.location(), |s| s.at.clone());
                 let (worst, least) = (worst.as_str(), least.as_str());
                 self.warnings.push(Diagnostic {
                     location: at,
@@ -694,7 +694,7 @@ pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option
 }
 fn rule_group(
     imported: &bellwether_compat::Imported,
-    group: &bellwether_compat::Extent,
+    group: &bellwether_compat::GroupRange,
 ) -> RuleGroup {
     let rules = imported.rules.get(group.rules.clone()).unwrap_or_default();
     let recordings = imported

@@ -28,7 +28,7 @@ pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
 }
 
 fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
-    let Some(above) = rule.judge.condition.beyond(1.0, 0.0) else {
+    let Some(above) = rule.comparison.condition.is_beyond(1.0, 0.0) else {
         return Vec::new();
     };
     let subject = match (&settings.metric, &settings.expr) {
@@ -48,7 +48,7 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
         value,
         severity,
     };
-    let levels = rule.judge.levels.iter();
+    let levels = rule.comparison.levels.iter();
     levels
         .filter_map(|level| Some(limit(level.threshold?, level.severity)))
         .collect()

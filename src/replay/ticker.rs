@@ -27,8 +27,8 @@ impl Ticker {
             .iter()
             .filter(|recording| recording.enabled);
         let paces = asking
-            .map(|rule| &rule.pace)
-            .chain(recording.map(|recording| &recording.pace));
+            .map(|rule| &rule.schedule)
+            .chain(recording.map(|recording| &recording.schedule));
         let unfed = |pace: &&Schedule| !pace.origins.iter().any(|origin| fed.contains(origin));
         let paces: Vec<&Schedule> = paces.filter(unfed).collect();
         let origins: BTreeSet<Origin> = paces
@@ -40,7 +40,10 @@ impl Ticker {
                     .chain(pace.origins.is_empty().then_some(Origin::Own))
             })
             .collect();
-        let every = paces.iter().map(|pace| pace.interval.max(pace.least)).min();
+        let every = paces
+            .iter()
+            .map(|pace| pace.interval.max(pace.min_interval))
+            .min();
         // Without a pace of its own a rule must not stop the clock.
         let every = every.unwrap_or_default().max(Duration::from_secs(1));
         Self {

@@ -9,7 +9,7 @@ use bellwether_compat::RuleFile;
 use bellwether_core::{Alert, Labels, MetricDef};
 use bellwether_notify::{ChannelSettings, Sender};
 use bellwether_routing::Routing;
-use bellwether_rules::{Declared, External, RecordingSettings, RuleSet, RuleSettings, compile};
+use bellwether_rules::{CompileInput, External, RecordingSettings, RuleSet, RuleSettings, compile};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, Environment, Key, Node, Pos, Value, parse_first, section,
 };
@@ -186,10 +186,10 @@ impl RulesUnderTest {
             .iter()
             .flat_map(|group| group.recordings.clone())
             .collect();
-        let declared = Declared {
+        let declared = CompileInput {
             recordings: &recordings,
             anomaly: &self.anomaly,
-            ..Declared::new(&rules, &self.metrics)
+            ..CompileInput::new(&rules, &self.metrics)
         };
         compile(&declared, problems);
     }
@@ -246,7 +246,7 @@ impl RulesUnderTest {
 
     fn compile(&self, interval: Duration, evaluation: Duration) -> Result<RuleSet, String> {
         let metrics = self.metrics_every(interval.max(evaluation));
-        let declared = Declared {
+        let declared = CompileInput {
             rules: &self.rules,
             recordings: &self.recordings,
             metrics: &metrics,

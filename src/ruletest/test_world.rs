@@ -188,7 +188,7 @@ impl<'a> TestWorld<'a> {
             origins: origins.into_iter().collect(),
             store: store(under_test, &rules, &times, past.as_ref()),
             past,
-            engine: Engine::of(rules, times.at(Duration::ZERO)),
+            engine: Engine::from_shared(rules, times.at(Duration::ZERO)),
             memory,
             alerts: wants
                 .alerts
@@ -231,7 +231,7 @@ impl<'a> TestWorld<'a> {
         up: Duration,
         rules: Arc<RuleSet>,
     ) -> Result<(Vec<Arc<Alert>>, Vec<Transition>), String> {
-        let carried = roundtrip(&self.engine.carried(), self.times.at(down))?;
+        let carried = roundtrip(&self.engine.snapshot(), self.times.at(down))?;
         let now = self.times.at(up);
         while self.next.0 < up {
             self.next.0 += self.times.interval;
@@ -244,7 +244,7 @@ impl<'a> TestWorld<'a> {
         }
         self.store = store(self.under_test, &rules, &self.times, self.past.as_ref());
         self.store.warm_up(now).map_err(|error| error.to_string())?;
-        self.engine = Engine::of(rules, now);
+        self.engine = Engine::from_shared(rules, now);
         let ended = self.engine.restore(carried, now);
         let firing = self
             .alerts_now()
@@ -300,17 +300,17 @@ impl<'a> TestWorld<'a> {
         }
         self.store.commit(&batch, now);
         self.store.expire(now);
-        self.engine.judge(&self.store, now, Some(&self.origins))
+        self.engine.evaluate(&self.store, now, Some(&self.origins))
     }
 
     /// Evaluates the rules that query history.
     fn evaluate(&mut self, at: Duration, now: Now) -> Tick {
         // Also rules over configured metrics that are not collected.
-        let mut tick = self.engine.judge(&self.store, now, Some(&[]));
-        let batch = self.engine.round(now, None);
+        let mut tick = self.engine.evaluate(&self.store, now, Some(&[]));
+        let batch = self.engine.query_batch(now, None);
         if !batch.is_empty() {
-            let results = batch.ask(Some(&self.memory), &NoLimits);
-            tick.add(self.engine.answered(results));
+            let results = batch.run(Some(&self.memory), &NoLimits);
+            tick.add(self.engine.apply(results));
             self.note_failures(at);
         }
         self.record_alerts(now);
@@ -321,7 +321,7 @@ impl<'a> TestWorld<'a> {
         let asking = self
             .engine
             .rules()
-            .filter(|status| status.rule.question().is_some());
+            .filter(|status| status.rule.history_query().is_some());
         let rules = asking.map(|status| (status.rule.name.to_string(), status.last));
         let recordings = self.engine.recordings();
         let recordings = recordings.map(|status| (status.rule.record.to_string(), status.last));
@@ -361,7 +361,7 @@ impl<'a> TestWorld<'a> {
 
     /// Returns the firing alerts of this name.
     pub(super) fn firing(&self, name: &str) -> Vec<Alert> {
-        let mut alerts = self.engine.alerts_of(|rule| rule.alertname() == name);
+        let mut alerts = self.engine.alerts_where(|rule| rule.alertname() == name);
         alerts.retain(|alert| alert.alertname() == name && alert.state == AlertState::Firing);
         alerts
     }

@@ -111,7 +111,7 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
     for (query, hint) in [
         (
             "cpu_percent > 5",
-            "in history it is \"host_cpu_percent\", as on the page",
+            "its name in history and in /metrics is \"host_cpu_percent\"",
         ),
         ("host_cpu_precent > 5", "did you mean \"host_cpu_percent\"?"),
     ] {

@@ -1,10 +1,8 @@
-//! An Alertmanager configuration, read as it is, to routes, receivers and channels of ours.
+//! Import of an Alertmanager configuration: routes, receivers and channels.
 //!
-//! Pure. The file's tree becomes a tree of our keys, each at its place in the file, which the rooms
-//! that own the keys decode and judge as always. What would be told in other words only is a
-//! warning; what could not be delivered at all is an error: no alert is lost in silence.
-//!
-//! Source: Alertmanager, "Configuration".
+//! Pure. The tree of the file becomes a tree of our keys, each with its location in the file, which
+//! is decoded and checked by the crates that own the keys. A notification with another text than in
+//! Alertmanager is a warning; one that could not be delivered is an error.
 
 mod channels;
 mod fields;
@@ -24,32 +22,28 @@ use fields::Fields;
 
 use super::go::Library;
 
-/// What a configuration of Alertmanager says, as settings of ours.
+/// Settings of an Alertmanager configuration.
 #[derive(Debug, Default)]
 pub struct Alertmanager {
-    /// One for each integration of a receiver.
+    /// One channel for each integration of a receiver.
     pub channels: Vec<ChannelSettings>,
-    /// Its receivers.
     pub receivers: Vec<ReceiverSettings>,
-    /// Its tree of routes.
     pub routes: Option<Routes>,
-    /// Its time intervals.
     pub time_intervals: Vec<TimeIntervalSettings>,
-    /// Its inhibition rules.
     pub inhibit_rules: Vec<InhibitRuleSettings>,
-    /// What could not be taken as it is.
+    /// Settings that were changed or ignored.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Paths and texts of the files that a pattern of names stands for, or why there are none.
-pub type Beside<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>;
+/// Returns paths and texts of the files that match a pattern of names, or why there are none.
+pub type MatchingFiles<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>;
 
-/// Reads the configuration `text`, which is in `path`; `beside` gives the files that a pattern of
-/// names stands for, or why there are none. What is wrong goes to `problems`.
+/// Imports the configuration `text` of the file `path`; `matching_files` returns the template files that
+/// match a pattern. Errors go to `problems`.
 pub fn alertmanager(
     path: &Path,
     text: &str,
-    beside: Beside<'_>,
+    matching_files: MatchingFiles<'_>,
     problems: &mut Diagnostics,
 ) -> Alertmanager {
     let file: Arc<str> = path.display().to_string().into();
@@ -90,7 +84,7 @@ pub fn alertmanager(
     let mut top = Fields::of(&node, "");
     report.library.add(DEFAULTS);
     for pattern in top.take("templates").map(items).unwrap_or_default() {
-        report.templates(&pattern, &top, beside);
+        report.templates(&pattern, &top, matching_files);
     }
     let (channels, receivers) = channels::all(&mut top, &mut report);
     let route = top
@@ -113,7 +107,7 @@ pub fn alertmanager(
     for key in ["tracing", "event_recorder"] {
         top.take(key);
     }
-    report.left(top);
+    report.warn_remaining(top);
     Alertmanager {
         channels: report.decoded(&list(channels)),
         receivers: report.decoded(&list(receivers)),
@@ -124,8 +118,8 @@ pub fn alertmanager(
     }
 }
 
-/// Definitions of Alertmanager's own `default.tmpl` that others are made of. Those for whole
-/// messages are the channels' own words here.
+/// Definitions of Alertmanager's own `default.tmpl` that others use. Those of whole messages are
+/// the default messages of our channels.
 const DEFAULTS: &str = r#"
 {{ define "__alertmanager" }}Alertmanager{{ end }}
 {{ define "__alertmanagerURL" }}{{ .ExternalURL }}{{ end }}
@@ -154,7 +148,7 @@ const DEFAULTS: &str = r#"
 {{ define "pushover.default.title" }}{{ template "__subject" . }}{{ end }}
 "#;
 
-/// The items of a list.
+/// Returns the items of a list.
 fn items(node: &Node) -> Vec<Node> {
     match &node.value {
         Value::List(items) => items.clone(),
@@ -169,25 +163,25 @@ fn list(items: Vec<Node>) -> Node {
     }
 }
 
-/// What is wrong or odd in one file.
+/// Errors and warnings of one file.
 struct Report<'a> {
     file: Arc<str>,
-    /// Where relative paths begin.
+    /// Base of relative paths.
     folder: &'a Path,
     problems: &'a mut Diagnostics,
     warnings: Vec<Diagnostic>,
-    /// What templates may use.
+    /// Definitions for templates.
     library: Library,
 }
 
 impl Report<'_> {
-    /// Reads the files of `templates` that `pattern` stands for.
-    fn templates(&mut self, pattern: &Node, top: &Fields<'_>, beside: Beside<'_>) {
+    /// Reads the template files that match `pattern`.
+    fn templates(&mut self, pattern: &Node, top: &Fields<'_>, matching_files: MatchingFiles<'_>) {
         let Value::Scalar(name) = &pattern.value else {
             return;
         };
         let at = top.at_key("templates", pattern.pos);
-        match beside(&self.folder.join(name)) {
+        match matching_files(&self.folder.join(name)) {
             Ok(files) if files.is_empty() => {
                 self.warn(&at, format!("no file fits {name}"), None);
             }
@@ -225,9 +219,9 @@ impl Report<'_> {
         });
     }
 
-    /// Warns of the keys that nobody took.
-    fn left(&mut self, fields: Fields<'_>) {
-        for (key, at) in fields.left() {
+    /// Warns about keys that were not imported.
+    fn warn_remaining(&mut self, fields: Fields<'_>) {
+        for (key, at) in fields.remaining() {
             self.warn(&at, format!("`{key}` is not kept"), None);
         }
     }
@@ -243,7 +237,7 @@ impl Report<'_> {
         self.decode(node).unwrap_or_default()
     }
 
-    /// `path` as it is meant: relative to the file.
+    /// Resolves the path of `node` relative to the file.
     fn path(&self, node: &Node) -> Node {
         match &node.value {
             Value::Scalar(path) => {

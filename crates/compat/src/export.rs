@@ -1,6 +1,7 @@
-//! Rules of ours as a rule file of Prometheus.
+//! Export of rules as a rule file of Prometheus.
 //!
-//! Owns what a rule of ours is there. What cannot be said is listed with the place of the rule.
+//! Owns the form of a rule in that file. Settings without a counterpart are listed with the
+//! location of the rule.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -11,18 +12,17 @@ use bellwether_rules::{NoDataPolicy, Recording, Rule, RuleSet, RuleSettings, Wor
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned, format_duration};
 use serde::Serialize;
 
-use super::to_go::{Known, literal, to_go};
+use super::to_go::{KnownValues, literal, to_go};
 
-/// A rule file, and what could not be said in it.
+/// Rule file, with the settings that it does not have.
 #[derive(Debug, Default)]
 pub struct Exported {
-    /// The file.
     pub text: String,
-    /// What is not in it, or not as it is here.
-    pub unsaid: Vec<Diagnostic>,
+    /// Settings that are missing or different in the file.
+    pub unsupported: Vec<Diagnostic>,
 }
 
-/// A rule as it is written.
+/// Rule of the file.
 #[derive(Serialize)]
 struct Written {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -40,7 +40,7 @@ struct Written {
     annotations: BTreeMap<String, String>,
 }
 
-/// The rules that are judged at one pace.
+/// Rules with the same interval.
 #[derive(Default)]
 struct Group {
     rules: Vec<(Vec<String>, Option<Written>)>,
@@ -52,14 +52,15 @@ const HEADER: &str = "\
 # - rate and increase are extrapolated there to the ends of their window.
 ";
 
-/// The rules of `set`, which were compiled against `metrics`; `source` is their declaration.
+/// Exports the rules of `set`, which were compiled with `metrics`; `source` names their
+/// configuration.
 #[must_use]
 pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
     let mut exporter = Exporter {
         metrics,
         source,
         groups: BTreeMap::new(),
-        unsaid: Vec::new(),
+        unsupported: Vec::new(),
     };
     for recording in &set.recordings {
         exporter.recording(recording);
@@ -73,9 +74,9 @@ pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
 struct Exporter<'a> {
     metrics: &'a [MetricDef],
     source: &'a str,
-    /// By the interval of their rules; zero where they have none.
+    /// Groups by the interval of their rules; zero if they have none.
     groups: BTreeMap<Duration, Group>,
-    unsaid: Vec<Diagnostic>,
+    unsupported: Vec<Diagnostic>,
 }
 
 impl Exporter<'_> {
@@ -83,7 +84,7 @@ impl Exporter<'_> {
         let settings = &recording.settings;
         let mut notes = Notes {
             at: settings.record.at.clone(),
-            found: Vec::new(),
+            diagnostics: Vec::new(),
         };
         if !recording.enabled {
             notes.add("it is switched off", None);
@@ -115,13 +116,13 @@ impl Exporter<'_> {
 
     fn rule(&mut self, rule: &Rule, settings: &RuleSettings) {
         let mut notes = Notes {
-            at: settings.place(),
-            found: Vec::new(),
+            at: settings.location(),
+            diagnostics: Vec::new(),
         };
         let interval = settings.interval.as_ref().map(|interval| *interval.value);
         let mut written = Vec::new();
         if rule.enabled {
-            for level in 0..rule.judge.levels.len() {
+            for level in 0..rule.comparison.levels.len() {
                 match rule.promql(level, self.metrics) {
                     Ok(expr) => written.push(self.alert((rule, settings), level, expr, &mut notes)),
                     Err(why) => {
@@ -131,8 +132,8 @@ impl Exporter<'_> {
                 }
             }
             if !written.is_empty() {
-                unsaid(rule, settings, &mut notes);
-                if let Some(question) = rule.question() {
+                note_unsupported(rule, settings, &mut notes);
+                if let Some(question) = rule.history_query() {
                     self.counters(&question.query, &mut notes);
                 }
             }
@@ -153,7 +154,7 @@ impl Exporter<'_> {
         let added = settings.added_labels();
         let value = |name: &str| added.get(name).map(|value| value.value.as_str());
         let alertname = value("alertname").unwrap_or(&rule.name);
-        let known = Known {
+        let values = KnownValues {
             threshold: rule.threshold(level),
             rule: &rule.name,
             alertname,
@@ -174,7 +175,7 @@ impl Exporter<'_> {
             .iter()
             .map(|(name, text)| (name.as_str(), &text.value))
             .collect();
-        // That of a rule file is one of its annotations.
+        // The message of an imported rule is one of its annotations.
         if let Some(message) = settings
             .message
             .as_ref()
@@ -195,7 +196,7 @@ impl Exporter<'_> {
                 annotations.insert(name.to_owned(), written.clone());
                 continue;
             }
-            let translated = to_go(text, &known).unwrap_or_else(|| {
+            let translated = to_go(text, &values).unwrap_or_else(|| {
                 let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
                 notes.add(
                     format!("its text {name:?} cannot be said and stands as it is"),
@@ -209,14 +210,14 @@ impl Exporter<'_> {
             alert: Some(alertname.to_owned()),
             record: None,
             expr,
-            duration: lasting(rule.policy.duration),
-            keep_firing_for: lasting(rule.policy.keep_firing_for),
+            duration: format_nonzero(rule.policy.duration),
+            keep_firing_for: format_nonzero(rule.policy.keep_firing_for),
             labels,
             annotations,
         }
     }
 
-    /// Notes counters that a scrape names otherwise than history.
+    /// Notes counters that have another name in a scrape than in history.
     fn counters(&self, query: &bellwether_promql::Query, notes: &mut Notes) {
         let names: BTreeSet<String> = query
             .selectors()
@@ -236,18 +237,18 @@ impl Exporter<'_> {
     }
 
     fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<Written>) {
-        let said = notes.found.iter().map(|problem| {
-            let told = problem.render(&self.source);
-            told.lines().next().unwrap_or_default().to_owned()
+        let comments = notes.diagnostics.iter().map(|problem| {
+            let text = problem.render(&self.source);
+            text.lines().next().unwrap_or_default().to_owned()
         });
-        let said: Vec<String> = said.collect();
+        let comments: Vec<String> = comments.collect();
         let group = self.groups.entry(interval.unwrap_or_default()).or_default();
         let mut written = written.into_iter();
-        group.rules.push((said, written.next()));
+        group.rules.push((comments, written.next()));
         group
             .rules
             .extend(written.map(|rule| (Vec::new(), Some(rule))));
-        self.unsaid.extend(notes.found);
+        self.unsupported.extend(notes.diagnostics);
     }
 
     fn finish(self) -> Exported {
@@ -261,14 +262,14 @@ impl Exporter<'_> {
         }
         Exported {
             text,
-            unsaid: self.unsaid,
+            unsupported: self.unsupported,
         }
     }
 }
 
 impl Group {
     fn write(&self, interval: Duration, out: &mut String) {
-        match lasting(interval) {
+        match format_nonzero(interval) {
             None => out.push_str("  - name: bellwether\n    rules:\n"),
             Some(every) => {
                 let head =
@@ -298,10 +299,10 @@ impl Group {
     }
 }
 
-/// What cannot be said of one rule.
+/// Settings of one rule without a counterpart.
 struct Notes {
     at: SourceLocation,
-    found: Vec<Diagnostic>,
+    diagnostics: Vec<Diagnostic>,
 }
 
 impl Notes {
@@ -311,8 +312,8 @@ impl Notes {
             message: message.into(),
             help: hint.map(str::to_owned),
         };
-        if !self.found.contains(&problem) {
-            self.found.push(problem);
+        if !self.diagnostics.contains(&problem) {
+            self.diagnostics.push(problem);
         }
     }
 
@@ -323,7 +324,7 @@ impl Notes {
     }
 }
 
-/// A label; one that was read from a rule file is a template there already.
+/// Returns a label; that of an imported rule is a template already.
 fn label(value: &Spanned<String>) -> String {
     if value.at.file.is_some() {
         value.value.clone()
@@ -332,8 +333,8 @@ fn label(value: &Spanned<String>) -> String {
     }
 }
 
-/// Notes what a rule has that Prometheus has not.
-fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
+/// Notes settings of a rule that Prometheus does not have.
+fn note_unsupported(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     if let Some(resolve) = &settings.resolve_threshold {
         let hint = "keep_firing_for holds an alert that comes and goes";
         notes.add_at(
@@ -349,7 +350,7 @@ fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
             Some("`duration` is"),
         );
     }
-    if rule.judge.levels.len() > 1 {
+    if rule.comparison.levels.len() > 1 {
         notes.add(
             "its levels are alerts of their own, which fire side by side",
             None,
@@ -374,7 +375,7 @@ fn unsaid(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     }
 }
 
-/// As Prometheus reads it; nothing where it is zero.
-fn lasting(span: Duration) -> Option<String> {
+/// Formats a duration for Prometheus; `None` if it is zero.
+fn format_nonzero(span: Duration) -> Option<String> {
     (!span.is_zero()).then(|| format_duration(span))
 }

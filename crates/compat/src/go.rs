@@ -1,7 +1,7 @@
-//! Go templates, as annotations of Prometheus and messages of Alertmanager are written with, to
-//! templates of ours.
+//! Translation of Go templates, of annotations of Prometheus and messages of Alertmanager, to our
+//! templates.
 //!
-//! Pure. What has no counterpart is named, never left out.
+//! Pure. A part without a counterpart is an error, never left out.
 
 mod lex;
 mod parse;
@@ -17,8 +17,8 @@ pub(super) use write::Dialect;
 pub(super) struct Library(parse::Definitions);
 
 impl Library {
-    /// Adds what `text` defines; what of it cannot be read.
-    pub(super) fn add(&mut self, text: &str) -> Vec<Foreign> {
+    /// Adds the definitions of `text`; returns the errors of those that cannot be read.
+    pub(super) fn add(&mut self, text: &str) -> Vec<Untranslatable> {
         let pieces = match lex::placed(text) {
             Ok(pieces) => pieces,
             Err(foreign) => return vec![foreign],
@@ -35,18 +35,17 @@ impl Library {
     }
 }
 
-/// What cannot be translated.
+/// Part of a template that cannot be translated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Foreign {
-    /// The line of the template, from 0.
+pub(super) struct Untranslatable {
+    /// Line of the template, from 0.
     pub line: u32,
-    /// What.
+    /// Description.
     pub what: String,
-    /// What to do instead.
     pub hint: Option<String>,
 }
 
-impl Foreign {
+impl Untranslatable {
     fn new(line: u32, what: impl Into<String>) -> Self {
         Self {
             line,
@@ -64,17 +63,17 @@ impl Foreign {
     }
 }
 
-/// `text` as a template of ours; one without actions stays as it is.
-pub(super) fn translate(text: &str, dialect: Dialect) -> Result<String, Foreign> {
+/// Translates `text`; without actions it stays as it is.
+pub(super) fn translate(text: &str, dialect: Dialect) -> Result<String, Untranslatable> {
     translate_with(text, dialect, &Library::default())
 }
 
-/// The same where `text` may use what `library` defines.
+/// Translates `text`, which may use the definitions of `library`.
 pub(super) fn translate_with(
     text: &str,
     dialect: Dialect,
     library: &Library,
-) -> Result<String, Foreign> {
+) -> Result<String, Untranslatable> {
     if !text.contains("{{") {
         return Ok(write::plain(text));
     }
@@ -83,9 +82,8 @@ pub(super) fn translate_with(
     write::write(&nodes, dialect, &definitions)
 }
 
-/// `text` as a template of ours in which what cannot be translated stands as it is written, and
-/// what that is.
-pub(super) fn translate_in_part(text: &str, dialect: Dialect) -> (String, Vec<Foreign>) {
+/// Translates `text`; parts that cannot be translated stay as they are written and are returned.
+pub(super) fn translate_in_part(text: &str, dialect: Dialect) -> (String, Vec<Untranslatable>) {
     match translate(text, dialect) {
         Ok(template) => (template, Vec::new()),
         Err(first) => match lex::placed(text) {
@@ -95,7 +93,7 @@ pub(super) fn translate_in_part(text: &str, dialect: Dialect) -> (String, Vec<Fo
     }
 }
 
-/// A template of ours that gives `text` as it is.
+/// Returns a template that renders `text` as it is.
 pub(super) fn literal(text: &str) -> String {
     format!("{{{{ {} }}}}", write::quoted(text))
 }

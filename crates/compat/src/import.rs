@@ -1,7 +1,7 @@
-//! Rule files of Prometheus to settings of ours, so that the same engine judges them.
+//! Import of Prometheus rule files, for evaluation by the same engine.
 //!
-//! Owns what a key there is here. An alert is never lost for its wording: a text that cannot be
-//! translated is kept as it stands, and told.
+//! Owns the meaning of each key. An alert is never lost because of its texts: one that cannot be
+//! translated stays as it is written, with a warning.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -16,50 +16,46 @@ use bellwether_schema::{
     parse_first,
 };
 
-use super::go::{self, Dialect, Foreign};
-use super::rule_file::{File, Group, Lasting, Rule, Words};
+use super::go::{self, Dialect, Untranslatable};
+use super::rule_file::{File, Group, OptionalText, PromDuration, Rule};
 use super::severity::severity_of;
 
-/// A rule file, read or not.
+/// Rule file.
 #[derive(Clone, Debug)]
 pub struct RuleFile {
-    /// Where it is.
     pub path: PathBuf,
-    /// What is in it.
     pub text: String,
 }
 
-/// The rules of all files.
+/// Rules of all files.
 #[derive(Debug, Default)]
 pub struct Imported {
-    /// Those that alert.
+    /// Alerting rules.
     pub rules: Vec<RuleSettings>,
-    /// Those that record.
+    /// Recording rules.
     pub recordings: Vec<RecordingSettings>,
-    /// What of them is of which group, in order.
-    pub groups: Vec<Extent>,
-    /// What could not be taken as it is.
+    /// Groups, in order.
+    pub groups: Vec<GroupRange>,
+    /// Settings that were changed or ignored.
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Where the rules of one group are among all.
+/// Group with the indexes of its rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Extent {
-    /// The name of the group.
+pub struct GroupRange {
     pub name: String,
-    /// The file it stands in.
     pub file: String,
-    /// How often its rules are evaluated, where it says so.
+    /// Evaluation interval, if the group has one.
     pub interval: Option<Duration>,
-    /// Most alerts of one of its rules; zero where that is not limited.
+    /// Maximum number of alerts of each of its rules; 0 is unlimited.
     pub limit: u32,
-    /// Those that alert.
+    /// Indexes of its alerting rules.
     pub rules: Range<usize>,
-    /// Those that record.
+    /// Indexes of its recording rules.
     pub recordings: Range<usize>,
 }
 
-/// Reads `files`; no rule gets a name that `declared` has. What is wrong goes to `problems`.
+/// Imports `files`; no rule gets a name in `declared`. Errors go to `problems`.
 pub fn import<'a>(
     files: &[RuleFile],
     declared: impl Iterator<Item = &'a str>,
@@ -88,16 +84,16 @@ pub fn import<'a>(
 }
 
 struct Importer<'a> {
-    /// Names of rules so far.
+    /// Names in use.
     taken: BTreeSet<String>,
     imported: Imported,
     problems: &'a mut Diagnostics,
-    /// Where translated texts are tried.
+    /// Checks the translated texts.
     templates: Templates,
 }
 
 impl Importer<'_> {
-    /// The file; of several documents in it the first, as in Prometheus.
+    /// Parses the file; of several documents only the first, as in Prometheus.
     fn read(&mut self, file: &RuleFile) -> Option<File> {
         let name: Arc<str> = file.path.display().to_string().into();
         let at = |pos| SourceLocation {
@@ -123,17 +119,17 @@ impl Importer<'_> {
         }
     }
 
-    /// Groups have names, each its own.
+    /// Checks that groups have unique names.
     fn names(&mut self, file: &File) {
-        let mut seen = BTreeSet::new();
+        let mut names = BTreeSet::new();
         for Spanned {
-            value: Words(name),
+            value: OptionalText(name),
             at,
         } in file.groups.iter().map(|group| &group.name)
         {
             if name.is_empty() {
                 self.problems.error(at, "a group needs a name");
-            } else if !seen.insert(name) {
+            } else if !names.insert(name) {
                 self.problems
                     .error(at, format!("the group {name:?} is there twice"));
             }
@@ -178,7 +174,7 @@ impl Importer<'_> {
                 }
             }
         }
-        self.imported.groups.push(Extent {
+        self.imported.groups.push(GroupRange {
             name: group.name.value.0.clone(),
             file: String::new(),
             interval: interval(group).map(|interval| interval.value.0),
@@ -215,7 +211,8 @@ impl Importer<'_> {
         {
             labels.remove("severity");
         }
-        // Without one it is none, as in Prometheus: a warning to channels, `""` to routes.
+        // An alert without severity stays without one in routes (`""`) and is a warning to
+        // channels, as in Prometheus.
         if !labels.contains_key("severity") && severity.is_none() {
             labels.insert(
                 "severity".into(),
@@ -246,8 +243,11 @@ impl Importer<'_> {
             .as_ref()
             .and_then(|limit| u32::try_from(limit.value.0).ok());
         settings.limit = limit.filter(|limit| *limit > 0);
-        settings.duration = rule.r#for.as_ref().map_or(settings.duration, Lasting::span);
-        let keep = rule.keep_firing_for.as_ref().map(Lasting::span);
+        settings.duration = rule
+            .r#for
+            .as_ref()
+            .map_or(settings.duration, PromDuration::span);
+        let keep = rule.keep_firing_for.as_ref().map(PromDuration::span);
         settings.keep_firing_for = keep.unwrap_or(settings.keep_firing_for);
         settings.severity = severity.map(|value| Spanned {
             value,
@@ -263,8 +263,7 @@ impl Importer<'_> {
         self.imported.rules.push(settings);
     }
 
-    /// The name of the alert; one that others have too is told apart by the group, and then by a
-    /// number.
+    /// Returns the name of the rule; if the alert name is in use, with the group and then a number.
     fn free_name(&mut self, group: &str, alertname: &str) -> String {
         let in_group = format!("{group}/{alertname}");
         let numbered = (2..).map(|number| format!("{in_group}#{number}"));
@@ -289,7 +288,7 @@ impl Importer<'_> {
         })
     }
 
-    /// The labels of the group, overruled by those of the rule.
+    /// Returns the labels of the group, overridden by those of the rule.
     fn labels(&mut self, group: &Group, rule: &Rule) -> BTreeMap<String, Spanned<String>> {
         let mut labels = BTreeMap::new();
         for (name, text) in group.labels.iter().chain(&rule.labels) {
@@ -314,16 +313,16 @@ impl Importer<'_> {
             .collect()
     }
 
-    /// A text as a template of ours; what of it cannot be one stands as it is written.
-    fn text(&mut self, text: &Spanned<Words>) -> Spanned<Wording> {
+    /// Translates a text; parts that cannot be translated stay as they are written.
+    fn text(&mut self, text: &Spanned<OptionalText>) -> Spanned<Wording> {
         let written = &text.value.0;
         let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
-        if let Some(refusal) = self.templates.refusal(&template) {
+        if let Some(error) = self.templates.find_error(&template) {
             template = go::literal(written);
-            foreign = vec![Foreign {
+            foreign = vec![Untranslatable {
                 line: 0,
-                what: refusal.message,
-                hint: refusal.hint,
+                what: error.message,
+                hint: error.hint,
             }];
         }
         for one in foreign {
@@ -332,10 +331,10 @@ impl Importer<'_> {
                 line => format!(" (line {} of the text)", line + 1),
             };
             let message = format!("cannot be translated: {}{line}", one.what);
-            let kept = "it is shown as it stands";
+            let unchanged = "it is shown as it stands";
             let hint = one
                 .hint
-                .map_or_else(|| kept.into(), |hint| format!("{hint}; {kept}"));
+                .map_or_else(|| unchanged.into(), |hint| format!("{hint}; {unchanged}"));
             self.warn(&text.at, message, Some(hint));
         }
         let value = Wording {
@@ -349,11 +348,11 @@ impl Importer<'_> {
     }
 
     fn record(&mut self, group: &Group, rule: &Rule, record: &Spanned<Literal>) {
-        for (key, given) in [
+        for (key, duration) in [
             ("for", &rule.r#for),
             ("keep_firing_for", &rule.keep_firing_for),
         ] {
-            if let Some(span) = given.as_ref().filter(|span| !span.value.0.is_zero()) {
+            if let Some(span) = duration.as_ref().filter(|span| !span.value.0.is_zero()) {
                 self.problems
                     .error(&span.at, format!("`{key}` beside `record`"));
             }
@@ -379,13 +378,13 @@ impl Importer<'_> {
     }
 }
 
-/// How often a group is judged, where it says so.
+/// Returns the evaluation interval of a group.
 fn interval(group: &Group) -> Option<Spanned<bellwether_schema::HumanDuration>> {
     group
         .interval
         .as_ref()
         .filter(|interval| !interval.value.0.is_zero())
-        .map(Lasting::span)
+        .map(PromDuration::span)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
-//! Files of Prometheus, read as they are, and our rules as such a file.
+//! Compatibility with Prometheus and Alertmanager: import of their files, export of rules.
 //!
-//! Pure: texts become settings and settings become texts. What cannot be said on the other side is
-//! named with its place. Opens no file.
+//! Pure: texts become settings and settings become texts. A setting without a counterpart is
+//! reported with its location. Opens no file.
 
 mod alertmanager;
 mod export;
@@ -11,7 +11,7 @@ mod rule_file;
 mod severity;
 mod to_go;
 
-pub use alertmanager::{Alertmanager, Beside, alertmanager};
+pub use alertmanager::{Alertmanager, MatchingFiles, alertmanager};
 pub use export::{Exported, export};
-pub use import::{Extent, Imported, RuleFile, import};
+pub use import::{GroupRange, Imported, RuleFile, import};
 pub use severity::severity_of;

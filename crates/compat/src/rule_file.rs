@@ -1,4 +1,4 @@
-//! A rule file of Prometheus as it is written.
+//! Format of a Prometheus rule file.
 //!
 //! Source: Prometheus, "Recording rules" and "Alerting rules", and `model/rulefmt/rulefmt.go`.
 
@@ -14,55 +14,55 @@ use serde::{Serialize, Serializer};
 section! {
     /// A rule file of Prometheus.
     pub struct File {
-        /// Its groups.
+        /// Groups.
         pub groups: Vec<Group> = Vec::new(),
     }
 }
 
 section! {
-    /// Rules that are judged together.
+    /// Group of rules that are evaluated together.
     pub struct Group {
-        /// Its name, unique in the file.
-        pub name: Spanned<Words>,
-        /// How often its rules are judged.
-        pub interval: Option<Spanned<Lasting>>,
-        /// Most alerts or series that a rule may make.
+        /// Unique name in the file.
+        pub name: Spanned<OptionalText>,
+        /// Evaluation interval.
+        pub interval: Option<Spanned<PromDuration>>,
+        /// Maximum number of alerts or series of a rule.
         pub limit: Option<Spanned<Limit>>,
-        /// How far in the past is asked.
-        pub query_offset: Option<Spanned<Lasting>>,
+        /// Offset of queries into the past.
+        pub query_offset: Option<Spanned<PromDuration>>,
         /// Labels of all its rules.
-        pub labels: BTreeMap<String, Spanned<Words>> = BTreeMap::new(),
-        /// Its rules.
+        pub labels: BTreeMap<String, Spanned<OptionalText>> = BTreeMap::new(),
+        /// Rules.
         pub rules: Vec<Rule> = Vec::new(),
     }
 }
 
 section! {
-    /// A rule that alerts, or one that records.
+    /// Alerting or recording rule.
     pub struct Rule {
-        /// The name of its alerts.
+        /// Name of its alerts.
         pub alert: Option<Spanned<Literal>>,
-        /// The name of its series.
+        /// Name of its series.
         pub record: Option<Spanned<Literal>>,
-        /// The query.
+        /// PromQL query.
         pub expr: Spanned<Literal>,
-        /// How long it must hold.
-        pub r#for: Option<Spanned<Lasting>>,
-        /// For how long it goes on when it no longer holds.
-        pub keep_firing_for: Option<Spanned<Lasting>>,
-        /// Labels that are added.
-        pub labels: BTreeMap<String, Spanned<Words>> = BTreeMap::new(),
-        /// Texts for people.
-        pub annotations: BTreeMap<String, Spanned<Words>> = BTreeMap::new(),
+        /// Time that the condition must hold before the alert fires.
+        pub r#for: Option<Spanned<PromDuration>>,
+        /// Time that a firing alert stays firing after the condition.
+        pub keep_firing_for: Option<Spanned<PromDuration>>,
+        /// Labels to add.
+        pub labels: BTreeMap<String, Spanned<OptionalText>> = BTreeMap::new(),
+        /// Annotations.
+        pub annotations: BTreeMap<String, Spanned<OptionalText>> = BTreeMap::new(),
     }
 }
 
-/// A text, which may be nothing.
+/// Text, which may be null.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct Words(pub String);
+pub struct OptionalText(pub String);
 
-impl Decode for Words {
+impl Decode for OptionalText {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         match node.value {
             Value::Null => Some(Self::default()),
@@ -75,12 +75,12 @@ impl Decode for Words {
     }
 }
 
-/// A duration as Prometheus reads it: each number has a unit, but for `0`.
+/// Duration as in Prometheus: each number has a unit, except `0`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Lasting(pub Duration);
+pub struct PromDuration(pub Duration);
 
-impl Lasting {
-    /// As a value of ours.
+impl PromDuration {
+    /// Converts it to a duration of our settings.
     pub fn span(spanned: &Spanned<Self>) -> Spanned<HumanDuration> {
         Spanned {
             value: HumanDuration(spanned.value.0),
@@ -89,7 +89,7 @@ impl Lasting {
     }
 }
 
-impl Decode for Lasting {
+impl Decode for PromDuration {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let lasting = |text: &str| {
             let whole = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains('.');
@@ -110,13 +110,13 @@ impl Decode for Lasting {
     }
 }
 
-impl Serialize for Lasting {
+impl Serialize for PromDuration {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format_duration(self.0))
     }
 }
 
-/// Most of something; zero and less are no limit.
+/// Limit; zero and less are unlimited.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Limit(pub i64);

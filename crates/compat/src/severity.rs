@@ -1,4 +1,4 @@
-//! The severities that people write in rule files.
+//! Severities of rule files.
 
 use bellwether_core::Severity;
 
@@ -43,7 +43,7 @@ const WORDS: [(Severity, &[&str]); 4] = [
     ),
 ];
 
-/// What is meant by `word`, in whichever case; `None` where it is no common one.
+/// Returns the severity of `word` in any case; `None` if it is not a common one.
 #[must_use]
 pub fn severity_of(word: &str) -> Option<Severity> {
     let word = word.trim().to_ascii_lowercase();

@@ -1,23 +1,19 @@
-//! Messages of ours to Go templates, as far as they show values and pipe them through functions.
+//! Translation of our messages to Go templates: values and pipes through functions.
 //!
-//! Pure. A text with more in it than that has no counterpart here.
+//! Pure. Other templates have no counterpart here.
 
-/// What a variable stands for in the file.
-pub(super) struct Known<'a> {
-    /// Where the alert begins.
+/// Values of variables that are known at export.
+pub(super) struct KnownValues<'a> {
     pub threshold: Option<f64>,
-    /// The rule's name.
     pub rule: &'a str,
-    /// The name of its alerts.
     pub alertname: &'a str,
-    /// How bad it is.
     pub severity: &'a str,
-    /// What is judged.
+    /// Description of the value.
     pub metric: &'a str,
 }
 
-/// `text` as a template of Go; `None` where that cannot be said.
-pub(super) fn to_go(text: &str, known: &Known<'_>) -> Option<String> {
+/// Translates `text`; `None` if it has no counterpart.
+pub(super) fn to_go(text: &str, values: &KnownValues<'_>) -> Option<String> {
     if text.contains("{%") || text.contains("{#") {
         return None;
     }
@@ -27,7 +23,7 @@ pub(super) fn to_go(text: &str, known: &Known<'_>) -> Option<String> {
         out.push_str(&rest[..open]);
         let mut reader = Reader {
             rest: &rest[open + 2..],
-            known,
+            values,
         };
         out.push_str(&reader.action()?);
         rest = reader.rest;
@@ -36,7 +32,7 @@ pub(super) fn to_go(text: &str, known: &Known<'_>) -> Option<String> {
     Some(out)
 }
 
-/// A template of Go that gives `text` as it is.
+/// Returns a Go template that renders `text` as it is.
 pub(super) fn literal(text: &str) -> String {
     if text.contains("{{") {
         format!("{{{{ {} }}}}", quoted(text))
@@ -51,10 +47,10 @@ fn quoted(text: &str) -> String {
 
 struct Reader<'t, 'k> {
     rest: &'t str,
-    known: &'k Known<'k>,
+    values: &'k KnownValues<'k>,
 }
 
-/// A value of Go: a text that is known now, or an expression.
+/// Value in Go: a constant text, or an expression.
 enum Value {
     Known(String),
     Expression(String),
@@ -72,23 +68,23 @@ impl Value {
 }
 
 impl Reader<'_, '_> {
-    /// What stands in braces, the closing ones included.
+    /// Translates an action up to its closing braces.
     fn action(&mut self) -> Option<String> {
         let mut value = self.value()?;
         loop {
             self.blanks();
-            if self.take("}}") {
+            if self.skip("}}") {
                 return Some(match value {
                     Value::Known(text) => text,
                     Value::Expression(text) => format!("{{{{ {text} }}}}"),
                 });
             }
-            if !self.take("|") {
+            if !self.skip("|") {
                 return None;
             }
             self.blanks();
             let name = self.word()?;
-            let arguments = if self.take("(") {
+            let arguments = if self.skip("(") {
                 self.arguments()?
             } else {
                 Vec::new()
@@ -108,31 +104,31 @@ impl Reader<'_, '_> {
             self.rest = rest;
             return Some(Value::Known(number.to_owned()));
         }
-        self.take("$");
+        self.skip("$");
         let word = self.word()?;
         let expression = |text: &str| Some(Value::Expression(text.to_owned()));
-        let known = |text: &str| Some(Value::Known(text.to_owned()));
+        let constant = |text: &str| Some(Value::Known(text.to_owned()));
         match word.as_str() {
-            "labels" if self.take(".") => {
+            "labels" if self.skip(".") => {
                 let label = self.word()?;
                 expression(&format!("$labels.{label}"))
             }
-            "labels" if self.take("[") => {
+            "labels" if self.skip("[") => {
                 let label = self.text()?;
-                self.take("]")
+                self.skip("]")
                     .then(|| Value::Expression(format!("index $labels {}", quoted(&label))))
             }
             "value" => expression("$value"),
-            "threshold" => known(&self.known.threshold?.to_string()),
-            "rule" => known(self.known.rule),
-            "alertname" => known(self.known.alertname),
-            "severity" => known(self.known.severity),
-            "metric" => known(self.known.metric),
-            "print" if self.take("(") => match self.arguments()?.as_slice() {
+            "threshold" => constant(&self.values.threshold?.to_string()),
+            "rule" => constant(self.values.rule),
+            "alertname" => constant(self.values.alertname),
+            "severity" => constant(self.values.severity),
+            "metric" => constant(self.values.metric),
+            "print" if self.skip("(") => match self.arguments()?.as_slice() {
                 [one] => Some(Value::Expression(one.clone())),
                 _ => None,
             },
-            "printf" if self.take("(") => Some(Value::Expression(format!(
+            "printf" if self.skip("(") => Some(Value::Expression(format!(
                 "printf {}",
                 self.arguments()?.join(" ")
             ))),
@@ -140,17 +136,17 @@ impl Reader<'_, '_> {
         }
     }
 
-    /// Up to the parenthesis that closes.
+    /// Parses arguments up to the closing parenthesis.
     fn arguments(&mut self) -> Option<Vec<String>> {
-        let mut found = Vec::new();
+        let mut arguments = Vec::new();
         loop {
             self.blanks();
-            if self.take(")") {
-                return Some(found);
+            if self.skip(")") {
+                return Some(arguments);
             }
-            found.push(self.value()?.operand());
+            arguments.push(self.value()?.operand());
             self.blanks();
-            self.take(",");
+            self.skip(",");
         }
     }
 
@@ -158,7 +154,7 @@ impl Reader<'_, '_> {
         self.rest = self.rest.trim_start();
     }
 
-    fn take(&mut self, sign: &str) -> bool {
+    fn skip(&mut self, sign: &str) -> bool {
         let after = self.rest.strip_prefix(sign);
         self.rest = after.unwrap_or(self.rest);
         after.is_some()
@@ -173,7 +169,7 @@ impl Reader<'_, '_> {
         (!word.is_empty()).then(|| word.to_owned())
     }
 
-    /// A text without escapes.
+    /// Parses a text without escapes.
     fn text(&mut self) -> Option<String> {
         let quote = self.rest.chars().next()?;
         let end = self.rest[1..].find(quote)?;
@@ -183,7 +179,7 @@ impl Reader<'_, '_> {
     }
 }
 
-/// `value | name(arguments)` in Go.
+/// Writes `value | name(arguments)` in Go.
 fn piped(name: &str, arguments: &[String], value: &Value) -> Option<String> {
     const SAME: [&str; 14] = [
         "humanize",
@@ -227,7 +223,7 @@ mod tests {
 
     #[test]
     fn values_and_pipes() {
-        let known = Known {
+        let values = KnownValues {
             threshold: Some(85.0),
             rule: "disk",
             alertname: "Disk",
@@ -269,7 +265,7 @@ mod tests {
             ("{{ expected_low }}", None),
             ("{{ value", None),
         ] {
-            assert_eq!(to_go(text, &known).as_deref(), expected, "{text}");
+            assert_eq!(to_go(text, &values).as_deref(), expected, "{text}");
         }
         assert_eq!(literal("{{ x }} \"y\""), "{{ \"{{ x }} \\\"y\\\"\" }}");
     }

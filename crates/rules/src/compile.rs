@@ -1,6 +1,6 @@
-//! Settings to rules: every mistake is told, with its place, before anything runs.
+//! Compilation of settings to rules: reports every error with its location before anything runs.
 //!
-//! Owns what makes sense together in one rule and over all of them. Reads no series.
+//! Owns the checks within one rule and over all rules. Reads no series.
 
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
@@ -12,62 +12,63 @@ use bellwether_schema::{
     Diagnostic, Diagnostics, SourceLocation, Spanned, did_you_mean, format_duration,
 };
 
-use super::aggregate::Aggregation;
-use super::expr::{self, Formula, Number, Outcome};
-use super::input::Input;
-use super::levels;
-use super::names::{Names, RESERVED};
-use super::pace::Schedule;
-use super::question::{Look, Question};
-use super::reading::{self, Reading, Refusal};
-use super::rule::{Identity, Rule, RuleSet, Source};
-use super::settings::{COMPONENT, NoDataPolicy, RecordingSettings, RuleSettings, Wording};
-use super::step::Policy;
-use super::template::{Scope, Templates, Text};
+use crate::alert::alert_labels::{AlertLabels, RESERVED};
+use crate::alert::state_machine::Policy;
+use crate::alert::template::{Scope, Templates, Text};
+use crate::eval::aggregate::Aggregation;
+use crate::eval::input::Input;
+use crate::eval::reading::{self, HintedError, Reading};
+use crate::eval::schedule::Schedule;
+use crate::expr::{self, Formula, Number, Outcome};
+use crate::query::history_query::{HistoryQuery, QueryKind};
+use crate::rule::{Identity, Rule, RuleSet, Source};
+use crate::settings::{COMPONENT, NoDataPolicy, RecordingSettings, RuleSettings, Wording};
 
+mod comparison;
 mod history;
-mod known;
+mod known_series;
 mod lint;
 mod recording;
 
-use known::Known;
+use known_series::KnownSeries;
 
-/// What the texts of an anomaly rule may use beside what all may.
-const ANOMALY_FACTS: &[&str] = &["expected_low", "expected_high", "score"];
-/// And those of a forecast.
-const FORECAST_FACTS: &[&str] = &["forecast"];
+/// Template variables of an anomaly rule, beside those of all rules.
+const ANOMALY_VARIABLES: &[&str] = &["expected_low", "expected_high", "score"];
+/// Template variables of a forecast rule.
+const FORECAST_VARIABLES: &[&str] = &["forecast"];
 
-/// Longest window: samples live in memory.
+/// Longest window: samples are in memory.
 const LONGEST_WINDOW: Duration = Duration::from_secs(86_400);
-/// How many intervals two sightings of a condition may be apart and still vouch for the time
-/// between: as many as a series lives without being refreshed.
-pub(super) const TOLERANCE: u32 = 3;
-/// And at least this long: a host too busy to collect every second must still be able to fire.
-const LEAST_TOLERANCE: Duration = Duration::from_secs(60);
-/// After how long a missing series counts as gone, where a rule says nothing of it.
+/// Intervals that two observations of a condition may be apart for the time between them to count:
+/// as many as a series lives without an update.
+pub(crate) const TOLERANCE: u32 = 3;
+/// Minimum of the tolerance: a host too busy to collect every second must still be able to fire.
+const MIN_TOLERANCE: Duration = Duration::from_secs(60);
+/// Default of `resolve_missing_after`.
 const RESOLVE_MISSING_AFTER: Duration = Duration::from_secs(3_600);
 
-/// What rules are compiled from.
+/// Input of [`compile()`].
 #[derive(Clone, Copy, Debug)]
-pub struct Declared<'a> {
-    /// Rules that alert.
+pub struct CompileInput<'a> {
+    /// Alerting rules.
     pub rules: &'a [RuleSettings],
-    /// Rules that record.
+    /// Recording rules.
     pub recordings: &'a [RecordingSettings],
-    /// The metrics; their indexes are the [`MetricId`]s of the store.
+    /// Metrics; their indexes are the [`MetricId`]s of the store.
     pub metrics: &'a [MetricDef],
-    /// How often is collected where no metric says otherwise.
+    /// Collection interval of metrics without their own.
     pub interval: Duration,
-    /// How anomalies are found where a rule says nothing.
+    /// Defaults of anomaly rules.
     pub anomaly: &'a AnomalyDetection,
-    /// Whether history is kept.
+    /// Set if history is enabled.
     pub history: bool,
-    /// Most alerts of a rule that says nothing of it; 0 for any number.
+    /// Default of the alert limit; 0 for none.
     pub limit: u32,
 }
 
-impl<'a> Declared<'a> {
-    /// These rules over these metrics, nothing recorded and all else as usual.
+impl<'a> CompileInput<'a> {
+    /// Creates the input of these rules over these metrics, without recording rules and with
+    /// defaults.
     #[must_use]
     pub fn new(rules: &'a [RuleSettings], metrics: &'a [MetricDef]) -> Self {
         static USUAL: LazyLock<AnomalyDetection> = LazyLock::new(AnomalyDetection::default);
@@ -84,14 +85,13 @@ impl<'a> Declared<'a> {
     }
 }
 
-/// Checks rules against the declared metrics. What is wrong goes to `problems`; rules with a
-/// problem are left out of the result.
-pub fn compile(declared: &Declared<'_>, problems: &mut Diagnostics) -> RuleSet {
+/// Checks and compiles rules. Errors go to `problems`; rules with an error are not in the result.
+pub fn compile(declared: &CompileInput<'_>, problems: &mut Diagnostics) -> RuleSet {
     let mut set = RuleSet::default();
     set.rules.reserve_exact(declared.rules.len());
     set.settings.reserve_exact(declared.rules.len());
-    let mut known = Known::new(declared);
-    recording::compile(declared, &mut known, &mut set, problems);
+    let mut known_series = KnownSeries::new(declared);
+    recording::compile(declared, &mut known_series, &mut set, problems);
     let mut names: HashMap<&str, &RuleSettings> = HashMap::new();
     for rule in declared.rules {
         if rule.name.trim().is_empty() {
@@ -110,7 +110,7 @@ pub fn compile(declared: &Declared<'_>, problems: &mut Diagnostics) -> RuleSet {
             rule,
             metrics,
             declared,
-            known: &known,
+            known_series: &known_series,
             problems,
             warnings,
         };
@@ -125,54 +125,54 @@ pub fn compile(declared: &Declared<'_>, problems: &mut Diagnostics) -> RuleSet {
 struct Compiler<'a> {
     rule: &'a RuleSettings,
     metrics: &'a [MetricDef],
-    declared: &'a Declared<'a>,
-    known: &'a Known,
+    declared: &'a CompileInput<'a>,
+    known_series: &'a KnownSeries,
     problems: &'a mut Diagnostics,
     warnings: &'a mut Vec<Diagnostic>,
 }
 
-/// What a rule judges.
-struct Judged {
+/// Source of the values of a rule.
+struct CompiledSource {
     source: Source,
-    /// In words.
+    /// Description for users.
     subject: String,
-    labels: Names,
-    pace: Schedule,
+    labels: AlertLabels,
+    schedule: Schedule,
 }
 
 impl Compiler<'_> {
     fn rule(mut self, templates: &mut Templates) -> Option<Rule> {
         let rule = self.rule;
         let before = self.problems.len();
-        let Judged {
+        let CompiledSource {
             source,
             subject,
             labels,
-            pace,
-        } = self.judged()?;
-        let judge = levels::check(rule, &source, self.problems);
+            schedule,
+        } = self.source()?;
+        let comparison = comparison::check(rule, &source, self.problems);
         self.added_labels(labels.fixed());
         let extra = match &source {
-            Source::History(Question {
-                look: Look::Anomaly(_),
+            Source::History(HistoryQuery {
+                kind: QueryKind::Anomaly(_),
                 ..
-            }) => ANOMALY_FACTS,
-            Source::History(Question {
-                look: Look::Forecast(_),
+            }) => ANOMALY_VARIABLES,
+            Source::History(HistoryQuery {
+                kind: QueryKind::Forecast(_),
                 ..
-            }) => FORECAST_FACTS,
+            }) => FORECAST_VARIABLES,
             _ => &[],
         };
-        let asks = matches!(source, Source::History(_));
-        let (message, annotations) = self.texts(templates, &labels, asks, extra);
+        let can_query = matches!(source, Source::History(_));
+        let (message, annotations) = self.texts(templates, &labels, can_query, extra);
         if rule.consecutive.value == 0 {
             self.problems
                 .error(&rule.consecutive.at, "consecutive must be at least 1");
         }
         let resolve_missing_after = self.resolve_missing_after();
-        let judge = judge.filter(|_| self.problems.len() == before)?;
+        let comparison = comparison.filter(|_| self.problems.len() == before)?;
         if rule.enabled {
-            self.lint(&source, &pace);
+            self.lint(&source, &schedule);
         }
         Some(Rule {
             name: rule.name.value.as_str().into(),
@@ -183,13 +183,13 @@ impl Compiler<'_> {
                 .map(|metric| metric.value.as_str().into()),
             identity: identity(rule),
             subject,
-            judge,
+            comparison,
             policy: Policy {
                 duration: *rule.duration.value,
                 keep_firing_for: *rule.keep_firing_for.value,
                 consecutive: rule.consecutive.value,
-                tolerance: (pace.interval * TOLERANCE).max(LEAST_TOLERANCE),
-                interval: pace.interval,
+                tolerance: (schedule.interval * TOLERANCE).max(MIN_TOLERANCE),
+                interval: schedule.interval,
             },
             limit: Some(rule.limit.unwrap_or(self.declared.limit) as usize).filter(|n| *n > 0),
             on_no_data: rule.on_no_data,
@@ -198,12 +198,12 @@ impl Compiler<'_> {
             labels,
             message,
             annotations,
-            pace,
+            schedule,
             source,
         })
     }
 
-    /// After how long a missing series counts as gone.
+    /// Returns the time after which a missing series is stale.
     fn resolve_missing_after(&mut self) -> Option<Duration> {
         let rule = self.rule;
         match (&rule.resolve_missing_after, rule.on_no_data) {
@@ -219,24 +219,24 @@ impl Compiler<'_> {
         }
     }
 
-    /// What is judged: of the store, or of history.
-    fn judged(&mut self) -> Option<Judged> {
+    /// Compiles the source: the store or history.
+    fn source(&mut self) -> Option<CompiledSource> {
         let rule = self.rule;
         self.one_source()?;
         if self.any_broken(&["anomaly", "forecast"]) {
             return None;
         }
         if let Some(query) = &rule.promql {
-            return self.of_query(&query.value, &query.at);
+            return self.promql_source(&query.value, &query.at);
         }
-        if rule.wants_anomaly() || rule.forecast.is_some() {
-            return self.of_samples();
+        if rule.has_anomaly() || rule.forecast.is_some() {
+            return self.samples_source();
         }
         if let Some(interval) = &rule.interval {
             self.problems
                 .error(
                     &interval.at,
-                    "it is judged whenever its metric is collected",
+                    "this rule is evaluated after each collection of its metric",
                 )
                 .hint("leave `interval` out; it is for `promql`, `anomaly` and `forecast`");
         }
@@ -250,31 +250,31 @@ impl Compiler<'_> {
         origins.sort_unstable();
         origins.dedup();
         let interval = defs.map(|def| def.interval).max().unwrap_or_default();
-        Some(Judged {
-            labels: Names::Fixed(joined_labels(&formula.inputs).into()),
+        Some(CompiledSource {
+            labels: AlertLabels::Fixed(joined_labels(&formula.inputs).into()),
             source: Source::Series(formula),
             subject,
-            pace: Schedule {
+            schedule: Schedule {
                 origins,
                 interval,
-                least: Duration::ZERO,
+                min_interval: Duration::ZERO,
             },
         })
     }
 
-    /// Notes where it is not clear what is judged; `None`: it cannot be judged.
+    /// Checks that there is exactly one source; returns `None` otherwise.
     fn one_source(&mut self) -> Option<()> {
         let rule = self.rule;
-        let given = [
+        let sources = [
             ("metric", rule.metric.as_ref().map(|metric| &metric.at)),
             ("expr", rule.expr.as_ref().map(|expr| &expr.at)),
             ("promql", rule.promql.as_ref().map(|query| &query.at)),
         ];
-        let given: Vec<(&str, &SourceLocation)> = given
+        let sources: Vec<(&str, &SourceLocation)> = sources
             .iter()
             .filter_map(|(k, at)| Some((*k, (*at)?)))
             .collect();
-        match given.as_slice() {
+        match sources.as_slice() {
             [_] => Some(()),
             [(first, _), .., (last, at)] => {
                 self.problems
@@ -285,7 +285,7 @@ impl Compiler<'_> {
             [] if self.any_broken(&["metric", "expr", "promql"]) => None,
             [] => {
                 self.problems
-                    .error(&rule.place(), "neither `metric` nor `expr` nor `promql`")
+                    .error(&rule.location(), "neither `metric` nor `expr` nor `promql`")
                     .hint("`metric: cpu_percent`, or `expr: \"a / b > 0.5\"`");
                 None
             }
@@ -297,14 +297,14 @@ impl Compiler<'_> {
             .any(|key| self.rule.is_broken(key, self.problems))
     }
 
-    /// What is judged, and its name for people.
+    /// Compiles the formula over the store, and its description.
     fn formula(&mut self) -> Option<(Formula, String)> {
         let rule = self.rule;
         let (formula, subject) = match (&rule.metric, &rule.expr) {
-            (Some(metric), _) => self.of_metric(&metric.value, &metric.at)?,
+            (Some(metric), _) => self.metric_formula(&metric.value, &metric.at)?,
             (None, expr) => {
                 let expr = expr.as_ref()?;
-                self.of_expression(&expr.value, &expr.at)?
+                self.expression_formula(&expr.value, &expr.at)?
             }
         };
         let windows = formula
@@ -322,14 +322,14 @@ impl Compiler<'_> {
                     at,
                     format!("the window {} is too long", format_duration(window)),
                 )
-                .hint(format!("samples are kept in memory: at most {longest}"));
+                .hint(format!("samples are in memory: at most {longest}"));
         }
         Some((formula, subject))
     }
 
-    fn of_metric(&mut self, name: &str, at: &SourceLocation) -> Option<(Formula, String)> {
+    fn metric_formula(&mut self, name: &str, at: &SourceLocation) -> Option<(Formula, String)> {
         let (id, reading, subject) = self.reading(name, at)?;
-        let inputs = vec![Input::whole(id, &self.metrics[id.0 as usize], reading)];
+        let inputs = vec![Input::all_series(id, &self.metrics[id.0 as usize], reading)];
         Some((
             Formula {
                 inputs,
@@ -339,7 +339,7 @@ impl Compiler<'_> {
         ))
     }
 
-    /// How the rule reads its metric, and that in words.
+    /// Resolves the reading of the rule's metric, and its description.
     fn reading(&mut self, name: &str, at: &SourceLocation) -> Option<(MetricId, Reading, String)> {
         let Some(index) = self.metrics.iter().position(|def| &*def.name == name) else {
             self.problems
@@ -364,16 +364,16 @@ impl Compiler<'_> {
             Ok(reading) => Some((
                 id,
                 reading,
-                described(name, aggregation.map(|a| &a.value), &reading),
+                describe_reading(name, aggregation.map(|a| &a.value), &reading),
             )),
-            Err(refusal) => {
-                self.refuse(&place, refusal);
+            Err(error) => {
+                self.report(&place, error);
                 None
             }
         }
     }
 
-    /// The window that the rule or the name of its aggregation gives.
+    /// Returns the window of the rule or of the name of its aggregation.
     fn window(&mut self, aggregation: Option<&Aggregation>) -> Option<Option<Duration>> {
         let named = aggregation.and_then(|aggregation| aggregation.window);
         match (&self.rule.window, named) {
@@ -384,31 +384,31 @@ impl Compiler<'_> {
                 None
             }
             (Some(window), _) if window.value.is_zero() => {
-                self.problems.error(&window.at, "a window of no length");
+                self.problems.error(&window.at, "the window must not be 0");
                 None
             }
             (window, named) => Some(window.as_ref().map(|window| *window.value).or(named)),
         }
     }
 
-    fn of_expression(&mut self, text: &str, at: &SourceLocation) -> Option<(Formula, String)> {
+    fn expression_formula(&mut self, text: &str, at: &SourceLocation) -> Option<(Formula, String)> {
         self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
         match expr::compile(text, self.metrics) {
-            Ok(formula) => Some((formula, shown(text))),
-            Err(fault) => {
-                let place = fault
+            Ok(formula) => Some((formula, quote_expression(text))),
+            Err(error) => {
+                let place = error
                     .column
                     .map(|column| format!("character {column}: "))
                     .unwrap_or_default();
                 self.problems
-                    .error(at, format!("{place}{}", fault.message))
-                    .hint_if(fault.hint);
+                    .error(at, format!("{place}{}", error.message))
+                    .hint_if(error.hint);
                 None
             }
         }
     }
 
-    /// Notes keys that go with `metric` only.
+    /// Reports keys that are only allowed beside `metric`.
     fn misplaced(&mut self, beside: &str, hint: &str) {
         let rule = self.rule;
         let keys = [
@@ -437,23 +437,23 @@ impl Compiler<'_> {
                 let problem = self
                     .problems
                     .error(at, format!("`{key}` beside `{beside}`"));
-                problem.hint("it goes with `metric`");
+                problem.hint("it is only for rules with `metric`");
             }
         }
     }
 
-    /// Hands each matcher to the inputs that have its label.
+    /// Adds each matcher to the inputs that have its label.
     fn matchers(&mut self, formula: &mut Formula) {
         for (label, matcher) in &self.rule.labels {
-            let mut known = false;
+            let mut has_label = false;
             for input in &mut formula.inputs {
                 let def = &self.metrics[input.metric.0 as usize];
-                if let Some(index) = def.labels.iter().position(|one| &**one == label) {
+                if let Some(index) = def.labels.iter().position(|name| &**name == label) {
                     input.matchers.push((index, matcher.value.clone()));
-                    known = true;
+                    has_label = true;
                 }
             }
-            if !known {
+            if !has_label {
                 let defs = formula
                     .inputs
                     .iter()
@@ -463,14 +463,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// Notes a matcher for a label that none of `known` is.
+    /// Reports a matcher of a label that is not in `labels`.
     fn no_label<'l>(
         &mut self,
         label: &str,
         at: &SourceLocation,
-        known: impl Iterator<Item = &'l Arc<str>>,
+        labels: impl Iterator<Item = &'l Arc<str>>,
     ) {
-        let names: Vec<&str> = known.map(|name| &**name).collect();
+        let names: Vec<&str> = labels.map(|label| &**label).collect();
         let hint =
             did_you_mean(label, names.iter().copied()).unwrap_or_else(|| match names.as_slice() {
                 [] => "it has no labels".into(),
@@ -491,7 +491,7 @@ impl Compiler<'_> {
                 .hint("keep one of them");
         }
         for (name, value) in rule.added_labels() {
-            // What a file of Prometheus calls an alert, or how bad it is, stays what it is.
+            // Rule files of Prometheus may set `alertname` and `severity`.
             let foreign = value.at.file.is_some();
             if RESERVED.contains(&name) && !foreign {
                 self.problems
@@ -516,29 +516,29 @@ impl Compiler<'_> {
     fn texts(
         &mut self,
         templates: &mut Templates,
-        labels: &Names,
-        asks: bool,
+        labels: &AlertLabels,
+        can_query: bool,
         extra: &'static [&'static str],
     ) -> (Option<Text>, Vec<(String, Text)>) {
         let rule = self.rule;
         let added = rule.added_labels().into_keys().map(Arc::from);
-        let any_label = *labels == Names::OfSeries;
+        let any_label = *labels == AlertLabels::FromSeries;
         let labels: Vec<Arc<str>> = labels.fixed().iter().cloned().chain(added).collect();
         let scope = Scope {
             labels: &labels,
             any_label,
-            asks,
+            can_query,
             extra,
         };
         let mut add = |text: &Spanned<Wording>| {
-            // What was translated was checked as it was.
+            // Texts of rule files were checked when they were imported.
             if text.value.written.is_some() {
-                return Some(templates.keep(&text.value));
+                return Some(templates.add_checked(&text.value));
             }
             match templates.add(&text.value, scope) {
                 Ok(text) => Some(text),
-                Err(refusal) => {
-                    self.refuse(&text.at, refusal);
+                Err(error) => {
+                    self.report(&text.at, error);
                     None
                 }
             }
@@ -557,17 +557,15 @@ impl Compiler<'_> {
         (message, annotations)
     }
 
-    fn refuse(&mut self, at: &SourceLocation, refusal: Refusal) {
-        self.problems
-            .error(at, refusal.message)
-            .hint_if(refusal.hint);
+    fn report(&mut self, at: &SourceLocation, error: HintedError) {
+        self.problems.error(at, error.message).hint_if(error.hint);
     }
 }
 
 fn identity(rule: &RuleSettings) -> Identity {
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let source = match (&rule.metric, &rule.expr, &rule.promql) {
-        (Some(metric), ..) if rule.wants_anomaly() => format!("anomaly {}", metric.value),
+        (Some(metric), ..) if rule.has_anomaly() => format!("anomaly {}", metric.value),
         (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
         (Some(metric), ..) => format!("metric {}", metric.value),
         (None, Some(expr), _) => format!("expr {}", words(&expr.value)),
@@ -586,7 +584,8 @@ fn identity(rule: &RuleSettings) -> Identity {
     }
 }
 
-/// The labels of the joined rows: those of the first input, then what each further one adds.
+/// Returns the labels of the joined rows: those of the first input, then the new ones of each
+/// further input.
 fn joined_labels(inputs: &[Input]) -> Vec<Arc<str>> {
     let mut names: Vec<Arc<str>> = Vec::new();
     for label in inputs.iter().flat_map(|input| &input.labels) {
@@ -597,7 +596,7 @@ fn joined_labels(inputs: &[Input]) -> Vec<Arc<str>> {
     names
 }
 
-fn described(name: &str, aggregation: Option<&Aggregation>, reading: &Reading) -> String {
+fn describe_reading(name: &str, aggregation: Option<&Aggregation>, reading: &Reading) -> String {
     match (aggregation, reading.window()) {
         (Some(aggregation), Some(window)) => {
             format!(
@@ -613,8 +612,8 @@ fn described(name: &str, aggregation: Option<&Aggregation>, reading: &Reading) -
     }
 }
 
-/// An expression in a sentence, on one line and not too long.
-fn shown(text: &str) -> String {
+/// Formats an expression for a sentence: on one line, at most 120 characters.
+fn quote_expression(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(120) {
         Some((end, _)) => format!("`{}…`", &line[..end]),

@@ -1,57 +1,34 @@
-//! Rules: what is judged, when it counts, and what changes.
+//! Alerting and recording rules: compilation, evaluation and the states of alerts.
 //!
-//! Settings are compiled once against the declared metrics ([`compile`]); judging a value is pure,
-//! so is the state machine of one alert. This room reads the store and tells transitions; it
-//! knows neither channels nor clocks.
+//! Settings are compiled once against the configured metrics ([`compile()`]). The comparison of a
+//! value is pure, so is the state machine of one alert. This crate reads the store and history and
+//! returns transitions; it knows neither channels nor clocks.
 
-mod aggregate;
-mod asked;
-mod carry;
+mod alert;
 mod compile;
-mod condition;
-mod detail;
-mod engine;
+mod eval;
 mod expr;
-#[cfg(test)]
-mod fixture;
-mod histogram;
-mod index;
-mod input;
-mod instance;
-mod join;
-mod judging;
-mod levels;
-mod limit;
-mod matcher;
-mod memory;
-mod names;
-mod pace;
 mod query;
-mod question;
-mod reading;
-mod reason;
-mod recording;
-mod round;
 mod rule;
-mod saved;
 mod settings;
-mod state_file;
-mod step;
-mod template;
+mod state;
+#[cfg(test)]
+mod testing;
 
-pub use aggregate::{Aggregate, Aggregation};
-pub use carry::RestoredRule;
-pub use compile::{Declared, compile};
-pub use condition::Condition;
-pub use engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
-pub use matcher::Matcher;
-pub use memory::{NoLimits, QueryLimiter, RecordingOverlay, SampleStorage};
-pub use pace::Schedule;
-pub use recording::Recording;
-pub use round::{QueryBatch, QueryResults};
+pub use alert::template::TemplateData;
+pub use alert::template::{External, Templates, Text};
+pub use compile::{CompileInput, compile};
+pub use eval::aggregate::{Aggregate, Aggregation};
+pub use eval::condition::Condition;
+pub use eval::engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
+pub use eval::schedule::Schedule;
+pub use query::query_batch::{QueryBatch, QueryResults};
+pub use query::recording::Recording;
+pub use query::sample_storage::{NoLimits, QueryLimiter, RecordingOverlay, SampleStorage};
 pub use rule::{Rule, RuleSet};
+pub use settings::matcher::Matcher;
 pub use settings::{
     Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, Thresholds, Wording,
 };
-pub use state_file::{StateFile, roundtrip};
-pub use template::{External, Facts, Templates, Text};
+pub use state::restore::RestoredRule;
+pub use state::state_file::{StateFile, roundtrip};

@@ -1,6 +1,6 @@
-//! A rule that was checked against the declared metrics and is ready to be judged.
+//! Compiled rule, ready for evaluation.
 //!
-//! Owns what stays the same while it runs. State belongs to the engine.
+//! Owns what is constant at runtime. State belongs to the engine.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,81 +8,69 @@ use std::time::Duration;
 use bellwether_core::{LabelSet, Labels, MetricId, Severity};
 use bellwether_schema::{Diagnostic, format_duration};
 
-use super::condition::{Judge, Level};
-use super::detail::Detail;
-use super::expr::{Formula, Outcome};
-use super::input::Input;
-use super::limit;
-use super::names::Names;
-use super::pace::Schedule;
-use super::question::{Look, Question};
-use super::recording::Recording;
-use super::settings::{NoDataPolicy, RuleSettings};
-use super::step::Policy;
-use super::template::{Templates, Text};
+use crate::alert::alert_labels::AlertLabels;
+use crate::alert::detail::Detail;
+use crate::alert::limit;
+use crate::alert::state_machine::Policy;
+use crate::alert::template::{Templates, Text};
+use crate::eval::condition::{Comparison, Level};
+use crate::eval::input::Input;
+use crate::eval::schedule::Schedule;
+use crate::expr::{Formula, Outcome};
+use crate::query::history_query::{HistoryQuery, QueryKind};
+use crate::query::recording::Recording;
+use crate::settings::{NoDataPolicy, RuleSettings};
 
-/// What makes a rule the same rule after a reload: state is kept where this did not change.
-/// Thresholds, durations and texts are not part of it.
+/// Identity of a rule over a reload: its alerts keep their state if this is equal. Thresholds,
+/// durations and texts are not part of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Identity {
-    /// The rule's name.
     pub name: Arc<str>,
-    /// The metric, the expression or the query, and what is looked for in it.
+    /// Metric, expression or query, with the kind of evaluation.
     pub source: String,
-    /// The matchers, as declared.
+    /// Matchers of the configuration, as JSON.
     pub matchers: String,
-    /// The labels it adds.
     pub add_labels: Labels,
 }
 
-/// Where the values of a rule come from.
+/// Source of the values of a rule.
 #[derive(Clone, Debug)]
 pub enum Source {
-    /// Series of the store, and what is calculated from them.
+    /// Formula over series of the store.
     Series(Formula),
-    /// Answers of history.
-    History(Question),
+    /// Query over history.
+    History(HistoryQuery),
 }
 
-/// One rule.
+/// Alerting rule.
 #[derive(Clone, Debug)]
 pub struct Rule {
     /// Unique name.
     pub name: Arc<str>,
-    /// Whether it is judged.
     pub enabled: bool,
-    /// The metric, as declared, where one is judged.
+    /// Metric of the configuration, if the rule has one.
     pub metric: Option<Arc<str>>,
-    /// What makes it the same after a reload.
     pub identity: Identity,
-    /// What is judged, in words: `p95 of api_request_duration over 5m`.
+    /// Description of the value: `p95 of api_request_duration over 5m`.
     pub subject: String,
-    /// Where its values come from.
     pub source: Source,
-    /// The comparison.
-    pub judge: Judge,
-    /// Times and counts.
+    pub comparison: Comparison,
     pub policy: Policy,
-    /// Most alerts it may have at once, if that is limited.
+    /// Maximum number of alerts; `None`: unlimited.
     pub limit: Option<usize>,
-    /// What follows when there is no data.
     pub on_no_data: NoDataPolicy,
-    /// After how long a missing series counts as gone, and its alert resolves; `None`: never.
+    /// Time after which a missing series is stale and its alert resolves; `None`: never.
     pub resolve_missing_after: Option<Duration>,
-    /// What follows when the evaluation fails.
     pub on_error: NoDataPolicy,
-    /// The labels that tell its alerts apart.
-    pub labels: Names,
-    /// What people are told.
+    /// Labels that identify its alerts.
+    pub labels: AlertLabels,
     pub message: Option<Text>,
-    /// More for people.
     pub annotations: Vec<(String, Text)>,
-    /// When it is judged.
-    pub pace: Schedule,
+    pub schedule: Schedule,
 }
 
 impl Rule {
-    /// The name of its alerts: its own, unless it adds a label that says otherwise.
+    /// Returns the `alertname` of its alerts: its name, unless it adds that label.
     #[must_use]
     pub fn alertname(&self) -> &str {
         self.identity
@@ -91,45 +79,45 @@ impl Rule {
             .map_or(&*self.name, String::as_str)
     }
 
-    /// The severity of a level, where the rule may have had more levels before a reload.
+    /// Returns the severity of a level, which may be from before a reload with more levels.
     #[must_use]
     pub fn severity(&self, level: usize) -> Severity {
-        let level = level.min(self.judge.levels.len().saturating_sub(1));
-        self.judge
+        let level = level.min(self.comparison.levels.len().saturating_sub(1));
+        self.comparison
             .levels
             .get(level)
             .map_or(Severity::Warning, |level| level.severity)
     }
 
-    /// The severity of its highest level.
+    /// Returns the severity of its highest level.
     #[must_use]
     pub fn worst_severity(&self) -> Severity {
         self.severity(usize::MAX)
     }
 
-    /// The threshold of a level.
+    /// Returns the threshold of a level.
     #[must_use]
     pub fn threshold(&self, level: usize) -> Option<f64> {
-        let level = level.min(self.judge.levels.len().saturating_sub(1));
-        self.judge
+        let level = level.min(self.comparison.levels.len().saturating_sub(1));
+        self.comparison
             .levels
             .get(level)
             .and_then(|level| level.threshold)
     }
 
-    /// The limit, where `key` is that of the alert which stands for those left out.
+    /// Returns the limit if `key` is that of the overflow alert.
     #[must_use]
     pub fn overflow(&self, key: &LabelSet) -> Option<usize> {
         self.limit.filter(|_| limit::is_overflow(key))
     }
 
-    /// Whether alerts may still be told apart by `key`, which another declaration made.
+    /// Returns true if the alert of `key`, made before a reload, may belong to this rule.
     #[must_use]
     pub fn fits(&self, key: &LabelSet) -> bool {
-        self.overflow(key).is_some() || self.labels.fit(key)
+        self.overflow(key).is_some() || self.labels.fits(key)
     }
 
-    /// The labels of the alert that `key` tells apart.
+    /// Returns the labels of the alert of `key`.
     #[must_use]
     pub fn alert_labels(&self, key: &LabelSet) -> Labels {
         let added = &self.identity.add_labels;
@@ -141,16 +129,16 @@ impl Rule {
         labels
     }
 
-    /// Whether any of its texts has variables in it.
+    /// Returns true if any of its texts is a template.
     #[must_use]
     pub fn has_templates(&self) -> bool {
         self.texts().any(|text| !matches!(text, Text::Plain(_)))
     }
 
-    /// Whether any of its texts asks history.
+    /// Returns true if any of its texts queries history.
     #[must_use]
-    pub fn has_asking_texts(&self) -> bool {
-        self.texts().any(|text| matches!(text, Text::Asking(_)))
+    pub fn has_query_texts(&self) -> bool {
+        self.texts().any(|text| matches!(text, Text::Query(_)))
     }
 
     fn texts(&self) -> impl Iterator<Item = &Text> {
@@ -160,15 +148,14 @@ impl Rule {
             .chain(&self.message)
     }
 
-    /// The labels of the series of the alert that `key` tells apart: those that the rule adds are
-    /// not among them.
+    /// Returns the labels of the series of the alert of `key`, without those that the rule adds.
     #[must_use]
     pub fn series_labels(&self, key: &LabelSet, detail: Option<&Detail>) -> Labels {
         if self.overflow(key).is_some() {
             return Labels::new();
         }
-        let known = detail.and_then(Detail::series);
-        known.map_or_else(
+        let series = detail.and_then(Detail::series);
+        series.map_or_else(
             || self.labels.labels(key, &Labels::new()),
             |labels| {
                 labels
@@ -179,18 +166,20 @@ impl Rule {
         )
     }
 
-    /// Whether `value` is further from good than `other`: beyond it where the condition has a
-    /// direction, nearer in time where something is foreseen, else further from the threshold, from
-    /// what is expected, or from zero.
+    /// Returns true if `value` is worse than `other`: further in the direction of the condition if
+    /// it has one, sooner for a forecast, else further from the threshold, from the expected range
+    /// or from zero.
     #[must_use]
     pub fn is_worse(&self, value: f64, other: f64, detail: Option<&Detail>) -> bool {
-        let look = self.question().map(|question| &question.look);
-        if matches!(look, Some(Look::Forecast(_))) {
+        let kind = self
+            .history_query()
+            .map(|history_query| &history_query.kind);
+        if matches!(kind, Some(QueryKind::Forecast(_))) {
             return value < other;
         }
-        self.judge
+        self.comparison
             .condition
-            .beyond(value, other)
+            .is_beyond(value, other)
             .unwrap_or_else(|| {
                 let expected = detail.and_then(Detail::middle);
                 let good = self.threshold(0).or(expected).unwrap_or_default();
@@ -198,7 +187,7 @@ impl Rule {
             })
     }
 
-    /// The series of the store that it reads.
+    /// Returns the series of the store that it reads.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         match &self.source {
@@ -207,24 +196,24 @@ impl Rule {
         }
     }
 
-    /// Whether an alert ends by its series no longer being in the answer: a query that is a
-    /// condition itself answers with nothing when all is well.
+    /// Returns true if an alert resolves once its series leaves the result: a query that is the
+    /// condition itself has no result when all is well.
     #[must_use]
-    pub fn ends_by_absence(&self) -> bool {
-        self.question()
-            .is_some_and(|question| matches!(question.look, Look::Present))
+    pub fn resolves_when_absent(&self) -> bool {
+        self.history_query()
+            .is_some_and(|history_query| matches!(history_query.kind, QueryKind::Present))
     }
 
-    /// Whether series without an alert are remembered, because one that goes missing makes one.
+    /// Returns true if series without an alert are remembered, because their absence alerts.
     #[must_use]
     pub fn remembers_series(&self) -> bool {
-        self.on_no_data == NoDataPolicy::Alert && !self.ends_by_absence()
+        self.on_no_data == NoDataPolicy::Alert && !self.resolves_when_absent()
     }
 
-    /// What follows for an alert whose series is missing, in words.
+    /// Describes the effect of a missing series on its alert.
     #[must_use]
-    pub fn absence(&self) -> String {
-        if self.ends_by_absence() {
+    pub fn no_data_behavior(&self) -> String {
+        if self.resolves_when_absent() {
             return "the alert resolves: the query itself is the condition".to_owned();
         }
         let most = self.resolve_missing_after.map(format_duration);
@@ -232,48 +221,46 @@ impl Rule {
             (NoDataPolicy::Keep, Some(most)) => {
                 format!("the alert stays as it is, and resolves after {most}")
             }
-            (NoDataPolicy::Keep, None) => {
-                "the alert stays as it is until there are data".to_owned()
-            }
+            (NoDataPolicy::Keep, None) => "the alert stays as it is until there is data".to_owned(),
             (NoDataPolicy::Ok, _) => "it counts as ok, and the alert resolves".to_owned(),
             (NoDataPolicy::Alert, Some(most)) => format!("it alerts, and resolves after {most}"),
-            (NoDataPolicy::Alert, None) => "it alerts until there are data".to_owned(),
+            (NoDataPolicy::Alert, None) => "it alerts until there is data".to_owned(),
         }
     }
 
-    /// What it asks of history, if it does.
+    /// Returns the query over history, if it has one.
     #[must_use]
-    pub fn question(&self) -> Option<&Question> {
+    pub fn history_query(&self) -> Option<&HistoryQuery> {
         match &self.source {
             Source::Series(_) => None,
-            Source::History(question) => Some(question),
+            Source::History(history_query) => Some(history_query),
         }
     }
 
-    /// What makes it fire, in words: `p95 of api_request_duration over 5m > 1`.
+    /// Describes the condition: `p95 of api_request_duration over 5m > 1`.
     #[must_use]
     pub fn condition(&self) -> String {
-        let of = |level: &Level| match (level.threshold, self.judge.levels.len()) {
+        let of = |level: &Level| match (level.threshold, self.comparison.levels.len()) {
             (None, _) => String::new(),
             (Some(threshold), 1) => format!(" {threshold}"),
             (Some(threshold), _) => format!(" {threshold} ({})", level.severity.as_str()),
         };
         let subject = match self
-            .question()
-            .map(|question| (&question.look, &question.declared))
+            .history_query()
+            .map(|history_query| (&history_query.kind, &history_query.declared))
         {
-            Some((Look::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
-            Some((Look::Forecast(foreseen), _)) => {
-                let within = format_duration(foreseen.horizon.within);
+            Some((QueryKind::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
+            Some((QueryKind::Forecast(forecasting), _)) => {
+                let within = format_duration(forecasting.horizon.within);
                 return format!(
                     "{} reaches {} within {within}",
-                    self.subject, foreseen.horizon.target.value
+                    self.subject, forecasting.horizon.target.value
                 );
             }
             Some((_, Some(query))) => query,
             _ => &*self.subject,
         };
-        // An expression that compares already says it all.
+        // An expression with a comparison is its own description.
         if let Source::Series(Formula {
             outcome: Outcome::Compared(..) | Outcome::Test(_),
             ..
@@ -281,14 +268,17 @@ impl Rule {
         {
             return self.subject.clone();
         }
-        let thresholds: Vec<String> = self.judge.levels.iter().map(of).collect();
+        let thresholds: Vec<String> = self.comparison.levels.iter().map(of).collect();
         match thresholds.join(",").as_str() {
             "" => subject.to_owned(),
-            thresholds => format!("{subject} {}{thresholds}", self.judge.condition.as_str()),
+            thresholds => format!(
+                "{subject} {}{thresholds}",
+                self.comparison.condition.as_str()
+            ),
         }
     }
 
-    /// The longest window it looks back on.
+    /// Returns the longest window of its inputs.
     #[must_use]
     pub fn longest_window(&self) -> Duration {
         let windows = self
@@ -299,28 +289,27 @@ impl Rule {
     }
 }
 
-/// The rules of one declaration.
+/// Rules of one configuration.
 #[derive(Debug, Default)]
 pub struct RuleSet {
-    /// In the order of the declaration, disabled ones too.
+    /// Alerting rules in the order of the configuration, with disabled ones.
     pub rules: Vec<Rule>,
-    /// Each of `rules` as declared, for who writes them out; empty where they are only judged.
+    /// Settings of each of `rules`; empty where they are not needed.
     pub settings: Vec<RuleSettings>,
-    /// What is recorded, in the order of the declaration.
+    /// Recording rules in the order of the configuration.
     pub recordings: Vec<Recording>,
-    /// Their texts.
     pub templates: Templates,
-    /// What is odd but no error.
+    /// Warnings.
     pub warnings: Vec<Diagnostic>,
 }
 
 impl RuleSet {
-    /// Each rule with its declaration.
+    /// Returns each rule with its settings.
     pub fn declared(&self) -> impl Iterator<Item = (&Rule, &RuleSettings)> {
         self.rules.iter().zip(&self.settings)
     }
 
-    /// What the store must keep for them.
+    /// Returns the windows that the store must keep.
     #[must_use]
     pub fn windows(&self) -> Vec<(MetricId, Duration)> {
         let enabled = self.rules.iter().filter(|rule| rule.enabled);

@@ -1,6 +1,6 @@
-//! One rule as the YAML file declares it.
+//! Settings of one rule.
 //!
-//! Owns the keys, their defaults and their documentation. What makes sense together is judged in
+//! Owns the keys, their defaults and their documentation. Checks of several keys together are in
 //! `compile`.
 
 use std::collections::BTreeMap;
@@ -14,85 +14,89 @@ use bellwether_schema::{
 };
 use serde::{Serialize, Serializer};
 
-use super::aggregate::Aggregation;
-use super::condition::Condition;
-use super::matcher::Matcher;
+use crate::eval::aggregate::Aggregation;
+use crate::eval::condition::Condition;
+pub(crate) mod matcher;
 
-/// The label that `component` becomes.
+use matcher::Matcher;
+
+/// Label for the setting `component`.
 pub const COMPONENT: &str = "component";
 
 string_enum! {
-    /// What follows when a rule cannot be evaluated.
+    /// Effect of a failed evaluation or of missing data.
     pub enum NoDataPolicy {
         /// The alert stays as it is.
         Keep = "keep",
-        /// As if the condition did not hold.
+        /// The condition counts as not holding.
         Ok = "ok",
-        /// As if it did.
+        /// The condition counts as holding.
         Alert = "alert",
     }
 }
 
 section! {
-    /// Three levels of one rule; each that is given counts.
+    /// Thresholds of a rule with several severities; at least one is needed.
     pub struct Thresholds {
-        /// Where `warning` begins.
+        /// Threshold of `warning`.
         pub warning: Option<f64>,
-        /// Where `critical` begins.
+        /// Threshold of `critical`.
         pub critical: Option<f64>,
-        /// Where `emergency` begins.
+        /// Threshold of `emergency`.
         pub emergency: Option<f64>,
     }
 }
 
 section! {
-    /// How a rule finds values that are odd; what is not given is as in
-    /// `trend_analysis.anomaly_detection`.
+    /// Anomaly detection of a rule; the defaults are those of `trend_analysis.anomaly_detection`.
     pub struct AnomalySettings {
-        /// How.
+        /// Algorithm.
         pub algorithm: Option<Algorithm> = None,
-        /// From which score a value is odd, in the algorithm's own measure; the higher, the fewer.
+        /// Score from which a value is anomalous, in the unit of the algorithm; the higher, the
+        /// fewer anomalies.
         pub sensitivity: Option<Spanned<f64>> = None,
-        /// Fewest samples to judge by.
+        /// Minimum number of samples before values are evaluated.
         pub min_samples: Option<Spanned<u32>> = None,
-        /// Which side counts.
+        /// Direction of anomalies.
         pub direction: Option<Direction> = None,
-        /// Least distance from the middle of the expected range that matters: `5` or `10%`.
+        /// Minimum distance from the middle of the expected range: `5` or `10%`.
         pub min_deviation: Option<Deviation> = None,
-        /// Odd values with less than this between them are one event, and make one alert.
+        /// Anomalous values with less than this between them are one event, with one alert.
         pub cooldown: Option<HumanDuration> = None,
-        /// The time after which values are expected to repeat themselves.
+        /// Period of the seasonality.
         pub season: Option<Spanned<HumanDuration>> = None,
-        /// How much of the past a value is compared with.
+        /// Time of history that a value is compared with.
         pub window: Option<Spanned<HumanDuration>> = None,
     }
 }
 
-/// `anomaly: true`, or how in particular.
+/// `anomaly: true`, or the settings of the detection.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Anomaly(pub Option<AnomalySettings>);
 
 impl Anomaly {
-    /// What is meant where the file as a whole says `usual`.
+    /// Returns the detection with `defaults` for the settings that the rule does not have.
     #[must_use]
-    pub fn over(&self, usual: &AnomalyDetection) -> AnomalyDetection {
+    pub fn with_defaults(&self, defaults: &AnomalyDetection) -> AnomalyDetection {
         let own = self.0.clone().unwrap_or_default();
-        let algorithm = own.algorithm.unwrap_or(usual.algorithm);
-        // A sensitivity means nothing to another algorithm than the one it was chosen for.
-        let inherited = usual
+        let algorithm = own.algorithm.unwrap_or(defaults.algorithm);
+        // A sensitivity is in the unit of its algorithm.
+        let inherited = defaults
             .sensitivity
             .clone()
-            .filter(|_| algorithm == usual.algorithm);
+            .filter(|_| algorithm == defaults.algorithm);
         AnomalyDetection {
             algorithm,
             sensitivity: own.sensitivity.or(inherited),
-            min_samples: own.min_samples.unwrap_or_else(|| usual.min_samples.clone()),
-            direction: own.direction.unwrap_or(usual.direction),
-            min_deviation: own.min_deviation.unwrap_or(usual.min_deviation),
-            cooldown: own.cooldown.unwrap_or(usual.cooldown),
-            season: own.season.unwrap_or_else(|| usual.season.clone()),
-            window: own.window.unwrap_or_else(|| usual.window.clone()),
-            ..usual.clone()
+            min_samples: own
+                .min_samples
+                .unwrap_or_else(|| defaults.min_samples.clone()),
+            direction: own.direction.unwrap_or(defaults.direction),
+            min_deviation: own.min_deviation.unwrap_or(defaults.min_deviation),
+            cooldown: own.cooldown.unwrap_or(defaults.cooldown),
+            season: own.season.unwrap_or_else(|| defaults.season.clone()),
+            window: own.window.unwrap_or_else(|| defaults.window.clone()),
+            ..defaults.clone()
         }
     }
 }
@@ -123,15 +127,15 @@ impl Serialize for Anomaly {
 }
 
 string_enum! {
-    /// How it is foreseen.
+    /// Method of the forecast.
     pub enum ForecastMethod {
-        /// By the line that the samples follow, since their last change of pace.
+        /// Linear trend of the samples since the last change point.
         Linear = "linear",
     }
 }
 
 string_enum! {
-    /// From which side a value is reached.
+    /// Direction in which a value is reached.
     pub enum Side {
         /// From below, as a disk fills.
         Rising = "rising",
@@ -141,129 +145,130 @@ string_enum! {
 }
 
 section! {
-    /// What a rule foresees.
+    /// Forecast of a rule.
     pub struct Forecast {
-        /// The value that is reached.
+        /// Value to reach.
         pub reaches: Spanned<f64>,
-        /// How soon it must be reached for the condition to hold. The line must have been seen for as
-        /// long, for half as long once more than a week of history came before it; and what the series
-        /// did before must not explain it.
+        /// The condition holds if the value is reached within this time. The trend must have lasted
+        /// for as long; for half as long once more than a week of history came before it. It must
+        /// not be explained by the seasonality of the series.
         pub within: Spanned<HumanDuration>,
-        /// How far it is looked back, a quarter more than `within` at the least.
+        /// Window of the trend, at least a quarter more than `within`.
         pub window: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::minutes(360)),
-        /// From which side it is reached.
+        /// Direction in which the value is reached.
         pub direction: Side = Side::Rising,
-        /// How it is foreseen.
+        /// Method of the forecast.
         pub method: ForecastMethod = ForecastMethod::Linear,
     }
 }
 
 section! {
-    /// A recording rule: a query whose answers become series of their own in history.
+    /// A recording rule: a query whose results become series in history.
     pub struct RecordingSettings {
-        /// The name of the series it makes; `level:metric:operation` is usual.
+        /// Name of the recorded series; usually `level:metric:operation`.
         pub record: Spanned<String>,
-        /// The query, in PromQL.
+        /// PromQL query.
         pub promql: Spanned<Literal>,
-        /// Labels that the series get.
+        /// Labels of the recorded series.
         pub labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-        /// The shortest time between two evaluations; by default each collection that concerns it.
+        /// Minimum time between two evaluations; by default it is evaluated after each collection
+        /// of its inputs.
         pub interval: Option<Spanned<HumanDuration>>,
-        /// Whether it is evaluated at all.
+        /// Enables the rule.
         pub enabled: bool = true,
     }
 }
 
 section! {
-    /// A rule: judges each label set of its metric on its own.
+    /// An alerting rule: evaluates each label set of its metric or query on its own.
     pub struct RuleSettings {
-        /// Its name, unique; the `alertname` of its alerts.
+        /// Unique name; the `alertname` of its alerts.
         pub name: Spanned<String>,
-        /// The metric that is judged, as declared. Either this, `expr` or `promql`.
+        /// Metric, with its name in the configuration. A rule has either this, `expr` or `promql`.
         pub metric: Option<Spanned<String>>,
-        /// An expression over declared metrics: `cache_misses / (cache_hits + cache_misses) > 0.5`.
-        /// Series are joined on the labels that the metrics share. Over time: `rate(x, "5m")` and
-        /// every other aggregation, also as `rate(x[5m])` or `rate_5m(x)`. Over series:
-        /// `sum_by(x, "label", ...)`, and `avg_by`, `min_by`, `max_by`, `count_by`. Of numbers:
-        /// abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min, max, clamp, if.
+        /// Expression over metrics of the configuration: `cache_misses / (cache_hits +
+        /// cache_misses) > 0.5`. Series are joined on the labels that the metrics share. Over time:
+        /// `rate(x, "5m")` and every other aggregation, also as `rate(x[5m])` or `rate_5m(x)`. Over
+        /// series: `sum_by(x, "label", ...)`, and `avg_by`, `min_by`, `max_by`, `count_by`.
+        /// Functions of numbers: abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min,
+        /// max, clamp, if.
         pub expr: Option<Spanned<Literal>>,
-        /// A PromQL query over history, where metrics have their names on the page: each series of
-        /// its answer is an alert of its own. Without `condition` a series in the answer holds, as
-        /// in Prometheus.
+        /// PromQL query over history, where metrics have their names of `/metrics`. Each series of
+        /// the result is an alert. Without `condition` every series of the result holds, as in
+        /// Prometheus.
         pub promql: Option<Spanned<Literal>>,
-        /// The condition holds while the value of the metric is outside of what is expected: `true`,
-        /// or how that is found.
+        /// The condition holds while the value of the metric is outside of its expected range:
+        /// `true`, or the settings of the detection.
         pub anomaly: Option<Spanned<Anomaly>>,
         /// The condition holds while the metric is going to reach a value.
         pub forecast: Option<Spanned<Forecast>>,
-        /// The shortest time between two judgements of a rule that asks history (`promql`,
-        /// `anomaly`, `forecast`); by default each collection that concerns it is judged, a
-        /// forecast once a minute.
+        /// Minimum time between two evaluations of a rule over history (`promql`, `anomaly`,
+        /// `forecast`). By default it is evaluated after each collection of its inputs, a forecast
+        /// once a minute.
         pub interval: Option<Spanned<HumanDuration>>,
-        /// How the value is compared with the threshold; in words `greater_than`, `less_than`,
+        /// Comparison of the value with the threshold; in words `greater_than`, `less_than`,
         /// `greater_than_or_equal`, `less_than_or_equal`, `equals`, `not_equals`.
         pub condition: Option<Spanned<Condition>>,
-        /// What it is compared with.
+        /// Threshold.
         pub threshold: Option<Spanned<f64>>,
         /// Up to three thresholds instead of one, each with its severity.
         pub thresholds: Option<Spanned<Thresholds>>,
-        /// Hysteresis: a firing alert resolves only once the condition no longer holds for this
+        /// Hysteresis: a firing alert resolves only once the condition does not hold for this
         /// value.
         pub resolve_threshold: Option<Spanned<f64>>,
-        /// What is made of the samples of `window` before they are judged.
+        /// Aggregation of the samples of `window`; its result is compared.
         pub aggregation: Option<Spanned<Aggregation>>,
-        /// The time an aggregation looks back on; 5m if it needs one.
+        /// Window of the aggregation; 5m if it needs one.
         pub window: Option<Spanned<HumanDuration>>,
-        /// How long the condition must hold before the alert fires.
+        /// Time that the condition must hold before the alert fires; `for` in Prometheus.
         pub duration: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
-        /// How many samples in a row must violate before the condition counts as held.
+        /// Number of samples in a row that must violate before the condition holds.
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
-        /// How long the condition must not hold before the alert resolves.
+        /// Time that the condition must not hold before the alert resolves.
         pub keep_firing_for: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
-        /// How long after an alert of this rule resolved it is not told when it fires again; by
-        /// default as its route says.
+        /// Time after an alert of this rule resolved in which it is not notified when it fires
+        /// again; by default that of its route.
         pub cooldown_period: Option<HumanDuration>,
-        /// How bad it is; `warning` if nothing is said.
+        /// Severity; `warning` by default.
         pub severity: Option<Spanned<Severity>>,
-        /// What follows when a series has no data: it is missing, or NaN. It holds for each series
-        /// that was seen by itself, whether others are there or not, and over a restart; with
-        /// `alert`, a rule that never saw a series has one alert as a whole. Not for `promql`
-        /// without `condition`, where no answer is how an alert resolves.
+        /// Effect of missing data: a series is missing or NaN. It applies to each known series by
+        /// itself, whether there are others or not, and over a restart. With `alert`, a rule that
+        /// never saw a series has one alert as a whole. Not for `promql` without `condition`: there
+        /// an empty result resolves the alert.
         pub on_no_data: NoDataPolicy = NoDataPolicy::Keep,
-        /// How long a series may be missing before it counts as gone and its alert resolves; `0` is
+        /// Time that a series may be missing before it is stale and its alert resolves; `0` is
         /// never. By default `1h`, and never with `on_no_data: alert`.
         pub resolve_missing_after: Option<Spanned<HumanDuration>>,
-        /// What follows when the evaluation fails.
+        /// Effect of a failed evaluation.
         pub on_error: NoDataPolicy = NoDataPolicy::Keep,
-        /// Only series whose labels pass.
+        /// Only series whose labels match.
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
-        /// Most alerts the rule may have at once, pending ones included; `0` for any number. Over
-        /// it, those stay that were there first, and one alert with the label `overflow="true"`
-        /// stands for the rest. By default `alerting.rule_limit`.
+        /// Maximum number of alerts of the rule, with pending ones; `0` is unlimited. Above it the
+        /// first alerts stay, and one alert with the label `overflow="true"` stands for the rest.
+        /// By default `alerting.rule_limit`.
         pub limit: Option<u32>,
-        /// What the rule watches over, as `checkout` or `storage`: the label `component` of its
-        /// alerts.
+        /// Monitored component, as `checkout` or `storage`: the label `component` of its alerts.
         pub component: Option<Spanned<String>>,
-        /// Labels that every alert of this rule gets.
+        /// Labels for every alert of this rule.
         pub add_labels: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-        /// What people are told: a template with `{{ labels.x }}`, `{{ value }}`, `{{ threshold }}`,
-        /// and once it fires `{{ fired_value }}` and `{{ peak }}`; of an anomaly also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, of a
-        /// forecast `{{ forecast }}`. `{{ series_labels }}` are labels without those that the rule
-        /// adds, `{{ external_labels }}` and `{{ external_url }}` those of this process.
+        /// Message of the notification: a template with `{{ labels.x }}`, `{{ value }}`, `{{
+        /// threshold }}`, and once it fires `{{ fired_value }}` and `{{ peak }}`; for an anomaly
+        /// also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, for a forecast `{{
+        /// forecast }}`. `{{ series_labels }}` are the labels without those that the rule adds, `{{
+        /// external_labels }}` and `{{ external_url }}` those of this process.
         pub message: Option<Spanned<Wording>>,
-        /// More for people, by name; templates too.
+        /// Further texts of the notification, by name; templates too.
         pub annotations: BTreeMap<String, Spanned<Wording>> = BTreeMap::new(),
-        /// Whether it is judged at all.
+        /// Enables the rule.
         pub enabled: bool = true,
     }
 }
 
-/// A text for people: a template, taken as written.
+/// Template of a text, without variables of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wording {
-    /// The template.
     pub template: String,
-    /// What it was translated from, as it stands in a rule file of Prometheus.
+    /// Go template of a Prometheus rule file that it was translated from.
     pub written: Option<String>,
 }
 
@@ -294,9 +299,9 @@ impl Serialize for Wording {
 }
 
 impl RuleSettings {
-    /// The place of the rule as a whole, for what is missing in it.
+    /// Returns the location of the rule as a whole, for errors about missing keys.
     #[must_use]
-    pub fn place(&self) -> SourceLocation {
+    pub fn location(&self) -> SourceLocation {
         let path = &self.name.at.path;
         SourceLocation {
             path: path.strip_suffix(".name").unwrap_or(path).into(),
@@ -304,7 +309,7 @@ impl RuleSettings {
         }
     }
 
-    /// The labels that its alerts get, by name.
+    /// Returns the labels that its alerts get, by name.
     #[must_use]
     pub fn added_labels(&self) -> BTreeMap<&str, &Spanned<String>> {
         let own = self
@@ -315,15 +320,15 @@ impl RuleSettings {
             .collect()
     }
 
-    /// Whether odd values are looked for.
+    /// Returns true if anomaly detection is on.
     #[must_use]
-    pub fn wants_anomaly(&self) -> bool {
+    pub fn has_anomaly(&self) -> bool {
         self.anomaly
             .as_ref()
             .is_some_and(|anomaly| anomaly.0.is_some())
     }
 
-    /// Whether a value is compared with something.
+    /// Returns true if the rule has a comparison.
     #[must_use]
     pub fn is_compared(&self) -> bool {
         self.condition.is_some()
@@ -332,11 +337,11 @@ impl RuleSettings {
             || self.resolve_threshold.is_some()
     }
 
-    /// Whether the value of `key` was found wrong already; then it is absent here without having
-    /// been left out.
+    /// Returns true if the value of `key` had an error; then it is missing here although the file
+    /// has it.
     #[must_use]
     pub fn is_broken(&self, key: &str, problems: &Diagnostics) -> bool {
-        let key = format!("{}.{key}", self.place().path);
+        let key = format!("{}.{key}", self.location().path);
         problems.any(|path| {
             path.strip_prefix(&*key)
                 .is_some_and(|r| r.is_empty() || r.starts_with('.'))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin, Severity};
 use bellwether_rules::{
-    Declared, Engine, RestoredRule, RuleSet, RuleSettings, Tick, compile, roundtrip,
+    CompileInput, Engine, RestoredRule, RuleSet, RuleSettings, Tick, compile, roundtrip,
 };
 use bellwether_tsdb::store::{Options, Store};
 
@@ -76,7 +76,7 @@ impl Rules {
 
     pub fn save(&self, now: Now) -> Saved {
         Saved {
-            alerts: self.engine.carried(),
+            alerts: self.engine.snapshot(),
             at: now,
         }
     }
@@ -96,7 +96,7 @@ impl Rules {
         self.store.commit(&batch, now);
         self.store.expire(now);
         self.engine
-            .judge(&self.store, now, Some(&[Origin::Application]))
+            .evaluate(&self.store, now, Some(&[Origin::Application]))
     }
 }
 
@@ -122,7 +122,7 @@ fn rules(metrics: &[MetricDef]) -> RuleSet {
     };
     let settings: Vec<RuleSettings> = decode(&RULES.map(line).concat());
     let mut problems = bellwether_schema::Diagnostics::default();
-    let set = compile(&Declared::new(&settings, metrics), &mut problems);
+    let set = compile(&CompileInput::new(&settings, metrics), &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     set
 }

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use bellwether_core::{AlertState, LabelSet, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries};
-use bellwether_rules::{Declared, Engine, RecordingSettings, RuleSettings, SampleStorage, compile};
+use bellwether_rules::{
+    CompileInput, Engine, RecordingSettings, RuleSettings, SampleStorage, compile,
+};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
@@ -141,9 +143,9 @@ fn engine(cases: &[Case]) -> (Engine, Store) {
     let rules = Vec::<RuleSettings>::decode(&parse(&rules).expect("YAML"), &mut cx);
     let recordings = Vec::<RecordingSettings>::decode(&parse(&recordings).expect("YAML"), &mut cx);
     let (rules, recordings) = (rules.expect("rules"), recordings.expect("recording rules"));
-    let declared = Declared {
+    let declared = CompileInput {
         recordings: &recordings,
-        ..Declared::new(&rules, &[])
+        ..CompileInput::new(&rules, &[])
     };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{AlertState, Batch, Kind, MetricDef, MetricId, Now, Origin};
-use bellwether_rules::{Declared, Engine, RuleSet, RuleSettings, compile};
+use bellwether_rules::{CompileInput, Engine, RuleSet, RuleSettings, compile};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use bellwether_tsdb::store::{Options, Store};
 use proptest::prelude::*;
@@ -209,7 +209,7 @@ fn rules(cases: &[Case]) -> RuleSet {
     let settings =
         Vec::<RuleSettings>::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     let set = compile(
-        &Declared::new(&settings.unwrap_or_default(), &metrics()),
+        &CompileInput::new(&settings.unwrap_or_default(), &metrics()),
         &mut problems,
     );
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());

@@ -4,7 +4,7 @@ use std::fs;
 
 use bellwether::config::{self, Plan, Source};
 use bellwether_compat::{Exported, RuleFile};
-use bellwether_rules::{Declared, compile};
+use bellwether_rules::{CompileInput, compile};
 use bellwether_schema::Diagnostics;
 
 use super::promtool;
@@ -74,8 +74,8 @@ fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
 
 #[test]
 fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
-    let Exported { text, unsaid } = exported(DECLARATION);
-    let told: Vec<String> = unsaid
+    let Exported { text, unsupported } = exported(DECLARATION);
+    let told: Vec<String> = unsupported
         .iter()
         .map(|problem| {
             problem
@@ -287,9 +287,9 @@ fn what_was_read_from_a_rule_file_goes_out_as_it_was() {
         text: rules.into(),
     };
     let imported = bellwether_compat::import(&[file], std::iter::empty(), &mut problems);
-    let declared = Declared {
+    let declared = CompileInput {
         recordings: &imported.recordings,
-        ..Declared::new(&imported.rules, &[])
+        ..CompileInput::new(&imported.rules, &[])
     };
     let set = compile(&declared, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());

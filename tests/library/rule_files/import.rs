@@ -80,7 +80,7 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
         [
             "/rules/a.yml:4:12: groups[0].limit: `limit` is not kept for what is recorded\n  hint: it \
              counts for the alerts of the group; max_series limits all of history",
-            "/one.yml:1:50: groups[0].rules[0].expr: nobody here makes series named \"nobody_has_it\"",
+            "/one.yml:1:50: groups[0].rules[0].expr: no collector or recording rule makes series named \"nobody_has_it\"",
         ]
     );
 }
@@ -112,7 +112,7 @@ groups:
         .collect();
     assert_eq!(
         warnings,
-        ["nobody here makes series named \"http.requests\""]
+        ["no collector or recording rule makes series named \"http.requests\""]
     );
     let recording = &plan.rules.recordings[0];
     assert_eq!(&*recording.record, "http.requests:süm");

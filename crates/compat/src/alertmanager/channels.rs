@@ -1,10 +1,10 @@
-//! Receivers: each of their integrations becomes a channel, and they the names of these.
+//! Import of receivers: each of their integrations becomes a channel.
 
 use std::collections::BTreeSet;
 
 use bellwether_schema::{Node, Pos, SourceLocation, Value};
 
-use super::fields::{Fields, Made, scalar};
+use super::fields::{Fields, MappingBuilder, scalar};
 use super::{Report, items};
 use crate::go::{self, Dialect};
 
@@ -12,16 +12,16 @@ mod email;
 mod http;
 mod kinds;
 
-/// An integration of Alertmanager.
+/// Integration of Alertmanager.
 struct Kind {
-    /// Its key there.
+    /// Key in Alertmanager.
     key: &'static str,
-    /// The type of channel that it becomes.
+    /// Type of the channel.
     channel: &'static str,
-    /// Whether ends are told there where nothing is said.
+    /// Default of `send_resolved`.
     resolved: bool,
-    /// What its keys are here.
-    make: fn(&mut Maker<'_, '_, '_>),
+    /// Converts its keys.
+    make: fn(&mut ChannelConversion<'_, '_, '_>),
 }
 
 const KINDS: [Kind; 9] = [
@@ -81,29 +81,29 @@ const KINDS: [Kind; 9] = [
     },
 ];
 
-/// What becomes of a text that cannot be translated.
+/// Handling of a text that cannot be translated.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Otherwise {
-    /// It is left out, with a warning.
+enum OnUntranslatable {
+    /// Warning; the text is left out.
     Warn,
-    /// It is an error.
+    /// Error.
     Refuse,
 }
 
-/// Makes one channel.
-struct Maker<'m, 'n, 'a> {
-    /// The integration.
+/// Conversion of one integration to a channel.
+struct ChannelConversion<'m, 'n, 'a> {
+    /// Keys of the integration.
     fields: Fields<'n>,
-    /// What all have where they say nothing.
+    /// Defaults of all integrations.
     global: &'m Fields<'n>,
-    /// The channel.
-    made: Made,
-    /// Where the integration begins.
+    /// Channel.
+    output: MappingBuilder,
+    /// Start of the integration.
     pos: Pos,
     report: &'m mut Report<'a>,
 }
 
-/// The channels and the receivers of the file.
+/// Imports the channels and receivers of the file.
 pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, Vec<Node>) {
     let global = top.within("global");
     let (mut channels, mut receivers) = (Vec::new(), Vec::new());
@@ -114,7 +114,7 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
     };
     for (number, node) in declared.iter().enumerate() {
         let mut fields = Fields::of(node, &format!("receivers[{number}]"));
-        let mut made = Made::at(node.pos);
+        let mut mapping = MappingBuilder::at(node.pos);
         let name = fields.take("name");
         let mut own = Vec::new();
         for kind in &KINDS {
@@ -127,31 +127,31 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
             for (number, integration) in integrations.iter().enumerate() {
                 let path = format!("{}.{}[{number}]", fields.path(), kind.key);
                 let channel = free_name(name, kind.channel, &mut names);
-                let maker = Maker {
+                let conversion = ChannelConversion {
                     fields: Fields::of(integration, &path),
                     global: &global,
-                    made: Made::at(integration.pos),
+                    output: MappingBuilder::at(integration.pos),
                     pos: integration.pos,
                     report,
                 };
-                if let Some(node) = maker.channel(kind, &channel) {
+                if let Some(node) = conversion.channel(kind, &channel) {
                     channels.push(node);
                     own.push(scalar(&channel, integration.pos));
                 }
             }
         }
         if let Some(name) = name {
-            made.put("name", name.clone());
+            mapping.put("name", name.clone());
         }
-        made.put(
+        mapping.put(
             "channels",
             Node {
                 pos: node.pos,
                 value: Value::List(own),
             },
         );
-        receivers.push(made.node());
-        for (key, at) in fields.left() {
+        receivers.push(mapping.node());
+        for (key, at) in fields.remaining() {
             if key.ends_with("_configs") {
                 let hint = "a `webhook` or `exec` channel can tell it; write the receiver so";
                 report.error(&at, format!("there is no channel for `{key}`"), Some(hint));
@@ -163,7 +163,7 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
     (channels, receivers)
 }
 
-/// A name for a channel of the receiver `name`: what a file may be called.
+/// Returns a unique name for a channel of the receiver `name`, usable as a file name.
 fn free_name(name: Option<&Node>, channel: &str, names: &mut BTreeSet<String>) -> String {
     let name = match name.map(|node| &node.value) {
         Some(Value::Scalar(name)) => name.as_str(),
@@ -185,21 +185,21 @@ fn free_name(name: Option<&Node>, channel: &str, names: &mut BTreeSet<String>) -
     free
 }
 
-impl Maker<'_, '_, '_> {
-    /// The channel; `None` where it could not be told anything, which was noted.
+impl ChannelConversion<'_, '_, '_> {
+    /// Returns the channel; `None` after an error.
     fn channel(mut self, kind: &Kind, name: &str) -> Option<Node> {
         let before = self.report.problems.len();
-        self.made.put_text("type", kind.channel, self.pos);
-        self.made.put_text("name", name, self.pos);
+        self.output.put_text("type", kind.channel, self.pos);
+        self.output.put_text("name", name, self.pos);
         match self.fields.take("send_resolved") {
-            Some(node) => self.made.put("send_resolved", node.clone()),
+            Some(node) => self.output.put("send_resolved", node.clone()),
             None => self
-                .made
+                .output
                 .put_text("send_resolved", &kind.resolved.to_string(), self.pos),
         }
         (kind.make)(&mut self);
-        self.report.left(self.fields);
-        (self.report.problems.len() == before).then(|| self.made.node())
+        self.report.warn_remaining(self.fields);
+        (self.report.problems.len() == before).then(|| self.output.node())
     }
 
     fn warn(&mut self, key: &str, pos: Pos, message: &str, hint: Option<&str>) {
@@ -212,20 +212,21 @@ impl Maker<'_, '_, '_> {
             .error(&self.fields.at_key(key, pos), message, hint);
     }
 
-    /// The value of `key`, or that of `general` in `global`.
+    /// Takes the value of `key`, or that of `general` in `global`.
     fn or_global(&mut self, key: &str, general: &str) -> Option<Node> {
-        let own = self.fields.said(key);
-        own.or_else(|| self.global.clone().said(general)).cloned()
+        let own = self.fields.take_non_empty(key);
+        own.or_else(|| self.global.clone().take_non_empty(general))
+            .cloned()
     }
 
-    /// A value that is the same here under the name `own`.
+    /// Copies a value to the key `own`.
     fn same(&mut self, key: &str, own: &str) {
-        if let Some(node) = self.fields.said(key) {
-            self.made.put(own, node.clone());
+        if let Some(node) = self.fields.take_non_empty(key) {
+            self.output.put(own, node.clone());
         }
     }
 
-    /// A text that may be a template; where it cannot be translated, it is left out.
+    /// Translates a text that may be a template; without a translation it is left out.
     fn expanded(&mut self, key: &str, own: &str) {
         let Some((text, pos)) = self.fields.text(key) else {
             return;
@@ -233,23 +234,29 @@ impl Maker<'_, '_, '_> {
         if is_default(text) || text.is_empty() {
             return;
         }
-        if let Some(text) = self.translated(key, text, pos, Otherwise::Warn) {
-            self.made.put_text(own, &text, pos);
+        if let Some(text) = self.translated(key, text, pos, OnUntranslatable::Warn) {
+            self.output.put_text(own, &text, pos);
         }
     }
 
-    /// The same of one that says where to: nobody can do without.
+    /// Translates an address, which may be a template; without a translation it is an error.
     fn addressed(&mut self, key: &str, own: &str) {
         let Some((text, pos)) = self.fields.text(key) else {
             return;
         };
-        if let Some(text) = self.translated(key, text, pos, Otherwise::Refuse) {
-            self.made.put_text(own, &text, pos);
+        if let Some(text) = self.translated(key, text, pos, OnUntranslatable::Refuse) {
+            self.output.put_text(own, &text, pos);
         }
     }
 
-    /// A text as it is said here; `None` where its template cannot be, which is noted.
-    fn translated(&mut self, key: &str, text: &str, pos: Pos, or: Otherwise) -> Option<String> {
+    /// Translates a text; `None` after a diagnostic.
+    fn translated(
+        &mut self,
+        key: &str,
+        text: &str,
+        pos: Pos,
+        or: OnUntranslatable,
+    ) -> Option<String> {
         if !text.contains("{{") {
             return Some(text.to_owned());
         }
@@ -259,8 +266,8 @@ impl Maker<'_, '_, '_> {
                 let message = format!("cannot be translated: {}", foreign.what);
                 let hint = foreign.hint.as_deref();
                 match or {
-                    Otherwise::Refuse => self.error(key, pos, &message, hint),
-                    Otherwise::Warn => {
+                    OnUntranslatable::Refuse => self.error(key, pos, &message, hint),
+                    OnUntranslatable::Warn => {
                         self.warn(key, pos, &format!("{message}: it is not kept"), hint);
                     }
                 }
@@ -269,24 +276,33 @@ impl Maker<'_, '_, '_> {
         }
     }
 
-    /// A secret in the file or in one of its own: `key` or `key_file`; those of `global` where
-    /// there is neither. Whether there was one.
+    /// Copies a secret of the file or of a file of its own: `key` or `key_file`, or those of
+    /// `global`. Returns true if there is one.
     fn secret(&mut self, key: &str, general: &str, own: &str) -> bool {
         let file = |key: &str| format!("{key}_file");
         let mut global = self.global.clone();
-        let found = self.fields.said(key).map(|node| (node, false));
-        let found = found.or_else(|| self.fields.said(&file(key)).map(|node| (node, true)));
-        let found = found.or_else(|| global.said(general).map(|node| (node, false)));
-        let found = found.or_else(|| global.said(&file(general)).map(|node| (node, true)));
-        match found {
-            Some((node, false)) => self.made.put(own, node.clone()),
-            Some((node, true)) => self.made.put(&file(own), self.report.path(node)),
+        let source = self.fields.take_non_empty(key).map(|node| (node, false));
+        let source = source.or_else(|| {
+            self.fields
+                .take_non_empty(&file(key))
+                .map(|node| (node, true))
+        });
+        let source = source.or_else(|| global.take_non_empty(general).map(|node| (node, false)));
+        let source = source.or_else(|| {
+            global
+                .take_non_empty(&file(general))
+                .map(|node| (node, true))
+        });
+        match source {
+            Some((node, false)) => self.output.put(own, node.clone()),
+            Some((node, true)) => self.output.put(&file(own), self.report.path(node)),
             None => return false,
         }
         true
     }
 
-    /// A message: its template, translated. Where that cannot be, the channel says it its own way.
+    /// Translates the template of a message; without a translation the channel has its default
+    /// message.
     fn message(&mut self, key: &str, own: &str) {
         let Some((text, pos)) = self.fields.text(key) else {
             return;
@@ -300,7 +316,7 @@ impl Maker<'_, '_, '_> {
             return;
         }
         match go::translate_with(text, Dialect::Message, &self.report.library) {
-            Ok(template) => self.made.put_raw(own, scalar(&template, at.pos)),
+            Ok(template) => self.output.put_raw(own, scalar(&template, at.pos)),
             Err(foreign) => {
                 let message = format!("cannot be translated: {}", foreign.what);
                 let usual = "the channel's own words are told";
@@ -313,7 +329,7 @@ impl Maker<'_, '_, '_> {
     }
 }
 
-/// Whether `text` is one of the templates that Alertmanager comes with.
+/// Returns true if `text` is one of Alertmanager's default templates.
 fn is_default(text: &str) -> bool {
     let inside = text
         .trim()
@@ -323,7 +339,7 @@ fn is_default(text: &str) -> bool {
     matches!(words.as_slice(), ["template", name, "."] if name.contains(".default."))
 }
 
-/// A list as it is written in one text, between commas.
+/// Splits a comma-separated list.
 fn split(text: &str, pos: Pos) -> Node {
     let parts = text
         .split(',')

@@ -1,32 +1,31 @@
-//! The keys of a mapping, taken one by one, and mappings that are made.
+//! Keys of a mapping that are taken one by one, and mappings to build.
 
 use bellwether_schema::{Key, Node, Pos, SourceLocation, Value};
 
-/// A mapping of the file.
+/// Mapping of the file.
 #[derive(Clone)]
 pub(super) struct Fields<'n> {
     path: String,
-    left: Vec<(&'n Key, &'n Node)>,
+    entries: Vec<(&'n Key, &'n Node)>,
 }
 
 impl<'n> Fields<'n> {
-    /// The keys of `node`, which is at `path`; none where it is no mapping.
+    /// Returns the keys of `node` at `path`; none if it is not a mapping.
     pub(super) fn of(node: &'n Node, path: &str) -> Self {
-        let left = match &node.value {
+        let entries = match &node.value {
             Value::Map(entries) => entries.iter().map(|(key, node)| (key, node)).collect(),
             _ => Vec::new(),
         };
         Self {
             path: path.to_owned(),
-            left,
+            entries,
         }
     }
 
-    /// No keys.
     pub(super) fn none() -> Self {
         Self {
             path: String::new(),
-            left: Vec::new(),
+            entries: Vec::new(),
         }
     }
 
@@ -34,20 +33,20 @@ impl<'n> Fields<'n> {
         &self.path
     }
 
-    /// The value of `key`, which nobody else gets; `None` where it is not there or nothing.
+    /// Takes the value of `key`; `None` if it is missing or null.
     pub(super) fn take(&mut self, key: &str) -> Option<&'n Node> {
-        let at = self.left.iter().position(|(known, _)| known.text == key)?;
-        let (_, node) = self.left.remove(at);
+        let at = self.entries.iter().position(|(name, _)| name.text == key)?;
+        let (_, node) = self.entries.remove(at);
         (node.value != Value::Null).then_some(node)
     }
 
-    /// The same; an empty text is nothing too.
-    pub(super) fn said(&mut self, key: &str) -> Option<&'n Node> {
+    /// Takes the value of `key`; `None` if it is missing, null or an empty text.
+    pub(super) fn take_non_empty(&mut self, key: &str) -> Option<&'n Node> {
         self.take(key)
             .filter(|node| node.value != Value::Scalar(String::new()))
     }
 
-    /// The text of `key`, and where it stands.
+    /// Takes the text of `key`, with its location.
     pub(super) fn text(&mut self, key: &str) -> Option<(&'n str, Pos)> {
         let node = self.take(key)?;
         match &node.value {
@@ -56,7 +55,7 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// The mapping of `key`; without keys where there is none.
+    /// Takes the mapping of `key`; without keys if it is missing.
     pub(super) fn within(&mut self, key: &str) -> Self {
         let path = self.at_key(key, Pos::default()).path.to_string();
         self.take(key)
@@ -80,21 +79,21 @@ impl<'n> Fields<'n> {
         }
     }
 
-    /// What nobody took.
-    pub(super) fn left(&self) -> impl Iterator<Item = (&'n str, SourceLocation)> {
-        self.left
+    /// Returns the keys that were not taken.
+    pub(super) fn remaining(&self) -> impl Iterator<Item = (&'n str, SourceLocation)> {
+        self.entries
             .iter()
             .map(|(key, _)| (key.text.as_str(), self.at_key(&key.text, key.pos)))
     }
 }
 
-/// A mapping of ours that is made of parts of the file.
-pub(super) struct Made {
+/// Mapping of our settings, built from parts of the file.
+pub(super) struct MappingBuilder {
     pos: Pos,
     entries: Vec<(Key, Node)>,
 }
 
-impl Made {
+impl MappingBuilder {
     pub(super) fn at(pos: Pos) -> Self {
         Self {
             pos,
@@ -102,7 +101,7 @@ impl Made {
         }
     }
 
-    /// Sets `key`. What looks like a variable of the environment is none in this file.
+    /// Sets `key`. The file has no variables of the environment, so what looks like one is escaped.
     pub(super) fn put(&mut self, key: &str, node: Node) {
         self.put_raw(key, escaped(node));
     }
@@ -122,9 +121,8 @@ impl Made {
         self.put(key, scalar(text, pos));
     }
 
-    /// Whether `key` is set.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.entries.iter().any(|(known, _)| known.text == key)
+        self.entries.iter().any(|(name, _)| name.text == key)
     }
 
     pub(super) fn node(self) -> Node {

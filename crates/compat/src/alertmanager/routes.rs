@@ -1,11 +1,11 @@
-//! Routes and inhibition rules, the older forms of their matchers included.
+//! Import of routes and inhibition rules, with the older forms of their matchers.
 
 use bellwether_schema::{Node, Value};
 
-use super::fields::{Fields, Made, scalar};
+use super::fields::{Fields, MappingBuilder, scalar};
 use super::{Report, items};
 
-/// Keys that are the same here and there.
+/// Keys with the same name and meaning.
 const SAME: [&str; 8] = [
     "receiver",
     "group_by",
@@ -17,20 +17,20 @@ const SAME: [&str; 8] = [
     "active_time_intervals",
 ];
 
-/// A route and those below it.
+/// Converts a route and its child routes.
 pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>) -> Node {
     let mut fields = Fields::of(node, path);
-    let mut made = Made::at(node.pos);
+    let mut mapping = MappingBuilder::at(node.pos);
     let mut grouped = false;
     for key in SAME {
         if let Some(value) = fields.take(key) {
             grouped |= key == "group_by";
-            made.put(key, value.clone());
+            mapping.put(key, value.clone());
         }
     }
-    // There all alerts of the top are one group if nothing is said.
+    // In Alertmanager the default of the top is one group for all alerts.
     if top && !grouped {
-        made.put(
+        mapping.put(
             "group_by",
             Node {
                 pos: node.pos,
@@ -38,13 +38,13 @@ pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>)
             },
         );
     }
-    matchers(&mut fields, "", "matchers", &mut made);
+    matchers(&mut fields, "", "matchers", &mut mapping);
     if let Some(below) = fields.take("routes") {
         let routes = items(below).into_iter().enumerate().map(|(number, route)| {
             self::route(&route, &format!("{path}.routes[{number}]"), false, report)
         });
         let routes = Value::List(routes.collect());
-        made.put_raw(
+        mapping.put_raw(
             "routes",
             Node {
                 pos: below.pos,
@@ -52,27 +52,28 @@ pub(super) fn route(node: &Node, path: &str, top: bool, report: &mut Report<'_>)
             },
         );
     }
-    report.left(fields);
-    made.node()
+    report.warn_remaining(fields);
+    mapping.node()
 }
 
-/// An inhibition rule.
+/// Converts an inhibition rule.
 pub(super) fn inhibit_rule(node: &Node, number: usize, report: &mut Report<'_>) -> Node {
     let mut fields = Fields::of(node, &format!("inhibit_rules[{number}]"));
-    let mut made = Made::at(node.pos);
+    let mut mapping = MappingBuilder::at(node.pos);
     for key in ["name", "equal"] {
         if let Some(value) = fields.take(key) {
-            made.put(key, value.clone());
+            mapping.put(key, value.clone());
         }
     }
-    matchers(&mut fields, "source_", "source_matchers", &mut made);
-    matchers(&mut fields, "target_", "target_matchers", &mut made);
-    report.left(fields);
-    made.node()
+    matchers(&mut fields, "source_", "source_matchers", &mut mapping);
+    matchers(&mut fields, "target_", "target_matchers", &mut mapping);
+    report.warn_remaining(fields);
+    mapping.node()
 }
 
-/// `matchers`, `match` and `match_re` of `fields`, with `prefix` before their names, as one list.
-fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, made: &mut Made) {
+/// Converts `matchers`, `match` and `match_re` of `fields`, with `prefix` before their names, to
+/// one list.
+fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, mapping: &mut MappingBuilder) {
     let mut all = Vec::new();
     let mut place = None;
     if let Some(node) = fields.take(&format!("{prefix}matchers")) {
@@ -104,7 +105,7 @@ fn matchers(fields: &mut Fields<'_>, prefix: &str, key: &str, made: &mut Made) {
         }
     }
     if let Some(pos) = place {
-        made.put_raw(
+        mapping.put_raw(
             key,
             Node {
                 pos,

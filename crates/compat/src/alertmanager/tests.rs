@@ -10,7 +10,7 @@ fn read(text: &str) -> (Alertmanager, Vec<String>) {
     };
     let path = Path::new("/etc/am/alertmanager.yml");
     let mut read = alertmanager(path, text, &beside, &mut problems);
-    let told = |problem: &Diagnostic| {
+    let texts = |problem: &Diagnostic| {
         problem
             .render(&"x")
             .replace("/etc/am/alertmanager.yml:", "")
@@ -18,12 +18,12 @@ fn read(text: &str) -> (Alertmanager, Vec<String>) {
     let warnings = read
         .warnings
         .drain(..)
-        .map(|warning| format!("warning {}", told(&warning)));
+        .map(|warning| format!("warning {}", texts(&warning)));
     notify::check(&read.channels, &mut problems);
     let all = problems
         .into_sorted()
         .iter()
-        .map(told)
+        .map(texts)
         .chain(warnings)
         .collect();
     (read, all)
@@ -31,14 +31,14 @@ fn read(text: &str) -> (Alertmanager, Vec<String>) {
 
 fn channel(yaml: &str) -> (serde_json::Value, Vec<String>) {
     let text = format!("route: {{receiver: r}}\nreceivers:\n- name: r\n{yaml}");
-    let (read, told) = read(&text);
-    (serde_json::to_value(read.channels.first()).unwrap(), told)
+    let (read, texts) = read(&text);
+    (serde_json::to_value(read.channels.first()).unwrap(), texts)
 }
 
 #[track_caller]
 fn check(yaml: &str, expected: &[(&str, serde_json::Value)]) {
-    let (channel, told) = channel(yaml);
-    assert_eq!(told, Vec::<String>::new());
+    let (channel, texts) = channel(yaml);
+    assert_eq!(texts, Vec::<String>::new());
     for (key, value) in expected {
         let found = key.split('.').fold(&channel, |value, key| &value[key]);
         assert_eq!(found, value, "{key} of {channel:#}");
@@ -124,8 +124,8 @@ fn each_integration_becomes_a_channel() {
 fn mail_has_the_defaults_of_global() {
     let text = "global: {smtp_smarthost: 'mail.example.org:587', smtp_from: am@example.org, smtp_auth_username: u, smtp_auth_password: p}\n\
         route: {receiver: r}\nreceivers:\n- name: r\n  email_configs: [{to: 'a@example.org, b@example.org', headers: {Subject: '[{{ .Status }}] {{ .GroupLabels.SortedPairs.Values | join \" \" }}', X-Team: infra}, html: ''}]";
-    let (read, told) = read(text);
-    assert_eq!(told, Vec::<String>::new());
+    let (read, texts) = read(text);
+    assert_eq!(texts, Vec::<String>::new());
     let channel = serde_json::to_value(&read.channels[0]).unwrap();
     for (key, expected) in [
         ("smtp_server", json!("mail.example.org")),
@@ -150,10 +150,10 @@ fn mail_has_the_defaults_of_global() {
 
 #[test]
 fn several_integrations_of_one_receiver_have_names_of_their_own() {
-    let (read, told) = read(
+    let (read, texts) = read(
         "route: {receiver: 'team X/pager'}\nreceivers:\n- name: 'team X/pager'\n  webhook_configs: [{url: 'http://a'}, {url: 'http://b'}]\n- name: blackhole\n",
     );
-    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(texts, Vec::<String>::new());
     let receivers = serde_json::to_value(&read.receivers).unwrap();
     assert_eq!(receivers[0]["name"], "team X/pager");
     assert_eq!(
@@ -165,7 +165,7 @@ fn several_integrations_of_one_receiver_have_names_of_their_own() {
 
 #[test]
 fn routes_intervals_and_inhibition() {
-    let (read, told) = read(
+    let (read, texts) = read(
         r#"
 route:
   receiver: a
@@ -184,7 +184,7 @@ time_intervals:
   - {name: year, time_intervals: [{months: ['january:february'], days_of_month: ['-3:-1']}]}
 "#,
     );
-    assert_eq!(told, Vec::<String>::new());
+    assert_eq!(texts, Vec::<String>::new());
     let top = read.routes.unwrap().0;
     assert_eq!(top.group_by, Some(Vec::new()));
     assert_eq!(
@@ -210,7 +210,7 @@ time_intervals:
 
 #[test]
 fn what_cannot_be_kept_is_told_with_its_line() {
-    let (_, told) = read(
+    let (_, texts) = read(
         r#"global: {resolve_timeout: 5m}
 templates: ['*.tmpl']
 route: {receiver: r, labels: {a: b}}
@@ -225,13 +225,13 @@ receivers:
 more: {}
 "#,
     );
-    let told: Vec<&str> = told
+    let texts: Vec<&str> = texts
         .iter()
-        .map(|told| told.lines().next().unwrap())
+        .map(|texts| texts.lines().next().unwrap())
         .collect();
     assert!(
-        !told.iter().any(|told| told.contains("missing key")),
-        "{told:#?}"
+        !texts.iter().any(|texts| texts.contains("missing key")),
+        "{texts:#?}"
     );
     for expected in [
         "warning 2:13: templates: no file fits *.tmpl",
@@ -247,7 +247,7 @@ more: {}
         "11:19: receivers[0].email_configs[0].smarthost: neither `smarthost` nor `smtp_smarthost` in `global`",
         "warning 12:1: more: `more` is not kept",
     ] {
-        assert!(told.contains(&expected), "{expected}\n{told:#?}");
+        assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
     }
 }
 
@@ -268,10 +268,10 @@ fn templates_of_files_and_the_title_that_most_copy() {
         let text = format!(
             "templates: ['t/*.tmpl']\nroute: {{receiver: r}}\nreceivers:\n- name: r\n{slack}"
         );
-        let (read, told) = read(&text);
+        let (read, texts) = read(&text);
         (
             serde_json::to_value(read.channels.first()).unwrap()["text"].clone(),
-            told,
+            texts,
         )
     };
     let broken = "warning 1:13: templates: /etc/am/t/*.tmpl:2: cannot be read: `break`";
@@ -301,26 +301,26 @@ fn templates_of_files_and_the_title_that_most_copy() {
             "map[alertname:Disk team:infra zone:a]?",
         ),
     ] {
-        let (template, told) = text(message);
-        assert_eq!(told[0].lines().next(), Some(broken));
-        assert_eq!(told.len(), 1, "{told:?}");
+        let (template, texts) = text(message);
+        assert_eq!(texts[0].lines().next(), Some(broken));
+        assert_eq!(texts.len(), 1, "{texts:?}");
         let shown = environment.render_str(
             template.as_str().unwrap_or_default(),
             minijinja::value::Serde(&context),
         );
         assert_eq!(shown.unwrap(), expected, "{message}: {template}");
     }
-    let (template, told) = text(r#"{{ template "loop" . }}"#);
+    let (template, texts) = text(r#"{{ template "loop" . }}"#);
     assert_eq!(template, json!(null));
     assert!(
-        told[1].contains("the template \"loop\" is too large"),
-        "{told:?}"
+        texts[1].contains("the template \"loop\" is too large"),
+        "{texts:?}"
     );
 }
 
 #[test]
 fn what_is_empty_is_absent() {
-    let (read, told) = read(
+    let (read, texts) = read(
         r#"
 global:
   smtp_smarthost: 'localhost:25'
@@ -342,7 +342,7 @@ receivers:
 "#,
     );
     assert_eq!(
-        told,
+        texts,
         ["warning 10:5: templates: no file fits /etc/alertmanager/template/*.tmpl"]
     );
     let mail = serde_json::to_value(&read.channels[1]).unwrap();
@@ -363,17 +363,17 @@ fn a_bot_of_slack_is_known_by_the_general_url_too() {
         format!("{global}}}\n{rest}, {token}}}]"),
         format!("{global}, {token}}}\n{rest}}}]"),
     ] {
-        let (read, told) = read(&text);
-        assert_eq!(told, [""; 0]);
+        let (read, texts) = read(&text);
+        assert_eq!(texts, [""; 0]);
         let channel = serde_json::to_value(&read.channels[0]).unwrap();
         assert_eq!(channel["api_url"], "https://slack.com/api");
         assert_eq!(channel["token"], "<secret>");
         assert_eq!(channel["channel"], "#a");
     }
-    let (_, told) = read(&format!("{global}}}\n{rest}}}]"));
+    let (_, texts) = read(&format!("{global}}}\n{rest}}}]"));
     assert!(
-        told[0].contains("slack_configs[0].api_url: a bot needs a token to post"),
-        "{told:?}"
+        texts[0].contains("slack_configs[0].api_url: a bot needs a token to post"),
+        "{texts:?}"
     );
 }
 
@@ -430,14 +430,14 @@ fn keys_that_alertmanager_expands_are_expanded() {
             "api_key: no template can stand here",
         ),
     ] {
-        let (_, told) = channel(&format!("  {yaml}"));
-        let errors: Vec<_> = told
+        let (_, texts) = channel(&format!("  {yaml}"));
+        let errors: Vec<_> = texts
             .iter()
-            .filter(|told| !told.starts_with("warning"))
+            .filter(|texts| !texts.starts_with("warning"))
             .collect();
         assert!(
             errors.len() == 1 && errors[0].contains(expected),
-            "{yaml}: {told:#?}"
+            "{yaml}: {texts:#?}"
         );
     }
 }
@@ -449,13 +449,13 @@ fn headers_of_a_mail_have_their_keys() {
             "  email_configs: [{{to: 'a@b.c', from: 'd@e.f', smarthost: 'h:25', headers: {headers}}}]"
         ))
     };
-    let (made, told) =
+    let (made, texts) =
         mail("{To: a@b.c, Reply-To: r@b.c, X-Team: '{{ .GroupLabels.team }}', Subject: s}");
-    assert_eq!(told, [""; 0]);
+    assert_eq!(texts, [""; 0]);
     assert_eq!(made["reply_to"], "r@b.c");
     assert_eq!(made["headers"], json!({"X-Team": "{{ groupLabels.team }}"}));
     assert_eq!(made["subject"], "s");
-    let (made, told) = mail("{To: x@b.c, CC: y@b.c, From: z@b.c, Date: d}");
+    let (made, texts) = mail("{To: x@b.c, CC: y@b.c, From: z@b.c, Date: d}");
     assert_eq!(made["recipients"], json!(["a@b.c"]));
     for (name, hint) in [
         ("To", "mail goes to whom `to` names"),
@@ -466,10 +466,10 @@ fn headers_of_a_mail_have_their_keys() {
         let expected = format!(
             "headers.{name}: the channel writes the header {name:?} itself\n  hint: {hint}"
         );
-        let found = told
+        let found = texts
             .iter()
-            .any(|told| told.starts_with("warning") && told.ends_with(&expected));
-        assert!(found && told.len() == 4, "{expected}: {told:#?}");
+            .any(|texts| texts.starts_with("warning") && texts.ends_with(&expected));
+        assert!(found && texts.len() == 4, "{expected}: {texts:#?}");
     }
 }
 

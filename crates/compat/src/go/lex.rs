@@ -1,50 +1,45 @@
-//! A template to pieces of text and actions, an action to tokens.
+//! Lexer: splits a template into text and actions, and an action into tokens.
 
 use std::ops::Range;
 
-use super::Foreign;
+use super::Untranslatable;
 
-/// A stretch of the template.
+/// Piece of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Piece {
-    /// Text, trimmed as its neighbours say.
+    /// Text, trimmed by its neighbours.
     Text(String),
-    /// What stands in braces, and on which line.
+    /// Line and tokens of an action.
     Action(u32, Vec<Token>),
 }
 
-/// A word of an action.
+/// Token of an action.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Token {
-    /// A text, unquoted.
+    /// Text, unquoted.
     Text(String),
-    /// A number as written.
+    /// Number as written.
     Number(String),
-    /// A keyword or a function.
+    /// Keyword or function.
     Word(String),
     /// `$name`; empty for `$` itself.
     Variable(String),
-    /// `.name`, which follows a value where `joined`.
-    Field {
-        /// The name.
-        name: String,
-        /// Whether it belongs to what stands before it.
-        joined: bool,
-    },
-    /// A dot by itself.
+    /// `.name`; a field of the value before it if `joined`.
+    Field { name: String, joined: bool },
+    /// Dot by itself.
     Dot,
     /// `(`, `)`, `|`, `,`, `:=` or `=`.
     Sign(&'static str),
 }
 
-/// Cuts a template up.
-pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Foreign> {
+/// Splits a template.
+pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Untranslatable> {
     Ok(placed(text)?.into_iter().map(|(piece, _)| piece).collect())
 }
 
-/// The same, each piece with where it stands in `text`.
-pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> {
-    let mut found = Vec::new();
+/// Splits a template; returns each piece with its range in `text`.
+pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Untranslatable> {
+    let mut pieces = Vec::new();
     let (mut rest, mut line) = (text, 0);
     let mut trims = false;
     while let Some(open) = rest.find("{{") {
@@ -57,7 +52,7 @@ pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> 
             trimmed_left
         };
         let at = text.len() - rest.len();
-        found.push((Piece::Text(shown.to_owned()), at..at + open));
+        pieces.push((Piece::Text(shown.to_owned()), at..at + open));
         line += lines(before);
         let (tokens, length) = action(
             if opens_with_trim {
@@ -72,17 +67,17 @@ pub(super) fn placed(text: &str) -> Result<Vec<(Piece, Range<usize>)>, Foreign> 
         trims = body.ends_with('-') && body[..body.len() - 1].ends_with(char::is_whitespace);
         if !tokens.is_empty() {
             let end = at + open + 2 + length + 2;
-            found.push((Piece::Action(line, tokens), at + open..end));
+            pieces.push((Piece::Action(line, tokens), at + open..end));
         }
         line += lines(body);
         rest = &inside[length + 2..];
     }
     let shown = if trims { rest.trim_start() } else { rest };
-    found.push((
+    pieces.push((
         Piece::Text(shown.to_owned()),
         text.len() - rest.len()..text.len(),
     ));
-    Ok(found)
+    Ok(pieces)
 }
 
 fn lines(text: &str) -> u32 {
@@ -95,9 +90,9 @@ fn trims_after(inside: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(char::is_whitespace))
 }
 
-/// The tokens up to the closing braces, and how long that is.
-fn action(text: &str, line: u32) -> Result<(Vec<Token>, usize), Foreign> {
-    let unclosed = || Foreign::new(line, "an action that is not closed by `}}`");
+/// Returns the tokens up to the closing braces, and their length.
+fn action(text: &str, line: u32) -> Result<(Vec<Token>, usize), Untranslatable> {
+    let unclosed = || Untranslatable::new(line, "an action that is not closed by `}}`");
     if let Some(comment) = text.trim_start().strip_prefix("/*") {
         let end = comment.find("*/").ok_or_else(unclosed)?;
         let start = text.len() - comment.len() + end + 2;
@@ -112,7 +107,7 @@ fn action(text: &str, line: u32) -> Result<(Vec<Token>, usize), Foreign> {
         if rest.starts_with("}}") {
             return Ok((tokens, at));
         }
-        // A minus before the end trims; it is no number.
+        // A minus before the end trims; it is not a number.
         if first == '-' && rest[1..].starts_with("}}") && text[..at].ends_with(char::is_whitespace)
         {
             return Ok((tokens, at + 1));
@@ -129,7 +124,7 @@ fn action(text: &str, line: u32) -> Result<(Vec<Token>, usize), Foreign> {
     }
 }
 
-fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Foreign> {
+fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Untranslatable> {
     for sign in [":=", "=", "(", ")", "|", ","] {
         if rest.starts_with(sign) {
             return Ok((Token::Sign(sign), sign.len()));
@@ -155,7 +150,10 @@ fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Foreign>
         },
         '0'..='9' | '-' | '+' => Ok(number(rest)),
         _ => match word(rest) {
-            "" => Err(Foreign::new(line, format!("an unexpected {first:?}"))),
+            "" => Err(Untranslatable::new(
+                line,
+                format!("an unexpected {first:?}"),
+            )),
             name => Ok((Token::Word(name.to_owned()), name.len())),
         },
     }
@@ -178,8 +176,8 @@ fn number(text: &str) -> (Token, usize) {
     (Token::Number(text[..length].to_owned()), length)
 }
 
-fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Foreign> {
-    let unclosed = || Foreign::new(line, "a text that is not closed");
+fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Untranslatable> {
+    let unclosed = || Untranslatable::new(line, "a text that is not closed");
     if quote == '`' {
         let end = rest[1..].find('`').ok_or_else(unclosed)?;
         return Ok((Token::Text(rest[1..=end].to_owned()), end + 2));
@@ -210,7 +208,7 @@ fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Foreign>
                         .ok()
                         .and_then(char::from_u32)
                         .ok_or_else(|| {
-                            Foreign::new(line, format!("an escape \\{escaped}{code}"))
+                            Untranslatable::new(line, format!("an escape \\{escaped}{code}"))
                         })?,
                     other => other,
                 });

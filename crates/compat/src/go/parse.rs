@@ -1,4 +1,4 @@
-//! Pieces to a tree.
+//! Parser: pieces to a tree.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -7,23 +7,20 @@ use std::vec::IntoIter;
 
 use bellwether_core::MAX_NESTING;
 
-use super::Foreign;
+use super::Untranslatable;
 use super::lex::{Piece, Token};
 
-/// A part of a template.
+/// Node of a template.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Node {
-    /// Text.
     Text(String),
-    /// A value that is shown.
+    /// Value to show.
     Show(Pipe),
-    /// `$name := pipe`, or `=` where it is known already.
+    /// `$name := pipe`, or `=` for a variable that exists.
     Set {
-        /// Whether the variable begins here.
+        /// True for `:=`.
         declares: bool,
-        /// Its name.
         name: String,
-        /// Its value.
         pipe: Pipe,
     },
     /// `if`, with each `else if`.
@@ -32,13 +29,12 @@ pub(super) enum Node {
     Range(Block),
     /// `with`.
     With(Block),
-    /// `template`: what a definition gives for a value.
+    /// `template`: the result of a definition for a value.
     Template {
-        /// The line of the template, from 0.
+        /// Line of the template, from 0.
         line: u32,
-        /// Its name.
         name: String,
-        /// What it is about.
+        /// Value of `.` in the definition.
         about: Option<Pipe>,
     },
 }
@@ -46,74 +42,72 @@ pub(super) enum Node {
 /// `range` or `with`.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Block {
-    /// The variables that it sets.
+    /// Variables that it sets.
     pub names: Vec<String>,
-    /// What it is about.
+    /// Value of the block.
     pub pipe: Pipe,
-    /// What is made of it.
+    /// Nodes for a value that is not empty.
     pub body: Vec<Node>,
-    /// What is there where that is nothing.
+    /// Nodes for an empty value.
     pub otherwise: Vec<Node>,
 }
 
-/// Commands of which each hands its value to the next.
+/// Commands, each of which passes its value to the next.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Pipe {
-    /// The line of the template, from 0.
+    /// Line of the template, from 0.
     pub line: u32,
     /// At least one.
     pub commands: Vec<Vec<Operand>>,
 }
 
-/// A value, and the fields that are taken of it.
+/// Value with its fields.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Operand {
-    /// The value.
     pub base: Base,
     /// Fields, outermost first.
     pub fields: Vec<String>,
 }
 
-/// What a value is.
+/// Base of an operand.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Base {
-    /// A text.
     Text(String),
-    /// A number as written.
+    /// Number as written.
     Number(String),
-    /// A function, `true`, `false` or `nil`.
+    /// Function, `true`, `false` or `nil`.
     Word(String),
-    /// A variable; empty for `$`.
+    /// Variable; empty for `$`.
     Variable(String),
-    /// What `.` is.
+    /// `.`.
     Dot,
-    /// A pipe in parentheses.
+    /// Pipe in parentheses.
     Paren(Pipe),
 }
 
 struct Parser<'d> {
     pieces: IntoIter<Piece>,
     definitions: &'d mut Definitions,
-    /// Open blocks.
+    /// Number of open blocks.
     depth: usize,
 }
 
-type Parsed<T> = Result<T, Foreign>;
+type Parsed<T> = Result<T, Untranslatable>;
 
-/// How a list of nodes ended.
+/// End of a list of nodes.
 enum End {
-    /// With the template.
+    /// End of the template.
     Whole,
-    /// With `end`.
+    /// `end`.
     Closed,
-    /// With `else`, and what follows it.
+    /// `else`, with the rest of its action.
     Else(u32, Vec<Token>),
 }
 
-/// What `define` gave, by name.
+/// Definitions of `define`, by name.
 pub(super) type Definitions = HashMap<String, Rc<[Node]>>;
 
-/// The tree of a template. What it defines is added to `definitions`.
+/// Parses a template. Its definitions are added to `definitions`.
 pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed<Vec<Node>> {
     let mut parser = Parser {
         pieces: pieces.into_iter(),
@@ -123,15 +117,15 @@ pub(super) fn parse(pieces: Vec<Piece>, definitions: &mut Definitions) -> Parsed
     let (nodes, end) = parser.nodes()?;
     match end {
         End::Whole => Ok(nodes),
-        End::Closed => Err(Foreign::new(0, "an `end` too many")),
-        End::Else(line, _) => Err(Foreign::new(line, "an `else` without `if`")),
+        End::Closed => Err(Untranslatable::new(0, "an `end` too many")),
+        End::Else(line, _) => Err(Untranslatable::new(line, "an `else` without `if`")),
     }
 }
 
-/// Refuses what is nested deeper than others can recurse over.
+/// Rejects nesting deeper than the recursion of the writer allows.
 fn bounded(depth: usize, line: u32) -> Parsed<()> {
     match depth > MAX_NESTING {
-        true => Err(Foreign::new(
+        true => Err(Untranslatable::new(
             line,
             format!("nested deeper than {MAX_NESTING} levels"),
         )),
@@ -140,7 +134,7 @@ fn bounded(depth: usize, line: u32) -> Parsed<()> {
 }
 
 impl Parser<'_> {
-    /// What stands inside of a block that began on `line`.
+    /// Parses the inside of a block that began on `line`.
     fn inside(&mut self, line: u32) -> Parsed<(Vec<Node>, End)> {
         self.depth += 1;
         bounded(self.depth, line)?;
@@ -174,7 +168,10 @@ impl Parser<'_> {
                 Token::Word(word) if word == "define" || word == "block" => {
                     let (name, about) = named(line, &tokens)?;
                     let (body, End::Closed) = self.inside(line)? else {
-                        return Err(Foreign::new(line, format!("a `{word}` without `end`")));
+                        return Err(Untranslatable::new(
+                            line,
+                            format!("a `{word}` without `end`"),
+                        ));
                     };
                     self.definitions.insert(name.clone(), body.into());
                     if word == "block" {
@@ -187,7 +184,7 @@ impl Parser<'_> {
                 }
                 Token::Word(word) if word == "break" || word == "continue" => {
                     let hint = "write what it gives where it is used";
-                    return Err(Foreign::hint(line, format!("`{word}`"), hint));
+                    return Err(Untranslatable::hint(line, format!("`{word}`"), hint));
                 }
                 _ => nodes.push(shown(line, tokens)?),
             }
@@ -205,23 +202,23 @@ impl Parser<'_> {
             bounded(self.depth + branches.len(), line)?;
             match end {
                 End::Closed => return Ok(Node::If(branches, Vec::new())),
-                End::Whole => return Err(Foreign::new(line, "an `if` without `end`")),
+                End::Whole => return Err(Untranslatable::new(line, "an `if` without `end`")),
                 End::Else(_, rest) if rest.is_empty() => {
                     return Ok(Node::If(branches, self.last(line)?));
                 }
                 End::Else(at, rest) if rest[0] == Token::Word("if".into()) => {
                     (line, tokens) = (at, rest[1..].to_vec());
                 }
-                End::Else(at, _) => return Err(Foreign::new(at, "what follows `else`")),
+                End::Else(at, _) => return Err(Untranslatable::new(at, "what follows `else`")),
             }
         }
     }
 
-    /// What stands between an `else` and its `end`.
+    /// Parses the nodes between an `else` and its `end`.
     fn last(&mut self, line: u32) -> Parsed<Vec<Node>> {
         match self.inside(line)? {
             (nodes, End::Closed) => Ok(nodes),
-            _ => Err(Foreign::new(line, "an `else` without `end`")),
+            _ => Err(Untranslatable::new(line, "an `else` without `end`")),
         }
     }
 
@@ -235,7 +232,12 @@ impl Parser<'_> {
         let otherwise = match end {
             End::Closed => Vec::new(),
             End::Else(_, rest) if rest.is_empty() => self.last(line)?,
-            _ => return Err(Foreign::new(line, "a `range` or `with` without `end`")),
+            _ => {
+                return Err(Untranslatable::new(
+                    line,
+                    "a `range` or `with` without `end`",
+                ));
+            }
         };
         Ok(Block {
             names,
@@ -246,10 +248,10 @@ impl Parser<'_> {
     }
 }
 
-/// The name of a definition, and what it is about.
+/// Parses the name of a definition and its value.
 fn named(line: u32, tokens: &[Token]) -> Parsed<(String, Option<Pipe>)> {
     let Some(Token::Text(name)) = tokens.get(1) else {
-        return Err(Foreign::new(line, "a definition without a name"));
+        return Err(Untranslatable::new(line, "a definition without a name"));
     };
     let about = match &tokens[2..] {
         [] => None,
@@ -285,11 +287,11 @@ fn pipe(line: u32, tokens: Vec<Token>) -> Parsed<Pipe> {
     let pipe = commands(line, &mut tokens, 0)?;
     match tokens.next() {
         None => Ok(pipe),
-        Some(_) => Err(Foreign::new(line, "a parenthesis too many")),
+        Some(_) => Err(Untranslatable::new(line, "a parenthesis too many")),
     }
 }
 
-/// Commands up to the end or to a parenthesis that closes.
+/// Parses commands up to the end or to a closing parenthesis.
 fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> Parsed<Pipe> {
     bounded(depth, line)?;
     let mut commands = vec![Vec::new()];
@@ -304,10 +306,12 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> 
                 let inside = self::commands(line, tokens, depth + 1)?;
                 tokens
                     .next()
-                    .ok_or_else(|| Foreign::new(line, "an open parenthesis"))?;
+                    .ok_or_else(|| Untranslatable::new(line, "an open parenthesis"))?;
                 Base::Paren(inside)
             }
-            Token::Sign(sign) => return Err(Foreign::new(line, format!("an unexpected `{sign}`"))),
+            Token::Sign(sign) => {
+                return Err(Untranslatable::new(line, format!("an unexpected `{sign}`")));
+            }
             Token::Text(text) => Base::Text(text),
             Token::Number(number) => Base::Number(number),
             Token::Word(word) => Base::Word(word),
@@ -343,7 +347,7 @@ fn commands(line: u32, tokens: &mut Peekable<IntoIter<Token>>, depth: usize) -> 
     }
     match commands.iter().all(|command| !command.is_empty()) {
         true => Ok(Pipe { line, commands }),
-        false => Err(Foreign::new(line, "an action without a value")),
+        false => Err(Untranslatable::new(line, "an action without a value")),
     }
 }
 

@@ -4,8 +4,8 @@ use bellwether_template::{LabelMap, environment};
 use super::{Dialect, literal, translate};
 
 fn translated(text: &str) -> Result<String, String> {
-    let told = |foreign: super::Foreign| format!("{}: {}", foreign.line, foreign.what);
-    translate(text, Dialect::Rule).map_err(told)
+    let texts = |foreign: super::Untranslatable| format!("{}: {}", foreign.line, foreign.what);
+    translate(text, Dialect::Rule).map_err(texts)
 }
 
 fn rendered(text: &str) -> String {
@@ -313,7 +313,7 @@ fn what_is_deep_is_refused_before_anything_recurses_over_it() {
             &text[..40]
         );
     }
-    // What is nested is written once, not twice at each level.
+    // Nested calls are written once, not twice at each level.
     let equal = format!("{{{{ {}1{} }}}}", "(eq ".repeat(60), " 2 3)".repeat(60));
     assert!(translate(&equal, Dialect::Rule).unwrap().len() < 2_000);
 }

@@ -1,10 +1,10 @@
-//! A tree to a template of ours.
+//! Writer: a tree to our template.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Range;
 
-use super::Foreign;
+use super::Untranslatable;
 use super::lex::{Piece, Token};
 use super::parse::{Base, Block, Definitions, Node, Operand, Pipe, parse};
 
@@ -14,16 +14,16 @@ mod value;
 pub(super) use value::quoted;
 use value::{Kind, Value};
 
-/// What a template is about.
+/// Context of a template.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
-    /// An annotation or a label of a rule.
+    /// Annotation or label of a rule.
     Rule,
-    /// A message of Alertmanager.
+    /// Message of Alertmanager.
     Message,
 }
 
-/// Words that no variable may be called: those of the language, and what templates may use.
+/// Names that no variable may have: keywords, and variables of templates.
 const TAKEN: [&str; 40] = [
     "and",
     "or",
@@ -70,10 +70,10 @@ const TAKEN: [&str; 40] = [
 /// Longest translation, in bytes: definitions that use each other could double it many times.
 const LONGEST: usize = 1 << 18;
 
-/// Most definitions that are inside of each other.
+/// Maximum nesting of definitions.
 const MOST_INSIDE: usize = 20;
 
-/// A template without actions.
+/// Returns a template without actions.
 pub(super) fn plain(text: &str) -> String {
     if ["{%", "{#"].iter().any(|open| text.contains(open)) {
         format!("{{{{ {} }}}}", quoted(text))
@@ -82,23 +82,24 @@ pub(super) fn plain(text: &str) -> String {
     }
 }
 
-/// The template that the tree stands for.
+/// Writes the template of a tree.
 pub(super) fn write(
     nodes: &[Node],
     dialect: Dialect,
     definitions: &Definitions,
-) -> Result<String, Foreign> {
+) -> Result<String, Untranslatable> {
     let mut writer = Writer::new(dialect, definitions);
     writer.nodes(nodes)?;
     Ok(writer.finish())
 }
 
-/// The template that `pieces` of `text` stand for; what cannot be said stands as it is written.
+/// Writes the template of `pieces`, which are parts of `text`; parts that cannot be translated stay
+/// as they are written.
 pub(super) fn write_in_part(
     text: &str,
     pieces: &[(Piece, Range<usize>)],
     dialect: Dialect,
-) -> (String, Vec<Foreign>) {
+) -> (String, Vec<Untranslatable>) {
     let nothing = Definitions::new();
     let mut writer = Writer::new(dialect, &nothing);
     let mut foreign = Vec::new();
@@ -122,9 +123,9 @@ pub(super) fn write_in_part(
     (writer.finish(), foreign)
 }
 
-/// Stretches of `pieces` that can be read by themselves: texts, values and whole blocks.
+/// Returns the ranges of `pieces` that can be parsed by themselves: texts, values and whole blocks.
 pub(super) fn wholes(pieces: &[(Piece, Range<usize>)]) -> Vec<Range<usize>> {
-    let (mut found, mut open, mut from) = (Vec::new(), 0_usize, 0);
+    let (mut ranges, mut open, mut from) = (Vec::new(), 0_usize, 0);
     for (index, (piece, _)) in pieces.iter().enumerate() {
         match first_word(piece) {
             "if" | "range" | "with" | "define" | "block" => open += 1,
@@ -132,14 +133,14 @@ pub(super) fn wholes(pieces: &[(Piece, Range<usize>)]) -> Vec<Range<usize>> {
             _ => {}
         }
         if open == 0 || index + 1 == pieces.len() {
-            found.push(from..index + 1);
+            ranges.push(from..index + 1);
             from = index + 1;
         }
     }
-    found
+    ranges
 }
 
-/// The word that an action begins with.
+/// Returns the first word of an action.
 fn first_word(piece: &Piece) -> &str {
     match piece {
         Piece::Action(_, tokens) => match tokens.first() {
@@ -154,18 +155,18 @@ struct Writer<'d> {
     dialect: Dialect,
     out: String,
     root: Value,
-    /// What `.` is, innermost last.
+    /// Values of `.`, innermost last.
     dots: Vec<Value>,
-    /// Each with how many loops were open where it began.
+    /// Variables, with the number of open loops at their start.
     variables: HashMap<String, (Value, usize)>,
     loops: usize,
     items: usize,
     definitions: &'d Definitions,
-    /// How many definitions are open.
+    /// Number of open definitions.
     inside: usize,
 }
 
-type Written<T> = Result<T, Foreign>;
+type Written<T> = Result<T, Untranslatable>;
 
 impl<'d> Writer<'d> {
     fn new(dialect: Dialect, definitions: &'d Definitions) -> Self {
@@ -184,12 +185,12 @@ impl<'d> Writer<'d> {
             definitions,
             inside: 0,
         };
-        writer.known();
+        writer.declare_variables();
         writer
     }
 
     fn finish(mut self) -> String {
-        // The last line break of a template is not shown.
+        // The last line break of a template is not rendered.
         if self.out.ends_with('\n') {
             self.out.pop();
             self.out.push_str("{{ \"\\n\" }}");
@@ -197,7 +198,7 @@ impl<'d> Writer<'d> {
         self.out
     }
 
-    fn known(&mut self) {
+    fn declare_variables(&mut self) {
         if self.dialect == Dialect::Rule {
             for (name, own, kind) in [
                 ("labels", "series_labels", Kind::Map),
@@ -244,18 +245,18 @@ impl<'d> Writer<'d> {
         Ok(())
     }
 
-    /// What the definition `name` gives, written where it is used.
+    /// Writes the definition `name` inline.
     fn definition(&mut self, line: u32, name: &str, about: Option<&Pipe>) -> Written<()> {
         let Some(nodes) = self.definitions.get(name).cloned() else {
             let hint = "define it in a file of `templates:`, or write what it gives";
-            return Err(Foreign::hint(
+            return Err(Untranslatable::hint(
                 line,
                 format!("the template {name:?} is not there"),
                 hint,
             ));
         };
         if self.inside == MOST_INSIDE || self.out.len() > LONGEST {
-            return Err(Foreign::new(
+            return Err(Untranslatable::new(
                 line,
                 format!("the template {name:?} is too large"),
             ));
@@ -307,7 +308,7 @@ impl<'d> Writer<'d> {
         Ok(())
     }
 
-    /// A name for a variable of ours that stands for one of Go's.
+    /// Returns a unique name for a variable of Go.
     fn fresh(&mut self, name: &str) -> String {
         self.items += 1;
         match name {
@@ -321,16 +322,16 @@ impl<'d> Writer<'d> {
         let value = self.pipe(pipe)?;
         let own: String = match self.variables.get(name) {
             _ if declares => self.fresh(name),
-            Some((known, loops)) if *loops == self.loops => known.text.clone(),
+            Some((value, loops)) if *loops == self.loops => value.text.clone(),
             Some(_) => {
-                return Err(Foreign::hint(
+                return Err(Untranslatable::hint(
                     pipe.line,
                     format!("`${name} =` inside of `range`"),
                     "a variable that a loop changes is not there after it",
                 ));
             }
             None => {
-                return Err(Foreign::new(
+                return Err(Untranslatable::new(
                     pipe.line,
                     format!("unknown variable `${name}`"),
                 ));
@@ -419,17 +420,17 @@ impl<'d> Writer<'d> {
         for command in &pipe.commands {
             piped = Some(self.command(command, piped, pipe.line)?);
         }
-        piped.ok_or_else(|| Foreign::new(pipe.line, "an action without a value"))
+        piped.ok_or_else(|| Untranslatable::new(pipe.line, "an action without a value"))
     }
 
     fn command(&mut self, command: &[Operand], piped: Option<Value>, line: u32) -> Written<Value> {
         let (first, arguments) = (&command[0], &command[1..]);
         if let (Base::Word(name), true) = (&first.base, first.fields.is_empty()) {
-            let mut given = Vec::new();
+            let mut values = Vec::new();
             for argument in arguments {
-                given.push(self.operand(argument, line)?);
+                values.push(self.operand(argument, line)?);
             }
-            return call::call(self.dialect, name, &given, piped, line);
+            return call::call(self.dialect, name, &values, piped, line);
         }
         if let (Some((method, of)), [names]) = (first.fields.split_last(), arguments)
             && method == "Remove"
@@ -451,7 +452,7 @@ impl<'d> Writer<'d> {
             ([], None) => self.operand(first, line),
             _ => {
                 let name = first.fields.last().map_or("a value", String::as_str);
-                Err(Foreign::hint(
+                Err(Untranslatable::hint(
                     line,
                     format!("`{name}` with arguments"),
                     "methods of Go are not there",
@@ -479,7 +480,10 @@ impl<'d> Writer<'d> {
     fn variable(&self, name: &str, line: u32) -> Written<Value> {
         match self.variables.get(name) {
             Some((value, _)) => Ok(value.clone()),
-            None => Err(Foreign::new(line, format!("unknown variable `${name}`"))),
+            None => Err(Untranslatable::new(
+                line,
+                format!("unknown variable `${name}`"),
+            )),
         }
     }
 }

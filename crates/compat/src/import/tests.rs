@@ -119,13 +119,13 @@ fn what_cannot_be_taken_is_told_with_its_place() {
         assert!(warning.starts_with(expected), "{warning}");
     }
     assert_eq!(warnings.len(), 4);
-    let kept = &imported.rules[0].annotations["summary"].value;
+    let retained = &imported.rules[0].annotations["summary"].value;
     assert_eq!(
-        &**kept,
+        &**retained,
         r#"{{ "{{ with call \"up\" }}x{{ end }}" }} of {{ series_labels.job }}"#
     );
     let written = "{{ with call \"up\" }}x{{ end }} of {{ $labels.job }}";
-    assert_eq!(kept.written.as_deref(), Some(written));
+    assert_eq!(retained.written.as_deref(), Some(written));
 }
 
 #[test]
@@ -217,7 +217,7 @@ what: {follows",
     assert_eq!(a.duration.value.to_string(), "365d");
     assert_eq!((&a.interval, a.limit), (&None, None));
     assert_eq!(&*a.annotations["x"].value, "");
-    // What has no severity is routed as one without, and is a warning to channels.
+    // An alert without severity is routed as one without, and is a warning to channels.
     assert_eq!(b.add_labels["severity"].value, "");
     assert_eq!(
         (&b.severity, b.add_labels["b"].value.as_str()),

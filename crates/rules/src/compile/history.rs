@@ -1,4 +1,4 @@
-//! Rules that ask history: PromQL, anomalies, forecasts.
+//! Compilation of rules over history: PromQL, anomalies and forecasts.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,29 +9,33 @@ use bellwether_core::MetricDef;
 use bellwether_promql::Query;
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, SourceLocation, Spanned};
 
-use super::super::matcher::Matcher;
-use super::super::names::Names;
-use super::super::pace::Schedule;
-use super::super::query::Series;
-use super::super::question::{Detection, Forecasting, Look, Question};
-use super::super::rule::Source;
-use super::super::settings::{NoDataPolicy, Side};
-use super::{Compiler, Judged, shown};
+use super::{CompiledSource, Compiler, quote_expression};
+use crate::alert::alert_labels::AlertLabels;
+use crate::eval::schedule::Schedule;
+use crate::query::history_query::{Detection, Forecasting, HistoryQuery, QueryKind};
+use crate::query::promql::Series;
+use crate::rule::Source;
+use crate::settings::matcher::Matcher;
+use crate::settings::{NoDataPolicy, Side};
 
-pub(super) const NO_HISTORY: &str = "it asks history, and none is kept";
+pub(super) const NO_HISTORY: &str = "the rule queries history, which is disabled";
 pub(super) const TURN_ON: &str = "trend_analysis: {enabled: true}";
 
-/// How often a forecast is made at most: a trend over hours changes slowly.
+/// Minimum time between two forecasts: a trend over hours changes slowly.
 const FORECAST_EVERY: Duration = Duration::from_secs(60);
-/// Points that a forecast is made from at most.
+/// Maximum number of points of a forecast.
 const FORECAST_POINTS: u32 = 360;
-/// Shortest and longest time that a forecast looks back.
+/// Shortest and longest window of a forecast.
 const FORECAST_WINDOWS: [Duration; 2] =
     [Duration::from_secs(600), Duration::from_secs(90 * 86_400)];
 
 impl Compiler<'_> {
-    /// A PromQL query.
-    pub(super) fn of_query(&mut self, text: &Literal, at: &SourceLocation) -> Option<Judged> {
+    /// Compiles a PromQL query.
+    pub(super) fn promql_source(
+        &mut self,
+        text: &Literal,
+        at: &SourceLocation,
+    ) -> Option<CompiledSource> {
         let rule = self.rule;
         self.misplaced("promql", "write it in the query: avg_over_time(x[5m])");
         for matcher in rule.labels.values() {
@@ -43,7 +47,7 @@ impl Compiler<'_> {
         if !compared && rule.on_no_data != NoDataPolicy::Keep {
             self.problems
                 .error(at, "`on_no_data` beside a query without `condition`")
-                .hint("no series is what it resolves by; ask for absent(...), or give a condition");
+                .hint("its alerts resolve when their series are missing; query absent(...), or add `condition`");
         }
         if let (false, Some(after)) = (compared, &rule.resolve_missing_after) {
             self.problems
@@ -51,7 +55,7 @@ impl Compiler<'_> {
                     &after.at,
                     "`resolve_missing_after` beside a query without `condition`",
                 )
-                .hint("no series is what it resolves by; leave it out, or give a condition");
+                .hint("its alerts resolve as soon as their series are missing; leave it out, or add `condition`");
         }
         self.needs_history(at);
         let spanned = Spanned {
@@ -59,41 +63,41 @@ impl Compiler<'_> {
             at: at.clone(),
         };
         let query = numeric(&spanned, self.problems)?;
-        self.warnings.extend(self.known.warnings(&query, at));
-        let pace = self.known.pace(&query, self.interval());
-        let look = if compared {
-            Look::Compared
+        self.warnings.extend(self.known_series.warnings(&query, at));
+        let schedule = self.known_series.schedule(&query, self.interval());
+        let kind = if compared {
+            QueryKind::Compared
         } else {
-            Look::Present
+            QueryKind::Present
         };
         let lookback = bellwether_promql::Options::default().lookback;
         let declared = Some(text.0.as_str().into());
-        let question = Question {
+        let history_query = HistoryQuery {
             query,
             declared,
             lookback,
             matchers: Vec::new(),
-            look,
+            kind,
         };
-        Some(Judged {
-            source: Source::History(question),
-            subject: shown(text),
-            labels: Names::OfSeries,
-            pace,
+        Some(CompiledSource {
+            source: Source::History(history_query),
+            subject: quote_expression(text),
+            labels: AlertLabels::FromSeries,
+            schedule,
         })
     }
 
-    /// A metric whose samples are looked at over time.
-    pub(super) fn of_samples(&mut self) -> Option<Judged> {
+    /// Compiles an anomaly or a forecast of a metric.
+    pub(super) fn samples_source(&mut self) -> Option<CompiledSource> {
         let rule = self.rule;
         if rule.metric.is_none() {
             self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
             return None;
         }
-        if let (true, Some(forecast)) = (rule.wants_anomaly(), &rule.forecast) {
+        if let (true, Some(forecast)) = (rule.has_anomaly(), &rule.forecast) {
             self.problems
                 .error(&forecast.at, "both `anomaly` and `forecast`")
-                .hint("make two rules of it");
+                .hint("make two rules");
             return None;
         }
         let metric = rule.metric.as_ref()?;
@@ -102,12 +106,12 @@ impl Compiler<'_> {
         let def = &self.metrics[id.0 as usize];
         let matchers = self.matchers_of(def);
         let interval = self.interval();
-        let look = self.look(def)?;
-        let least = match look {
-            Look::Forecast(_) => interval.unwrap_or(FORECAST_EVERY).max(FORECAST_EVERY),
+        let kind = self.query_kind(def)?;
+        let min_interval = match kind {
+            QueryKind::Forecast(_) => interval.unwrap_or(FORECAST_EVERY).max(FORECAST_EVERY),
             _ => interval.unwrap_or_default(),
         };
-        // A value older than one and a half intervals says nothing about now.
+        // A value older than one and a half intervals is stale.
         let lookback = def.interval.mul_f64(1.5);
         let series = Series {
             def,
@@ -115,41 +119,41 @@ impl Compiler<'_> {
             scraped: false,
         };
         let query = bellwether_promql::parse(&series.read(&reading)).ok()?;
-        let pace = Schedule {
+        let schedule = Schedule {
             origins: vec![def.origin],
-            interval: def.interval.max(least),
-            least,
+            interval: def.interval.max(min_interval),
+            min_interval,
         };
-        Some(Judged {
-            source: Source::History(Question {
+        Some(CompiledSource {
+            source: Source::History(HistoryQuery {
                 query,
                 declared: None,
                 lookback,
                 matchers,
-                look,
+                kind,
             }),
             subject,
-            labels: Names::Fixed(def.labels.clone()),
-            pace,
+            labels: AlertLabels::Fixed(def.labels.clone()),
+            schedule,
         })
     }
 
-    fn look(&mut self, def: &MetricDef) -> Option<Look> {
+    fn query_kind(&mut self, def: &MetricDef) -> Option<QueryKind> {
         let rule = self.rule;
         if let Some(forecast) = &rule.forecast {
-            let [least, most] = FORECAST_WINDOWS;
-            if !(least..=most).contains(&forecast.window.value.0) {
+            let [shortest, longest] = FORECAST_WINDOWS;
+            if !(shortest..=longest).contains(&forecast.window.value.0) {
                 self.problems
                     .error(
                         &forecast.window.at,
-                        "a forecast looks back 10 minutes to 90 days",
+                        "the window of a forecast must be 10m to 90d",
                     )
                     .hint("6h is usual");
                 return None;
             }
             if forecast.within.value.is_zero() {
                 self.problems
-                    .error(&forecast.within.at, "within no time")
+                    .error(&forecast.within.at, "`within` must not be 0")
                     .hint("`within: 4h`");
                 return None;
             }
@@ -166,27 +170,28 @@ impl Compiler<'_> {
                 window: *forecast.window.value,
             };
             let step = (horizon.lookback() / FORECAST_POINTS).max(def.interval);
-            return Some(Look::Forecast(Forecasting { horizon, step }));
+            return Some(QueryKind::Forecast(Forecasting { horizon, step }));
         }
         let anomaly = rule.anomaly.as_ref()?;
-        // Over what is right for sure: what the file as a whole says is judged once, elsewhere.
+        // Checked over the defaults, which are valid; the values of the file as a whole are checked
+        // once, elsewhere.
         anomaly
-            .over(&AnomalyDetection::default())
+            .with_defaults(&AnomalyDetection::default())
             .check_values(self.problems);
-        let mut settings = anomaly.over(self.declared.anomaly).detector();
+        let mut settings = anomaly.with_defaults(self.declared.anomaly).detector();
         let samples = rule.consecutive.value.saturating_sub(1);
         settings.hold = (*rule.duration.value).max(def.interval * samples);
-        Some(Look::Anomaly(Detection {
+        Some(QueryKind::Anomaly(Detection {
             settings,
             interval: def.interval,
         }))
     }
 
-    /// The matchers of the rule by the names of their labels.
+    /// Returns the matchers of the rule with the label names of `def`.
     fn matchers_of(&mut self, def: &MetricDef) -> Vec<(Arc<str>, Matcher)> {
         let mut matchers = Vec::new();
         for (label, matcher) in &self.rule.labels {
-            match def.labels.iter().find(|known| ***known == **label) {
+            match def.labels.iter().find(|name| ***name == **label) {
                 Some(name) => matchers.push((Arc::clone(name), matcher.value.clone())),
                 None => self.no_label(label, &matcher.at, def.labels.iter()),
             }
@@ -206,19 +211,19 @@ impl Compiler<'_> {
     }
 }
 
-/// Notes an interval of no length.
+/// Reports a zero interval.
 pub(super) fn check_interval(
     interval: Option<&Spanned<HumanDuration>>,
     problems: &mut Diagnostics,
 ) {
     if let Some(interval) = interval.filter(|interval| interval.value.is_zero()) {
         problems
-            .error(&interval.at, "an interval of no length")
-            .hint("leave it out, or 1m");
+            .error(&interval.at, "the interval must not be 0")
+            .hint("leave it out, or write 1m");
     }
 }
 
-/// The query of `text`, if it is one whose answer can be judged.
+/// Parses a query that results in one value per series.
 pub(super) fn numeric(text: &Spanned<Literal>, problems: &mut Diagnostics) -> Option<Query> {
     match bellwether_promql::parse(&text.value) {
         Err(error) => {
@@ -231,11 +236,11 @@ pub(super) fn numeric(text: &Spanned<Literal>, problems: &mut Diagnostics) -> Op
                 .error(
                     &text.at,
                     format!(
-                        "the answer is a {}, no value per series",
+                        "the result is a {}, not one value per series",
                         query.result_type()
                     ),
                 )
-                .hint("take it over time: avg_over_time(x[5m])");
+                .hint("aggregate it over time: avg_over_time(x[5m])");
             None
         }
     }

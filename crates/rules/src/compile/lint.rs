@@ -1,25 +1,25 @@
-//! What is odd about a rule and no error: it loads, but will not do as it reads.
+//! Warnings about rules that load but will not do what they seem to.
 
 use std::time::Duration;
 
 use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation, Spanned, format_duration};
 
-use super::super::pace::Schedule;
-use super::super::rule::Source;
 use super::Compiler;
+use crate::eval::schedule::Schedule;
+use crate::rule::Source;
 
 impl Compiler<'_> {
-    /// Notes what is odd about a rule of this source and pace.
-    pub(super) fn lint(&mut self, source: &Source, pace: &Schedule) {
+    /// Warns about a rule with this source and schedule.
+    pub(super) fn lint(&mut self, source: &Source, schedule: &Schedule) {
         let rule = self.rule;
-        let often = pace.interval.max(pace.least);
+        let often = schedule.interval.max(schedule.min_interval);
         self.short("duration", &rule.duration, often);
         self.short("keep_firing_for", &rule.keep_firing_for, often);
         self.short_windows(source);
         self.changing_labels();
     }
 
-    /// A time that is over before the rule is judged again.
+    /// Warns about a time that is over before the next evaluation.
     fn short(&mut self, key: &str, time: &Spanned<HumanDuration>, often: Duration) {
         if time.value.is_zero() || time.value.0 >= often {
             return;
@@ -28,14 +28,14 @@ impl Compiler<'_> {
         self.warn(
             &time.at,
             format!(
-                "{key} {} is less than the {often} between two judgements",
+                "{key} {} is less than the {often} between two evaluations",
                 time.value
             ),
-            format!("it is over at the next one: write {often} or more, or leave it out"),
+            format!("it is over at the next evaluation: write {often} or more, or leave it out"),
         );
     }
 
-    /// A window that may hold a single sample.
+    /// Warns about a window that may hold a single sample.
     fn short_windows(&mut self, source: &Source) {
         let (rule, Source::Series(formula)) = (self.rule, source) else {
             return;
@@ -59,14 +59,14 @@ impl Compiler<'_> {
             self.warn(
                 at,
                 message,
-                format!("take {} or more", format_duration(def.interval * 2)),
+                format!("use {} or more", format_duration(def.interval * 2)),
             );
             return;
         }
     }
 
-    /// Labels are what an alert is known by: one that changes with the value would end it and
-    /// begin another.
+    /// Warns about labels that change with the value: labels identify an alert, so a change ends it
+    /// and begins another.
     fn changing_labels(&mut self) {
         let rule = self.rule;
         for (name, value) in rule.added_labels() {
@@ -74,11 +74,14 @@ impl Compiler<'_> {
                 .iter()
                 .any(|sign| value.contains(sign))
             {
-                let message = format!("the label {name:?} is no template: it stays {:?}", **value);
+                let message = format!(
+                    "the label {name:?} is not a template: its value stays {:?}",
+                    **value
+                );
                 self.warn(
                     &value.at,
                     message,
-                    "what changes belongs into message or annotations",
+                    "put values that change into `message` or `annotations`",
                 );
             }
         }
@@ -87,7 +90,7 @@ impl Compiler<'_> {
         if words.any(|word| word == "count_values") {
             self.warn(
                 &query.at,
-                "count_values makes a label of the value, and another alert of each value",
+                "count_values turns the value into a label, and each value into another alert",
                 "count what matters: count(x == 1)",
             );
         }

@@ -1,26 +1,26 @@
-//! Recording rules: names that are free, labels that are labels, queries that are queries.
+//! Checks of recording rules: names, labels and queries.
 
 use bellwether_core::{Labels, can_be_set};
 use bellwether_schema::{Diagnostics, Spanned};
 
-use super::super::recording::Recording;
-use super::super::rule::RuleSet;
-use super::super::settings::RecordingSettings;
-use super::Declared;
+use super::CompileInput;
 use super::history::{check_interval, numeric};
-use super::known::Known;
+use super::known_series::KnownSeries;
+use crate::query::recording::Recording;
+use crate::rule::RuleSet;
+use crate::settings::RecordingSettings;
 
-/// Checks the recording rules; the good ones go to `set`, and their names to `known`.
+/// Compiles the recording rules into `set`, and adds their names to `known_series`.
 pub(super) fn compile(
-    declared: &Declared<'_>,
-    known: &mut Known,
+    declared: &CompileInput<'_>,
+    known_series: &mut KnownSeries,
     set: &mut RuleSet,
     problems: &mut Diagnostics,
 ) {
     for settings in declared.recordings {
         let before = problems.len();
         check_name(&settings.record, problems);
-        taken(settings, known, &set.recordings, problems);
+        check_duplicate(settings, known_series, &set.recordings, problems);
         let labels = labels(settings, problems);
         check_interval(settings.interval.as_ref(), problems);
         if settings.enabled && !declared.history {
@@ -32,38 +32,38 @@ pub(super) fn compile(
             continue;
         };
         set.warnings
-            .extend(known.warnings(&query, &settings.promql.at));
-        let pace = known.pace(
+            .extend(known_series.warnings(&query, &settings.promql.at));
+        let schedule = known_series.schedule(
             &query,
             settings.interval.as_ref().map(|interval| *interval.value),
         );
         if problems.len() > before {
             continue;
         }
-        known.record(&settings.record, &pace);
+        known_series.record(&settings.record, &schedule);
         set.recordings.push(Recording {
             record: settings.record.value.as_str().into(),
             query,
             labels,
             enabled: settings.enabled,
-            pace,
+            schedule,
             settings: settings.clone(),
         });
     }
 }
 
-/// Any text is a name, but that of a query stands in the wrong place.
+/// Reports an empty name, or a query in its place.
 fn check_name(name: &Spanned<String>, problems: &mut Diagnostics) {
     if name.is_empty() || name.contains(['{', '}']) {
         problems
             .error(&name.at, format!("not a metric name: {:?}", name.value))
-            .hint("any text without braces; a query belongs into the key of the query, labels into `labels`");
+            .hint("any text without braces; write the query under its own key, and labels under `labels`");
     }
 }
 
-fn taken(
+fn check_duplicate(
     settings: &RecordingSettings,
-    known: &Known,
+    known_series: &KnownSeries,
     before: &[Recording],
     problems: &mut Diagnostics,
 ) {
@@ -72,7 +72,7 @@ fn taken(
         .iter()
         .find(|other| other.settings.record.value == *name);
     match first {
-        // In a file of Prometheus one name may be filled by several queries.
+        // In a rule file of Prometheus several queries may have the same name.
         Some(first) if at.file.is_none() && first.settings.labels == settings.labels => {
             problems
                 .error(
@@ -80,14 +80,14 @@ fn taken(
                     format!("{name:?} is recorded twice, with the same labels"),
                 )
                 .hint(format!(
-                    "the first is on {}; tell them apart by `labels`",
+                    "the first is on {}; give them different `labels`",
                     first.settings.record.at.words()
                 ));
         }
-        None if known.has(name) => {
+        None if known_series.has(name) => {
             problems
-                .error(at, format!("{name:?} is collected already"))
-                .hint("take another name; `level:metric:operation` is usual");
+                .error(at, format!("{name:?} is the name of a collected metric"))
+                .hint("use another name; `level:metric:operation` is usual");
         }
         _ => {}
     }

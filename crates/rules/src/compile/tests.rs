@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bellwether_core::{Origin, Severity};
 
-use super::super::fixture::{CPU, LATENCY, metrics, rules, rules_over};
+use crate::testing::{CPU, LATENCY, metrics, rules, rules_over};
 
 /// Rules that load, each with its subject.
 #[test]
@@ -111,7 +111,7 @@ fn what_a_rule_knows() {
     );
     assert_eq!(a.policy.tolerance, Duration::from_secs(90));
     assert!(!b.enabled);
-    assert_eq!(c.pace.origins, [Origin::System, Origin::Application]);
+    assert_eq!(c.schedule.origins, [Origin::System, Origin::Application]);
     assert_eq!(
         c.labels
             .fixed()
@@ -128,7 +128,7 @@ fn what_a_rule_knows() {
     );
 }
 
-/// Rules that do not load, each with what is told.
+/// Rules that do not load, each with what is changes.
 #[test]
 fn bad_rules() {
     for (yaml, message, hint) in [
@@ -204,7 +204,7 @@ fn bad_rules() {
         ),
         (
             "{metric: cpu_percent, condition: '!=', threshold: 80, resolve_threshold: 79}",
-            "resolve_threshold means nothing with `!=`",
+            "`resolve_threshold` has no effect with `!=`",
             "",
         ),
         (
@@ -224,7 +224,7 @@ fn bad_rules() {
         ),
         (
             "{metric: api_errors, condition: '>', threshold: 1, aggregation: p95}",
-            "counter \"api_errors\": p95 says nothing about a running total",
+            "counter \"api_errors\": p95 is meaningless for a counter",
             "rate",
         ),
         (
@@ -234,7 +234,7 @@ fn bad_rules() {
         ),
         (
             "{metric: api_duration, condition: '>', threshold: 1, aggregation: max}",
-            "max cannot be told from buckets",
+            "max cannot be computed from buckets",
             "p95",
         ),
         (
@@ -259,7 +259,7 @@ fn bad_rules() {
         ),
         (
             "{metric: cpu_percent, condition: '>', threshold: 1, aggregation: mean, window: 0}",
-            "a window of no length",
+            "the window must not be 0",
             "",
         ),
         (
@@ -386,11 +386,11 @@ fn bad_rules() {
         let yaml = format!("[{}]", yaml.replacen('{', "{name: r, ", 1));
         let problems = rules(&yaml).expect_err(&yaml);
         assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
-        let (told, hinted) = problems[0]
+        let (changes, hinted) = problems[0]
             .split_once("\n  hint: ")
             .unwrap_or((&problems[0], ""));
         assert!(
-            told.contains(message) && hinted.contains(hint),
+            changes.contains(message) && hinted.contains(hint),
             "{yaml}: {problems:?}"
         );
     }
@@ -404,9 +404,9 @@ fn names_are_there_and_unique_and_all_problems_are_told() {
 - {name: '', metric: cpu_percent, consecutive: 0}",
     )
     .unwrap_err();
-    let told: Vec<&str> = problems.iter().map(|p| p.lines().next().unwrap()).collect();
+    let changes: Vec<&str> = problems.iter().map(|p| p.lines().next().unwrap()).collect();
     assert_eq!(
-        told,
+        changes,
         [
             "1:21: [0].metric: unknown metric \"x\"",
             "2:10: [1].name: duplicate rule \"a\"",

@@ -5,13 +5,13 @@ use std::time::Duration;
 use bellwether_schema::{did_you_mean, parse_duration};
 use evalexpr::{Node, Operator as Op};
 
-use super::super::aggregate::{Aggregate, Aggregation};
-use super::super::input::{Input, Reduce};
-use super::super::reading;
-use super::Fault;
+use super::ExprError;
 use super::lower::{Lowering, Typed, arguments as arguments_of, bare};
 use super::program::{Function, Number};
 use super::scan::Operand;
+use crate::eval::aggregate::{Aggregate, Aggregation};
+use crate::eval::input::{Input, Reduce};
+use crate::eval::reading;
 
 /// Names of aggregations over time, for "did you mean".
 const OVER_TIME: [&str; 11] = [
@@ -24,17 +24,22 @@ impl Lowering<'_> {
         name: &str,
         column: usize,
         arguments: &[Node],
-    ) -> Result<Typed, Fault> {
+    ) -> Result<Typed, ExprError> {
         if name == "if" {
             let [test, yes, no] = arguments else {
-                return Err(Fault::new(column, "if takes a comparison and two numbers"));
+                return Err(ExprError::new(
+                    column,
+                    "if takes a comparison and two numbers",
+                ));
             };
             let (yes, no) = (self.number(yes)?, self.number(no)?);
             let test = Box::new(self.test(test)?);
             return Ok(Typed::Number(Number::If(test, Box::new(yes), Box::new(no))));
         }
         let over_time = arguments.len() == 2 && self.text(&arguments[1]).is_some();
-        let function = Function::ALL.iter().find(|(known, ..)| *known == name);
+        let function = Function::ALL
+            .iter()
+            .find(|(function, ..)| *function == name);
         if let Some((_, function, counts)) = function.filter(|_| !over_time) {
             if !counts.contains(&arguments.len()) {
                 return Err(wrong_count(name, column, counts, arguments.len()));
@@ -49,22 +54,22 @@ impl Lowering<'_> {
         Ok(self.input(input))
     }
 
-    /// A call that reads series: over time, or over series.
-    fn reads(&self, name: &str, column: usize, arguments: &[Node]) -> Result<Input, Fault> {
-        if let Some((_, reduce)) = Reduce::ALL.iter().find(|(known, _)| *known == name) {
+    /// Compiles a call that reads series: over time, or over series.
+    fn reads(&self, name: &str, column: usize, arguments: &[Node]) -> Result<Input, ExprError> {
+        if let Some((_, reduce)) = Reduce::ALL.iter().find(|(reduce, _)| *reduce == name) {
             return self.over_series(*reduce, column, arguments);
         }
         match Aggregation::parse(name) {
             Some(aggregation) => self.over_time(name, column, aggregation, arguments),
             None => {
-                let functions = Function::ALL.iter().map(|(known, ..)| *known);
-                let known = functions
-                    .chain(Reduce::ALL.iter().map(|(known, _)| *known))
+                let functions = Function::ALL.iter().map(|(name, ..)| *name);
+                let names = functions
+                    .chain(Reduce::ALL.iter().map(|(name, _)| *name))
                     .chain(OVER_TIME)
                     .chain(["if"]);
-                Err(Fault {
-                    hint: did_you_mean(name, known),
-                    ..Fault::new(column, format!("unknown function {name:?}"))
+                Err(ExprError {
+                    hint: did_you_mean(name, names),
+                    ..ExprError::new(column, format!("unknown function {name:?}"))
                 })
             }
         }
@@ -76,9 +81,9 @@ impl Lowering<'_> {
         column: usize,
         aggregation: Aggregation,
         arguments: &[Node],
-    ) -> Result<Input, Fault> {
+    ) -> Result<Input, ExprError> {
         let [metric, window @ ..] = arguments else {
-            return Err(Fault::new(
+            return Err(ExprError::new(
                 column,
                 format!("{name} takes a metric and a window"),
             ));
@@ -88,7 +93,7 @@ impl Lowering<'_> {
             ([], None) => self.implied_window(name, column, aggregation.aggregate)?,
             ([window], None) => Some(self.window(window, column)?),
             _ => {
-                return Err(Fault::new(
+                return Err(ExprError::new(
                     column,
                     format!("{name} takes a metric and one window"),
                 ));
@@ -97,26 +102,27 @@ impl Lowering<'_> {
         let (name, at) = self.metric_name(metric, column)?;
         let (id, def) = self.metric(name, at)?;
         let reading =
-            reading::resolve(def, Some(aggregation.aggregate), window).map_err(|refusal| {
-                Fault {
-                    hint: refusal.hint,
-                    ..Fault::new(at, refusal.message)
+            reading::resolve(def, Some(aggregation.aggregate), window).map_err(|error| {
+                ExprError {
+                    hint: error.hint,
+                    ..ExprError::new(at, error.message)
                 }
             })?;
-        Ok(Input::whole(id, def, reading))
+        Ok(Input::all_series(id, def, reading))
     }
 
-    /// The default window, except for names that others use for aggregations over series.
+    /// Returns the default window; an error for names that are ambiguous with aggregations over
+    /// series.
     fn implied_window(
         &self,
         name: &str,
         column: usize,
         aggregate: Aggregate,
-    ) -> Result<Option<Duration>, Fault> {
+    ) -> Result<Option<Duration>, ExprError> {
         match aggregate {
             Aggregate::Sum | Aggregate::Count | Aggregate::Mean => {
                 Err(
-                    Fault::new(column, format!("{name} over what?")).hint(format!(
+                    ExprError::new(column, format!("{name} is ambiguous")).hint(format!(
                         "{name}(x, \"5m\") is over time, {name}_by(x) over series"
                     )),
                 )
@@ -131,49 +137,53 @@ impl Lowering<'_> {
         reduce: Reduce,
         column: usize,
         arguments: &[Node],
-    ) -> Result<Input, Fault> {
+    ) -> Result<Input, ExprError> {
         let [of, labels @ ..] = arguments else {
-            return Err(Fault::new(column, "takes a metric and the labels to keep"));
+            return Err(ExprError::new(
+                column,
+                "takes a metric and the labels to keep",
+            ));
         };
         let of = bare(of);
         let input = match (of.operator(), of.children()) {
             (Op::FunctionIdentifier { identifier }, [inner]) => {
                 let (operand, column) = self.operand(identifier)?;
                 let (Operand::Function(name) | Operand::Name(name)) = operand else {
-                    return Err(Fault::new(*column, "expected a metric"));
+                    return Err(ExprError::new(*column, "expected a metric"));
                 };
                 self.reads(name, *column, arguments_of(inner))?
             }
             _ => {
                 let (name, at) = self.metric_name(of, column)?;
                 let (id, def) = self.metric(name, at)?;
-                let reading = reading::resolve(def, None, None).map_err(|refusal| Fault {
-                    hint: refusal.hint,
-                    ..Fault::new(at, refusal.message)
+                let reading = reading::resolve(def, None, None).map_err(|error| ExprError {
+                    hint: error.hint,
+                    ..ExprError::new(at, error.message)
                 })?;
-                Input::whole(id, def, reading)
+                Input::all_series(id, def, reading)
             }
         };
         if input.grouping.is_some() {
-            return Err(Fault::new(column, "groups cannot be grouped again"));
+            return Err(ExprError::new(column, "groups cannot be grouped again"));
         }
         let def = &self.metrics[input.metric.0 as usize];
         let mut by = Vec::new();
         for label in labels {
             let at = self.column(label).unwrap_or(column);
             let name = self.text(label).ok_or_else(|| {
-                Fault::new(at, "expected a label").hint("labels are quoted: sum_by(x, \"method\")")
+                ExprError::new(at, "expected a label")
+                    .hint("labels are quoted: sum_by(x, \"method\")")
             })?;
-            let index = def.labels.iter().position(|known| &**known == name);
-            by.push(index.ok_or_else(|| Fault {
+            let index = def.labels.iter().position(|label| &**label == name);
+            by.push(index.ok_or_else(|| ExprError {
                 hint: did_you_mean(name, def.labels.iter().map(|label| &**label)),
-                ..Fault::new(at, format!("metric {:?} has no label {name:?}", &*def.name))
+                ..ExprError::new(at, format!("metric {:?} has no label {name:?}", &*def.name))
             })?);
         }
         Ok(input.grouped(def, reduce, by))
     }
 
-    /// The text that `node` is, if it is one.
+    /// Returns the text of `node`, if it is a quoted text.
     fn text(&self, node: &Node) -> Option<&str> {
         match self.leaf(node)? {
             (Operand::Text(text), _) => Some(text),
@@ -189,22 +199,22 @@ impl Lowering<'_> {
         }
     }
 
-    fn metric_name(&self, node: &Node, column: usize) -> Result<(&str, usize), Fault> {
+    fn metric_name(&self, node: &Node, column: usize) -> Result<(&str, usize), ExprError> {
         match self.leaf(node) {
             Some((Operand::Name(name), at)) => Ok((name, *at)),
             _ => Err(
-                Fault::new(self.column(node).unwrap_or(column), "expected a metric")
+                ExprError::new(self.column(node).unwrap_or(column), "expected a metric")
                     .hint("aggregations take one metric, not a calculation"),
             ),
         }
     }
 
-    fn window(&self, node: &Node, column: usize) -> Result<Duration, Fault> {
+    fn window(&self, node: &Node, column: usize) -> Result<Duration, ExprError> {
         let text = self.text(node);
         text.and_then(parse_duration)
             .filter(|window| !window.is_zero())
             .ok_or_else(|| {
-                Fault::new(
+                ExprError::new(
                     self.column(node).unwrap_or(column),
                     "expected a window such as \"5m\"",
                 )
@@ -217,14 +227,14 @@ fn wrong_count(
     column: usize,
     counts: &std::ops::RangeInclusive<usize>,
     found: usize,
-) -> Fault {
+) -> ExprError {
     let (least, most) = (counts.start(), counts.end());
     let expected = if least == most {
         least.to_string()
     } else {
         format!("{least} to {most}")
     };
-    Fault::new(
+    ExprError::new(
         column,
         format!("{name} takes {expected} numbers, found {found}"),
     )

@@ -1,47 +1,46 @@
-//! evalexpr's operator tree to the typed program.
+//! Lowering of evalexpr's operator tree to the typed program.
 
 use bellwether_core::{MetricDef, MetricId};
 use bellwether_schema::did_you_mean;
 use evalexpr::{Node, Operator as Op, build_operator_tree};
 
-use super::super::condition::Condition;
-use super::super::input::Input;
-use super::super::reading;
-use super::Fault;
+use super::ExprError;
 use super::program::{Number, Operator, Test};
 use super::scan::{Operand, Scanned, scan};
+use crate::eval::condition::Condition;
+use crate::eval::input::Input;
+use crate::eval::reading;
 
-/// An expression, ready to be evaluated for each joined row of its inputs.
+/// Compiled expression, evaluated for each joined row of its inputs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Formula {
-    /// What it reads; a row's values come in this order.
+    /// Inputs; a row's values come in this order.
     pub inputs: Vec<Input>,
-    /// What it gives.
     pub outcome: Outcome,
 }
 
-/// What an expression gives.
+/// Result of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// A number, to be compared by the rule.
+    /// Number, to be compared by the rule.
     Number(Number),
-    /// A number compared with a constant in the expression itself.
+    /// Number compared with a constant in the expression itself.
     Compared(Number, Condition, f64),
-    /// True or false.
+    /// Boolean.
     Test(Test),
 }
 
 impl Formula {
-    /// The number that is judged; of a test 1 or 0. NaN where it is not known.
+    /// Returns the value to compare; of a test 1 or 0. NaN if unknown.
     #[must_use]
-    pub fn judged(&self, inputs: &[f64]) -> f64 {
+    pub fn evaluate(&self, inputs: &[f64]) -> f64 {
         match &self.outcome {
             Outcome::Number(number) | Outcome::Compared(number, ..) => number.value(inputs),
             Outcome::Test(test) => test.holds(inputs).map_or(f64::NAN, f64::from),
         }
     }
 
-    /// The number that people are shown: of a test, the first that it compares.
+    /// Returns the value to show: of a test, the first number that it compares.
     #[must_use]
     pub fn shown(&self, inputs: &[f64]) -> Option<f64> {
         let value = match &self.outcome {
@@ -55,11 +54,11 @@ impl Formula {
 /// Compiles `text` over `metrics`; a [`MetricId`] is an index into them.
 ///
 /// # Errors
-/// What is wrong first, with its place.
-pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, Fault> {
+/// The first error, with its column.
+pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, ExprError> {
     let scanned = scan(text)?;
     let tree = build_operator_tree(&scanned.skeleton)
-        .map_err(|error| Fault::new(None, error.to_string()))?;
+        .map_err(|error| ExprError::new(None, error.to_string()))?;
     let mut lowering = Lowering {
         metrics,
         scanned: &scanned,
@@ -74,10 +73,12 @@ pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, Fault> {
             Outcome::Compared(value, condition.flipped(), threshold)
         }
         Typed::Test(test) => Outcome::Test(test),
-        Typed::Text(column) => return Err(Fault::new(column, "text where a value is expected")),
+        Typed::Text(column) => {
+            return Err(ExprError::new(column, "text where a value is expected"));
+        }
     };
     if lowering.inputs.is_empty() {
-        return Err(Fault::new(None, "names no metric"));
+        return Err(ExprError::new(None, "the expression has no metric"));
     }
     Ok(Formula {
         inputs: lowering.inputs,
@@ -88,7 +89,7 @@ pub fn compile(text: &str, metrics: &[MetricDef]) -> Result<Formula, Fault> {
 pub(super) enum Typed {
     Number(Number),
     Test(Test),
-    /// Only a function's argument; with its column.
+    /// Text, only as the argument of a function; with its column.
     Text(usize),
 }
 
@@ -109,7 +110,7 @@ pub(super) struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    pub(super) fn lower(&mut self, node: &Node) -> Result<Typed, Fault> {
+    pub(super) fn lower(&mut self, node: &Node) -> Result<Typed, ExprError> {
         let children = node.children();
         let number = |number| Ok(Typed::Number(number));
         if let (Some(operator), [a, b]) = (arithmetic(node.operator()), children) {
@@ -117,7 +118,7 @@ impl<'a> Lowering<'a> {
             let number = fold(operator, self.number(a)?, self.number(b)?);
             return number
                 .map(Typed::Number)
-                .ok_or_else(|| Fault::new(constants, "this is no number"));
+                .ok_or_else(|| ExprError::new(constants, "the result is not a number"));
         }
         if let (Some(condition), [a, b]) = (comparison(node.operator()), children) {
             return self.compare(condition, a, b).map(Typed::Test);
@@ -136,25 +137,31 @@ impl<'a> Lowering<'a> {
             (Op::FunctionIdentifier { identifier }, [argument]) => {
                 let (operand, column) = self.operand(identifier)?;
                 let Operand::Function(name) = operand else {
-                    return Err(Fault::new(*column, "expected an operator after this value"));
+                    return Err(ExprError::new(
+                        *column,
+                        "expected an operator after this value",
+                    ));
                 };
                 self.call(name, *column, arguments(argument))
             }
-            _ => Err(Fault::new(self.column(node), "this makes no expression")),
+            _ => Err(ExprError::new(
+                self.column(node),
+                "this is not an expression",
+            )),
         }
     }
 
-    /// What a placeholder stands for, with its column.
-    pub(super) fn operand(&self, placeholder: &str) -> Result<&'a (Operand, usize), Fault> {
+    /// Returns the operand of a placeholder, with its column.
+    pub(super) fn operand(&self, placeholder: &str) -> Result<&'a (Operand, usize), ExprError> {
         let index = placeholder
             .strip_prefix('v')
             .and_then(|index| index.parse::<usize>().ok());
         index
             .and_then(|index| self.scanned.operands.get(index))
-            .ok_or_else(|| Fault::new(None, "this makes no expression"))
+            .ok_or_else(|| ExprError::new(None, "this is not an expression"))
     }
 
-    /// Where the leftmost operand below `node` stands.
+    /// Returns the column of the leftmost operand below `node`.
     pub(super) fn column(&self, node: &Node) -> Option<usize> {
         match node.operator() {
             Op::VariableIdentifierRead { identifier } | Op::FunctionIdentifier { identifier } => {
@@ -164,7 +171,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    fn value(&mut self, placeholder: &str) -> Result<Typed, Fault> {
+    fn value(&mut self, placeholder: &str) -> Result<Typed, ExprError> {
         let (operand, column) = self.operand(placeholder)?;
         match operand {
             Operand::Number(value) => Ok(Typed::Number(Number::Constant(*value))),
@@ -172,11 +179,11 @@ impl<'a> Lowering<'a> {
             Operand::Text(_) => Ok(Typed::Text(*column)),
             Operand::Name(name) | Operand::Function(name) => {
                 let (metric, def) = self.metric(name, *column)?;
-                let reading = reading::resolve(def, None, None).map_err(|refusal| {
+                let reading = reading::resolve(def, None, None).map_err(|error| {
                     let hint = format!("write p95({name}, \"5m\") or rate({name}, \"5m\")");
-                    Fault::new(*column, refusal.message).hint(hint)
+                    ExprError::new(*column, error.message).hint(hint)
                 })?;
-                Ok(self.input(Input::whole(metric, def, reading)))
+                Ok(self.input(Input::all_series(metric, def, reading)))
             }
         }
     }
@@ -185,52 +192,52 @@ impl<'a> Lowering<'a> {
         &self,
         name: &str,
         column: usize,
-    ) -> Result<(MetricId, &'a MetricDef), Fault> {
-        let found = self
+    ) -> Result<(MetricId, &'a MetricDef), ExprError> {
+        let metric = self
             .metrics
             .iter()
             .enumerate()
             .find(|(_, def)| &*def.name == name);
-        found
+        metric
             .map(|(index, def)| (MetricId(index as u32), def))
-            .ok_or_else(|| Fault {
+            .ok_or_else(|| ExprError {
                 hint: did_you_mean(name, self.metrics.iter().map(|def| &*def.name)),
-                ..Fault::new(column, format!("unknown metric {name:?}"))
+                ..ExprError::new(column, format!("unknown metric {name:?}"))
             })
     }
 
-    /// The value of an input; the same one is read only once.
+    /// Returns the value of an input; equal inputs are read only once.
     pub(super) fn input(&mut self, input: Input) -> Typed {
-        let known = self.inputs.iter().position(|known| *known == input);
-        let index = known.unwrap_or_else(|| {
+        let existing = self.inputs.iter().position(|other| *other == input);
+        let index = existing.unwrap_or_else(|| {
             self.inputs.push(input);
             self.inputs.len() - 1
         });
         Typed::Number(Number::Input(index))
     }
 
-    pub(super) fn number(&mut self, node: &Node) -> Result<Number, Fault> {
+    pub(super) fn number(&mut self, node: &Node) -> Result<Number, ExprError> {
         match self.lower(node)? {
             Typed::Number(number) => Ok(number),
             other => Err(self.mismatch(node, "a number", &other)),
         }
     }
 
-    pub(super) fn test(&mut self, node: &Node) -> Result<Test, Fault> {
+    pub(super) fn test(&mut self, node: &Node) -> Result<Test, ExprError> {
         match self.lower(node)? {
             Typed::Test(test) => Ok(test),
             other => Err(self.mismatch(node, "a comparison", &other)),
         }
     }
 
-    fn mismatch(&self, node: &Node, expected: &str, found: &Typed) -> Fault {
-        Fault::new(
+    fn mismatch(&self, node: &Node, expected: &str, actual: &Typed) -> ExprError {
+        ExprError::new(
             self.column(node),
-            format!("expected {expected}, found {}", found.form()),
+            format!("expected {expected}, found {}", actual.form()),
         )
     }
 
-    fn compare(&mut self, condition: Condition, a: &Node, b: &Node) -> Result<Test, Fault> {
+    fn compare(&mut self, condition: Condition, a: &Node, b: &Node) -> Result<Test, ExprError> {
         match (self.lower(a)?, self.lower(b)?) {
             (Typed::Number(a), Typed::Number(b)) => Ok(Test::Compare(condition, a, b)),
             (Typed::Test(a), Typed::Test(b)) if condition == Condition::Equals => {
@@ -239,7 +246,7 @@ impl<'a> Lowering<'a> {
             (Typed::Test(a), Typed::Test(b)) if condition == Condition::NotEquals => {
                 Ok(Test::Not(Box::new(Test::Same(Box::new(a), Box::new(b)))))
             }
-            (left, right) => Err(Fault::new(
+            (left, right) => Err(ExprError::new(
                 self.column(a),
                 format!("cannot compare {} with {}", left.form(), right.form()),
             )),
@@ -247,7 +254,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// The calculation, done at once if both sides are constant; `None` if it has no result.
+/// Folds a calculation of two constants; `None` if it has no result.
 fn fold(operator: Operator, a: Number, b: Number) -> Option<Number> {
     let constant = matches!((&a, &b), (Number::Constant(_), Number::Constant(_)));
     let number = Number::Arithmetic(operator, Box::new(a), Box::new(b));
@@ -259,7 +266,7 @@ fn fold(operator: Operator, a: Number, b: Number) -> Option<Number> {
         .map(Number::Constant)
 }
 
-/// Without the parentheses around it.
+/// Removes the parentheses around a node.
 pub(super) fn bare(node: &Node) -> &Node {
     match (node.operator(), node.children()) {
         (Op::RootNode, [inner]) => bare(inner),
@@ -267,7 +274,7 @@ pub(super) fn bare(node: &Node) -> &Node {
     }
 }
 
-/// The arguments of a call, out of the parentheses and the tuple that evalexpr puts them in.
+/// Returns the arguments of a call, without the parentheses and the tuple of evalexpr.
 pub(super) fn arguments(node: &Node) -> &[Node] {
     match (node.operator(), node.children()) {
         (Op::RootNode, [inner]) if *inner.operator() == Op::Tuple => inner.children(),

@@ -1,79 +1,65 @@
-//! The typed program and its evaluation. Pure arithmetic in three-valued logic.
+//! Typed program and its evaluation. Pure arithmetic in three-valued logic.
 
-use super::super::condition::Condition;
+use crate::eval::condition::Condition;
 
-/// Gives a number; NaN: unknown.
+/// Numeric expression; NaN is unknown.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Number {
-    /// Always the same.
     Constant(f64),
-    /// The input with this index.
+    /// Input with this index.
     Input(usize),
-    /// The other sign.
     Negate(Box<Number>),
-    /// Two numbers to one.
     Arithmetic(Operator, Box<Number>, Box<Number>),
-    /// A function of some.
     Call(Function, Vec<Number>),
-    /// The first if the test holds, else the second.
+    /// First number if the test holds, else the second.
     If(Box<Test>, Box<Number>, Box<Number>),
 }
 
-/// Arithmetic of two numbers.
+/// Arithmetic operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// Sum.
     Add,
-    /// Difference.
     Subtract,
-    /// Product.
     Multiply,
-    /// Quotient; unknown by zero.
+    /// Quotient; unknown for a division by zero.
     Divide,
-    /// Remainder with the sign of the dividend; unknown by zero.
+    /// Remainder with the sign of the dividend; unknown for a division by zero.
     Remainder,
-    /// Power.
     Power,
 }
 
-/// Functions of numbers.
+/// Function of numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
-    /// Without its sign.
+    /// Absolute value.
     Abs,
-    /// The whole number at or below.
+    /// Largest integer at or below.
     Floor,
-    /// The whole number at or above.
+    /// Smallest integer at or above.
     Ceil,
-    /// The nearest whole number, halves away from zero.
-    QueryBatch,
-    /// Square root.
+    /// Nearest integer, halves away from zero.
+    Round,
     Sqrt,
     /// Natural logarithm.
     Ln,
-    /// Logarithm to base 2.
     Log2,
-    /// Logarithm to base 10.
     Log10,
-    /// e to that power.
+    /// e to the power of the argument.
     Exp,
-    /// Power.
     Pow,
-    /// The smallest.
     Min,
-    /// The largest.
     Max,
-    /// The first, held between the second and the third.
+    /// First argument, limited to the range from the second to the third.
     Clamp,
 }
 
 impl Function {
-    /// All with their names and how many arguments they take.
+    /// Functions with their names and numbers of arguments.
     pub const ALL: [(&'static str, Function, std::ops::RangeInclusive<usize>); 13] = [
         ("abs", Self::Abs, 1..=1),
         ("floor", Self::Floor, 1..=1),
         ("ceil", Self::Ceil, 1..=1),
-        ("round", Self::QueryBatch, 1..=1),
+        ("round", Self::Round, 1..=1),
         ("sqrt", Self::Sqrt, 1..=1),
         ("ln", Self::Ln, 1..=1),
         ("log2", Self::Log2, 1..=1),
@@ -87,7 +73,7 @@ impl Function {
 
     fn apply(self, arguments: &[Number], inputs: &[f64]) -> f64 {
         let argument = |index: usize| arguments.get(index).map_or(f64::NAN, |n| n.value(inputs));
-        // `f64::min` and `max` would pass over a NaN; an unknown must stay one.
+        // `f64::min` and `max` ignore a NaN; unknown must stay unknown.
         let fold = |better: fn(f64, f64) -> f64| {
             (1..arguments.len()).fold(argument(0), |best, index| {
                 let next = argument(index);
@@ -102,7 +88,7 @@ impl Function {
             Self::Abs => argument(0).abs(),
             Self::Floor => argument(0).floor(),
             Self::Ceil => argument(0).ceil(),
-            Self::QueryBatch => argument(0).round(),
+            Self::Round => argument(0).round(),
             Self::Sqrt => argument(0).sqrt(),
             Self::Ln => argument(0).ln(),
             Self::Log2 => argument(0).log2(),
@@ -124,7 +110,7 @@ impl Function {
 }
 
 impl Number {
-    /// Its value for these inputs; NaN where it has none.
+    /// Evaluates the number; NaN if unknown.
     #[must_use]
     pub fn value(&self, inputs: &[f64]) -> f64 {
         match self {
@@ -156,25 +142,23 @@ impl Operator {
     }
 }
 
-/// Gives true, false or, as `None`, unknown.
+/// Boolean expression in three-valued logic.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
-    /// Always the same.
     Constant(bool),
-    /// Compares two numbers; unknown if one is.
+    /// Comparison of two numbers; unknown if one of them is.
     Compare(Condition, Number, Number),
-    /// The opposite.
     Not(Box<Test>),
-    /// Both; false as soon as one is false.
+    /// False as soon as one is false.
     And(Box<Test>, Box<Test>),
-    /// Either; true as soon as one is true.
+    /// True as soon as one is true.
     Or(Box<Test>, Box<Test>),
-    /// Whether two tests agree.
+    /// True if both tests have the same result.
     Same(Box<Test>, Box<Test>),
 }
 
 impl Test {
-    /// Whether it holds for these inputs.
+    /// Evaluates the test; `None` if unknown.
     #[must_use]
     pub fn holds(&self, inputs: &[f64]) -> Option<bool> {
         match self {
@@ -198,7 +182,7 @@ impl Test {
         }
     }
 
-    /// The first number compared: the one to show.
+    /// Returns the first number compared, which is the one to show.
     #[must_use]
     pub fn shown(&self) -> Option<&Number> {
         match self {

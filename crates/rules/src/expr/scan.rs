@@ -1,41 +1,41 @@
-//! Text to tokens, with everything refused that evalexpr would take in a way nobody means.
+//! Scanner of expressions; rejects text that evalexpr would accept with an unexpected meaning.
 //!
-//! Operands and functions are handed on as numbered placeholders, so evalexpr sees operators and
-//! parentheses only, and every operand keeps its place in the text.
+//! Operands and functions become numbered placeholders, so evalexpr sees only operators and
+//! parentheses, and every operand keeps its column.
 
 use bellwether_core::MAX_NESTING;
 
-use super::Fault;
+use super::ExprError;
 
-/// Longest expression taken, in characters.
+/// Longest expression, in characters.
 const MAX_LENGTH: usize = 4_000;
-/// Most tokens taken; bounds the depth of the tree and so the recursion over it.
+/// Maximum number of tokens; bounds the depth of the tree and so the recursion over it.
 const MAX_TOKENS: usize = 200;
 
-/// What a placeholder stands for.
+/// Operand of a placeholder.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand {
     Number(f64),
     Bool(bool),
-    /// A quoted text, or what stands in `[...]`.
+    /// Quoted text, or the content of `[...]`.
     Text(String),
     Name(String),
     Function(String),
 }
 
-/// An expression taken apart.
+/// Scanned expression.
 #[derive(Debug, Default)]
 pub(super) struct Scanned {
-    /// What evalexpr parses: `v0 / ( v1 + v2 )`; placeholder `vN` is `operands[N]`.
+    /// Input of evalexpr: `v0 / ( v1 + v2 )`; placeholder `vN` is `operands[N]`.
     pub(super) skeleton: String,
     /// Operands and functions with their columns.
     pub(super) operands: Vec<(Operand, usize)>,
 }
 
-pub(super) fn scan(text: &str) -> Result<Scanned, Fault> {
+pub(super) fn scan(text: &str) -> Result<Scanned, ExprError> {
     let length = text.chars().count();
     if length > MAX_LENGTH {
-        return Err(Fault::new(
+        return Err(ExprError::new(
             None,
             format!("longer than {MAX_LENGTH} characters: {length}"),
         ));
@@ -56,15 +56,15 @@ struct Scanner {
     chars: Vec<char>,
     at: usize,
     tokens: usize,
-    /// Whether the token before ended an operand, so that an operator must follow.
+    /// Set if the last token ended an operand, so that an operator must follow.
     after_operand: bool,
-    /// Open parentheses: their columns, and whether they hold a function's arguments.
+    /// Columns of open parentheses; true for those of a function call.
     open: Vec<(usize, bool)>,
     out: Scanned,
 }
 
 impl Scanner {
-    fn token(&mut self) -> Result<bool, Fault> {
+    fn token(&mut self) -> Result<bool, ExprError> {
         while self.peek(0).is_some_and(char::is_whitespace) {
             self.at += 1;
         }
@@ -73,7 +73,7 @@ impl Scanner {
         };
         self.tokens += 1;
         if self.tokens > MAX_TOKENS {
-            return Err(self.fault(format!("more than {MAX_TOKENS} parts")));
+            return Err(self.error_here(format!("more than {MAX_TOKENS} parts")));
         }
         match next {
             '0'..='9' | '.' => self.number()?,
@@ -88,15 +88,15 @@ impl Scanner {
         Ok(true)
     }
 
-    fn finish(self) -> Result<Scanned, Fault> {
+    fn finish(self) -> Result<Scanned, ExprError> {
         if let Some((column, _)) = self.open.last() {
-            return Err(Fault::new(*column, "parenthesis is never closed"));
+            return Err(ExprError::new(*column, "parenthesis is never closed"));
         }
         if self.tokens == 0 {
-            return Err(Fault::new(None, "empty expression"));
+            return Err(ExprError::new(None, "empty expression"));
         }
         if !self.after_operand {
-            return Err(self.fault("ends where a value is expected"));
+            return Err(self.error_here("ends where a value is expected"));
         }
         Ok(self.out)
     }
@@ -105,8 +105,8 @@ impl Scanner {
         self.chars.get(self.at + ahead).copied()
     }
 
-    fn fault(&self, message: impl Into<String>) -> Fault {
-        Fault::new(self.at + 1, message)
+    fn error_here(&self, message: impl Into<String>) -> ExprError {
+        ExprError::new(self.at + 1, message)
     }
 
     fn take_while(&mut self, accept: impl Fn(char) -> bool) -> String {
@@ -122,10 +122,10 @@ impl Scanner {
         self.out.skeleton.push(' ');
     }
 
-    /// Hands on an operand that began at `start`.
-    fn operand(&mut self, operand: Operand, start: usize) -> Result<(), Fault> {
+    /// Emits an operand that began at `start`.
+    fn operand(&mut self, operand: Operand, start: usize) -> Result<(), ExprError> {
         if self.after_operand {
-            return Err(Fault::new(
+            return Err(ExprError::new(
                 start + 1,
                 "expected an operator before this value",
             ));
@@ -137,7 +137,7 @@ impl Scanner {
         Ok(())
     }
 
-    fn number(&mut self) -> Result<(), Fault> {
+    fn number(&mut self) -> Result<(), ExprError> {
         let start = self.at;
         let mut text = self.take_while(|c| c.is_ascii_alphanumeric() || c == '.' || c == '_');
         if text.ends_with(['e', 'E']) && matches!(self.peek(0), Some('+' | '-')) {
@@ -147,20 +147,20 @@ impl Scanner {
         }
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() => self.operand(Operand::Number(number), start),
-            _ => Err(Fault::new(start + 1, format!("not a number: {text}"))),
+            _ => Err(ExprError::new(start + 1, format!("not a number: {text}"))),
         }
     }
 
-    fn quoted(&mut self, quote: char) -> Result<(), Fault> {
+    fn quoted(&mut self, quote: char) -> Result<(), ExprError> {
         let start = self.at;
         self.at += 1;
         let text = self.take_while(|c| c != quote);
         if self.peek(0).is_none() {
-            return Err(Fault::new(start + 1, "quote is never closed"));
+            return Err(ExprError::new(start + 1, "quote is never closed"));
         }
         self.at += 1;
         if !self.in_call() {
-            return Err(Fault::new(
+            return Err(ExprError::new(
                 start + 1,
                 "text outside of a function's arguments",
             ));
@@ -172,11 +172,11 @@ impl Scanner {
         self.open.last().is_some_and(|(_, function)| *function)
     }
 
-    fn word(&mut self) -> Result<(), Fault> {
+    fn word(&mut self) -> Result<(), ExprError> {
         let start = self.at;
         let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
         let mut word = self.take_while(part);
-        // `math::abs` is how evalexpr spells it; the last part is the name here.
+        // `math::abs` is how evalexpr spells it; only the last part counts.
         while self.peek(0) == Some(':') && self.peek(1) == Some(':') {
             self.at += 2;
             word = self.take_while(part);
@@ -200,19 +200,19 @@ impl Scanner {
                 self.at += blanks;
                 self.open(true)
             }
-            (Some('{'), _) => Err(Fault::new(self.at + blanks + 1, "unexpected '{'")
+            (Some('{'), _) => Err(ExprError::new(self.at + blanks + 1, "unexpected '{'")
                 .hint("select series with the rule's `labels`")),
             (_, "true" | "false") => self.operand(Operand::Bool(word == "true"), start),
             _ => self.operand(Operand::Name(word), start),
         }
     }
 
-    fn open(&mut self, function: bool) -> Result<(), Fault> {
+    fn open(&mut self, function: bool) -> Result<(), ExprError> {
         if self.after_operand {
-            return Err(self.fault("expected an operator before '('"));
+            return Err(self.error_here("expected an operator before '('"));
         }
         if self.open.len() == MAX_NESTING {
-            return Err(self.fault(format!("nested deeper than {MAX_NESTING}")));
+            return Err(self.error_here(format!("nested deeper than {MAX_NESTING}")));
         }
         self.open.push((self.at + 1, function));
         self.at += 1;
@@ -220,24 +220,24 @@ impl Scanner {
         Ok(())
     }
 
-    fn close(&mut self) -> Result<(), Fault> {
+    fn close(&mut self) -> Result<(), ExprError> {
         if !self.after_operand {
-            return Err(self.fault("expected a value before ')'"));
+            return Err(self.error_here("expected a value before ')'"));
         }
         if self.open.pop().is_none() {
-            return Err(self.fault("')' closes nothing"));
+            return Err(self.error_here("')' without '('"));
         }
         self.at += 1;
         self.emit(")");
         Ok(())
     }
 
-    fn comma(&mut self) -> Result<(), Fault> {
+    fn comma(&mut self) -> Result<(), ExprError> {
         if !self.after_operand {
-            return Err(self.fault("expected a value before ','"));
+            return Err(self.error_here("expected a value before ','"));
         }
         if !self.in_call() {
-            return Err(self.fault("',' outside of a function's arguments"));
+            return Err(self.error_here("',' outside of a function's arguments"));
         }
         self.at += 1;
         self.after_operand = false;
@@ -245,18 +245,18 @@ impl Scanner {
         Ok(())
     }
 
-    /// `rate(x[5m])` is `rate(x, "5m")`, for those who come from Prometheus.
-    fn bracket(&mut self) -> Result<(), Fault> {
+    /// Scans a window: `rate(x[5m])` as in Prometheus is `rate(x, "5m")`.
+    fn bracket(&mut self) -> Result<(), ExprError> {
         let start = self.at;
         if !self.after_operand || !self.in_call() {
             return Err(self
-                .fault("a window outside of a function")
+                .error_here("a window outside of a function")
                 .hint("write rate(x[5m])"));
         }
         self.at += 1;
         let window = self.take_while(|c| c != ']');
         if self.peek(0).is_none() {
-            return Err(Fault::new(start + 1, "'[' is never closed"));
+            return Err(ExprError::new(start + 1, "'[' is never closed"));
         }
         self.at += 1;
         self.emit(",");
@@ -264,14 +264,14 @@ impl Scanner {
         self.operand(Operand::Text(window.trim().to_owned()), start)
     }
 
-    fn operator(&mut self) -> Result<(), Fault> {
+    fn operator(&mut self) -> Result<(), ExprError> {
         const OPERATORS: [&str; 15] = [
             "==", "!=", ">=", "<=", "&&", "||", ">", "<", "+", "-", "*", "/", "%", "^", "!",
         ];
         let start = self.at;
         let two: String = self.chars[start..].iter().take(2).collect();
         if two == "//" || two == "/*" {
-            return Err(self.fault("comments have no place here"));
+            return Err(self.error_here("comments are not allowed"));
         }
         match OPERATORS
             .iter()
@@ -282,29 +282,29 @@ impl Scanner {
                 self.push_operator(operator, start)
             }
             None if two.starts_with('=') => Err(self
-                .fault("'=' is not a comparison")
+                .error_here("'=' is not a comparison")
                 .hint("write == to compare")),
             None => {
                 let shown = two.chars().next().unwrap_or_default();
-                Err(self.fault(format!("unexpected {shown:?}")))
+                Err(self.error_here(format!("unexpected {shown:?}")))
             }
         }
     }
 
-    fn push_operator(&mut self, operator: &str, start: usize) -> Result<(), Fault> {
+    fn push_operator(&mut self, operator: &str, start: usize) -> Result<(), ExprError> {
         let column = start + 1;
         let unary = operator == "!" || (operator == "-" && !self.after_operand);
         if operator == "!" && self.after_operand {
-            return Err(Fault::new(column, "expected an operator before '!'"));
+            return Err(ExprError::new(column, "expected an operator before '!'"));
         }
         if !unary && !self.after_operand {
-            return Err(Fault::new(
+            return Err(ExprError::new(
                 column,
                 format!("expected a value before '{operator}'"),
             ));
         }
         if self.peek(0) == Some('=') && matches!(operator, "+" | "-" | "*" | "/" | "%" | "^") {
-            return Err(Fault::new(column, "assignment has no place here"));
+            return Err(ExprError::new(column, "assignments are not allowed"));
         }
         self.after_operand = false;
         self.emit(operator);

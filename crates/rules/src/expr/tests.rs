@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, Origin};
 
-use super::super::condition::Condition;
 use super::{Formula, Outcome, compile};
+use crate::eval::condition::Condition;
 
 fn metric(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
     MetricDef {
@@ -169,7 +169,7 @@ fn aggregations_become_inputs() {
 fn faults_have_a_place_and_a_hint() {
     for (text, column, message, hint) in [
         ("", 0, "empty", ""),
-        ("1 > 2", 0, "names no metric", ""),
+        ("1 > 2", 0, "the expression has no metric", ""),
         ("a = 4", 3, "'=' is not a comparison", "=="),
         ("a += 4", 3, "assignment", ""),
         ("a > ", 5, "ends where a value is expected", ""),
@@ -177,7 +177,7 @@ fn faults_have_a_place_and_a_hint() {
         ("a b", 3, "expected an operator", ""),
         ("a (b)", 1, "unknown function \"a\"", ""),
         ("(a > 1", 1, "never closed", ""),
-        ("a > 1)", 6, "closes nothing", ""),
+        ("a > 1)", 6, "')' without '('", ""),
         ("a > 1; b", 6, "unexpected ';'", ""),
         (
             "reqests > 1",
@@ -194,7 +194,7 @@ fn faults_have_a_place_and_a_hint() {
             "did you mean \"rate\"?",
         ),
         ("rate(a)", 6, "rate is for counters", "delta"),
-        ("sum(a) > 1", 1, "sum over what?", "sum_by"),
+        ("sum(a) > 1", 1, "sum is ambiguous", "sum_by"),
         ("rate(errors + requests) > 1", 6, "expected a metric", ""),
         ("rate(errors, \"soon\") > 1", 14, "expected a window", ""),
         (
@@ -218,7 +218,7 @@ fn faults_have_a_place_and_a_hint() {
             "cannot compare true or false with a number",
             "",
         ),
-        ("a + 1 / 0", 9, "this is no number", ""),
+        ("a + 1 / 0", 9, "the result is not a number", ""),
         ("nan > a", 1, "unknown metric \"nan\"", ""),
         ("a + 0x10", 5, "not a number: 0x10", ""),
         ("a + 5m", 5, "not a number: 5m", ""),

@@ -1,12 +1,12 @@
-//! Mail: `email_configs`, and the `smtp_` keys of `global`.
+//! Import of `email_configs`, and of the `smtp_` keys of `global`.
 
 use bellwether_notify::owned_header;
 use bellwether_schema::{Key, Node, SourceLocation, Value};
 
 use super::super::fields::map;
-use super::{Maker, Otherwise, split};
+use super::{ChannelConversion, OnUntranslatable, split};
 
-pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
+pub(super) fn email(it: &mut ChannelConversion<'_, '_, '_>) {
     let to = it.fields.text("to");
     match to {
         Some((to, pos)) if to.contains("{{") => {
@@ -17,11 +17,11 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
                 Some("a channel for each recipient"),
             );
         }
-        Some((to, pos)) => it.made.put("recipients", split(to, pos)),
+        Some((to, pos)) => it.output.put("recipients", split(to, pos)),
         None => it.error("to", it.pos, "missing key \"to\"", None),
     }
     match it.or_global("from", "smtp_from") {
-        Some(from) => it.made.put("from", from),
+        Some(from) => it.output.put("from", from),
         None => it.error(
             "from",
             it.pos,
@@ -36,7 +36,7 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
         ("auth_username", "smtp_auth_username", "username"),
     ] {
         if let Some(node) = it.or_global(key, general) {
-            it.made.put(own, node);
+            it.output.put(own, node);
         }
     }
     it.secret("auth_password", "smtp_auth_password", "password");
@@ -65,15 +65,15 @@ pub(super) fn email(it: &mut Maker<'_, '_, '_>) {
         .is_some_and(|(html, _)| html.is_empty())
         && let Some(html) = it.fields.take("html")
     {
-        it.made.put_raw("html", html.clone());
+        it.output.put_raw("html", html.clone());
     }
     it.message("html", "html");
     it.message("text", "text");
     headers(it, to.map(|(to, _)| to));
 }
 
-/// Takes the server; its port.
-fn host(it: &mut Maker<'_, '_, '_>) -> Option<String> {
+/// Converts the server; returns its port.
+fn host(it: &mut ChannelConversion<'_, '_, '_>) -> Option<String> {
     let Some(Node {
         value: Value::Scalar(address),
         pos,
@@ -88,16 +88,16 @@ fn host(it: &mut Maker<'_, '_, '_>) -> Option<String> {
         return None;
     };
     let (host, port) = address.rsplit_once(':').unwrap_or((&address, "25"));
-    it.made.put_text(
+    it.output.put_text(
         "smtp_server",
         host.trim_start_matches('[').trim_end_matches(']'),
         pos,
     );
-    it.made.put_text("smtp_port", port, pos);
+    it.output.put_text("smtp_port", port, pos);
     Some(port.to_owned())
 }
 
-fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
+fn encryption(it: &mut ChannelConversion<'_, '_, '_>, port: Option<&str>) {
     let word = |node: Option<Node>| match node.map(|node| node.value) {
         Some(Value::Scalar(word)) => Some(word),
         _ => None,
@@ -110,10 +110,10 @@ fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
         (_, Some("false")) => "opportunistic",
         _ => "starttls",
     };
-    it.made.put_text("tls", tls, it.pos);
+    it.output.put_text("tls", tls, it.pos);
     let own = it.fields.within("tls_config");
     let general = it.global.clone().within("smtp_tls_config");
-    let settings = if own.left().next().is_some() {
+    let settings = if own.remaining().next().is_some() {
         own
     } else {
         general
@@ -121,19 +121,19 @@ fn encryption(it: &mut Maker<'_, '_, '_>, port: Option<&str>) {
     it.tls(settings);
 }
 
-/// The subject, who answers go to, and further headers. `To` and the like name people there, and
-/// send nothing to them; here each recipient is named by the channel.
-fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
+/// Converts the subject, the reply address and further headers. `To` and the like only name people
+/// in Alertmanager and send nothing to them; here the channel names each recipient.
+fn headers(it: &mut ChannelConversion<'_, '_, '_>, to: Option<&str>) {
     let mut headers = it.fields.within("headers");
-    let mut kept: Vec<(Key, Node)> = Vec::new();
-    for (name, at) in headers.clone().left() {
+    let mut entries: Vec<(Key, Node)> = Vec::new();
+    for (name, at) in headers.clone().remaining() {
         let Some((text, pos)) = headers.text(name).filter(|(text, _)| !text.is_empty()) else {
             continue;
         };
         if name.eq_ignore_ascii_case("subject") {
             it.put_message("subject", text, &SourceLocation { pos, ..at });
         } else if name.eq_ignore_ascii_case("reply-to") && !text.contains("{{") {
-            it.made.put_text("reply_to", text, pos);
+            it.output.put_text("reply_to", text, pos);
         } else if let Some(hint) = owned_header(name) {
             let people = ["to", "cc", "bcc"].contains(&name.to_ascii_lowercase().as_str());
             if !(people && to == Some(text)) {
@@ -145,11 +145,14 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
                 let message = format!("the channel writes the header {name:?} itself");
                 it.report.warn(&at, message, Some(hint));
             }
-        } else if let Some(text) =
-            it.translated(&format!("headers.{name}"), text, pos, Otherwise::Warn)
-        {
+        } else if let Some(text) = it.translated(
+            &format!("headers.{name}"),
+            text,
+            pos,
+            OnUntranslatable::Warn,
+        ) {
             let value = super::scalar(&text, pos);
-            kept.push((
+            entries.push((
                 Key {
                     text: name.to_owned(),
                     pos,
@@ -158,7 +161,7 @@ fn headers(it: &mut Maker<'_, '_, '_>, to: Option<&str>) {
             ));
         }
     }
-    if !kept.is_empty() {
-        it.made.put("headers", map(it.pos, kept));
+    if !entries.is_empty() {
+        it.output.put("headers", map(it.pos, entries));
     }
 }

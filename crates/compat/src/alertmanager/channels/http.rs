@@ -1,23 +1,23 @@
-//! `http_config`: how a receiver is reached.
+//! Import of `http_config`.
 
 use bellwether_schema::{Key, Node, Value};
 
 use super::super::fields::{Fields, map};
-use super::Maker;
+use super::ChannelConversion;
 
-/// How requests prove who sends them.
+/// Authentication of requests.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Proof {
-    /// By what `http_config` says.
+    /// As `http_config` says.
     Any,
     /// By a key of the integration itself.
     Own,
-    /// By the token of a bot, which is the channel's own key.
+    /// By the token of a bot, which is a key of the channel.
     Bot,
 }
 
-impl Maker<'_, '_, '_> {
-    /// Takes `http_config`, or that of `global`.
+impl ChannelConversion<'_, '_, '_> {
+    /// Converts `http_config`, or that of `global`.
     pub(super) fn http(&mut self, proof: Proof) {
         let path = self.fields.at_key("http_config", self.pos).path;
         let own = self.fields.take("http_config");
@@ -30,13 +30,13 @@ impl Maker<'_, '_, '_> {
         };
         let mut http = Fields::of(node, path);
         for key in ["proxy_url", "proxy_from_environment"] {
-            if let Some(value) = http.said(key) {
-                self.made.put(key, value.clone());
+            if let Some(value) = http.take_non_empty(key) {
+                self.output.put(key, value.clone());
             }
         }
         if let Some(follow) = http.take("follow_redirects") {
             if proof == Proof::Any {
-                self.made.put("follow_redirects", follow.clone());
+                self.output.put("follow_redirects", follow.clone());
             } else if follow.value != Value::Scalar("true".into()) {
                 let at = http.at_key("follow_redirects", follow.pos);
                 self.report
@@ -56,14 +56,14 @@ impl Maker<'_, '_, '_> {
         if proof == Proof::Any {
             self.headers(http.within("http_headers"));
         }
-        self.report.left(http);
+        self.report.warn_remaining(http);
     }
 
     pub(super) fn tls(&mut self, mut tls: Fields<'_>) {
-        if let Some(file) = tls.said("ca_file") {
-            self.made.put("ca_file", self.report.path(file));
+        if let Some(file) = tls.take_non_empty("ca_file") {
+            self.output.put("ca_file", self.report.path(file));
         }
-        if let Some(file) = tls.said("cert_file") {
+        if let Some(file) = tls.take_non_empty("cert_file") {
             let at = tls.at_key("cert_file", file.pos);
             tls.take("key_file");
             self.report.error(
@@ -80,14 +80,14 @@ impl Maker<'_, '_, '_> {
             self.report
                 .warn(&at, "certificates are always checked", Some(hint));
         }
-        self.report.left(tls);
+        self.report.warn_remaining(tls);
     }
 
     fn authorization(&mut self, http: &mut Fields<'_>, proof: Proof) {
         let mut token = http.within("authorization");
         let basic = http.take("basic_auth");
         if proof == Proof::Own {
-            self.report.left(token);
+            self.report.warn_remaining(token);
             if let Some(basic) = basic {
                 let at = http.at_key("basic_auth", basic.pos);
                 self.report.warn(&at, "`basic_auth` is not kept", None);
@@ -109,21 +109,21 @@ impl Maker<'_, '_, '_> {
         } else {
             "bearer_token"
         };
-        if let Some(credentials) = token.said("credentials") {
-            self.made.put(own, credentials.clone());
+        if let Some(credentials) = token.take_non_empty("credentials") {
+            self.output.put(own, credentials.clone());
         }
-        if let Some(file) = token.said("credentials_file") {
-            self.made
+        if let Some(file) = token.take_non_empty("credentials_file") {
+            self.output
                 .put(&format!("{own}_file"), self.report.path(file));
         }
-        self.report.left(token);
+        self.report.warn_remaining(token);
         if let Some(basic) = basic {
-            self.made
+            self.output
                 .put("basic_auth", self.with_path(basic, "password_file"));
         }
     }
 
-    /// `node` with the path in `key` as it is meant.
+    /// Returns `node` with the path in `key` resolved.
     fn with_path(&self, node: &Node, key: &str) -> Node {
         let Value::Map(entries) = &node.value else {
             return node.clone();
@@ -141,7 +141,7 @@ impl Maker<'_, '_, '_> {
 
     fn headers(&mut self, headers: Fields<'_>) {
         let mut all = Vec::new();
-        for (name, at) in headers.left() {
+        for (name, at) in headers.remaining() {
             let mut header = headers.clone().within(name);
             let values = ["values", "secrets"]
                 .into_iter()
@@ -165,7 +165,7 @@ impl Maker<'_, '_, '_> {
             }
         }
         if !all.is_empty() {
-            self.made.put("headers", map(self.pos, all));
+            self.output.put("headers", map(self.pos, all));
         }
     }
 }

@@ -1,36 +1,41 @@
-//! What the keys of each integration over HTTP are here.
+//! Conversion of the keys of each integration over HTTP.
 
 use bellwether_core::Severity;
 use bellwether_schema::{Key, Node, Pos, Value};
 
 use super::super::fields::{Fields, map, scalar};
 use super::http::Proof;
-use super::{Maker, Otherwise, items, split};
+use super::{ChannelConversion, OnUntranslatable, items, split};
 
-type Making<'m, 'n, 'a> = Maker<'m, 'n, 'a>;
-
-pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
+pub(super) fn slack(it: &mut ChannelConversion<'_, '_, '_>) {
     let mut url = it.fields.clone();
     let bot = ["app_token", "app_token_file"]
         .into_iter()
-        .any(|key| url.said(key).is_some());
+        .any(|key| url.take_non_empty(key).is_some());
     let own = ["api_url", "api_url_file"]
         .into_iter()
-        .any(|key| url.said(key).is_some());
+        .any(|key| url.take_non_empty(key).is_some());
     let posts = it.fields.clone().text("api_url");
     let general = it.global.clone().text("slack_api_url").filter(|_| !own);
     let method = posts.or(general).filter(|(url, _)| is_method(url));
     let (mut by_token, mut proof) = (false, Proof::Own);
-    if bot || (!own && it.global.clone().said("slack_app_token").is_some()) {
+    if bot
+        || (!own
+            && it
+                .global
+                .clone()
+                .take_non_empty("slack_app_token")
+                .is_some())
+    {
         by_token = it.secret("app_token", "slack_app_token", "token");
         it.fields.take("app_url");
     } else if let Some((url, pos)) = method {
-        // The method of a bot, whose token is in `http_config`.
+        // URL of the bot API; its token is in `http_config`.
         it.fields.take("api_url");
         let api = url
             .trim_end_matches('/')
             .trim_end_matches("/chat.postMessage");
-        it.made.put_text("api_url", api, pos);
+        it.output.put_text("api_url", api, pos);
         (by_token, proof) = (true, Proof::Bot);
     } else if !it.secret("api_url", "slack_api_url", "url") {
         it.error(
@@ -41,7 +46,7 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
         );
     }
     it.http(proof);
-    if by_token && !it.made.has("token") && !it.made.has("token_file") {
+    if by_token && !it.output.has("token") && !it.output.has("token_file") {
         let hint = "`http_config.authorization.credentials`, or `app_token`";
         it.error("api_url", it.pos, "a bot needs a token to post", Some(hint));
     }
@@ -56,7 +61,7 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
         it.warn(
             "channel",
             pos,
-            "a webhook posts to the channel that it was made for",
+            "a webhook posts to the channel that it was mapping for",
             Some(hint),
         );
     }
@@ -78,7 +83,7 @@ pub(super) fn slack(it: &mut Making<'_, '_, '_>) {
     );
 }
 
-pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
+pub(super) fn pagerduty(it: &mut ChannelConversion<'_, '_, '_>) {
     for key in ["service_key", "service_key_file"] {
         if let Some(node) = it.fields.take(key) {
             let hint = "make an integration \"Events API v2\" and write its key as `routing_key`";
@@ -97,14 +102,14 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
         it.error("routing_key", it.pos, "missing key \"routing_key\"", None);
     }
     // Alertmanager has one incident for a group.
-    it.made.put_text("incident_per", "group", it.pos);
+    it.output.put_text("incident_per", "group", it.pos);
     if let Some(Node {
         value: Value::Scalar(url),
         pos,
     }) = it.or_global("url", "pagerduty_url")
     {
         let host = url.trim_end_matches('/').trim_end_matches("/v2/enqueue");
-        it.made.put_text("api_url", host, pos);
+        it.output.put_text("api_url", host, pos);
     }
     it.message("description", "title");
     if let Some((severity, pos)) = it.fields.text("severity") {
@@ -116,7 +121,7 @@ pub(super) fn pagerduty(it: &mut Making<'_, '_, '_>) {
     leave_defaults(it, &["client", "client_url", "source"]);
 }
 
-pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
+pub(super) fn opsgenie(it: &mut ChannelConversion<'_, '_, '_>) {
     if !it.secret("api_key", "opsgenie_api_key", "api_key") {
         it.error(
             "api_key",
@@ -130,7 +135,8 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
         pos,
     }) = it.or_global("api_url", "opsgenie_api_url")
     {
-        it.made.put_text("api_url", url.trim_end_matches('/'), pos);
+        it.output
+            .put_text("api_url", url.trim_end_matches('/'), pos);
     }
     it.message("message", "title");
     it.message("description", "text");
@@ -141,7 +147,7 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
             .enumerate()
             .map(|(number, node)| responder(it, number, node));
         let responders = each.collect();
-        it.made.put(
+        it.output.put(
             "responders",
             Node {
                 pos: node.pos,
@@ -151,10 +157,10 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     }
     if let Some((tags, pos)) = it.fields.text("tags") {
         if !tags.contains("{{") {
-            it.made.put("tags", split(tags, pos));
-        } else if let Some(tags) = it.translated("tags", tags, pos, Otherwise::Warn) {
-            // One template may give several.
-            it.made.put(
+            it.output.put("tags", split(tags, pos));
+        } else if let Some(tags) = it.translated("tags", tags, pos, OnUntranslatable::Warn) {
+            // One template may result in several.
+            it.output.put(
                 "tags",
                 Node {
                     pos,
@@ -172,17 +178,17 @@ pub(super) fn opsgenie(it: &mut Making<'_, '_, '_>) {
     leave_defaults(it, &["source"]);
 }
 
-/// Further details, each of which is a template.
-fn details(it: &mut Making<'_, '_, '_>) {
+/// Converts further details, each of which is a template.
+fn details(it: &mut ChannelConversion<'_, '_, '_>) {
     let mut details = it.fields.within("details");
-    let mut kept: Vec<(Key, Node)> = Vec::new();
-    for (name, at) in details.clone().left() {
+    let mut entries: Vec<(Key, Node)> = Vec::new();
+    for (name, at) in details.clone().remaining() {
         let Some((text, pos)) = details.text(name).filter(|(text, _)| !text.is_empty()) else {
             continue;
         };
         let path = format!("details.{name}");
-        if let Some(text) = it.translated(&path, text, pos, Otherwise::Warn) {
-            kept.push((
+        if let Some(text) = it.translated(&path, text, pos, OnUntranslatable::Warn) {
+            entries.push((
                 Key {
                     text: name.to_owned(),
                     pos: at.pos,
@@ -191,17 +197,17 @@ fn details(it: &mut Making<'_, '_, '_>) {
             ));
         }
     }
-    if !kept.is_empty() {
-        it.made.put_raw("details", map(it.pos, kept));
+    if !entries.is_empty() {
+        it.output.put_raw("details", map(it.pos, entries));
     }
 }
 
-/// Somebody whom Opsgenie calls; a user is named by `username` there.
-fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
+/// Converts a responder of Opsgenie; `username` is the name of a user.
+fn responder(it: &mut ChannelConversion<'_, '_, '_>, number: usize, node: &Node) -> Node {
     let Value::Map(entries) = &node.value else {
         return node.clone();
     };
-    let mut made = Vec::new();
+    let mut mapping = Vec::new();
     for (key, value) in entries {
         let text = if key.text == "username" {
             "name"
@@ -212,12 +218,12 @@ fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
         let value = match &value.value {
             Value::Scalar(text) if text.is_empty() => continue,
             Value::Scalar(text) => {
-                let text = it.translated(&path, text, value.pos, Otherwise::Refuse);
+                let text = it.translated(&path, text, value.pos, OnUntranslatable::Refuse);
                 text.map_or_else(|| value.clone(), |text| scalar(&text, value.pos))
             }
             _ => value.clone(),
         };
-        made.push((
+        mapping.push((
             Key {
                 text: text.to_owned(),
                 pos: key.pos,
@@ -225,16 +231,16 @@ fn responder(it: &mut Making<'_, '_, '_>, number: usize, node: &Node) -> Node {
             value,
         ));
     }
-    map(node.pos, made)
+    map(node.pos, mapping)
 }
 
-/// Whether `url` is that of Slack's method for bots.
+/// Returns true if `url` is Slack's API for bots.
 fn is_method(url: &str) -> bool {
     url.trim_end_matches('/').ends_with("/chat.postMessage")
 }
 
-/// One word for each of our severities, where it is no template.
-fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Pos) {
+/// Sets the same value for each severity, unless it is a template.
+fn for_each_severity(it: &mut ChannelConversion<'_, '_, '_>, own: &str, word: &str, pos: Pos) {
     let key = if own == "priorities" {
         "priority"
     } else {
@@ -258,10 +264,10 @@ fn for_each_severity(it: &mut Making<'_, '_, '_>, own: &str, word: &str, pos: Po
             scalar(word, pos),
         )
     });
-    it.made.put(own, map(pos, each.to_vec()));
+    it.output.put(own, map(pos, each.to_vec()));
 }
 
-pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
+pub(super) fn webhook(it: &mut ChannelConversion<'_, '_, '_>) {
     let url = it.fields.clone().text("url");
     if let Some((_, pos)) = url.filter(|(url, _)| url.contains("{{")) {
         it.error(
@@ -276,23 +282,23 @@ pub(super) fn webhook(it: &mut Making<'_, '_, '_>) {
     }
     it.http(Proof::Any);
     match it.fields.text("max_alerts") {
-        Some(("0", pos)) => it.made.put_text("max_alerts", MANY, pos),
-        Some((most, pos)) => it.made.put_text("max_alerts", most, pos),
-        None => it.made.put_text("max_alerts", MANY, it.pos),
+        Some(("0", pos)) => it.output.put_text("max_alerts", MANY, pos),
+        Some((most, pos)) => it.output.put_text("max_alerts", most, pos),
+        None => it.output.put_text("max_alerts", MANY, it.pos),
     }
     if let Some((timeout, pos)) = it
         .fields
         .text("timeout")
         .filter(|(timeout, _)| *timeout != "0s")
     {
-        it.made.put_text("timeout", timeout, pos);
+        it.output.put_text("timeout", timeout, pos);
     }
 }
 
-/// Alerts of one request where Alertmanager has no limit.
+/// Maximum number of alerts in a request, as Alertmanager has none.
 const MANY: &str = "10000";
 
-pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
+pub(super) fn telegram(it: &mut ChannelConversion<'_, '_, '_>) {
     if !it.secret("bot_token", "telegram_bot_token", "token") {
         it.error(
             "bot_token",
@@ -302,7 +308,7 @@ pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
         );
     }
     if let Some(url) = it.or_global("api_url", "telegram_api_url") {
-        it.made.put("api_url", url);
+        it.output.put("api_url", url);
     }
     it.same("chat_id", "chat_id");
     it.same("message_thread_id", "message_thread_id");
@@ -324,7 +330,7 @@ pub(super) fn telegram(it: &mut Making<'_, '_, '_>) {
     it.http(Proof::Own);
 }
 
-pub(super) fn discord(it: &mut Making<'_, '_, '_>) {
+pub(super) fn discord(it: &mut ChannelConversion<'_, '_, '_>) {
     if !it.secret("webhook_url", "", "url") {
         it.error("webhook_url", it.pos, "missing key \"webhook_url\"", None);
     }
@@ -336,7 +342,7 @@ pub(super) fn discord(it: &mut Making<'_, '_, '_>) {
     leave_defaults(it, &["content"]);
 }
 
-pub(super) fn msteams(it: &mut Making<'_, '_, '_>) {
+pub(super) fn msteams(it: &mut ChannelConversion<'_, '_, '_>) {
     let hint = "make a workflow in Teams, and `msteamsv2_configs` with its URL";
     it.warn(
         "webhook_url",
@@ -347,7 +353,7 @@ pub(super) fn msteams(it: &mut Making<'_, '_, '_>) {
     teams(it);
 }
 
-pub(super) fn teams(it: &mut Making<'_, '_, '_>) {
+pub(super) fn teams(it: &mut ChannelConversion<'_, '_, '_>) {
     if !it.secret("webhook_url", "", "url") {
         it.error("webhook_url", it.pos, "missing key \"webhook_url\"", None);
     }
@@ -358,11 +364,11 @@ pub(super) fn teams(it: &mut Making<'_, '_, '_>) {
     leave_defaults(it, &["summary"]);
 }
 
-/// Takes those of `keys` that say what Alertmanager says by itself.
-fn leave_defaults(it: &mut Making<'_, '_, '_>, keys: &[&str]) {
+/// Removes those of `keys` that have Alertmanager's default value.
+fn leave_defaults(it: &mut ChannelConversion<'_, '_, '_>, keys: &[&str]) {
     for key in keys {
-        let given: Option<(&str, Pos)> = Fields::text(&mut it.fields.clone(), key);
-        if given.is_some_and(|(text, _)| text.is_empty() || super::is_default(text)) {
+        let value: Option<(&str, Pos)> = Fields::text(&mut it.fields.clone(), key);
+        if value.is_some_and(|(text, _)| text.is_empty() || super::is_default(text)) {
             it.fields.take(key);
         }
     }

@@ -1,10 +1,10 @@
 //! Functions and operators.
 
-use super::super::Foreign;
+use super::super::Untranslatable;
 use super::Dialect;
 use super::value::{Kind, Value};
 
-/// Functions that are there under the same name, and what they give.
+/// Functions with the same name, and the kinds of their results.
 const SAME: [(&str, Kind); 31] = [
     ("humanize", Kind::Text),
     ("humanize1024", Kind::Text),
@@ -39,18 +39,18 @@ const SAME: [(&str, Kind); 31] = [
     ("slice", Kind::Other),
 ];
 
-/// `name` of `given`, and of what is piped, which comes last.
+/// Writes the call of `name` with `arguments` and the piped value, which comes last.
 pub(super) fn call(
     dialect: Dialect,
     name: &str,
-    given: &[Value],
+    arguments: &[Value],
     piped: Option<Value>,
     line: u32,
-) -> Result<Value, Foreign> {
-    let mut all: Vec<Value> = given.to_vec();
+) -> Result<Value, Untranslatable> {
+    let mut all: Vec<Value> = arguments.to_vec();
     all.extend(piped.clone());
-    if let Some((_, kind)) = SAME.iter().find(|(known, _)| *known == name) {
-        return Ok(function(name, given, piped, *kind));
+    if let Some((_, kind)) = SAME.iter().find(|(function, _)| *function == name) {
+        return Ok(function(name, arguments, piped, *kind));
     }
     if let (Dialect::Rule, Some(value)) = (dialect, of_rule(name, &all)) {
         return Ok(value);
@@ -60,16 +60,16 @@ pub(super) fn call(
         ("nil", []) => Ok(Value::new("none", Kind::Other)),
         ("externalURL", []) => Ok(Value::new("external_url", Kind::Text)),
         ("pathPrefix", []) => Ok(Value::new("external_url | urlPath", Kind::Text)),
-        // A duration, which is shown as Go shows one.
+        // A duration, which is formatted as in Go.
         ("since", [time]) => Ok(Value::new(
             &format!("{} | since | toDuration", time.part()),
             Kind::Other,
         )),
         ("eq", [a, b]) => Ok(operator(a, "==", b)),
-        // Each value is written once, so that what is nested does not double.
+        // Each value is written once, so that nesting does not double the text.
         ("eq", [first, others @ ..]) if !others.is_empty() => {
-            let others: Vec<_> = others.iter().map(Value::given).collect();
-            let text = format!("{} in [{}]", first.given(), others.join(", "));
+            let others: Vec<_> = others.iter().map(Value::operand).collect();
+            let text = format!("{} in [{}]", first.operand(), others.join(", "));
             Ok(Value::compound(text, Kind::Other))
         }
         ("ne", [a, b]) => Ok(operator(a, "!=", b)),
@@ -79,7 +79,7 @@ pub(super) fn call(
         ("ge", [a, b]) => Ok(operator(a, ">=", b)),
         ("and" | "or", [_, ..]) => {
             let joined = joined(all.iter().map(Value::part), &format!(" {name} "));
-            // The last may be what it gives.
+            // The last argument may be the result.
             let absent = all.last().is_some_and(|last| last.absent);
             Ok(Value { absent, ..joined })
         }
@@ -105,15 +105,15 @@ pub(super) fn call(
             let printed = function("print", &all, None, Kind::Text).text;
             Ok(Value::compound(format!("{printed} ~ \"\\n\""), Kind::Text))
         }
-        ("html", [_]) => Ok(function("escape", given, piped, Kind::Text)),
-        ("urlquery", [_]) => Ok(function("urlQueryEscape", given, piped, Kind::Text)),
-        _ => Err(Foreign::new(line, format!("the function `{name}`"))),
+        ("html", [_]) => Ok(function("escape", arguments, piped, Kind::Text)),
+        ("urlquery", [_]) => Ok(function("urlQueryEscape", arguments, piped, Kind::Text)),
+        _ => Err(Untranslatable::new(line, format!("the function `{name}`"))),
     }
 }
 
-/// What Prometheus has beside Alertmanager: `query`, and what takes its answer apart.
+/// Writes functions that only Prometheus has: `query`, and those for its result.
 fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
-    // A chain of filters goes on as it is.
+    // A chain of filters continues.
     let chain = |of: &Value| match of.kind {
         Kind::Samples | Kind::Sample => of.text.clone(),
         _ => of.part(),
@@ -126,35 +126,37 @@ fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
         }
     };
     Some(match (name, all) {
-        ("query", [text]) => Value::new(&format!("query({})", text.given()), Kind::Samples),
+        ("query", [text]) => Value::new(&format!("query({})", text.operand()), Kind::Samples),
         ("first", [of]) => piped(of, "first".into(), Kind::Sample),
         ("value", [of]) => piped(of, "value".into(), Kind::Number),
         ("strvalue", [of]) => piped(of, "strvalue".into(), Kind::Text),
-        ("label", [label, of]) => piped(of, format!("label({})", label.given()), Kind::Text),
-        ("sortByLabel", [label, of]) => {
-            piped(of, format!("sortByLabel({})", label.given()), Kind::Samples)
-        }
+        ("label", [label, of]) => piped(of, format!("label({})", label.operand()), Kind::Text),
+        ("sortByLabel", [label, of]) => piped(
+            of,
+            format!("sortByLabel({})", label.operand()),
+            Kind::Samples,
+        ),
         ("args", _) => function("args", all, None, Kind::Args),
         ("now", []) => Value::new("now", Kind::Number),
         _ => return None,
     })
 }
 
-/// As a filter where there is a value to begin with, else as a function.
-fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Value {
+/// Writes a filter if there is a first value, else a function.
+fn function(name: &str, arguments: &[Value], piped: Option<Value>, kind: Kind) -> Value {
     let texts = |values: &[Value]| {
-        let given = |value: &Value| {
+        let arguments = |value: &Value| {
             if value.absent {
-                value.given()
+                value.operand()
             } else {
                 value.text.clone()
             }
         };
-        values.iter().map(given).collect::<Vec<_>>().join(", ")
+        values.iter().map(arguments).collect::<Vec<_>>().join(", ")
     };
-    let text = match (given, piped) {
+    let text = match (arguments, piped) {
         ([], Some(piped)) => format!("{} | {name}", piped.part()),
-        (given, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(given)),
+        (arguments, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(arguments)),
         ([one], None)
             if !matches!(
                 name,
@@ -163,7 +165,7 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
         {
             format!("{} | {name}", one.part())
         }
-        (given, None) => return Value::new(&format!("{name}({})", texts(given)), kind),
+        (arguments, None) => return Value::new(&format!("{name}({})", texts(arguments)), kind),
     };
     // A filter binds closer than any operator.
     Value::new(&text, kind)
@@ -171,7 +173,7 @@ fn function(name: &str, given: &[Value], piped: Option<Value>, kind: Kind) -> Va
 
 fn operator(a: &Value, operator: &str, b: &Value) -> Value {
     Value::compound(
-        format!("{} {operator} {}", a.given(), b.given()),
+        format!("{} {operator} {}", a.operand(), b.operand()),
         Kind::Other,
     )
 }

@@ -1,50 +1,44 @@
-//! Values: what they are written as, and which fields they have.
+//! Values: their expressions and fields.
 
-use super::super::Foreign;
+use super::super::Untranslatable;
 
-/// What kind of value stands somewhere.
+/// Kind of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A text.
     Text,
-    /// A number.
     Number,
     /// Labels or annotations.
     Map,
-    /// The labels of a map, ordered.
+    /// Labels of a map, ordered.
     Pairs,
-    /// One of them.
+    /// Label of a map, with its value.
     Pair,
-    /// What a template of a rule is given.
+    /// Data of a template of a rule.
     Rule,
-    /// What a message of Alertmanager is given.
+    /// Data of a message of Alertmanager.
     Message,
-    /// The alerts of a message.
+    /// Alerts of a message.
     Alerts,
-    /// One of them.
     Alert,
-    /// What a query answered.
+    /// Result of a query.
     Samples,
-    /// One series of it.
+    /// Series of a result.
     Sample,
-    /// What a definition is handed by `args`.
+    /// Arguments of `args` in a definition.
     Args,
-    /// One of those, whatever it is.
+    /// Argument of unknown kind.
     Any,
-    /// Anything else.
     Other,
 }
 
-/// A value, as it is written in a template of ours.
+/// Expression of our templates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Value {
-    /// The expression.
     pub text: String,
-    /// What it is.
     pub kind: Kind,
-    /// Whether it must stand in parentheses to be a part of another.
+    /// Set if it needs parentheses as a part of another.
     pub compound: bool,
-    /// Whether it may be absent, which is an empty text in Go.
+    /// Set if it may be absent, which is an empty text in Go.
     pub absent: bool,
 }
 
@@ -67,7 +61,7 @@ impl Value {
         }
     }
 
-    /// As a part of another expression.
+    /// Returns it as a part of another expression.
     pub(super) fn part(&self) -> String {
         if self.compound {
             format!("({})", self.text)
@@ -76,15 +70,15 @@ impl Value {
         }
     }
 
-    /// As it is compared and handed to functions: what is absent is an empty text.
-    pub(super) fn given(&self) -> String {
+    /// Returns it as an operand or argument: an absent value is an empty text.
+    pub(super) fn operand(&self) -> String {
         match self.kind == Kind::Text && self.absent {
             true => format!("({} | default(\"\"))", self.part()),
             false => self.part(),
         }
     }
 
-    /// As it is shown: numbers as Go prints them.
+    /// Returns it as it is rendered: numbers as Go prints them.
     pub(super) fn shown(&self) -> String {
         match self.kind {
             Kind::Text => self.text.clone(),
@@ -92,7 +86,7 @@ impl Value {
         }
     }
 
-    /// What a loop over it goes over, and what an item of that is.
+    /// Returns the iterable of a loop over it, and the kind of its items.
     pub(super) fn items(&self) -> (String, Kind) {
         match self.kind {
             Kind::Map => (format!("{} | dictsort", self.part()), Kind::Pair),
@@ -104,9 +98,9 @@ impl Value {
         }
     }
 
-    /// A field of it.
-    pub(super) fn field(&self, name: &str, line: u32) -> Result<Self, Foreign> {
-        let unknown = || Foreign::new(line, format!("`.{name}`"));
+    /// Returns a field of it.
+    pub(super) fn field(&self, name: &str, line: u32) -> Result<Self, Untranslatable> {
+        let unknown = || Untranslatable::new(line, format!("`.{name}`"));
         match (self.kind, name) {
             (Kind::Rule, "Labels") => Ok(Self::new("series_labels", Kind::Map)),
             (Kind::Rule, "Value") => Ok(Self::new("value", Kind::Number)),
@@ -185,7 +179,7 @@ impl Value {
         Some(Self::new(&format!("{}.{key}", self.part()), kind))
     }
 
-    /// The entry of a map.
+    /// Returns the entry of a map.
     pub(super) fn entry(&self, name: &str) -> Self {
         let plain = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -193,7 +187,7 @@ impl Value {
             true => format!("{}.{name}", self.part()),
             false => format!("{}[{}]", self.part(), quoted(name)),
         };
-        // Labels of rules know what they lack; those of a document are absent.
+        // Labels of rules have defaults for missing ones; those of a message are absent.
         let absent = !["series_labels", "external_labels"].contains(&&*self.text);
         Self {
             absent,
@@ -202,7 +196,7 @@ impl Value {
     }
 }
 
-/// A text in quotes. A dollar that could be taken for a variable of Prometheus is escaped.
+/// Quotes a text. A dollar that looks like a variable of Prometheus is escaped.
 pub(in crate::go) fn quoted(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);
     out.push('"');

@@ -1,0 +1,498 @@
+//! Engine: evaluates rules over the store and over query results, and returns transitions.
+//!
+//! Owns the alerts of all rules and the last evaluation of each rule. Reads the store, sends
+//! nothing, writes nothing, and knows the time only as an argument.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{
+    Alert, AlertState, Fingerprint, LabelSet, MonoMillis, Now, Origin, Transition, UnixMillis,
+};
+use bellwether_tsdb::store::Store;
+use hashbrown::{HashMap, HashSet};
+
+use crate::alert::active_alert::ActiveAlert;
+use crate::compile::TOLERANCE;
+use crate::eval::evaluation::{Cache, RuleEvaluation};
+use crate::eval::index::Index;
+use crate::eval::join::Selection;
+use crate::eval::schedule::LastRun;
+use crate::query::history_query::Detectors;
+use crate::query::query_batch::{QueryBatch, QueryResults, RecordingResult, RuleResult};
+use crate::query::recording::Recording;
+use crate::query::rendered_text::RenderedTexts;
+use crate::query::sample_storage::{NoLimits, SampleStorage};
+use crate::rule::{Rule, RuleSet, Source};
+
+/// Alerts of one rule by the labels that identify them; the alert of the rule as a whole has none.
+/// They are boxed because most rules have one alert, and a table has room for four.
+pub(crate) type Alerts = HashMap<LabelSet, Box<ActiveAlert>>;
+
+/// Rules with their state.
+#[derive(Debug)]
+pub struct Engine {
+    pub(crate) set: Arc<RuleSet>,
+    pub(crate) rule_states: Vec<RuleState>,
+    pub(crate) recording_states: Vec<RecordingState>,
+    /// Series of recording rules that are gone; the next query batch ends them.
+    pub(crate) ended_series: Vec<LabelSet>,
+    index: Index,
+    ticks: u64,
+    counts: Counts,
+    values: Vec<f64>,
+}
+
+/// State of one rule.
+#[derive(Debug, Default)]
+pub(crate) struct RuleState {
+    selection: Selection,
+    pub(crate) alerts: Alerts,
+    pub(crate) last: Option<Evaluation>,
+    /// Time since which the rule, or the one it continues after a reload, is evaluated.
+    pub(crate) since: MonoMillis,
+    last_run: LastRun,
+    detectors: Detectors,
+}
+
+/// State of one recording rule.
+#[derive(Debug, Default)]
+pub(crate) struct RecordingState {
+    /// Series of the last evaluation.
+    pub(crate) series: HashSet<LabelSet>,
+    pub(crate) last: Option<Evaluation>,
+    last_run: LastRun,
+}
+
+/// One evaluation of one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evaluation {
+    pub at: UnixMillis,
+    /// Label sets for which the condition holds.
+    pub holds: u32,
+    /// Label sets for which it does not hold.
+    pub clear: u32,
+    /// Label sets without data.
+    pub unknown: u32,
+    /// Alerts over the limit of the rule.
+    pub over_limit: u32,
+    /// Error of a failed evaluation.
+    pub error: Option<String>,
+    /// Reason for a missing result that is no error: no forecast, a detector without enough
+    /// samples.
+    pub note: Option<String>,
+    /// Time that the query took.
+    pub took: Duration,
+}
+
+/// Result of one tick.
+#[derive(Debug, Default, PartialEq)]
+pub struct Tick {
+    /// Transitions, in the order of the rules.
+    pub transitions: Vec<Transition>,
+    /// Alerts restored after a restart that got data for the first time.
+    pub confirmed: Vec<Fingerprint>,
+    /// Rules evaluated.
+    pub evaluated: usize,
+    /// Rules whose evaluation failed.
+    pub failed: usize,
+    /// Label sets without data.
+    pub unknown: usize,
+    /// Set if the state must be saved.
+    pub changed: bool,
+}
+
+/// Totals since the process started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rules evaluated.
+    pub evaluations: u64,
+    /// Evaluations that failed.
+    pub failures: u64,
+    /// Label sets without data.
+    pub unknown: u64,
+    /// Alerts that fired.
+    pub fired: u64,
+    /// Alerts that resolved.
+    pub resolved: u64,
+}
+
+/// Status of one rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RuleStatus<'a> {
+    pub rule: &'a Rule,
+    /// Highest state of its alerts.
+    pub state: AlertState,
+    /// Number of pending alerts.
+    pub pending: usize,
+    /// Number of firing alerts.
+    pub firing: usize,
+    /// Last evaluation.
+    pub last: Option<&'a Evaluation>,
+}
+
+/// Status of one recording rule.
+#[derive(Clone, Copy, Debug)]
+pub struct RecordingStatus<'a> {
+    pub rule: &'a Recording,
+    /// Last evaluation; `holds` is the number of recorded series.
+    pub last: Option<&'a Evaluation>,
+}
+
+impl Tick {
+    fn note(&mut self, evaluation: &Evaluation) {
+        self.evaluated += 1;
+        self.failed += usize::from(evaluation.error.is_some());
+        self.unknown += evaluation.unknown as usize;
+    }
+
+    /// Adds the result of a later tick.
+    pub fn add(&mut self, other: Tick) {
+        self.transitions.extend(other.transitions);
+        self.confirmed.extend(other.confirmed);
+        self.evaluated += other.evaluated;
+        self.failed += other.failed;
+        self.unknown += other.unknown;
+        self.changed |= other.changed;
+    }
+}
+
+/// Returns true while `rule` is too young to tell missing data from data still to come.
+fn is_warming(rule: &Rule, since: MonoMillis, now: Now) -> bool {
+    let needed = rule
+        .longest_window()
+        .max(rule.schedule.interval * TOLERANCE);
+    now.mono.since(since) < needed
+}
+
+impl Engine {
+    /// Creates an engine without alerts.
+    #[must_use]
+    pub fn new(mut set: RuleSet, now: Now) -> Self {
+        set.settings = Vec::new();
+        Self::from_shared(Arc::new(set), now)
+    }
+
+    /// Creates an engine for a shared rule set.
+    #[must_use]
+    pub fn from_shared(set: Arc<RuleSet>, now: Now) -> Self {
+        let last_run = LastRun::none(now.mono);
+        let fresh = || RuleState {
+            since: now.mono,
+            last_run,
+            ..RuleState::default()
+        };
+        let recording_state = || RecordingState {
+            last_run,
+            ..RecordingState::default()
+        };
+        Self {
+            rule_states: set.rules.iter().map(|_| fresh()).collect(),
+            recording_states: set.recordings.iter().map(|_| recording_state()).collect(),
+            set,
+            ended_series: Vec::new(),
+            index: Index::default(),
+            ticks: 0,
+            counts: Counts::default(),
+            values: Vec::new(),
+        }
+    }
+
+    /// Evaluates the rules of `trigger`, the collector that has just run, and those without an
+    /// evaluation for one and a half of their intervals, so that a hanging collector does not stop
+    /// its rules. Without a trigger all rules are evaluated, but none before its own `interval` is
+    /// over.
+    ///
+    /// It is [`Engine::evaluate`] followed, with `storage`, by a [`QueryBatch`] without limits: for
+    /// virtual time.
+    pub fn tick(
+        &mut self,
+        store: &Store,
+        storage: Option<&dyn SampleStorage>,
+        now: Now,
+        trigger: Option<Origin>,
+    ) -> Tick {
+        let collected = trigger.as_ref().map(std::slice::from_ref);
+        let mut tick = self.evaluate(store, now, collected);
+        let batch = self.query_batch(now, collected);
+        if !batch.is_empty() {
+            tick.add(self.apply(batch.run(storage, &NoLimits)));
+        }
+        tick
+    }
+
+    /// Evaluates the due rules over series of the store, after the collectors `collected` have run;
+    /// `None` stands for all. See [`Engine::tick`].
+    ///
+    /// The store must have been built from the metrics that the rules were compiled with.
+    pub fn evaluate(&mut self, store: &Store, now: Now, collected: Option<&[Origin]>) -> Tick {
+        self.ticks += 1;
+        let set = Arc::clone(&self.set);
+        let reader = store.read();
+        let mut tick = Tick::default();
+        for (rule, rule_state) in set.rules.iter().zip(&mut self.rule_states) {
+            let Source::Series(formula) = &rule.source else {
+                continue;
+            };
+            if !rule.enabled
+                || !rule_state
+                    .last_run
+                    .start_if_due(&rule.schedule, now.mono, collected)
+            {
+                continue;
+            }
+            let RuleState {
+                selection,
+                alerts,
+                since,
+                ..
+            } = rule_state;
+            let mut rule_evaluation = RuleEvaluation {
+                rule,
+                templates: &set.templates,
+                now,
+                number: self.ticks,
+                warming: is_warming(rule, *since, now),
+                alerts,
+                rendered: RenderedTexts::default(),
+                waiting: Vec::new(),
+                evaluation: Evaluation {
+                    at: now.wall,
+                    ..Evaluation::default()
+                },
+                tick: &mut tick,
+            };
+            let (index, values) = (&mut self.index, &mut self.values);
+            rule_evaluation.series(
+                formula,
+                &reader,
+                &mut Cache {
+                    selection,
+                    index,
+                    values,
+                },
+            );
+            let evaluation = rule_evaluation.evaluation;
+            tick.note(&evaluation);
+            rule_state.last = Some(evaluation);
+        }
+        self.count(&tick);
+        tick
+    }
+
+    /// Returns the due queries of rules over history, as in [`Engine::evaluate`]. Their results go
+    /// to [`Engine::apply`] before the next batch is made.
+    #[must_use]
+    pub fn query_batch(&mut self, now: Now, collected: Option<&[Origin]>) -> QueryBatch {
+        let set = Arc::clone(&self.set);
+        let recording_state = set
+            .recordings
+            .iter()
+            .zip(&mut self.recording_states)
+            .enumerate();
+        let recordings = recording_state
+            .filter_map(|(number, (rule, recording_state))| {
+                let due = rule.enabled
+                    && recording_state
+                        .last_run
+                        .start_if_due(&rule.schedule, now.mono, collected);
+                due.then(|| (number, std::mem::take(&mut recording_state.series)))
+            })
+            .collect();
+        let rule_state = set.rules.iter().zip(&mut self.rule_states).enumerate();
+        let rules = rule_state
+            .filter(|(_, (rule, _))| rule.enabled && rule.history_query().is_some())
+            .filter_map(|(number, (rule, rule_state))| {
+                let due = rule_state
+                    .last_run
+                    .start_if_due(&rule.schedule, now.mono, collected);
+                due.then(|| (number, std::mem::take(&mut rule_state.detectors)))
+            })
+            .collect();
+        QueryBatch {
+            now,
+            ended_series: std::mem::take(&mut self.ended_series),
+            recordings,
+            rules,
+            set,
+        }
+    }
+
+    /// Evaluates the results of a query batch. Results for another rule set, from before a reload,
+    /// are ignored.
+    pub fn apply(&mut self, results: QueryResults) -> Tick {
+        let QueryResults {
+            set,
+            now,
+            recordings,
+            rules,
+        } = results;
+        let mut tick = Tick::default();
+        if !Arc::ptr_eq(&set, &self.set) {
+            return tick;
+        }
+        self.ticks += 1;
+        for RecordingResult {
+            index,
+            series,
+            error,
+            took,
+        } in recordings
+        {
+            let holds = series.len() as u32;
+            let evaluation = Evaluation {
+                at: now.wall,
+                holds,
+                error,
+                took,
+                ..Evaluation::default()
+            };
+            tick.note(&evaluation);
+            let recording_state = &mut self.recording_states[index];
+            (recording_state.series, recording_state.last) = (series, Some(evaluation));
+        }
+        for RuleResult {
+            index,
+            detectors,
+            rows,
+            rendered,
+            took,
+        } in rules
+        {
+            let (rule, rule_state) = (&set.rules[index], &mut self.rule_states[index]);
+            rule_state.detectors = detectors;
+            let mut rule_evaluation = RuleEvaluation {
+                rule,
+                templates: &set.templates,
+                now,
+                number: self.ticks,
+                warming: is_warming(rule, rule_state.since, now),
+                alerts: &mut rule_state.alerts,
+                rendered,
+                waiting: Vec::new(),
+                evaluation: Evaluation {
+                    at: now.wall,
+                    took,
+                    ..Evaluation::default()
+                },
+                tick: &mut tick,
+            };
+            rule_evaluation.query_rows(rows);
+            let evaluation = rule_evaluation.evaluation;
+            tick.note(&evaluation);
+            rule_state.last = Some(evaluation);
+        }
+        self.count(&tick);
+        tick
+    }
+
+    fn count(&mut self, tick: &Tick) {
+        self.counts.evaluations += tick.evaluated as u64;
+        self.counts.failures += tick.failed as u64;
+        self.counts.unknown += tick.unknown as u64;
+        self.count_transitions(&tick.transitions);
+    }
+
+    pub(crate) fn count_transitions(&mut self, transitions: &[Transition]) {
+        for transition in transitions {
+            match (transition.from, transition.alert.state) {
+                (AlertState::Firing, AlertState::Inactive) => self.counts.resolved += 1,
+                (from, AlertState::Firing) if from != AlertState::Firing => self.counts.fired += 1,
+                _ => {}
+            }
+        }
+    }
+
+    pub(crate) fn continue_counts(&mut self, counts: Counts) {
+        self.counts = counts;
+    }
+
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Returns the pending and firing alerts, in the order of the rules.
+    #[must_use]
+    pub fn alerts(&self) -> Vec<Alert> {
+        self.alerts_where(|_| true)
+    }
+
+    /// Returns the pending and firing alerts of the rules for which `wanted` is true.
+    #[must_use]
+    pub fn alerts_where(&self, wanted: impl Fn(&Rule) -> bool) -> Vec<Alert> {
+        let mut alerts = Vec::new();
+        let rules = self.set.rules.iter().zip(&self.rule_states);
+        for (rule, rule_state) in rules.filter(|(rule, _)| wanted(rule)) {
+            let start = alerts.len();
+            let shown = rule_state
+                .alerts
+                .iter()
+                .filter(|(_, alert)| alert.phase() != AlertState::Inactive);
+            alerts.extend(shown.map(|(key, alert)| alert.alert(rule, &self.set.templates, key)));
+            alerts[start..].sort_by(|a, b| a.labels.cmp(&b.labels));
+        }
+        alerts
+    }
+
+    /// Returns for each pending or firing alert the time for which its series has been missing.
+    #[must_use]
+    pub fn missing(&self) -> HashMap<Fingerprint, Duration> {
+        let mut all = HashMap::new();
+        for (rule, rule_state) in self.set.rules.iter().zip(&self.rule_states) {
+            for (key, alert) in rule_state
+                .alerts
+                .iter()
+                .filter(|(_, alert)| !alert.is_idle())
+            {
+                if let Some(missing) = alert.missing {
+                    let labels = rule.alert_labels(key);
+                    all.insert(Fingerprint::of(&rule.name, &labels), missing.length);
+                }
+            }
+        }
+        all
+    }
+
+    /// Returns the recording rules, in the order of the configuration.
+    pub fn recordings(&self) -> impl Iterator<Item = RecordingStatus<'_>> {
+        let recording_state = self.set.recordings.iter().zip(&self.recording_states);
+        recording_state.map(|(rule, recording_state)| RecordingStatus {
+            rule,
+            last: recording_state.last.as_ref(),
+        })
+    }
+
+    /// Returns the rules, in the order of the configuration.
+    pub fn rules(&self) -> impl Iterator<Item = RuleStatus<'_>> {
+        self.set
+            .rules
+            .iter()
+            .zip(&self.rule_states)
+            .map(|(rule, rule_state)| {
+                let count = |phase| {
+                    rule_state
+                        .alerts
+                        .values()
+                        .filter(|alert| alert.phase() == phase)
+                        .count()
+                };
+                let (pending, firing) = (count(AlertState::Pending), count(AlertState::Firing));
+                let state = match (pending, firing) {
+                    (0, 0) => AlertState::Inactive,
+                    (_, 0) => AlertState::Pending,
+                    _ => AlertState::Firing,
+                };
+                RuleStatus {
+                    rule,
+                    state,
+                    pending,
+                    firing,
+                    last: rule_state.last.as_ref(),
+                }
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests;
