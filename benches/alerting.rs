@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, UnixMillis};
-use bellwether_files::durable::StateFolder;
+use bellwether_files::durable::StateDirectory;
 use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
 use bellwether_routing::{
     Command, Dispatcher, Feedback, FlappingSettings, HeartbeatSettings, InhibitRuleSettings,
@@ -245,7 +245,7 @@ fn memory_child() {
 async fn on_disk() -> Result<(), Box<dyn std::error::Error>> {
     let folder = tempfile::tempdir_in(std::env::current_dir()?)?;
     let setup = Setup {
-        state: Some(Arc::new(StateFolder::open(folder.path()))),
+        state: Some(Arc::new(StateDirectory::open(folder.path()))),
         clock: Arc::new(start),
         random: || 0.5,
         observer: Arc::new(|_| {}),

@@ -11,8 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_collectors::Collector;
-use bellwether_collectors::own::Process;
-use bellwether_collectors::system::{Declared, System, SystemCollector, SystemMetric, resolve};
+use bellwether_collectors::self_metrics::Process;
+use bellwether_collectors::system::{
+    ResolvedMetric, System, SystemCollector, SystemMetric, resolve,
+};
 use bellwether_core::{Batch, MetricId, MonoMillis, Now};
 use bellwether_schema::{Diagnostics, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -39,7 +41,7 @@ const SHIPPED: [&str; 18] = [
     "network_errors_out",
 ];
 
-fn declared(names: &[&str]) -> Arc<[(MetricId, Declared)]> {
+fn declared(names: &[&str]) -> Arc<[(MetricId, ResolvedMetric)]> {
     let metrics: Vec<SystemMetric> = names
         .iter()
         .map(|name| SystemMetric {

@@ -12,7 +12,7 @@ use bellwether_compat::RuleFile;
 use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, UnixMillis};
 use bellwether_exposition::{Format, Renderer};
 use bellwether_promql::{Guard, Queryable};
-use bellwether_recorder::{Declared, Recorder};
+use bellwether_recorder::{RecordedMetric, Recorder};
 use bellwether_schema::Diagnostics;
 use bellwether_template as templates;
 use bellwether_tsdb::history::History;
@@ -165,7 +165,7 @@ performance_monitor:
 
 struct Recording {
     metrics: Arc<[MetricDef]>,
-    application: Vec<(MetricId, Declared)>,
+    application: Vec<(MetricId, RecordedMetric)>,
     statsd: Vec<Statsd>,
 }
 

@@ -33,9 +33,9 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use backend::AppBackend;
 use bellwether_collectors::HealthBoard;
-use bellwether_collectors::neo4j::Seen;
+use bellwether_collectors::neo4j::KnownServers;
 use bellwether_core::{AlertState, Now, UnixMillis};
-use bellwether_files::durable::{Found, Saver, StateFolder};
+use bellwether_files::durable::{LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, StateFile};
 use bellwether_runtime::Clock;
@@ -76,7 +76,7 @@ struct App {
     clock: Clock,
     started: Now,
     /// State directory; `None`: all state ends with the process.
-    state: Option<Arc<StateFolder>>,
+    state: Option<Arc<StateDirectory>>,
     board: HealthBoard,
     current: ArcSwap<ActiveConfig>,
     evaluator: Arc<Evaluator>,
@@ -88,7 +88,7 @@ struct App {
     /// `None`: the configuration at the start disables the alert history.
     alert_log: Option<AlertLog>,
     remote_write: RemoteWriteManager,
-    neo4j_seen: Seen,
+    neo4j_seen: KnownServers,
     web: Web,
     statsd: statsd::Intake,
     reloads: Mutex<Reloads>,
@@ -479,9 +479,9 @@ fn warn_of(source: &Source, plan: &Plan) {
 }
 
 /// Opens and claims the state directory; without one all state is in memory.
-async fn state_directory(plan: &Plan) -> Option<Arc<StateFolder>> {
+async fn state_directory(plan: &Plan) -> Option<Arc<StateDirectory>> {
     let path = config::state_directory(&plan.root, &process_environment)?;
-    let opening = tokio::task::spawn_blocking(move || StateFolder::open(path));
+    let opening = tokio::task::spawn_blocking(move || StateDirectory::open(path));
     let folder = Arc::new(opening.await.ok()?);
     if let Some(problem) = folder.problem() {
         warn!("alerts, silences and queues are in memory for now: {problem}");
@@ -497,13 +497,13 @@ struct DefaultFolder {
 }
 
 impl DefaultFolder {
-    fn from_state(state: Option<&StateFolder>) -> Self {
+    fn from_state(state: Option<&StateDirectory>) -> Self {
         match state {
             None => Self {
                 folder: None,
                 missing: "there is no state directory".into(),
             },
-            Some(state) if state.is_anothers() => Self {
+            Some(state) if state.is_locked_by_other() => Self {
                 folder: None,
                 missing: format!(
                     "another Bellwether has the state directory {}",
@@ -523,8 +523,8 @@ impl DefaultFolder {
 }
 
 /// Loads the Neo4j servers that answered before.
-async fn seen(file: Option<PathBuf>) -> Seen {
-    tokio::task::spawn_blocking(move || Seen::load(file))
+async fn seen(file: Option<PathBuf>) -> KnownServers {
+    tokio::task::spawn_blocking(move || KnownServers::load(file))
         .await
         .unwrap_or_default()
 }
@@ -534,9 +534,9 @@ async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
     let path = saver.path().display().to_string();
     let load = move || saver.load(|| StateFile::new(saver.path()).load());
     match tokio::task::spawn_blocking(load).await {
-        Ok(Ok(Found::State(carried))) => return carried,
-        Ok(Ok(Found::Nothing)) => {}
-        Ok(Ok(Found::Corrupt { aside, reason })) => {
+        Ok(Ok(LoadedState::Loaded(carried))) => return carried,
+        Ok(Ok(LoadedState::Absent)) => {}
+        Ok(Ok(LoadedState::Corrupt { aside, reason })) => {
             let aside = aside.display();
             warn!(path, reason, %aside, "the saved state of the alerts is corrupt; alerts start without state");
         }

@@ -66,7 +66,7 @@ impl<'a> Drawing<'a> {
         };
         let mut metrics: Vec<_> = plan.metrics.iter().map(shown).collect();
         for (id, declared) in plan.system.iter().flatten() {
-            metrics[id.0 as usize].figure = declared.figure();
+            metrics[id.0 as usize].figure = declared.source_name();
         }
         Self {
             metrics,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
-use bellwether_collectors::own::Own;
+use bellwether_collectors::self_metrics::SelfMetrics;
 use bellwether_collectors::{Build, Collector, Runner, Schedule, system};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
@@ -42,7 +42,7 @@ pub(super) struct ActiveConfig {
     pub(super) groups: Groups,
     /// The configuration as YAML without its secrets, compressed.
     printed: Result<Vec<u8>, String>,
-    own: Mutex<Option<Own>>,
+    own: Mutex<Option<SelfMetrics>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     /// Kept between two scrapes for its buffers.
@@ -144,7 +144,7 @@ impl ActiveConfig {
             (Origin::System, self.plan.system.is_some()),
             (Origin::Application, self.plan.application.is_some()),
             (Origin::Neo4j, self.plan.neo4j.is_some()),
-            (Origin::Own, true),
+            (Origin::SelfMetrics, true),
         ];
         enabled
             .into_iter()
@@ -160,9 +160,13 @@ impl ActiveConfig {
                 app.clock.now(),
             );
         }
-        let own = Own::new(self.plan.own, app.gatherer());
+        let own = SelfMetrics::new(self.plan.own, app.gatherer());
         *self.own.lock() = Some(own.clone());
-        self.spawn(app, Origin::Own, Box::new(move || Box::new(own.clone())));
+        self.spawn(
+            app,
+            Origin::SelfMetrics,
+            Box::new(move || Box::new(own.clone())),
+        );
         if let Some(metrics) = &self.plan.system {
             let metrics: Arc<[_]> = metrics.clone().into();
             let settings = self.plan.root.performance_monitor.system.clone();
@@ -193,7 +197,7 @@ impl ActiveConfig {
             let build = move || -> Box<dyn Collector> {
                 let collector =
                     Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
-                Box::new(collector.remembering(seen.clone()))
+                Box::new(collector.with_known_servers(seen.clone()))
             };
             self.spawn(app, Origin::Neo4j, Box::new(build));
         }
@@ -238,7 +242,7 @@ impl ActiveConfig {
         let mut batch = self.scratch.lock();
         batch.clear();
         let refresh = |piece: &Batch| self.store.refresh(piece, now);
-        self.recorder.fill_in_pieces(&mut batch, PIECE, refresh);
+        self.recorder.fill_in_chunks(&mut batch, PIECE, refresh);
         if let Some(own) = self.own.lock().as_ref() {
             own.fill(&mut batch, now);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
-use bellwether_collectors::own::AlertHistoryFigures;
+use bellwether_collectors::self_metrics::AlertHistoryStats;
 use bellwether_core::{Cause, Status, Transition, UnixMillis};
 use bellwether_notify::{Event, Observer, Outcome};
 use bellwether_routing::{MuteChange, MuteReason};
@@ -117,9 +117,9 @@ impl AlertLog {
     }
 
     /// Returns the counters for self-metrics.
-    pub(super) fn figures(&self) -> AlertHistoryFigures {
+    pub(super) fn figures(&self) -> AlertHistoryStats {
         let stats = self.history.stats();
-        AlertHistoryFigures {
+        AlertHistoryStats {
             records: [
                 ("transition", stats.transitions),
                 ("notification", stats.notifications),

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bellwether_core::{Alert, Fingerprint, MonoMillis, Transition};
-use bellwether_files::durable::{Found, Saver};
+use bellwether_files::durable::{LoadedState, Saver};
 use bellwether_notify::Notifier;
 use bellwether_routing::{
     Command, CommandError, Dispatcher, Explanation, Feedback, Routing, Silence, StateFile,
@@ -74,14 +74,14 @@ impl AlertPipeline {
         let path = file.path().display();
         let load = move || reading.load(|| StateFile::new(reading.path()).load());
         match tokio::task::spawn_blocking(load).await {
-            Ok(Ok(Found::State(state))) => {
+            Ok(Ok(LoadedState::Loaded(state))) => {
                 self.dispatcher
                     .lock()
                     .restore_state(state, self.clock.now());
                 self.warn_of_dangling();
             }
-            Ok(Ok(Found::Nothing)) => {}
-            Ok(Ok(Found::Corrupt { aside, reason })) => {
+            Ok(Ok(LoadedState::Absent)) => {}
+            Ok(Ok(LoadedState::Corrupt { aside, reason })) => {
                 let aside = aside.display();
                 warn!(%path, reason, %aside, "the saved silences and acknowledgements are corrupt and lost");
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::own::HistoryFigures;
+use bellwether_collectors::self_metrics::HistoryStats;
 use bellwether_core::Now;
 use bellwether_runtime::Clock;
 use bellwether_server::HistoryHealth;
@@ -89,10 +89,10 @@ impl HistoryHandle {
     }
 
     /// Returns the counters for self-metrics.
-    pub(super) fn figures(&self) -> HistoryFigures {
+    pub(super) fn figures(&self) -> HistoryStats {
         let stats = self.history.stats();
         let (refused, losses) = (stats.refused, stats.losses);
-        HistoryFigures {
+        HistoryStats {
             series: stats.series,
             samples: [
                 ("head", stats.head_samples),

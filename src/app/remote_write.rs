@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwether_collectors::own::RemoteFigures;
+use bellwether_collectors::self_metrics::RemoteStats;
 use bellwether_core::UnixMillis;
 use bellwether_remote_write::{Families, Prepared, Setup, Writers};
 use bellwether_runtime::Clock;
@@ -81,9 +81,9 @@ impl RemoteWriteManager {
         self.writers.stop().await;
     }
 
-    pub(super) fn figures(&self) -> BTreeMap<String, RemoteFigures> {
+    pub(super) fn figures(&self) -> BTreeMap<String, RemoteStats> {
         let figures = self.writers.stats().into_iter().map(|(name, figures)| {
-            let figures = RemoteFigures {
+            let figures = RemoteStats {
                 sent: figures.sent,
                 failed: figures.failed,
                 retried: figures.retried,

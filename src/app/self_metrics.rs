@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Weak};
 
 use bellwether_analysis::monitor::{AnomalyMonitor, MonitoredSeries};
-use bellwether_collectors::own::{
-    AnomalyFigures, ChannelFigures, Figures, Gather, HttpFigures, Process, QueryFigures,
-    RuleFigures,
+use bellwether_collectors::self_metrics::{
+    AnomalyStats, ChannelStats, Gather, HttpStats, Process, QueryStats, RuleStats, Snapshot,
 };
 use bellwether_core::Now;
 
@@ -25,10 +24,10 @@ impl App {
         })
     }
 
-    fn figures(&self) -> Figures {
+    fn figures(&self) -> Snapshot {
         let active = self.current.load();
         let reloads = self.reloads.lock().clone();
-        Figures {
+        Snapshot {
             collectors: self.board.all(),
             series: active.store.series(),
             series_dropped: active.store.dropped(),
@@ -51,17 +50,17 @@ impl App {
             last_reload_good: reloads.last.is_none_or(|(_, result)| result.is_ok()),
             loaded_at: reloads.loaded_at.0 as f64 / 1000.0,
             config_checksum: active.plan.checksum,
-            refused: active
+            rejected_records: active
                 .recorder
-                .refused()
+                .rejected()
                 .into_iter()
                 .map(|(reason, count)| (reason.as_str(), count))
                 .collect(),
-            overflows: active
+            over_limit_records: active
                 .recorder
-                .ceilings()
+                .series_counts()
                 .into_iter()
-                .map(|(metric, _, overflows)| (metric, overflows))
+                .map(|count| (count.metric, count.over_limit))
                 .collect(),
             statsd: self.statsd.received(),
             skipped: active.skipped.counts().collect(),
@@ -73,7 +72,7 @@ impl App {
                 .into_iter()
                 .map(|((handler, code), requests)| (handler, code, requests.count))
                 .collect(),
-            http: HttpFigures {
+            http: HttpStats {
                 connections: self.web.stats().connections(),
                 closed: self.web.stats().closed(),
                 refusals: self.web.stats().refusals().into_iter().collect(),
@@ -82,10 +81,10 @@ impl App {
         }
     }
 
-    fn query_figures(&self) -> QueryFigures {
+    fn query_figures(&self) -> QueryStats {
         let queries = self.web.stats().queries();
         let ended = queries.ended().into_iter();
-        QueryFigures {
+        QueryStats {
             ended: ended
                 .map(|(result, (count, took))| (result, count, took))
                 .collect(),
@@ -94,7 +93,7 @@ impl App {
         }
     }
 
-    fn rule_figures(&self) -> RuleFigures {
+    fn rule_figures(&self) -> RuleStats {
         let loaded = self.evaluator.loaded();
         let counts = loaded.engine.counts();
         let alerts = loaded
@@ -104,13 +103,13 @@ impl App {
                 (pending + rule.pending, firing + rule.firing)
             });
         let last = loaded.engine.rules().filter_map(|status| status.last);
-        RuleFigures {
+        RuleStats {
             evaluations: counts.evaluations,
             failures: counts.failures,
-            last_tick: loaded.last_tick,
-            missed_ticks: self.evaluator.missed(),
+            last_evaluation: loaded.last_tick,
+            missed_evaluations: self.evaluator.missed(),
             alerts,
-            left_out: last.map(|last| u64::from(last.over_limit)).sum(),
+            over_limit: last.map(|last| u64::from(last.over_limit)).sum(),
             firing: loaded
                 .engine
                 .rules()
@@ -122,11 +121,11 @@ impl App {
         }
     }
 
-    fn channel_figures(&self) -> BTreeMap<String, ChannelFigures> {
+    fn channel_figures(&self) -> BTreeMap<String, ChannelStats> {
         let channels = self.notifier.stats().into_iter();
         channels
             .map(|channel| {
-                let figures = ChannelFigures {
+                let figures = ChannelStats {
                     sent: channel.sent,
                     failed: channel.failed,
                     dropped: channel.dropped,
@@ -139,7 +138,7 @@ impl App {
     }
 }
 
-fn anomalies(anomaly_monitor: &AnomalyMonitor, now: Now) -> Vec<AnomalyFigures> {
+fn anomalies(anomaly_monitor: &AnomalyMonitor, now: Now) -> Vec<AnomalyStats> {
     let evaluated = anomaly_monitor
         .all(now)
         .into_iter()
@@ -148,7 +147,7 @@ fn anomalies(anomaly_monitor: &AnomalyMonitor, now: Now) -> Vec<AnomalyFigures> 
                        metric,
                        series,
                        observation,
-                   }: MonitoredSeries| AnomalyFigures {
+                   }: MonitoredSeries| AnomalyStats {
         metric,
         series,
         score: observation.score,

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::bottleneck::{self, Bottleneck};
-use bellwether_collectors::{application, neo4j, own, system};
+use bellwether_collectors::{application, neo4j, self_metrics, system};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Kind, Labels, MetricDef, MetricId};
 use bellwether_notify::Sender;
@@ -25,7 +25,7 @@ use super::load::{Loaded, Report};
 use super::sections::{CollectorName, Root};
 
 /// An application metric and its id.
-type Application = (MetricId, bellwether_recorder::Declared);
+type Application = (MetricId, bellwether_recorder::RecordedMetric);
 
 /// Everything that the app needs to run a configuration.
 pub struct Plan {
@@ -42,7 +42,7 @@ pub struct Plan {
     /// Timeout of one collection.
     pub deadline: Duration,
     /// Host metrics, where that collector is enabled.
-    pub system: Option<Vec<(MetricId, system::Declared)>>,
+    pub system: Option<Vec<(MetricId, system::ResolvedMetric)>>,
     /// Application metrics, where that collector is enabled.
     pub application: Option<Vec<Application>>,
     /// Neo4j and the id of the first of its metrics, where that collector is enabled.
@@ -208,7 +208,7 @@ impl<'a> Checker<'a> {
         let application = self.application(prefix, enabled.contains(&CollectorName::Application));
         let neo4j = self.neo4j(prefix, interval, enabled.contains(&CollectorName::Neo4j));
         let own = MetricId(self.metrics.len() as u32);
-        self.metrics.extend(own::definitions(interval));
+        self.metrics.extend(self_metrics::definitions(interval));
         self.series_names();
 
         let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bellwether_collectors::system::Nature;
-use bellwether_collectors::{neo4j, own, system};
+use bellwether_collectors::{neo4j, self_metrics, system};
 use bellwether_core::Kind;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
@@ -71,7 +71,7 @@ pub fn metrics() -> String {
         "Bellwether itself",
         "Always there, without the prefix.",
     );
-    for def in own::definitions(Duration::ZERO) {
+    for def in self_metrics::definitions(Duration::ZERO) {
         let labels = def.labels.iter().map(|label| &**label);
         row(&mut out, &def.name, def.kind.as_str(), labels, &def.help);
     }

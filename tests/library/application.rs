@@ -60,9 +60,9 @@ fn id_of(index: usize) -> bellwether_core::MetricId {
 /// All series as `name{values}` by the order of `METRICS`, with their numbers.
 fn series(recorder: &Recorder) -> BTreeMap<String, Vec<f64>> {
     let names: Vec<_> = recorder
-        .ceilings()
+        .series_counts()
         .into_iter()
-        .map(|(name, ..)| name)
+        .map(|count| count.metric)
         .collect();
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
@@ -88,7 +88,7 @@ fn numbers(recorder: &Recorder, series_name: &str) -> Vec<f64> {
 /// The reasons that were counted, with how often.
 fn refused(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
     let counted = recorder
-        .refused()
+        .rejected()
         .into_iter()
         .filter(|(_, total)| *total > 0);
     counted

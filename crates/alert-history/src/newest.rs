@@ -36,7 +36,7 @@ impl NewestSegment {
     /// # Errors
     /// The file cannot be read, or is corrupt and was moved aside.
     pub fn read(folder: &Path) -> Result<Option<Self>, String> {
-        durable::load_if_whole(&folder.join(NAME), |text| {
+        durable::load_optional(&folder.join(NAME), |text| {
             str::from_utf8(text)
                 .ok()
                 .and_then(parse)

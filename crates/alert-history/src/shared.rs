@@ -102,7 +102,10 @@ impl Shared {
             disk_bytes: state.segments.iter().map(|segment| segment.bytes).sum(),
             memory_bytes: state.unwritten_bytes as u64,
             oldest: oldest.map(UnixMillis),
-            problem: self.watch.hangs().or_else(|| state.counts.problem.clone()),
+            problem: self
+                .watch
+                .stall_message()
+                .or_else(|| state.counts.problem.clone()),
             ..state.counts.clone()
         }
     }

@@ -1,7 +1,7 @@
-//! Metrics that applications record: in process, by HTTP or by `StatsD`.
+//! Application metrics: recorded in process, over HTTP or by `StatsD`.
 //!
-//! Owns the recorded values. What others send becomes a value of a declared metric or is
-//! refused by a counted reason; it never becomes a new metric.
+//! A record becomes a value of a configured metric, or is rejected and counted by reason. It never
+//! becomes a new metric.
 
 mod record;
 mod settings;
@@ -17,7 +17,7 @@ use crate::{Collecting, Collector};
 
 impl Collector for Recorder {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
-        self.tick(now);
+        self.advance(now);
         self.fill(batch);
         Box::pin(std::future::ready(Ok(())))
     }

@@ -1,12 +1,12 @@
-//! Where figures come from: one folder per kind, and the runner that all of them share.
+//! Collectors: the host, applications, Neo4j and Bellwether itself, and the runner that they share.
 //!
-//! A collector fills a batch and nothing else. When it runs, how long it may take, what happens
-//! when it panics or hangs, and what is told about that is the runner's.
+//! A collector fills a batch and does nothing else. The runner owns its schedule, its deadline, its
+//! panics and its health.
 
 pub mod application;
 pub mod neo4j;
-pub mod own;
 mod runner;
+pub mod self_metrics;
 pub mod system;
 
 use std::future::Future;
@@ -15,20 +15,20 @@ use std::pin::Pin;
 use bellwether_core::{Batch, Failure, Now};
 pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
 
-/// Why a collector brings nothing whose source was never there: it is no failure, as nobody misses
-/// what was never seen.
+/// Reason of a collection without samples whose source was never seen since installation. It is no
+/// failure.
 pub const UNSEEN: &str = "unseen";
 
-/// What [`Collector::collect`] returns.
+/// Future of [`Collector::collect`].
 pub type Collecting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
-/// One source of figures.
+/// A source of samples.
 pub trait Collector: Send + 'static {
-    /// Fills `batch`. What was filled is committed also when an error is returned, so one part
-    /// that fails does not take the others along.
+    /// Fills `batch`. Its samples are committed even if an error is returned, so that a part that fails
+    /// does not cost the other parts.
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a>;
 
-    /// Notes for the operator although nothing failed, such as a query that never had a row.
+    /// Returns notes for the operator when nothing failed, such as a query that never had a row.
     fn notes(&self) -> Vec<String> {
         Vec::new()
     }

@@ -1,24 +1,24 @@
-//! Neo4j: declared Cypher and a catalogue of built-ins, asked over Bolt.
+//! Neo4j: queries of the configuration and a catalogue of built-in metrics, over Bolt.
 //!
-//! Owns everything between the declaration of `neo4j_metrics` and the points of its metrics. Only
-//! this room speaks to a graph database.
+//! Owns the section `neo4j_metrics`, the connections, and the conversion of rows to samples. No other
+//! module talks to a graph database.
 
 pub mod catalogue;
 mod collector;
 mod durations;
+mod error;
 mod jobs;
+mod known_servers;
 mod plan;
 mod pool;
 mod rows;
 mod schedule;
-mod seen;
 mod settings;
 mod skipped;
 mod statement;
-mod trouble;
 
 pub use collector::Neo4jCollector;
+pub use known_servers::KnownServers;
 pub use plan::Plan;
-pub use seen::Seen;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
 pub use skipped::SkippedRows;

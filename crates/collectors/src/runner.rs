@@ -1,7 +1,7 @@
 //! Runs one collector on its schedule: deadline, panic isolation, success, duration and age.
 //!
-//! A run that misses its deadline is left alone and no second one is started beside it; what it
-//! brings later is thrown away. So a collector that hangs costs itself and one waiting task.
+//! A run that misses its deadline continues, and no second one is started beside it; its samples are
+//! discarded. So a collector that hangs costs its own metrics and one waiting task.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,51 +17,51 @@ use tracing::{info, warn};
 
 use super::{Collector, UNSEEN};
 
-/// Takes what was collected.
+/// Receiver of batches.
 pub trait Sink: Send + Sync + 'static {
-    /// `batch` was collected by `origin` at `now`. Empty after a failure that brought nothing.
+    /// Receives the `batch` that `origin` collected at `now`; empty after a failure without samples.
     fn collected(&self, origin: Origin, batch: &Batch, now: Now);
 }
 
-/// How a collector fares.
+/// Health of a collector.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Health {
-    /// Whether the last run succeeded; `None` before the first has ended, and where what it
-    /// collects from was never seen.
+    /// Result of the last run; `None` before the first has ended, and while its source was never
+    /// seen.
     pub success: Option<bool>,
-    /// How long the last finished run took.
+    /// Duration of the last finished run.
     pub duration: Duration,
-    /// When it last succeeded.
+    /// Time of the last success.
     pub last_success: Option<Now>,
-    /// When its last run began.
+    /// Start of the last run.
     pub last_run: Option<UnixMillis>,
-    /// Why the last run failed.
+    /// Error of the last run, if it failed.
     pub failure: Option<Failure>,
-    /// Notes for the operator although nothing failed.
+    /// Notes of the collector for the operator.
     pub notes: Vec<String>,
-    /// Runs that ended, whatever their result.
+    /// Finished runs, successful or not.
     pub runs: u64,
     /// Failed runs by reason.
     pub failures: BTreeMap<&'static str, u64>,
 }
 
-/// The health of every collector, shared between the runners and those who tell of it.
+/// Health of all collectors, shared between the runners and the API.
 #[derive(Clone, Debug, Default)]
 pub struct HealthBoard(Arc<Mutex<BTreeMap<Origin, Health>>>);
 
 impl HealthBoard {
-    /// All collectors as they stand.
+    /// Returns the health of all collectors.
     #[must_use]
     pub fn all(&self) -> BTreeMap<Origin, Health> {
         self.0.lock().clone()
     }
 
-    /// Makes room for a collector that has not run yet.
+    /// Adds a collector that has not run yet.
     pub fn expect(&self, origin: Origin) {
         self.0.lock().entry(origin).or_default();
     }
 
-    /// Forgets a collector that no longer runs.
+    /// Removes a collector that no longer runs.
     pub fn forget(&self, origin: Origin) {
         self.0.lock().remove(&origin);
     }
@@ -70,7 +70,7 @@ impl HealthBoard {
         self.0.lock().entry(origin).or_default().notes = notes;
     }
 
-    /// Whether the last run of `origin` succeeded.
+    /// Returns whether the last run of `origin` succeeded; `None` if unknown.
     #[must_use]
     pub fn is_up(&self, origin: Origin) -> Option<bool> {
         self.0.lock().get(&origin)?.success
@@ -96,13 +96,16 @@ impl HealthBoard {
                 health.last_success = Some(now);
             }
             Err(failure) => {
-                // Once per change of reason, not every interval.
-                let news = before.as_ref().map(|failure| failure.reason) != Some(failure.reason);
+                // Logged when the reason changes, not every interval.
+                let is_new = before.as_ref().map(|failure| failure.reason) != Some(failure.reason);
                 let unseen = failure.reason == UNSEEN;
                 let (collector, reason) = (origin.as_str(), failure.reason);
                 let error = failure.detail.as_str();
-                match (news, unseen) {
-                    (true, true) => info!(collector, error, "not seen yet; it is not missed"),
+                match (is_new, unseen) {
+                    (true, true) => info!(
+                        collector,
+                        error, "source was never seen; not counted as a failure"
+                    ),
                     (true, false) => warn!(collector, reason, error, "collector failed"),
                     (false, _) => {}
                 }
@@ -116,42 +119,42 @@ impl HealthBoard {
     }
 }
 
-/// Makes a collector, at the start and again after a panic.
+/// Creates a collector, at the start and again after a panic.
 pub type Build = Box<dyn FnMut() -> Box<dyn Collector> + Send>;
 
 type Job = JoinHandle<(Box<dyn Collector>, Batch, Result<(), Failure>)>;
 
-/// When a collector runs, and for how long.
+/// Schedule of a collector.
 #[derive(Clone, Copy, Debug)]
 pub struct Schedule {
-    /// From the start of one run to the start of the next.
+    /// Time from the start of one run to the start of the next.
     pub interval: Duration,
-    /// How long a run may take.
+    /// Longest duration of a run.
     pub deadline: Duration,
-    /// A second run this soon after the first, for figures that are the difference of two.
+    /// Time of the second run after the first, for metrics that are the difference of two samples.
     pub settle: Option<Duration>,
 }
 
 /// One collector with its schedule.
 pub struct Runner {
-    /// Whose figures these are.
+    /// The collector.
     pub origin: Origin,
-    /// When it runs.
+    /// Schedule of its runs.
     pub schedule: Schedule,
-    /// Makes the collector.
+    /// Creates the collector.
     pub build: Build,
-    /// Where its health is told.
+    /// Receives its health.
     pub board: HealthBoard,
-    /// Takes the batches.
+    /// Receives the batches.
     pub sink: Arc<dyn Sink>,
     /// The clocks.
     pub clock: Clock,
 }
 
-/// What a runner holds between two ticks.
+/// State of a runner between two runs.
 enum State {
     Idle(Box<dyn Collector>, Batch),
-    /// A run that missed its deadline and is still under way.
+    /// A run that missed its deadline and has not ended.
     Overdue(Job),
 }
 
@@ -170,11 +173,11 @@ impl Runner {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                next = self.tick(state) => state = next,
+                next = self.collect(state) => state = next,
             }
             let next = async {
                 match settle.take() {
-                    // What needs two runs begins with the second, and so does the grid.
+                    // Metrics that need two runs begin with the second, and so does the grid of intervals.
                     Some(settle) => {
                         sleep(settle).await;
                         ticks.reset();
@@ -191,7 +194,7 @@ impl Runner {
         }
     }
 
-    async fn tick(&mut self, state: State) -> State {
+    async fn collect(&mut self, state: State) -> State {
         let now = self.clock.now();
         let (fresh, mut job) = match state {
             State::Idle(collector, batch) => (true, start(collector, batch, now)),
@@ -227,7 +230,7 @@ impl Runner {
     }
 }
 
-/// A task of its own, so that a panic ends there.
+/// Starts a run in a task of its own, so that a panic ends there.
 fn start(mut collector: Box<dyn Collector>, mut batch: Batch, now: Now) -> Job {
     tokio::spawn(async move {
         let result = collector.collect(&mut batch, now).await;

@@ -1,14 +1,14 @@
 //! The host: processors, memory, disks, network and sensors, from /proc and /sys.
 //!
-//! Owns its settings, the catalogue of what can be measured, and the reading. Reading is apart
-//! from parsing: `parse` turns bytes into figures and opens nothing.
+//! Owns its settings, the catalogue of metrics, and the reading of files. Parsing is apart: `parse`
+//! converts bytes and opens nothing.
 
 mod catalogue;
 mod collector;
-mod figures;
 mod file;
 mod filter;
 mod globs;
+mod groups;
 mod parse;
 mod probe;
 mod resolve;
@@ -19,7 +19,7 @@ mod totals;
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
 pub use globs::Globs;
-pub use resolve::{Declared, resolve};
+pub use resolve::{ResolvedMetric, resolve};
 pub use settings::{Selection, System, SystemMetric};
 pub use skipped::Skipped;
 

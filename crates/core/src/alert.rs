@@ -1,4 +1,4 @@
-//! Alerts, their transitions and what is told about them.
+//! Alerts, their transitions and the notifications about them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::labels::Labels;
 use super::time::{MonoMillis, UnixMillis};
 
-/// How bad it is, ascending.
+/// Severity of an alert, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
     /// Worth knowing.
@@ -21,10 +21,10 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// All, ascending.
+    /// All severities, ascending.
     pub const ALL: [Severity; 4] = [Self::Info, Self::Warning, Self::Critical, Self::Emergency];
 
-    /// The word used in the declaration and in notifications.
+    /// Returns the word used in the configuration and in notifications.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl fmt::Display for Fingerprint {
 }
 
 impl Fingerprint {
-    /// Of an alert: the rule's name and the sorted labels.
+    /// Computes the fingerprint of an alert from its rule's name and its labels.
     #[must_use]
     pub fn of(rule: &str, labels: &Labels) -> Self {
         let labels = labels
@@ -56,8 +56,8 @@ impl Fingerprint {
         Self::of_parts([rule].into_iter().chain(labels))
     }
 
-    /// FNV-1a over the parts, each ended by `0xFF`, as Prometheus's common library hashes label
-    /// sets.
+    /// Computes FNV-1a over the parts, each followed by `0xFF`, as Prometheus's common library hashes
+    /// label sets.
     #[must_use]
     pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a str>) -> Self {
         let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
@@ -71,19 +71,19 @@ impl Fingerprint {
     }
 }
 
-/// Where an alert stands.
+/// State of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AlertState {
     /// The condition does not hold.
     Inactive,
-    /// It holds, not yet for the rule's `duration`.
+    /// The condition holds, but not yet for the rule's `duration`.
     Pending,
-    /// It held for the `duration`.
+    /// The condition has held for the rule's `duration`.
     Firing,
 }
 
 impl AlertState {
-    /// The word used by the API and in the log.
+    /// Returns the word used by the API and in the log.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -94,43 +94,43 @@ impl AlertState {
     }
 }
 
-/// One rule x one label set, as others see it at one moment.
+/// A rule's condition on one label set, as of one evaluation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
-    /// Identity. It does not hold the severity, so a change of level keeps it.
+    /// Identity. It does not cover the severity, so a change of severity keeps it.
     pub fingerprint: Fingerprint,
     /// Name of the rule.
     pub rule: Arc<str>,
-    /// How bad; of a rule with several thresholds, the level reached.
+    /// Severity; for a rule with several thresholds, that of the threshold reached.
     pub severity: Severity,
-    /// The series' labels and those the rule adds; `alertname` and `severity` only where these are
-    /// others than the rule's name and our word, as in a rule file of Prometheus; there a
-    /// `severity` that is not said is empty.
+    /// Labels of the series and of the rule. `alertname` is among them only if it is not the rule's
+    /// name, and `severity` only if it is not the word of [`Alert::severity`], as in a rule file of
+    /// Prometheus; the `severity` of such a rule without one is empty.
     pub labels: Labels,
-    /// What the rule adds for people, rendered.
+    /// Rendered annotations of the rule.
     pub annotations: Labels,
-    /// The rule's message, rendered.
+    /// Rendered message of the rule.
     pub message: String,
-    /// The judged value at the last evaluation that had one.
+    /// Value at the last evaluation that had one.
     pub value: Option<f64>,
-    /// The value when it fired, where it fired by one.
+    /// Value when the alert fired; `None` if it fired without one, as for no data.
     pub fired_value: Option<f64>,
-    /// The value furthest from good of those that held while it fired.
+    /// Worst value while the alert fired.
     pub peak: Option<f64>,
-    /// The threshold it is judged by, where the rule has one.
+    /// Threshold that was reached, if the rule has one.
     pub threshold: Option<f64>,
-    /// Where it stands.
+    /// State after the last evaluation.
     pub state: AlertState,
-    /// When the condition began to hold.
+    /// Time at which the condition began to hold.
     pub active_at: UnixMillis,
-    /// When it fired, if it did.
+    /// Time at which the alert fired, if it did.
     pub fired_at: Option<UnixMillis>,
-    /// When it resolved, if it did.
+    /// Time at which the alert was resolved, if it was.
     pub resolved_at: Option<UnixMillis>,
 }
 
 impl Alert {
-    /// An alert of `rule` that fires, and of which nothing more is known.
+    /// Creates a firing alert of `rule` without values and times.
     #[must_use]
     pub fn firing(rule: &str, severity: Severity, labels: Labels) -> Self {
         Self {
@@ -151,7 +151,7 @@ impl Alert {
         }
     }
 
-    /// The name that receivers know it by: the rule's, unless a label says otherwise.
+    /// Returns the label `alertname`, or else the rule's name.
     #[must_use]
     pub fn alertname(&self) -> &str {
         self.labels
@@ -159,7 +159,7 @@ impl Alert {
             .map_or(&self.rule, String::as_str)
     }
 
-    /// A label, `alertname` and `severity` among them; empty where there is none.
+    /// Returns the value of a label, `alertname` and `severity` included; empty if there is none.
     #[must_use]
     pub fn label(&self, name: &str) -> &str {
         match (name, self.labels.get(name)) {
@@ -170,7 +170,7 @@ impl Alert {
         }
     }
 
-    /// All labels, `alertname` and `severity` among them; an empty `severity` is none, as in
+    /// Returns all labels, `alertname` and `severity` included. An empty `severity` is left out, as in
     /// Prometheus.
     #[must_use]
     pub fn all_labels(&self) -> Labels {
@@ -184,19 +184,20 @@ impl Alert {
         labels
     }
 
-    /// When it fired; of one that never did, when its condition began to hold.
+    /// Returns the time at which the alert fired, or else at which its condition began to hold.
     #[must_use]
     pub fn starts(&self) -> UnixMillis {
         self.fired_at.unwrap_or(self.active_at)
     }
 
-    /// The identity of a change of it `at` some moment: the same however often it is told.
+    /// Returns the id of its change at the time `at`: the same for every notification of that change.
     #[must_use]
     pub fn change_id(&self, at: UnixMillis) -> String {
         format!("{}-{}-{}", self.fingerprint, self.starts().0, at.0)
     }
 
-    /// How long it fired, up to `now` where it did not resolve; `None` if it never fired.
+    /// Returns how long the alert has fired, up to `now` if it is not resolved; `None` if it never
+    /// fired.
     #[must_use]
     pub fn fired_for(&self, now: UnixMillis) -> Option<Duration> {
         self.fired_at
@@ -204,41 +205,41 @@ impl Alert {
     }
 }
 
-/// What channels were told of an alert that fires.
+/// Notifications that were sent about a firing alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NotifiedState {
-    /// When first.
+    /// Time of the first notification.
     pub first: MonoMillis,
-    /// When last.
+    /// Time of the last notification.
     pub last: MonoMillis,
-    /// How bad it was said to be.
+    /// Severity in the last notification.
     pub severity: Severity,
 }
 
 /// A change of an alert's state; `alert` is the alert after the change.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transition {
-    /// The alert, in its new state.
+    /// The alert in its new state.
     pub alert: Arc<Alert>,
     /// The state before.
     pub from: AlertState,
-    /// Why, in one sentence: `cpu_percent 91 > 85 for 5m`.
+    /// Reason in one sentence: `cpu_percent 91 > 85 for 5m`.
     pub reason: String,
-    /// When.
+    /// Time of the change.
     pub at: UnixMillis,
 }
 
-/// What a notification says.
+/// Status in a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Status {
-    /// The alert fires, or its level changed while it fires.
+    /// The alert fires, or its severity changed while it fires.
     Firing,
-    /// It no longer does.
+    /// The alert no longer fires.
     Resolved,
 }
 
 impl Status {
-    /// The word used on the wire.
+    /// Returns the word used in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -248,29 +249,29 @@ impl Status {
     }
 }
 
-/// Why something is told now.
+/// Cause of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Cause {
-    /// The alert changed: it fired, its level changed, it resolved.
+    /// The alert changed: it fired, its severity changed, or it was resolved.
     Change,
-    /// It still fires, and `repeat_interval` is over.
+    /// The alert still fires, and `repeat_interval` has passed.
     Repeat,
     /// Nobody acknowledged it in time.
     Escalation,
-    /// The channels that should have told of it fail.
+    /// The channels of the route fail.
     Fallback,
-    /// It began to change too often, or it no longer does.
+    /// The alert began or stopped flapping.
     Flapping,
-    /// It was given up, and somebody wants it sent again.
+    /// A dead letter was sent again on request.
     Resend,
-    /// A sign of life: rules are judged, notifications are delivered.
+    /// Heartbeat: rules are evaluated, notifications are delivered.
     Heartbeat,
-    /// Somebody tries a channel.
+    /// Test of a channel on request.
     Test,
 }
 
 impl Cause {
-    /// All of them.
+    /// All causes.
     pub const ALL: [Cause; 8] = [
         Self::Change,
         Self::Repeat,
@@ -282,7 +283,7 @@ impl Cause {
         Self::Test,
     ];
 
-    /// The word used on the wire.
+    /// Returns the word used in JSON.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -298,64 +299,64 @@ impl Cause {
     }
 }
 
-/// Alerts that are told together.
+/// A group: alerts in one notification, as in Alertmanager.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Group {
-    /// The same as long as the route is: `{}/{severity="critical"}:{alertname="disk"}`, as
-    /// Alertmanager writes it.
+    /// Key of the group, stable as long as its route is: `{}/{severity="critical"}:{alertname="disk"}`,
+    /// in the format of Alertmanager.
     pub key: String,
-    /// The receiver they are for; empty without routes.
+    /// Receiver of the route; empty without routes.
     pub receiver: String,
-    /// The labels they were grouped by.
+    /// Labels by which the alerts were grouped.
     pub labels: Labels,
-    /// Whether a message also tells of those that stand: the others of the group that fire.
-    pub whole: bool,
+    /// Set if a notification also lists the other firing alerts of the group.
+    pub include_firing: bool,
 }
 
-/// One thing to tell one channel.
+/// A notification about one alert for one channel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notification {
-    /// The same for every attempt and after a restart: fingerprint, start, moment of the change.
+    /// Id, the same for every attempt and after a restart: fingerprint, start and time of the change.
     /// Receivers deduplicate by it.
     pub id: String,
-    /// What it says.
+    /// Status: firing or resolved.
     pub status: Status,
-    /// Why it is told now.
+    /// Cause of the notification.
     pub cause: Cause,
-    /// What it is told with.
+    /// Group in which the alert is notified.
     pub group: Arc<Group>,
-    /// The alert it is about.
+    /// The alert at the time of the transition.
     pub alert: Arc<Alert>,
-    /// Why, in one sentence, as the transition has it.
+    /// Reason of the transition, in one sentence.
     pub reason: String,
-    /// When the transition happened.
+    /// Time of the transition.
     pub at: UnixMillis,
 }
 
-/// Notifications on their way to channels.
+/// Notifications of one flush, and the channels they go to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dispatch {
-    /// The channels; `None`: every one. Each takes what it must hear.
+    /// Channels; `None`: all channels. Each one filters for itself.
     pub to: Option<Arc<[Arc<str>]>>,
-    /// What is told, in order.
+    /// Notifications in the order of their delivery.
     pub notifications: Vec<Notification>,
 }
 
-/// A notification that a channel gave up, and that can be sent again.
+/// A notification that a channel rejected or dropped, and that can be sent again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DeadLetter {
-    /// Its identity.
+    /// Id of the notification.
     pub id: String,
-    /// The channel.
+    /// Channel that rejected or dropped it.
     pub channel: Arc<str>,
-    /// When it was given up.
+    /// Time at which it was rejected or dropped.
     pub at: UnixMillis,
-    /// Why, in one word: `refused`, `overflow`, `expired`.
+    /// Reason, fit for a label: `refused`, `overflow` or `expired`.
     pub reason: String,
-    /// Why, in one sentence; of one that was refused, in the words of its receiver.
+    /// Reason in one sentence; for a rejected notification, the answer of its receiver.
     pub error: String,
-    /// What the channel was not told.
+    /// The notification that was not delivered.
     pub notification: Notification,
-    /// The end of the alert, where the channel was not told of that either.
+    /// Resolved notification of the alert, if that was not delivered either.
     pub end: Option<Notification>,
 }

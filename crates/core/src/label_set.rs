@@ -7,11 +7,11 @@ use std::sync::Arc;
 use super::labels::END;
 use super::names::{is_label_name, is_metric_name};
 
-/// The label that holds a series' name.
+/// Label with the name of a series.
 pub const METRIC_NAME: &str = "__name__";
 
 /// Label names and values of one series, sorted by name, `__name__` among them. A label whose
-/// value is empty counts as absent and is not kept, as in Prometheus.
+/// value is empty counts as absent and is left out, as in Prometheus.
 ///
 /// Packed as each name and each value in UTF-8 followed by `0xFF`: equal sets have equal bytes,
 /// so it serves as a map key and costs one allocation; a clone costs none.
@@ -19,7 +19,8 @@ pub const METRIC_NAME: &str = "__name__";
 pub struct LabelSet(Arc<[u8]>);
 
 impl LabelSet {
-    /// A set of `pairs`, in any order. Of two with one name the last counts.
+    /// Creates a set of `pairs`, which may be in any order. Of several pairs with one name the last one
+    /// counts.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
         pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
@@ -39,7 +40,7 @@ impl LabelSet {
         Self(packed.into())
     }
 
-    /// Takes bytes that [`LabelSet::packed`] gave. `None`: they are no such bytes.
+    /// Copies bytes that [`LabelSet::packed`] returned; `None` if they are no label set.
     #[must_use]
     pub fn from_packed(packed: &[u8]) -> Option<Self> {
         let parts = packed.split_inclusive(|byte| *byte == END);
@@ -56,13 +57,13 @@ impl LabelSet {
         (rest.is_empty() && sorted && filled).then(|| Self(packed.into()))
     }
 
-    /// The packed bytes.
+    /// Returns the packed bytes.
     #[must_use]
     pub fn packed(&self) -> &[u8] {
         &self.0
     }
 
-    /// Names and values, sorted by name.
+    /// Iterates over names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         let mut parts = self
             .0
@@ -71,7 +72,7 @@ impl LabelSet {
         std::iter::from_fn(move || Some((parts.next()?, parts.next()?)))
     }
 
-    /// The value of label `name`; empty where it has none, as in Prometheus.
+    /// Returns the value of the label `name`; empty if there is none, as in Prometheus.
     #[must_use]
     pub fn get(&self, name: &str) -> &str {
         self.iter()
@@ -79,19 +80,19 @@ impl LabelSet {
             .map_or("", |(_, value)| value)
     }
 
-    /// The name of the series, empty if it has none.
+    /// Returns the name of the series; empty if it has none.
     #[must_use]
     pub fn name(&self) -> &str {
         self.get(METRIC_NAME)
     }
 
-    /// Number of labels.
+    /// Returns the number of labels, the name included.
     #[must_use]
     pub fn len(&self) -> usize {
         self.iter().count()
     }
 
-    /// Whether there is no label.
+    /// Returns whether there are no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -104,7 +105,7 @@ impl Default for LabelSet {
     }
 }
 
-/// Label by label, name before value, as Prometheus sorts its answers.
+/// Compares label by label, the name before the value, as Prometheus sorts series.
 impl Ord for LabelSet {
     fn cmp(&self, other: &Self) -> Ordering {
         self.iter().cmp(other.iter())
@@ -117,7 +118,7 @@ impl PartialOrd for LabelSet {
     }
 }
 
-/// A text in double quotes with the escapes of Go and PromQL; no control character is left in it.
+/// Displays a text in double quotes with the escapes of Go and PromQL, without control characters.
 pub struct GoQuoted<'a>(pub &'a str);
 
 impl fmt::Display for GoQuoted<'_> {
@@ -142,7 +143,8 @@ impl fmt::Display for GoQuoted<'_> {
     }
 }
 
-/// As PromQL writes a series: `up{job="x"}`, or `{"http.requests", "host-name"="a"}` where a name needs quotes.
+/// Formats a series as PromQL writes it: `up{job="x"}`, or `{"http.requests", "host-name"="a"}` if a
+/// name needs quotes.
 impl fmt::Display for LabelSet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let metric = self.name();
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn packed_bytes_are_taken_back_only_if_they_are_a_set() {
+    fn packed_bytes_are_accepted_only_if_they_are_a_set() {
         let set = LabelSet::new([("b", "é\u{0}"), ("a", "1")]);
         assert_eq!(LabelSet::from_packed(set.packed()), Some(set.clone()));
         let mut cut = set.packed().to_vec();

@@ -1,4 +1,4 @@
-//! Label sets: a packed form for the values of one declared metric, a sorted map for alerts.
+//! Labels: the packed values of one metric's labels, and the sorted map that alerts have.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use super::names::is_label_name;
 /// Label names and values, sorted by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// `{"host-name"="a",mount="/"}`, as Prometheus writes labels.
+/// Formats labels as Prometheus does: `{"host-name"="a",mount="/"}`.
 #[must_use]
 pub fn braced(labels: &Labels) -> String {
     let pair = |(name, value): (&String, &String)| match is_label_name(name) {
@@ -20,11 +20,11 @@ pub fn braced(labels: &Labels) -> String {
     format!("{{{}}}", pairs.join(","))
 }
 
-/// Ends each value in the packed form. It never occurs in UTF-8.
+/// Terminator of each value in the packed form. The byte never occurs in UTF-8.
 pub(super) const END: u8 = 0xFF;
 
-/// Values of a metric's labels in the order of its declaration, in one allocation: each value's
-/// UTF-8 followed by `0xFF`. Equal values have equal bytes, so it serves as a map key.
+/// Values of a metric's labels in the order of its definition, in one allocation: the UTF-8 of each
+/// value, followed by `0xFF`. Equal values have equal bytes, so it serves as a map key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LabelValues(Box<[u8]>);
 
@@ -37,26 +37,26 @@ impl LabelValues {
         Self(buffer.into_boxed_slice())
     }
 
-    /// Takes bytes that [`pack`] wrote.
+    /// Copies bytes that [`pack`] wrote.
     #[must_use]
     pub fn from_packed(packed: &[u8]) -> Self {
         Self(packed.into())
     }
 
-    /// The packed bytes.
+    /// Returns the packed bytes.
     #[must_use]
     pub fn packed(&self) -> &[u8] {
         &self.0
     }
 
-    /// The values, in the order of the declaration.
+    /// Iterates over the values in the order of the metric's definition.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.0
             .split_inclusive(|byte| *byte == END)
             .map(|value| std::str::from_utf8(&value[..value.len() - 1]).unwrap_or_default())
     }
 
-    /// The value at `index` of the declaration.
+    /// Returns the value of the label at `index` of the metric's definition.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<&str> {
         self.iter().nth(index)

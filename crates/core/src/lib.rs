@@ -1,7 +1,38 @@
-//! The words every room shares: times, metrics, batches, alerts.
+//! Data types that all crates of Bellwether share: metrics, labels, batches, alerts and times.
 //!
-//! Owns plain data and nothing else: no I/O, no clock, no serialization format.
-//! Every other module may import this one; it imports none of them.
+//! # Overview
+//!
+//! - [`MetricDef`] defines a metric, [`MetricId`] is its index, [`Kind`] its type.
+//! - [`Batch`] holds the samples of one collection in two flat buffers, so that filling it again
+//!   allocates nothing.
+//! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; [`Labels`] is the
+//!   sorted map that alerts have.
+//! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
+//! - [`Now`] is one reading of both clocks. Functions take it as an argument, so that tests run in
+//!   virtual time.
+//!
+//! There is no I/O, no clock and, without the feature `serde`, no serialization here. All other
+//! crates may depend on this one; it depends on none of them.
+//!
+//! # Example
+//!
+//! ```
+//! use bellwether_core::{Batch, Kind, LabelValues, MetricDef, MetricId};
+//!
+//! let free = MetricDef::new("disk_free_bytes", Kind::Gauge).with_labels(["mount"]);
+//! assert_eq!(free.width(), 1);
+//!
+//! let mut batch = Batch::default();
+//! batch.push(MetricId(0), &["/"], 5e9);
+//! batch.push(MetricId(0), &["/home"], 7e9);
+//!
+//! let series: Vec<_> = batch
+//!     .iter()
+//!     .map(|point| (LabelValues::from_packed(point.labels), point.numbers[0]))
+//!     .collect();
+//! assert_eq!(series[1].0.get(0), Some("/home"));
+//! assert_eq!(series[1].1, 7e9);
+//! ```
 
 #![warn(missing_docs)]
 

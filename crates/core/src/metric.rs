@@ -1,27 +1,27 @@
-//! Metrics as declared, resolved and ready to store.
+//! Definitions of metrics.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Index of a metric in the plan and in the store that was built from it.
+/// Index of a metric in the configuration and in the store that was built from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MetricId(pub u32);
 
 /// Metric types of the Prometheus data model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// A running total.
+    /// A total that only grows.
     Counter,
     /// A value that goes up and down.
     Gauge,
-    /// Observations counted into declared buckets.
+    /// Observations counted into buckets.
     Histogram,
     /// Quantiles over recent observations.
     Summary,
 }
 
 impl Kind {
-    /// The word used in `# TYPE` and in the declaration.
+    /// Returns the word used in `# TYPE` and in the configuration.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// What the names of its series have behind that of the metric.
+    /// Returns the suffixes that the names of its series have after the name of the metric.
     #[must_use]
     pub fn suffixes(self) -> &'static [&'static str] {
         match self {
@@ -43,57 +43,101 @@ impl Kind {
     }
 }
 
-/// Which collector fills a metric.
+/// Collector that fills a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Origin {
-    /// /proc and /sys.
+    /// Of the host, from `/proc` and `/sys`.
     System,
     /// Recorded by applications.
     Application,
-    /// Asked of Neo4j.
+    /// Queried from Neo4j.
     Neo4j,
-    /// Bellwether about itself.
-    Own,
+    /// Self-metrics: of Bellwether itself.
+    SelfMetrics,
 }
 
 impl Origin {
-    /// The collector's name in the declaration, in labels and in messages.
+    /// Returns the collector's name in the configuration, in labels and in messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Origin::System => "system",
             Origin::Application => "application",
             Origin::Neo4j => "neo4j",
-            Origin::Own => "self",
+            Origin::SelfMetrics => "self",
         }
     }
 }
 
-/// One metric: its name, its type and the shape of its values.
+/// Definition of a metric: its name, its type and the shape of its values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricDef {
-    /// Name in the declaration; rules use it.
+    /// Name in the configuration, which rules use.
     pub name: Arc<str>,
-    /// Name on the page, prefix included.
+    /// Name at `/metrics`, prefix included.
     pub exported: Arc<str>,
     /// Text of `# HELP`, unescaped.
     pub help: Arc<str>,
-    /// Type.
+    /// Type of the metric.
     pub kind: Kind,
-    /// Label names, in the order of the declaration.
+    /// Label names, in the order in which samples have their values.
     pub labels: Arc<[Arc<str>]>,
     /// Upper bounds of a histogram's buckets, ascending, without `+Inf`; else empty.
     pub buckets: Arc<[f64]>,
     /// Quantiles of a summary, ascending, each 0 to 1; else empty.
     pub quantiles: Arc<[f64]>,
-    /// Which collector fills it.
+    /// Collector that fills it.
     pub origin: Origin,
-    /// How often it is collected; a series not refreshed for three of these is dropped.
+    /// Interval of its collection; a series without a sample for three intervals is dropped.
     pub interval: Duration,
 }
 
 impl MetricDef {
-    /// Numbers one series holds. Counter and gauge: the value. Histogram: for each bound the
+    /// Creates an application metric without labels, exported under its own name.
+    #[must_use]
+    pub fn new(name: &str, kind: Kind) -> Self {
+        Self {
+            name: name.into(),
+            exported: name.into(),
+            help: Arc::from(""),
+            kind,
+            labels: Arc::from([]),
+            buckets: Arc::from([]),
+            quantiles: Arc::from([]),
+            origin: Origin::Application,
+            interval: Duration::from_secs(30),
+        }
+    }
+
+    /// Sets the text of `# HELP`.
+    #[must_use]
+    pub fn with_help(mut self, help: &str) -> Self {
+        self.help = help.into();
+        self
+    }
+
+    /// Sets the label names.
+    #[must_use]
+    pub fn with_labels<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        self.labels = names.into_iter().map(Arc::from).collect();
+        self
+    }
+
+    /// Sets the upper bounds of a histogram's buckets, ascending, without `+Inf`.
+    #[must_use]
+    pub fn with_buckets(mut self, bounds: impl IntoIterator<Item = f64>) -> Self {
+        self.buckets = bounds.into_iter().collect();
+        self
+    }
+
+    /// Sets the quantiles of a summary, ascending, each from 0 to 1.
+    #[must_use]
+    pub fn with_quantiles(mut self, quantiles: impl IntoIterator<Item = f64>) -> Self {
+        self.quantiles = quantiles.into_iter().collect();
+        self
+    }
+
+    /// Returns the number of values of one series. Counter and gauge: the value. Histogram: for each bound the
     /// observations at or below it (cumulative), then the count (the `+Inf` bucket), then the sum.
     /// Summary: each quantile's value, then the count, then the sum.
     #[must_use]
@@ -106,7 +150,7 @@ impl MetricDef {
     }
 }
 
-/// The name on the page: `name` behind `prefix`, or alone where there is no prefix.
+/// Returns the name at `/metrics`: `prefix_name`, or `name` if the prefix is empty.
 #[must_use]
 pub fn exported_name(prefix: &str, name: &str) -> Arc<str> {
     if prefix.is_empty() {

@@ -1,41 +1,41 @@
-//! Which names metrics and labels may have, and how those that need it are written.
+//! Names of metrics and labels: which are valid, and the escapes of those that are not.
 
 use std::borrow::Cow;
 
 use super::label_set::METRIC_NAME;
 
-/// Whether `name` is a metric name: letters, digits, `_` and `:`, no digit first.
+/// Returns whether `name` is a metric name: letters, digits, `_` and `:`, no digit first.
 #[must_use]
 pub fn is_metric_name(name: &str) -> bool {
     is_name(name, ":")
 }
 
-/// Whether `name` is a label name: letters, digits and `_`, no digit first, not `__...`, which
-/// Prometheus keeps for itself.
+/// Returns whether `name` is a label name: letters, digits and `_`, no digit first. Names that begin
+/// with `__` are reserved by Prometheus.
 #[must_use]
 pub fn is_label_name(name: &str) -> bool {
     is_name(name, "") && !name.starts_with("__")
 }
 
-/// Whether a rule may set the label `name`: as in Prometheus 3 any text that is not empty, but not what a series is
-/// called.
+/// Returns whether a rule may set the label `name`: as in Prometheus 3 any text that is not empty,
+/// except `__name__`.
 #[must_use]
 pub fn can_be_set(name: &str) -> bool {
     !name.is_empty() && name != METRIC_NAME
 }
 
-/// The name that `escaped` stands for where only letters, digits and `_` can be written: `U__host_2d_name` is
-/// `host-name`. A text that is not escaped so stands for itself.
+/// Decodes a name that was escaped to letters, digits and `_`: `U__host_2d_name` is `host-name`. A
+/// text without such escapes is returned as it is.
 ///
-/// Prometheus calls it value encoding (common/model, `UnescapeName`).
+/// Prometheus calls this value encoding (common/model, `UnescapeName`).
 #[must_use]
 pub fn unescaped(escaped: &str) -> Cow<'_, str> {
-    let name = escaped.strip_prefix("U__").and_then(decoded);
+    let name = escaped.strip_prefix("U__").and_then(decode);
     name.map_or(Cow::Borrowed(escaped), Cow::Owned)
 }
 
-/// `__` as `_`, and `_2d_` as the character of that code.
-fn decoded(text: &str) -> Option<String> {
+/// Decodes `__` to `_`, and `_2d_` to the character with that code.
+fn decode(text: &str) -> Option<String> {
     let mut name = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('_') {

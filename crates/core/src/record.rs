@@ -1,23 +1,23 @@
-//! What became of the records that an application sent.
+//! Result of the records that an application sent.
 
-/// Records taken and refused.
+/// Numbers of accepted and rejected records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
-    /// Records taken.
+    /// Accepted records.
     pub accepted: u64,
-    /// Records refused.
+    /// Rejected records.
     pub refused_total: u64,
-    /// Those refused, the first thousand at the most.
+    /// The first thousand rejected records.
     pub refused: Vec<RefusedRecord>,
 }
 
-/// One refused record.
+/// A rejected record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRecord {
-    /// Its place among those sent, from 0.
+    /// Index in the request, from 0.
     pub index: u64,
-    /// Why, one of a small fixed set of words.
+    /// Reason, fit for a label.
     pub reason: &'static str,
-    /// Why, for people.
+    /// Error message.
     pub message: String,
 }

@@ -1,4 +1,4 @@
-//! The JSON of the words that configuration and API share.
+//! JSON of the enums that the configuration and the API share.
 
 use serde::{Serialize, Serializer};
 

@@ -2,63 +2,64 @@
 
 use std::time::Duration;
 
-/// Milliseconds of the monotonic clock since the process started. Durations are judged by it,
-/// so a wall clock that jumps neither fires nor resolves anything.
+/// Milliseconds of the monotonic clock. Durations are measured by it, so a wall clock that jumps
+/// neither fires nor resolves an alert.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonoMillis(pub u64);
 
 impl MonoMillis {
-    /// The end of time.
+    /// A time that is never reached.
     pub const NEVER: MonoMillis = MonoMillis(u64::MAX);
 
-    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: MonoMillis) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The point `span` later.
+    /// Returns the time `span` later.
     #[must_use]
     pub fn after(self, span: Duration) -> MonoMillis {
         MonoMillis(self.0.saturating_add(millis(span)))
     }
 
-    /// The point `span` earlier, zero at the least.
+    /// Returns the time `span` earlier, but not below zero.
     #[must_use]
     pub fn before(self, span: Duration) -> MonoMillis {
         MonoMillis(self.0.saturating_sub(millis(span)))
     }
 }
 
-/// Milliseconds since the Unix epoch, for display and for what leaves the process.
+/// Milliseconds since the Unix epoch, for display and for data that leaves the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
-    /// The point `span` earlier.
+    /// Returns the time `span` earlier.
     #[must_use]
     pub fn before(self, span: Duration) -> UnixMillis {
         UnixMillis(self.0.saturating_sub_unsigned(millis(span)))
     }
 
-    /// Time from `earlier` to `self`; zero if `earlier` is later.
+    /// Returns the time from `earlier` to `self`; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: UnixMillis) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 }
 
-/// One reading of both clocks, taken at the edge and passed inwards. In the order of the monotonic one.
+/// One reading of both clocks, made at the edge of the program and passed on as an argument. Ordered
+/// by the monotonic clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Now {
-    /// For durations.
+    /// Monotonic clock, for durations.
     pub mono: MonoMillis,
-    /// For display.
+    /// Wall clock, for display.
     pub wall: UnixMillis,
 }
 
 impl Now {
-    /// Both clocks `span` later; what virtual time in tests is made of.
+    /// Returns both clocks `span` later, for virtual time.
     #[must_use]
     pub fn after(self, span: Duration) -> Now {
         Now {
@@ -67,8 +68,8 @@ impl Now {
         }
     }
 
-    /// Both clocks when the wall clock showed `wall`, as far as it can be trusted: for what is known
-    /// from before this process. What is ahead of the wall clock counts as now.
+    /// Returns both clocks at the wall time `wall`, for times from before this process. A time in the
+    /// future counts as now, since the wall clock may have been set back.
     #[must_use]
     pub fn at(self, wall: UnixMillis) -> Now {
         Now {

@@ -1,83 +1,91 @@
-//! Small files that are replaced as a whole: a crash at any moment leaves the old one or the new
-//! one. What is in them is their owners' business. Blocks; call it from a thread that may.
+//! State files that are replaced as a whole: a crash at any time leaves the old or the new one.
+//!
+//! Does not know the content of the files. All functions block on the file system.
 
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-mod state_folder;
+mod state_directory;
 mod write_watch;
 
-pub use state_folder::{Saver, StateFolder, is_at};
+pub use state_directory::{Saver, StateDirectory, is_at};
 pub use write_watch::WriteWatch;
 
 use crate::{self as files, Output, beside};
 
-/// What was found at the start.
+/// A state file as of the start.
 #[derive(Debug, PartialEq)]
-pub enum Found<T> {
-    /// No file: the first start.
-    Nothing,
-    /// What it holds.
-    State(T),
-    /// A file that does not read; it was renamed aside and what it held is lost.
+pub enum LoadedState<T> {
+    /// There is no file: the first start.
+    Absent,
+    /// Content of the file.
+    Loaded(T),
+    /// A file that cannot be read. It was renamed, and its content is not used.
     Corrupt {
-        /// Where it is now.
+        /// Its new path.
         aside: PathBuf,
-        /// What is wrong with it.
+        /// Error of reading it.
         reason: String,
     },
 }
 
-/// Reads the file at `path` by `read`. One that cannot be read, that is no regular file or that
-/// makes no sense is set aside as `<name>.corrupt`.
+/// Reads the file at `path` and parses it with `read`. A file that cannot be read or parsed, or that
+/// is no regular file, is renamed to `<name>.corrupt`.
 ///
 /// # Errors
-/// If it cannot be set aside.
-pub fn load<T>(path: &Path, read: impl FnOnce(&[u8]) -> Result<T, String>) -> io::Result<Found<T>> {
+/// Returns an error if it cannot be renamed.
+pub fn load<T>(
+    path: &Path,
+    read: impl FnOnce(&[u8]) -> Result<T, String>,
+) -> io::Result<LoadedState<T>> {
     let read = match files::read(path, files::STATE) {
         Ok(text) => read(&text),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
-        // What cannot be read now may hold what somebody wants back later.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(LoadedState::Absent),
+        // A file that cannot be read now may have content that the operator wants back.
         Err(error) => Err(error.to_string()),
     };
     match read {
-        Ok(state) => Ok(Found::State(state)),
+        Ok(state) => Ok(LoadedState::Loaded(state)),
         Err(reason) => {
             let aside = beside(path, ".corrupt");
             fs::rename(path, &aside)?;
-            Ok(Found::Corrupt { aside, reason })
+            Ok(LoadedState::Corrupt { aside, reason })
         }
     }
 }
 
-/// Reads the file at `path` by `read`, where what it holds can be done without: nothing where there is
-/// no file.
+/// Reads the file at `path` and parses it with `read`, for content that is not essential; `None` if
+/// there is no file.
 ///
 /// # Errors
-/// What is wrong with it, in words. One that makes no sense is no longer in the way.
-pub fn load_if_whole<T>(
+/// Returns a message if the file cannot be read. A corrupt file is renamed as by [`load`].
+pub fn load_optional<T>(
     path: &Path,
     read: impl FnOnce(&[u8]) -> Result<T, String>,
 ) -> Result<Option<T>, String> {
-    let place = path.display();
+    let shown = path.display();
     match load(path, read) {
-        Ok(Found::Nothing) => Ok(None),
-        Ok(Found::State(state)) => Ok(Some(state)),
-        Ok(Found::Corrupt { aside, reason }) => {
-            Err(format!("{place}: {reason}; it is now {}", aside.display()))
+        Ok(LoadedState::Absent) => Ok(None),
+        Ok(LoadedState::Loaded(state)) => Ok(Some(state)),
+        Ok(LoadedState::Corrupt { aside, reason }) => {
+            Err(format!("{shown}: {reason}; it is now {}", aside.display()))
         }
-        Err(error) => Err(format!("{place}: {error}")),
+        Err(error) => Err(format!("{shown}: {error}")),
     }
 }
 
-/// Replaces the file at `path` by one that holds `text`; its folder is made where it is missing.
+/// Replaces the file at `path` by one with `text`; a missing directory is created.
 ///
 /// # Errors
-/// If the new one cannot be written, synced or put in place; the old one is then still there.
+/// Returns an error if the new file cannot be written, synced or renamed; the old one is unchanged
+/// then.
 pub fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| *folder != Path::new("")) {
-        fs::create_dir_all(folder)?;
+    if let Some(directory) = path
+        .parent()
+        .filter(|directory| *directory != Path::new(""))
+    {
+        fs::create_dir_all(directory)?;
     }
     let mut file = Output::state(path)?;
     file.write_all(text)?;

@@ -1,8 +1,8 @@
-//! Opens, reads and replaces files, whatever stands at their path.
+//! Opens, reads and replaces files safely, whatever is at their path.
 //!
-//! Reading never blocks on a FIFO and never reads without an end. Writing renames only over what is
-//! absent or a regular file, through symbolic links, and keeps mode and owner; what is neither (a
-//! device, a FIFO) is written to. All of it blocks on the file system.
+//! Reading never blocks on a FIFO and has a limit of bytes. Writing replaces a missing or regular file
+//! with a rename, follows symbolic links, and keeps mode and owner; a device or a FIFO is written to
+//! directly. All functions block on the file system.
 
 pub mod durable;
 
@@ -11,22 +11,22 @@ use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// Most bytes of a file with a secret, a certificate or a list of authorities.
+/// Largest file with a secret, a certificate or certificate authorities, in bytes.
 pub const SMALL: u64 = 4 << 20;
 
-/// Most bytes of a file that Bellwether writes itself and reads as a whole.
+/// Largest state file of Bellwether, in bytes.
 pub const STATE: u64 = 512 << 20;
 
-/// Most bytes of a part of history that is read as a whole.
+/// Largest part of history that is read as a whole, in bytes.
 pub const LARGE: u64 = 2 << 30;
 
-/// Opens a regular file for reading. It is looked at before it is opened, because opening alone
-/// makes some devices act. A symbolic link to nothing is there, and is no regular file.
+/// Opens a regular file for reading. Its type is checked before, because opening a device can have
+/// effects. A dangling symbolic link is no missing file, but no regular file.
 ///
 /// # Errors
-/// It cannot be opened, or is no regular file.
+/// Returns an error if it cannot be opened, or is no regular file.
 pub fn open(path: &Path) -> io::Result<File> {
-    regular(&look_at(path)?)?;
+    regular(&metadata_of(path)?)?;
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(nonblocking())
@@ -35,19 +35,19 @@ pub fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn look_at(path: &Path) -> io::Result<Metadata> {
+fn metadata_of(path: &Path) -> io::Result<Metadata> {
     match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             fs::symlink_metadata(path).map_err(|_| error)
         }
-        found => found,
+        result => result,
     }
 }
 
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
-/// It cannot be read, is no regular file, or is larger.
+/// Returns an error if it cannot be read, is no regular file, or is larger.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_from(open(path)?, limit)
 }
@@ -55,21 +55,21 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// Reads a regular text file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`read`], and where it is not UTF-8.
+/// As [`read`], and if it is not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     text(read(path, limit)?)
 }
 
-/// Reads a text file that the command line names, which may also be a descriptor of this process:
-/// `/dev/stdin`, or what a shell makes of `<(command)`.
+/// Reads a text file of the command line, which may also be a file descriptor of this process:
+/// `/dev/stdin`, or a `<(command)` of the shell.
 ///
 /// # Errors
 /// As [`read_text`].
 pub fn read_argument(path: &Path, limit: u64) -> io::Result<String> {
-    let own = ["/dev/stdin", "/dev/fd", "/proc/self/fd"]
+    let is_descriptor = ["/dev/stdin", "/dev/fd", "/proc/self/fd"]
         .iter()
-        .any(|own| path.starts_with(own));
-    match own {
+        .any(|prefix| path.starts_with(prefix));
+    match is_descriptor {
         true => text(read_from(File::open(path)?, limit)?),
         false => read_text(path, limit),
     }
@@ -105,10 +105,10 @@ fn read_from(file: File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Checks that a file that was looked at is a regular one.
+/// Checks that the metadata is that of a regular file.
 ///
 /// # Errors
-/// It is not; the error says what it is.
+/// Returns an error that names the type of the file.
 pub fn regular(metadata: &Metadata) -> io::Result<()> {
     let kind = metadata.file_type();
     if kind.is_file() {
@@ -140,11 +140,10 @@ fn nonblocking() -> i32 {
     rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
 }
 
-/// Opens a file to append to, which is made where it is missing. A FIFO that nobody reads is an
-/// error and is not waited for.
+/// Opens a file to append to, and creates it if it is missing. A FIFO without a reader is an error.
 ///
 /// # Errors
-/// It cannot be opened.
+/// Returns an error if it cannot be opened.
 pub fn append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.create(true).append(true);
@@ -156,7 +155,7 @@ pub fn append(path: &Path) -> io::Result<File> {
         .open(path)
         .map_err(|error| {
             match error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) {
-                true => io::Error::other("a FIFO that nobody reads"),
+                true => io::Error::other("a FIFO without a reader"),
                 false => error,
             }
         })?;
@@ -165,12 +164,12 @@ pub fn append(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes the mode of `file` that of `before`, and its owner where that is allowed.
+/// Sets the mode of `file` to that of `before`, and the owner if that is allowed.
 ///
 /// # Errors
-/// The mode cannot be set.
+/// Returns an error if the mode cannot be set.
 pub fn keep_owner_and_mode(file: &File, before: &Metadata) -> io::Result<()> {
-    // Only root may give a file away; for everybody else it is theirs already.
+    // Only root may change the owner; for other users it is theirs already.
     fchown(file, Some(before.uid()), Some(before.gid())).ok();
     file.set_permissions(Permissions::from_mode(before.mode() & 0o777))
 }
@@ -183,12 +182,11 @@ pub fn beside(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// A file that is being written. Unless [`Output::finish`] is called, a regular file that was
-/// there before stays as it was.
+/// A file that is being written. An existing regular file is unchanged until [`Output::finish`].
 #[derive(Debug)]
 pub struct Output {
     file: BufWriter<File>,
-    /// The draft and what it replaces; none: what is written goes to its place at once.
+    /// The draft and the path that it replaces; `None`: written to the path directly.
     replaces: Option<Replaced>,
 }
 
@@ -199,11 +197,11 @@ struct Replaced {
 }
 
 impl Output {
-    /// Begins to write the file at `path`: beside it where it is absent or a regular file, into it
-    /// where it is anything else.
+    /// Begins to write the file at `path`: to a draft beside it if it is missing or a regular file, or
+    /// else directly.
     ///
     /// # Errors
-    /// It cannot be written to.
+    /// Returns an error if it cannot be written.
     pub fn create(path: &Path) -> io::Result<Self> {
         match target(path)? {
             Some((path, before)) => {
@@ -224,10 +222,10 @@ impl Output {
         }
     }
 
-    /// Begins to write a state file at `path`, which can be nothing but a regular file.
+    /// Begins to write a state file at `path`, which must be a regular file if it exists.
     ///
     /// # Errors
-    /// It cannot be written, or something else stands there.
+    /// Returns an error if it cannot be written, or is no regular file.
     pub fn state(path: &Path) -> io::Result<Self> {
         match target(path)? {
             Some((path, before)) => Self::draft(beside(&path, ".new"), path, before.as_ref()),
@@ -239,7 +237,7 @@ impl Output {
     }
 
     fn draft(draft: PathBuf, path: PathBuf, before: Option<&Metadata>) -> io::Result<Self> {
-        // What stands there may be a link of somebody else's, so it is never opened.
+        // An existing draft may be a link of another user, so it is never opened.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -260,10 +258,10 @@ impl Output {
         Ok(output)
     }
 
-    /// Sees that all is on disk and puts it into place.
+    /// Syncs the file to disk and renames it to its path.
     ///
     /// # Errors
-    /// It cannot be written, synced or put into place.
+    /// Returns an error if it cannot be written, synced or renamed.
     pub fn finish(mut self) -> io::Result<()> {
         self.file.flush()?;
         let Some(Replaced { draft, path }) = &self.replaces else {
@@ -271,8 +269,10 @@ impl Output {
         };
         self.file.get_ref().sync_all()?;
         fs::rename(draft, path)?;
-        let folder = path.parent().filter(|folder| *folder != Path::new(""));
-        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+        let directory = path
+            .parent()
+            .filter(|directory| *directory != Path::new(""));
+        File::open(directory.unwrap_or(Path::new(".")))?.sync_all()?;
         self.replaces = None;
         Ok(())
     }
@@ -291,33 +291,35 @@ impl Write for Output {
 impl Drop for Output {
     fn drop(&mut self) {
         if let Some(Replaced { draft, .. }) = &self.replaces {
-            // A full disk must not stay fuller for it.
+            // The draft must not use space of a full disk.
             fs::remove_file(draft).ok();
         }
     }
 }
 
-/// The path to rename over, with what is there now, links followed. None: what stands there is to
-/// be written to.
+/// Returns the path to rename over, with symbolic links resolved, and the metadata of an existing
+/// file. `None`: the file is to be written directly.
 fn target(path: &Path) -> io::Result<Option<(PathBuf, Option<Metadata>)>> {
-    let found = match fs::symlink_metadata(path) {
+    let metadata = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Ok(Some((path.to_owned(), None)));
         }
-        found => found?,
+        result => result?,
     };
-    if found.is_dir() {
+    if metadata.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    if !found.is_symlink() {
-        return Ok(found.is_file().then(|| (path.to_owned(), Some(found))));
+    if !metadata.is_symlink() {
+        return Ok(metadata
+            .is_file()
+            .then(|| (path.to_owned(), Some(metadata))));
     }
-    // A link to nothing, or into /proc, names nothing that could be renamed over.
+    // A dangling link, or one into /proc, has no target that could be renamed over.
     let Ok(real) = fs::canonicalize(path) else {
         return Ok(None);
     };
-    let found = fs::symlink_metadata(&real)?;
-    Ok(found.is_file().then_some((real, Some(found))))
+    let metadata = fs::symlink_metadata(&real)?;
+    Ok(metadata.is_file().then_some((real, Some(metadata))))
 }
 
 #[cfg(test)]
@@ -352,28 +354,31 @@ mod tests {
             .unwrap()
             .set_len(3 << 30)
             .unwrap();
-        let told = |path: &Path| read_text(path, 5).map_err(|error| error.to_string());
-        assert_eq!(told(&at("text")).as_deref(), Ok("12345"));
-        assert_eq!(told(&at("link")).as_deref(), Ok("12345"));
+        let text_of = |path: &Path| read_text(path, 5).map_err(|error| error.to_string());
+        assert_eq!(text_of(&at("text")).as_deref(), Ok("12345"));
+        assert_eq!(text_of(&at("link")).as_deref(), Ok("12345"));
         std::os::unix::fs::symlink("nothing", at("dangling")).unwrap();
         let dangling = "a symbolic link to nothing, not a regular file";
-        assert_eq!(told(&at("dangling")), Err(dangling.into()));
+        assert_eq!(text_of(&at("dangling")), Err(dangling.into()));
         let absent = read(&at("absent"), 5).unwrap_err();
         assert_eq!(absent.kind(), io::ErrorKind::NotFound);
-        assert_eq!(told(&at("fifo")), Err("a FIFO, not a regular file".into()));
         assert_eq!(
-            told(&at("zero")),
+            text_of(&at("fifo")),
+            Err("a FIFO, not a regular file".into())
+        );
+        assert_eq!(
+            text_of(&at("zero")),
             Err("a device, not a regular file".into())
         );
         assert_eq!(
-            told(folder.path()),
+            text_of(folder.path()),
             Err("a directory, not a regular file".into())
         );
-        assert_eq!(told(&at("bytes")), Err("not UTF-8 text: byte 2".into()));
-        assert_eq!(told(&at("sparse")), Err("larger than 5 bytes".into()));
+        assert_eq!(text_of(&at("bytes")), Err("not UTF-8 text: byte 2".into()));
+        assert_eq!(text_of(&at("sparse")), Err("larger than 5 bytes".into()));
         // Files of the kernel say that they are empty.
         assert_eq!(
-            told(Path::new("/proc/cpuinfo")),
+            text_of(Path::new("/proc/cpuinfo")),
             Err("larger than 5 bytes".into())
         );
         assert!(
@@ -455,7 +460,7 @@ mod tests {
             append(&path)
                 .unwrap_err()
                 .to_string()
-                .contains("nobody reads")
+                .contains("without a reader")
         );
     }
 

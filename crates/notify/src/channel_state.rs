@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bellwether_core::{DeadLetter, Fingerprint, Notification, Now, UnixMillis};
-use bellwether_files::durable::{Saver, StateFolder};
+use bellwether_files::durable::{Saver, StateDirectory};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
@@ -61,7 +61,7 @@ pub(super) struct ChannelState {
 impl ChannelState {
     /// Opens the queue of the channel `name` in the `outbox` of `state`, or one in memory, `now`.
     /// While it cannot be read or written it is in memory too, and tried again. Blocks.
-    pub(super) fn open(name: &str, state: Option<Arc<StateFolder>>, now: Now) -> Self {
+    pub(super) fn open(name: &str, state: Option<Arc<StateDirectory>>, now: Now) -> Self {
         let mut outbox = Outbox::default();
         let saver = state.map(|state| {
             let what = format!("the queue of channel {name}");

@@ -368,7 +368,7 @@ impl SavedGroup {
             key,
             receiver,
             labels,
-            whole,
+            include_firing: whole,
         } = group.clone();
         Self {
             key,
@@ -389,7 +389,7 @@ impl SavedGroup {
             key,
             receiver,
             labels,
-            whole,
+            include_firing: whole,
         }
     }
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 use bellwether_core::{
     DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, Now, UnixMillis,
 };
-use bellwether_files::durable::StateFolder;
+use bellwether_files::durable::StateDirectory;
 use channel::Channel;
 pub use channel::{Batch, BuildError, Clock, Context, Digest, Sender, WallClock};
 use channel_state::ChannelState;
@@ -53,7 +53,7 @@ use tracing::warn;
 #[derive(Clone)]
 pub struct Setup {
     /// Folder of all state, where the queues are in `outbox`; without one they are in memory only.
-    pub state: Option<Arc<StateFolder>>,
+    pub state: Option<Arc<StateDirectory>>,
     /// Both clocks.
     pub clock: Clock,
     /// Random number, uniform from 0 to 1, for the jitter of retries.
@@ -424,7 +424,7 @@ async fn join(tasks: Vec<Option<AbortOnDropHandle<()>>>) {
 fn assign_states(
     prepared: Prepared,
     mut states: Vec<Arc<ChannelState>>,
-    folder: Option<&Arc<StateFolder>>,
+    folder: Option<&Arc<StateDirectory>>,
     now: Now,
 ) -> Vec<(Arc<ChannelState>, ChannelCommon, Box<dyn Channel>)> {
     let mut channels = Vec::new();

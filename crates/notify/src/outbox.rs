@@ -219,7 +219,7 @@ impl Outbox {
         group: &Group,
         notifications: &[Notification],
     ) -> Vec<Arc<Alert>> {
-        let Some(ids) = self.groups.get(&group.key).filter(|_| group.whole) else {
+        let Some(ids) = self.groups.get(&group.key).filter(|_| group.include_firing) else {
             return Vec::new();
         };
         let notified: HashSet<Fingerprint> = notifications
@@ -482,7 +482,7 @@ impl Outbox {
         };
         episode.open = true;
         self.open.insert(episode.alert.fingerprint, id);
-        if episode.group.whole {
+        if episode.group.include_firing {
             self.groups
                 .entry(episode.group.key.clone())
                 .or_default()

@@ -1,6 +1,6 @@
 //! The value of one series, recorded by many threads at once.
 //!
-//! Owns the numbers and their arithmetic; knows nothing of labels and of the metrics' names.
+//! Owns the arithmetic; does not know the names of metrics and labels.
 //!
 //! Counters and gauges are atomics. Histograms and summaries hold a lock for the few
 //! nanoseconds that an observation takes: uncontended it costs as much as the two atomic
@@ -11,14 +11,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use bellwether_core::Kind;
 use parking_lot::Mutex;
 
-use super::refused::Reason;
+use super::error::Reason;
 use super::sketch::Sketch;
 
-/// One series' value.
+/// Value of one series.
 #[derive(Debug)]
 pub(super) struct Cell {
     value: Value,
-    /// Recorded to since `take_touched` was last asked.
+    /// Set by each record, cleared by `take_touched`.
     touched: AtomicBool,
 }
 
@@ -27,11 +27,11 @@ enum Value {
     Counter(Counter),
     Gauge(AtomicU64),
     Histogram(Mutex<Histogram>),
-    /// In a box, since it is several times larger than the others, whose series are many.
+    /// Boxed, since it is several times larger than the others.
     Summary(Box<Mutex<Summary>>),
 }
 
-/// Whole increments, nearly all there are, go to `whole`, which needs no retry under contention.
+/// Whole increments, which are nearly all, go to `whole`, which needs no retry under contention.
 #[derive(Debug, Default)]
 struct Counter {
     whole: AtomicU64,
@@ -41,7 +41,7 @@ struct Counter {
 
 #[derive(Debug)]
 struct Histogram {
-    /// Observations of each bucket alone; the last one is `+Inf`'s.
+    /// Observations by bucket, not cumulative; the last one is `+Inf`.
     buckets: Box<[u64]>,
     sum: f64,
     /// Part of an observation left over by fractional weights.
@@ -56,7 +56,7 @@ struct Summary {
     carry: f64,
 }
 
-/// What a cell needs to know of its metric.
+/// The part of a metric's definition that its cells need.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shape<'a> {
     pub(super) buckets: &'a [f64],
@@ -66,7 +66,7 @@ pub(super) struct Shape<'a> {
 }
 
 impl Cell {
-    /// An empty cell for a metric of `kind` with this many bucket bounds.
+    /// Creates an empty cell for a metric of `kind` with this many bucket bounds.
     pub(super) fn new(kind: Kind, bounds: usize) -> Self {
         let value = match kind {
             Kind::Counter => Value::Counter(Counter::default()),
@@ -84,7 +84,7 @@ impl Cell {
         }
     }
 
-    /// Adds an observation that stands for `weight` ones, at least 1 (sampled `StatsD` lines).
+    /// Adds `weight` observations, at least 1 (sampled `StatsD` lines).
     pub(super) fn observe(&self, shape: Shape<'_>, value: f64, weight: f64) -> Result<(), Reason> {
         finite(value)?;
         match &self.value {
@@ -96,7 +96,7 @@ impl Cell {
         Ok(())
     }
 
-    /// Raises a counter.
+    /// Adds `by` to a counter.
     pub(super) fn inc(&self, by: f64) -> Result<(), Reason> {
         let Value::Counter(counter) = &self.value else {
             return Err(Reason::WrongKind);
@@ -106,7 +106,7 @@ impl Cell {
         Ok(())
     }
 
-    /// Sets a gauge; infinities are values like others.
+    /// Sets a gauge; infinities are accepted.
     pub(super) fn set(&self, value: f64) -> Result<(), Reason> {
         let Value::Gauge(gauge) = &self.value else {
             return Err(Reason::WrongKind);
@@ -119,7 +119,7 @@ impl Cell {
         Ok(())
     }
 
-    /// Moves a gauge up, or down if `by` is negative.
+    /// Adds `by`, which may be negative, to a gauge.
     pub(super) fn add(&self, by: f64) -> Result<(), Reason> {
         let Value::Gauge(gauge) = &self.value else {
             return Err(Reason::WrongKind);
@@ -130,7 +130,7 @@ impl Cell {
         Ok(())
     }
 
-    /// Appends the numbers in the order of `MetricDef::width`.
+    /// Appends the values in the order of `MetricDef::width`.
     pub(super) fn read(
         &self,
         shape: Shape<'_>,
@@ -145,7 +145,7 @@ impl Cell {
         }
     }
 
-    /// Whether anything was recorded since this was last asked.
+    /// Returns whether there was a record since the last call.
     pub(super) fn take_touched(&self) -> bool {
         self.touched.swap(false, Ordering::Relaxed)
     }
@@ -241,7 +241,7 @@ fn load(bits: &AtomicU64) -> f64 {
     f64::from_bits(bits.load(Ordering::Relaxed))
 }
 
-/// Refuses a step that would leave the range of finite numbers, for nothing leads back.
+/// Rejects a step out of the range of finite numbers, since no later step could lead back.
 fn add_to(bits: &AtomicU64, by: f64) -> Result<(), Reason> {
     bits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
         let sum = f64::from_bits(old) + by;
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn operations_of_another_kind_are_refused() {
+    fn operations_of_another_kind_are_rejected() {
         let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
         for kind in kinds {
             let cell = Cell::new(kind, 2);
@@ -354,7 +354,7 @@ mod tests {
         assert!(cell.take_touched());
         assert!(!cell.take_touched());
         assert!(cell.set(f64::NAN).is_err());
-        assert!(!cell.take_touched(), "a refused value does not count");
+        assert!(!cell.take_touched(), "a rejected value does not count");
         cell.set(1.0).unwrap();
         assert!(cell.take_touched());
     }

@@ -1,85 +1,85 @@
-//! Series looked up once, for code that records millions of times.
+//! Handles of one series, looked up once by code that records millions of times.
 //!
-//! A handle stays good over reloads that leave its metric as it is; a changed metric starts
-//! anew and wants new handles.
+//! A handle stays valid over reloads that leave its metric unchanged. A changed metric starts
+//! without series and needs new handles.
 
 use std::sync::Arc;
 
 use super::cell::Cell;
+use super::error::{Reason, RecordError, RejectedCounts};
 use super::metric::Metric;
-use super::refused::{Reason, Refusals, Refused};
 
-/// One series of a histogram or a summary.
+/// Handle of one series of a histogram or a summary; see [`Recorder::observer`](crate::Recorder::observer).
 #[derive(Clone, Debug)]
 pub struct Observer {
     pub(super) cell: Arc<Cell>,
     pub(super) metric: Arc<Metric>,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) rejected: Arc<RejectedCounts>,
 }
 
 impl Observer {
     /// Adds an observation.
     ///
     /// # Errors
-    /// When the value is not finite; it is counted too.
+    /// Returns an error, and counts it, if the value is not finite.
     #[inline]
-    pub fn observe(&self, value: f64) -> Result<(), Refused> {
+    pub fn observe(&self, value: f64) -> Result<(), RecordError> {
         counted(
-            &self.refusals,
+            &self.rejected,
             self.cell.observe(self.metric.shape(), value, 1.0),
         )
     }
 }
 
-/// One series of a counter.
+/// Handle of one series of a counter; see [`Recorder::counter`](crate::Recorder::counter).
 #[derive(Clone, Debug)]
 pub struct Counter {
     pub(super) cell: Arc<Cell>,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) rejected: Arc<RejectedCounts>,
 }
 
 impl Counter {
-    /// Raises it.
+    /// Adds `by` to the counter.
     ///
     /// # Errors
-    /// When `by` is negative or not finite; it is counted too.
+    /// Returns an error, and counts it, if `by` is negative or not finite.
     #[inline]
-    pub fn inc(&self, by: f64) -> Result<(), Refused> {
-        counted(&self.refusals, self.cell.inc(by))
+    pub fn inc(&self, by: f64) -> Result<(), RecordError> {
+        counted(&self.rejected, self.cell.inc(by))
     }
 }
 
-/// One series of a gauge.
+/// Handle of one series of a gauge; see [`Recorder::gauge`](crate::Recorder::gauge).
 #[derive(Clone, Debug)]
 pub struct Gauge {
     pub(super) cell: Arc<Cell>,
-    pub(super) refusals: Arc<Refusals>,
+    pub(super) rejected: Arc<RejectedCounts>,
 }
 
 impl Gauge {
-    /// Sets it.
+    /// Sets the gauge; infinities are allowed.
     ///
     /// # Errors
-    /// When the value is NaN; it is counted too.
+    /// Returns an error, and counts it, if the value is NaN.
     #[inline]
-    pub fn set(&self, value: f64) -> Result<(), Refused> {
-        counted(&self.refusals, self.cell.set(value))
+    pub fn set(&self, value: f64) -> Result<(), RecordError> {
+        counted(&self.rejected, self.cell.set(value))
     }
 
-    /// Moves it up, or down if `by` is negative.
+    /// Adds `by`, which may be negative, to the gauge.
     ///
     /// # Errors
-    /// When `by`, or where it would lead, is not finite; it is counted too.
+    /// Returns an error, and counts it, if `by` or the sum is not finite.
     #[inline]
-    pub fn add(&self, by: f64) -> Result<(), Refused> {
-        counted(&self.refusals, self.cell.add(by))
+    pub fn add(&self, by: f64) -> Result<(), RecordError> {
+        counted(&self.rejected, self.cell.add(by))
     }
 }
 
 #[inline]
-fn counted(refusals: &Refusals, result: Result<(), Reason>) -> Result<(), Refused> {
+fn counted(rejected: &RejectedCounts, result: Result<(), Reason>) -> Result<(), RecordError> {
     result.map_err(|reason| {
-        refusals.count(reason);
-        Refused::from(reason)
+        rejected.count(reason);
+        RecordError::from(reason)
     })
 }

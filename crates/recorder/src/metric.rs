@@ -1,7 +1,7 @@
-//! One declared application metric: labels in whatever order come in, a cell goes out.
+//! One application metric: finds the cell of labels that come in any order.
 //!
-//! Owns the match of given labels with declared ones. What a metric's series hold outlives a
-//! reload, so it is kept apart in [`Series`].
+//! Owns the match of a record's labels with those of the metric. The values of a metric's series
+//! outlive a reload, so they are in a type of their own, [`Series`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,32 +10,46 @@ use std::time::Duration;
 use bellwether_core::{Kind, MetricDef, MetricId, Now};
 
 use super::cell::{Cell, Shape};
-use super::refused::{Reason, Refused};
+use super::error::{Reason, RecordError};
 use super::sketch::SLOTS;
 use super::table::{Table, Values};
 
-/// Most labels a metric may declare.
+/// Most labels that a metric may have.
 pub const MAX_LABELS: usize = 32;
 
-/// A metric as the recorder takes it.
+/// Definition of a recorded metric, with its limits.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Declared {
-    /// Name, type and shape.
+pub struct RecordedMetric {
+    /// Name, type, labels, buckets and quantiles.
     pub def: MetricDef,
-    /// Most series it may hold.
+    /// Most series the metric may have. Records that would create more are rejected.
     pub max_series: usize,
-    /// How far back a summary's quantiles look.
+    /// Window of a summary's quantiles.
     pub max_age: Duration,
-    /// Series that nobody recorded to for this long are forgotten; never, if absent.
+    /// Age after its last record at which a series is deleted; `None`: never. A series with a handle
+    /// stays.
     pub expire_after: Option<Duration>,
+}
+
+impl RecordedMetric {
+    /// Creates a metric of at most 10,000 series that never expire; a summary's window is ten
+    /// minutes.
+    #[must_use]
+    pub fn new(def: MetricDef) -> Self {
+        Self {
+            def,
+            max_series: 10_000,
+            max_age: Duration::from_secs(600),
+            expire_after: None,
+        }
+    }
 }
 
 /// A metric and its series.
 #[derive(Debug)]
 pub(super) struct Metric {
-    /// Its index in the store.
     pub(super) id: MetricId,
-    pub(super) declared: Declared,
+    pub(super) recorded: RecordedMetric,
     series: Arc<Series>,
 }
 
@@ -47,14 +61,15 @@ struct Series {
 }
 
 impl Metric {
-    pub(super) fn new(id: MetricId, declared: Declared) -> Self {
+    pub(super) fn new(id: MetricId, recorded: RecordedMetric) -> Self {
         let metric = Self {
             id,
-            declared,
+            recorded,
             series: Arc::default(),
         };
-        // Nothing counted is a fact, so it shows from the start; a gauge nobody set is unknown.
-        if metric.declared.def.labels.is_empty() && metric.declared.def.kind != Kind::Gauge {
+        // A count of zero is a fact, so it is there from the start; the value of a gauge that was
+        // never set is unknown.
+        if metric.recorded.def.labels.is_empty() && metric.recorded.def.kind != Kind::Gauge {
             let _ = metric
                 .series
                 .table
@@ -63,19 +78,19 @@ impl Metric {
         metric
     }
 
-    /// This metric with the series of `old`, if both mean the same.
+    /// Returns this metric with the series of `old`, if both have the same shape.
     pub(super) fn adopting(&self, old: &Metric) -> Self {
-        let declared = self.declared.clone();
-        let (new, was) = (&declared.def, &old.declared.def);
+        let recorded = self.recorded.clone();
+        let (new, was) = (&recorded.def, &old.recorded.def);
         let same = new.kind == was.kind
             && new.labels == was.labels
             && new.buckets == was.buckets
             && new.quantiles == was.quantiles
-            && declared.max_age == old.declared.max_age;
+            && recorded.max_age == old.recorded.max_age;
         let series = if same { &old.series } else { &self.series };
         Self {
             id: self.id,
-            declared,
+            recorded,
             series: series.clone(),
         }
     }
@@ -86,117 +101,117 @@ impl Metric {
         &self,
         labels: &[(&str, &str)],
         record: impl FnOnce(&Cell, Shape<'_>) -> Result<(), Reason>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RecordError> {
         let record = |cell: &Cell| record(cell, self.shape());
         if self.in_order(labels) {
-            self.find(labels.iter().map(|(_, value)| *value), record)
+            self.record_values(labels.iter().map(|(_, value)| *value), record)
         } else {
             let mut buffer = [""; MAX_LABELS];
-            self.find(self.sorted(labels, &mut buffer)?.iter().copied(), record)
+            self.record_values(self.sorted(labels, &mut buffer)?.iter().copied(), record)
         }
     }
 
     #[inline]
-    fn find<'a>(
+    fn record_values<'a>(
         &self,
         values: impl Values<'a>,
         record: impl FnOnce(&Cell) -> Result<(), Reason>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RecordError> {
         let table = &self.series.table;
         table
-            .record(values, self.declared.max_series, || self.new_cell(), record)
-            .map_err(|refused| match refused.reason {
+            .record(values, self.recorded.max_series, || self.new_cell(), record)
+            .map_err(|error| match error.reason {
                 Reason::WrongKind => self.wrong_kind(),
-                _ => refused,
+                _ => error,
             })
     }
 
-    /// The cell of these labels, for a handle.
-    pub(super) fn cell(&self, labels: &[(&str, &str)]) -> Result<Arc<Cell>, Refused> {
+    /// Returns the cell of these labels, for a handle.
+    pub(super) fn cell(&self, labels: &[(&str, &str)]) -> Result<Arc<Cell>, RecordError> {
         let mut buffer = [""; MAX_LABELS];
         let values = self.sorted(labels, &mut buffer)?.iter().copied();
         self.series
             .table
-            .cell(values, self.declared.max_series, || self.new_cell())
+            .cell(values, self.recorded.max_series, || self.new_cell())
     }
 
     fn new_cell(&self) -> Cell {
-        Cell::new(self.declared.def.kind, self.declared.def.buckets.len())
+        Cell::new(self.recorded.def.kind, self.recorded.def.buckets.len())
     }
 
-    pub(super) fn wrong_kind(&self) -> Refused {
-        let operations = match self.declared.def.kind {
+    pub(super) fn wrong_kind(&self) -> RecordError {
+        let operations = match self.recorded.def.kind {
             Kind::Counter => "a counter: inc",
             Kind::Gauge => "a gauge: set or add",
             Kind::Histogram => "a histogram: observe",
             Kind::Summary => "a summary: observe",
         };
-        Refused::new(
+        RecordError::new(
             Reason::WrongKind,
-            format!("{} is {operations}", self.declared.def.name),
+            format!("{} is {operations}", self.recorded.def.name),
         )
     }
 
-    /// What its cells need to know to record and to read.
+    /// Returns the part of the definition that its cells need to record and to read.
     #[inline]
     pub(super) fn shape(&self) -> Shape<'_> {
         Shape {
-            buckets: &self.declared.def.buckets,
-            quantiles: &self.declared.def.quantiles,
+            buckets: &self.recorded.def.buckets,
+            quantiles: &self.recorded.def.quantiles,
             slot: self.series.slot.load(Ordering::Relaxed),
         }
     }
 
     #[inline]
     fn in_order(&self, labels: &[(&str, &str)]) -> bool {
-        let declared = &self.declared.def.labels;
-        labels.len() == declared.len()
+        let names = &self.recorded.def.labels;
+        labels.len() == names.len()
             && labels
                 .iter()
-                .zip(declared.iter())
-                .all(|((name, _), declared)| *name == &**declared)
+                .zip(names.iter())
+                .all(|((name, _), expected)| *name == &**expected)
     }
 
-    /// The values in the order of the declaration.
+    /// Returns the label values in the order of the definition.
     fn sorted<'a, 'b>(
         &self,
         labels: &[(&str, &'a str)],
         buffer: &'b mut [&'a str; MAX_LABELS],
-    ) -> Result<&'b [&'a str], Refused> {
-        let declared = &self.declared.def.labels;
-        if declared.len() > MAX_LABELS {
-            return Err(Refused::new(
+    ) -> Result<&'b [&'a str], RecordError> {
+        let names = &self.recorded.def.labels;
+        if names.len() > MAX_LABELS {
+            return Err(RecordError::new(
                 Reason::Malformed,
-                "more labels are declared than allowed",
+                "the metric has too many labels",
             ));
         }
-        let mut given = 0_u32;
+        let mut seen = 0_u32;
         for (name, value) in labels {
-            let Some(index) = declared.iter().position(|declared| &**declared == *name) else {
-                return Err(Refused::new(Reason::UnknownLabel, *name));
+            let Some(index) = names.iter().position(|expected| &**expected == *name) else {
+                return Err(RecordError::new(Reason::UnknownLabel, *name));
             };
-            if given & (1 << index) != 0 {
-                return Err(Refused::new(Reason::RepeatedLabel, *name));
+            if seen & (1 << index) != 0 {
+                return Err(RecordError::new(Reason::RepeatedLabel, *name));
             }
-            given |= 1 << index;
+            seen |= 1 << index;
             buffer[index] = value;
         }
-        let missing = declared
+        let missing = names
             .iter()
             .enumerate()
-            .find(|(index, _)| given & (1 << index) == 0);
+            .find(|(index, _)| seen & (1 << index) == 0);
         match missing {
-            Some((_, name)) => Err(Refused::new(Reason::MissingLabel, &**name)),
-            None => Ok(&buffer[..declared.len()]),
+            Some((_, name)) => Err(RecordError::new(Reason::MissingLabel, &**name)),
+            None => Ok(&buffer[..names.len()]),
         }
     }
 
-    /// Moves the summaries' window on and forgets silent series.
-    pub(super) fn tick(&self, now: Now) {
-        let step = (self.declared.max_age.as_millis() as u64 / SLOTS as u64).max(1);
+    /// Moves the window of summaries to `now` and deletes expired series.
+    pub(super) fn advance(&self, now: Now) {
+        let step = (self.recorded.max_age.as_millis() as u64 / SLOTS as u64).max(1);
         self.series.slot.store(now.mono.0 / step, Ordering::Relaxed);
-        if let Some(age) = self.declared.expire_after
-            && !self.declared.def.labels.is_empty()
+        if let Some(age) = self.recorded.expire_after
+            && !self.recorded.def.labels.is_empty()
         {
             self.series.table.expire(age, now.mono);
         }

@@ -1,7 +1,6 @@
-//! Where applications record, from any thread.
+//! The recorder: the metrics by name, and the number of rejected records.
 //!
-//! Owns the declared metrics by name and the counts of what was refused. Nothing recorded ever
-//! declares a metric or a label: what is not declared is refused and counted.
+//! A record never defines a metric or a label: an unknown one is rejected and counted.
 
 use std::sync::{Arc, Weak};
 
@@ -11,36 +10,49 @@ use hashbrown::HashMap;
 use parking_lot::Mutex;
 
 use super::cell::Cell;
+use super::error::{Reason, RecordError, RejectedCounts};
 use super::handle::{Counter, Gauge, Observer};
-use super::metric::{Declared, Metric};
-use super::refused::{Reason, Refusals, Refused};
+use super::metric::{Metric, RecordedMetric};
 
-/// Records values of declared application metrics. Cheap to clone; clones record to the same
+/// Records values of metrics that were defined up front. Cheap to clone; clones record to the same
 /// series, also after a reload.
 ///
-/// Labels may come in any order; in the order of the declaration they cost least. For a series
-/// recorded often, a handle ([`Recorder::observer`] and its like) saves the look-up.
+/// Labels may come in any order; the order of the definition costs least. For a series that is
+/// recorded often, a handle ([`Recorder::counter`], [`Recorder::gauge`], [`Recorder::observer`])
+/// saves the lookup.
 #[derive(Clone, Debug)]
 pub struct Recorder {
     registry: Arc<ArcSwap<Registry>>,
-    /// Recorders from before a reload that follow this one.
+    /// Registries of recorders from before a reload, which are replaced together with this one.
     followers: Arc<Mutex<Vec<Weak<ArcSwap<Registry>>>>>,
+}
+
+/// Number of series of a metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeriesCount {
+    /// Name of the metric.
+    pub metric: Arc<str>,
+    /// Series that it has.
+    pub series: usize,
+    /// Records rejected because the metric had its most series.
+    pub over_limit: u64,
 }
 
 #[derive(Debug)]
 struct Registry {
     metrics: Vec<Arc<Metric>>,
     names: HashMap<Arc<str>, usize>,
-    refusals: Arc<Refusals>,
+    rejected: Arc<RejectedCounts>,
 }
 
 impl Recorder {
-    /// A recorder of these metrics; of several with one name the last wins.
+    /// Creates a recorder of these metrics. The id goes into the [`Batch`] with each sample. Of several
+    /// metrics with one name the last one wins.
     #[must_use]
-    pub fn new(metrics: impl IntoIterator<Item = (MetricId, Declared)>) -> Self {
+    pub fn new(metrics: impl IntoIterator<Item = (MetricId, RecordedMetric)>) -> Self {
         let metrics = metrics
             .into_iter()
-            .map(|(id, declared)| Arc::new(Metric::new(id, declared)));
+            .map(|(id, recorded)| Arc::new(Metric::new(id, recorded)));
         let registry = Registry::new(metrics.collect(), Arc::default());
         Self {
             registry: Arc::new(ArcSwap::from_pointee(registry)),
@@ -51,105 +63,117 @@ impl Recorder {
     /// Adds an observation to a histogram or a summary.
     ///
     /// # Errors
-    /// When the metric or a label is not declared, or the value does not fit; it is counted too.
-    pub fn observe(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), Refused> {
+    /// Returns an error, and counts it, if the metric or a label is unknown, a label is missing, the
+    /// metric has another type, the value is not finite, or the metric has reached its limit of
+    /// series.
+    pub fn observe(
+        &self,
+        name: &str,
+        labels: &[(&str, &str)],
+        value: f64,
+    ) -> Result<(), RecordError> {
         self.observe_weighted(name, labels, value, 1.0)
     }
 
-    /// Adds an observation that stands for `weight` ones, at least 1.
+    /// Adds `weight` observations of `value`; at least 1, as for a sampled event. Fractions are carried
+    /// over to the next observation.
+    ///
+    /// # Errors
+    /// As [`Recorder::observe`].
     pub fn observe_weighted(
         &self,
         name: &str,
         labels: &[(&str, &str)],
         value: f64,
         weight: f64,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RecordError> {
         self.with(name, |metric| {
             metric.record(labels, |cell, shape| cell.observe(shape, value, weight))
         })
     }
 
-    /// Raises a counter.
+    /// Adds `by` to a counter.
     ///
     /// # Errors
     /// As [`Recorder::observe`]; `by` must be finite and not negative.
-    pub fn inc(&self, name: &str, labels: &[(&str, &str)], by: f64) -> Result<(), Refused> {
+    pub fn inc(&self, name: &str, labels: &[(&str, &str)], by: f64) -> Result<(), RecordError> {
         self.with(name, |metric| metric.record(labels, |cell, _| cell.inc(by)))
     }
 
     /// Sets a gauge.
     ///
     /// # Errors
-    /// As [`Recorder::observe`]; NaN is refused.
-    pub fn set(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), Refused> {
+    /// As [`Recorder::observe`], but an infinite value is accepted.
+    pub fn set(&self, name: &str, labels: &[(&str, &str)], value: f64) -> Result<(), RecordError> {
         self.with(name, |metric| {
             metric.record(labels, |cell, _| cell.set(value))
         })
     }
 
-    /// Moves a gauge up, or down if `by` is negative.
+    /// Adds `by`, which may be negative, to a gauge.
     ///
     /// # Errors
     /// As [`Recorder::observe`]; `by` must be finite.
-    pub fn add(&self, name: &str, labels: &[(&str, &str)], by: f64) -> Result<(), Refused> {
+    pub fn add(&self, name: &str, labels: &[(&str, &str)], by: f64) -> Result<(), RecordError> {
         self.with(name, |metric| metric.record(labels, |cell, _| cell.add(by)))
     }
 
-    /// A handle of one series of a histogram or a summary, for code that observes often.
+    /// Returns a handle of one series of a histogram or a summary, for code that observes often.
     ///
     /// # Errors
     /// As [`Recorder::observe`].
-    pub fn observer(&self, name: &str, labels: &[(&str, &str)]) -> Result<Observer, Refused> {
+    pub fn observer(&self, name: &str, labels: &[(&str, &str)]) -> Result<Observer, RecordError> {
         let kinds = [Kind::Histogram, Kind::Summary];
-        let (cell, metric, refusals) = self.resolve(name, labels, &kinds)?;
+        let (cell, metric, rejected) = self.resolve(name, labels, &kinds)?;
         Ok(Observer {
             cell,
             metric,
-            refusals,
+            rejected,
         })
     }
 
-    /// A handle of one series of a counter.
+    /// Returns a handle of one series of a counter.
     ///
     /// # Errors
     /// As [`Recorder::observe`].
-    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<Counter, Refused> {
-        let (cell, _, refusals) = self.resolve(name, labels, &[Kind::Counter])?;
-        Ok(Counter { cell, refusals })
+    pub fn counter(&self, name: &str, labels: &[(&str, &str)]) -> Result<Counter, RecordError> {
+        let (cell, _, rejected) = self.resolve(name, labels, &[Kind::Counter])?;
+        Ok(Counter { cell, rejected })
     }
 
-    /// A handle of one series of a gauge.
+    /// Returns a handle of one series of a gauge.
     ///
     /// # Errors
     /// As [`Recorder::observe`].
-    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Result<Gauge, Refused> {
-        let (cell, _, refusals) = self.resolve(name, labels, &[Kind::Gauge])?;
-        Ok(Gauge { cell, refusals })
+    pub fn gauge(&self, name: &str, labels: &[(&str, &str)]) -> Result<Gauge, RecordError> {
+        let (cell, _, rejected) = self.resolve(name, labels, &[Kind::Gauge])?;
+        Ok(Gauge { cell, rejected })
     }
 
-    /// Tells whether the metric `name` is declared with this label.
-    pub fn declares(&self, name: &str, label: &str) -> bool {
+    /// Returns whether there is a metric `name` with this label.
+    #[must_use]
+    pub fn has_label(&self, name: &str, label: &str) -> bool {
         let registry = self.registry.load();
         let labels = registry
             .find(name)
-            .map(|metric| &metric.declared.def.labels);
-        labels.is_ok_and(|labels| labels.iter().any(|declared| **declared == *label))
+            .map(|metric| &metric.recorded.def.labels);
+        labels.is_ok_and(|labels| labels.iter().any(|name| **name == *label))
     }
 
-    /// Counts a record that was refused before it came here.
-    pub fn count_refused(&self, reason: Reason) {
-        self.registry.load().refusals.count(reason);
+    /// Counts a record that was rejected before it reached the recorder.
+    pub fn count_rejected(&self, reason: Reason) {
+        self.registry.load().rejected.count(reason);
     }
 
-    /// Adds every series to `batch`, each as of one moment.
+    /// Adds the values of all series to `batch`. The values of one series are from one moment.
     pub fn fill(&self, batch: &mut Batch) {
-        self.fill_in_pieces(batch, usize::MAX, |_| ());
+        self.fill_in_chunks(batch, usize::MAX, |_| ());
     }
 
-    /// Like [`Recorder::fill`], but hands the batch to `take` and empties it each time it has
-    /// grown to `enough` points, so that many series need little room. The rest stays in `batch`.
-    /// No lock is held while `take` runs.
-    pub fn fill_in_pieces(&self, batch: &mut Batch, enough: usize, take: impl Fn(&Batch)) {
+    /// Adds the values of all series as [`Recorder::fill`] does, but passes the batch to `consume` and
+    /// clears it each time it has `chunk` series or more, so that many series need little memory. The
+    /// rest stays in `batch`. No lock is held while `consume` runs.
+    pub fn fill_in_chunks(&self, batch: &mut Batch, chunk: usize, consume: impl Fn(&Batch)) {
         let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
         for metric in &self.registry.load().metrics {
             let shape = metric.shape();
@@ -159,37 +183,38 @@ impl Recorder {
                     cell.read(shape, &mut scratch, &mut numbers);
                     batch.push_packed(metric.id, labels, &numbers);
                 });
-                if batch.len() >= enough {
-                    take(batch);
+                if batch.len() >= chunk {
+                    consume(batch);
                     batch.clear();
                 }
             }
         }
     }
 
-    /// Moves the window of summaries on and forgets series as `expire_after` says. Called once
-    /// per collection.
-    pub fn tick(&self, now: Now) {
+    /// Moves the window of summaries to `now` and deletes series older than their metric's
+    /// [`expire_after`](RecordedMetric::expire_after). Call it once per collection, before
+    /// [`Recorder::fill`].
+    pub fn advance(&self, now: Now) {
         self.registry
             .load()
             .metrics
             .iter()
-            .for_each(|metric| metric.tick(now));
+            .for_each(|metric| metric.advance(now));
     }
 
-    /// Takes over from `old` after a reload: the series of metrics whose type, labels, buckets
-    /// and quantiles did not change, and the counts of refusals. From then on `old`, its clones
-    /// and their handles record here.
+    /// Continues `old` after a reload: adopts the series of each metric whose type, labels, buckets,
+    /// quantiles and window did not change, and the counts of rejected records. From then on `old`
+    /// and its clones record to this recorder, and so do handles of unchanged metrics.
     pub fn adopt(&self, old: &Recorder) {
         let (new, was) = (self.registry.load_full(), old.registry.load_full());
         let metrics = new
             .metrics
             .iter()
-            .map(|metric| match was.find(&metric.declared.def.name) {
+            .map(|metric| match was.find(&metric.recorded.def.name) {
                 Ok(old) => Arc::new(metric.adopting(old)),
                 Err(_) => metric.clone(),
             });
-        let merged = Arc::new(Registry::new(metrics.collect(), was.refusals.clone()));
+        let merged = Arc::new(Registry::new(metrics.collect(), was.rejected.clone()));
         self.registry.store(merged.clone());
         old.registry.store(merged.clone());
         let mut followers = std::mem::take(&mut *old.followers.lock());
@@ -204,37 +229,36 @@ impl Recorder {
         self.followers.lock().append(&mut followers);
     }
 
-    /// Records refused since the start, by reason: every reason, zero included.
+    /// Returns the number of rejected records since the start by reason; zeros are included.
     #[must_use]
-    pub fn refused(&self) -> Vec<(Reason, u64)> {
-        self.registry.load().refusals.totals().collect()
+    pub fn rejected(&self) -> Vec<(Reason, u64)> {
+        self.registry.load().rejected.totals().collect()
     }
 
-    /// For each metric its name, its number of series and the records refused because it may
-    /// not have more.
+    /// Returns the number of series of each metric, in the order of their definition.
     #[must_use]
-    pub fn ceilings(&self) -> Vec<(Arc<str>, usize, u64)> {
-        let row = |metric: &Arc<Metric>| {
-            let table = metric.table();
-            (
-                metric.declared.def.name.clone(),
-                table.len(),
-                table.overflow(),
-            )
-        };
-        self.registry.load().metrics.iter().map(row).collect()
+    pub fn series_counts(&self) -> Vec<SeriesCount> {
+        let registry = self.registry.load();
+        let metrics = registry.metrics.iter();
+        metrics
+            .map(|metric| SeriesCount {
+                metric: metric.recorded.def.name.clone(),
+                series: metric.table().len(),
+                over_limit: metric.table().over_limit(),
+            })
+            .collect()
     }
 
     #[inline]
     fn with(
         &self,
         name: &str,
-        record: impl FnOnce(&Metric) -> Result<(), Refused>,
-    ) -> Result<(), Refused> {
+        record: impl FnOnce(&Metric) -> Result<(), RecordError>,
+    ) -> Result<(), RecordError> {
         let registry = self.registry.load();
         let result = registry.find(name).and_then(|metric| record(metric));
-        if let Err(refused) = &result {
-            registry.refusals.count(refused.reason);
+        if let Err(error) = &result {
+            registry.rejected.count(error.reason);
         }
         result
     }
@@ -244,44 +268,47 @@ impl Recorder {
         name: &str,
         labels: &[(&str, &str)],
         kinds: &[Kind],
-    ) -> Result<Resolved, Refused> {
+    ) -> Result<Resolved, RecordError> {
         let registry = self.registry.load();
-        let found = registry.find(name).and_then(|metric| {
-            if kinds.contains(&metric.declared.def.kind) {
+        let result = registry.find(name).and_then(|metric| {
+            if kinds.contains(&metric.recorded.def.kind) {
                 Ok((
                     metric.cell(labels)?,
                     metric.clone(),
-                    registry.refusals.clone(),
+                    registry.rejected.clone(),
                 ))
             } else {
                 Err(metric.wrong_kind())
             }
         });
-        found.inspect_err(|refused| registry.refusals.count(refused.reason))
+        result.inspect_err(|error| registry.rejected.count(error.reason))
     }
 }
 
-/// What a handle is made of.
-type Resolved = (Arc<Cell>, Arc<Metric>, Arc<Refusals>);
+/// Parts of a handle.
+type Resolved = (Arc<Cell>, Arc<Metric>, Arc<RejectedCounts>);
 
 impl Registry {
-    fn new(metrics: Vec<Arc<Metric>>, refusals: Arc<Refusals>) -> Self {
-        let name = |(at, metric): (usize, &Arc<Metric>)| (metric.declared.def.name.clone(), at);
-        let names = metrics.iter().enumerate().map(name).collect();
+    fn new(metrics: Vec<Arc<Metric>>, rejected: Arc<RejectedCounts>) -> Self {
+        let names = metrics
+            .iter()
+            .enumerate()
+            .map(|(index, metric)| (metric.recorded.def.name.clone(), index))
+            .collect();
         Self {
             metrics,
             names,
-            refusals,
+            rejected,
         }
     }
 
     #[inline]
-    fn find(&self, name: &str) -> Result<&Arc<Metric>, Refused> {
+    fn find(&self, name: &str) -> Result<&Arc<Metric>, RecordError> {
         self.names
             .get(name)
             .map(|index| &self.metrics[*index])
             .ok_or_else(|| {
-                Refused::new(
+                RecordError::new(
                     Reason::UnknownMetric,
                     name.chars().take(200).collect::<String>(),
                 )

@@ -1,7 +1,7 @@
-//! Quantiles over the recent past in bounded memory: what a summary's series is made of.
+//! Quantiles over a sliding window in bounded memory, for the series of summaries.
 //!
-//! Owns the arithmetic; knows nothing of labels, names or clocks (time arrives as the number of
-//! the current slot).
+//! Owns the arithmetic; does not know labels, names or clocks (time is the number of the current
+//! slot).
 //!
 //! A value falls into the bin of its sign, its binary exponent and the top five bits of its
 //! fraction, so bins are 1/32 wide relative to their octave and a quantile is off by at most
@@ -38,8 +38,8 @@ impl Sketch {
         self.slots[(self.newest % SLOTS as u64) as usize].add(value, weight);
     }
 
-    /// Writes the value at each of `quantiles` (ascending) to the front of `out`; NaN where the
-    /// window up to slot number `slot` is empty. `scratch` is only there to be reused.
+    /// Writes the value at each of `quantiles` (ascending) to the front of `out`; NaN if the
+    /// window up to slot number `slot` is empty. `scratch` is a buffer that callers reuse.
     pub(super) fn quantiles(
         &mut self,
         quantiles: &[f64],
@@ -149,18 +149,18 @@ mod tests {
 
     use super::*;
 
-    fn ask(sketch: &mut Sketch, quantiles: &[f64], slot: u64) -> Vec<f64> {
+    fn quantiles(sketch: &mut Sketch, quantiles: &[f64], slot: u64) -> Vec<f64> {
         let mut out = vec![0.0; quantiles.len()];
         sketch.quantiles(quantiles, slot, &mut Vec::new(), &mut out);
         out
     }
 
     #[test]
-    fn nothing_is_nan_and_one_value_is_itself() {
+    fn an_empty_window_is_nan_and_a_single_value_is_exact() {
         let mut sketch = Sketch::default();
-        assert!(ask(&mut sketch, &[0.5], 0)[0].is_nan());
+        assert!(quantiles(&mut sketch, &[0.5], 0)[0].is_nan());
         sketch.observe(2.5, 1, 0);
-        assert_eq!(ask(&mut sketch, &[0.0, 0.5, 1.0], 0), [2.5, 2.5, 2.5]);
+        assert_eq!(quantiles(&mut sketch, &[0.0, 0.5, 1.0], 0), [2.5, 2.5, 2.5]);
     }
 
     #[test]
@@ -169,14 +169,14 @@ mod tests {
         for slot in 0..SLOTS as u64 {
             sketch.observe(10.0_f64.powi(slot as i32), 1, slot);
         }
-        assert_eq!(ask(&mut sketch, &[0.0, 1.0], 4), [1.0, 10_000.0]);
-        let low = ask(&mut sketch, &[0.0], 5)[0];
+        assert_eq!(quantiles(&mut sketch, &[0.0, 1.0], 4), [1.0, 10_000.0]);
+        let low = quantiles(&mut sketch, &[0.0], 5)[0];
         assert!(
             (low / 10.0 - 1.0).abs() < 0.016,
             "{low}: the oldest slot is still there"
         );
-        assert!(ask(&mut sketch, &[0.5], 9)[0].is_nan());
-        assert!(ask(&mut sketch, &[0.5], 1_000_000)[0].is_nan());
+        assert!(quantiles(&mut sketch, &[0.5], 9)[0].is_nan());
+        assert!(quantiles(&mut sketch, &[0.5], 1_000_000)[0].is_nan());
     }
 
     #[test]
@@ -184,7 +184,7 @@ mod tests {
         let mut sketch = Sketch::default();
         sketch.observe(1.0, 99, 0);
         sketch.observe(100.0, 1, 0);
-        let out = ask(&mut sketch, &[0.5, 0.99, 0.999], 0);
+        let out = quantiles(&mut sketch, &[0.5, 0.99, 0.999], 0);
         assert!(out[0] < 1.02 && out[1] < 1.02 && out[2] > 98.0, "{out:?}");
     }
 
@@ -200,7 +200,7 @@ mod tests {
         assert_eq!(sketch.slots[0].bins.len(), MAX_BINS);
         let total: u32 = sketch.slots[0].bins.iter().map(|(_, count)| count).sum();
         assert_eq!(total, 600 * 32);
-        let p999 = ask(&mut sketch, &[0.999], 0)[0];
+        let p999 = quantiles(&mut sketch, &[0.999], 0)[0];
         let exact = 2.0_f64.powi(299) * (1.0 + 12.0 / 32.0);
         assert!((p999 / exact - 1.0).abs() < 0.016, "{p999} for {exact}");
     }
@@ -223,7 +223,7 @@ mod tests {
             for (index, value) in values.iter().enumerate() {
                 sketch.observe(*value, 1, index as u64 % 3);
             }
-            let got = ask(&mut sketch, &[quantile], 2)[0];
+            let got = quantiles(&mut sketch, &[quantile], 2)[0];
             values.sort_by(f64::total_cmp);
             let rank = (quantile * values.len() as f64).ceil().max(1.0) as usize;
             let exact = values[rank - 1];

@@ -1,6 +1,6 @@
-//! The series of one metric: label values to cells, found by many threads at once.
+//! The series of one metric: a map from label values to cells, read by many threads at once.
 //!
-//! Owns the ceiling of series and their expiry; knows nothing of names and declarations.
+//! Owns the limit of series and their expiry; does not know the names of metrics and labels.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::RwLock;
 
 use super::cell::Cell;
-use super::refused::{MAX_VALUE_LEN, Reason, Refused};
+use super::error::{MAX_VALUE_LEN, Reason, RecordError};
 
 /// Enough that threads which record different series seldom meet at one lock.
 const SHARDS: usize = 16;
@@ -23,7 +23,7 @@ pub(super) struct Table {
     shards: [Shard; SHARDS],
     hasher: DefaultHashBuilder,
     series: AtomicUsize,
-    overflow: AtomicU64,
+    over_limit: AtomicU64,
 }
 
 /// The part of the series that one lock guards.
@@ -35,43 +35,43 @@ struct Entry {
     hash: u64,
     labels: LabelValues,
     cell: Arc<Cell>,
-    /// When the cell was last seen to be touched.
-    alive: MonoMillis,
+    /// Time of the last expiry run that found the cell touched.
+    last_touched: MonoMillis,
 }
 
-/// Values of the labels, in the order of the declaration.
+/// Label values in the order of the metric's definition.
 pub(super) trait Values<'a>: Iterator<Item = &'a str> + Clone {}
 impl<'a, I: Iterator<Item = &'a str> + Clone> Values<'a> for I {}
 
 impl Table {
-    /// Runs `record` on the series' cell. A new series comes into being only if `record` takes
-    /// the value and fewer than `max` exist; `make` makes its cell.
+    /// Runs `record` on the cell of the series. A new series is created, with a cell of `new_cell`,
+    /// only if `record` accepts the value and fewer than `max` series exist.
     pub(super) fn record<'a>(
         &self,
         values: impl Values<'a>,
         max: usize,
-        make: impl FnOnce() -> Cell,
+        new_cell: impl FnOnce() -> Cell,
         record: impl FnOnce(&Cell) -> Result<(), Reason>,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), RecordError> {
         let hash = self.hash(values.clone());
         if let Some(entry) = self
             .shard(hash)
             .read()
             .find(hash, matches(hash, values.clone()))
         {
-            return record(&entry.cell).map_err(Refused::from);
+            return record(&entry.cell).map_err(RecordError::from);
         }
-        self.insert(hash, values, max, make, record).map(drop)
+        self.insert(hash, values, max, new_cell, record).map(drop)
     }
 
-    /// The series' cell itself; it comes into being if fewer than `max` exist.
+    /// Returns the cell of the series, which is created if fewer than `max` series exist.
     pub(super) fn cell<'a>(
         &self,
         values: impl Values<'a>,
         max: usize,
-        make: impl FnOnce() -> Cell,
-    ) -> Result<Arc<Cell>, Refused> {
-        self.insert(self.hash(values.clone()), values, max, make, |_| Ok(()))
+        new_cell: impl FnOnce() -> Cell,
+    ) -> Result<Arc<Cell>, RecordError> {
+        self.insert(self.hash(values.clone()), values, max, new_cell, |_| Ok(()))
     }
 
     fn insert<'a>(
@@ -79,58 +79,58 @@ impl Table {
         hash: u64,
         values: impl Values<'a>,
         max: usize,
-        make: impl FnOnce() -> Cell,
+        new_cell: impl FnOnce() -> Cell,
         record: impl FnOnce(&Cell) -> Result<(), Reason>,
-    ) -> Result<Arc<Cell>, Refused> {
+    ) -> Result<Arc<Cell>, RecordError> {
         let mut shard = self.shard(hash).write();
         if let Some(entry) = shard.find(hash, matches(hash, values.clone())) {
             record(&entry.cell)?;
             return Ok(entry.cell.clone());
         }
         if let Some(long) = values.clone().find(|value| value.len() > MAX_VALUE_LEN) {
-            return Err(Refused::new(Reason::LabelTooLong, head(long)));
+            return Err(RecordError::new(Reason::LabelTooLong, head(long)));
         }
-        let cell = Arc::new(make());
+        let cell = Arc::new(new_cell());
         record(&cell)?;
-        self.count_one_more(max)?;
+        self.reserve_series(max)?;
         let values: Vec<&str> = values.collect();
         let labels = LabelValues::new(&values);
         let entry = Entry {
             hash,
             labels,
             cell: cell.clone(),
-            alive: MonoMillis::default(),
+            last_touched: MonoMillis::default(),
         };
         shard.insert_unique(hash, entry, |entry| entry.hash);
         Ok(cell)
     }
 
-    fn count_one_more(&self, max: usize) -> Result<(), Reason> {
+    fn reserve_series(&self, max: usize) -> Result<(), Reason> {
         self.series
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| {
                 (n < max).then_some(n + 1)
             })
             .map(drop)
             .map_err(|_| {
-                self.overflow.fetch_add(1, Ordering::Relaxed);
+                self.over_limit.fetch_add(1, Ordering::Relaxed);
                 Reason::TooManySeries
             })
     }
 
-    /// The series, in parts.
+    /// Returns the shards, each of which is locked on its own.
     pub(super) fn shards(&self) -> &[Shard] {
         &self.shards
     }
 
-    /// Drops series that nobody recorded to for `age` and nobody holds a handle of. The lock
-    /// keeps others from getting hold of a cell meanwhile, so the count of holders is exact.
+    /// Deletes series without a record for `age` and without a handle. The lock keeps others from
+    /// getting a cell meanwhile, so the count of its owners is exact.
     pub(super) fn expire(&self, age: Duration, now: MonoMillis) {
         for shard in &self.shards {
             shard.0.write().retain(|entry| {
                 if entry.cell.take_touched() || Arc::strong_count(&entry.cell) > 1 {
-                    entry.alive = now;
+                    entry.last_touched = now;
                 }
-                let keep = now.since(entry.alive) < age;
+                let keep = now.since(entry.last_touched) < age;
                 self.series.fetch_sub(usize::from(!keep), Ordering::Relaxed);
                 keep
             });
@@ -142,9 +142,9 @@ impl Table {
         self.series.load(Ordering::Relaxed)
     }
 
-    /// Records refused because of the ceiling.
-    pub(super) fn overflow(&self) -> u64 {
-        self.overflow.load(Ordering::Relaxed)
+    /// Records rejected because of the limit of series.
+    pub(super) fn over_limit(&self) -> u64 {
+        self.over_limit.load(Ordering::Relaxed)
     }
 
     fn hash<'a>(&self, values: impl Iterator<Item = &'a str>) -> u64 {
@@ -156,7 +156,7 @@ impl Table {
         hasher.finish()
     }
 
-    /// The table inside a shard uses the lowest and the highest bits.
+    /// Chooses by middle bits, since the table inside a shard uses the lowest and the highest ones.
     fn shard(&self, hash: u64) -> &RwLock<HashTable<Entry>> {
         &self.shards[(hash >> 40) as usize % SHARDS].0
     }
@@ -188,7 +188,7 @@ fn matches<'a>(hash: u64, values: impl Values<'a>) -> impl Fn(&Entry) -> bool {
     }
 }
 
-/// The first characters of a text too long to repeat.
+/// Returns the first characters of a text that is too long to repeat.
 fn head(text: &str) -> String {
     text.chars().take(40).chain(['…']).collect()
 }
@@ -203,7 +203,7 @@ mod tests {
         Cell::new(Kind::Counter, 0)
     }
 
-    fn inc(table: &Table, labels: &[&str], by: f64, max: usize) -> Result<(), Refused> {
+    fn inc(table: &Table, labels: &[&str], by: f64, max: usize) -> Result<(), RecordError> {
         table.record(labels.iter().copied(), max, counter, |cell| cell.inc(by))
     }
 
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ceiling_refuses_new_series_and_keeps_the_old_ones() {
+    fn the_limit_rejects_new_series_and_keeps_the_old_ones() {
         let table = Table::default();
         inc(&table, &["a"], 1.0, 2).unwrap();
         inc(&table, &["b"], 1.0, 2).unwrap();
@@ -227,11 +227,11 @@ mod tests {
             Reason::TooManySeries
         );
         inc(&table, &["a"], 1.0, 2).unwrap();
-        assert_eq!((table.len(), table.overflow()), (2, 1));
+        assert_eq!((table.len(), table.over_limit()), (2, 1));
     }
 
     #[test]
-    fn a_refused_value_makes_no_series() {
+    fn a_rejected_value_creates_no_series() {
         let table = Table::default();
         assert!(inc(&table, &["a"], -1.0, 2).is_err());
         assert!(inc(&table, &["x".repeat(MAX_VALUE_LEN + 1).as_str()], 1.0, 2).is_err());
@@ -240,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn silent_series_expire_unless_somebody_holds_them() {
+    fn idle_series_expire_unless_there_is_a_handle() {
         let table = Table::default();
         let age = Duration::from_secs(60);
-        inc(&table, &["silent"], 1.0, 9).unwrap();
+        inc(&table, &["idle"], 1.0, 9).unwrap();
         inc(&table, &["busy"], 1.0, 9).unwrap();
         let held = table.cell(["held"].into_iter(), 9, counter).unwrap();
         for second in [0, 30, 59] {

@@ -96,7 +96,7 @@ fn counting(metric: &MetricDef, suffix: &str, started: UnixMillis) -> Option<Cou
         Kind::Summary => !suffix.is_empty(),
         Kind::Gauge => false,
     };
-    let is_own = matches!(metric.origin, Origin::Application | Origin::Own);
+    let is_own = matches!(metric.origin, Origin::Application | Origin::SelfMetrics);
     counts.then(|| Counting {
         start: is_own.then_some(started),
         may_decrease: suffix == "_sum",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 use bellwether_core::{Fingerprint, UnixMillis};
-use bellwether_files::durable::{self, Found};
+use bellwether_files::durable::{self, LoadedState};
 use serde::{Deserialize, Serialize};
 
 use crate::mute::acknowledge::{Acknowledgement, Acknowledgements};
@@ -54,7 +54,7 @@ impl StateFile {
     ///
     /// # Errors
     /// The file cannot be read, renamed or moved.
-    pub fn load(&self) -> io::Result<Found<State>> {
+    pub fn load(&self) -> io::Result<LoadedState<State>> {
         self.adopt_former()?;
         durable::load(&self.path, read)
     }

@@ -1,18 +1,18 @@
-//! The only place that reads the clocks; everything else is handed a [`Now`].
+//! The clocks. Only this crate reads them; other code has a [`Now`] as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bellwether_core::{MonoMillis, Now, UnixMillis};
 use tokio::time::Instant;
 
-/// Reads both clocks. Its monotonic zero is a month before it was made, so that "a week ago", which
-/// history may know, can be said from the start. Built on tokio's clock, so tests can pause it.
+/// Reads both clocks. Zero of the monotonic clock is a month before the start, so that times of
+/// history before the process are not negative. Based on tokio's clock, so that tests can pause it.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
 }
 
-/// Where the monotonic clock stands at the start, in milliseconds.
+/// Monotonic clock at the start, in milliseconds.
 const START_MS: u64 = 31 * 86_400_000;
 
 impl Clock {
@@ -24,7 +24,7 @@ impl Clock {
         }
     }
 
-    /// Both clocks now.
+    /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
         let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);

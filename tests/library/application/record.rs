@@ -39,7 +39,7 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         (
             r#"{"metric":"nope","inc":1}"#,
             "unknown_metric",
-            "is declared: nope",
+            "unknown application metric: nope",
         ),
         (
             r#"{"metric":"events","labels":{"a":"b"},"inc":1}"#,
@@ -89,7 +89,7 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         (
             r#"{"metric":"events"}"#,
             "malformed",
-            "none of observe, inc, set and add",
+            "one of observe, inc, set and add is required",
         ),
         (
             r#"{"metric":"events","inc":1,"set":1}"#,

@@ -1,4 +1,4 @@
-//! The Rust API: values, refusals, ceilings, expiry, many threads, reload.
+//! The Rust API: values, errors, limits, expiry, many threads, reload.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -37,7 +37,7 @@ fn labels_come_in_any_order() {
 
 #[test]
 fn each_refusal_has_its_reason_and_is_counted() {
-    type Act = fn(&Recorder) -> Result<(), bellwether_recorder::Refused>;
+    type Act = fn(&Recorder) -> Result<(), bellwether_recorder::RecordError>;
     let long = "x".repeat(2000);
     let cases: [(Act, Reason, &str); 11] = [
         (|r| r.inc("nope", &[], 1.0), Reason::UnknownMetric, "nope"),
@@ -124,9 +124,9 @@ fn the_ceiling_holds_for_records_and_handles() {
         recorder.counter("few", &[("who", "e")]).unwrap_err().reason,
         Reason::TooManySeries
     );
-    let ceilings = recorder.ceilings();
-    let few = ceilings.iter().find(|(name, ..)| &**name == "few").unwrap();
-    assert_eq!((few.1, few.2), (2, 3));
+    let counts = recorder.series_counts();
+    let few = counts.iter().find(|count| &*count.metric == "few").unwrap();
+    assert_eq!((few.series, few.over_limit), (2, 3));
     assert_eq!(refused(&recorder), [("too_many_series", 3)].into());
     assert_eq!(numbers(&recorder, "few{a}"), [2.0]);
 }
@@ -151,10 +151,10 @@ fn silent_series_are_forgotten_where_the_declaration_says_so() {
     recorder
         .set("queue_length", &[("queue_name", "a")], 1.0)
         .unwrap();
-    recorder.tick(at(3600));
+    recorder.advance(at(3600));
     recorder.set("fleeting", &[("who", "b")], 1.0).unwrap();
-    recorder.tick(at(3630));
-    recorder.tick(at(3660));
+    recorder.advance(at(3630));
+    recorder.advance(at(3660));
     let names: Vec<_> = series(&recorder).into_keys().collect();
     assert_eq!(names, ["events{}", "fleeting{b}", "queue_length{a}"]);
 }
@@ -162,14 +162,14 @@ fn silent_series_are_forgotten_where_the_declaration_says_so() {
 #[test]
 fn a_summary_forgets_after_its_max_age() {
     let recorder = recorder();
-    recorder.tick(at(3600));
+    recorder.advance(at(3600));
     recorder.observe("latency", &[("op", "a")], 9.0).unwrap();
-    recorder.tick(at(3630));
+    recorder.advance(at(3630));
     recorder.observe("latency", &[("op", "a")], 1.0).unwrap();
     assert_eq!(numbers(&recorder, "latency{a}"), [1.0, 9.0, 2.0, 10.0]);
-    recorder.tick(at(3650));
+    recorder.advance(at(3650));
     assert_eq!(numbers(&recorder, "latency{a}"), [1.0, 1.0, 2.0, 10.0]);
-    recorder.tick(at(3700));
+    recorder.advance(at(3700));
     let got = numbers(&recorder, "latency{a}");
     assert!(got[0].is_nan() && got[1].is_nan());
     assert_eq!(got[2..], [2.0, 10.0]);
@@ -316,7 +316,7 @@ fn pieces_hold_each_series_once_and_are_small() {
     }
     let whole: Vec<String> = series(&recorder).into_keys().collect();
     let (taken, mut rest) = (RefCell::new(Vec::new()), Batch::default());
-    recorder.fill_in_pieces(&mut rest, 50, |piece| {
+    recorder.fill_in_chunks(&mut rest, 50, |piece| {
         assert!((50..500).contains(&piece.len()), "{} points", piece.len());
         taken
             .borrow_mut()

@@ -8,7 +8,7 @@ use bellwether_core::{
     Alert, AlertState, Cause, Dispatch, Group, Labels, MonoMillis, Notification, Now, Severity,
     Status, Transition, UnixMillis,
 };
-use bellwether_files::durable::StateFolder;
+use bellwether_files::durable::StateDirectory;
 use bellwether_notify::{ChannelSettings, ChannelStats, Notifier, Prepared, Sender, Setup, check};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
@@ -65,11 +65,11 @@ async fn open_at(state: &Path, yaml: &str, clock: fn() -> UnixMillis) -> Notifie
 }
 
 /// The folder, once the notifier before has let go of it: its tasks end a moment after it.
-async fn claimed(path: &Path) -> Arc<StateFolder> {
+async fn claimed(path: &Path) -> Arc<StateDirectory> {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
-        let folder = StateFolder::open(path);
-        if !folder.is_anothers() || Instant::now() > deadline {
+        let folder = StateDirectory::open(path);
+        if !folder.is_locked_by_other() || Instant::now() > deadline {
             return Arc::new(folder);
         }
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -635,7 +635,7 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
     ] {
         let mut one = told(&transition);
         one.group = Arc::new(Group {
-            whole: true,
+            include_firing: true,
             ..Group::clone(&one.group)
         });
         notifier

@@ -1,21 +1,21 @@
 //! Records as JSON, the body of `POST /api/v1/record`.
 //!
-//! Owns the format. One bad record never stops the others; a body that is no JSON array records
-//! nothing at all, so that a cut one can be sent again.
+//! Owns the format. A bad record never stops the others. A body that is no JSON array records
+//! nothing at all, so that a truncated one can be sent again.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use bellwether_core::{Recorded, RefusedRecord};
-use bellwether_recorder::{Reason, Recorder, Refused};
+use bellwether_recorder::{Reason, RecordError, Recorder};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Refused records told one by one in an [`Recorded`]; further ones are only counted, so that the
-/// answer to a large body stays small.
+/// Most rejected records that [`Recorded`] lists; further ones are only counted, so that the answer
+/// to a large body stays small.
 pub const MAX_REPORTED: usize = 1000;
 
-/// The body is no JSON array; nothing of it was recorded.
+/// Error of a body that is no JSON array; nothing of it was recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a JSON array of records: {0}")]
 pub struct Malformed(String);
@@ -25,16 +25,16 @@ pub struct Malformed(String);
 /// `inc`, `set` and `add` with its value. Label values are text, numbers or booleans.
 ///
 /// # Errors
-/// When `body` as a whole is no JSON array.
+/// Returns an error if `body` as a whole is no JSON array.
 pub fn record_json(recorder: &Recorder, body: &[u8]) -> Result<Recorded, Malformed> {
     let malformed = |error: serde_json::Error| Malformed(error.to_string());
-    // Read twice: the syntax first, so that a cut body records nothing.
+    // Read twice: the syntax first, so that a truncated body records nothing.
     serde_json::from_slice::<Syntax>(body).map_err(malformed)?;
     let mut reader = serde_json::Deserializer::from_slice(body);
     reader.deserialize_seq(Records(recorder)).map_err(malformed)
 }
 
-/// An array of anything.
+/// Checks the syntax of an array.
 struct Syntax;
 
 impl<'de> Deserialize<'de> for Syntax {
@@ -54,7 +54,7 @@ impl<'de> Deserialize<'de> for Syntax {
     }
 }
 
-/// Records the elements one by one; none is kept.
+/// Records the elements one by one.
 struct Records<'r>(&'r Recorder);
 
 impl<'de> Visitor<'de> for Records<'_> {
@@ -70,7 +70,7 @@ impl<'de> Visitor<'de> for Records<'_> {
         while let Some(record) = array.next_element::<&'de RawValue>()? {
             match record_one(self.0, record.get()) {
                 Ok(()) => answer.accepted += 1,
-                Err(refused) => refuse(&mut answer, index, &refused),
+                Err(error) => add_rejected(&mut answer, index, &error),
             }
             index += 1;
         }
@@ -78,10 +78,10 @@ impl<'de> Visitor<'de> for Records<'_> {
     }
 }
 
-fn refuse(answer: &mut Recorded, index: u64, refused: &Refused) {
+fn add_rejected(answer: &mut Recorded, index: u64, error: &RecordError) {
     answer.refused_total += 1;
     if answer.refused.len() < MAX_REPORTED {
-        let (reason, message) = (refused.reason.as_str(), refused.to_string());
+        let (reason, message) = (error.reason.as_str(), error.to_string());
         answer.refused.push(RefusedRecord {
             index,
             reason,
@@ -90,14 +90,14 @@ fn refuse(answer: &mut Recorded, index: u64, refused: &Refused) {
     }
 }
 
-fn record_one(recorder: &Recorder, text: &str) -> Result<(), Refused> {
+fn record_one(recorder: &Recorder, text: &str) -> Result<(), RecordError> {
     let malformed = |why: String| {
-        recorder.count_refused(Reason::Malformed);
-        Err(Refused::new(Reason::Malformed, why))
+        recorder.count_rejected(Reason::Malformed);
+        Err(RecordError::new(Reason::Malformed, why))
     };
     let record: Record<'_> = match serde_json::from_str(text) {
         Ok(record) => record,
-        Err(error) => return malformed(without_place(&error)),
+        Err(error) => return malformed(without_location(&error)),
     };
     let labels: Vec<(&str, &str)> = record
         .labels
@@ -111,13 +111,15 @@ fn record_one(recorder: &Recorder, text: &str) -> Result<(), Refused> {
         (None, Some(by), None, None) => recorder.inc(name, &labels, by.0),
         (None, None, Some(value), None) => recorder.set(name, &labels, value.0),
         (None, None, None, Some(by)) => recorder.add(name, &labels, by.0),
-        (None, None, None, None) => malformed("none of observe, inc, set and add is given".into()),
-        _ => malformed("only one of observe, inc, set and add may be given".into()),
+        (None, None, None, None) => {
+            malformed("one of observe, inc, set and add is required".into())
+        }
+        _ => malformed("only one of observe, inc, set and add is allowed".into()),
     }
 }
 
-/// The error without its line and column, which count from the start of the record.
-fn without_place(error: &serde_json::Error) -> String {
+/// Formats the error without its line and column, which count from the start of the record.
+fn without_location(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ")
         .map_or(text.clone(), |(what, _)| what.to_owned())
@@ -130,18 +132,18 @@ struct Record<'a> {
     metric: Cow<'a, str>,
     #[serde(borrow, default)]
     labels: LabelPairs<'a>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "number_or_null")]
     observe: Option<Number>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "number_or_null")]
     inc: Option<Number>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "number_or_null")]
     set: Option<Number>,
-    #[serde(default, deserialize_with = "given")]
+    #[serde(default, deserialize_with = "number_or_null")]
     add: Option<Number>,
 }
 
-/// `null` is a value that is not a number, and not an absent one: what JavaScript makes of NaN.
-fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Number>, D::Error> {
+/// Reads `null` as NaN and not as an absent value, since JavaScript writes NaN so.
+fn number_or_null<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Number>, D::Error> {
     Number::deserialize(from).map(Some)
 }
 
@@ -176,7 +178,7 @@ impl<'de> Deserialize<'de> for Number {
     }
 }
 
-/// Labels as written, repeated ones included: those are the recorder's to refuse.
+/// Labels in their order, repeated ones included, which the recorder rejects.
 #[derive(Default)]
 struct LabelPairs<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 

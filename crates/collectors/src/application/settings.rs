@@ -1,13 +1,11 @@
-//! What the declaration says of application metrics, and its check.
-//!
-//! Owns the keys `application_metrics` and `application`; turns the former into what the
-//! recorder takes.
+//! The sections `application_metrics` and `application`, their checks, and the definitions of metrics
+//! for the recorder.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, Origin, exported_name};
-use bellwether_recorder::{Declared, MAX_LABELS};
+use bellwether_recorder::{MAX_LABELS, RecordedMetric};
 use bellwether_schema::{
     Diagnostics, HumanDuration, Spanned, check_label_names, section, string_enum,
 };
@@ -17,9 +15,9 @@ use super::statsd::Statsd;
 string_enum! {
     /// Types of application metrics.
     pub enum ApplicationType {
-        /// A running total: `inc`.
+        /// A total that only grows: `inc`.
         Counter = "counter",
-        /// Goes up and down: `set`, `add`.
+        /// A value that goes up and down: `set`, `add`.
         Gauge = "gauge",
         /// Observations counted into buckets: `observe`.
         Histogram = "histogram",
@@ -35,7 +33,7 @@ section! {
         pub name: Spanned<String>,
         /// Type.
         pub r#type: ApplicationType,
-        /// Label names; every record gives a value for each.
+        /// Label names; every record needs a value for each.
         pub labels: Vec<Spanned<String>> = Vec::new(),
         /// Upper bounds of a histogram's buckets, ascending; `+Inf` is always there. By default
         /// those of Prometheus's clients, from 5 ms to 10 s.
@@ -43,23 +41,23 @@ section! {
         /// Quantiles of a summary, each between 0 and 1; by default 0.5, 0.9 and 0.99. They are
         /// off by at most 1.6 % of the value.
         pub quantiles: Option<Spanned<Vec<f64>>>,
-        /// How far back a summary's quantiles look; by default 10m.
+        /// Window of a summary's quantiles; by default 10m.
         pub max_age: Option<Spanned<HumanDuration>>,
         /// Text of `# HELP`.
         pub help: Option<String>,
-        /// Whether it is recorded and served.
+        /// Set to false to leave the metric out.
         pub enabled: bool = true,
-        /// Most series it may have. Records of further ones are refused and counted.
+        /// Most series. Records of further series are rejected and counted.
         pub max_series: Spanned<u32> = 10_000.into(),
-        /// Series that nobody recorded to for this long are forgotten; by default never.
+        /// Time without a record after which a series is deleted; by default never.
         pub expire_after: Option<Spanned<HumanDuration>>,
     }
 }
 
 section! {
-    /// Further ways in for application metrics.
+    /// Further ways to send application metrics.
     pub struct Application {
-        /// Receives `StatsD` and `DogStatsD` lines; absent, no port is open.
+        /// Receives `StatsD` and `DogStatsD` lines; without this section no port is open.
         pub statsd: Option<Statsd>,
     }
 }
@@ -71,14 +69,14 @@ const DEFAULT_BUCKETS: [f64; 11] = [
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 
-/// Resolves the enabled ones of `metrics`, in their order. Every entry is checked, disabled ones
-/// too. That names are unique is the business of the whole declaration, and checked there.
+/// Resolves the enabled metrics, in their order. Every entry is checked, disabled ones too. Unique
+/// names are checked with those of all other sections.
 pub fn resolve(
     metrics: &[ApplicationMetric],
     prefix: &str,
     interval: Duration,
     problems: &mut Diagnostics,
-) -> Vec<Declared> {
+) -> Vec<RecordedMetric> {
     metrics.iter().for_each(|metric| metric.check(problems));
     let enabled = metrics.iter().filter(|metric| metric.enabled);
     enabled
@@ -98,13 +96,13 @@ impl From<ApplicationType> for Kind {
 }
 
 impl ApplicationMetric {
-    fn resolve(&self, prefix: &str, interval: Duration) -> Declared {
+    fn resolve(&self, prefix: &str, interval: Duration) -> RecordedMetric {
         let kind = Kind::from(self.r#type);
-        let numbers = |given: &Option<Spanned<Vec<f64>>>, default: &[f64], wanted: Kind| {
-            let numbers = given
+        let numbers = |setting: &Option<Spanned<Vec<f64>>>, default: &[f64], of: Kind| {
+            let numbers = setting
                 .as_ref()
-                .map_or(default, |given| given.value.as_slice());
-            if kind == wanted {
+                .map_or(default, |setting| setting.value.as_slice());
+            if kind == of {
                 Arc::from(numbers)
             } else {
                 Arc::from([])
@@ -129,7 +127,7 @@ impl ApplicationMetric {
             origin: Origin::Application,
             interval,
         };
-        Declared {
+        RecordedMetric {
             def,
             max_series: *self.max_series as usize,
             max_age: self.max_age.as_ref().map_or(DEFAULT_MAX_AGE, |age| ***age),
@@ -164,18 +162,22 @@ impl ApplicationMetric {
         }
     }
 
-    /// `le` and `quantile` are labels that the page itself adds.
+    /// Rejects `le` and `quantile`, which the exposition adds itself.
     fn check_labels(&self, problems: &mut Diagnostics) {
-        let taken = match self.r#type {
+        let reserved = match self.r#type {
             ApplicationType::Histogram => "le",
             ApplicationType::Summary => "quantile",
             ApplicationType::Counter | ApplicationType::Gauge => "",
         };
-        for label in self.labels.iter().filter(|label| label.as_str() == taken) {
+        for label in self
+            .labels
+            .iter()
+            .filter(|label| label.as_str() == reserved)
+        {
             let kind = self.r#type.as_str();
             problems.error(
                 &label.at,
-                format!("a {kind} has the label {taken:?} already"),
+                format!("a {kind} has the label {reserved:?} already"),
             );
         }
         if let Some(label) = self.labels.get(MAX_LABELS) {
@@ -229,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    fn check(yaml: &str) -> (Vec<Declared>, Vec<String>) {
+    fn check(yaml: &str) -> (Vec<RecordedMetric>, Vec<String>) {
         let mut problems = Diagnostics::default();
         let node = bellwether_schema::parse(yaml).unwrap();
         let decoded = Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
@@ -252,7 +254,7 @@ mod tests {
              buckets: [0.1, 1.0, 5.0, 10.0], enabled: true}",
         );
         assert_eq!(problems, [""; 0]);
-        let Declared {
+        let RecordedMetric {
             def,
             max_series,
             expire_after,
@@ -281,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told_also_of_disabled_metrics() {
+    fn every_mistake_is_reported_also_of_disabled_metrics() {
         let cases = [
             (
                 "name: a, type: gauge, labels: [__x]",

@@ -1,7 +1,7 @@
 //! `StatsD` and `DogStatsD` lines over UDP.
 //!
-//! Owns the socket and its thread; what the lines mean is in the modules below. A blocking
-//! thread of its own, for a packet costs less than waking an asynchronous task.
+//! Owns the socket and its thread; the modules below own the meaning of lines. The thread is a
+//! blocking one, since receiving a packet costs less than waking an asynchronous task.
 
 mod intake;
 mod line;
@@ -28,15 +28,14 @@ use tracing::{info, warn};
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
 
-/// How long packets gather before the next ones are taken. Waking up for each of them costs more
-/// than twice what receiving it does.
+/// Pause in which packets gather. Waking up for each packet would cost more than twice as much as
+/// receiving it.
 const GATHER: Duration = Duration::from_micros(250);
 
-/// How often the thread looks whether it should stop, should the wake-up packet be lost.
-const LOOK: Duration = Duration::from_secs(1);
+/// Interval in which the thread checks whether it should stop, in case the wake-up packet is lost.
+const STOP_CHECK: Duration = Duration::from_secs(1);
 
-/// Records the lines of one packet, received at `now`; returns how many there were. What the listener
-/// does with a packet, without its socket.
+/// Records the lines of one packet, received at `now`, as the listener does; returns their number.
 pub fn record_packet(
     settings: &Statsd,
     recorder: &Recorder,
@@ -65,10 +64,10 @@ struct Shared {
 }
 
 impl StatsdListener {
-    /// Looks whether the address can be bound.
+    /// Checks that the address can be bound.
     ///
     /// # Errors
-    /// When it cannot be resolved or bound.
+    /// Returns an error if it cannot be resolved or bound.
     pub fn probe(settings: &Statsd) -> io::Result<()> {
         bind(&settings.listen).map(drop)
     }
@@ -76,14 +75,14 @@ impl StatsdListener {
     /// Binds the address and starts to receive. `clock` reads the wall clock.
     ///
     /// # Errors
-    /// When the address cannot be resolved or bound, or no thread can be started.
+    /// Returns an error if the address cannot be resolved or bound, or no thread can be started.
     pub fn start(
         settings: &Statsd,
         recorder: Recorder,
         clock: impl Fn() -> UnixMillis + Send + 'static,
     ) -> io::Result<Self> {
         let socket = bind(&settings.listen)?;
-        socket.set_read_timeout(Some(LOOK))?;
+        socket.set_read_timeout(Some(STOP_CHECK))?;
         size(&socket, settings);
         let shared = Arc::new(Shared {
             socket,
@@ -104,14 +103,13 @@ impl StatsdListener {
         })
     }
 
-    /// Whether it listens where `settings` say.
+    /// Returns whether it listens on the address of `settings`.
     #[must_use]
     pub fn serves(&self, settings: &Statsd) -> bool {
         self.listen == *settings.listen
     }
 
-    /// Goes on as `settings` say, on the same socket. The recorder need not be told: it follows
-    /// reloads itself.
+    /// Continues with `settings` on the same socket. The recorder follows reloads itself.
     pub fn retarget(&self, settings: &Statsd) {
         size(&self.shared.socket, settings);
         self.shared
@@ -119,15 +117,15 @@ impl StatsdListener {
             .store(Arc::new(Translation::new(settings)));
     }
 
-    /// The address it is bound to.
+    /// Returns the bound address.
     ///
     /// # Errors
-    /// As the system's call.
+    /// As `getsockname`.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.shared.socket.local_addr()
     }
 
-    /// Packets and lines received so far.
+    /// Returns the number of packets and lines received so far.
     #[must_use]
     pub fn received(&self) -> (u64, u64) {
         let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
@@ -158,29 +156,29 @@ impl Shared {
         while !self.stopped() {
             match self.socket.recv(&mut buffer) {
                 Ok(length) => {
-                    self.take(&mut intake, &buffer[..length]);
+                    self.record(&mut intake, &buffer[..length]);
                     self.drain(&mut intake, &mut buffer);
                     thread::sleep(GATHER);
                 }
                 Err(error) if retry(&error) => {}
                 Err(error) => {
                     warn!(%error, "cannot receive StatsD packets; trying again");
-                    thread::park_timeout(LOOK);
+                    thread::park_timeout(STOP_CHECK);
                 }
             }
         }
     }
 
-    /// Takes what has come already. An error ends it, and the next wait tells of it.
+    /// Records packets that have arrived already. An error ends this, and the next wait returns it.
     fn drain(&self, intake: &mut Intake, buffer: &mut [u8]) {
         while !self.stopped()
             && let Ok((length, _)) = recv(&self.socket, &mut *buffer, RecvFlags::DONTWAIT)
         {
-            self.take(intake, &buffer[..length]);
+            self.record(intake, &buffer[..length]);
         }
     }
 
-    fn take(&self, intake: &mut Intake, packet: &[u8]) {
+    fn record(&self, intake: &mut Intake, packet: &[u8]) {
         let lines = intake.packet(&self.translation.load(), packet);
         self.packets
             .fetch_add(u64::from(!packet.is_empty()), Ordering::Relaxed);
@@ -191,7 +189,7 @@ impl Shared {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// An empty packet to itself ends the wait for the next one.
+    /// Sends an empty packet to its own socket, which ends the wait for the next packet.
     fn wake(&self) {
         let Ok(mut address) = self.socket.local_addr() else {
             return;
@@ -202,7 +200,7 @@ impl Shared {
                 SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
             });
         }
-        // Without it the thread ends within LOOK.
+        // Without it the thread ends within STOP_CHECK.
         self.socket.send_to(&[], address).ok();
     }
 }

@@ -1,53 +1,54 @@
-//! What this agent can tell about any Neo4j without Cypher in the declaration.
+//! Built-in metrics of Neo4j, which need no Cypher in the configuration.
 //!
-//! Owns the list and the statements behind it; runs none of them. Every statement was tried on a
-//! Community 5.26 server. It has no `org.neo4j` JMX beans: store size and transaction totals come
+//! Owns the list and its statements, and runs none of them. Every statement was tested on a
+//! Community 5.26 server. That has no `org.neo4j` JMX beans: store size and transaction totals come
 //! from APOC's `apoc.monitor` procedures or not at all.
 
 use bellwether_core::Kind;
 
-/// A metric known by its name.
+/// A built-in metric.
 #[derive(Debug)]
 pub struct BuiltIn {
-    /// Name in the declaration.
+    /// Name in the configuration.
     pub name: &'static str,
-    /// Type, where the declaration gives none.
+    /// Default type.
     pub kind: Kind,
-    /// Help, where the declaration gives none.
+    /// Default text of `# HELP`.
     pub help: &'static str,
     /// Label names.
     pub labels: &'static [&'static str],
-    /// Where its value comes from.
+    /// Source of its value.
     pub source: Source,
 }
 
-/// Where the value of a built-in comes from.
+/// Source of the value of a built-in.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Source {
-    /// Whether the server answered this collection's probe.
+    /// 1 if the server answered the probe of this collection, else 0.
     Up,
-    /// A quantile over the durations of this agent's own statements.
+    /// A quantile over the durations of Bellwether's own statements.
     Duration(f64),
-    /// Connections that this agent holds.
+    /// Connections of the pool.
     PoolTotal,
-    /// Those of them that are not in use.
+    /// Idle connections of the pool.
     PoolIdle,
     /// Rows of a statement that several built-ins share.
-    Rows(Call, Pick),
+    Rows(Call, Selection),
 }
 
 impl Source {
-    /// Whether each database has a value of its own. The others are the agent's or the server's.
+    /// Returns whether each database has a value of its own. Other values are those of the pool or the
+    /// server.
     #[must_use]
-    pub fn per_database(self) -> bool {
+    pub fn is_per_database(self) -> bool {
         matches!(self, Source::Up | Source::Rows(..))
     }
 }
 
-/// Which rows and columns of a shared statement make one built-in.
+/// Rows and columns of a shared statement that belong to one built-in.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pick {
-    /// Rows whose column `what` says this; all rows where there is none.
+pub struct Selection {
+    /// Value of the column `what` in its rows; `None`: all rows.
     pub what: Option<&'static str>,
     /// Columns of the labels, in the order of the labels.
     pub labels: &'static [&'static str],
@@ -58,7 +59,7 @@ pub struct Pick {
 /// A statement that answers one or more built-ins at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Call {
-    /// The counts that the query planner keeps: no scan, whatever the size of the graph.
+    /// Counts of the query planner; no scan, whatever the size of the graph.
     GraphCounts,
     /// Running transactions.
     Transactions,
@@ -68,11 +69,11 @@ pub enum Call {
     ApocStore,
 }
 
-/// Marks this agent's transactions, so that it does not count itself.
+/// Mark of Bellwether's transactions, which are not counted.
 pub const APP: &str = "bellwether";
 
 impl Call {
-    /// The statement. `$database` and `$app` are given with every statement.
+    /// Returns the statement. `$database` and `$app` are parameters of every statement.
     #[must_use]
     pub fn cypher(self) -> &'static str {
         match self {
@@ -103,7 +104,7 @@ impl Call {
     }
 }
 
-const VALUE: Pick = Pick {
+const VALUE: Selection = Selection {
     what: None,
     labels: &[],
     value: "value",
@@ -112,7 +113,7 @@ const VALUE: Pick = Pick {
 const fn counts(what: &'static str, labels: &'static [&'static str]) -> Source {
     Source::Rows(
         Call::GraphCounts,
-        Pick {
+        Selection {
             what: Some(what),
             labels,
             value: "value",
@@ -136,7 +137,7 @@ const fn built_in(
     }
 }
 
-/// Name of the metric that is always there.
+/// Name of the metric that always exists.
 pub const UP: &str = "neo4j_up";
 
 /// All built-ins.
@@ -146,42 +147,42 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         Kind::Gauge,
         &[],
         Source::Up,
-        "Whether Neo4j answered at the last collection (1) or not (0); there from its first answer on.",
+        "Whether Neo4j answered at the last collection (1) or not (0); absent before its first answer.",
     ),
     built_in(
         "neo4j_query_duration_p50",
         Kind::Gauge,
         &[],
         Source::Duration(0.50),
-        "Median duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
+        "Median duration of Bellwether's own statements over the last 5 minutes, in milliseconds; for those of other clients: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_query_duration_p95",
         Kind::Gauge,
         &[],
         Source::Duration(0.95),
-        "95th percentile of the duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
+        "95th percentile of the duration of Bellwether's own statements over the last 5 minutes, in milliseconds; for those of other clients: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_query_duration_p99",
         Kind::Gauge,
         &[],
         Source::Duration(0.99),
-        "99th percentile of the duration of this agent's own statements over the last 5 minutes, in milliseconds; for those of others: neo4j_transactions_longest.",
+        "99th percentile of the duration of Bellwether's own statements over the last 5 minutes, in milliseconds; for those of other clients: neo4j_transactions_longest.",
     ),
     built_in(
         "neo4j_database_size_bytes",
         Kind::Gauge,
         &[],
         Source::Rows(Call::ApocStore, VALUE),
-        "Size of the database's store files, as apoc.monitor.store tells it.",
+        "Size of the database's store files, from apoc.monitor.store.",
     ),
     built_in(
         "neo4j_transactions_active",
         Kind::Gauge,
         &[],
         Source::Rows(Call::Transactions, VALUE),
-        "Running transactions, without those of this agent.",
+        "Running transactions, without those of Bellwether.",
     ),
     built_in(
         "neo4j_transactions_longest",
@@ -189,12 +190,12 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         &[],
         Source::Rows(
             Call::Transactions,
-            Pick {
+            Selection {
                 value: "longest",
                 ..VALUE
             },
         ),
-        "How long the longest running transaction has run, in milliseconds, without those of this agent; 0 where none runs.",
+        "Duration of the longest running transaction, in milliseconds, without those of Bellwether; 0 if none runs.",
     ),
     built_in(
         "neo4j_transactions_elapsed_p95",
@@ -202,12 +203,12 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         &[],
         Source::Rows(
             Call::Transactions,
-            Pick {
+            Selection {
                 value: "p95",
                 ..VALUE
             },
         ),
-        "95th percentile of how long the running transactions have run, in milliseconds, without those of this agent; no series where none runs.",
+        "95th percentile of the durations of running transactions, in milliseconds, without those of Bellwether; no series if none runs.",
     ),
     built_in(
         "neo4j_transactions_committed",
@@ -215,12 +216,12 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         &[],
         Source::Rows(
             Call::ApocTransactions,
-            Pick {
+            Selection {
                 value: "committed",
                 ..VALUE
             },
         ),
-        "Transactions committed since the server's start, as apoc.monitor.tx tells it.",
+        "Transactions committed since the server's start, from apoc.monitor.tx.",
     ),
     built_in(
         "neo4j_transactions_rolled_back",
@@ -228,26 +229,26 @@ pub const CATALOGUE: [BuiltIn; 16] = [
         &[],
         Source::Rows(
             Call::ApocTransactions,
-            Pick {
+            Selection {
                 value: "rolled_back",
                 ..VALUE
             },
         ),
-        "Transactions rolled back since the server's start, as apoc.monitor.tx tells it.",
+        "Transactions rolled back since the server's start, from apoc.monitor.tx.",
     ),
     built_in(
         "neo4j_connection_pool_total",
         Kind::Gauge,
         &[],
         Source::PoolTotal,
-        "Connections to Neo4j that this agent holds.",
+        "Connections of Bellwether to Neo4j.",
     ),
     built_in(
         "neo4j_connection_pool_idle",
         Kind::Gauge,
         &[],
         Source::PoolIdle,
-        "Connections to Neo4j that this agent holds and that run no statement.",
+        "Idle connections of Bellwether to Neo4j.",
     ),
     built_in(
         "neo4j_node_count",
@@ -279,7 +280,7 @@ pub const CATALOGUE: [BuiltIn; 16] = [
     ),
 ];
 
-/// The built-in of that name.
+/// Returns the built-in of that name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static BuiltIn> {
     CATALOGUE.iter().find(|built_in| built_in.name == name)
@@ -305,17 +306,17 @@ mod tests {
                     .iter()
                     .all(|other| other.name != built_in.name)
             );
-            if let Source::Rows(call, pick) = built_in.source {
+            if let Source::Rows(call, selection) = built_in.source {
                 assert_eq!(
-                    pick.labels.len(),
+                    selection.labels.len(),
                     built_in.labels.len(),
                     "{}",
                     built_in.name
                 );
-                for column in pick.labels.iter().chain([&pick.value]) {
+                for column in selection.labels.iter().chain([&selection.value]) {
                     assert!(call.cypher().contains(&format!("AS {column}")), "{column}");
                 }
-                if let Some(what) = pick.what {
+                if let Some(what) = selection.what {
                     assert!(call.cypher().contains(&format!("'{what}'")), "{what}");
                 }
             }

@@ -1,7 +1,7 @@
-//! One collection: probe, start what is due, deliver what has ended.
+//! The collector: probes the server, starts due statements, delivers the results of finished ones.
 //!
-//! The probe says whether Neo4j is up before anything else is asked. After a refused password
-//! nothing is asked until a wait is over, so the account is not locked by this agent.
+//! The probe decides whether Neo4j is up before any statement is sent. After a rejected password no
+//! statement is sent until the backoff has passed, so that Bellwether does not lock the account.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +13,15 @@ use tracing::warn;
 
 use super::catalogue::Source;
 use super::durations::{Durations, quantile};
+use super::error::{Kind, Neo4jError};
 use super::jobs::Jobs;
+use super::known_servers::KnownServers;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::schedule::Backoff;
-use super::seen::Seen;
 use super::settings::Neo4jMetrics;
 use super::skipped::SkippedRows;
 use super::statement::Statement;
-use super::trouble::{Kind, Trouble};
 use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.
@@ -29,20 +29,20 @@ pub struct Neo4jCollector {
     pool: Arc<Pool>,
     jobs: Jobs,
     databases: Vec<Database>,
-    own: Vec<(MetricId, Source)>,
+    local: Vec<(MetricId, Source)>,
     labelled: bool,
-    tick: Duration,
-    /// Longest that one collection takes.
+    collection_interval: Duration,
+    /// Longest duration of a collection.
     budget: Duration,
     probe_timeout: Duration,
     durations: Durations,
     backoff: Backoff,
-    /// Refused passwords that were told.
-    refusals: u64,
-    /// What is told of the last one until a connection is good.
-    refused: Option<Trouble>,
-    /// The servers that ever answered; `None`: this one is missed from the start.
-    seen: Option<Seen>,
+    /// Number of rejected passwords at the last authentication error.
+    rejections: u64,
+    /// Last authentication error, until a connection succeeds.
+    auth_error: Option<Neo4jError>,
+    /// Servers that ever answered; `None`: a missing server is a failure from the start.
+    known_servers: Option<KnownServers>,
 }
 
 struct Database {
@@ -51,9 +51,9 @@ struct Database {
 }
 
 impl Neo4jCollector {
-    /// Connects to nothing yet. `plan` was made from `settings`; its metrics have ids from `first`
-    /// on. A collection ends within four fifths of the plan's interval.
-    /// Rows that have to be left out are counted in `skipped`.
+    /// Creates the collector without a connection. `plan` is that of `settings`; its metrics have ids
+    /// from `first` on. A collection ends within four fifths of the plan's interval. Skipped rows are
+    /// counted in `skipped`.
     #[must_use]
     pub fn new(
         settings: &Neo4jMetrics,
@@ -71,23 +71,23 @@ impl Neo4jCollector {
             .map(|job| job.timeout)
             .fold(connect.max(query), Duration::max);
         let database = plan.databases.first().map_or("neo4j", |name| name);
-        let own = plan
-            .own
+        let local = plan
+            .local
             .iter()
             .map(|(index, source)| (MetricId(first.0 + *index as u32), *source));
         let budget = (connect + query).min(plan.longest_run());
         Self {
             pool: Arc::new(Pool::new(settings, database, longest)),
-            own: own.collect(),
+            local: local.collect(),
             labelled: plan.labelled,
-            tick: plan.interval,
+            collection_interval: plan.interval,
             budget,
             probe_timeout: connect.min(budget),
             durations: Durations::default(),
             backoff: Backoff::default(),
-            refusals: 0,
-            refused: None,
-            seen: None,
+            rejections: 0,
+            auth_error: None,
+            known_servers: None,
             databases: plan
                 .databases
                 .into_iter()
@@ -97,30 +97,32 @@ impl Neo4jCollector {
         }
     }
 
-    /// The collector, to which a server that is not among `seen` is not down but not there yet.
+    /// Sets the known servers: a server that is not among them is not down but not installed yet.
     #[must_use]
-    pub fn remembering(self, seen: Seen) -> Self {
+    pub fn with_known_servers(self, known_servers: KnownServers) -> Self {
         Self {
-            seen: Some(seen),
+            known_servers: Some(known_servers),
             ..self
         }
     }
 
-    /// Whether the server never answered since installation.
-    fn is_unseen(&self) -> bool {
-        self.seen
+    /// Returns whether the server never answered since installation.
+    fn is_unknown_server(&self) -> bool {
+        self.known_servers
             .as_ref()
-            .is_some_and(|seen| !seen.contains(self.pool.uri()))
+            .is_some_and(|servers| !servers.contains(self.pool.uri()))
     }
 
-    /// Notes that the server answered.
-    fn note_seen(&self) {
-        let Some(seen) = self.seen.clone().filter(|seen| seen.add(self.pool.uri())) else {
+    /// Saves that the server has answered.
+    fn remember_server(&self) {
+        let known_servers = self.known_servers.clone();
+        let Some(known_servers) = known_servers.filter(|servers| servers.add(self.pool.uri()))
+        else {
             return;
         };
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = seen.save() {
-                warn!(%error, "cannot save which Neo4j answered; after a restart it is not missed");
+            if let Err(error) = known_servers.save() {
+                warn!(%error, "cannot save the known Neo4j servers; after a restart a missing one is no failure");
             }
         });
     }
@@ -129,68 +131,69 @@ impl Neo4jCollector {
         let deadline = Instant::now() + self.budget;
         let result = match self.probe(deadline, now).await {
             Ok(down) => {
-                self.note_seen();
+                self.remember_server();
                 let names: Vec<Arc<str>> = self.down().collect();
-                self.jobs.start(&self.pool, now.mono, self.tick, &names);
+                self.jobs
+                    .start(&self.pool, now.mono, self.collection_interval, &names);
                 let (jobs, durations) = (&mut self.jobs, &mut self.durations);
                 jobs.deliver(deadline, now.mono, batch, durations).await;
-                self.note_refusal(now);
+                self.check_auth_errors(now);
                 self.failure(down)
             }
-            Err(trouble) => {
-                self.lose();
-                let silent = matches!(trouble.kind, Kind::Connect | Kind::Timeout);
-                match silent && self.is_unseen() {
-                    true => Err(Failure::new(UNSEEN, self.told(&trouble).detail)),
+            Err(error) => {
+                self.disconnect();
+                let silent = matches!(error.kind, Kind::Connect | Kind::Timeout);
+                match silent && self.is_unknown_server() {
+                    true => Err(Failure::new(UNSEEN, self.server_failure(&error).detail)),
                     false => {
-                        if trouble.kind == Kind::Auth {
-                            self.note_seen();
+                        if error.kind == Kind::Auth {
+                            self.remember_server();
                         }
-                        Err(self.told(&trouble))
+                        Err(self.server_failure(&error))
                     }
                 }
             }
         };
-        self.fill_own(batch, now);
+        self.fill_local(batch, now);
         result
     }
 
-    /// Asks every database for a sign of life. What single databases answer instead is returned.
+    /// Probes every database, and returns the errors of single databases.
     ///
     /// # Errors
-    /// What keeps the server as a whole from answering.
-    async fn probe(&mut self, deadline: Instant, now: Now) -> Result<Vec<String>, Trouble> {
-        if self.backoff.ready(now.mono) {
-            self.pool.try_again().await;
+    /// Returns an error if the server as a whole does not answer.
+    async fn probe(&mut self, deadline: Instant, now: Now) -> Result<Vec<String>, Neo4jError> {
+        if self.backoff.is_ready(now.mono) {
+            self.pool.allow_retry().await;
         }
         let mut down = Vec::new();
         for index in 0..self.databases.len() {
             match self.probe_one(index, deadline).await {
                 Ok(took) => {
-                    // As for other statements, the first one after an outage does not count.
+                    // As for other statements, the duration of the first one after an outage does not count.
                     if std::mem::replace(&mut self.databases[index].up, true) {
                         self.durations.record(now.mono, took);
                     }
                 }
                 // All connections are busy with statements that were sent when it was up.
-                Err(trouble) if trouble.kind == Kind::Busy => {}
-                Err(trouble) if trouble.answered() => {
+                Err(error) if error.kind == Kind::Busy => {}
+                Err(error) if error.is_answer() => {
                     let database = &mut self.databases[index];
                     database.up = false;
-                    down.push(format!("database {}: {}", database.name, trouble.text));
+                    down.push(format!("database {}: {}", database.name, error.text));
                 }
-                Err(trouble) if trouble.kind == Kind::Auth => {
-                    return Err(self.tell_refusal(trouble, now));
+                Err(error) if error.kind == Kind::Auth => {
+                    return Err(self.record_auth_error(error, now));
                 }
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
             }
         }
         self.backoff.reset();
-        self.refused = None;
+        self.auth_error = None;
         Ok(down)
     }
 
-    async fn probe_one(&self, index: usize, deadline: Instant) -> Result<Duration, Trouble> {
+    async fn probe_one(&self, index: usize, deadline: Instant) -> Result<Duration, Neo4jError> {
         let database = &*self.databases[index].name;
         let timeout = self.probe_timeout;
         let limit = deadline.min(Instant::now() + timeout);
@@ -200,54 +203,56 @@ impl Neo4jCollector {
             timeout,
             row_limit: 1,
         };
-        match timeout_at(limit, probe.ask(&self.pool)).await {
+        match timeout_at(limit, probe.run(&self.pool)).await {
             Ok((Ok(_), took)) => Ok(took.unwrap_or_default()),
-            // The system database answers no plain statement, but it answers.
-            Ok((Err(trouble), took)) if trouble.text.starts_with("Neo.ClientError.Statement.") => {
+            // The system database rejects plain statements, and a rejection is an answer.
+            Ok((Err(error), took)) if error.text.starts_with("Neo.ClientError.Statement.") => {
                 Ok(took.unwrap_or_default())
             }
-            Ok((Err(trouble), _)) => Err(trouble),
+            Ok((Err(error), _)) => Err(error),
             Err(_) => {
                 let text = format!("no answer within {}", format_duration(timeout));
-                Err(Trouble::new(Kind::Timeout, text))
+                Err(Neo4jError::new(Kind::Timeout, text))
             }
         }
     }
 
-    /// Adds when the next attempt comes. A refusal that the pool remembered tells the same again.
-    fn tell_refusal(&mut self, trouble: Trouble, now: Now) -> Trouble {
-        let refusals = self.pool.refusals();
-        if self.refusals == refusals
-            && let Some(told) = &self.refused
+    /// Adds the time of the next attempt to an authentication error. For the error of a password that
+    /// the pool did not try again, the previous error is returned.
+    fn record_auth_error(&mut self, error: Neo4jError, now: Now) -> Neo4jError {
+        let rejections = self.pool.rejections();
+        if self.rejections == rejections
+            && let Some(previous) = &self.auth_error
         {
-            return told.clone();
+            return previous.clone();
         }
-        self.refusals = refusals;
-        let wait = format_duration(self.backoff.refused(now.mono));
-        let told = Trouble {
+        self.rejections = rejections;
+        let wait = format_duration(self.backoff.rejected(now.mono));
+        let error = Neo4jError {
             text: format!(
                 "{}; next attempt after {wait}",
-                trouble.text.trim_end_matches('.')
+                error.text.trim_end_matches('.')
             ),
-            ..trouble
+            ..error
         };
-        self.refused = Some(told.clone());
-        told
+        self.auth_error = Some(error.clone());
+        error
     }
 
-    /// A password that was changed while connected shows when a statement opens a connection.
-    fn note_refusal(&mut self, now: Now) {
-        if let Some(trouble) = self.jobs.refused().cloned() {
-            self.tell_refusal(trouble, now);
+    /// Handles the authentication error of a statement that opened a connection, which happens after
+    /// the password was changed.
+    fn check_auth_errors(&mut self, now: Now) {
+        if let Some(error) = self.jobs.auth_error().cloned() {
+            self.record_auth_error(error, now);
             self.pool.clear();
-            self.jobs.forgive(Kind::Auth);
+            self.jobs.clear_errors(Kind::Auth);
         }
     }
 
-    fn lose(&mut self) {
+    fn disconnect(&mut self) {
         self.pool.clear();
-        self.jobs.lose();
-        self.jobs.forgive(Kind::Connect);
+        self.jobs.abort();
+        self.jobs.clear_errors(Kind::Connect);
         for database in &mut self.databases {
             database.up = false;
         }
@@ -263,11 +268,11 @@ impl Neo4jCollector {
     fn failure(&self, down: Vec<String>) -> Result<(), Failure> {
         let failing: Vec<String> = self
             .jobs
-            .troubles()
-            .map(|(name, trouble)| format!("{name}: {}", trouble.text))
+            .errors()
+            .map(|(name, error)| format!("{name}: {}", error.text))
             .collect();
-        let reason = match (&self.refused, down.is_empty(), failing.is_empty()) {
-            (Some(trouble), ..) => return Err(self.told(trouble)),
+        let reason = match (&self.auth_error, down.is_empty(), failing.is_empty()) {
+            (Some(error), ..) => return Err(self.server_failure(error)),
             (None, true, true) => return Ok(()),
             (None, _, false) => "query",
             (None, false, true) => "connect",
@@ -281,24 +286,24 @@ impl Neo4jCollector {
         ))
     }
 
-    /// Trouble with the server as a whole, with its address.
-    fn told(&self, trouble: &Trouble) -> Failure {
+    /// Converts an error of the server as a whole to a failure with its address.
+    fn server_failure(&self, error: &Neo4jError) -> Failure {
         Failure::new(
-            trouble.reason(),
-            format!("{}: {}", self.pool.uri(), trouble.text),
+            error.reason(),
+            format!("{}: {}", self.pool.uri(), error.text),
         )
     }
 
-    /// What needs no statement.
-    fn fill_own(&mut self, batch: &mut Batch, now: Now) {
+    /// Adds the metrics that need no statement.
+    fn fill_local(&mut self, batch: &mut Batch, now: Now) {
         let sorted = self.durations.sorted(now.mono);
-        let (open, idle) = self.pool.figures();
-        for (metric, source) in &self.own {
+        let (open, idle) = self.pool.connections();
+        for (metric, source) in &self.local {
             let value = match source {
                 Source::Duration(share) => quantile(&sorted, *share),
                 Source::PoolTotal => Some(open as f64),
                 Source::PoolIdle => Some(idle as f64),
-                Source::Up if self.is_unseen() => None,
+                Source::Up if self.is_unknown_server() => None,
                 Source::Up => {
                     for database in &self.databases {
                         let label = if self.labelled {
@@ -340,16 +345,16 @@ mod tests {
 
     use super::*;
 
-    /// Whether there is a `neo4j_up` in a collection, and why it failed. Nobody listens.
-    async fn collect(seen: Option<Seen>) -> (bool, &'static str) {
+    /// Collects from a port without a listener; returns whether `neo4j_up` is there, and the reason.
+    async fn collect(known_servers: Option<KnownServers>) -> (bool, &'static str) {
         let mut problems = Diagnostics::default();
         let node = parse("uri: bolt://127.0.0.1:1").unwrap();
         let settings =
             Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         let plan = settings.plan("", Duration::from_secs(5));
         let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0), Arc::default());
-        if let Some(seen) = seen {
-            collector = collector.remembering(seen);
+        if let Some(servers) = known_servers {
+            collector = collector.with_known_servers(servers);
         }
         let mut batch = Batch::default();
         let failure = collector
@@ -361,7 +366,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_never_answered_is_not_down() {
-        let seen = Seen::default();
+        let seen = KnownServers::default();
         assert_eq!(collect(Some(seen.clone())).await, (false, UNSEEN));
         assert!(seen.add("bolt://127.0.0.1:1"));
         assert_eq!(collect(Some(seen)).await, (true, "connect"));

@@ -1,4 +1,4 @@
-//! Durations of this agent's own statements, and their quantiles.
+//! Durations of Bellwether's own statements, and their quantiles.
 //!
 //! Pure: time comes in as an argument.
 
@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use bellwether_core::MonoMillis;
 
-/// How far back durations count.
+/// Window of the quantiles.
 const WINDOW: Duration = Duration::from_secs(300);
-/// Most durations kept; the oldest go first.
+/// Most durations in memory; the oldest are dropped.
 const MOST: usize = 4096;
 
 /// Durations of the last five minutes.
@@ -17,15 +17,15 @@ const MOST: usize = 4096;
 pub(super) struct Durations(VecDeque<(MonoMillis, f64)>);
 
 impl Durations {
-    /// Notes one that ended at `now`.
-    pub(super) fn record(&mut self, now: MonoMillis, took: Duration) {
+    /// Adds a statement that ended at `now`.
+    pub(super) fn record(&mut self, now: MonoMillis, duration: Duration) {
         if self.0.len() == MOST {
             self.0.pop_front();
         }
-        self.0.push_back((now, took.as_secs_f64() * 1000.0));
+        self.0.push_back((now, duration.as_secs_f64() * 1000.0));
     }
 
-    /// The durations that count at `now`, in milliseconds, ascending.
+    /// Returns the durations of the window in milliseconds, ascending.
     pub(super) fn sorted(&mut self, now: MonoMillis) -> Vec<f64> {
         while self
             .0
@@ -34,13 +34,14 @@ impl Durations {
         {
             self.0.pop_front();
         }
-        let mut sorted: Vec<f64> = self.0.iter().map(|(_, took)| *took).collect();
+        let mut sorted: Vec<f64> = self.0.iter().map(|(_, duration)| *duration).collect();
         sorted.sort_by(f64::total_cmp);
         sorted
     }
 }
 
-/// The quantile by nearest rank: the smallest value that at least that share does not exceed.
+/// Returns the quantile by nearest rank: the smallest value that at least `share` of the values do not
+/// exceed.
 pub(super) fn quantile(sorted: &[f64], share: f64) -> Option<f64> {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied()

@@ -1,7 +1,7 @@
-//! The statements of a plan as they run: which are due, which are under way, how each fares.
+//! Runs the statements of a plan: which are due, which run, and the last error of each.
 //!
-//! Each runs in a task of its own, at most once at a time. One that outlasts a collection is
-//! delivered by a later one, so a slow statement delays nobody.
+//! Each runs in a task of its own, at most once at a time. The result of one that outlasts a
+//! collection is delivered by a later collection, so a slow statement delays no other.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
 
 use super::durations::Durations;
+use super::error::{Kind, Neo4jError};
 use super::plan::{Job, Reading};
 use super::pool::Pool;
 use super::rows::{Row, read};
 use super::schedule::Schedule;
 use super::skipped::SkippedRows;
 use super::statement::{Answer, Statement};
-use super::trouble::{Kind, Trouble};
 
-/// How long a server that cannot tell something is not asked for it again, while connected.
-const ASK_AGAIN: Duration = Duration::from_secs(300);
+/// Time after which a statement that the server does not support is tried again.
+const RETRY_MISSING: Duration = Duration::from_secs(300);
 
 /// All statements.
 pub(super) struct Jobs {
@@ -36,42 +36,42 @@ pub(super) struct Jobs {
 
 struct Progress {
     job: Arc<Job>,
-    /// The metrics it fills, for messages.
+    /// Names of the metrics that it fills, for messages.
     name: String,
     schedule: Schedule,
     running: bool,
-    /// Whether it has run since the connection was made. The server plans a statement when it sees
-    /// it first, which takes a hundred times longer and says nothing about how the server fares.
+    /// Set once the statement has run on this connection. The server plans a statement at its first
+    /// run, which takes a hundred times longer and says nothing about the health of the server.
     planned: bool,
-    /// What was wrong when it last ended.
-    trouble: Option<Trouble>,
-    /// Set once a row that was left out was named in the log.
-    named: bool,
+    /// Error of the last run.
+    error: Option<Neo4jError>,
+    /// Set once a skipped row was logged.
+    skip_logged: bool,
     answers: Answers,
 }
 
 /// Content of the answers so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answers {
-    /// There was none yet.
+    /// No answer yet.
     None,
-    /// No value in any of them.
+    /// Answers without a value.
     Empty,
-    /// Values, in one of them at least.
+    /// At least one answer with a value.
     Values,
 }
 
 #[derive(Default)]
 struct Done {
-    points: Batch,
-    /// The first row that was left out.
-    left_out: Option<String>,
-    trouble: Option<Trouble>,
+    samples: Batch,
+    /// Message of the first skipped row.
+    skipped_row: Option<String>,
+    error: Option<Neo4jError>,
     took: Option<Duration>,
 }
 
 impl Jobs {
-    /// None has run yet. The plan's metrics have ids from `first` on.
+    /// Creates the jobs of a plan whose metrics have ids from `first` on.
     pub(super) fn new(
         jobs: Vec<Job>,
         first: MetricId,
@@ -83,8 +83,8 @@ impl Jobs {
             schedule: Schedule::new(job.interval),
             running: false,
             planned: false,
-            trouble: None,
-            named: false,
+            error: None,
+            skip_logged: false,
             answers: Answers::None,
             job: Arc::new(job),
         });
@@ -99,8 +99,8 @@ impl Jobs {
         }
     }
 
-    /// Ends what runs and makes everything due: the connection is gone.
-    pub(super) fn lose(&mut self) {
+    /// Aborts all running statements and makes all due, after the connection was lost.
+    pub(super) fn abort(&mut self) {
         self.running.abort_all();
         self.running.detach_all();
         self.tasks.clear();
@@ -111,20 +111,20 @@ impl Jobs {
         }
     }
 
-    /// Starts what is due, but nothing on databases that are `down`; those are due once they are
-    /// back.
+    /// Starts the statements that are due, except on databases that are `down`. Those are due once
+    /// the database is up.
     pub(super) fn start(
         &mut self,
         pool: &Arc<Pool>,
         now: MonoMillis,
-        tick: Duration,
+        collection_interval: Duration,
         down: &[Arc<str>],
     ) {
         let (first, row_limit) = (self.first, self.row_limit);
         for (index, progress) in self.all.iter_mut().enumerate() {
             if down.contains(&progress.job.database) {
                 progress.schedule.reset();
-            } else if !progress.running && progress.schedule.due(now, tick) {
+            } else if !progress.running && progress.schedule.is_due(now, collection_interval) {
                 progress.schedule.started(now);
                 progress.running = true;
                 let (job, pool) = (progress.job.clone(), pool.clone());
@@ -137,7 +137,8 @@ impl Jobs {
         }
     }
 
-    /// Waits for what runs, until `deadline`, and delivers what has ended.
+    /// Waits until `deadline` for running statements, and adds the samples of those that have ended to
+    /// `batch`.
     pub(super) async fn deliver(
         &mut self,
         deadline: Instant,
@@ -151,7 +152,7 @@ impl Jobs {
                 Err(error) => error.id(),
             };
             let done = ended.map_or_else(broken, |(_, done)| done);
-            for point in done.points.iter() {
+            for point in done.samples.iter() {
                 batch.push_packed(point.metric, point.labels, point.numbers);
             }
             if let Some(progress) = self
@@ -160,40 +161,37 @@ impl Jobs {
                 .and_then(|index| self.all.get_mut(index))
             {
                 let counts = std::mem::replace(&mut progress.planned, true)
-                    || done
-                        .trouble
-                        .as_ref()
-                        .is_some_and(|t| t.kind == Kind::Timeout);
+                    || done.error.as_ref().is_some_and(|t| t.kind == Kind::Timeout);
                 if let Some(took) = done.took.filter(|_| counts) {
                     durations.record(now, took);
                 }
-                progress.answered(&done);
-                progress.ended(done.trouble, now);
+                progress.record_answer(&done);
+                progress.record_end(done.error, now);
             }
         }
     }
 
-    /// Whether a statement was refused for its user or password.
-    pub(super) fn refused(&self) -> Option<&Trouble> {
-        self.troubles()
-            .map(|(_, trouble)| trouble)
-            .find(|trouble| trouble.kind == Kind::Auth)
+    /// Returns the error of a statement that was rejected because of the user or the password.
+    pub(super) fn auth_error(&self) -> Option<&Neo4jError> {
+        self.errors()
+            .map(|(_, error)| error)
+            .find(|error| error.kind == Kind::Auth)
     }
 
-    /// What is wrong now, by name.
-    pub(super) fn troubles(&self) -> impl Iterator<Item = (&str, &Trouble)> {
+    /// Returns the current errors, with the name of the statement.
+    pub(super) fn errors(&self) -> impl Iterator<Item = (&str, &Neo4jError)> {
         self.all
             .iter()
-            .filter(|progress| !progress.absent())
+            .filter(|progress| !progress.is_unsupported())
             .filter_map(|progress| {
                 progress
-                    .trouble
+                    .error
                     .as_ref()
-                    .map(|trouble| (progress.name.as_str(), trouble))
+                    .map(|error| (progress.name.as_str(), error))
             })
     }
 
-    /// Statements that were answered, and never with a value.
+    /// Returns the names of statements that were answered, but never with a value.
     pub(super) fn empty(&self) -> impl Iterator<Item = &str> {
         let empty = |progress: &&Progress| progress.answers == Answers::Empty;
         self.all
@@ -202,68 +200,60 @@ impl Jobs {
             .map(|progress| progress.name.as_str())
     }
 
-    /// Forgets troubles that belong to a connection that is gone.
-    pub(super) fn forgive(&mut self, kind: Kind) {
+    /// Clears troubles that belong to a connection that is gone.
+    pub(super) fn clear_errors(&mut self, kind: Kind) {
         for progress in &mut self.all {
-            progress.trouble = progress
-                .trouble
-                .take()
-                .filter(|trouble| trouble.kind != kind);
+            progress.error = progress.error.take().filter(|error| error.kind != kind);
         }
     }
 }
 
 impl Progress {
-    /// Whether the server cannot tell it, and that is no failure.
-    fn absent(&self) -> bool {
-        self.job.auto
-            && self
-                .trouble
-                .as_ref()
-                .is_some_and(|t| t.kind == Kind::Missing)
+    /// Returns whether the server does not support the statement, and that is no failure.
+    fn is_unsupported(&self) -> bool {
+        self.job.auto && self.error.as_ref().is_some_and(|t| t.kind == Kind::Missing)
     }
 
-    /// Notes what an answer held. What is left out of it, and that there is nothing in it, is said
-    /// once.
-    fn answered(&mut self, done: &Done) {
+    /// Records the content of an answer. A skipped row, and an empty answer, are logged once.
+    fn record_answer(&mut self, done: &Done) {
         let (query, database) = (self.name.as_str(), &*self.job.database);
-        if let Some(row) = &done.left_out
-            && !std::mem::replace(&mut self.named, true)
+        if let Some(row) = &done.skipped_row
+            && !std::mem::replace(&mut self.skip_logged, true)
         {
             warn!(
                 query,
-                database, row, "neo4j row left out; more are only counted"
+                database, row, "neo4j row skipped; further rows are only counted"
             );
         }
-        if !done.points.is_empty() {
+        if !done.samples.is_empty() {
             self.answers = Answers::Values;
-        } else if done.trouble.is_none() && self.answers == Answers::None {
+        } else if done.error.is_none() && self.answers == Answers::None {
             info!(query, database, "neo4j query has no rows so far");
             self.answers = Answers::Empty;
         }
     }
 
-    /// Notes the end of a run, and says so in the log once per change.
-    fn ended(&mut self, trouble: Option<Trouble>, now: MonoMillis) {
+    /// Records the end of a run, and logs a change of its result.
+    fn record_end(&mut self, error: Option<Neo4jError>, now: MonoMillis) {
         self.running = false;
-        let before = std::mem::replace(&mut self.trouble, trouble);
-        let absent = self.absent();
-        if absent {
-            self.schedule.postpone(now, ASK_AGAIN);
+        let before = std::mem::replace(&mut self.error, error);
+        let unsupported = self.is_unsupported();
+        if unsupported {
+            self.schedule.postpone(now, RETRY_MISSING);
         }
-        let kind = |trouble: &Option<Trouble>| trouble.as_ref().map(|trouble| trouble.kind);
-        if kind(&before) == kind(&self.trouble) {
+        let kind = |error: &Option<Neo4jError>| error.as_ref().map(|error| error.kind);
+        if kind(&before) == kind(&self.error) {
             return;
         }
         let (query, database) = (self.name.as_str(), &*self.job.database);
-        match &self.trouble {
+        match &self.error {
             None => info!(query, database, "neo4j query recovered"),
-            Some(why) if absent => {
+            Some(why) if unsupported => {
                 info!(
                     query,
                     database,
                     why = why.text,
-                    "neo4j cannot tell this; left out"
+                    "neo4j query is not supported by the server; skipped"
                 );
             }
             Some(why) => warn!(query, database, error = why.text, "neo4j query failed"),
@@ -284,12 +274,12 @@ fn name(job: &Job) -> String {
 }
 
 fn broken(error: JoinError) -> Done {
-    let trouble = Some(Trouble::new(
+    let error = Some(Neo4jError::new(
         Kind::Query,
         format!("ended without a result: {error}"),
     ));
     Done {
-        trouble,
+        error,
         ..Done::default()
     }
 }
@@ -307,14 +297,14 @@ async fn run(
         timeout: job.timeout,
         row_limit,
     };
-    let (answer, took) = statement.ask(pool).await;
+    let (answer, took) = statement.run(pool).await;
     match answer {
-        Err(trouble) => {
-            let trouble = of_system(trouble, &job.database);
-            // A statement that was refused says nothing about how long statements take.
-            let took = took.filter(|_| trouble.kind == Kind::Timeout);
+        Err(error) => {
+            let error = of_system(error, &job.database);
+            // The duration of a rejected statement says nothing about other statements.
+            let took = took.filter(|_| error.kind == Kind::Timeout);
             Done {
-                trouble: Some(trouble),
+                error: Some(error),
                 took,
                 ..Done::default()
             }
@@ -331,27 +321,28 @@ async fn run(
                 }
             }
             let wrong =
-                (!wrong.is_empty()).then(|| Trouble::new(Kind::Query, wrong.join(", and ")));
+                (!wrong.is_empty()).then(|| Neo4jError::new(Kind::Query, wrong.join(", and ")));
             Done {
-                trouble: wrong,
+                error: wrong,
                 ..done
             }
         }
     }
 }
 
-/// The database `system` takes administration commands only: whatever else it refuses as a
-/// statement, it cannot tell.
-fn of_system(trouble: Trouble, database: &str) -> Trouble {
-    let refused = trouble.text.starts_with("Neo.ClientError.Statement.");
-    let kind = match trouble.kind {
+/// Converts errors of the database `system`, which accepts administration commands only: any other
+/// statement is not supported there.
+fn of_system(error: Neo4jError, database: &str) -> Neo4jError {
+    let refused = error.text.starts_with("Neo.ClientError.Statement.");
+    let kind = match error.kind {
         Kind::Query if refused && database.eq_ignore_ascii_case("system") => Kind::Missing,
         kind => kind,
     };
-    Trouble { kind, ..trouble }
+    Neo4jError { kind, ..error }
 }
 
-/// A bad row costs itself; where all of them are bad, the answer as a whole is.
+/// Adds the samples of one metric to `done`. A bad row is skipped; if all rows are bad, that is an
+/// error.
 fn fill(
     rows: &[Row],
     reading: &Reading,
@@ -360,15 +351,15 @@ fn fill(
     done: &mut Done,
 ) -> Result<(), String> {
     let id = MetricId(first.0 + reading.metric as u32);
-    let found = read(rows, reading)?;
-    found.bad.iter().for_each(|(why, _)| skipped.count(*why));
-    for (labels, value) in &found.points {
-        done.points.push_packed(id, labels.packed(), &[*value]);
+    let samples = read(rows, reading)?;
+    samples.bad.iter().for_each(|(why, _)| skipped.count(*why));
+    for (labels, value) in &samples.samples {
+        done.samples.push_packed(id, labels.packed(), &[*value]);
     }
-    match found.bad.into_iter().next() {
-        Some((_, text)) if found.points.is_empty() => Err(text),
+    match samples.bad.into_iter().next() {
+        Some((_, text)) if samples.samples.is_empty() => Err(text),
         Some((_, text)) => {
-            done.left_out.get_or_insert(text);
+            done.skipped_row.get_or_insert(text);
             Ok(())
         }
         None => Ok(()),

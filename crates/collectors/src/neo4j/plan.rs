@@ -1,6 +1,6 @@
-//! Declaration to work: which metrics there are, and which statements fill them.
+//! Plans: the metrics of the configuration, and the statements that fill them.
 //!
-//! Pure. Built-ins that come from the same statement share one job.
+//! Pure. Built-ins with the same statement share one job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,19 +10,19 @@ use bellwether_core::{Kind, MetricDef, Origin, exported_name};
 use super::catalogue::{self, Call, Source, UP};
 use super::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
 
-/// What the declaration comes to.
+/// Metrics and statements of a configuration.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The metrics.
     pub metrics: Vec<MetricDef>,
-    /// How often to collect: the collection interval, or the shortest interval of a query.
+    /// Interval of collections: the collection interval, or the shortest interval of a query.
     pub interval: Duration,
-    /// Databases that are probed; the first stands for the server.
+    /// Databases that are probed; the first one represents the server.
     pub(super) databases: Vec<Arc<str>>,
-    /// Whether metrics carry the database's name as their last label.
+    /// Set if metrics have the database's name as their last label.
     pub(super) labelled: bool,
     /// Metrics that need no statement, as indexes into `metrics`.
-    pub(super) own: Vec<(usize, Source)>,
+    pub(super) local: Vec<(usize, Source)>,
     /// Statements to run.
     pub(super) jobs: Vec<Job>,
     prefix: Arc<str>,
@@ -35,35 +35,35 @@ pub(super) struct Job {
     pub(super) database: Arc<str>,
     pub(super) interval: Duration,
     pub(super) timeout: Duration,
-    /// Whether a server that cannot tell is no failure.
+    /// Set if a server that does not support the statement is no failure.
     pub(super) auto: bool,
     pub(super) readings: Vec<Reading>,
     /// The built-in statement, by which jobs are shared.
     call: Option<Call>,
 }
 
-/// How one metric is read from rows.
+/// Columns and rows that one metric is read from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
     /// Index into the plan's metrics.
     pub(super) metric: usize,
     /// The metric's name, for messages.
     pub(super) name: Arc<str>,
-    /// Only rows whose column `what` says this.
+    /// Value of the column `what` in its rows; `None`: all rows.
     pub(super) what: Option<&'static str>,
-    /// Columns of the labels, in the order of the declaration.
+    /// Columns of the labels, in the order of the metric's labels.
     pub(super) labels: Vec<Arc<str>>,
     /// Set for a counter, which is never negative.
     pub(super) counter: bool,
-    /// Column of the value, where it is said.
+    /// Column of the value, if it is configured.
     pub(super) value: Option<Arc<str>>,
     /// Value of the label `database`, which comes last.
     pub(super) database: Option<Arc<str>>,
 }
 
 impl Neo4jMetrics {
-    /// Resolves the declaration: names on the page begin with `prefix`, and a query is asked every
-    /// `collection_interval` unless it says otherwise. Expects that [`Neo4jMetrics::check`] found nothing.
+    /// Builds the plan. Exported names begin with `prefix`; a query runs every `collection_interval` if
+    /// it has no interval of its own. Expects settings that [`Neo4jMetrics::check`] accepted.
     #[must_use]
     pub fn plan(&self, prefix: &str, collection_interval: Duration) -> Plan {
         let labelled = self.databases.as_ref();
@@ -71,19 +71,19 @@ impl Neo4jMetrics {
             Some(databases) => databases.iter().map(|name| name.as_str().into()).collect(),
             None => vec![self.database.as_str().into()],
         };
-        let asked = || {
+        let enabled = || {
             self.queries
                 .iter()
                 .filter(|query| query.enabled != Enabled::No)
         };
         let intervals =
-            asked().filter_map(|query| query.interval.as_ref().map(|span| span.value.0));
+            enabled().filter_map(|query| query.interval.as_ref().map(|span| span.value.0));
         let mut plan = Plan {
             metrics: Vec::new(),
             interval: intervals.fold(collection_interval, Duration::min),
             databases,
             labelled: labelled.is_some(),
-            own: Vec::new(),
+            local: Vec::new(),
             jobs: Vec::new(),
             prefix: prefix.into(),
         };
@@ -94,7 +94,7 @@ impl Neo4jMetrics {
         {
             plan.add_up();
         }
-        for query in asked() {
+        for query in enabled() {
             plan.add(query, collection_interval, self.query_timeout.value.0);
         }
         plan
@@ -102,7 +102,7 @@ impl Neo4jMetrics {
 }
 
 impl Plan {
-    /// Longest that one collection takes, whatever the timeouts are.
+    /// Returns the longest duration of a collection, whatever the timeouts are.
     #[must_use]
     pub fn longest_run(&self) -> Duration {
         self.interval * 4 / 5
@@ -111,7 +111,7 @@ impl Plan {
     fn add_up(&mut self) {
         if let Some(up) = catalogue::find(UP) {
             let labels = self.labels(&[], true);
-            self.own.push((self.metrics.len(), up.source));
+            self.local.push((self.metrics.len(), up.source));
             self.define(up.name, up.kind, up.help, labels, self.interval);
         }
     }
@@ -159,7 +159,7 @@ impl Plan {
             (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
             (None, None) => Vec::new(),
         };
-        let labels = self.labels(&names, built_in.is_none_or(|b| b.source.per_database()));
+        let labels = self.labels(&names, built_in.is_none_or(|b| b.source.is_per_database()));
         let kind = query
             .r#type
             .map(Kind::from)
@@ -169,11 +169,11 @@ impl Plan {
             .help
             .as_deref()
             .or(built_in.map(|b| b.help))
-            .unwrap_or("Asked of Neo4j.");
-        let (cypher, call, reading) = match question(query, metric, names) {
-            Ok(question) => question,
+            .unwrap_or("Queried from Neo4j.");
+        let (cypher, call, reading) = match statement_of(query, metric, names) {
+            Ok(statement) => statement,
             Err(source) => {
-                self.own.push((metric, source));
+                self.local.push((metric, source));
                 return self.define(&query.name, kind, help, labels, self.interval);
             }
         };
@@ -190,7 +190,7 @@ impl Plan {
                 counter,
                 ..reading.clone()
             };
-            self.share(Job {
+            self.add_job(Job {
                 cypher: cypher.clone(),
                 database,
                 interval,
@@ -202,8 +202,8 @@ impl Plan {
         }
     }
 
-    /// Adds the job's readings to the job that asks the same already, or adds the job.
-    fn share(&mut self, job: Job) {
+    /// Adds the job's readings to a job with the same statement, or adds the job.
+    fn add_job(&mut self, job: Job) {
         let same = |other: &&mut Job| {
             other.call.is_some()
                 && (
@@ -221,8 +221,9 @@ impl Plan {
     }
 }
 
-/// What to ask for a query, and how to read the answer; its source where nothing is asked.
-fn question(
+/// Returns the statement of a query and how to read its rows; or, as `Err`, its source if it needs
+/// no statement.
+fn statement_of(
     query: &Neo4jQuery,
     metric: usize,
     labels: Vec<Arc<str>>,
@@ -236,15 +237,15 @@ fn question(
         &query.query,
         query.built_in().map(|built_in| built_in.source),
     ) {
-        (None, Some(Source::Rows(call, pick))) => {
-            let labels = pick
+        (None, Some(Source::Rows(call, selection))) => {
+            let labels = selection
                 .labels
                 .iter()
                 .map(|column| Arc::from(*column))
                 .collect();
-            let value = Some(pick.value.into());
+            let value = Some(selection.value.into());
             let reading = Reading {
-                what: pick.what,
+                what: selection.what,
                 labels,
                 value,
                 ..reading
@@ -322,7 +323,7 @@ mod tests {
                 vec!["neo4j_transactions_committed"]
             ]
         );
-        assert_eq!(plan.own, [(0, Source::Up), (5, Source::PoolIdle)]);
+        assert_eq!(plan.local, [(0, Source::Up), (5, Source::PoolIdle)]);
         assert_eq!(plan.metrics[4].kind, Kind::Counter);
         assert_eq!(*plan.metrics[2].labels, ["label".into()]);
         assert_eq!(plan.metrics[3].interval, Duration::from_secs(300));

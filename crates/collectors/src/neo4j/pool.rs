@@ -1,8 +1,8 @@
 //! Connections to one server.
 //!
-//! The client library hides its own pool, so each connection here is a client of its own that
-//! holds one: what `neo4j_connection_pool_*` tell is counted, not guessed, and a statement that
-//! takes too long can be ended by closing its connection.
+//! The client library hides its own pool, so each connection here is a client with a pool of one. So
+//! `neo4j_connection_pool_*` are exact, and a statement that takes too long is ended by closing its
+//! connection.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
+use super::error::{Kind, Neo4jError};
 use super::settings::Neo4jMetrics;
-use super::trouble::{Kind, Trouble};
 
 /// Rows fetched at a time.
 const FETCH: usize = 1000;
 
-/// Who connects to what.
+/// Address, credentials and timeouts.
 #[derive(Debug)]
 struct Access {
     uri: String,
@@ -30,39 +30,39 @@ struct Access {
     password: Secret,
     password_file: Option<PathBuf>,
     ca_file: Option<PathBuf>,
-    /// Database of the statement that tries a new connection.
+    /// Database of the statement that tests a new connection.
     database: String,
     connect_timeout: Duration,
-    /// The library waits this long for one answer; longer than any statement may take.
+    /// Timeout of the client library for one answer, longer than that of any statement.
     answer_timeout: Duration,
 }
 
-/// Connections, idle and in use.
+/// Pool of connections, idle and in use.
 #[derive(Debug)]
 pub(super) struct Pool {
     access: Access,
     acquire_timeout: Duration,
     permits: Arc<Semaphore>,
-    /// Held while a connection is opened, and what was refused last: so a wrong password is tried
-    /// once, not once per query.
-    opening: tokio::sync::Mutex<Option<Refusal>>,
+    /// Locked while a connection is opened. Has the last rejected password, so that a wrong one is
+    /// tried once and not once per query.
+    opening: tokio::sync::Mutex<Option<RejectedPassword>>,
     state: Mutex<State>,
 }
 
-/// A password that the server refused, and its words.
+/// A password that the server rejected, and its error.
 #[derive(Debug)]
-struct Refusal {
+struct RejectedPassword {
     password: Secret,
-    trouble: Trouble,
+    error: Neo4jError,
 }
 
 #[derive(Default)]
 struct State {
     idle: Vec<Graph>,
     open: usize,
-    /// Changes with each `clear`: connections of an earlier one are not taken back.
+    /// Increased by each `clear`: connections of an earlier generation are closed on release.
     generation: u64,
-    refusals: u64,
+    rejections: u64,
 }
 
 impl std::fmt::Debug for State {
@@ -71,7 +71,7 @@ impl std::fmt::Debug for State {
     }
 }
 
-/// One connection, in use. Dropped, it is closed; `give_back` keeps it.
+/// A connection in use. Dropping it closes it; `release` returns it to the pool.
 pub(super) struct Lease {
     pool: Arc<Pool>,
     graph: Option<Graph>,
@@ -80,7 +80,7 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    /// Opens nothing yet. `longest` is the longest time that any statement may take.
+    /// Creates a pool without connections. `longest` is the longest timeout of any statement.
     pub(super) fn new(settings: &Neo4jMetrics, database: &str, longest: Duration) -> Self {
         let size = settings.pool.max_size.value as usize;
         Self {
@@ -101,18 +101,18 @@ impl Pool {
         }
     }
 
-    /// Where it connects to.
+    /// Returns the address of the server.
     pub(super) fn uri(&self) -> &str {
         &self.access.uri
     }
 
-    /// Connections open, and those of them that are idle.
-    pub(super) fn figures(&self) -> (usize, usize) {
+    /// Returns the number of connections, and of idle ones among them.
+    pub(super) fn connections(&self) -> (usize, usize) {
         let state = self.state.lock();
         (state.open, state.idle.len())
     }
 
-    /// Closes what is idle now, and what is in use once it comes back.
+    /// Closes idle connections now, and those in use on release.
     pub(super) fn clear(&self) {
         let mut state = self.state.lock();
         state.open -= state.idle.len();
@@ -120,18 +120,18 @@ impl Pool {
         state.generation += 1;
     }
 
-    /// How often the server refused a password.
-    pub(super) fn refusals(&self) -> u64 {
-        self.state.lock().refusals
+    /// Returns how often the server rejected a password.
+    pub(super) fn rejections(&self) -> u64 {
+        self.state.lock().rejections
     }
 
-    /// Allows one more attempt with the password that was refused.
-    pub(super) async fn try_again(&self) {
+    /// Allows one more attempt with the rejected password.
+    pub(super) async fn allow_retry(&self) {
         *self.opening.lock().await = None;
     }
 
-    /// The password as it is now; a file is read again each time.
-    async fn password(&self) -> Result<Secret, Trouble> {
+    /// Returns the current password; a file is read each time.
+    async fn password(&self) -> Result<Secret, Neo4jError> {
         let Some(file) = self.access.password_file.clone() else {
             return Ok(self.access.password.clone());
         };
@@ -139,22 +139,25 @@ impl Pool {
         let read = spawn_blocking(move || files::read_text(&file, files::SMALL)).await;
         match read.map_err(std::io::Error::other).flatten() {
             Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-            Err(error) => Err(Trouble::new(
+            Err(error) => Err(Neo4jError::new(
                 Kind::Io,
                 format!("password_file {name}: {error}"),
             )),
         }
     }
 
-    /// A connection: an idle one, or a new one where the size allows it.
-    pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lease, Trouble> {
+    /// Returns an idle connection, or a new one if the pool is not full; waits for one otherwise.
+    ///
+    /// # Errors
+    /// Returns an error if there is no free connection in time, or a new one cannot be opened.
+    pub(super) async fn acquire(self: &Arc<Self>) -> Result<Lease, Neo4jError> {
         let wait = timeout(self.acquire_timeout, self.permits.clone().acquire_owned()).await;
         let Ok(Ok(permit)) = wait else {
             let wait = format_duration(self.acquire_timeout);
             let text = format!("no free connection within {wait}; raise pool.max_size");
-            return Err(Trouble::new(Kind::Busy, text));
+            return Err(Neo4jError::new(Kind::Busy, text));
         };
-        let (generation, idle) = self.take_idle();
+        let (generation, idle) = self.pop_idle();
         let graph = match idle {
             Some(graph) => graph,
             None => {
@@ -171,103 +174,103 @@ impl Pool {
         })
     }
 
-    fn take_idle(&self) -> (u64, Option<Graph>) {
+    fn pop_idle(&self) -> (u64, Option<Graph>) {
         let mut state = self.state.lock();
         (state.generation, state.idle.pop())
     }
 
-    async fn open(&self) -> Result<Graph, Trouble> {
+    async fn open(&self) -> Result<Graph, Neo4jError> {
         let limit = self.access.connect_timeout;
         let opened = timeout(limit, async {
-            let mut refusal = self.opening.lock().await;
+            let mut rejected = self.opening.lock().await;
             let password = self.password().await?;
-            if let Some(refusal) = refusal.as_ref().filter(|r| r.password == password) {
-                return Err(refusal.trouble.clone());
+            if let Some(rejected) = rejected.as_ref().filter(|r| r.password == password) {
+                return Err(rejected.error.clone());
             }
             let opened = self.connect(&password).await;
-            if let Err(trouble) = &opened
-                && trouble.kind == Kind::Auth
+            if let Err(error) = &opened
+                && error.kind == Kind::Auth
             {
-                self.state.lock().refusals += 1;
-                *refusal = Some(Refusal {
+                self.state.lock().rejections += 1;
+                *rejected = Some(RejectedPassword {
                     password,
-                    trouble: trouble.clone(),
+                    error: error.clone(),
                 });
             }
             opened
         });
         opened.await.unwrap_or_else(|_| {
-            Err(Trouble::new(
+            Err(Neo4jError::new(
                 Kind::Timeout,
                 format!("no answer within {}", format_duration(limit)),
             ))
         })
     }
 
-    async fn connect(&self, password: &Secret) -> Result<Graph, Trouble> {
+    async fn connect(&self, password: &Secret) -> Result<Graph, Neo4jError> {
         let config = self.access.config(password)?;
         self.access.check_ca_file().await?;
         let graph = spawn_blocking(move || {
             // Reads certificates where the address asks for TLS, and panics then where the process
-            // has not chosen who does the cryptography. It is no matter if it has.
+            // has not chosen a cryptography provider. The error of a second choice is of no interest.
             rustls::crypto::ring::default_provider()
                 .install_default()
                 .ok();
             Graph::connect(config)
         })
         .await;
-        let graph = graph.map_err(|error| Trouble::new(Kind::Io, error.to_string()))??;
-        // The library connects with the first statement. Whatever the server answers to it, the
-        // connection stands; only refused credentials do not.
+        let graph = graph.map_err(|error| Neo4jError::new(Kind::Io, error.to_string()))??;
+        // The library connects with the first statement. The connection is usable whatever the
+        // server answers to it, except for rejected credentials.
         let attempt = query("RETURN 1").extra("db", self.access.database.as_str());
-        match graph.execute_read(attempt).await.map_err(Trouble::from) {
-            Err(trouble) if !trouble.answered() => Err(self.access.with_scheme_hint(trouble)),
+        match graph.execute_read(attempt).await.map_err(Neo4jError::from) {
+            Err(error) if !error.is_answer() => Err(self.access.with_scheme_hint(error)),
             _ => Ok(graph),
         }
     }
 }
 
 impl Access {
-    /// Names the other scheme where one side speaks TLS and the other does not.
-    fn with_scheme_hint(&self, trouble: Trouble) -> Trouble {
+    /// Adds the other scheme to the error if only one side speaks TLS.
+    fn with_scheme_hint(&self, error: Neo4jError) -> Neo4jError {
         let scheme = self
             .uri
             .split_once("://")
             .map_or("bolt", |(scheme, _)| scheme);
         let stem = scheme.split('+').next().unwrap_or(scheme);
         let encrypted = stem != scheme;
-        let hint = match trouble.text.as_str() {
+        let hint = match error.text.as_str() {
             text if !encrypted && text.contains("early eof") => {
                 format!("a server that expects TLS ends connections so: {stem}+s://")
             }
             text if encrypted && (text.contains("corrupt message") || text.contains("eof")) => {
                 format!("a server without TLS answers so: {stem}://")
             }
-            _ => return trouble,
+            _ => return error,
         };
-        Trouble {
-            text: format!("{} ({hint})", trouble.text),
-            ..trouble
+        Neo4jError {
+            text: format!("{} ({hint})", error.text),
+            ..error
         }
     }
 
-    /// The library does not name the file that it cannot use, and takes an empty one.
-    async fn check_ca_file(&self) -> Result<(), Trouble> {
+    /// Checks the CA file, since the library accepts an empty file and does not name a broken one.
+    async fn check_ca_file(&self) -> Result<(), Neo4jError> {
         let Some(file) = self.ca_file.clone() else {
             return Ok(());
         };
         let name = file.display().to_string();
         let read = spawn_blocking(move || files::read(&file, files::SMALL)).await;
-        let told = |why: String| Trouble::new(Kind::Io, format!("ca_file {name}: {why}"));
+        let file_error = |why: String| Neo4jError::new(Kind::Io, format!("ca_file {name}: {why}"));
         let pem = read.map_err(std::io::Error::other).flatten();
-        let pem = pem.map_err(|error| told(error.to_string()))?;
+        let pem = pem.map_err(|error| file_error(error.to_string()))?;
         match String::from_utf8_lossy(&pem).contains("BEGIN CERTIFICATE") {
             true => Ok(()),
-            false => Err(told("no certificate in it".into())),
+            false => Err(file_error("no certificate in the file".into())),
         }
     }
 
-    fn config(&self, password: &Secret) -> Result<Config, Trouble> {
+    fn config(&self, password: &Secret) -> Result<Config, Neo4jError> {
         let builder = ConfigBuilder::new()
             .uri(&self.uri)
             .user(&self.user)
@@ -284,13 +287,13 @@ impl Access {
 }
 
 impl Lease {
-    /// The client that holds the connection.
+    /// Returns the client of the connection.
     pub(super) fn graph(&self) -> Option<&Graph> {
         self.graph.as_ref()
     }
 
-    /// Keeps the connection for the next statement.
-    pub(super) fn give_back(mut self) {
+    /// Returns the connection to the pool.
+    pub(super) fn release(mut self) {
         let mut state = self.pool.state.lock();
         if state.generation == self.generation
             && let Some(graph) = self.graph.take()

@@ -1,13 +1,13 @@
-//! Rows of a result to points of one metric.
+//! Converts rows of a result to samples of one metric.
 //!
-//! Pure: what a client library calls its values was turned into [`Cell`] before.
+//! Pure: the values of the client library are converted to [`Cell`] before.
 
 use std::collections::{BTreeMap, HashSet};
 
 use bellwether_core::LabelValues;
 
 use super::plan::Reading;
-use super::skipped::Why;
+use super::skipped::SkipReason;
 
 /// One value of a result.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,43 +17,44 @@ pub(super) enum Cell {
     Int(i64),
     Float(f64),
     Text(String),
-    /// Anything that is neither number nor label: its kind, as a person would call it.
+    /// A value that is neither a number nor a label, by its kind: `a list`.
     Other(&'static str),
 }
 
 /// One row, by column.
 pub(super) type Row = BTreeMap<String, Cell>;
 
-/// Points of one metric in one result.
+/// Samples of one metric in one result.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Points {
-    /// In the order of the rows.
-    pub(super) points: Vec<(LabelValues, f64)>,
-    /// Rows that do not fit, and why; each costs itself.
-    pub(super) bad: Vec<(Why, String)>,
+pub(super) struct Samples {
+    /// Samples in the order of the rows.
+    pub(super) samples: Vec<(LabelValues, f64)>,
+    /// Rows that do not fit, with reason and message.
+    pub(super) bad: Vec<(SkipReason, String)>,
 }
 
-/// Reads the points of one metric. A value that is null is no data.
+/// Reads the samples of one metric. A value that is null is no data.
 ///
 /// # Errors
-/// No row can fit, for the columns are others.
-pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Points, String> {
-    let mut found = Points::default();
+/// Returns an error if a column is missing, so that no row can fit.
+pub(super) fn read(rows: &[Row], reading: &Reading) -> Result<Samples, String> {
+    let mut samples = Samples::default();
     let mut seen = HashSet::with_capacity(rows.len());
-    for row in rows.iter().filter(|row| picked(row, reading)) {
+    for row in rows.iter().filter(|row| is_selected(row, reading)) {
         let columns = columns(row, reading)?;
-        match point(&columns, reading) {
+        match sample(&columns, reading) {
             Ok(None) => {}
             Ok(Some((labels, _))) if !seen.insert(labels.clone()) => {
-                found
-                    .bad
-                    .push((Why::RepeatedLabels, repeated(&labels, reading)));
+                samples.bad.push((
+                    SkipReason::RepeatedLabels,
+                    repeated_labels(&labels, reading),
+                ));
             }
-            Ok(Some(point)) => found.points.push(point),
-            Err(bad) => found.bad.push(bad),
+            Ok(Some(sample)) => samples.samples.push(sample),
+            Err(bad) => samples.bad.push(bad),
         }
     }
-    Ok(found)
+    Ok(samples)
 }
 
 /// The cells of a row that a reading needs.
@@ -65,7 +66,7 @@ struct Columns<'a> {
 fn columns<'a>(row: &'a Row, reading: &'a Reading) -> Result<Columns<'a>, String> {
     let cell = |column: &'a str| match row.get(column) {
         Some(cell) => Ok((column, cell)),
-        None => Err(no_column(row, column)),
+        None => Err(missing_column(row, column)),
     };
     let labels = reading
         .labels
@@ -78,17 +79,17 @@ fn columns<'a>(row: &'a Row, reading: &'a Reading) -> Result<Columns<'a>, String
     })
 }
 
-fn point(
+fn sample(
     columns: &Columns<'_>,
     reading: &Reading,
-) -> Result<Option<(LabelValues, f64)>, (Why, String)> {
+) -> Result<Option<(LabelValues, f64)>, (SkipReason, String)> {
     match number(columns.value, reading.counter)? {
         Some(value) => Ok(Some((labels(&columns.labels, reading)?, value))),
         None => Ok(None),
     }
 }
 
-fn picked(row: &Row, reading: &Reading) -> bool {
+fn is_selected(row: &Row, reading: &Reading) -> bool {
     match (reading.what, row.get("what")) {
         (None, _) => true,
         (Some(what), Some(Cell::Text(text))) => text == what,
@@ -96,7 +97,7 @@ fn picked(row: &Row, reading: &Reading) -> bool {
     }
 }
 
-fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (Why, String)> {
+fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (SkipReason, String)> {
     let mut texts = Vec::with_capacity(cells.len() + 1);
     for (column, cell) in cells {
         texts.push(match cell {
@@ -108,7 +109,7 @@ fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (Wh
             Cell::Text(text) => text.clone(),
             Cell::Other(kind) => {
                 let text = format!("label {column:?} is {kind}, expected text");
-                return Err((Why::NotALabel, text));
+                return Err((SkipReason::NotALabel, text));
             }
         });
     }
@@ -117,7 +118,7 @@ fn labels(cells: &[(&str, &Cell)], reading: &Reading) -> Result<LabelValues, (Wh
     Ok(LabelValues::new(&all))
 }
 
-/// The declared column, else `value`, else the only one that is no label.
+/// Returns the configured column, or else `value`, or else the only one that is no label.
 fn value_column<'a>(row: &'a Row, reading: &'a Reading) -> Result<&'a str, String> {
     if let Some(column) = &reading.value {
         return Ok(column);
@@ -131,49 +132,52 @@ fn value_column<'a>(row: &'a Row, reading: &'a Reading) -> Result<&'a str, Strin
         (Some(only), None) => Ok(only),
         (None, _) => Err("no column for the value: all of them are labels".into()),
         (Some(_), Some(_)) => {
-            let found: Vec<&str> = row
+            let candidates: Vec<&str> = row
                 .keys()
                 .map(String::as_str)
                 .filter(|column| !is_label(column))
                 .collect();
             Err(format!(
                 "several columns could be the value: {}; name it: value",
-                found.join(", ")
+                candidates.join(", ")
             ))
         }
     }
 }
 
-fn number((column, cell): (&str, &Cell), counter: bool) -> Result<Option<f64>, (Why, String)> {
+fn number(
+    (column, cell): (&str, &Cell),
+    counter: bool,
+) -> Result<Option<f64>, (SkipReason, String)> {
     let value = match cell {
         Cell::Null => return Ok(None),
         Cell::Int(value) => *value as f64,
         Cell::Float(value) => *value,
         Cell::Bool(value) => f64::from(u8::from(*value)),
-        Cell::Text(_) => return Err(no_number(column, "text")),
-        Cell::Other(kind) => return Err(no_number(column, kind)),
+        Cell::Text(_) => return Err(not_a_number(column, "text")),
+        Cell::Other(kind) => return Err(not_a_number(column, kind)),
     };
     if !value.is_finite() {
         return Err((
-            Why::NotFinite,
+            SkipReason::NotFinite,
             format!("value {column:?} is {value}, expected a number"),
         ));
     }
     if counter && value < 0.0 {
         let text = format!("value {column:?} is {value}, and a counter is never negative");
-        return Err((Why::NegativeCounter, text));
+        return Err((SkipReason::NegativeCounter, text));
     }
     Ok(Some(value))
 }
 
-fn no_number(column: &str, kind: &str) -> (Why, String) {
+fn not_a_number(column: &str, kind: &str) -> (SkipReason, String) {
     (
-        Why::NotANumber,
+        SkipReason::NotANumber,
         format!("value {column:?} is {kind}, expected a number"),
     )
 }
 
-fn no_column(row: &Row, column: &str) -> String {
+fn missing_column(row: &Row, column: &str) -> String {
     let columns: Vec<&str> = row.keys().map(String::as_str).collect();
     format!(
         "no column {column:?} in the result; it has {}",
@@ -181,7 +185,7 @@ fn no_column(row: &Row, column: &str) -> String {
     )
 }
 
-fn repeated(labels: &LabelValues, reading: &Reading) -> String {
+fn repeated_labels(labels: &LabelValues, reading: &Reading) -> String {
     if reading.labels.is_empty() {
         return "more than one row, and no labels to tell them apart".into();
     }
@@ -224,8 +228,8 @@ mod tests {
                 .map(|(labels, value)| (LabelValues::new(labels), *value))
                 .collect()
         });
-        let found = read(rows, reading).and_then(|found| match found.bad.into_iter().next() {
-            None => Ok(found.points),
+        let found = read(rows, reading).and_then(|samples| match samples.bad.into_iter().next() {
+            None => Ok(samples.samples),
             Some((_, text)) => Err(text),
         });
         assert_eq!(found, expect);
@@ -325,10 +329,10 @@ mod tests {
         };
         let values = |reading: &Reading| {
             let found = read(&rows, reading).unwrap();
-            let why: Vec<Why> = found.bad.iter().map(|(why, _)| *why).collect();
+            let why: Vec<SkipReason> = found.bad.iter().map(|(why, _)| *why).collect();
             (
                 found
-                    .points
+                    .samples
                     .iter()
                     .map(|(_, value)| *value)
                     .collect::<Vec<_>>(),
@@ -336,15 +340,15 @@ mod tests {
             )
         };
         let bad = [
-            Why::NotANumber,
-            Why::NotFinite,
-            Why::NotFinite,
-            Why::RepeatedLabels,
-            Why::NotALabel,
-            Why::RepeatedLabels,
+            SkipReason::NotANumber,
+            SkipReason::NotFinite,
+            SkipReason::NotFinite,
+            SkipReason::RepeatedLabels,
+            SkipReason::NotALabel,
+            SkipReason::RepeatedLabels,
         ];
         assert_eq!(values(&gauge), (vec![1.0, 6.0, -9.0, 10.0], bad.to_vec()));
-        let bad = [&bad[..], &[Why::NegativeCounter]].concat();
+        let bad = [&bad[..], &[SkipReason::NegativeCounter]].concat();
         assert_eq!(values(&counter), (vec![1.0, 6.0, 10.0], bad));
     }
 

@@ -1,6 +1,4 @@
-//! `neo4j_metrics`: where Neo4j is and what to ask it.
-//!
-//! Owns the keys, their defaults and what can be checked without asking the server.
+//! The section `neo4j_metrics`: its keys, their defaults, and the checks that need no server.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -14,8 +12,8 @@ use bellwether_schema::{
 use super::catalogue::{self, BuiltIn, CATALOGUE, Source, UP};
 
 section! {
-    /// Neo4j: where it is, and what to ask it. `neo4j_up` (1 or 0) is among the metrics from the
-    /// first answer on: a server that never answered since installation is not missed.
+    /// Address of Neo4j, and its metrics. `neo4j_up` (1 or 0) exists from the first answer on: a
+    /// server that never answered since installation is no failure.
     pub struct Neo4jMetrics {
         /// Address: `bolt://host:7687`, with TLS `bolt+s://`, with TLS but an unchecked
         /// certificate `bolt+ssc://`; the same with `neo4j`.
@@ -28,18 +26,18 @@ section! {
         pub password_file: Option<Spanned<PathBuf>>,
         /// PEM file with the certificate authority to trust instead of the system's.
         pub ca_file: Option<PathBuf>,
-        /// Database to ask.
+        /// Database to query.
         pub database: Spanned<String> = "neo4j".to_owned().into(),
-        /// Databases to ask, each for all queries; the metrics then have the label `database`.
+        /// Databases to query, each with all queries; the metrics then have the label `database`.
         pub databases: Option<Spanned<Vec<Spanned<String>>>>,
         /// Connections.
         pub pool: Neo4jPool = Neo4jPool::default(),
         /// Longest wait for a connection, and for the probe that begins a collection; at most four
         /// fifths of the interval, in which a collection ends.
         pub connect_timeout: Spanned<HumanDuration> = HumanDuration::secs(5).into(),
-        /// Longest time one query may take, unless it says otherwise.
+        /// Longest duration of a query without a `timeout` of its own.
         pub query_timeout: Spanned<HumanDuration> = HumanDuration::secs(10).into(),
-        /// Most rows taken of one query; those above are dropped and the query is named.
+        /// Most rows of one query. Further rows are dropped, and the collection fails with a message.
         pub row_limit: Spanned<u32> = 10_000.into(),
         /// The metrics.
         pub queries: Vec<Neo4jQuery> = Vec::new(),
@@ -51,38 +49,38 @@ section! {
     pub struct Neo4jPool {
         /// Most connections at once, so also the most queries at once.
         pub max_size: Spanned<u32> = 10.into(),
-        /// Longest wait for a free one.
+        /// Longest wait for a free connection.
         pub acquire_timeout: HumanDuration = HumanDuration::secs(5),
     }
 }
 
 section! {
-    /// A metric asked of Neo4j: with `query` your own Cypher, without it one of the catalogue.
+    /// A metric of Neo4j: your own Cypher in `query`, or a metric of the catalogue.
     pub struct Neo4jQuery {
         /// Name of the metric.
         pub name: Spanned<String>,
-        /// Type; of your own Cypher `gauge` unless given.
+        /// Type; default: that of the catalogue, or `gauge` for your own Cypher.
         pub r#type: Option<Neo4jType>,
         /// Help text.
         pub help: Option<String>,
         /// Label names. Each is a column of the result, each row then one series; a null is a label
-        /// without a value. A row whose value is null is no data, one that does not fit (a value
-        /// that is no number, labels of an earlier row) is left out and counted in
+        /// without a value. A row whose value is null is no data. A row that does not fit (a value
+        /// that is not a number, labels of an earlier row) is skipped and counted in
         /// `bellwether_neo4j_rows_skipped_total`.
         pub labels: Option<Vec<Spanned<String>>>,
         /// Cypher; it runs in a read-only transaction. `$database` holds the database's name.
         pub query: Option<Spanned<Literal>>,
-        /// Name in the catalogue, where `name` is another.
+        /// Name in the catalogue, if it is not `name`.
         pub source: Option<Spanned<String>>,
-        /// Column of the value; `value` where there is one, else the one that is no label.
+        /// Column of the value; default: `value` if there is one, else the only column that is no label.
         pub value: Option<Spanned<String>>,
-        /// How often to ask; the collection interval unless given.
+        /// Interval; default: the collection interval.
         pub interval: Option<Spanned<HumanDuration>>,
-        /// Longest time it may take; `query_timeout` unless given.
+        /// Longest duration; default: `query_timeout`.
         pub timeout: Option<Spanned<HumanDuration>>,
-        /// Database to ask, where it is another.
+        /// Database to query; default: that of the section.
         pub database: Option<Spanned<String>>,
-        /// `auto`: leave it out on a server that cannot tell it, without a failure.
+        /// `auto`: leave the metric out on a server that does not support it, without a failure.
         pub enabled: Enabled = Enabled::Yes,
     }
 }
@@ -92,19 +90,19 @@ string_enum! {
     pub enum Neo4jType {
         /// Goes up and down.
         Gauge = "gauge",
-        /// A running total.
+        /// A total that only grows.
         Counter = "counter",
     }
 }
 
 string_enum! {
-    /// Whether a metric is asked for.
+    /// Use of a metric.
     pub enum Enabled {
-        /// Yes; it is a failure if it cannot be told.
+        /// Collected; a server that does not support it is a failure.
         Yes = "true",
-        /// No.
+        /// Not collected.
         No = "false",
-        /// If the server can tell it.
+        /// Collected if the server supports it.
         Auto = "auto",
     }
 }
@@ -118,7 +116,7 @@ impl From<Neo4jType> for Kind {
     }
 }
 
-/// Schemes of `uri` that the client speaks.
+/// Supported schemes of `uri`.
 const SCHEMES: [&str; 6] = [
     "bolt",
     "bolt+s",
@@ -128,12 +126,12 @@ const SCHEMES: [&str; 6] = [
     "neo4j+ssc",
 ];
 
-/// The label of the database's name, where several are declared.
+/// Label of the database's name, if `databases` is set.
 pub(super) const DATABASE_LABEL: &str = "database";
 
 impl Neo4jMetrics {
-    /// Notes what is wrong in this section. Whether names of metrics are names, and told apart, is
-    /// the business of the whole declaration.
+    /// Checks the section, except for the names of metrics, which are checked with those of all other
+    /// sections.
     pub fn check(&self, problems: &mut Diagnostics) {
         self.check_uri(problems);
         if let (Some(_), Some(file)) = (&self.password, &self.password_file) {
@@ -149,10 +147,10 @@ impl Neo4jMetrics {
             problems.error(&self.row_limit.at, "expected at least 1, found 0");
         }
         if !(1..=1000).contains(&*self.pool.max_size) {
-            let found = self.pool.max_size.value;
+            let size = self.pool.max_size.value;
             problems.error(
                 &self.pool.max_size.at,
-                format!("expected 1 to 1000, found {found}"),
+                format!("expected 1 to 1000, found {size}"),
             );
         }
         for query in &self.queries {
@@ -171,7 +169,7 @@ impl Neo4jMetrics {
                 .error(&self.uri.at, format!("unknown scheme {scheme:?}"))
                 .hint(format!("one of {}", SCHEMES.join(", ")));
         } else if rest.contains('@') {
-            // The text is not repeated here: it may hold a password.
+            // The text is not repeated here, since it may have a password.
             problems
                 .error(&self.uri.at, "the address holds a user")
                 .hint("use user and password");
@@ -205,7 +203,7 @@ impl Neo4jMetrics {
     }
 }
 
-/// Whether `place` is a host, or a host and a port.
+/// Checks that `place` is a host, or a host and a port.
 fn check_place(place: &str) -> Result<(), String> {
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
@@ -229,7 +227,7 @@ fn check_place(place: &str) -> Result<(), String> {
 }
 
 impl Neo4jQuery {
-    /// The built-in it stands for, where it has no Cypher of its own.
+    /// Returns the built-in metric of a query without its own Cypher.
     #[must_use]
     pub fn built_in(&self) -> Option<&'static BuiltIn> {
         match (&self.query, &self.source) {
@@ -304,9 +302,12 @@ impl Neo4jQuery {
             .map(|label| label.as_str())
             .eq(built_in.labels.iter().copied());
         if self.labels.is_some() && !same {
-            let found = labels.first().map_or(&self.name.at, |label| &label.at);
+            let location = labels.first().map_or(&self.name.at, |label| &label.at);
             problems
-                .error(found, format!("the labels of {} are fixed", built_in.name))
+                .error(
+                    location,
+                    format!("the labels of {} are fixed", built_in.name),
+                )
                 .hint(format!("labels: [{}]", built_in.labels.join(", ")));
         }
         if let Some(value) = &self.value {
@@ -318,7 +319,7 @@ impl Neo4jQuery {
                 .hint("give a query, or leave value out");
         }
         if let Some(database) = self.database.as_ref()
-            && (!built_in.source.per_database() || built_in.source == Source::Up)
+            && (!built_in.source.is_per_database() || built_in.source == Source::Up)
         {
             problems
                 .error(

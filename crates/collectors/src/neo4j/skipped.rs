@@ -1,15 +1,15 @@
-//! Rows of results that were left out, for the self-metrics.
+//! Counts of skipped rows, for the self-metrics.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a row was left out.
+/// Reason why a row was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Why {
-    /// A label is a list, a node or another thing that is no text.
+pub(super) enum SkipReason {
+    /// A label is a list, a node or another value that is not text.
     NotALabel,
     /// An earlier row has the same labels.
     RepeatedLabels,
-    /// The value is text, a list or another thing that is no number.
+    /// The value is text, a list or another value that is not a number.
     NotANumber,
     /// The value is NaN or infinite.
     NotFinite,
@@ -17,7 +17,7 @@ pub(super) enum Why {
     NegativeCounter,
 }
 
-const WHY: [&str; 5] = [
+const REASONS: [&str; 5] = [
     "not_a_label",
     "repeated_labels",
     "not_a_number",
@@ -25,25 +25,26 @@ const WHY: [&str; 5] = [
     "negative_counter",
 ];
 
-/// Counts of rows that were left out, by reason. A value that is null is no data, and none of them.
+/// Counts of skipped rows by reason. A row whose value is null is no data and does not count.
 #[derive(Debug, Default)]
-pub struct SkippedRows([AtomicU64; WHY.len()]);
+pub struct SkippedRows([AtomicU64; REASONS.len()]);
 
 impl SkippedRows {
-    pub(super) fn count(&self, why: Why) {
+    pub(super) fn count(&self, why: SkipReason) {
         self.0[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Goes on from the counts of `old`, after a reload.
+    /// Adds the counts of `old`, after a reload.
     pub fn adopt(&self, old: &Self) {
         for (count, old) in self.0.iter().zip(&old.0) {
             count.fetch_add(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
     }
 
-    /// All counts with the words of their reasons.
+    /// Returns all counts by reason.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        WHY.iter()
+        REASONS
+            .iter()
             .zip(&self.0)
             .map(|(why, count)| (*why, count.load(Ordering::Relaxed)))
     }
@@ -56,9 +57,9 @@ mod tests {
     #[test]
     fn counts_stand_under_their_words() {
         let mut skipped = SkippedRows::default();
-        skipped.count(Why::NotALabel);
-        skipped.count(Why::NegativeCounter);
-        skipped.count(Why::NegativeCounter);
+        skipped.count(SkipReason::NotALabel);
+        skipped.count(SkipReason::NegativeCounter);
+        skipped.count(SkipReason::NegativeCounter);
         let old = std::mem::take(&mut skipped);
         skipped.adopt(&old);
         let counted: Vec<_> = skipped.counts().filter(|(_, count)| *count > 0).collect();

@@ -1,4 +1,4 @@
-//! One statement: sent read-only, bounded in time and rows, answered with rows or a trouble.
+//! Runs one statement: read-only, with limits of time and rows.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use neo4rs::{BoltMap, BoltType, DetachedRowStream, Graph, Query, query};
 use tokio::time::{Instant, timeout_at};
 
 use super::catalogue::APP;
+use super::error::{Kind, Neo4jError};
 use super::pool::Pool;
 use super::rows::{Cell, Row};
-use super::trouble::{Kind, Trouble};
 
-/// What to ask.
+/// A statement with its limits.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Statement<'a> {
     pub(super) cypher: &'a str,
@@ -22,54 +22,54 @@ pub(super) struct Statement<'a> {
     pub(super) row_limit: usize,
 }
 
-/// What came back.
+/// Result of a statement.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
     pub(super) rows: Vec<Row>,
-    /// Rows above the limit. They were counted, at most nine times the limit, and dropped.
+    /// Rows over the limit, which were dropped; counted up to nine times the limit.
     pub(super) dropped: usize,
-    /// Whether all rows were counted.
+    /// Set if all rows were counted.
     pub(super) complete: bool,
 }
 
 impl Statement<'_> {
-    /// Asks it on a connection of `pool`. The duration is that of the statement, without the wait
-    /// for a connection, and there is none where it was not sent.
-    pub(super) async fn ask(
+    /// Runs the statement on a connection of `pool`. The duration does not include the wait for a
+    /// connection; it is `None` if the statement was not sent.
+    pub(super) async fn run(
         &self,
         pool: &Arc<Pool>,
-    ) -> (Result<Answer, Trouble>, Option<Duration>) {
+    ) -> (Result<Answer, Neo4jError>, Option<Duration>) {
         let lease = match pool.acquire().await {
             Ok(lease) => lease,
-            Err(trouble) => return (Err(trouble), None),
+            Err(error) => return (Err(error), None),
         };
         let started = Instant::now();
         let answer = match lease.graph() {
             Some(graph) => self.rows(graph, started + self.timeout).await,
-            None => Err(Trouble::new(Kind::Connect, "connection closed")),
+            None => Err(Neo4jError::new(Kind::Connect, "connection closed")),
         };
         let took = started.elapsed();
-        // A connection with an answer still to come is closed, which ends the transaction too.
+        // A connection with an unread answer is closed, which ends the transaction too.
         match &answer {
-            Ok(answer) if answer.complete => lease.give_back(),
-            Err(trouble) if trouble.answered() => lease.give_back(),
+            Ok(answer) if answer.complete => lease.release(),
+            Err(error) if error.is_answer() => lease.release(),
             _ => drop(lease),
         }
         (answer, Some(took))
     }
 
-    async fn rows(&self, graph: &Graph, deadline: Instant) -> Result<Answer, Trouble> {
+    async fn rows(&self, graph: &Graph, deadline: Instant) -> Result<Answer, Neo4jError> {
         let mut stream = timeout_at(deadline, graph.execute_read(self.query()))
             .await
-            .map_err(|_| self.late())??;
+            .map_err(|_| self.timeout_error())??;
         let mut answer = Answer::default();
         while answer.rows.len() + answer.dropped < 10 * self.row_limit {
             match self.next(&mut stream, deadline).await {
-                // Late with counting what is dropped anyway: the rows below the limit stand.
-                Err(trouble) if answer.dropped > 0 && trouble.kind == Kind::Timeout => {
+                // A timeout while counting dropped rows: the rows below the limit are valid.
+                Err(error) if answer.dropped > 0 && error.kind == Kind::Timeout => {
                     return Ok(answer);
                 }
-                Err(trouble) => return Err(trouble),
+                Err(error) => return Err(error),
                 Ok(None) => {
                     answer.complete = true;
                     return Ok(answer);
@@ -85,14 +85,14 @@ impl Statement<'_> {
         &self,
         stream: &mut DetachedRowStream,
         deadline: Instant,
-    ) -> Result<Option<Row>, Trouble> {
+    ) -> Result<Option<Row>, Neo4jError> {
         let row = timeout_at(deadline, stream.next())
             .await
-            .map_err(|_| self.late())??;
+            .map_err(|_| self.timeout_error())??;
         row.map(|row| {
             let cells: HashMap<String, BoltType> = row
                 .to_strict()
-                .map_err(|error| Trouble::from(neo4rs::Error::from(error)))?;
+                .map_err(|error| Neo4jError::from(neo4rs::Error::from(error)))?;
             Ok(cells
                 .into_iter()
                 .map(|(column, value)| (column, cell(value)))
@@ -101,10 +101,10 @@ impl Statement<'_> {
         .transpose()
     }
 
-    /// Named parameters, the database, the server's own timeout, and who asks.
+    /// Builds the query with its parameters, database, server-side timeout and metadata.
     fn query(&self) -> Query {
         let mut metadata = BoltMap::new();
-        // The library greets as itself; this is what the query log and SHOW TRANSACTIONS tell.
+        // Shown by the query log and SHOW TRANSACTIONS; the user agent is that of the library.
         metadata.put("app".into(), APP.into());
         metadata.put("version".into(), env!("CARGO_PKG_VERSION").into());
         let millis = i64::try_from(self.timeout.as_millis())
@@ -118,8 +118,8 @@ impl Statement<'_> {
             .extra("tx_metadata", BoltType::Map(metadata))
     }
 
-    fn late(&self) -> Trouble {
-        Trouble::new(
+    fn timeout_error(&self) -> Neo4jError {
+        Neo4jError::new(
             Kind::Timeout,
             format!("not done within {}", format_duration(self.timeout)),
         )

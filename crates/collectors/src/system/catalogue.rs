@@ -1,24 +1,24 @@
-//! What can be measured of a host, as data: one row per figure.
+//! Catalogue of host metrics: one row per metric.
 //!
-//! A new figure is a row here; the checks, the defaults and the reference come from the table.
+//! A new metric is a new row; the checks, the defaults and the reference come from the table.
 
-use super::figures::Usage;
 use super::globs::Globs;
+use super::groups::Usage;
 use super::parse::{Descriptors, Interface, Load, Memory, Paging};
 
-/// What a figure is by nature.
+/// Nature of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     /// A value that goes up and down.
     Level,
-    /// A running total of the kernel.
+    /// A total that only grows.
     Total,
 }
 
-/// One figure of the catalogue.
+/// A metric of the catalogue.
 #[derive(Debug)]
 pub struct Source {
-    /// Name, used as `name` or `source` of a declared metric.
+    /// Name, used as `name` or `source` of a configured metric.
     pub name: &'static str,
     /// Text of `# HELP`, without the unit of a rate.
     pub help: &'static str,
@@ -26,19 +26,19 @@ pub struct Source {
     pub nature: Nature,
     /// Labels of its series.
     pub labels: &'static [&'static str],
-    /// What else `include` and `exclude` may name: it selects what is measured, or summed up.
+    /// Dimensions other than labels that `include` and `exclude` may name.
     pub selectors: &'static [&'static str],
-    /// How it is read.
-    pub(super) figure: Figure,
+    /// Group of the metric, and its value there.
+    pub(super) measurement: Measurement,
 }
 
 impl Source {
-    /// All that `include` and `exclude` may name: the labels, then the selectors.
+    /// Returns the dimensions that `include` and `exclude` may name: the labels, then the selectors.
     pub fn dimensions(&self) -> impl Iterator<Item = &'static str> {
         self.labels.iter().chain(self.selectors).copied()
     }
 
-    /// What is left out where the declaration says nothing about `dimension`.
+    /// Returns the default of `exclude` for `dimension`.
     pub(super) fn default_exclude(&self, dimension: &str) -> Option<Globs> {
         let (_, patterns) = DEFAULT_EXCLUDES
             .iter()
@@ -53,15 +53,15 @@ impl Source {
     }
 }
 
-/// The figure called `name`.
+/// Returns the metric called `name`.
 #[must_use]
 pub(super) fn find(name: &str) -> Option<&'static Source> {
     CATALOGUE.iter().find(|source| source.name == name)
 }
 
-/// What nobody wants to see unless asked for, by dimension. After the defaults of node_exporter.
+/// Defaults of `exclude` by dimension, after those of node_exporter.
 pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
-    // Ends of container cables: they come and go, and the bridge beside them counts the same.
+    // Container ends of virtual Ethernet pairs: they come and go, and the bridge counts the same.
     ("interface", &["veth*", "cali*"]),
     (
         "mount_point",
@@ -83,7 +83,7 @@ pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
         ],
     ),
     // Kernel interfaces that hold no data, images that are always full, and trees of another
-    // file system seen a second time.
+    // file system that are mounted a second time.
     (
         "fs_type",
         &[
@@ -127,30 +127,30 @@ pub const DEFAULT_EXCLUDES: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// How a figure is read: which group of figures it belongs to, and which of those it is.
+/// Group of a metric, and its value in that group.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Figure {
-    Cpu(CpuFigure),
+pub(super) enum Measurement {
+    Cpu(CpuMeasurement),
     Frequency,
-    /// `None`, here and below, where the line that says it is bad.
+    /// `None`, here and below, if its line is bad.
     Load(fn(&Load) -> Option<f64>),
     Memory(fn(&Memory) -> Option<f64>),
     Paging(fn(&Paging) -> Option<f64>),
-    /// `None` where the file system has no such figure.
+    /// `None` if the file system has no such value.
     Mount(fn(&Usage) -> Option<f64>),
     /// Index into the totals of a disk.
     Disk(usize),
     Interface(fn(&Interface<'_>) -> u64),
     Sockets,
     Temperature,
-    Pressure(PressureFigure),
+    Pressure(PressureMeasurement),
     Descriptors(fn(&Descriptors) -> Option<f64>),
     Uptime(fn(&f64) -> Option<f64>),
 }
 
-/// Figures of the processors.
+/// Values of the processors.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum CpuFigure {
+pub(super) enum CpuMeasurement {
     Percent,
     CorePercent,
     IoWaitPercent,
@@ -160,40 +160,50 @@ pub(super) enum CpuFigure {
     Blocked,
 }
 
-/// Figures of the pressure files.
+/// Values of the pressure files.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum PressureFigure {
+pub(super) enum PressureMeasurement {
     Percent,
     StalledSeconds,
 }
 
 type Labels = &'static [&'static str];
 
-const fn level(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
+const fn level(
+    name: &'static str,
+    labels: Labels,
+    measurement: Measurement,
+    help: &'static str,
+) -> Source {
     Source {
         name,
         help,
         nature: Nature::Level,
         labels,
         selectors: &[],
-        figure,
+        measurement,
     }
 }
 
-const fn total(name: &'static str, labels: Labels, figure: Figure, help: &'static str) -> Source {
+const fn total(
+    name: &'static str,
+    labels: Labels,
+    measurement: Measurement,
+    help: &'static str,
+) -> Source {
     Source {
         name,
         help,
         nature: Nature::Total,
         labels,
         selectors: &[],
-        figure,
+        measurement,
     }
 }
 
 const fn mount(
     name: &'static str,
-    figure: fn(&Usage) -> Option<f64>,
+    measurement: fn(&Usage) -> Option<f64>,
     help: &'static str,
 ) -> Source {
     let (labels, selectors) = (&["mount_point"], &["device", "fs_type"]);
@@ -203,53 +213,58 @@ const fn mount(
         nature: Nature::Level,
         labels,
         selectors,
-        figure: Figure::Mount(figure),
+        measurement: Measurement::Mount(measurement),
     }
 }
 
 const fn disk(name: &'static str, total: usize, help: &'static str) -> Source {
-    let figure = Figure::Disk(total);
+    let measurement = Measurement::Disk(total);
     Source {
         name,
         help,
         nature: Nature::Total,
         labels: &[],
         selectors: &["disk"],
-        figure,
+        measurement,
     }
 }
 
 const fn interface(
     name: &'static str,
-    figure: fn(&Interface<'_>) -> u64,
+    measurement: fn(&Interface<'_>) -> u64,
     help: &'static str,
 ) -> Source {
-    total(name, &["interface"], Figure::Interface(figure), help)
+    total(
+        name,
+        &["interface"],
+        Measurement::Interface(measurement),
+        help,
+    )
 }
 
-/// All figures.
+/// All metrics.
 #[rustfmt::skip]
 pub const CATALOGUE: &[Source] = &[
-    level("cpu_percent", &[], Figure::Cpu(CpuFigure::Percent), "Share of the time since the last collection in which the processors were busy, in percent"),
-    level("cpu_core_percent", &["core"], Figure::Cpu(CpuFigure::CorePercent), "Share of the time since the last collection in which a core was busy, in percent"),
-    level("cpu_iowait_percent", &[], Figure::Cpu(CpuFigure::IoWaitPercent), "Share of the time since the last collection in which processors were idle while a task waited for a disk, in percent"),
-    total("cpu_seconds", &["mode"], Figure::Cpu(CpuFigure::Seconds), "Time that all processors together spent in a mode, in seconds"),
-    level("cpu_count", &[], Figure::Cpu(CpuFigure::Count), "Processors online"),
-    level("cpu_freq_current", &[], Figure::Frequency, "Frequency of the processors in MHz, mean over those online"),
-    level("processes_running", &[], Figure::Cpu(CpuFigure::Running), "Tasks that run or could, the collecting one included"),
-    level("processes_blocked", &[], Figure::Cpu(CpuFigure::Blocked), "Tasks that wait for a disk"),
-    level("load_average_1m", &[], Figure::Load(|load| Some(load[0])), "Tasks running or waiting for processor or disk, mean over 1 minute"),
-    level("load_average_5m", &[], Figure::Load(|load| Some(load[1])), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
-    level("load_average_15m", &[], Figure::Load(|load| Some(load[2])), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
-    level("memory_percent", &[], Figure::Memory(Memory::used_percent), "Share of the memory that is not available to new work, in percent"),
-    level("memory_used_bytes", &[], Figure::Memory(|memory| Some(memory.used()? as f64)), "Memory that is not available to new work, in bytes"),
-    level("memory_available_bytes", &[], Figure::Memory(|memory| Some(memory.available? as f64)), "Memory available to new work without swapping, in bytes"),
-    level("memory_total_bytes", &[], Figure::Memory(|memory| Some(memory.total? as f64)), "Memory of the host, in bytes"),
-    level("swap_percent", &[], Figure::Memory(Memory::swap_percent), "Share of the swap space in use, in percent; 0 without swap space"),
-    level("swap_used_bytes", &[], Figure::Memory(|memory| Some(memory.swap_used()? as f64)), "Swap space in use, in bytes"),
-    level("swap_total_bytes", &[], Figure::Memory(|memory| Some(memory.swap_total? as f64)), "Swap space, in bytes"),
-    total("swap_in_bytes", &[], Figure::Paging(|paging| paging.swapped_in), "Bytes brought back from swap space"),
-    total("swap_out_bytes", &[], Figure::Paging(|paging| paging.swapped_out), "Bytes put out to swap space"),
+    level("cpu_percent", &[], Measurement::Cpu(CpuMeasurement::Percent), "Share of the time since the last collection in which the processors were busy, in percent"),
+    level("cpu_core_percent", &["core"], Measurement::Cpu(CpuMeasurement::CorePercent), "Share of the time since the last collection in which a core was busy, in percent"),
+    level("cpu_iowait_percent", &[], Measurement::Cpu(CpuMeasurement::IoWaitPercent), "Share of the time since the last collection in which processors were idle while a task waited for a disk, in percent"),
+    total("cpu_seconds", &["mode"], Measurement::Cpu(CpuMeasurement::Seconds), "Time that all processors together spent in a mode, in seconds"),
+    level("cpu_count", &[], Measurement::Cpu(CpuMeasurement::Count), "Processors online"),
+    level("cpu_freq_current", &[], Measurement::Frequency, "Frequency of the processors in MHz, mean over those online"),
+    level("processes_running", &[], Measurement::Cpu(CpuMeasurement::Running), "Tasks that run or could, the collecting one included"),
+    level("processes_blocked", &[], Measurement::Cpu(CpuMeasurement::Blocked), "Tasks that wait for a disk"),
+    level("load_average_1m", &[], Measurement::Load(|load| Some(load[0])), "Tasks running or waiting for processor or disk, mean over 1 minute"),
+    level("load_average_5m", &[], Measurement::Load(|load| Some(load[1])), "Tasks running or waiting for processor or disk, mean over 5 minutes"),
+    level("load_average_15m", &[], Measurement::Load(|load| Some(load[2])), "Tasks running or waiting for processor or disk, mean over 15 minutes"),
+    level("memory_percent", &[], Measurement::Memory(Memory::used_percent), "Share of the memory that is not available to new work, in percent"),
+    level("memory_used_bytes", &[], Measurement::Memory(|memory| Some(memory.used()? as f64)), "Memory that is not available to new work, in bytes"),
+    level("memory_available_bytes", &[], Measurement::Memory(|memory| Some(memory.available? as f64)), "Memory available to new work without swapping, in bytes"),
+    level("memory_total_bytes", &[], Measurement::Memory(|memory| Some(memory.total? as f64)), "Memory of the host, in bytes"),
+    level("swap_percent", &[], Measurement::Memory(Memory::swap_percent), "Share of the swap space in use, in percent; 0 without swap space"),
+    level("swap_used_bytes", &[], Measurement::Memory(|memory| Some(memory.swap_used()? as f64)), "Swap space in use, in bytes"),
+    level("swap_total_bytes", &[], Measurement::Memory(|memory| Some(memory.swap_total? as f64)), "Swap space, in bytes"),
+    total("swap_in_bytes", &[], Measurement::Paging(|paging| paging.swapped_in), "Bytes brought back from swap space"),
+    total("swap_out_bytes", &[], Measurement::Paging(|paging| paging.swapped_out), "Bytes put out to swap space"),
     mount("disk_usage_percent", Usage::used_percent, "Share of a file system in use as df reports it, in percent"),
     mount("disk_inodes_percent", Usage::inodes_percent, "Share of a file system's inodes in use, in percent"),
     mount("disk_available_bytes", |usage| Some(usage.available_bytes()), "Space of a file system that ordinary users can still fill, in bytes"),
@@ -267,13 +282,13 @@ pub const CATALOGUE: &[Source] = &[
     interface("network_errors_out", |interface| interface.errors_out, "Errors of a network interface while sending"),
     interface("network_dropped_in", |interface| interface.dropped_in, "Received packets that a network interface dropped"),
     interface("network_dropped_out", |interface| interface.dropped_out, "Packets to be sent that a network interface dropped"),
-    level("network_connections", &["state"], Figure::Sockets, "TCP sockets in a state, IPv4 and IPv6"),
-    level("temperature_celsius", &["chip", "sensor"], Figure::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius; its chip is named by monitor and device, nvme-nvme0 for one"),
-    level("pressure_percent", &["resource", "scope", "window"], Figure::Pressure(PressureFigure::Percent), "Share of the window in which some or all tasks waited for a resource, in percent"),
-    total("pressure_stalled_seconds", &["resource", "scope"], Figure::Pressure(PressureFigure::StalledSeconds), "Time in which some or all tasks waited for a resource, in seconds"),
-    level("file_descriptors_open", &[], Figure::Descriptors(|handles| Some(handles.open as f64)), "File handles that the kernel has allocated"),
-    level("file_descriptors_max", &[], Figure::Descriptors(|handles| Some(handles.max as f64)), "File handles that the kernel allows"),
-    level("uptime_seconds", &[], Figure::Uptime(|seconds| Some(*seconds)), "Time since the host was booted, in seconds"),
+    level("network_connections", &["state"], Measurement::Sockets, "TCP sockets in a state, IPv4 and IPv6"),
+    level("temperature_celsius", &["chip", "sensor"], Measurement::Temperature, "Temperature that a hardware sensor reports, in degrees Celsius; its chip is named by monitor and device, nvme-nvme0 for one"),
+    level("pressure_percent", &["resource", "scope", "window"], Measurement::Pressure(PressureMeasurement::Percent), "Share of the window in which some or all tasks waited for a resource, in percent"),
+    total("pressure_stalled_seconds", &["resource", "scope"], Measurement::Pressure(PressureMeasurement::StalledSeconds), "Time in which some or all tasks waited for a resource, in seconds"),
+    level("file_descriptors_open", &[], Measurement::Descriptors(|handles| Some(handles.open as f64)), "File handles that the kernel has allocated"),
+    level("file_descriptors_max", &[], Measurement::Descriptors(|handles| Some(handles.max as f64)), "File handles that the kernel allows"),
+    level("uptime_seconds", &[], Measurement::Uptime(|seconds| Some(*seconds)), "Time since the host was booted, in seconds"),
 ];
 
 #[cfg(test)]
@@ -291,7 +306,7 @@ mod tests {
                 .iter()
                 .filter(|s| s.dimensions().any(|d| d == *dimension))
                 .collect();
-            assert!(!users.is_empty(), "no figure has {dimension}");
+            assert!(!users.is_empty(), "no metric has {dimension}");
             let globs = users[0].default_exclude(dimension).expect("compiles");
             assert!(
                 patterns

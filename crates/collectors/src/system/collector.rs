@@ -1,4 +1,4 @@
-//! The collector itself: a thread of its own that reads, so that no async thread waits for a file.
+//! The collector, with a thread that reads the files, so that no async thread waits for one.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -7,31 +7,31 @@ use std::thread::JoinHandle;
 use bellwether_core::{Batch, Failure, MetricId, Now};
 use tokio::sync::oneshot;
 
-use super::figures::{Chip, Group, Probers, Roots, Run, Usage, groups};
-use super::probe::{Prober, Question};
-use super::resolve::Declared;
+use super::groups::{Chip, Group, Probers, Roots, Run, Usage, groups};
+use super::probe::{Probe, Prober};
+use super::resolve::ResolvedMetric;
 use super::settings::System;
 use super::skipped::Skipped;
 use crate::{Collecting, Collector};
 
-/// Whatever the declaration says: newly dead mounts and sensors must not cost a short interval its
-/// whole collection.
+/// Limits `probe_timeout`: newly dead mounts and sensors must not cost a short interval its whole
+/// collection.
 const PROBES_PER_INTERVAL: u32 = 8;
 
-/// Collects the declared host metrics.
+/// Collects the configured host metrics.
 pub struct SystemCollector {
     setup: Setup,
     thread: Option<Thread>,
 }
 
-/// What the thread begins with.
+/// Parts of the thread, until it is started.
 #[derive(Clone)]
 pub(super) struct Setup {
     pub(super) settings: System,
-    pub(super) declared: Arc<[(MetricId, Declared)]>,
+    pub(super) declared: Arc<[(MetricId, ResolvedMetric)]>,
     pub(super) skipped: Arc<Skipped>,
-    /// Replaced in tests by one that hangs.
-    pub(super) statvfs: Question<Usage>,
+    /// Tests replace it by a function that hangs.
+    pub(super) statvfs: Probe<Usage>,
 }
 
 struct Thread {
@@ -46,10 +46,10 @@ struct Job {
 }
 
 impl SystemCollector {
-    /// Reads nothing yet. What has to be left out is counted in `skipped`.
+    /// Creates the collector without reading. Skipped parts are counted in `skipped`.
     pub fn new(
         settings: System,
-        declared: Arc<[(MetricId, Declared)]>,
+        declared: Arc<[(MetricId, ResolvedMetric)]>,
         skipped: Arc<Skipped>,
     ) -> Self {
         let statvfs = Arc::new(Usage::of);
@@ -80,14 +80,14 @@ impl SystemCollector {
             now,
             done,
         };
-        // Where the thread is gone the answer is dropped with the job, and told below.
+        // If the thread has ended, the channel of the answer is dropped with the job.
         self.thread()?.send(job).ok();
         if let Ok((filled, result)) = answer.await {
             *batch = filled;
             return result;
         }
         match self.thread.take().map(|thread| thread.handle.join()) {
-            // The runner tells of panics, and builds the collector anew.
+            // The runner reports panics, and builds the collector again.
             Some(Err(panic)) => std::panic::resume_unwind(panic),
             _ => Err(Failure::new("panic", "the collecting thread ended")),
         }
@@ -100,7 +100,7 @@ impl Collector for SystemCollector {
     }
 }
 
-/// Ends when the collector, and with it the sender of jobs, is dropped.
+/// Runs jobs until the collector, and with it the sender of jobs, is dropped.
 fn start(setup: Setup) -> io::Result<Thread> {
     let (jobs, queue) = mpsc::channel::<Job>();
     let handle = std::thread::Builder::new()
@@ -114,14 +114,14 @@ fn start(setup: Setup) -> io::Result<Thread> {
             } in queue
             {
                 let result = host.collect(&mut batch, now);
-                // Nobody waits any more where the program stops.
+                // Nobody waits for the answer when the program stops.
                 done.send((batch, result)).ok();
             }
         })?;
     Ok(Thread { jobs, handle })
 }
 
-/// The host as the thread sees it.
+/// Groups and counts of the thread.
 pub(super) struct Host {
     groups: Vec<Box<dyn Group>>,
     skipped: Arc<Skipped>,
@@ -145,12 +145,12 @@ impl Host {
             .iter()
             .map(|(_, metric)| metric.def.interval)
             .min();
-        let patience = interval.map_or(probe_timeout.0, |interval| {
+        let timeout = interval.map_or(probe_timeout.0, |interval| {
             probe_timeout.0.min(interval / PROBES_PER_INTERVAL)
         });
         let probers = Probers {
-            usage: Prober::new(Arc::clone(&setup.statvfs), patience),
-            chip: Prober::new(Arc::new(Chip::read), patience),
+            usage: Prober::new(Arc::clone(&setup.statvfs), timeout),
+            chip: Prober::new(Arc::new(Chip::read), timeout),
         };
         Self {
             groups: groups(&roots, &setup.declared, probers),

@@ -1,4 +1,4 @@
-//! One file of /proc or /sys, read again and again.
+//! A file of /proc or /sys that is read again and again.
 
 use std::fs::File;
 use std::io;
@@ -9,20 +9,20 @@ use rustix::fs::{FsWord, Mode, OFlags, PROC_SUPER_MAGIC, fstatfs, open};
 
 /// First size of the buffer: most files fit.
 const FIRST: usize = 4096;
-/// More than any kernel file in use has; what is larger is none.
+/// Largest size; no kernel file in use is larger.
 const LARGEST: usize = 64 << 20;
 const SYSFS_MAGIC: FsWord = 0x6265_6572;
 
-/// A file, its buffer and, on a kernel file system, its handle: reading it through that from the
-/// start takes a third to two thirds of the time that opening it anew does.
+/// A file, its buffer and, on a kernel file system, its handle: reading it again through the handle
+/// takes a third to two thirds of the time of opening it again.
 #[derive(Debug)]
 pub(super) struct HostFile {
-    /// Where it may be, in order; the first that exists is it.
+    /// Possible paths; the first one that exists is used.
     places: Vec<PathBuf>,
     place: usize,
     kept: Option<File>,
     buffer: Vec<u8>,
-    /// How much of the buffer the last reading filled.
+    /// Bytes of the buffer that the last reading filled.
     length: usize,
 }
 
@@ -31,7 +31,7 @@ impl HostFile {
         Self::first_of(vec![path])
     }
 
-    /// `places` must name at least one path.
+    /// Creates a file of which the first existing path is used. `places` must not be empty.
     pub(super) fn first_of(places: Vec<PathBuf>) -> Self {
         Self {
             places,
@@ -42,14 +42,14 @@ impl HostFile {
         }
     }
 
-    /// Where it was last found, or first looked for.
+    /// Returns the path of the last reading, or else the first possible path.
     pub(super) fn path(&self) -> &Path {
         self.places
             .get(self.place)
             .map_or(Path::new(""), PathBuf::as_path)
     }
 
-    /// All of it, as it is now.
+    /// Reads the current content.
     pub(super) fn read(&mut self) -> io::Result<&[u8]> {
         self.length = match self.read_kept() {
             Some(length) => length,
@@ -63,13 +63,13 @@ impl HostFile {
         Ok(&self.buffer[..self.length])
     }
 
-    /// What the last successful reading gave, and from where.
+    /// Returns the content and the path of the last successful reading.
     pub(super) fn content(&self) -> (&[u8], &Path) {
         (&self.buffer[..self.length], self.path())
     }
 
-    /// Hands out line by line, with numbers from 1, in bounded memory; for files that grow with
-    /// the number of sockets.
+    /// Calls `each` with line after line and their numbers from 1, in bounded memory. For files that
+    /// grow with the number of sockets.
     pub(super) fn read_lines(&mut self, mut each: impl FnMut(usize, &[u8])) -> io::Result<()> {
         let file = self.open()?;
         self.buffer.resize(self.buffer.len().max(16 * FIRST), 0);
@@ -99,7 +99,7 @@ impl HostFile {
         }
     }
 
-    /// Through the kept handle, which is given up where that fails: the device may have gone.
+    /// Reads through the open handle, which is closed if that fails: the device may be gone.
     fn read_kept(&mut self) -> Option<usize> {
         let length = fill(self.kept.as_ref()?, &mut self.buffer).ok();
         if length.is_none() {
@@ -111,7 +111,7 @@ impl HostFile {
     fn open(&mut self) -> io::Result<File> {
         let mut error = io::ErrorKind::NotFound.into();
         for (place, path) in self.places.iter().enumerate() {
-            // A fifo or a device in the place of a file must not block the opening.
+            // A FIFO or a device at the path must not block the opening.
             match open(
                 path,
                 OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK,
@@ -128,7 +128,7 @@ impl HostFile {
         Err(error)
     }
 
-    /// Only kernel file systems give new content through an old handle.
+    /// Keeps the handle if the file is on a kernel file system, where an old handle has new content.
     fn keep(&mut self, file: File) {
         let kernel = fstatfs(&file)
             .is_ok_and(|system| [PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&system.f_type));
@@ -136,7 +136,7 @@ impl HostFile {
     }
 }
 
-/// Reads `file` from its start into `buffer`; the answer is how much of that is filled.
+/// Reads `file` from its start into `buffer`, and returns the number of bytes.
 fn fill(file: &File, buffer: &mut Vec<u8>) -> io::Result<usize> {
     let mut filled = 0;
     loop {

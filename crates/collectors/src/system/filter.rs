@@ -1,13 +1,13 @@
-//! Which series of a source are kept.
+//! Filter of the series of a metric.
 
 use super::catalogue::Source;
 use super::globs::Globs;
 use super::settings::Selection;
 
-/// `include` and `exclude` of one metric, or the source's defaults where neither is declared.
+/// `include` and `exclude` of one metric, or the defaults of the catalogue without either.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
-    /// Index of the dimension, globs of which one must match, globs of which none may.
+    /// Index of the dimension, globs of which one must match, globs of which none may match.
     tests: Vec<(usize, Option<Globs>, Option<Globs>)>,
 }
 
@@ -30,8 +30,8 @@ impl Filter {
         }
     }
 
-    /// Whether the series with these values is kept: those of the source's labels, then those of
-    /// its further dimensions, in its order.
+    /// Returns whether the series with these values is collected. The values are those of the labels,
+    /// then those of the selectors, in the order of the catalogue.
     pub(super) fn admits(&self, values: &[&str]) -> bool {
         self.tests.iter().all(|(index, included, excluded)| {
             let value = values.get(*index).copied().unwrap_or_default();
@@ -40,7 +40,7 @@ impl Filter {
         })
     }
 
-    /// Tells whether one of these values is excluded, whatever is included.
+    /// Returns whether one of these values is excluded, whatever is included.
     pub(super) fn excludes(&self, values: &[&str]) -> bool {
         self.tests.iter().any(|(index, _, excluded)| {
             let value = values.get(*index).copied().unwrap_or_default();
@@ -48,7 +48,7 @@ impl Filter {
         })
     }
 
-    /// Whether the declaration picks values of the dimension `index` by name.
+    /// Returns whether the configuration includes values of the dimension `index` by name.
     pub(super) fn includes(&self, index: usize) -> bool {
         self.tests
             .iter()

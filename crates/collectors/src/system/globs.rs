@@ -1,9 +1,9 @@
-//! A set of globs as a declaration holds them: one, or a list.
+//! Globs of the configuration: one, or a list.
 
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-/// One or more globs, compiled. `*` also matches `/`, so `/data*` holds for `/data/1`.
+/// One or more globs, compiled. `*` also matches `/`, so `/data*` matches `/data/1`.
 #[derive(Clone, Debug)]
 pub struct Globs {
     patterns: Vec<String>,
@@ -14,7 +14,7 @@ impl Globs {
     /// Compiles `patterns`.
     ///
     /// # Errors
-    /// The first pattern that is no glob, and why.
+    /// Returns the error of the first invalid pattern.
     pub fn new(patterns: Vec<String>) -> Result<Self, globset::Error> {
         let mut set = GlobSetBuilder::new();
         for pattern in &patterns {
@@ -26,7 +26,7 @@ impl Globs {
         })
     }
 
-    /// Whether one of the globs matches the whole of `text`.
+    /// Returns whether one of the globs matches all of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         self.set.is_match(text)
@@ -77,7 +77,7 @@ impl Decode for Globs {
     }
 }
 
-/// One pattern, checked here so that a broken one is reported at its own place.
+/// Decodes one pattern. It is checked here, so that the error has its location.
 fn glob(node: &Node, cx: &mut DecodeContext<'_>) -> Option<String> {
     let text = cx.text(node)?;
     if let Err(error) = Glob::new(&text) {

@@ -1,8 +1,8 @@
-//! Bytes of /proc and /sys to figures. Pure: nothing here opens a file.
+//! Parsers of the files of /proc and /sys. Pure: nothing here opens a file.
 //!
-//! Kernel files can hold any byte (mount points, interface names), so all of it works on bytes.
-//! `procfs` parses some of the same files; it is not used where it would fail a whole host over
-//! one odd line: it panics on a cut `some` line and on non-ASCII keys of meminfo, refuses
+//! Kernel files may have any byte (mount points, interface names), so the parsers work on bytes.
+//! `procfs` parses some of the same files, but would fail for a whole host because of one bad line:
+//! it panics on a cut `some` line and on non-ASCII keys of meminfo, refuses
 //! meminfo without fields that containers leave out, mountinfo and diskstats that are not UTF-8,
 //! and CPU pressure without a `full` line, and it loses the numbers of the cores.
 
@@ -24,16 +24,16 @@ pub(super) use network::{Interface, STATES, TcpStates, interfaces};
 pub(super) use plain::{Descriptors, Load, descriptors, load, number_file, uptime};
 pub(super) use pressure::{SCOPES, Stall, WINDOWS, pressure};
 
-/// What is wrong with a file, as one clause: `line 3: expected a number, found "x"`.
+/// Parse error: `line 3: expected a number, found "x"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Malformed {
-    /// 0 where it is about the file as a whole.
+    /// Number from 1; 0 for the file as a whole.
     line: usize,
     text: String,
 }
 
 impl Malformed {
-    /// `line` counts from 1.
+    /// Creates the error of a line; `line` counts from 1.
     pub(super) fn line(line: usize, expected: &str, found: &[u8]) -> Self {
         const SHOWN: usize = 60;
         let shown = String::from_utf8_lossy(&found[..found.len().min(SHOWN)]);
@@ -57,8 +57,8 @@ impl fmt::Display for Malformed {
     }
 }
 
-/// The lines of one file that could not be read: how many, and the first few of them. A line costs
-/// the figures that need it and no others.
+/// Bad lines of a file: their number, and the first few of them. A bad line costs the metrics that
+/// need it and no others.
 #[derive(Debug, Default)]
 pub(super) struct BadLines {
     count: u64,
@@ -66,7 +66,7 @@ pub(super) struct BadLines {
 }
 
 impl BadLines {
-    /// Most lines that are kept to be named.
+    /// Most lines with a message.
     const MOST: usize = 3;
 
     pub(super) fn add(&mut self, malformed: Malformed) {
@@ -84,12 +84,12 @@ impl BadLines {
         self.count == 0
     }
 
-    /// The first of them.
+    /// Returns the error of the first bad line.
     pub(super) fn first(&self) -> Option<&Malformed> {
         self.first.first()
     }
 
-    /// Some of them with their lines.
+    /// Returns the first errors with their line numbers.
     pub(super) fn named(&self) -> impl Iterator<Item = (usize, &Malformed)> {
         self.first
             .iter()
@@ -97,19 +97,19 @@ impl BadLines {
     }
 }
 
-/// Lines with their number from 1; empty ones are left out.
+/// Iterates over lines with their number from 1; empty lines are left out.
 fn lines(bytes: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let numbered = (1..).zip(bytes.split(|byte| *byte == b'\n'));
     numbered.filter(|(_, line)| !line.is_empty())
 }
 
-/// Fields between blanks.
+/// Iterates over fields between blanks.
 pub(super) fn fields(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(u8::is_ascii_whitespace)
         .filter(|field| !field.is_empty())
 }
 
-/// A whole decimal number.
+/// Parses a whole decimal number.
 fn number(field: &[u8]) -> Option<u64> {
     if field.is_empty() {
         return None;
@@ -120,18 +120,18 @@ fn number(field: &[u8]) -> Option<u64> {
     })
 }
 
-/// A running total. Larger ones than these are negative numbers that were printed without a sign.
+/// Parses a total. Numbers from 2^63 on are negative ones that were printed as unsigned.
 fn total(field: &[u8]) -> Option<u64> {
     number(field).filter(|total| *total <= i64::MAX as u64)
 }
 
-/// A decimal number with a fraction.
+/// Parses a decimal number with a fraction.
 fn decimal(field: &[u8]) -> Option<f64> {
     let value: f64 = std::str::from_utf8(field).ok()?.parse().ok()?;
     value.is_finite().then_some(value)
 }
 
-/// Consecutive fields that are running totals.
+/// Parses consecutive fields that are totals.
 fn totals<'a, const N: usize>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Option<[u64; N]> {
     let mut into = [0; N];
     for slot in &mut into {
@@ -140,7 +140,7 @@ fn totals<'a, const N: usize>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Op
     Some(into)
 }
 
-/// Share of `part` in `whole`, in percent; zero of nothing is nothing.
+/// Returns the share of `part` in `whole` in percent; 0 if `whole` is 0.
 pub(super) fn percent(part: f64, whole: f64) -> f64 {
     if whole > 0.0 {
         part / whole * 100.0
@@ -176,7 +176,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever stands in a file, parsing it ends with figures or with an error.
+        /// Parsing any content ends with values or with an error.
         #[test]
         fn no_parser_panics(bytes in proptest::collection::vec(any::<u8>(), 0..300), cut in 0usize..2000) {
             let healthy: [&[u8]; 10] = [

@@ -1,8 +1,8 @@
-//! Questions that may never be answered: `statvfs` of a dead network mount, a sensor on a dead bus.
+//! Probes that may never return: `statvfs` of a dead network mount, a sensor on a dead bus.
 //!
-//! All of them are asked on one thread of its own. If one does not come back in time that thread
-//! is left to it, the rest is asked on a new thread, and the same question is not asked again
-//! before it has come back.
+//! All of them run on one thread of their own. If one does not return in time, that thread is left
+//! to it and the others run on a new thread. The same path is not probed again before its probe has
+//! returned.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,32 +13,32 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
-/// Threads that one round may lose. What is not asked then is asked in the next round, so that a
+/// Most threads that one round may lose. The remaining paths are probed in the next round, so that a
 /// host full of dead mounts delays a collection by a bounded time.
 const LOSSES_PER_ROUND: usize = 3;
 
-/// How a question went.
+/// Outcome of a probe.
 #[derive(Debug)]
 pub(super) enum Outcome<T> {
-    /// Answered, or refused.
+    /// The probe returned a value or an error.
     Answered(io::Result<T>),
-    /// Not answered in time, now or earlier, or not asked because others were not.
+    /// The probe did not return in time, now or earlier, or did not run because others hung.
     Unanswered,
 }
 
-/// What is asked about a path.
-pub(super) type Question<T> = Arc<dyn Fn(&Path) -> io::Result<T> + Send + Sync>;
+/// Probe of a path.
+pub(super) type Probe<T> = Arc<dyn Fn(&Path) -> io::Result<T> + Send + Sync>;
 
-/// Asks a question about paths.
+/// Runs probes of paths.
 pub(super) struct Prober<T> {
-    question: Question<T>,
-    patience: Duration,
-    lane: Option<Arc<Lane<T>>>,
-    stuck: Vec<(Arc<Path>, Arc<Lane<T>>)>,
+    probe: Probe<T>,
+    timeout: Duration,
+    worker: Option<Arc<Worker<T>>>,
+    stuck: Vec<(Arc<Path>, Arc<Worker<T>>)>,
 }
 
-/// What a prober shares with one of its threads.
-struct Lane<T> {
+/// State that a prober shares with one of its threads.
+struct Worker<T> {
     state: Mutex<State<T>>,
     changed: Condvar,
 }
@@ -47,57 +47,57 @@ struct State<T> {
     waiting: VecDeque<(usize, Arc<Path>)>,
     asked: Option<(usize, Arc<Path>)>,
     answers: Vec<(usize, io::Result<T>)>,
-    /// Nobody waits for this thread any more; it ends as soon as it can.
+    /// Set when the prober no longer waits for this thread, which then ends as soon as it can.
     left: bool,
     ended: bool,
 }
 
 impl<T: Send + 'static> Prober<T> {
-    /// Asks `question`, and waits `patience` for each answer.
-    pub(super) fn new(question: Question<T>, patience: Duration) -> Self {
+    /// Creates a prober that waits `timeout` for each `probe`.
+    pub(super) fn new(probe: Probe<T>, timeout: Duration) -> Self {
         Self {
-            question,
-            patience,
-            lane: None,
+            probe,
+            timeout,
+            worker: None,
             stuck: Vec::new(),
         }
     }
 
-    /// Asks about all `paths`, in their order, and tells how each went by its index.
-    pub(super) fn ask(
+    /// Probes all `paths` in their order, and calls back with the index and the outcome of each.
+    pub(super) fn probe_all(
         &mut self,
         paths: impl Iterator<Item = Arc<Path>>,
-        mut tell: impl FnMut(usize, Outcome<T>),
+        mut report: impl FnMut(usize, Outcome<T>),
     ) {
         self.forget_recovered();
         let mut waiting = VecDeque::new();
         for (index, path) in paths.enumerate() {
             if self.stuck.iter().any(|(stuck, _)| *stuck == path) {
-                tell(index, Outcome::Unanswered);
+                report(index, Outcome::Unanswered);
             } else {
                 waiting.push_back((index, path));
             }
         }
         let mut losses = 0;
         while !waiting.is_empty() && losses < LOSSES_PER_ROUND {
-            let (answers, lost) = self.ask_until_stuck(std::mem::take(&mut waiting));
+            let (answers, lost) = self.probe_until_stuck(std::mem::take(&mut waiting));
             for (index, answer) in answers {
-                tell(index, Outcome::Answered(answer));
+                report(index, Outcome::Answered(answer));
             }
             if let Some((index, rest)) = lost {
-                tell(index, Outcome::Unanswered);
+                report(index, Outcome::Unanswered);
                 waiting = rest;
                 losses += 1;
             }
         }
         for (index, _) in waiting {
-            tell(index, Outcome::Unanswered);
+            report(index, Outcome::Unanswered);
         }
     }
 
     fn forget_recovered(&mut self) {
-        self.stuck.retain(|(path, lane)| {
-            let ended = lane.state.lock().ended;
+        self.stuck.retain(|(path, worker)| {
+            let ended = worker.state.lock().ended;
             if ended {
                 info!(path = %path.display(), "answers again");
             }
@@ -105,27 +105,31 @@ impl<T: Send + 'static> Prober<T> {
         });
     }
 
-    /// The answers, and where it got stuck the lost index with what was not asked yet.
-    fn ask_until_stuck(&mut self, waiting: VecDeque<(usize, Arc<Path>)>) -> Round<T> {
-        let lane = match self.lane.take().map_or_else(|| self.start(), Ok) {
-            Ok(lane) => lane,
+    /// Probes until one hangs. Returns the outcomes and, if one hung, its index and the paths that are
+    /// left.
+    fn probe_until_stuck(&mut self, waiting: VecDeque<(usize, Arc<Path>)>) -> Round<T> {
+        let worker = match self.worker.take().map_or_else(|| self.start(), Ok) {
+            Ok(worker) => worker,
             Err(error) => {
                 let refuse = |(index, _)| (index, Err(io::Error::from(error.kind())));
                 return (waiting.into_iter().map(refuse).collect(), None);
             }
         };
-        let mut state = lane.state.lock();
+        let mut state = worker.state.lock();
         state.waiting = waiting;
-        lane.changed.notify_all();
+        worker.changed.notify_all();
         loop {
             let left = state.unanswered();
             if left == 0 {
                 let answers = std::mem::take(&mut state.answers);
                 drop(state);
-                self.lane = Some(lane);
+                self.worker = Some(worker);
                 return (answers, None);
             }
-            let timed_out = lane.changed.wait_for(&mut state, self.patience).timed_out();
+            let timed_out = worker
+                .changed
+                .wait_for(&mut state, self.timeout)
+                .timed_out();
             if timed_out
                 && state.unanswered() == left
                 && let Some((index, path)) = state.asked.clone()
@@ -135,14 +139,14 @@ impl<T: Send + 'static> Prober<T> {
                 let answers = std::mem::take(&mut state.answers);
                 let rest = std::mem::take(&mut state.waiting);
                 drop(state);
-                self.stuck.push((path, lane));
+                self.stuck.push((path, worker));
                 return (answers, Some((index, rest)));
             }
         }
     }
 
-    fn start(&self) -> io::Result<Arc<Lane<T>>> {
-        let lane = Arc::new(Lane {
+    fn start(&self) -> io::Result<Arc<Worker<T>>> {
+        let worker = Arc::new(Worker {
             state: Mutex::new(State {
                 waiting: VecDeque::new(),
                 asked: None,
@@ -152,11 +156,11 @@ impl<T: Send + 'static> Prober<T> {
             }),
             changed: Condvar::new(),
         });
-        let (question, shared) = (Arc::clone(&self.question), Arc::clone(&lane));
+        let (probe, shared) = (Arc::clone(&self.probe), Arc::clone(&worker));
         std::thread::Builder::new()
             .name("probe".to_owned())
-            .spawn(move || shared.answer(&*question))?;
-        Ok(lane)
+            .spawn(move || shared.answer(&*probe))?;
+        Ok(worker)
     }
 }
 
@@ -171,9 +175,9 @@ impl<T> State<T> {
     }
 }
 
-impl<T> Lane<T> {
-    /// The thread's work.
-    fn answer(&self, question: &dyn Fn(&Path) -> io::Result<T>) {
+impl<T> Worker<T> {
+    /// Runs probes until there are none left.
+    fn answer(&self, probe: &dyn Fn(&Path) -> io::Result<T>) {
         let mut state = self.state.lock();
         while !state.left {
             let Some((index, path)) = state.waiting.pop_front() else {
@@ -182,7 +186,7 @@ impl<T> Lane<T> {
             };
             state.asked = Some((index, Arc::clone(&path)));
             drop(state);
-            let answer = question(&path);
+            let answer = probe(&path);
             state = self.state.lock();
             state.asked = None;
             state.answers.push((index, answer));
@@ -196,9 +200,9 @@ impl<T> Lane<T> {
 
 impl<T> Drop for Prober<T> {
     fn drop(&mut self) {
-        if let Some(lane) = &self.lane {
-            lane.state.lock().left = true;
-            lane.changed.notify_all();
+        if let Some(worker) = &self.worker {
+            worker.state.lock().left = true;
+            worker.changed.notify_all();
         }
     }
 }
@@ -210,7 +214,7 @@ mod tests {
 
     use super::*;
 
-    /// Paths that hang until they are let go, and how often each path was asked about.
+    /// Paths that hang until they are released, and the number of probes of each path.
     #[derive(Default)]
     struct World {
         dead: Mutex<Vec<&'static str>>,
@@ -220,7 +224,7 @@ mod tests {
 
     fn prober(world: &Arc<World>) -> Prober<usize> {
         let world = Arc::clone(world);
-        let question = move |path: &Path| {
+        let probe = move |path: &Path| {
             let name = path.display().to_string();
             *world.asked.lock().entry(name.clone()).or_default() += 1;
             let mut dead = world.dead.lock();
@@ -233,23 +237,23 @@ mod tests {
                 Ok(name.len())
             }
         };
-        Prober::new(Arc::new(question), Duration::from_millis(500))
+        Prober::new(Arc::new(probe), Duration::from_millis(500))
     }
 
-    fn ask(prober: &mut Prober<usize>, paths: &[&str]) -> Vec<String> {
-        let mut told = vec![String::new(); paths.len()];
-        prober.ask(
+    fn probe_all(prober: &mut Prober<usize>, paths: &[&str]) -> Vec<String> {
+        let mut outcomes = vec![String::new(); paths.len()];
+        prober.probe_all(
             paths.iter().map(|path| Arc::from(Path::new(path))),
             |index, outcome| {
-                assert_eq!(told[index], "", "each is told once");
-                told[index] = match outcome {
+                assert_eq!(outcomes[index], "", "each is reported once");
+                outcomes[index] = match outcome {
                     Outcome::Answered(Ok(length)) => length.to_string(),
                     Outcome::Answered(Err(error)) => error.kind().to_string(),
                     Outcome::Unanswered => "?".to_owned(),
                 };
             },
         );
-        told
+        outcomes
     }
 
     #[test]
@@ -260,7 +264,7 @@ mod tests {
         let paths = ["a", "dead", "bb", "denied"];
         for _ in 0..3 {
             assert_eq!(
-                ask(&mut prober, &paths),
+                probe_all(&mut prober, &paths),
                 ["1", "?", "2", "permission denied"]
             );
         }
@@ -271,7 +275,7 @@ mod tests {
         world.dead.lock().clear();
         world.revived.notify_all();
         let deadline = Instant::now() + Duration::from_secs(10);
-        while ask(&mut prober, &paths)[1] != "4" {
+        while probe_all(&mut prober, &paths)[1] != "4" {
             assert!(Instant::now() < deadline, "never came back");
             std::thread::yield_now();
         }
@@ -286,12 +290,12 @@ mod tests {
         let mut prober = prober(&world);
         let paths = ["first", "d1", "d2", "d3", "d4", "d5", "last"];
         assert_eq!(
-            ask(&mut prober, &paths),
+            probe_all(&mut prober, &paths),
             ["5", "?", "?", "?", "?", "?", "?"]
         );
         assert_eq!(prober.stuck.len(), LOSSES_PER_ROUND);
         assert_eq!(
-            ask(&mut prober, &paths),
+            probe_all(&mut prober, &paths),
             ["5", "?", "?", "?", "?", "?", "4"]
         );
         assert_eq!(prober.stuck.len(), dead.len());
@@ -310,9 +314,9 @@ mod tests {
     fn its_threads_end_with_it() {
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
-        let question = move |_: &Path| Ok(Arc::strong_count(&held));
-        let mut prober = Prober::new(Arc::new(question), Duration::from_secs(5));
-        prober.ask([Arc::from(Path::new("a"))].into_iter(), |_, _| ());
+        let probe = move |_: &Path| Ok(Arc::strong_count(&held));
+        let mut prober = Prober::new(Arc::new(probe), Duration::from_secs(5));
+        prober.probe_all([Arc::from(Path::new("a"))].into_iter(), |_, _| ());
         drop(prober);
         let deadline = Instant::now() + Duration::from_secs(10);
         while Arc::strong_count(&alive) > 1 {

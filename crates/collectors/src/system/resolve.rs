@@ -1,4 +1,4 @@
-//! Declared host metrics to what is collected. Pure: settings and catalogue in, problems out.
+//! Resolves the host metrics of the configuration against the catalogue. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,33 +10,33 @@ use super::catalogue::{CATALOGUE, Nature, Source, find};
 use super::filter::Filter;
 use super::settings::{Selection, SystemMetric};
 
-/// One metric to collect: what others see of it, and how it is read.
+/// A metric to collect: its definition, its source and its filter.
 #[derive(Clone, Debug)]
-pub struct Declared {
-    /// Its definition.
+pub struct ResolvedMetric {
+    /// Definition for the store.
     pub def: MetricDef,
-    /// The figure of the catalogue.
+    /// Metric of the catalogue.
     pub(super) source: &'static Source,
-    /// Which of its series are kept.
+    /// Filter of its series.
     pub(super) filter: Filter,
 }
 
-impl Declared {
-    /// Name of the figure of the catalogue that it exports.
+impl ResolvedMetric {
+    /// Returns the name in the catalogue.
     #[must_use]
-    pub fn figure(&self) -> &'static str {
+    pub fn source_name(&self) -> &'static str {
         self.source.name
     }
 }
 
 /// Resolves the enabled metrics of `declared`, in their order. Every entry is checked, disabled
-/// ones too. Names are the business of the whole declaration, and checked there.
+/// ones too; names are checked with those of all other sections.
 pub fn resolve(
     declared: &[SystemMetric],
     prefix: &str,
     interval: Duration,
     problems: &mut Diagnostics,
-) -> Vec<Declared> {
+) -> Vec<ResolvedMetric> {
     declared
         .iter()
         .filter_map(|metric| {
@@ -51,12 +51,12 @@ fn resolve_one(
     prefix: &str,
     interval: Duration,
     problems: &mut Diagnostics,
-) -> Option<Declared> {
+) -> Option<ResolvedMetric> {
     let source = source_of(metric, problems)?;
     let kind = kind_of(metric, source, problems);
     check_labels(metric, source, problems);
     let selections_fit = [&metric.include, &metric.exclude]
-        .map(|selection| labels_exist(selection, source, problems))
+        .map(|selection| check_selection(selection, source, problems))
         .into_iter()
         .all(|fits| fits);
     let kind = kind.filter(|_| selections_fit)?;
@@ -64,7 +64,7 @@ fn resolve_one(
         (Kind::Gauge, Nature::Total) => ", per second",
         _ => "",
     };
-    Some(Declared {
+    Some(ResolvedMetric {
         def: MetricDef {
             name: metric.name.as_str().into(),
             exported: exported_name(prefix, &metric.name),
@@ -94,7 +94,7 @@ fn source_of(metric: &SystemMetric, problems: &mut Diagnostics) -> Option<&'stat
     if source.is_none() {
         let names = CATALOGUE.iter().map(|source| source.name);
         let hint = did_you_mean(named, names).unwrap_or_else(|| {
-            "`source` names the figure of the catalogue where `name` is your own".into()
+            "set `source` to a metric of the catalogue to give it another `name`".into()
         });
         problems
             .error(
@@ -117,7 +117,7 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -
         Nature::Level => (&[Kind::Gauge][..], "it goes up and down: type gauge"),
         Nature::Total => (
             &[Kind::Counter, Kind::Gauge][..],
-            "counter for the running total, gauge for the rate per second",
+            "counter for the total, gauge for the rate per second",
         ),
     };
     if possible.contains(&declared.value) {
@@ -130,8 +130,8 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -
 
 fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) {
     let Some(labels) = &metric.labels else { return };
-    let known = |label: &String| source.labels.contains(&label.as_str());
-    if labels.len() == source.labels.len() && labels.iter().all(known) {
+    let is_label = |label: &String| source.labels.contains(&label.as_str());
+    if labels.len() == source.labels.len() && labels.iter().all(is_label) {
         return;
     }
     let hint = match source.labels {
@@ -146,18 +146,18 @@ fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnosti
         .hint(hint);
 }
 
-fn labels_exist(selection: &Selection, source: &Source, problems: &mut Diagnostics) -> bool {
+fn check_selection(selection: &Selection, source: &Source, problems: &mut Diagnostics) -> bool {
     let mut fits = true;
     for (label, globs) in selection {
-        if source.dimensions().any(|known| known == label) {
+        if source.dimensions().any(|dimension| dimension == label) {
             continue;
         }
         fits = false;
-        let known: Vec<&str> = source.dimensions().collect();
-        let hint = match known.as_slice() {
+        let dimensions: Vec<&str> = source.dimensions().collect();
+        let hint = match dimensions.as_slice() {
             [] => format!("{} is one series without labels", source.name),
-            known => did_you_mean(label, known.iter().copied())
-                .unwrap_or_else(|| format!("one of {}", known.join(", "))),
+            dimensions => did_you_mean(label, dimensions.iter().copied())
+                .unwrap_or_else(|| format!("one of {}", dimensions.join(", "))),
         };
         let message = format!("{} has no label {label:?}", source.name);
         problems.error(&globs.at, message).hint(hint);
@@ -171,7 +171,7 @@ mod tests {
 
     use super::*;
 
-    fn run(yaml: &str) -> Result<Vec<Declared>, String> {
+    fn run(yaml: &str) -> Result<Vec<ResolvedMetric>, String> {
         let mut problems = Diagnostics::default();
         let tree = parse(yaml).unwrap();
         let metrics =
@@ -251,8 +251,8 @@ mod tests {
             ),
             (
                 "- {name: mine, source: whatever_this_is}",
-                "1:24: [0].source: unknown system metric \"whatever_this_is\"\n  hint: `source` \
-                 names the figure of the catalogue where `name` is your own",
+                "1:24: [0].source: unknown system metric \"whatever_this_is\"\n  hint: set `source` \
+                 to a metric of the catalogue to give it another `name`",
             ),
             (
                 "- {name: cpu_percent, type: counter}",
@@ -262,7 +262,7 @@ mod tests {
             (
                 "- {name: network_bytes_sent, type: histogram}",
                 "1:36: [0].type: network_bytes_sent cannot be a histogram\n  \
-                 hint: counter for the running total, gauge for the rate per second",
+                 hint: counter for the total, gauge for the rate per second",
             ),
             (
                 "- {name: disk_usage_percent, include: {mount: /data}}",

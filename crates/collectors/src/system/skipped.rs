@@ -1,4 +1,4 @@
-//! What was left out of collections, for the self-metrics.
+//! Counts of skipped parts of the host, for the self-metrics.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -11,9 +11,9 @@ use tracing::{info, warn};
 
 use super::parse::BadLines;
 
-/// What can be left out.
+/// Kind of a skipped part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum What {
+pub enum SkippedPart {
     /// A mount point.
     Mount,
     /// A hardware sensor.
@@ -22,20 +22,20 @@ pub enum What {
     Line,
 }
 
-/// Why it was left out.
+/// Reason why a part was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// It did not answer in time.
+pub enum SkipReason {
+    /// No answer in time.
     Timeout,
-    /// We may not ask.
+    /// Permission denied.
     Denied,
-    /// It answered with an error.
+    /// Any other error.
     Io,
-    /// Its text is not what it should be.
+    /// Its text is malformed.
     Malformed,
 }
 
-impl Why {
+impl SkipReason {
     pub(super) fn of(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::PermissionDenied => Self::Denied,
@@ -45,50 +45,54 @@ impl Why {
     }
 }
 
-const WHAT: [&str; 3] = ["mount", "sensor", "line"];
-const WHY: [&str; 4] = ["timeout", "denied", "io", "malformed"];
+const PARTS: [&str; 3] = ["mount", "sensor", "line"];
+const REASONS: [&str; 4] = ["timeout", "denied", "io", "malformed"];
 
-/// Most places that are named in the log; those beyond are only counted.
-const MOST_NAMED: usize = 100;
+/// Most paths that are logged; further ones are only counted.
+const MAX_LOGGED: usize = 100;
 
-/// Counts of what was left out, one for each collection it was left out of.
+/// Counts of skipped parts; a part counts once per collection.
 #[derive(Debug, Default)]
 pub struct Skipped {
-    counts: [[AtomicU64; WHY.len()]; WHAT.len()],
-    /// Places that were named in the log: the path, and the line where it is one of a file.
-    named: Mutex<HashSet<(PathBuf, usize)>>,
+    counts: [[AtomicU64; REASONS.len()]; PARTS.len()],
+    /// Logged paths, with the number of the line or 0.
+    logged: Mutex<HashSet<(PathBuf, usize)>>,
 }
 
 impl Skipped {
-    /// Counts one, and names it in the log the first time.
-    pub(super) fn count(&self, what: What, why: Why, path: &Path, detail: &dyn Display) {
+    /// Counts a part, and logs it the first time.
+    pub(super) fn count(
+        &self,
+        what: SkippedPart,
+        why: SkipReason,
+        path: &Path,
+        detail: &dyn Display,
+    ) {
         self.add(what, why, 1);
         if self.is_new(path, 0) {
-            let (what, reason) = (WHAT[what as usize], WHY[why as usize]);
-            info!(path = %path.display(), what, reason, %detail, "left out; said once");
+            let (what, reason) = (PARTS[what as usize], REASONS[why as usize]);
+            info!(path = %path.display(), what, reason, %detail, "skipped; logged once");
         }
     }
 
-    /// Counts the lines of the file at `path` that could not be read, and names them in the log
-    /// the first time.
+    /// Counts the bad lines of the file at `path`, and logs them the first time.
     pub(super) fn count_lines(&self, path: &Path, bad: &BadLines) {
-        self.add(What::Line, Why::Malformed, bad.count());
+        self.add(SkippedPart::Line, SkipReason::Malformed, bad.count());
         if bad.named().any(|(line, _)| self.is_new(path, line)) {
             let named: Vec<String> = bad.named().map(|(_, text)| text.to_string()).collect();
             let lines = named.join("; ");
-            warn!(path = %path.display(), lines, "bad lines left out; said once");
+            warn!(path = %path.display(), lines, "bad lines skipped; logged once");
         }
     }
 
-    /// Says in the log, once, that a host has no file at `path`. Nothing is counted: no such thing
-    /// is there that could be left out.
+    /// Logs once that the host has no file at `path`. This does not count as skipped.
     pub(super) fn note_absent(&self, path: &Path) {
         if self.is_new(path, 0) {
-            info!(path = %path.display(), "not on this host; its figures are not either");
+            info!(path = %path.display(), "no such file on this host; its metrics are left out");
         }
     }
 
-    /// Goes on from the counts of `old`, after a reload.
+    /// Adds the counts of `old`, after a reload.
     pub fn adopt(&self, old: &Self) {
         for (count, old) in self
             .counts
@@ -98,22 +102,22 @@ impl Skipped {
         {
             count.fetch_add(old.load(Ordering::Relaxed), Ordering::Relaxed);
         }
-        self.named.lock().extend(old.named.lock().iter().cloned());
+        self.logged.lock().extend(old.logged.lock().iter().cloned());
     }
 
-    fn add(&self, what: What, why: Why, count: u64) {
+    fn add(&self, what: SkippedPart, why: SkipReason, count: u64) {
         self.counts[what as usize][why as usize].fetch_add(count, Ordering::Relaxed);
     }
 
     fn is_new(&self, path: &Path, line: usize) -> bool {
-        let mut named = self.named.lock();
-        named.len() < MOST_NAMED && named.insert((path.to_owned(), line))
+        let mut named = self.logged.lock();
+        named.len() < MAX_LOGGED && named.insert((path.to_owned(), line))
     }
 
-    /// All counts with the words for their labels: what and why.
+    /// Returns all counts with their part and reason.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-        WHAT.iter().zip(&self.counts).flat_map(|(what, row)| {
-            let row = WHY.iter().zip(row);
+        PARTS.iter().zip(&self.counts).flat_map(|(what, row)| {
+            let row = REASONS.iter().zip(row);
             row.map(move |(why, count)| (*what, *why, count.load(Ordering::Relaxed)))
         })
     }
@@ -128,10 +132,10 @@ mod tests {
     fn counts_stand_under_their_words() {
         let skipped = Skipped::default();
         let path = Path::new("/x");
-        skipped.count(What::Mount, Why::Timeout, path, &"");
+        skipped.count(SkippedPart::Mount, SkipReason::Timeout, path, &"");
         for _ in 0..2 {
             let error = io::Error::from(io::ErrorKind::PermissionDenied);
-            skipped.count(What::Sensor, Why::of(&error), path, &error);
+            skipped.count(SkippedPart::Sensor, SkipReason::of(&error), path, &error);
         }
         let mut bad = BadLines::default();
         (1..=7).for_each(|line| bad.add(Malformed::line(line, "a number", b"x")));
@@ -155,7 +159,7 @@ mod tests {
         let skipped = Skipped::default();
         assert!(skipped.is_new(Path::new("/x"), 1));
         assert!(!skipped.is_new(Path::new("/x"), 1));
-        let named = (0..2 * MOST_NAMED).filter(|line| skipped.is_new(Path::new("/y"), *line));
-        assert_eq!(named.count(), MOST_NAMED - 1);
+        let named = (0..2 * MAX_LOGGED).filter(|line| skipped.is_new(Path::new("/y"), *line));
+        assert_eq!(named.count(), MAX_LOGGED - 1);
     }
 }

@@ -409,7 +409,7 @@ fn a_total_that_falls_a_little_is_no_restart() {
             after[series]
         );
     }
-    // What comes next is counted from the larger.
+    // SkippedPart comes next is counted from the larger.
     bench.replace(
         "proc/diskstats",
         "25354636 34367663 1003346118",

@@ -1,25 +1,26 @@
-//! Running totals: how much one rose between two readings, and its rate per second.
+//! Totals: the increase between two readings, and the rate per second.
 //!
 //! Every total of the host goes through [`Total`] or [`increase`], so all of them agree on which
-//! fall is a restart and which is an inaccuracy of the kernel.
+//! decrease is a reset and which is an inaccuracy of the kernel.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bellwether_core::{MonoMillis, pack};
 
-/// Share of a total by which it may fall and is still the same total, read while its parts moved.
+/// Share of a total by which it may decrease without a reset, since the kernel reads its parts one
+/// after the other.
 const SMALL_FALL: f64 = 0.01;
 
 /// Time for which a series that could not be read is remembered, so that one bad line in between does
 /// not cost its rate.
 const REMEMBERED: Duration = Duration::from_secs(300);
 
-/// One running total as it was last read.
+/// A total as of its last reading.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Total {
     read: f64,
-    /// Height of the falls that were no restart; a counter goes on without them.
+    /// Sum of the decreases that were no reset; the exported counter does not have them.
     fallen: f64,
 }
 
@@ -28,7 +29,7 @@ impl Total {
         Self { read, fallen: 0.0 }
     }
 
-    /// Takes the next reading. Returns how much was added since the last one, never negative.
+    /// Sets the next reading. Returns the increase since the last one, never negative.
     pub(super) fn advance(&mut self, read: f64) -> f64 {
         let (added, fall) = (increase(self.read, read), self.read - read);
         if fall <= 0.0 {
@@ -42,7 +43,7 @@ impl Total {
         added
     }
 
-    /// The total as a counter: it falls only where its source began again.
+    /// Returns the total as a counter: it decreases only at a reset.
     pub(super) fn value(&self) -> f64 {
         self.read + self.fallen
     }
@@ -52,9 +53,9 @@ impl Total {
     }
 }
 
-/// Amount that was added from `before` to `after`, never negative. A total that fell to less than
-/// half began again at zero, so all of it is new; one that fell less was summed up by the kernel
-/// while its parts moved, and nothing is new.
+/// Returns the increase from `before` to `after`, never negative. A total below half of `before` was
+/// reset, so all of it is new. A smaller decrease is an inaccuracy of the kernel, and nothing is
+/// new.
 pub(super) fn increase(before: f64, after: f64) -> f64 {
     if after >= before {
         after - before
@@ -69,7 +70,7 @@ fn began_again(before: f64, after: f64) -> bool {
     after < before / 2.0
 }
 
-/// The totals of all series of one metric.
+/// Totals of all series of one metric.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     last: HashMap<Box<[u8]>, Last>,
@@ -83,7 +84,7 @@ struct Last {
 }
 
 impl Totals {
-    /// The series' total as a counter.
+    /// Returns the total of the series as a counter.
     pub(super) fn counter(&mut self, labels: &[&str], read: f64, now: MonoMillis) -> f64 {
         match self.find(labels) {
             Some(last) => {
@@ -98,7 +99,7 @@ impl Totals {
         }
     }
 
-    /// The series' rate since its last reading; `None` for the first one.
+    /// Returns the rate of the series since its last reading; `None` for the first one.
     pub(super) fn rate(&mut self, labels: &[&str], read: f64, now: MonoMillis) -> Option<f64> {
         let Some(last) = self.find(labels) else {
             self.begin(read, now);
@@ -112,7 +113,7 @@ impl Totals {
         Some(last.total.advance(read) / seconds)
     }
 
-    /// Leaves the labels packed in `key`.
+    /// Packs the labels into `key`.
     fn find(&mut self, labels: &[&str]) -> Option<&mut Last> {
         self.key.clear();
         pack(labels, &mut self.key);
@@ -129,8 +130,8 @@ impl Totals {
         );
     }
 
-    /// Forgets the series that were not read at `now`: one that comes back starts anew. After a
-    /// reading that was not `complete` they are remembered for a while.
+    /// Deletes series without a reading at `now`: one that returns starts again. If the reading was not
+    /// `complete`, they are kept for a while.
     pub(super) fn keep_only(&mut self, now: MonoMillis, complete: bool) {
         let longest = if complete { Duration::ZERO } else { REMEMBERED };
         self.last.retain(|_, last| now.since(last.at) <= longest);

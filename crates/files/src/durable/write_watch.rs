@@ -1,19 +1,19 @@
-//! The watch over writes: one that does not end is told, whoever writes.
+//! Detection of writes that do not end.
 
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
-/// A write that takes longer than this is told. It is more than a block of history takes on a slow
-/// host, and less than a look at the health of one.
+/// Duration after which a write is reported. Longer than a block of history takes on a slow host,
+/// and shorter than usual health checks.
 const SLOW: Duration = Duration::from_secs(30);
 
-/// Since when a write is under way.
+/// Start of the current write, if there is one.
 #[derive(Debug, Default)]
 pub struct WriteWatch(Mutex<Option<Instant>>);
 
 impl WriteWatch {
-    /// Does `write`, and watches how long it takes.
+    /// Runs `write` as the current write.
     pub fn during<T>(&self, write: impl FnOnce() -> T) -> T {
         *self.0.lock() = Some(Instant::now());
         let written = write();
@@ -21,24 +21,24 @@ impl WriteWatch {
         written
     }
 
-    /// The sentence about a write that does not end, if there is one.
+    /// Returns a message if the current write has taken too long.
     #[must_use]
-    pub fn hangs(&self) -> Option<String> {
-        self.hangs_at(Instant::now())
+    pub fn stall_message(&self) -> Option<String> {
+        self.stall_message_at(Instant::now())
     }
 
-    fn hangs_at(&self, now: Instant) -> Option<String> {
+    fn stall_message_at(&self, now: Instant) -> Option<String> {
         let took = now.saturating_duration_since((*self.0.lock())?);
         (took >= SLOW).then(|| {
             let took = took.as_secs();
-            format!("a write is under way for {took} s: the disk does not answer")
+            format!("a write has taken {took} s: the disk does not answer")
         })
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 impl WriteWatch {
-    /// Makes the write under way look as if it had begun long ago.
+    /// Moves the start of the current write to long ago.
     pub fn overdue(&self) {
         let mut since = self.0.lock();
         *since = since.and_then(|since| since.checked_sub(2 * SLOW));
@@ -50,15 +50,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_that_does_not_end_is_told() {
+    fn a_write_that_does_not_end_is_reported() {
         let watch = WriteWatch::default();
         let later = Instant::now() + 2 * SLOW;
-        assert_eq!(watch.hangs_at(later), None);
+        assert_eq!(watch.stall_message_at(later), None);
         watch.during(|| {
-            assert_eq!(watch.hangs_at(Instant::now()), None);
-            let told = watch.hangs_at(later).unwrap();
-            assert!(told.ends_with(" s: the disk does not answer"), "{told}");
+            assert_eq!(watch.stall_message_at(Instant::now()), None);
+            let message = watch.stall_message_at(later).unwrap();
+            assert!(
+                message.ends_with(" s: the disk does not answer"),
+                "{message}"
+            );
         });
-        assert_eq!(watch.hangs_at(later), None);
+        assert_eq!(watch.stall_message_at(later), None);
     }
 }

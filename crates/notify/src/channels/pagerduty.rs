@@ -197,7 +197,7 @@ impl PagerDuty {
     /// Returns true if the incident is of the whole group. A group that does not include its firing
     /// alerts has no known end.
     fn is_per_group(&self, notification: &Notification) -> bool {
-        self.settings.incident_per == PagerDutyIncident::Group && notification.group.whole
+        self.settings.incident_per == PagerDutyIncident::Group && notification.group.include_firing
     }
 
     /// Sends one event. Taken is what is answered with a 2xx that says nothing else.

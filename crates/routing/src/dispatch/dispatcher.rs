@@ -330,7 +330,7 @@ impl Dispatcher {
             key: format!("{}:{}", route.key, braced(&key.1)),
             receiver: route.receiver.name.clone(),
             labels: key.1.clone(),
-            whole: route.include_firing,
+            include_firing: route.include_firing,
         });
         self.groups
             .insert(id, Group::new(route_index, identity, due));

@@ -40,7 +40,7 @@ impl HeartbeatPlan {
             key: format!("{{}}:{{alertname={name:?}}}"),
             receiver: receiver.to_owned(),
             labels: Labels::from([("alertname".to_owned(), name.to_owned())]),
-            whole: false,
+            include_firing: false,
         };
         Self {
             channels,

@@ -50,11 +50,11 @@ fn files(directory: &Path) -> Vec<String> {
 fn what_is_saved_is_found() {
     let directory = tempfile::tempdir().unwrap();
     let file = StateFile::new(directory.path().join("new/silences.json"));
-    assert!(matches!(file.load().unwrap(), Found::Nothing));
+    assert!(matches!(file.load().unwrap(), LoadedState::Absent));
     let saved = state();
     file.save(&State::default()).unwrap();
     file.save(&saved).unwrap();
-    let Found::State(found) = file.load().unwrap() else {
+    let LoadedState::Loaded(found) = file.load().unwrap() else {
         panic!("no state")
     };
     assert_eq!(found.acknowledgements, saved.acknowledgements);
@@ -97,13 +97,13 @@ fn a_file_cut_anywhere_is_set_aside_and_never_half_read() {
     let file = StateFile::new(directory.path().join("silences.json"));
     for end in 0..whole.len() {
         fs::write(file.path(), &whole[..end]).unwrap();
-        let Found::Corrupt { aside, reason } = file.load().unwrap() else {
+        let LoadedState::Corrupt { aside, reason } = file.load().unwrap() else {
             panic!("at {end}")
         };
         assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
         assert_eq!(files(directory.path()), ["silences.json.corrupt"]);
     }
-    assert!(matches!(file.load().unwrap(), Found::Nothing));
+    assert!(matches!(file.load().unwrap(), LoadedState::Absent));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn what_cannot_be_written_is_an_error_and_leaves_the_old_file() {
     // The draft's name is taken by a directory: nothing can be written there.
     fs::create_dir(directory.path().join("silences.json.new")).unwrap();
     assert!(file.save(&State::default()).is_err());
-    let Found::State(found) = file.load().unwrap() else {
+    let LoadedState::Loaded(found) = file.load().unwrap() else {
         panic!("no state")
     };
     assert_eq!(found.silences.by_users().count(), 1);
@@ -157,14 +157,14 @@ fn the_file_of_earlier_versions_is_read_once() {
     let former = StateFile::new(directory.path().join("desk.json"));
     former.save(&state()).unwrap();
     let file = StateFile::new(directory.path().join("silences.json"));
-    let Found::State(restored) = file.load().unwrap() else {
+    let LoadedState::Loaded(restored) = file.load().unwrap() else {
         panic!("no state")
     };
     assert_eq!(restored.acknowledgements, state().acknowledgements);
     assert_eq!(files(directory.path()), ["silences.json"]);
     // With a file of its own the other one stays as it is.
     former.save(&State::default()).unwrap();
-    let Found::State(restored) = file.load().unwrap() else {
+    let LoadedState::Loaded(restored) = file.load().unwrap() else {
         panic!("no state")
     };
     assert_eq!(restored.acknowledgements, state().acknowledgements);

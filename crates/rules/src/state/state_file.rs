@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use bellwether_core::Now;
-use bellwether_files::durable::{self, Found};
+use bellwether_files::durable::{self, LoadedState};
 
 use crate::state::restore::RestoredRule;
 use crate::state::saved;
@@ -41,7 +41,7 @@ impl StateFile {
     ///
     /// # Errors
     /// If it cannot be read or set aside.
-    pub fn load(&self) -> io::Result<Found<Vec<RestoredRule>>> {
+    pub fn load(&self) -> io::Result<LoadedState<Vec<RestoredRule>>> {
         durable::load(&self.path, saved::read)
     }
 
@@ -85,11 +85,11 @@ mod tests {
     fn saved_alerts_are_loaded() {
         let directory = tempfile::tempdir().unwrap();
         let file = StateFile::new(directory.path().join("new/alerts.json"));
-        assert_eq!(file.load().unwrap(), Found::Nothing);
+        assert_eq!(file.load().unwrap(), LoadedState::Absent);
         file.save(&[], at(0)).unwrap();
-        assert_eq!(file.load().unwrap(), Found::State(Vec::new()));
+        assert_eq!(file.load().unwrap(), LoadedState::Loaded(Vec::new()));
         file.save(&firing(), at(30)).unwrap();
-        let Found::State(loaded) = file.load().unwrap() else {
+        let LoadedState::Loaded(loaded) = file.load().unwrap() else {
             panic!("no state")
         };
         assert_eq!(
@@ -106,7 +106,7 @@ mod tests {
         let file = StateFile::new(directory.path().join("alerts.json"));
         for end in 0..whole.len() {
             fs::write(file.path(), &whole[..end]).unwrap();
-            let Found::Corrupt { aside, reason } = file.load().unwrap() else {
+            let LoadedState::Corrupt { aside, reason } = file.load().unwrap() else {
                 panic!("at {end}")
             };
             assert!(!reason.is_empty() && fs::read(aside).unwrap() == whole[..end]);
@@ -145,7 +145,7 @@ mod tests {
         // The draft's name is taken by a directory: nothing can be written there.
         fs::create_dir(directory.path().join("alerts.json.new")).unwrap();
         assert!(file.save(&[], at(60)).is_err());
-        assert!(matches!(file.load().unwrap(), Found::State(loaded) if loaded.len() == 1));
+        assert!(matches!(file.load().unwrap(), LoadedState::Loaded(loaded) if loaded.len() == 1));
         // A draft that cannot be put in place does not stay.
         let blocked = StateFile::new(directory.path().join("taken"));
         fs::create_dir_all(directory.path().join("taken/by")).unwrap();

@@ -68,7 +68,7 @@ impl Counts {
             losses: *self.losses.lock(),
             last_error: self
                 .watch
-                .hangs()
+                .stall_message()
                 .or_else(|| self.last_error.lock().clone()),
             ..Stats::default()
         }

@@ -1,21 +1,19 @@
-//! Lines to records.
-//!
-//! Owns what a line means for a metric: mapped names, tags as labels, units, sample rates.
+//! Converts lines to records: mapped names, tags as labels, units, sample rates.
 
 use bellwether_core::UnixMillis;
-use bellwether_recorder::{MAX_LABELS, Reason, Recorder, Refused};
+use bellwether_recorder::{MAX_LABELS, Reason, RecordError, Recorder};
 use tracing::warn;
 
 use super::line::{Line, LineKind, is_plain, push_plain, tags, tags_as_labels};
 use super::mapping::{MAX_STARS, Translation};
 
-/// Records the lines of packets. One thread uses it; its buffer is kept from line to line.
+/// Records the lines of packets. Used by one thread; its buffer is reused from line to line.
 pub(super) struct Intake {
     recorder: Recorder,
-    /// The metric's name or the mapped label values of the line at hand.
+    /// Name of the metric, or mapped label values, of the current line.
     buffer: String,
-    /// Reasons that were logged once.
-    told: [bool; Reason::ALL.len()],
+    /// Reasons that were logged.
+    logged: [bool; Reason::ALL.len()],
     /// The wall clock.
     clock: Clock,
 }
@@ -23,10 +21,10 @@ pub(super) struct Intake {
 /// Reads the wall clock.
 pub(super) type Clock = Box<dyn Fn() -> UnixMillis + Send>;
 
-/// Seconds by which a line's timestamp may be off and its values still count as of now.
+/// Largest difference in seconds between the timestamp of an accepted line and the clock.
 const TIMELY_SECONDS: u64 = 60;
 
-/// Labels of the line at hand.
+/// Labels of the current line.
 struct Pairs<'a> {
     pairs: [(&'a str, &'a str); MAX_LABELS],
     len: usize,
@@ -34,7 +32,7 @@ struct Pairs<'a> {
 
 impl<'a> Pairs<'a> {
     fn push(&mut self, name: &'a str, value: &'a str) -> Result<(), Reason> {
-        // No metric declares as many labels, so one of these is unknown for sure.
+        // No metric has as many labels, so one of these is unknown for sure.
         *self.pairs.get_mut(self.len).ok_or(Reason::UnknownLabel)? = (name, value);
         self.len += 1;
         Ok(())
@@ -46,12 +44,12 @@ impl Intake {
         Self {
             recorder,
             buffer: String::new(),
-            told: Default::default(),
+            logged: Default::default(),
             clock,
         }
     }
 
-    /// Records the lines of one packet; returns how many there were.
+    /// Records the lines of one packet and returns their number.
     pub(super) fn packet(&mut self, translation: &Translation, packet: &[u8]) -> u64 {
         let mut lines = 0;
         let steps = translation.signs_are_steps(packet);
@@ -71,22 +69,22 @@ impl Intake {
             .and_then(|text| self.read(translation, text, steps));
         match read {
             Ok(None) => {}
-            Ok(Some(refused)) => self.tell(bytes, &refused),
+            Ok(Some(error)) => self.log_once(bytes, &error),
             Err(reason) => {
-                self.recorder.count_refused(reason);
-                self.tell(bytes, &reason.into());
+                self.recorder.count_rejected(reason);
+                self.log_once(bytes, &reason.into());
             }
         }
     }
 
-    /// Records a line's values. The recorder counts those it refuses, and the last one of them is
-    /// returned; an error is a line that did not get as far.
+    /// Records the values of a line. Returns the last error of the recorder, which has counted it; an
+    /// `Err` is a line that did not reach the recorder.
     fn read(
         &mut self,
         translation: &Translation,
         text: &str,
         steps: bool,
-    ) -> Result<Option<Refused>, Reason> {
+    ) -> Result<Option<RecordError>, Reason> {
         let line = Line::parse(text)?;
         if line.timestamp.is_some_and(|at| !self.is_timely(at)) {
             return Err(Reason::Timestamp);
@@ -125,7 +123,7 @@ impl Intake {
         for (name, value) in tags(&labels).filter(|(name, _)| !translation.ignores(name)) {
             match value {
                 Some(value) => pairs.push(name, value)?,
-                None if self.recorder.declares(metric, name) => pairs.push(name, "")?,
+                None if self.recorder.has_label(metric, name) => pairs.push(name, "")?,
                 None => {}
             }
         }
@@ -143,19 +141,19 @@ impl Intake {
         ((self.clock)().0 / 1000).abs_diff(timestamp) <= TIMELY_SECONDS
     }
 
-    /// Logs the first refusal of each reason, so that a sender's mistake can be found and a
-    /// flood of them does not fill the log.
-    fn tell(&mut self, line: &[u8], refused: &Refused) {
-        let told = &mut self.told[refused.reason as usize];
-        if !std::mem::replace(told, true) {
+    /// Logs the first error of each reason, so that a sender's mistake can be found and a flood of
+    /// them does not fill the log.
+    fn log_once(&mut self, line: &[u8], error: &RecordError) {
+        let logged = &mut self.logged[error.reason as usize];
+        if !std::mem::replace(logged, true) {
             let text: String = String::from_utf8_lossy(line).chars().take(200).collect();
-            let reason = refused.reason.as_str();
-            warn!(reason, line = text, %refused, "StatsD line refused; more are only counted");
+            let reason = error.reason.as_str();
+            warn!(reason, line = text, %error, "StatsD line rejected; further lines are only counted");
         }
     }
 }
 
-/// Records one value of a line, times a scale; whether a sign makes a step of a gauge.
+/// Records one value of a line, times a scale. `steps`: a signed gauge is a step.
 fn record(
     recorder: &Recorder,
     line: &Line<'_>,
@@ -163,7 +161,7 @@ fn record(
     metric: &str,
     labels: &[(&str, &str)],
     (scale, steps): (f64, bool),
-) -> Result<(), Refused> {
+) -> Result<(), RecordError> {
     let value = text.parse().unwrap_or(f64::NAN) * scale;
     match line.kind {
         LineKind::Counter => recorder.inc(metric, labels, value / line.rate),
@@ -221,7 +219,7 @@ mod tests {
         (
             lines,
             batch.len(),
-            recorder.refused().iter().map(|(_, total)| total).sum(),
+            recorder.rejected().iter().map(|(_, total)| total).sum(),
         )
     }
 

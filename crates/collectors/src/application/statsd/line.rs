@@ -1,4 +1,4 @@
-//! One line of `StatsD` or `DogStatsD`, taken apart without allocating.
+//! Parses one line of `StatsD` or `DogStatsD` without allocating.
 //!
 //! Owns the grammar `name:value[:value...]|type[|@rate][|#tag:value,flag,...][|Ttimestamp]` and
 //! nothing else: what the parts mean for a metric is not known here.
@@ -8,21 +8,21 @@ use std::borrow::Cow;
 use bellwether_recorder::Reason;
 use memchr::memchr;
 
-/// Smallest sample rate taken; a smaller one is a mistake, and would count as millions.
+/// Smallest accepted sample rate; a smaller one is a mistake, and would count as millions.
 const LEAST_RATE: f64 = 1e-6;
 
-/// A line's parts.
+/// Parts of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
     /// One value or, in `DogStatsD`'s packed form, several between colons.
     pub(super) values: &'a str,
     pub(super) kind: LineKind,
-    /// Which part of the events was sent: above 0, at most 1.
+    /// Sample rate: above 0, at most 1.
     pub(super) rate: f64,
     /// `tag:value` pairs and tags without a value between commas; may be empty.
     pub(super) tags: &'a str,
-    /// Unix time in seconds that a `DogStatsD` client gives its values.
+    /// Timestamp of a `DogStatsD` client, in seconds since the Unix epoch.
     pub(super) timestamp: Option<i64>,
 }
 
@@ -40,7 +40,7 @@ pub(super) enum LineKind {
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line without its line break apart.
+    /// Parses a line without its line break.
     pub(super) fn parse(line: &'a str) -> Result<Self, Reason> {
         if line.starts_with("_e{") || line.starts_with("_sc|") {
             return Err(Reason::Unsupported);
@@ -97,7 +97,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Up to the next `|`, and what follows it.
+/// Splits at the next `|`.
 fn cut(text: &str) -> (&str, Option<&str>) {
     match memchr(b'|', text.as_bytes()) {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
@@ -105,13 +105,13 @@ fn cut(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Tells a packet of a `DogStatsD` client: one of its lines has tags. A client sends all of
-/// its lines in one dialect.
+/// Returns whether a line of the packet has tags, so that it is of a `DogStatsD` client. A client
+/// sends all of its lines in one dialect.
 pub(super) fn has_tags(packet: &[u8]) -> bool {
     memchr::memmem::find(packet, b"|#").is_some()
 }
 
-/// Tags as label names and values, in their order; a tag can be without a value.
+/// Iterates over tags as label names and values; a tag may have no value.
 pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     text.split(',')
         .filter(|tag| !tag.is_empty())
@@ -121,7 +121,7 @@ pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
         })
 }
 
-/// The tags with names that labels can have. Only odd names cost a copy.
+/// Converts the names of tags to valid label names. Only invalid names cost a copy.
 pub(super) fn tags_as_labels(text: &str) -> Cow<'_, str> {
     let odd = |tag: &str| {
         tag.split(':')
@@ -143,7 +143,7 @@ pub(super) fn tags_as_labels(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Appends `name` with `_` for each character that is no letter or digit.
+/// Appends `name` with `_` for each character that is not a letter or a digit.
 pub(super) fn push_plain(name: &str, out: &mut String) {
     out.extend(
         name.chars()
@@ -151,7 +151,7 @@ pub(super) fn push_plain(name: &str, out: &mut String) {
     );
 }
 
-/// Whether a name can be a metric's or a label's as it stands.
+/// Returns whether a name is valid for a metric or a label without a change.
 pub(super) fn is_plain(name: &str) -> bool {
     name.bytes().all(plain)
 }

@@ -1,6 +1,6 @@
-//! Dotted names to declared metrics with labels.
+//! Maps dotted names to metrics with labels.
 //!
-//! Owns the globs and the `$1` templates. Pure: settings in, text out.
+//! Owns the globs and the `$1` templates. Pure.
 
 use bellwether_schema::Literal;
 
@@ -10,7 +10,7 @@ use super::settings::{Statsd, StatsdDialect, StatsdMapping};
 /// Most `*` in one glob.
 pub(super) const MAX_STARS: usize = 16;
 
-/// All that is done to lines before they are recorded.
+/// Mappings, ignored tags and dialect, compiled from the settings.
 #[derive(Debug)]
 pub(super) struct Translation {
     mappings: Vec<Mapping>,
@@ -18,7 +18,7 @@ pub(super) struct Translation {
     dialect: StatsdDialect,
 }
 
-/// One glob and what becomes of the names that it matches.
+/// A glob, with the metric and labels of the names that it matches.
 #[derive(Debug)]
 pub(super) struct Mapping {
     /// Parts between dots; `None` is a `*`.
@@ -34,15 +34,15 @@ pub(super) struct Template(Vec<Segment>);
 #[derive(Debug, PartialEq)]
 enum Segment {
     Text(String),
-    /// What the star at this index, from 0, stands for.
+    /// Text matched by the `*` at this index, from 0.
     Capture(usize),
 }
 
-/// What the stars of a glob stood for.
+/// Texts matched by the `*` of a glob.
 pub(super) type Captures<'a> = [&'a str; MAX_STARS];
 
 impl Translation {
-    /// Settings that passed their check; what did not is left out.
+    /// Compiles checked settings; invalid mappings are left out.
     pub(super) fn new(settings: &Statsd) -> Self {
         Self {
             mappings: settings.mappings.iter().filter_map(Mapping::new).collect(),
@@ -51,7 +51,7 @@ impl Translation {
         }
     }
 
-    /// Tells whether a sign makes a step of the gauges of `packet`.
+    /// Returns whether a signed gauge in `packet` is a step.
     pub(super) fn signs_are_steps(&self, packet: &[u8]) -> bool {
         match self.dialect {
             StatsdDialect::Statsd => true,
@@ -60,14 +60,14 @@ impl Translation {
         }
     }
 
-    /// The first mapping that matches `name`; fills `captures`.
+    /// Returns the first mapping that matches `name`, and fills `captures`.
     pub(super) fn find<'a>(&self, name: &'a str, captures: &mut Captures<'a>) -> Option<&Mapping> {
         self.mappings
             .iter()
             .find(|mapping| mapping.matches(name, captures))
     }
 
-    /// Whether tags of this name are left out.
+    /// Returns whether tags of this name are ignored.
     pub(super) fn ignores(&self, tag: &str) -> bool {
         self.ignored_tags.iter().any(|ignored| ignored == tag)
     }
@@ -89,8 +89,8 @@ impl Mapping {
     }
 
     fn matches<'a>(&self, name: &'a str, captures: &mut Captures<'a>) -> bool {
-        let (mut given, mut star) = (name.split('.'), 0);
-        self.parts.iter().all(|part| match (part, given.next()) {
+        let (mut parts, mut star) = (name.split('.'), 0);
+        self.parts.iter().all(|part| match (part, parts.next()) {
             (Some(part), Some(text)) => **part == *text,
             (None, Some(text)) => {
                 if let Some(capture) = captures.get_mut(star) {
@@ -100,11 +100,11 @@ impl Mapping {
                 true
             }
             (_, None) => false,
-        }) && given.next().is_none()
+        }) && parts.next().is_none()
     }
 
-    /// Appends the label values to `buffer` one after the other and calls `ended` with each
-    /// label's name and where its value ends.
+    /// Appends the label values to `buffer`, and calls `ended` with the name of each label and the end
+    /// of its value.
     pub(super) fn render<'m>(
         &'m self,
         captures: &Captures<'_>,
@@ -123,7 +123,10 @@ impl Mapping {
     }
 }
 
-/// The parts of a glob, or what is wrong with it.
+/// Splits a glob into its parts.
+///
+/// # Errors
+/// Returns a message if the glob is invalid.
 pub(super) fn glob(text: &Literal) -> Result<Vec<Option<Box<str>>>, &'static str> {
     let part = |part: &str| match part {
         "" => Err("a part between dots is empty"),
@@ -141,7 +144,7 @@ pub(super) fn glob(text: &Literal) -> Result<Vec<Option<Box<str>>>, &'static str
 }
 
 impl Template {
-    /// Reads `x-$1`, `${2}` and `$$`; `stars` is how many there are to refer to.
+    /// Parses `x-$1`, `${2}` and `$$`; `stars` is the number of `*` in the glob.
     pub(super) fn parse(text: &str, stars: usize) -> Result<Self, String> {
         let (mut segments, mut literal, mut rest) = (Vec::new(), String::new(), text);
         while let Some(dollar) = rest.find('$') {
@@ -173,7 +176,7 @@ impl Template {
     }
 }
 
-/// The number after a `$`, in braces or not, and what follows.
+/// Parses the number after a `$`, in braces or not, and returns it with the rest.
 fn reference(text: &str) -> Option<(usize, &str)> {
     let (digits, rest) = match text.strip_prefix('{') {
         Some(braced) => braced.split_once('}')?,

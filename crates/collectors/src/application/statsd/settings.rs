@@ -1,4 +1,4 @@
-//! What the declaration says of `StatsD`, and its check.
+//! The section `statsd`, and its checks.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,9 +13,9 @@ use crate::application::settings::ApplicationMetric;
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
     ///
-    /// A tag without a value is a label with an empty value where the metric declares it, and left
-    /// out elsewhere. A line with a timestamp (`|T`) counts as if it had none where that is at most
-    /// a minute off; others are refused, with the reason `timestamp`.
+    /// A tag without a value is a label with an empty value if the metric has that label, and is
+    /// ignored otherwise. A line with a timestamp (`|T`) is accepted if that is at most a minute off;
+    /// others are rejected with the reason `timestamp`.
     pub struct Statsd {
         /// Address to listen on.
         pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
@@ -25,10 +25,11 @@ section! {
         pub dialect: StatsdDialect = StatsdDialect::Auto,
         /// Size of the socket's receive buffer in bytes; the kernel may allow less.
         pub receive_buffer: Spanned<u32> = 4_194_304.into(),
-        /// Tags left out before labels are looked up, such as those a client adds to everything.
+        /// Tags to ignore, such as those that a client adds to all lines.
         pub ignored_tags: Vec<String> = Vec::new(),
-        /// Dotted names to metrics; the first that matches is taken. A name that none matches
-        /// names its metric itself, with `_` for each character that is no letter or digit.
+        /// Mappings of dotted names to metrics; the first one that matches applies. A name without a
+        /// mapping is the name of its metric, with `_` for each character that is not a letter or
+        /// a digit.
         pub mappings: Vec<StatsdMapping> = Vec::new(),
     }
 }
@@ -36,7 +37,7 @@ section! {
 string_enum! {
     /// Dialects of `StatsD`.
     pub enum StatsdDialect {
-        /// By the packet.
+        /// Detected by packet.
         Auto = "auto",
         /// The original one: a signed gauge is a step.
         Statsd = "statsd",
@@ -46,14 +47,13 @@ string_enum! {
 }
 
 section! {
-    /// Maps `StatsD` names to a declared metric.
+    /// Maps `StatsD` names to an application metric.
     pub struct StatsdMapping {
         /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
         pub r#match: Spanned<Literal>,
         /// Metric of `application_metrics`.
         pub metric: Spanned<String>,
-        /// Label values; `$1` is what the first `*` stands for. Labels not given here come from
-        /// the tags.
+        /// Label values; `$1` is the text matched by the first `*`. Other labels come from the tags.
         pub labels: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
         /// Factor for the values. Timers (`ms`) are in seconds before it is applied.
         pub scale: Spanned<f64> = 1.0.into(),
@@ -61,7 +61,7 @@ section! {
 }
 
 impl Statsd {
-    /// Notes all that is wrong, given the metrics that lines can be mapped to.
+    /// Checks the section; `metrics` are the metrics that lines can be mapped to.
     pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
         if !is_address(&self.listen) {
             let message = format!("not an address with a port: {:?}", self.listen.value);
@@ -82,7 +82,7 @@ impl Statsd {
     }
 }
 
-/// Whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
+/// Returns whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
 fn is_address(text: &str) -> bool {
     if text.parse::<SocketAddr>().is_ok() {
         return true;

@@ -3,8 +3,8 @@
 use super::super::totals::increase;
 use super::{BadLines, Malformed, decimal, fields, lines, number, percent, total};
 
-/// Names of the modes in the order of /proc/stat. Time of guests is in `user` and `nice` already:
-/// the two further columns only say which part of those it was.
+/// Names of the modes in the order of /proc/stat. The time of guests is already in `user` and `nice`,
+/// so the two further columns are not used.
 pub(in super::super) const MODES: [&str; 8] = [
     "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
 ];
@@ -19,14 +19,14 @@ pub(in super::super) struct Core {
 }
 
 impl Core {
-    /// Percent of the time since `before` that was neither idle nor waiting for a disk, as top
-    /// and psutil count it; `None` where no time has passed. A mode that falls a little, as idle
-    /// and iowait do on some kernels, counts as standing still.
+    /// Returns the percentage of the time since `before` that was neither idle nor waiting for a disk, as top
+    /// and psutil count it; `None` if no time has passed. A mode that decreases a little, as idle
+    /// and iowait do on some kernels, counts as unchanged.
     pub(in super::super) fn busy_percent(&self, before: &Core) -> Option<f64> {
         self.percent_in(before, |mode| mode != IDLE && mode != IOWAIT)
     }
 
-    /// Percent of the time since `before` that was idle while a task waited for a disk.
+    /// Returns the percentage of the time since `before` that was idle while a task waited for a disk.
     pub(in super::super) fn waiting_percent(&self, before: &Core) -> Option<f64> {
         self.percent_in(before, |mode| mode == IOWAIT)
     }
@@ -42,20 +42,20 @@ impl Core {
     }
 }
 
-/// All of /proc/stat that is used.
+/// Values of /proc/stat.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct CpuTimes {
     /// All processors together.
     pub(in super::super) all: Option<Core>,
-    /// Each online core by its number, ascending; `None` where its ticks could not be read.
+    /// Each online core by its number, ascending; `None` if its ticks are bad.
     pub(in super::super) cores: Vec<(u32, Option<Core>)>,
-    /// Tasks that run or could; containers leave it out.
+    /// Running and runnable tasks; containers leave it out.
     pub(in super::super) running: Option<u64>,
     /// Tasks that wait for a disk.
     pub(in super::super) blocked: Option<u64>,
 }
 
-/// Reads /proc/stat into `times`, whose buffer is used again.
+/// Reads /proc/stat into `times`, whose buffer is reused.
 pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes, bad: &mut BadLines) {
     times.cores.clear();
     times.all = None;
@@ -77,8 +77,8 @@ pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes, bad: &mut 
         }
     }
     times.cores.sort_unstable_by_key(|(id, _)| *id);
-    times.running = figure_of(bytes, b"\nprocs_running ", bad);
-    times.blocked = figure_of(bytes, b"\nprocs_blocked ", bad);
+    times.running = value_of(bytes, b"\nprocs_running ", bad);
+    times.blocked = value_of(bytes, b"\nprocs_blocked ", bad);
     if bad.is_empty() && times.all.is_none() {
         bad.add(Malformed::missing("line \"cpu\""));
     }
@@ -87,8 +87,8 @@ pub(in super::super) fn cpu_times(bytes: &[u8], times: &mut CpuTimes, bad: &mut 
     }
 }
 
-/// The number behind `key` in one of the last lines; none where it is cut off.
-fn figure_of(bytes: &[u8], key: &[u8], bad: &mut BadLines) -> Option<u64> {
+/// Returns the number after `key` in one of the last lines; `None` if the line is truncated.
+fn value_of(bytes: &[u8], key: &[u8], bad: &mut BadLines) -> Option<u64> {
     let at = memchr::memmem::rfind(bytes, key)? + key.len();
     let end = memchr::memchr(b'\n', &bytes[at..])?;
     let found = number(&bytes[at..at + end]);
@@ -104,7 +104,7 @@ fn figure_of(bytes: &[u8], key: &[u8], bad: &mut BadLines) -> Option<u64> {
     found
 }
 
-/// The first four modes are as old as the file; the others came one by one.
+/// Parses the ticks. The first four modes are as old as the file; the others were added later.
 fn ticks<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<Core> {
     let mut core = Core::default();
     for (index, slot) in core.ticks.iter_mut().enumerate() {
@@ -117,7 +117,7 @@ fn ticks<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<Core> {
     Some(core)
 }
 
-/// Mean of the `cpu MHz` lines of /proc/cpuinfo; `None` where the architecture has none.
+/// Returns the mean of the `cpu MHz` lines of /proc/cpuinfo; `None` if the architecture has none.
 pub(in super::super) fn mean_megahertz(bytes: &[u8], bad: &mut BadLines) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0_u32);
     for (at, line) in lines(bytes).filter(|(_, line)| line.starts_with(b"cpu MHz")) {

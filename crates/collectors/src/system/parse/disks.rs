@@ -4,22 +4,22 @@ use std::collections::HashSet;
 
 use super::{BadLines, Malformed, fields, lines, totals};
 
-/// /proc/diskstats counts in these, whatever the disk's own sectors are.
+/// Bytes of a sector of /proc/diskstats, whatever the sectors of the disk are.
 const SECTOR: u64 = 512;
 
-/// How many totals a disk has here.
+/// Number of totals of a disk.
 pub(in super::super) const TOTALS: usize = 5;
 
-/// One block device: a disk, a partition, or something that acts as one.
+/// A block device: a disk, a partition, or a virtual device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Disk<'a> {
     pub(in super::super) name: &'a [u8],
-    /// Bytes read, bytes written, reads, writes, milliseconds with work; `None` where they could
-    /// not be read.
+    /// Bytes read, bytes written, reads, writes, milliseconds with work; `None` if the
+    /// line is bad.
     pub(in super::super) totals: Option<[u64; TOTALS]>,
 }
 
-/// The devices of /proc/diskstats, each once.
+/// Parses /proc/diskstats; each device is returned once.
 pub(in super::super) fn disks<'a>(bytes: &'a [u8], bad: &mut BadLines) -> Vec<Disk<'a>> {
     let mut names = HashSet::new();
     let mut found = Vec::new();
@@ -52,8 +52,8 @@ fn counters<'a>(mut columns: impl Iterator<Item = &'a [u8]>) -> Option<[u64; TOT
     Some([read, written, reads, writes, working])
 }
 
-/// Name of the disk that `name` is a path to: `nvme0n1` of `nvme0c1n1`. With native multipath the
-/// kernel counts on one of both, depending on its version.
+/// Returns the disk of the path `name`: `nvme0n1` for `nvme0c1n1`. With native multipath the kernel
+/// counts at one of both, depending on its version.
 pub(in super::super) fn multipath_head(name: &[u8]) -> Option<Vec<u8>> {
     let (subsystem, rest) = digits(name.strip_prefix(b"nvme")?)?;
     let (_, rest) = digits(rest.strip_prefix(b"c")?)?;
@@ -61,15 +61,15 @@ pub(in super::super) fn multipath_head(name: &[u8]) -> Option<Vec<u8>> {
     end.is_empty().then(|| [b"nvme", subsystem, rest].concat())
 }
 
-/// Leading digits, at least one, and the rest.
+/// Splits off the leading digits, at least one.
 fn digits(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
     (count > 0).then(|| text.split_at(count))
 }
 
-/// Whether `name` is a partition, which is so when what is left without its number, and without
-/// the `p` that follows another digit, is a device as well: `sda1` of `sda`, `nvme0n1p2` of
-/// `nvme0n1`; but `dm-0`, `md127`, and an `xvda1` without an `xvda` are disks of their own.
+/// Returns whether `name` is a partition: without its number, and without a `p` that follows another
+/// digit, it is the name of an existing device. `sda1` is one of `sda`, `nvme0n1p2` of `nvme0n1`; but
+/// `dm-0`, `md127`, and an `xvda1` without an `xvda` are disks.
 pub(in super::super) fn is_partition(name: &[u8], exists: impl Fn(&[u8]) -> bool) -> bool {
     let digits = name
         .iter()

@@ -2,7 +2,7 @@
 
 use super::{BadLines, Malformed, fields, lines, number, percent, total};
 
-/// Memory and swap space in bytes; `None` where the file does not say it, or not credibly.
+/// Memory and swap space in bytes; `None` if the line is missing, bad or not credible.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Memory {
     pub(in super::super) total: Option<u64>,
@@ -12,7 +12,7 @@ pub(in super::super) struct Memory {
 }
 
 impl Memory {
-    /// What is not available; `free` counts `used` the same way since procps 4.
+    /// Returns the memory that is not available, as `free` does since procps 4.
     pub(in super::super) fn used(&self) -> Option<u64> {
         Some(self.total?.saturating_sub(self.available?))
     }
@@ -21,7 +21,7 @@ impl Memory {
         Some(percent(self.used()? as f64, self.total? as f64))
     }
 
-    /// Without swap space nothing of it is used, whatever is said to be free.
+    /// Returns the used swap space; 0 if there is none, whatever the free size is.
     pub(in super::super) fn swap_used(&self) -> Option<u64> {
         match self.swap_total? {
             0 => Some(0),
@@ -46,7 +46,7 @@ const KEYS: [&[u8]; 9] = [
     b"Shmem:",
 ];
 
-/// Reads /proc/meminfo; `None` where nothing in it is of use.
+/// Reads /proc/meminfo; `None` if it has no usable line.
 pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memory> {
     let mut found = [None; KEYS.len()];
     let mut spoilt = [false; KEYS.len()];
@@ -58,7 +58,7 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
         };
         let kibibytes = columns.next().and_then(number);
         let value = kibibytes.and_then(|value| value.checked_mul(1024));
-        // The unit ends the line: without it the line is cut, and so may be its number.
+        // The unit ends the line: without it the line is truncated, and so may be its number.
         if value.is_some() && columns.next() == Some(b"kB") {
             found[index] = value;
         } else {
@@ -82,16 +82,16 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     }
     found.iter().any(Option::is_some).then_some(())?;
     let total = total.filter(|total| *total > 0);
-    // Kernels before 3.14 and some containers do not say what is available; this is what procps
-    // falls back to.
+    // Kernels before 3.14 and some containers have no MemAvailable; this is the fallback of
+    // procps.
     let estimate = || {
         let reusable = buffers?
             .saturating_add(cached?)
             .saturating_add(reclaimable.unwrap_or(0));
         Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
     };
-    // In some containers the total is theirs and what is available the host's; procps and psutil
-    // take what is free then.
+    // In some containers the total is theirs and MemAvailable is the host's; procps and psutil
+    // use MemFree then.
     let fits = |size: &u64| total.is_none_or(|total| *size <= total);
     let available = available
         .or_else(estimate)
@@ -123,14 +123,14 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     })
 }
 
-/// Traffic with the swap space since the boot, in bytes; `None` where its line is bad.
+/// Traffic with the swap space since the boot, in bytes; `None` if its line is bad.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in super::super) struct Paging {
     pub(in super::super) swapped_in: Option<f64>,
     pub(in super::super) swapped_out: Option<f64>,
 }
 
-/// Reads /proc/vmstat. A kernel without swapping has no such lines: nothing was swapped.
+/// Reads /proc/vmstat. A kernel without swapping has no such lines, which counts as zero.
 pub(in super::super) fn paging(bytes: &[u8], bad: &mut BadLines) -> Option<Paging> {
     let page = procfs::page_size() as f64;
     let mut paging = Paging {
@@ -221,7 +221,7 @@ mod tests {
         let (memory, bad) = read(text);
         assert!(about(memory.used_percent(), 80.9), "{memory:?}");
         assert_eq!(bad, 0);
-        // An estimate that does not fit is no better.
+        // An estimate that is not credible is no better.
         let (memory, _) = read(
             &text
                 .replace("MemAvailable", "Other")

@@ -10,20 +10,20 @@ use super::{BadLines, Malformed, lines};
 /// One mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) struct Mount {
-    /// Where it is mounted.
+    /// Mount point.
     pub(in super::super) point: PathBuf,
-    /// What is mounted: `/dev/sda1`, `server:/export`.
+    /// Device or remote directory: `/dev/sda1`, `server:/export`.
     pub(in super::super) device: String,
     /// Type of the file system.
     pub(in super::super) fs_type: String,
     /// `major:minor`: mounts of one file system share it.
     pub(in super::super) id: Vec<u8>,
-    /// Whether its own root directory is what is mounted, and not a directory below.
+    /// Set if its root directory is mounted, and not a directory below.
     pub(in super::super) whole: bool,
 }
 
-/// The mounts in their order; of several on one mount point only the last, which hides the
-/// others.
+/// Parses the mounts in their order. Of several on one mount point only the last one is returned,
+/// since it hides the others.
 pub(in super::super) fn mounts(bytes: &[u8], bad: &mut BadLines) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
@@ -46,7 +46,7 @@ pub(in super::super) fn mounts(bytes: &[u8], bad: &mut BadLines) -> Vec<Mount> {
     found
 }
 
-/// `36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/sda1 rw`: optional fields stand
+/// Parses `36 35 98:0 /root /point rw,noatime shared:1 - ext4 /dev/sda1 rw`: optional fields stand
 /// before the dash, and fields may be empty.
 fn mount(line: &[u8]) -> Option<Mount> {
     let mut columns = line.split(|byte| *byte == b' ');
@@ -57,7 +57,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     columns.find(|column| *column == b"-")?;
     let fs_type = String::from_utf8_lossy(columns.next()?).into_owned();
     let device = String::from_utf8_lossy(&unescape(columns.next()?)).into_owned();
-    // Options end the line; without them it is cut.
+    // Options end the line; without them it is truncated.
     columns.next()?;
     let point = PathBuf::from(OsString::from_vec(point));
     Some(Mount {
@@ -69,7 +69,7 @@ fn mount(line: &[u8]) -> Option<Mount> {
     })
 }
 
-/// The kernel writes blank, tab, newline, backslash and `#` as `\040`.
+/// Decodes the escapes of the kernel, which writes blank, tab, newline, backslash and `#` as `\040`.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;

@@ -16,11 +16,11 @@ pub(in super::super) struct Interface<'a> {
     pub(in super::super) dropped_out: u64,
 }
 
-/// The interfaces of /proc/net/dev; a broken line is an error and ends nothing.
+/// Parses the interfaces of /proc/net/dev. A bad line is an error, and the iteration continues.
 pub(in super::super) fn interfaces(
     bytes: &[u8],
 ) -> impl Iterator<Item = Result<Interface<'_>, Malformed>> {
-    // Two lines of headings; a file without them is not the one that was asked for.
+    // Two lines of headings; a file without them is another one.
     let headings = bytes.iter().filter(|byte| **byte == b'|').count() >= 4;
     let missing = (!headings).then(|| Err(Malformed::missing("heading")));
     let rows = lines(bytes)
@@ -33,7 +33,7 @@ pub(in super::super) fn interfaces(
 }
 
 fn interface(line: &[u8]) -> Option<Interface<'_>> {
-    // Old kernels print no blank behind the colon, and aliases have one in their name.
+    // Old kernels print no blank after the colon, and aliases have one in their name.
     let colon = line.iter().rposition(|byte| *byte == b':')?;
     let name = line[..colon].trim_ascii();
     let columns: [u64; 12] = totals(&mut fields(&line[colon + 1..]))?;
@@ -58,7 +58,7 @@ fn interface(line: &[u8]) -> Option<Interface<'_>> {
     })
 }
 
-/// Names of the TCP states; the kernel's numbers begin at 1.
+/// Names of the TCP states; the numbers of the kernel begin at 1.
 pub(in super::super) const STATES: [&str; 12] = [
     "established",
     "syn_sent",
@@ -74,7 +74,7 @@ pub(in super::super) const STATES: [&str; 12] = [
     "new_syn_recv",
 ];
 
-/// How many TCP sockets are in each state.
+/// Number of TCP sockets by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct TcpStates {
     /// In the order of [`STATES`].
@@ -82,7 +82,7 @@ pub(in super::super) struct TcpStates {
 }
 
 impl TcpStates {
-    /// Counts one line of /proc/net/tcp or tcp6; the heading counts nothing.
+    /// Counts a line of /proc/net/tcp or tcp6; the heading is ignored.
     pub(in super::super) fn add_line(&mut self, at: usize, line: &[u8]) -> Result<(), Malformed> {
         let state = fields(line).nth(3).unwrap_or_default();
         if state == b"st" {

@@ -5,19 +5,19 @@ use super::{BadLines, Malformed, decimal, fields, number};
 /// The three means of /proc/loadavg: over 1, 5 and 15 minutes.
 pub(in super::super) type Load = [f64; 3];
 
-/// Reads /proc/loadavg. All five fields must be there, so that a cut number is not believed.
+/// Reads /proc/loadavg. All five fields are required, so that a truncated number is no value.
 pub(in super::super) fn load(bytes: &[u8], bad: &mut BadLines) -> Option<Load> {
     let mut columns = fields(bytes);
     let mut next = || columns.next().and_then(decimal);
     let load = [next(), next(), next()];
     match (load, columns.nth(1)) {
         ([Some(one), Some(five), Some(fifteen)], Some(_)) => Some([one, five, fifteen]),
-        _ => refuse(bad, "three load averages, tasks and a pid", bytes),
+        _ => reject(bad, "three load averages, tasks and a pid", bytes),
     }
 }
 
-/// These files are one line, and it is bad.
-fn refuse<T>(bad: &mut BadLines, expected: &str, bytes: &[u8]) -> Option<T> {
+/// Records a bad line of a file that has only one.
+fn reject<T>(bad: &mut BadLines, expected: &str, bytes: &[u8]) -> Option<T> {
     bad.add(Malformed::line(1, expected, bytes));
     None
 }
@@ -30,7 +30,7 @@ pub(in super::super) fn uptime(bytes: &[u8], bad: &mut BadLines) -> Option<f64> 
         columns.next().and_then(decimal),
     ) {
         (Some(up), Some(_)) if up >= 0.0 => Some(up),
-        _ => refuse(bad, "two times", bytes),
+        _ => reject(bad, "two times", bytes),
     }
 }
 
@@ -46,7 +46,7 @@ pub(in super::super) fn descriptors(bytes: &[u8], bad: &mut BadLines) -> Option<
     let mut columns = fields(bytes).map(number);
     match (columns.next(), columns.nth(1)) {
         (Some(Some(open)), Some(Some(max))) => Some(Descriptors { open, max }),
-        _ => refuse(bad, "three numbers", bytes),
+        _ => reject(bad, "three numbers", bytes),
     }
 }
 

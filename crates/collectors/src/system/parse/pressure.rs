@@ -2,9 +2,9 @@
 
 use super::{BadLines, Malformed, decimal, fields, lines, total};
 
-/// Who waited: at least one task, or all that had work.
+/// Scopes: at least one task waited, or all tasks with work.
 pub(in super::super) const SCOPES: [&str; 2] = ["some", "full"];
-/// The windows of the percentages.
+/// Windows of the percentages.
 pub(in super::super) const WINDOWS: [&str; 3] = ["10s", "60s", "300s"];
 
 /// One line of a pressure file.
@@ -12,12 +12,12 @@ pub(in super::super) const WINDOWS: [&str; 3] = ["10s", "60s", "300s"];
 pub(in super::super) struct Stall {
     /// Percent of the time, in the order of [`WINDOWS`].
     pub(in super::super) percent: [f64; WINDOWS.len()],
-    /// Since the boot, in microseconds.
+    /// Total since the boot in microseconds.
     pub(in super::super) total: u64,
 }
 
-/// In the order of [`SCOPES`]; `None` where there is no such line, or a bad one. `full` of the
-/// processors came with Linux 5.13.
+/// In the order of [`SCOPES`]; `None` if the line is missing or bad. `full` of the
+/// processors exists since Linux 5.13.
 pub(in super::super) type Pressure = [Option<Stall>; SCOPES.len()];
 
 /// Reads one of the files.
@@ -25,7 +25,7 @@ pub(in super::super) fn pressure(bytes: &[u8], bad: &mut BadLines) -> Pressure {
     let mut found = Pressure::default();
     for (at, line) in lines(bytes) {
         let scope = fields(line).next().unwrap_or_default();
-        // A further scope of a later kernel is none of ours.
+        // Scopes of later kernels are ignored.
         let Some(index) = SCOPES.iter().position(|known| known.as_bytes() == scope) else {
             continue;
         };

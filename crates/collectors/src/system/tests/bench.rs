@@ -10,8 +10,8 @@ use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
 use super::super::collector::{Host, Setup};
-use super::super::figures::Usage;
-use super::super::probe::Question;
+use super::super::groups::Usage;
+use super::super::probe::Probe;
 use super::super::*;
 
 pub(super) const STEP: Duration = Duration::from_secs(10);
@@ -50,7 +50,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A list of metrics, resolved.
-pub(super) fn declared(declaration: &str) -> Vec<Declared> {
+pub(super) fn declared(declaration: &str) -> Vec<ResolvedMetric> {
     let mut problems = Diagnostics::default();
     let tree = parse(declaration).unwrap();
     let metrics =
@@ -60,7 +60,7 @@ pub(super) fn declared(declaration: &str) -> Vec<Declared> {
     declared
 }
 
-/// Fixed figures, and trouble by name.
+/// Fixed metrics, and trouble by name.
 pub(super) fn statvfs(path: &Path) -> io::Result<Usage> {
     if path.ends_with("denied") {
         return Err(io::ErrorKind::PermissionDenied.into());
@@ -86,7 +86,7 @@ impl Bench {
         fixture_name: &str,
         declaration: &str,
         rootfs: &str,
-        statvfs: Question<Usage>,
+        statvfs: Probe<Usage>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&fixture(fixture_name), folder.path());

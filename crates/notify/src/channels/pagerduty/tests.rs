@@ -46,7 +46,7 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
 
 fn whole(status: Status, mount: &str) -> Notification {
     let group = Arc::new(Group {
-        whole: true,
+        include_firing: true,
         ..group("disk")
     });
     Notification {

@@ -3,7 +3,7 @@
 //! and once.
 
 use bellwether_core::{Alert, AlertState, Cause};
-use bellwether_files::durable::StateFolder;
+use bellwether_files::durable::StateDirectory;
 use tempfile::TempDir;
 
 use super::super::super::testing::{START, alert, group};
@@ -51,7 +51,7 @@ impl Channel for Away {
 /// Alerts that fire and resolve in turn, with a channel that is notified of them.
 struct World {
     folder: TempDir,
-    state: Arc<StateFolder>,
+    state: Arc<StateDirectory>,
     began: Instant,
     /// Capacity of the queue.
     capacity: usize,
@@ -67,7 +67,7 @@ struct World {
 }
 
 fn open(
-    state: &Arc<StateFolder>,
+    state: &Arc<StateDirectory>,
     capacity: usize,
     began: Instant,
     log: &Arc<Mutex<Log>>,
@@ -96,7 +96,7 @@ fn now(began: Instant) -> Now {
 impl World {
     fn new(capacity: usize) -> Self {
         let (folder, began, log) = (TempDir::new().unwrap(), Instant::now(), Arc::default());
-        let state = Arc::new(StateFolder::open(folder.path()));
+        let state = Arc::new(StateDirectory::open(folder.path()));
         let delivery = open(&state, capacity, began, &log);
         let task = run(&delivery);
         let (firing, changes) = (vec![None; ALERTS], vec![Vec::new(); ALERTS]);

@@ -362,7 +362,7 @@ rules:
     };
     assert_eq!(judged(30, Origin::System), (5, 0));
     assert_eq!(judged(31, Origin::Application), (1, 0), "the histogram");
-    assert_eq!(judged(32, Origin::Own), (0, 0));
+    assert_eq!(judged(32, Origin::SelfMetrics), (0, 0));
     assert_eq!(judged(60, Origin::System), (4, 0), "not the slow one");
     assert_eq!(
         judged(90, Origin::System),

@@ -39,7 +39,7 @@ pub(in super::super) fn missing(
         list.map(str::to_owned)
             .ok_or_else(|| "it is damaged".to_owned())
     };
-    let list = durable::load_if_whole(&path, read).unwrap_or_else(|error| {
+    let list = durable::load_optional(&path, read).unwrap_or_else(|error| {
         warn!("{error}; blocks of history that were removed cannot be detected");
         None
     });

@@ -47,7 +47,7 @@ pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, String> {
             .and_then(parse)
             .ok_or_else(|| "it is damaged".to_owned())
     };
-    durable::load_if_whole(&folder.join(NAME), read).map(Option::unwrap_or_default)
+    durable::load_optional(&folder.join(NAME), read).map(Option::unwrap_or_default)
 }
 
 fn parse(list: &str) -> Option<Vec<Listed>> {

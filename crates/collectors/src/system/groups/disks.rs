@@ -4,46 +4,46 @@ use std::collections::HashMap;
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::Figure;
+use super::super::catalogue::Measurement;
 use super::super::file::HostFile;
 use super::super::parse::{BadLines, Disk, TOTALS, disks, is_partition, multipath_head};
-use super::super::resolve::Declared;
+use super::super::resolve::ResolvedMetric;
 use super::super::totals::Total;
 use super::{Group, Metric, Roots, Run};
 
-/// What each total is multiplied with: the last is in milliseconds.
+/// Factor of each total; the last one is in milliseconds.
 const UNITS: [f64; TOTALS] = [1.0, 1.0, 1.0, 1.0, 1e-3];
 
 struct Disks {
     file: HostFile,
-    /// Each with the index of the total that it shows.
+    /// Metrics, each with the index of its total.
     metrics: Vec<Metric<usize>>,
-    /// Sum of each metric, over disks that are gone and restarts of a disk's own
-    /// counters. Without that a sum would fall when a disk is pulled out, and every reader would
-    /// take the fall for a restart.
+    /// Sum of each metric, including disks that are gone and resets of a disk's
+    /// counters. Otherwise a sum would decrease when a disk is removed, and every reader would take
+    /// that for a reset.
     sums: Vec<f64>,
     devices: Devices,
 }
 
 #[derive(Default)]
 struct Devices {
-    /// Those of the file in its order, then those that are gone.
+    /// Devices of the file in its order, then those that are gone.
     all: Vec<Device>,
     present: usize,
-    /// Set where a line could not be read the last time: a device that is new now may have
-    /// been there, and what it counted until now is not new.
+    /// Set if a line was bad the last time: a device that is new now may have been there before, so
+    /// its total is no increase.
     incomplete: bool,
 }
 
 struct Device {
     name: Box<[u8]>,
-    /// `None` until its line could be read once.
+    /// `None` until the first good line.
     totals: Option<[Total; TOTALS]>,
-    /// Of a path of NVMe's multipath: its disk, by its place among the devices.
+    /// For a path of NVMe multipath: the index of its disk.
     head: Option<usize>,
     /// Set for a disk that has such paths.
     has_paths: bool,
-    /// For each metric, when it counts this device.
+    /// For each metric, the condition under which it counts this device.
     counted: Box<[Counted]>,
 }
 
@@ -52,16 +52,16 @@ struct Device {
 enum Counted {
     Never,
     Always,
-    /// A path whose disk is wanted: while that one counts nothing itself.
+    /// A path of a selected disk: counts while the disk itself counts nothing.
     ForItsHead,
 }
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Disk(total) => Some(total),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Disk(total) => Some(total),
         _ => None,
     });
     if metrics.is_empty() {
@@ -85,7 +85,7 @@ impl Group for Disks {
         let mut bad = BadLines::default();
         let found = disks(bytes, &mut bad);
         let usable = found.iter().any(|disk| disk.totals.is_some());
-        run.account(path, &bad, usable);
+        run.record_bad_lines(path, &bad, usable);
         if !usable {
             return;
         }
@@ -100,7 +100,7 @@ impl Group for Disks {
 }
 
 impl Devices {
-    /// Puts the devices in the order of the file; known ones keep their totals, also over an
+    /// Brings the devices into the order of the file; known ones keep their totals, also after an
     /// absence.
     fn follow(&mut self, metrics: &[Metric<usize>], found: &[Disk<'_>]) {
         let same = found.len() == self.present
@@ -137,8 +137,8 @@ impl Devices {
     }
 
     fn add_up(&mut self, sums: &mut [f64], metrics: &[Metric<usize>], found: &[Disk<'_>]) {
-        // Decided on what was read before, so that of a disk that begins to count itself both do
-        // not count at the same time.
+        // Decided by the reading before, so that a disk that begins to count itself is not counted
+        // twice.
         let silent: Vec<bool> = found
             .iter()
             .zip(&self.all)
@@ -183,7 +183,7 @@ impl Device {
         }
     }
 
-    /// Tells whether it has counted nothing until now, or in its first reading.
+    /// Returns whether the device has counted nothing so far, or in its first reading.
     fn is_silent(&self, disk: &Disk<'_>) -> bool {
         match (&self.totals, disk.totals) {
             (Some(before), _) => before.iter().all(Total::is_zero),
@@ -192,8 +192,8 @@ impl Device {
         }
     }
 
-    /// Returns how much each total rose. All that a new device counted is new, unless it may have been
-    /// there before: then `complete` is false.
+    /// Returns the increase of each total. The total of a new device counts as a whole, unless it may
+    /// have been there before: then `complete` is false.
     fn advance(&mut self, totals: [u64; TOTALS], complete: bool) -> [f64; TOTALS] {
         let read = totals.map(|total| total as f64);
         match &mut self.totals {

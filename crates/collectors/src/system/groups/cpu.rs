@@ -6,24 +6,24 @@ use std::path::PathBuf;
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::{CpuFigure, Figure};
+use super::super::catalogue::{CpuMeasurement, Measurement};
 use super::super::file::HostFile;
 use super::super::parse::{
     BadLines, Core, CpuTimes, MODES, cpu_times, fields, mean_megahertz, number_file,
 };
-use super::super::resolve::Declared;
+use super::super::resolve::ResolvedMetric;
 use super::{Group, Metric, Roots, Run};
 
 struct Cpu {
     file: HostFile,
-    metrics: Vec<Metric<CpuFigure>>,
+    metrics: Vec<Metric<CpuMeasurement>>,
     times: CpuTimes,
     before: Before,
     ticks_per_second: f64,
 }
 
-/// The last ticks that could be read. Before the first collection there are none, and shares have
-/// no value: the mean since the boot would be one, but of another time than the rules ask about.
+/// Ticks of the last good reading. Before the first collection there are none, and shares have no
+/// value: the mean since the boot is not what rules expect.
 #[derive(Default)]
 struct Before {
     all: Option<Core>,
@@ -31,8 +31,8 @@ struct Before {
 }
 
 impl Before {
-    /// Two collections within one tick measure nothing, and a bad line is none: the older reading
-    /// stays. A core that went offline starts anew.
+    /// Sets the reading. After a bad line, or if no tick has passed, the older reading stays. A core
+    /// that was offline starts again.
     fn follow(&mut self, times: &CpuTimes) {
         self.all = times.all.or(self.all);
         let online = |id: &u32| times.cores.binary_search_by_key(id, |(id, _)| *id).is_ok();
@@ -48,10 +48,10 @@ impl Before {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Cpu(figure) => Some(figure),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Cpu(measurement) => Some(measurement),
         _ => None,
     });
     if metrics.is_empty() {
@@ -74,18 +74,24 @@ impl Group for Cpu {
         let mut bad = BadLines::default();
         cpu_times(bytes, &mut self.times, &mut bad);
         let (times, before) = (&self.times, &self.before);
-        run.account(path, &bad, times.all.is_some() || !times.cores.is_empty());
+        run.record_bad_lines(path, &bad, times.all.is_some() || !times.cores.is_empty());
         for metric in &mut self.metrics {
             match metric.pick {
-                CpuFigure::Percent => push(metric, share(times, before, Core::busy_percent), run),
-                CpuFigure::IoWaitPercent => {
+                CpuMeasurement::Percent => {
+                    push(metric, share(times, before, Core::busy_percent), run)
+                }
+                CpuMeasurement::IoWaitPercent => {
                     push(metric, share(times, before, Core::waiting_percent), run);
                 }
-                CpuFigure::CorePercent => core_percents(metric, times, before, run),
-                CpuFigure::Seconds => seconds(metric, times, self.ticks_per_second, run),
-                CpuFigure::Running => push(metric, times.running.map(|count| count as f64), run),
-                CpuFigure::Blocked => push(metric, times.blocked.map(|count| count as f64), run),
-                CpuFigure::Count => {
+                CpuMeasurement::CorePercent => core_percents(metric, times, before, run),
+                CpuMeasurement::Seconds => seconds(metric, times, self.ticks_per_second, run),
+                CpuMeasurement::Running => {
+                    push(metric, times.running.map(|count| count as f64), run)
+                }
+                CpuMeasurement::Blocked => {
+                    push(metric, times.blocked.map(|count| count as f64), run)
+                }
+                CpuMeasurement::Count => {
                     let count = times.cores.len();
                     push(metric, (count > 0).then_some(count as f64), run);
                 }
@@ -96,7 +102,7 @@ impl Group for Cpu {
     }
 }
 
-type CpuMetric = Metric<CpuFigure>;
+type CpuMetric = Metric<CpuMeasurement>;
 
 fn push(metric: &mut CpuMetric, value: Option<f64>, run: &mut Run<'_>) {
     if let Some(value) = value {
@@ -131,22 +137,22 @@ fn seconds(metric: &mut CpuMetric, times: &CpuTimes, ticks_per_second: f64, run:
 }
 
 struct Frequency {
-    /// Holds one folder for each set of cores that change their frequency together.
+    /// Directory with one entry for each set of cores that change their frequency together.
     folder: PathBuf,
     policies: Vec<Policy>,
-    /// Asked where the machine leaves frequencies to nobody, as virtual ones do.
+    /// Read on machines without frequency scaling, such as virtual ones.
     cpuinfo: HostFile,
     metrics: Vec<Metric<()>>,
 }
 
 struct Policy {
     frequency: HostFile,
-    /// The cores it holds for now.
+    /// Cores to which it applies now.
     cores: HostFile,
 }
 
 impl Policy {
-    /// Its frequency in MHz and how many cores run at it; one whose cores are all offline has none.
+    /// Returns its frequency in MHz and the number of its cores; `None` if all of them are offline.
     fn read(&mut self) -> Option<(f64, usize)> {
         let kilohertz = number_file(self.frequency.read().ok()?).ok()?;
         let cores = self.cores.read().map_or(1, |text| fields(text).count());
@@ -156,10 +162,10 @@ impl Policy {
 
 pub(super) fn frequency_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| {
-        matches!(figure, Figure::Frequency).then_some(())
+    let metrics = Metric::all(declared, |measurement| {
+        matches!(measurement, Measurement::Frequency).then_some(())
     });
     if metrics.is_empty() {
         return None;
@@ -201,11 +207,11 @@ impl Frequency {
         self.policies = policies.collect();
     }
 
-    /// Mean over the cores of those policies that can be read.
+    /// Returns the mean over the cores of all readable policies.
     fn read_policies(&mut self) -> Option<f64> {
         let read: Vec<_> = self.policies.iter_mut().filter_map(Policy::read).collect();
         if read.len() != self.policies.len() {
-            // Cores come and go: look again next time.
+            // Cores come and go: read the directory again next time.
             self.policies.clear();
         }
         let cores: usize = read.iter().map(|(_, cores)| cores).sum();
@@ -220,7 +226,7 @@ impl Frequency {
         let (bytes, path) = run.optional(&mut self.cpuinfo)?;
         let mut bad = BadLines::default();
         let mean = mean_megahertz(bytes, &mut bad);
-        run.account(path, &bad, mean.is_some());
+        run.record_bad_lines(path, &bad, mean.is_some());
         mean
     }
 }

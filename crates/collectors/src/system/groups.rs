@@ -1,6 +1,6 @@
-//! The groups of figures: each reads its files, parses them and fills the batch.
+//! Groups of metrics: each reads its files, parses them and fills the batch.
 //!
-//! A group exists only where a declared metric needs it, so a file is read only for a reason.
+//! A group exists only if a configured metric needs it, so no file is read without need.
 
 mod cpu;
 mod disks;
@@ -17,22 +17,22 @@ use bellwether_core::{Batch, Failure, Kind, MetricId, Now};
 pub(super) use mounts::Usage;
 pub(super) use sensors::Chip;
 
-use super::catalogue::{Figure, Nature};
+use super::catalogue::{Measurement, Nature};
 use super::file::HostFile;
 use super::filter::Filter;
 use super::parse::{BadLines, Malformed};
 use super::probe::Prober;
-use super::resolve::Declared;
+use super::resolve::ResolvedMetric;
 use super::skipped::Skipped;
 use super::totals::Totals;
 
-/// A group of figures that come from the same place.
+/// A group of metrics from the same files.
 pub(super) trait Group: Send {
-    /// Reads, and adds what was read.
+    /// Reads the files and adds their samples.
     fn collect(&mut self, run: &mut Run<'_>);
 }
 
-/// One collection under way.
+/// A running collection.
 pub(super) struct Run<'a> {
     pub(super) batch: &'a mut Batch,
     pub(super) now: Now,
@@ -50,7 +50,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// What failed, all of it in one; the reason is that of the first.
+    /// Returns all failures as one, with the reason of the first.
     pub(super) fn result(self) -> Result<(), Failure> {
         self.failure.map_or(Ok(()), Err)
     }
@@ -70,9 +70,9 @@ impl<'a> Run<'a> {
         self.fail("parse", path, what);
     }
 
-    /// Accounts for the bad lines of the file at `path`: a file of which nothing was of use is a
-    /// failure, single lines are counted and named once.
-    fn account(&mut self, path: &Path, bad: &BadLines, usable: bool) {
+    /// Records the bad lines of the file at `path`: a file without a usable line is a failure, single
+    /// lines are counted and logged once.
+    fn record_bad_lines(&mut self, path: &Path, bad: &BadLines, usable: bool) {
         match bad.first() {
             None => {}
             Some(first) if !usable => self.malformed(path, first),
@@ -80,27 +80,31 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// A file that every host has.
+    /// Reads a file that every host has.
     fn required<'f>(&mut self, file: &'f mut HostFile) -> Option<(&'f [u8], &'f Path)> {
         self.read(file, false)
     }
 
-    /// A file that not every kernel, machine or container has, or has filled: without it there are
-    /// no series.
+    /// Reads a file that is missing or empty with some kernels, machines or containers: without it
+    /// there are no series.
     fn optional<'f>(&mut self, file: &'f mut HostFile) -> Option<(&'f [u8], &'f Path)> {
         self.read(file, true)
     }
 
-    fn read<'f>(&mut self, file: &'f mut HostFile, may_lack: bool) -> Option<(&'f [u8], &'f Path)> {
+    fn read<'f>(
+        &mut self,
+        file: &'f mut HostFile,
+        is_optional: bool,
+    ) -> Option<(&'f [u8], &'f Path)> {
         let absent = match file.read() {
             Ok(content) => content.trim_ascii().is_empty(),
-            Err(error) if may_lack && is_absent(&error) => true,
+            Err(error) if is_optional && is_absent(&error) => true,
             Err(error) => {
                 self.fail("io", file.path(), &error);
                 return None;
             }
         };
-        if may_lack && absent {
+        if is_optional && absent {
             self.skipped.note_absent(file.path());
             return None;
         }
@@ -108,8 +112,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// Whether the kernel says that it has no such thing. Pressure files that exist while the
-/// accounting is off answer "not supported".
+/// Returns whether the kernel does not have the file. Pressure files that exist while the
+/// accounting is off fail with "not supported".
 fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -117,7 +121,7 @@ fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// One declared metric of a group, with what the group needs to pick its value.
+/// A configured metric of a group, with `pick` to find its value.
 pub(super) struct Metric<P> {
     id: MetricId,
     pick: P,
@@ -125,18 +129,18 @@ pub(super) struct Metric<P> {
     reading: Reading,
 }
 
-/// Way from a reading to the metric's value.
+/// Conversion of a reading to the metric's value.
 enum Reading {
-    /// As it is.
+    /// The reading as it is.
     Level,
-    /// A running total, exported as one.
+    /// A total, exported as a counter.
     Counter(Totals),
-    /// A running total, exported as its rate per second.
+    /// A total, exported as its rate per second.
     Rate(Totals),
 }
 
 impl Reading {
-    fn of(metric: &Declared) -> Self {
+    fn of(metric: &ResolvedMetric) -> Self {
         match (metric.source.nature, metric.def.kind) {
             (Nature::Level, _) => Self::Level,
             (Nature::Total, Kind::Gauge) => Self::Rate(Totals::default()),
@@ -146,15 +150,15 @@ impl Reading {
 }
 
 impl<P> Metric<P> {
-    /// The declared metrics for which `pick` finds something.
+    /// Returns the configured metrics for which `pick` returns a value.
     pub(super) fn all(
-        declared: &[(MetricId, Declared)],
-        pick: impl Fn(Figure) -> Option<P>,
+        declared: &[(MetricId, ResolvedMetric)],
+        pick: impl Fn(Measurement) -> Option<P>,
     ) -> Vec<Self> {
-        let of = |(id, metric): &(MetricId, Declared)| {
+        let of = |(id, metric): &(MetricId, ResolvedMetric)| {
             Some(Self {
                 id: *id,
-                pick: pick(metric.source.figure)?,
+                pick: pick(metric.source.measurement)?,
                 filter: metric.filter.clone(),
                 reading: Reading::of(metric),
             })
@@ -162,7 +166,7 @@ impl<P> Metric<P> {
         declared.iter().filter_map(of).collect()
     }
 
-    /// Adds the value, or its rate where that is what was declared and there is one.
+    /// Adds the value; for a rate, only if there was a reading before.
     fn push(&mut self, labels: &[&str], value: f64, run: &mut Run<'_>) {
         let value = match &mut self.reading {
             Reading::Level => Some(value),
@@ -174,14 +178,14 @@ impl<P> Metric<P> {
         }
     }
 
-    /// Adds the value if its labels are wanted.
+    /// Adds the value if the filter admits its labels.
     fn push_if_admitted(&mut self, labels: &[&str], value: f64, run: &mut Run<'_>) {
         if self.filter.admits(labels) {
             self.push(labels, value, run);
         }
     }
 
-    /// Ends a reading: series that were not in it are forgotten, at once where it was `complete`.
+    /// Ends a reading: deletes the totals of series that were not in it, at once if it was `complete`.
     fn finish(&mut self, run: &Run<'_>, complete: bool) {
         if let Reading::Counter(totals) | Reading::Rate(totals) = &mut self.reading {
             totals.keep_only(run.now.mono, complete);
@@ -189,13 +193,13 @@ impl<P> Metric<P> {
     }
 }
 
-/// What the groups ask on threads of their own.
+/// Probers of the groups, with threads of their own.
 pub(super) struct Probers {
     pub(super) usage: Prober<Usage>,
     pub(super) chip: Prober<Chip>,
 }
 
-/// Roots as the groups use them.
+/// Directories of the host's files.
 pub(super) struct Roots<'a> {
     pub(super) procfs: &'a Path,
     pub(super) sysfs: &'a Path,
@@ -207,8 +211,8 @@ impl Roots<'_> {
         HostFile::new(self.procfs.join(path))
     }
 
-    /// A file of the network: with the host's /proc mounted elsewhere, `self` is still in our own
-    /// network, and process 1 in that of the host.
+    /// Returns a file of the network. If the host's /proc is mounted elsewhere, it is that of process
+    /// 1, since `self` is in the network of the container.
     fn net(&self, path: &str) -> HostFile {
         let own = self.procfs.join("net").join(path);
         if self.procfs == Path::new("/proc") {
@@ -218,11 +222,11 @@ impl Roots<'_> {
     }
 }
 
-/// The groups that `declared` needs. Counters come first, so that the rates of one collection
-/// span the time between two starts, however long the mounts and sensors behind them take.
+/// Creates the groups that `declared` needs. Counters come first, so that the rates of one collection
+/// span the time between two starts, however long the mounts and sensors after them take.
 pub(super) fn groups(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
     probers: Probers,
 ) -> Vec<Box<dyn Group>> {
     let groups = [

@@ -1,21 +1,22 @@
-//! Why a record was not taken, and how many were refused for each reason.
+//! Errors of records, and the number of rejected records by reason.
 //!
-//! Owns the bounded set of reasons, which is the label set of `application_refused_total`; what
-//! is said about a single refusal never becomes a label.
+//! Owns the bounded set of reasons, which are the label values of `application_refused_total`. The
+//! message of a single error never becomes a label.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Why a record was refused. The words are label values: a small, fixed set.
+/// Reason why a record was rejected. Serves as a label value, so the set is small and fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// No application metric has this name.
     UnknownMetric,
     /// The metric does not have this label.
     UnknownLabel,
-    /// A label of the metric was not given.
+    /// The record lacks a label of the metric.
     MissingLabel,
-    /// The same label was given twice.
+    /// The record has the same label twice.
     RepeatedLabel,
     /// The operation does not fit the metric's type, such as `set` on a counter.
     WrongKind,
@@ -31,18 +32,18 @@ pub enum Reason {
     LabelTooLong,
     /// The record cannot be read.
     Malformed,
-    /// The record is of a kind that has no place here: `StatsD` sets, events, service checks.
+    /// Records of this kind are not supported: `StatsD` sets, events and service checks.
     Unsupported,
-    /// The record is of another time; only current values are taken.
+    /// The record is more than a minute old or in the future; only current values are accepted.
     Timestamp,
 }
 
-/// Longest label value taken, in bytes. Longer ones are a mistake of the sender, and 10,000 of
+/// Longest accepted label value in bytes. A longer one is a mistake of the sender, and 10,000 of
 /// them would fill the memory.
 pub const MAX_VALUE_LEN: usize = 1024;
 
 impl Reason {
-    /// All, in the order of their declaration.
+    /// All reasons.
     pub const ALL: [Reason; 13] = [
         Self::UnknownMetric,
         Self::UnknownLabel,
@@ -59,7 +60,7 @@ impl Reason {
         Self::Timestamp,
     ];
 
-    /// The word used as a label value and in answers.
+    /// Returns the word used as a label value and in the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -81,15 +82,15 @@ impl Reason {
 
     fn sentence(self) -> &'static str {
         match self {
-            Self::UnknownMetric => "no application metric of this name is declared",
-            Self::UnknownLabel => "the metric does not declare this label",
-            Self::MissingLabel => "a declared label is missing",
-            Self::RepeatedLabel => "the label is given twice",
+            Self::UnknownMetric => "unknown application metric",
+            Self::UnknownLabel => "the metric has no such label",
+            Self::MissingLabel => "a label of the metric is missing",
+            Self::RepeatedLabel => "the record has the label twice",
             Self::WrongKind => "the operation does not fit the metric's type",
             Self::NotANumber => "the value is not a number",
             Self::Infinite => "the value is infinite",
             Self::NegativeCounter => "a counter cannot fall",
-            Self::TooManySeries => "the metric holds max_series series already",
+            Self::TooManySeries => "the metric has reached max_series",
             Self::LabelTooLong => "the label's value is longer than 1024 bytes",
             Self::Malformed => "the record cannot be read",
             Self::Unsupported => "records of this kind are not supported",
@@ -98,18 +99,18 @@ impl Reason {
     }
 }
 
-/// One refusal: why, and what it is about.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Refused {
-    /// Why.
+/// Error of a rejected record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordError {
+    /// Reason, fit for a label.
     pub reason: Reason,
-    /// The name, label or text it is about; empty where the reason says it all.
+    /// The offending name, label or text; empty if the reason says it all.
     pub subject: String,
 }
 
-impl Refused {
+impl RecordError {
+    /// Creates an error about `subject`, a name or a text of the record.
     #[cold]
-    /// A refusal of `subject`.
     pub fn new(reason: Reason, subject: impl Into<String>) -> Self {
         Self {
             reason,
@@ -118,7 +119,7 @@ impl Refused {
     }
 }
 
-impl From<Reason> for Refused {
+impl From<Reason> for RecordError {
     #[cold]
     fn from(reason: Reason) -> Self {
         Self {
@@ -128,7 +129,9 @@ impl From<Reason> for Refused {
     }
 }
 
-impl fmt::Display for Refused {
+impl Error for RecordError {}
+
+impl fmt::Display for RecordError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(self.reason.sentence())?;
         if self.subject.is_empty() {
@@ -139,11 +142,11 @@ impl fmt::Display for Refused {
     }
 }
 
-/// How many records were refused, by reason.
+/// Number of rejected records by reason.
 #[derive(Debug, Default)]
-pub(super) struct Refusals([AtomicU64; Reason::ALL.len()]);
+pub(super) struct RejectedCounts([AtomicU64; Reason::ALL.len()]);
 
-impl Refusals {
+impl RejectedCounts {
     pub(super) fn count(&self, reason: Reason) {
         self.0[reason as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -160,12 +163,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_reason_has_its_own_counter_and_word() {
-        let refusals = Refusals::default();
+    fn each_reason_has_its_own_counter_and_label_value() {
+        let counts = RejectedCounts::default();
         for (index, reason) in Reason::ALL.into_iter().enumerate() {
-            (0..=index).for_each(|_| refusals.count(reason));
+            (0..=index).for_each(|_| counts.count(reason));
         }
-        let totals: Vec<_> = refusals.totals().collect();
+        let totals: Vec<_> = counts.totals().collect();
         for (index, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(totals[index], (reason, index as u64 + 1));
         }
@@ -174,14 +177,11 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_says_what_it_is_about() {
-        let refused = Refused::new(Reason::UnknownLabel, "pod");
+    fn an_error_names_its_subject() {
+        let error = RecordError::new(Reason::UnknownLabel, "pod");
+        assert_eq!(error.to_string(), "the metric has no such label: pod");
         assert_eq!(
-            refused.to_string(),
-            "the metric does not declare this label: pod"
-        );
-        assert_eq!(
-            Refused::from(Reason::Infinite).to_string(),
+            RecordError::from(Reason::Infinite).to_string(),
             "the value is infinite"
         );
     }

@@ -2,10 +2,10 @@
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::Figure;
+use super::super::catalogue::Measurement;
 use super::super::file::HostFile;
 use super::super::parse::{BadLines, Interface, STATES, TcpStates, interfaces};
-use super::super::resolve::Declared;
+use super::super::resolve::ResolvedMetric;
 use super::{Group, Metric, Roots, Run, is_absent};
 
 type Pick = fn(&Interface<'_>) -> u64;
@@ -13,23 +13,23 @@ type Pick = fn(&Interface<'_>) -> u64;
 struct Interfaces {
     file: HostFile,
     metrics: Vec<Metric<Pick>>,
-    /// As they stood in the file the last time, in its order: globs are matched once.
+    /// Interfaces of the last reading in their order, so that globs are matched once.
     known: Vec<Known>,
 }
 
 struct Known {
     name: Box<[u8]>,
     label: String,
-    /// For each metric, whether it has a series for this interface.
+    /// For each metric, set if it has a series for this interface.
     admitted: Box<[bool]>,
 }
 
 pub(super) fn interfaces_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Interface(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Interface(pick) => Some(pick),
         _ => None,
     });
     if metrics.is_empty() {
@@ -73,7 +73,7 @@ impl Group for Interfaces {
             }
         }
         self.known.truncate(place);
-        run.account(path, &bad, place > 0);
+        run.record_bad_lines(path, &bad, place > 0);
         for metric in &mut self.metrics {
             metric.finish(run, bad.is_empty());
         }
@@ -103,10 +103,10 @@ struct Sockets {
 
 pub(super) fn sockets_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| {
-        matches!(figure, Figure::Sockets).then_some(())
+    let metrics = Metric::all(declared, |measurement| {
+        matches!(measurement, Measurement::Sockets).then_some(())
     });
     if metrics.is_empty() {
         return None;
@@ -129,13 +129,13 @@ impl Group for Sockets {
                 Err(malformed) => bad.add(malformed),
             });
             match read {
-                // An empty file, without a heading, tells as much as none.
+                // An empty file, without a heading, counts as a missing one.
                 Ok(()) => found |= good,
                 // A kernel without IPv6 has no tcp6.
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return run.fail("io", file.path(), &error),
             }
-            run.account(file.path(), &bad, good);
+            run.record_bad_lines(file.path(), &bad, good);
             if !good && !bad.is_empty() {
                 return;
             }

@@ -1,15 +1,15 @@
-//! What can go wrong between this agent and a server, in few kinds.
+//! Errors of connections and statements, in few kinds.
 //!
-//! Pure: turns the client library's errors into a kind and one line of text without secrets.
+//! Pure: converts the client library's errors to a kind and one line of text without secrets.
 
 use neo4rs::{Error, Neo4jClientErrorKind, Neo4jErrorKind, Neo4jSecurityErrorKind};
 
-/// Kinds of trouble.
+/// Kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     /// No connection, or it broke.
     Connect,
-    /// The server refused user or password.
+    /// The server rejected the user or the password.
     Auth,
     /// No answer in time.
     Timeout,
@@ -17,21 +17,21 @@ pub(super) enum Kind {
     Io,
     /// All connections are in use.
     Busy,
-    /// The server refused this statement, or its result does not fit.
+    /// The server rejected the statement, or its result does not fit.
     Query,
-    /// The server cannot tell: a procedure is not there or not allowed.
+    /// The server does not support the statement: a procedure is missing or forbidden.
     Missing,
 }
 
-/// One trouble.
+/// Error of a connection or a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(super) struct Neo4jError {
     pub(super) kind: Kind,
-    /// One line.
+    /// One line, without secrets.
     pub(super) text: String,
 }
 
-impl Trouble {
+impl Neo4jError {
     pub(super) fn new(kind: Kind, text: impl Into<String>) -> Self {
         Self {
             kind,
@@ -39,7 +39,7 @@ impl Trouble {
         }
     }
 
-    /// The word for [`bellwether_core::Failure`].
+    /// Returns the reason for [`bellwether_core::Failure`].
     pub(super) fn reason(&self) -> &'static str {
         match self.kind {
             Kind::Connect => "connect",
@@ -50,23 +50,23 @@ impl Trouble {
         }
     }
 
-    /// Whether the server answered, so that the connection is still good.
-    pub(super) fn answered(&self) -> bool {
+    /// Returns whether the server answered, so that the connection is still usable.
+    pub(super) fn is_answer(&self) -> bool {
         matches!(self.kind, Kind::Query | Kind::Missing)
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for Neo4jError {
     fn from(error: Error) -> Self {
         let kind = match &error {
-            Error::Neo4j(refused) => {
-                let kind = refusal(refused.kind(), refused.code(), refused.message());
+            Error::Neo4j(server) => {
+                let kind = server_error_kind(server.kind(), server.code(), server.message());
                 return Self::new(
                     kind,
-                    format!("{}: {}", refused.code(), line(refused.message())),
+                    format!("{}: {}", server.code(), line(server.message())),
                 );
             }
-            Error::AuthenticationError(message) if !is_passing(message) => Kind::Auth,
+            Error::AuthenticationError(message) if !is_retryable(message) => Kind::Auth,
             Error::ConnectionTimedOut => Kind::Timeout,
             Error::UnknownType(_) | Error::DeserializationError(_) | Error::ConversionError => {
                 Kind::Query
@@ -81,7 +81,7 @@ impl From<Error> for Trouble {
     }
 }
 
-fn refusal(kind: Neo4jErrorKind, code: &str, message: &str) -> Kind {
+fn server_error_kind(kind: Neo4jErrorKind, code: &str, message: &str) -> Kind {
     use Neo4jSecurityErrorKind as Security;
     // Functions, unlike procedures, have no code of their own.
     let unknown_function =
@@ -105,9 +105,9 @@ fn refusal(kind: Neo4jErrorKind, code: &str, message: &str) -> Kind {
     }
 }
 
-/// The client keeps only the text of a refused greeting. A server that starts or stops refuses
-/// too, and that is nothing to back off from.
-fn is_passing(message: &str) -> bool {
+/// Returns whether an authentication error is retryable. The client library keeps only its text; a
+/// server that starts or stops rejects clients as well, and that needs no backoff.
+fn is_retryable(message: &str) -> bool {
     [
         "unavailable",
         "not available",
@@ -120,7 +120,7 @@ fn is_passing(message: &str) -> bool {
     .any(|word| message.contains(word))
 }
 
-/// The first line, cut to a length that suits a log. The server quotes the statement below it.
+/// Returns the first line, cut to a length for logs. The server quotes the statement below it.
 fn line(text: &str) -> String {
     const MOST: usize = 240;
     let first = text.lines().next().unwrap_or_default().trim();
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     fn of_code(code: &str, message: &str) -> Kind {
-        refusal(Neo4jErrorKind::from(code), code, message)
+        server_error_kind(Neo4jErrorKind::from(code), code, message)
     }
 
     #[test]
@@ -186,8 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn greetings_that_were_refused() {
-        let kind = |message: &str| Trouble::from(Error::AuthenticationError(message.into())).kind;
+    fn rejected_greetings() {
+        let kind =
+            |message: &str| Neo4jError::from(Error::AuthenticationError(message.into())).kind;
         assert_eq!(
             kind("The client is unauthorized due to authentication failure."),
             Kind::Auth
@@ -202,7 +203,7 @@ mod tests {
             "Invalid input (line 1)"
         );
         assert_eq!(line(&"é".repeat(500)).chars().count(), 243);
-        let refused = Trouble::from(Error::from(std::io::Error::other("nobody there")));
-        assert_eq!(refused, Trouble::new(Kind::Connect, "nobody there"));
+        let error = Neo4jError::from(Error::from(std::io::Error::other("nobody there")));
+        assert_eq!(error, Neo4jError::new(Kind::Connect, "nobody there"));
     }
 }

@@ -1,4 +1,4 @@
-//! The folder of all that survives a restart: whose it is, and how writing into it goes.
+//! The state directory: the lock on it, and files that are saved in it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -12,77 +12,77 @@ use tracing::{info, warn};
 use super::WriteWatch;
 use crate::beside;
 
-/// The folder. All of it belongs to the process that holds the lock on it; whoever comes second
-/// writes nothing into it as long as it lives, so that neither spoils what the other keeps.
+/// The directory of all state that outlives the process. It belongs to the process that has the lock
+/// on it. A second process never writes into it, so that neither damages the state of the other.
 #[derive(Debug)]
-pub struct StateFolder {
+pub struct StateDirectory {
     path: PathBuf,
-    claim: Mutex<Claim>,
+    claim: Mutex<Lock>,
 }
 
 #[derive(Debug)]
-enum Claim {
-    /// Ours, as long as the file is open.
-    Ours(File),
-    /// Another process has it.
-    Anothers,
-    /// It cannot be used for now.
+enum Lock {
+    /// Locked by this process, as long as the file is open.
+    Locked(File),
+    /// Locked by another process.
+    LockedByOther,
+    /// Unusable for now, with the error.
     Unusable(String),
 }
 
-impl StateFolder {
-    /// Claims the folder at `path`, which is made if it is missing. Whatever is wrong with it, it
-    /// can be asked for again. Blocks.
+impl StateDirectory {
+    /// Locks the directory at `path`, and creates it if it is missing. After an error,
+    /// [`StateDirectory::claim`] tries again. Blocks.
     #[must_use]
     pub fn open(path: impl Into<PathBuf>) -> Self {
         let path = path.into();
-        let claim = Mutex::new(take(&path));
+        let claim = Mutex::new(lock(&path));
         Self { path, claim }
     }
 
-    /// Where it is.
+    /// Returns its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether another process had it when this one came.
+    /// Returns whether another process had the lock when this one started.
     #[must_use]
-    pub fn is_anothers(&self) -> bool {
-        matches!(*self.claim.lock(), Claim::Anothers)
+    pub fn is_locked_by_other(&self) -> bool {
+        matches!(*self.claim.lock(), Lock::LockedByOther)
     }
 
-    /// Sees that it is there and ours. One that could not be used, or that somebody deleted, is
-    /// tried again; one that was another's stays the other's. Blocks.
+    /// Ensures that the directory exists and is locked by this process. One that was unusable or was
+    /// deleted is tried again; one of another process is not. Blocks.
     ///
     /// # Errors
-    /// Why it is not ours.
+    /// Returns an error if the directory is not locked by this process.
     pub fn claim(&self) -> io::Result<()> {
         let mut claim = self.claim.lock();
         match &*claim {
-            Claim::Ours(lock) if is_at(lock, &self.path) => return Ok(()),
-            Claim::Anothers => {}
-            Claim::Ours(_) | Claim::Unusable(_) => *claim = take(&self.path),
+            Lock::Locked(lock) if is_at(lock, &self.path) => return Ok(()),
+            Lock::LockedByOther => {}
+            Lock::Locked(_) | Lock::Unusable(_) => *claim = lock(&self.path),
         }
         match &*claim {
-            Claim::Ours(_) => Ok(()),
-            Claim::Anothers => Err(io::Error::other(self.of_another())),
-            Claim::Unusable(reason) => Err(io::Error::other(reason.clone())),
+            Lock::Locked(_) => Ok(()),
+            Lock::LockedByOther => Err(io::Error::other(self.other_message())),
+            Lock::Unusable(reason) => Err(io::Error::other(reason.clone())),
         }
     }
 
-    /// Why nothing can be written into it, if so.
+    /// Returns the reason why nothing can be written into it, if there is one.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        // Held for long only by a file system that hangs, which its writers tell of.
+        // Locked for long only if the file system hangs, which the writers report.
         match &*self.claim.try_lock()? {
-            Claim::Ours(_) => None,
-            Claim::Anothers => Some(self.of_another()),
-            Claim::Unusable(reason) => Some(reason.clone()),
+            Lock::Locked(_) => None,
+            Lock::LockedByOther => Some(self.other_message()),
+            Lock::Unusable(reason) => Some(reason.clone()),
         }
     }
 
-    fn of_another(&self) -> String {
+    fn other_message(&self) -> String {
         format!(
             "another Bellwether has the state directory {}; hint: give each one a \
              state_directory of its own, and restart this one",
@@ -91,9 +91,9 @@ impl StateFolder {
     }
 }
 
-fn take(path: &Path) -> Claim {
+fn lock(path: &Path) -> Lock {
     let unusable = |error: io::Error| {
-        Claim::Unusable(format!(
+        Lock::Unusable(format!(
             "cannot use the state directory {}: {error}",
             path.display()
         ))
@@ -104,17 +104,17 @@ fn take(path: &Path) -> Claim {
         Err(error) => return unusable(error),
     };
     match file.try_lock() {
-        Ok(()) => Claim::Ours(file),
-        Err(TryLockError::WouldBlock) => Claim::Anothers,
-        // A file system without locks cannot say whose it is.
+        Ok(()) => Lock::Locked(file),
+        Err(TryLockError::WouldBlock) => Lock::LockedByOther,
+        // A file system without locks cannot tell the owner.
         Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {
-            Claim::Ours(file)
+            Lock::Locked(file)
         }
         Err(TryLockError::Error(error)) => unusable(error),
     }
 }
 
-/// Whether `file` is what is at `path` now.
+/// Returns whether `file` is the file that is at `path` now.
 #[must_use]
 pub fn is_at(file: &File, path: &Path) -> bool {
     match (file.metadata(), fs::metadata(path)) {
@@ -123,10 +123,10 @@ pub fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
-/// One file of the folder, and how saving it goes.
+/// A file of the state directory that is saved again and again.
 #[derive(Debug)]
 pub struct Saver {
-    folder: Arc<StateFolder>,
+    directory: Arc<StateDirectory>,
     path: PathBuf,
     /// Named in the log: "the state of the alerts".
     what: String,
@@ -136,22 +136,26 @@ pub struct Saver {
 
 #[derive(Debug, Default)]
 struct Saving {
-    /// Whether what was there at the start was read, or was nothing.
+    /// Set once the file of the start was read, or there was none.
     was_read: bool,
-    /// Whether it was written since.
+    /// Set once the file was written.
     written: bool,
-    /// Why the last write failed.
+    /// Error of the last write.
     problem: Option<String>,
     failures: u64,
 }
 
 impl Saver {
-    /// The file at `path` in `folder`; nothing is touched yet.
+    /// Creates a saver of the file at `path` in `directory`, without access to the disk.
     #[must_use]
-    pub fn new(folder: Arc<StateFolder>, path: impl AsRef<Path>, what: impl Into<String>) -> Self {
-        let path = folder.path().join(path);
+    pub fn new(
+        directory: Arc<StateDirectory>,
+        path: impl AsRef<Path>,
+        what: impl Into<String>,
+    ) -> Self {
+        let path = directory.path().join(path);
         Self {
-            folder,
+            directory,
             path,
             what: what.into(),
             saving: Mutex::default(),
@@ -159,18 +163,18 @@ impl Saver {
         }
     }
 
-    /// Where it is.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Has `read` read it, if the folder is ours. Blocks.
+    /// Runs `read` if the directory is locked by this process. Blocks.
     ///
     /// # Errors
-    /// The folder is not ours, or as `read`.
+    /// Returns an error if the directory is not locked by this process, or that of `read`.
     pub fn load<T>(&self, read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        let loaded = self.folder.claim().and_then(|()| read());
+        let loaded = self.directory.claim().and_then(|()| read());
         let mut saving = self.saving.lock();
         match &loaded {
             Ok(_) => saving.was_read = true,
@@ -179,16 +183,16 @@ impl Saver {
         loaded
     }
 
-    /// Has `write` write it, if the folder is ours. A failure is logged once, and so is the end of
-    /// it. Blocks.
+    /// Runs `write` if the directory is locked by this process. The first failure is logged, and the
+    /// success after it. Blocks.
     ///
     /// # Errors
-    /// The folder is not ours, or as `write`.
+    /// Returns an error if the directory is not locked by this process, or that of `write`.
     pub fn save(&self, write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         let saved = self.watch.during(|| {
-            self.folder
+            self.directory
                 .claim()
-                .and_then(|()| self.keep_unread())
+                .and_then(|()| self.set_unread_aside())
                 .and_then(|()| write())
         });
         let mut saving = self.saving.lock();
@@ -200,11 +204,11 @@ impl Saver {
                 }
             }
             Err(error) => {
-                // What was told at the start, before anything was written, is told once more.
-                let told = saving.problem.replace(error.to_string()).is_some();
-                if !told || saving.failures == 0 {
+                // An error of the start, before the first write, is logged once more.
+                let was_logged = saving.problem.replace(error.to_string()).is_some();
+                if !was_logged || saving.failures == 0 {
                     let path = self.path.display();
-                    warn!(%path, %error, "cannot save {}: it is in memory for now", self.what);
+                    warn!(%path, %error, "cannot save {}: kept in memory for now", self.what);
                 }
                 saving.failures += 1;
             }
@@ -212,8 +216,8 @@ impl Saver {
         saved
     }
 
-    /// What could not be read at the start must not be written over.
-    fn keep_unread(&self) -> io::Result<()> {
+    /// Renames a file that could not be read at the start, so that it is not overwritten.
+    fn set_unread_aside(&self) -> io::Result<()> {
         if self.saving.lock().was_read {
             return Ok(());
         }
@@ -221,7 +225,7 @@ impl Saver {
         match fs::rename(&self.path, &aside) {
             Ok(()) => {
                 let (path, aside) = (self.path.display(), aside.display());
-                warn!(%path, %aside, "what could not be read at the start is kept");
+                warn!(%path, %aside, "a state file could not be read at the start; renamed");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
@@ -230,24 +234,25 @@ impl Saver {
         Ok(())
     }
 
-    /// Why it is not on disk, if so.
+    /// Returns the reason why the state is not on disk, if there is one.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        let hangs = self
+        let stall = self
             .watch
-            .hangs()
-            .map(|hangs| format!("{}: {hangs}", self.path.display()));
-        let problem = hangs.or_else(|| self.saving.lock().problem.clone())?;
+            .stall_message()
+            .map(|message| format!("{}: {message}", self.path.display()));
+        let problem = stall.or_else(|| self.saving.lock().problem.clone())?;
         Some(format!("{}: {problem}", self.what))
     }
 
-    /// Failed attempts to save it.
+    /// Returns the number of failed writes.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.saving.lock().failures
     }
 
-    /// Whether it should be saved although nothing changed: that failed, or somebody deleted it.
+    /// Returns whether the file has to be saved although nothing changed: the last write failed, or the
+    /// file was deleted.
     #[must_use]
     pub fn is_due(&self) -> bool {
         let (problem, written) = {
@@ -264,13 +269,15 @@ mod tests {
     use crate::durable::replace;
 
     #[test]
-    fn the_folder_belongs_to_the_first_alone() {
+    fn the_directory_belongs_to_the_first_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
-        let first = StateFolder::open(&path);
+        let first = StateDirectory::open(&path);
         first.claim().unwrap();
-        let second = Arc::new(StateFolder::open(&path));
-        assert!(second.is_anothers() && second.problem().unwrap().contains("another Bellwether"));
+        let second = Arc::new(StateDirectory::open(&path));
+        assert!(
+            second.is_locked_by_other() && second.problem().unwrap().contains("another Bellwether")
+        );
         let saver = Saver::new(second, "x.json", "x");
         assert!(
             saver
@@ -287,15 +294,15 @@ mod tests {
             !path.join("x.json").exists(),
             "what another process left is not written over"
         );
-        StateFolder::open(&path).claim().unwrap();
+        StateDirectory::open(&path).claim().unwrap();
     }
 
     #[test]
-    fn a_folder_that_cannot_be_used_is_tried_again_and_keeps_what_was_not_read() {
+    fn a_directory_that_cannot_be_used_is_tried_again_and_keeps_what_was_not_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("state");
         fs::write(&path, "in the way").unwrap();
-        let state = Arc::new(StateFolder::open(&path));
+        let state = Arc::new(StateDirectory::open(&path));
         assert!(
             state
                 .problem()
@@ -317,25 +324,29 @@ mod tests {
         );
         assert_eq!(fs::read(&file).unwrap(), b"2");
         assert_eq!(fs::read(path.join("x.json.corrupt")).unwrap(), b"old");
-        // A folder that somebody deletes is made anew, and is ours again.
+        // A directory that is deleted is created and locked again.
         fs::remove_dir_all(&path).unwrap();
         assert!(saver.is_due());
         saver.save(|| replace(&file, b"3")).unwrap();
-        assert!(StateFolder::open(&path).is_anothers());
+        assert!(StateDirectory::open(&path).is_locked_by_other());
     }
 
     #[test]
-    fn a_write_that_does_not_end_is_told() {
+    fn a_write_that_does_not_end_is_reported() {
         let folder = tempfile::tempdir().unwrap();
-        let saver = Saver::new(Arc::new(StateFolder::open(folder.path())), "x", "the queue");
+        let saver = Saver::new(
+            Arc::new(StateDirectory::open(folder.path())),
+            "x",
+            "the queue",
+        );
         saver
             .save(|| {
                 assert_eq!(saver.problem(), None);
                 saver.watch.overdue();
-                let told = saver.problem().unwrap();
+                let message = saver.problem().unwrap();
                 assert!(
-                    told.starts_with("the queue: /") && told.contains("/x: a write"),
-                    "{told}"
+                    message.starts_with("the queue: /") && message.contains("/x: a write"),
+                    "{message}"
                 );
                 Ok(())
             })

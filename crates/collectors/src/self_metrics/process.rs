@@ -1,4 +1,4 @@
-//! Figures of the running process, from /proc/self. Read for every page, so read sparingly.
+//! Metrics of the process from `/proc/self`. They are read for each scrape, so few files are read.
 
 use std::fs::{self, File};
 use std::sync::OnceLock;
@@ -7,7 +7,7 @@ use procfs::process::Stat;
 use procfs::{FromRead, WithCurrentSystemInfo};
 use rustix::process::{Resource, getrlimit};
 
-/// The standard process figures; `None` where /proc does not tell.
+/// The standard metrics of a process; `None` if /proc does not have them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Process {
     /// User and system time, seconds.
@@ -27,7 +27,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// Reads them now.
+    /// Reads the current values.
     #[must_use]
     pub fn read() -> Self {
         let mut process = Self {
@@ -50,10 +50,11 @@ impl Process {
     }
 }
 
-/// Since Linux 6.2 the folder's size is the number of its entries; before, they are counted.
+/// Returns the number of open files. Since Linux 6.2 it is the size of the directory; before, the
+/// entries are counted.
 fn open_fds() -> Option<f64> {
     match fs::metadata("/proc/self/fd").ok()?.len() {
-        // The folder counts itself while it is read.
+        // The directory is open itself while it is read.
         0 => Some(
             fs::read_dir("/proc/self/fd")
                 .ok()?
@@ -64,7 +65,7 @@ fn open_fds() -> Option<f64> {
     }
 }
 
-/// Read once: it stands in /proc/stat, which is long.
+/// Returns the boot time. It is read once, since /proc/stat is long.
 fn boot_seconds() -> Option<f64> {
     static BOOT: OnceLock<Option<f64>> = OnceLock::new();
     *BOOT.get_or_init(|| Some(procfs::boot_time_secs().ok()? as f64))
@@ -75,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_of_this_very_process() {
+    fn values_are_those_of_this_process() {
         let process = Process::read();
         assert!(
             process.resident_bytes.is_some_and(|bytes| bytes > 1e6),

@@ -1,7 +1,7 @@
-//! What Bellwether tells of itself: `bellwether_*` and the standard `process_*`.
+//! Metrics of Bellwether itself: `bellwether_*` and the standard `process_*`.
 //!
-//! Owns the names and turns [`Figures`] into a batch. Where the figures come from is the
-//! business of whoever wires the rooms together.
+//! Owns the names and writes a [`Snapshot`] into a batch. The binary takes the snapshot from the
+//! other components, which this module does not know.
 
 mod alert_history;
 mod history;
@@ -13,133 +13,133 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use alert_history::AlertHistoryFigures;
+pub use alert_history::AlertHistoryStats;
 use bellwether_core::{Batch, Kind, MetricDef, MetricId, Now, Origin};
-pub use history::HistoryFigures;
+pub use history::HistoryStats;
 pub use process::Process;
-pub use queries::QueryFigures;
-pub use remote::RemoteFigures;
+pub use queries::QueryStats;
+pub use remote::RemoteStats;
 
 use super::{Collecting, Collector, Health};
 
-/// Everything the other rooms count.
+/// Counts of all components at one time.
 #[derive(Clone, Debug, Default)]
-pub struct Figures {
+pub struct Snapshot {
     /// Health of each collector.
     pub collectors: BTreeMap<Origin, Health>,
     /// Series in the store.
     pub series: usize,
-    /// Series dropped because nothing refreshed them.
+    /// Series dropped because they had no sample for three intervals.
     pub series_dropped: u64,
-    /// Points refused by the store.
+    /// Samples rejected by the store.
     pub points_refused: u64,
-    /// History, where some is kept.
-    pub history: Option<HistoryFigures>,
-    /// The history of alerts, where one is kept.
-    pub alert_history: Option<AlertHistoryFigures>,
+    /// History, if it is enabled.
+    pub history: Option<HistoryStats>,
+    /// The alert history, if it is enabled.
+    pub alert_history: Option<AlertHistoryStats>,
     /// Queries of history.
-    pub queries: QueryFigures,
+    pub queries: QueryStats,
     /// Rules.
-    pub rules: RuleFigures,
+    pub rules: RuleStats,
     /// Delivery, by channel.
-    pub channels: BTreeMap<String, ChannelFigures>,
+    pub channels: BTreeMap<String, ChannelStats>,
     /// Remote write, by destination.
-    pub remote: BTreeMap<String, RemoteFigures>,
-    /// Series that are watched for anomalies and that there was enough to judge by.
-    pub anomalies: Vec<AnomalyFigures>,
-    /// Reloads that took effect, and that did not.
+    pub remote: BTreeMap<String, RemoteStats>,
+    /// Monitored series that have enough samples for a score.
+    pub anomalies: Vec<AnomalyStats>,
+    /// Successful and failed reloads.
     pub reloads: (u64, u64),
-    /// Rule files that are wrong and were left out at the start.
+    /// Rule files with errors, which were left out at the start.
     pub rule_files_left_out: f64,
-    /// Whether the last reload took effect; true before the first.
+    /// Set if the last reload succeeded, and before the first.
     pub last_reload_good: bool,
-    /// When the declaration in effect was loaded, seconds since the epoch.
+    /// Time at which the active configuration was loaded, in seconds since the epoch.
     pub loaded_at: f64,
-    /// CRC-32 of the text of the configuration file in effect.
+    /// CRC-32 of the active configuration file.
     pub config_checksum: u32,
-    /// Refused records, by reason.
-    pub refused: Vec<(&'static str, u64)>,
-    /// Records refused because their metric is at its ceiling of series, by metric.
-    pub overflows: Vec<(Arc<str>, u64)>,
-    /// `StatsD`: packets and lines received.
+    /// Rejected application records, by reason.
+    pub rejected_records: Vec<(&'static str, u64)>,
+    /// Records rejected because their metric has reached `max_series`, by metric.
+    pub over_limit_records: Vec<(Arc<str>, u64)>,
+    /// Packets and lines received by `StatsD`.
     pub statsd: Option<(u64, u64)>,
-    /// Parts of the host that were skipped: what, reason, how often.
+    /// Parts of the host that were skipped: part, reason, count.
     pub skipped: Vec<(&'static str, &'static str, u64)>,
-    /// Rows of Neo4j that were skipped: reason, how often.
+    /// Rows of Neo4j that were skipped, by reason.
     pub skipped_rows: Vec<(&'static str, u64)>,
     /// HTTP requests by handler and status code.
     pub requests: Vec<(&'static str, u16, u64)>,
-    /// HTTP connections, and the clients that were turned away.
-    pub http: HttpFigures,
+    /// HTTP connections and rejected clients.
+    pub http: HttpStats,
     /// The process itself.
     pub process: Process,
 }
 
-/// What the HTTP side had to do with its clients, beside answering.
+/// HTTP connections and rejected clients.
 #[derive(Clone, Debug, Default)]
-pub struct HttpFigures {
-    /// Connections open now.
+pub struct HttpStats {
+    /// Open connections.
     pub connections: u64,
-    /// Connections that the server closed on its client or turned away, by reason.
+    /// Connections that the server closed or rejected, by reason.
     pub closed: Vec<(&'static str, u64)>,
-    /// Requests refused for who sent them, by reason.
+    /// Requests rejected because of their sender, by reason.
     pub refusals: Vec<(&'static str, u64)>,
 }
 
-/// What the rules did.
+/// Evaluations of rules, and their alerts.
 #[derive(Clone, Debug, Default)]
-pub struct RuleFigures {
-    /// Judgements made.
+pub struct RuleStats {
+    /// Evaluations.
     pub evaluations: u64,
-    /// Judgements that failed.
+    /// Failed evaluations.
     pub failures: u64,
-    /// How long the last tick took.
-    pub last_tick: Duration,
-    /// Ticks that were left out because the one before was still under way.
-    pub missed_ticks: u64,
-    /// Alerts pending and firing.
+    /// Duration of the last evaluation of all due rules.
+    pub last_evaluation: Duration,
+    /// Evaluations skipped because the previous one was still running.
+    pub missed_evaluations: u64,
+    /// Pending and firing alerts.
     pub alerts: (usize, usize),
-    /// Alerts that the limits of their rules left out.
-    pub left_out: u64,
-    /// Alerts that fire, by rule.
+    /// Alerts over the limit of their rule.
+    pub over_limit: u64,
+    /// Firing alerts, by rule.
     pub firing: Vec<(Arc<str>, usize)>,
-    /// Times the state could not be saved.
+    /// Failed attempts to save the state of alerts.
     pub save_failures: u64,
-    /// Whether all that must survive a restart is on disk.
+    /// Set if all state that must survive a restart is on disk.
     pub state_on_disk: bool,
 }
 
-/// The latest value of a series that is watched for anomalies.
+/// Anomaly score of the latest value of a monitored series.
 #[derive(Clone, Debug, Default)]
-pub struct AnomalyFigures {
-    /// Which metric.
+pub struct AnomalyStats {
+    /// Name of the metric.
     pub metric: String,
-    /// Its labels as text.
+    /// Labels of the series, as text.
     pub series: String,
-    /// How odd it is.
+    /// Score; its scale depends on the algorithm.
     pub score: f64,
-    /// Whether it is odd.
+    /// Set if the value is anomalous.
     pub anomalous: bool,
-    /// Where it would not have been.
+    /// Expected range: low and high bound.
     pub expected: Option<(f64, f64)>,
 }
 
-/// What one channel did.
+/// Notifications of one channel.
 #[derive(Clone, Debug, Default)]
-pub struct ChannelFigures {
+pub struct ChannelStats {
     /// Notifications delivered.
     pub sent: u64,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub failed: u64,
-    /// Notifications given up, by reason.
+    /// Notifications dropped, by reason.
     pub dropped: Vec<(&'static str, u64)>,
-    /// Notifications waiting.
+    /// Notifications in the outbox.
     pub queued: usize,
-    /// Notifications given up that can be sent again.
+    /// Dead letters.
     pub dead_letters: usize,
 }
 
-macro_rules! own_metrics {
+macro_rules! self_metrics {
     ($( $id:ident = $name:literal $kind:ident [$($label:literal),*] $help:literal; )*) => {
         #[derive(Clone, Copy)]
         enum Id { $($id),* }
@@ -149,7 +149,7 @@ macro_rules! own_metrics {
     };
 }
 
-own_metrics! {
+self_metrics! {
     BuildInfo = "bellwether_build_info" Gauge ["version"]
         "Version of the running binary; always 1.";
     Success = "bellwether_collector_success" Gauge ["collector"]
@@ -167,19 +167,19 @@ own_metrics! {
     Dropped = "bellwether_series_dropped_total" Counter []
         "Series dropped because nothing refreshed them for three intervals.";
     PointsRefused = "bellwether_points_refused_total" Counter []
-        "Collected points that did not fit their metric's declaration.";
+        "Collected samples that did not fit the definition of their metric.";
     HistorySeries = "bellwether_history_series" Gauge []
         "Series in history.";
     HistorySamples = "bellwether_history_samples" Gauge ["part"]
         "Samples in history by part: head (memory), blocks.";
     HistoryAppended = "bellwether_history_samples_appended_total" Counter []
-        "Samples that history took.";
+        "Samples appended to history.";
     HistoryRefused = "bellwether_history_samples_refused_total" Counter ["reason"]
-        "Samples that history did not take.";
+        "Samples that history rejected.";
     HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
-        "Samples that history took and lost.";
+        "Samples that were appended to history and lost.";
     HistoryDamage = "bellwether_history_damage_total" Counter ["what"]
-        "Damaged or missing pieces of history that were left out, so that the rest stays readable.";
+        "Damaged or missing parts of history that are left out, so that the rest stays readable.";
     HistoryTorn = "bellwether_history_torn_bytes_total" Counter []
         "Bytes of a write that a crash interrupted, cut off when history was opened.";
     HistoryHead = "bellwether_history_head_bytes" Gauge []
@@ -193,89 +193,89 @@ own_metrics! {
     HistoryOldest = "bellwether_history_oldest_timestamp_seconds" Gauge []
         "Time of the oldest sample in history.";
     AlertRecords = "bellwether_alert_history_records_total" Counter ["kind"]
-        "Records that the history of alerts took by kind: transition, notification.";
+        "Records added to the alert history by kind: transition, notification.";
     AlertRecordsLost = "bellwether_alert_history_records_lost_total" Counter ["reason"]
-        "Records that were lost by reason: no_room_transition, no_room_notification, memory (not written in time).";
+        "Records of the alert history that were lost by reason: no_room_transition, no_room_notification, memory (not written in time).";
     AlertRecordsDamaged = "bellwether_alert_history_records_damaged_total" Counter []
-        "Lines of the history of alerts that could not be read and were left out.";
+        "Lines of the alert history that could not be read and are left out.";
     AlertHistoryTorn = "bellwether_alert_history_torn_bytes_total" Counter []
-        "Bytes of a write that a crash interrupted, cut off when the history of alerts was opened.";
+        "Bytes of a write that a crash interrupted, cut off when the alert history was opened.";
     AlertHistoryFailures = "bellwether_alert_history_write_failures_total" Counter []
-        "Writes of the history of alerts that failed; the records wait in memory.";
+        "Failed writes of the alert history; the records wait in memory.";
     AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["where"]
-        "Bytes of the history of alerts by where they are: disk, memory (not written yet).";
+        "Bytes of the alert history by place: disk, memory (not written yet).";
     AlertHistoryOldest = "bellwether_alert_history_oldest_timestamp_seconds" Gauge []
-        "Time of the oldest record in the history of alerts, or the begin of its day.";
+        "Time of the oldest record in the alert history, or the start of its day.";
     Queries = "bellwether_queries_total" Counter ["result"]
         "Queries of history over the API by result: success, or the type of the error.";
     QuerySeconds = "bellwether_query_seconds_total" Counter ["result"]
-        "Time that queries of history took, their wait included.";
+        "Duration of queries of history, including their wait.";
     QueriesRunning = "bellwether_queries_running" Gauge []
         "Queries of history under way.";
     QueriesWaiting = "bellwether_queries_waiting" Gauge []
-        "Queries of history that wait for their turn.";
+        "Queries of history that wait for a free slot.";
     Evaluations = "bellwether_rule_evaluations_total" Counter []
-        "Judgements of a rule over all its series.";
+        "Evaluations of a rule over all its series.";
     EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
-        "Judgements of a rule that failed.";
+        "Failed evaluations of a rule.";
     TickDuration = "bellwether_rule_tick_duration_seconds" Gauge []
-        "Time the last judgement of all due rules took.";
+        "Duration of the last evaluation of all due rules.";
     MissedTicks = "bellwether_rule_ticks_missed_total" Counter []
-        "Judgements left out because the one before was still under way.";
+        "Evaluations skipped because the previous one was still running.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
     LeftOut = "bellwether_alerts_left_out" Gauge []
-        "Alerts that the limits of their rules left out at the last judgement.";
+        "Alerts over the limit of their rule at the last evaluation, which do not fire.";
     FiringByRule = "bellwether_rule_alerts_firing" Gauge ["rule"]
-        "Alerts of the rule that fire.";
+        "Firing alerts of the rule.";
     SaveFailures = "bellwether_state_save_failures_total" Counter []
-        "Times the state of the alerts could not be saved.";
+        "Failed attempts to save the state of alerts.";
     StateOnDisk = "bellwether_state_on_disk" Gauge []
         "Whether alerts, silences and queues are on disk; 0 while they are in memory only.";
     Notifications = "bellwether_notifications_total" Counter ["channel", "result"]
         "Notifications by channel and result: sent, failed (one attempt), dropped.";
     NotificationsDropped = "bellwether_notifications_dropped_total" Counter ["channel", "reason"]
-        "Notifications given up, by reason.";
+        "Notifications dropped, by reason.";
     Queue = "bellwether_notification_queue_length" Gauge ["channel"]
         "Notifications that wait for delivery.";
     DeadLetters = "bellwether_notification_dead_letters" Gauge ["channel"]
-        "Notifications given up that the channel does not know and that can be sent again.";
+        "Dead letters: notifications that the channel rejected or dropped, and that can be sent again.";
     RemoteSamples = "bellwether_remote_write_samples_total" Counter ["destination"]
-        "Samples that the receiver of remote write took.";
+        "Samples that the receiver of remote write accepted.";
     RemoteFailed = "bellwether_remote_write_samples_failed_total" Counter ["destination"]
-        "Samples that the receiver refused for good.";
+        "Samples that the receiver rejected for good.";
     RemoteRetried = "bellwether_remote_write_samples_retried_total" Counter ["destination"]
-        "Samples that were sent once more after a failure that may pass.";
+        "Samples that were sent again after a retryable error.";
     RemoteDropped = "bellwether_remote_write_samples_dropped_total" Counter ["destination", "reason"]
-        "Samples that were not sent by reason: relabelling, lost (gone from the log first).";
+        "Samples that were not sent by reason: relabelling, lost (deleted from the write-ahead log first).";
     RemoteBytes = "bellwether_remote_write_bytes_total" Counter ["destination"]
-        "Bytes of the requests that the receiver took, compressed.";
+        "Bytes of the requests that the receiver accepted, compressed.";
     RemoteNewest = "bellwether_remote_write_highest_sent_timestamp_seconds" Gauge ["destination"]
-        "Time of the newest sample that the receiver took.";
+        "Time of the newest sample that the receiver accepted.";
     RemotePending = "bellwether_remote_write_pending_samples" Gauge ["destination"]
-        "Samples in history's log that wait to be sent.";
+        "Samples in the write-ahead log that wait to be sent.";
     RemotePendingBytes = "bellwether_remote_write_pending_bytes" Gauge ["destination"]
-        "Bytes of history's log that wait to be sent.";
+        "Bytes of the write-ahead log that wait to be sent.";
     Anomaly = "bellwether_anomaly" Gauge ["metric", "series"]
-        "Whether the latest value of a watched series is odd.";
+        "Whether the latest value of a monitored series is anomalous.";
     AnomalyScore = "bellwether_anomaly_score" Gauge ["metric", "series"]
-        "How odd the latest value of a watched series is, in the measure of the algorithm.";
+        "Anomaly score of the latest value of a monitored series; its scale depends on the algorithm.";
     AnomalyExpected = "bellwether_anomaly_expected" Gauge ["metric", "series", "bound"]
-        "Range in which the latest value of a watched series would not have been odd by bound: low, high.";
+        "Expected range of the latest value of a monitored series by bound: low, high.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
-        "Reloads of the declaration by result: success, failure.";
+        "Reloads of the configuration by result: success, failure.";
     RuleFilesLeftOut = "bellwether_rule_files_left_out" Gauge []
-        "Rule files that are wrong and were left out at the start.";
+        "Rule files with errors, which were left out at the start.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
         "Whether the last reload took effect.";
     LoadedAt = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
-        "When the declaration in effect was loaded.";
+        "Time at which the active configuration was loaded.";
     ConfigHash = "bellwether_config_hash" Gauge []
-        "Hash of the configuration file in effect (CRC-32): equal on hosts with equal files.";
+        "Hash of the active configuration file (CRC-32): equal on hosts with equal files.";
     Refused = "bellwether_application_refused_total" Counter ["reason"]
-        "Application records refused.";
+        "Rejected application records.";
     Overflow = "bellwether_application_series_overflow_total" Counter ["metric"]
-        "Application records refused because the metric is at its ceiling of series.";
+        "Application records rejected because the metric has reached max_series.";
     StatsdPackets = "bellwether_statsd_packets_total" Counter []
         "StatsD packets received.";
     StatsdLines = "bellwether_statsd_lines_total" Counter []
@@ -283,15 +283,15 @@ own_metrics! {
     Skipped = "bellwether_system_skipped_total" Counter ["what", "reason"]
         "Parts of the host that could not be read and were skipped.";
     SkippedRows = "bellwether_neo4j_rows_skipped_total" Counter ["reason"]
-        "Rows of Neo4j's answers that did not fit their metric and were skipped.";
+        "Rows of Neo4j's results that did not fit their metric and were skipped.";
     Requests = "bellwether_http_requests_total" Counter ["handler", "code"]
         "HTTP requests answered.";
     Connections = "bellwether_http_connections" Gauge []
-        "HTTP connections open now.";
+        "Open HTTP connections.";
     Closed = "bellwether_http_connections_closed_total" Counter ["reason"]
-        "HTTP connections that the server closed on a slow client, or turned away.";
+        "HTTP connections that the server closed because of a slow client, or rejected.";
     Refusals = "bellwether_http_refusals_total" Counter ["reason"]
-        "HTTP requests refused for who sent them.";
+        "HTTP requests rejected because of their sender.";
     ProcessCpu = "process_cpu_seconds_total" Counter []
         "Total user and system CPU time spent in seconds.";
     ProcessResident = "process_resident_memory_bytes" Gauge []
@@ -308,7 +308,8 @@ own_metrics! {
         "Start time of the process since unix epoch in seconds.";
 }
 
-/// Definitions of all self-metrics. They carry no prefix, so that every Bellwether has the same.
+/// Returns the definitions of all self-metrics. They have no prefix, so that their names are the
+/// same on all hosts.
 #[must_use]
 pub fn definitions(interval: Duration) -> Vec<MetricDef> {
     METRICS
@@ -321,74 +322,75 @@ pub fn definitions(interval: Duration) -> Vec<MetricDef> {
             labels: labels.iter().map(|label| Arc::from(*label)).collect(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::Own,
+            origin: Origin::SelfMetrics,
             interval,
         })
         .collect()
 }
 
-/// Asks the other rooms for their figures.
-pub type Gather = Arc<dyn Fn() -> Figures + Send + Sync>;
+/// Takes a snapshot of all components.
+pub type Gather = Arc<dyn Fn() -> Snapshot + Send + Sync>;
 
 /// The collector of the self-metrics.
 #[derive(Clone)]
-pub struct Own {
+pub struct SelfMetrics {
     first: MetricId,
     gather: Gather,
 }
 
-impl Own {
-    /// `first` is the id of the first of [`definitions`]; the others follow it.
+impl SelfMetrics {
+    /// Creates the collector. `first` is the id of the first of [`definitions`]; those of the others
+    /// follow.
     #[must_use]
     pub fn new(first: MetricId, gather: Gather) -> Self {
         Self { first, gather }
     }
 
-    /// Fills `batch` with the figures of this moment. Reads a few small files of /proc/self,
-    /// which never block.
+    /// Adds the self-metrics as of `now`. Reads a few small files of `/proc/self`, which never block.
     pub fn fill(&self, batch: &mut Batch, now: Now) {
-        let figures = (self.gather)();
-        let mut out = Out {
+        let stats = (self.gather)();
+        let mut writer = Writer {
             first: self.first,
             batch,
         };
-        out.put(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
-        out.collectors(&figures.collectors, now);
-        if let Some(history) = &figures.history {
-            out.history(history);
+        writer.write(Id::BuildInfo, &[env!("CARGO_PKG_VERSION")], 1.0);
+        writer.collectors(&stats.collectors, now);
+        if let Some(history) = &stats.history {
+            writer.history(history);
         }
-        if let Some(history) = &figures.alert_history {
-            out.alert_history(history);
+        if let Some(history) = &stats.alert_history {
+            writer.alert_history(history);
         }
-        out.queries(&figures.queries);
-        out.rules(&figures.rules);
-        out.channels(&figures.channels);
-        for (name, remote) in &figures.remote {
-            out.remote(name, remote);
+        writer.queries(&stats.queries);
+        writer.rules(&stats.rules);
+        writer.channels(&stats.channels);
+        for (name, remote) in &stats.remote {
+            writer.remote(name, remote);
         }
-        for anomaly in &figures.anomalies {
-            out.anomaly(anomaly);
+        for anomaly in &stats.anomalies {
+            writer.anomaly(anomaly);
         }
-        out.counts(&figures);
-        out.http(&figures);
-        out.process(&figures.process);
+        writer.counts(&stats);
+        writer.http(&stats);
+        writer.process(&stats.process);
     }
 }
 
-impl Collector for Own {
+impl Collector for SelfMetrics {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         self.fill(batch, now);
         Box::pin(std::future::ready(Ok(())))
     }
 }
 
-struct Out<'a> {
+/// Writes self-metrics into a batch.
+struct Writer<'a> {
     first: MetricId,
     batch: &'a mut Batch,
 }
 
-impl Out<'_> {
-    fn put(&mut self, id: Id, labels: &[&str], value: f64) {
+impl Writer<'_> {
+    fn write(&mut self, id: Id, labels: &[&str], value: f64) {
         self.batch
             .push(MetricId(self.first.0 + id as u32), labels, value);
     }
@@ -396,40 +398,40 @@ impl Out<'_> {
     fn collectors(&mut self, collectors: &BTreeMap<Origin, Health>, now: Now) {
         for (origin, health) in collectors {
             let name = origin.as_str();
-            self.put(Id::Runs, &[name], health.runs as f64);
+            self.write(Id::Runs, &[name], health.runs as f64);
             for (reason, count) in &health.failures {
-                self.put(Id::Failures, &[name, reason], *count as f64);
+                self.write(Id::Failures, &[name, reason], *count as f64);
             }
             if let Some(success) = health.success {
-                self.put(Id::Success, &[name], f64::from(u8::from(success)));
-                self.put(Id::Duration, &[name], health.duration.as_secs_f64());
+                self.write(Id::Success, &[name], f64::from(u8::from(success)));
+                self.write(Id::Duration, &[name], health.duration.as_secs_f64());
             }
             if let Some(last) = health.last_success {
-                self.put(Id::Age, &[name], now.mono.since(last.mono).as_secs_f64());
+                self.write(Id::Age, &[name], now.mono.since(last.mono).as_secs_f64());
             }
         }
     }
 
-    fn rules(&mut self, rules: &RuleFigures) {
-        self.put(Id::Evaluations, &[], rules.evaluations as f64);
-        self.put(Id::EvaluationFailures, &[], rules.failures as f64);
-        self.put(Id::TickDuration, &[], rules.last_tick.as_secs_f64());
-        self.put(Id::MissedTicks, &[], rules.missed_ticks as f64);
-        self.put(Id::Alerts, &["pending"], rules.alerts.0 as f64);
-        self.put(Id::Alerts, &["firing"], rules.alerts.1 as f64);
-        self.put(Id::LeftOut, &[], rules.left_out as f64);
+    fn rules(&mut self, rules: &RuleStats) {
+        self.write(Id::Evaluations, &[], rules.evaluations as f64);
+        self.write(Id::EvaluationFailures, &[], rules.failures as f64);
+        self.write(Id::TickDuration, &[], rules.last_evaluation.as_secs_f64());
+        self.write(Id::MissedTicks, &[], rules.missed_evaluations as f64);
+        self.write(Id::Alerts, &["pending"], rules.alerts.0 as f64);
+        self.write(Id::Alerts, &["firing"], rules.alerts.1 as f64);
+        self.write(Id::LeftOut, &[], rules.over_limit as f64);
         for (rule, firing) in &rules.firing {
-            self.put(Id::FiringByRule, &[rule], *firing as f64);
+            self.write(Id::FiringByRule, &[rule], *firing as f64);
         }
-        self.put(Id::SaveFailures, &[], rules.save_failures as f64);
-        self.put(
+        self.write(Id::SaveFailures, &[], rules.save_failures as f64);
+        self.write(
             Id::StateOnDisk,
             &[],
             f64::from(u8::from(rules.state_on_disk)),
         );
     }
 
-    fn channels(&mut self, channels: &BTreeMap<String, ChannelFigures>) {
+    fn channels(&mut self, channels: &BTreeMap<String, ChannelStats>) {
         for (name, channel) in channels {
             let dropped: u64 = channel.dropped.iter().map(|(_, count)| count).sum();
             for (result, count) in [
@@ -437,77 +439,77 @@ impl Out<'_> {
                 ("failed", channel.failed),
                 ("dropped", dropped),
             ] {
-                self.put(Id::Notifications, &[name, result], count as f64);
+                self.write(Id::Notifications, &[name, result], count as f64);
             }
             for (reason, count) in &channel.dropped {
-                self.put(Id::NotificationsDropped, &[name, reason], *count as f64);
+                self.write(Id::NotificationsDropped, &[name, reason], *count as f64);
             }
-            self.put(Id::Queue, &[name], channel.queued as f64);
-            self.put(Id::DeadLetters, &[name], channel.dead_letters as f64);
+            self.write(Id::Queue, &[name], channel.queued as f64);
+            self.write(Id::DeadLetters, &[name], channel.dead_letters as f64);
         }
     }
 
-    fn anomaly(&mut self, of: &AnomalyFigures) {
-        let (metric, series) = (&*of.metric, &*of.series);
-        self.put(
+    fn anomaly(&mut self, anomaly: &AnomalyStats) {
+        let (metric, series) = (&*anomaly.metric, &*anomaly.series);
+        self.write(
             Id::Anomaly,
             &[metric, series],
-            f64::from(u8::from(of.anomalous)),
+            f64::from(u8::from(anomaly.anomalous)),
         );
-        self.put(Id::AnomalyScore, &[metric, series], of.score);
-        if let Some((low, high)) = of.expected {
-            self.put(Id::AnomalyExpected, &[metric, series, "low"], low);
-            self.put(Id::AnomalyExpected, &[metric, series, "high"], high);
+        self.write(Id::AnomalyScore, &[metric, series], anomaly.score);
+        if let Some((low, high)) = anomaly.expected {
+            self.write(Id::AnomalyExpected, &[metric, series, "low"], low);
+            self.write(Id::AnomalyExpected, &[metric, series, "high"], high);
         }
     }
 
-    fn counts(&mut self, figures: &Figures) {
-        self.put(Id::Series, &[], figures.series as f64);
-        self.put(Id::Dropped, &[], figures.series_dropped as f64);
-        self.put(Id::PointsRefused, &[], figures.points_refused as f64);
-        self.put(Id::Reloads, &["success"], figures.reloads.0 as f64);
-        self.put(Id::Reloads, &["failure"], figures.reloads.1 as f64);
-        self.put(Id::RuleFilesLeftOut, &[], figures.rule_files_left_out);
-        self.put(
+    fn counts(&mut self, stats: &Snapshot) {
+        self.write(Id::Series, &[], stats.series as f64);
+        self.write(Id::Dropped, &[], stats.series_dropped as f64);
+        self.write(Id::PointsRefused, &[], stats.points_refused as f64);
+        self.write(Id::Reloads, &["success"], stats.reloads.0 as f64);
+        self.write(Id::Reloads, &["failure"], stats.reloads.1 as f64);
+        self.write(Id::RuleFilesLeftOut, &[], stats.rule_files_left_out);
+        self.write(
             Id::ReloadGood,
             &[],
-            f64::from(u8::from(figures.last_reload_good)),
+            f64::from(u8::from(stats.last_reload_good)),
         );
-        self.put(Id::LoadedAt, &[], figures.loaded_at);
-        self.put(Id::ConfigHash, &[], f64::from(figures.config_checksum));
-        for (reason, count) in &figures.refused {
-            self.put(Id::Refused, &[reason], *count as f64);
+        self.write(Id::LoadedAt, &[], stats.loaded_at);
+        self.write(Id::ConfigHash, &[], f64::from(stats.config_checksum));
+        for (reason, count) in &stats.rejected_records {
+            self.write(Id::Refused, &[reason], *count as f64);
         }
-        for (metric, count) in &figures.overflows {
-            self.put(Id::Overflow, &[metric], *count as f64);
+        for (metric, count) in &stats.over_limit_records {
+            self.write(Id::Overflow, &[metric], *count as f64);
         }
-        if let Some((packets, lines)) = figures.statsd {
-            self.put(Id::StatsdPackets, &[], packets as f64);
-            self.put(Id::StatsdLines, &[], lines as f64);
+        if let Some((packets, lines)) = stats.statsd {
+            self.write(Id::StatsdPackets, &[], packets as f64);
+            self.write(Id::StatsdLines, &[], lines as f64);
         }
-        for (what, reason, count) in &figures.skipped {
-            self.put(Id::Skipped, &[what, reason], *count as f64);
+        for (what, reason, count) in &stats.skipped {
+            self.write(Id::Skipped, &[what, reason], *count as f64);
         }
-        for (reason, count) in &figures.skipped_rows {
-            self.put(Id::SkippedRows, &[reason], *count as f64);
+        for (reason, count) in &stats.skipped_rows {
+            self.write(Id::SkippedRows, &[reason], *count as f64);
         }
     }
 
-    fn http(&mut self, figures: &Figures) {
-        for (handler, code, count) in &figures.requests {
+    fn http(&mut self, stats: &Snapshot) {
+        for (handler, code, count) in &stats.requests {
             let mut digits = itoa::Buffer::new();
-            self.put(
+            self.write(
                 Id::Requests,
                 &[handler, digits.format(*code)],
                 *count as f64,
             );
         }
-        self.put(Id::Connections, &[], figures.http.connections as f64);
-        for (reason, count) in &figures.http.closed {
-            self.put(Id::Closed, &[reason], *count as f64);
+        self.write(Id::Connections, &[], stats.http.connections as f64);
+        for (reason, count) in &stats.http.closed {
+            self.write(Id::Closed, &[reason], *count as f64);
         }
-        for (reason, count) in &figures.http.refusals {
-            self.put(Id::Refusals, &[reason], *count as f64);
+        for (reason, count) in &stats.http.refusals {
+            self.write(Id::Refusals, &[reason], *count as f64);
         }
     }
 
@@ -521,9 +523,9 @@ impl Out<'_> {
             (Id::ProcessThreads, process.threads),
             (Id::ProcessStart, process.start_seconds),
         ] {
-            // What /proc does not tell is left out.
+            // What /proc does not have is left out.
             if let Some(value) = value {
-                self.put(id, &[], value);
+                self.write(id, &[], value);
             }
         }
     }

@@ -2,25 +2,25 @@
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::{Figure, PressureFigure};
+use super::super::catalogue::{Measurement, PressureMeasurement};
 use super::super::file::HostFile;
 use super::super::parse::{BadLines, SCOPES, Stall, WINDOWS, pressure};
-use super::super::resolve::Declared;
+use super::super::resolve::ResolvedMetric;
 use super::{Group, Metric, Roots, Run};
 
 const RESOURCES: [&str; 3] = ["cpu", "memory", "io"];
 
 struct Pressures {
     files: [HostFile; RESOURCES.len()],
-    metrics: Vec<Metric<PressureFigure>>,
+    metrics: Vec<Metric<PressureMeasurement>>,
 }
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Pressure(figure) => Some(figure),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Pressure(measurement) => Some(measurement),
         _ => None,
     });
     if metrics.is_empty() {
@@ -39,7 +39,7 @@ impl Group for Pressures {
             };
             let mut bad = BadLines::default();
             let found = pressure(bytes, &mut bad);
-            run.account(path, &bad, found.iter().any(Option::is_some));
+            run.record_bad_lines(path, &bad, found.iter().any(Option::is_some));
             complete &= bad.is_empty();
             for (scope, stall) in SCOPES.iter().zip(found) {
                 for metric in &mut self.metrics {
@@ -56,17 +56,17 @@ impl Group for Pressures {
 }
 
 fn push(
-    metric: &mut Metric<PressureFigure>,
+    metric: &mut Metric<PressureMeasurement>,
     resource: &str,
     scope: &str,
     stall: &Stall,
     run: &mut Run<'_>,
 ) {
     match metric.pick {
-        PressureFigure::StalledSeconds => {
+        PressureMeasurement::StalledSeconds => {
             metric.push_if_admitted(&[resource, scope], stall.total as f64 / 1e6, run);
         }
-        PressureFigure::Percent => {
+        PressureMeasurement::Percent => {
             for (window, percent) in WINDOWS.iter().zip(stall.percent) {
                 metric.push_if_admitted(&[resource, scope, window], percent, run);
             }

@@ -1,22 +1,22 @@
-//! Figures that each are one number of one small file.
+//! Metrics that are one number of one small file.
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::Figure;
+use super::super::catalogue::Measurement;
 use super::super::file::HostFile;
 use super::super::parse::{BadLines, descriptors, load, memory, paging, uptime};
-use super::super::resolve::Declared;
+use super::super::resolve::ResolvedMetric;
 use super::{Group, Metric, Roots, Run};
 
-/// `None` where the line that says it is bad.
+/// `None` if its line is bad.
 type Pick<T> = fn(&T) -> Option<f64>;
 
-/// `None` where nothing in the file is of use.
+/// `None` if the file has no usable line.
 type Parse<T> = fn(&[u8], &mut BadLines) -> Option<T>;
 
 struct OneFile<T> {
     file: HostFile,
-    /// Set where there are kernels and containers without it.
+    /// Set if some kernels and containers do not have the file.
     may_lack: bool,
     parse: Parse<T>,
     metrics: Vec<Metric<Pick<T>>>,
@@ -29,7 +29,7 @@ impl<T> Group for OneFile<T> {
         };
         let mut bad = BadLines::default();
         let parsed = (self.parse)(bytes, &mut bad);
-        run.account(path, &bad, parsed.is_some());
+        run.record_bad_lines(path, &bad, parsed.is_some());
         for metric in &mut self.metrics {
             if let Some(value) = parsed.as_ref().and_then(metric.pick) {
                 metric.push(&[], value, run);
@@ -58,10 +58,10 @@ fn group<T: 'static>(
 
 pub(super) fn memory_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Memory(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Memory(pick) => Some(pick),
         _ => None,
     });
     group(roots.proc("meminfo"), false, memory, metrics)
@@ -69,10 +69,10 @@ pub(super) fn memory_group(
 
 pub(super) fn paging_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Paging(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Paging(pick) => Some(pick),
         _ => None,
     });
     group(roots.proc("vmstat"), true, paging, metrics)
@@ -80,10 +80,10 @@ pub(super) fn paging_group(
 
 pub(super) fn load_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Load(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Load(pick) => Some(pick),
         _ => None,
     });
     group(roots.proc("loadavg"), false, load, metrics)
@@ -91,10 +91,10 @@ pub(super) fn load_group(
 
 pub(super) fn descriptors_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Descriptors(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Descriptors(pick) => Some(pick),
         _ => None,
     });
     group(roots.proc("sys/fs/file-nr"), true, descriptors, metrics)
@@ -102,10 +102,10 @@ pub(super) fn descriptors_group(
 
 pub(super) fn uptime_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Uptime(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Uptime(pick) => Some(pick),
         _ => None,
     });
     group(roots.proc("uptime"), false, uptime, metrics)

@@ -6,28 +6,28 @@ use std::{fs, io};
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::Figure;
+use super::super::catalogue::Measurement;
 use super::super::file::HostFile;
 use super::super::parse::number_file;
 use super::super::probe::{Outcome, Prober};
-use super::super::resolve::Declared;
-use super::super::skipped::{Skipped, What, Why};
+use super::super::resolve::ResolvedMetric;
+use super::super::skipped::{SkipReason, Skipped, SkippedPart};
 use super::{Group, Metric, Roots, Run, is_absent};
 
-/// One hardware monitor and what its sensors say.
+/// A hardware monitor and its temperatures.
 #[derive(Debug, Default)]
 pub(in super::super) struct Chip {
-    /// Its own name and that of its device, which tells chips of one name apart. The latter is
-    /// there also where the chip is the only one, so that its series go on when another comes.
+    /// Its name and that of its device, which distinguishes chips of one name. The latter is there even
+    /// for a single chip, so that its series continue when another one is added.
     label: String,
-    /// Sensor and degrees.
+    /// Sensors with their temperatures in degrees Celsius.
     temperatures: Vec<(String, f64)>,
     /// Sensors that could not be read.
     unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 struct Sensors {
-    /// The first folder that holds a chip with a temperature is taken.
+    /// Directories; the first one that has a chip with a temperature is used.
     folders: [PathBuf; 2],
     prober: Prober<Chip>,
     metrics: Vec<Metric<()>>,
@@ -35,11 +35,11 @@ struct Sensors {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
     prober: Prober<Chip>,
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| {
-        matches!(figure, Figure::Temperature).then_some(())
+    let metrics = Metric::all(declared, |measurement| {
+        matches!(measurement, Measurement::Temperature).then_some(())
     });
     if metrics.is_empty() {
         return None;
@@ -63,7 +63,7 @@ impl Group for Sensors {
     }
 }
 
-/// The chips of `folder` that have temperatures.
+/// Reads the chips in `folder` that have temperatures.
 fn ask(prober: &mut Prober<Chip>, folder: &Path, skipped: &Skipped) -> Vec<Chip> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
@@ -71,10 +71,10 @@ fn ask(prober: &mut Prober<Chip>, folder: &Path, skipped: &Skipped) -> Vec<Chip>
     let mut paths: Vec<Arc<Path>> = entries.flatten().map(|entry| entry.path().into()).collect();
     paths.sort_unstable();
     let mut chips: Vec<Chip> = Vec::new();
-    prober.ask(paths.clone().into_iter(), |index, outcome| match outcome {
+    prober.probe_all(paths.clone().into_iter(), |index, outcome| match outcome {
         Outcome::Answered(Ok(mut chip)) => {
             for (path, error) in &chip.unreadable {
-                skipped.count(What::Sensor, Why::of(error), path, error);
+                skipped.count(SkippedPart::Sensor, SkipReason::of(error), path, error);
             }
             if chips.iter().any(|other| other.label == chip.label) {
                 // Several monitors of one device.
@@ -84,13 +84,23 @@ fn ask(prober: &mut Prober<Chip>, folder: &Path, skipped: &Skipped) -> Vec<Chip>
                 chips.push(chip);
             }
         }
-        // It went while it was read.
+        // The chip disappeared while it was read.
         Outcome::Answered(Err(error)) if is_absent(&error) => {}
         Outcome::Answered(Err(error)) => {
-            skipped.count(What::Sensor, Why::of(&error), &paths[index], &error);
+            skipped.count(
+                SkippedPart::Sensor,
+                SkipReason::of(&error),
+                &paths[index],
+                &error,
+            );
         }
         Outcome::Unanswered => {
-            skipped.count(What::Sensor, Why::Timeout, &paths[index], &"no answer");
+            skipped.count(
+                SkippedPart::Sensor,
+                SkipReason::Timeout,
+                &paths[index],
+                &"no answer",
+            );
         }
     });
     chips
@@ -114,7 +124,7 @@ impl Chip {
             return Self::read_zone(path, &zone);
         }
         let device = path.join("device");
-        // Drivers of the old interface put name and sensors with the device.
+        // Drivers of the old interface have name and sensors in the device's directory.
         let places = [path, &device];
         let name = places
             .iter()
@@ -148,7 +158,7 @@ impl Chip {
             } else {
                 label
             };
-            // Sensors of one chip can carry one label; the later ones are told by their file,
+            // Sensors of one chip can have the same label; the later ones are named by their file,
             // whether or not the first can be read.
             if sensors.contains(&sensor) {
                 sensor = format!("{sensor} {input}_input");
@@ -179,7 +189,7 @@ impl Chip {
     }
 }
 
-/// `temp1` for each `temp1_input` in `folder`; none where there is no such folder.
+/// Returns `temp1` for each `temp1_input` in `folder`; nothing if there is no such directory.
 fn temperature_inputs(folder: &Path) -> io::Result<Vec<String>> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

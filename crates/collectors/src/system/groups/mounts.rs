@@ -5,28 +5,28 @@ use std::sync::Arc;
 
 use bellwether_core::MetricId;
 
-use super::super::catalogue::Figure;
+use super::super::catalogue::Measurement;
 use super::super::file::HostFile;
 use super::super::parse::{BadLines, Mount, mounts, percent};
 use super::super::probe::{Outcome, Prober};
-use super::super::resolve::Declared;
-use super::super::skipped::{What, Why};
+use super::super::resolve::ResolvedMetric;
+use super::super::skipped::{SkipReason, SkippedPart};
 use super::{Group, Metric, Roots, Run};
 
-/// What `statvfs` tells of a file system, in its blocks.
+/// Values of `statvfs`, in blocks of the file system.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in super::super) struct Usage {
     pub(in super::super) block_size: u64,
     pub(in super::super) blocks: u64,
     pub(in super::super) free: u64,
-    /// What of the free ones ordinary users may fill.
+    /// Free blocks that ordinary users may fill.
     pub(in super::super) available: u64,
     pub(in super::super) inodes: u64,
     pub(in super::super) inodes_free: u64,
 }
 
 impl Usage {
-    /// Asks the kernel. Blocks for as long as the file system does.
+    /// Calls `statvfs`, which blocks as long as the file system does.
     pub(in super::super) fn of(path: &Path) -> std::io::Result<Self> {
         let found = rustix::fs::statvfs(path)?;
         Ok(Self {
@@ -39,14 +39,14 @@ impl Usage {
         })
     }
 
-    /// Used over used and available, as df has it: blocks kept for root are neither.
+    /// Returns used / (used + available) as df does; blocks reserved for root are neither.
     pub(in super::super) fn used_percent(&self) -> Option<f64> {
         let used = self.blocks.saturating_sub(self.free) as f64;
         let usable = used + self.available as f64;
         (usable > 0.0).then(|| percent(used, usable))
     }
 
-    /// None on file systems that make inodes as they need them.
+    /// `None` for file systems that create inodes on demand.
     pub(in super::super) fn inodes_percent(&self) -> Option<f64> {
         let used = self.inodes.saturating_sub(self.inodes_free) as f64;
         (self.inodes > 0).then(|| percent(used, self.inodes as f64))
@@ -68,37 +68,37 @@ struct Mounts {
     rootfs: PathBuf,
     metrics: Vec<Metric<Pick>>,
     prober: Prober<Usage>,
-    /// The mount table that `targets` was made from. It rarely changes.
+    /// Mount table of `targets`. It rarely changes.
     table: Vec<u8>,
     targets: Vec<Target>,
 }
 
-/// A mount point that some metric wants.
+/// A mount point of some metric.
 struct Target {
-    /// Where to ask, under our own root.
+    /// Path of the probe, under the root of this process.
     path: Arc<Path>,
     label: String,
-    /// Indices of the metrics.
+    /// Indices of its metrics.
     wanted_by: Vec<usize>,
 }
 
-/// Index of `mount_point` among the dimensions of the figures.
+/// Index of `mount_point` among the dimensions of the metrics.
 const MOUNT_POINT: usize = 0;
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, Declared)],
+    declared: &[(MetricId, ResolvedMetric)],
     prober: Prober<Usage>,
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |figure| match figure {
-        Figure::Mount(pick) => Some(pick),
+    let metrics = Metric::all(declared, |measurement| match measurement {
+        Measurement::Mount(pick) => Some(pick),
         _ => None,
     });
     if metrics.is_empty() {
         return None;
     }
     Some(Box::new(Mounts {
-        // Our own table: the paths are asked about in our own name space.
+        // The table of this process, since the paths are probed in its name space.
         file: roots.proc("self/mountinfo"),
         rootfs: roots.rootfs.to_owned(),
         metrics,
@@ -116,34 +116,39 @@ impl Group for Mounts {
         if bytes.is_empty() || bytes != self.table {
             let mut bad = BadLines::default();
             let mounts = mounts(bytes, &mut bad);
-            run.account(path, &bad, !mounts.is_empty());
+            run.record_bad_lines(path, &bad, !mounts.is_empty());
             self.targets = targets(mounts, &self.rootfs, &self.metrics);
-            // One with bad lines is not remembered, so that they are counted each time.
+            // A table with bad lines is read again each time, so that they are counted.
             if bad.is_empty() {
                 bytes.clone_into(&mut self.table);
             }
         }
         let (targets, metrics) = (&self.targets, &mut self.metrics);
         let paths = targets.iter().map(|target| Arc::clone(&target.path));
-        self.prober.ask(paths, |index, outcome| match outcome {
-            Outcome::Answered(Ok(usage)) => push(&targets[index], metrics, &usage, run),
-            Outcome::Answered(Err(error)) => {
-                run.skipped
-                    .count(What::Mount, Why::of(&error), &targets[index].path, &error);
-            }
-            Outcome::Unanswered => {
-                run.skipped.count(
-                    What::Mount,
-                    Why::Timeout,
-                    &targets[index].path,
-                    &"no answer",
-                );
-            }
-        });
+        self.prober
+            .probe_all(paths, |index, outcome| match outcome {
+                Outcome::Answered(Ok(usage)) => push(&targets[index], metrics, &usage, run),
+                Outcome::Answered(Err(error)) => {
+                    run.skipped.count(
+                        SkippedPart::Mount,
+                        SkipReason::of(&error),
+                        &targets[index].path,
+                        &error,
+                    );
+                }
+                Outcome::Unanswered => {
+                    run.skipped.count(
+                        SkippedPart::Mount,
+                        SkipReason::Timeout,
+                        &targets[index].path,
+                        &"no answer",
+                    );
+                }
+            });
     }
 }
 
-/// File systems without blocks are views on the kernel, not places that fill up.
+/// File systems without blocks are views of the kernel and cannot fill up.
 fn push(target: &Target, metrics: &mut [Metric<Pick>], usage: &Usage, run: &mut Run<'_>) {
     if usage.blocks == 0 {
         return;
@@ -156,8 +161,8 @@ fn push(target: &Target, metrics: &mut [Metric<Pick>], usage: &Usage, run: &mut 
     }
 }
 
-/// The mount points that the metrics want. Those of networks and of user space come last: a dead
-/// one must not keep the others waiting.
+/// Returns the mount points of the metrics. Network and user-space file systems come last: a dead
+/// one must not delay the others.
 fn targets(mounts: Vec<Mount>, rootfs: &Path, metrics: &[Metric<Pick>]) -> Vec<Target> {
     let mounts = beneath(mounts, rootfs);
     let mut wanted_by = vec![Vec::new(); mounts.len()];
@@ -188,15 +193,15 @@ fn targets(mounts: Vec<Mount>, rootfs: &Path, metrics: &[Metric<Pick>]) -> Vec<T
     targets
 }
 
-/// Mounts with their labels, `rootfs` cut off. With the host's root mounted there, only what lies
-/// beneath is the host's; where nothing does, the table is one of the host itself.
+/// Returns the mounts with their labels, without `rootfs`. If the host's root is mounted there, only
+/// mounts below it are the host's; if there are none, the table is that of the host itself.
 fn beneath(mounts: Vec<Mount>, rootfs: &Path) -> Vec<(Mount, String)> {
     let ours = mounts.iter().any(|mount| mount.point.starts_with(rootfs));
     let cut = |mut mount: Mount| {
         if ours {
             mount.point = Path::new("/").join(mount.point.strip_prefix(rootfs).ok()?);
         }
-        // Asking about an automount point mounts what it stands for.
+        // A probe of an automount point would mount its file system.
         let label = mount.point.to_string_lossy().into_owned();
         (mount.fs_type != "autofs").then_some((mount, label))
     };
@@ -210,9 +215,9 @@ fn under(rootfs: &Path, point: &Path) -> Arc<Path> {
     }
 }
 
-/// Indices of the mounts that `metric` wants. A file system that is mounted in several places is
-/// one that fills up once: it counts where its own root is mounted, and there at the shortest
-/// path, unless the declaration names mount points itself.
+/// Returns the indices of the mounts that `metric` selects. A file system with several mounts counts
+/// once: at the mount of its root, and there at the shortest path, unless the configuration selects
+/// mount points by name.
 fn wanted(mounts: &[(Mount, String)], metric: &Metric<Pick>) -> Vec<usize> {
     let admitted = mounts.iter().enumerate().filter(|(_, (mount, label))| {
         metric
@@ -230,7 +235,7 @@ fn wanted(mounts: &[(Mount, String)], metric: &Metric<Pick>) -> Vec<usize> {
     admitted
 }
 
-/// File systems that ask another machine or another process.
+/// File systems that depend on another machine or process.
 fn may_hang(fs_type: &str) -> bool {
     const REMOTE: [&str; 12] = [
         "9p",
@@ -255,7 +260,7 @@ mod tests {
 
     #[test]
     fn usage_is_that_of_df() {
-        // 5 % kept for root: df says 74 % of 1000 blocks, rounded up.
+        // 5 % reserved for root: df says 74 % of 1000 blocks, rounded up.
         let usage = Usage {
             block_size: 4096,
             blocks: 1000,
