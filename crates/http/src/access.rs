@@ -8,7 +8,7 @@ use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Span
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url};
 
-use super::response::error_chain;
+use super::error::HttpError;
 use super::tls::client_config;
 
 bellwether_schema::section! {
@@ -38,14 +38,14 @@ pub struct Access {
     pub timeout: HumanDuration,
     /// PEM file with the only authorities the receiver's certificate is checked against.
     pub ca_file: Option<PathBuf>,
-    /// The proxy that requests go through.
+    /// Proxy of all requests.
     pub proxy_url: Option<Spanned<Secret>>,
     /// If true, the proxies of the environment apply.
     pub proxy_from_environment: bool,
 }
 
 impl Access {
-    /// Judges what needs no file and no network.
+    /// Validates the settings without files and network.
     pub fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_authorization(at, problems);
         for (name, value) in &self.headers {
@@ -100,11 +100,11 @@ impl Access {
         }
     }
 
-    /// A client for `url`. Reads files, so it runs on a blocking thread.
+    /// Creates a client for `url`. Reads files, so it runs on a blocking thread.
     ///
     /// # Errors
-    /// The authorities' file cannot be read, or holds none.
-    pub fn client(&self, url: &Url) -> Result<Client, String> {
+    /// Invalid settings, or a `ca_file` that cannot be read or has no certificate.
+    pub fn client(&self, url: &Url) -> Result<Client, HttpError> {
         // Fails only where the process has a provider already.
         rustls::crypto::ring::default_provider()
             .install_default()
@@ -122,18 +122,18 @@ impl Access {
         }
         if let Some(proxy) = &self.proxy_url {
             let proxy = reqwest::Proxy::all(parse_url(proxy)?);
-            builder = builder.proxy(proxy.map_err(|error| error_chain(&error.without_url()))?);
+            builder = builder.proxy(proxy.map_err(|error| HttpError::Client(error.without_url()))?);
         }
         if let Some(path) = &self.ca_file {
-            let in_file = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem =
-                files::read(path, files::SMALL).map_err(|error| in_file(error.to_string()))?;
-            builder = builder.tls_backend_preconfigured(client_config(&pem).map_err(in_file)?);
+            let pem = files::read(path, files::SMALL)
+                .map_err(|error| HttpError::in_ca_file(path, error))?;
+            let config = client_config(&pem).map_err(|error| HttpError::in_ca_file(path, error))?;
+            builder = builder.tls_backend_preconfigured(config);
         } else if url.scheme() == "http" && self.has_no_authorities() {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);
         }
-        builder.build().map_err(|error| error_chain(&error))
+        builder.build().map_err(HttpError::Client)
     }
 
     /// Returns true if a client for `http` has no certificate authorities.
@@ -145,10 +145,10 @@ impl Access {
     ///
     /// # Errors
     /// An invalid header; its value is not shown.
-    pub fn header_map(&self) -> Result<HeaderMap, String> {
+    pub fn header_map(&self) -> Result<HeaderMap, HttpError> {
         let mut headers = HeaderMap::new();
         for (name, value) in &self.headers {
-            let invalid = || format!("invalid header {name:?}");
+            let invalid = || HttpError::InvalidHeader(name.clone());
             let mut value = HeaderValue::from_str(value.expose()).map_err(|_| invalid())?;
             value.set_sensitive(true);
             headers.insert(HeaderName::try_from(name).map_err(|_| invalid())?, value);
@@ -156,11 +156,11 @@ impl Access {
         Ok(headers)
     }
 
-    /// Says who sends `request`; secrets in files are read anew.
+    /// Adds the authorization to `request`; files with secrets are read each time.
     ///
     /// # Errors
-    /// A secret's file cannot be read.
-    pub async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, String> {
+    /// A file with a secret cannot be read.
+    pub async fn authorize(&self, request: RequestBuilder) -> Result<RequestBuilder, HttpError> {
         if let Some(token) = &self.bearer_token {
             return Ok(request.bearer_auth(token.expose()));
         }
@@ -182,29 +182,33 @@ impl Access {
 ///
 /// # Errors
 /// The reason why it is not an HTTP URL, without the URL.
-pub fn parse_url(text: &Secret) -> Result<Url, String> {
-    let url = Url::parse(text.expose().trim()).map_err(|error| format!("not a URL: {error}"))?;
+pub fn parse_url(text: &Secret) -> Result<Url, HttpError> {
+    let url = Url::parse(text.expose().trim())
+        .map_err(|error| HttpError::InvalidUrl(error.to_string()))?;
     match url.scheme() {
         "http" | "https" => Ok(url),
-        other => Err(format!("not an HTTP URL: its scheme is {other:?}")),
+        other => Err(HttpError::Scheme(other.to_owned())),
     }
 }
 
-/// The secret in a file, without the end of its line. Blocks.
+/// Reads a secret from a file, without trailing line ends. Blocks.
 ///
 /// # Errors
-/// It cannot be read.
-pub fn read_secret(path: &Path) -> Result<Secret, String> {
+/// The file cannot be read.
+pub fn read_secret(path: &Path) -> Result<Secret, HttpError> {
     match files::read_text(path, files::SMALL) {
         Ok(text) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-        Err(error) => Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) => Err(HttpError::SecretFile {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 
-/// The secret of a file that may be replaced at any time.
-async fn reread_secret(path: PathBuf) -> Result<Secret, String> {
+/// Reads a secret from a file that may be replaced at any time.
+async fn reread_secret(path: PathBuf) -> Result<Secret, HttpError> {
     match tokio::task::spawn_blocking(move || read_secret(&path)).await {
         Ok(read) => read,
-        Err(_) => Err("reading a file with a secret was aborted".into()),
+        Err(_) => Err(HttpError::Aborted),
     }
 }

@@ -12,17 +12,18 @@ use reqwest::{Method, Response, StatusCode, Url};
 use tokio::sync::OnceCell;
 
 use super::access::Access;
+use super::error::HttpError;
 use super::response::error_chain;
 
 /// Most redirects of one request, as many as Go's client follows.
 const MAX_REDIRECTS: usize = 10;
 
-/// A client for one receiver.
+/// A client for one server.
 pub struct Client {
     client: reqwest::Client,
     /// True if `client` has no certificate authorities.
     plain: bool,
-    /// For a redirect to `https` then.
+    /// Client for a redirect to `https`, if `plain`.
     encrypted: OnceCell<reqwest::Client>,
     access: Access,
     follows_redirects: bool,
@@ -59,7 +60,7 @@ impl Client {
     ///
     /// # Errors
     /// Invalid settings, or a file that cannot be read.
-    pub fn open(access: Access, url: &Url) -> Result<Self, String> {
+    pub fn open(access: Access, url: &Url) -> Result<Self, HttpError> {
         Ok(Self {
             client: access.client(url)?,
             plain: url.scheme() == "http" && access.has_no_authorities(),
@@ -70,7 +71,7 @@ impl Client {
         })
     }
 
-    /// The same; redirects are answers where `follows_redirects` is not set.
+    /// Sets whether redirects are followed; if not, they are returned as responses.
     #[must_use]
     pub fn with_redirects(mut self, follows_redirects: bool) -> Self {
         self.follows_redirects = follows_redirects;
@@ -151,7 +152,7 @@ impl Client {
         })
     }
 
-    /// The client that can speak to `url`.
+    /// Returns the client for the scheme of `url`.
     async fn client_for(&self, url: &Url) -> Result<&reqwest::Client, SendError> {
         if url.scheme() != "https" || !self.plain {
             return Ok(&self.client);
@@ -159,12 +160,12 @@ impl Client {
         self.encrypted
             .get_or_try_init(|| async {
                 let (access, url) = (self.access.clone(), url.clone());
-                tokio::task::spawn_blocking(move || access.client(&url))
-                    .await
-                    .map_err(|error| error.to_string())?
+                match tokio::task::spawn_blocking(move || access.client(&url)).await {
+                    Ok(client) => client.map_err(SendError::transient),
+                    Err(error) => Err(SendError::transient(error.to_string())),
+                }
             })
             .await
-            .map_err(SendError::transient)
     }
 
     /// Returns the target of a redirect.

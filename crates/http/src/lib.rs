@@ -5,12 +5,14 @@
 
 mod access;
 mod client;
+mod error;
 mod response;
 mod retry;
 mod tls;
 
 pub use access::{Access, BasicAuth, parse_url, read_secret};
 pub use client::{Client, SendError};
+pub use error::HttpError;
 pub use response::{ErrorResponse, body_text, error_chain, read_error_response};
 pub use retry::{next_delay, parse_retry_after};
 pub use tls::{client_config, system_config};

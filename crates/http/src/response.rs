@@ -64,7 +64,7 @@ pub async fn body_text(response: Response) -> Result<String, String> {
     }
 }
 
-/// The first `longest` bytes of an answer's body, and what ended it before its time.
+/// Reads the first `longest` bytes of a body. Returns them with the error that cut it off, if any.
 async fn read_prefix(mut response: Response, longest: usize) -> (String, Option<reqwest::Error>) {
     let mut bytes = Vec::new();
     let cut_off = loop {
@@ -81,7 +81,7 @@ async fn read_prefix(mut response: Response, longest: usize) -> (String, Option<
     (String::from_utf8_lossy(&bytes).into_owned(), cut_off)
 }
 
-/// The beginning of what was said, on one line.
+/// Returns the beginning of a text, on one line.
 fn excerpt(text: &str) -> String {
     const LONGEST: usize = 200;
     let shown = &text[..text.floor_char_boundary(LONGEST)];
@@ -92,7 +92,7 @@ fn excerpt(text: &str) -> String {
         .collect()
 }
 
-/// An error with what caused it: `error sending request: connection not_followed`.
+/// Formats an error with its causes: `error sending request: connection refused`.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

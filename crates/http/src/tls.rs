@@ -15,6 +15,8 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
+use super::error::HttpError;
+
 /// Verifies servers against the certificates of a PEM file, and against nothing else.
 #[derive(Debug)]
 struct FileVerifier {
@@ -22,35 +24,30 @@ struct FileVerifier {
     trusted: Vec<CertificateDer<'static>>,
 }
 
-/// A TLS client that trusts the certificates in `pem` and no others.
+/// Creates a TLS configuration that trusts only the certificates in `pem`.
 ///
 /// # Errors
-/// `pem` holds no certificate, or one that cannot be read.
-pub fn client_config(pem: &[u8]) -> Result<ClientConfig, String> {
+/// `pem` has no certificate, or an invalid one.
+pub fn client_config(pem: &[u8]) -> Result<ClientConfig, HttpError> {
     let trusted: Vec<_> = CertificateDer::pem_slice_iter(pem)
         .collect::<Result<_, _>>()
-        .map_err(|error| format!("not a certificate in PEM: {error}"))?;
+        .map_err(|error| HttpError::Certificate(format!("not a certificate in PEM: {error}")))?;
     if trusted.is_empty() {
-        return Err("no certificate in it".into());
+        return Err(HttpError::Certificate("no certificate in it".to_owned()));
     }
     let mut roots = RootCertStore::empty();
     for certificate in &trusted {
-        roots
-            .add(certificate.clone())
-            .map_err(|error| error.to_string())?;
+        roots.add(certificate.clone())?;
     }
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let authorities =
-        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-            .build()
-            .map_err(|error| error.to_string())?;
+        WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone()).build()?;
     let verifier = Arc::new(FileVerifier {
         authorities,
         trusted,
     });
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder
         .dangerous()
         .with_custom_certificate_verifier(verifier)
@@ -59,16 +56,15 @@ pub fn client_config(pem: &[u8]) -> Result<ClientConfig, String> {
     Ok(config)
 }
 
-/// A TLS client that trusts what the system does.
+/// Creates a TLS configuration that trusts the certificate authorities of the system.
 ///
 /// # Errors
 /// The system has no certificates.
-pub fn system_config() -> Result<ClientConfig, String> {
+pub fn system_config() -> Result<ClientConfig, HttpError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Verifier::new(provider.clone()).map_err(|error| error.to_string())?;
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| error.to_string())?;
+    let verifier = Verifier::new(provider.clone())?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let verifier = Arc::new(verifier);
     Ok(builder
         .dangerous()
@@ -220,7 +216,7 @@ mod tests {
             ("-----BEGIN CERTIFICATE-----\n", "PEM"),
         ] {
             let error = client_config(pem.as_bytes()).unwrap_err();
-            assert!(error.contains(reason), "{error}");
+            assert!(error.to_string().contains(reason), "{error}");
         }
     }
 }

@@ -23,7 +23,7 @@ pub struct ChannelStats {
     pub failed: u64,
     /// Notifications dropped, by reason: `refused`, `overflow`, `expired`, `held_back`.
     pub dropped: Vec<(&'static str, u64)>,
-    /// Notifications waiting.
+    /// Notifications queued.
     pub queued: usize,
     /// Dead letters that can be resent.
     pub dead_letters: usize,
@@ -115,7 +115,7 @@ impl ChannelState {
         &self.name
     }
 
-    /// Notifications waiting.
+    /// Notifications queued.
     pub(super) fn queued(&self) -> usize {
         self.outbox.lock().len()
     }
@@ -153,7 +153,7 @@ impl ChannelState {
             .ok();
     }
 
-    /// Changes the outbox and writes the change down. Blocks.
+    /// Changes the outbox and appends the changes to the journal. Blocks.
     pub(super) fn change(&self, change: impl FnOnce(&mut Outbox) -> Vec<Record>) -> Changed {
         // Held over both, so that the lines come in the order of the changes.
         let mut journal = self.journal.lock();

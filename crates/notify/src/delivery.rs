@@ -27,7 +27,7 @@ use super::settings::ChannelCommon;
 struct Progress {
     /// Failures in a row.
     failures: u32,
-    /// This many notifications are yet to be tried alone.
+    /// Number of notifications to be tried alone.
     alone: usize,
     /// Rejected notifications that are not logged yet.
     lost: u64,
@@ -43,9 +43,9 @@ struct Progress {
 enum Next {
     /// Deliver this batch.
     Attempt(PickedBatch),
-    /// The rate limit lets nothing through for so long.
+    /// Wait for the rate limit.
     Wait(Duration),
-    /// Nothing waits.
+    /// The queue is empty.
     Nothing,
 }
 

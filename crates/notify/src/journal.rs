@@ -1,7 +1,8 @@
-//! The file behind an outbox: one JSON line per record, synced before anybody relies on it.
+//! File of an outbox: one JSON line per record, synced before anything relies on it.
 //!
-//! A line that does not read is counted and skipped, so a torn tail or a damaged place costs that
-//! line only. The first line says that it is a journal, so that one without a line was emptied. All of it blocks; callers use a blocking thread.
+//! An invalid line is counted and skipped, so a torn tail or a damaged place loses only that line.
+//! The first line marks a journal, so that a file without lines was emptied. All functions block;
+//! callers use a blocking thread.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -33,12 +34,12 @@ pub(super) struct Journal {
     /// `None` after a failed write: what is on disk may end in half a line.
     file: Option<File>,
     lines: usize,
-    /// At how many lines it is looked next whether it could be smaller.
+    /// Number of lines at which the size is checked next.
     next_check_lines: usize,
 }
 
 impl Journal {
-    /// A journal at `path` of which nothing is known yet; the first [`Journal::append`] writes it.
+    /// Creates a journal at `path` without reading it; the first [`Journal::append`] writes it.
     pub(super) fn at(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -108,8 +109,8 @@ impl Journal {
     }
 }
 
-/// The outbox that `lines` hold, `now`, and how many of them do not read. None at all counts as one
-/// that does not.
+/// Reads the outbox of `lines` at `now`. Returns it with the number of damaged lines; no line at
+/// all counts as a damaged one.
 pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
     let (mut outbox, mut damaged) = (Outbox::default(), usize::from(lines.is_empty()));
     for line in lines
@@ -130,7 +131,7 @@ pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
     (outbox, damaged)
 }
 
-/// `records` as they lie on disk.
+/// Serializes `records` to the lines of a journal.
 pub(super) fn lines(records: &[Record]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for record in records {
@@ -142,7 +143,7 @@ pub(super) fn lines(records: &[Record]) -> Vec<u8> {
     bytes
 }
 
-/// A record as it lies on disk.
+/// A record on disk.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
@@ -555,7 +556,7 @@ mod tests {
         for left in ["", "{"] {
             fs::write(&path, left).unwrap();
             assert_eq!(open().unwrap(), (0, 1), "{left:?}");
-            assert_eq!(open().unwrap(), (0, 0), "told once");
+            assert_eq!(open().unwrap(), (0, 0), "reported once");
         }
         fs::remove_file(&path).unwrap();
         std::os::unix::fs::symlink("nothing", &path).unwrap();
@@ -578,7 +579,7 @@ mod tests {
         }
         let mut bytes = fs::read(&path).unwrap();
         let mut ends = (0..bytes.len()).filter(|at| bytes[*at] == b'\n');
-        // Behind the line that says what it is, and that of "a".
+        // After the first line, and that of "a".
         let second = ends.nth(1).unwrap() + 20;
         bytes[second..second + 4].fill(0xFF);
         fs::write(&path, bytes).unwrap();

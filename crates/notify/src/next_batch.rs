@@ -17,12 +17,12 @@ pub(super) enum Priority {
     Oldest,
     /// The oldest about an alert that is critical or worse, and those that join it.
     Urgent,
-    /// The oldest of whatever group.
+    /// The oldest of any groups.
     Any,
 }
 
-/// The numbers and notifications of the next message, oldest first, each alert once and none
-/// before what waits for it already; at most `most`.
+/// Returns at most `most` notifications of the next message with their sequence numbers, oldest
+/// first. Each alert is in it once, and none overtakes an older notification of its alert.
 pub(super) fn next_batch(
     outbox: &Outbox,
     channel: &dyn Channel,

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bellwether_core::{Notification, UnixMillis};
 
-/// Told of every step of every notification. Called where deliveries wait for it, so it must not
-/// block.
+/// Receiver of the events of every notification. Deliveries wait for it, so it must not block.
 pub type Observer = Arc<dyn Fn(&Event<'_>) + Send + Sync>;
 
 /// One step of one notification on one channel.
@@ -22,14 +21,14 @@ pub struct Event<'a> {
 /// Outcome of a step of a notification.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Outcome<'a> {
-    /// It waits for delivery.
+    /// It is queued.
     Queued,
     /// The service confirmed it.
     Delivered {
         /// Number of the attempt in a row of the channel, from 1.
         attempt: u32,
     },
-    /// An attempt failed, and it is tried again.
+    /// An attempt failed, and it is retried.
     Retried {
         /// Number of the attempt in a row of the channel, from 1.
         attempt: u32,

@@ -27,14 +27,14 @@ pub(super) use dead_letters::{DropReason, StoredDeadLetter};
 /// Times at which firing notifications of an alert were delivered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Notified {
-    /// The first.
+    /// Time of the first.
     pub(super) first: Now,
-    /// The last.
+    /// Time of the last.
     pub(super) last: Now,
 }
 
 impl Notified {
-    /// Both from the first to the last of either.
+    /// Returns the range of both.
     fn with(self, other: Self) -> Self {
         Self {
             first: self.first.min(other.first),
@@ -242,7 +242,7 @@ impl Outbox {
         self.in_flight = seqs.into_iter().collect();
     }
 
-    /// Does with a notification as the channel's filter decided. Returns the changes.
+    /// Applies the decision of the channel's filter. Returns the changes.
     pub(super) fn accept(&mut self, decision: Decision) -> Vec<Record> {
         match decision {
             Decision::Offer(notification) => self.offer(notification),
@@ -373,8 +373,8 @@ impl Outbox {
         records
     }
 
-    /// Applies one record. Dropping the only firing of an episode leaves its queued resolved an
-    /// orphan: its number is returned, and it must be dropped too.
+    /// Applies one record. If the only firing of an episode is dropped, the sequence number of its
+    /// queued resolved is returned, which must be dropped too.
     pub(super) fn apply(&mut self, record: Record) -> Option<u64> {
         match record {
             Record::Episode {
@@ -490,7 +490,7 @@ impl Outbox {
         }
     }
 
-    /// Ends the episode `id`; what of it is queued stays.
+    /// Ends the episode `id`; its queued notifications stay.
     fn end_episode(&mut self, id: u64) {
         let Some(episode) = self.episodes.get_mut(&id).filter(|episode| episode.open) else {
             return;
@@ -704,7 +704,7 @@ mod tests {
         offer(&mut outbox, "a", Status::Firing);
         assert!(
             offer(&mut outbox, "a", Status::Firing).is_empty(),
-            "told twice"
+            "sent twice"
         );
         let mut worse = notification("a", "/", Status::Firing);
         worse.alert = Arc::new(Alert {
@@ -713,7 +713,7 @@ mod tests {
         });
         assert!(
             !outbox.offer(worse).is_empty(),
-            "a change of severity is told"
+            "a change of severity is sent"
         );
         offer(&mut outbox, "a", Status::Resolved);
         assert!(offer(&mut outbox, "a", Status::Resolved).is_empty());
@@ -774,22 +774,22 @@ mod tests {
     #[test]
     fn a_full_queue_drops_the_oldest_alert_with_its_resolved_and_no_resolved_of_a_notified_one() {
         let mut outbox = Outbox::default();
-        offer(&mut outbox, "told", Status::Firing);
+        offer(&mut outbox, "notified", Status::Firing);
         let seq = outbox.queue().next().unwrap().seq;
         outbox.mark_delivered(seq, Now::default());
-        offer(&mut outbox, "told", Status::Resolved);
+        offer(&mut outbox, "notified", Status::Resolved);
         offer(&mut outbox, "old", Status::Firing);
         offer(&mut outbox, "new", Status::Firing);
         outbox.trim(2, &REJECTED);
         assert_eq!(
             statuses(&outbox),
             [
-                (Status::Resolved, "told".into()),
+                (Status::Resolved, "notified".into()),
                 (Status::Firing, "new".into())
             ]
         );
         offer(&mut outbox, "old", Status::Resolved);
-        assert_eq!(outbox.len(), 2, "nobody was told that it fired");
+        assert_eq!(outbox.len(), 2, "its firing was not sent");
     }
 
     #[test]

@@ -22,7 +22,7 @@ impl RateLimit {
         self.reserve.unwrap_or(self.messages / 4)
     }
 
-    /// Judges what decoding cannot.
+    /// Validates the limit beyond decoding.
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.messages == 0 {
             problems
@@ -55,7 +55,8 @@ impl Bucket {
         }
     }
 
-    /// Takes one message, or says how long to wait for it. `now` is a time since any fixed moment.
+    /// Acquires one message, or returns the delay until it is available. `now` is the time since
+    /// any fixed start.
     pub(super) fn try_acquire(
         &mut self,
         limit: &RateLimit,

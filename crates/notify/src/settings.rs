@@ -26,19 +26,19 @@ bellwether_schema::section! {
         pub name: Option<Spanned<String>>,
         /// If false, nothing is sent to it.
         pub enabled: bool = true,
-        /// Alerts below this severity are not sent. One that falls below it after it was sent is
-        /// sent as resolved.
+        /// Least severity of alerts that are sent. An alert that falls below it after it was sent
+        /// is sent as resolved.
         pub min_severity: Severity = Severity::Info,
-        /// Globs of rule names; alerts of other rules are not sent. Empty: all rules.
+        /// Globs of rule names; alerts of other rules are not sent. By default all rules.
         pub rules: Vec<Spanned<String>> = Vec::new(),
-        /// Globs of the label `component`; alerts of other components, and of none, are not sent.
-        /// Empty: all.
+        /// Globs of the label `component`; alerts of other components, and without one, are not
+        /// sent. By default all.
         pub components: Vec<Spanned<String>> = Vec::new(),
-        /// Matchers of labels (`alertname` and `severity` among them); all must accept.
+        /// Matchers of labels, including `alertname` and `severity`; all must match.
         pub labels: BTreeMap<String, Matcher> = BTreeMap::new(),
         /// If true, resolved alerts are sent too.
         pub send_resolved: bool = true,
-        /// The queue of what is not delivered yet.
+        /// Queue of undelivered notifications.
         pub queue: Queue,
         /// Retries after a failure.
         pub retry: Retry,
@@ -64,9 +64,9 @@ bellwether_schema::section! {
     /// Retries of a channel. The delay is a random part of a span that doubles with each failure; a
     /// `Retry-After` of the service is followed.
     pub struct Retry {
-        /// Longest wait after the first failure.
+        /// Longest delay after the first failure.
         pub initial: HumanDuration = HumanDuration::secs(1),
-        /// Longest wait at all.
+        /// Longest delay.
         pub max: HumanDuration = HumanDuration::minutes(5),
         /// An alert that has resolved and could not be sent for this long is dropped. A firing
         /// alert, and the resolved of one that was sent, are retried forever.
@@ -87,8 +87,8 @@ pub struct ChannelSettings {
     pub at: Place,
 }
 
-/// A place that does not count when settings are compared: a channel that only moved in the file
-/// did not change.
+/// A location that is ignored when settings are compared: a channel that only moved in the file did
+/// not change.
 #[derive(Clone, Debug, Default)]
 pub struct Place(pub SourceLocation);
 
@@ -118,7 +118,7 @@ impl Decode for ChannelSettings {
     }
 }
 
-/// The common keys, then one line per type that leads to its own keys.
+/// Documents the common keys, then one line per type that leads to its own keys.
 fn doc() -> SectionDoc {
     let mut doc = ChannelCommon::doc();
     doc.name = "Channel";
@@ -160,8 +160,7 @@ pub fn named(channels: &[ChannelSettings]) -> Vec<(String, &ChannelSettings)> {
         .collect()
 }
 
-/// Judges what decoding cannot: names, globs, waits, and what each type asks for. Reads no file
-/// and touches no network.
+/// Validates names, globs, delays, and the settings of each type. Uses no files and no network.
 pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
     let mut names = BTreeSet::new();
     for (name, channel) in named(channels) {

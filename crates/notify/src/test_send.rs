@@ -1,4 +1,4 @@
-//! A channel tried by hand: a marked sample through its own code, past filters and queue.
+//! Test of a channel: sends a marked sample by the channel's own code, without filters and queue.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +26,8 @@ pub struct TestResult {
     pub took: Duration,
 }
 
-/// Sends a sample to the channel `name`, and where `resolve` is set its end. It touches no queue,
-/// and does not look at whether the channel is enabled.
+/// Sends a sample to the channel `name`, and its resolved if `resolve` is set. Uses no queue, and
+/// ignores `enabled`.
 ///
 /// # Errors
 /// The channel cannot be built.

@@ -1,4 +1,4 @@
-//! Alerts for the tests of this room.
+//! Fixtures of alerts and channels.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ pub(super) fn alert(rule: &str, mount: &str) -> Alert {
     }
 }
 
-/// The alert as it fires.
+/// Transition of the alert to firing.
 pub(super) fn firing(rule: &str, mount: &str) -> Transition {
     Transition {
         alert: Arc::new(alert(rule, mount)),
@@ -42,7 +42,7 @@ pub(super) fn firing(rule: &str, mount: &str) -> Transition {
     }
 }
 
-/// The alert as it ends.
+/// Transition of the alert to resolved.
 pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
     let at = UnixMillis(START.0 + 600_000);
     let alert = Alert {
@@ -60,7 +60,7 @@ pub(super) fn resolved(rule: &str, mount: &str) -> Transition {
     }
 }
 
-/// The firing alert at another severity.
+/// Transition of the firing alert to another severity.
 pub(super) fn level(rule: &str, mount: &str, severity: Severity, minute: i64) -> Transition {
     Transition {
         alert: Arc::new(Alert {
@@ -169,8 +169,7 @@ pub(super) fn crowd(count: usize) -> Batch {
         }
         notification
     };
-    let still_firing =
-        (0..count).map(|index| Arc::new(alert("disk", &format!("/standing{index}"))));
+    let still_firing = (0..count).map(|index| Arc::new(alert("disk", &format!("/firing{index}"))));
     Batch {
         notifications: (0..count).map(each).collect(),
         still_firing: still_firing.collect(),

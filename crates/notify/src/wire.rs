@@ -16,21 +16,21 @@ use super::channel::{Batch, Sender};
 pub(super) struct Message<'a> {
     /// Version of this shape: `1`.
     version: &'static str,
-    /// The same for every attempt and after a restart; receivers deduplicate by it.
+    /// Id, the same for every attempt and after a restart; services deduplicate by it.
     id: &'a str,
     /// `firing` or `resolved`.
     status: &'static str,
     /// Cause of the notification: `change`, `repeat`, `escalation`, `fallback`, `flapping`,
     /// `resend`, `heartbeat` or `test`.
     cause: &'static str,
-    /// The receiver it is for; absent without routes.
+    /// Receiver; absent without routes.
     #[serde(skip_serializing_if = "str::is_empty")]
     receiver: &'a str,
     /// Name of the rule.
     rule: &'a str,
     /// `info`, `warning`, `critical` or `emergency`; of a resolved alert the last one sent.
     severity: &'static str,
-    /// The sender's labels and the alert's.
+    /// Labels of the sender and the alert.
     labels: Labels,
     /// Annotations of the rule.
     annotations: &'a Labels,
@@ -40,9 +40,9 @@ pub(super) struct Message<'a> {
     reason: &'a str,
     /// Current value; null if there is none.
     value: Option<f64>,
-    /// The value when it fired; null where there was none.
+    /// Value when it fired; null if there was none.
     fired_value: Option<f64>,
-    /// The value furthest from good while it fired; null where there was none.
+    /// Worst value while it fired; null if there was none.
     peak: Option<f64>,
     /// Threshold of the rule; null if there is none.
     threshold: Option<f64>,
@@ -142,8 +142,8 @@ struct WebhookAlert<'a> {
 }
 
 impl<'a> Webhook<'a> {
-    /// The document for `batch`, with at most `limit` alerts; `channel` is the receiver's name
-    /// where there are no routes.
+    /// Creates the document for `batch`, with at most `limit` alerts; `channel` is the name of the
+    /// receiver if there are no routes.
     pub(super) fn new(
         batch: &'a Batch,
         channel: &'a str,
@@ -214,17 +214,17 @@ impl<'a> WebhookAlert<'a> {
     }
 }
 
-/// Go's zero time is what Alertmanager sends while an alert fires.
+/// End of a firing alert: Go's zero time, as Alertmanager sends it.
 const NO_END: &str = "0001-01-01T00:00:00Z";
 
-/// The labels as Alertmanager has them: the sender's, the alert's, `alertname` and `severity`.
+/// Returns the labels as in Alertmanager: the sender's, the alert's, `alertname` and `severity`.
 pub(super) fn all_labels(alert: &Alert, sender: &Sender) -> Labels {
     let mut labels = sender.labels.clone();
     labels.extend(alert.all_labels());
     labels
 }
 
-/// The annotations, the rule's message as `summary` among them where there is none.
+/// Returns the annotations, with the rule's message as `summary` if there is none.
 pub(super) fn annotations(alert: &Alert) -> Labels {
     let mut annotations = alert.annotations.clone();
     if !alert.message.trim().is_empty() {
@@ -276,7 +276,7 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
     shared
 }
 
-/// RFC 3339 in UTC with milliseconds: `2026-11-21T04:13:15.250Z`.
+/// Formats as RFC 3339 in UTC with milliseconds: `2026-11-21T04:13:15.250Z`.
 pub(super) fn rfc3339(at: UnixMillis) -> String {
     jiff::Timestamp::from_millisecond(at.0)
         .unwrap_or_default()

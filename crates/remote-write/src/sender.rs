@@ -146,7 +146,7 @@ impl Sender {
         };
         let request = match self.access.authorize(request).await {
             Ok(request) => request,
-            Err(message) => return retry(message, false),
+            Err(error) => return retry(error.to_string(), false),
         };
         match request.send().await {
             Ok(response) => self.interpret(response, chunk, protocol, bytes).await,

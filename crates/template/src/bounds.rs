@@ -11,12 +11,12 @@ use minijinja::{Environment, Error, State, Value};
 
 use super::functions::invalid;
 
-/// The filter of a variable, and of a text between `set` and `endset`.
+/// Filter of a variable, and of a text between `set` and `endset`.
 pub(super) const VARIABLE: &str = "__variable__";
-/// The filter of what becomes a part of a namespace.
+/// Filter of an attribute of a namespace.
 pub(super) const PART: &str = "__part__";
 
-/// Longest text that a template makes of others, in bytes.
+/// Longest text that a template builds from others, in bytes.
 pub(super) const LONGEST_TEXT: usize = 4 << 20;
 /// Most values and texts' kilobytes that are looked at in one rendering: those of ten thousand
 /// alerts a few times.
@@ -35,7 +35,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
     });
 }
 
-/// `value`, where it is neither too deep nor too large.
+/// Returns `value` if it is neither too deep nor too large.
 fn bounded(state: &mut State<'_, '_>, value: Value, namespaces: bool) -> Result<Value, Error> {
     let left = state.get_or_insert_extension(Left(MOST));
     let mut inspection = Inspection {
@@ -47,7 +47,7 @@ fn bounded(state: &mut State<'_, '_>, value: Value, namespaces: bool) -> Result<
     Ok(value)
 }
 
-/// `text`, where it is not too long.
+/// Returns `text` if it is not too long.
 pub(super) fn short(text: String) -> Result<String, Error> {
     match text.len() > LONGEST_TEXT {
         true => Err(invalid(format!("a text of more than {LONGEST_TEXT} bytes"))),
@@ -86,7 +86,7 @@ impl Inspection<'_> {
         Ok(Value::from(items))
     }
 
-    /// Looks at all that is in `value`, without recursing.
+    /// Inspects all parts of `value`, without recursion.
     fn at(&mut self, value: &Value) -> Result<(), Error> {
         let mut open = vec![(value.clone(), 0)];
         while let Some((value, depth)) = open.pop() {

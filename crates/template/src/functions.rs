@@ -156,12 +156,12 @@ fn replaced(pattern: &Regex, by: &str, text: &str) -> Result<String, Error> {
     bounds::short(out)
 }
 
-/// Regular expressions that were compiled before: a message is rendered for each alert.
+/// Cache of compiled regular expressions, as a message is rendered for each alert.
 #[derive(Default)]
 struct Patterns(Mutex<HashMap<String, Regex>>);
 
 impl Patterns {
-    /// More than any file of rules has; templates may also make them up.
+    /// More than any rule file has; a template may also build them.
     const MOST: usize = 256;
 
     fn get(&self, pattern: &str) -> Result<Regex, Error> {
@@ -186,7 +186,7 @@ pub(super) fn invalid(message: String) -> Error {
     Error::new(ErrorKind::InvalidOperation, message)
 }
 
-/// A value as a text; what is not there is empty, what is true `true`.
+/// Converts a value to text; undefined and none are empty.
 #[must_use]
 pub fn text(value: &Value) -> String {
     match value.kind() {
@@ -196,7 +196,7 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-/// A number, or a text that holds one.
+/// Converts a number, or a text with a number.
 pub(super) fn number(value: &Value) -> Result<f64, Error> {
     let number = f64::try_from(value.clone()).ok();
     number
@@ -243,7 +243,7 @@ fn slice(value: Value, bounds: Rest<usize>) -> Result<Value, Error> {
     Ok(Value::from(items[within(items.len())].to_vec()))
 }
 
-/// The labels of `map` but for `names`.
+/// Returns the labels of `map` without `names`.
 fn without(map: &Value, names: &Value) -> Result<Value, Error> {
     let names: Vec<String> = names.try_iter()?.map(|name| text(&name)).collect();
     let mut left = bellwether_core::Labels::new();
@@ -291,7 +291,7 @@ fn title(text: &str) -> String {
     out
 }
 
-/// Host and port of `host:port` or `[::1]:port`.
+/// Returns host and port of `host:port` or `[::1]:port`.
 fn host_and_port(text: &str) -> Option<(&str, &str)> {
     let (host, port) = text.rsplit_once(':')?;
     match host.strip_prefix('[') {
@@ -305,7 +305,7 @@ fn strip_port(text: &str) -> &str {
     host_and_port(text).map_or(text, |(host, _)| host)
 }
 
-/// An address stays as it is.
+/// Removes the domain of a host name; an IP address is unchanged.
 fn strip_domain(text: &str) -> String {
     let (host, port) = host_and_port(text).unwrap_or((text, ""));
     if host.parse::<std::net::IpAddr>().is_ok() {
@@ -351,7 +351,7 @@ fn in_zone(zone: &str, value: &Value) -> Result<Value, Error> {
     Time::of(value)?.in_zone(zone).map(Value::from_object)
 }
 
-/// Seconds between a time and `now`.
+/// Returns the seconds between a time and `now`.
 fn since(state: &State<'_, '_>, value: &Value) -> Result<f64, Error> {
     let now = state.lookup("now").filter(|now| !now.is_undefined());
     let now = now.ok_or_else(|| invalid("`since` has no `now` here".into()))?;

@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-/// C's and Go's `%.Ng`: `digits` significant digits, no trailing zeros, an exponent only below
-/// 1e-4 or from 10^digits on.
+/// Formats as `%.Ng` of C and Go: `digits` significant digits, no trailing zeros, an exponent only
+/// below 1e-4 or from 10^digits on.
 #[must_use]
 pub fn general(value: f64, digits: usize) -> String {
     if value == 0.0 {
@@ -39,7 +39,7 @@ fn without_zeros(text: &str) -> &str {
     }
 }
 
-/// With metric prefixes: `1.235M`, `12m`.
+/// Formats with metric prefixes: `1.235M`, `12m`.
 #[must_use]
 pub fn humanize(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
@@ -52,7 +52,7 @@ pub fn humanize(value: f64) -> String {
     }
 }
 
-/// With binary prefixes: `1.5Gi`.
+/// Formats with binary prefixes: `1.5Gi`.
 #[must_use]
 pub fn humanize1024(value: f64) -> String {
     if value.abs() <= 1.0 || !value.is_finite() {
@@ -89,13 +89,13 @@ fn small(mut value: f64) -> String {
     general(value, 4) + prefix
 }
 
-/// A ratio as percent: `12.5%`.
+/// Formats a ratio as percent: `12.5%`.
 #[must_use]
 pub fn percentage(ratio: f64) -> String {
     general(ratio * 100.0, 4) + "%"
 }
 
-/// Seconds as a duration: `1d 2h 3m 4s`, `1.5s`, `12ms`.
+/// Formats seconds as a duration: `1d 2h 3m 4s`, `1.5s`, `12ms`.
 #[must_use]
 pub fn duration(seconds: f64) -> String {
     if !seconds.is_finite() {
@@ -126,7 +126,7 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// Seconds since the Unix epoch as date and time: `2015-11-21 04:30:00.5 +0000 UTC`.
+/// Formats seconds since the Unix epoch as date and time: `2015-11-21 04:30:00.5 +0000 UTC`.
 #[must_use]
 pub fn timestamp(seconds: f64) -> String {
     let moment = (seconds.is_finite() && seconds.abs() < 9e9)

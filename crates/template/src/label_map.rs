@@ -1,4 +1,4 @@
-//! Labels as templates see them.
+//! Labels in templates.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct LabelMap {
 }
 
 impl LabelMap {
-    /// A value of `labels`; `missing` is what a label is that is not there.
+    /// Creates a value of `labels`; a missing label has the value `missing`.
     #[must_use]
     pub fn value(labels: Labels, missing: &'static str) -> Value {
         Value::from_object(Self { labels, missing })

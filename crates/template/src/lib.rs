@@ -33,8 +33,8 @@ pub const LONGEST: usize = 16 << 20;
 /// Most blocks, macros and turns of recursive loops inside of each other.
 const MOST_FRAMES: usize = 2 * MAX_NESTING;
 
-/// An environment with all functions: what is not there is empty at any depth, nothing is escaped,
-/// and no rendering goes on for ever.
+/// Creates an environment with all functions: undefined values are empty at any depth, nothing is
+/// escaped, and every rendering ends.
 #[must_use]
 pub fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
@@ -129,7 +129,7 @@ fn render_bounded(
     Ok(text)
 }
 
-/// A text that ends at `most` bytes.
+/// A text of at most `most` bytes.
 struct BoundedText {
     bytes: Vec<u8>,
     most: usize,
@@ -178,7 +178,7 @@ pub fn in_pieces(
     out
 }
 
-/// Whole numbers without `.0`; nothing where there is none.
+/// Converts a number, without `.0` for integers; `None` is none.
 #[must_use]
 pub fn number(value: Option<f64>) -> Value {
     match value {

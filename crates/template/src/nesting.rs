@@ -11,7 +11,7 @@ use minijinja::{Error, ErrorKind};
 
 use super::bounds;
 
-/// Blocks that an `end...` closes; `set` is one where nothing is assigned.
+/// Blocks that an `end...` closes; `set` is one if it assigns nothing.
 const BLOCKS: [&str; 8] = [
     "if",
     "for",
@@ -24,7 +24,7 @@ const BLOCKS: [&str; 8] = [
 ];
 const OPERATORS: [&str; 7] = ["not", "and", "or", "in", "is", "if", "else"];
 
-/// The template with all that it sets bounded.
+/// Returns the template with limits on all values that it sets.
 ///
 /// # Errors
 /// It is nested deeper than [`MAX_NESTING`].
@@ -58,7 +58,7 @@ pub(super) fn prepared(source: &str) -> Result<Cow<'_, str>, Error> {
     Ok(Cow::Owned(out))
 }
 
-/// Refuses a template that is nested deeper than [`MAX_NESTING`].
+/// Rejects a template that is nested deeper than [`MAX_NESTING`].
 fn check(source: &str) -> Result<(), Error> {
     // For each open block how many levels it adds: a branch is a block inside of the one before.
     let mut blocks: Vec<usize> = Vec::new();
@@ -83,7 +83,7 @@ fn check(source: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// A stretch of a template that can be rendered by itself.
+/// A part of a template that can be rendered by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'s> {
     pub(super) source: &'s str,
@@ -132,7 +132,7 @@ enum Step {
     None,
 }
 
-/// A tag or a comment; of `raw` all up to its end.
+/// A tag or a comment; `raw` with all up to its end.
 struct Part {
     start: usize,
     end: usize,
@@ -348,7 +348,7 @@ impl Tag<'_> {
             false => closed,
         };
         let target = self.assigns.map_or("", |value| &text[..value]);
-        // Without a value it is no tag, which the parser says best.
+        // Without a value it is no tag; the parser has a better error.
         if self
             .assigns
             .is_some_and(|value| text[value..end].trim().is_empty())

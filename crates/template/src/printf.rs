@@ -27,7 +27,7 @@ struct Verb {
     verb: char,
 }
 
-/// Values beside each other, with a space between two of which neither is a text.
+/// Formats values in a row, with a space between two that are not texts.
 pub(super) fn print(values: &[Value]) -> String {
     let mut out = String::new();
     let mut spaced = false;
@@ -192,7 +192,7 @@ impl Verb {
     }
 }
 
-/// As `%v` prints it.
+/// Formats as `%v`.
 fn plain(value: &Value) -> String {
     printed(value, 0)
 }

@@ -26,7 +26,7 @@ const TEXT: &str = "__value__";
 pub struct Samples(Vec<Value>);
 
 impl Samples {
-    /// A value of `samples`; `missing` is what a label is that a series lacks.
+    /// Creates a value of `samples`; a missing label has the value `missing`.
     pub fn value(samples: impl IntoIterator<Item = (Labels, f64)>, missing: &'static str) -> Value {
         let sample = |(labels, value)| {
             Value::from_object(Sample {
@@ -80,14 +80,14 @@ pub struct Answers(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     answers: HashMap<String, Result<Value, String>>,
-    /// The query that ended the last rendering.
+    /// Query that ended the last rendering.
     wanted: Option<String>,
-    /// The answer to all queries, where a text is only tried.
+    /// Result of all queries, when a template is only validated.
     made_up: Option<Value>,
 }
 
 impl Answers {
-    /// One series for each query, whose labels are all `missing`.
+    /// Creates results for validation: one series for each query, with all labels `missing`.
     #[must_use]
     pub fn made_up(missing: &'static str) -> Self {
         let answer = Samples::value([(Labels::new(), 1.5)], missing);
@@ -97,7 +97,7 @@ impl Answers {
         }))
     }
 
-    /// The query that the last rendering ended for.
+    /// Returns the query that the last rendering ended for.
     #[must_use]
     pub fn wanted(&self) -> Option<String> {
         self.0.lock().wanted.take()
@@ -169,7 +169,7 @@ pub fn add_queries(environment: &mut Environment<'static>) {
     });
 }
 
-/// Arguments for a definition: `arg0`, `arg1` and so on.
+/// Returns the arguments for a definition: `arg0`, `arg1` and so on.
 fn args(values: Vec<Value>) -> Value {
     let named = values.into_iter().enumerate();
     Value::from(
@@ -185,7 +185,7 @@ fn sample(value: &Value) -> Result<&Sample, Error> {
         .ok_or_else(|| invalid(format!("no series of a query: {value}")))
 }
 
-/// The first series of an answer, of which there must be one; of all else the first item.
+/// Returns the first series of a result, which must have one; of another value the first item.
 fn first(value: &Value) -> Result<Value, Error> {
     match value.downcast_object_ref::<Samples>() {
         None => filters::first(value),
@@ -195,7 +195,7 @@ fn first(value: &Value) -> Result<Value, Error> {
     }
 }
 
-/// Series by the value of one label; those that are equal stay in their order.
+/// Sorts series by the value of one label, stable.
 fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
     let samples = value.downcast_object_ref::<Samples>();
     let samples = samples.ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;

@@ -1,4 +1,4 @@
-//! Times in templates: read from what alerts have, moved between zones, formed by Go's layouts.
+//! Times in templates: parsed, moved between time zones, formatted by Go's layouts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use minijinja::{Error, Value};
 
 use super::functions::invalid;
 
-/// A time in its zone.
+/// A time in a time zone.
 #[derive(Clone, Debug)]
 pub(super) struct Time(Zoned);
 
 impl Time {
-    /// A time, RFC 3339, or seconds since the epoch.
+    /// Converts a time, an RFC 3339 text, or seconds since the epoch.
     pub(super) fn of(value: &Value) -> Result<Self, Error> {
         if let Some(time) = value.downcast_object_ref::<Self>() {
             return Ok(time.clone());
@@ -33,18 +33,18 @@ impl Time {
             .ok_or_else(|| invalid(format!("not a time: {value}")))
     }
 
-    /// Seconds since the epoch.
+    /// Returns seconds since the epoch.
     pub(super) fn seconds(&self) -> f64 {
         self.0.timestamp().as_microsecond() as f64 / 1e6
     }
 
-    /// The same time in another zone.
+    /// Converts to another time zone.
     pub(super) fn in_zone(&self, zone: &str) -> Result<Self, Error> {
         let unknown = |_| invalid(format!("unknown time zone: {zone}"));
         self.0.in_tz(zone).map(Self).map_err(unknown)
     }
 
-    /// By a layout of Go, which shows the second of January 2006, or of strftime.
+    /// Formats by a layout of Go, which shows January 2, 2006, or of strftime.
     pub(super) fn format(&self, layout: &str) -> Result<String, Error> {
         let utc = self.0.offset().is_zero();
         let layout = if layout.contains('%') {
@@ -71,7 +71,7 @@ impl Object for Time {
     }
 }
 
-/// A duration in seconds, which is shown as Go shows one: `1h2m3.5s`.
+/// A duration in seconds, printed as in Go: `1h2m3.5s`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct GoDuration(pub(super) f64);
 
@@ -108,12 +108,12 @@ impl Object for GoDuration {
     }
 }
 
-/// Without what the arithmetic of floats adds.
+/// Rounds off floating-point errors.
 fn rounded(value: f64) -> f64 {
     (value * 1e6).round() / 1e6
 }
 
-/// Parts of a layout of Go and what they are for strftime; of two that fit, the first counts.
+/// Parts of a layout of Go with those of strftime; the first match applies.
 const PARTS: [(&str, &str); 36] = [
     ("January", "%B"),
     ("Jan", "%b"),
@@ -175,7 +175,7 @@ fn of_go(layout: &str, utc: bool) -> String {
     out
 }
 
-/// The seconds of a duration as Prometheus and Go write it: `1h30m`, `1.5s`, `1d`.
+/// Parses a duration of Prometheus or Go to seconds: `1h30m`, `1.5s`, `1d`.
 pub(super) fn seconds(text: &str) -> Result<f64, Error> {
     let unknown = || invalid(format!("not a duration: {text}"));
     let (mut total, mut rest) = (0.0, text.trim());

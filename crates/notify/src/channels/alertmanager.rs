@@ -29,9 +29,9 @@ bellwether_schema::section! {
     /// `resend_delay`, with an end four times that ahead; a resolved one is sent again for 15
     /// minutes.
     pub struct AlertmanagerChannel {
-        /// The Alertmanagers: `http://host:9093`. Never shown.
+        /// URLs of the Alertmanagers: `http://host:9093`. Never shown.
         pub urls: Vec<Spanned<Secret>>,
-        /// Path that their API is below, as `--web.route-prefix` of Alertmanager.
+        /// Path prefix of their API, as `--web.route-prefix` of Alertmanager.
         pub path_prefix: String = "/".to_owned(),
         /// Interval at which firing alerts are sent again.
         pub resend_delay: HumanDuration = HumanDuration::minutes(1),

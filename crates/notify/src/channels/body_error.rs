@@ -1,8 +1,8 @@
-//! A 2xx whose body says that it failed. Pure.
+//! Errors in the body of a 2xx. Pure.
 //!
 //! Slack and Telegram answer `"ok": false`, Rocket.Chat `"success": false`, Zulip and Splunk On-Call
-//! `"result": "error"` or `"body_error"`, workflows of Microsoft an object `error`, PagerDuty `errors`,
-//! DingTalk and WeCom `errcode`, Feishu `code` with `msg`. Whatever says none of this is a success.
+//! `"result": "error"` or `"failure"`, workflows of Microsoft an object `error`, PagerDuty `errors`,
+//! DingTalk and WeCom `errcode`, Feishu `code` with `msg`. Any other body is a success.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::message::one_line;
 /// Error that a 2xx response has in its body.
 #[derive(Debug, PartialEq)]
 pub(super) struct BodyError {
-    /// In the receiver's own words.
+    /// Text of the service.
     pub(super) reason: String,
     /// True if another attempt may succeed.
     pub(super) retryable: bool,
@@ -80,7 +80,7 @@ fn is_failure(body: &Map<String, Value>) -> bool {
         || (body.contains_key("message") && code >= 400)
 }
 
-/// All that is said of why.
+/// Returns all texts and codes of the error.
 fn reasons(body: &Map<String, Value>) -> String {
     let keys = [
         "error",
@@ -130,7 +130,7 @@ fn reason_text(value: &Value) -> Option<String> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-/// The numbers that may be a status of HTTP.
+/// Numbers of the body that may be an HTTP status.
 fn codes(body: &Map<String, Value>) -> impl Iterator<Item = i64> {
     let inside = body.get("error").and_then(Value::as_object);
     [Some(body), inside].into_iter().flatten().flat_map(|map| {

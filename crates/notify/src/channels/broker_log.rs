@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 use super::WallClock;
 
-/// One subject is written this often at most.
+/// Shortest interval between log lines of one subject.
 const QUIET: Duration = Duration::from_secs(600);
 
 /// Receives librdkafka's log of one channel. Clones share their state.
@@ -30,9 +30,10 @@ struct Inner {
 
 #[derive(Default)]
 struct LogState {
-    /// By subject, librdkafka's "facility": when it was last written, and how many since.
+    /// By subject, librdkafka's "facility": time of the last log line, and messages suppressed
+    /// since.
     subjects: BTreeMap<String, (UnixMillis, u64)>,
-    /// The last error since something was delivered.
+    /// Last error since the last delivery.
     last_error: Option<String>,
 }
 

@@ -27,8 +27,8 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::section! {
-    /// Channel of type `discord`: posts a message per group to the channel of a webhook, coloured by
-    /// severity. Nobody is called by what labels or messages say; see `mention_roles`.
+    /// Channel of type `discord`: posts a message per group to the channel of a webhook, colored by
+    /// severity. Labels and messages cannot mention anybody; see `mention_roles`.
     pub struct DiscordChannel {
         /// URL of the webhook. Never shown.
         pub url: Option<Spanned<Secret>>,
@@ -36,17 +36,17 @@ bellwether_schema::section! {
         pub url_file: Option<PathBuf>,
         /// Id of the thread to post to.
         pub thread_id: Option<Spanned<String>>,
-        /// Ids of the roles that are called when an alert fires.
+        /// Ids of the roles that are mentioned when an alert fires.
         pub mention_roles: Vec<Spanned<String>> = Vec::new(),
-        /// Name to post under; may be a template.
+        /// User name; may be a template.
         pub username: Option<Spanned<String>>,
-        /// Picture to post under; may be a template.
+        /// URL of the avatar; may be a template.
         pub avatar_url: Option<Spanned<String>>,
         /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
         /// text.
         pub title: Option<Spanned<Literal>>,
-        /// Text, as a template. What it says is Discord's Markdown; what it fills in is escaped
-        /// unless it is marked `safe`.
+        /// Text, as a template. The template itself is Discord's Markdown; values are escaped
+        /// unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
         /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
@@ -221,7 +221,7 @@ impl Discord {
         self.with_mentions(batch, embed)
     }
 
-    /// The message: the embed, whom it calls, and who says it.
+    /// Returns the message with the embed, mentions, user name and avatar.
     fn with_mentions(&self, batch: &Batch, embed: Value) -> Value {
         let settings = &self.settings;
         let fires = batch
@@ -257,13 +257,13 @@ impl Discord {
     }
 }
 
-/// A backslash before every mark of Discord's Markdown; in a URL, which Discord makes a link of, it
-/// would be a part of it.
+/// Escapes Discord's Markdown with backslashes, except in URLs, of which a backslash would be a
+/// part.
 fn escape(plain: &str) -> String {
     message::outside_urls(plain, |text| message::backslashed(text, "\\*_~`|<>[]()#@"))
 }
 
-/// Markdown as Discord has it.
+/// Discord's Markdown.
 struct Markdown;
 
 impl Markup for Markdown {

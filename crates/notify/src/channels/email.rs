@@ -28,14 +28,14 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 bellwether_schema::string_enum! {
     /// Encryption of the connection to a mail server.
     pub enum EmailTls {
-        /// From its beginning.
+        /// Encrypted from the beginning.
         Implicit = "tls",
-        /// By STARTTLS; a server that does not offer it gets no mail.
+        /// STARTTLS; a server that does not offer it gets no mail.
         Starttls = "starttls",
-        /// By STARTTLS where the server offers it. Does not help against who can change what is
-        /// sent, and never sends a password unencrypted.
+        /// STARTTLS if the server offers it. Does not protect from an attacker who can modify the
+        /// traffic; a password is never sent unencrypted.
         Opportunistic = "opportunistic",
-        /// Not at all.
+        /// No encryption.
         None = "none",
     }
 }
@@ -72,7 +72,7 @@ bellwether_schema::section! {
         pub password_file: Option<PathBuf>,
         /// Authentication mechanism. By default `plain` if the server supports it.
         pub auth: Option<EmailAuth>,
-        /// Name that the server is greeted with. Without it, the name of this host.
+        /// Name in the greeting of the server. By default the name of this host.
         pub hello: Option<Spanned<String>>,
         /// Sender: `Bellwether <bellwether@example.org>`.
         pub from: Spanned<String>,
@@ -88,9 +88,9 @@ bellwether_schema::section! {
         pub headers: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
         /// Subject: a minijinja template over the fields of Alertmanager's webhook document.
         pub subject: Option<Spanned<Literal>>,
-        /// Text as such a template.
+        /// Text, as a template.
         pub text: Option<Spanned<Literal>>,
-        /// HTML as such a template, in which values are escaped. Empty: mails are text only.
+        /// HTML, as a template in which values are escaped. If empty, mails are text only.
         pub html: Option<Spanned<Literal>>,
         /// Timeout of a session with the server.
         pub timeout: HumanDuration = HumanDuration::secs(30),
@@ -99,7 +99,7 @@ bellwether_schema::section! {
     }
 }
 
-/// Headers that are not set by `headers`, and by what they are.
+/// Headers that `headers` cannot set, each with a hint.
 const OWNED: [(&str, &str); 16] = [
     ("from", "set `from`"),
     ("sender", "set `from`"),
@@ -226,7 +226,7 @@ impl EmailChannel {
         }
     }
 
-    /// The user; an empty one is none.
+    /// User name; an empty one is `None`.
     fn username(&self) -> Option<&Spanned<String>> {
         self.username.as_ref().filter(|name| !name.is_empty())
     }
@@ -300,7 +300,7 @@ impl EmailChannel {
     }
 }
 
-/// This host's name, where it is one that can be said to a server.
+/// Returns the name of this host if it is valid in a greeting, else an address.
 fn this_host() -> ClientId {
     let system = rustix::system::uname();
     let name = system.nodename().to_string_lossy();

@@ -22,17 +22,17 @@ use crate::wire::Webhook;
 
 bellwether_schema::section! {
     /// Channel of type `exec`: starts a program per group of notifications, with Alertmanager's
-    /// webhook document, version 4, on its standard input. Needs `alerting.allow_exec`. Taken is
-    /// what the program ends with status 0 for. Status 75 (`EX_TEMPFAIL`), an end by a signal or by
-    /// `timeout`, and a program that cannot be started are tried again; other statuses are not.
+    /// webhook document, version 4, on its standard input. Needs `alerting.allow_exec`. It is
+    /// delivered by exit status 0. Exit status 75 (`EX_TEMPFAIL`), an end by a signal or by
+    /// `timeout`, and a program that cannot be started are retried; other exit statuses are not.
     pub struct ExecChannel {
-        /// The program, by its absolute path, and its arguments. No shell reads them.
+        /// Absolute path of the program, and its arguments. There is no shell.
         pub command: Vec<Spanned<String>>,
         /// Variables of the program's environment. Values are never shown. Besides them it has
         /// `PATH`, `BELLWETHER_CHANNEL`, `BELLWETHER_RECEIVER`, `BELLWETHER_STATUS` and a mark of
         /// this start, `BELLWETHER_INVOCATION`, and nothing of Bellwether's own.
         pub environment: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Folder it is started in.
+        /// Working directory.
         pub working_directory: PathBuf = PathBuf::from("/"),
         /// Timeout; then the program is killed with all processes that it started, including those
         /// in sessions of their own.

@@ -42,7 +42,7 @@ pub(super) fn check_secret(
     }
 }
 
-/// Judges a secret that holds no template: here none is expanded.
+/// Checks that a secret has no template, as it is not rendered.
 pub(super) fn check_literal(value: Option<&Spanned<Secret>>, problems: &mut Diagnostics) {
     if let Some(value) = value.filter(|value| is_template(value.expose())) {
         problems
@@ -68,7 +68,7 @@ pub(super) fn check_url(
     }
 }
 
-/// The secret itself. Blocks where it is in a file.
+/// Returns the secret. Blocks if it is in a file.
 pub(super) fn secret(
     key: &str,
     value: Option<&Spanned<Secret>>,
@@ -76,7 +76,7 @@ pub(super) fn secret(
 ) -> Result<Secret, String> {
     match (value, file) {
         (Some(value), _) => Ok(value.value.clone()),
-        (None, Some(path)) => read_secret(path),
+        (None, Some(path)) => Ok(read_secret(path)?),
         (None, None) => Err(format!("neither `{key}` nor `{key}_file`")),
     }
 }
@@ -95,16 +95,16 @@ impl From<RequestError> for DeliveryError {
     }
 }
 
-/// A success that does not say that it is none.
+/// A response that is a success in its body too.
 pub(super) struct Accepted {
     /// Body of the response; an error if it was cut off.
     pub(super) body: Result<String, DeliveryError>,
 }
 
-/// A receiver, and how it is reached.
+/// A URL with its HTTP client.
 pub(super) struct Endpoint {
     url: Url,
-    /// Scheme, host and port: what may be shown of the URL.
+    /// Scheme, host and port, which messages may show.
     origin: String,
     client: Client,
     /// True for a service that never responds with an HTML page.
@@ -131,13 +131,13 @@ impl Endpoint {
         })
     }
 
-    /// The same, with a further secret that is sent.
+    /// Adds a secret of the request, to be removed from messages.
     pub(super) fn with_secret(mut self, secret: &Secret) -> Self {
         self.secrets.push(secret.expose().trim().to_owned());
         self
     }
 
-    /// The same, for a receiver of which nothing is known: it may answer a success with anything.
+    /// Accepts any body of a success, as from an unknown service.
     pub(super) fn accepting_any_body(mut self) -> Self {
         self.service = false;
         self
@@ -153,12 +153,12 @@ impl Endpoint {
         &self.url
     }
 
-    /// Posts `body` there.
+    /// Posts `body` to the URL.
     pub(super) async fn post(&self, body: String) -> Result<Accepted, RequestError> {
         self.send(Method::POST, self.url.clone(), body).await
     }
 
-    /// Sends one request; a success is an answer of 2xx that does not say that it failed.
+    /// Sends one request. A success is a 2xx whose body is not an error.
     pub(super) async fn send(
         &self,
         method: Method,

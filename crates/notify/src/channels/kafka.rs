@@ -1,4 +1,4 @@
-//! The channel that publishes to a Kafka topic.
+//! Channel that publishes to a Kafka topic.
 //!
 //! Delivered means that the broker's delivery report said so: `acks=all`, idempotent, key = the
 //! alert's fingerprint, so the changes of one alert stay in order in one partition. At least once:
@@ -40,17 +40,17 @@ bellwether_schema::string_enum! {
 bellwether_schema::string_enum! {
     /// Authentication mechanisms.
     pub enum SaslMechanism {
-        /// Name and password as they are.
+        /// Name and password, not hashed.
         Plain = "PLAIN" | "plain",
-        /// Salted challenge, SHA-256.
+        /// SCRAM with SHA-256.
         ScramSha256 = "SCRAM-SHA-256" | "scram-sha-256",
-        /// Salted challenge, SHA-512.
+        /// SCRAM with SHA-512.
         ScramSha512 = "SCRAM-SHA-512" | "scram-sha-512",
     }
 }
 
 bellwether_schema::string_enum! {
-    /// Forms of a message in Kafka.
+    /// Formats of a message in Kafka.
     pub enum KafkaFormat {
         /// Bellwether's own JSON.
         Json = "json",
@@ -69,10 +69,10 @@ bellwether_schema::section! {
         pub brokers: Spanned<String>,
         /// Topic.
         pub topic: Spanned<String>,
-        /// Form of a message.
+        /// Format of a message.
         pub format: KafkaFormat = KafkaFormat::Json,
-        /// Source of CloudEvents, a URI reference. Without it, where people reach Bellwether's
-        /// pages; where that is not known, `/bellwether` and the name of this instance.
+        /// Source of CloudEvents, a URI reference. By default the external URL of Bellwether;
+        /// without that, `/bellwether` and the name of this instance.
         pub source: Option<Spanned<String>>,
         /// Time that an attempt waits for the delivery reports before it counts as failed.
         pub timeout: HumanDuration = HumanDuration::secs(30),
@@ -112,7 +112,7 @@ bellwether_schema::section! {
 /// True if this build supports encryption.
 const HAS_TLS: bool = cfg!(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"));
 
-/// Options of librdkafka that are keys of the channel, and which.
+/// Options of librdkafka that are settings of the channel, with their keys.
 const OWNED: [(&str, &str); 12] = [
     ("bootstrap.servers", "brokers"),
     ("metadata.broker.list", "brokers"),
@@ -128,7 +128,7 @@ const OWNED: [(&str, &str); 12] = [
     ("ssl.key.location", "security.key_file"),
 ];
 
-/// Options that the promise of the channel rests on.
+/// Options that the delivery guarantee depends on.
 const FIXED: [&str; 3] = ["acks", "request.required.acks", "enable.idempotence"];
 /// Interval of librdkafka's statistics.
 const STATISTICS: Duration = Duration::from_secs(3);
@@ -411,7 +411,7 @@ impl Kafka {
         producer.send_result(record).map_err(|(error, _)| error)
     }
 
-    /// Value and headers of a message.
+    /// Returns value and headers of a message.
     fn encode(&self, notification: &Notification) -> (String, Option<OwnedHeaders>) {
         let message = Message::new(notification, &self.sender);
         let event = || CloudEvent::new(notification, &self.sender, self.source.as_deref());
@@ -458,7 +458,7 @@ impl Drop for Kafka {
     }
 }
 
-/// The end of a producer waits for its threads: it must not happen on an async one.
+/// Drops a producer on a blocking thread, as that waits for the producer's threads.
 fn retire(producer: Publisher) {
     let ended = std::thread::Builder::new()
         .name("kafka-end".into())

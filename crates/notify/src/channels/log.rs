@@ -1,7 +1,7 @@
-//! The channel that writes to Bellwether's own log.
+//! Channel that writes to Bellwether's own log.
 //!
-//! One event per notification, target `bellwether::alert`. Where the log goes and how it looks is
-//! the logging section's matter.
+//! One event per notification, target `bellwether::alert`. Destination and format of the log are
+//! settings of the logging section.
 
 use std::future::ready;
 
@@ -26,7 +26,7 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::string_enum! {
-    /// Forms of a notification in the log.
+    /// Formats of a notification in the log.
     pub enum LogForm {
         /// One sentence.
         Text = "text",
@@ -38,11 +38,10 @@ bellwether_schema::string_enum! {
 bellwether_schema::section! {
     /// Channel of type `log`: writes each notification to Bellwether's own log.
     pub struct LogChannel {
-        /// Level at which firing alerts are written. Resolved ones are written at `info`, or at
-        /// `debug` where this is `debug`.
+        /// Level of firing alerts. Resolved ones have `info`, or `debug` if this is `debug`.
         pub level: LogLevel = LogLevel::Warning,
-        /// Form of the message. Without one it is a sentence with the details as fields, which
-        /// follows the format of the log.
+        /// Format of the message. By default a sentence with the details as fields, in the format
+        /// of the log.
         pub format: Option<LogForm>,
     }
 }
@@ -135,7 +134,8 @@ fn sentence(notification: &Notification) -> String {
     }
 }
 
-/// Label values come from applications: what they hold must not forge lines of the log.
+/// Replaces control characters: label values come from applications and must not forge lines of the
+/// log.
 fn one_line(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { ' ' } else { c })

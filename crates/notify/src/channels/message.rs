@@ -24,22 +24,22 @@ pub(super) trait Markup {
     /// Escapes plain text.
     fn text(&self, plain: &str) -> String;
 
-    /// Standing out.
+    /// Formats as bold.
     fn bold(&self, plain: &str) -> String;
 
     /// Formats as code.
     fn code(&self, plain: &str) -> String;
 
-    /// A link that [`web_link`] let pass.
+    /// Formats a link to a URL of [`web_link`].
     fn link(&self, url: &str, plain: &str) -> String;
 
-    /// A moment, in the reader's own time where the chat can.
+    /// Formats a time, in the reader's time zone if the chat supports it.
     fn time(&self, at: UnixMillis) -> String {
         self.text(&utc(at))
     }
 }
 
-/// No more than text.
+/// Plain text without markup.
 pub(super) struct Plain;
 
 impl Markup for Plain {
@@ -65,14 +65,14 @@ impl Markup for Plain {
 pub(super) enum Color {
     /// All alerts are resolved.
     Resolved,
-    /// It fires, as bad as this.
+    /// The worst alert fires with this severity.
     Firing(Severity),
-    /// A sign of life or a test: nothing is wrong.
+    /// A heartbeat or a test.
     Neutral,
 }
 
 impl Color {
-    /// Red, green and blue.
+    /// Returns red, green and blue as `0xRRGGBB`.
     pub(super) fn rgb(self) -> u32 {
         match self {
             Self::Resolved => 0x2e_9e_5b,
@@ -84,7 +84,7 @@ impl Color {
     }
 }
 
-/// The tone of a batch: that of the worst that fires.
+/// Returns the color of a batch: that of its worst firing alert.
 pub(super) fn color(batch: &Batch) -> Color {
     let calm =
         |notification: &Notification| matches!(notification.cause, Cause::Heartbeat | Cause::Test);
@@ -103,7 +103,7 @@ pub(super) fn color(batch: &Batch) -> Color {
     worst.map_or(Color::Resolved, Color::Firing)
 }
 
-/// In one line what this is about, plain: `[FIRING] disk (critical): 91 % of /data used`.
+/// Returns the title of a batch, plain: `[FIRING] disk (critical): 91 % of /data used`.
 pub(super) fn title(batch: &Batch) -> String {
     let (firing, resolved): (Vec<_>, Vec<_>) = batch
         .notifications
@@ -136,7 +136,7 @@ pub(super) fn title(batch: &Batch) -> String {
     format!("[{counts}] {}{}", subject(batch), severity(color(batch)))
 }
 
-/// One alert in one line, plain: `disk (critical): 91 % of /data used`.
+/// Returns one line about an alert, plain: `disk (critical): 91 % of /data used`.
 fn headline(notification: &Notification) -> String {
     let alert = &notification.alert;
     let mut head = one_line(&alert.rule, 100);
@@ -149,7 +149,7 @@ fn headline(notification: &Notification) -> String {
     }
 }
 
-/// The title of an alert where the service itself says whether it fires.
+/// Returns the title of an alert for a service that shows the status itself.
 pub(super) fn page_title(notification: &Notification) -> String {
     match word(notification) {
         "FIRING" | "STILL FIRING" | "RESOLVED" => headline(notification),
@@ -223,9 +223,9 @@ fn note(batch: &Batch) -> Option<String> {
 /// Level of detail of an alert's text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Detail {
-    /// All, where the texts are of usual length.
+    /// All details, with texts up to a usual length.
     Full,
-    /// All, with every text cut short.
+    /// All details, with short texts.
     Short,
     /// One line.
     Line,
@@ -243,7 +243,7 @@ impl Detail {
         }
     }
 
-    /// The longest text of an alert.
+    /// Returns the limit of an alert's texts.
     fn longest(self) -> usize {
         match self {
             Self::Full => 800,
@@ -359,7 +359,7 @@ fn still_firing_line(alert: &Alert, sender: &Sender) -> String {
     )
 }
 
-/// All that is said of one alert.
+/// Returns the paragraph of one alert.
 fn alert_text(
     notification: &Notification,
     batch: &Batch,
@@ -422,7 +422,7 @@ fn alert_text(
     lines.join("\n")
 }
 
-/// The rule's message; where it has none, what Prometheus's users call `summary`.
+/// Returns the rule's message, or else the annotation `summary`.
 pub(super) fn summary(alert: &Alert) -> &str {
     let annotation = alert.annotations.get("summary").map_or("", String::as_str);
     if is_blank(&alert.message) {
@@ -477,7 +477,7 @@ fn whole_seconds(span: Duration) -> Duration {
     Duration::from_secs(span.as_secs())
 }
 
-/// The annotations that are text, besides the one that is the summary.
+/// Returns the annotations that are text, without the summary.
 pub(super) fn notes(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
     let texts = summary(alert);
     alert
@@ -487,7 +487,7 @@ pub(super) fn notes(alert: &Alert) -> impl Iterator<Item = (&str, &str)> {
         .map(|(name, text)| (name.as_str(), text.as_str()))
 }
 
-/// The annotations that are links, such as `runbook_url`: a name for people and the URL.
+/// Returns the annotations that are links, such as `runbook_url`: display name and URL.
 pub(super) fn links(alert: &Alert) -> impl Iterator<Item = (String, String)> {
     alert.annotations.iter().filter_map(|(name, text)| {
         Some((
@@ -505,7 +505,7 @@ pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
     labels
 }
 
-/// All that is known of an alert, name by name; together at most `longest` wide.
+/// Returns all details of an alert by name, at most `longest` wide together.
 pub(super) fn details(notification: &Notification, sender: &Sender, longest: usize) -> Labels {
     const VALUE: usize = 1000;
     let alert = &notification.alert;

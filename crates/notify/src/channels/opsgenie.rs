@@ -53,8 +53,8 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::section! {
-    /// Somebody whom Opsgenie calls: by `id` or `name`, which may be templates, such as
-    /// `{{ commonLabels.team }}`.
+    /// Responder of an Opsgenie alert: by `id` or `name`, which may be templates, such as `{{
+    /// commonLabels.team }}`.
     pub struct OpsgenieResponder {
         /// Type of the responder.
         pub r#type: OpsgenieResponderType,
@@ -66,7 +66,7 @@ bellwether_schema::section! {
 }
 
 bellwether_schema::section! {
-    /// Channel of type `opsgenie`: creates an alert and closes it at its end.
+    /// Channel of type `opsgenie`: creates an alert and closes it when it resolves.
     pub struct OpsgenieChannel {
         /// Key of an API integration. Never shown.
         pub api_key: Option<Spanned<Secret>>,
@@ -76,13 +76,13 @@ bellwether_schema::section! {
         pub api_url: Spanned<String> = Spanned::nowhere("https://api.opsgenie.com".to_owned()),
         /// Responders; by default the owner of the integration.
         pub responders: Vec<OpsgenieResponder> = Vec::new(),
-        /// Tags besides those of the alert: its rule and severity. Each may be a template, and then
-        /// give several, between commas.
+        /// Tags besides rule and severity. Each may be a template, which may render several,
+        /// separated by commas.
         pub tags: Vec<Spanned<String>> = Vec::new(),
         /// Further details of an alert, each as a template.
         pub details: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
-        /// Opsgenie's priority for one of our severities. Without it `emergency` is P1, `critical`
-        /// P2, `warning` P3 and `info` P5.
+        /// Opsgenie's priority by severity. By default `emergency` is P1, `critical` P2, `warning`
+        /// P3 and `info` P5.
         pub priorities: BTreeMap<String, Spanned<OpsgeniePriority>> = BTreeMap::new(),
         /// Message: a minijinja template over the fields of Alertmanager's webhook document. Plain
         /// text.
@@ -222,7 +222,7 @@ struct Opsgenie {
     details: Details,
 }
 
-/// Somebody who is called.
+/// A responder of an alert.
 struct Responder {
     r#type: OpsgenieResponderType,
     /// Opsgenie's key for the name or id.
@@ -265,7 +265,7 @@ impl Channel for Opsgenie {
         })
     }
 
-    /// Each is a request of its own, and an attempt should end before long.
+    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
         20
     }

@@ -33,19 +33,18 @@ bellwether_schema::string_enum! {
 bellwether_schema::string_enum! {
     /// Severities of PagerDuty.
     pub enum PagerDutySeverity {
-        /// The worst.
+        /// Most severe.
         Critical = "critical",
-        /// The next.
         Error = "error",
-        /// The next.
         Warning = "warning",
-        /// The least.
+        /// Least severe.
         Info = "info",
     }
 }
 
 bellwether_schema::section! {
-    /// Channel of type `pagerduty`: triggers an event per alert and resolves it at its end.
+    /// Channel of type `pagerduty`: triggers an event per alert and resolves it when the alert
+    /// resolves.
     pub struct PagerDutyChannel {
         /// Integration key of an "Events API v2" integration; may be a template, such as
         /// `{{ commonLabels.pagerduty_key }}`. Never shown.
@@ -54,7 +53,7 @@ bellwether_schema::section! {
         pub routing_key_file: Option<PathBuf>,
         /// Scope of an incident.
         pub incident_per: PagerDutyIncident = PagerDutyIncident::Alert,
-        /// PagerDuty's severity for one of ours. Without it `info` and `warning` are the same,
+        /// PagerDuty's severity by severity. By default `info` and `warning` are the same,
         /// `critical` and `emergency` are `critical`.
         pub severities: BTreeMap<String, Spanned<PagerDutySeverity>> = BTreeMap::new(),
         /// Label with the affected system, PagerDuty's `source`.
@@ -78,7 +77,7 @@ bellwether_schema::section! {
 }
 
 const SUMMARY: usize = 1024;
-/// Widest details; as JSON a character has six bytes at most.
+/// Limit of the details; as JSON a character has six bytes at most.
 const DETAILS: usize = 60_000;
 
 impl PagerDutyChannel {
@@ -176,7 +175,7 @@ impl Channel for PagerDuty {
         })
     }
 
-    /// Each is a request of its own, and an attempt should end before long.
+    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
         20
     }
@@ -200,11 +199,11 @@ impl PagerDuty {
         self.settings.incident_per == PagerDutyIncident::Group && notification.group.include_firing
     }
 
-    /// Sends one event. Taken is what is answered with a 2xx that says nothing else.
+    /// Sends one event. It is delivered by a 2xx whose body is not an error.
     async fn send(&self, event: Value) -> Result<(), DeliveryError> {
         let sent = self.endpoint.post(event.to_string()).await;
         let answer = sent.map_err(|failed| failed.error).and_then(|accepted| {
-            // What is cut off was taken all the same: 202 says so.
+            // A body that is cut off does not matter: the status confirms the event.
             let body = accepted.body.unwrap_or_default();
             let body = serde_json::from_str::<Value>(&body).unwrap_or_default();
             match body["status"].as_str() {

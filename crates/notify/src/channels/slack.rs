@@ -23,9 +23,9 @@ use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 
 bellwether_schema::section! {
-    /// Channel of type `slack`: posts a message per group, coloured by severity. Either `url` of an
-    /// incoming webhook, or `token` of a bot with the scope `chat:write` and the `channel` that it
-    /// posts to.
+    /// Channel of type `slack`: posts a message per group, colored by severity. Needs either `url`
+    /// of an incoming webhook, or `token` of a bot with the scope `chat:write` and the `channel`
+    /// that it posts to.
     pub struct SlackChannel {
         /// URL of an incoming webhook. Never shown.
         pub url: Option<Spanned<Secret>>,
@@ -40,9 +40,9 @@ bellwether_schema::section! {
         pub channel: Option<Spanned<String>>,
         /// URL of Slack's methods, for a bot.
         pub api_url: Spanned<String> = Spanned::nowhere("https://slack.com/api".to_owned()),
-        /// Name to post under, where Slack allows it; may be a template.
+        /// User name, if Slack allows it; may be a template.
         pub username: Option<Spanned<String>>,
-        /// Emoji to post under: `:rotating_light:`; may be a template.
+        /// Emoji as icon: `:rotating_light:`; may be a template.
         pub icon_emoji: Option<Spanned<String>>,
         /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
         /// text.
@@ -62,11 +62,11 @@ bellwether_schema::section! {
     }
 }
 
-/// Widest section, less a reserve.
+/// Limit of a section, less a reserve.
 const SECTION: usize = 2900;
-/// Widest blocks together.
+/// Limit of all blocks together.
 const BLOCKS: usize = 11_000;
-/// Widest title, before it is escaped; Slack's own advice for `text` is 4,000.
+/// Limit of the title, before it is escaped; Slack recommends 4,000 for `text`.
 const TITLE: usize = 400;
 
 impl SlackChannel {
@@ -260,7 +260,8 @@ fn is_retryable(error: &str) -> bool {
     PASSING.contains(&error)
 }
 
-/// A webhook names its errors in the body, whatever the status; a method in its `error`.
+/// Converts an error: the body of a webhook is its code, whatever the status; a method has it in
+/// `error`.
 fn delivery_error(failed: RequestError) -> DeliveryError {
     let error = serde_json::from_str::<ErrorBody>(&failed.body).map(|body| body.error);
     let is_retryable = is_retryable(error.as_deref().unwrap_or(&failed.body).trim());
@@ -316,7 +317,7 @@ impl Slack {
 
 /// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,
 /// a link or an entity. Of the marks that make bold, italic, struck or code none can be escaped, so
-/// characters that look like them stand in their place; an underscore within a word is no mark. SourceLocation
+/// characters that look like them stand in their place; an underscore within a word is no mark. At
 /// the beginning of a line `>` makes a quotation, even as an entity. A name between colons
 /// (`:fire:`) makes an emoji.
 fn escape(plain: &str) -> String {
@@ -359,7 +360,7 @@ fn entity(c: char) -> String {
     }
 }
 
-/// A link's URL.
+/// Escapes the URL of a link.
 fn entities(plain: &str) -> String {
     plain.chars().map(entity).collect()
 }

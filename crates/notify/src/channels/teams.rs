@@ -1,9 +1,9 @@
-//! The channel that posts to Microsoft Teams by the webhook of a workflow.
+//! Channel that posts to Microsoft Teams by the webhook of a workflow.
 //!
 //! A message is one Adaptive Card:
 //! <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using>.
-//! It may have some 28 KB (<https://learn.microsoft.com/en-us/connectors/teams/>, "Message size
-//! limit"). A workflow answers 202; connectors of old answer 200 and name an error in the text,
+//! Its limit is some 28 KB (<https://learn.microsoft.com/en-us/connectors/teams/>, "Message size
+//! limit"). A workflow responds with 202; old connectors respond with 200 and an error in the body,
 //! <https://learn.microsoft.com/en-us/microsoftteams/platform/webhooks-and-connectors/how-to/connectors-using#rate-limiting-for-connectors>.
 
 use std::path::PathBuf;
@@ -29,8 +29,8 @@ bellwether_schema::section! {
         /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
         /// text.
         pub title: Option<Spanned<Literal>>,
-        /// Text, as a template. What it says is the Markdown of Adaptive Cards; what it fills in is
-        /// escaped unless it is marked `safe`.
+        /// Text, as a template. The template itself is the Markdown of Adaptive Cards; values are
+        /// escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
         /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(20),
@@ -44,7 +44,7 @@ bellwether_schema::section! {
     }
 }
 
-/// Bytes of the texts, as JSON; the rest of 28 KB is for the card around them.
+/// Limit of the texts as JSON, in bytes; the rest of 28 KB is for the card.
 const TEXTS: usize = 22_000;
 const TITLE: usize = 300;
 
@@ -201,8 +201,8 @@ fn style(color: Color) -> &'static str {
     }
 }
 
-/// A backslash before every mark of Markdown but in URLs; a function of the card's own, such as
-/// `{{DATE(`, is broken up.
+/// Escapes Markdown with backslashes, except in URLs, and breaks functions of cards such as
+/// `{{DATE(`.
 fn escape(plain: &str) -> String {
     let marks = |text: &str| message::backslashed(text, "\\*_~`|[]()#<>");
     message::outside_urls(plain, marks).replace("{{", "{\u{200b}{")

@@ -23,11 +23,11 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
     pub struct TelegramChannel {
-        /// Token of the bot, as @BotFather gives it. Never shown.
+        /// Token of the bot, from @BotFather. Never shown.
         pub token: Option<Spanned<Secret>>,
         /// File that holds the token.
         pub token_file: Option<PathBuf>,
-        /// Chat: its number (of a group below zero), or `@name` of a public one.
+        /// Chat: its number (negative for a group), or `@name` of a public one.
         pub chat_id: Spanned<String>,
         /// Topic of a forum to send to.
         pub message_thread_id: Option<u32>,
@@ -38,8 +38,8 @@ bellwether_schema::section! {
         /// Title: a minijinja template over the fields of Alertmanager's webhook document. Plain
         /// text.
         pub title: Option<Spanned<Literal>>,
-        /// Text, as a template. What it says is Telegram's HTML; what it fills in is escaped unless
-        /// it is marked `safe`.
+        /// Text, as a template. The template itself is Telegram's HTML; values are escaped unless
+        /// they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
         /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
@@ -232,7 +232,7 @@ impl Telegram {
     }
 }
 
-/// A chat without colours.
+/// Returns an emoji in place of the color, which Telegram lacks.
 fn mark(color: Color) -> &'static str {
     match color {
         Color::Resolved => "🟢",
@@ -251,7 +251,7 @@ fn escape(plain: &str) -> String {
         .replace('"', "&quot;")
 }
 
-/// The ends of the tags that are open at the end of `html`.
+/// Returns the end tags of the tags that are open at the end of `html`.
 fn closing(html: &str) -> String {
     let mut open: Vec<&str> = Vec::new();
     for tag in html

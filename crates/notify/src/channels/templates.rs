@@ -142,16 +142,17 @@ pub(super) fn is_template(text: &str) -> bool {
     text.contains("{{") || text.contains("{%")
 }
 
-/// The text of a key that may be a template, such as the name of a team. What it fills in is plain.
+/// Value of a setting that may be a template, such as the name of a team. Values in it are plain
+/// text.
 pub(super) struct TemplatedValue {
     name: String,
     text: String,
-    /// Compiled, where it is one.
+    /// Compiled template, if it is one.
     template: Option<Environment<'static>>,
 }
 
 impl TemplatedValue {
-    /// Compiles `text`, the value of the key `name`.
+    /// Compiles `text`, the value of the setting `name`.
     pub(super) fn new(name: &str, text: &str) -> Result<Self, String> {
         let mut template = None;
         if is_template(text) {
@@ -167,7 +168,7 @@ impl TemplatedValue {
         })
     }
 
-    /// The same of a key that may be absent, or empty, which is the same.
+    /// Compiles an optional setting; an empty one is `None`.
     pub(super) fn configured(
         name: &str,
         text: Option<&Spanned<String>>,
@@ -184,7 +185,7 @@ impl TemplatedValue {
         }
     }
 
-    /// The key's name.
+    /// Name of the setting.
     pub(super) fn name(&self) -> &str {
         &self.name
     }
@@ -213,7 +214,7 @@ impl TemplatedValue {
     }
 }
 
-/// Further details, name by name, of which each is a template.
+/// Further details by name, each a template.
 pub(super) struct Details(Vec<TemplatedValue>);
 
 impl Details {
@@ -239,7 +240,7 @@ impl Details {
         }
     }
 
-    /// Names and values for `batch`; instead of a value what is wrong with its template.
+    /// Renders the details for `batch`; the value of an invalid template is its error.
     pub(super) fn of(&self, batch: &Batch, context: &Context) -> Vec<(String, String)> {
         const VALUE: usize = 1000;
         let each = self.0.iter().map(|key| {
@@ -250,8 +251,8 @@ impl Details {
     }
 }
 
-/// The beginning of marked-up text, at most `longest` wide. Never ends within an entity or a tag
-/// of `&` or `<`; what was left out is said. `close` ends what is open at the end.
+/// Cuts markup to at most `longest`, with a note. Never cuts within an entity or a tag; `close`
+/// returns the end tags of the rest.
 pub(super) fn cut(markup: &str, longest: usize, close: fn(&str) -> String) -> String {
     const MARK: &str = "\n… (cut: the text is too long)";
     if width(markup) <= longest {

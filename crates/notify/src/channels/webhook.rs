@@ -1,6 +1,6 @@
-//! The channel that sends HTTP requests: Alertmanager's webhook document, or a template of it.
+//! Channel that sends HTTP requests: Alertmanager's webhook document, or a template over it.
 //!
-//! Owns the document and its templates; the request itself is [`http`](super::http)'s.
+//! Owns the document and its templates; requests are sent by [`http`](super::http).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,18 +21,18 @@ use crate::wire::Webhook;
 bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
     pub enum WebhookMethod {
-        /// The usual one.
+        /// Default.
         Post = "POST" | "post",
-        /// For receivers that ask for it.
+        /// For services that need it.
         Put = "PUT" | "put",
     }
 }
 
 bellwether_schema::section! {
-    /// Channel of type `webhook`: sends an HTTP request per group of notifications of one rule.
-    /// The body is Alertmanager's webhook document, version 4, or what `template` makes of it.
-    /// Taken is what is answered with 2xx, unless the answer is JSON that says it failed, such as
-    /// `{"ok": false}`. Network errors, 408, 429 and 5xx are tried again; other answers are not.
+    /// Channel of type `webhook`: sends an HTTP request per group of notifications. The body is
+    /// Alertmanager's webhook document, version 4, or the output of `template`. It is delivered by
+    /// a 2xx, unless the response is JSON with an error, such as `{"ok": false}`. Network errors,
+    /// 408, 429 and 5xx are retried; other statuses are not.
     pub struct WebhookChannel {
         /// URL: `http://` or `https://`. Never shown.
         pub url: Option<Spanned<Secret>>,
@@ -163,7 +163,7 @@ impl Channel for Receiver {
 }
 
 impl Receiver {
-    /// The body, and what is wrong with the template where it is not its.
+    /// Returns the body, and the error of the template if it is not its output.
     fn body(&self, batch: &Batch) -> Result<(String, Option<String>), DeliveryError> {
         let Context { name, sender, .. } = &self.context;
         let document = Webhook::new(batch, name, sender, self.settings.max_alerts);

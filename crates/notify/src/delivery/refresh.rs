@@ -1,4 +1,4 @@
-//! Receivers that forget what they are not reminded of.
+//! Refresh of services that forget alerts, such as Alertmanager.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Delivery {
             .collect()
     }
 
-    /// One reminder. A channel that panics costs it and no more.
+    /// Makes one refresh. A panic of the channel fails only this refresh.
     async fn refresh_once(
         self: &Arc<Self>,
         firing_alerts: Vec<Arc<Alert>>,

@@ -33,9 +33,9 @@ pub(crate) struct StoredDeadLetter {
 
 /// Reason of a drop.
 pub(crate) struct DropReason<'a> {
-    /// In one word.
+    /// Reason, as one word.
     pub reason: &'static str,
-    /// In one sentence.
+    /// Error of the last attempt, or an explanation.
     pub error: &'a str,
     /// Time of the drop.
     pub at: UnixMillis,
@@ -95,7 +95,7 @@ impl Outbox {
         // An episode that is forgotten was the last, of which nothing waits.
         let is_live = follower.is_none() && self.episodes.contains_key(&episode);
         let superseded = firing && is_live && self.queue.iter().any(newer);
-        // A sign of life that comes late is none.
+        // A heartbeat that comes late is useless.
         if superseded || notification.cause == Cause::Heartbeat || reason.max_dead_letters == 0 {
             return records;
         }
@@ -224,7 +224,7 @@ impl Outbox {
         }
     }
 
-    /// An alert that the channel knows ended.
+    /// Deletes the firing dead letters of an alert that ended.
     pub(super) fn forget_firing(&mut self, alert: Fingerprint) {
         self.dead_letters
             .retain(|_, dead_letter| dead_letter.alert() != alert || !dead_letter.is_firing());
@@ -303,7 +303,7 @@ mod tests {
 
     #[test]
     fn a_firing_whose_alert_ended_goes_with_its_end_behind_it() {
-        // It ended before the firing was refused, or after.
+        // It resolved before the firing was rejected, or after.
         for order in [[true, false], [false, true]] {
             let mut outbox = Outbox::default();
             offer(&mut outbox, Firing);
@@ -339,7 +339,7 @@ mod tests {
             resend(&mut notifications_to_resend),
             [(Resolved, Cause::Resend)]
         );
-        // After a restart it is not taken for an orphan.
+        // A restart does not drop it as unmatched.
         notifications_to_resend = copy(&notifications_to_resend);
         notifications_to_resend.drop_unmatched_resolved();
         assert_eq!(notifications_to_resend.len(), 1);
@@ -386,7 +386,7 @@ mod tests {
         next(&mut outbox, true);
         assert_eq!(outbox.dead_letters().count(), 0);
 
-        // A level that was refused is news to the channel, until the alert ends.
+        // A rejected severity is unknown to the channel, until the alert resolves.
         outbox.offer(notification_of(&level("a", "/", Severity::Critical, 1)));
         next(&mut outbox, false);
         assert_eq!(resend(&mut copy(&outbox)), [(Firing, Cause::Resend)]);

@@ -145,7 +145,7 @@ impl MailWriter {
             Some((header.name(), one_line(&value, LONGEST_SUBJECT)))
         });
         for (name, value) in own.chain(configured) {
-            // What is no name was refused with the declaration.
+            // An invalid name was rejected with the configuration.
             if let Ok(name) = HeaderName::new_from_ascii(name.to_owned()) {
                 builder = builder.raw_header(header(name, &value));
             }
@@ -153,7 +153,7 @@ impl MailWriter {
         builder
     }
 
-    /// The same for all mails of a group.
+    /// Returns the same id for all mails of a group.
     fn thread(&self, batch: &Batch) -> String {
         let Context { name, sender, .. } = &self.context;
         let labels = sender
@@ -276,14 +276,14 @@ fn escaped(plain: &str) -> String {
     out
 }
 
-/// Without control characters but for the ends of lines and tabs.
+/// Removes control characters except for line ends and tabs.
 fn tidy(text: &str) -> String {
     text.chars()
         .filter(|c| !c.is_control() || matches!(c, '\n' | '\t'))
         .collect()
 }
 
-/// 32 hexadecimal digits.
+/// Returns a hash of 32 hexadecimal digits.
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut bytes = Vec::new();
     for part in parts {

@@ -26,7 +26,7 @@ use tokio_rustls::client::TlsStream;
 use super::super::DeliveryError;
 use super::{EmailAuth, EmailChannel, EmailTls};
 
-/// A server, and how it is spoken to.
+/// A mail server and its settings.
 pub(super) struct Server {
     pub(super) host: String,
     pub(super) port: u16,
@@ -47,7 +47,7 @@ pub(super) struct Login {
     pub(super) auth: Option<EmailAuth>,
 }
 
-/// The TLS of the settings. Reads a file.
+/// Creates the TLS connector of the settings. Reads a file.
 pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>, String> {
     if settings.tls == EmailTls::None {
         return Ok(None);
@@ -57,7 +57,7 @@ pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>,
             let in_file = |reason: String| format!("ca_file {}: {reason}", path.display());
             let pem =
                 files::read(path, files::SMALL).map_err(|error| in_file(error.to_string()))?;
-            client_config(&pem).map_err(in_file)?
+            client_config(&pem).map_err(|error| in_file(error.to_string()))?
         }
         None => system_config()?,
     };
@@ -137,7 +137,7 @@ impl Server {
         Ok(connection)
     }
 
-    /// A connection that is encrypted once the server has said that it can be; whether it is.
+    /// Connects and upgrades by STARTTLS if offered. Returns true if the connection is encrypted.
     async fn upgrade(
         &self,
         connector: &TlsConnector,
@@ -181,7 +181,7 @@ impl Server {
         })
     }
 
-    /// Waits for the server's greeting and says who this is.
+    /// Waits for the server's greeting and sends ours.
     async fn greet<S: Io>(&self, stream: Stream<S>) -> Result<AsyncSmtpConnection, String> {
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
         greeted.await.map_err(|error| error_chain(&error))
@@ -247,7 +247,7 @@ impl Server {
 /// Timeout of the end of a session.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// The same connection twice.
+/// Duplicates the handle of a connection.
 fn twins(tcp: TcpStream) -> io::Result<(TcpStream, TcpStream)> {
     let tcp = tcp.into_std()?;
     let twin = tcp.try_clone()?;
@@ -259,8 +259,8 @@ trait Io: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin + fmt::Debug + 'static> Io for S {}
 
-/// A connection to a server. lettre begins each with the server's greeting, which does not come
-/// again after STARTTLS; so it is put before the answers then.
+/// A connection to a server. lettre expects the server's greeting at its beginning; the server does
+/// not repeat it after STARTTLS, so it is inserted then.
 #[derive(Debug)]
 struct Stream<S> {
     stream: S,

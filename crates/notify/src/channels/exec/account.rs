@@ -5,9 +5,9 @@ use std::path::Path;
 /// A configured user.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Account<'a> {
-    /// By name, as `/etc/passwd` has it.
+    /// Name, as in `/etc/passwd`.
     Name(&'a str),
-    /// By the numbers of user and group.
+    /// User and group id.
     Ids(u32, u32),
 }
 

@@ -15,8 +15,8 @@ pub(super) const VARIABLE: &str = "BELLWETHER_INVOCATION";
 /// Most looks for what was started meanwhile.
 const ROUNDS: usize = 20;
 
-/// Kills all that `leader` started, and what has `mark` in its environment, until nothing new is
-/// found. Reads files of `/proc`.
+/// Kills all descendants of `leader`, and all processes with `mark` in their environment, until
+/// none are left. Reads files of `/proc`.
 pub(super) fn kill(leader: Pid, mark: &str) {
     let entry = format!("{VARIABLE}={mark}");
     let mut killed = BTreeSet::new();
@@ -38,8 +38,8 @@ pub(super) fn kill(leader: Pid, mark: &str) {
     }
 }
 
-/// Descendants of `leader`, and whoever has `entry` in the environment; not `leader` itself, whose
-/// children would not be known any more.
+/// Returns the descendants of `leader`, and the processes with `entry` in their environment; not
+/// `leader` itself, as its children could not be found without it.
 fn related(leader: Pid, entry: &str) -> Vec<Pid> {
     let parents = parents();
     let descends = |pid: i32| {
@@ -62,7 +62,7 @@ fn related(leader: Pid, entry: &str) -> Vec<Pid> {
     ours.filter_map(Pid::from_raw).collect()
 }
 
-/// Processes and their parents.
+/// Returns the parent of each process.
 fn parents() -> BTreeMap<i32, i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());

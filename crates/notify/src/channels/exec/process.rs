@@ -1,4 +1,4 @@
-//! One start of a program: its input, its time, the end of what it said.
+//! One run of a program: its input, its timeout and the end of its standard error.
 
 use std::collections::VecDeque;
 use std::os::unix::process::ExitStatusExt;
@@ -36,13 +36,13 @@ pub(super) struct Invocation {
 /// End of a program, with the last part of its standard error.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Termination {
-    /// With this status.
+    /// It exited with this status.
     Code(i32, String),
-    /// By this signal.
+    /// A signal ended it.
     Signal(i32, String),
     /// It was killed at the timeout.
     TimedOut(String),
-    /// It did not begin.
+    /// It could not be started.
     NotStarted(String),
 }
 
@@ -55,7 +55,7 @@ const TAIL: usize = 500;
 const STDERR_GRACE: Duration = Duration::from_millis(200);
 
 impl Invocation {
-    /// Starts it and waits for its end, for at most `limit`.
+    /// Starts the program and waits for its end, for at most `limit`.
     pub(super) async fn run(self, limit: Duration) -> Termination {
         let mut child = match self.start() {
             Ok(child) => child,
@@ -104,9 +104,9 @@ impl Invocation {
     }
 }
 
-/// A program that runs, with all that it started; killed when dropped.
+/// A running program with its descendants; killed when dropped.
 struct Started {
-    /// The program, the first of its process group; `None` once it has ended.
+    /// Process id of the program, the leader of its group; `None` once it has ended.
     leader: Option<Pid>,
     mark: String,
 }
@@ -156,7 +156,7 @@ impl Drop for Started {
     }
 }
 
-/// Gives the program its input; one that does not read it to its end is content without.
+/// Writes the input of the program, which need not read it to its end.
 fn write_input(child: &mut Child, input: Vec<u8>) -> AbortOnDropHandle<()> {
     let stdin = child.stdin.take();
     AbortOnDropHandle::new(tokio::spawn(async move {
@@ -166,7 +166,7 @@ fn write_input(child: &mut Child, input: Vec<u8>) -> AbortOnDropHandle<()> {
     }))
 }
 
-/// Keeps the end of what the program says.
+/// Keeps the end of standard error.
 fn collect_stderr(
     pipe: Option<ChildStderr>,
     tail: Arc<Mutex<VecDeque<u8>>>,
@@ -183,7 +183,7 @@ fn collect_stderr(
     }))
 }
 
-/// On one line.
+/// Converts to one line.
 fn single_line(stderr: &VecDeque<u8>) -> String {
     let bytes: Vec<u8> = stderr.iter().copied().collect();
     let text = String::from_utf8_lossy(&bytes);

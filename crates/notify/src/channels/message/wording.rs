@@ -1,9 +1,9 @@
-//! Pieces of text: how wide they are, cut to a width, on one line; numbers, times, links.
+//! Helpers for text: width, shortening, single lines; numbers, times, links.
 
 use bellwether_core::{Labels, UnixMillis};
 use reqwest::Url;
 
-/// A URL of the web, written so that no chat finds an end of its markup in it.
+/// Returns a URL of the web, encoded so that it cannot end the markup of a chat.
 pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
     const LONGEST: usize = 1000;
     let url = Url::parse(text.trim()).ok()?;
@@ -50,7 +50,7 @@ pub(in crate::channels) fn width(text: &str) -> usize {
     text.chars().map(char::len_utf16).sum()
 }
 
-/// The beginning of a text, at most `longest` wide, with an ellipsis where it was longer.
+/// Shortens a text to at most `longest`, with an ellipsis.
 pub(in crate::channels) fn shorten(text: &str, longest: usize) -> String {
     if width(text) <= longest {
         return text.to_owned();
@@ -65,7 +65,7 @@ pub(in crate::channels) fn shorten(text: &str, longest: usize) -> String {
     if longest == 0 { head } else { head + "…" }
 }
 
-/// On one line, at most `longest` wide.
+/// Converts to one line of at most `longest`.
 pub(in crate::channels) fn one_line(text: &str, longest: usize) -> String {
     let line: String = text
         .trim()
@@ -75,7 +75,7 @@ pub(in crate::channels) fn one_line(text: &str, longest: usize) -> String {
     shorten(&line, longest)
 }
 
-/// Without control characters and empty lines.
+/// Removes control characters and empty lines.
 pub(super) fn tidy(text: &str) -> String {
     let lines = text
         .lines()
@@ -93,7 +93,7 @@ pub(super) fn capital(name: &str) -> String {
     })
 }
 
-/// Whole as it is, else six digits that count.
+/// Formats a number: integers in full, else six significant digits.
 pub(in crate::channels) fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return value.to_string();

@@ -153,7 +153,7 @@ fn where_to_may_follow_the_alerts_and_is_never_guessed() {
     assert_eq!(
         message.get("username"),
         None,
-        "it is told under another name"
+        "it is sent under the default name"
     );
     let keys = vec![key("channel", "{{ commonLabels.none }}")];
     let error = Slack {

@@ -287,7 +287,7 @@ async fn a_small_queue_and_a_crash_lose_no_resolved_of_a_notified_alert() {
             .is_some_and(|notification| notification.status == Status::Firing);
         assert!(
             !believed || fires.is_some(),
-            "its end was never told: {accepted:#?}"
+            "its resolved was never sent: {accepted:#?}"
         );
     }
 }
