@@ -8,11 +8,11 @@
     clippy::print_stderr
 )] // clippy sees tests only inside of test functions
 
+mod anomaly_scores;
 mod application;
 mod config;
+mod forecast_scores;
 mod fuzz;
-mod m4;
-mod nab;
 mod pipeline;
 mod promtool;
 mod replay;

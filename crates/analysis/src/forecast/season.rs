@@ -3,7 +3,7 @@
 //! Three forecasts are combined: the last day, the mean of the last weeks, and an autoregression
 //! over hours, days and weeks. Each is weighted by its error on hours at the end of the samples
 //! that were withheld from it; the prediction interval follows from the errors of the combination
-//! there, with weights chosen without those hours. `tests/m4.rs` and `benches/forecast.rs` compare
+//! there, with weights chosen without those hours. `tests/library/forecast_scores.rs` and `benches/forecast.rs` compare
 //! the result with the last day alone, on the hourly series of the M4 competition.
 
 use bellwether_core::UnixMillis;
