@@ -88,7 +88,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     let id = list.split_whitespace().next().unwrap();
     let (status, said) = silence(&agent, &["expire", id]);
     assert!(
-        status == Some(1) && said.contains("silences/a.yml:1; change it there"),
+        status == Some(1) && said.contains("silences/a.yml:1; hint: change it there"),
         "{said}"
     );
 

@@ -183,7 +183,7 @@ impl Report<'_> {
         let at = top.at_key("templates", pattern.pos);
         match matching_files(&self.folder.join(name)) {
             Ok(files) if files.is_empty() => {
-                self.warn(&at, format!("no file fits {name}"), None);
+                self.warn(&at, format!("no file matches {name}"), None);
             }
             Ok(files) => {
                 for (path, text) in files {

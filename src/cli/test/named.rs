@@ -22,7 +22,7 @@ pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -
         };
         if paths.is_empty() {
             problems
-                .error(at, format!("no file fits {:?}", pattern.0))
+                .error(at, format!("no file matches {:?}", pattern.0))
                 .hint("paths are relative to the file of the test");
         }
         for path in paths {

@@ -234,7 +234,7 @@ more: {}
         "{texts:#?}"
     );
     for expected in [
-        "warning 2:13: templates: no file fits *.tmpl",
+        "warning 2:13: templates: no file matches *.tmpl",
         "warning 3:22: route.labels: `labels` is not kept",
         "warning 7:39: receivers[0].slack_configs[0].channel: a webhook posts to the channel that it was made for",
         "warning 7:45: receivers[0].slack_configs[0].actions: `actions` is not kept",
@@ -343,7 +343,7 @@ receivers:
     );
     assert_eq!(
         texts,
-        ["warning 10:5: templates: no file fits /etc/alertmanager/template/*.tmpl"]
+        ["warning 10:5: templates: no file matches /etc/alertmanager/template/*.tmpl"]
     );
     let mail = serde_json::to_value(&read.channels[1]).unwrap();
     assert_eq!(
