@@ -222,7 +222,7 @@ impl Report<'_> {
     /// Warns about keys that were not imported.
     fn warn_remaining(&mut self, fields: Fields<'_>) {
         for (key, at) in fields.remaining() {
-            self.warn(&at, format!("`{key}` is not kept"), None);
+            self.warn(&at, format!("`{key}` is ignored"), None);
         }
     }
 

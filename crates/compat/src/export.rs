@@ -199,7 +199,7 @@ impl Exporter<'_> {
             let translated = to_go(text, &values).unwrap_or_else(|| {
                 let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
                 notes.add(
-                    format!("its text {name:?} cannot be said and stands as it is"),
+                    format!("its text {name:?} has no equivalent and is copied as it is"),
                     Some(hint),
                 );
                 literal(text)
@@ -339,14 +339,14 @@ fn note_unsupported(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
         let hint = "keep_firing_for holds an alert that comes and goes";
         notes.add_at(
             resolve,
-            "`resolve_threshold` is not kept: it resolves below its threshold",
+            "`resolve_threshold` is ignored: it resolves below its threshold",
             Some(hint),
         );
     }
     if settings.consecutive.value > 1 {
         notes.add_at(
             &settings.consecutive,
-            "`consecutive` is not kept",
+            "`consecutive` is ignored",
             Some("`duration` is"),
         );
     }
@@ -358,7 +358,7 @@ fn note_unsupported(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     }
     if settings.limit.is_some_and(|limit| limit > 0) {
         notes.add(
-            "`limit` is not kept: there a group beyond it has no alert at all",
+            "`limit` is ignored: there a group beyond it has no alert at all",
             None,
         );
     }
@@ -368,7 +368,7 @@ fn note_unsupported(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     ] {
         if otherwise == NoDataPolicy::Alert {
             notes.add(
-                format!("`{key}: alert` is not kept"),
+                format!("`{key}: alert` is ignored"),
                 Some("absent(...) in a rule of its own"),
             );
         }

@@ -146,7 +146,7 @@ impl Importer<'_> {
             let hint = "it counts for the alerts of the group; max_series limits all of history";
             self.warn(
                 &limit.at,
-                "`limit` is not kept for what is recorded",
+                "`limit` is ignored for recording rules",
                 Some(hint.into()),
             );
         }
@@ -155,8 +155,8 @@ impl Importer<'_> {
             .as_ref()
             .filter(|offset| !offset.value.0.is_zero())
         {
-            let hint = "rules here are judged when a collection is done, so none waits for samples";
-            self.warn(&offset.at, "`query_offset` is not kept", Some(hint.into()));
+            let hint = "rules are evaluated after each collection, so none waits for samples";
+            self.warn(&offset.at, "`query_offset` is ignored", Some(hint.into()));
         }
         let before = (self.imported.rules.len(), self.imported.recordings.len());
         for rule in &group.rules {

@@ -109,22 +109,22 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 35,
                 16,
                 12,
-                ": its text \"summary\" cannot be said and stands as it is"
+                ": its text \"summary\" has no equivalent and is copied as it is"
             ),
             rule(
                 35,
                 93,
                 12,
-                ".resolve_threshold: `resolve_threshold` is not kept: it resolves below its threshold"
+                ".resolve_threshold: `resolve_threshold` is ignored: it resolves below its threshold"
             ),
-            rule(35, 109, 12, ".consecutive: `consecutive` is not kept"),
+            rule(35, 109, 12, ".consecutive: `consecutive` is ignored"),
             rule(
                 35,
                 16,
                 12,
-                ": `limit` is not kept: there a group beyond it has no alert at all"
+                ": `limit` is ignored: there a group beyond it has no alert at all"
             ),
-            rule(35, 16, 12, ": `on_no_data: alert` is not kept"),
+            rule(35, 16, 12, ": `on_no_data: alert` is ignored"),
             rule(
                 36,
                 16,

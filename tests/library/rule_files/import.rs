@@ -78,7 +78,7 @@ fn the_rules_of_all_files_are_judged_beside_those_declared() {
     assert_eq!(
         warnings,
         [
-            "/rules/a.yml:4:12: groups[0].limit: `limit` is not kept for what is recorded\n  hint: it \
+            "/rules/a.yml:4:12: groups[0].limit: `limit` is ignored for recording rules\n  hint: it \
              counts for the alerts of the group; max_series limits all of history",
             "/one.yml:1:50: groups[0].rules[0].expr: no collector or recording rule makes series named \"nobody_has_it\"",
         ]

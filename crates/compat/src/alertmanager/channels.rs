@@ -156,7 +156,7 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
                 let hint = "a `webhook` or `exec` channel can tell it; write the receiver so";
                 report.error(&at, format!("there is no channel for `{key}`"), Some(hint));
             } else {
-                report.warn(&at, format!("`{key}` is not kept"), None);
+                report.warn(&at, format!("`{key}` is ignored"), None);
             }
         }
     }
@@ -268,7 +268,7 @@ impl ChannelConversion<'_, '_, '_> {
                 match or {
                     OnUntranslatable::Refuse => self.error(key, pos, &message, hint),
                     OnUntranslatable::Warn => {
-                        self.warn(key, pos, &format!("{message}: it is not kept"), hint);
+                        self.warn(key, pos, &format!("{message}: it is ignored"), hint);
                     }
                 }
                 None
@@ -319,7 +319,7 @@ impl ChannelConversion<'_, '_, '_> {
             Ok(template) => self.output.put_raw(own, scalar(&template, at.pos)),
             Err(foreign) => {
                 let message = format!("cannot be translated: {}", foreign.what);
-                let usual = "the channel's own words are told";
+                let usual = "the built-in text of the channel is sent";
                 let hint = foreign
                     .hint
                     .map_or_else(|| usual.into(), |hint| format!("{hint}; {usual}"));

@@ -235,9 +235,9 @@ more: {}
     );
     for expected in [
         "warning 2:13: templates: no file matches *.tmpl",
-        "warning 3:22: route.labels: `labels` is not kept",
+        "warning 3:22: route.labels: `labels` is ignored",
         "warning 7:39: receivers[0].slack_configs[0].channel: a webhook posts to the channel that it was made for",
-        "warning 7:45: receivers[0].slack_configs[0].actions: `actions` is not kept",
+        "warning 7:45: receivers[0].slack_configs[0].actions: `actions` is ignored",
         "warning 7:64: receivers[0].slack_configs[0].text: cannot be translated: the template \"mine\" is not there",
         "8:37: receivers[0].pagerduty_configs[0].service_key: the Events API v1 is not spoken",
         "9:3: receivers[0].pushover_configs: there is no channel for `pushover_configs`",
@@ -245,7 +245,7 @@ more: {}
         "warning 10:112: receivers[0].webhook_configs[0].http_config.tls_config.insecure_skip_verify: certificates are always checked",
         "11:19: receivers[0].email_configs[0].from: neither `from` nor `smtp_from` in `global`",
         "11:19: receivers[0].email_configs[0].smarthost: neither `smarthost` nor `smtp_smarthost` in `global`",
-        "warning 12:1: more: `more` is not kept",
+        "warning 12:1: more: `more` is ignored",
     ] {
         assert!(texts.contains(&expected), "{expected}\n{texts:#?}");
     }

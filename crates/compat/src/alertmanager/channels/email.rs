@@ -54,7 +54,7 @@ pub(super) fn email(it: &mut ChannelConversion<'_, '_, '_>) {
         it.warn(
             "auth_identity",
             node.pos,
-            "`auth_identity` is not kept",
+            "`auth_identity` is ignored",
             None,
         );
     }

@@ -90,7 +90,7 @@ impl ChannelConversion<'_, '_, '_> {
             self.report.warn_remaining(token);
             if let Some(basic) = basic {
                 let at = http.at_key("basic_auth", basic.pos);
-                self.report.warn(&at, "`basic_auth` is not kept", None);
+                self.report.warn(&at, "`basic_auth` is ignored", None);
             }
             return;
         }
