@@ -97,7 +97,7 @@ enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run,
-    /// Check a configuration and print every problem in it; uses no network.
+    /// Check a configuration and print every error and warning in it; uses no network.
     Check(check::Options),
     /// Print the effective configuration without its secrets.
     Config(config::Options),

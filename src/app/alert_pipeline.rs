@@ -102,7 +102,7 @@ impl AlertPipeline {
         };
         match &done {
             Ok(id) => info!(id, "{audit}"),
-            Err(error) => warn!(%error, "refused: {audit}"),
+            Err(error) => warn!(%error, "rejected: {audit}"),
         }
         let id = done?;
         self.save().await.map_err(|error| {

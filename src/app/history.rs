@@ -223,7 +223,7 @@ fn log_recovery(folder: Option<&Path>, recovery: &Recovery) {
     match (error, folder) {
         (Some(error), _) => warn!("history is in memory until its directory can be used: {error}"),
         (None, Some(folder)) => {
-            info!(folder = %folder.display(), samples, series, blocks, "history is open");
+            info!(directory = %folder.display(), samples, series, blocks, "history is open");
         }
         (None, None) => {}
     }

@@ -50,8 +50,8 @@ fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
         eprintln!("{}", problem.render(source));
     }
     match problems.len() {
-        1 => bail!("1 problem"),
-        count => bail!("{count} problems"),
+        1 => bail!("1 error"),
+        count => bail!("{count} errors"),
     }
 }
 

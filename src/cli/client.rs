@@ -282,7 +282,7 @@ impl Target {
                 "{} wants a user and a password; hint: --user NAME --password-file FILE",
                 shown(address)
             ),
-            401 => bail!("{} refused the user or the password", shown(address)),
+            401 => bail!("{} rejected the user or the password", shown(address)),
             _ => Ok(answer),
         }
     }
@@ -340,7 +340,7 @@ fn unanswered(address: &Url, timeout: Duration, error: reqwest::Error) -> anyhow
 fn token(file: &Path) -> anyhow::Result<String> {
     read_token(file).map_err(|error| {
         anyhow::anyhow!(
-            "no token: {error}\nhint: give --token-file a file that this user may read and that \
+            "no token: {error}; hint: give --token-file a file that this user may read and that \
              holds the token of prometheus.control.token_file"
         )
     })

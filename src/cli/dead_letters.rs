@@ -86,7 +86,7 @@ fn screen(data: &Value) -> String {
     }
     let one = |letter: &Value| {
         let over = match letter["endsAt"].as_str() {
-            Some(_) => format!(", over since {}", time(&letter["endsAt"])),
+            Some(_) => format!(", resolved at {}", time(&letter["endsAt"])),
             None => String::new(),
         };
         format!(
@@ -147,7 +147,7 @@ mod tests {
         assert_eq!(
             screen(&json!({"deadLetters": [letter]})),
             "00ff  pager  firing backlog{queue_name=\"orders\"}  critical  since 2026-11-27 19:39:25, \
-             over since 2026-11-27 20:00:00\n  refused on 2026-11-27 19:41:26: it answered 400\n"
+             resolved at 2026-11-27 20:00:00\n  refused on 2026-11-27 19:41:26: it answered 400\n"
         );
         assert_eq!(screen(&json!({"deadLetters": []})), "no dead letters\n");
         let with = |sent: Value| {

@@ -83,18 +83,15 @@ fn of_rule(rule: &Value) -> String {
         duration => format!("once the condition holds for {duration}"),
     };
     let last = match text(&rule["lastEvaluation"]) {
-        none if none == "-" => "not yet".to_owned(),
-        at => format!("last {at}"),
+        none if none == "-" => "not evaluated yet".to_owned(),
+        at => format!("last evaluated at {at}"),
     };
-    out += &format!(
-        "  state {}; fires {after}; evaluated {last}\n",
-        text(&rule["state"])
-    );
+    out += &format!("  state {}; fires {after}; {last}\n", text(&rule["state"]));
     if let Some(absence) = rule["onMissing"]
         .as_str()
         .filter(|absence| !absence.is_empty())
     {
-        out += &format!("  where a series is missing, {absence}\n");
+        out += &format!("  if a series is missing, {absence}\n");
     }
     for key in ["lastError", "note"] {
         if !rule[key].is_null() {
@@ -159,7 +156,7 @@ fn of_group(group: &Value) -> String {
                 text(&group["firstNotified"])
             );
             if !group["nextRepeat"].is_null() {
-                out += &format!(", repeated at {}", text(&group["nextRepeat"]));
+                out += &format!(", next repeat at {}", text(&group["nextRepeat"]));
             }
             out += "\n";
         }

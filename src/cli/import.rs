@@ -92,8 +92,8 @@ fn warnings(done: &Imported, now: UnixMillis, retention: Option<Duration>) -> Ve
     let in_memory = History::block_range(now.before(Duration::from_secs(300))).start;
     if to >= in_memory {
         warnings.push(format!(
-            "samples from {} on may be in the memory of a running Bellwether: where it has one of the same time, \
-             its own stays",
+            "samples from {} on may be in the memory of a running Bellwether: of samples with the same time, \
+             its own are kept",
             time(in_memory)
         ));
     }
@@ -192,7 +192,7 @@ mod tests {
             of(DAY * 16, DAY).starts_with("some samples are older than the retention of 15 days")
         );
         assert!(of(DAY * 20, DAY * 16).starts_with("all samples"));
-        assert!(of(DAY, Duration::ZERO).contains("its own stays"));
+        assert!(of(DAY, Duration::ZERO).contains("its own are kept"));
         assert!(warnings(&Imported::default(), now, Some(DAY)).is_empty());
     }
 }

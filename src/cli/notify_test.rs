@@ -88,7 +88,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     }
     if failed > 0 {
         bail!(
-            "{failed} of {} channels did not take the sample",
+            "{failed} of {} channels did not accept the test notification",
             chosen.len()
         );
     }

@@ -205,10 +205,7 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
 /// Runs the query on a history directory.
 fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<Answer> {
     if !folder.is_dir() {
-        bail!(
-            "no history in {}: there is no such folder",
-            folder.display()
-        );
+        bail!("no history in {}: no such directory", folder.display());
     }
     let query = bellwether_promql::parse(expr)?;
     let (history, recovery) = History::open_read_only(folder);

@@ -99,8 +99,8 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
         .for_each(|problem| eprintln!("{}", problem.render(&"")));
     match problems.len() {
         0 => Ok(set),
-        1 => bail!("1 problem"),
-        count => bail!("{count} problems"),
+        1 => bail!("1 error"),
+        count => bail!("{count} errors"),
     }
 }
 

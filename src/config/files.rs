@@ -181,7 +181,7 @@ fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
     }
     if name.contains("**") {
         return Err(io::Error::other(
-            "`**` is no pattern here; name each folder, or `*` for one",
+            "`**` is no pattern here; name each directory, or `*` for one",
         ));
     }
     let glob = GlobBuilder::new(&name).literal_separator(true).build();

@@ -502,7 +502,7 @@ fn the_shell_asks_a_server_or_a_folder() {
         String::from_utf8(done.stderr).unwrap()
     };
     assert!(failed(&["--url", &url, "sum("]).contains("parse error"));
-    assert!(failed(&["--history", "nowhere", "up"]).contains("no such folder"));
+    assert!(failed(&["--history", "nowhere", "up"]).contains("no such directory"));
     let nobody = format!("http://127.0.0.1:{}", crate::support::free_port());
     assert!(failed(&["--url", &nobody, "up"]).contains("is it running?"));
 }

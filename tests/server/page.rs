@@ -325,7 +325,10 @@ async fn repeated_slashes_and_unescaped_quotes_are_as_good() {
         assert_eq!(reply.status, 404);
         let error = reply.json()["error"].clone();
         assert!(
-            error.as_str().unwrap().contains(r#"there is no metric "\"<x>\"""#),
+            error
+                .as_str()
+                .unwrap()
+                .contains(r#"there is no metric "\"<x>\"""#),
             "{error}"
         );
     }

@@ -31,15 +31,17 @@ impl Lock {
         let message = |what: &str, error: &dyn std::fmt::Display| {
             format!("{what}: {}: {error}", folder.display())
         };
-        fs::create_dir_all(folder).map_err(|error| message("cannot create the folder", &error))?;
-        let file = File::open(folder).map_err(|error| message("cannot open the folder", &error))?;
+        fs::create_dir_all(folder)
+            .map_err(|error| message("cannot create the directory", &error))?;
+        let file =
+            File::open(folder).map_err(|error| message("cannot open the directory", &error))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(TryLockError::WouldBlock) => Err(message(
-                "the folder is in use",
+                "the directory is in use",
                 &"another Bellwether has locked it; hint: give each its own alert_history.path",
             )),
-            Err(TryLockError::Error(error)) => Err(message("cannot lock the folder", &error)),
+            Err(TryLockError::Error(error)) => Err(message("cannot lock the directory", &error)),
         }
     }
 

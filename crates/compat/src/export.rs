@@ -199,7 +199,7 @@ impl Exporter<'_> {
             let translated = to_go(text, &values).unwrap_or_else(|| {
                 let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
                 notes.add(
-                    format!("its text {name:?} has no equivalent and is copied as it is"),
+                    format!("its text {name:?} cannot be translated and stays as it is"),
                     Some(hint),
                 );
                 literal(text)

@@ -155,7 +155,7 @@ impl Importer<'_> {
             .as_ref()
             .filter(|offset| !offset.value.0.is_zero())
         {
-            let hint = "rules are evaluated after each collection, so none waits for samples";
+            let hint = "rules are evaluated after each collection, so they do not wait for samples";
             self.warn(&offset.at, "`query_offset` is ignored", Some(hint.into()));
         }
         let before = (self.imported.rules.len(), self.imported.recordings.len());
@@ -294,7 +294,7 @@ impl Importer<'_> {
         for (name, text) in group.labels.iter().chain(&rule.labels) {
             if text.value.0.contains("{{") {
                 let hint = "make it with label_replace(...) in the expression";
-                let message = "labels are no templates here: it is taken as it stands";
+                let message = "labels are no templates here: it is used as written";
                 self.warn(&text.at, message, Some(hint.into()));
             }
             let value = Spanned {
@@ -331,7 +331,7 @@ impl Importer<'_> {
                 line => format!(" (line {} of the text)", line + 1),
             };
             let message = format!("cannot be translated: {}{line}", one.what);
-            let unchanged = "it is shown as it stands";
+            let unchanged = "it is shown as written";
             let hint = one
                 .hint
                 .map_or_else(|| unchanged.into(), |hint| format!("{hint}; {unchanged}"));

@@ -165,7 +165,7 @@ fn sentence(record: &Value) -> String {
                 .unwrap_or_default();
             format!("RESOLVED{after}: {reason}")
         }
-        "cleared" => format!("ended before it fired: {reason}"),
+        "cleared" => format!("inactive before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
         "held" => format!(
             "-> {to}: {status} is muted by {}: {error}",
@@ -180,9 +180,9 @@ fn sentence(record: &Value) -> String {
         "failed" => {
             let wait = record["retryInSeconds"].as_f64().unwrap_or_default();
             let again = if wait > 0.0 {
-                format!("again in {}", round(wait))
+                format!("retry in {}", round(wait))
             } else {
-                "again alone".into()
+                "retried alone".into()
             };
             let attempt = text(&record["attempt"]);
             format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
@@ -307,7 +307,7 @@ mod tests {
              \x20                                         mail\n  \
              03:00:58  backlog{queue_name=\"mail\"}  -> pager: firing is queued\n  \
              03:00:59  backlog{queue_name=\"mail\"}  -> pager: firing FAILED, attempt 1: connect: connection\n\
-             \x20                                         refused; again in 1.5s\n  \
+             \x20                                         refused; retry in 1.5s\n  \
              03:01:01  backlog{queue_name=\"mail\"}  -> pager: firing delivered, attempt 2\n  \
              03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is muted by silence:\n\
              \x20                                         maintenance of mail by eva until 04:00\n\

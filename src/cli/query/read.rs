@@ -24,7 +24,7 @@ pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
 pub(super) fn error(status: u16, body: &str) -> String {
     let body_json: Json = serde_json::from_str(body).unwrap_or_default();
     match body_json["error"].as_str() {
-        Some(error) => error.replace("\nhint:", "\n  hint:"),
+        Some(error) => error.to_owned(),
         None => format!("{status}: {}", body.trim()),
     }
 }
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn an_error_is_told_with_its_hint() {
         assert_eq!(
-            error(422, r#"{"error":"too much\nhint: less"}"#),
-            "too much\n  hint: less"
+            error(422, r#"{"error":"too much; hint: less"}"#),
+            "too much; hint: less"
         );
         assert_eq!(error(502, "bad gateway\n"), "502: bad gateway");
     }

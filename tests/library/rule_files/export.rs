@@ -103,13 +103,13 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 34,
                 16,
                 11,
-                ": it is not in this file: an anomaly is no query"
+                ": it is not in this file: PromQL cannot express an anomaly rule"
             ),
             rule(
                 35,
                 16,
                 12,
-                ": its text \"summary\" has no equivalent and is copied as it is"
+                ": its text \"summary\" cannot be translated and stays as it is"
             ),
             rule(
                 35,

@@ -319,7 +319,7 @@ impl ChannelConversion<'_, '_, '_> {
             Ok(template) => self.output.put_raw(own, scalar(&template, at.pos)),
             Err(foreign) => {
                 let message = format!("cannot be translated: {}", foreign.what);
-                let usual = "the built-in text of the channel is sent";
+                let usual = "the channel sends its default text";
                 let hint = foreign
                     .hint
                     .map_or_else(|| usual.into(), |hint| format!("{hint}; {usual}"));

@@ -45,7 +45,7 @@ pub fn transition_reason(
     };
     match cause {
         Cause::NoData if state.phase == AlertState::Inactive => {
-            format!("no data for {}, taken as ok", rule.subject)
+            format!("no data for {}, treated as ok", rule.subject)
         }
         Cause::NoData => format!("no data for {}{held}", rule.subject),
         Cause::Error(error) => format!("{}: evaluation failed{held}: {error}", rule.subject),

@@ -140,11 +140,11 @@ impl Rule {
             Source::History(HistoryQuery {
                 kind: QueryKind::Anomaly(_),
                 ..
-            }) => Err("an anomaly is no query".into()),
+            }) => Err("PromQL cannot express an anomaly rule".into()),
             Source::History(HistoryQuery {
                 kind: QueryKind::Forecast(_),
                 ..
-            }) => Err("a forecast that tells chance from trend is no query".into()),
+            }) => Err("PromQL cannot express a forecast rule".into()),
             Source::Series(formula) => {
                 let writer = Writer { formula, metrics };
                 match &formula.outcome {

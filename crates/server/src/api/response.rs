@@ -82,7 +82,7 @@ impl ApiError {
     fn body(self, api: bool) -> HttpResponse {
         let hint = self
             .hint
-            .map(|hint| format!("\nhint: {hint}"))
+            .map(|hint| format!("; hint: {hint}"))
             .unwrap_or_default();
         if !api {
             return text(self.status, format!("{}{hint}\n", self.message));

@@ -78,7 +78,7 @@ const fn forbidden(reason: &'static str, message: &'static str, hint: &'static s
 
 const CROSS_SITE: AccessError = forbidden(
     "cross_site",
-    "requests from other web sites are refused",
+    "requests from other web sites are rejected",
     "call it from a shell or a program, not from a web page",
 );
 const HOST_NAME: AccessError = forbidden(
@@ -88,7 +88,7 @@ const HOST_NAME: AccessError = forbidden(
 );
 const FORWARDED_REQUEST: AccessError = forbidden(
     "forwarded",
-    "requests that came through a proxy are refused",
+    "requests that came through a proxy are rejected",
     "set prometheus.control.token_file and send the token",
 );
 const PEER: AccessError = forbidden(

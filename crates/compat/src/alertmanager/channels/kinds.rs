@@ -317,7 +317,7 @@ pub(super) fn telegram(it: &mut ChannelConversion<'_, '_, '_>) {
     match mode.filter(|(mode, _)| !mode.eq_ignore_ascii_case("html")) {
         None => it.message("message", "text"),
         Some((mode, pos)) => {
-            let hint = "write `message` in HTML; the built-in text of the channel is sent";
+            let hint = "write `message` in HTML; the channel sends its default text";
             it.warn(
                 "parse_mode",
                 pos,

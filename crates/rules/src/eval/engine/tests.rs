@@ -249,7 +249,7 @@ fn a_missing_series_is_the_same_alone_and_beside_others() {
     assert_eq!(ok, goes_missing("on_no_data: ok", false, 20));
     let (at, changes) = &ok[1];
     assert!(
-        *at < 500 && changes.contains("no data for disk_usage_percent, taken as ok"),
+        *at < 500 && changes.contains("no data for disk_usage_percent, treated as ok"),
         "{ok:?}"
     );
 }
@@ -393,7 +393,7 @@ fn no_data_can_be_ok() {
     assert_eq!(
         bench.next(&[]),
         [
-            "firing > inactive warning: no data for cpu_percent, taken as ok; fired for 1m at 90, peak 90"
+            "firing > inactive warning: no data for cpu_percent, treated as ok; fired for 1m at 90, peak 90"
         ]
     );
 }

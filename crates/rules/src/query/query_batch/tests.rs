@@ -108,7 +108,7 @@ fn an_answer_can_be_compared_by_the_rule() {
     assert_eq!(
         last,
         [
-            "x firing > inactive warning: no data for `sum by (job) (load)`, taken as ok; fired for 5m at 9, peak 9"
+            "x firing > inactive warning: no data for `sum by (job) (load)`, treated as ok; fired for 5m at 9, peak 9"
         ]
     );
 }

@@ -212,7 +212,7 @@ fn after_a_restart_a_series_may_take_its_time() {
     let list = [format!("name: disk, {DISK_RULE}, on_no_data: ok")];
     for others in [&others[..], &[]] {
         let (mut new, store, _) = restart(&old, &[&list[0]], 1_000);
-        let end = |changes: &Vec<String>| changes.iter().any(|line| line.contains("taken as ok"));
+        let end = |changes: &Vec<String>| changes.iter().any(|line| line.contains("treated as ok"));
         let ends = (1_000..1_300)
             .step_by(30)
             .find(|seconds| end(&evaluate(&mut new, &store, *seconds, others)));
