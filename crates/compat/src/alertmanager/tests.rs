@@ -427,7 +427,7 @@ fn keys_that_alertmanager_expands_are_expanded() {
         ),
         (
             "opsgenie_configs: [{api_key: '{{ .Status }}'}]",
-            "api_key: no template can stand here",
+            "api_key: a template is not supported here",
         ),
     ] {
         let (_, texts) = channel(&format!("  {yaml}"));

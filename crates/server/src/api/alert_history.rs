@@ -197,7 +197,7 @@ mod tests {
     fn invalid_parameters_are_errors() {
         for (parameters, message) in [
             ("rules=a", "unknown parameter \"rules\""),
-            ("kind=alert", "there are transition, notification"),
+            ("kind=alert", "one of transition, notification"),
             ("order=up", "neither newest nor oldest"),
             ("cursor=x", "not a cursor"),
             ("limit=-1", "non-negative"),

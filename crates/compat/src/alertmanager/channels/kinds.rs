@@ -61,7 +61,7 @@ pub(super) fn slack(it: &mut ChannelConversion<'_, '_, '_>) {
         it.warn(
             "channel",
             pos,
-            "a webhook posts to the channel that it was mapping for",
+            "a webhook posts to the channel that it was made for",
             Some(hint),
         );
     }

@@ -363,7 +363,7 @@ fn what_a_series_does_each_day_is_no_alarm_and_says_why() {
         notes.extend(note.map(|note| note.split_once("}: ").unwrap().1.to_owned()));
     }
     assert!(
-        notes.iter().any(|note| note.ends_with(", it takes 1 d")),
+        notes.iter().any(|note| note.ends_with(", 1 d are needed")),
         "{notes:?}"
     );
 }
