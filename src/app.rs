@@ -1,7 +1,7 @@
 //! The wiring of the process: builds all parts from a plan, starts, reloads and stops them in
 //! order.
 //!
-//! Contains no logic of any crate. A configuration in effect is one [`ActiveConfig`]; a reload
+//! Contains no logic of any crate. A configuration in effect is one `ActiveConfig`; a reload
 //! builds the next one, hands it the state of the last one, and swaps it in completely or not at
 //! all.
 

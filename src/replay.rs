@@ -1,6 +1,6 @@
 //! Runs rules over recorded samples: the alerts that would have fired, and their notifications.
 //!
-//! Recorded series become collections again ([`replayer`]), which go to a store and the engine just
+//! Recorded series become collections again (`replayer`), which go to a store and the engine just
 //! as live ones do, on virtual time. Nothing is sent. Owns the loop and its result; knows neither
 //! the source of samples nor the output.
 

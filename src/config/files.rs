@@ -151,7 +151,7 @@ const MOST_FITTING: usize = 1000;
 /// Returns the files that `pattern` matches, sorted; a name without wildcards matches itself.
 ///
 /// # Errors
-/// The pattern is invalid, or matches more than [`MOST_FITTING`] files.
+/// The pattern is invalid, or matches more than `MOST_FITTING` files.
 pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {

@@ -1,7 +1,7 @@
 //! History: samples over time, in memory and on disk.
 //!
 //! One writer ([`History::append`], fed by the store), and any number of readers through
-//! [`Queryable`](bellwether_promql::Queryable). A series is identified by its whole label set, as in
+//! [`Queryable`]. A series is identified by its whole label set, as in
 //! Prometheus; a histogram consists of its `_bucket`, `_count` and `_sum` series.
 //!
 //! Samples go to the head in memory and to the write-ahead log, and two hours later into a block.

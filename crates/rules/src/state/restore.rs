@@ -28,7 +28,7 @@ pub struct RestoredRule {
 }
 
 impl Engine {
-    /// Adopts the alerts of the engine before a reload. Alerts of rules with the same [`Identity`]
+    /// Adopts the alerts of the engine before a reload. Alerts of rules with the same `Identity`
     /// keep their state. Firing alerts of the other rules resolve; returns their transitions.
     #[must_use]
     pub fn adopt(&mut self, old: Engine, now: Now) -> Vec<Transition> {
