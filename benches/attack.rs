@@ -22,7 +22,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{sleep, timeout};
 
 const CLIENTS: u32 = 1000;
-/// What a scraper that asks every second allows a scrape.
+/// Timeout of a scraper with an interval of a second.
 const LIMIT: Duration = Duration::from_secs(1);
 const OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const SHARED: Ipv4Addr = Ipv4Addr::LOCALHOST;
@@ -43,7 +43,7 @@ performance_monitor:
   prometheus: {host: 127.0.0.1, port: {port}, web_config_file: {web}}
 ";
 
-/// What a client does with its connections.
+/// Behaviour of a client on its connections.
 #[derive(Clone, Copy, PartialEq)]
 enum Way {
     /// A request a connection, and all of its answer.

@@ -146,7 +146,7 @@ pub fn statsd(bytes: &[u8]) {
     }
 }
 
-/// What applications may record: every kind, and what StatsD can be told to do with names.
+/// Application metrics of every kind, and StatsD mappings of names.
 const STATSD: &str = "
 performance_monitor:
   enabled_collectors: [application]

@@ -171,7 +171,7 @@ fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
     agent.wait_for_log(&["cannot save the queue of channel"]);
 }
 
-/// When each queue was collected, in milliseconds, and how long it was.
+/// Samples of each queue: times in milliseconds, and lengths.
 fn collected(agent: &Agent) -> BTreeMap<String, Vec<(i64, f64)>> {
     let (status, body) = agent.get("/api/v1/query?query=test_queue_length%5B1m%5D");
     assert_eq!(status, 200, "{body}");
@@ -199,7 +199,7 @@ fn collected(agent: &Agent) -> BTreeMap<String, Vec<(i64, f64)>> {
     series.collect()
 }
 
-/// When each queue became what `event` says, in milliseconds.
+/// Times of the transition `event` of each queue, in milliseconds.
 fn became(agent: &Agent, event: &str) -> BTreeMap<String, i64> {
     let path = format!("/api/v1/alerts/history?kind=transition&event={event}&limit=0");
     let (status, body) = agent.get(&path);

@@ -13,7 +13,7 @@ use targets::{TARGETS, Target};
 const STACK: usize = 2 << 20;
 /// Longest input that is made of shorter ones.
 const LONGEST: usize = 4096;
-/// What the grammars are made of, as libFuzzer takes it: a text in quotes a line.
+/// Tokens of the grammars, in the format of libFuzzer: a quoted text per line.
 const DICTIONARY: &str = include_str!("../../fuzz/dictionary");
 
 fn words() -> Vec<Vec<u8>> {

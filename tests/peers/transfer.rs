@@ -165,7 +165,7 @@ fn a_part_is_what_was_asked_for() {
     );
 }
 
-/// What is declared, and what Bellwether tells of itself, has its type; a histogram is one family.
+/// Configured metrics and self-metrics have their types; a histogram is one family.
 #[test]
 fn types_that_are_known_go_out() {
     let folder = tempfile::tempdir().unwrap();

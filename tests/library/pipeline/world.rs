@@ -70,7 +70,7 @@ pub struct World {
     firing: Firing,
     saved: (Firing, Saved),
     dispatcher: Dispatcher,
-    /// What the dispatcher keeps on disk.
+    /// State of the dispatcher on disk.
     state: State,
     /// The alerts that others stand for; those for which none does any more, since when; and those
     /// that somebody was told of since they fire.
@@ -333,7 +333,7 @@ impl World {
         self.inhibited = inhibited;
     }
 
-    /// Whether a first notification must still wait, as another alert stood for it a moment ago.
+    /// True if a first notification still waits, because the alert was inhibited a moment ago.
     fn waits(&self, channel: &str, index: usize, severity: Severity) -> bool {
         // Over a restart it is known by the wall clock alone.
         let Some(since) = self.uninhibited.get(&index).filter(|_| !self.set.0) else {
