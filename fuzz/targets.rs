@@ -14,7 +14,6 @@ use bellwether_exposition::{Format, Renderer};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_recorder::{RecordedMetric, Recorder};
 use bellwether_schema::Diagnostics;
-use bellwether_template as templates;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{self, Store};
 use bellwether_tsdb::transfer::Import;
@@ -242,11 +241,11 @@ pub fn template(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
-    let environment = templates::environment();
+    let environment = bellwether_template::environment();
     let labels = std::collections::BTreeMap::from([("job", "a")]);
     let facts = context! { labels => labels, value => 0.5 };
-    templates::parsed(&environment, text, |one| {
-        templates::rendered(one, facts, 1 << 15).ok()
+    bellwether_template::parsed(&environment, text, |one| {
+        bellwether_template::rendered(one, facts, 1 << 15).ok()
     })
     .ok();
 }

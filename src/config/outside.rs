@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use bellwether_files as files;
 use bellwether_notify as notify;
-use bellwether_remote_write as remote;
 use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation};
 use rustls::RootCertStore;
 use rustls::crypto::ring::sign::any_supported_type;
@@ -35,7 +34,7 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
             problems.error(at, error.to_string());
         }
     }
-    for (name, destination) in remote::named(&plan.root.remote_write) {
+    for (name, destination) in bellwether_remote_write::named(&plan.root.remote_write) {
         let at = plan
             .root
             .remote_write
@@ -44,7 +43,7 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
         let at = at.map(|one| one.at.clone()).unwrap_or_default();
         if destination.enabled
             && check_files(destination, &at, &mut problems)
-            && let Err(error) = remote::try_build(&name, destination)
+            && let Err(error) = bellwether_remote_write::try_build(&name, destination)
         {
             problems.error(&at, error);
         }

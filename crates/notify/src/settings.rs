@@ -217,13 +217,11 @@ fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diag
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema as declare;
-
     use super::*;
 
     fn decode(text: &str) -> Result<Vec<ChannelSettings>, Vec<String>> {
         let mut problems = Diagnostics::default();
-        let node = declare::parse(text).unwrap();
+        let node = bellwether_schema::parse(text).unwrap();
         let channels = Vec::<ChannelSettings>::decode(
             &node,
             &mut DecodeContext::new(&mut problems, &|_| None),

@@ -6,7 +6,6 @@ use std::fs;
 use bellwether_compat::RuleFile;
 use bellwether_core::Labels;
 use bellwether_schema::Diagnostics;
-use bellwether_template as templates;
 
 use super::promtool;
 
@@ -107,11 +106,11 @@ fn promtool_renders_each_text_as_its_translation_here() {
         for (number, rule) in imported.rules.iter().enumerate() {
             let template = &rule.annotations["text"].value.template;
             let context = minijinja::context! {
-                series_labels => templates::LabelMap::value(labels.clone(), ""),
-                external_labels => templates::LabelMap::value(Labels::new(), ""),
-                value => templates::number(Some(value)),
+                series_labels => bellwether_template::LabelMap::value(labels.clone(), ""),
+                external_labels => bellwether_template::LabelMap::value(Labels::new(), ""),
+                value => bellwether_template::number(Some(value)),
             };
-            let shown = templates::environment()
+            let shown = bellwether_template::environment()
                 .render_str(template, context)
                 .unwrap_or_else(|e| e.to_string());
             let expected =

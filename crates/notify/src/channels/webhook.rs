@@ -8,7 +8,6 @@ use std::path::PathBuf;
 use bellwether_core::Notification;
 use bellwether_http::{Access, BasicAuth, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
-use bellwether_template as templates;
 use minijinja::Environment;
 use minijinja::value::Serde;
 use reqwest::Method;
@@ -118,8 +117,8 @@ impl WebhookChannel {
 }
 
 fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
-    let mut environment = templates::environment();
-    templates::compile(&mut environment, TEMPLATE, template)?;
+    let mut environment = bellwether_template::environment();
+    bellwether_template::compile(&mut environment, TEMPLATE, template)?;
     Ok(environment)
 }
 
@@ -172,7 +171,11 @@ impl Receiver {
             Some(environment) => {
                 let template = environment.get_template(TEMPLATE);
                 match checked_output(template.and_then(|template| {
-                    templates::whole(&template, Serde(&document), templates::LONGEST)
+                    bellwether_template::whole(
+                        &template,
+                        Serde(&document),
+                        bellwether_template::LONGEST,
+                    )
                 })) {
                     Ok(body) => return Ok((body, None)),
                     Err(error) => Some(format!("the template {error}")),
