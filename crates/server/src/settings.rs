@@ -220,20 +220,15 @@ fn check_default_label(name: &str, at: &SourceLocation, problems: &mut Diagnosti
 }
 
 impl Limits {
-    /// Interval at which connections are checked against the timeouts: a quarter of the shortest,
-    /// from 20 ms to 1 s.
-    pub(crate) fn resolution(&self) -> Duration {
-        let shortest = [
+    /// Shortest timeout of a connection: a phase that begins now passes none before.
+    pub(crate) fn shortest_timeout(&self) -> Duration {
+        let timeouts = [
             &self.header_timeout,
             &self.write_timeout,
             &self.request_timeout,
             &self.idle_timeout,
-        ]
-        .into_iter()
-        .map(|span| ***span)
-        .min();
-        let quarter = shortest.unwrap_or_default() / 4;
-        quarter.clamp(Duration::from_millis(20), Duration::from_secs(1))
+        ];
+        timeouts.map(|span| ***span).into_iter().min().unwrap_or_default()
     }
 
     fn check(&self, problems: &mut Diagnostics) {

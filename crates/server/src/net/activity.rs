@@ -185,28 +185,27 @@ impl Activity {
         self.answers.lock().values().min().copied()
     }
 
-    /// Returns the timeout that the connection has passed, if any.
-    pub(crate) fn overdue(&self, now: u64, limits: &Limits) -> Option<CloseReason> {
-        let past = |since: u64, limit: &HumanDuration| {
-            since != NEVER && u128::from(now.saturating_sub(since)) >= limit.as_millis()
+    /// Returns the time at which the connection passes a timeout if its phase does not change, and
+    /// that timeout.
+    pub(crate) fn deadline(&self, limits: &Limits) -> (u64, CloseReason) {
+        let after = |since: u64, limit: &HumanDuration| {
+            since.saturating_add(u64::try_from(limit.as_millis()).unwrap_or(NEVER))
         };
-        if past(self.blocked_since.load(Relaxed), &limits.write_timeout) {
-            return Some(CloseReason::Write);
-        }
-        if self
-            .stalled_since()
-            .is_some_and(|since| past(since, &limits.write_timeout))
-        {
-            return Some(CloseReason::Write);
-        }
         let since = self.since.load(Relaxed);
-        if !self.is_quiet() {
-            return past(since, &limits.request_timeout).then_some(CloseReason::Request);
-        }
-        if past(self.head_since.load(Relaxed), &limits.header_timeout) {
-            return Some(CloseReason::Header);
-        }
-        past(since, &limits.idle_timeout).then_some(CloseReason::Idle)
+        let phase = if self.is_quiet() {
+            let head = after(self.head_since.load(Relaxed), &limits.header_timeout);
+            let idle = after(since, &limits.idle_timeout);
+            (head, CloseReason::Header).min((idle, CloseReason::Idle))
+        } else {
+            let request = after(since, &limits.request_timeout);
+            (request, CloseReason::Request)
+        };
+        let unread = self
+            .blocked_since
+            .load(Relaxed)
+            .min(self.stalled_since().unwrap_or(NEVER));
+        let write = after(unread, &limits.write_timeout);
+        phase.min((write, CloseReason::Write))
     }
 
     /// Time for which the server has been waiting for this client, in milliseconds; none while the
@@ -230,6 +229,14 @@ impl Activity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Activity {
+        /// Returns the timeout that the connection has passed, if any.
+        fn overdue(&self, now: u64, limits: &Limits) -> Option<CloseReason> {
+            let (deadline, reason) = self.deadline(limits);
+            (deadline <= now).then_some(reason)
+        }
+    }
 
     fn limits() -> Limits {
         Limits {

@@ -31,6 +31,8 @@ use crate::net::watched::Watched;
 use crate::settings::{Limits, LocalSocket, Prometheus};
 use crate::stats::Stats;
 
+/// Minimum time between two checks of the timeouts.
+const REAP_PAUSE: Duration = Duration::from_millis(20);
 /// Interval of the checks for changes of the web configuration and its certificates.
 const RENEW_INTERVAL: Duration = Duration::from_secs(15);
 /// Pause of accepting after an error, such as no descriptor left.
@@ -447,24 +449,39 @@ fn protocol(limits: &Limits, http2: bool) -> auto::Builder<TokioExecutor> {
     }
 }
 
-/// Closes connections that have passed a timeout.
+/// Closes connections that have passed a timeout. Sleeps while there is none.
 async fn reap(shared: Arc<Shared>, stop: CancellationToken) {
+    let registry = &shared.registry;
     loop {
         let limits = shared.access.load().limits.clone();
+        let next = registry.reap(&limits);
+        let wait = async {
+            match next {
+                // A phase that begins meanwhile has a deadline of its own.
+                Some(next) => sleep(next.min(limits.shortest_timeout()).max(REAP_PAUSE)).await,
+                None => registry.occupied().await,
+            }
+        };
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(limits.resolution()) => shared.registry.reap(&limits),
+            () = wait => {}
         }
     }
 }
 
 /// Admits waiting connections, for which one that keeps the server waiting may give way.
 async fn admit_waiting(shared: Arc<Shared>, stop: CancellationToken) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = sleep(QUEUE_INTERVAL) => shared.registry.admit_waiting(),
+    let registry = &shared.registry;
+    let queued = async {
+        loop {
+            registry.crowded().await;
+            sleep(QUEUE_INTERVAL).await;
+            registry.admit_waiting();
         }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = queued => {}
     }
 }
 

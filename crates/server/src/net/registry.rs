@@ -18,7 +18,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -48,6 +48,10 @@ pub(crate) struct Registry {
     others: AtomicUsize,
     /// Number of waiting connections.
     crowd: AtomicUsize,
+    /// Notified when a connection gets a place.
+    opened: Notify,
+    /// Notified when a connection begins to wait.
+    queued: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -146,6 +150,8 @@ impl Registry {
             inner: Mutex::default(),
             others: AtomicUsize::new(0),
             crowd: AtomicUsize::new(0),
+            opened: Notify::new(),
+            queued: Notify::new(),
         }
     }
 
@@ -188,6 +194,7 @@ impl Registry {
                 },
             );
             self.crowd.store(inner.waiting.len(), Relaxed);
+            self.queued.notify_one();
             (ticket, placed)
         };
         let _queued = Queued {
@@ -214,6 +221,13 @@ impl Registry {
     /// Returns true if connections wait for a place, so that none should be kept alive.
     pub(crate) fn is_crowded(&self) -> bool {
         self.crowd.load(Relaxed) > 0
+    }
+
+    /// Waits until a connection waits for a place.
+    pub(crate) async fn crowded(&self) {
+        while !self.is_crowded() {
+            self.queued.notified().await;
+        }
     }
 
     /// Admits the waiting connections that have a place by now.
@@ -266,6 +280,7 @@ impl Registry {
             cut: cut.clone(),
         };
         inner.open.insert(id, entry);
+        self.opened.notify_one();
         *inner.held.entry(peer.client()).or_default() += 1;
         self.stats.connection_opened();
         Some(Place {
@@ -318,17 +333,27 @@ impl Registry {
         }
     }
 
-    /// Closes every connection that has passed a timeout.
-    pub(crate) fn reap(&self, limits: &Limits) {
+    /// Closes every connection that has passed a timeout. Returns after what time to look again, if
+    /// no phase of a connection begins before; none while there is no connection.
+    pub(crate) fn reap(&self, limits: &Limits) -> Option<Duration> {
         let now = self.now();
         let mut inner = self.inner.lock();
-        let overdue: Vec<(u64, CloseReason)> = inner
+        let (overdue, next): (Vec<_>, Vec<_>) = inner
             .open
             .iter()
-            .filter_map(|(id, entry)| Some((*id, entry.activity.overdue(now, limits)?)))
-            .collect();
-        for (id, cut) in overdue {
-            self.cut(&mut inner, id, cut);
+            .map(|(id, entry)| (*id, entry.activity.deadline(limits)))
+            .partition(|(_, (deadline, _))| *deadline <= now);
+        for (id, (_, reason)) in overdue {
+            self.cut(&mut inner, id, reason);
+        }
+        let next = next.into_iter().map(|(_, (deadline, _))| deadline).min()?;
+        Some(Duration::from_millis(next - now))
+    }
+
+    /// Waits until a connection gets a place.
+    pub(crate) async fn occupied(&self) {
+        while self.inner.lock().open.is_empty() {
+            self.opened.notified().await;
         }
     }
 
@@ -498,6 +523,24 @@ mod tests {
         {
             Poll::Ready(place) => place,
             Poll::Pending => None,
+        }
+    }
+
+    /// Future that is polled by hand.
+    struct ByHand<F>(std::pin::Pin<Box<F>>);
+
+    fn by_hand<F: Future<Output = ()>>(future: F) -> ByHand<F> {
+        ByHand(Box::pin(future))
+    }
+
+    impl<F: Future<Output = ()>> ByHand<F> {
+        fn is_ready(&mut self) -> bool {
+            let mut context = Context::from_waker(Waker::noop());
+            self.0.as_mut().poll(&mut context).is_ready()
+        }
+
+        fn is_pending(&mut self) -> bool {
+            !self.is_ready()
         }
     }
 
@@ -691,6 +734,36 @@ mod tests {
         assert_eq!(registry.stats.closed_by_server()[&CloseReason::Header], 1);
         drop((slow, idle));
         assert!(registry.inner.lock().held.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn checks_sleep_until_the_next_deadline() {
+        let registry = registry();
+        assert_eq!(registry.reap(&limits(8)), None, "no connection, no check");
+        let mut occupied = by_hand(registry.occupied());
+        assert!(occupied.is_pending());
+        let idle = place(&registry, 1, 8).unwrap();
+        assert!(occupied.is_ready());
+        later(4000).await;
+        let header = Some(Duration::from_secs(6));
+        assert_eq!(registry.reap(&limits(8)), header);
+        idle.activity.begin(registry.now());
+        idle.activity.end(0, registry.now());
+        let idle_timeout = Some(Duration::from_secs(300));
+        assert_eq!(registry.reap(&limits(8)), idle_timeout);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_connection_wakes_the_admission() {
+        let registry = registry();
+        let mut crowded = by_hand(registry.crowded());
+        let _open = place(&registry, 1, 1).unwrap();
+        assert!(crowded.is_pending());
+        let limits = limits(1);
+        let mut waiting = std::pin::pin!(registry.place(ip(1), None, &limits));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(waiting.as_mut().poll(&mut context).is_pending());
+        assert!(crowded.is_ready());
     }
 
     #[tokio::test(start_paused = true)]
