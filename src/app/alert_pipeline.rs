@@ -216,11 +216,16 @@ impl AlertPipeline {
         }
     }
 
-    /// Waits until [`AlertPipeline::process`] has work even without transitions.
+    /// Waits until [`AlertPipeline::process`] has work even without transitions; forever while no
+    /// alert is routed.
     pub(super) async fn due(&self) {
         /// Interval at which the state of the channels is checked.
         const EVERY: Duration = Duration::from_secs(1);
         let next = self.dispatcher.lock().next();
+        if next == MonoMillis::NEVER {
+            // No alert is routed, so no channel's state matters before the next transition.
+            return std::future::pending().await;
+        }
         tokio::time::sleep(next.since(self.clock.now().mono).min(EVERY)).await;
     }
 
