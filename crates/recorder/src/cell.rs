@@ -26,8 +26,8 @@ pub(super) struct Cell {
 enum Value {
     Counter(Counter),
     Gauge(AtomicU64),
-    Histogram(Mutex<Histogram>),
-    /// Boxed, since it is several times larger than the others.
+    // The others are boxed, since most series are counters and gauges.
+    Histogram(Box<Mutex<Histogram>>),
     Summary(Box<Mutex<Summary>>),
 }
 
@@ -71,11 +71,11 @@ impl Cell {
         let value = match kind {
             Kind::Counter => Value::Counter(Counter::default()),
             Kind::Gauge => Value::Gauge(AtomicU64::new(0)),
-            Kind::Histogram => Value::Histogram(Mutex::new(Histogram {
+            Kind::Histogram => Value::Histogram(Box::new(Mutex::new(Histogram {
                 buckets: vec![0; bounds + 1].into_boxed_slice(),
                 sum: 0.0,
                 carry: 0.0,
-            })),
+            }))),
             Kind::Summary => Value::Summary(Box::default()),
         };
         Self {
