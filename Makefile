@@ -1,4 +1,5 @@
 # make run    build, and run with the shipped configuration
+# make dist   build for packages: links once more, for less resident memory
 # make test   every check there is, real servers included
 # make fuzz   every fuzz target for a bounded time (FUZZ_SECONDS each)
 # make bench  benchmarks, the comparison with node_exporter, client_golang and Prometheus, and hardship for minutes
@@ -18,11 +19,20 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build run test fuzz bench install uninstall
+.PHONY: build dist run test fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make perl
 	cargo build --release --locked
+
+# The binary for packages: the functions that an idle agent runs stand side by side, so that less of it is resident.
+ORDER = $(abspath $(CARGO_TARGET_DIR))/function-order
+dist: build
+	@scripts/need bash curl valgrind
+	cargo rustc --release --locked --bin bellwether -- -C strip=none
+	scripts/order-functions $(BINARY) $(ORDER)
+	cargo rustc --release --locked --bin bellwether -- -C strip=symbols \
+	  -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--no-warn-symbol-ordering,--symbol-ordering-file=$(ORDER)
 
 run: build
 	$(BINARY) run --config $(CONFIG)
