@@ -1,7 +1,8 @@
 //! What a scrape costs before HTTP: taking a snapshot of the store and rendering it, beside the
-//! `prometheus` crate's gather and encode of the same series. Also what a commit costs.
+//! gather and encode of the crates `prometheus` and `prometheus-client` of the same series. Also what a commit costs.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin};
@@ -10,9 +11,14 @@ use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use prometheus::{Encoder, GaugeVec, Opts, Registry, TextEncoder};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 
 const METRICS: usize = 10;
 const LABELS: [&str; 3] = ["endpoint", "method", "status"];
+
+/// Gauge of `prometheus-client` with its label names and values.
+type OfficialFamily = Family<Vec<(String, String)>, Gauge<f64, AtomicU64>>;
 
 fn label_values(index: usize) -> [String; 3] {
     [
@@ -85,6 +91,22 @@ fn theirs(series: usize) -> Registry {
     registry
 }
 
+fn official(series: usize) -> prometheus_client::registry::Registry {
+    let mut registry = prometheus_client::registry::Registry::default();
+    let families: Vec<OfficialFamily> = (0..METRICS).map(|_| OfficialFamily::default()).collect();
+    for (metric, family) in families.iter().enumerate() {
+        registry.register(name(metric), "A figure", family.clone());
+    }
+    for index in 0..series {
+        let values = label_values(index / METRICS);
+        let labels = LABELS.iter().map(|name| (*name).to_owned()).zip(values);
+        families[index % METRICS]
+            .get_or_create(&labels.collect())
+            .set(value(index));
+    }
+    registry
+}
+
 /// Renders as the server does: chunk by chunk, nothing kept.
 fn render(store: &Store, format: Format, chunk: &mut Vec<u8>) -> usize {
     let mut page = Renderer::new(store.snapshot(), format);
@@ -97,7 +119,7 @@ fn render(store: &Store, format: Format, chunk: &mut Vec<u8>) -> usize {
 }
 
 fn pages(criterion: &mut Criterion) {
-    for series in [10_000, 100_000] {
+    for series in [1_000, 10_000, 100_000] {
         let mut group = criterion.benchmark_group(format!("page/{series}"));
         group.throughput(Throughput::Elements(series as u64));
         group.sample_size(if series > 10_000 { 20 } else { 100 });
@@ -115,6 +137,15 @@ fn pages(criterion: &mut Criterion) {
                 buffer.clear();
                 TextEncoder::new()
                     .encode(&registry.gather(), &mut buffer)
+                    .map(|()| buffer.len())
+            });
+        });
+        let registry = official(series);
+        let mut buffer = String::new();
+        group.bench_function("prometheus-client crate/openmetrics", |bencher| {
+            bencher.iter(|| {
+                buffer.clear();
+                prometheus_client::encoding::text::encode(&mut buffer, &registry)
                     .map(|()| buffer.len())
             });
         });
