@@ -166,7 +166,7 @@ self_metrics! {
         "Series with a current value.";
     Dropped = "bellwether_series_dropped_total" Counter []
         "Series dropped because nothing refreshed them for three intervals.";
-    PointsRefused = "bellwether_points_refused_total" Counter []
+    PointsRefused = "bellwether_samples_rejected_total" Counter []
         "Collected samples that did not fit the definition of their metric.";
     HistorySeries = "bellwether_history_series" Gauge []
         "Series in history.";
