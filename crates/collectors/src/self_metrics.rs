@@ -174,7 +174,7 @@ self_metrics! {
         "Samples in history by part: head (memory), blocks.";
     HistoryAppended = "bellwether_history_samples_appended_total" Counter []
         "Samples appended to history.";
-    HistoryRefused = "bellwether_history_samples_refused_total" Counter ["reason"]
+    HistoryRefused = "bellwether_history_samples_rejected_total" Counter ["reason"]
         "Samples that history rejected.";
     HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
         "Samples that were appended to history and lost.";

@@ -130,7 +130,7 @@ pub(super) const PANELS: &[Panel] = &[
             ),
             named(
                 "refused",
-                "bellwether_history_samples_refused_total",
+                "bellwether_history_samples_rejected_total",
                 Query::Rate,
                 &["reason"],
             ),
