@@ -178,7 +178,7 @@ self_metrics! {
         "Samples that history rejected.";
     HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
         "Samples that were appended to history and lost.";
-    HistoryDamage = "bellwether_history_damage_total" Counter ["what"]
+    HistoryDamage = "bellwether_history_corruptions_total" Counter ["what"]
         "Damaged or missing parts of history that are left out, so that the rest stays readable.";
     HistoryTorn = "bellwether_history_torn_bytes_total" Counter []
         "Bytes of a write that a crash interrupted, cut off when history was opened.";
