@@ -110,7 +110,7 @@ fn random_bytes_on_the_ports_end_nothing() {
         .get("/metrics")
         .1
         .lines()
-        .filter(|line| line.starts_with("bellwether_application_refused_total{"))
+        .filter(|line| line.starts_with("bellwether_application_records_rejected_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
     assert!(refused > 0.0);

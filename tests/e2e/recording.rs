@@ -41,7 +41,7 @@ fn records_are_taken_one_by_one_and_refusals_named() {
         Some(42.0)
     );
     assert_eq!(
-        agent.value("bellwether_application_refused_total{reason=\"unknown_metric\""),
+        agent.value("bellwether_application_records_rejected_total{reason=\"unknown_metric\""),
         Some(1.0)
     );
 

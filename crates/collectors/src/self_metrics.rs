@@ -272,7 +272,7 @@ self_metrics! {
         "Time at which the active configuration was loaded.";
     ConfigHash = "bellwether_config_hash" Gauge []
         "Hash of the active configuration file (CRC-32): equal on hosts with equal files.";
-    Refused = "bellwether_application_refused_total" Counter ["reason"]
+    Refused = "bellwether_application_records_rejected_total" Counter ["reason"]
         "Rejected application records.";
     Overflow = "bellwether_application_series_overflow_total" Counter ["metric"]
         "Application records rejected because the metric has reached max_series.";
