@@ -219,7 +219,7 @@ def tick_figures(agents, peer):
         time.sleep(EVERY)
         for kind, agent in agents.items():
             page = agent.ready()[0].get()[1]
-            figures["bellwether", kind].append(value(page, "bellwether_rule_tick_duration_seconds"))
+            figures["bellwether", kind].append(value(page, "bellwether_rule_evaluation_last_duration_seconds"))
         lines = peer.ready()[0].get()[1].splitlines() if peer else []
         for kind, group in groups.items():
             name, group = b"prometheus_rule_group_last_duration_seconds", f';{group}"'.encode()

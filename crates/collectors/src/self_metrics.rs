@@ -218,7 +218,7 @@ self_metrics! {
         "Evaluations of a rule over all its series.";
     EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
         "Failed evaluations of a rule.";
-    TickDuration = "bellwether_rule_tick_duration_seconds" Gauge []
+    TickDuration = "bellwether_rule_evaluation_last_duration_seconds" Gauge []
         "Duration of the last evaluation of all due rules.";
     MissedTicks = "bellwether_rule_ticks_missed_total" Counter []
         "Evaluations skipped because the previous one was still running.";
