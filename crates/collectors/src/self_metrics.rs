@@ -220,7 +220,7 @@ self_metrics! {
         "Failed evaluations of a rule.";
     TickDuration = "bellwether_rule_evaluation_last_duration_seconds" Gauge []
         "Duration of the last evaluation of all due rules.";
-    MissedTicks = "bellwether_rule_ticks_missed_total" Counter []
+    MissedTicks = "bellwether_rule_evaluations_missed_total" Counter []
         "Evaluations skipped because the previous one was still running.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
