@@ -224,7 +224,7 @@ self_metrics! {
         "Evaluations skipped because the previous one was still running.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
-    LeftOut = "bellwether_alerts_left_out" Gauge []
+    LeftOut = "bellwether_alerts_over_limit" Gauge []
         "Alerts over the limit of their rule at the last evaluation, which do not fire.";
     FiringByRule = "bellwether_rule_alerts_firing" Gauge ["rule"]
         "Firing alerts of the rule.";
