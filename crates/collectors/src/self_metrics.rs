@@ -264,7 +264,7 @@ self_metrics! {
         "Expected range of the latest value of a monitored series by bound: low, high.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
         "Reloads of the configuration by result: success, failure.";
-    RuleFilesLeftOut = "bellwether_rule_files_left_out" Gauge []
+    RuleFilesLeftOut = "bellwether_rule_files_skipped" Gauge []
         "Rule files with errors, which were left out at the start.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
         "Whether the last reload took effect.";
