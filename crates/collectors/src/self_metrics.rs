@@ -290,7 +290,7 @@ self_metrics! {
         "Open HTTP connections.";
     Closed = "bellwether_http_connections_closed_total" Counter ["reason"]
         "HTTP connections that the server closed because of a slow client, or rejected.";
-    Refusals = "bellwether_http_refusals_total" Counter ["reason"]
+    Refusals = "bellwether_http_requests_rejected_total" Counter ["reason"]
         "HTTP requests rejected because of their sender.";
     ProcessCpu = "process_cpu_seconds_total" Counter []
         "Total user and system CPU time spent in seconds.";
