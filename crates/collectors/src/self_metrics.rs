@@ -208,7 +208,7 @@ self_metrics! {
         "Time of the oldest record in the alert history, or the start of its day.";
     Queries = "bellwether_queries_total" Counter ["result"]
         "Queries of history over the API by result: success, or the type of the error.";
-    QuerySeconds = "bellwether_query_seconds_total" Counter ["result"]
+    QuerySeconds = "bellwether_query_duration_seconds_total" Counter ["result"]
         "Duration of queries of history, including their wait.";
     QueriesRunning = "bellwether_queries_running" Gauge []
         "Queries of history under way.";
