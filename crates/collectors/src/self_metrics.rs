@@ -178,7 +178,7 @@ self_metrics! {
         "Samples that history rejected.";
     HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
         "Samples that were appended to history and lost.";
-    HistoryDamage = "bellwether_history_corruptions_total" Counter ["what"]
+    HistoryDamage = "bellwether_history_corruptions_total" Counter ["part"]
         "Damaged or missing parts of history that are left out, so that the rest stays readable.";
     HistoryTorn = "bellwether_history_torn_bytes_total" Counter []
         "Bytes of a write that a crash interrupted, cut off when history was opened.";
@@ -202,8 +202,8 @@ self_metrics! {
         "Bytes of a write that a crash interrupted, cut off when the alert history was opened.";
     AlertHistoryFailures = "bellwether_alert_history_write_failures_total" Counter []
         "Failed writes of the alert history; the records wait in memory.";
-    AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["where"]
-        "Bytes of the alert history by place: disk, memory (not written yet).";
+    AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["part"]
+        "Bytes of the alert history by part: disk, memory (not written yet).";
     AlertHistoryOldest = "bellwether_alert_history_oldest_timestamp_seconds" Gauge []
         "Time of the oldest record in the alert history, or the start of its day.";
     Queries = "bellwether_queries_total" Counter ["result"]
@@ -280,7 +280,7 @@ self_metrics! {
         "StatsD packets received.";
     StatsdLines = "bellwether_statsd_lines_total" Counter []
         "StatsD lines received.";
-    Skipped = "bellwether_system_skipped_total" Counter ["what", "reason"]
+    Skipped = "bellwether_system_skipped_total" Counter ["part", "reason"]
         "Parts of the host that could not be read and were skipped.";
     SkippedRows = "bellwether_neo4j_rows_skipped_total" Counter ["reason"]
         "Rows of Neo4j's results that did not fit their metric and were skipped.";
