@@ -125,8 +125,8 @@ impl AlertLog {
                 ("notification", stats.notifications),
             ],
             lost: [
-                ("no_room_transition", stats.no_room_transitions),
-                ("no_room_notification", stats.no_room_notifications),
+                ("queue_full_transition", stats.no_room_transitions),
+                ("queue_full_notification", stats.no_room_notifications),
                 ("memory", stats.evicted),
             ],
             damaged: stats.damaged,

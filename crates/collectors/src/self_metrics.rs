@@ -195,7 +195,7 @@ self_metrics! {
     AlertRecords = "bellwether_alert_history_records_total" Counter ["kind"]
         "Records added to the alert history by kind: transition, notification.";
     AlertRecordsLost = "bellwether_alert_history_records_lost_total" Counter ["reason"]
-        "Records of the alert history that were lost by reason: no_room_transition, no_room_notification, memory (not written in time).";
+        "Records of the alert history that were lost by reason: queue_full_transition, queue_full_notification, memory (not written in time).";
     AlertRecordsDamaged = "bellwether_alert_history_records_damaged_total" Counter []
         "Lines of the alert history that could not be read and are left out.";
     AlertHistoryTorn = "bellwether_alert_history_torn_bytes_total" Counter []
