@@ -78,7 +78,7 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     assert_eq!(agent.wait_for_value(held, |held| held > 0.0), 1.0);
     let (_, screen) = dead_letters(&agent, &["--channel", "pager"]);
     let name = "pager  firing backlog{queue_name=\"mail\"}";
-    for words in [name, "critical", "refused on", "answered 400"] {
+    for words in [name, "critical", "rejected on", "answered 400"] {
         assert!(screen.contains(words), "{words} is missing in: {screen}");
     }
     receiver.mood(Mood::Good);

@@ -72,7 +72,7 @@ pub enum Step {
     Rejected { error: String },
     /// Was dropped.
     Dropped {
-        /// Reason: `overflow`, `expired`, `refused`.
+        /// Reason: `overflow`, `expired`, `rejected` and others.
         reason: &'static str,
     },
 }

@@ -21,7 +21,7 @@ pub struct ChannelStats {
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Notifications dropped, by reason: `refused`, `overflow`, `expired`, `held_back`.
+    /// Notifications dropped, by reason: `rejected`, `overflow`, `expired`, `rate_limited`.
     pub dropped: Vec<(&'static str, u64)>,
     /// Notifications queued.
     pub queued: usize,
@@ -216,7 +216,7 @@ impl ChannelState {
 }
 
 /// Reason of a notification that its service rejected for good.
-pub(super) const REJECTED: &str = "refused";
+pub(super) const REJECTED: &str = "rejected";
 
 /// Result of a change of the outbox.
 #[derive(Default)]

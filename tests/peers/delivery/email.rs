@@ -246,7 +246,7 @@ async fn what_may_pass_is_tried_again_and_what_is_refused_is_given_up() {
 
     notifier.notify(&[firing("disk", "/b", 0)]).await;
     let stats = until(&notifier, "email", |stats| stats.failed == 3).await;
-    assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
+    assert_eq!((stats.queued, stats.dropped), (0, vec![("rejected", 1)]));
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("554") && error.contains("no such mail"),

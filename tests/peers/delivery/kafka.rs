@@ -134,7 +134,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
         stats.queued == 0 && stats.failed == 1
     })
     .await;
-    assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
+    assert_eq!((stats.sent, stats.dropped), (2, vec![("rejected", 1)]));
     // The one that was refused is not told its end either; the others are.
     let ends = [resolved("disk", &long, 0), resolved("disk", "/a", 0)];
     notifier.notify(&ends).await;

@@ -460,7 +460,7 @@ async fn gives_up(service: Service) {
         notifier
             .notify(&[firing("disk", &format!("/{index}"), 0)])
             .await;
-        let refused = vec![("refused", index as u64 + 1)];
+        let refused = vec![("rejected", index as u64 + 1)];
         let stats = until(&notifier, "it", |stats| stats.dropped == refused).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(told), "{answer:?}: {error}");

@@ -185,7 +185,7 @@ async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
         let folder = TempDir::new().unwrap();
         let notifier = open(folder.path(), &channel(&receiver, "")).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("refused", 1)];
+        let refused = vec![("rejected", 1)];
         let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(expected), "{error}");
@@ -209,7 +209,7 @@ async fn what_was_encrypted_is_not_sent_again_without() {
     );
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
+    let refused = vec![("rejected", 1)];
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     let error = stats.last_error.unwrap();
     assert!(
@@ -232,7 +232,7 @@ async fn redirects_may_be_refused() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&here, ", follow_redirects: false")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
+    let refused = vec![("rejected", 1)];
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     let error = stats.last_error.unwrap();
     assert!(
@@ -260,7 +260,7 @@ async fn a_success_that_says_it_failed_is_none() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
+    let refused = vec![("rejected", 1)];
     let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
     assert_eq!((stats.sent, stats.failed), (0, 2));
     let error = stats.last_error.unwrap();
@@ -282,7 +282,7 @@ async fn a_template_that_gives_nothing_or_fails_costs_no_alert() {
         let more = format!(", template: '{template}'");
         let notifier = open(folder.path(), &channel(&receiver, &more)).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("refused", 1)];
+        let refused = vec![("rejected", 1)];
         let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains("what is this?; the template "), "{error}");
@@ -310,7 +310,7 @@ async fn a_refusal_is_final_and_takes_the_end_along() {
     let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
-    assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
+    assert_eq!((stats.queued, stats.dropped), (0, vec![("rejected", 1)]));
     let error = stats.last_error.unwrap();
     assert!(
         error.ends_with("answered 400 Bad Request: no such  team"),
@@ -339,7 +339,7 @@ async fn one_that_is_refused_takes_no_other_of_its_request_along() {
     notifier.notify(&three).await;
     let settled = |stats: &ChannelStats| stats.queued == 0 && stats.failed == 2;
     let stats = until(&notifier, "webhook", settled).await;
-    assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
+    assert_eq!((stats.sent, stats.dropped), (2, vec![("rejected", 1)]));
     assert_eq!(
         receiver.told(),
         pairs(&[("firing", "/a"), ("firing", "/c")])

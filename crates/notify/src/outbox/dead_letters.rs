@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     const REJECTED: DropReason<'_> = DropReason {
-        reason: "refused",
+        reason: "rejected",
         error: "no",
         at: UnixMillis(9),
         max_dead_letters: 10,
