@@ -66,8 +66,8 @@ struct Past {
     /// Show only records of this kind: transition or notification.
     #[arg(long, requires = "history")]
     kind: Option<String>,
-    /// Show only this event: pending, firing, level, resolved, cleared, queued, held, delivered,
-    /// failed, refused or dropped; repeatable.
+    /// Show only this event: pending, firing, level, resolved, cleared, queued, muted, delivered,
+    /// failed, rejected or dropped; repeatable.
     #[arg(long, requires = "history")]
     event: Vec<String>,
     /// Show only notifications to this channel; repeatable.

@@ -47,11 +47,11 @@ fn write(folder: &Path, text: &str) {
     fs::write(folder.join("silences/a.yml"), text).unwrap();
 }
 
-/// Waits until a silence holds the alert of `queue` back.
-fn wait_for_held(agent: &Agent, queue: &str, words: &str) {
-    poll(&format!("{queue} held back by {words}"), SOON, || {
+/// Waits until a silence mutes the alert of `queue`.
+fn wait_until_muted(agent: &Agent, queue: &str, words: &str) {
+    poll(&format!("{queue} muted by {words}"), SOON, || {
         let selector = format!("match[]=%7Bqueue_name%3D%22{queue}%22%7D");
-        let (_, history) = agent.get(&format!("/api/v1/alerts/history?event=held&{selector}"));
+        let (_, history) = agent.get(&format!("/api/v1/alerts/history?event=muted&{selector}"));
         history.contains(words).then_some(())
     });
 }
@@ -71,7 +71,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     let agent = Agent::start(folder.path(), &declaration(&receiver));
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "print", 42.0);
-    wait_for_held(&agent, "mail", "silenced by ada: moved (silence file-");
+    wait_until_muted(&agent, "mail", "silenced by ada: moved (silence file-");
     poll("the other", SOON, || {
         (receiver.taken() == [told("print")]).then_some(())
     });
@@ -151,7 +151,7 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
 
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
-    wait_for_held(&agent, "mail", id.trim());
+    wait_until_muted(&agent, "mail", id.trim());
     assert_eq!(silence(&agent, &["list"]).1, list);
     // Without the interval it holds at no time, and never all the time.
     agent.write_config(&yaml.replace("name: always,", "name: never,"));

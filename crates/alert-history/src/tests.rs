@@ -191,7 +191,7 @@ fn every_step_has_its_line() {
         },
         Step::Dropped { reason: "overflow" },
     ];
-    let words = ["held", "failed", "refused", "dropped"];
+    let words = ["muted", "failed", "rejected", "dropped"];
     for (step, word) in steps.into_iter().zip(words) {
         let record = notice(1, step);
         let mut line = Vec::new();
@@ -204,6 +204,46 @@ fn every_step_has_its_line() {
         assert_eq!(entry.event.as_str(), word);
         assert_eq!(entry, Entry::from_record(&record));
     }
+}
+
+#[test]
+fn lines_of_earlier_versions_are_read() {
+    for (step, current, former) in [
+        (
+            Step::Muted {
+                reason: "silence",
+                description: "maintenance".into(),
+            },
+            ["\"muted\"", "\"muteReason\""],
+            ["\"held\"", "\"gate\""],
+        ),
+        (
+            Step::Rejected {
+                error: "400".into(),
+            },
+            ["\"rejected\"", "\"error\""],
+            ["\"refused\"", "\"error\""],
+        ),
+        (
+            Step::Dropped { reason: "overflow" },
+            ["\"dropped\"", "\"dropReason\""],
+            ["\"dropped\"", "\"gate\""],
+        ),
+    ] {
+        let record = notice(1, step);
+        let mut line = Vec::new();
+        Entry::from_record(&record).write(&mut line);
+        let mut line = String::from_utf8(line).unwrap();
+        for (current, former) in current.into_iter().zip(former) {
+            assert!(line.contains(current), "{line}");
+            line = line.replacen(current, former, 1);
+        }
+        let entry = Entry::read(line.as_bytes()).unwrap();
+        assert_eq!(entry, Entry::from_record(&record));
+    }
+    assert_eq!(EventKind::parse("held"), Ok(EventKind::Muted));
+    assert_eq!(EventKind::parse("refused"), Ok(EventKind::Rejected));
+    assert!(EventKind::parse("gone").unwrap_err().ends_with("muted, delivered, failed, rejected, dropped"));
 }
 
 #[test]

@@ -167,9 +167,9 @@ fn sentence(record: &Value) -> String {
         }
         "cleared" => format!("inactive before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
-        "held" => format!(
+        "muted" => format!(
             "-> {to}: {status} is muted by {}: {error}",
-            text(&record["gate"])
+            text(&record["muteReason"])
         ),
         "delivered" => match record["attempt"].as_u64() {
             Some(attempt) if attempt > 1 => {
@@ -187,8 +187,8 @@ fn sentence(record: &Value) -> String {
             let attempt = text(&record["attempt"]);
             format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
         }
-        "refused" => format!("-> {to}: {status} REJECTED: {error}"),
-        "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["gate"])),
+        "rejected" => format!("-> {to}: {status} REJECTED: {error}"),
+        "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["dropReason"])),
         other => format!("{other}: {reason}"),
     }
 }
@@ -280,9 +280,9 @@ mod tests {
                 json!({"attempt": 2}),
             ),
             with(
-                base("2026-11-21T03:02:00.000Z", "held"),
+                base("2026-11-21T03:02:00.000Z", "muted"),
                 json!({"receiver": "ops", "cause": "repeat",
-                "gate": "silence", "error": "maintenance of mail by eva until 04:00"}),
+                "muteReason": "silence", "error": "maintenance of mail by eva until 04:00"}),
             ),
             with(
                 base("2026-11-22T00:10:00.000Z", "resolved"),
