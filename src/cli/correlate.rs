@@ -97,7 +97,7 @@ fn row(one: &Value) -> Vec<String> {
         format!("{coefficient:+.2}"),
         lag(one["lagSeconds"].as_f64().unwrap_or_default()),
         format!("in {}", text(&one["share"])),
-        format!("p-value {}", percent(&one["chance"])),
+        format!("p-value {}", percent(&one["pValue"])),
         text(&one["series"]),
     ]
 }
@@ -121,7 +121,7 @@ mod tests {
     fn insignificant_correlations_are_listed_apart() {
         let one = |series: &str, lag: f64, significant: bool| {
             json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "share": "levels",
-                   "chance": 0.0001, "significant": significant})
+                   "pValue": 0.0001, "significant": significant})
         };
         let shown = screen(&json!({
             "metric": "a", "from": "2026-11-21T08:00:00Z", "to": "2026-11-21T09:00:00Z",

@@ -112,7 +112,7 @@ fn view(related: &Related, grid: Grid) -> Value {
         "coefficient": number(related.coefficient),
         "lagSeconds": related.lag as f64 * grid.step as f64 / 1000.0,
         "share": related.kind.as_str(),
-        "chance": number(related.chance),
+        "pValue": number(related.p_value),
         "significant": related.significant,
     })
 }
