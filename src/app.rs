@@ -130,7 +130,7 @@ fn raise_descriptors() {
         .maximum
         .map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
     if limit.current.is_some_and(|current| current < most) {
-        // Where it is not allowed, connections are refused earlier; nothing else is lost.
+        // Where it is not allowed, connections are rejected earlier; nothing else is lost.
         setrlimit(
             Resource::Nofile,
             Rlimit {

@@ -23,13 +23,13 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .map_or_else(|| global.source(), Source::File);
     let mut loaded = match config::load(&source, &process_environment) {
         Ok(loaded) => loaded,
-        Err(report) => return refuse(&report.problems, &source),
+        Err(report) => return reject(&report.problems, &source),
     };
     // What `run` would take of the flags is looked at too.
     global.overrides().apply(&mut loaded)?;
     let plan = match config::plan(loaded) {
         Ok(plan) => plan,
-        Err(report) => return refuse(&report.problems, &source),
+        Err(report) => return reject(&report.problems, &source),
     };
     let outside = config::check_outside(&plan);
     if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
@@ -39,13 +39,13 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         }
     }
     if !outside.is_empty() {
-        return refuse(&outside, &source);
+        return reject(&outside, &source);
     }
     say_good(&plan, &source);
     Ok(())
 }
 
-fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
+fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
         eprintln!("{}", problem.render(source));
     }

@@ -76,7 +76,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
     set_queue(&agent, "mail", 42.0);
     let last =
         || ask(&agent, "event=failed&channel=pager&limit=1")["records"][0]["attempt"].as_u64();
-    poll("two refused attempts", SOON, || {
+    poll("two rejected attempts", SOON, || {
         last().filter(|attempt| *attempt >= 2)
     });
     wait_for_events(&agent, &["pending", "firing", "queued", "failed"]);

@@ -75,13 +75,13 @@ fn a_spike_shorter_than_the_duration_tells_nobody() {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
+fn nothing_is_lost_or_doubled_while_the_receiver_is_down_rejects_or_hangs() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
 
     receiver.mood(Mood::Status(500));
     set_queue(&agent, "mail", 42.0);
-    poll("three refused attempts", SOON, || {
+    poll("three rejected attempts", SOON, || {
         (receiver.attempts() >= 3).then_some(())
     });
     assert!(receiver.taken().is_empty());

@@ -105,7 +105,7 @@ fn a_rule_that_is_taken_out_resolves_its_alerts() {
 }
 
 #[test]
-fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_refused() {
+fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_rejected() {
     let folder = TempDir::new().unwrap();
     let (first, second) = (crate::support::free_port(), crate::support::free_port());
     let yaml = |port: u16| {

@@ -86,7 +86,7 @@ fn numbers(recorder: &Recorder, series_name: &str) -> Vec<f64> {
 }
 
 /// The reasons that were counted, with how often.
-fn refused(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
+fn rejected(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
     let counted = recorder
         .rejected()
         .into_iter()

@@ -297,7 +297,7 @@ fn victoria_metrics_takes_it() {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history");
     run(&["import", "-"], &history, &page());
-    // The one of Debian refuses lines with NaN or infinity, which stand by themselves.
+    // The one of Debian rejects lines with NaN or infinity, which stand by themselves.
     let json = run(&["export", "--format", "json"], &history, "");
     let finite: String = json
         .split_inclusive('\n')

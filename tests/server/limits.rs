@@ -247,7 +247,7 @@ async fn who_closes_only_its_half_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn what_is_refused_unread_says_that_the_connection_closes() {
+async fn what_is_rejected_unread_says_that_the_connection_closes() {
     let server = start().await;
     let json = "content-type: application/json";
     for (method, path, extra, status) in [
@@ -288,7 +288,7 @@ async fn what_is_refused_unread_says_that_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_are_refused_unread() {
+async fn a_hundred_megabytes_are_rejected_unread() {
     let server = start().await;
     let head = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n\
         content-type: application/json\r\n";
@@ -321,7 +321,7 @@ async fn a_hundred_megabytes_are_refused_unread() {
             sent
         });
         let mut bytes = Vec::new();
-        soon("the refusal", reader.read_to_end(&mut bytes))
+        soon("the rejection", reader.read_to_end(&mut bytes))
             .await
             .ok();
         assert_eq!(Reply::parse(&bytes).0.status, 413, "chunked: {chunked}");
@@ -332,7 +332,7 @@ async fn a_hundred_megabytes_are_refused_unread() {
 }
 
 #[tokio::test]
-async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
+async fn who_sends_a_little_too_much_gets_the_rejection_and_no_reset() {
     let server = start().await;
     let mut client = connect(server.address).await;
     let head = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n\
@@ -341,7 +341,7 @@ async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
     let sent = soon("the body", client.write_all(&vec![b'['; 6_000_000])).await;
     sent.expect("no reset while the client sends");
     let mut bytes = Vec::new();
-    soon("the refusal", client.read_to_end(&mut bytes))
+    soon("the rejection", client.read_to_end(&mut bytes))
         .await
         .expect("an orderly close");
     assert_eq!(Reply::parse(&bytes).0.status, 413);
@@ -363,7 +363,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn heads_that_are_too_big_are_refused() {
+async fn heads_that_are_too_big_are_rejected() {
     let server = start().await;
     let one_long = format!("x: {}\r\n", "y".repeat(100_000));
     let many: String = (0..2_000)

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
-    Origin, Recorded, RefusedRecord, Severity, UnixMillis,
+    Origin, Recorded, RejectedRecord, Severity, UnixMillis,
 };
 use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
@@ -136,7 +136,7 @@ impl MetricsBackend for TestBackend {
         self.store.refresh(&batch, self.now());
     }
 
-    /// Takes an array; numbers are accepted, all else refused.
+    /// Takes an array; numbers are accepted, all else rejected.
     fn record(&self, body: &[u8]) -> Result<Recorded, String> {
         let records: Vec<serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
@@ -146,8 +146,8 @@ impl MetricsBackend for TestBackend {
                 recorded.accepted += 1;
             } else {
                 let message = format!("no number: {record}");
-                recorded.refused_total += 1;
-                recorded.refused.push(RefusedRecord {
+                recorded.rejected_total += 1;
+                recorded.rejected.push(RejectedRecord {
                     index: index as u64,
                     reason: "wrong_kind",
                     message,

@@ -36,7 +36,7 @@ const SETTLES: Duration = Duration::from_secs(150);
 /// How long the receiver hangs; its client does not wait so long.
 const HANGS: Duration = Duration::from_millis(600);
 
-/// A receiver that refuses, hangs and hangs up at random, and a ledger of what it took, also where
+/// A receiver that rejects, hangs and hangs up at random, and a ledger of what it took, also where
 /// nobody learned of it.
 fn receiver(mut random: Rng, moody: Arc<Mutex<bool>>) -> (Sink, Arc<Mutex<Ledger>>) {
     let ledger = Arc::<Mutex<Ledger>>::default();

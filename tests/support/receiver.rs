@@ -78,7 +78,7 @@ impl Receiver {
         *self.mood.lock().unwrap() = mood;
     }
 
-    /// Requests so far, refused ones included.
+    /// Requests so far, rejected ones included.
     pub fn attempts(&self) -> usize {
         *self.attempts.lock().unwrap()
     }

@@ -92,7 +92,7 @@ impl Sink {
         self.address
     }
 
-    /// The requests so far, refused ones included.
+    /// The requests so far, rejected ones included.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }

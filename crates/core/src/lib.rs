@@ -58,5 +58,5 @@ pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
-pub use record::{Recorded, RefusedRecord};
+pub use record::{Recorded, RejectedRecord};
 pub use time::{MonoMillis, Now, UnixMillis};

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_broken_text() {
+    fn rejects_broken_text() {
         for (page, message) in [
             ("a 1", "line 1: no line feed at the end"),
             ("\n9a 1\n", "line 2: bad metric name: \"9a\""),
@@ -441,7 +441,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_broken_openmetrics() {
+    fn rejects_broken_openmetrics() {
         for (page, message) in [
             ("", "line 1: no # EOF at the end"),
             ("a 1\n", "line 2: no # EOF at the end"),

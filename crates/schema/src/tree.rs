@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused() {
+    fn bombs_are_rejected() {
         let deep = "[".repeat(100_000);
         assert!(parse(&deep).is_err());
         let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_null_and_two_documents_are_refused() {
+    fn an_empty_file_is_null_and_two_documents_are_rejected() {
         assert_eq!(parse("# only a comment\n").unwrap().value, Value::Null);
         assert!(
             parse("a: 1\n---\nb: 2\n")

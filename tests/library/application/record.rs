@@ -4,7 +4,7 @@ use bellwether_collectors::application::{MAX_REPORTED, record_json};
 use bellwether_core::Recorded;
 use proptest::prelude::*;
 
-use super::{numbers, recorder, refused, series};
+use super::{numbers, recorder, rejected, series};
 
 fn ok(body: &str) -> Recorded {
     record_json(&recorder(), body.as_bytes()).unwrap()
@@ -128,8 +128,8 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         .collect();
     let answer = record_json(&recorder, format!("[{}]", body.join(",")).as_bytes()).unwrap();
     assert_eq!(answer.accepted, cases.len() as u64);
-    assert_eq!(answer.refused_total, cases.len() as u64);
-    for (position, ((bad, reason, message), told)) in cases.iter().zip(&answer.refused).enumerate()
+    assert_eq!(answer.rejected_total, cases.len() as u64);
+    for (position, ((bad, reason, message), told)) in cases.iter().zip(&answer.rejected).enumerate()
     {
         assert_eq!(
             (told.index, told.reason),
@@ -140,8 +140,8 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         assert!(!told.message.contains("at line"), "{}", told.message);
     }
     assert_eq!(numbers(&recorder, "events{}"), [cases.len() as f64]);
-    assert_eq!(refused(&recorder).values().sum::<u64>(), cases.len() as u64);
-    assert_eq!(refused(&recorder)["malformed"], 10);
+    assert_eq!(rejected(&recorder).values().sum::<u64>(), cases.len() as u64);
+    assert_eq!(rejected(&recorder)["malformed"], 10);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn deep_nesting_is_one_bad_record() {
         "]".repeat(100_000)
     ));
     assert_eq!(
-        (answer.accepted, answer.refused[0].reason),
+        (answer.accepted, answer.rejected[0].reason),
         (0, "malformed")
     );
 }
@@ -202,7 +202,7 @@ fn the_answer_to_a_large_body_is_small() {
     let count = MAX_REPORTED + 500;
     let answer = ok(&format!("[{}]", vec!["0"; count].join(",")));
     assert_eq!(
-        (answer.refused_total, answer.refused.len()),
+        (answer.rejected_total, answer.rejected.len()),
         (count as u64, MAX_REPORTED)
     );
 }
@@ -227,13 +227,13 @@ proptest! {
         prop_assert_eq!(series(&recorder).len(), 1);
     }
 
-    /// Arrays of near-records: each is either accepted or refused, none is lost.
+    /// Arrays of near-records: each is either accepted or rejected, none is lost.
     #[test]
     fn every_record_is_answered(records in prop::collection::vec(near_record(), 0..20)) {
         let recorder = recorder();
         let answer = record_json(&recorder, format!("[{}]", records.join(",")).as_bytes()).unwrap();
-        prop_assert_eq!(answer.accepted + answer.refused_total, records.len() as u64);
-        prop_assert_eq!(refused(&recorder).values().sum::<u64>(), answer.refused_total);
+        prop_assert_eq!(answer.accepted + answer.rejected_total, records.len() as u64);
+        prop_assert_eq!(rejected(&recorder).values().sum::<u64>(), answer.rejected_total);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellwether_core::Batch;
 use bellwether_recorder::{Reason, Recorder};
 
-use super::{at, numbers, recorder, recorder_of, refused, series};
+use super::{at, numbers, recorder, recorder_of, rejected, series};
 
 #[test]
 fn labels_come_in_any_order() {
@@ -36,7 +36,7 @@ fn labels_come_in_any_order() {
 }
 
 #[test]
-fn each_refusal_has_its_reason_and_is_counted() {
+fn each_rejection_has_its_reason_and_is_counted() {
     type Act = fn(&Recorder) -> Result<(), bellwether_recorder::RecordError>;
     let long = "x".repeat(2000);
     let cases: [(Act, Reason, &str); 11] = [
@@ -99,11 +99,11 @@ fn each_refusal_has_its_reason_and_is_counted() {
         let before = series(&recorder);
         let told = act(&recorder).unwrap_err();
         assert_eq!((told.reason, &*told.subject), (reason, subject));
-        assert_eq!(refused(&recorder), [(reason.as_str(), 1)].into());
+        assert_eq!(rejected(&recorder), [(reason.as_str(), 1)].into());
         assert_eq!(
             series(&recorder),
             before,
-            "a refused record leaves no trace: {reason:?}"
+            "a rejected record leaves no trace: {reason:?}"
         );
     }
     let recorder = recorder();
@@ -127,7 +127,7 @@ fn the_ceiling_holds_for_records_and_handles() {
     let counts = recorder.series_counts();
     let few = counts.iter().find(|count| &*count.metric == "few").unwrap();
     assert_eq!((few.series, few.over_limit), (2, 3));
-    assert_eq!(refused(&recorder), [("too_many_series", 3)].into());
+    assert_eq!(rejected(&recorder), [("too_many_series", 3)].into());
     assert_eq!(numbers(&recorder, "few{a}"), [2.0]);
 }
 
@@ -224,7 +224,7 @@ fn a_helper_records_what_is_declared_and_says_what_is_not() {
         .unwrap_err();
     assert_eq!(told.subject, "queue_processing_time");
     assert_eq!(numbers(&recorder, "queue_items_processed{mail}"), [1.0]);
-    assert_eq!(refused(&recorder), [("unknown_metric", 1)].into());
+    assert_eq!(rejected(&recorder), [("unknown_metric", 1)].into());
 }
 
 /// Every thread records everywhere by name and by handle while another reads: totals are exact,
@@ -351,7 +351,7 @@ fn a_reload_keeps_what_did_not_change() {
     assert_eq!(numbers(&new, "events{}"), [3.0]);
     let names: Vec<_> = series(&new).into_keys().collect();
     assert_eq!(names, ["events{}", "fresh{}"]);
-    assert_eq!(refused(&new), [("unknown_metric", 1)].into());
+    assert_eq!(rejected(&new), [("unknown_metric", 1)].into());
 }
 
 #[test]

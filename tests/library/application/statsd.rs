@@ -9,7 +9,7 @@ use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
-use super::{numbers, recorder, recorder_of, refused};
+use super::{numbers, recorder, recorder_of, rejected};
 
 fn settings(yaml: &str) -> Statsd {
     let mut problems = Diagnostics::default();
@@ -71,7 +71,7 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
         [1.0, 2.0, 2.32]
     );
     assert_eq!(numbers(&recorder, "latency{x}")[1..], [3.0, 3.0, 6.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
@@ -113,15 +113,15 @@ fn a_tag_without_a_value_costs_nothing() {
     );
     assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
     assert_eq!(numbers(&recorder, "cache_hits{}"), [2.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
-fn values_of_another_time_are_refused() {
+fn values_of_another_time_are_rejected() {
     let now = Clock::start().now().wall.0 / 1000;
     let recorder = deliver("", &[&format!("events:1|c|T{now}\nevents:2|c|T1656581400")]);
     assert_eq!(numbers(&recorder, "events{}"), [1.0]);
-    assert_eq!(refused(&recorder), [("timestamp", 1)].into());
+    assert_eq!(rejected(&recorder), [("timestamp", 1)].into());
 }
 
 #[test]
@@ -160,11 +160,11 @@ fn dotted_names_are_mapped_with_labels() {
     );
     assert_eq!(numbers(&recorder, "cache_size{c}"), [150.0]);
     assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
-fn refused_lines_are_counted_by_reason_and_stop_no_other() {
+fn rejected_lines_are_counted_by_reason_and_stop_no_other() {
     let recorder = deliver(
         "",
         &[
@@ -182,7 +182,7 @@ fn refused_lines_are_counted_by_reason_and_stop_no_other() {
         ("unknown_label", 1),
         ("missing_label", 1),
     ];
-    assert_eq!(refused(&recorder), expected.into());
+    assert_eq!(rejected(&recorder), expected.into());
     assert_eq!(numbers(&recorder, "events{}"), [1.0]);
 }
 
@@ -204,7 +204,7 @@ fn random_bytes_leave_it_listening() {
     }
     send(&listener, &[b"events:1|c"]);
     assert_eq!(numbers(&recorder, "events{}"), [1.0]);
-    assert!(refused(&recorder)["malformed"] >= 500);
+    assert!(rejected(&recorder)["malformed"] >= 500);
     assert_eq!(listener.received().0, 501);
 }
 

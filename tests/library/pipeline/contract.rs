@@ -38,8 +38,8 @@ struct Heard {
     fires: Option<Severity>,
     /// When it was told that last.
     last: Option<UnixMillis>,
-    /// It refused what was to tell it that it fires, and took no other.
-    refused: bool,
+    /// It rejected what was to tell it that it fires, and took no other.
+    rejected: bool,
     /// What it took without our knowing: it comes once more.
     unheard: HashSet<String>,
 }
@@ -127,20 +127,20 @@ impl Contract {
             Status::Resolved if channel == QUIET => broken("an end, to who wants none"),
             Status::Resolved if before.is_none() => broken("a resolved without a firing"),
             Status::Resolved => {
-                (heard.fires, heard.refused) = (None, false);
+                (heard.fires, heard.rejected) = (None, false);
                 Ok(())
             }
             Status::Firing => {
                 let again = matches!(one.cause, Cause::Repeat | Cause::Flapping);
                 let same = before == Some(severity) && !again && channel != QUIET;
-                if same && !heard.refused {
+                if same && !heard.rejected {
                     return broken("the same twice");
                 }
                 let early = last.is_some_and(|last| now.since(last) < REPEAT);
                 if one.cause == Cause::Repeat && early {
                     return broken("a repeat right after what it repeats");
                 }
-                (heard.fires, heard.refused) = (Some(severity), false);
+                (heard.fires, heard.rejected) = (Some(severity), false);
                 Ok(())
             }
         }
@@ -153,11 +153,11 @@ impl Contract {
             .contains(&one.id)
     }
 
-    /// A receiver refused something.
-    pub fn refused(&mut self, channel: &str, one: &Notification) {
+    /// A receiver rejected something.
+    pub fn rejected(&mut self, channel: &str, one: &Notification) {
         let heard = self.heard(channel, one.alert.fingerprint);
         match one.status {
-            Status::Firing => heard.refused = true,
+            Status::Firing => heard.rejected = true,
             Status::Resolved => heard.fires = None, // whatever it believes now is its own fault
         }
     }
@@ -168,7 +168,7 @@ impl Contract {
         match one.status {
             // Who took it without our knowing counts as never told.
             Status::Resolved if !heard.unheard.is_empty() => heard.fires = None,
-            Status::Firing if one.cause != Cause::Repeat => heard.refused = true,
+            Status::Firing if one.cause != Cause::Repeat => heard.rejected = true,
             _ => {}
         }
     }
@@ -195,7 +195,7 @@ impl Contract {
         let broken = |what: &str| Err(format!("{what}: {alert} on {channel}, {fires:?} {heard:?}"));
         match (fires, heard.fires) {
             (None, Some(_)) if channel != QUIET => broken("its end was never told"),
-            (Some(level), told) if expected && told != Some(level) && !heard.refused => {
+            (Some(level), told) if expected && told != Some(level) && !heard.rejected => {
                 broken("it was never told")
             }
             _ => Ok(()),

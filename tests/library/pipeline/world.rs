@@ -82,7 +82,7 @@ pub struct World {
     outboxes: Preview,
     works: [bool; CHANNELS.len()],
     failing: [Option<MonoMillis>; CHANNELS.len()],
-    refused: Vec<(Arc<str>, Fingerprint)>,
+    rejected: Vec<(Arc<str>, Fingerprint)>,
     contract: Contract,
     drawn: u128,
 }
@@ -126,7 +126,7 @@ impl World {
             outboxes: Preview::new(&channels()),
             works: [true; CHANNELS.len()],
             failing: [None; CHANNELS.len()],
-            refused: Vec::new(),
+            rejected: Vec::new(),
             contract: Contract::default(),
             drawn: 0,
         }
@@ -206,7 +206,7 @@ impl World {
     pub fn acknowledge(&mut self, alert: usize, seconds: Option<u64>) {
         let until = seconds.map(|seconds| self.now.after(Duration::from_secs(seconds)).wall);
         let (by, comment) = ("ada".into(), "on it".into());
-        // Of an alert that does not fire it is refused.
+        // Of an alert that does not fire it is rejected.
         self.order(Command::Acknowledge {
             alert: fingerprint(alert),
             by,
@@ -261,7 +261,7 @@ impl World {
         self.left = true;
         self.data = self.now.after(Duration::from_secs(data)).mono;
         self.failing = [None; CHANNELS.len()];
-        self.refused.clear();
+        self.rejected.clear();
         self.outboxes.reopen(self.now);
         self.firing = self.saved.0.clone();
         self.inhibited = self.inhibited_now();
@@ -436,7 +436,7 @@ impl World {
         });
         let feedback = Feedback {
             failing: failing.collect(),
-            rejected: std::mem::take(&mut self.refused),
+            rejected: std::mem::take(&mut self.rejected),
             last_evaluation: self.now.mono,
         };
         let found = self.judge();
@@ -479,11 +479,11 @@ impl World {
         Ok(())
     }
 
-    /// The receiver refuses what is next, once something waits for it.
-    pub fn refuse(&mut self, number: usize) {
+    /// The receiver rejects what is next, once something waits for it.
+    pub fn reject(&mut self, number: usize) {
         let channel = CHANNELS[number];
         let next = self.outboxes.queued(channel).into_iter().next();
-        // What it took already it does not refuse.
+        // What it took already it does not reject.
         if next.is_some_and(|next| {
             !is_heartbeat(&next) && !self.contract.knows_already(channel, &next)
         }) {
@@ -493,8 +493,8 @@ impl World {
                 .into_iter()
                 .filter(|one| !is_heartbeat(one))
             {
-                self.contract.refused(channel, &one);
-                self.refused
+                self.contract.rejected(channel, &one);
+                self.rejected
                     .push((Arc::from(channel), one.alert.fingerprint));
             }
         }

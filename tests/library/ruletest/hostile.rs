@@ -15,7 +15,7 @@ fn check(text: &str, status: i32, told: &str) {
 }
 
 #[test]
-fn what_is_no_test_is_refused_with_its_place() {
+fn what_is_no_test_is_rejected_with_its_place() {
     for (text, told) in [
         ("", "x.test.yaml: no tests"),
         ("\u{0}\u{1}", "x.test.yaml:"),

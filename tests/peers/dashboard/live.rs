@@ -153,7 +153,7 @@ impl Load {
                 let (status, answer) =
                     request(address, "POST", "/api/v1/record", &json, &body).expect("an answer");
                 assert!(
-                    status == 200 && answer.contains("\"refused\":[]"),
+                    status == 200 && answer.contains("\"rejected\":[]"),
                     "{status}: {answer}"
                 );
                 thread::park_timeout(Duration::from_millis(50));
@@ -172,7 +172,7 @@ impl Drop for Load {
         let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(
             thread::panicking() || matches!(ended, Some(Ok(()))),
-            "a record was refused"
+            "a record was rejected"
         );
     }
 }

@@ -135,7 +135,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     })
     .await;
     assert_eq!((stats.sent, stats.dropped), (2, vec![("rejected", 1)]));
-    // The one that was refused is not told its end either; the others are.
+    // The one that was rejected gets no resolved either; the others are.
     let ends = [resolved("disk", &long, 0), resolved("disk", "/a", 0)];
     notifier.notify(&ends).await;
     until(&notifier, "kafka", |stats| stats.sent == 3).await;

@@ -1,5 +1,5 @@
 //! Chats and pagers over HTTPS, against servers that hold every request to the service's schema
-//! and refuse in the service's own words.
+//! and reject in the service's own words.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,9 +21,9 @@ struct Service {
     schema: &'static str,
     /// What is answered to what is taken.
     usual: Answer,
-    /// Refusals of its own that may pass.
+    /// Rejections of its own that may pass.
     passing: Vec<Answer>,
-    /// Refusals of its own that stay, and what is told of each.
+    /// Rejections of its own that stay, and what is told of each.
     lasting: Vec<(Answer, &'static str)>,
     /// The first line of a request.
     line: &'static str,
@@ -449,7 +449,7 @@ fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
     }
 }
 
-/// What stays refused is given up, with a reason and without any secret.
+/// What stays rejected is given up, with a reason and without any secret.
 async fn gives_up(service: Service) {
     let lasting = service.lasting.clone();
     let folder = TempDir::new().unwrap();
@@ -460,8 +460,8 @@ async fn gives_up(service: Service) {
         notifier
             .notify(&[firing("disk", &format!("/{index}"), 0)])
             .await;
-        let refused = vec![("rejected", index as u64 + 1)];
-        let stats = until(&notifier, "it", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", index as u64 + 1)];
+        let stats = until(&notifier, "it", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(told), "{answer:?}: {error}");
         assert!(
@@ -663,12 +663,12 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_template_that_telegram_cannot_read_does_not_cost_the_alert() {
     let folder = TempDir::new().unwrap();
-    let refusal = Answer::Status(
+    let rejection = Answer::Status(
         400,
         "",
         "{\"ok\": false, \"description\": \"Bad Request: can't parse entities: Unsupported tag\"}",
     );
-    let (receiver, channel) = serve(&telegram(), vec![refusal], &folder);
+    let (receiver, channel) = serve(&telegram(), vec![rejection], &folder);
     let channel = channel.replace("chat_id", "text: '<blink>{{ alerts[0].message }}', chat_id");
     let notifier = open(folder.path(), &channel).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;

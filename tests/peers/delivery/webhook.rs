@@ -172,7 +172,7 @@ async fn a_redirect_is_followed_with_what_is_sent_and_without_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
+async fn a_redirect_that_leads_nowhere_is_rejected_for_good() {
     let plain = |place: &str| Receiver::start(vec![Answer::Redirect(307, place.to_owned()); 20]);
     for (receiver, expected) in [
         (plain("/again"), "redirects more than 10 times"),
@@ -185,8 +185,8 @@ async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
         let folder = TempDir::new().unwrap();
         let notifier = open(folder.path(), &channel(&receiver, "")).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("rejected", 1)];
-        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(expected), "{error}");
         assert_eq!(receiver.taken().len(), 0);
@@ -209,8 +209,8 @@ async fn what_was_encrypted_is_not_sent_again_without() {
     );
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("rejected", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("redirects from https to http; set the final URL"),
@@ -226,14 +226,14 @@ async fn what_was_encrypted_is_not_sent_again_without() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redirects_may_be_refused() {
+async fn redirects_may_be_rejected() {
     let there = Receiver::start([]);
     let here = Receiver::start([Answer::Redirect(307, format!("http://{}/", there.address))]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&here, ", follow_redirects: false")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("rejected", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("307 Temporary Redirect, which is not followed"),
@@ -260,8 +260,8 @@ async fn a_success_that_says_it_failed_is_none() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("rejected", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     assert_eq!((stats.sent, stats.failed), (0, 2));
     let error = stats.last_error.unwrap();
     assert!(
@@ -282,8 +282,8 @@ async fn a_template_that_gives_nothing_or_fails_costs_no_alert() {
         let more = format!(", template: '{template}'");
         let notifier = open(folder.path(), &channel(&receiver, &more)).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("rejected", 1)];
-        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains("what is this?; the template "), "{error}");
         notifier.notify(&[firing("disk", "/b", 0)]).await;
@@ -304,7 +304,7 @@ async fn retry_after_is_kept_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_is_final_and_takes_the_end_along() {
+async fn a_rejection_is_final_and_takes_the_end_along() {
     let receiver = Receiver::start([Answer::Status(400, "", "no such\r\nteam")]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
@@ -326,9 +326,9 @@ async fn a_refusal_is_final_and_takes_the_end_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_is_refused_takes_no_other_of_its_request_along() {
-    let refused = Answer::Status(400, "", "");
-    let receiver = Receiver::start([refused.clone(), Answer::Status(200, "", ""), refused]);
+async fn one_that_is_rejected_takes_no_other_of_its_request_along() {
+    let rejected = Answer::Status(400, "", "");
+    let receiver = Receiver::start([rejected.clone(), Answer::Status(200, "", ""), rejected]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     let three = [

@@ -136,7 +136,7 @@ async fn a_wrong_password_is_not_tried_until_the_account_is_locked() {
         "{told}"
     );
     assert!(!told.contains("wrong-password"), "{told}");
-    // Three refused attempts would lock the account. These make none, and tell the same.
+    // Three rejected attempts would lock the account. These make none, and tell the same.
     for _ in 0..9 {
         let next = agent.collect_after(Duration::from_secs(5)).await;
         assert_eq!(next.failed(), ("auth", told));
@@ -216,16 +216,16 @@ async fn a_password_changed_while_connected_does_not_lock_the_account() {
     proxy.close_new_after(usize::MAX);
     // The probe passes on the connection it has. The queries need eight more, with a password that
     // is no longer right.
-    let refused = agent.collect().await;
+    let rejected = agent.collect().await;
     assert_eq!(
-        (refused.get("neo4j_up"), refused.failed().0),
+        (rejected.get("neo4j_up"), rejected.failed().0),
         (Some(1.0), "auth"),
-        "{refused:?}"
+        "{rejected:?}"
     );
     let next = agent.collect().await;
     assert_eq!(
         (next.get("neo4j_up"), next.failed()),
-        (Some(0.0), refused.failed())
+        (Some(0.0), rejected.failed())
     );
     let right = at(server.address(), "another-password", 9).collect().await;
     assert_eq!(

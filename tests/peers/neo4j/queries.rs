@@ -146,7 +146,7 @@ async fn the_system_database_is_left_out_of_what_it_cannot_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writes_are_refused_by_the_server() {
+async fn writes_are_rejected_by_the_server() {
     let server = shared();
     let before = ask(&server, "MATCH (n) RETURN count(n) AS n").await;
     let mut agent = Agent::of(

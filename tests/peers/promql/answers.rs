@@ -207,7 +207,7 @@ fn warnings_and_infos_say_where() {
 }
 
 #[test]
-fn info_refuses_what_it_cannot_tell_apart() {
+fn info_rejects_what_it_cannot_tell_apart() {
     let twice = "found duplicate series for info metric: \
                 existing {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"1\"} @ 600000, \
                 new {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"2\"} @ 600000";

@@ -280,7 +280,7 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
             () if experimental(&["start_timestamp("]) => Some(START_TIMES),
             () if experimental(&["\\x"]) => Some(NO_UTF_8),
             () if query.starts_with("info(") => {
-                Some("selectors that match all series, which the parser refuses in info() too")
+                Some("selectors that match all series, which the parser rejects in info() too")
             }
             () if experimental(&["[", "offset"]) => {
                 Some("arithmetic in durations, which the parser lacks")

@@ -284,7 +284,7 @@ async fn types_and_help_are_sent_until_they_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
+async fn what_is_rejected_for_good_is_given_up_and_the_rest_goes_on() {
     let sink = Sink::start(|request| {
         let bad = samples(request.header("content-type"), &request.body);
         let bad = bad.iter().any(|line| line.contains("\"bad\""));
@@ -300,7 +300,7 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), ""), &log).await;
     log.collect(1, &[("bad", 1.0)]);
-    let figures = until(&writers, "it is refused", |figures| figures.failed == 1).await;
+    let figures = until(&writers, "it is rejected", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
     assert!(error.contains("dropped 1 samples"), "{error}");
     assert!(

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bellwether_core::{Recorded, RefusedRecord};
+use bellwether_core::{Recorded, RejectedRecord};
 use bellwether_recorder::{Reason, RecordError, Recorder};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -79,10 +79,10 @@ impl<'de> Visitor<'de> for Records<'_> {
 }
 
 fn add_rejected(answer: &mut Recorded, index: u64, error: &RecordError) {
-    answer.refused_total += 1;
-    if answer.refused.len() < MAX_REPORTED {
+    answer.rejected_total += 1;
+    if answer.rejected.len() < MAX_REPORTED {
         let (reason, message) = (error.reason.as_str(), error.to_string());
-        answer.refused.push(RefusedRecord {
+        answer.rejected.push(RejectedRecord {
             index,
             reason,
             message,

@@ -333,9 +333,9 @@ async fn run(
 /// Converts errors of the database `system`, which accepts administration commands only: any other
 /// statement is not supported there.
 fn of_system(error: Neo4jError, database: &str) -> Neo4jError {
-    let refused = error.text.starts_with("Neo.ClientError.Statement.");
+    let rejected = error.text.starts_with("Neo.ClientError.Statement.");
     let kind = match error.kind {
-        Kind::Query if refused && database.eq_ignore_ascii_case("system") => Kind::Missing,
+        Kind::Query if rejected && database.eq_ignore_ascii_case("system") => Kind::Missing,
         kind => kind,
     };
     Neo4jError { kind, ..error }

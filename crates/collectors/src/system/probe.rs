@@ -111,8 +111,8 @@ impl<T: Send + 'static> Prober<T> {
         let worker = match self.worker.take().map_or_else(|| self.start(), Ok) {
             Ok(worker) => worker,
             Err(error) => {
-                let refuse = |(index, _)| (index, Err(io::Error::from(error.kind())));
-                return (waiting.into_iter().map(refuse).collect(), None);
+                let reject = |(index, _)| (index, Err(io::Error::from(error.kind())));
+                return (waiting.into_iter().map(reject).collect(), None);
             }
         };
         let mut state = worker.state.lock();

@@ -258,7 +258,7 @@ async fn the_observer_gets_each_outcome() {
             "firing d Queued",
             "resolved d Queued",
             "firing d Rejected { error: \"no\" }",
-            "resolved d Dropped { reason: \"refused\" }",
+            "resolved d Dropped { reason: \"rejected\" }",
         ]
     );
 }

@@ -294,10 +294,10 @@ impl Shared {
         let checked = access
             .control
             .authorize(*peer, &parts.uri, &parts.headers, users);
-        checked.map_err(|refused| {
-            self.stats.refused(refused.reason);
-            let error = ApiError::new(refused.status, refused.message).hint(refused.hint);
-            match refused.status {
+        checked.map_err(|rejected| {
+            self.stats.refused(rejected.reason);
+            let error = ApiError::new(rejected.status, rejected.message).hint(rejected.hint);
+            match rejected.status {
                 StatusCode::UNAUTHORIZED => error.header(WWW_AUTHENTICATE, "Bearer"),
                 _ => error,
             }
@@ -490,7 +490,7 @@ impl Shared {
         let coding = coding(&request.parts.headers).unwrap_or(Coding::Identity);
         let mut response = response::success(&record::view(&recorded), coding, None);
         // A client that looks only at the status must not take a lost record for a stored one.
-        if recorded.accepted == 0 && !recorded.refused.is_empty() {
+        if recorded.accepted == 0 && !recorded.rejected.is_empty() {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         Ok(response)

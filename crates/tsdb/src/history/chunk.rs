@@ -252,7 +252,7 @@ mod tests {
         }
 
         #[test]
-        fn foreign_bytes_are_refused_or_read_but_never_fatal(
+        fn foreign_bytes_are_rejected_or_read_but_never_fatal(
             bytes in prop::collection::vec(any::<u8>(), 0..200)
         ) {
             let _ = (unpack_times(&bytes), unpack_values(&bytes));

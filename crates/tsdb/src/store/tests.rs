@@ -87,7 +87,7 @@ fn samples(store: &Store, label: &str, since: Now) -> Vec<(u64, Vec<f64>)> {
 }
 
 #[test]
-fn points_that_do_not_fit_are_refused_and_counted() {
+fn points_that_do_not_fit_are_rejected_and_counted() {
     let store = store();
     let mut batch = Batch::default();
     batch.push(GAUGE, &["only one"], 1.0);

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn what_is_no_line_is_rejected() {
         let malformed = [
             "a",
             "a:1",

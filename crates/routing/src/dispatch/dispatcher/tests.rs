@@ -986,7 +986,7 @@ fn flapping_is_notified_whether_it_starts_with_a_resolved_or_a_firing() {
     }
 }
 
-/// Chat took it at once, the pager was down for a while, the mail refuses it.
+/// Chat took it at once, the pager was down for a while, the mail rejects it.
 #[test]
 fn each_channel_gets_a_repeat_an_interval_after_its_last() {
     let mut scene = Scene::new(&format!(
