@@ -152,17 +152,17 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
         }
     };
     let (source, checksum) = (source.clone(), crc32fast::hash(text.as_bytes()));
-    let (rule_files, silences, warnings) = Default::default();
+    let (rule_files, silences) = Default::default();
     let host = environment("HOSTNAME").and_then(|host| host.into_string().ok());
     let host = host.filter(|host| !host.is_empty());
     Loaded {
         source,
         checksum,
         root,
+        warnings: problems.take_warnings(),
         problems,
         rule_files,
         silences,
-        warnings,
         host,
     }
 }
