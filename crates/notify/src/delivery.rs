@@ -353,13 +353,13 @@ impl Delivery {
             .state
             .outbox
             .lock()
-            .ended_undelivered(self.common.retry.give_up_after.0, now.wall);
+            .ended_undelivered(self.common.retry.max_elapsed_time.0, now.wall);
         if expired.is_empty() {
             return;
         }
         let reason = self.drop_reason(
             "expired",
-            "it resolved unsent too long ago: see `retry.give_up_after`",
+            "it resolved unsent too long ago: see `retry.max_elapsed_time`",
         );
         let dropped = self.drop_entries(expired, reason).await;
         let dropped = self.report_dropped("expired", &dropped);

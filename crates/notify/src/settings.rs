@@ -70,7 +70,8 @@ bellwether_schema::section! {
         pub max: HumanDuration = HumanDuration::minutes(5),
         /// An alert that has resolved and could not be sent for this long is dropped. A firing
         /// alert, and the resolved of one that was sent, are retried forever.
-        pub give_up_after: HumanDuration = HumanDuration::secs(86_400),
+        #[former = "give_up_after"]
+        pub max_elapsed_time: HumanDuration = HumanDuration::secs(86_400),
     }
 }
 
