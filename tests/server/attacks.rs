@@ -172,7 +172,7 @@ async fn attacked_with(backend: TestBackend) -> Attacked {
 async fn attacked_with_few_places(series: usize) -> Attacked {
     let few = |settings: &mut Prometheus| {
         settings.limits.max_connections = FEW_PLACES.into();
-        settings.limits.max_concurrent_pages = 4.into();
+        settings.limits.max_concurrent_requests = 4.into();
     };
     Attacked {
         running: run(settings(few), TestBackend::new(series)).await,

@@ -148,7 +148,7 @@ async fn who_reads_too_slowly_is_cut() {
 
 #[tokio::test]
 async fn clients_that_do_not_read_leave_room_for_a_page() {
-    let server = limited(200_000, |limits| limits.max_concurrent_pages = 2.into()).await;
+    let server = limited(200_000, |limits| limits.max_concurrent_requests = 2.into()).await;
     // One of the reserve too: a scrape of the same address has none left.
     let deaf = deaf(&server, 3).await;
     until("the pages", || {
@@ -204,7 +204,7 @@ async fn requests_that_hang_leave_places_for_scrapes() {
 async fn requests_that_change_state_are_few_at_once() {
     let mut backend = TestBackend::new(1);
     backend.reload_gate = Semaphore::new(0);
-    let settings = settings(|settings| settings.limits.max_concurrent_pages = 2.into());
+    let settings = settings(|settings| settings.limits.max_concurrent_requests = 2.into());
     let server = run(settings, backend).await;
     let mut busy = Vec::new();
     for _ in 0..5 {
@@ -418,7 +418,7 @@ async fn noise_is_survived() {
 
 #[tokio::test]
 async fn scrapes_beside_each_other_are_all_whole() {
-    let server = limited(20_000, |limits| limits.max_concurrent_pages = 4.into()).await;
+    let server = limited(20_000, |limits| limits.max_concurrent_requests = 4.into()).await;
     let address = server.address;
     let length = scrape(address).await.text().lines().count();
     let scrapes =

@@ -448,7 +448,7 @@ async fn closed_windows_of_http2_leave_room_for_a_page() {
     let web = pki.tls("");
     let settings = settings(|settings| {
         settings.web_config_file = Some(web);
-        settings.limits.max_concurrent_pages = 2.into();
+        settings.limits.max_concurrent_requests = 2.into();
     });
     let server = run(settings, TestBackend::new(20_000)).await;
     // One of the reserve too: a scrape of the same address has none left.

@@ -55,10 +55,11 @@ section! {
         /// address that has more, else one that has kept the server waiting, else it waits in a
         /// queue. An eighth of them, at least 2, is reserved for scrapes.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Concurrent responses, shared by client address. A new one replaces one whose client does
-        /// not read it. Scrapes have a reserve of a quarter as many, at least 2, of which one
+        /// Requests that are answered at once, shared by client address. A new one replaces one whose client
+        /// does not read its response. Scrapes have a reserve of a quarter as many, at least 2, of which one
         /// address takes one.
-        pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
+        #[former = "max_concurrent_pages"]
+        pub max_concurrent_requests: Spanned<u32> = Spanned::nowhere(16),
         /// Maximum size of a request's head in bytes.
         pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
         /// Maximum size of a request's body in bytes.
@@ -240,7 +241,7 @@ impl Limits {
         // Below 8 KiB the HTTP implementation cannot go.
         at_least(&self.max_header_bytes, 8_192, problems);
         at_least(&self.max_connections, 8, problems);
-        at_least(&self.max_concurrent_pages, 1, problems);
+        at_least(&self.max_concurrent_requests, 1, problems);
         at_least(&self.max_body_bytes, 1, problems);
         for span in [
             &self.header_timeout,
