@@ -34,7 +34,7 @@ use arc_swap::ArcSwap;
 use backend::AppBackend;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::KnownServers;
-use bellwether_core::{AlertState, Now, UnixMillis};
+use bellwether_core::{AlertState, Now, UnixMillis, counted};
 use bellwether_files::durable::{LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, StateFile};
@@ -421,9 +421,9 @@ impl App {
         history::warn_of_change(&old.plan, &plan);
         alert_log::warn_of_change(&old.plan, &plan);
         let summary = format!(
-            "{} metrics, {} rules",
-            plan.metrics.len(),
-            plan.rules.rules.len()
+            "{}, {}",
+            counted(plan.metrics.len(), "metric"),
+            counted(plan.rules.rules.len(), "rule")
         );
         let (next, rules) = ActiveConfig::new(plan, self.history(), &self.source);
         let next = Arc::new(next);

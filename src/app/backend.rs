@@ -199,6 +199,7 @@ impl StatusBackend for AppBackend {
             .stats()
             .into_iter()
             .map(|channel| ChannelHealth {
+                rejected: channel.rejected(),
                 name: channel.name,
                 kind: channel.kind,
                 queued: channel.queued,

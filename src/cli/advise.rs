@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, list, printable_lines, table, text};
+use super::asking::{Asking, count, figure, list, printable_lines, table, text};
 use super::trends::seconds;
 use super::when::When;
 
@@ -56,10 +56,10 @@ fn screen(data: &Value) -> String {
     let history = Duration::try_from_secs_f64(data["historySeconds"].as_f64().unwrap_or_default());
     let range = &data["range"];
     let mut out = format!(
-        "{}, by its {}: {} samples of {} series over {}, {} to {}, median {}\n\n",
+        "{}, by its {}: {} of {} series over {}, {} to {}, median {}\n\n",
         text(&data["metric"]),
         text(&data["of"]),
-        data["samples"],
+        count(&data["samples"], "sample"),
         data["series"],
         span(history.unwrap_or_default()),
         figure(&range["min"]),
@@ -67,7 +67,7 @@ fn screen(data: &Value) -> String {
         figure(&range["median"]),
     );
     out += &format!(
-        "{} {} for {}: {} alerts a week, at most {} (19 of 20 times)\n\n",
+        "{} {} for {}: alerts a week {}, at most {} (19 of 20 times)\n\n",
         text(&data["condition"]),
         data["threshold"].as_f64().unwrap_or_default(),
         text(&data["duration"]),

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, text, time};
+use super::asking::{Asking, count, figure, labels, list, text, time};
 use super::trends::seconds;
 use super::when::When;
 
@@ -63,8 +63,12 @@ fn screen(data: &Value) -> String {
         text(&data["window"]),
     );
     for series in list(&data["series"]) {
-        let (judged, warming) = (&series["evaluated"], &series["warming"]);
-        let head = format!("{} {judged} samples evaluated", labels(&series["labels"]));
+        let warming = &series["warming"];
+        let head = format!(
+            "{} {} evaluated",
+            labels(&series["labels"]),
+            count(&series["evaluated"], "sample")
+        );
         out += &format!("\n{}", head.trim_start());
         if warming.as_u64().is_some_and(|count| count > 0) {
             out += &format!(
@@ -95,10 +99,10 @@ fn line(anomaly: &Value) -> String {
         ""
     };
     format!(
-        "  {} to {}  {} samples, {} at the worst{expected}, score {}{quiet}\n",
+        "  {} to {}  {}, {} at the worst{expected}, score {}{quiet}\n",
         time(&anomaly["from"]),
         time(&anomaly["to"]),
-        anomaly["samples"],
+        count(&anomaly["samples"], "sample"),
         figure(&anomaly["value"]),
         figure(&anomaly["score"]),
     )

@@ -1,7 +1,7 @@
 //! Shared parts of the commands that query the API of a running Bellwether.
 
 use anyhow::{Context, bail};
-use bellwether_core::{GoQuoted, is_label_name};
+use bellwether_core::{GoQuoted, counted, is_label_name};
 use bellwether_template::humanize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
@@ -105,6 +105,14 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
 /// Returns the items of a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Formats a count and its noun, `1 rule`; an absent count is `-`.
+pub(super) fn count(value: &Value, noun: &str) -> String {
+    match value.as_f64() {
+        Some(count) => counted(count, noun),
+        None => format!("{} {noun}s", text(value)),
+    }
 }
 
 /// Formats a text without quotes, safe for a terminal; a dash if it is absent.

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use bellwether_core::counted;
 use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 use clap::Args;
@@ -49,10 +50,7 @@ fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
         eprintln!("{}", problem.render(source));
     }
-    match problems.len() {
-        1 => bail!("1 error"),
-        count => bail!("{count} errors"),
-    }
+    bail!(counted(problems.len(), "error"))
 }
 
 fn say_good(plan: &Plan, source: &Source) {
@@ -61,17 +59,18 @@ fn say_good(plan: &Plan, source: &Source) {
     }
     let recordings = match plan.rules.recordings.len() {
         0 => String::new(),
-        count => format!(", {count} recording rules"),
+        count => format!(", {}", counted(count, "recording rule")),
     };
+    let channels = &plan
+        .root
+        .performance_monitor
+        .alerting
+        .notifications
+        .channels;
     println!(
-        "{source}: good: {} metrics, {} rules{recordings}, {} channels",
-        plan.metrics.len(),
-        plan.rules.rules.len(),
-        plan.root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels
-            .len(),
+        "{source}: good: {}, {}{recordings}, {}",
+        counted(plan.metrics.len(), "metric"),
+        counted(plan.rules.rules.len(), "rule"),
+        counted(channels.len(), "channel"),
     );
 }

@@ -130,7 +130,7 @@ macro_rules! named_enum {
     }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name { 
+        pub enum $name {
             $( $(#[$vdoc])* #[serde(rename = $word $(, alias = $former)?)] $variant ),+
         }
 

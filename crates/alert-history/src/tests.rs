@@ -243,7 +243,11 @@ fn lines_of_earlier_versions_are_read() {
     }
     assert_eq!(EventKind::parse("held"), Ok(EventKind::Muted));
     assert_eq!(EventKind::parse("refused"), Ok(EventKind::Rejected));
-    assert!(EventKind::parse("gone").unwrap_err().ends_with("muted, delivered, failed, rejected, dropped"));
+    assert!(
+        EventKind::parse("gone")
+            .unwrap_err()
+            .ends_with("muted, delivered, failed, rejected, dropped")
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
+use bellwether_core::counted;
 use bellwether_promql::SampledSeries;
 
 use super::report::interval;
@@ -73,7 +74,7 @@ pub struct Recommendation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRecommendation {
     /// There are too few samples.
-    #[error("too little history: {samples} samples over {} s; {FEWEST} over an hour are needed", span.as_secs())]
+    #[error("too little history: {} over {} s; {FEWEST} over an hour are needed", counted(*samples, "sample"), span.as_secs())]
     TooLittle {
         /// Number of finite samples.
         samples: usize,

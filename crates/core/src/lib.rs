@@ -38,6 +38,7 @@
 
 mod alert;
 mod batch;
+mod counted;
 mod label_set;
 mod labels;
 mod metric;
@@ -53,6 +54,7 @@ pub use alert::{
     NotifiedState, Severity, Status, Transition,
 };
 pub use batch::{Batch, Failure, Point};
+pub use counted::counted;
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};

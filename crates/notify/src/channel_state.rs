@@ -35,6 +35,18 @@ pub struct ChannelStats {
     pub held_since: Option<UnixMillis>,
 }
 
+impl ChannelStats {
+    /// Returns the number of notifications that the service rejected for good.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        let rejected = self
+            .dropped
+            .iter()
+            .filter(|(reason, _)| *reason == REJECTED);
+        rejected.map(|(_, count)| count).sum()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     pub(super) sent: u64,

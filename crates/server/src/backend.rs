@@ -284,7 +284,9 @@ pub struct ChannelHealth {
     pub sent: u64,
     /// Failed attempts.
     pub failed: u64,
-    /// Rejected and dropped notifications.
+    /// Notifications that the service rejected for good.
+    pub rejected: u64,
+    /// Dropped notifications, including the rejected ones.
     pub dropped: u64,
     /// Error of the last attempt; none after a success. Contains no secret.
     pub last_error: Option<String>,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwether_core::UnixMillis;
+use bellwether_core::{UnixMillis, counted};
 use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
@@ -129,7 +129,7 @@ pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
         wrapped(&mut out, &head, &sentence(record));
     }
     if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
-        writeln!(out, "{damaged} damaged lines were skipped").ok();
+        writeln!(out, "skipped {}", counted(damaged, "damaged line")).ok();
     }
     if let Some(next) = data["nextCursor"].as_str() {
         let what = if oldest { "newer" } else { "older" };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Labels, Status, UnixMillis};
+use bellwether_core::{LabelSet, Labels, Status, UnixMillis, counted};
 use bellwether_schema::format_duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -48,14 +48,14 @@ pub(super) fn text(tried: &Tried, range: Range) -> String {
 fn head(tried: &Tried, (from, to): Range) -> String {
     let outcome = &tried.outcome;
     let mut out = format!(
-        "{}: {} to {} ({}), {} series, {} samples, {} evaluations in time\n",
+        "{}: {} to {} ({}), {} series, {}, {}\n",
         tried.name,
         time(from),
         time(to),
         span(to.since(from)),
         outcome.series,
-        outcome.samples,
-        outcome.ticks,
+        counted(outcome.samples, "sample"),
+        counted(outcome.ticks, "evaluation"),
     );
     for warning in &outcome.warnings {
         let _ = writeln!(out, "warning: {warning}");

@@ -140,7 +140,10 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         assert!(!told.message.contains("at line"), "{}", told.message);
     }
     assert_eq!(numbers(&recorder, "events{}"), [cases.len() as f64]);
-    assert_eq!(rejected(&recorder).values().sum::<u64>(), cases.len() as u64);
+    assert_eq!(
+        rejected(&recorder).values().sum::<u64>(),
+        cases.len() as u64
+    );
     assert_eq!(rejected(&recorder)["malformed"], 10);
 }
 

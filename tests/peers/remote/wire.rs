@@ -302,7 +302,7 @@ async fn what_is_rejected_for_good_is_given_up_and_the_rest_goes_on() {
     log.collect(1, &[("bad", 1.0)]);
     let figures = until(&writers, "it is rejected", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
-    assert!(error.contains("dropped 1 samples"), "{error}");
+    assert!(error.contains("dropped 1 sample:"), "{error}");
     assert!(
         error.contains("400") && error.contains("label \"bad\" is not liked"),
         "{error}"

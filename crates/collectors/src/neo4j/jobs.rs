@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, MetricId, MonoMillis};
+use bellwether_core::{Batch, MetricId, MonoMillis, counted};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -370,8 +370,8 @@ fn over(answer: &Answer, row_limit: usize) -> Option<String> {
     let more = if answer.complete { "" } else { "at least " };
     (answer.dropped > 0).then(|| {
         format!(
-            "{more}{} rows over row_limit {row_limit} dropped",
-            answer.dropped
+            "{more}{} over row_limit {row_limit} dropped",
+            counted(answer.dropped, "row")
         )
     })
 }

@@ -124,7 +124,9 @@ impl RequestContext<'_> {
 
 impl Shared {
     pub(crate) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
-        let permits = Arc::new(Permits::new(*access.limits.max_concurrent_requests as usize));
+        let permits = Arc::new(Permits::new(
+            *access.limits.max_concurrent_requests as usize,
+        ));
         let (queries, connections) = (
             *access.query.max_concurrency,
             *access.limits.max_connections,

@@ -156,7 +156,7 @@ fn firing_alerts_are_listed_while_there_is_room() {
     some.still_firing = vec![Arc::new(alert("disk", "/home"))];
     assert_eq!(
         plain(&some, 4000)[1],
-        "Of the same group 1 more still fire.\n\
+        "Of the same group 1 more still fires.\n\
          disk (warning) instance=host-1, mount=/home, since 2026-11-21 04:05:00 UTC"
     );
 }

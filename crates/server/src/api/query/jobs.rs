@@ -319,7 +319,11 @@ mod tests {
         assert_eq!((stats.running(), stats.waiting()), (1, 2));
         let rejected = jobs.run(LIMITS, |_| Ok(())).await.err().unwrap();
         assert_eq!(rejected.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(rejected.message.contains("too many"), "{}", rejected.message);
+        assert!(
+            rejected.message.contains("too many"),
+            "{}",
+            rejected.message
+        );
         drop(output);
         for job in waiting {
             job.await.unwrap();
