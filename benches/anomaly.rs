@@ -1,5 +1,5 @@
-//! How good anomaly detection is, scored as the Numenta Anomaly Benchmark scores, beside naive
-//! detectors, and what it and trends cost.
+//! Quality of anomaly detection, scored as the Numenta Anomaly Benchmark scores, beside naive
+//! detectors, and the cost of it and of trends.
 //!
 //! `cargo bench --bench anomaly`. Quality: five families of NAB, in `../shared/data` or
 //! `BELLWETHER_TEST_DATA`. The first line is what ships, all settings the default; in the others the

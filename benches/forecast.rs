@@ -1,5 +1,4 @@
-//! How good the seasonal forecast is, beside "as a day before", and what forecasts and correlations
-//! cost.
+//! Quality of the seasonal forecast, beside "as a day before", and cost of forecasts and correlations.
 //!
 //! `cargo bench --bench forecast`. Quality: sMAPE over 48 hours on the hourly series of the M4
 //! competition, in `../shared/data` or `BELLWETHER_TEST_DATA`. The combination and its figures were
@@ -58,7 +57,7 @@ fn quality(_: &mut Criterion) {
     );
 }
 
-/// Where the target of a recorded series is: near the top of what it ever was.
+/// Target of a forecast of a recorded series: near its highest value.
 fn near_the_top(values: &[f64]) -> f64 {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);

@@ -1,5 +1,5 @@
-//! What a scrape costs before HTTP: taking a snapshot of the store and rendering it, beside the
-//! `prometheus` crate's gather and encode of the same series. Also what a commit costs.
+//! Cost of a scrape before HTTP: taking a snapshot of the store and rendering it, beside the
+//! `prometheus` crate's gather and encode of the same series. Also the cost of a commit.
 
 use std::sync::Arc;
 use std::time::Duration;

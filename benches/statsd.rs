@@ -16,7 +16,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const LINES: u64 = 1_000_000;
-/// What fits the usual Ethernet frame; clients send packets of this size.
+/// Bytes that fit the usual Ethernet frame; clients send packets of this size.
 const PACKET: usize = 1432;
 
 const OURS: &str = "

@@ -1,4 +1,4 @@
-//! What the real process tells of eight days that were imported: each endpoint, each command.
+//! Analysis of eight imported days by the real process: each endpoint, each command.
 
 use std::fmt::Write;
 use std::path::Path;

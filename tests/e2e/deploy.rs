@@ -1,4 +1,4 @@
-//! What is shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
+//! Files that are shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -22,7 +22,7 @@ fn folder(state: &TempDir) -> PathBuf {
     state.path().join("state/history")
 }
 
-/// What a reader of `folder` sees of a queue's length, as another process.
+/// Samples of a queue's length that a reader of `folder` in another process sees.
 fn queue(folder: &Path, queue: &str) -> SampledSeries {
     let (history, _) = History::open_read_only(folder);
     let matchers = [

@@ -144,7 +144,7 @@ fn sort(data: &mut Value) {
     }
 }
 
-/// Where two documents differ; texts that are numbers may differ in the last digits, which depend
+/// Paths at which two documents differ; texts that are numbers may differ in the last digits, which depend
 /// on the order of a sum.
 fn difference(ours: &Value, theirs: &Value, at: &str) -> Option<String> {
     match (ours, theirs) {

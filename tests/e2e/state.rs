@@ -13,7 +13,7 @@ use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// What `/api/v1/health` says of the state, and the status of all.
+/// `state` and `status` of `/api/v1/health`.
 fn state_problem(agent: &Agent) -> (Option<String>, String) {
     let (_, body) = agent.get("/api/v1/health");
     let health: Value = serde_json::from_str(&body).unwrap();

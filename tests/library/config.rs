@@ -25,7 +25,7 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What `check` says of `text`, the file called by its bare name.
+/// Plan of `text`, or the output of `check`; the file has its bare name there.
 fn report(name: &str, text: &str) -> Result<config::Plan, String> {
     let source = Source::File(name.into());
     config::plan(config::decode(&source, text, &|_| None)).map_err(|report| format!("{report}\n"))

@@ -84,7 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the steps lead to, then nothing more for as long as anything may still have to be told.
+/// Runs the steps, then waits as long as a notification may still be due.
 fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
     let mut world = World::new(routes);
     for step in steps {

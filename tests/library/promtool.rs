@@ -21,7 +21,7 @@ const BATCHES: usize = 5;
 /// Attempts to make a case smaller.
 const ATTEMPTS: usize = 200;
 
-/// What Bellwether made of some cases, as files for promtool.
+/// Results of Bellwether for some cases, as files for promtool.
 struct Files {
     rules: String,
     /// Expects what Bellwether saw, in each minute.
@@ -30,8 +30,8 @@ struct Files {
     firing: usize,
 }
 
-/// How many cases from `strategy` promtool was asked about, where it agrees with what `run` makes of
-/// all of them; else the smallest case that differs.
+/// Asks promtool about cases from `strategy`. Returns their number if it agrees with `run` in
+/// all of them; else fails with the smallest case that differs.
 fn agree<S: Strategy>(strategy: &S, run: impl Fn(&[S::Value]) -> Files) -> Result<String, String>
 where
     S::Value: Clone + Debug,

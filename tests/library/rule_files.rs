@@ -8,7 +8,7 @@ mod texts;
 use std::path::Path;
 use std::process::Command;
 
-/// What promtool says of the files; its complaint where it does not accept them.
+/// Runs promtool over the files; its output is the error if it does not accept them.
 fn promtool(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("promtool")
         .args(arguments)

@@ -25,7 +25,7 @@ const FEW_PLACES: u32 = 32;
 const FEW_CLIENTS: usize = 48;
 /// Scrapes that must be answered.
 const SCRAPES: usize = 10;
-/// What a scraper allows a scrape. A tenth of it is usual even in a debug build on a busy machine.
+/// Timeout of a scrape. A tenth of it is usual even in a debug build on a busy machine.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn connect_from(source: &str, address: SocketAddr) -> std::io::Result<TcpStream> {

@@ -1,4 +1,4 @@
-//! Who may reload and record, over the wire.
+//! Clients that may reload and record, over the wire.
 
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;

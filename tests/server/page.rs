@@ -1,4 +1,4 @@
-//! What the routes answer.
+//! Answers of the routes.
 
 use std::io::Read;
 use std::sync::atomic::Ordering::SeqCst;

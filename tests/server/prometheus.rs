@@ -56,7 +56,7 @@ impl Scraper {
         }
     }
 
-    /// What the API says; null while it does not answer yet.
+    /// Answer of the API; null while there is none.
     async fn ask(&self, path: &str) -> Value {
         let reply = get(self.address, path, &[]).await;
         if reply.status == 200 {

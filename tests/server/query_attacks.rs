@@ -122,7 +122,7 @@ async fn what_a_query_used_up_is_given_back() {
     assert_eq!(query(&server, &many).await.status, 200);
 }
 
-/// What works long between two looks at history ends with its query too.
+/// A long computation between two reads of history ends with its query too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_timed_out_ends_and_gives_its_place_back() {
     let server = server(128 << 20).await;

@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long anything may take before a test gives up.
+/// Deadline of every wait of a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct TestBackend {

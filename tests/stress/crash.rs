@@ -29,11 +29,11 @@ const ROUTES: &str = "
         - {matchers: severity=warning, receiver: webhook, group_wait: 0s}
 ";
 
-/// How long after a start all is told at the latest: alerts from before it wait a minute for their
-/// data, and what ended unseen is looked for behind that.
+/// Longest time from a start to the last notification: alerts from before it wait a minute for their
+/// data, and alerts that ended unseen are looked for after that.
 const SETTLES: Duration = Duration::from_secs(150);
 
-/// How long the receiver hangs; its client does not wait so long.
+/// Time that the receiver hangs; its client does not wait so long.
 const HANGS: Duration = Duration::from_millis(600);
 
 /// A receiver that rejects, hangs and hangs up at random, and a ledger of what it took, also where
@@ -82,7 +82,7 @@ fn receiver(mut random: Rng, moody: Arc<Mutex<bool>>) -> (Sink, Arc<Mutex<Ledger
     (sink, ledger)
 }
 
-/// How often each was done.
+/// Number of each step.
 #[derive(Debug, Default)]
 struct Done {
     changes: usize,
@@ -161,7 +161,7 @@ impl Scene<'_> {
     }
 }
 
-/// What it logged shows no defect.
+/// Checks that its log shows no defect.
 fn sane(agent: Agent) -> Agent {
     let defect = |line: &&String| {
         [

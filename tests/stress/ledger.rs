@@ -1,4 +1,4 @@
-//! What one receiver took, held against what it is promised.
+//! Notifications that one receiver got, compared with the promises to it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -45,7 +45,7 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// What a receiver knows of one alert.
+/// Knowledge of a receiver about one alert.
 #[derive(Debug, Default)]
 struct Known {
     /// The severity it was told last, while it believes that the alert fires.
@@ -57,13 +57,13 @@ struct Known {
     taken: Vec<Taken>,
 }
 
-/// What one receiver took of all alerts.
+/// Notifications that one receiver got of all alerts.
 #[derive(Debug, Default)]
 pub struct Ledger {
     alerts: BTreeMap<(String, String), Known>,
-    /// What it should not have been told.
+    /// Notifications that it should not have got.
     broken: Vec<String>,
-    /// Firings, ends, and what came once more.
+    /// Firing, resolved and repeated notifications.
     pub counts: [usize; 3],
 }
 

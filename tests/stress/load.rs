@@ -1,4 +1,4 @@
-//! What is alerted on: the load of some jobs, as applications record it.
+//! Source of the alerts: the load of some jobs, as applications record it.
 
 use std::collections::BTreeMap;
 

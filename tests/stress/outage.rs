@@ -20,10 +20,10 @@ use crate::support::{free_port, poll};
 
 const CHANNELS: [&str; 3] = ["webhook", "kafka", "email"];
 
-/// How long it may take to tell them, beside the wait for the next attempt.
+/// Time that the notifications may take, beside the wait for the next attempt.
 const LATE: Duration = Duration::from_secs(120);
 
-/// How many notifications wait for each channel.
+/// Notifications that wait, by channel.
 fn waiting(agent: &Agent) -> [f64; 3] {
     CHANNELS.map(|channel| {
         let queue = format!("bellwether_notification_queue_length{{channel=\"{channel}\"");
@@ -31,7 +31,7 @@ fn waiting(agent: &Agent) -> [f64; 3] {
     })
 }
 
-/// How many attempts failed on each.
+/// Failed attempts, by channel.
 fn failed(agent: &Agent) -> [f64; 3] {
     CHANNELS.map(|channel| {
         let failed =

@@ -63,7 +63,7 @@ fn record(agent: &Agent, hosts: usize, load: f64) {
     }
 }
 
-/// What is asked while it storms, and the longest that each took to answer.
+/// Requests during the storm, with the longest time of an answer to each.
 struct Questions([(&'static str, Duration); 4], usize);
 
 impl Questions {

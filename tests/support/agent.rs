@@ -99,7 +99,7 @@ impl Agent {
         agent
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }

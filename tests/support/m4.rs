@@ -8,9 +8,9 @@ use std::{env, fs};
 
 /// One series.
 pub struct Hourly {
-    /// What is known.
+    /// Known values.
     pub known: Vec<f64>,
-    /// What came then.
+    /// Values that followed.
     pub came: Vec<f64>,
 }
 

@@ -1,4 +1,4 @@
-//! What is scored on NAB: our detectors, naive ones beside them, and how thresholds are chosen.
+//! Detectors that are scored on NAB: ours, naive ones beside them, and the choice of thresholds.
 
 #![allow(dead_code, reason = "tests and benches use their own part")]
 
@@ -147,7 +147,7 @@ fn thresholds(scores: &[Vec<f64>]) -> Vec<f64> {
     chosen
 }
 
-/// Which rows are hits at `threshold`, each followed by `rows` that are none.
+/// Returns the rows that are hits at `threshold`, each followed by `rows` that are none.
 pub fn hits(file: &File, scores: &[f64], threshold: f64, rows: u32) -> Vec<bool> {
     let cooldown = interval(&file.times) * rows;
     let mut last: Option<UnixMillis> = None;

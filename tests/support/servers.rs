@@ -180,7 +180,7 @@ pub fn need(tool: &str, package: &str) {
     );
 }
 
-/// Whether a tool is there.
+/// Returns whether a tool is installed.
 pub fn there(tool: &str) -> bool {
     std::env::var_os("JAVA_HOME")
         .map(|home| PathBuf::from(home).join("bin"))

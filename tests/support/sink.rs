@@ -28,7 +28,7 @@ impl Request {
     }
 }
 
-/// What a request is answered with; `None` closes the connection without an answer.
+/// Answer to a request; `None` closes the connection without an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Status.
@@ -37,7 +37,7 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Body.
     pub body: &'static str,
-    /// How long it waits before that.
+    /// Time that it waits before that.
     pub after: Duration,
 }
 

@@ -1,4 +1,4 @@
-//! What each receiver may and must hear, of one alert on one channel.
+//! Notifications that each receiver may and must get, of one alert on one channel.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::declared::REPEAT;
 /// The channel that is not told of ends.
 const QUIET: &str = "quiet";
 
-/// How an alert stands when something about it is queued.
+/// State of an alert when a notification about it is queued.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// The level it fires at.
@@ -27,24 +27,24 @@ pub struct Standing {
     pub fresh: bool,
     /// The channel wants only what is worse.
     pub beneath: bool,
-    /// How long after what it took a receiver may be told the same again.
+    /// Shortest time after a delivery before the receiver may be notified of the same again.
     pub repeat: Option<Duration>,
 }
 
-/// What one receiver knows of one alert.
+/// Knowledge of one receiver about one alert.
 #[derive(Debug, Default)]
 struct Heard {
     /// The level that it was told last, while it believes that the alert fires.
     fires: Option<Severity>,
-    /// When it was told that last.
+    /// Time of the last such notification.
     last: Option<UnixMillis>,
-    /// It rejected what was to tell it that it fires, and took no other.
+    /// It rejected the firing notification, and accepted no other.
     rejected: bool,
-    /// What it took without our knowing: it comes once more.
+    /// Notifications that it accepted unknown to us: they come once more.
     unheard: HashSet<String>,
 }
 
-/// What all receivers know.
+/// Knowledge of all receivers.
 #[derive(Debug, Default)]
 pub struct Contract(HashMap<(String, Fingerprint), Heard>);
 
@@ -146,7 +146,7 @@ impl Contract {
         }
     }
 
-    /// Whether a receiver took something that we believe is still to be told.
+    /// Returns whether a receiver has accepted a notification that is still queued here.
     pub fn knows_already(&mut self, channel: &str, one: &Notification) -> bool {
         self.heard(channel, one.alert.fingerprint)
             .unheard
@@ -173,17 +173,17 @@ impl Contract {
         }
     }
 
-    /// When each was told what is not known any more: a process began after the clock was set.
+    /// Forgets the times of the last notifications: a process began after the clock was set.
     pub fn blur(&mut self) {
         self.0.values_mut().for_each(|heard| heard.last = None);
     }
 
-    /// When a receiver took last that an alert fires.
+    /// Returns the time at which a receiver last accepted that an alert fires.
     pub fn last(&self, channel: &str, alert: Fingerprint) -> Option<UnixMillis> {
         self.0.get(&(channel.to_owned(), alert))?.last
     }
 
-    /// What holds once nothing more is to come. `expected`: who must know that it fires.
+    /// Checks the state once nothing more is to come. `expected`: the channel must know that it fires.
     pub fn settled(
         &mut self,
         channel: &str,

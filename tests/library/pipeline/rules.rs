@@ -19,7 +19,7 @@ const RULES: [(&str, &str); 3] = [
     ("load", "keep_firing_for: 3s, resolve_missing_after: 20s"),
 ];
 
-/// What is collected of each alert's series; `None`: nothing.
+/// Value of each alert's series; `None`: there is no sample.
 pub type Values = [Option<f64>; ALERTS.len()];
 
 /// A value that holds at `level`.

@@ -18,7 +18,7 @@ use super::declared::{
 };
 use super::rules::{Rules, Saved, Values, value};
 
-/// How the process dies.
+/// Way in which the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// With all that happened written down.
@@ -35,7 +35,7 @@ pub enum Crash {
 const NOON: UnixMillis = UnixMillis(1_795_435_200_000);
 /// The monotonic clock at the start of a process.
 const BOOT: MonoMillis = MonoMillis(31 * 86_400_000);
-/// What ends unseen is looked for this long after a start, and then this often.
+/// Alerts that ended unseen are looked for this long after a start, and then this often.
 const UNSEEN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30)];
 /// Longer than anything may still take to be told: the repeats, intervals and waits of all routes.
 const SETTLES: u64 = 400;
@@ -50,17 +50,17 @@ type Firing = BTreeMap<usize, (Severity, UnixMillis)>;
 
 pub struct World {
     now: Now,
-    /// What a clock would show that nobody sets.
+    /// Time of a clock that nobody sets.
     real: UnixMillis,
     /// The wall clock was set, ever and since this process started.
     set: (bool, bool),
-    /// When a heartbeat came last.
+    /// Time of the last heartbeat.
     beat: UnixMillis,
-    /// When this process started.
+    /// Start of this process.
     started: Now,
-    /// When its first data are there.
+    /// Time of its first data.
     data: MonoMillis,
-    /// When what ended unseen was looked for last.
+    /// Time at which alerts that ended unseen were looked for last.
     looked: MonoMillis,
     /// A process before this one may have left behind what ended unseen.
     left: bool,
@@ -77,7 +77,7 @@ pub struct World {
     inhibited: BTreeSet<usize>,
     uninhibited: BTreeMap<usize, UnixMillis>,
     told: BTreeSet<usize>,
-    /// What people silence, from when, until when, on the wall clock.
+    /// Silences: matcher, start and end on the wall clock.
     silenced: Vec<(usize, UnixMillis, UnixMillis)>,
     outboxes: Preview,
     works: [bool; CHANNELS.len()],
@@ -286,7 +286,7 @@ impl World {
         Ok(())
     }
 
-    /// What the rules find.
+    /// Evaluates the rules.
     fn judge(&mut self) -> Tick {
         if self.now.mono < self.data {
             return Tick::default();
@@ -358,7 +358,7 @@ impl World {
         self.real.since(*since) < wait && !self.told.contains(&index)
     }
 
-    /// Whether something keeps `channel` from being told.
+    /// Returns whether something mutes `channel`.
     fn kept_back(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let (routing, now) = (routing(self.routes), self.now.wall);
         let alert = alert(index, severity, now);
@@ -531,7 +531,7 @@ impl World {
         self.check_acknowledged()
     }
 
-    /// Who takes care of an alert does so since it fires.
+    /// An acknowledgement is not older than its alert.
     fn check_acknowledged(&self) -> Result<(), String> {
         // Over a restart it is known by the wall clock alone.
         let known = self
@@ -583,7 +583,7 @@ impl World {
         Ok(())
     }
 
-    /// Whether a route has `channel` told of an alert in the first place.
+    /// Returns whether a route sends the alert to `channel` at all.
     fn told(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let alert = alert(index, severity, self.now.wall);
         let ways = routing(self.routes).matching_routes(&alert, self.now.wall);

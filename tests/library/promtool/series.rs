@@ -40,7 +40,7 @@ pub struct Case {
 
 #[derive(Clone, Debug)]
 enum Judged {
-    /// What is judged by both names, over the values of some hosts.
+    /// Functions that both evaluate, over the values of some hosts.
     Gauge(&'static str, &'static str, Vec<Values>),
     /// The 95th percentile of a histogram; what is observed in each minute, by bucket.
     Histogram(Vec<[u8; 4]>),
@@ -107,7 +107,7 @@ pub fn case() -> impl Strategy<Value = Case> {
     )
 }
 
-/// Where the last digits of a value may differ, no value lies right on a threshold.
+/// If the last digits of a value may differ, no value is equal to a threshold.
 fn scale(judged: &Judged) -> f64 {
     match judged {
         Judged::Histogram(_) => 0.21,
@@ -216,7 +216,7 @@ fn rules(cases: &[Case]) -> RuleSet {
     set
 }
 
-/// What Bellwether sees in each minute.
+/// Returns Bellwether's result of each minute.
 fn firing(cases: &[Case]) -> Firing {
     let set = rules(cases);
     let options = Options {
@@ -272,7 +272,7 @@ fn collected(cases: &[Case], minute: usize) -> Batch {
     batch
 }
 
-/// What Bellwether makes of `cases`, for promtool to expect: in each minute exactly that.
+/// Writes Bellwether's results of `cases` as expectations of promtool, for each minute.
 pub fn run(cases: &[Case]) -> Files {
     let firing = firing(cases);
     let mut rules = "groups:\n- name: g\n  interval: 1m\n  rules:\n".to_owned();

@@ -217,7 +217,7 @@ fn promtool_judges_them_as_they_are_meant() {
     }
 }
 
-/// What was read of Prometheus, printed as ours, and read again.
+/// Rules of Prometheus, printed as ours, and read again.
 #[test]
 fn rule_files_become_a_declaration_that_says_the_same() {
     let text = r#"

@@ -1,4 +1,4 @@
-//! What the command prints, writes and exits with.
+//! Output, files and exit status of the command.
 
 use std::fs;
 

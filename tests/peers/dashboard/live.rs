@@ -19,7 +19,7 @@ use crate::support::servers::{PASSWORD, Server};
 /// The result of an instant query.
 type Ask<'a> = &'a dyn Fn(&str) -> Vec<Value>;
 
-/// What not every machine tells: virtual ones hide the frequency of their processors.
+/// Metrics that not every machine has: virtual ones hide the frequency of their processors.
 const HARDWARE: &[&str] = &["multi_agent_system_cpu_freq_current"];
 
 #[test]

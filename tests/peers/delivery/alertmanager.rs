@@ -169,7 +169,7 @@ async fn a_silence_stays() {
     assert_eq!(state(), Some("suppressed".into()));
 }
 
-/// What Alertmanager's `--web.config.file` needs, and the authority's certificate.
+/// Files for Alertmanager's `--web.config.file`, and the authority's certificate.
 fn web_config(folder: &Path) -> (String, String) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let mut params = CertificateParams::new([]).unwrap();

@@ -113,7 +113,7 @@ pub fn firing(rule: &str, mount: &str, minute: i64) -> Transition {
     }
 }
 
-/// What fired at `minute` ends a minute later.
+/// Resolves the alert that fired at `minute` a minute later.
 pub fn resolved(rule: &str, mount: &str, minute: i64) -> Transition {
     let mut alert = alert(rule, mount, minute);
     let at = UnixMillis(alert.active_at.0 + 60_000);
@@ -166,7 +166,7 @@ impl Tell for Notifier {
     }
 }
 
-/// What is told of it where there are no routes.
+/// Returns the notification of it without routes.
 pub fn told(transition: &Transition) -> Notification {
     let alert = transition.alert.clone();
     let start = alert.fired_at.unwrap_or(alert.active_at).0;

@@ -155,7 +155,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     assert_eq!(told, ["firing /a", "firing /b", "resolved /a"]);
 }
 
-/// What of the "CloudEvents" specification, version 1.0.2, holds for every event, whatever its mode.
+/// Checks of the "CloudEvents" specification, version 1.0.2, for events of any mode.
 fn check_attributes(attribute: impl Fn(&str) -> Option<String>, data: &Value, key: &str) {
     let expected = [
         ("specversion", "1.0"),

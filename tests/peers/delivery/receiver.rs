@@ -31,7 +31,7 @@ pub enum Answer {
 /// It took what was sent.
 pub const TAKEN: Answer = Answer::Status(200, "", "");
 
-/// What arrived.
+/// Requests that arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub line: String,
@@ -64,7 +64,7 @@ struct Inner {
 pub struct Receiver {
     pub address: SocketAddr,
     inner: Arc<Mutex<Inner>>,
-    /// What is answered once the script is over.
+    /// Answer once the script is over.
     usual: Answer,
 }
 
@@ -129,7 +129,7 @@ impl Receiver {
         self.inner.lock().unwrap().requests.clone()
     }
 
-    /// What was answered with a 2xx.
+    /// Requests that were answered with a 2xx.
     pub fn taken(&self) -> Vec<Request> {
         self.inner.lock().unwrap().taken.clone()
     }

@@ -1,4 +1,4 @@
-//! What of JSON Schema the services' schemas need. A keyword it does not know is a failure: no
+//! The part of JSON Schema that the services' schemas need. An unknown keyword is a failure: no
 //! demand of a schema goes unheard. Lengths are counted in UTF-16, the strictest that is in use.
 
 use regex::Regex;
@@ -12,7 +12,7 @@ impl Schema {
         Self(serde_json::from_str(text).unwrap())
     }
 
-    /// Why `value` does not hold to it; nothing if it does.
+    /// Returns the error of `value`; nothing if it is valid.
     pub fn faults(&self, value: &Value) -> Vec<String> {
         let mut faults = Vec::new();
         self.judge(&self.0, value, "$", &mut faults);

@@ -19,9 +19,9 @@ struct Service {
     /// Keys of the channel; `{url}` is where the server is.
     keys: &'static str,
     schema: &'static str,
-    /// What is answered to what is taken.
+    /// Answer to an accepted request.
     usual: Answer,
-    /// Rejections of its own that may pass.
+    /// Retryable errors of its own.
     passing: Vec<Answer>,
     /// Rejections of its own that stay, and what is told of each.
     lasting: Vec<(Answer, &'static str)>,
@@ -29,7 +29,7 @@ struct Service {
     line: &'static str,
     /// Most bytes of a request.
     largest: usize,
-    /// Whether it is told of each alert by itself.
+    /// True if each alert is a request.
     pages: bool,
 }
 
@@ -441,7 +441,7 @@ async fn tells_once(service: Service) {
     }
 }
 
-/// How long the first answer asks to wait: all of ours ask for about a second.
+/// Wait that the first answer asks for: all of ours ask for about a second.
 fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
     match script.first() {
         Some(Answer::Status(429, ..)) => Duration::from_millis(900),
@@ -449,7 +449,7 @@ fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
     }
 }
 
-/// What stays rejected is given up, with a reason and without any secret.
+/// Rejected notifications are dropped, with a reason and without any secret.
 async fn gives_up(service: Service) {
     let lasting = service.lasting.clone();
     let folder = TempDir::new().unwrap();

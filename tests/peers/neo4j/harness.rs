@@ -12,7 +12,7 @@ use neo4rs::{ConfigBuilder, Graph, query};
 
 use crate::support::servers::{PASSWORD, Server};
 
-/// What the shared graph is made of.
+/// Content of the shared graph.
 const GRAPH: &str = "CREATE (a:Person:Admin {name: 'ada', age: 36}), (b:Person {name: 'bob'}), \
      (c:City {name: 'Köln'}), (d), (a)-[:KNOWS]->(b), (a)-[:LIVES_IN]->(c), (b)-[:LIVES_IN]->(c)";
 
@@ -99,7 +99,7 @@ pub struct Agent {
     now: Now,
 }
 
-/// What one collection brought.
+/// Result of one collection.
 #[derive(Debug)]
 pub struct Collected {
     /// `name` or `name{label="value",...}` to value.
@@ -149,7 +149,7 @@ impl Agent {
             .collect()
     }
 
-    /// What is worth knowing although it is no failure.
+    /// Notes, which are no failures.
     pub fn notes(&self) -> Vec<String> {
         self.collector.notes()
     }

@@ -1,4 +1,4 @@
-//! What holds for any query: it never panics, its limits hold, and an instant is a step of a
+//! Properties of any query: it never panics, its limits hold, and an instant is a step of a
 //! range.
 
 use std::time::Duration;

@@ -78,7 +78,7 @@ fn until(mut samples: Samples, end: i64) -> Samples {
     samples
 }
 
-/// What is still different after a while: VictoriaMetrics shows what it took a little later.
+/// Returns the differences that remain after a while: VictoriaMetrics shows new samples a little later.
 fn same(ours: &Samples, storage: &Storage, end: i64) -> Vec<String> {
     let start = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What goes over the wire, and what the receiver's answers lead to.
+//! Requests on the wire, and the effects of the receiver's answers.
 
 use std::path::Path;
 use std::sync::Arc;
