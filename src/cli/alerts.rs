@@ -96,7 +96,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if options.form.is_json() {
         println!("{data:#}");
     } else if options.history {
-        print!("{}", screen::story(&data, options.past.oldest));
+        let oldest = options.past.oldest;
+        print!("{}", screen::story(&data, oldest));
+        print!("{}", screen::next_page(&data, oldest));
     } else {
         let columns = output::columns().map(usize::from);
         print!(

@@ -70,7 +70,7 @@ fn screen(data: &Value) -> String {
         out += &of_rule(rule);
     }
     if !data["past"].is_null() {
-        out += "what happened:\n";
+        out += "alert history:\n";
         out += &story(&data["past"], false);
     }
     out

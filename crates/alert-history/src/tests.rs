@@ -337,6 +337,12 @@ fn filters_order_and_pages() {
             paged.reverse();
         }
         assert_eq!(paged, all(&history), "newest first: {newest_first}");
+        let all = Query {
+            newest_first,
+            limit: 100,
+            ..Query::default()
+        };
+        assert_eq!(ask(&all).next, None, "nothing follows the last record");
     }
     assert_eq!(history.query(&Query::default(), &|| true), Err(Stopped));
     let offline = AlertHistory::read(folder.path(), &one).unwrap();

@@ -294,7 +294,10 @@ impl Importer<'_> {
         for (name, text) in group.labels.iter().chain(&rule.labels) {
             if text.value.0.contains("{{") {
                 let hint = "make it with label_replace(...) in the expression";
-                let message = "labels are no templates here: it is used as written";
+                let message = format!(
+                    "the label {name:?} is not a template: its value stays {:?}",
+                    text.value.0
+                );
                 self.warn(&text.at, message, Some(hint.into()));
             }
             let value = Spanned {

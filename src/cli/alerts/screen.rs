@@ -96,6 +96,15 @@ fn round(seconds: f64) -> String {
     format_duration(Duration::from_secs_f64(whole))
 }
 
+/// Formats the command line flag that shows the next records; empty if there are none.
+pub(in crate::cli) fn next_page(data: &Value, oldest: bool) -> String {
+    match data["nextCursor"].as_str() {
+        Some(next) if oldest => format!("newer records: --cursor {next}\n"),
+        Some(next) => format!("older records: --cursor {next}\n"),
+        None => String::new(),
+    }
+}
+
 /// Formats the records in order of time, grouped by day. `oldest`: the records are in that order
 /// already.
 pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
@@ -130,10 +139,6 @@ pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
     }
     if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
         writeln!(out, "skipped {}", counted(damaged, "damaged line")).ok();
-    }
-    if let Some(next) = data["nextCursor"].as_str() {
-        let what = if oldest { "newer" } else { "older" };
-        writeln!(out, "for {what} records: --cursor {next}").ok();
     }
     out
 }
@@ -291,10 +296,8 @@ mod tests {
             ),
         ];
         let newest: Vec<_> = records.iter().rev().collect();
-        let shown = story(
-            &json!({"records": newest, "nextCursor": "7", "damaged": 0}),
-            false,
-        );
+        let data = json!({"records": newest, "nextCursor": "7", "damaged": 0});
+        let shown = story(&data, false);
         assert!(
             shown.lines().all(|line| line.chars().count() <= WIDTH),
             "{shown}"
@@ -312,9 +315,10 @@ mod tests {
              03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is muted by silence:\n\
              \x20                                         maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
-             00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
-             for older records: --cursor 7\n"
+             00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n"
         );
+        assert_eq!(next_page(&data, false), "older records: --cursor 7\n");
+        assert_eq!(next_page(&json!({"nextCursor": null}), false), "");
     }
 
     #[test]

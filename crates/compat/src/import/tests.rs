@@ -113,7 +113,7 @@ fn what_cannot_be_taken_is_told_with_its_place() {
     for (warning, expected) in warnings.iter().zip([
         "rules.yml:3:12: groups[0].limit: `limit` is ignored for recording rules",
         "rules.yml:4:19: groups[0].query_offset: `query_offset` is ignored",
-        "rules.yml:9:21: groups[0].rules[1].labels.x: labels are no templates here",
+        "rules.yml:9:21: groups[0].rules[1].labels.x: the label \"x\" is not a template",
         "rules.yml:11:20: groups[0].rules[1].annotations.summary: cannot be translated: the function `call`",
     ]) {
         assert!(warning.starts_with(expected), "{warning}");
