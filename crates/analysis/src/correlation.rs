@@ -15,7 +15,7 @@ mod tests;
 use bellwether_core::LabelSet;
 use bellwether_promql::SampledSeries;
 pub use grid::Grid;
-use pair::{Found, Prepared};
+use pair::{Correlation, Prepared};
 
 /// Minimum number of cells.
 const FEWEST: usize = 20;
@@ -109,7 +109,10 @@ pub fn correlate(
     for other in others.iter().filter(|other| other.labels != target.labels) {
         match grid.fill(other).and_then(|cells| Prepared::new(&cells)) {
             Some(prepared) => {
-                found.push((other, Found::between(&target_cells, &prepared, max_lag)));
+                found.push((
+                    other,
+                    Correlation::between(&target_cells, &prepared, max_lag),
+                ));
             }
             None => left_out += 1,
         }
@@ -137,7 +140,7 @@ pub fn correlate(
 }
 
 /// Compares by p-value, then by strength.
-fn by_p_value(a: &Found, b: &Found) -> std::cmp::Ordering {
+fn by_p_value(a: &Correlation, b: &Correlation) -> std::cmp::Ordering {
     a.p_value
         .total_cmp(&b.p_value)
         .then(b.coefficient.abs().total_cmp(&a.coefficient.abs()))

@@ -22,8 +22,8 @@ const SHORTEST: Duration = Duration::from_secs(3600);
 const FEWEST: usize = 100;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
-/// Hold times of the candidates.
-const HOLDS: [u64; 5] = [0, 60, 300, 900, 1800];
+/// Durations of the candidates, in seconds.
+const DURATIONS: [u64; 5] = [0, 60, 300, 900, 1800];
 /// Shares of samples beyond the thresholds of the candidates. No sample is beyond the last one.
 const BEYOND: [f64; 8] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0];
 
@@ -125,7 +125,7 @@ pub fn recommend(
     let usual = usual.fold(f64::NEG_INFINITY, f64::max);
     let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
-    for hold in HOLDS.map(Duration::from_secs) {
+    for hold in DURATIONS.map(Duration::from_secs) {
         let mut before = None;
         for threshold in &thresholds {
             let tried = Candidate::new(&runs, side, *threshold, hold, span);

@@ -19,7 +19,7 @@ struct Scaled {
 }
 
 /// Strongest correlation of two series over all lags.
-pub(super) struct Found {
+pub(super) struct Correlation {
     pub(super) coefficient: f64,
     pub(super) lag: i64,
     pub(super) kind: Kind,
@@ -79,7 +79,7 @@ impl Scaled {
     }
 }
 
-impl Found {
+impl Correlation {
     pub(super) fn between(target: &Prepared, other: &Prepared, max_lag: usize) -> Self {
         let levels = Self::of(Kind::Levels, &target.levels, &other.levels, max_lag);
         let changes = Self::of(Kind::Changes, &target.changes, &other.changes, max_lag);

@@ -250,16 +250,16 @@ mod tests {
             })
         };
         let output = jobs.run(LIMITS, fill).await.unwrap();
-        assert_eq!(jobs.memory.held(), 90);
+        assert_eq!(jobs.memory.usage(), 90);
         drop(output);
-        assert_eq!(jobs.memory.held(), 0);
+        assert_eq!(jobs.memory.usage(), 0);
         let limits = Limits {
             max_bytes: 10,
             ..LIMITS
         };
         let rejected = jobs.run(limits, fill).await.err().unwrap();
         assert!(rejected.message.contains("bytes"), "{}", rejected.message);
-        assert_eq!(jobs.memory.held(), 0);
+        assert_eq!(jobs.memory.usage(), 0);
     }
 
     #[tokio::test]
