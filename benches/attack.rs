@@ -509,7 +509,7 @@ fn scraper(address: SocketAddr, source: Ipv4Addr) -> JoinHandle<Vec<Result<Durat
 }
 
 /// `100 of 100 | median | greatest`, and the first failure.
-fn told(done: &[Result<Duration, String>]) -> String {
+fn summary(done: &[Result<Duration, String>]) -> String {
     let mut times: Vec<Duration> = done.iter().flatten().copied().collect();
     times.sort_unstable();
     let good = times.iter().filter(|time| **time <= LIMIT).count();
@@ -567,9 +567,12 @@ fn main() {
             } else {
                 "one address"
             };
-            println!("| {name} | {from} | {} | {rest}", told(&own));
+            println!("| {name} | {from} | {} | {rest}", summary(&own));
             if let Some(shared) = shared {
-                println!("| {name} | the scraper's address | {} | |", told(&shared));
+                println!(
+                    "| {name} | the scraper's address | {} | |",
+                    summary(&shared)
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! A day of 1,000 series at 15 s judged by 100 rules; a month is thirty of them.
+//! A day of 1,000 series at 15 s evaluated by 100 rules; a month is thirty of them.
 //!
 //! The samples are made as they are asked for, so this is the cost of judging, not of a disk.
 

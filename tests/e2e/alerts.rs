@@ -33,7 +33,7 @@ fn a_rule_goes_pending_fires_and_resolves_in_log_and_webhook() {
     let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_log(&["inactive => pending", "backlog"]);
-    assert!(receiver.taken().is_empty(), "told before its duration");
+    assert!(receiver.taken().is_empty(), "notified before its duration");
     agent.wait_for_log(&["pending => firing", "backlog"]);
     wait_for(&receiver, &[FIRING]);
     set_queue(&agent, "mail", 3.0);
@@ -66,7 +66,7 @@ fn a_spike_shorter_than_the_duration_tells_nobody() {
     agent.wait_for_log(&["inactive => pending"]);
     set_queue(&agent, "mail", 3.0);
     agent.wait_for_log(&["pending => inactive"]);
-    // A second alert that does fire shows that the first would have been told by now.
+    // A second alert that does fire shows that the first would have been sent by now.
     set_queue(&agent, "other", 42.0);
     wait_for(
         &receiver,

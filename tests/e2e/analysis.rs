@@ -166,7 +166,7 @@ fn every_endpoint_and_command_judges_what_was_recorded() {
     let advice = data(&agent, "/api/v1/advise?metric=cpu&per_week=2");
     assert!(advice["alertsPerWeek"].as_f64().unwrap() <= 2.0, "{advice}");
 
-    // The form is that of the other endpoints, and errors say how to mend them.
+    // The form is that of the other endpoints, and errors say how to fix them.
     let (status, body) = agent.get("/api/v1/trends?metric=dsk");
     assert!(
         status == 422 && body.contains("no such metric"),

@@ -135,10 +135,10 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
     let of_server = backtest(&[&common[..], &["--url", &server.url()]].concat());
     assert_eq!(of_folder, of_server);
 
-    let told: Value = serde_json::from_str(&of_folder).unwrap();
-    assert_eq!(told["series"], 2);
-    assert_eq!(told["warnings"], serde_json::json!([]));
-    for rule in [&told["rules"][0], &told["rules"][2]] {
+    let report: Value = serde_json::from_str(&of_folder).unwrap();
+    assert_eq!(report["series"], 2);
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    for rule in [&report["rules"][0], &report["rules"][2]] {
         assert_eq!(
             (&rule["fired"], &rule["averted"]),
             (&1.into(), &1.into()),
@@ -152,7 +152,7 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
         assert_eq!(episode["firedAt"], time(3900));
         assert_eq!(episode["resolvedAt"], time(4800));
     }
-    let channels = |rule: usize| told["rules"][rule]["notifications"].clone();
+    let channels = |rule: usize| report["rules"][rule]["notifications"].clone();
     assert_eq!(channels(0), serde_json::json!({"everybody": 2}));
     assert_eq!(channels(1), serde_json::json!({}));
     assert_eq!(channels(2), serde_json::json!({"everybody": 2, "pager": 2}));

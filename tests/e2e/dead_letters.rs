@@ -1,4 +1,4 @@
-//! Dead letters as people meet them: a receiver that rejects for good and is mended.
+//! Dead letters as people meet them: a receiver that rejects for good and is fixed.
 
 use std::process::Command;
 use std::time::Duration;

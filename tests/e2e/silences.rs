@@ -56,7 +56,7 @@ fn wait_until_muted(agent: &Agent, queue: &str, words: &str) {
     });
 }
 
-fn told(queue: &str) -> String {
+fn firing_of(queue: &str) -> String {
     format!("firing backlog queue_name={queue},severity=critical")
 }
 
@@ -73,7 +73,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     set_queue(&agent, "print", 42.0);
     wait_until_muted(&agent, "mail", "silenced by ada: moved (silence file-");
     poll("the other", SOON, || {
-        (receiver.taken() == [told("print")]).then_some(())
+        (receiver.taken() == [firing_of("print")]).then_some(())
     });
 
     let (_, list) = silence(&agent, &["list"]);
@@ -105,8 +105,8 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     );
     write(folder.path(), "# none\n");
     agent.signal("HUP");
-    poll("both are told", SOON, || {
-        (receiver.taken() == [told("print"), told("mail")]).then_some(())
+    poll("both are sent", SOON, || {
+        (receiver.taken() == [firing_of("print"), firing_of("mail")]).then_some(())
     });
     assert_eq!(silence(&agent, &["list"]).1, "no silences\n");
 }
@@ -157,8 +157,8 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     agent.write_config(&yaml.replace("name: always,", "name: never,"));
     agent.signal("HUP");
     agent.wait_for_log(&["time interval that no longer exists", id.trim(), "always"]);
-    poll("it is told", SOON, || {
-        (receiver.taken() == [told("mail")]).then_some(())
+    poll("it is sent", SOON, || {
+        (receiver.taken() == [firing_of("mail")]).then_some(())
     });
     assert_eq!(silence(&agent, &["expire", id.trim()]).0, Some(0));
 }

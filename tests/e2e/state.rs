@@ -66,10 +66,10 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
     let (code, answer) = silence(&first, "first");
     assert_eq!(code, Some(0), "{answer}");
     let second = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    let told = wait_for_problem(&second, true);
+    let error = wait_for_problem(&second, true);
     assert!(
-        told.contains("another Bellwether has the state directory"),
-        "{told}"
+        error.contains("another Bellwether has the state directory"),
+        "{error}"
     );
     assert!(
         status(&second).contains("DEGRADED another Bellwether"),
@@ -109,8 +109,8 @@ fn a_folder_that_cannot_be_used_is_told_and_used_once_it_can() {
     let state = folder.path().join("state");
     fs::write(&state, "in the way").unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    let told = wait_for_problem(&agent, true);
-    assert!(told.contains("cannot use the state directory"), "{told}");
+    let error = wait_for_problem(&agent, true);
+    assert!(error.contains("cannot use the state directory"), "{error}");
     assert!(
         !agent.log().join("\n").contains("another process"),
         "it is not said who is not there"

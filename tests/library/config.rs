@@ -1,6 +1,6 @@
 //! Declarations that must load, and broken ones with the message that each must give.
 //!
-//! Beside `bad/x.yaml` and `odd/x.yaml` stands `x.txt`, what `bellwether check` prints for it. After a wanted
+//! Beside `bad/x.yaml` and `odd/x.yaml` is `x.txt`, the output of `bellwether check` for it. After a wanted
 //! change of a message, `UPDATE_EXPECTED=1 cargo test --test library config` writes them anew; read the
 //! difference before you commit it.
 
@@ -31,13 +31,13 @@ fn report(name: &str, text: &str) -> Result<config::Plan, String> {
     config::plan(config::decode(&source, text, &|_| None)).map_err(|report| format!("{report}\n"))
 }
 
-/// Holds what `told` makes of each file of `folder` against the text beside it.
-fn compare(folder: &str, told: impl Fn(Result<config::Plan, String>) -> Option<String>) {
+/// Compares what `render` makes of each file of `folder` with the text beside it.
+fn compare(folder: &str, render: impl Fn(Result<config::Plan, String>) -> Option<String>) {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut different = Vec::new();
     for path in yaml_files(folder) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Some(found) = told(report(&name, &fs::read_to_string(&path).unwrap())) else {
+        let Some(found) = render(report(&name, &fs::read_to_string(&path).unwrap())) else {
             different.push(format!("{name} is in the wrong folder"));
             continue;
         };
@@ -99,7 +99,7 @@ fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
         if path.to_string_lossy().contains("environment.yaml") {
             assert!(printed.contains("/$${NOT_SET}") && printed.contains("'${NOT_EXPANDED}'"));
         }
-        // What is hidden stands for itself; it is no address and no header any more.
+        // Hidden values stay as they are; it is no address and no header any more.
         let printed = printed.replace("<secret>", "http://secret");
         let again = config::print(&report(&name, &printed).unwrap().root).unwrap();
         let again = again.replace("<secret>", "http://secret");
@@ -229,13 +229,13 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["good", "fine"]);
     for file in ["b.yml", "c.yml", "d.yml", "e.yml"] {
-        let told = |problems: &[bellwether_schema::Diagnostic]| {
+        let render = |problems: &[bellwether_schema::Diagnostic]| {
             problems
                 .iter()
                 .any(|problem| problem.render(&"x").contains(file))
         };
         assert!(
-            told(&plan.left_out) && told(&report.problems),
+            render(&plan.left_out) && render(&report.problems),
             "{file}: {:?}",
             plan.left_out
         );

@@ -1,4 +1,4 @@
-//! Rule files of Prometheus read as they are, and our rules as such files, with promtool to judge.
+//! Rule files of Prometheus read as they are, and our rules as such files, with promtool as the reference.
 
 mod alertmanager;
 mod export;

@@ -54,7 +54,7 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("text")
 }
 
-/// The selectors of a query: what stands before each, and the names it asks for.
+/// The selectors of a query: the text before each, and the names it asks for.
 fn selectors(expression: &str) -> Vec<(&str, Vec<&str>)> {
     let opening = expression.match_indices('{').map(|(at, _)| {
         let in_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';

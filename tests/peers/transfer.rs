@@ -101,14 +101,14 @@ fn what_goes_out_comes_in_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
     let page = page();
-    let told = run(&["import", "-"], &first, &page);
+    let output = run(&["import", "-"], &first, &page);
     assert!(
-        told.starts_with("imported 14400 samples of 10 series into "),
-        "{told}"
+        output.starts_with("imported 14400 samples of 10 series into "),
+        "{output}"
     );
     assert!(
-        told.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"),
-        "{told}"
+        output.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"),
+        "{output}"
     );
     let out = export(&first);
     assert_eq!(out, page);
@@ -327,23 +327,26 @@ fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
     .unwrap();
     let failed = bellwether(&["import", file.to_str().unwrap()], &history, "");
     assert!(!failed.status.success());
-    let told = text(&failed.stderr);
+    let output = text(&failed.stderr);
     let expected = format!(
         "bellwether: {}:2: expected =\"value\" after the label name: job; hint: name{{label=\"value\"}} \
          VALUE SECONDS, or a line of promtool tsdb dump; nothing was imported\n",
         file.display()
     );
-    assert_eq!(told, expected);
+    assert_eq!(output, expected);
     assert!(!history.exists());
-    let told = run(
+    let output = run(
         &["import", "--skip-bad", file.to_str().unwrap()],
         &history,
         "",
     );
-    assert!(told.contains("imported 2 samples of 1 series"), "{told}");
     assert!(
-        told.contains("skipped 3 invalid lines; the first: ") && told.contains("bad.om:2: "),
-        "{told}"
+        output.contains("imported 2 samples of 1 series"),
+        "{output}"
+    );
+    assert!(
+        output.contains("skipped 3 invalid lines; the first: ") && output.contains("bad.om:2: "),
+        "{output}"
     );
     assert_eq!(
         export(&history),

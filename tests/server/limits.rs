@@ -381,9 +381,9 @@ async fn heads_that_are_too_big_are_rejected() {
         client.write_all(request.as_bytes()).await.ok();
         let bytes = read_all(&mut client).await;
         let status = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).into_owned();
-        let told = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
+        let expected = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
         assert!(
-            told.contains(&status.as_str()),
+            expected.contains(&status.as_str()),
             "{status:?} for {}",
             &line[..20]
         );

@@ -320,16 +320,16 @@ async fn errors_are_those_of_prometheus() {
         ),
     ] {
         let reply = ask(&server, path).await;
-        let told = reply.json();
+        let body = reply.json();
         assert_eq!(
-            (reply.status, &told["errorType"]),
+            (reply.status, &body["errorType"]),
             (status, &json!(kind)),
-            "{path}: {told}"
+            "{path}: {body}"
         );
-        assert_eq!(told["status"], "error");
+        assert_eq!(body["status"], "error");
         assert!(
-            told["error"].as_str().unwrap().contains(text),
-            "{path}: {told}"
+            body["error"].as_str().unwrap().contains(text),
+            "{path}: {body}"
         );
     }
     let reply = send(server.address, request("PUT", "/api/v1/query", &[], "")).await;

@@ -59,13 +59,13 @@ async fn query(server: &Running, query: &str) -> Reply {
 
 /// Asserts that `reply` is one of a query that asked for too much, which says so in `words`.
 fn rejected(reply: &Reply, words: &str) {
-    let told = reply.text();
+    let body = reply.text();
     assert_eq!(
         (reply.status, &reply.json()["errorType"]),
         (422, &json!("execution")),
-        "{told}"
+        "{body}"
     );
-    assert!(told.contains(words), "{words}: {told}");
+    assert!(body.contains(words), "{words}: {body}");
 }
 
 /// `seed`, wrapped 34 times.

@@ -81,7 +81,7 @@ impl TestBackend {
                 index as f64 + 0.25,
             );
         }
-        batch.push_numbers(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
+        batch.push_values(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
         store.commit(&batch, clock.now());
         Self {
             clock,
@@ -136,7 +136,7 @@ impl MetricsBackend for TestBackend {
         self.store.refresh(&batch, self.now());
     }
 
-    /// Takes an array; numbers are accepted, all else rejected.
+    /// Accepts the numbers of an array and rejects all else.
     fn record(&self, body: &[u8]) -> Result<Recorded, String> {
         let records: Vec<serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;

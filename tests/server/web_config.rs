@@ -610,7 +610,7 @@ async fn a_reload_swaps_certificates_and_users() {
     https(server.address, pki.client(None, ALL), &page)
         .await
         .unwrap();
-    // A certificate that this client does not trust tells the old from the new.
+    // A certificate that this client does not trust distinguishes the old from the new.
     pki.issue("server", &["localhost"], false);
     https(server.address, pki.client(None, ALL), &page)
         .await

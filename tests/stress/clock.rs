@@ -47,7 +47,7 @@ fn taken(receiver: &Receiver) -> Ledger {
 fn wait_for(receiver: &Receiver, load: &Load) {
     let expected = load.alerts();
     poll("everybody knows", Duration::from_secs(120), || {
-        (taken(receiver).standing() == expected).then_some(())
+        (taken(receiver).firing() == expected).then_some(())
     });
     taken(receiver).check("webhook", &expected);
 }
@@ -80,16 +80,16 @@ fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
         }
         let firing = load.alerts().len();
         agent.wait_for_value("bellwether_alerts{state=\"firing\"", |n| n == firing as f64);
-        // What is new is told, and so would be what was told already.
+        // New alerts are sent, and so would be those that were sent already.
         let before = taken(&receiver).counts;
         let more = Load::busiest();
         more.record(&agent);
         wait_for(&receiver, &more);
-        let told = taken(&receiver).counts[0] - before[0];
+        let sent = taken(&receiver).counts[0] - before[0];
         let known = load.alerts();
         let is_known = |(alert, severity): &(_, String)| known.get(alert) == Some(severity);
         assert_eq!(
-            told,
+            sent,
             more.alerts()
                 .into_iter()
                 .filter(|one| !is_known(one))

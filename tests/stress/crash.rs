@@ -16,7 +16,7 @@ use crate::support::kafka::Topic;
 use crate::support::servers::Server;
 use crate::support::sink::{Reply, Sink, status};
 
-/// Routes otherwise than without any. Nothing is told twice while a test lasts, but for changes.
+/// Routes otherwise than without any. Nothing is sent twice while a test lasts, but for changes.
 const ROUTES: &str = "
     routes:
       receiver: webhook
@@ -234,8 +234,8 @@ fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
         let known = |published: &mut Ledger| {
             let read = std::iter::from_fn(|| topic.next());
             read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
-            let webhook = webhook.lock().unwrap().standing();
-            (webhook == expected && published.standing() == expected).then_some(())
+            let webhook = webhook.lock().unwrap().firing();
+            (webhook == expected && published.firing() == expected).then_some(())
         };
         let begun = Instant::now();
         while known(&mut published).is_none() && begun.elapsed() < SETTLES {}

@@ -1,4 +1,4 @@
-//! Everybody it tells is away at once, for long: what it keeps is bounded, and what they missed they
+//! All receivers are away at once, for long: its memory is bounded, and what they missed they
 //! hear when they are back, in order and once.
 
 use std::fs;
@@ -74,15 +74,15 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
     let agent = Agent::start(folder.path(), &declaration(&channels, ""));
 
     let (mut load, mut changes, mut largest) = (Load::calm(), 0, [0; 3]);
-    let (start, mut told) = (Instant::now(), Instant::now());
+    let (start, mut reported) = (Instant::now(), Instant::now());
     while start.elapsed() < length {
         load.change(&mut random);
         load.record(&agent);
         changes += 1;
         let journals = journals(folder.path());
         largest = std::array::from_fn(|index| largest[index].max(journals[index]));
-        if told.elapsed() >= Duration::from_secs(60) {
-            told = Instant::now();
+        if reported.elapsed() >= Duration::from_secs(60) {
+            reported = Instant::now();
             eprintln!(
                 "after {:?}: {changes} changes, {:?} wait, {:?} attempts failed, {journals:?} bytes, \
                  {} kB of memory",
@@ -109,12 +109,12 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
     let expected = load.alerts();
     let [mut webhook, mut published] = [Ledger::default(), Ledger::default()];
     poll(
-        "all that was missed is told",
+        "all that was missed is sent",
         LATE + Duration::from_millis(2 * retry),
         || {
             let read = std::iter::from_fn(|| topic.next());
             read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
-            (waiting(&agent) == [0.0; 3] && published.standing() == expected).then_some(())
+            (waiting(&agent) == [0.0; 3] && published.firing() == expected).then_some(())
         },
     );
     let bodies = receiver.bodies();
@@ -131,6 +131,6 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
         published.counts,
         mails.mails().len()
     );
-    assert_eq!(webhook.counts[2], 0, "nothing is told twice");
+    assert_eq!(webhook.counts[2], 0, "nothing is sent twice");
     assert!(!mails.mails().is_empty());
 }

@@ -1,4 +1,4 @@
-//! Very many alerts that fire at once and end at once: all are told, in groups, and while they are
+//! Very many alerts that fire at once and end at once: all are sent, in groups, and while they are
 //! the page and the API answer.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,13 +113,13 @@ fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
         let begun = Instant::now();
         record(&agent, alerts, load);
         let recorded = begun.elapsed();
-        poll("all of them are told", Duration::from_secs(1800), || {
+        poll("all of them are sent", Duration::from_secs(1800), || {
             questions.ask(&agent);
-            (ledger.lock().unwrap().standing().len() == expected.len()).then_some(())
+            (ledger.lock().unwrap().firing().len() == expected.len()).then_some(())
         });
         ledger.lock().unwrap().check("webhook", &expected);
         eprintln!(
-            "{} fire: recorded in {recorded:?}, all told in {:?}, {} requests so far, {} kB",
+            "{} fire: recorded in {recorded:?}, all sent in {:?}, {} requests so far, {} kB",
             expected.len(),
             begun.elapsed(),
             requests.lock().unwrap(),

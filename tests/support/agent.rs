@@ -76,7 +76,7 @@ impl Agent {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        // Whole before it listens, so that the log of one that does not is told.
+        // Whole before it listens, so that the log of one that does not is shown.
         let mut agent = Self {
             child,
             address,

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes what a test tells it to.
+//! A real Prometheus that scrapes what a test asks for.
 
 use std::fs;
 use std::net::SocketAddr;

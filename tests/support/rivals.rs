@@ -113,7 +113,7 @@ pub fn left_out(files: &[File], scores: &[Vec<f64>], profile: &Profile, rows: u3
 fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
     let mut families: Vec<&str> = files.iter().map(|file| &*file.family).collect();
     families.dedup();
-    let mut told = LeftOut::default();
+    let mut scores = LeftOut::default();
     for family in families {
         let sum = |threshold: usize, inside: bool| {
             let mut sum = Score::default();
@@ -127,11 +127,12 @@ fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
         let best = (0..thresholds.len())
             .max_by(|a, b| sum(*a, false).raw.total_cmp(&sum(*b, false).raw))
             .unwrap_or_default();
-        told.all.add(sum(best, true));
-        told.families
+        scores.all.add(sum(best, true));
+        scores
+            .families
             .push((family.into(), thresholds[best], sum(best, true)));
     }
-    told
+    scores
 }
 
 /// 200 thresholds, from one that hardly any score reaches to one that 15 of 100 do.

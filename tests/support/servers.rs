@@ -102,13 +102,13 @@ impl Server {
     /// Starts it, again after [`Server::stop`] or [`Server::kill`], and waits until it answers.
     pub fn start(&self) {
         let output = self.run("start");
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     /// Stops it in order.
     pub fn stop(&self) {
         let output = self.run("stop");
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     /// Sends it a signal by name: `STOP` makes it hang, `CONT` go on.
@@ -193,7 +193,7 @@ pub fn there(tool: &str) -> bool {
         .any(|folder| folder.join(tool).is_file())
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&text).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! An HTTP server that keeps each request whole and answers as a test tells it to.
+//! An HTTP server that keeps each request whole and answers as a test asks for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

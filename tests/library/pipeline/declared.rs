@@ -22,7 +22,7 @@ pub const ALERTS: [(&str, &str); 7] = [
     ("load", "c"),
 ];
 
-/// `mail` wants what is critical only, the queue of `chat` is short, and `quiet` is not told of ends.
+/// `mail` wants what is critical only, the queue of `chat` is short, and `quiet` gets no resolved.
 pub const CHANNELS: [&str; 5] = ["log", "chat", "pager", "mail", "quiet"];
 
 /// Matchers of silences.

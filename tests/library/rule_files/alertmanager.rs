@@ -129,7 +129,7 @@ fn alerts_go_where_amtool_says() {
     assert_eq!(
         seen.len(),
         8,
-        "every receiver is told of something: {seen:?}"
+        "every receiver is notified of something: {seen:?}"
     );
 }
 

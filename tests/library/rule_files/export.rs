@@ -1,4 +1,4 @@
-//! Our rules as a rule file of Prometheus, which promtool must take and judge as we do.
+//! Our rules as a rule file of Prometheus, which promtool must accept and evaluate as we do.
 
 use std::fs;
 
@@ -75,7 +75,7 @@ fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
 #[test]
 fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
     let Exported { text, unsupported } = exported(DECLARATION);
-    let told: Vec<String> = unsupported
+    let reasons: Vec<String> = unsupported
         .iter()
         .map(|problem| {
             problem
@@ -91,7 +91,7 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
         format!("bellwether.yaml:{line}:{column}: {path}[{index}]{message}")
     };
     assert_eq!(
-        told,
+        reasons,
         [
             rule(
                 14,
@@ -103,7 +103,7 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 34,
                 16,
                 11,
-                ": it is not in this file: PromQL cannot express an anomaly rule"
+                ": left out of the file: PromQL cannot express an anomaly rule"
             ),
             rule(
                 35,
@@ -129,13 +129,13 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 36,
                 16,
                 13,
-                ": it is not in this file: `if` chooses between numbers"
+                ": left out of the file: `if` chooses between numbers"
             ),
             rule(37, 16, 14, ": it is switched off"),
         ],
-        "{told:#?}"
+        "{reasons:#?}"
     );
-    for line in &told {
+    for line in &reasons {
         assert!(text.contains(&format!("# {line}\n")), "{line}\n{text}");
     }
 }

@@ -51,13 +51,13 @@ FAIL x.yaml: <does & not>
 ";
     assert_eq!(text, expected);
     let xml = fs::read_to_string(path.join("out.xml")).unwrap();
-    for told in [
+    for expected in [
         "<testsuites name=\"bellwether test\" tests=\"2\" failures=\"1\" errors=\"0\">",
         "<testcase classname=\"x.yaml\" name=\"fires\" file=\"x.yaml\" line=\"3\"",
         "name=\"&lt;does &amp; not&gt;\"",
         "<failure message=\"alert backlog at 1m\">",
     ] {
-        assert!(xml.contains(told), "{told} is not in {xml}");
+        assert!(xml.contains(expected), "{expected} is not in {xml}");
     }
 }
 
@@ -128,10 +128,10 @@ fn rules_that_are_wrong_are_told_with_their_place() {
     .unwrap();
     let (status, text) = bellwether(&["x.yaml"], path);
     assert_eq!(status, 2, "{text}");
-    for told in [
+    for expected in [
         "a.yaml:1:20: [0].metric: unknown metric \"cpu_percnt\"",
         "b.yaml:2:1: rulez: unknown key",
     ] {
-        assert!(text.contains(told), "{told} is not in {text}");
+        assert!(text.contains(expected), "{expected} is not in {text}");
     }
 }

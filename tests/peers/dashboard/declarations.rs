@@ -33,11 +33,11 @@ performance_monitor:
       - {name: exact, metric: upload_bytes, condition: "==", threshold: 8}
 "#;
 
-/// Calls `judge` with each selector of each query: what stands before it, and a name it asks for.
-fn each_name(made: &Value, mut judge: impl FnMut(&str, &str)) {
+/// Calls `check` with each selector of each query: the text before it, and a name it asks for.
+fn each_name(made: &Value, mut check: impl FnMut(&str, &str)) {
     for expression in panels(made).iter().flat_map(|panel| expressions(panel)) {
         for (before, names) in selectors(expression) {
-            names.iter().for_each(|name| judge(before, name));
+            names.iter().for_each(|name| check(before, name));
         }
     }
 }

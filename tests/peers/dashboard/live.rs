@@ -66,8 +66,8 @@ fn every_query_of_every_panel_gives_data() {
     for panel in panels(&dashboard(EMBEDDED)) {
         for expression in expressions(panel) {
             let (_, page) = agent.get("/metrics");
-            let told = |name: &str| page.lines().any(|line| line.starts_with(name));
-            let hidden = |name: &str| HARDWARE.contains(&name) && !told(name);
+            let exported = |name: &str| page.lines().any(|line| line.starts_with(name));
+            let hidden = |name: &str| HARDWARE.contains(&name) && !exported(name);
             if selectors(expression)
                 .iter()
                 .any(|(_, names)| names.iter().any(|name| hidden(name)))

@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, until};
+use super::desk::{Send, firing, open, resolved, until};
 use crate::support::smtp::Smtp;
 
 const PASSWORD: &str = "sesame-123";
@@ -218,7 +218,7 @@ async fn tls_from_the_beginning_with_login_and_what_a_wrong_secret_or_authority_
         "{error}"
     );
     assert!(!error.contains("wrong-secret"), "{error}");
-    assert_eq!(stats.queued, 1, "a password can be mended");
+    assert_eq!(stats.queued, 1, "a password can be fixed");
     fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
     until(&notifier, "right", |stats| stats.sent == 1).await;
     let mail = &server.mails()[0];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, until};
+use super::desk::{Send, firing, open, resolved, until};
 use crate::support::kafka::{Message, Topic};
 use crate::support::servers::Server;
 
@@ -143,7 +143,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     let address = server.address();
     let read =
         tokio::task::spawn_blocking(move || read_back(&address, "large", |read| read.len() == 3));
-    let told: Vec<_> = read
+    let delivered: Vec<_> = read
         .await
         .unwrap()
         .iter()
@@ -152,7 +152,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
             format!("{} {mount}", message.text("status"))
         })
         .collect();
-    assert_eq!(told, ["firing /a", "firing /b", "resolved /a"]);
+    assert_eq!(delivered, ["firing /a", "firing /b", "resolved /a"]);
 }
 
 /// Checks of the "CloudEvents" specification, version 1.0.2, for events of any mode.
@@ -284,9 +284,9 @@ async fn over_tls_with_every_mechanism() {
         ("wrong", "uthentication"),
         ("unknown", "certificate verify failed"),
     ] {
-        let told = |error: &String| error.contains(expected);
+        let matches = |error: &String| error.contains(expected);
         let stats = until(&notifier, name, |stats| {
-            stats.last_error.as_ref().is_some_and(told)
+            stats.last_error.as_ref().is_some_and(matches)
         })
         .await;
         assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");

@@ -1,4 +1,4 @@
-//! An HTTP or HTTPS receiver that keeps every request and answers as it is told to.
+//! An HTTP or HTTPS receiver that keeps every request and answers as scripted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -135,7 +135,7 @@ impl Receiver {
     }
 
     /// The alerts of what was answered with a 2xx, in order.
-    pub fn told(&self) -> Vec<(String, String)> {
+    pub fn notified(&self) -> Vec<(String, String)> {
         self.taken().iter().flat_map(Request::alerts).collect()
     }
 
@@ -227,8 +227,8 @@ pub async fn wait_for(what: &str, receiver: &Receiver, wanted: impl Fn(&Receiver
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!(
-        "not within a minute: {what}; it was told {:?}",
-        receiver.told()
+        "not within a minute: {what}; it got {:?}",
+        receiver.notified()
     );
 }
 

@@ -165,9 +165,9 @@ impl Agent {
         let mut batch = Batch::default();
         let result = self.collector.collect(&mut batch, self.now).await;
         let mut values = BTreeMap::new();
-        for point in batch.iter() {
-            let def = &self.plan.metrics[(point.metric.0 - 100) as usize];
-            let packed = LabelValues::from_packed(point.labels);
+        for sample in batch.iter() {
+            let def = &self.plan.metrics[(sample.metric.0 - 100) as usize];
+            let packed = LabelValues::from_packed(sample.labels);
             let labels: Vec<String> = def
                 .labels
                 .iter()
@@ -180,7 +180,7 @@ impl Agent {
                 false => format!("{}{{{}}}", def.name, labels.join(",")),
             };
             assert!(
-                values.insert(key.clone(), point.numbers[0]).is_none(),
+                values.insert(key.clone(), sample.values[0]).is_none(),
                 "{key} twice"
             );
         }

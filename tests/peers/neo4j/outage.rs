@@ -23,7 +23,7 @@ async fn a_killed_server_is_seen_at_once_and_its_values_come_back() {
         ("neo4j_connection_pool_total", 3.0),
         ("neo4j_node_count", 0.0),
     ]);
-    // What this server cannot tell is left out, without a failure.
+    // Metrics that this server does not have are left out, without a failure.
     assert_eq!(agent.collect().await.good(), expect);
 
     server.kill();
@@ -80,10 +80,10 @@ async fn a_mute_server_costs_a_timeout_and_no_more() {
     let address = listener.local_addr().unwrap();
     let accepted = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        // Reads what it is told and never answers; ends when the client gives up.
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).await.unwrap();
-        heard.len()
+        // Reads and never answers; ends when the client gives up.
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        received.len()
     });
     let section = format!("uri: bolt://{address}\nconnect_timeout: 200ms\n{QUERIES}");
     let collected = Agent::new(&section).collect().await;
@@ -129,17 +129,17 @@ async fn a_wrong_password_is_not_tried_until_the_account_is_locked() {
     );
     let mut agent = Agent::new(&section);
     let first = agent.collect().await;
-    let (reason, told) = first.failed();
+    let (reason, detail) = first.failed();
     assert_eq!((reason, first.get("neo4j_up")), ("auth", Some(0.0)));
     assert!(
-        told.contains("unauthorized") && told.ends_with("next attempt after 1m"),
-        "{told}"
+        detail.contains("unauthorized") && detail.ends_with("next attempt after 1m"),
+        "{detail}"
     );
-    assert!(!told.contains("wrong-password"), "{told}");
-    // Three rejected attempts would lock the account. These make none, and tell the same.
+    assert!(!detail.contains("wrong-password"), "{detail}");
+    // Three rejected attempts would lock the account. These make none, and report the same.
     for _ in 0..9 {
         let next = agent.collect_after(Duration::from_secs(5)).await;
-        assert_eq!(next.failed(), ("auth", told));
+        assert_eq!(next.failed(), ("auth", detail));
     }
     let right = Agent::of(&server, QUERIES).collect().await;
     assert_eq!((right.get("answer"), &right.failure), (Some(42.0), &None));

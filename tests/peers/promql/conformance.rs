@@ -172,7 +172,7 @@ fn near(a: f64, b: f64) -> bool {
 }
 
 /// Returns the error of an answer.
-fn judge(when: When, expected: &Expected, got: Result<Answer, String>) -> Result<(), String> {
+fn check(when: When, expected: &Expected, got: Result<Answer, String>) -> Result<(), String> {
     let answer = match got {
         Err(error) if expected.fail => {
             let wrong = expected.unlike(&error);
@@ -348,9 +348,9 @@ fn prometheus_scripts_pass() {
                     query,
                     expected,
                 } => {
-                    let judged = judge(when, &expected, loaded.ask(when, &query))
+                    let checked = check(when, &expected, loaded.ask(when, &query))
                         .and_then(|()| loaded.same_in_a_range(when, &query));
-                    let Err(wrong) = judged else {
+                    let Err(wrong) = checked else {
                         passed += 1;
                         continue;
                     };
