@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::Severity;
-use bellwether_rules::{RecordingSettings, RuleSettings, Templates, Wording};
+use bellwether_rules::{RecordingSettings, RuleSettings, Templates, TextTemplate};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, Literal, SourceLocation, Spanned, blank,
     parse_first,
@@ -309,7 +309,7 @@ impl Importer<'_> {
         labels
     }
 
-    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Wording>> {
+    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<TextTemplate>> {
         let texts = rule.annotations.iter();
         texts
             .map(|(name, text)| (name.clone(), self.text(text)))
@@ -317,7 +317,7 @@ impl Importer<'_> {
     }
 
     /// Translates a text; parts that cannot be translated stay as they are written.
-    fn text(&mut self, text: &Spanned<OptionalText>) -> Spanned<Wording> {
+    fn text(&mut self, text: &Spanned<OptionalText>) -> Spanned<TextTemplate> {
         let written = &text.value.0;
         let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
         if let Some(error) = self.templates.find_error(&template) {
@@ -340,7 +340,7 @@ impl Importer<'_> {
                 .map_or_else(|| unchanged.into(), |hint| format!("{hint}; {unchanged}"));
             self.warn(&text.at, message, Some(hint));
         }
-        let value = Wording {
+        let value = TextTemplate {
             template,
             written: Some(written.clone()),
         };

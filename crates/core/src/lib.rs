@@ -28,7 +28,7 @@
 //!
 //! let series: Vec<_> = batch
 //!     .iter()
-//!     .map(|point| (LabelValues::from_packed(point.labels), point.numbers[0]))
+//!     .map(|sample| (LabelValues::from_packed(sample.labels), sample.values[0]))
 //!     .collect();
 //! assert_eq!(series[1].0.get(0), Some("/home"));
 //! assert_eq!(series[1].1, 7e9);
@@ -53,7 +53,7 @@ pub use alert::{
     Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification,
     NotifiedState, Severity, Status, Transition,
 };
-pub use batch::{Batch, Failure, Point};
+pub use batch::{Batch, Failure, Sample};
 pub use counted::counted;
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};

@@ -256,9 +256,9 @@ section! {
         /// also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, for a forecast `{{
         /// forecast }}`. `{{ series_labels }}` are the labels without those that the rule adds, `{{
         /// external_labels }}` and `{{ external_url }}` those of this process.
-        pub message: Option<Spanned<Wording>>,
+        pub message: Option<Spanned<TextTemplate>>,
         /// Further texts of the notification, by name; templates too.
-        pub annotations: BTreeMap<String, Spanned<Wording>> = BTreeMap::new(),
+        pub annotations: BTreeMap<String, Spanned<TextTemplate>> = BTreeMap::new(),
         /// Enables the rule.
         pub enabled: bool = true,
     }
@@ -266,20 +266,20 @@ section! {
 
 /// Template of a text, without variables of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wording {
+pub struct TextTemplate {
     pub template: String,
     /// Go template of a Prometheus rule file that it was translated from.
     pub written: Option<String>,
 }
 
-impl Deref for Wording {
+impl Deref for TextTemplate {
     type Target = str;
     fn deref(&self) -> &str {
         &self.template
     }
 }
 
-impl Decode for Wording {
+impl Decode for TextTemplate {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         Literal::decode(node, cx).map(|Literal(template)| Self {
             template,
@@ -292,7 +292,7 @@ impl Decode for Wording {
     }
 }
 
-impl Serialize for Wording {
+impl Serialize for TextTemplate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.template)
     }

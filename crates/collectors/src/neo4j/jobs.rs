@@ -152,8 +152,8 @@ impl Jobs {
                 Err(error) => error.id(),
             };
             let done = ended.map_or_else(broken, |(_, done)| done);
-            for point in done.samples.iter() {
-                batch.push_packed(point.metric, point.labels, point.numbers);
+            for sample in done.samples.iter() {
+                batch.push_packed(sample.metric, sample.labels, sample.values);
             }
             if let Some(progress) = self
                 .tasks

@@ -730,7 +730,7 @@ async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
         collector.collect(&mut batch, Now::default()).await.unwrap();
         assert_eq!(batch.len(), run, "what was in the batch stays");
     }
-    assert!(batch.iter().all(|point| point.numbers[0] > 0.0));
+    assert!(batch.iter().all(|sample| sample.values[0] > 0.0));
 }
 
 proptest! {

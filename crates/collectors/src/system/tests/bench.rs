@@ -132,9 +132,9 @@ impl Bench {
         let result = self.host.collect(&mut batch, self.now);
         self.now = self.now.after(STEP);
         let mut values = BTreeMap::new();
-        for point in batch.iter() {
-            let (name, labels) = &self.names[point.metric.0 as usize];
-            let held = LabelValues::from_packed(point.labels);
+        for sample in batch.iter() {
+            let (name, labels) = &self.names[sample.metric.0 as usize];
+            let held = LabelValues::from_packed(sample.labels);
             let pairs: Vec<_> = labels
                 .iter()
                 .zip(held.iter())
@@ -145,7 +145,7 @@ impl Bench {
                 pairs => format!("{name}{{{}}}", pairs.join(",")),
             };
             assert!(
-                values.insert(series, point.numbers[0]).is_none(),
+                values.insert(series, sample.values[0]).is_none(),
                 "a series twice"
             );
         }

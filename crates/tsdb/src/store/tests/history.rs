@@ -90,9 +90,9 @@ fn everything(value: f64) -> Batch {
     let mut batch = Batch::default();
     for label in HOSTILE {
         batch.push(GAUGE, &[label, "own"], value);
-        batch.push_numbers(HISTOGRAM, &[label], &[value, value + 1.0, value + 0.5]);
+        batch.push_values(HISTOGRAM, &[label], &[value, value + 1.0, value + 0.5]);
     }
-    batch.push_numbers(MetricId(2), &[], &[0.25, value, 7.0, 2.5]);
+    batch.push_values(MetricId(2), &[], &[0.25, value, 7.0, 2.5]);
     batch
 }
 
@@ -163,7 +163,7 @@ fn series_go_on_over_a_reload_and_begin_anew_under_another_name() {
     let third = all(&history);
     assert!(third.values().all(|series| series.times.len() <= 2));
     assert_eq!(third.len(), 2 * (HOSTILE.len() * 5 + 4));
-    // A history of its own does not know the numbers of the other.
+    // A history of its own does not know the series ids of the other.
     let other = Arc::new(History::in_memory(1000));
     let elsewhere = with_history(&other, "y");
     elsewhere.adopt(&renamed);
@@ -207,7 +207,7 @@ fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
     let window = family.get(slot).unwrap().window(MonoMillis(0));
     window
-        .map(|(time, numbers)| (time.0, numbers.to_vec()))
+        .map(|(time, values)| (time.0, values.to_vec()))
         .collect()
 }
 
