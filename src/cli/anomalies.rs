@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, count, figure, labels, list, text, time};
+use super::asking::{Asking, count, labels, list, number, text, time};
 use super::trends::seconds;
 use super::when::When;
 
@@ -59,7 +59,7 @@ fn screen(data: &Value) -> String {
         text(&data["metric"]),
         text(&data["of"]),
         text(&data["algorithm"]),
-        figure(&data["sensitivity"]),
+        number(&data["sensitivity"]),
         text(&data["window"]),
     );
     for series in list(&data["series"]) {
@@ -90,7 +90,7 @@ fn screen(data: &Value) -> String {
 fn line(anomaly: &Value) -> String {
     let expected = list(&anomaly["expected"]);
     let expected = match expected {
-        [low, high] => format!(", expected {} to {}", figure(low), figure(high)),
+        [low, high] => format!(", expected {} to {}", number(low), number(high)),
         _ => String::new(),
     };
     let quiet = if anomaly["reported"] == false {
@@ -103,7 +103,7 @@ fn line(anomaly: &Value) -> String {
         time(&anomaly["from"]),
         time(&anomaly["to"]),
         count(&anomaly["samples"], "sample"),
-        figure(&anomaly["value"]),
-        figure(&anomaly["score"]),
+        number(&anomaly["value"]),
+        number(&anomaly["score"]),
     )
 }

@@ -145,7 +145,7 @@ pub(super) fn printable_lines(text: &str) -> String {
 }
 
 /// Formats a number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
-pub(super) fn figure(value: &Value) -> String {
+pub(super) fn number(value: &Value) -> String {
     match value.as_f64() {
         None => text(value),
         Some(value) if value.abs() >= 1000.0 => humanize(value),
@@ -263,7 +263,7 @@ mod tests {
             (json!(null), "-"),
         ];
         for (value, expected) in cases {
-            assert_eq!(figure(&value), expected, "{value}");
+            assert_eq!(number(&value), expected, "{value}");
         }
         assert_eq!(labels(&json!({"a": "b", "c": "d"})), r#"{a="b", c="d"}"#);
         assert_eq!(

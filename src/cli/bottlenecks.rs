@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, table, text};
+use super::asking::{Asking, labels, list, number, table, text};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -67,10 +67,10 @@ fn bottleneck(one: &Value) -> String {
         text(&one["resource"]),
         text(&one["component"]),
         labels(&one["labels"]),
-        figure(&one["value"]),
+        number(&one["value"]),
         text(&one["unit"]),
-        figure(&one["warning"]),
-        figure(&one["critical"]),
+        number(&one["warning"]),
+        number(&one["critical"]),
         text(&one["advice"]),
     )
 }

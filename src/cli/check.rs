@@ -42,7 +42,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if !outside.is_empty() {
         return reject(&outside, &source);
     }
-    say_good(&plan, &source);
+    print_summary(&plan, &source);
     Ok(())
 }
 
@@ -53,7 +53,7 @@ fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     bail!(counted(problems.len(), "error"))
 }
 
-fn say_good(plan: &Plan, source: &Source) {
+fn print_summary(plan: &Plan, source: &Source) {
     for warning in &plan.warnings {
         println!("{}", warning.render(source));
     }

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, percent, table, text};
+use super::asking::{Asking, labels, list, number, percent, table, text};
 use super::when::When;
 
 #[derive(Args)]
@@ -83,15 +83,15 @@ fn row(window: &str, series: &Value) -> Vec<String> {
     vec![
         window.to_owned(),
         movement(series),
-        figure(&series["change"]),
+        number(&series["change"]),
         percent(&series["pValue"]),
-        figure(&series["mean"]),
-        figure(&series["min"]),
-        figure(&quantiles["p50"]),
-        figure(&quantiles["p95"]),
-        figure(&series["max"]),
-        figure(&series["stddev"]),
-        figure(&series["count"]),
+        number(&series["mean"]),
+        number(&series["min"]),
+        number(&quantiles["p50"]),
+        number(&quantiles["p95"]),
+        number(&series["max"]),
+        number(&series["stddev"]),
+        number(&series["count"]),
         name,
     ]
 }

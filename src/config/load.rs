@@ -120,7 +120,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
             let missing = "without --config the embedded configuration is used";
-            read_declaration(path).map_err(|(message, hint)| {
+            read_config_file(path).map_err(|(message, hint)| {
                 Report::whole(
                     source,
                     message,
@@ -176,7 +176,7 @@ pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
 }
 
 /// Reads the configuration file, which a shell may also pass as `<(command)`.
-fn read_declaration(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+fn read_config_file(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     bellwether_files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
 

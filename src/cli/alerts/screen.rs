@@ -7,7 +7,7 @@ use bellwether_core::{UnixMillis, counted};
 use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
-use crate::cli::asking::{figure, labels as series_labels, list, table, text};
+use crate::cli::asking::{labels as series_labels, list, number, table, text};
 
 /// Columns at which lines of the history are wrapped.
 const WIDTH: usize = 100;
@@ -87,7 +87,7 @@ fn age(since: &Value, now: UnixMillis) -> String {
 fn round(seconds: f64) -> String {
     let whole = match seconds {
         seconds if seconds < 10.0 => {
-            return format!("{}s", figure(&Value::from((seconds * 10.0).round() / 10.0)));
+            return format!("{}s", number(&Value::from((seconds * 10.0).round() / 10.0)));
         }
         seconds if seconds < 3600.0 => seconds.round(),
         seconds if seconds < 86_400.0 => (seconds / 60.0).round() * 60.0,
