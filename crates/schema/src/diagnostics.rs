@@ -193,7 +193,7 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
 }
 
-/// Most edits between two words of this length that still count as a typing error.
+/// Maximum number of edits between two words of this length that still count as a typing error.
 fn max_distance(length: usize) -> usize {
     (length / 3).min(5)
 }

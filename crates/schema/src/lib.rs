@@ -18,7 +18,7 @@
 //! section! {
 //!     /// A pool of connections.
 //!     pub struct Pool {
-//!         /// Most connections.
+//!         /// Maximum number of connections.
 //!         pub size: u32 = 10,
 //!         /// Longest wait for a connection.
 //!         pub timeout: HumanDuration = HumanDuration::secs(5),

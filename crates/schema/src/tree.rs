@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::quotes;
 
-/// Most nodes that aliases may add, against files of nested aliases that grow exponentially.
+/// Maximum number of nodes that aliases may add, against files of nested aliases that grow exponentially.
 const MAX_ALIASED: usize = 100_000;
 
 /// Line and column, both from 1; zero if there is no position.

@@ -55,9 +55,9 @@ section! {
         /// address that has more, else one that has kept the server waiting, else it waits in a
         /// queue. An eighth of them, at least 2, is reserved for scrapes.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Requests that are answered at once, shared by client address. A new one replaces one whose client
-        /// does not read its response. Scrapes have a reserve of a quarter as many, at least 2, of which one
-        /// address takes one.
+        /// Maximum number of requests that are answered at once, shared by client address. A new one replaces
+        /// one whose client does not read its response. Scrapes have a reserve of a quarter as many, at
+        /// least 2; one address may use one of the reserve.
         #[former = "max_concurrent_pages"]
         pub max_concurrent_requests: Spanned<u32> = Spanned::nowhere(16),
         /// Maximum size of a request's head in bytes.

@@ -11,7 +11,7 @@ use bellwether_recorder::{Reason, RecordError, Recorder};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Most rejected records that [`Recorded`] lists; further ones are only counted, so that the answer
+/// Maximum number of rejected records that [`Recorded`] lists; further ones are only counted, so that the answer
 /// to a large body stays small.
 pub const MAX_REPORTED: usize = 1000;
 

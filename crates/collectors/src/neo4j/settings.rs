@@ -37,7 +37,7 @@ section! {
         pub connect_timeout: Spanned<HumanDuration> = HumanDuration::secs(5).into(),
         /// Longest duration of a query without a `timeout` of its own.
         pub query_timeout: Spanned<HumanDuration> = HumanDuration::secs(10).into(),
-        /// Most rows of one query. Further rows are dropped, and the collection fails with a message.
+        /// Maximum number of rows of one query. Further rows are dropped, and the collection fails with a message.
         pub row_limit: Spanned<u32> = 10_000.into(),
         /// The metrics.
         pub queries: Vec<Neo4jQuery> = Vec::new(),
@@ -47,7 +47,7 @@ section! {
 section! {
     /// Connections to Neo4j.
     pub struct Neo4jPool {
-        /// Most connections at once, so also the most queries at once.
+        /// Maximum number of connections at once, so also the most queries at once.
         pub max_size: Spanned<u32> = 10.into(),
         /// Longest wait for a free connection.
         pub acquire_timeout: HumanDuration = HumanDuration::secs(5),

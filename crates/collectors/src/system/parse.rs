@@ -66,7 +66,7 @@ pub(super) struct BadLines {
 }
 
 impl BadLines {
-    /// Most lines with a message.
+    /// Maximum number of lines with a message.
     const MOST: usize = 3;
 
     pub(super) fn add(&mut self, malformed: Malformed) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
-/// Most threads that one round may lose. The remaining paths are probed in the next round, so that a
+/// Maximum number of threads that one round may lose. The remaining paths are probed in the next round, so that a
 /// host full of dead mounts delays a collection by a bounded time.
 const LOSSES_PER_ROUND: usize = 3;
 

@@ -39,7 +39,7 @@ pub(crate) struct DropReason<'a> {
     pub error: &'a str,
     /// Time of the drop.
     pub at: UnixMillis,
-    /// Most dead letters of the channel; the oldest are evicted.
+    /// Maximum number of dead letters of the channel; the oldest are evicted.
     pub max_dead_letters: usize,
 }
 

@@ -7,7 +7,7 @@ use bellwether_schema::Literal;
 use super::line::has_tags;
 use super::settings::{Statsd, StatsdDialect, StatsdMapping};
 
-/// Most `*` in one glob.
+/// Maximum number of `*` in one glob.
 pub(super) const MAX_STARS: usize = 16;
 
 /// Mappings, ignored tags and dialect, compiled from the settings.
