@@ -79,10 +79,10 @@ impl AlertLog {
     pub(super) fn muted(&self, muted: &[MuteChange], at: UnixMillis) {
         let records = muted.iter().filter_map(|muted| {
             // For alerts from before a restart the outbox knows the notified state.
-            let gate = muted
+            let mute_reason = muted
                 .reason
                 .as_ref()
-                .filter(|gate| **gate != MuteReason::Restored)?;
+                .filter(|mute_reason| **mute_reason != MuteReason::Restored)?;
             let notice = Notice {
                 channel: String::new(),
                 receiver: muted.receiver.clone(),
@@ -90,7 +90,7 @@ impl AlertLog {
                 status: Status::Firing,
                 reason: String::new(),
                 step: Step::Muted {
-                    reason: gate.name(),
+                    reason: mute_reason.name(),
                     description: muted.description.clone(),
                 },
             };

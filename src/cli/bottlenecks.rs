@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn screen(data: &Value) -> String {
     let score = &data["score"];
     let points = score["score"].as_f64().unwrap_or_default();
-    // Not the status of Bellwether itself, which `status` and `health` tell.
+    // Not the status of Bellwether itself, which `status` and `health` show.
     let word = text(&score["rating"]);
     let mut out = format!("score {points:.0} of 100: {word} (host and applications)\n");
     let parts = list(&score["parts"]).iter().map(|part| {

@@ -168,11 +168,11 @@ fn of_group(group: &Value) -> String {
         }
     }
     if !group["muteReason"].is_null() {
-        let gate = &group["muteReason"];
+        let reason = &group["muteReason"];
         out += &format!(
             "      muted ({}): {}\n",
-            text(&gate["name"]),
-            text(&gate["detail"])
+            text(&reason["name"]),
+            text(&reason["detail"])
         );
     }
     for receiver in list(&group["escalatedTo"]) {

@@ -663,7 +663,7 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
             work(&segments(folder.path())[segment]);
             let history = open(folder.path());
             let what = format!("segment {segment} {harm}");
-            // Nothing tells how many there were before the first.
+            // Nothing shows how many there were before the first.
             let first_is_gone = segment == 0 && harm == "deleted";
             if !first_is_gone {
                 until(&what, || history.stats().damaged > 0);

@@ -217,7 +217,7 @@ impl Run {
             let end = first.saturating_add((day + 1).saturating_mul(DAY));
             let to = self.times.partition_point(|time| *time < end).max(from + 1);
             let mut values = self.values[from..to].to_vec();
-            // The rest of a day tells little of it.
+            // The rest of a day shows little of it.
             let part = self.times[to - 1].saturating_sub(self.times[from]);
             if part > DAY / 2 || days.is_empty() {
                 values.sort_by(f64::total_cmp);

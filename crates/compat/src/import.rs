@@ -364,7 +364,7 @@ impl Importer<'_> {
             let problem = self
                 .problems
                 .error(&text.at, "`annotations` beside `record`");
-            problem.hint("what is recorded tells nobody");
+            problem.hint("a recording rule notifies nobody");
         }
         let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
         else {

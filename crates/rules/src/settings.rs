@@ -244,7 +244,7 @@ section! {
         /// Only series whose labels match.
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
         /// Maximum number of alerts of the rule, with pending ones; `0` is unlimited. Above it the
-        /// first alerts stay, and one alert with the label `overflow="true"` stands for the rest.
+        /// first alerts stay, and one alert with the label `overflow="true"` represents the rest.
         /// By default `alerting.rule_limit`.
         pub limit: Option<u32>,
         /// Monitored component, as `checkout` or `storage`: the label `component` of its alerts.

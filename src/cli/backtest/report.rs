@@ -221,7 +221,7 @@ fn view(tried: &Tried, (from, to): Range) -> Value {
         })
     };
     json!({
-        "declaration": tried.name,
+        "configuration": tried.name,
         "from": time(from),
         "to": time(to),
         "series": tried.outcome.series,

@@ -127,9 +127,9 @@ fn sensitivity_direction_and_least_deviation_decide_what_counts() {
 fn an_event_is_reported_once_and_over_after_the_cooldown() {
     // Odd for seven minutes, and again after two and after five that are not.
     let mut values = around_fifty(90.0);
-    for (usual, odd) in [(0, 7), (2, 1), (5, 1)] {
+    for (usual, anomalies) in [(0, 7), (2, 1), (5, 1)] {
         values.extend(std::iter::repeat_n(50.0, usual));
-        values.extend(std::iter::repeat_n(90.0, odd));
+        values.extend(std::iter::repeat_n(90.0, anomalies));
     }
     let found = |settings: &Settings| {
         let seen = observed(settings, &values);
@@ -178,10 +178,10 @@ fn what_follows_a_spike_is_as_expected() {
             },
             &values,
         );
-        let odd: Vec<usize> = (warm..seen.len())
+        let anomalies: Vec<usize> = (warm..seen.len())
             .filter(|at| seen[*at].anomalous)
             .collect();
-        assert_eq!(odd, [warm], "{warm}");
+        assert_eq!(anomalies, [warm], "{warm}");
     }
     let mut zeros = vec![0.0; 300];
     zeros[200] = 10.0;
@@ -240,8 +240,8 @@ fn a_constant_series_expects_that_value_and_nothing_else() {
             let mut values = vec![constant; 100];
             values.push(constant + constant.abs() * 0.01 + 1e-290);
             let seen = observed(&settings(algorithm), &values);
-            let odd: Vec<usize> = (0..101).filter(|index| seen[*index].anomalous).collect();
-            assert_eq!(odd, [100], "{algorithm:?} {constant}");
+            let anomalies: Vec<usize> = (0..101).filter(|index| seen[*index].anomalous).collect();
+            assert_eq!(anomalies, [100], "{algorithm:?} {constant}");
         }
     }
 }
@@ -332,14 +332,14 @@ fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
     let mut values = course(7);
     values.truncate(6 * 288 + 72);
     values.push(35.0);
-    let odd = |algorithm| {
+    let anomalies = |algorithm| {
         each_five_minutes(algorithm, &values)
             .last()
             .unwrap()
             .anomalous
     };
     assert_eq!(
-        ALL.map(|algorithm| (algorithm, odd(algorithm))),
+        ALL.map(|algorithm| (algorithm, anomalies(algorithm))),
         [
             (Algorithm::Auto, true),
             (Algorithm::ZScore, false),
@@ -354,8 +354,8 @@ fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
 fn the_usual_course_of_a_day_is_seldom_odd() {
     for algorithm in ALL {
         let seen = each_five_minutes(algorithm, &course(14));
-        let odd = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
-        assert!(odd <= 3, "{algorithm:?}: {odd} of {}", 11 * 288);
+        let anomalies = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
+        assert!(anomalies <= 3, "{algorithm:?}: {anomalies} of {}", 11 * 288);
     }
 }
 

@@ -63,7 +63,7 @@ fn the_named_gauges_are_watched_series_by_series() {
     collect(&monitor, 100, "1", 99.0);
     let mut all = monitor.all(now(100));
     all.sort_by(|a, b| a.series.cmp(&b.series));
-    let told: Vec<_> = all
+    let reported: Vec<_> = all
         .iter()
         .map(|one| {
             (
@@ -75,7 +75,7 @@ fn the_named_gauges_are_watched_series_by_series() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("cpu", "core=0", true, false),
             ("cpu", "core=1", false, true)

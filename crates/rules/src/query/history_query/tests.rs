@@ -95,7 +95,7 @@ fn each_label_set_has_its_own_detector_and_matchers_choose() {
         assert_eq!(bench.next(&all), NOTHING);
     }
     let changes = bench.next(&[(&*root, 70.0), (&*data, 71.0), (&*tmp, 70.0)]);
-    assert_eq!(changes.len(), 1, "70 is odd for / alone: {changes:?}");
+    assert_eq!(changes.len(), 1, "70 is anomalous for / alone: {changes:?}");
     let alert = bench.engine.alerts().remove(0);
     assert_eq!(
         alert.labels,
@@ -175,7 +175,7 @@ fn a_duration_is_of_the_value_itself_being_outside() {
     assert_eq!(
         changes_of(LASTING, 360, 100, spike),
         NOTHING,
-        "one odd sample"
+        "one anomalous sample"
     );
     let nine = |n, usual| if n % 40 == 0 && n < 360 { 60.0 } else { usual };
     assert_eq!(changes_of(LASTING, 360, 400, nine), NOTHING, "nine of them");
