@@ -47,7 +47,7 @@ fn decode<T: Decode>(yaml: &str) -> T {
     let node = parse(yaml).unwrap_or_else(|_| unreachable!("YAML"));
     let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    decoded.unwrap_or_else(|| unreachable!("a declaration"))
+    decoded.unwrap_or_else(|| unreachable!("a configuration"))
 }
 
 fn routing() -> Arc<Routing> {

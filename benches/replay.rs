@@ -71,7 +71,7 @@ impl Queryable for Waves {
 }
 
 /// A hundred rules: thresholds with durations, and means over five minutes.
-fn declaration() -> String {
+fn configuration() -> String {
     let metrics: String = (0..METRICS)
         .map(|n| format!("    - {{name: m{n}, type: gauge, labels: [host]}}\n"))
         .collect();
@@ -90,7 +90,7 @@ fn declaration() -> String {
 }
 
 fn day(criterion: &mut Criterion) {
-    let text = declaration();
+    let text = configuration();
     let mut group = criterion.benchmark_group("replay");
     group
         .sample_size(10)

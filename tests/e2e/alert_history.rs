@@ -49,7 +49,7 @@ fn wait_for_events(agent: &Agent, expected: &[&str]) {
     });
 }
 
-/// Runs `bellwether alerts` with the declaration in `folder`.
+/// Runs `bellwether alerts` with the configuration in `folder`.
 fn alerts(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
         .arg("alerts")

@@ -39,7 +39,7 @@ fn samples(start: i64) -> impl Iterator<Item = (i64, &'static str, f64)> {
     })
 }
 
-fn declaration(folder: &Path, name: &str, duration: &str) -> PathBuf {
+fn configuration(folder: &Path, name: &str, duration: &str) -> PathBuf {
     let file = folder.join(name);
     let text = format!(
         "performance_monitor:
@@ -120,7 +120,7 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
     let start = start();
     let server = prometheus(folder.path(), start);
     let recorded = history(folder.path(), start);
-    let rules = declaration(folder.path(), "rules.yaml", "5m");
+    let rules = configuration(folder.path(), "rules.yaml", "5m");
     let range = [start.to_string(), (start + STEPS * STEP).to_string()];
     let common = [
         "--rules",
@@ -169,8 +169,8 @@ fn another_declaration_is_compared_and_a_missing_history_is_named() {
     let folder = TempDir::new().unwrap();
     let start = start();
     let recorded = history(folder.path(), start);
-    let strict = declaration(folder.path(), "strict.yaml", "0s");
-    let calm = declaration(folder.path(), "calm.yaml", "5m");
+    let strict = configuration(folder.path(), "strict.yaml", "0s");
+    let calm = configuration(folder.path(), "calm.yaml", "5m");
     let range = [start.to_string(), (start + STEPS * STEP).to_string()];
     let said = backtest(&[
         "--rules",

@@ -1,4 +1,4 @@
-//! Clients that are slow, huge or senseless; the page must answer all the same.
+//! Clients that are slow, huge or senseless; /metrics must answer all the same.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};

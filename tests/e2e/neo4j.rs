@@ -1,4 +1,4 @@
-//! The shipped declaration with a real Neo4j behind it: values, outage, return, and the rule.
+//! The shipped configuration with a real Neo4j behind it: values, outage, return, and the rule.
 
 use tempfile::TempDir;
 

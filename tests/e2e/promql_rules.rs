@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(60);
 const FIRING: &str = "firing backlog queue_name=mail,severity=critical,team=post";
 const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical,team=post";
 
-fn declaration(receiver: &Receiver) -> String {
+fn configuration(receiver: &Receiver) -> String {
     let address = receiver.address();
     format!(
         r#"
@@ -47,7 +47,7 @@ fn wait_for(receiver: &Receiver, expected: &[&str]) {
 #[test]
 fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
-    let yaml = declaration(&receiver);
+    let yaml = configuration(&receiver);
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "other", 1.0);

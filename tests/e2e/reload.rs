@@ -1,4 +1,4 @@
-//! A new declaration is swapped in whole or not at all, under load, and what was known stays.
+//! A new configuration is swapped in whole or not at all, under load, and what was known stays.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -172,7 +172,7 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
 
     agent.write_config(&yaml(""));
     assert_eq!(agent.post("/-/reload", "").0, 200);
-    UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a declaration");
+    UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a configuration");
 }
 
 fn free_udp_port() -> u16 {

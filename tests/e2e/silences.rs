@@ -15,7 +15,7 @@ use crate::{queue_rule, set_queue};
 const SOON: Duration = Duration::from_secs(60);
 
 /// A rule on queues, with files of silences and two time intervals.
-fn declaration(receiver: &Receiver) -> String {
+fn configuration(receiver: &Receiver) -> String {
     let pager = format!(
         "{{type: webhook, name: pager, url: \"http://{}/\"}}",
         receiver.address()
@@ -68,7 +68,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
         "- {matchers: queue_name=mail, intervals: [always], created_by: ada, comment: moved}\n\
          - {matchers: queue_name=print, intervals: [long_ago], created_by: ada}\n",
     );
-    let agent = Agent::start(folder.path(), &declaration(&receiver));
+    let agent = Agent::start(folder.path(), &configuration(&receiver));
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "print", 42.0);
     wait_until_muted(&agent, "mail", "silenced by ada: moved (silence file-");
@@ -114,7 +114,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
 #[test]
 fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
-    let yaml = declaration(&receiver);
+    let yaml = configuration(&receiver);
     let agent = Agent::start(folder.path(), &yaml);
     let (status, id) = silence(&agent, &["add", "queue_name=mail", "--during", "always"]);
     assert_eq!(status, Some(0), "{id}");

@@ -216,14 +216,14 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     write("d.yml", "groups: [{nam: x}]");
     fs::create_dir(folder.path().join("e.yml")).unwrap();
     write("z.yml", &group("fine"));
-    let declaration = |more: &str| {
+    let configuration = |more: &str| {
         let text = format!("performance_monitor: {{alerting: {{rule_files: ['*.yml']{more}}}}}");
         write("bellwether.yaml", &text);
     };
     let source = Source::File(folder.path().join("bellwether.yaml"));
     let load = || config::load(&source, &|_| None);
 
-    declaration("");
+    configuration("");
     let report = load().and_then(config::plan).err().unwrap();
     let plan = config::plan_at_start(load).unwrap();
     let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
@@ -247,7 +247,7 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
         .collect();
     assert_eq!(files.len(), 4, "{:?}", plan.left_out);
 
-    declaration(", rule_limit: x");
+    configuration(", rule_limit: x");
     let report = config::plan_at_start(load).err().unwrap();
     assert!(report.to_string().contains("rule_limit"), "{report}");
 }

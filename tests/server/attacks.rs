@@ -1,7 +1,7 @@
 //! A scraper beside many clients that mean no good: every scrape is answered, whole.
 //!
 //! The clients come from 127.0.0.1 and the scraper from 127.0.0.2; where the attack is on another
-//! path than the page's, a second scraper has the address of the clients.
+//! path than /metrics, a second scraper has the address of the clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -52,7 +52,7 @@ async fn scrape_from(source: &str, address: SocketAddr, extra: &[&str]) -> Resul
     if bytes.is_empty() {
         return Err("closed without an answer".into());
     }
-    // A page that was cut has no last chunk.
+    // A response that was cut has no last chunk.
     let reply =
         std::panic::catch_unwind(|| Reply::parse(&bytes).0).map_err(|_| "cut".to_owned())?;
     let whole = reply.text().contains("test_took_seconds_count 3\n");

@@ -31,7 +31,7 @@ fn cuts(server: &Running, cut: CloseReason) -> u64 {
         .unwrap_or_default()
 }
 
-/// Clients that ask for the page and never read it.
+/// Clients that ask for /metrics and never read it.
 async fn deaf(server: &Running, count: usize) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for _ in 0..count {
@@ -151,7 +151,7 @@ async fn clients_that_do_not_read_leave_room_for_a_page() {
     let server = limited(200_000, |limits| limits.max_concurrent_requests = 2.into()).await;
     // One of the reserve too: a scrape of the same address has none left.
     let deaf = deaf(&server, 3).await;
-    until("the pages", || {
+    until("the responses", || {
         server
             .stats
             .requests()

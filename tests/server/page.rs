@@ -99,7 +99,7 @@ async fn head_has_the_head_and_nothing_else() {
     assert_eq!(
         server.backend.refreshed.load(SeqCst),
         0,
-        "no page was made for HEAD"
+        "nothing was rendered for HEAD"
     );
 }
 

@@ -451,7 +451,7 @@ pub async fn get(address: SocketAddr, path: &str, extra: &[&str]) -> Reply {
     send(address, request("GET", path, extra, "")).await
 }
 
-/// A scrape as Prometheus does it, and that it was a whole page.
+/// A scrape as Prometheus does it, and that it was complete.
 pub async fn scrape(address: SocketAddr) -> Reply {
     let reply = get(address, "/metrics", &[]).await;
     assert_eq!(reply.status, 200, "{}", reply.head);

@@ -8,7 +8,7 @@ use regex::{Captures, Regex};
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::Receiver;
@@ -57,7 +57,7 @@ fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
     for days in [400, -400] {
         let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
         let channel = format!("{{type: webhook, url: 'http://{}/'}}", receiver.address());
-        let yaml = declaration(&channel, "");
+        let yaml = configuration(&channel, "");
         let agent = Agent::start(folder.path(), &yaml);
         let mut load = Load::calm();
         let mut random = fastrand::Rng::with_seed(3);

@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::number;
 use crate::support::agent::Agent;
 use crate::support::kafka::Topic;
@@ -96,7 +96,7 @@ struct Done {
 
 struct Scene<'a> {
     folder: &'a Path,
-    declarations: [String; 2],
+    configurations: [String; 2],
     declared: usize,
     kafka: &'a Server,
     random: Rng,
@@ -106,7 +106,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn start(&self) -> Agent {
-        let agent = Agent::start(self.folder, &self.declarations[self.declared]);
+        let agent = Agent::start(self.folder, &self.configurations[self.declared]);
         self.load.record(&agent);
         agent
     }
@@ -144,7 +144,7 @@ impl Scene<'_> {
             6 => {
                 self.done.reloads += 1;
                 self.declared = 1 - self.declared;
-                agent.write_config(&self.declarations[self.declared]);
+                agent.write_config(&self.configurations[self.declared]);
                 agent.signal("HUP");
                 return agent;
             }
@@ -197,7 +197,7 @@ fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
     let folder = TempDir::new().unwrap();
     let mut scene = Scene {
         folder: folder.path(),
-        declarations: ["", ROUTES].map(|routes| declaration(&channels, routes)),
+        configurations: ["", ROUTES].map(|routes| configuration(&channels, routes)),
         declared: 0,
         kafka: &kafka,
         random: Rng::with_seed(seed),

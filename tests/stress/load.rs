@@ -14,7 +14,7 @@ const LEVELS: [f64; 4] = [1.0, 20.0, 40.0, 80.0];
 pub const LABEL: &str = "job";
 
 /// A configuration of the load, two rules on it, and their receivers.
-pub fn declaration(channels: &str, routes: &str) -> String {
+pub fn configuration(channels: &str, routes: &str) -> String {
     format!(
         r#"
 performance_monitor:

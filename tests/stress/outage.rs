@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::number;
 use crate::support::agent::Agent;
 use crate::support::kafka::Topic;
@@ -71,7 +71,7 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
           recipients: [ops@example.org], {waits}}}",
         kafka.address(),
     );
-    let agent = Agent::start(folder.path(), &declaration(&channels, ""));
+    let agent = Agent::start(folder.path(), &configuration(&channels, ""));
 
     let (mut load, mut changes, mut largest) = (Load::calm(), 0, [0; 3]);
     let (start, mut reported) = (Instant::now(), Instant::now());

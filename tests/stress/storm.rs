@@ -1,5 +1,5 @@
 //! Very many alerts that fire at once and end at once: all are sent, in groups, and while they are
-//! the page and the API answer.
+//! /metrics and the API answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ const PIECE: usize = 5000;
 /// Memory that an alert may take while it storms, the texts and buffers of its way included.
 const BYTES: usize = 40_000;
 
-fn declaration(alerts: usize, sink: &Sink) -> String {
+fn configuration(alerts: usize, sink: &Sink) -> String {
     let (capacity, series) = (alerts + 1000, 2 * alerts + 1000);
     format!(
         r#"
@@ -100,7 +100,7 @@ fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
         status(200)
     });
     let folder = TempDir::new().unwrap();
-    let agent = Agent::start(folder.path(), &declaration(alerts, &sink));
+    let agent = Agent::start(folder.path(), &configuration(alerts, &sink));
     record(&agent, alerts, 1.0);
     let calm = agent.memory("VmRSS");
     let mut questions = Questions::new();

@@ -117,7 +117,7 @@ pub fn decode<T: Decode>(yaml: &str) -> T {
     let node = bellwether_schema::parse(yaml).expect("YAML");
     let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    decoded.expect("a declaration")
+    decoded.expect("a configuration")
 }
 
 pub fn channels() -> Vec<ChannelSettings> {

@@ -9,7 +9,7 @@ use bellwether_schema::Diagnostics;
 
 use super::promtool;
 
-const DECLARATION: &str = r#"
+const CONFIGURATION: &str = r#"
 performance_monitor:
   prometheus: {metric_prefix: app, default_labels: {environment: test}}
   application_metrics:
@@ -62,7 +62,7 @@ fn exported(text: &str) -> Exported {
 
 #[test]
 fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
-    for text in [DECLARATION, config::EMBEDDED] {
+    for text in [CONFIGURATION, config::EMBEDDED] {
         let folder = tempfile::tempdir().unwrap();
         let exported = exported(text);
         fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
@@ -74,7 +74,7 @@ fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
 
 #[test]
 fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
-    let Exported { text, unsupported } = exported(DECLARATION);
+    let Exported { text, unsupported } = exported(CONFIGURATION);
     let reasons: Vec<String> = unsupported
         .iter()
         .map(|problem| {
@@ -209,7 +209,7 @@ tests:
 #[test]
 fn promtool_judges_them_as_they_are_meant() {
     let folder = tempfile::tempdir().unwrap();
-    let exported = exported(DECLARATION);
+    let exported = exported(CONFIGURATION);
     fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
     fs::write(folder.path().join("test.yml"), TEST).unwrap();
     if let Err(said) = promtool(folder.path(), &["test", "rules", "test.yml"]) {

@@ -1,4 +1,4 @@
-//! The dashboard follows its declaration.
+//! The dashboard follows its configuration.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ fn every_metric_of_every_query_is_on_the_page_and_every_declared_metric_is_shown
                     Kind::Summary => matches!(rest, Some("" | "_sum" | "_count")),
                 }
             });
-            let def = asked.unwrap_or_else(|| panic!("not on the page: {name}"));
+            let def = asked.unwrap_or_else(|| panic!("not on /metrics: {name}"));
             left.remove(&*def.exported);
         });
         assert!(left.is_empty(), "declared and not shown: {left:?}");

@@ -47,15 +47,15 @@ fn the_whole_catalogue_on_a_healthy_host() {
     });
     let (second, result) = bench.collect();
     assert_eq!(result, Ok(()));
-    let page: String = second
+    let rendered: String = second
         .iter()
         .map(|(series, value)| format!("{series} {value}\n"))
         .collect();
     let golden = fixture("healthy.golden");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&golden, &page).unwrap();
+        fs::write(&golden, &rendered).unwrap();
     }
-    assert_eq!(page, fs::read_to_string(&golden).unwrap());
+    assert_eq!(rendered, fs::read_to_string(&golden).unwrap());
     assert_eq!(bench.skips(), [("sensor", "malformed", 2)]);
 }
 
@@ -645,12 +645,12 @@ fn in_a_container_the_mounts_of_the_host_are_told() {
         log.lock().push(path.display().to_string());
         statvfs(path)
     };
-    let declaration = only(&[
+    let configuration = only(&[
         "disk_total_bytes",
         "network_bytes_recv",
         "network_errors_in",
     ]);
-    let mut bench = Bench::with("container", &declaration, "/host", Arc::new(record));
+    let mut bench = Bench::with("container", &configuration, "/host", Arc::new(record));
     assert_eq!(bench.collect().1, Ok(()));
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
@@ -682,8 +682,8 @@ fn a_dead_mount_costs_only_itself() {
         }
         statvfs(path)
     };
-    let declaration = only(&["disk_usage_percent", "uptime_seconds"]);
-    let mut bench = Bench::with("healthy", &declaration, "/", Arc::new(hanging));
+    let configuration = only(&["disk_usage_percent", "uptime_seconds"]);
+    let mut bench = Bench::with("healthy", &configuration, "/", Arc::new(hanging));
     let backup = "disk_usage_percent{mount_point=\"/mnt/backup\"}";
     for round in 1..=3 {
         let (values, result) = bench.collect();
@@ -738,11 +738,11 @@ proptest! {
     /// Whatever the counters of the kernel do.
     #[test]
     fn no_rate_is_negative(steps in proptest::collection::vec(any::<[u64; 4]>(), 2..8)) {
-        let declaration = only(&[
+        let configuration = only(&[
             "network_bytes_recv", "network_errors_out", "disk_io_read_bytes", "disk_io_write_count",
             "cpu_seconds", "cpu_percent", "cpu_core_percent",
         ]);
-        let mut bench = Bench::new("healthy", &declaration);
+        let mut bench = Bench::new("healthy", &configuration);
         for step in steps {
             // Higher totals are negative ones without their sign.
             let [a, b, c, d] = step.map(|total| total >> 11);

@@ -176,7 +176,7 @@ fn mistakes_are_errors_of_the_file() {
 }
 
 #[test]
-fn a_name_of_the_declaration_stays_its_own() {
+fn a_name_of_the_configuration_stays_its_own() {
     let (imported, _) = import_text("groups: [{name: g, rules: [{alert: Declared, expr: up}]}]");
     assert_eq!(imported.rules[0].name.value, "g/Declared");
     assert_eq!(imported.rules[0].add_labels["alertname"].value, "Declared");

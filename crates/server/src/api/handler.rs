@@ -373,8 +373,8 @@ impl Shared {
                 (backend.store().snapshot(), permit)
             });
             let (snapshot, permit) = snapshot.await?;
-            let page = Renderer::new(snapshot, format);
-            ResponseBody::streamed(Box::new(page), coding, permit)
+            let renderer = Renderer::new(snapshot, format);
+            ResponseBody::streamed(Box::new(renderer), coding, permit)
                 .map_err(|error| internal(format!("cannot compress the exposition: {error}")))?
         };
         let mut response = response::base(StatusCode::OK, format.content_type(), body);

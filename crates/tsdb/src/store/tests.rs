@@ -1,4 +1,4 @@
-//! The store against a simple model, and through a rendered page and back.
+//! The store against a simple model, and through an exposition and back.
 
 mod history;
 
@@ -68,7 +68,7 @@ fn histogram(label: &str, values: [f64; 3]) -> Batch {
     batch
 }
 
-fn page(store: &Store, format: Format) -> String {
+fn exposition(store: &Store, format: Format) -> String {
     let mut renderer = Renderer::new(store.snapshot(), format);
     let mut out = Vec::new();
     while renderer.next_chunk(&mut out) {}
@@ -100,7 +100,7 @@ fn points_that_do_not_fit_are_rejected_and_counted() {
     store.commit(&batch, at(1));
     assert_eq!((store.series(), store.refused()), (1, 6));
     assert_eq!(
-        page(&store, Format::Text),
+        exposition(&store, Format::Text),
         "# TYPE x_gauge gauge\nx_gauge{a=\"fits\",b=\"\"} NaN\n"
     );
 }
@@ -167,7 +167,7 @@ fn series_not_refreshed_for_three_intervals_go() {
     assert_eq!((store.series(), store.dropped()), (1, 1));
     store.refresh(&gauge(["new", ""], 2.0), at(31));
     assert_eq!(store.expire(at(61)), 0);
-    assert!(!page(&store, Format::Text).contains("old"));
+    assert!(!exposition(&store, Format::Text).contains("old"));
 }
 
 #[test]
@@ -176,9 +176,9 @@ fn a_page_is_sorted_by_exported_name_and_values() {
     store.commit(&histogram("z", [0.0; 3]), at(0));
     for label in ["b", "ab", "", "a\u{1}", "a"] {
         store.commit(&gauge([label, "c"], 0.0), at(0));
-        page(&store, Format::Text);
+        exposition(&store, Format::Text);
     }
-    let families = parse(&page(&store, Format::Text), Format::Text).unwrap();
+    let families = parse(&exposition(&store, Format::Text), Format::Text).unwrap();
     let names: Vec<_> = families.iter().map(|family| family.name.as_str()).collect();
     assert_eq!(names, ["x_gauge", "x_histogram"]);
     let order: Vec<_> = families[0]
@@ -333,7 +333,7 @@ fn read(store: &Store) -> Model {
     model
 }
 
-/// The samples that a page of `model` has to hold: name, labels, value.
+/// The samples that an exposition of `model` has to hold: name, labels, value.
 /// OpenMetrics has no sum below zero, and no count of a histogram without its sum.
 fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels), f64> {
     let mut expected = BTreeMap::new();
@@ -362,8 +362,8 @@ fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels),
     expected
 }
 
-fn parsed_samples(page: &str, format: Format) -> BTreeMap<(String, Labels), f64> {
-    let families = parse(page, format).unwrap();
+fn parsed_samples(exposition: &str, format: Format) -> BTreeMap<(String, Labels), f64> {
+    let families = parse(exposition, format).unwrap();
     let samples = families.into_iter().flat_map(|family| family.samples);
     samples
         .map(|mut sample| {
@@ -407,17 +407,17 @@ proptest! {
             // Not after each step, so that a layout is also carried over several changes.
             if matches!(step, Step::Pass(_)) {
                 let format = if now % 2 == 0 { Format::Text } else { Format::OpenMetrics };
-                let page = page(&store, format);
-                prop_assert_eq!(parsed_samples(&page, format), expected_samples(&model, format));
+                let exposition = exposition(&store, format);
+                prop_assert_eq!(parsed_samples(&exposition, format), expected_samples(&model, format));
             }
         }
         prop_assert_eq!(store.refused(), 0);
     }
 
     #[test]
-    fn the_parser_never_panics(page in prop_oneof![any::<String>(), "[a\"\\\\{}=,# \n0-9.A-Z_]{0,60}"]) {
+    fn the_parser_never_panics(exposition in prop_oneof![any::<String>(), "[a\"\\\\{}=,# \n0-9.A-Z_]{0,60}"]) {
         for format in [Format::Text, Format::OpenMetrics] {
-            if let Err(error) = parse(&page, format) {
+            if let Err(error) = parse(&exposition, format) {
                 prop_assert!(error.line >= 1);
             }
         }

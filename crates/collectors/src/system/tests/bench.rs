@@ -50,9 +50,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A list of metrics, resolved.
-pub(super) fn declared(declaration: &str) -> Vec<ResolvedMetric> {
+pub(super) fn declared(configuration: &str) -> Vec<ResolvedMetric> {
     let mut problems = Diagnostics::default();
-    let tree = parse(declaration).unwrap();
+    let tree = parse(configuration).unwrap();
     let metrics =
         Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
     let declared = resolve(&metrics.unwrap_or_default(), "", STEP, &mut problems);
@@ -78,19 +78,19 @@ pub(super) fn statvfs(path: &Path) -> io::Result<Usage> {
 }
 
 impl Bench {
-    pub(super) fn new(fixture_name: &str, declaration: &str) -> Self {
-        Self::with(fixture_name, declaration, "/", Arc::new(statvfs))
+    pub(super) fn new(fixture_name: &str, configuration: &str) -> Self {
+        Self::with(fixture_name, configuration, "/", Arc::new(statvfs))
     }
 
     pub(super) fn with(
         fixture_name: &str,
-        declaration: &str,
+        configuration: &str,
         rootfs: &str,
         statvfs: Probe<Usage>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&fixture(fixture_name), folder.path());
-        let declared = declared(declaration);
+        let declared = declared(configuration);
         let names = declared.iter().map(|metric| {
             let labels = metric
                 .def

@@ -73,7 +73,7 @@ fn last(history: &History) -> BTreeMap<LabelSet, f64> {
 }
 
 fn on_page(store: &Store) -> BTreeMap<LabelSet, f64> {
-    let families = parse(&page(store, Format::Text), Format::Text).unwrap();
+    let families = parse(&exposition(store, Format::Text), Format::Text).unwrap();
     let samples = families.into_iter().flat_map(|family| family.samples);
     samples
         .map(|sample| {
