@@ -58,7 +58,7 @@ fn screen(data: &Value) -> String {
     let mut out = format!(
         "{}, by its {}: {} of {} series over {}, {} to {}, median {}\n\n",
         text(&data["metric"]),
-        text(&data["of"]),
+        text(&data["measure"]),
         count(&data["samples"], "sample"),
         data["series"],
         span(history.unwrap_or_default()),

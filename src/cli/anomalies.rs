@@ -57,7 +57,7 @@ fn screen(data: &Value) -> String {
     let mut out = format!(
         "{}, by its {}: {} with a score from {} on, last {}\n",
         text(&data["metric"]),
-        text(&data["of"]),
+        text(&data["measure"]),
         text(&data["algorithm"]),
         number(&data["sensitivity"]),
         text(&data["window"]),

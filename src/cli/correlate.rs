@@ -96,7 +96,7 @@ fn row(one: &Value) -> Vec<String> {
         String::new(),
         format!("{coefficient:+.2}"),
         lag(one["lagSeconds"].as_f64().unwrap_or_default()),
-        format!("in {}", text(&one["share"])),
+        format!("in {}", text(&one["kind"])),
         format!("p-value {}", percent(&one["pValue"])),
         text(&one["series"]),
     ]
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn insignificant_correlations_are_listed_apart() {
         let one = |series: &str, lag: f64, significant: bool| {
-            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "share": "levels",
+            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "kind": "levels",
                    "pValue": 0.0001, "significant": significant})
         };
         let shown = screen(&json!({

@@ -87,7 +87,7 @@ fn of_rule(rule: &Value) -> String {
         at => format!("last evaluated at {at}"),
     };
     out += &format!("  state {}; fires {after}; {last}\n", text(&rule["state"]));
-    if let Some(absence) = rule["onMissing"]
+    if let Some(absence) = rule["onNoData"]
         .as_str()
         .filter(|absence| !absence.is_empty())
     {

@@ -54,7 +54,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn screen(data: &Value, within: Option<&str>) -> String {
-    let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["of"]));
+    let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["measure"]));
     for series in list(&data["series"]) {
         let head = format!(
             "{} now {}",

@@ -55,7 +55,7 @@ fn screen(data: &Value) -> String {
             rows.push(row(&text(&window["window"]), series));
         }
     }
-    let of = text(&data["of"]);
+    let of = text(&data["measure"]);
     let mut note =
         "change: of the trend line over the window; p-value: probability of such a slope without a trend"
             .to_owned();

@@ -240,7 +240,7 @@ pub(crate) fn explain(
         "state": rule.state.as_str(),
         "duration": format_duration(rule.duration),
         "keepFiringFor": format_duration(rule.keep_firing_for),
-        "onMissing": rule.on_missing,
+        "onNoData": rule.on_no_data,
         "lastEvaluation": rule.last_evaluation.map(time),
         "lastError": rule.last_error,
         "note": rule.note,
