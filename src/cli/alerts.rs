@@ -41,7 +41,7 @@ pub(super) struct Options {
     #[arg(long)]
     state: Vec<String>,
     #[command(flatten)]
-    past: Past,
+    past: HistoryOptions,
     #[command(flatten)]
     form: Form,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) struct Options {
 
 /// Flags that need `--history`.
 #[derive(Args)]
-struct Past {
+struct HistoryOptions {
     /// Start of the time range: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: the oldest
     /// record.
     #[arg(

@@ -54,7 +54,11 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn screen(data: &Value, within: Option<&str>) -> String {
-    let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["measure"]));
+    let mut out = format!(
+        "{}, by its {}\n",
+        text(&data["metric"]),
+        text(&data["measure"])
+    );
     for series in list(&data["series"]) {
         let head = format!(
             "{} now {}",

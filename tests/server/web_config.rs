@@ -524,7 +524,8 @@ async fn client_certificates_decide() {
             (Some("stranger"), stranger),
         ] {
             for versions in [&[&version::TLS12][..], &[&version::TLS13]] {
-                let reply = https(server.address, pki.client(name, versions), &scrape_request).await;
+                let reply =
+                    https(server.address, pki.client(name, versions), &scrape_request).await;
                 assert_eq!(reply.is_ok(), passes, "{name:?} with{more}: {reply:?}");
             }
         }

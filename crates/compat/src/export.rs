@@ -24,7 +24,7 @@ pub struct Exported {
 
 /// Rule of the file.
 #[derive(Serialize)]
-struct Written {
+struct RuleYaml {
     #[serde(skip_serializing_if = "Option::is_none")]
     alert: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ struct Written {
 /// Rules with the same interval.
 #[derive(Default)]
 struct Group {
-    rules: Vec<(Vec<String>, Option<Written>)>,
+    rules: Vec<(Vec<String>, Option<RuleYaml>)>,
 }
 
 const HEADER: &str = "\
@@ -96,7 +96,7 @@ impl Exporter<'_> {
         }
         self.counters(&recording.query, &mut notes);
         let labels = settings.labels.iter();
-        let written = Written {
+        let written = RuleYaml {
             alert: None,
             record: Some(settings.record.value.clone()),
             expr: settings.promql.value.trim().to_owned(),
@@ -149,7 +149,7 @@ impl Exporter<'_> {
         level: usize,
         expr: String,
         notes: &mut Notes,
-    ) -> Written {
+    ) -> RuleYaml {
         let severity = rule.severity(level).as_str();
         let added = settings.added_labels();
         let value = |name: &str| added.get(name).map(|value| value.value.as_str());
@@ -206,7 +206,7 @@ impl Exporter<'_> {
             });
             annotations.insert(name.to_owned(), translated);
         }
-        Written {
+        RuleYaml {
             alert: Some(alertname.to_owned()),
             record: None,
             expr,
@@ -236,7 +236,7 @@ impl Exporter<'_> {
         }
     }
 
-    fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<Written>) {
+    fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<RuleYaml>) {
         let comments = notes.diagnostics.iter().map(|problem| {
             let text = problem.render(&self.source);
             text.lines().next().unwrap_or_default().to_owned()
