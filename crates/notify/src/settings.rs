@@ -50,26 +50,26 @@ bellwether_schema::section! {
 bellwether_schema::section! {
     /// Queue of a channel. It is on disk and survives a restart.
     pub struct Queue {
-        /// Maximum number of queued notifications. Above it, notifications are dropped in this order: alerts
-        /// that fired and resolved unsent, superseded severities, the oldest alerts. The resolved
-        /// notification of an alert that was sent is never dropped.
+        /// Maximum number of queued notifications. Above it, notifications are dropped in this
+        /// order: alerts that fired and resolved unsent, superseded severities, the oldest alerts.
+        /// The resolved notification of an alert that was sent is never dropped.
         pub capacity: usize = 10_000,
-        /// Maximum number of dead letters: dropped notifications that can be inspected and resent. Above it,
-        /// the oldest are deleted; 0 keeps none.
+        /// Maximum number of dead letters: dropped notifications that can be inspected and resent.
+        /// Above it, the oldest are deleted; 0 keeps none.
         pub dead_letters: usize = 1_000,
     }
 }
 
 bellwether_schema::section! {
-    /// Retries of a channel. The delay is a random part of a span that doubles with each failure; a
-    /// `Retry-After` of the service is followed.
+    /// Retries of a channel. The delay is random, up to a maximum that doubles with each failure.
+    /// `Retry-After` of the service is respected.
     pub struct Retry {
         /// Longest delay after the first failure.
         pub initial: HumanDuration = HumanDuration::secs(1),
         /// Longest delay.
         pub max: HumanDuration = HumanDuration::minutes(5),
-        /// Time after which an alert that resolved before it could be sent is dropped. A firing alert, and
-        /// the resolved notification of an alert that was sent, are retried forever.
+        /// Time after which an alert that resolved before it could be sent is dropped. A firing
+        /// alert, and the resolved notification of an alert that was sent, are retried forever.
         #[former = "give_up_after"]
         pub max_elapsed_time: HumanDuration = HumanDuration::secs(86_400),
     }
@@ -123,7 +123,7 @@ impl Decode for ChannelSettings {
 fn doc() -> SectionDoc {
     let mut doc = ChannelCommon::doc();
     doc.name = "Channel";
-    "A channel: where notifications go.".clone_into(&mut doc.doc);
+    "A channel: a service that notifications are sent to.".clone_into(&mut doc.doc);
     for (key, shape) in KindSettings::shapes() {
         doc.fields.push(FieldDoc {
             key,

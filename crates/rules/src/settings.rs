@@ -193,9 +193,9 @@ section! {
         /// Functions of numbers: abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min,
         /// max, clamp, if.
         pub expr: Option<Spanned<Literal>>,
-        /// PromQL query over history, where metrics have their names of `/metrics`. Each series of
-        /// the result is an alert. Without `condition` every series of the result holds, as in
-        /// Prometheus.
+        /// PromQL query over history, in which metrics have their names of `/metrics`. Without
+        /// `condition`, every series of the result is an alert, as in Prometheus. With `condition`,
+        /// every series for which it holds is an alert.
         pub promql: Option<Spanned<Literal>>,
         /// The condition holds while the value of the metric is outside of its expected range:
         /// `true`, or the settings of the detection.
@@ -222,7 +222,8 @@ section! {
         pub window: Option<Spanned<HumanDuration>>,
         /// Time that the condition must hold before the alert fires; `for` in Prometheus.
         pub duration: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
-        /// Number of samples in a row that must violate before the condition holds.
+        /// Number of samples in a row for which the comparison must be true before the condition
+        /// holds.
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
         /// Time that the condition must not hold before the alert resolves.
         pub keep_firing_for: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
