@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_say_what_was_not_told_and_why() {
+    fn letters_say_what_was_not_reported_and_why() {
         let letter = json!({"id": "00ff", "channel": "pager", "at": "2026-11-27T19:41:26Z",
             "reason": "rejected", "error": "it answered 400", "severity": "critical",
             "notification": {"status": "firing"}, "alertname": "backlog",

@@ -68,7 +68,7 @@ fn alerts(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
+fn what_became_of_an_alert_is_reported_by_api_and_command_line_also_after_kill_9() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let yaml = queue_rule(&webhook(&receiver));
     let agent = Agent::start(folder.path(), &yaml);
@@ -152,7 +152,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_costs_no_alert_and_is_told() {
+fn a_folder_that_cannot_be_written_costs_no_alert_and_is_reported() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start_without_disk(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);

@@ -98,7 +98,7 @@ fn data(agent: &Agent, path: &str) -> Value {
 }
 
 #[test]
-fn every_endpoint_and_command_judges_what_was_recorded() {
+fn every_endpoint_and_command_evaluates_what_was_recorded() {
     let folder = TempDir::new().unwrap();
     import(folder.path());
     let agent = Agent::start(folder.path(), YAML);

@@ -15,7 +15,7 @@ fn watching(min_samples: u32) -> String {
 }
 
 #[test]
-fn a_watched_metric_tells_whether_it_is_odd_and_knows_its_past_after_a_restart() {
+fn a_watched_metric_reports_whether_it_is_anomalous_and_knows_its_past_after_a_restart() {
     let state = TempDir::new().unwrap();
     let agent = Agent::start(state.path(), &watching(10));
     set_queue(&agent, "mail", 5.0);

@@ -115,7 +115,7 @@ fn history(folder: &Path, start: i64) -> PathBuf {
 }
 
 #[test]
-fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
+fn a_folder_and_a_prometheus_with_the_same_samples_report_the_same() {
     let folder = TempDir::new().unwrap();
     let start = start();
     let server = prometheus(folder.path(), start);
@@ -165,7 +165,7 @@ fn jiff_text(seconds: i64) -> String {
 }
 
 #[test]
-fn another_declaration_is_compared_and_a_missing_history_is_named() {
+fn another_configuration_is_compared_and_a_missing_history_is_named() {
     let folder = TempDir::new().unwrap();
     let start = start();
     let recorded = history(folder.path(), start);

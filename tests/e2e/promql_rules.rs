@@ -87,7 +87,7 @@ fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
 }
 
 #[test]
-fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
+fn a_broken_query_is_reported_with_its_place_and_an_unknown_name_is_a_warning() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.yaml");
     let check = |query: &str| {

@@ -63,7 +63,7 @@ fn counters_and_alerts_survive_reloads_under_load() {
 }
 
 #[test]
-fn a_broken_declaration_changes_nothing_and_says_why() {
+fn a_broken_configuration_changes_nothing_and_says_why() {
     let folder = TempDir::new().unwrap();
     let yaml = queue_rule("{type: log}");
     let agent = Agent::start(folder.path(), &yaml);

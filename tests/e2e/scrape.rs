@@ -110,7 +110,7 @@ fn openmetrics_is_served_when_asked_for() {
 }
 
 #[test]
-fn a_recorded_value_is_on_the_page_at_once() {
+fn a_recorded_value_is_in_the_exposition_at_once() {
     let folder = TempDir::new().unwrap();
     // One collection a minute: only a live /metrics can show the value.
     let yaml = queue_rule("{type: log}").replace("200ms", "60s");

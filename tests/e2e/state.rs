@@ -104,7 +104,7 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_told_and_used_once_it_can() {
+fn a_folder_that_cannot_be_used_is_reported_and_used_once_it_can() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("state");
     fs::write(&state, "in the way").unwrap();
@@ -152,7 +152,7 @@ fn what_is_deleted_while_it_runs_is_written_anew() {
 }
 
 #[test]
-fn odd_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
+fn unexpected_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("state");
     fs::create_dir_all(state.join("outbox")).unwrap();

@@ -52,7 +52,7 @@ fn compare(folder: &str, render: impl Fn(Result<config::Plan, String>) -> Option
 }
 
 #[test]
-fn broken_declarations_give_the_expected_message() {
+fn broken_configurations_give_the_expected_message() {
     assert!(
         yaml_files("bad").len() >= 60,
         "only {} broken files",
@@ -62,7 +62,7 @@ fn broken_declarations_give_the_expected_message() {
 }
 
 #[test]
-fn odd_declarations_load_with_the_expected_warnings() {
+fn unusual_configurations_load_with_the_expected_warnings() {
     compare("odd", |plan| {
         let mut warnings = plan.ok()?.warnings;
         warnings.sort_by_key(|warning| warning.location.pos);
@@ -76,7 +76,7 @@ fn odd_declarations_load_with_the_expected_warnings() {
 }
 
 #[test]
-fn good_declarations_load() {
+fn good_configurations_load() {
     let files = yaml_files("good");
     assert!(files.len() >= 8, "only {} good files", files.len());
     for path in files {
@@ -88,7 +88,7 @@ fn good_declarations_load() {
 }
 
 #[test]
-fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
+fn every_good_configuration_prints_as_one_that_loads_to_the_same() {
     let folders = ["good", "odd", "../../config", "../../config/examples"];
     let mut files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
     files.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
@@ -108,7 +108,7 @@ fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
 }
 
 #[test]
-fn the_shipped_declaration_holds_the_whole_catalogue() {
+fn the_shipped_configuration_holds_the_whole_catalogue() {
     let plan = report("bellwether.yaml", EMBEDDED).unwrap();
     let monitor = &plan.root.performance_monitor;
     assert_eq!(monitor.system_metrics.len(), 24);

@@ -251,7 +251,7 @@ fn a_series_that_ends_resolves_as_it_did_live() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_or_is_missing_is_named() {
+fn what_cannot_be_distinguished_or_is_missing_is_named() {
     let rules = "{name: cpu, metric: cpu_percent, condition: '>', threshold: 80}
 {name: requests, metric: requests, condition: '>', threshold: 80}";
     let history = History::in_memory(10);
@@ -297,7 +297,7 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
 }
 
 #[test]
-fn rules_that_only_ask_history_are_judged_too() {
+fn rules_that_only_ask_history_are_evaluated_too() {
     let rules = "{name: unfed, promql: 'x_cpu_percent > 80', duration: 1m}
 {name: foreign, promql: 'elsewhere > 80'}";
     let history = History::in_memory(10);

@@ -317,7 +317,7 @@ fn victoria_metrics_takes_it() {
 }
 
 #[test]
-fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
+fn bad_lines_are_reported_with_file_and_line_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (file, history) = (folder.path().join("bad.om"), folder.path().join("history"));
     std::fs::write(

@@ -270,7 +270,7 @@ async fn clients_whose_reloads_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_ask_for_a_page_of_megabytes() {
+async fn clients_that_ask_for_an_exposition_of_megabytes() {
     let server = attacked_with_few_places(40_000).await;
     survives(
         &server,
@@ -283,7 +283,7 @@ async fn clients_that_ask_for_a_page_of_megabytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_do_not_read_the_page() {
+async fn clients_that_do_not_read_the_exposition() {
     let server = attacked_with_few_places(40_000).await;
     survives(
         &server,

@@ -17,7 +17,7 @@ use super::support::{
 const JSON: &str = "content-type: application/json";
 
 #[tokio::test]
-async fn a_reload_tells_what_happened() {
+async fn a_reload_reports_what_happened() {
     let server = start().await;
     let reply = send(server.address, request("POST", "/-/reload", &[], "")).await;
     assert_eq!((reply.status, reply.text()), (200, "reloaded\n"));

@@ -147,7 +147,7 @@ async fn who_reads_too_slowly_is_cut() {
 }
 
 #[tokio::test]
-async fn clients_that_do_not_read_leave_room_for_a_page() {
+async fn clients_that_do_not_read_leave_room_for_an_exposition() {
     let server = limited(200_000, |limits| limits.max_concurrent_requests = 2.into()).await;
     // One of the reserve too: a scrape of the same address has none left.
     let deaf = deaf(&server, 3).await;

@@ -175,7 +175,7 @@ fn good_files() {
 }
 
 #[test]
-fn bad_files_are_told_with_their_place() {
+fn bad_files_are_reported_with_their_place() {
     let pki = Pki::new();
     pki.issue("other", &["localhost"], true);
     pki.write("noise.pem", "hello");
@@ -443,7 +443,7 @@ async fn ask_with_closed_window(pki: &Pki, address: SocketAddr) -> impl Sized {
 }
 
 #[tokio::test]
-async fn closed_windows_of_http2_leave_room_for_a_page() {
+async fn closed_windows_of_http2_leave_room_for_an_exposition() {
     let pki = Pki::new();
     let web = pki.tls("");
     let settings = settings(|settings| {

@@ -53,7 +53,7 @@ fn wait_for(receiver: &Receiver, load: &Load) {
 }
 
 #[test]
-fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
+fn what_was_sent_by_a_clock_that_was_wrong_is_not_sent_again_and_ends_once() {
     for days in [400, -400] {
         let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
         let channel = format!("{{type: webhook, url: 'http://{}/'}}", receiver.address());

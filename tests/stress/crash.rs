@@ -181,7 +181,7 @@ fn sane(agent: Agent) -> Agent {
 
 /// `CRASH_SECONDS` says for how long it is killed, `CRASH_SEED` of which chance the moments are.
 #[test]
-fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
+fn whenever_it_is_killed_each_channel_gets_what_is_promised() {
     let seed = number("CRASH_SEED", fastrand::u64(..1 << 32));
     let length = Duration::from_secs(number("CRASH_SECONDS", 20));
     eprintln!("CRASH_SEED={seed}");

@@ -85,7 +85,7 @@ impl Questions {
 /// `STORM_ALERTS` says how many. 100,000 are for a release build: without optimization the answers of
 /// the API take longer than a request may.
 #[test]
-fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
+fn a_storm_of_alerts_is_sent_whole_while_the_exposition_answers() {
     let alerts = usize::try_from(number("STORM_ALERTS", 5000)).unwrap();
     let ledger = Arc::<Mutex<Ledger>>::default();
     let (taking, requests) = (ledger.clone(), Arc::new(Mutex::new(0)));

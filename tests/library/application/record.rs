@@ -33,7 +33,7 @@ fn the_example_of_the_issue() {
 }
 
 #[test]
-fn bad_records_are_told_by_index_and_stop_no_other() {
+fn bad_records_are_reported_by_index_and_stop_no_other() {
     let recorder = recorder();
     let cases = [
         (

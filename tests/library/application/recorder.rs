@@ -145,7 +145,7 @@ fn what_has_no_labels_and_counts_shows_from_the_start() {
 }
 
 #[test]
-fn silent_series_are_forgotten_where_the_declaration_says_so() {
+fn silent_series_are_forgotten_where_the_configuration_says_so() {
     let recorder = recorder();
     recorder.set("fleeting", &[("who", "a")], 1.0).unwrap();
     recorder

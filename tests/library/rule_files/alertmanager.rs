@@ -134,7 +134,7 @@ fn alerts_go_where_amtool_says() {
 }
 
 #[test]
-fn the_declaration_in_effect_has_what_the_configuration_says() {
+fn the_active_config_has_what_the_alertmanager_configuration_says() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("alertmanager.yml"), CONFIG).unwrap();
     let configuration = "performance_monitor: {alerting: {alertmanager_config: alertmanager.yml, \

@@ -61,7 +61,7 @@ fn exported(text: &str) -> Exported {
 }
 
 #[test]
-fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
+fn promtool_takes_the_rules_of_the_shipped_configuration_and_of_every_kind() {
     for text in [CONFIGURATION, config::EMBEDDED] {
         let folder = tempfile::tempdir().unwrap();
         let exported = exported(text);
@@ -207,7 +207,7 @@ tests:
 "#;
 
 #[test]
-fn promtool_judges_them_as_they_are_meant() {
+fn promtool_evaluates_them_as_they_are_meant() {
     let folder = tempfile::tempdir().unwrap();
     let exported = exported(CONFIGURATION);
     fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
@@ -219,7 +219,7 @@ fn promtool_judges_them_as_they_are_meant() {
 
 /// Rules of Prometheus, printed as ours, and read again.
 #[test]
-fn rule_files_become_a_declaration_that_says_the_same() {
+fn rule_files_become_a_configuration_that_says_the_same() {
     let text = r#"
 groups:
   - name: queues

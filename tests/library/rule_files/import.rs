@@ -50,7 +50,7 @@ groups:
 "#;
 
 #[test]
-fn the_rules_of_all_files_are_judged_beside_those_declared() {
+fn the_rules_of_all_files_are_evaluated_beside_those_declared() {
     let folder = folder(&[
         ("bellwether.yaml", CONFIGURATION),
         ("rules/a.yml", RULES),
@@ -163,7 +163,7 @@ groups:
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_file() {
+fn what_is_wrong_is_reported_with_its_file() {
     let folder = folder(&[
         (
             "bellwether.yaml",

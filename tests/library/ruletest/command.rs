@@ -24,7 +24,7 @@ tests:
 const RULES: &str = "[{name: backlog, metric: queue_length, condition: '>', threshold: 10, message: 'at {{ value }}'}]";
 
 #[test]
-fn differences_are_told_with_their_place() {
+fn differences_are_reported_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fs::write(path.join("x.yaml"), FILE).unwrap();
@@ -108,7 +108,7 @@ fn what_cannot_be_run_is_worse_than_a_failure() {
 }
 
 #[test]
-fn rules_that_are_wrong_are_told_with_their_place() {
+fn rules_that_are_wrong_are_reported_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fs::write(

@@ -102,7 +102,7 @@ fn what_is_no_test_is_rejected_with_its_place() {
 }
 
 #[test]
-fn all_problems_of_a_file_are_told_at_once() {
+fn all_problems_of_a_file_are_reported_at_once() {
     let (_, shown) =
         tested("tests:\n- interval: x\n  input_series: [{series: 9, values: z}]\n  foo: 1\n");
     for expected in [

@@ -43,7 +43,7 @@ fn each_name(made: &Value, mut check: impl FnMut(&str, &str)) {
 }
 
 #[test]
-fn every_metric_of_every_query_is_on_the_page_and_every_declared_metric_is_shown() {
+fn every_metric_of_every_query_is_in_the_exposition_and_every_declared_metric_is_shown() {
     for yaml in [EMBEDDED, OTHER] {
         let plan = plan(yaml);
         let made = bellwether::dashboard::render(&plan);

@@ -112,7 +112,7 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_is_enough_and_the_other_is_told_when_it_comes() {
+async fn one_of_two_is_enough_and_the_other_is_reported_when_it_comes() {
     let folder = TempDir::new().unwrap();
     let here = Alertmanager::start(folder.path(), &[]);
     let port = free_port();

@@ -348,7 +348,7 @@ async fn one_that_is_rejected_takes_no_other_of_its_request_along() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
+async fn a_new_channel_is_notified_of_what_fires_and_one_that_knows_is_not() {
     let (old, new) = (Receiver::start([]), Receiver::start([]));
     let folder = TempDir::new().unwrap();
     let one = format!(

@@ -55,7 +55,7 @@ async fn a_killed_server_is_seen_at_once_and_its_values_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_is_told_with_the_address() {
+async fn nobody_listening_is_reported_with_the_address() {
     let port = free_port();
     let mut agent = Agent::new(&format!(
         "uri: bolt://127.0.0.1:{port}\npassword: hush\n{QUERIES}"

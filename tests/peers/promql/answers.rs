@@ -146,7 +146,7 @@ fn numbers_are_those_of_prometheus() {
 }
 
 #[test]
-fn what_may_be_no_counter_is_told() {
+fn what_may_be_no_counter_is_reported() {
     let infos = |query: &str| ask(query).expect("an answer").infos;
     let info = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\"";
     assert_eq!(
@@ -207,7 +207,7 @@ fn warnings_and_infos_say_where() {
 }
 
 #[test]
-fn info_rejects_what_it_cannot_tell_apart() {
+fn info_rejects_what_it_cannot_distinguish() {
     let twice = "found duplicate series for info metric: \
                 existing {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"1\"} @ 600000, \
                 new {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"2\"} @ 600000";

@@ -41,7 +41,7 @@ fn last(settings: &Settings, values: &[f64]) -> Observation {
 }
 
 #[test]
-fn every_algorithm_tells_a_jump_from_what_is_usual() {
+fn every_algorithm_distinguishes_a_jump_from_what_is_usual() {
     for algorithm in ALL {
         for (value, anomalous) in [(50.0, false), (51.9, false), (90.0, true), (10.0, true)] {
             let seen = last(&settings(algorithm), &around_fifty(value));
@@ -79,7 +79,7 @@ fn scores_are_in_the_measure_of_the_algorithm() {
 }
 
 #[test]
-fn nothing_is_judged_before_there_are_enough_samples() {
+fn nothing_is_evaluated_before_there_are_enough_samples() {
     let mut values = vec![50.0; 19];
     values.extend([1e9, 1e9]);
     let seen = observed(&settings(Algorithm::Mad), &values);
@@ -327,7 +327,7 @@ fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
 }
 
 #[test]
-fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
+fn a_value_of_the_night_at_noon_is_anomalous_to_those_who_know_the_day() {
     // A quarter of the way into the day it should be 80; 35 is usual at another time.
     let mut values = course(7);
     values.truncate(6 * 288 + 72);
@@ -351,7 +351,7 @@ fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
 }
 
 #[test]
-fn the_usual_course_of_a_day_is_seldom_odd() {
+fn the_usual_course_of_a_day_is_seldom_anomalous() {
     for algorithm in ALL {
         let seen = each_five_minutes(algorithm, &course(14));
         let anomalies = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
@@ -360,7 +360,7 @@ fn the_usual_course_of_a_day_is_seldom_odd() {
 }
 
 #[test]
-fn a_run_that_is_a_little_off_is_odd_as_a_run() {
+fn a_run_that_is_a_little_off_is_anomalous_as_a_run() {
     // Twelve values of 3.2 deviations: each alone comes in one of a few hundred.
     let mut random = fastrand::Rng::with_seed(1);
     let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;

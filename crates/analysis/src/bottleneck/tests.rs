@@ -133,7 +133,7 @@ fn shipped_ones_make_sense_and_can_be_replaced_or_left_out() {
 }
 
 #[test]
-fn every_problem_says_how_to_mend_it() {
+fn every_problem_says_how_to_fix_it() {
     let yaml = "
 - {name: a, resource: cpu, metric: cpu_persent, warning: 1, critical: 2}
 - {name: a, resource: cpu, metric: cpu_percent, promql: up, warning: 1, critical: 2}

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_stays_near_what_was() {
+    fn what_is_reported_stays_near_what_was() {
         // Of 1e-9 and 100 the logarithms are far apart.
         let hours: Vec<f64> = (0..200)
             .map(|hour| if hour % 7 == 0 { 1e-9 } else { 100.0 })

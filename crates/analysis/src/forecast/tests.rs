@@ -50,7 +50,7 @@ fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
 }
 
 #[test]
-fn a_clean_line_is_told_to_the_minute() {
+fn a_clean_line_is_reported_to_the_minute() {
     // 0.05 a minute from 60: 77.95 now, 95 is 341 minutes off.
     let reach = forecast(|minute| 60.0 + minute * 0.05, 95.0).unwrap();
     let (at, earliest, latest) = minutes(&reach);
@@ -415,7 +415,7 @@ fn ten_minutes_of_filling_are_no_forecast() {
 }
 
 #[test]
-fn a_real_fill_is_told_half_its_horizon_ahead() {
+fn a_real_fill_is_reported_half_its_horizon_ahead() {
     for (within, hours) in [
         (HOURS(4), 6.5),
         (HOURS(4), 16.0),
@@ -452,7 +452,7 @@ fn a_real_fill_is_told_half_its_horizon_ahead() {
 }
 
 #[test]
-fn a_fill_on_top_of_a_day_is_told_half_its_horizon_ahead() {
+fn a_fill_on_top_of_a_day_is_reported_half_its_horizon_ahead() {
     const QUIET: usize = 12 * MINUTES_OF_DAY;
     for name in ["day and night", "log rotated daily"] {
         for (within, hours) in [(4, 10.0), (24, 40.0)] {

@@ -84,7 +84,7 @@ fn the_named_gauges_are_watched_series_by_series() {
 }
 
 #[test]
-fn a_series_that_is_no_longer_collected_is_not_told_of_and_then_forgotten() {
+fn a_series_that_is_no_longer_collected_is_not_reported_and_then_forgotten() {
     let monitor = monitor();
     collect(&monitor, 0, "0", 1.0);
     for (step, left) in [(3, 2), (4, 1), (5, 1)] {

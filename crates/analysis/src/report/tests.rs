@@ -72,7 +72,7 @@ fn cpu() -> [LabelMatcher; 1] {
 }
 
 #[test]
-fn anomalies_are_told_as_runs_with_their_worst_sample() {
+fn anomalies_are_reported_as_runs_with_their_worst_sample() {
     let guard = Guard::default();
     let query = SeriesQuery {
         matchers: &cpu(),

@@ -31,7 +31,7 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
 }
 
 #[test]
-fn movements_are_told_apart() {
+fn movements_are_distinguished() {
     let mut noise = noise(1);
     let mut with = |line: fn(f64) -> f64, spread: f64| {
         trend_of(|index| line(index as f64 / 5760.0) + spread * noise())

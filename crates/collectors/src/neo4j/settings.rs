@@ -448,7 +448,7 @@ queries:
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn what_is_wrong_is_reported_with_its_place() {
         let problems = check(
             r"password: a
 password_file: /b

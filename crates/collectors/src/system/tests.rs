@@ -236,7 +236,7 @@ fn memory_of_containers() {
 }
 
 #[test]
-fn a_cut_or_garbled_file_costs_only_its_own_figures() {
+fn a_cut_or_garbled_file_costs_only_its_own_metrics() {
     for (path, lost) in [
         ("proc/stat", "cpu_count"),
         ("proc/vmstat", "swap_in_bytes"),
@@ -638,7 +638,7 @@ fn include_and_exclude_choose_series_and_what_is_summed() {
 
 /// Mounts of the container fixture that are asked about, with the host's root at `/host`.
 #[test]
-fn in_a_container_the_mounts_of_the_host_are_told() {
+fn in_a_container_the_mounts_of_the_host_are_reported() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let record = move |path: &Path| {

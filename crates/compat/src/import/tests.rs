@@ -93,7 +93,7 @@ fn groups_and_rules() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_told_with_its_place() {
+fn what_cannot_be_taken_is_reported_with_its_place() {
     let (imported, problems) = import_text(
         r#"groups:
   - name: a

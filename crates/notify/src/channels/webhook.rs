@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_tells_of_one_group() {
+    fn a_request_has_one_group() {
         let receiver = receiver("{url: 'http://a'}");
         let first = notification("disk", "/data", Status::Firing);
         assert!(receiver.joins(&first, &notification("disk", "/home", Status::Firing)));

@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_leaves_in_chunks_whatever_the_coding() {
+    async fn an_exposition_leaves_in_chunks_whatever_the_coding() {
         let mut plain = Vec::new();
         let mut whole = renderer(20_000);
         while whole.next_chunk(&mut plain) {}

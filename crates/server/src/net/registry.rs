@@ -698,7 +698,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_stuck_answer_makes_room_for_a_page() {
+    async fn only_a_stuck_answer_makes_room_for_an_exposition() {
         let registry = registry();
         let second = Duration::from_secs(1);
         let quiet = place(&registry, 1, 8).unwrap();

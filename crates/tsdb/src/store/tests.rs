@@ -171,7 +171,7 @@ fn series_not_refreshed_for_three_intervals_go() {
 }
 
 #[test]
-fn a_page_is_sorted_by_exported_name_and_values() {
+fn an_exposition_is_sorted_by_exported_name_and_values() {
     let store = store();
     store.commit(&histogram("z", [0.0; 3]), at(0));
     for label in ["b", "ab", "", "a\u{1}", "a"] {

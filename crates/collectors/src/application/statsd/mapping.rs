@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_globs_and_templates_are_told() {
+    fn bad_globs_and_templates_are_reported() {
         for bad in ["", "a..b", "a.b*", "*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"] {
             assert!(glob(&Literal(bad.into())).is_err(), "{bad}");
         }

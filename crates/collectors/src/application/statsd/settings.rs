@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told() {
+    fn every_mistake_is_reported() {
         let mapping = |body: &str| format!("mappings: [{{match: a.*, metric: api_time, {body}}}]");
         let cases = [
             (

@@ -29,7 +29,7 @@ fn a_single_alert_has_all_details() {
 }
 
 #[test]
-fn its_end_tells_how_long_and_how_bad_it_was() {
+fn its_end_reports_how_long_and_how_bad_it_was() {
     let mut notification = notification("disk", "/data", Status::Resolved);
     let mut ended = (*notification.alert).clone();
     (ended.fired_value, ended.peak, ended.value) = (Some(91.5), Some(99.25), Some(80.0));

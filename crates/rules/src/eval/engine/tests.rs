@@ -120,7 +120,7 @@ fn pending_firing_resolved() {
 }
 
 #[test]
-fn a_pending_alert_that_clears_is_told_too() {
+fn a_pending_alert_that_clears_is_reported_too() {
     let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 60");
     bench.cpu(90.0);
     assert_eq!(
@@ -752,7 +752,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
 }
 
 #[test]
-fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
+fn a_trigger_evaluates_what_it_filled_and_what_waits_too_long() {
     let set = rules(
         "- {name: system, metric: cpu_percent, condition: '>', threshold: 1}
 - {name: application, metric: cache_hits, condition: '>', threshold: 1}

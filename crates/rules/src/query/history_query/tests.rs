@@ -22,7 +22,7 @@ fn warmed(yaml: &str, samples: u64) -> Bench {
 const MAD: &str = "metric: cpu_percent, anomaly: {algorithm: mad, min_samples: 50}";
 
 #[test]
-fn an_odd_value_fires_and_tells_what_was_expected() {
+fn an_anomalous_value_fires_and_reports_what_was_expected() {
     let mut bench = warmed(
         &format!(
             "{MAD}, message: '{{{{ value }}}} not {{{{ expected_low | round }}}} to {{{{ expected_high | round }}}} ({{{{ score | round }}}})'"
@@ -55,7 +55,7 @@ fn an_odd_value_fires_and_tells_what_was_expected() {
 }
 
 #[test]
-fn too_few_samples_are_no_verdict_and_that_is_told() {
+fn too_few_samples_are_no_verdict_and_that_is_reported() {
     let mut bench = warmed(MAD, 40);
     assert_eq!(bench.next(&[("cpu_percent", 90.0)]), NOTHING);
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
@@ -126,7 +126,7 @@ fn within_the_cooldown_there_is_no_new_alert() {
 }
 
 #[test]
-fn an_aggregation_is_looked_at_as_it_is_judged() {
+fn an_aggregation_is_looked_at_as_it_is_evaluated() {
     let mut bench = Bench::rule(
         "metric: cache_hits, aggregation: rate, window: 2m,
          anomaly: {algorithm: zscore, min_samples: 20, direction: above}",

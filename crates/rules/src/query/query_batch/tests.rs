@@ -157,7 +157,7 @@ fn an_error_goes_by_on_error_and_is_counted() {
 }
 
 #[test]
-fn a_hostile_query_ends_by_its_limits_and_the_others_are_judged() {
+fn a_hostile_query_ends_by_its_limits_and_the_others_are_evaluated() {
     struct Strict;
     impl QueryLimiter for Strict {
         fn begin(&self) -> Arc<Guard> {

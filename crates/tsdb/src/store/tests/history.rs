@@ -97,7 +97,7 @@ fn everything(value: f64) -> Batch {
 }
 
 #[test]
-fn history_has_the_series_and_values_of_the_text_page() {
+fn history_has_the_series_and_values_of_the_text_exposition() {
     let history = Arc::new(History::in_memory(1000));
     let store = with_history(&history, "x");
     for second in 1..5 {
@@ -172,7 +172,7 @@ fn series_go_on_over_a_reload_and_begin_anew_under_another_name() {
 }
 
 #[test]
-fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
+fn a_series_over_the_ceiling_is_in_the_exposition_and_counted() {
     let history = Arc::new(History::in_memory(2));
     let store = with_history(&history, "x");
     for second in 1..4 {
@@ -212,7 +212,7 @@ fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
 }
 
 #[test]
-fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
+fn after_a_restart_windows_have_what_history_has_and_the_exposition_has_not() {
     let history = Arc::new(History::in_memory(1000));
     let before = looking_back(&history, WINDOW);
     for second in (0..=200).step_by(10) {

@@ -36,7 +36,7 @@ fn of_two_at_one_time_the_later_counts() {
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_number() {
+fn a_bad_line_is_reported_with_its_number() {
     for (text, expected) in [
         (
             "up 1 1\nup 1\n",
