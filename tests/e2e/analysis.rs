@@ -41,7 +41,7 @@ fn bellwether(arguments: &[&str]) -> (bool, String) {
     )
 }
 
-/// Eight days, a sample each two minutes, up to now: office hours with one odd half hour, a load that
+/// Eight days, a sample each two minutes, up to now: office hours with one unusual half hour, a load that
 /// follows by four minutes, and a disk that fills in the last twelve hours.
 fn import(folder: &Path) {
     let now = SystemTime::now()

@@ -1,4 +1,4 @@
-//! The state folder under a real process: shared by two, in the way, deleted, with odd files in it.
+//! The state folder under a real process: shared by two, in the way, deleted, with unexpected files in it.
 
 use std::fs;
 use std::process::Command;

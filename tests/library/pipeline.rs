@@ -27,7 +27,7 @@ enum Step {
     Silence(usize, u64),
     /// All silences end.
     Expire,
-    /// Somebody takes care of an alert, for so many seconds or until it ends.
+    /// Somebody acknowledges an alert, for so many seconds or until it ends.
     Acknowledge(usize, Option<u64>),
     /// Nobody does any more.
     Release(usize),

@@ -1,4 +1,4 @@
-//! Names and labels of the series that one row of numbers stands for.
+//! Names and labels of the series that a row of values represents.
 
 use bellwether_core::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
 use bellwether_matcher::LabelMatcher;

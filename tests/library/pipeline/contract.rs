@@ -21,7 +21,7 @@ pub struct AlertStatus {
     pub muted: bool,
     /// Nobody was notified of it, and another alert inhibited it until a moment ago.
     pub waits: bool,
-    /// Somebody takes care of it.
+    /// Somebody acknowledged it.
     pub acknowledged: bool,
     /// It began to fire just now, and the resolved before may still be sent.
     pub fresh: bool,

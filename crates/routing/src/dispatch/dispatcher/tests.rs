@@ -622,7 +622,7 @@ fn suppressions_have_the_reason_of_each_alert() {
     assert_eq!(scene.dispatcher.suppressions(after(71).wall).len(), 2);
 }
 
-/// A member that is held back is looked at again and again; what changes of the others keeps to the
+/// A member that is muted is checked again and again; what changes of the others keeps to the
 /// times of the group all the same.
 #[test]
 fn a_muted_alert_does_not_hasten_the_others() {
