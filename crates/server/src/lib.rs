@@ -15,10 +15,10 @@ pub use api::alert_history::{alert_history_data, alert_history_query};
 pub use api::alerting::route_match_view;
 pub use api::analysis::AnalysisSettings;
 pub use api::query::{QueryLimits, QueryStats, answer_json};
-pub use auth::access::Access;
-pub use auth::control::read_token;
-pub use auth::network::Network;
-pub use auth::web::WebConfig;
+pub use auth::access::{Access, AccessLoadError};
+pub use auth::control::{ControlError, TokenError, TokenErrorReason, read_token};
+pub use auth::network::{Network, NetworkError};
+pub use auth::web::{WebConfig, WebError};
 pub use backend::{
     AlertBackend, AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth,
     DeadLetterBackend, Health, HistoryHealth, LifecycleBackend, MetricsBackend, ReloadHealth,

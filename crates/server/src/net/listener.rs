@@ -488,7 +488,7 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
             }
             Ok(Err(error)) if last_error.as_ref() != Some(&error) => {
                 tracing::warn!(
-                    error,
+                    %error,
                     "cannot reload the web configuration: keeping the old one"
                 );
                 last_error = Some(error);
