@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::socket;
-use crate::api::handler::{Connection, Shared};
+use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
 use crate::backend::Backend;
 use crate::net::peer::Peer;
