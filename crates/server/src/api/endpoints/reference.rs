@@ -100,11 +100,17 @@ mod tests {
                     .collect::<Vec<_>>()
             })
             .collect();
-        let expected = ENDPOINTS.iter().map(|endpoint| match endpoint.access {
+        let rows = ENDPOINTS.iter().map(|endpoint| match endpoint.access {
             AccessLevel::Change => (format!("{} {}", endpoint.methods[0], endpoint.path), true),
             AccessLevel::Open | AccessLevel::Read => (endpoint.path.to_owned(), false),
         });
-        assert_eq!(listed, expected.collect());
+        let expected: BTreeSet<(String, bool)> = rows.collect();
+        let missing: Vec<_> = expected.difference(&listed).collect();
+        let unknown: Vec<_> = listed.difference(&expected).collect();
+        assert!(
+            missing.is_empty() && unknown.is_empty(),
+            "docs/http-api.md lacks {missing:?}, and has {unknown:?} that is no endpoint"
+        );
     }
 
     #[test]
@@ -142,7 +148,7 @@ mod tests {
         let page = fs::read_to_string(&path).unwrap();
         let (tables, _) = page.split_once("## Parameters").unwrap();
         let expected = format!("{tables}{}", endpoint_reference());
-        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+        if std::env::var_os("UPDATE_EXPECTED").is_some() && page != expected {
             fs::write(&path, &expected).unwrap();
         }
         assert!(
