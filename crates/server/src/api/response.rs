@@ -1,5 +1,6 @@
 //! Responses: success and errors on the wire.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bellwether_core::UnixMillis;
@@ -25,7 +26,7 @@ pub struct ApiError {
     kind: Option<&'static str>,
     pub(crate) message: String,
     pub(crate) hint: Option<&'static str>,
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<(HeaderName, Cow<'static, str>)>,
 }
 
 impl ApiError {
@@ -63,9 +64,9 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn header(self, name: HeaderName, value: impl TryInto<HeaderValue>) -> Self {
+    pub(crate) fn header(self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            header: value.try_into().ok().map(|value| (name, value)),
+            header: Some((name, value.into())),
             ..self
         }
     }
@@ -74,7 +75,9 @@ impl ApiError {
     pub(crate) fn into_response(mut self, api: bool) -> HttpResponse {
         let header = self.header.take();
         let mut response = self.body(api);
-        if let Some((name, value)) = header {
+        if let Some((name, value)) = header
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
             response.headers_mut().insert(name, value);
         }
         response

@@ -10,7 +10,8 @@ const INTRODUCTION: &str = "\
 
 - `query` is the query of the URL or, with `POST`, a form. `path` is a part of the path, `body` a key of a JSON object.
 - A type with `...` may be given several times.
-- A time is in RFC 3339 or, in `query`, in Unix seconds. A duration is a text such as `1h30m` or, in `query`, a number of seconds.
+- A time is in RFC 3339 or, in `query`, in Unix seconds.
+- A duration is a text such as `1h30m` or, in `query`, a number of seconds.
 ";
 
 /// Returns the section of docs/http-api.md on the parameters of each endpoint.
@@ -59,6 +60,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::fs;
     use std::path::PathBuf;
+    use std::sync::LazyLock;
 
     use super::*;
     use crate::api::endpoints::AccessLevel;
@@ -68,6 +70,13 @@ mod tests {
             .join("../../docs")
             .join(name)
     }
+
+    /// The page, split before the reference. Read once, as a test may write the file.
+    static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
+        let page = fs::read_to_string(docs("http-api.md")).unwrap();
+        let (tables, reference) = page.split_at(page.find("## Parameters").unwrap());
+        (tables.to_owned(), reference.to_owned())
+    });
 
     /// Rows of all tables of `text`, without the heads.
     fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -91,9 +100,7 @@ mod tests {
 
     #[test]
     fn docs_list_every_endpoint_and_mark_those_that_change_state() {
-        let page = fs::read_to_string(docs("http-api.md")).unwrap();
-        let (tables, _) = page.split_once("## Parameters").unwrap();
-        let listed: BTreeSet<(String, bool)> = rows(tables)
+        let listed: BTreeSet<(String, bool)> = rows(&PAGE.0)
             .flat_map(|row| {
                 codes(row[0])
                     .map(|(code, star)| (code.to_owned(), star))
@@ -144,15 +151,14 @@ mod tests {
 
     #[test]
     fn docs_end_with_the_reference() {
-        let path = docs("http-api.md");
-        let page = fs::read_to_string(&path).unwrap();
-        let (tables, _) = page.split_once("## Parameters").unwrap();
-        let expected = format!("{tables}{}", endpoint_reference());
-        if std::env::var_os("UPDATE_EXPECTED").is_some() && page != expected {
-            fs::write(&path, &expected).unwrap();
+        let (tables, reference) = &*PAGE;
+        let expected = endpoint_reference();
+        if std::env::var_os("UPDATE_EXPECTED").is_some() {
+            fs::write(docs("http-api.md"), format!("{tables}{expected}")).unwrap();
+            return;
         }
         assert!(
-            fs::read_to_string(&path).unwrap() == expected,
+            *reference == expected,
             "UPDATE_EXPECTED=1 cargo test -p bellwether-server docs writes docs/http-api.md anew"
         );
     }
