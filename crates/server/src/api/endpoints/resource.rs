@@ -18,7 +18,7 @@ pub(crate) struct Resource {
 impl Resource {
     /// All paths, in the order of the table.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
-        let by_path = ENDPOINTS.chunk_by(|one, next| one.path == next.path);
+        let by_path = ENDPOINTS.chunk_by(|row, next| row.path == next.path);
         by_path.filter_map(|endpoints| {
             let first = endpoints.first()?;
             Some(Self {
