@@ -17,7 +17,7 @@ pub use check::{
 };
 pub use files::{expanded, read_files};
 pub use load::{
-    EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read,
+    EMBEDDED, Loaded, ReadError, Report, Source, decode, load, process_environment, read,
     set_fallback_environment,
 };
 pub use metrics::metrics;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use bellwether_compat::RuleFile;
 use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
 use bellwether_schema::{Diagnostic, Diagnostics};
@@ -68,16 +68,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn read(path: &PathBuf) -> anyhow::Result<RuleFile> {
+    let text = config::read(path).with_context(|| path.display().to_string())?;
+    Ok(RuleFile {
+        path: path.clone(),
+        text,
+    })
+}
+
 /// Returns the rules of `files`, compiled for the configured metrics; prints warnings.
 fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
-    let read = |path: &PathBuf| {
-        let text = config::read(path).map_err(|(message, _)| anyhow!(message));
-        let text = text.with_context(|| path.display().to_string())?;
-        Ok(RuleFile {
-            path: path.clone(),
-            text,
-        })
-    };
     let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
     let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);

@@ -93,8 +93,7 @@ type Ran = (Vec<(TestResult, Duration)>, Vec<String>);
 
 /// Runs the tests of a file and returns them with the warnings about its rules.
 fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
-    let text =
-        config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
+    let text = config::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let suite = ruletest::read(&text).map_err(|problems| listed(file, &problems))?;
     let mut problems = Diagnostics::default();
     let rules = named::of_rules(file, &suite, &mut problems);

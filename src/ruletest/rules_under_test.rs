@@ -11,7 +11,8 @@ use bellwether_notify::{ChannelSettings, Sender};
 use bellwether_routing::Routing;
 use bellwether_rules::{CompileInput, External, RecordingSettings, RuleSet, RuleSettings, compile};
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, Environment, Key, Node, Pos, Value, parse_first, section,
+    Decode, DecodeContext, Diagnostics, Environment, Key, Node, Value, YamlError, parse_first,
+    section,
 };
 use parking_lot::Mutex;
 
@@ -101,9 +102,9 @@ impl RulesUnderTest {
                     }
                 }
                 Ok(form) => read.push((source, form)),
-                Err((pos, message)) => {
-                    let mut report = Report::whole(&source, message, None);
-                    report.problems[0].location.pos = pos;
+                Err(error) => {
+                    let mut report = Report::whole(&source, error.message, None);
+                    report.problems[0].location.pos = error.at;
                     reports.push(report);
                 }
             }
@@ -358,7 +359,7 @@ fn prometheus_groups(
     groups.collect()
 }
 
-fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
+fn form(file: &RuleFile) -> Result<Form, YamlError> {
     // Of several documents the first, as promtool does.
     let (mut node, _) = parse_first(&file.text)?;
     // What says nothing but its rules needs no metrics of its own.

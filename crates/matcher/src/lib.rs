@@ -15,7 +15,7 @@
 //! use bellwether_core::LabelSet;
 //! use bellwether_matcher::{LabelMatcher, ValueTest};
 //!
-//! # fn main() -> Result<(), String> {
+//! # fn main() -> Result<(), bellwether_matcher::PatternError> {
 //! let matcher = LabelMatcher {
 //!     name: "job".into(),
 //!     test: ValueTest::regex("api|web.*", false)?,
@@ -32,4 +32,4 @@ mod label_matcher;
 mod pattern;
 
 pub use label_matcher::{LabelMatcher, ValueTest};
-pub use pattern::{Captures, Pattern, Replacement, translate};
+pub use pattern::{Captures, Pattern, PatternError, Replacement, translate};

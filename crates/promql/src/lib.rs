@@ -88,7 +88,7 @@ mod tree;
 
 pub use guard::{Guard, Pool, Stopped, Usage};
 pub use query::{
-    Answer, Options, ParseError, Query, QueryError, Sample, Selector, Value, parse, parse_selector,
-    parse_within, selector_within,
+    Answer, Options, ParseError, Position, Query, QueryError, Sample, Selector, Value, parse,
+    parse_selector, parse_within, selector_within,
 };
 pub use queryable::{Queryable, SampledSeries, StorageError};

@@ -106,8 +106,8 @@ impl<'a> DecodeContext<'a> {
         let text = self.raw(node, "text")?;
         match expand(text, self.environment) {
             Ok(text) => Some(text),
-            Err((message, hint)) => {
-                self.error(node.pos, message).hint_if(hint);
+            Err(error) => {
+                self.error(node.pos, error.message).hint_if(error.hint);
                 None
             }
         }

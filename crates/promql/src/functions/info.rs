@@ -61,7 +61,8 @@ impl InfoSelector {
         if names.is_empty() {
             names.push(LabelMatcher::equal(METRIC_NAME, DEFAULT_INFO));
         } else if names.iter().all(|one| one.test.operator().starts_with('!')) {
-            let test = ValueTest::regex(".+_info", false).map_err(QueryError::BadData)?;
+            let test = ValueTest::regex(".+_info", false)
+                .map_err(|error| QueryError::BadData(error.to_string()))?;
             names.push(LabelMatcher {
                 name: METRIC_NAME.into(),
                 test,

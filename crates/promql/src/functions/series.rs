@@ -13,7 +13,7 @@ use crate::eval::{ABSENT, Eval, Evaluated, Series, absent as is_absent, name_of}
 use crate::guard::Guard;
 use crate::histogram::{self, Bucket};
 use crate::labels::{drop, with};
-use crate::parse::{Failure, pattern};
+use crate::parse::{PatternFailure, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
@@ -157,10 +157,10 @@ pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, Q
     let source = eval.string(&arguments[3])?;
     let source_text = eval.string(&arguments[4])?;
     let regex = pattern(&source_text, eval.guard).map_err(|error| match error {
-        Failure::Syntax(..) => QueryError::Execution(format!(
+        PatternFailure::Invalid(_) => QueryError::Execution(format!(
             "invalid regular expression in label_replace(): {source_text}"
         )),
-        Failure::Stopped(stopped) => stopped.into(),
+        PatternFailure::Stopped(stopped) => stopped.into(),
     })?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
