@@ -2,7 +2,7 @@
 //!
 //! - [`Renderer`] writes a [`Snapshot`] in chunks, without an allocation per series.
 //! - [`parse`] reads an exposition strictly, for tests and for the exporters of others.
-//! - [`read_series`] and [`read_point`] read single lines of files that are larger than memory,
+//! - [`read_series`] and [`read_sample`] read single lines of files that are larger than memory,
 //!   among them the output of `promtool tsdb dump`.
 //! - [`Format::negotiate`] selects the format for an `Accept` header.
 //!
@@ -25,6 +25,7 @@
 
 #![warn(missing_docs)]
 
+mod error;
 mod escape;
 mod format;
 mod go_quote;
@@ -36,10 +37,11 @@ mod scanner;
 mod series;
 mod snapshot;
 
+pub use error::{LineError, ParseError};
 pub use format::Format;
-pub use parse::{FamilyKind, ParseError, ParsedFamily, Sample, parse};
+pub use parse::{FamilyKind, ParsedFamily, Sample, parse};
 pub use render::Renderer;
-pub use sample_line::{TimeUnit, read_point, read_series, write_value};
+pub use sample_line::{SeriesPrefix, TimeUnit, read_sample, read_series, write_value};
 pub use scanner::quoted_end;
 pub use series::SeriesNames;
 pub use snapshot::{Layout, Snapshot, constant_labels};
