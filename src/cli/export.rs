@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bellwether_core::LabelSet;
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
+use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{
     ExportError, ExportOptions, Exported, Families, OutputFormat, export, list,
 };
@@ -89,23 +91,30 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         },
         families: &families,
     };
-    let write = |out: &mut dyn Write| {
-        let bar = bar(
-            series.len() as u64,
-            "{bar:40} {pos}/{len} series  {eta} left",
-        );
-        let done = export(&history, &series, &samples, out, &mut || bar.inc(1));
-        bar.finish_and_clear();
-        done
-    };
     let done = match &options.output {
-        Some(path) => to_file(path, write)?,
-        None => output::stream(write)?,
+        Some(path) => to_file(path, |out| write(&history, &series, &samples, out))?,
+        None => output::stream(|out| write(&history, &series, &samples, out))?,
     };
     if options.output.is_some() || !output::is_terminal() {
         report(done);
     }
     Ok(())
+}
+
+/// Writes the samples of `series`, with a progress bar.
+fn write(
+    history: &History,
+    series: &[LabelSet],
+    samples: &ExportOptions<'_>,
+    out: &mut dyn Write,
+) -> Result<Exported, ExportError> {
+    let bar = bar(
+        series.len() as u64,
+        "{bar:40} {pos}/{len} series  {eta} left",
+    );
+    let done = export(history, series, samples, out, &mut || bar.inc(1));
+    bar.finish_and_clear();
+    done
 }
 
 fn to_file(

@@ -106,22 +106,23 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
 
 /// Removes labels that a configuration must not set.
 fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
-    let take = |name: &str| {
-        rule.add_labels
-            .remove(name)
-            .map(|value| (name.to_owned(), value))
-    };
     let mut taken: Vec<_> = ["alertname", "severity"]
         .into_iter()
-        .filter_map(take)
+        .filter_map(|name| {
+            rule.add_labels
+                .remove(name)
+                .map(|value| (name.to_owned(), value))
+        })
         .collect();
     taken.retain(|(_, value)| !value.value.is_empty());
-    let diagnostic = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
-        message: format!("the label {name}={:?} is dropped", value.value),
-        help: Some(
-            "rule names are unique in a configuration, and there are four severities".into(),
-        ),
-        location: value.at,
-    };
-    taken.into_iter().map(diagnostic).collect()
+    taken
+        .into_iter()
+        .map(|(name, value)| Diagnostic {
+            message: format!("the label {name}={:?} is dropped", value.value),
+            help: Some(
+                "rule names are unique in a configuration, and there are four severities".into(),
+            ),
+            location: value.at,
+        })
+        .collect()
 }

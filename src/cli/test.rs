@@ -125,21 +125,25 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
 
 /// Formats diagnostics as `file:line:column: path: message`.
 fn listed(file: &Path, problems: &[Diagnostic]) -> String {
-    let line = |problem: &Diagnostic| problem.render(&file.display());
-    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|problem| problem.render(&file.display()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Counts passed and failed tests, and files that could not be run.
 fn counts(all: &[Tested]) -> (usize, usize, usize) {
-    let results = || {
-        all.iter()
-            .flat_map(|tested| tested.results.iter().flatten())
-    };
-    let failed = results()
+    let results: Vec<_> = all
+        .iter()
+        .flat_map(|tested| tested.results.iter().flatten())
+        .collect();
+    let failed = results
+        .iter()
         .filter(|(result, _)| !result.failures.is_empty())
         .count();
     let broken = all.iter().filter(|tested| tested.results.is_err()).count();
-    (results().count() - failed, failed, broken)
+    (results.len() - failed, failed, broken)
 }
 
 fn print(tested: &Tested) {

@@ -1,6 +1,6 @@
 //! A file, or the embedded configuration, to settings or to a report of all problems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
 use std::io;
@@ -100,15 +100,16 @@ pub struct Loaded {
 impl Loaded {
     /// Removes the rule files with problems, and returns the problems.
     pub(super) fn leave_out(&mut self, problems: &[Diagnostic]) {
-        let of = |file: &str| {
-            problems
-                .iter()
-                .any(|problem| problem.location.file.as_deref() == Some(file))
-        };
+        let broken: HashSet<&str> = problems
+            .iter()
+            .filter_map(|problem| problem.location.file.as_deref())
+            .collect();
         self.rule_files
-            .retain(|file| !of(&file.path.display().to_string()));
-        self.problems
-            .retain(|problem| !problem.location.file.as_deref().is_some_and(of));
+            .retain(|file| !broken.contains(&*file.path.display().to_string()));
+        self.problems.retain(|problem| {
+            let file = problem.location.file.as_deref();
+            !file.is_some_and(|file| broken.contains(file))
+        });
     }
 }
 
@@ -222,14 +223,15 @@ pub fn set_fallback_environment(variables: BTreeMap<String, String>) {
 /// to the kernel's host name, because services have no such variable.
 #[must_use]
 pub fn process_environment(name: &str) -> Option<OsString> {
-    let fallback = || FALLBACK.get()?.get(name).map(OsString::from);
-    std::env::var_os(name).or_else(fallback).or_else(|| {
-        (name == "HOSTNAME").then(|| {
-            rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned()
-                .into()
+    std::env::var_os(name)
+        .or_else(|| FALLBACK.get()?.get(name).map(OsString::from))
+        .or_else(|| {
+            (name == "HOSTNAME").then(|| {
+                rustix::system::uname()
+                    .nodename()
+                    .to_string_lossy()
+                    .into_owned()
+                    .into()
+            })
         })
-    })
 }

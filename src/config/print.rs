@@ -50,8 +50,10 @@ fn said<T: Serialize + Decode>(
         .collect::<Result<_, serde_yaml::Error>>()?;
     for value in &mut all {
         if let Value::Mapping(entries) = value {
-            let needed = |key: &Value| required.iter().any(|(name, _)| key.as_str() == Some(name));
-            entries.retain(|key, value| needed(key) || usual.get(key) != Some(value));
+            entries.retain(|key, value| {
+                let needed = required.iter().any(|(name, _)| key.as_str() == Some(name));
+                needed || usual.get(key) != Some(value)
+            });
         }
         escape(value, T::shape());
         prune(value);

@@ -89,12 +89,13 @@ impl Pipeline {
             last_evaluation: now.mono,
             ..Feedback::default()
         };
-        let last_notified = |channel: &str, alert: Fingerprint| {
-            self.preview.last_notified(channel, alert, now.mono)
-        };
         let dispatches = self
             .dispatcher
-            .advance(&feedback, &last_notified, now)
+            .advance(
+                &feedback,
+                &|channel, alert| self.preview.last_notified(channel, alert, now.mono),
+                now,
+            )
             .dispatches;
         let notifications = self.preview.accept(&dispatches, now).into_iter();
         all.extend(notifications.map(|(channel, notification)| sent(channel, notification, now)));

@@ -29,8 +29,9 @@ impl Ticker {
         let paces = asking
             .map(|rule| &rule.schedule)
             .chain(recording.map(|recording| &recording.schedule));
-        let unfed = |pace: &&Schedule| !pace.origins.iter().any(|origin| fed.contains(origin));
-        let paces: Vec<&Schedule> = paces.filter(unfed).collect();
+        let paces: Vec<&Schedule> = paces
+            .filter(|pace| !pace.origins.iter().any(|origin| fed.contains(origin)))
+            .collect();
         let origins: BTreeSet<Origin> = paces
             .iter()
             .flat_map(|pace| {

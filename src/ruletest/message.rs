@@ -139,13 +139,15 @@ impl TestPipeline {
         alerts: &[Alert],
         now: Now,
     ) -> Result<(), String> {
-        let is_selected = |alert: &&Alert| {
-            let mut labels = who.labels.iter();
-            alert.state == AlertState::Firing
-                && alert.alertname() == who.alertname.0
-                && labels.all(|(name, value)| *alert.label(name) == *value.0)
-        };
-        let selected: Vec<&Alert> = alerts.iter().filter(is_selected).collect();
+        let selected: Vec<&Alert> = alerts
+            .iter()
+            .filter(|alert| {
+                let mut labels = who.labels.iter();
+                alert.state == AlertState::Firing
+                    && alert.alertname() == who.alertname.0
+                    && labels.all(|(name, value)| *alert.label(name) == *value.0)
+            })
+            .collect();
         if selected.is_empty() {
             return Err(format!(
                 "no firing alert {} has these labels",
@@ -173,10 +175,10 @@ impl TestPipeline {
             at,
         } in sent
         {
-            let same = |message: &&mut Message| {
+            let same = self.messages[before..].iter_mut().find(|message| {
                 message.channel == channel && *message.batch.group() == *notification.group
-            };
-            match self.messages[before..].iter_mut().find(same) {
+            });
+            match same {
                 Some(message) => message.batch.notifications.push(notification),
                 None => {
                     let at = Elapsed(at.wall.since(self.start));
@@ -220,12 +222,11 @@ pub(super) fn compare(
     place: &SourceLocation,
     sender: &Sender,
 ) -> Vec<Failure> {
-    let asked = |cause| {
-        expected
-            .iter()
-            .any(|one| one.value.cause.is_some_and(|one| one.0 == cause))
-    };
-    if !asked(Cause::Heartbeat) {
+    let expects_heartbeat = expected
+        .iter()
+        .filter_map(|message| message.value.cause)
+        .any(|cause| cause.0 == Cause::Heartbeat);
+    if !expects_heartbeat {
         got.retain(|message| {
             message
                 .batch
@@ -289,16 +290,19 @@ impl Message {
             receiver if receiver == self.channel => self.channel.clone(),
             receiver => format!("{receiver}/{}", self.channel),
         };
-        let alert = |one: &Notification| {
-            let status = one.status.as_str();
-            format!(
-                "{status} {} ({})",
-                braced(&one.alert.all_labels()),
-                one.cause.as_str()
-            )
-        };
         let news = &self.batch.notifications;
-        let mut alerts: Vec<String> = news.iter().take(SHOWN).map(alert).collect();
+        let mut alerts: Vec<String> = news
+            .iter()
+            .take(SHOWN)
+            .map(|one| {
+                let status = one.status.as_str();
+                format!(
+                    "{status} {} ({})",
+                    braced(&one.alert.all_labels()),
+                    one.cause.as_str()
+                )
+            })
+            .collect();
         if news.len() > SHOWN {
             alerts.push(format!("{} more", news.len() - SHOWN));
         }

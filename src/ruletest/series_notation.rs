@@ -118,10 +118,9 @@ fn item(word: &str) -> Result<Run, (String, &'static str)> {
             "classic ones can: a series for each bucket, with its `le`",
         ));
     }
-    let many = |digits: &str| digits.parse::<u64>().map_err(|_| unknown());
     if let Some(rest) = word.strip_prefix('_') {
         let count = match rest.strip_prefix('x') {
-            Some(digits) => many(digits)?,
+            Some(digits) => digits.parse::<u64>().map_err(|_| unknown())?,
             None if rest.is_empty() => 1,
             None => return Err(unknown()),
         };
@@ -147,7 +146,10 @@ fn item(word: &str) -> Result<Run, (String, &'static str)> {
     };
     let count = match rest.strip_prefix('x') {
         // The first value and as many steps.
-        Some(digits) => many(digits)?.saturating_add(1),
+        Some(digits) => digits
+            .parse::<u64>()
+            .map_err(|_| unknown())?
+            .saturating_add(1),
         None if rest.is_empty() && !stepped => 1,
         None => return Err(unknown()),
     };
@@ -170,10 +172,6 @@ fn number(text: &str) -> Option<(f64, &str)> {
             return Some((sign * value, &unsigned[3..]));
         }
     }
-    let digits = |text: &str| {
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len())
-    };
     let mut end = digits(unsigned);
     if unsigned[end..].starts_with('.') {
         end += 1;
@@ -194,12 +192,14 @@ mod tests {
 
     fn floats(text: &str) -> Vec<f64> {
         let values = Values::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
-        let float = |point| match point {
-            Point::Float(value) => value,
-            Point::Missing => -1000.0,
-            Point::Stale => -2000.0,
-        };
-        values.points().map(float).collect()
+        values
+            .points()
+            .map(|point| match point {
+                Point::Float(value) => value,
+                Point::Missing => -1000.0,
+                Point::Stale => -2000.0,
+            })
+            .collect()
     }
 
     #[test]
@@ -259,4 +259,10 @@ mod tests {
         assert_eq!(values.len(), u64::MAX);
         assert_eq!(values.points().nth(9), Some(Point::Float(10.0)));
     }
+}
+
+/// Returns the number of digits at the beginning of `text`.
+fn digits(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len())
 }

@@ -299,20 +299,21 @@ pub struct Number(pub f64);
 
 impl Decode for Number {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let number = |text: &str| {
-            let plain = text.replacen(
-                '.',
-                "",
-                usize::from(text.ends_with("inf") || text == ".nan"),
-            );
-            plain.parse().ok().map(Number)
-        };
         cx.parsed(node, "a number", number)
     }
 
     fn shape() -> Shape {
         Shape::Word("number")
     }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let plain = text.replacen(
+        '.',
+        "",
+        usize::from(text.ends_with("inf") || text == ".nan"),
+    );
+    plain.parse().ok().map(Number)
 }
 
 /// Keys of promtool that are not supported.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, MonoMillis,
-    Now, Origin, Transition, UnixMillis,
+    Alert, AlertState, Batch, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId,
+    MonoMillis, Now, Origin, Transition, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
@@ -92,12 +92,11 @@ struct InputSeries<'a> {
 
 impl InputSeries<'_> {
     fn is_selected(&self, alternatives: &[Vec<LabelMatcher>]) -> bool {
-        let is_selected = |name: &LabelSet| {
+        self.names.iter().any(|name| {
             alternatives
                 .iter()
                 .any(|all| all.iter().all(|matcher| matcher.matches(name)))
-        };
-        self.names.iter().any(is_selected)
+        })
     }
 }
 
@@ -340,16 +339,12 @@ impl<'a> TestWorld<'a> {
         let mut samples = Vec::new();
         for alert in self.engine.alerts() {
             let labels = self.under_test.labels(&alert);
-            let own = |name: &str, state: Option<&str>| {
-                let labels = labels
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()));
-                let state = state.map(|state| ("alertstate", state));
-                LabelSet::new(labels.chain([(METRIC_NAME, name)]).chain(state))
-            };
-            samples.push((own("ALERTS", Some(alert.state.as_str())), 1.0));
+            samples.push((
+                own_series("ALERTS", &labels, Some(alert.state.as_str())),
+                1.0,
+            ));
             let since = alert.active_at.0 as f64 / 1000.0;
-            samples.push((own("ALERTS_FOR_STATE", None), since));
+            samples.push((own_series("ALERTS_FOR_STATE", &labels, None), since));
         }
         let current: BTreeSet<LabelSet> =
             samples.iter().map(|(labels, _)| labels.clone()).collect();
@@ -376,6 +371,15 @@ impl<'a> TestWorld<'a> {
             last,
         }
     }
+}
+
+/// Returns the labels of a series about an alert.
+fn own_series(name: &str, labels: &Labels, state: Option<&str>) -> LabelSet {
+    let labels = labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let state = state.map(|state| ("alertstate", state));
+    LabelSet::new(labels.chain([(METRIC_NAME, name)]).chain(state))
 }
 
 /// Samples that the queries of a test read.

@@ -93,8 +93,12 @@ fn check_selectors(expr: &Expr) -> Result<()> {
     while let Some(expr) = pending.pop() {
         match expr {
             Expr::VectorSelector(one) | Expr::MatrixSelector(MatrixSelector { vs: one, .. }) => {
-                let all = |tests: &Vec<LabelMatcher>| tests.iter().all(|one| one.test.matches(""));
-                if one.name.is_none() && one.matchers.iter().any(all) {
+                if one.name.is_none()
+                    && one
+                        .matchers
+                        .iter()
+                        .any(|tests| tests.iter().all(|one| one.test.matches("")))
+                {
                     let why = "vector selector must contain at least one non-empty matcher";
                     return fail(one.at.start, why);
                 }
@@ -955,8 +959,8 @@ fn check_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<()
             return fail(side.span().start, why);
         }
     }
-    let scalar = |side: &Expr| side.value_type() == ValueType::Scalar;
-    let (left, right) = (scalar(lhs), scalar(rhs));
+    let left = lhs.value_type() == ValueType::Scalar;
+    let right = rhs.value_type() == ValueType::Scalar;
     let at = lhs.span().start;
     if binary.op.is_comparison() && !modifier.return_bool && left && right {
         return fail(

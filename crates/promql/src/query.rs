@@ -206,6 +206,16 @@ pub struct Selector {
     pub reach: Duration,
 }
 
+impl Selector {
+    /// Returns one selector per alternative of `selector`, which reads back by `range` beyond its offset.
+    fn of(selector: &VectorSelector, range: Duration) -> impl Iterator<Item = Self> + use<> {
+        let reach = range + back(selector.modifiers.offset);
+        matchers_of(selector)
+            .into_iter()
+            .map(move |matchers| Self { matchers, reach })
+    }
+}
+
 /// Parses a query.
 ///
 /// # Errors
@@ -414,15 +424,13 @@ impl Query {
     pub fn selectors(&self) -> Vec<Selector> {
         let (mut selectors, mut pending) = (Vec::new(), vec![(&*self.expr, Duration::ZERO)]);
         while let Some((expr, outer)) = pending.pop() {
-            let mut add = |selector: &VectorSelector, range: Duration| {
-                let reach = outer + range + back(selector.modifiers.offset);
-                for matchers in matchers_of(selector) {
-                    selectors.push(Selector { matchers, reach });
-                }
-            };
             match expr {
-                Expr::VectorSelector(selector) => add(selector, Duration::ZERO),
-                Expr::MatrixSelector(matrix) => add(&matrix.vs, matrix.range),
+                Expr::VectorSelector(selector) => {
+                    selectors.extend(Selector::of(selector, outer));
+                }
+                Expr::MatrixSelector(matrix) => {
+                    selectors.extend(Selector::of(&matrix.vs, outer + matrix.range));
+                }
                 Expr::Subquery(subquery) => {
                     let reach = subquery.range + back(subquery.modifiers.offset);
                     pending.push((&subquery.expr, outer + reach));

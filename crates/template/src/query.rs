@@ -28,13 +28,17 @@ pub struct Samples(Vec<Value>);
 impl Samples {
     /// Creates a value of `samples`; a missing label has the value `missing`.
     pub fn value(samples: impl IntoIterator<Item = (Labels, f64)>, missing: &'static str) -> Value {
-        let sample = |(labels, value)| {
-            Value::from_object(Sample {
-                labels: LabelMap::value(labels, missing),
-                value,
-            })
-        };
-        Value::from_object(Self(samples.into_iter().map(sample).collect()))
+        Value::from_object(Self(
+            samples
+                .into_iter()
+                .map(|(labels, value)| {
+                    Value::from_object(Sample {
+                        labels: LabelMap::value(labels, missing),
+                        value,
+                    })
+                })
+                .collect(),
+        ))
     }
 }
 
@@ -199,16 +203,15 @@ fn first(value: &Value) -> Result<Value, Error> {
 fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
     let samples = value.downcast_object_ref::<Samples>();
     let samples = samples.ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;
-    let by = |sample_value: &Value| {
-        Ok((
-            text(&sample(sample_value)?.labels.get_item(name)?),
-            sample_value.clone(),
-        ))
-    };
     let mut all = samples
         .0
         .iter()
-        .map(by)
+        .map(|sample_value| {
+            Ok((
+                text(&sample(sample_value)?.labels.get_item(name)?),
+                sample_value.clone(),
+            ))
+        })
         .collect::<Result<Vec<_>, Error>>()?;
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(Value::from_object(Samples(

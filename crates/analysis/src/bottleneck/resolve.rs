@@ -21,8 +21,9 @@ pub fn resolve(
     metrics: &[MetricDef],
     problems: &mut Diagnostics,
 ) -> Vec<Bottleneck> {
-    let replaced = |shipped: &&Shipped| declared.iter().all(|own| *own.name.value != *shipped.name);
-    let shipped = SHIPPED.iter().filter(replaced);
+    let shipped = SHIPPED
+        .iter()
+        .filter(|shipped| declared.iter().all(|own| *own.name.value != *shipped.name));
     let mut resolved: Vec<Bottleneck> = shipped
         .filter_map(|shipped| from_shipped(shipped, metrics))
         .collect();

@@ -48,8 +48,12 @@ pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryErr
             }
         }
     }
-    let known = |value| if is_absent(value) { f64::NAN } else { value };
-    Ok(Evaluated::Scalar(values.into_iter().map(known).collect()))
+    Ok(Evaluated::Scalar(
+        values
+            .into_iter()
+            .map(|value| if is_absent(value) { f64::NAN } else { value })
+            .collect(),
+    ))
 }
 
 /// Returns the step in seconds, 0 if there is only one step.
@@ -143,10 +147,13 @@ fn equality_labels(selector: &VectorSelector) -> LabelSet {
     let [matchers] = alternatives.as_slice() else {
         return LabelSet::default();
     };
-    let once = |name: &str| matchers.iter().filter(|one| &*one.name == name).count() == 1;
     let exact = matchers
         .iter()
-        .filter(|one| &*one.name != METRIC_NAME && once(&one.name));
+        .filter(|one| &*one.name != METRIC_NAME)
+        .filter(|one| {
+            let same = matchers.iter().filter(|other| other.name == one.name);
+            same.count() == 1
+        });
     LabelSet::new(exact.filter_map(|one| Some((&*one.name, one.test.exact()?))))
 }
 
@@ -221,15 +228,17 @@ fn relabelled(series: &mut Series, target: &str, value: &str) {
 pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Evaluated, QueryError> {
     let mut vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
-    let by = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        _ if falling => order(b, a),
-        _ => order(a, b),
-    };
     eval.guard.check()?;
-    vector.sort_by(|a, b| by(a.values[0], b.values[0]));
+    vector.sort_by(|a, b| {
+        let (a, b) = (a.values[0], b.values[0]);
+        match (a.is_nan(), b.is_nan()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            _ if falling => order(b, a),
+            _ => order(a, b),
+        }
+    });
     Ok(Evaluated::Vector(vector))
 }
 

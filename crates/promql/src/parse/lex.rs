@@ -124,8 +124,13 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
             ':' if brackets > 0 => (Kind::Symbol, 1),
             _ if is_letter(first) || (first == ':' && braces == 0) => {
                 let colon = braces == 0;
-                let end = |c: char| !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'));
-                (Kind::Identifier, rest.find(end).unwrap_or(rest.len()))
+                (
+                    Kind::Identifier,
+                    rest.find(|c: char| {
+                        !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'))
+                    })
+                    .unwrap_or(rest.len()),
+                )
             }
             _ => (Kind::Symbol, symbol(rest, braces > 0).map_err(failed)?),
         };

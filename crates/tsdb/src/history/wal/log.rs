@@ -279,13 +279,12 @@ impl Log {
                 break;
             }
             let new = current.undefined(entry, labels);
-            let defined = || new.iter().map(|(id, labels)| (*id, labels));
             if !new.is_empty() {
-                put_definitions(&mut self.buffer, defined());
+                put_definitions(&mut self.buffer, &new);
             }
             put_samples(&mut self.buffer, entry.at, logged, &entry.samples);
             if !new.is_empty() {
-                put_definitions(&mut self.buffer, defined());
+                put_definitions(&mut self.buffer, &new);
             }
             logged += entry.samples.len() as u64;
             count += 1;

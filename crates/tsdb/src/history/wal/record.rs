@@ -41,10 +41,7 @@ impl Iterator for Definitions<'_> {
 }
 
 /// Appends a frame of definitions.
-pub(super) fn put_definitions<'a>(
-    out: &mut Vec<u8>,
-    series: impl Iterator<Item = (SeriesId, &'a LabelSet)>,
-) {
+pub(super) fn put_definitions(out: &mut Vec<u8>, series: &[(SeriesId, LabelSet)]) {
     frame::put(out, |out| {
         out.push(DEFINITIONS);
         for (id, labels) in series {
