@@ -4,6 +4,7 @@
 //! - [`parse`] reads an exposition strictly, for tests and for the exporters of others.
 //! - [`read_series`] and [`read_sample`] read single lines of files that are larger than memory,
 //!   among them the output of `promtool tsdb dump`.
+//! - [`SeriesNames`] has the names and labels of the series that one row of a metric stands for.
 //! - [`Format::negotiate`] selects the format for an `Accept` header.
 //!
 //! No I/O and no clock; this crate knows nothing of storage or HTTP.

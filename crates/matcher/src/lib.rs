@@ -2,8 +2,9 @@
 //!
 //! [`LabelMatcher`] is one matcher of a selector: `job="api"`, `job=~"api|web"` or their negations.
 //! [`Pattern`] is a regular expression in RE2 syntax that matches a text as a whole, as in
-//! Prometheus. It runs on the automata of `regex-automata`; [`translate`] maps the syntax, with the
-//! error messages of Go's `regexp`.
+//! Prometheus. It runs on the automata of `regex-automata`; [`translate`] maps the syntax.
+//! [`PatternError`] has the messages of Go's `regexp`. [`Replacement`] inserts capture groups into a
+//! text.
 //!
 //! The size of a compiled expression is limited, and [`Pattern::bytes`] returns it, so that
 //! expressions from untrusted queries can be charged against a budget. Compiled expressions are
