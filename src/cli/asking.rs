@@ -165,8 +165,10 @@ pub(super) fn figure(value: &Value) -> String {
 
 /// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.
 pub(super) fn labels(value: &Value) -> String {
-    let pairs = value.as_object().into_iter().flatten();
-    let pairs: Vec<String> = pairs
+    let pairs: Vec<String> = value
+        .as_object()
+        .into_iter()
+        .flatten()
         .map(|(name, text)| match is_label_name(name) {
             true => printable(&format!("{name}={}", quoted(text))),
             false => printable(&format!("{}={}", GoQuoted(name), quoted(text))),

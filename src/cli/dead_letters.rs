@@ -48,11 +48,11 @@ const PATH: &str = "/api/v1/dead-letters";
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let (method, chosen) = match &options.command {
         None => {
-            let channels = options
+            let channels: Vec<_> = options
                 .channel
                 .iter()
-                .map(|channel| ("channel", Some(channel.clone())));
-            let channels: Vec<_> = channels.collect();
+                .map(|channel| ("channel", Some(channel.clone())))
+                .collect();
             let data = options.asking.ask(global, PATH, &channels)?;
             options.asking.show(&data, screen);
             return Ok(());

@@ -57,8 +57,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let retention = global
         .settings()
         .ok()
-        .filter(|_| options.folder.is_default());
-    let retention = retention.map(|root| DAY * root.trend_analysis.storage.retention_days.value);
+        .filter(|_| options.folder.is_default())
+        .map(|root| DAY * root.trend_analysis.storage.retention_days.value);
     warnings(&done, now, retention)
         .iter()
         .for_each(|warning| eprintln!("warning: {warning}"));

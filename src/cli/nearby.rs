@@ -16,11 +16,12 @@ pub(super) fn hint<'a>(
     if names.is_empty() {
         return Some("there are no series at all".into());
     }
-    let wanted = selectors
+    let mut wanted: Vec<&str> = selectors
         .into_iter()
         .flatten()
-        .filter(|matcher| &*matcher.name == METRIC_NAME);
-    let mut wanted: Vec<&str> = wanted.filter_map(|matcher| matcher.test.exact()).collect();
+        .filter(|matcher| &*matcher.name == METRIC_NAME)
+        .filter_map(|matcher| matcher.test.exact())
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
     let missing: Vec<&str> = wanted

@@ -96,10 +96,10 @@ impl Add {
             hours,
             location,
         } = &self.recurs;
-        let hours = hours
+        let hours: Vec<Value> = hours
             .iter()
-            .map(|(from, to)| json!({ "start_time": from, "end_time": to }));
-        let hours: Vec<Value> = hours.collect();
+            .map(|(from, to)| json!({ "start_time": from, "end_time": to }))
+            .collect();
         let mut body = json!({
             "matchers": self.matchers,
             "created_by": self.by.clone().unwrap_or_else(user),
@@ -210,21 +210,25 @@ fn recurs(silence: &Value) -> Vec<String> {
         .iter()
         .map(|name| format!("during {}", text(name)));
     let own = list(&silence["times"]).iter().map(|time| {
-        let parts = ["weekdays", "days_of_month", "months", "years"];
-        let parts = parts.map(|part| joined(list(&time[part]), text));
-        let location = [&time["location"], &silence["location"]];
-        let location = location.into_iter().find(|zone| zone.is_string()).map(text);
-        let parts = parts
+        let days = ["weekdays", "days_of_month", "months", "years"]
+            .map(|part| joined(list(&time[part]), text));
+        let hours = joined(list(&time["times"]), |range| {
+            format!(
+                "{} to {}",
+                text(&range["start_time"]),
+                text(&range["end_time"])
+            )
+        });
+        let location = [&time["location"], &silence["location"]]
             .into_iter()
-            .chain([joined(list(&time["times"]), |range| {
-                format!(
-                    "{} to {}",
-                    text(&range["start_time"]),
-                    text(&range["end_time"])
-                )
-            })]);
-        let parts = parts.filter(|part| !part.is_empty()).chain(location);
-        parts.collect::<Vec<_>>().join(", ")
+            .find(|zone| zone.is_string())
+            .map(text);
+        days.into_iter()
+            .chain([hours])
+            .filter(|part| !part.is_empty())
+            .chain(location)
+            .collect::<Vec<_>>()
+            .join(", ")
     });
     named.chain(own).collect()
 }

@@ -114,12 +114,13 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
             regex.is_match(&ruletest::name(&suite.tests[*number].value, *number))
         })
     });
-    let results = numbers.filter_map(|number| {
-        let start = clock.now().mono;
-        let result = ruletest::run(&suite, number, &rules_under_test)?;
-        Some((result, clock.now().mono.since(start)))
-    });
-    let results = results.collect();
+    let results = numbers
+        .filter_map(|number| {
+            let start = clock.now().mono;
+            let result = ruletest::run(&suite, number, &rules_under_test)?;
+            Some((result, clock.now().mono.since(start)))
+        })
+        .collect();
     Ok((results, rules_under_test.warnings))
 }
 

@@ -152,8 +152,9 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     };
     let (source, checksum) = (source.clone(), crc32fast::hash(text.as_bytes()));
     let (rule_files, silences, warnings) = Default::default();
-    let host = environment("HOSTNAME").and_then(|host| host.into_string().ok());
-    let host = host.filter(|host| !host.is_empty());
+    let host = environment("HOSTNAME")
+        .and_then(|host| host.into_string().ok())
+        .filter(|host| !host.is_empty());
     Loaded {
         source,
         checksum,

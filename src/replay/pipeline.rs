@@ -68,8 +68,10 @@ impl Pipeline {
     /// the dispatcher.
     pub fn reconcile(&mut self, mut firing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
         firing.extend(self.dispatcher.tracked_alerts());
-        let ended = self.preview.reconcile(&firing, now.wall).into_iter();
-        let ended: Vec<Sent> = ended
+        let ended: Vec<Sent> = self
+            .preview
+            .reconcile(&firing, now.wall)
+            .into_iter()
             .map(|(channel, notification)| sent(channel, notification, now))
             .collect();
         for notification in &ended {

@@ -26,10 +26,9 @@ impl Ticker {
             .recordings
             .iter()
             .filter(|recording| recording.enabled);
-        let paces = asking
+        let paces: Vec<&Schedule> = asking
             .map(|rule| &rule.schedule)
-            .chain(recording.map(|recording| &recording.schedule));
-        let paces: Vec<&Schedule> = paces
+            .chain(recording.map(|recording| &recording.schedule))
             .filter(|pace| !pace.origins.iter().any(|origin| fed.contains(origin)))
             .collect();
         let origins: BTreeSet<Origin> = paces

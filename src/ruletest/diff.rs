@@ -170,8 +170,9 @@ fn alert_item(labels: &Labels, annotations: &Labels, message: Option<String>) ->
     let labels = labels
         .iter()
         .map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
-    let notes = annotations.iter();
-    let notes = notes.map(|(name, value)| (format!("annotation {name}"), format!("{value:?}")));
+    let notes = annotations
+        .iter()
+        .map(|(name, value)| (format!("annotation {name}"), format!("{value:?}")));
     let message = message.map(|text| ("message".to_owned(), format!("{text:?}")));
     Item {
         shown,

@@ -122,8 +122,10 @@ impl TestPipeline {
 
     /// Expires the silence with this name.
     pub(super) fn expire(&mut self, name: &str, now: Now) -> Result<(), String> {
-        let id = self.silences.remove(name);
-        let id = id.ok_or_else(|| format!("no silence has the name {name:?}"))?;
+        let id = self
+            .silences
+            .remove(name)
+            .ok_or_else(|| format!("no silence has the name {name:?}"))?;
         self.order(Command::Expire(id), now).map(drop)
     }
 
@@ -249,8 +251,11 @@ pub(super) fn compare(
     }
     let mut failures = Vec::new();
     for Spanned { value: wanted, at } in missing {
-        let near = got.iter().take(PAIRED).enumerate();
-        let near = near.map(|(index, one)| (differences(wanted, one), index));
+        let near = got
+            .iter()
+            .take(PAIRED)
+            .enumerate()
+            .map(|(index, one)| (differences(wanted, one), index));
         let closest = near.min_by_key(|(differ, index)| (differ.len(), *index));
         let mut lines = vec![Line::Expected(wanted.shown())];
         if let Some((differ, index)) = closest.filter(|(differ, _)| differ.len() < wanted.said()) {

@@ -61,8 +61,7 @@ impl Values {
             }
             let at = text.len() - rest.len();
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let run = item(&rest[..end]).map_err(|(message, hint)| Fault { at, message, hint })?;
-            runs.push(run);
+            runs.push(item(&rest[..end], at)?);
             rest = &rest[end..];
         }
     }
@@ -110,13 +109,19 @@ impl Iterator for Cursor<'_> {
     }
 }
 
-fn item(word: &str) -> Result<Run, (String, &'static str)> {
-    let unknown = || (format!("no value of a series: {word:?}"), FORMS);
+/// Parses an item that begins at the byte `at`.
+fn item(word: &str, at: usize) -> Result<Run, Fault> {
+    let unknown = || Fault {
+        at,
+        message: format!("no value of a series: {word:?}"),
+        hint: FORMS,
+    };
     if word.contains("{{") {
-        return Err((
-            "native histograms cannot be tested".into(),
-            "classic ones can: a series for each bucket, with its `le`",
-        ));
+        return Err(Fault {
+            at,
+            message: "native histograms cannot be tested".into(),
+            hint: "classic ones can: a series for each bucket, with its `le`",
+        });
     }
     if let Some(rest) = word.strip_prefix('_') {
         let count = match rest.strip_prefix('x') {

@@ -471,8 +471,11 @@ impl Case {
             .promql_expr_test
             .iter()
             .map(|test| &test.value.eval_time);
-        let messages = self.exp_notifications.iter().flat_map(|list| list.iter());
-        let messages = messages.map(|message| &message.value.at);
+        let messages = self
+            .exp_notifications
+            .iter()
+            .flat_map(|list| list.iter())
+            .map(|message| &message.value.at);
         let steps = self.steps.iter().map(|step| &step.value.at);
         alerts
             .chain(queries)

@@ -154,17 +154,18 @@ impl<'a> TestWorld<'a> {
         let metrics = under_test.metrics_every(times.interval);
         let memory = History::in_memory(usize::MAX);
         let mut rows = RowIndex::new(&metrics);
-        let inputs = series.map(|(written, values)| {
-            let (place, labels) = rows.locate(written, under_test);
-            let series = memory.series_id(&labels);
-            InputSeries {
-                names: [written.clone(), labels],
-                points: values.points(),
-                series,
-                place,
-            }
-        });
-        let inputs = inputs.collect();
+        let inputs = series
+            .map(|(written, values)| {
+                let (place, labels) = rows.locate(written, under_test);
+                let series = memory.series_id(&labels);
+                InputSeries {
+                    names: [written.clone(), labels],
+                    points: values.points(),
+                    series,
+                    place,
+                }
+            })
+            .collect();
         let RowIndex {
             rows, duplicates, ..
         } = rows;
@@ -322,8 +323,10 @@ impl<'a> TestWorld<'a> {
             .rules()
             .filter(|status| status.rule.history_query().is_some());
         let rules = asking.map(|status| (status.rule.name.to_string(), status.last));
-        let recordings = self.engine.recordings();
-        let recordings = recordings.map(|status| (status.rule.record.to_string(), status.last));
+        let recordings = self
+            .engine
+            .recordings()
+            .map(|status| (status.rule.record.to_string(), status.last));
         for (name, last) in rules.chain(recordings) {
             if let Some(error) = last.and_then(|last| last.error.clone()) {
                 self.failed.entry(name).or_insert((at, error));
@@ -468,8 +471,10 @@ impl<'m> RowIndex<'m> {
         let (part, labels) = match (self.exported.get(name), self.configured.get(name)) {
             (Some(part), _) => (part, labels.clone()),
             (None, Some((part, exported))) => {
-                let defaults = under_test.default_labels.iter();
-                let defaults = defaults.map(|(name, value)| (name.as_str(), value.as_str()));
+                let defaults = under_test
+                    .default_labels
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
                 let own = labels.iter().chain([(METRIC_NAME, &**exported)]);
                 (part, LabelSet::new(defaults.chain(own)))
             }

@@ -203,8 +203,11 @@ impl AnomalyMonitor {
             let metric = self.metrics.get(id)?;
             let fresh = now.mono.since(series.seen.mono) <= metric.def.interval * STALE_INTERVALS;
             let observation = series.last.filter(|_| fresh)?;
-            let labels = metric.def.labels.iter().zip(values.iter());
-            let labels: Vec<String> = labels
+            let labels: Vec<String> = metric
+                .def
+                .labels
+                .iter()
+                .zip(values.iter())
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             Some(MonitoredSeries {

@@ -120,8 +120,8 @@ pub fn recommend(
     let usual = runs
         .iter()
         .filter_map(|run| run.reaches(side))
-        .map(|value| side.sign() * value);
-    let usual = usual.fold(f64::NEG_INFINITY, f64::max);
+        .map(|value| side.sign() * value)
+        .fold(f64::NEG_INFINITY, f64::max);
     let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
     for hold in HOLDS.map(Duration::from_secs) {
@@ -314,8 +314,10 @@ fn thresholds(sorted: &[f64], side: Side, usual: f64) -> Vec<f64> {
     let (middle, end) = (quantile(sorted, 0.5), quantile(sorted, side.quantile(0.0)));
     let far = quantile(sorted, 1.0) / 2.0 - quantile(sorted, 0.0) / 2.0;
     let beyond_all = end + (end - middle) / 10.0 + side.sign() * far / 50.0;
-    let tried = BEYOND.map(|beyond| quantile(sorted, side.quantile(beyond)));
-    let tried = tried.into_iter().chain([side.sign() * usual]);
+    let tried = BEYOND
+        .map(|beyond| quantile(sorted, side.quantile(beyond)))
+        .into_iter()
+        .chain([side.sign() * usual]);
     let mut rounded: Vec<f64> = tried
         .filter(|value| side.sign() * value >= usual)
         .chain([beyond_all])

@@ -102,10 +102,14 @@ pub fn alertmanager(
         .filter_map(|key| top.take(key))
         .flat_map(items)
         .collect();
-    let inhibit = top.take("inhibit_rules");
-    let inhibit: Vec<Node> = inhibit.into_iter().flat_map(items).collect();
-    let inhibit = inhibit.iter().enumerate();
+    let inhibit: Vec<Node> = top
+        .take("inhibit_rules")
+        .into_iter()
+        .flat_map(items)
+        .collect();
     let inhibit = inhibit
+        .iter()
+        .enumerate()
         .map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report))
         .collect();
     for key in ["tracing", "event_recorder"] {

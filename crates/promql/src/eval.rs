@@ -347,8 +347,8 @@ impl Eval<'_> {
                 let selector = &matrix.vs;
                 let moment = SelectedTime::new(self, &selector.modifiers);
                 let range = millis(matrix.range);
-                let series = self.read(selector, moment, range)?;
-                let series = series
+                let series = self
+                    .read(selector, moment, range)?
                     .into_iter()
                     .map(|one| ranged(one.labels, false, one.times, one.values));
                 Ok(Ranges {

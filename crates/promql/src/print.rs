@@ -61,8 +61,10 @@ impl fmt::Display for Expr {
             }
             Self::Subquery(node) => {
                 let range = duration_text(node.range.as_millis() as i64);
-                let step = node.step.map(|step| duration_text(step.as_millis() as i64));
-                let step = step.unwrap_or_default();
+                let step = node
+                    .step
+                    .map(|step| duration_text(step.as_millis() as i64))
+                    .unwrap_or_default();
                 write!(
                     out,
                     "{}[{range}:{step}]{}",

@@ -173,8 +173,8 @@ impl Patterns {
             bellwether_matcher::translate(pattern).map_err(|error| invalid(error.to_string()))?;
         let compiled = RegexBuilder::new(&pattern_of_crate)
             .size_limit(1 << 20)
-            .build();
-        let compiled = compiled.map_err(|error| invalid(error.to_string()))?;
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
         if cache.len() >= Self::MOST {
             cache.clear();
         }

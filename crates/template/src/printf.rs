@@ -101,8 +101,11 @@ fn digits(text: &str) -> Result<(usize, &str), Error> {
     if end == 0 {
         return Ok((0, text));
     }
-    let count = text[..end].parse().ok().filter(|count| *count <= MAX_WIDTH);
-    let count = count.ok_or_else(|| invalid(format!("printf: at most {MAX_WIDTH} wide")))?;
+    let count = text[..end]
+        .parse()
+        .ok()
+        .filter(|count| *count <= MAX_WIDTH)
+        .ok_or_else(|| invalid(format!("printf: at most {MAX_WIDTH} wide")))?;
     Ok((count, &text[end..]))
 }
 

@@ -66,13 +66,15 @@ pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> Str
 /// Formats the state of an alert, and why its notifications are muted.
 fn state(alert: &Value) -> String {
     let state = text(&alert["state"]);
-    let held = [
+    let held: Vec<&str> = [
         ("silencedBy", "silenced"),
         ("inhibitedBy", "inhibited"),
         ("acknowledgedBy", "acknowledged"),
-    ];
-    let held = held.into_iter().filter(|(key, _)| alert[key].is_string());
-    let held: Vec<&str> = held.map(|(_, word)| word).collect();
+    ]
+    .into_iter()
+    .filter(|(key, _)| alert[key].is_string())
+    .map(|(_, word)| word)
+    .collect();
     if held.is_empty() {
         state
     } else {
@@ -232,9 +234,11 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
 
 /// Formats `rule{a="b"}`, without the labels that every alert has.
 pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
-    let own = labels.as_object().into_iter().flatten();
-    let own = own.filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
-    let own: Map<String, Value> = own
+    let own: Map<String, Value> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     format!("{}{}", text(rule), series_labels(&Value::Object(own)))

@@ -47,8 +47,10 @@ impl Server<'_> {
         let query = Serializer::new(String::new())
             .extend_pairs(parameters)
             .finish();
-        let answer = self.target.get(self.global, &format!("{path}?{query}"));
-        let answer = answer.map_err(|error| StorageError::Unreadable(format!("{error:#}")))?;
+        let answer = self
+            .target
+            .get(self.global, &format!("{path}?{query}"))
+            .map_err(|error| StorageError::Unreadable(format!("{error:#}")))?;
         let body: Answer<T> = serde_json::from_str(&answer.body).map_err(|_| {
             StorageError::Unreadable(format!(
                 "{path}: {}: not a response of Prometheus's API",

@@ -62,8 +62,12 @@ fn value(data: &Json) -> anyhow::Result<Value> {
             list(result)?
                 .iter()
                 .map(|item| {
-                    let points = item["values"].as_array().into_iter().flatten();
-                    let points: Vec<(i64, f64)> = points.map(point).collect::<Result<_, _>>()?;
+                    let points: Vec<(i64, f64)> = item["values"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .map(point)
+                        .collect::<Result<_, _>>()?;
                     let (times, values) = points.into_iter().unzip();
                     anyhow::Ok(SampledSeries {
                         labels: labels(&item["metric"])?,

@@ -134,8 +134,8 @@ fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
                 .quantiles
                 .iter()
                 .min_by(nearest)
-                .map(ToString::to_string);
-            let quantile = quantile.unwrap_or_default();
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let labels = [labels.as_slice(), &[("quantile", &quantile)]].concat();
             format!("avg_over_time({}[{window}])", selector(name, &labels))
         }

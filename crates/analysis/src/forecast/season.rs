@@ -199,8 +199,9 @@ fn hourly(
     if have < FEWEST / 2 || have * 2 < missing || known < FEWEST {
         return Err(NoSeason::TooFewHours { have });
     }
-    let means = hours.iter().map(|(sum, count)| sum / f64::from(*count));
-    let mut means: Vec<f64> = means
+    let mut means: Vec<f64> = hours
+        .iter()
+        .map(|(sum, count)| sum / f64::from(*count))
         .chain(std::iter::repeat_n(f64::NAN, missing - known))
         .collect();
     fill(&mut means);

@@ -283,18 +283,21 @@ impl ChannelConversion<'_, '_, '_> {
     /// `global`. Returns true if there is one.
     fn secret(&mut self, key: &str, general: &str, own: &str) -> bool {
         let mut global = self.global.clone();
-        let source = self.fields.take_non_empty(key).map(|node| (node, false));
-        let source = source.or_else(|| {
-            self.fields
-                .take_non_empty(&file_key(key))
-                .map(|node| (node, true))
-        });
-        let source = source.or_else(|| global.take_non_empty(general).map(|node| (node, false)));
-        let source = source.or_else(|| {
-            global
-                .take_non_empty(&file_key(general))
-                .map(|node| (node, true))
-        });
+        let source = self
+            .fields
+            .take_non_empty(key)
+            .map(|node| (node, false))
+            .or_else(|| {
+                self.fields
+                    .take_non_empty(&file_key(key))
+                    .map(|node| (node, true))
+            })
+            .or_else(|| global.take_non_empty(general).map(|node| (node, false)))
+            .or_else(|| {
+                global
+                    .take_non_empty(&file_key(general))
+                    .map(|node| (node, true))
+            });
         match source {
             Some((node, false)) => self.output.put(own, node.clone()),
             Some((node, true)) => self.output.put(&file_key(own), self.report.path(node)),

@@ -117,14 +117,17 @@ impl<'s> Translator<'s> {
         };
         if behind.starts_with("P<") || behind.starts_with('<') {
             let named = !behind.starts_with("<=") && !behind.starts_with("<!");
-            let end = behind.find('>').filter(|_| named);
-            let end = end.ok_or_else(|| unsupported(self.rest, 4))?;
+            let end = behind
+                .find('>')
+                .filter(|_| named)
+                .ok_or_else(|| unsupported(self.rest, 4))?;
             self.copy(2 + end + 1);
             return Ok(true);
         }
         let flags = behind.find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
-        let end = flags.filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'));
-        let end = end.ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
+        let end = flags
+            .filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'))
+            .ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
         self.copy(2 + end + 1);
         Ok(behind.as_bytes()[end] == b':')
     }

@@ -193,8 +193,10 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, Quer
     let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let separator = eval.string(&arguments[2])?;
-    let sources = arguments[3..].iter().map(|argument| eval.string(argument));
-    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let sources = arguments[3..]
+        .iter()
+        .map(|argument| eval.string(argument))
+        .collect::<Result<Vec<_>, _>>()?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
             "invalid destination label name in label_join(): {target}"
@@ -256,8 +258,10 @@ pub(super) fn sort_by_label(
     call: &Call,
     falling: bool,
 ) -> Result<Evaluated, QueryError> {
-    let names = call.args[1..].iter().map(|argument| eval.string(argument));
-    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let names = call.args[1..]
+        .iter()
+        .map(|argument| eval.string(argument))
+        .collect::<Result<Vec<_>, _>>()?;
     let vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
     let vector = sorted(vector, eval.guard, |a, b| {

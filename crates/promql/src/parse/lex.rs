@@ -345,8 +345,8 @@ pub(super) fn unquoted(token: &Token<'_>) -> Result<String, SyntaxError> {
         let number = escape
             .get(skip..skip + digits)
             .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
-            .and_then(|digits| u32::from_str_radix(digits, radix).ok());
-        let number = number.ok_or_else(|| failed("invalid escape sequence"))?;
+            .and_then(|digits| u32::from_str_radix(digits, radix).ok())
+            .ok_or_else(|| failed("invalid escape sequence"))?;
         if matches!(kind, 'u' | 'U') {
             let c = char::from_u32(number)
                 .ok_or_else(|| failed("escape sequence is not a valid character"))?;

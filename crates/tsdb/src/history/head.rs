@@ -312,11 +312,12 @@ impl Head {
                 self.sealed.push(id);
                 self.bytes += CHUNK_OVERHEAD;
             }
-            let chunks = series
+            let chunks: Vec<_> = series
                 .chunks
                 .iter()
-                .filter(|chunk| block_start(chunk.span.first) == closing);
-            let chunks: Vec<_> = chunks.cloned().collect();
+                .filter(|chunk| block_start(chunk.span.first) == closing)
+                .cloned()
+                .collect();
             if !chunks.is_empty() {
                 closed.push((id, chunks));
             }

@@ -156,8 +156,10 @@ impl Import {
         let (mut bytes, mut number) = (Vec::new(), 0);
         loop {
             bytes.clear();
-            let taken = input.take(MAX_LINE).read_until(b'\n', &mut bytes);
-            let taken = taken.map_err(ImportError::Read)? as u64;
+            let taken = input
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut bytes)
+                .map_err(ImportError::Read)? as u64;
             if taken == 0 {
                 break;
             }

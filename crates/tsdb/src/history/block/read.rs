@@ -335,8 +335,8 @@ impl<'a> ChunkReader<'a> {
         let times = self
             .columns
             .entry(entry.column)
-            .or_insert_with(|| read_column(self.file, self.base, column));
-        let times = times.as_deref()?;
+            .or_insert_with(|| read_column(self.file, self.base, column))
+            .as_deref()?;
         (times.len() == values.len()).then_some((times, values))
     }
 }
