@@ -81,3 +81,37 @@ impl From<UnixMillis> for TimeSpan {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(first: i64, last: i64) -> TimeSpan {
+        TimeSpan {
+            first: UnixMillis(first),
+            last: UnixMillis(last),
+        }
+    }
+
+    #[test]
+    fn both_ends_of_a_span_are_in_it() {
+        assert_eq!(TimeSpan::of(&[1, 3, 5]), Some(span(1, 5)));
+        assert_eq!(TimeSpan::of(&[]), None);
+        assert!(span(1, 5).overlaps(span(5, 9)) && span(5, 9).overlaps(span(1, 5)));
+        assert!(!span(1, 5).overlaps(span(6, 9)) && !TimeSpan::NONE.overlaps(TimeSpan::ALL));
+        assert_eq!(span(1, 5).join(span(3, 9)), span(1, 9));
+        assert_eq!(TimeSpan::NONE.join(span(3, 9)), span(3, 9));
+        for (first, last, part) in [(1, 5, 0..3), (2, 4, 1..2), (4, 4, 2..2), (9, 9, 3..3)] {
+            assert_eq!(span(first, last).range_of(&[1, 3, 5]), part);
+        }
+    }
+
+    #[test]
+    fn blocks_begin_every_two_hours_before_1970_too() {
+        const BLOCK: i64 = 7_200_000;
+        for (at, start) in [(0, 0), (BLOCK - 1, 0), (BLOCK, BLOCK), (-1, -BLOCK)] {
+            let range = block_of(UnixMillis(at));
+            assert_eq!(range, UnixMillis(start)..UnixMillis(start + BLOCK));
+        }
+    }
+}
