@@ -1,6 +1,6 @@
 //! `bellwether rules`: rules of the configuration or of Prometheus rule files, in either format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bellwether_compat::RuleFile;
@@ -68,17 +68,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn read(path: &PathBuf) -> anyhow::Result<RuleFile> {
+fn read(path: &Path) -> anyhow::Result<RuleFile> {
     let text = config::read(path).with_context(|| path.display().to_string())?;
     Ok(RuleFile {
-        path: path.clone(),
+        path: path.to_owned(),
         text,
     })
 }
 
 /// Returns the rules of `files`, compiled for the configured metrics; prints warnings.
 fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
-    let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let files: Vec<_> = files
+        .iter()
+        .map(|path| read(path))
+        .collect::<anyhow::Result<_>>()?;
     let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);
     let declared = bellwether_rules::CompileInput {

@@ -233,6 +233,10 @@ fn recurs(silence: &Value) -> Vec<String> {
     named.chain(own).collect()
 }
 
+fn joined(list: &[Value], format: fn(&Value) -> String) -> String {
+    list.iter().map(format).collect::<Vec<_>>().join(" and ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -258,8 +262,4 @@ mod tests {
              from /etc/silences.yml:3\n"
         );
     }
-}
-
-fn joined(list: &[Value], format: fn(&Value) -> String) -> String {
-    list.iter().map(format).collect::<Vec<_>>().join(" and ")
 }

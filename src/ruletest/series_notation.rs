@@ -191,6 +191,12 @@ fn number(text: &str) -> Option<(f64, &str)> {
     Some((sign * value, &unsigned[end..]))
 }
 
+/// Returns the number of digits at the beginning of `text`.
+fn digits(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,10 +270,4 @@ mod tests {
         assert_eq!(values.len(), u64::MAX);
         assert_eq!(values.points().nth(9), Some(Point::Float(10.0)));
     }
-}
-
-/// Returns the number of digits at the beginning of `text`.
-fn digits(text: &str) -> usize {
-    text.find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len())
 }

@@ -81,6 +81,14 @@ fn xxh64(data: &[u8]) -> u64 {
     hash ^ (hash >> 32)
 }
 
+/// Reads a little-endian number.
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| (word << 8) | u64::from(*byte))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,12 +102,4 @@ mod tests {
         let long = b"Call me Ishmael. Some years ago--never mind how long precisely-";
         assert_eq!(xxh64(long), 0x02a2_e854_70d6_fd96);
     }
-}
-
-/// Reads a little-endian number.
-fn word(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .rev()
-        .fold(0, |word, byte| (word << 8) | u64::from(*byte))
 }

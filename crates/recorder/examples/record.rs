@@ -58,7 +58,8 @@ fn main() -> Result<(), RecordError> {
     recorder.fill(&mut batch);
     for point in batch.iter() {
         let name = &definitions[point.metric.0 as usize].name;
-        let labels: Vec<&str> = LabelValues::from_packed(point.labels).iter().collect();
+        let labels = LabelValues::from_packed(point.labels);
+        let labels: Vec<&str> = labels.iter().collect();
         println!("{name} {labels:?} {:?}", point.numbers);
     }
     for (reason, count) in recorder.rejected() {

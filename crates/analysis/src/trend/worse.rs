@@ -74,6 +74,12 @@ pub fn more_is_worse(name: &str) -> Option<bool> {
     }
 }
 
+/// Returns whether one of the words of a metric name is in `list`.
+fn has_word(name: &str, list: &[&str]) -> bool {
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| list.contains(&&*word.to_ascii_lowercase()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,10 +100,4 @@ mod tests {
             assert_eq!(more_is_worse(name), worse, "{name}");
         }
     }
-}
-
-/// Returns whether one of the words of a metric name is in `list`.
-fn has_word(name: &str, list: &[&str]) -> bool {
-    name.split(|c: char| !c.is_ascii_alphanumeric())
-        .any(|word| list.contains(&&*word.to_ascii_lowercase()))
 }
