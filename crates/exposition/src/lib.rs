@@ -12,11 +12,29 @@
 //! # Example
 //!
 //! ```
-//! use bellwether_exposition::{FamilyKind, Format, parse};
+//! use std::sync::Arc;
 //!
-//! # fn main() -> Result<(), bellwether_exposition::ParseError> {
-//! let text = "# TYPE hits_total counter\nhits_total{path=\"/\"} 3\n";
-//! let families = parse(text, Format::Text)?;
+//! use bellwether_core::{Kind, LabelValues, Labels, MetricDef, MetricId};
+//! use bellwether_exposition::{
+//!     FamilyKind, Format, Layout, Renderer, Snapshot, constant_labels, parse,
+//! };
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let hits = MetricDef::new("hits_total", Kind::Counter).with_labels(["path"]);
+//! let root = LabelValues::new(&["/"]);
+//! // The only series has its value in slot 0.
+//! let layout = Arc::new(Layout::new(&hits.labels, [(0, &root)].into_iter()));
+//! let constant = constant_labels(&Labels::new(), &hits);
+//! let mut snapshot = Snapshot::new([hits].into(), 1);
+//! snapshot.push(MetricId(0), &constant, layout, &[3.0]);
+//!
+//! let mut text = Vec::new();
+//! let mut renderer = Renderer::new(snapshot, Format::Text);
+//! while renderer.next_chunk(&mut text) {}
+//! let text = String::from_utf8(text)?;
+//! assert_eq!(text, "# TYPE hits_total counter\nhits_total{path=\"/\"} 3\n");
+//!
+//! let families = parse(&text, Format::Text)?;
 //! assert_eq!(families[0].kind, FamilyKind::Counter);
 //! assert_eq!(families[0].samples[0].labels["path"], "/");
 //! assert_eq!(families[0].samples[0].value, 3.0);
