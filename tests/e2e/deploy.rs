@@ -114,6 +114,24 @@ fn what_is_shipped_speaks_tls_to_kafka() {
     }
 }
 
+/// A build without features needs no C++ compiler.
+#[test]
+fn a_build_without_kafka_has_no_librdkafka() {
+    let crates = |features: &[&str]| {
+        let tree = ["tree", "--locked", "--edges", "no-dev", "--prefix", "none"];
+        let manifest = shipped("Cargo.toml");
+        let manifest = ["--manifest-path", manifest.to_str().expect("utf-8")];
+        let output = run(env!("CARGO"), &[&tree, &manifest[..], features].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).expect("utf-8")
+    };
+    let with = crates(&["--no-default-features", "--features", "kafka"]);
+    assert!(with.contains("\nrdkafka-sys "), "{with}");
+    let without = crates(&["--no-default-features"]);
+    assert!(without.contains("\nbellwether-notify "), "{without}");
+    assert!(!without.contains("rdkafka"), "{without}");
+}
+
 #[test]
 fn prometheus_takes_its_file() {
     let file = shipped("deploy/prometheus.yml");

@@ -12,8 +12,6 @@ use crate::channel::{
 
 pub mod alertmanager;
 mod body_error;
-mod broker_log;
-mod cloud_event;
 pub mod discord;
 pub mod email;
 pub mod exec;
@@ -71,6 +69,14 @@ macro_rules! channel_types {
             }
         }
     };
+}
+
+impl KindSettings {
+    /// Returns error and hint of a type whose client this build lacks.
+    pub(super) fn missing_client(&self) -> Option<(&'static str, &'static str)> {
+        let is_missing = matches!(self, Self::Kafka(_)) && !cfg!(feature = "kafka");
+        is_missing.then_some(kafka::WITHOUT_CLIENT)
+    }
 }
 
 channel_types! {

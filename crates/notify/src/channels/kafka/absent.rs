@@ -1,0 +1,15 @@
+//! Replacement of the producer in a build without the feature `kafka`.
+
+use super::super::{Channel, Context};
+use super::{KafkaChannel, WITHOUT_CLIENT};
+
+/// Returns an error, as there is no client.
+pub(super) fn build(_: &KafkaChannel, _: Context) -> Result<Box<dyn Channel>, String> {
+    let (error, hint) = WITHOUT_CLIENT;
+    Err(format!("{error}; hint: {hint}"))
+}
+
+/// Accepts any option, as only librdkafka knows them.
+pub(super) fn option_error(_: &str, _: &str) -> Option<String> {
+    None
+}
