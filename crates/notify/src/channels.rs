@@ -43,7 +43,7 @@ macro_rules! channel_types {
             /// Reads the settings of `kind`.
             pub(super) fn read(kind: ChannelType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
                 match kind { $( ChannelType::$variant =>
-                    <$settings as Section>::read(map).map(Self::$variant) ),+ }
+                    <$settings as Section>::read(map, None).map(Self::$variant) ),+ }
             }
 
             /// Returns the heading and the settings of each type, for the reference documentation.

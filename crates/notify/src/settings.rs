@@ -104,7 +104,7 @@ impl Decode for ChannelSettings {
         let at = Place(map.at());
         let kind = map.field::<ChannelType>("type", None)?;
         let kind = KindSettings::read(kind, &mut map);
-        let common = ChannelCommon::read(&mut map);
+        let common = ChannelCommon::read(&mut map, None);
         map.finish();
         Some(Self {
             common: common?,

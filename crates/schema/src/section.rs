@@ -6,8 +6,8 @@ use super::reference::SectionDoc;
 /// A mapping with known keys.
 pub trait Section: Sized {
     /// Reads the keys of this section and leaves the others to [`MapReader::finish`], which reports
-    /// them as unknown.
-    fn read(map: &mut MapReader<'_, '_, '_>) -> Option<Self>;
+    /// them as unknown. An absent key has its value in `defaults`, or else its own default.
+    fn read(map: &mut MapReader<'_, '_, '_>, defaults: Option<Self>) -> Option<Self>;
 
     /// Returns the section with every key absent; `None` if a key is required.
     fn from_defaults() -> Option<Self>;
@@ -21,6 +21,9 @@ pub trait Section: Sized {
 /// A field is optional if it has `= default`, is an `Option`, or is a section whose fields are all
 /// optional; any other field is required. If every field has a default, the struct implements
 /// `Default`, too. The doc comments become the configuration reference.
+///
+/// A field with `#[serde(flatten)]` is a section whose keys are among those of this one. Its
+/// `= default` replaces the defaults of these keys.
 #[macro_export]
 macro_rules! section {
     (
@@ -29,7 +32,7 @@ macro_rules! section {
             $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty = $default:expr ),* $(,)?
         }
     ) => {
-        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] $field : $type = (Some($default)) ),* } }
+        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] [] $field : $type = (Some($default)) ),* } }
 
         impl Default for $name {
             fn default() -> Self {
@@ -40,29 +43,59 @@ macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
+            $( $(#[doc = $fdoc:literal])* $(#[serde($flatten:ident)])?
+               pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
         $crate::section! { @body [$($doc)*] $name {
-            $( [$($fdoc)*] $field : $type = ($crate::section!(@default $($default)?)) ),*
+            $( [$($fdoc)*] [$($flatten)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
         } }
     };
     (@default $default:expr) => { Some($default) };
     (@default) => { None };
+    (@read $map:ident [] $field:ident : $type:ty = $default:expr) => {
+        $map.field::<$type>($crate::key(stringify!($field)), $default)
+    };
+    (@read $map:ident [flatten] $field:ident : $type:ty = $default:expr) => {
+        <$type as $crate::Section>::read($map, $default)
+    };
+    (@doc [$($fdoc:literal)*] [] $field:ident : $type:ty = $default:expr) => {
+        vec![$crate::FieldDoc {
+            key: $crate::key(stringify!($field)),
+            doc: $crate::join_doc(&[$($fdoc),*]),
+            shape: <$type as $crate::Decode>::shape(),
+            default: {
+                let default: Option<$type> = $default;
+                default
+                    .or_else(<$type as $crate::Decode>::absent)
+                    .and_then(|value| $crate::json(&value))
+            },
+        }]
+    };
+    (@doc [$($fdoc:literal)*] [flatten] $field:ident : $type:ty = $default:expr) => {
+        $crate::flattened::<$type>($default)
+    };
     (@body [$($doc:literal)*] $name:ident {
-        $( [$($fdoc:literal)*] $field:ident : $type:ty = ($default:expr) ),*
+        $( [$($fdoc:literal)*] [$($flatten:ident)?] $field:ident : $type:ty = ($default:expr) ),*
     }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $name {
-            $( $(#[doc = $fdoc])* pub $field: $type ),*
+            $( $(#[doc = $fdoc])* $(#[serde($flatten)])? pub $field: $type ),*
         }
 
         impl $crate::Section for $name {
-            fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
+            fn read(
+                map: &mut $crate::MapReader<'_, '_, '_>,
+                defaults: Option<Self>,
+            ) -> Option<Self> {
+                $( let mut $field: Option<$type> = $default; )*
+                if let Some(defaults) = defaults {
+                    $( $field = Some(defaults.$field); )*
+                }
                 // All fields are read before a missing one returns, so that every error is reported.
                 $( let $field: Option<$type> =
-                    map.field($crate::key(stringify!($field)), $default); )*
+                    $crate::section!(@read map [$($flatten)?] $field : $type = $field); )*
                 Some(Self { $( $field: $field? ),* })
             }
 
@@ -77,17 +110,9 @@ macro_rules! section {
                 $crate::SectionDoc {
                     name: stringify!($name),
                     doc: $crate::join_doc(&[$($doc),*]),
-                    fields: vec![ $( $crate::FieldDoc {
-                        key: $crate::key(stringify!($field)),
-                        doc: $crate::join_doc(&[$($fdoc),*]),
-                        shape: <$type as $crate::Decode>::shape(),
-                        default: {
-                            let default: Option<$type> = $default;
-                            default
-                                .or_else(<$type as $crate::Decode>::absent)
-                                .and_then(|value| $crate::json(&value))
-                        },
-                    } ),* ],
+                    fields: $crate::join_fields(vec![ $(
+                        $crate::section!(@doc [$($fdoc)*] [$($flatten)?] $field : $type = $default)
+                    ),* ]),
                 }
             }
         }
@@ -95,7 +120,7 @@ macro_rules! section {
         impl $crate::Decode for $name {
             fn decode(node: &$crate::Node, cx: &mut $crate::DecodeContext<'_>) -> Option<Self> {
                 let mut map = $crate::MapReader::open(node, cx)?;
-                let section = <Self as $crate::Section>::read(&mut map);
+                let section = <Self as $crate::Section>::read(&mut map, None);
                 map.finish();
                 section
             }
@@ -161,11 +186,24 @@ mod tests {
         }
     }
 
-    fn decode(text: &str) -> Result<Outer, Vec<String>> {
+    section! {
+        /// A pool and its name.
+        pub struct Named {
+            /// Its name.
+            pub name: String,
+            /// Its other keys.
+            #[serde(flatten)]
+            pub pool: Pool,
+            /// Last key.
+            pub last: u32 = 1,
+        }
+    }
+
+    fn decode<T: Decode>(text: &str) -> Result<T, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
         let env = |name: &str| (name == "N").then(|| "7".into());
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
+        let decoded = T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
         match decoded {
             Some(value) if diagnostics.is_empty() => Ok(value),
             _ => Err(diagnostics
@@ -178,7 +216,7 @@ mod tests {
 
     #[test]
     fn defaults_nesting_and_expansion() {
-        let outer = decode(
+        let outer: Outer = decode(
             "type: rouge\nname: \"${N}${N}\"\nquery: \"${N} $p\"\npool: {size: \"${N}\"}\nitems: [{wait: 1m}]\n",
         )
         .unwrap();
@@ -205,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_diagnostic_has_its_location() {
-        let diagnostics = decode(
+        let diagnostics = decode::<Outer>(
             "type: rd\npool: {sise: 3, wait: soon}\nitems:\n  - 5\n  - size: x\nmap: {a: b}\n",
         )
         .unwrap_err();
@@ -221,6 +259,61 @@ mod tests {
                 "6:10: map.a: expected a number, found \"b\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_flattened_section_has_its_keys_among_those_of_the_outer_one() {
+        let named: Named = decode("{name: a, size: 7}").unwrap();
+        assert_eq!((named.pool.size, named.last), (7, 1));
+        assert_eq!(
+            crate::json(&named).unwrap(),
+            r#"{"name":"a","size":7,"wait":"5s","last":1}"#
+        );
+        let diagnostics = decode::<Named>("{name: a, size: x, pool: {}}").unwrap_err();
+        assert_eq!(
+            diagnostics,
+            [
+                "1:17: size: expected a whole number from 0 to 4294967295, found \"x\"",
+                "1:20: pool: unknown key \"pool\"\n  hint: known keys: name, size, wait, last",
+            ]
+        );
+        let keys: Vec<_> = Named::doc().fields.iter().map(|field| field.key).collect();
+        assert_eq!(keys, ["name", "size", "wait", "last"]);
+    }
+
+    section! {
+        /// A pool with other defaults.
+        pub struct Small {
+            #[serde(flatten)]
+            pub named: Named = Named { name: "small".into(), pool: Pool { size: 3, ..Pool::default() }, last: 2 },
+            /// Key that is required.
+            pub first: u32,
+        }
+    }
+
+    #[test]
+    fn a_default_of_a_flattened_section_replaces_those_of_its_keys() {
+        let small: Small = decode("{wait: 1m, first: 9}").unwrap();
+        assert_eq!(
+            crate::json(&small).unwrap(),
+            r#"{"name":"small","size":3,"wait":"1m","last":2,"first":9}"#
+        );
+        let fields: Vec<_> = Small::doc()
+            .fields
+            .iter()
+            .map(|field| format!("{}|{}|{:?}", field.key, field.doc, field.default))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                r#"name|Its name.|Some("\"small\"")"#,
+                r#"size|Number of connections.|Some("3")"#,
+                r#"wait|Longest wait.|Some("\"5s\"")"#,
+                r#"last|Last key.|Some("2")"#,
+                r#"first|Key that is required.|None"#,
+            ]
+        );
+        assert_eq!(Named::doc().fields[0].default, None);
     }
 
     #[test]
