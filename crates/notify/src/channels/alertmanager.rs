@@ -4,14 +4,13 @@
 //! again with an end a little ahead, and resolve there by themselves when Bellwether is gone. Every
 //! Alertmanager gets all alerts; they agree among themselves which one notifies.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
-use bellwether_http::{Access, BasicAuth, parse_url};
+use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Serialize;
@@ -35,25 +34,12 @@ bellwether_schema::section! {
         pub path_prefix: String = "/".to_owned(),
         /// Interval at which firing alerts are sent again.
         pub resend_delay: HumanDuration = HumanDuration::minutes(1),
-        /// Further headers. Values are never shown.
-        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Token sent as `Authorization: Bearer`.
-        pub bearer_token: Option<Secret>,
-        /// File that holds the token; read again for each request.
-        pub bearer_token_file: Option<PathBuf>,
-        /// User and password.
-        pub basic_auth: Option<BasicAuth>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
+        #[serde(flatten)]
+        pub authorization: Authorization,
         /// Most alerts of one request.
         pub max_alerts: usize = 256,
-        /// PEM file with the only authorities their certificates are checked against. Without it,
-        /// those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -95,7 +81,8 @@ impl AlertmanagerChannel {
                 problems.error(&url.at, reason).hint("http://host:9093");
             }
         }
-        self.access().check(at, problems);
+        self.authorization.check(at, problems);
+        self.http.check(at, problems);
         if *self.resend_delay < Duration::from_secs(1) {
             problems.error(&at.key("resend_delay"), "must be at least 1s");
         }
@@ -106,14 +93,8 @@ impl AlertmanagerChannel {
 
     fn access(&self) -> Access {
         Access {
-            headers: self.headers.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            basic_auth: self.basic_auth.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
+            authorization: self.authorization.clone(),
+            client: self.http.clone(),
         }
     }
 

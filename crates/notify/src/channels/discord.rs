@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Status, UnixMillis};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{ClientSettings, parse_url};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -48,15 +48,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Discord's Markdown; values are escaped
         /// unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -97,18 +90,8 @@ impl DiscordChannel {
                     .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
             }
         }
-        self.access().check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
@@ -117,7 +100,7 @@ impl DiscordChannel {
         if let Some(thread) = &self.thread_id {
             url.query_pairs_mut().append_pair("thread_id", thread);
         }
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         let username = TemplatedValue::configured("username", self.username.as_ref())?;
         let avatar_url = TemplatedValue::configured("avatar_url", self.avatar_url.as_ref())?;

@@ -119,10 +119,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// Invalid settings, or a file that cannot be read.
-    pub(super) fn open(url: Url, access: Access, clock: WallClock) -> Result<Self, String> {
+    pub(super) fn open(
+        url: Url,
+        access: impl Into<Access>,
+        clock: WallClock,
+    ) -> Result<Self, String> {
         let secrets = [Some(url.path()), url.query(), url.password()];
         Ok(Self {
-            client: Client::open(access, &url)?,
+            client: Client::open(access.into(), &url)?,
             origin: url.origin().ascii_serialization(),
             service: true,
             secrets: secrets.into_iter().flatten().map(str::to_owned).collect(),
@@ -255,20 +259,13 @@ mod tests {
     use std::sync::Arc;
 
     use bellwether_core::UnixMillis;
+    use bellwether_http::ClientSettings;
 
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
-        let access = Access {
-            timeout: bellwether_schema::HumanDuration::secs(1),
-            ..Access::default()
-        };
-        Endpoint::open(
-            Url::parse(url).unwrap(),
-            access,
-            Arc::new(UnixMillis::default),
-        )
-        .unwrap()
+        let (url, clock) = (Url::parse(url).unwrap(), Arc::new(UnixMillis::default));
+        Endpoint::open(url, ClientSettings::default(), clock).unwrap()
     }
 
     #[test]

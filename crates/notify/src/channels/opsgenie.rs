@@ -12,8 +12,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Cause, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
@@ -89,15 +89,8 @@ bellwether_schema::section! {
         pub title: Option<Spanned<Literal>>,
         /// Description, as a template. Plain text.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -151,29 +144,28 @@ impl OpsgenieChannel {
         if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
             problems.error(&self.api_url.at, reason);
         }
-        self.access(BTreeMap::new()).check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    fn access(&self, headers: BTreeMap<String, Spanned<Secret>>) -> Access {
+    fn access(&self, key: &Secret) -> Access {
+        let header = Secret::new(format!("GenieKey {}", key.expose().trim()));
+        let headers = BTreeMap::from([("Authorization".to_owned(), Spanned::nowhere(header))]);
         Access {
-            headers,
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
+            authorization: Authorization {
+                headers,
+                ..Authorization::default()
+            },
+            client: self.http.clone(),
         }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let key = secret("api_key", self.api_key.as_ref(), self.api_key_file.as_ref())?;
-        let header = Secret::new(format!("GenieKey {}", key.expose().trim()));
-        let headers = BTreeMap::from([("Authorization".to_owned(), Spanned::nowhere(header))]);
         let url = format!("{}/v2/alerts", self.api_url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
-        let access = self.access(headers);
-        let endpoint = Endpoint::open(url, access, context.clock.clone())?.with_secret(&key);
+        let endpoint =
+            Endpoint::open(url, self.access(&key), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
         let responders = self
             .responders

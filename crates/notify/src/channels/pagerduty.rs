@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{ClientSettings, parse_url};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde_json::{Value, json};
 
@@ -64,15 +64,8 @@ bellwether_schema::section! {
         pub api_url: Spanned<String> = Spanned::nowhere("https://events.pagerduty.com".to_owned()),
         /// Summary: a minijinja template over the fields of Alertmanager's webhook document.
         pub title: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -98,18 +91,8 @@ impl PagerDutyChannel {
         if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
             problems.error(&self.api_url.at, reason);
         }
-        self.access().check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), None, problems);
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
@@ -117,7 +100,8 @@ impl PagerDutyChannel {
         let key = secret("routing_key", key, self.routing_key_file.as_ref())?;
         let url = format!("{}/v2/enqueue", self.api_url.trim_end_matches('/'));
         let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&key);
+        let endpoint =
+            Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), None, str::to_owned)?;
         let key = TemplatedValue::new("routing_key", key.expose().trim())?;
         let details = Details::new(&self.details)?;

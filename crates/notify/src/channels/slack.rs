@@ -11,8 +11,8 @@
 use std::path::PathBuf;
 
 use bellwether_core::{Notification, UnixMillis};
-use bellwether_http::{Access, parse_url, read_secret};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings, parse_url, read_secret};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -50,15 +50,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Slack's mrkdwn, so it may mention users
         /// (`<!here>`); values are escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -125,12 +118,7 @@ impl SlackChannel {
             TemplatedValue::check(key, &key.at, problems);
         }
         check_literal(self.token.as_ref(), problems);
-        // Exactly one of `token` and `token_file` is checked above.
-        Access {
-            bearer_token_file: None,
-            ..self.access()
-        }
-        .check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
@@ -149,13 +137,12 @@ impl SlackChannel {
 
     fn access(&self) -> Access {
         Access {
-            bearer_token: self.token.as_ref().map(|token| token.value.clone()),
-            bearer_token_file: self.token_file.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
+            authorization: Authorization {
+                bearer_token: self.token.as_ref().map(|token| token.value.clone()),
+                bearer_token_file: self.token_file.clone(),
+                ..Authorization::default()
+            },
+            client: self.http.clone(),
         }
     }
 

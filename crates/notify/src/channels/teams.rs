@@ -9,7 +9,7 @@
 use std::path::PathBuf;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
+use bellwether_http::{ClientSettings, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
@@ -32,15 +32,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is the Markdown of Adaptive Cards; values are
         /// escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(20),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings = ClientSettings::with_timeout(HumanDuration::secs(20)),
     }
 }
 
@@ -51,23 +44,13 @@ const TITLE: usize = 300;
 impl TeamsChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-        self.access().check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Teams {
             context,

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{ClientSettings, parse_url};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -41,15 +41,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Telegram's HTML; values are escaped unless
         /// they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -84,18 +77,8 @@ impl TelegramChannel {
         if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
             problems.error(&self.api_url.at, reason);
         }
-        self.access().check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
-    }
-
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
@@ -105,7 +88,7 @@ impl TelegramChannel {
         // The error of a URL does not quote it.
         let url = url.map_err(|error| format!("api_url and token are no valid URL: {error}"))?;
         let endpoint =
-            Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&token);
+            Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&token);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Telegram {
             settings: self.clone(),

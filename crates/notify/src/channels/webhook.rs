@@ -2,12 +2,11 @@
 //!
 //! Owns the document and its templates; requests are sent by [`http`](super::http).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::Notification;
-use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use reqwest::Method;
@@ -39,33 +38,20 @@ bellwether_schema::section! {
         pub url_file: Option<PathBuf>,
         /// Method.
         pub method: WebhookMethod = WebhookMethod::Post,
-        /// Further headers. Values are never shown.
-        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Token sent as `Authorization: Bearer`.
-        pub bearer_token: Option<Secret>,
-        /// File that holds the token; read again for each request.
-        pub bearer_token_file: Option<PathBuf>,
-        /// User and password.
-        pub basic_auth: Option<BasicAuth>,
+        #[serde(flatten)]
+        pub authorization: Authorization,
         /// If true, redirects are followed: 301, 302, 307 and 308 repeat the request, 303 is a GET.
         /// A redirect from `https` to `http` is never followed, and another host or port gets
         /// neither credentials nor `headers`.
         pub follow_redirects: bool = true,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// Body: a minijinja template over the fields of Alertmanager's webhook document: `{"text":
         /// {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` if it uses only one alert. If it
         /// fails or renders nothing, Alertmanager's document is sent.
         pub template: Option<Spanned<Literal>>,
         /// Most alerts of one request.
         pub max_alerts: usize = 64,
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -74,7 +60,8 @@ const TEMPLATE: &str = "template";
 impl WebhookChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-        self.access().check(at, problems);
+        self.authorization.check(at, problems);
+        self.http.check(at, problems);
         if self.max_alerts == 0 {
             problems.error(&at.key("max_alerts"), "must be at least 1");
         }
@@ -87,14 +74,8 @@ impl WebhookChannel {
 
     fn access(&self) -> Access {
         Access {
-            headers: self.headers.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            basic_auth: self.basic_auth.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
+            authorization: self.authorization.clone(),
+            client: self.http.clone(),
         }
     }
 
