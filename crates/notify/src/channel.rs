@@ -38,6 +38,16 @@ pub struct Digest {
 }
 
 impl Batch {
+    /// Creates a batch of `notifications` alone.
+    #[must_use]
+    pub fn new(notifications: Vec<Notification>) -> Self {
+        Self {
+            notifications,
+            still_firing: Vec::new(),
+            digest: None,
+        }
+    }
+
     /// Returns the group of the first notification; in a digest it is only one of many.
     #[must_use]
     pub fn group(&self) -> &Group {
@@ -117,21 +127,30 @@ pub struct DeliveryError {
 }
 
 impl DeliveryError {
-    /// Creates a retryable error.
-    pub fn transient(message: impl Into<String>) -> Self {
+    /// Creates an error of which nothing was delivered.
+    pub fn new(retryable: bool, message: impl Into<String>) -> Self {
         Self {
-            retryable: true,
+            retryable,
             message: message.into(),
             ..Self::default()
         }
     }
 
+    /// Creates a retryable error.
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(true, message)
+    }
+
     /// Creates an error that the same batch would meet again.
     pub fn permanent(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            ..Self::default()
-        }
+        Self::new(false, message)
+    }
+
+    /// Raises the delay before a retry to `delay`, if there is a retry.
+    #[must_use]
+    pub fn with_delay(mut self, delay: Option<Duration>) -> Self {
+        self.retry_after = self.retry_after.max(delay.filter(|_| self.retryable));
+        self
     }
 }
 

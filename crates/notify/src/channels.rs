@@ -20,6 +20,7 @@ pub mod kafka;
 pub mod log;
 mod message;
 pub mod opsgenie;
+mod pager;
 pub mod pagerduty;
 pub mod slack;
 pub mod teams;

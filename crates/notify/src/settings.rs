@@ -189,6 +189,13 @@ pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
     }
 }
 
+/// Reports a limit of alerts that allows none.
+pub(super) fn check_max_alerts(max_alerts: usize, at: &SourceLocation, problems: &mut Diagnostics) {
+    if max_alerts == 0 {
+        problems.error(&at.key("max_alerts"), "must be at least 1");
+    }
+}
+
 fn check_common(common: &ChannelCommon, at: &SourceLocation, problems: &mut Diagnostics) {
     for (globs, what) in [(&common.rules, "rule"), (&common.components, "component")] {
         for glob in globs {

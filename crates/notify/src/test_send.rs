@@ -61,11 +61,7 @@ pub async fn test_send(
 
 async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
     let status = sample.status;
-    let batch = Batch {
-        notifications: vec![sample],
-        still_firing: Vec::new(),
-        digest: None,
-    };
+    let batch = Batch::new(vec![sample]);
     let start = Instant::now();
     let result = channel.deliver(&batch).await;
     let error = result.err().map(|error| (error.message, error.retryable));

@@ -84,11 +84,7 @@ pub(super) fn group(rule: &str) -> Group {
 
 /// Batch of one attempt.
 pub(super) fn batch(notifications: impl Into<Vec<Notification>>) -> Batch {
-    Batch {
-        notifications: notifications.into(),
-        still_firing: Vec::new(),
-        digest: None,
-    }
+    Batch::new(notifications.into())
 }
 
 /// A notification about the alert.

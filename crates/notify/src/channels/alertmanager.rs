@@ -20,7 +20,8 @@ use tracing::{info, warn};
 
 use super::http::Endpoint;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
-use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
+use crate::settings::check_max_alerts;
+use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339, to_json};
 
 bellwether_schema::section! {
     /// Channel of type `alertmanager`: sends alerts to all Alertmanagers by `POST /api/v2/alerts`.
@@ -59,12 +60,7 @@ impl AlertmanagerChannel {
             url.set_query(None);
             url.set_username("").ok();
             url.set_password(None).ok();
-            let path = format!(
-                "{}/{}/api/v2/alerts",
-                url.path().trim_end_matches('/'),
-                self.path_prefix.trim_matches('/')
-            );
-            url.set_path(&path.replace("//", "/"));
+            url.set_path(&api(&url, &self.path_prefix));
             url.to_string()
         });
         shown.collect()
@@ -86,9 +82,7 @@ impl AlertmanagerChannel {
         if *self.resend_delay < Duration::from_secs(1) {
             problems.error(&at.key("resend_delay"), "must be at least 1s");
         }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
     }
 
     fn access(&self) -> Access {
@@ -101,15 +95,12 @@ impl AlertmanagerChannel {
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let instances = self.urls.iter().map(|url| {
             let mut url = parse_url(url)?;
-            let origin = url.origin().ascii_serialization();
-            let path = api(&url, &self.path_prefix);
-            url.set_path(&path);
+            url.set_path(&api(&url, &self.path_prefix));
             let endpoint =
                 Endpoint::open(url, self.access(), context.clock.clone())?.accepting_any_body();
             let channel = context.name.clone();
             Ok(Arc::new(Instance {
                 channel,
-                origin,
                 endpoint,
                 failures: AtomicU64::new(0),
             }))
@@ -152,8 +143,6 @@ struct ResolvedAlert {
 /// One Alertmanager.
 struct Instance {
     channel: String,
-    /// Scheme, host and port.
-    origin: String,
     endpoint: Endpoint,
     /// Failures in a row.
     failures: AtomicU64,
@@ -268,8 +257,7 @@ impl Alertmanagers {
 
     /// Posts to all Alertmanagers; succeeds if one of them accepts.
     async fn post(&self, alerts: Vec<Postable>) -> Result<(), DeliveryError> {
-        let body = serde_json::to_string(&alerts)
-            .map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        let body = to_json(&alerts)?;
         let mut posts = JoinSet::new();
         for instance in &self.instances {
             let (instance, body) = (instance.clone(), body.clone());
@@ -296,7 +284,7 @@ impl Alertmanagers {
 impl Instance {
     async fn post(&self, body: String) -> Result<(), DeliveryError> {
         let result = self.endpoint.post(body).await;
-        let (channel, instance) = (&self.channel, &self.origin);
+        let (channel, instance) = (&self.channel, self.endpoint.origin());
         match result {
             Ok(_) => {
                 let failures = self.failures.swap(0, Ordering::Relaxed);

@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Status, UnixMillis};
-use bellwether_http::{ClientSettings, parse_url};
+use bellwether_http::ClientSettings;
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, RequestError, check_url, secret};
+use super::http::{Endpoint, RequestError, check_url, secret_url};
 use super::message::{self, Markup, width};
 use super::templates::{
     MessageTemplates, RenderedTexts, TemplatedValue, cut, is_blank, is_template,
@@ -95,7 +95,7 @@ impl DiscordChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let mut url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let mut url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         url.query_pairs_mut().append_pair("wait", "true");
         if let Some(thread) = &self.thread_id {
             url.query_pairs_mut().append_pair("thread_id", thread);
@@ -151,15 +151,8 @@ struct RateLimited {
 
 fn delivery_error(failed: RequestError) -> DeliveryError {
     let limit = serde_json::from_str::<RateLimited>(&failed.body).ok();
-    let wait = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
-    let retry_after = failed
-        .error
-        .retry_after
-        .max(wait.filter(|_| failed.error.retryable));
-    DeliveryError {
-        retry_after,
-        ..failed.error
-    }
+    let delay = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
+    failed.error.with_delay(delay)
 }
 
 impl Discord {

@@ -24,6 +24,7 @@ use smtp::{Login, Server};
 
 use super::templates::{TemplatedValue, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use crate::settings::check_max_alerts;
 
 bellwether_schema::string_enum! {
     /// Encryption of the connection to a mail server.
@@ -190,9 +191,7 @@ impl EmailChannel {
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
         }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
     }
 
     fn check_login(&self, at: &SourceLocation, problems: &mut Diagnostics) {

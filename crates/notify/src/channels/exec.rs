@@ -17,8 +17,10 @@ use bellwether_core::Notification;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use process::{Invocation, Termination};
 
+use super::message::redacted;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use crate::wire::Webhook;
+use crate::settings::check_max_alerts;
+use crate::wire::{Webhook, to_json};
 
 bellwether_schema::section! {
     /// Channel of type `exec`: starts a program per group of notifications, with Alertmanager's
@@ -88,9 +90,7 @@ impl ExecChannel {
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
         }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
@@ -134,8 +134,7 @@ impl Exec {
     fn invocation(&self, batch: &Batch) -> Result<Invocation, DeliveryError> {
         let Context { name, sender, .. } = &self.context;
         let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
-        let input = serde_json::to_vec(&document)
-            .map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        let input = to_json(&document)?.into_bytes();
         let own = [
             ("PATH", PATH),
             ("BELLWETHER_CHANNEL", name),
@@ -187,24 +186,13 @@ impl Exec {
         if !stderr.is_empty() {
             message += &format!(": {}", self.redacted(stderr));
         }
-        Err(DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        })
+        Err(DeliveryError::new(retryable, message))
     }
 
     /// Removes the values of `environment` from the output of a program.
     fn redacted(&self, stderr: String) -> String {
-        // What is shorter occurs in any text.
-        const SHORTEST: usize = 6;
-        let secrets = self
-            .settings
-            .environment
-            .values()
-            .map(|secret| secret.expose());
-        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(stderr, |stderr, secret| stderr.replace(secret, "<secret>"))
+        let secrets = self.settings.environment.values();
+        redacted(stderr, secrets.map(|secret| secret.expose()))
     }
 }
 

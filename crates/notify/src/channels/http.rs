@@ -11,8 +11,10 @@ use bellwether_http::{
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
+use serde_json::Value;
 
 use super::body_error::body_error;
+use super::message::redacted;
 use super::templates::is_template;
 use super::{DeliveryError, WallClock};
 
@@ -66,6 +68,27 @@ pub(super) fn check_url(
     } else {
         check_secret("url", url, file, at, problems);
     }
+}
+
+/// Checks the URL of a service's API.
+pub(super) fn check_api_url(url: &Spanned<String>, problems: &mut Diagnostics) {
+    if let Err(reason) = parse_url(&Secret::new(&*url.value)) {
+        problems.error(&url.at, reason);
+    }
+}
+
+/// Returns the URL of `path` below that of a service's API.
+pub(super) fn api_url(base: &str, path: &str) -> Result<Url, String> {
+    let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/')));
+    url.map_err(|error| format!("api_url: {error}"))
+}
+
+/// Returns the URL that is configured as `url` or in a file as `url_file`. Blocks if it is in a file.
+pub(super) fn secret_url(
+    url: Option<&Spanned<Secret>>,
+    file: Option<&PathBuf>,
+) -> Result<Url, String> {
+    Ok(parse_url(&secret("url", url, file)?)?)
 }
 
 /// Returns the secret. Blocks if it is in a file.
@@ -157,6 +180,11 @@ impl Endpoint {
         &self.url
     }
 
+    /// Returns scheme, host and port.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Posts `body` to the URL.
     pub(super) async fn post(&self, body: String) -> Result<Accepted, RequestError> {
         self.send(Method::POST, self.url.clone(), body).await
@@ -181,13 +209,15 @@ impl Endpoint {
             Ok(body) => match body_error(&body, self.service) {
                 None => Ok(Accepted { body: Ok(body) }),
                 Some(body_error) => {
-                    let error = DeliveryError {
-                        retryable: body_error.retryable,
-                        retry_after: body_error.retry_after,
-                        message: self.redacted(format!("{origin} answered: {}", body_error.reason)),
-                        delivered: Vec::new(),
-                    };
-                    Err(RequestError { error, body })
+                    let message = format!("{origin} answered: {}", body_error.reason);
+                    let error = DeliveryError::new(body_error.retryable, self.redacted(message));
+                    Err(RequestError {
+                        error: DeliveryError {
+                            retry_after: body_error.retry_after,
+                            ..error
+                        },
+                        body,
+                    })
                 }
             },
             Err(error) => {
@@ -199,38 +229,30 @@ impl Endpoint {
         }
     }
 
+    /// Checks that the API of `service` confirms a request with `"ok": true`; any other body is not
+    /// its response.
+    pub(super) fn check_ok(&self, accepted: Accepted, service: &str) -> Result<(), DeliveryError> {
+        match serde_json::from_str::<Value>(&accepted.body?) {
+            Ok(body) if body["ok"] == true => Ok(()),
+            _ => Err(self.rejection(true, &format!("not a response of {service}"))),
+        }
+    }
+
     /// Returns the error of a 2xx whose body is not a success; `body` is quoted.
     pub(super) fn rejection(&self, retryable: bool, body: &str) -> DeliveryError {
-        let message = self.redacted(format!("{} answered: {body}", self.origin));
-        DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        }
+        let message = format!("{} answered: {body}", self.origin);
+        DeliveryError::new(retryable, self.redacted(message))
     }
 
     /// `text` without any secret.
     pub(super) fn redacted(&self, text: String) -> String {
-        // What is shorter occurs in any text, such as the path `/`.
-        const SHORTEST: usize = 6;
-        let secrets = self
-            .secrets
-            .iter()
-            .filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(text, |text, secret| {
-            text.replace(secret.as_str(), "<secret>")
-        })
+        redacted(text, self.secrets.iter().map(String::as_str))
     }
 
     fn send_error(&self, error: &SendError) -> RequestError {
         let message = self.redacted(error.to_string());
-        let error = DeliveryError {
-            retryable: error.retryable,
-            message,
-            ..DeliveryError::default()
-        };
         RequestError {
-            error,
+            error: DeliveryError::new(error.retryable, message),
             body: String::new(),
         }
     }
@@ -240,16 +262,13 @@ impl Endpoint {
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         let origin = response.url().origin().ascii_serialization();
-        let refusal = read_error_response(response, &origin, (self.clock)()).await;
-        let error = DeliveryError {
-            retryable,
-            retry_after: refusal.retry_after,
-            message: self.redacted(refusal.message),
-            delivered: Vec::new(),
-        };
+        let response = read_error_response(response, &origin, (self.clock)()).await;
         RequestError {
-            error,
-            body: refusal.body,
+            error: DeliveryError {
+                retry_after: response.retry_after,
+                ..DeliveryError::new(retryable, self.redacted(response.message))
+            },
+            body: response.body,
         }
     }
 }

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Cause, Notification, Severity, Status};
-use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
+use bellwether_http::{Access, Authorization, ClientSettings};
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_literal, check_secret, secret};
+use super::http::{Endpoint, api_url, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Plain, one_line, shorten, width};
+use super::pager::{MAX_BATCH, check_severities, send_each};
 use super::templates::{Details, MessageTemplates, TemplatedValue, cut, is_blank, is_template};
 use super::{Attempt, Batch, Channel, Context, DeliveryError};
 
@@ -119,13 +120,7 @@ impl OpsgenieChannel {
                     .hint("one of the two");
             }
         }
-        for (name, priority) in &self.priorities {
-            if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
-                problems
-                    .error(&priority.at, format!("not a severity: {name:?}"))
-                    .hint("info, warning, critical or emergency");
-            }
-        }
+        check_severities(&self.priorities, problems);
         for tag in &self.tags {
             TemplatedValue::check(tag, &tag.at, problems);
         }
@@ -141,9 +136,7 @@ impl OpsgenieChannel {
                 ),
             );
         }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
+        check_api_url(&self.api_url, problems);
         self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
@@ -162,8 +155,7 @@ impl OpsgenieChannel {
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let key = secret("api_key", self.api_key.as_ref(), self.api_key_file.as_ref())?;
-        let url = format!("{}/v2/alerts", self.api_url.trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
+        let url = api_url(&self.api_url, "v2/alerts")?;
         let endpoint =
             Endpoint::open(url, self.access(&key), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
@@ -246,20 +238,13 @@ impl Responder {
 
 impl Channel for Opsgenie {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-        Box::pin(async move {
-            for (index, notification) in batch.notifications.iter().enumerate() {
-                if let Err(error) = self.send(notification, batch).await {
-                    let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..error });
-                }
-            }
-            Ok(())
-        })
+        Box::pin(
+            async move { send_each(batch, |notification| self.send(notification, batch)).await },
+        )
     }
 
-    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
-        20
+        MAX_BATCH
     }
 }
 
@@ -311,17 +296,12 @@ impl Opsgenie {
 
     fn alert(&self, notification: &Notification, batch: &Batch, alias: &str) -> Value {
         let (settings, sender) = (&self.settings, &self.context.sender);
-        let still_firing = batch.still_firing.clone();
+        let single = Batch::new(vec![notification.clone()]);
         let alone = Batch {
-            notifications: vec![notification.clone()],
-            still_firing,
-            digest: None,
+            still_firing: batch.still_firing.clone(),
+            ..single.clone()
         };
         let rendered = self.texts.render(&alone, &self.context);
-        let single = Batch {
-            still_firing: Vec::new(),
-            ..alone.clone()
-        };
         let (responders, unknown) = self.responders(&single);
         let title = rendered
             .title

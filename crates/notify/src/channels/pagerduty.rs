@@ -9,13 +9,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
-use bellwether_http::{ClientSettings, parse_url};
+use bellwether_http::ClientSettings;
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
-use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_secret, secret};
-use super::message::{self, Color, Plain, one_line, shorten, width};
+use super::http::{Endpoint, api_url, check_api_url, check_secret, secret};
+use super::message::{self, Color, Plain, one_line, redacted, shorten, width};
+use super::pager::{MAX_BATCH, check_severities, send_each};
 use super::templates::{Details, MessageTemplates, TemplatedValue, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
 use crate::wire::rfc3339;
@@ -81,16 +81,8 @@ impl PagerDutyChannel {
             TemplatedValue::check(key.expose(), &key.at, problems);
         }
         Details::check(&self.details, problems);
-        for (name, severity) in &self.severities {
-            if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
-                problems
-                    .error(&severity.at, format!("not a severity: {name:?}"))
-                    .hint("info, warning, critical or emergency");
-            }
-        }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
+        check_severities(&self.severities, problems);
+        check_api_url(&self.api_url, problems);
         self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), None, problems);
     }
@@ -98,8 +90,7 @@ impl PagerDutyChannel {
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let key = self.routing_key.as_ref();
         let key = secret("routing_key", key, self.routing_key_file.as_ref())?;
-        let url = format!("{}/v2/enqueue", self.api_url.trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
+        let url = api_url(&self.api_url, "v2/enqueue")?;
         let endpoint =
             Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), None, str::to_owned)?;
@@ -145,23 +136,15 @@ impl Channel for PagerDuty {
             if self.is_per_group(&batch.notifications[0]) {
                 return self.send(self.group_event(batch)?).await;
             }
-            for (index, notification) in batch.notifications.iter().enumerate() {
-                let sent = match self.alert_event(notification, batch) {
-                    Ok(event) => self.send(event).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = sent {
-                    let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..error });
-                }
-            }
-            Ok(())
+            send_each(batch, |notification| async move {
+                self.send(self.alert_event(notification, batch)?).await
+            })
+            .await
         })
     }
 
-    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
-        20
+        MAX_BATCH
     }
 
     fn joins(&self, first: &Notification, next: &Notification) -> bool {
@@ -198,12 +181,11 @@ impl PagerDuty {
             }
         });
         answer.map_err(|mut error| {
+            // The channel knows no secret that a template gives.
             let key = event["routing_key"]
                 .as_str()
                 .filter(|_| self.key.is_template());
-            if let Some(key) = key.filter(|key| key.len() >= 6) {
-                error.message = error.message.replace(key, "<secret>");
-            }
+            error.message = redacted(error.message, key);
             error
         })
     }
@@ -214,11 +196,7 @@ impl PagerDuty {
         batch: &Batch,
     ) -> Result<Value, DeliveryError> {
         let dedup_key = message::identity(&notification.alert, &self.context.sender);
-        let single = Batch {
-            notifications: vec![notification.clone()],
-            still_firing: Vec::new(),
-            digest: None,
-        };
+        let single = Batch::new(vec![notification.clone()]);
         if notification.status == Status::Resolved {
             return self.event("resolve", &dedup_key, &single);
         }

@@ -13,11 +13,12 @@ use std::path::PathBuf;
 use bellwether_core::{Notification, UnixMillis};
 use bellwether_http::{Access, Authorization, ClientSettings, parse_url, read_secret};
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
-use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, RequestError, check_literal, check_secret, check_url, secret};
+use super::http::{
+    Endpoint, RequestError, api_url, check_api_url, check_literal, check_secret, check_url, secret,
+};
 use super::message::{self, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
@@ -85,9 +86,7 @@ impl SlackChannel {
                         .error(at, "missing key \"channel\"")
                         .hint("a bot posts to a channel: its id, or \"#name\"");
                 }
-                if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-                    problems.error(&self.api_url.at, reason);
-                }
+                check_api_url(&self.api_url, problems);
             }
             (false, false) if self.channel.is_some() => {
                 problems
@@ -149,8 +148,7 @@ impl SlackChannel {
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
         let bot = self.token.is_some() || self.token_file.is_some();
         let url = if bot {
-            let method = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
-            Url::parse(&method).map_err(|error| format!("api_url: {error}"))?
+            api_url(&self.api_url, "chat.postMessage")?
         } else {
             let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
             if is_method(url.expose()) {
@@ -207,12 +205,9 @@ impl Channel for Slack {
         Box::pin(async move {
             let message = self.message(batch)?.to_string();
             let accepted = self.endpoint.post(message).await.map_err(delivery_error)?;
-            if !self.bot {
-                return Ok(());
-            }
-            match serde_json::from_str::<Value>(&accepted.body?) {
-                Ok(body) if body["ok"] == true => Ok(()),
-                _ => Err(self.endpoint.rejection(true, "not a response of Slack")),
+            match self.bot {
+                true => self.endpoint.check_ok(accepted, "Slack"),
+                false => Ok(()),
             }
         })
     }

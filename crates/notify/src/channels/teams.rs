@@ -9,11 +9,11 @@
 use std::path::PathBuf;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{ClientSettings, parse_url};
+use bellwether_http::ClientSettings;
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_url, secret};
+use super::http::{Endpoint, check_url, secret_url};
 use super::message::{self, Color, Markup, shorten};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
 use super::{Attempt, Batch, Channel, Context, same_group};
@@ -49,7 +49,7 @@ impl TeamsChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Teams {

@@ -9,13 +9,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{ClientSettings, parse_url};
+use bellwether_http::ClientSettings;
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Accepted, Endpoint, RequestError, check_literal, check_secret, secret};
+use super::http::{Endpoint, RequestError, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Color, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
@@ -46,6 +46,7 @@ bellwether_schema::section! {
     }
 }
 
+const SERVICE: &str = "Telegram";
 const MESSAGE: usize = 4096;
 const TITLE: usize = 300;
 
@@ -74,9 +75,7 @@ impl TelegramChannel {
                 )
                 .hint("a number such as -1001234567890, or \"@name\"");
         }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
+        check_api_url(&self.api_url, problems);
         self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
@@ -111,11 +110,12 @@ impl Channel for Telegram {
         Box::pin(async move {
             let (text, own) = self.text(batch);
             match self.endpoint.post(self.message(&text, true)).await {
-                Ok(accepted) => self.check_accepted(accepted),
+                Ok(accepted) => self.endpoint.check_ok(accepted, SERVICE),
                 // Markup of a template that Telegram does not understand must not cost the alert.
                 Err(failed) if !own && failed.body.contains("can't parse entities") => {
                     let plain = self.message(&text, false);
-                    self.check_accepted(self.endpoint.post(plain).await.map_err(delivery_error)?)
+                    let accepted = self.endpoint.post(plain).await.map_err(delivery_error)?;
+                    self.endpoint.check_ok(accepted, SERVICE)
                 }
                 Err(failed) => Err(delivery_error(failed)),
             }
@@ -145,27 +145,19 @@ struct Parameters {
 }
 
 fn delivery_error(failed: RequestError) -> DeliveryError {
-    let mut error = failed.error;
-    if let Ok(ErrorBody { parameters }) = serde_json::from_str(&failed.body) {
-        let wait = parameters.retry_after.map(Duration::from_secs);
-        error.retry_after = error.retry_after.max(wait.filter(|_| error.retryable));
-        if let Some(chat) = parameters.migrate_to_chat_id {
-            error.message += &format!("; the group was migrated: set `chat_id` to {chat}");
-        }
+    let Ok(ErrorBody { parameters }) = serde_json::from_str(&failed.body) else {
+        return failed.error;
+    };
+    let mut error = failed
+        .error
+        .with_delay(parameters.retry_after.map(Duration::from_secs));
+    if let Some(chat) = parameters.migrate_to_chat_id {
+        error.message += &format!("; the group was migrated: set `chat_id` to {chat}");
     }
     error
 }
 
 impl Telegram {
-    /// Checks that the Bot API confirms the message; any other body is not its response.
-    fn check_accepted(&self, accepted: Accepted) -> Result<(), DeliveryError> {
-        let body = accepted.body?;
-        match serde_json::from_str::<Value>(&body) {
-            Ok(body) if body["ok"] == true => Ok(()),
-            _ => Err(self.endpoint.rejection(true, "not a response of Telegram")),
-        }
-    }
-
     fn message(&self, text: &str, html: bool) -> String {
         let settings = &self.settings;
         let chat = settings.chat_id.parse::<i64>().map(Value::from);

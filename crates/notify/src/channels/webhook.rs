@@ -5,16 +5,17 @@
 use std::path::PathBuf;
 
 use bellwether_core::Notification;
-use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
+use bellwether_http::{Access, Authorization, ClientSettings};
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use reqwest::Method;
 
-use super::http::{Endpoint, check_url, secret};
+use super::http::{Endpoint, check_url, secret_url};
 use super::templates::{checked_output, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use crate::wire::Webhook;
+use crate::settings::check_max_alerts;
+use crate::wire::{Webhook, to_json};
 
 bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
@@ -62,9 +63,7 @@ impl WebhookChannel {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
         self.authorization.check(at, problems);
         self.http.check(at, problems);
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
         if let Some(template) = &self.template
             && let Err(error) = compile(template)
         {
@@ -80,7 +79,7 @@ impl WebhookChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+        let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         let template = self
             .template
             .as_ref()
@@ -170,9 +169,7 @@ impl Receiver {
                 "sending Alertmanager's document instead of the template"
             );
         }
-        let body = serde_json::to_string(&document);
-        let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
-        Ok((body, template_error))
+        Ok((to_json(&document)?, template_error))
     }
 }
 
@@ -181,6 +178,7 @@ mod tests {
     use std::sync::Arc;
 
     use bellwether_core::{Status, UnixMillis};
+    use bellwether_http::parse_url;
     use bellwether_schema::{Decode, DecodeContext};
 
     use super::super::{Sender, WallClock};

@@ -236,11 +236,7 @@ impl Server {
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
         let message = format!("{}:{}: {reason}", self.host, self.port);
-        DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        }
+        DeliveryError::new(retryable, message)
     }
 }
 

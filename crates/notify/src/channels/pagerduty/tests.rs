@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bellwether_core::Group;
+use reqwest::Url;
 
 use super::*;
 use crate::testing::{alert, batch, configured, context, crowd, group, hostile, notification};
