@@ -129,7 +129,10 @@ pub fn read_secret(path: &Path) -> Result<Secret, HttpError> {
 }
 
 /// Reads a secret from a file that may be replaced at any time.
-async fn reread_secret(path: PathBuf) -> Result<Secret, HttpError> {
+///
+/// # Errors
+/// The file cannot be read.
+pub async fn reread_secret(path: PathBuf) -> Result<Secret, HttpError> {
     match tokio::task::spawn_blocking(move || read_secret(&path)).await {
         Ok(read) => read,
         Err(_) => Err(HttpError::Aborted),

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use bellwether_files as files;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::{Client, Url};
 
 use super::error::HttpError;
-use super::tls::client_config;
+use super::tls::read_client_config;
 
 bellwether_schema::section! {
     /// Connections to a server.
@@ -78,10 +77,7 @@ impl ClientSettings {
             builder = builder.proxy(proxy.map_err(|error| HttpError::Client(error.without_url()))?);
         }
         if let Some(path) = &self.ca_file {
-            let pem = files::read(path, files::SMALL)
-                .map_err(|error| HttpError::in_ca_file(path, error))?;
-            let config = client_config(&pem).map_err(|error| HttpError::in_ca_file(path, error))?;
-            builder = builder.tls_backend_preconfigured(config);
+            builder = builder.tls_backend_preconfigured(read_client_config(path)?);
         } else if url.scheme() == "http" && self.has_no_authorities() {
             // Reading the system's authorities costs time and memory, and hosts without any exist.
             builder = builder.tls_certs_only([]);

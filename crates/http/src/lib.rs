@@ -13,10 +13,10 @@ mod retry;
 mod tls;
 
 pub use access::Access;
-pub use authorization::{Authorization, BasicAuth, read_secret};
+pub use authorization::{Authorization, BasicAuth, read_secret, reread_secret};
 pub use client::{Client, SendError};
 pub use client_settings::{ClientSettings, parse_url};
 pub use error::HttpError;
 pub use response::{ErrorResponse, body_text, error_chain, read_error_response};
 pub use retry::{next_delay, parse_retry_after};
-pub use tls::{client_config, system_config};
+pub use tls::{client_config, read_client_config, system_config};

@@ -5,10 +5,11 @@
 
 use bellwether_schema::{Diagnostics, MapReader, Section, Shape, SourceLocation};
 
-use crate::channel::{
-    Attempt, Batch, BuildError, Channel, Context, DeliveryError, Digest, Sender, WallClock,
-    same_group,
-};
+pub use self::email::AddressError;
+pub use self::exec::AccountError;
+pub use self::templates::TemplateError;
+use crate::channel::{Attempt, Batch, Channel, Context, Digest, Sender, WallClock, same_group};
+use crate::error::{BuildError, DeliveryError, MissingClient, SettingsError};
 
 pub mod alertmanager;
 mod body_error;
@@ -66,17 +67,17 @@ macro_rules! channel_types {
                 let channel = match self {
                     $( Self::$variant(settings) => settings.build(context) ),+
                 };
-                channel.map_err(|message| BuildError { channel: name, message })
+                channel.map_err(|error| BuildError { channel: name, error })
             }
         }
     };
 }
 
 impl KindSettings {
-    /// Returns error and hint of a type whose client this build lacks.
-    pub(super) fn missing_client(&self) -> Option<(&'static str, &'static str)> {
+    /// Returns an error if this build lacks the client of the type.
+    pub(super) fn missing_client(&self) -> Option<MissingClient> {
         let is_missing = matches!(self, Self::Kafka(_)) && !cfg!(feature = "kafka");
-        is_missing.then_some(kafka::WITHOUT_CLIENT)
+        is_missing.then_some(kafka::MISSING_CLIENT)
     }
 }
 

@@ -177,12 +177,15 @@ pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
                 .error(at, format!("a second channel named {name:?}"))
                 .hint("set `name`");
         }
-        if let Some((error, hint)) = channel.kind.missing_client()
+        if let Some(missing) = channel.kind.missing_client()
             && channel.common.enabled
         {
             problems
-                .error(&channel.at.0, format!("channel {name:?}: {error}"))
-                .hint(hint);
+                .error(
+                    &channel.at.0,
+                    format!("channel {name:?}: {}", missing.error),
+                )
+                .hint(missing.hint);
         }
         check_common(&channel.common, &channel.at.0, problems);
         channel.kind.check(&channel.at.0, problems);

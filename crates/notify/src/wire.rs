@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
 use serde::Serialize;
 
-use super::channel::{Batch, DeliveryError, Sender};
+use super::channel::{Batch, Sender};
+use super::error::DeliveryError;
 
 /// The JSON of one notification, as published to Kafka and written by the log channel.
 #[derive(Debug, Serialize)]

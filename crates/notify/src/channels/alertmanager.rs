@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
-use bellwether_http::{Access, Authorization, ClientSettings, parse_url};
+use bellwether_http::{Access, Authorization, ClientSettings, HttpError, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Serialize;
@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::http::Endpoint;
-use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender, SettingsError};
 use crate::settings::check_max_alerts;
 use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339, to_json};
 
@@ -92,7 +92,7 @@ impl AlertmanagerChannel {
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let instances = self.urls.iter().map(|url| {
             let mut url = parse_url(url)?;
             url.set_path(&api(&url, &self.path_prefix));
@@ -106,7 +106,7 @@ impl AlertmanagerChannel {
             }))
         });
         Ok(Box::new(Alertmanagers {
-            instances: instances.collect::<Result<_, String>>()?,
+            instances: instances.collect::<Result<_, HttpError>>()?,
             settings: self.clone(),
             context,
             resolved_alerts: Mutex::default(),

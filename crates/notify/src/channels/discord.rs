@@ -23,7 +23,7 @@ use super::message::{self, Markup, width};
 use super::templates::{
     MessageTemplates, RenderedTexts, TemplatedValue, cut, is_blank, is_template,
 };
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::section! {
@@ -94,7 +94,7 @@ impl DiscordChannel {
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let mut url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         url.query_pairs_mut().append_pair("wait", "true");
         if let Some(thread) = &self.thread_id {

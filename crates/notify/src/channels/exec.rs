@@ -13,12 +13,13 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use account::Account;
+pub use account::AccountError;
 use bellwether_core::Notification;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use process::{Invocation, Termination};
 
 use super::message::redacted;
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
 use crate::wire::{Webhook, to_json};
 
@@ -81,10 +82,10 @@ impl ExecChannel {
             }
         }
         if let Some(user) = &self.user
-            && let Err(reason) = Account::parse(user)
+            && let Err(error) = Account::parse(user)
         {
             problems
-                .error(&user.at, reason)
+                .error(&user.at, error.to_string())
                 .hint("a user's name, or UID:GID");
         }
         if self.timeout.is_zero() {
@@ -93,7 +94,7 @@ impl ExecChannel {
         check_max_alerts(self.max_alerts, at, problems);
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let ids = match &self.user {
             Some(user) => Account::parse(user)?.ids(Path::new("/etc/passwd"))?,
             None => None,

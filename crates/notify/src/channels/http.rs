@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 
 use bellwether_http::{
-    Access, Client, SendError, body_text, parse_url, read_error_response, read_secret,
+    Access, Client, HttpError, SendError, body_text, parse_url, read_error_response, read_secret,
 };
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::body_error::body_error;
 use super::message::redacted;
 use super::templates::is_template;
-use super::{DeliveryError, WallClock};
+use super::{DeliveryError, SettingsError, WallClock};
 
 /// Checks that a secret is configured either as `key` or in a file as `key_file`.
 pub(super) fn check_secret(
@@ -78,29 +78,29 @@ pub(super) fn check_api_url(url: &Spanned<String>, problems: &mut Diagnostics) {
 }
 
 /// Returns the URL of `path` below that of a service's API.
-pub(super) fn api_url(base: &str, path: &str) -> Result<Url, String> {
+pub(super) fn api_url(base: &str, path: &str) -> Result<Url, SettingsError> {
     let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/')));
-    url.map_err(|error| format!("api_url: {error}"))
+    url.map_err(|error| SettingsError::ApiUrl(error.to_string()))
 }
 
 /// Returns the URL that is configured as `url` or in a file as `url_file`. Blocks if it is in a file.
 pub(super) fn secret_url(
     url: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
-) -> Result<Url, String> {
+) -> Result<Url, SettingsError> {
     Ok(parse_url(&secret("url", url, file)?)?)
 }
 
 /// Returns the secret. Blocks if it is in a file.
 pub(super) fn secret(
-    key: &str,
+    key: &'static str,
     value: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
-) -> Result<Secret, String> {
+) -> Result<Secret, SettingsError> {
     match (value, file) {
         (Some(value), _) => Ok(value.value.clone()),
         (None, Some(path)) => Ok(read_secret(path)?),
-        (None, None) => Err(format!("neither `{key}` nor `{key}_file`")),
+        (None, None) => Err(SettingsError::MissingSecret(key)),
     }
 }
 
@@ -146,7 +146,7 @@ impl Endpoint {
         url: Url,
         access: impl Into<Access>,
         clock: WallClock,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, HttpError> {
         let secrets = [Some(url.path()), url.query(), url.password()];
         Ok(Self {
             client: Client::open(access.into(), &url)?,

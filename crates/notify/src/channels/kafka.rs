@@ -15,7 +15,8 @@ use std::time::Duration;
 use absent as producer;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
-use super::{Channel, Context};
+use super::{Channel, Context, SettingsError};
+use crate::error::MissingClient;
 
 bellwether_schema::string_enum! {
     /// Security protocols of brokers.
@@ -103,11 +104,11 @@ bellwether_schema::section! {
     }
 }
 
-/// Error and hint of an enabled channel in a build without the client.
-pub(super) const WITHOUT_CLIENT: (&str, &str) = (
-    "this binary was built without Kafka",
-    "build with `--features kafka`, or remove the channel",
-);
+/// Error of an enabled channel in a build without the client.
+pub(super) const MISSING_CLIENT: MissingClient = MissingClient {
+    error: "this binary was built without Kafka",
+    hint: "build with `--features kafka`, or remove the channel",
+};
 
 /// True if this build has the client, but without encryption.
 const LACKS_TLS: bool = cfg!(all(
@@ -246,7 +247,7 @@ impl KafkaChannel {
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         producer::build(self, context)
     }
 }

@@ -20,8 +20,10 @@ use serde_json::{Value, json};
 use super::http::{Endpoint, api_url, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Plain, one_line, shorten, width};
 use super::pager::{MAX_BATCH, check_severities, send_each};
-use super::templates::{Details, MessageTemplates, TemplatedValue, cut, is_blank, is_template};
-use super::{Attempt, Batch, Channel, Context, DeliveryError};
+use super::templates::{
+    Details, MessageTemplates, TemplateError, TemplatedValue, cut, is_blank, is_template,
+};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError};
 
 bellwether_schema::string_enum! {
     /// Priorities of Opsgenie.
@@ -153,7 +155,7 @@ impl OpsgenieChannel {
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let key = secret("api_key", self.api_key.as_ref(), self.api_key_file.as_ref())?;
         let url = api_url(&self.api_url, "v2/alerts")?;
         let endpoint =
@@ -215,7 +217,7 @@ struct Responder {
 }
 
 impl Responder {
-    fn new(configured: &OpsgenieResponder) -> Result<Self, String> {
+    fn new(configured: &OpsgenieResponder) -> Result<Self, TemplateError> {
         // A user is called by the address, all others by their name.
         let name = match configured.r#type {
             OpsgenieResponderType::User => "username",

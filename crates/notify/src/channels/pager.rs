@@ -41,3 +41,31 @@ where
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::Status;
+
+    use super::*;
+    use crate::testing::{batch, notification};
+
+    #[tokio::test]
+    async fn notifications_before_a_failure_are_delivered() {
+        let mounts = ["/a", "/b", "/c", "/d"];
+        let batch = batch(mounts.map(|mount| notification("disk", mount, Status::Firing)));
+        let send_until = |last: &'static str| {
+            send_each(&batch, move |notification| async move {
+                match notification.alert.labels["mount"] == last {
+                    true => Err(DeliveryError::transient("not now")),
+                    false => Ok(()),
+                }
+            })
+        };
+        let failed = DeliveryError {
+            delivered: vec![0, 1],
+            ..DeliveryError::transient("not now")
+        };
+        assert_eq!(send_until("/c").await, Err(failed));
+        assert_eq!(send_until("none").await, Ok(()));
+    }
+}

@@ -17,7 +17,7 @@ use super::http::{Endpoint, api_url, check_api_url, check_secret, secret};
 use super::message::{self, Color, Plain, one_line, redacted, shorten, width};
 use super::pager::{MAX_BATCH, check_severities, send_each};
 use super::templates::{Details, MessageTemplates, TemplatedValue, is_blank};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::string_enum! {
@@ -87,7 +87,7 @@ impl PagerDutyChannel {
         MessageTemplates::check(self.title.as_ref(), None, problems);
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let key = self.routing_key.as_ref();
         let key = secret("routing_key", key, self.routing_key_file.as_ref())?;
         let url = api_url(&self.api_url, "v2/enqueue")?;

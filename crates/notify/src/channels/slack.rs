@@ -21,7 +21,7 @@ use super::http::{
 };
 use super::message::{self, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, colored by severity. Needs either `url`
@@ -97,7 +97,7 @@ impl SlackChannel {
                 check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
                 if let Some(at) = self.method_at(at) {
                     problems
-                        .error(&at, OF_A_BOT)
+                        .error(&at, SettingsError::MethodOfBots.to_string())
                         .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
                 }
                 if let Some(channel) = &self.channel {
@@ -145,14 +145,14 @@ impl SlackChannel {
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let bot = self.token.is_some() || self.token_file.is_some();
         let url = if bot {
             api_url(&self.api_url, "chat.postMessage")?
         } else {
             let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
             if is_method(url.expose()) {
-                return Err(OF_A_BOT.into());
+                return Err(SettingsError::MethodOfBots);
             }
             parse_url(&url)?
         };
@@ -181,8 +181,6 @@ impl SlackChannel {
         }))
     }
 }
-
-const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's token";
 
 /// Returns true if `url` is the URL of the method, and not of an incoming webhook.
 fn is_method(url: &str) -> bool {

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::http::{Endpoint, check_url, secret_url};
 use super::message::{self, Color, Markup, shorten};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, same_group};
+use super::{Attempt, Batch, Channel, Context, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
@@ -48,7 +48,7 @@ impl TeamsChannel {
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::http::{Endpoint, RequestError, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Color, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
@@ -80,12 +80,12 @@ impl TelegramChannel {
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let token = secret("token", self.token.as_ref(), self.token_file.as_ref())?;
         let base = self.api_url.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/bot{}/sendMessage", token.expose().trim()));
         // The error of a URL does not quote it.
-        let url = url.map_err(|error| format!("api_url and token are no valid URL: {error}"))?;
+        let url = url.map_err(|error| SettingsError::TokenUrl(error.to_string()))?;
         let endpoint =
             Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&token);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;

@@ -12,8 +12,8 @@ use minijinja::value::Serde;
 use reqwest::Method;
 
 use super::http::{Endpoint, check_url, secret_url};
-use super::templates::{checked_output, is_blank};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::templates::{TemplateError, checked_output, is_blank};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
 use crate::wire::{Webhook, to_json};
 
@@ -67,7 +67,7 @@ impl WebhookChannel {
         if let Some(template) = &self.template
             && let Err(error) = compile(template)
         {
-            problems.error(&template.at, format!("invalid template: {error}"));
+            problems.error(&template.at, error.to_string());
         }
     }
 
@@ -78,7 +78,7 @@ impl WebhookChannel {
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         let template = self
             .template
@@ -89,16 +89,17 @@ impl WebhookChannel {
             endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
                 .accepting_any_body()
                 .with_redirects(self.follow_redirects),
-            template: template.map_err(|error| format!("invalid template: {error}"))?,
+            template: template?,
             settings: self.clone(),
             context,
         }))
     }
 }
 
-fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
+fn compile(template: &str) -> Result<Environment<'static>, TemplateError> {
     let mut environment = bellwether_template::environment();
-    bellwether_template::compile(&mut environment, TEMPLATE, template)?;
+    bellwether_template::compile(&mut environment, TEMPLATE, template)
+        .map_err(|error| TemplateError(error.to_string()))?;
     Ok(environment)
 }
 

@@ -21,7 +21,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
-use super::super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
+use super::super::{Attempt, Batch, Channel, Context, DeliveryError, Sender, SettingsError};
 use super::{KafkaChannel, KafkaFormat, KafkaProtocol, KafkaSecurity};
 use crate::wire::Message;
 
@@ -32,7 +32,10 @@ const STATISTICS: Duration = Duration::from_secs(3);
 ///
 /// # Errors
 /// The file of the password cannot be read, or librdkafka rejects the settings.
-pub(super) fn build(settings: &KafkaChannel, context: Context) -> Result<Box<dyn Channel>, String> {
+pub(super) fn build(
+    settings: &KafkaChannel,
+    context: Context,
+) -> Result<Box<dyn Channel>, SettingsError> {
     let password = match (
         &settings.security.password,
         &settings.security.password_file,
@@ -134,14 +137,15 @@ struct Kafka {
 }
 
 /// Starts a producer. It connects in the background, so this does not wait for any broker.
-fn start_producer(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, String> {
-    config
-        .create_with_context(log.clone())
-        .map_err(|error| match error {
+fn start_producer(config: &ClientConfig, log: &BrokerLog) -> Result<Publisher, SettingsError> {
+    let started = config.create_with_context(log.clone());
+    started.map_err(|error| {
+        SettingsError::Kafka(match error {
             // The value may be a secret.
             KafkaError::ClientConfig(_, reason, option, _) => format!("{option}: {reason}"),
             other => other.to_string(),
         })
+    })
 }
 
 impl Channel for Kafka {
@@ -161,22 +165,14 @@ impl Channel for Kafka {
                     Err(error) => keep_worst(&mut failed, error),
                 }
             }
-            match failed {
-                None => {
-                    self.log.delivered();
-                    Ok(())
-                }
-                Some(error) => {
-                    let message = self.log.explain(&error);
-                    let retryable = is_retryable(&error);
-                    Err(DeliveryError {
-                        retryable,
-                        retry_after: None,
-                        message,
-                        delivered,
-                    })
-                }
-            }
+            let Some(error) = failed else {
+                self.log.delivered();
+                return Ok(());
+            };
+            Err(DeliveryError {
+                delivered,
+                ..DeliveryError::new(is_retryable(&error), self.log.explain(&error))
+            })
         })
     }
 
@@ -225,7 +221,7 @@ impl Kafka {
         let started = tokio::task::spawn_blocking(move || start_producer(&config, &log)).await;
         let producer = match started {
             Ok(Ok(producer)) => producer,
-            Ok(Err(message)) => return Err(DeliveryError::transient(message)),
+            Ok(Err(error)) => return Err(DeliveryError::transient(error.to_string())),
             Err(_) => {
                 return Err(DeliveryError::transient(
                     "the producer could not be started",
