@@ -313,21 +313,11 @@ impl Instance {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema::{Decode, DecodeContext};
-
     use super::*;
+    use crate::testing::checked;
 
     fn problems(text: &str) -> Vec<String> {
-        let mut problems = Diagnostics::default();
-        let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = DecodeContext::new(&mut problems, &|_| None);
-        let channel = AlertmanagerChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&SourceLocation::default(), &mut problems);
-        problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        checked(text, AlertmanagerChannel::check).1
     }
 
     #[test]

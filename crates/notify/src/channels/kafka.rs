@@ -280,21 +280,11 @@ fn check_option(option: &str, value: &Spanned<String>, problems: &mut Diagnostic
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema::{Decode, DecodeContext};
-
     use super::*;
+    use crate::testing::checked;
 
     fn problems(text: &str) -> Vec<String> {
-        let mut problems = Diagnostics::default();
-        let node = bellwether_schema::parse(text).unwrap();
-        let channel =
-            KafkaChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-        channel.check(&SourceLocation::default(), &mut problems);
-        problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        checked(text, KafkaChannel::check).1
     }
 
     #[test]

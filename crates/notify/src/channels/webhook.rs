@@ -180,26 +180,13 @@ mod tests {
 
     use bellwether_core::{Status, UnixMillis};
     use bellwether_http::parse_url;
-    use bellwether_schema::{Decode, DecodeContext};
 
     use super::super::{Sender, WallClock};
     use super::*;
-    use crate::testing::{batch, notification};
+    use crate::testing::{batch, checked, notification};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
-        let mut problems = Diagnostics::default();
-        let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = DecodeContext::new(&mut problems, &|_| None);
-        let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&SourceLocation::default(), &mut problems);
-        (
-            channel,
-            problems
-                .into_sorted()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        )
+        checked(text, WebhookChannel::check)
     }
 
     fn receiver(text: &str) -> Receiver {

@@ -284,17 +284,12 @@ fn is_retryable(error: &KafkaError) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
-
     use super::*;
+    use crate::testing::decoded;
 
     #[test]
     fn options_do_not_touch_the_promise() {
-        let node = bellwether_schema::parse("{brokers: 'a:1', topic: t, timeout: 7s}").unwrap();
-        let mut problems = Diagnostics::default();
-        let channel =
-            KafkaChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-        let config = client_config(&channel, None);
+        let config = client_config(&decoded("{brokers: 'a:1', topic: t, timeout: 7s}"), None);
         assert_eq!(config.get("acks"), Some("all"));
         assert_eq!(config.get("enable.idempotence"), Some("true"));
         assert_eq!(config.get("message.timeout.ms"), Some("7000"));
