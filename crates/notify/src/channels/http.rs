@@ -199,34 +199,37 @@ impl Endpoint {
     ) -> Result<Accepted, RequestError> {
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
-        let response = self.client.send(method, url, &headers, body).await;
-        let response = response.map_err(|error| self.send_error(&error))?;
-        if !response.status().is_success() {
-            return Err(self.status_error(response).await);
+        let sent = self.client.send(method, url, &headers, body).await;
+        let response = sent.map_err(|error| self.send_error(&error))?;
+        match response.status().is_success() {
+            true => self.accept(response).await,
+            false => Err(self.status_error(response).await),
         }
+    }
+
+    /// Reads the body of a success, which may be an error nevertheless.
+    async fn accept(&self, response: Response) -> Result<Accepted, RequestError> {
         let origin = response.url().origin().ascii_serialization();
-        match body_text(response).await {
-            Ok(body) => match body_error(&body, self.service) {
-                None => Ok(Accepted { body: Ok(body) }),
-                Some(body_error) => {
-                    let message = format!("{origin} answered: {}", body_error.reason);
-                    let error = DeliveryError::new(body_error.retryable, self.redacted(message));
-                    Err(RequestError {
-                        error: DeliveryError {
-                            retry_after: body_error.retry_after,
-                            ..error
-                        },
-                        body,
-                    })
-                }
-            },
+        let body = match body_text(response).await {
+            Ok(body) => body,
             Err(error) => {
-                let error = self.redacted(format!("{origin}: {error}"));
-                Ok(Accepted {
-                    body: Err(DeliveryError::transient(error)),
-                })
+                let message = self.redacted(format!("{origin}: {error}"));
+                return Ok(Accepted {
+                    body: Err(DeliveryError::transient(message)),
+                });
             }
-        }
+        };
+        let Some(failure) = body_error(&body, self.service) else {
+            return Ok(Accepted { body: Ok(body) });
+        };
+        let message = self.redacted(format!("{origin} answered: {}", failure.reason));
+        Err(RequestError {
+            error: DeliveryError {
+                retry_after: failure.retry_after,
+                ..DeliveryError::new(failure.retryable, message)
+            },
+            body,
+        })
     }
 
     /// Checks that the API of `service` confirms a request with `"ok": true`; any other body is not
