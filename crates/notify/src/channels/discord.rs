@@ -74,24 +74,29 @@ impl DiscordChannel {
         for key in self.username.iter().chain(&self.avatar_url) {
             TemplatedValue::check(key, &key.at, problems);
         }
-        if let Some(name) = self
+        self.check_username(problems);
+        self.http.check(at, problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn check_username(&self, problems: &mut Diagnostics) {
+        let Some(name) = self
             .username
             .as_ref()
             .filter(|name| !is_blank(name) && !is_template(name))
-        {
-            let lower = name.to_lowercase();
-            let is_reserved = ["discord", "clyde"].iter().any(|word| lower.contains(word));
-            if is_reserved || !(1..=80).contains(&width(name)) {
-                problems
-                    .error(
-                        &name.at,
-                        format!("not a user name that Discord accepts: {:?}", name.value),
-                    )
-                    .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
-            }
+        else {
+            return;
+        };
+        let lower = name.to_lowercase();
+        let is_reserved = ["discord", "clyde"].iter().any(|word| lower.contains(word));
+        if is_reserved || !(1..=80).contains(&width(name)) {
+            problems
+                .error(
+                    &name.at,
+                    format!("not a user name that Discord accepts: {:?}", name.value),
+                )
+                .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
         }
-        self.http.check(at, problems);
-        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {

@@ -147,6 +147,17 @@ impl EmailChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_server(at, problems);
         self.check_login(at, problems);
+        self.check_addresses(at, problems);
+        self.check_headers(problems);
+        for (name, template) in self.templates() {
+            let Some(template) = template else { continue };
+            if let Err(error) = Templates::new(&[(name, template)]) {
+                problems.error(&template.at, error.to_string());
+            }
+        }
+    }
+
+    fn check_addresses(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.recipients.is_empty() {
             problems
                 .error(&at.key("recipients"), "no recipients")
@@ -166,6 +177,9 @@ impl EmailChannel {
                     .hint("ops@example.org or Operations <ops@example.org>");
             }
         }
+    }
+
+    fn check_headers(&self, problems: &mut Diagnostics) {
         for (name, value) in &self.headers {
             if let Some(hint) = owned_header(name) {
                 problems
@@ -177,12 +191,6 @@ impl EmailChannel {
                 problems.error(&value.at, format!("not a header value: that of {name:?}"));
             }
             TemplatedValue::check(value, &value.at, problems);
-        }
-        for (name, template) in self.templates() {
-            let Some(template) = template else { continue };
-            if let Err(error) = Templates::new(&[(name, template)]) {
-                problems.error(&template.at, error.to_string());
-            }
         }
     }
 

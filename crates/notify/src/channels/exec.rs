@@ -55,6 +55,22 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 impl ExecChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        self.check_command(at, problems);
+        self.check_environment(problems);
+        if let Some(user) = &self.user
+            && let Err(error) = Account::parse(user)
+        {
+            problems
+                .error(&user.at, error.to_string())
+                .hint("a user's name, or UID:GID");
+        }
+        if self.timeout.is_zero() {
+            problems.error(&at.key("timeout"), "must be longer than 0s");
+        }
+        check_max_alerts(self.max_alerts, at, problems);
+    }
+
+    fn check_command(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         match self.command.first() {
             None => {
                 problems
@@ -74,6 +90,9 @@ impl ExecChannel {
         for part in self.command.iter().filter(|part| part.contains('\0')) {
             problems.error(&part.at, "holds a NUL, which no argument can");
         }
+    }
+
+    fn check_environment(&self, problems: &mut Diagnostics) {
         for (name, value) in &self.environment {
             if name.is_empty() || name.contains(['=', '\0']) {
                 problems.error(&value.at, format!("not a variable's name: {name:?}"));
@@ -81,17 +100,6 @@ impl ExecChannel {
                 problems.error(&value.at, format!("holds a NUL: the value of {name:?}"));
             }
         }
-        if let Some(user) = &self.user
-            && let Err(error) = Account::parse(user)
-        {
-            problems
-                .error(&user.at, error.to_string())
-                .hint("a user's name, or UID:GID");
-        }
-        if self.timeout.is_zero() {
-            problems.error(&at.key("timeout"), "must be longer than 0s");
-        }
-        check_max_alerts(self.max_alerts, at, problems);
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {

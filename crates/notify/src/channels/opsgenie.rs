@@ -108,6 +108,17 @@ impl OpsgenieChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let (key, file) = (self.api_key.as_ref(), self.api_key_file.as_ref());
         check_secret("api_key", key, file, at, problems);
+        check_literal(key, problems);
+        self.check_responders(at, problems);
+        self.check_tags(at, problems);
+        check_severities(&self.priorities, problems);
+        Details::check(&self.details, problems);
+        check_api_url(&self.api_url, problems);
+        self.http.check(at, problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn check_responders(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for (index, responder) in self.responders.iter().enumerate() {
             let keys = responder.name.iter().chain(&responder.id);
             for key in keys.clone() {
@@ -122,12 +133,12 @@ impl OpsgenieChannel {
                     .hint("one of the two");
             }
         }
-        check_severities(&self.priorities, problems);
+    }
+
+    fn check_tags(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for tag in &self.tags {
             TemplatedValue::check(tag, &tag.at, problems);
         }
-        Details::check(&self.details, problems);
-        check_literal(self.api_key.as_ref(), problems);
         let long = |tag: &Spanned<String>| !is_template(tag) && width(tag) > TAG;
         if self.tags.len() > TAGS - 2 || self.tags.iter().any(long) {
             problems.error(
@@ -138,9 +149,6 @@ impl OpsgenieChannel {
                 ),
             );
         }
-        check_api_url(&self.api_url, problems);
-        self.http.check(at, problems);
-        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
     fn access(&self, key: &Secret) -> Access {

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use bellwether_core::{Notification, UnixMillis};
 use bellwether_http::{Access, Authorization, ClientSettings, parse_url, read_secret};
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -65,60 +66,60 @@ const TITLE: usize = 400;
 
 impl SlackChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let bot = self.token.is_some() || self.token_file.is_some();
-        let webhook = self.url.is_some() || self.url_file.is_some();
-        match (webhook, bot) {
+        let has_url = self.url.is_some() || self.url_file.is_some();
+        match (has_url, self.is_bot()) {
             (true, true) => {
                 problems.error(at, "both `url` and `token`").hint(
                     "`url` of an incoming webhook, or `token` and `channel` of a bot: keep one",
                 );
             }
-            (false, true) => {
-                check_secret(
-                    "token",
-                    self.token.as_ref(),
-                    self.token_file.as_ref(),
-                    at,
-                    problems,
-                );
-                if self.channel.is_none() {
-                    problems
-                        .error(at, "missing key \"channel\"")
-                        .hint("a bot posts to a channel: its id, or \"#name\"");
-                }
-                check_api_url(&self.api_url, problems);
-            }
+            (false, true) => self.check_bot(at, problems),
             (false, false) if self.channel.is_some() => {
                 problems
                     .error(at, "missing key \"token\"")
                     .hint("or `token_file` of the bot that posts to the channel");
             }
-            _ => {
-                check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-                if let Some(at) = self.method_at(at) {
-                    problems
-                        .error(&at, SettingsError::MethodOfBots.to_string())
-                        .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
-                }
-                if let Some(channel) = &self.channel {
-                    problems
-                        .error(
-                            &channel.at,
-                            "an incoming webhook always posts to its own channel",
-                        )
-                        .hint("leave it out, or use `token` of a bot");
-                }
-            }
+            _ => self.check_webhook(at, problems),
         }
-        for key in [&self.channel, &self.username, &self.icon_emoji]
-            .into_iter()
-            .flatten()
-        {
+        let templates = [&self.channel, &self.username, &self.icon_emoji];
+        for key in templates.into_iter().flatten() {
             TemplatedValue::check(key, &key.at, problems);
         }
         check_literal(self.token.as_ref(), problems);
         self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn is_bot(&self) -> bool {
+        self.token.is_some() || self.token_file.is_some()
+    }
+
+    fn check_bot(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        let (token, file) = (self.token.as_ref(), self.token_file.as_ref());
+        check_secret("token", token, file, at, problems);
+        if self.channel.is_none() {
+            problems
+                .error(at, "missing key \"channel\"")
+                .hint("a bot posts to a channel: its id, or \"#name\"");
+        }
+        check_api_url(&self.api_url, problems);
+    }
+
+    fn check_webhook(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+        if let Some(at) = self.method_at(at) {
+            problems
+                .error(&at, SettingsError::MethodOfBots.to_string())
+                .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
+        }
+        if let Some(channel) = &self.channel {
+            problems
+                .error(
+                    &channel.at,
+                    "an incoming webhook always posts to its own channel",
+                )
+                .hint("leave it out, or use `token` of a bot");
+        }
     }
 
     /// Returns the location of a URL that is a bot's method. A file that cannot be read here, such
@@ -146,21 +147,10 @@ impl SlackChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
-        let bot = self.token.is_some() || self.token_file.is_some();
-        let url = if bot {
-            api_url(&self.api_url, "chat.postMessage")?
-        } else {
-            let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
-            if is_method(url.expose()) {
-                return Err(SettingsError::MethodOfBots);
-            }
-            parse_url(&url)?
-        };
-        let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        let mut endpoint = Endpoint::open(self.target()?, self.access(), context.clock.clone())?;
         if let Some(token) = &self.token {
             endpoint = endpoint.with_secret(token);
         }
-        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         let keys = [
             ("channel", self.channel.as_ref()),
             ("username", self.username.as_ref()),
@@ -168,17 +158,26 @@ impl SlackChannel {
         ];
         let keys = keys
             .into_iter()
-            .map(|(name, key)| TemplatedValue::configured(name, key));
-        let keys = keys
-            .filter_map(Result::transpose)
-            .collect::<Result<_, _>>()?;
+            .filter_map(|(name, key)| TemplatedValue::configured(name, key).transpose());
         Ok(Box::new(Slack {
-            bot,
+            bot: self.is_bot(),
             context,
             endpoint,
-            texts,
-            keys,
+            texts: MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?,
+            keys: keys.collect::<Result<_, _>>()?,
         }))
+    }
+
+    /// Returns the URL that messages are posted to.
+    fn target(&self) -> Result<Url, SettingsError> {
+        if self.is_bot() {
+            return api_url(&self.api_url, "chat.postMessage");
+        }
+        let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
+        if is_method(url.expose()) {
+            return Err(SettingsError::MethodOfBots);
+        }
+        Ok(parse_url(&url)?)
     }
 }
 
@@ -270,19 +269,19 @@ impl Slack {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        let section = |text: &String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
-        let mut blocks: Vec<Value> = texts.iter().map(section).collect();
-        if let Some(url) = message::web_link(&sender.url) {
-            let link = Mrkdwn.link(&url, "Bellwether");
-            blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
-        }
         let rgb = format!("#{:06x}", message::color(batch).rgb());
-        let mut message = json!({
+        let blocks = blocks(&texts, &sender.url);
+        let message = json!({
             "text": title,
             "attachments": [{"color": rgb, "fallback": title, "blocks": blocks}],
             "unfurl_links": false,
             "unfurl_media": false,
         });
+        self.with_keys(batch, message)
+    }
+
+    /// Adds channel, user name and icon to a message.
+    fn with_keys(&self, batch: &Batch, mut message: Value) -> Result<Value, DeliveryError> {
         for key in &self.keys {
             match key.of(batch, &self.context) {
                 Ok(value) => message[key.name()] = json!(value),
@@ -293,6 +292,17 @@ impl Slack {
         }
         Ok(message)
     }
+}
+
+/// Returns a section per text, and a link to Bellwether at `page`.
+fn blocks(texts: &[String], page: &str) -> Vec<Value> {
+    let section = |text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+    let mut blocks: Vec<Value> = texts.iter().map(section).collect();
+    if let Some(url) = message::web_link(page) {
+        let link = Mrkdwn.link(&url, "Bellwether");
+        blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
+    }
+    blocks
 }
 
 /// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,

@@ -121,43 +121,45 @@ impl Teams {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        let block = |text: &String| {
-            // A line of its own is a paragraph in Markdown.
-            let text = text.replace('\n', "\n\n");
-            json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true})
-        };
-        let heading = json!({
-            "type": "Container",
-            "style": style(message::color(batch)),
-            "bleed": true,
-            "items": [{
-                "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
-            }],
-        });
-        let body: Vec<Value> = std::iter::once(heading)
-            .chain(texts.iter().map(block))
-            .collect();
-        let mut card = json!({
-            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-            "type": "AdaptiveCard",
-            "version": "1.4",
-            "fallbackText": title,
-            "body": body,
-            "msteams": {"width": "Full"},
-        });
-        let actions = actions(batch, &sender.url);
-        if !actions.is_empty() {
-            card["actions"] = Value::Array(actions);
-        }
         json!({
             "type": "message",
             "attachments": [{
                 "contentType": "application/vnd.microsoft.card.adaptive",
                 "contentUrl": null,
-                "content": card,
+                "content": card(batch, &title, &texts, &sender.url),
             }],
         })
     }
+}
+
+/// Returns the card with a block per text, and buttons that lead to Bellwether at `page` and further.
+fn card(batch: &Batch, title: &str, texts: &[String], page: &str) -> Value {
+    let heading = json!({
+        "type": "Container",
+        "style": style(message::color(batch)),
+        "bleed": true,
+        "items": [{
+            "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
+        }],
+    });
+    let blocks = texts.iter().map(|text| {
+        // A line of its own is a paragraph in Markdown.
+        let text = text.replace('\n', "\n\n");
+        json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true})
+    });
+    let mut card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": title,
+        "body": std::iter::once(heading).chain(blocks).collect::<Vec<_>>(),
+        "msteams": {"width": "Full"},
+    });
+    let actions = actions(batch, page);
+    if !actions.is_empty() {
+        card["actions"] = Value::Array(actions);
+    }
+    card
 }
 
 /// Returns the buttons: Bellwether's page, and the links of a single alert.

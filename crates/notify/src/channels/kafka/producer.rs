@@ -7,6 +7,7 @@
 mod broker_log;
 mod cloud_event;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::Notification;
@@ -85,32 +86,21 @@ fn set_security(config: &mut ClientConfig, security: &KafkaSecurity, password: O
     if security.authenticates() {
         config.set("sasl.mechanism", security.mechanism.as_str());
     }
-    let secrets = [
-        ("sasl.username", security.user.as_deref()),
-        ("sasl.password", password.map(Secret::expose)),
-        (
-            "ssl.key.password",
-            security.key_password.as_ref().map(Secret::expose),
-        ),
-    ];
-    for (option, value) in secrets {
+    let path = |file: &Option<PathBuf>| Some(file.as_ref()?.to_string_lossy().into_owned());
+    let secret = |secret: Option<&Secret>| Some(secret?.expose().to_owned());
+    // An OpenSSL that is built along knows no folder of this system.
+    let probe = security.encrypts().then(|| "probe".to_owned());
+    for (option, value) in [
+        ("sasl.username", security.user.clone()),
+        ("sasl.password", secret(password)),
+        ("ssl.ca.location", path(&security.ca_file).or(probe)),
+        ("ssl.certificate.location", path(&security.cert_file)),
+        ("ssl.key.location", path(&security.key_file)),
+        ("ssl.key.password", secret(security.key_password.as_ref())),
+    ] {
         if let Some(value) = value {
             config.set(option, value);
         }
-    }
-    let files = [
-        ("ssl.ca.location", &security.ca_file),
-        ("ssl.certificate.location", &security.cert_file),
-        ("ssl.key.location", &security.key_file),
-    ];
-    for (option, path) in files {
-        if let Some(path) = path {
-            config.set(option, path.to_string_lossy());
-        }
-    }
-    if security.encrypts() && security.ca_file.is_none() {
-        // An OpenSSL that is built along knows no folder of this system.
-        config.set("ssl.ca.location", "probe");
     }
 }
 

@@ -1,5 +1,4 @@
 use bellwether_core::Status;
-use reqwest::Url;
 
 use super::*;
 use crate::testing::{HOSTILE, batch, configured, context, crowd, hostile, notification};
