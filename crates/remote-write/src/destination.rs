@@ -224,7 +224,7 @@ impl Destination {
         let file = self.file.clone();
         let save = move || {
             if let Some(file) = file {
-                file.save(progress)?;
+                file.save(&progress)?;
             }
             log.hold(&name, progress.acked);
             std::io::Result::Ok(())
@@ -269,7 +269,7 @@ impl SendState {
 /// Returns the saved progress, or the end of the log for a new destination.
 pub(super) fn restore_progress(file: Option<&ProgressFile>, log: &dyn Log, name: &str) -> Progress {
     let end = log.end();
-    match file.map_or(Ok(None), ProgressFile::load) {
+    match file.map_or(Ok(None), ProgressFile::load_optional) {
         Ok(Some(progress)) => return limit_to_log(progress, end, name),
         Ok(None) => {}
         Err(error) => {

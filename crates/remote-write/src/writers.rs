@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Cutter;
-use super::cursor::{self, ProgressFile};
+use super::cursor;
 use super::destination::{Destination, LAST_ATTEMPT, SendState, restore_progress};
 use super::family::Families;
 use super::relabel::Relabel;
@@ -136,7 +136,7 @@ impl Writers {
                     } = new;
                     let file = folder
                         .as_ref()
-                        .map(|folder| ProgressFile::new(folder, &name));
+                        .map(|folder| cursor::progress_file(folder, &name));
                     let progress = restore_progress(file.as_ref(), &*log, &name);
                     log.hold(&name, progress.acked);
                     let max_samples = settings.queue.max_samples_per_send;

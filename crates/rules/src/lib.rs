@@ -31,4 +31,4 @@ pub use settings::{
     Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, Thresholds, Wording,
 };
 pub use state::restore::RestoredRule;
-pub use state::state_file::{StateFile, roundtrip};
+pub use state::saved::{SavedAlerts, roundtrip};

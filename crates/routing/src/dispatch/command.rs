@@ -7,7 +7,7 @@ use bellwether_core::{Fingerprint, Now, UnixMillis};
 use super::dispatcher::Dispatcher;
 use crate::mute::acknowledge::{Acknowledgement, Acknowledgements};
 use crate::mute::silence::{NO_END, SilenceDraft, SilenceError, Silences};
-use crate::state_file::State;
+use crate::state::State;
 
 /// A command of a user.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
-use bellwether_files::{self as files, Output, durable};
+use bellwether_files::durable::{self, StateError};
+use bellwether_files::{self as files, Output};
 use tracing::warn;
 
 use super::read::Block;
@@ -37,7 +38,7 @@ pub(in super::super) fn missing(
     let read = |list: &[u8]| {
         let list = str::from_utf8(list).ok().filter(|list| is_whole(list));
         list.map(str::to_owned)
-            .ok_or_else(|| "it is damaged".to_owned())
+            .ok_or_else(|| StateError::Invalid("it is damaged".to_owned()))
     };
     let list = durable::load_optional(&path, read).unwrap_or_else(|error| {
         warn!("{error}; blocks of history that were removed cannot be detected");
