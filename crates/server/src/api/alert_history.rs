@@ -2,7 +2,7 @@
 //!
 //! Owns the parameters and the JSON. Reads are jobs, like queries of history.
 
-use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped};
+use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped, UnknownWord};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
 use hyper::StatusCode;
@@ -159,11 +159,11 @@ fn matchers(parameters: &Parameters) -> Result<Vec<Vec<LabelMatcher>>, ApiError>
 fn list<T>(
     parameters: &Parameters,
     name: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, UnknownWord>,
 ) -> Result<Vec<T>, ApiError> {
     let words = parameters.all(name).flat_map(|value| value.split(','));
     words
-        .map(|word| parse(word.trim()).map_err(|error| invalid(name, &error)))
+        .map(|word| parse(word.trim()).map_err(|error| invalid(name, &error.to_string())))
         .collect()
 }
 
