@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_http::{Access, error_chain, parse_url, read_error_response};
+use bellwether_http::{Access, HttpError, error_chain, parse_url, read_error_response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -53,7 +53,7 @@ const WRITTEN: [&str; 3] = [
 
 impl Sender {
     /// Builds the client. Reads files; for blocking threads.
-    pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, String> {
+    pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, HttpError> {
         let url = parse_url(&settings.url)?;
         let access = settings.access();
         Ok(Self {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwether_core::UnixMillis;
+use bellwether_http::HttpError;
 use bellwether_schema::Spanned;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -15,7 +16,7 @@ use super::batch::Cutter;
 use super::cursor;
 use super::destination::{Destination, LAST_ATTEMPT, SendState, restore_progress};
 use super::family::Families;
-use super::relabel::Relabel;
+use super::relabel::{Relabel, RelabelError};
 use super::sender::Sender;
 use super::settings::{RemoteWrite, named};
 use super::stats::{Stats, WriteStats};
@@ -58,11 +59,32 @@ struct PreparedDestination {
     relabel: Relabel,
 }
 
+/// Error of building a destination.
+#[derive(Debug, thiserror::Error)]
+#[error("remote write {destination}: {reason}")]
+pub struct BuildError {
+    /// Name of the destination.
+    pub destination: String,
+    /// Setting that cannot be used.
+    pub reason: BuildErrorReason,
+}
+
+/// Reason of a [`BuildError`].
+#[derive(Debug, thiserror::Error)]
+pub enum BuildErrorReason {
+    /// The client cannot be built from the settings and their files.
+    #[error(transparent)]
+    Client(#[from] HttpError),
+    /// A relabelling step cannot be compiled.
+    #[error(transparent)]
+    Relabel(#[from] RelabelError),
+}
+
 /// Builds one destination and drops it, to validate settings that depend on files.
 ///
 /// # Errors
-/// It cannot be built.
-pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), String> {
+/// Returns an error if it cannot be built.
+pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), BuildError> {
     build(name.to_owned(), settings, Arc::new(UnixMillis::default)).map(drop)
 }
 
@@ -70,20 +92,29 @@ fn build(
     name: String,
     settings: &RemoteWrite,
     clock: WallClock,
-) -> Result<PreparedDestination, String> {
-    let with_name = |message| format!("remote write {name}: {message}");
-    let sender = Sender::new(settings, clock).map_err(with_name)?;
-    let steps = settings
-        .write_relabel_configs
-        .iter()
-        .map(|step| &step.value);
-    let relabel = Relabel::new(steps).map_err(with_name)?;
-    Ok(PreparedDestination {
-        settings: settings.clone(),
-        sender,
-        relabel,
-        name,
-    })
+) -> Result<PreparedDestination, BuildError> {
+    match build_parts(settings, clock) {
+        Ok((sender, relabel)) => Ok(PreparedDestination {
+            settings: settings.clone(),
+            sender,
+            relabel,
+            name,
+        }),
+        Err(reason) => Err(BuildError {
+            destination: name,
+            reason,
+        }),
+    }
+}
+
+fn build_parts(
+    settings: &RemoteWrite,
+    clock: WallClock,
+) -> Result<(Sender, Relabel), BuildErrorReason> {
+    let steps = settings.write_relabel_configs.iter();
+    let sender = Sender::new(settings, clock)?;
+    let relabel = Relabel::new(steps.map(|step| &step.value))?;
+    Ok((sender, relabel))
 }
 
 impl Writers {
@@ -100,13 +131,13 @@ impl Writers {
     /// Builds the enabled destinations without starting them. Reads files; for blocking threads.
     ///
     /// # Errors
-    /// The first destination that cannot be built, with its name.
-    pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, String> {
+    /// Returns the error of the first destination that cannot be built.
+    pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, BuildError> {
         named(destinations)
             .into_iter()
             .filter(|(_, settings)| settings.enabled)
             .map(|(name, settings)| build(name, settings, self.setup.clock.clone()))
-            .collect::<Result<_, String>>()
+            .collect::<Result<_, _>>()
             .map(Prepared)
     }
 

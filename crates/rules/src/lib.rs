@@ -22,6 +22,7 @@ pub use eval::aggregate::{Aggregate, Aggregation};
 pub use eval::condition::Condition;
 pub use eval::engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
 pub use eval::schedule::Schedule;
+pub use query::promql::NotPromql;
 pub use query::query_batch::{QueryBatch, QueryResults};
 pub use query::recording::Recording;
 pub use query::sample_storage::{NoLimits, QueryLimiter, RecordingOverlay, SampleStorage};

@@ -300,7 +300,7 @@ impl Templates {
     ///
     /// # Errors
     /// The error of the template or of a query.
-    pub fn render_query(
+    pub(crate) fn render_query(
         &self,
         source: &str,
         data: TemplateData<'_>,

@@ -4,6 +4,7 @@
 //! condition, for a Prometheus that scrapes `/metrics`. An error names the part that PromQL cannot
 //! express.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,13 +113,24 @@ fn shown(window: Duration) -> String {
     bellwether_schema::format_duration(window)
 }
 
+/// Part of a rule that PromQL cannot express.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotPromql(Cow<'static, str>);
+
+impl<T: Into<Cow<'static, str>>> From<T> for NotPromql {
+    fn from(part: T) -> Self {
+        Self(part.into())
+    }
+}
+
 impl Rule {
     /// Returns the query whose series are the alerts of `level`, over the series that a scrape of
     /// `/metrics` makes; `metrics` are those that the rule was compiled with.
     ///
     /// # Errors
-    /// The part of the rule that PromQL cannot express.
-    pub fn promql(&self, level: usize, metrics: &[MetricDef]) -> Result<String, String> {
+    /// Returns an error if PromQL cannot express a part of the rule.
+    pub fn promql(&self, level: usize, metrics: &[MetricDef]) -> Result<String, NotPromql> {
         let compared = |value: String, condition: Condition| {
             let threshold = self.threshold(level).unwrap_or_default();
             format!("{value} {} {threshold}", condition.as_str())
@@ -183,7 +195,7 @@ struct Writer<'a> {
     metrics: &'a [MetricDef],
 }
 
-type TermResult = Result<Term, String>;
+type TermResult = Result<Term, NotPromql>;
 
 impl Writer<'_> {
     fn number(&self, number: &Number) -> TermResult {
@@ -305,7 +317,7 @@ impl Writer<'_> {
                     compound: false,
                 })
             }
-            _ => Err(format!("the function `{name}`")),
+            _ => Err(format!("the function `{name}`").into()),
         }
     }
 
@@ -379,7 +391,7 @@ fn joined(a: &Term, operator: &str, b: &Term) -> TermResult {
 
 fn set(a: &Term, operator: &str, b: &Term) -> TermResult {
     if a.labels != b.labels {
-        return Err(format!("`{operator}` between series with different labels"));
+        return Err(format!("`{operator}` between series with different labels").into());
     }
     let text = format!("{} {operator} {}", a.part(), b.part());
     Ok(Term {
