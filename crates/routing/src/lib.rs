@@ -27,7 +27,7 @@ pub use mute::silence::{
     SilenceState, Silences, read_silences,
 };
 pub use mute::time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
-pub use route::matchers::Matchers;
+pub use route::matchers::{Matchers, MatchersError};
 pub use route::settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
 };

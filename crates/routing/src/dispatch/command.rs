@@ -80,19 +80,14 @@ fn utc(at: UnixMillis) -> String {
 }
 
 /// Error of a command.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CommandError {
     /// No such silence, alert or acknowledgement.
+    #[error("{0}")]
     Unknown(String),
     /// Invalid command.
+    #[error("{0}")]
     Invalid(String),
-}
-
-impl fmt::Display for CommandError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unknown(text) | Self::Invalid(text)) = self;
-        out.write_str(text)
-    }
 }
 
 impl From<SilenceError> for CommandError {

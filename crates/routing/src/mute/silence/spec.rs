@@ -15,7 +15,7 @@ use bellwether_schema::{
 
 use super::maintenance::moment;
 use super::recurrence::Recurs;
-use super::{NO_END, Silence, SilenceDraft, check};
+use super::{NO_END, Silence, SilenceDraft, SilenceError};
 use crate::mute::time_interval::{Location, RecurringSettings, TimeIntervals};
 use crate::route::matchers::Matchers;
 
@@ -171,7 +171,7 @@ impl SilenceSpec {
         }
         let draft = self.draft(UnixMillis(0), diagnostics);
         let starts_at = draft.starts_at.unwrap_or(UnixMillis(0));
-        if let Err(error) = check(&draft, starts_at, UnixMillis(0)) {
+        if let Err(error) = draft.check(starts_at, UnixMillis(0)) {
             diagnostics.error(at, error.to_string());
         }
         let file = at.file.as_deref().unwrap_or_default();
@@ -272,12 +272,12 @@ impl SilenceDraft {
     /// Parses the JSON body of a request at `now`.
     ///
     /// # Errors
-    /// Invalid JSON or settings, as a sentence.
-    pub fn parse(body: &[u8], now: UnixMillis) -> Result<Self, String> {
-        let spec: SilenceSpec = from_json(body)?;
+    /// Returns [`SilenceError::Invalid`] if the JSON or a setting is invalid.
+    pub fn parse(body: &[u8], now: UnixMillis) -> Result<Self, SilenceError> {
+        let spec: SilenceSpec = from_json(body).map_err(SilenceError::Invalid)?;
         let mut diagnostics = Diagnostics::default();
         let draft = spec.draft(now, &mut diagnostics);
-        ok_unless(draft, diagnostics)
+        ok_unless(draft, diagnostics).map_err(SilenceError::Invalid)
     }
 }
 
