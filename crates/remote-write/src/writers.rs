@@ -117,6 +117,47 @@ fn build_parts(
     Ok((sender, relabel))
 }
 
+/// Inputs that all destinations share.
+struct Source {
+    /// Folder of the progress files.
+    folder: Option<PathBuf>,
+    log: Arc<dyn Log>,
+    families: Arc<Families>,
+    random: fn() -> f64,
+}
+
+impl Source {
+    /// Returns the destination at its saved progress. Blocks.
+    fn restore(&self, new: PreparedDestination, stats: Arc<Stats>) -> Destination {
+        let PreparedDestination {
+            name,
+            settings,
+            sender,
+            relabel,
+        } = new;
+        let folder = self.folder.as_ref();
+        let file = folder.map(|folder| cursor::progress_file(folder, &name));
+        let progress = restore_progress(file.as_ref(), &*self.log, &name);
+        self.log.hold(&name, progress.acked);
+        let max_samples = settings.queue.max_samples_per_send;
+        Destination {
+            name: name.into(),
+            configured_protocol: settings.protocol,
+            queue: settings.queue,
+            sender,
+            cutter: Cutter::new(relabel, self.families.clone(), max_samples),
+            families: self.families.clone(),
+            log: self.log.clone(),
+            tail: None,
+            file,
+            progress,
+            stats,
+            random: self.random,
+            send_state: SendState::default(),
+        }
+    }
+}
+
 impl Writers {
     /// Creates it without destinations; [`Writers::replace`] starts some.
     #[must_use]
@@ -156,37 +197,15 @@ impl Writers {
                     log.release(&gone);
                 }
             }
+            let source = Source {
+                folder,
+                log,
+                families,
+                random: setup.random,
+            };
             let destinations = prepared.0.into_iter().zip(stats);
             destinations
-                .map(|(new, stats)| {
-                    let PreparedDestination {
-                        name,
-                        settings,
-                        sender,
-                        relabel,
-                    } = new;
-                    let file = folder
-                        .as_ref()
-                        .map(|folder| cursor::progress_file(folder, &name));
-                    let progress = restore_progress(file.as_ref(), &*log, &name);
-                    log.hold(&name, progress.acked);
-                    let max_samples = settings.queue.max_samples_per_send;
-                    Destination {
-                        name: name.into(),
-                        configured_protocol: settings.protocol,
-                        queue: settings.queue,
-                        sender,
-                        cutter: Cutter::new(relabel, families.clone(), max_samples),
-                        families: families.clone(),
-                        log: log.clone(),
-                        tail: None,
-                        file,
-                        progress,
-                        stats,
-                        random: setup.random,
-                        send_state: SendState::default(),
-                    }
-                })
+                .map(|(new, stats)| source.restore(new, stats))
                 .collect::<Vec<_>>()
         };
         let Ok(destinations) = tokio::task::spawn_blocking(restore).await else {
