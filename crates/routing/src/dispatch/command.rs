@@ -126,38 +126,51 @@ impl Dispatcher {
                 comment,
                 until,
             } => {
-                self.check_active(alert)?;
-                if by.trim().is_empty() {
-                    return Err(CommandError::Invalid("`by` is empty".into()));
-                }
-                if by.len().max(comment.len()) > MAX_TEXT {
-                    return Err(CommandError::Invalid(format!(
-                        "`by` or `comment` is longer than {MAX_TEXT} bytes"
-                    )));
-                }
-                if until.is_some_and(|until| until <= now.wall) {
-                    return Err(CommandError::Invalid("`until` is in the past".into()));
-                }
                 let acknowledgement = Acknowledgement {
                     by,
                     comment,
                     at: now.wall,
                     until,
                 };
-                self.acknowledgements.set(alert, acknowledgement);
-                alert.to_string()
+                self.acknowledge(alert, acknowledgement)?
             }
-            Command::Release(alert) => match self.acknowledgements.remove(alert) {
-                Some(_) => alert.to_string(),
-                None => {
-                    return Err(CommandError::Unknown(format!(
-                        "{alert} is not acknowledged"
-                    )));
-                }
-            },
+            Command::Release(alert) => self.release(alert)?,
         };
         self.recheck_muted(now.mono);
         Ok(id)
+    }
+
+    fn acknowledge(
+        &mut self,
+        alert: Fingerprint,
+        acknowledgement: Acknowledgement,
+    ) -> Result<String, CommandError> {
+        self.check_active(alert)?;
+        let invalid = |reason: String| Err(CommandError::Invalid(reason));
+        let Acknowledgement {
+            by,
+            comment,
+            at,
+            until,
+        } = &acknowledgement;
+        if by.trim().is_empty() {
+            return invalid("`by` is empty".into());
+        }
+        if by.len().max(comment.len()) > MAX_TEXT {
+            return invalid(format!("`by` or `comment` is longer than {MAX_TEXT} bytes"));
+        }
+        if until.is_some_and(|until| until <= *at) {
+            return invalid("`until` is in the past".into());
+        }
+        self.acknowledgements.set(alert, acknowledgement);
+        Ok(alert.to_string())
+    }
+
+    fn release(&mut self, alert: Fingerprint) -> Result<String, CommandError> {
+        let released = self.acknowledgements.remove(alert);
+        released
+            .map(|_| alert.to_string())
+            .ok_or_else(|| CommandError::Unknown(format!("{alert} is not acknowledged")))
     }
 
     /// Returns the state to save.

@@ -79,6 +79,15 @@ impl ActiveAlert {
             .is_some_and(|after| missing.reaches(after, &rule.policy))
     }
 
+    /// Notes its first data after a restart. Returns its fingerprint if it was notified.
+    pub fn confirm(&mut self) -> Option<Fingerprint> {
+        let grace = std::mem::take(&mut self.grace);
+        let notified = self.notified.as_ref();
+        notified
+            .filter(|_| grace != MonoMillis::default())
+            .map(|notified| notified.fingerprint)
+    }
+
     #[must_use]
     pub fn phase(&self) -> AlertState {
         self.state.phase

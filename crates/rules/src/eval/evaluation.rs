@@ -253,16 +253,9 @@ impl RuleEvaluation<'_> {
         alert.rendered = self.rendered.remove(key).or(alert.rendered.take());
         if present {
             (alert.observed, alert.missing) = (true, None);
-            // The first data of an alert that was restored after a restart.
             let of_data = matches!(cause, Cause::Value | Cause::Limit(_));
-            if alert.grace != MonoMillis::default()
-                && of_data
-                && observation != Observation::Unknown
-            {
-                alert.grace = MonoMillis::default();
-                self.tick
-                    .confirmed
-                    .extend(alert.notified.as_ref().map(|notified| notified.fingerprint));
+            if of_data && observation != Observation::Unknown {
+                self.tick.confirmed.extend(alert.confirm());
             }
         }
         let before = alert.state;

@@ -192,7 +192,7 @@ impl SilenceSpec {
 
     /// Converts it to a draft at `now`; errors go to `diagnostics`.
     fn draft(&self, now: UnixMillis, diagnostics: &mut Diagnostics) -> SilenceDraft {
-        let Self { settings, at } = self;
+        let settings = &self.settings;
         let recurs = Recurs {
             times: settings.times.clone(),
             intervals: settings.intervals.clone(),
@@ -207,25 +207,7 @@ impl SilenceSpec {
             parse_time(&settings.ends_at),
         );
         let from = starts_at.unwrap_or(now).max(now);
-        if let (Some(_), Some(duration)) = (&settings.ends_at, &settings.duration) {
-            diagnostics
-                .error(&duration.at, "both ends_at and duration")
-                .hint("remove one");
-        }
-        if settings
-            .duration
-            .as_ref()
-            .is_some_and(|duration| duration.is_zero())
-        {
-            diagnostics
-                .error(at, "duration: 0")
-                .hint("such as 30m, 2h or 1d12h");
-        }
-        if settings.ends_at.is_none() && settings.duration.is_none() && recurs.is_always() {
-            diagnostics.error(at, "no end").hint(
-                "set ends_at, or duration for the API; only recurring times or intervals need no end",
-            );
-        }
+        self.check_end(&recurs, diagnostics);
         let length = settings
             .duration
             .as_ref()
@@ -239,6 +221,26 @@ impl SilenceSpec {
             recurs,
             created_by: settings.created_by.0.clone(),
             comment: settings.comment.0.clone(),
+        }
+    }
+
+    fn check_end(&self, recurs: &Recurs, diagnostics: &mut Diagnostics) {
+        let Self { settings, at } = self;
+        let (ends_at, duration) = (&settings.ends_at, &settings.duration);
+        if let (Some(_), Some(duration)) = (ends_at, duration) {
+            diagnostics
+                .error(&duration.at, "both ends_at and duration")
+                .hint("remove one");
+        }
+        if duration.as_ref().is_some_and(|duration| duration.is_zero()) {
+            diagnostics
+                .error(at, "duration: 0")
+                .hint("such as 30m, 2h or 1d12h");
+        }
+        if ends_at.is_none() && duration.is_none() && recurs.is_always() {
+            diagnostics.error(at, "no end").hint(
+                "set ends_at, or duration for the API; only recurring times or intervals need no end",
+            );
         }
     }
 }
