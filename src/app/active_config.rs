@@ -110,14 +110,14 @@ impl ActiveConfig {
     /// Returns the schedule of the collector of `origin`.
     pub(super) fn schedule(&self, origin: Origin) -> Schedule {
         let (interval, deadline) = (self.plan.interval, self.plan.deadline);
-        match (&self.plan.neo4j, origin) {
+        match &self.plan.neo4j {
             // It has timeouts of its own and ends within its interval, slow queries or not.
-            (Some((_, plan)), Origin::Neo4j) => Schedule {
+            Some((_, plan)) if origin == Origin::new("neo4j") => Schedule {
                 interval: plan.interval,
                 deadline: plan.interval,
                 settle: None,
             },
-            (_, Origin::System) => Schedule {
+            _ if origin == Origin::new("system") => Schedule {
                 interval,
                 deadline,
                 settle: Some(SETTLE),
@@ -141,10 +141,10 @@ impl ActiveConfig {
     /// Returns the enabled collectors.
     pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
         let enabled = [
-            (Origin::System, self.plan.system.is_some()),
-            (Origin::Application, self.plan.application.is_some()),
-            (Origin::Neo4j, self.plan.neo4j.is_some()),
-            (Origin::SelfMetrics, true),
+            (Origin::new("system"), self.plan.system.is_some()),
+            (Origin::APPLICATION, self.plan.application.is_some()),
+            (Origin::new("neo4j"), self.plan.neo4j.is_some()),
+            (Origin::SELF_METRICS, true),
         ];
         enabled
             .into_iter()
@@ -164,7 +164,7 @@ impl ActiveConfig {
         *self.own.lock() = Some(own.clone());
         self.spawn(
             app,
-            Origin::SelfMetrics,
+            Origin::SELF_METRICS,
             Box::new(move || Box::new(own.clone())),
         );
         if let Some(metrics) = &self.plan.system {
@@ -179,12 +179,12 @@ impl ActiveConfig {
                     skipped.clone(),
                 ))
             };
-            self.spawn(app, Origin::System, Box::new(build));
+            self.spawn(app, Origin::new("system"), Box::new(build));
         }
         if self.plan.application.is_some() {
             let recorder = self.recorder.clone();
             let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
-            self.spawn(app, Origin::Application, build);
+            self.spawn(app, Origin::APPLICATION, build);
         }
         self.start_neo4j(app);
     }
@@ -199,7 +199,7 @@ impl ActiveConfig {
                     Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
                 Box::new(collector.with_known_servers(seen.clone()))
             };
-            self.spawn(app, Origin::Neo4j, Box::new(build));
+            self.spawn(app, Origin::new("neo4j"), Box::new(build));
         }
     }
 

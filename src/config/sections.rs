@@ -40,9 +40,9 @@ impl CollectorName {
     #[must_use]
     pub fn origin(self) -> Origin {
         match self {
-            Self::System => Origin::System,
-            Self::Application => Origin::Application,
-            Self::Neo4j => Origin::Neo4j,
+            Self::System => Origin::new("system"),
+            Self::Application => Origin::APPLICATION,
+            Self::Neo4j => Origin::new("neo4j"),
         }
     }
 }

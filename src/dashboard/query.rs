@@ -69,7 +69,8 @@ pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> Str
 fn grouping_labels<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
     let all = matches!(target.query, Query::Value);
     let wanted = |label: &str| {
-        all || target.by.contains(&label) || (def.origin == Origin::Neo4j && label == "database")
+        all || target.by.contains(&label)
+            || (def.origin == Origin::new("neo4j") && label == "database")
     };
     def.labels
         .iter()

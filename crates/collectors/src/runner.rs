@@ -301,7 +301,7 @@ mod tests {
         let (board, sink) = (HealthBoard::default(), Arc::new(Sizes::default()));
         let script = Arc::new(Mutex::new(script.to_vec()));
         let runner = Runner {
-            origin: Origin::System,
+            origin: Origin::new("system"),
             schedule: Schedule {
                 interval: Duration::from_secs(10),
                 deadline: Duration::from_secs(5),
@@ -318,7 +318,7 @@ mod tests {
         stop.cancel();
         task.await.unwrap();
         let sizes = sink.0.lock().clone();
-        (board.all().remove(&Origin::System).unwrap(), sizes)
+        (board.all().remove(&Origin::new("system")).unwrap(), sizes)
     }
 
     #[tokio::test(start_paused = true)]
@@ -359,8 +359,8 @@ mod tests {
     fn what_was_never_seen_is_no_failure_until_it_was_there() {
         let board = HealthBoard::default();
         let run = |result| {
-            board.record(Origin::Neo4j, Duration::ZERO, Now::default(), result);
-            board.all().remove(&Origin::Neo4j).unwrap()
+            board.record(Origin::new("neo4j"), Duration::ZERO, Now::default(), result);
+            board.all().remove(&Origin::new("neo4j")).unwrap()
         };
         let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
         assert_eq!(

@@ -124,7 +124,7 @@ impl ApplicationMetric {
                 .collect(),
             buckets: numbers(&self.buckets, &DEFAULT_BUCKETS, Kind::Histogram),
             quantiles: numbers(&self.quantiles, &DEFAULT_QUANTILES, Kind::Summary),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval,
         };
         RecordedMetric {
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(&*def.exported, "app_agent_execution_time");
         assert_eq!(
             (def.kind, def.width(), def.origin),
-            (Kind::Histogram, 6, Origin::Application)
+            (Kind::Histogram, 6, Origin::APPLICATION)
         );
         assert_eq!((*max_series, *expire_after), (10_000, None));
     }

@@ -132,7 +132,7 @@ impl Plan {
             labels,
             buckets: Arc::default(),
             quantiles: Arc::default(),
-            origin: Origin::Neo4j,
+            origin: Origin::new("neo4j"),
             interval,
         });
     }

@@ -80,7 +80,7 @@ fn resolve_one(
                 .collect(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::System,
+            origin: Origin::new("system"),
             interval,
         },
         source,

@@ -359,7 +359,7 @@ fn the_file_of_the_version_before_is_read() {
 fn a_disabled_rule_is_never_judged() {
     let (mut engine, store) = engine(&[&format!("name: cpu, {CPU_RULE}, enabled: false")], 0);
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
-    let tick = engine.tick(&store, None, at(30), Some(Origin::System));
+    let tick = engine.tick(&store, None, at(30), Some(Origin::new("system")));
     assert_eq!((tick.evaluated, tick.transitions.len()), (0, 0));
     assert!(
         engine
