@@ -103,6 +103,12 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
     sections
 }
 
+/// Joins the descriptions of a section's fields; one that is flattened has several.
+#[must_use]
+pub fn join_fields(fields: Vec<Vec<FieldDoc>>) -> Vec<FieldDoc> {
+    fields.into_iter().flatten().collect()
+}
+
 /// Joins the lines of a doc comment into one line.
 #[must_use]
 pub fn join_doc(lines: &[&str]) -> String {

@@ -21,6 +21,8 @@ pub trait Section: Sized {
 /// A field is optional if it has `= default`, is an `Option`, or is a section whose fields are all
 /// optional; any other field is required. If every field has a default, the struct implements
 /// `Default`, too. The doc comments become the configuration reference.
+///
+/// A field with `#[serde(flatten)]` is a section whose keys are among those of this one.
 #[macro_export]
 macro_rules! section {
     (
@@ -29,7 +31,7 @@ macro_rules! section {
             $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty = $default:expr ),* $(,)?
         }
     ) => {
-        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] $field : $type = (Some($default)) ),* } }
+        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] [] $field : $type = (Some($default)) ),* } }
 
         impl Default for $name {
             fn default() -> Self {
@@ -40,29 +42,52 @@ macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
+            $( $(#[doc = $fdoc:literal])* $(#[serde($flatten:ident)])?
+               pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
         $crate::section! { @body [$($doc)*] $name {
-            $( [$($fdoc)*] $field : $type = ($crate::section!(@default $($default)?)) ),*
+            $( [$($fdoc)*] [$($flatten)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
         } }
     };
     (@default $default:expr) => { Some($default) };
     (@default) => { None };
+    (@read $map:ident [] $field:ident : $type:ty = $default:expr) => {
+        $map.field::<$type>($crate::key(stringify!($field)), $default)
+    };
+    (@read $map:ident [flatten] $field:ident : $type:ty = $default:expr) => {
+        <$type as $crate::Section>::read($map)
+    };
+    (@doc [$($fdoc:literal)*] [] $field:ident : $type:ty = $default:expr) => {
+        vec![$crate::FieldDoc {
+            key: $crate::key(stringify!($field)),
+            doc: $crate::join_doc(&[$($fdoc),*]),
+            shape: <$type as $crate::Decode>::shape(),
+            default: {
+                let default: Option<$type> = $default;
+                default
+                    .or_else(<$type as $crate::Decode>::absent)
+                    .and_then(|value| $crate::json(&value))
+            },
+        }]
+    };
+    (@doc [$($fdoc:literal)*] [flatten] $field:ident : $type:ty = $default:expr) => {
+        <$type as $crate::Section>::doc().fields
+    };
     (@body [$($doc:literal)*] $name:ident {
-        $( [$($fdoc:literal)*] $field:ident : $type:ty = ($default:expr) ),*
+        $( [$($fdoc:literal)*] [$($flatten:ident)?] $field:ident : $type:ty = ($default:expr) ),*
     }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $name {
-            $( $(#[doc = $fdoc])* pub $field: $type ),*
+            $( $(#[doc = $fdoc])* $(#[serde($flatten)])? pub $field: $type ),*
         }
 
         impl $crate::Section for $name {
             fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
                 // All fields are read before a missing one returns, so that every error is reported.
                 $( let $field: Option<$type> =
-                    map.field($crate::key(stringify!($field)), $default); )*
+                    $crate::section!(@read map [$($flatten)?] $field : $type = $default); )*
                 Some(Self { $( $field: $field? ),* })
             }
 
@@ -77,17 +102,9 @@ macro_rules! section {
                 $crate::SectionDoc {
                     name: stringify!($name),
                     doc: $crate::join_doc(&[$($doc),*]),
-                    fields: vec![ $( $crate::FieldDoc {
-                        key: $crate::key(stringify!($field)),
-                        doc: $crate::join_doc(&[$($fdoc),*]),
-                        shape: <$type as $crate::Decode>::shape(),
-                        default: {
-                            let default: Option<$type> = $default;
-                            default
-                                .or_else(<$type as $crate::Decode>::absent)
-                                .and_then(|value| $crate::json(&value))
-                        },
-                    } ),* ],
+                    fields: $crate::join_fields(vec![ $(
+                        $crate::section!(@doc [$($fdoc)*] [$($flatten)?] $field : $type = $default)
+                    ),* ]),
                 }
             }
         }
@@ -161,11 +178,24 @@ mod tests {
         }
     }
 
-    fn decode(text: &str) -> Result<Outer, Vec<String>> {
+    section! {
+        /// A pool and its name.
+        pub struct Named {
+            /// Its name.
+            pub name: String,
+            /// Its other keys.
+            #[serde(flatten)]
+            pub pool: Pool,
+            /// Last key.
+            pub last: u32 = 1,
+        }
+    }
+
+    fn decode<T: Decode>(text: &str) -> Result<T, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
         let env = |name: &str| (name == "N").then(|| "7".into());
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
+        let decoded = T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
         match decoded {
             Some(value) if diagnostics.is_empty() => Ok(value),
             _ => Err(diagnostics
@@ -178,7 +208,7 @@ mod tests {
 
     #[test]
     fn defaults_nesting_and_expansion() {
-        let outer = decode(
+        let outer: Outer = decode(
             "type: rouge\nname: \"${N}${N}\"\nquery: \"${N} $p\"\npool: {size: \"${N}\"}\nitems: [{wait: 1m}]\n",
         )
         .unwrap();
@@ -205,7 +235,7 @@ mod tests {
 
     #[test]
     fn every_diagnostic_has_its_location() {
-        let diagnostics = decode(
+        let diagnostics = decode::<Outer>(
             "type: rd\npool: {sise: 3, wait: soon}\nitems:\n  - 5\n  - size: x\nmap: {a: b}\n",
         )
         .unwrap_err();
@@ -221,6 +251,26 @@ mod tests {
                 "6:10: map.a: expected a number, found \"b\"",
             ]
         );
+    }
+
+    #[test]
+    fn a_flattened_section_has_its_keys_among_those_of_the_outer_one() {
+        let named: Named = decode("{name: a, size: 7}").unwrap();
+        assert_eq!((named.pool.size, named.last), (7, 1));
+        assert_eq!(
+            crate::json(&named).unwrap(),
+            r#"{"name":"a","size":7,"wait":"5s","last":1}"#
+        );
+        let diagnostics = decode::<Named>("{name: a, size: x, pool: {}}").unwrap_err();
+        assert_eq!(
+            diagnostics,
+            [
+                "1:17: size: expected a whole number from 0 to 4294967295, found \"x\"",
+                "1:20: pool: unknown key \"pool\"\n  hint: known keys: name, size, wait, last",
+            ]
+        );
+        let keys: Vec<_> = Named::doc().fields.iter().map(|field| field.key).collect();
+        assert_eq!(keys, ["name", "size", "wait", "last"]);
     }
 
     #[test]
