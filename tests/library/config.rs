@@ -205,6 +205,19 @@ fn the_generated_docs_are_what_the_code_gives() {
 }
 
 #[test]
+fn a_header_or_label_whose_name_ends_in_file_names_no_file() {
+    let text = "performance_monitor:\n  application_metrics: [{name: a, type: gauge, labels: [log_file]}]\n  \
+                application:\n    statsd: {mappings: [{match: m.*, metric: a, labels: {log_file: $1}}]}\n  \
+                alerting:\n    notifications:\n      channels:\n        \
+                - {type: webhook, url: 'http://localhost', headers: {x_file: none}}\n";
+    let plan = report("x.yaml", text).unwrap();
+    assert_eq!(config::check_outside(&plan), []);
+    let missing = text.replace("url:", "bearer_token_file: /none, url:");
+    let plan = report("x.yaml", &missing).unwrap();
+    assert_eq!(config::check_outside(&plan).len(), 1);
+}
+
+#[test]
 fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     let folder = tempfile::tempdir().unwrap();
     let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
