@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use bellwether_collectors::neo4j::Neo4jMetrics;
 use bellwether_files as files;
 use bellwether_notify::{self as notify, ChannelSettings};
 use bellwether_remote_write::RemoteWrite;
@@ -51,9 +50,10 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
             problems.error(&at, error);
         }
     }
-    if let (Some(neo4j), Some(_)) = (&monitor.neo4j_metrics, &plan.neo4j) {
-        let at = monitor.at.key("neo4j_metrics");
-        check_files(neo4j, Neo4jMetrics::shape(), &at, &mut problems);
+    for settings in monitor.collectors.all() {
+        if plan.collector(settings.name().origin()).is_some() {
+            check_files(&settings, settings.shape(), &monitor.at, &mut problems);
+        }
     }
     if let Err(reason) = logging::check(&plan.root.logging) {
         problems.error(

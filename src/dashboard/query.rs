@@ -1,6 +1,6 @@
 //! `PromQL` for one metric, in the few shapes that panels have.
 
-use bellwether_core::{Kind, MetricDef, Origin};
+use bellwether_core::{Kind, MetricDef};
 
 use super::panels::{Query, Target};
 
@@ -68,14 +68,9 @@ pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> Str
 /// Returns the metric's own labels to group by.
 fn grouping_labels<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
     let all = matches!(target.query, Query::Value);
-    let wanted = |label: &str| {
-        all || target.by.contains(&label)
-            || (def.origin == Origin::new("neo4j") && label == "database")
-    };
-    def.labels
-        .iter()
-        .map(AsRef::as_ref)
-        .filter(|label| wanted(label))
+    let labels = def.labels.iter().map(AsRef::as_ref);
+    labels
+        .filter(|label| all || target.by.contains(label))
         .collect()
 }
 

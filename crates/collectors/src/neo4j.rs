@@ -4,21 +4,22 @@
 //! module talks to a graph database.
 
 pub mod catalogue;
-mod collector;
-mod durations;
-mod error;
-mod jobs;
-mod known_servers;
-mod plan;
-mod pool;
-mod rows;
-mod schedule;
+mod connector;
+mod kind;
 mod settings;
 mod skipped;
-mod statement;
 
-pub use collector::Neo4jCollector;
-pub use known_servers::KnownServers;
-pub use plan::Plan;
+use std::sync::Arc;
+
+pub use connector::{KnownServers, Neo4jCollector, Plan};
+pub use kind::Neo4jSettings;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
 pub use skipped::SkippedRows;
+
+use crate::{CollectorName, Memory};
+
+/// Returns the counts of skipped rows since the start of the process.
+#[must_use]
+pub fn skipped_rows(memory: &Memory) -> Arc<SkippedRows> {
+    memory.get(CollectorName::Neo4j.origin())
+}
