@@ -260,6 +260,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(feature = "neo4j")]
     fn a_metric_of_a_catalogue_is_in_its_panel_under_any_name() {
         let queries = "[{name: things, source: neo4j_node_count}]";
         let text = format!("performance_monitor: {{neo4j_metrics: {{queries: {queries}}}}}");

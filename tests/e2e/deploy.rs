@@ -100,17 +100,16 @@ fn the_unit_can_do_what_the_agent_needs() {
 #[test]
 fn what_is_shipped_speaks_tls_to_kafka() {
     let read = |path| fs::read_to_string(shipped(path)).expect(path);
-    let default = "default = [\"kafka-ssl-vendored\"]";
-    assert!(
-        read("Cargo.toml").lines().any(|line| line == default),
-        "not by default"
-    );
+    let default =
+        |line: &str| line.starts_with("default = [") && line.contains("\"kafka-ssl-vendored\"");
+    assert!(read("Cargo.toml").lines().any(default), "not by default");
     for path in ["Makefile", "deploy/Dockerfile"] {
         assert!(
             read(path).contains("cargo build --release --locked"),
             "{path}"
         );
-        assert!(!read(path).contains("--no-default-features"), "{path}");
+        let without = |line: &str| line.contains("build") && line.contains("--no-default-features");
+        assert!(!read(path).lines().any(without), "{path}");
     }
 }
 
@@ -236,4 +235,21 @@ fn install_leaves_an_edited_configuration_alone() {
         fs::read_to_string(config.with_extension("yaml.new")).expect("new"),
         shipped
     );
+}
+
+#[test]
+fn a_build_without_neo4j_has_no_client_of_it() {
+    let manifest = shipped("Cargo.toml");
+    let manifest = manifest.to_str().expect("utf-8");
+    let tree = |features: &[&str]| {
+        let tree = ["tree", "--locked", "--edges", "no-dev", "--prefix", "none"];
+        let place = ["--no-default-features", "--manifest-path", manifest];
+        let output = run(env!("CARGO"), &[&tree, &place[..], features].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    assert!(tree(&["--features", "neo4j"]).contains("\nneo4rs "));
+    let without = tree(&[]);
+    assert!(without.contains("\nbellwether-collectors "), "{without}");
+    assert!(!without.contains("neo4rs"), "{without}");
 }

@@ -3,6 +3,7 @@
 use bellwether_schema::{Spanned, section};
 
 use super::catalogue::{BuiltIn, CATALOGUE, UP};
+#[cfg(feature = "neo4j")]
 use super::connector;
 use super::settings::{Neo4jMetrics, Neo4jQuery};
 use crate::{
@@ -37,7 +38,7 @@ impl CollectorKind for Neo4jSettings {
         if context.problems.len() > before {
             return None;
         }
-        Some(connector::plan(settings, context))
+        plan(settings, context)
     }
 
     fn reference(&self) -> MetricReference {
@@ -47,6 +48,28 @@ impl CollectorKind for Neo4jSettings {
             metrics: CATALOGUE.iter().map(row).collect(),
         }
     }
+}
+
+#[cfg(feature = "neo4j")]
+fn plan(
+    settings: &Spanned<Neo4jMetrics>,
+    context: &mut ResolveContext<'_>,
+) -> Option<CollectorPlan> {
+    Some(connector::plan(settings, context))
+}
+
+#[cfg(not(feature = "neo4j"))]
+fn plan(
+    settings: &Spanned<Neo4jMetrics>,
+    context: &mut ResolveContext<'_>,
+) -> Option<CollectorPlan> {
+    if context.enabled {
+        context
+            .problems
+            .error(&settings.at, "this binary was built without Neo4j")
+            .hint("build with `--features neo4j`, or leave neo4j out of enabled_collectors");
+    }
+    None
 }
 
 fn configured(query: &Neo4jQuery) -> ConfiguredMetric<'_> {
@@ -112,11 +135,26 @@ mod tests {
     const QUERY: &str = "neo4j_metrics:\n  queries: [{name: a, query: RETURN 1, interval: 5s}]";
 
     #[test]
+    #[cfg(feature = "neo4j")]
     fn the_shortest_interval_is_that_of_the_collector() {
         let (schedule, metrics, problems) = resolve(QUERY, true);
         assert_eq!(schedule.unwrap().interval, Duration::from_secs(5));
         assert_eq!(metrics, [UP, "a"]);
         assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    #[cfg(not(feature = "neo4j"))]
+    fn only_an_enabled_neo4j_needs_a_build_with_neo4j() {
+        let (_, _, problems) = resolve(QUERY, true);
+        assert_eq!(
+            problems,
+            [
+                "2:3: neo4j_metrics: this binary was built without Neo4j\n  hint: build with \
+                 `--features neo4j`, or leave neo4j out of enabled_collectors"
+            ]
+        );
+        assert_eq!(resolve(QUERY, false).2, [""; 0]);
     }
 
     #[test]
