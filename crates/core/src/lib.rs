@@ -8,6 +8,8 @@
 //! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; [`Labels`] is the
 //!   sorted map that alerts have.
 //! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
+//! - [`SelfMetrics`] is a source of metrics of Bellwether about itself, which
+//!   [`self_metrics!`] declares.
 //! - [`Now`] is one reading of both clocks. Functions take it as an argument, so that tests run in
 //!   virtual time.
 //!
@@ -44,6 +46,7 @@ mod metric;
 mod names;
 mod nesting;
 mod record;
+mod self_metrics;
 #[cfg(feature = "serde")]
 mod serialize;
 mod time;
@@ -59,4 +62,5 @@ pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RefusedRecord};
+pub use self_metrics::{SelfMetric, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
 pub use time::{MonoMillis, Now, UnixMillis};
