@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_collectors::Collector;
-use bellwether_collectors::self_metrics::Process;
+use bellwether_collectors::process::Process;
 use bellwether_collectors::system::{
     ResolvedMetric, System, SystemCollector, SystemMetric, resolve,
 };

@@ -90,7 +90,7 @@ struct App {
     remote_write: RemoteWriteManager,
     neo4j_seen: KnownServers,
     web: Web,
-    statsd: statsd::Intake,
+    statsd: Arc<statsd::Intake>,
     reloads: Mutex<Reloads>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -321,7 +321,7 @@ impl App {
             remote_write,
             neo4j_seen,
             web: Web::default(),
-            statsd: statsd::Intake::default(),
+            statsd: Arc::default(),
             reloads: Mutex::new(Reloads {
                 loaded_at: now.wall,
                 ..Reloads::default()

@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
-use bellwether_collectors::self_metrics::SelfMetrics;
-use bellwether_collectors::{Build, Collector, Runner, Schedule, system};
+use bellwether_collectors::{Build, Collector, Runner, Schedule, SelfMetricsCollector, system};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -20,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::evaluator::Committer;
 use super::groups::Groups;
-use super::{App, history};
+use super::{App, history, self_metrics};
 use crate::config::{self, Plan, Source};
 
 /// Delay until metrics that need two readings have values, such as `cpu_percent`.
@@ -42,7 +41,7 @@ pub(super) struct ActiveConfig {
     pub(super) groups: Groups,
     /// The configuration as YAML without its secrets, compressed.
     printed: Result<Vec<u8>, String>,
-    own: Mutex<Option<SelfMetrics>>,
+    own: Mutex<Option<SelfMetricsCollector>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     /// Kept between two scrapes for its buffers.
@@ -160,7 +159,7 @@ impl ActiveConfig {
                 app.clock.now(),
             );
         }
-        let own = SelfMetrics::new(self.plan.own, app.gatherer());
+        let own = SelfMetricsCollector::new(&self.plan.metrics, self_metrics::sources(app, self));
         *self.own.lock() = Some(own.clone());
         self.spawn(
             app,

@@ -1,6 +1,7 @@
 //! The StatsD listener over reloads: its socket stays open as long as its address stays the same.
 
 use bellwether_collectors::application::{Statsd, StatsdListener};
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
@@ -85,9 +86,12 @@ impl Intake {
             }
         }
     }
+}
 
-    /// Returns the number of packets and lines received, if it listens.
-    pub(super) fn received(&self) -> Option<(u64, u64)> {
-        self.listener.lock().as_ref().map(StatsdListener::received)
+impl SelfMetrics for Intake {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, now: Now) {
+        if let Some(listener) = &*self.listener.lock() {
+            listener.add_self_metrics(batch, now);
+        }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::bottleneck::{self, Bottleneck};
-use bellwether_collectors::{application, neo4j, self_metrics, system};
+use bellwether_collectors::{application, neo4j, system};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Kind, Labels, MetricDef, MetricId};
 use bellwether_notify::Sender;
@@ -47,8 +47,6 @@ pub struct Plan {
     pub application: Option<Vec<Application>>,
     /// Neo4j and the id of the first of its metrics, where that collector is enabled.
     pub neo4j: Option<(MetricId, neo4j::Plan)>,
-    /// The first self-metric.
-    pub own: MetricId,
     /// Rules to evaluate; empty if alerting is disabled.
     pub rules: RuleSet,
     /// Groups of Prometheus rule files.
@@ -207,8 +205,8 @@ impl<'a> Checker<'a> {
         });
         let application = self.application(prefix, enabled.contains(&CollectorName::Application));
         let neo4j = self.neo4j(prefix, interval, enabled.contains(&CollectorName::Neo4j));
-        let own = MetricId(self.metrics.len() as u32);
-        self.metrics.extend(self_metrics::definitions(interval));
+        self.metrics
+            .extend(crate::self_metrics::definitions(interval));
         self.series_names();
 
         let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();
@@ -241,7 +239,6 @@ impl<'a> Checker<'a> {
             system,
             application,
             neo4j,
-            own,
             rules,
             rule_groups,
             sender,

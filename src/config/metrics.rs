@@ -4,12 +4,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use bellwether_collectors::system::Nature;
-use bellwether_collectors::{neo4j, self_metrics, system};
+use bellwether_collectors::{neo4j, system};
 use bellwether_core::Kind;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::load::EMBEDDED;
 use super::sections::Root;
+use crate::self_metrics;
 
 /// Returns Markdown with one heading and one table per collector.
 #[must_use]

@@ -24,6 +24,7 @@ mod readme;
 mod recording;
 mod reload;
 mod scrape;
+mod self_metrics;
 mod silences;
 mod state;
 

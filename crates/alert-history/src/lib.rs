@@ -15,6 +15,7 @@ mod newest;
 mod parts;
 mod query;
 mod queue;
+mod self_metrics;
 mod settings;
 mod shared;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use entry::{Entry, EventKind, Kind, Notice, Record, State, Step};
 use parking_lot::Mutex;
 pub use query::{Page, Query, Stopped};
 use queue::Queue;
+pub use self_metrics::SELF_METRICS;
 pub use settings::AlertHistorySettings;
 use shared::Shared;
 pub use shared::Stats;

@@ -11,7 +11,9 @@ use bellwether_core::{Batch, Now};
 use bellwether_recorder::Recorder;
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
-pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet};
+pub use statsd::{
+    SELF_METRICS, Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet,
+};
 
 use crate::{Collecting, Collector};
 

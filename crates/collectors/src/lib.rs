@@ -5,15 +5,17 @@
 
 pub mod application;
 pub mod neo4j;
+pub mod process;
 mod runner;
-pub mod self_metrics;
+mod self_metrics;
 pub mod system;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
-pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
+pub use runner::{Build, Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
+pub use self_metrics::SelfMetricsCollector;
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -21,4 +21,4 @@ pub use collector::Neo4jCollector;
 pub use known_servers::KnownServers;
 pub use plan::Plan;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
-pub use skipped::SkippedRows;
+pub use skipped::{SELF_METRICS, SkippedRows};

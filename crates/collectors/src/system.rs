@@ -21,7 +21,7 @@ pub use collector::SystemCollector;
 pub use globs::Globs;
 pub use resolve::{ResolvedMetric, resolve};
 pub use settings::{Selection, System, SystemMetric};
-pub use skipped::Skipped;
+pub use skipped::{SELF_METRICS, Skipped};
 
 #[cfg(test)]
 mod tests;

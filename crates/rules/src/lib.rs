@@ -20,7 +20,9 @@ pub use alert::template::{External, Templates, Text};
 pub use compile::{CompileInput, compile};
 pub use eval::aggregate::{Aggregate, Aggregation};
 pub use eval::condition::Condition;
-pub use eval::engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
+pub use eval::engine::{
+    Counts, Engine, Evaluation, RecordingStatus, RuleStatus, SELF_METRICS, Tick,
+};
 pub use eval::schedule::Schedule;
 pub use query::query_batch::{QueryBatch, QueryResults};
 pub use query::recording::Recording;

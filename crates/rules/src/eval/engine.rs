@@ -3,6 +3,8 @@
 //! Owns the alerts of all rules and the last evaluation of each rule. Reads the store, sends
 //! nothing, writes nothing, and knows the time only as an argument.
 
+mod self_metrics;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +13,7 @@ use bellwether_core::{
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::{HashMap, HashSet};
+pub use self_metrics::SELF_METRICS;
 
 use crate::alert::active_alert::ActiveAlert;
 use crate::compile::TOLERANCE;
