@@ -571,7 +571,15 @@ fn data(
                     .sum(),
             };
             let (status, active) = (backend.health(), backend.alerts());
-            health::summary(&status, backend.is_ready(), &active, &counts, VERSION, now)
+            health::summary(
+                &status,
+                backend.is_ready(),
+                &active,
+                &backend.suppressions(),
+                &counts,
+                VERSION,
+                now,
+            )
         }
     })
 }

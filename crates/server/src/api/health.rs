@@ -1,12 +1,13 @@
 //! `/api/v1/health` and `/api/v1/summary`. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bellwether_core::{Alert, AlertState, Now, Severity};
+use bellwether_core::{Alert, AlertState, Fingerprint, Now, Severity};
+use bellwether_routing::Suppression;
 use serde_json::{Value, json};
 
-use crate::api::alerts::view_alert;
+use crate::api::alerts;
 use crate::api::json::time;
 use crate::backend::{ChannelHealth, Health, RemoteHealth};
 
@@ -147,11 +148,12 @@ pub(crate) struct Counts {
     pub(crate) requests: u64,
 }
 
-/// Returns the data of `/api/v1/summary`.
+/// Returns the data of `/api/v1/summary`, with that of `/api/v1/health` and of `/api/v1/alerts`.
 pub(crate) fn summary(
     health: &Health,
     ready: bool,
     alerts: &[Arc<Alert>],
+    suppressions: &HashMap<Fingerprint, Suppression>,
     counts: &Counts,
     version: &str,
     now: Now,
@@ -176,7 +178,7 @@ pub(crate) fn summary(
             "firing": in_state(AlertState::Firing).count(),
             "pending": in_state(AlertState::Pending).count(),
             "firingBySeverity": by_severity,
-            "active": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
+            "active": alerts::alerts(alerts, suppressions)["alerts"],
         },
         "collectors": {
             "enabled": health.collectors.len(),
@@ -189,6 +191,7 @@ pub(crate) fn summary(
             "failed": sum(|channel| channel.failed),
             "dropped": sum(|channel| channel.dropped),
         },
+        "health": self::health(health, ready, version, now),
         "http": { "connections": counts.connections, "requests": counts.requests },
     })
 }
@@ -326,7 +329,14 @@ mod tests {
             connections: 1,
             requests: 7,
         };
-        let view = summary(&all, true, &active, &counts, "1", now);
+        let suppression = Suppression {
+            silenced_by: Some("7".into()),
+            ..Suppression::default()
+        };
+        let suppressions = HashMap::from([(active[0].fingerprint, suppression)]);
+        let view = summary(&all, true, &active, &suppressions, &counts, "1", now);
+        assert_eq!(view["alerts"]["active"][0]["silencedBy"], "7");
+        assert_eq!(view["health"], health(&all, true, "1", now));
         assert_eq!(view["alerts"]["firing"], 1);
         assert_eq!(view["alerts"]["firingBySeverity"]["critical"], 1);
         assert_eq!(view["collectors"]["failing"], json!(["neo4j"]));
