@@ -46,8 +46,8 @@ fn provoke(agent: &Agent, statsd: u16) -> TcpStream {
     let packet = b"queue_length:42|g|#queue_name:mail\nqueue_length:1|g|#queue_name:other";
     socket.send_to(packet, ("127.0.0.1", statsd)).unwrap();
     let cross_site = [("origin", "https://evil.example")];
-    let refused = request(agent.address(), "POST", "/-/reload", &cross_site, "");
-    assert_eq!(refused.unwrap().0, 403);
+    let rejected = request(agent.address(), "POST", "/-/reload", &cross_site, "");
+    assert_eq!(rejected.unwrap().0, 403);
     assert_eq!(agent.get("/api/v1/query?query=up").0, 200);
     assert_eq!(agent.get("/api/v1/query?query=up(").0, 400);
     silent_client
@@ -81,7 +81,7 @@ fn every_declared_self_metric_is_exposed_with_its_value() {
         "bellwether_rule_alerts_firing{rule=\"backlog\"} 1",
         "bellwether_notifications_total{channel=\"log\",result=\"sent\"} 1",
         "bellwether_notifications_total{channel=\"pager\",result=\"dropped\"} 1",
-        "bellwether_notifications_dropped_total{channel=\"pager\",reason=\"refused\"} 1",
+        "bellwether_notifications_dropped_total{channel=\"pager\",reason=\"rejected\"} 1",
         "bellwether_notification_queue_length{channel=\"pager\"} 0",
         "bellwether_notification_dead_letters{channel=\"pager\"} 1",
         "bellwether_alert_history_records_total{kind=\"transition\"} 1",
