@@ -49,7 +49,7 @@ pub struct CompileInput<'a> {
     pub rules: &'a [RuleSettings],
     /// Recording rules.
     pub recordings: &'a [RecordingSettings],
-    /// Metrics; their indexes are the [`MetricId`]s of the store.
+    /// Metrics; their indexes are the [`MetricId`](bellwether_core::MetricId)s of the store.
     pub metrics: &'a [MetricDef],
     /// Collection interval of metrics without their own.
     pub interval: Duration,

@@ -20,7 +20,7 @@ pub struct SilenceDraft {
     pub matchers: Matchers,
     /// Start; `None`: now, or the start of the active silence that is changed.
     pub starts_at: Option<UnixMillis>,
-    /// End, or [`NO_END`].
+    /// End, or [`NO_END`](super::NO_END).
     pub ends_at: UnixMillis,
     /// Recurring times between start and end.
     pub recurs: Recurs,
