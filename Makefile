@@ -47,7 +47,7 @@ test:
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 
 # With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target. Without a sanitizer: there is
-# no unsafe code of ours, and librdkafka's build refuses libraries that AddressSanitizer is built into.
+# no unsafe code of ours, and librdkafka's build rejects libraries that AddressSanitizer is built into.
 FUZZ_SECONDS ?= 30
 fuzz:
 	@scripts/need cargo cargo-fuzz

@@ -47,7 +47,7 @@ fn decode<T: Decode>(yaml: &str) -> T {
     let node = parse(yaml).unwrap_or_else(|_| unreachable!("YAML"));
     let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    decoded.unwrap_or_else(|| unreachable!("a declaration"))
+    decoded.unwrap_or_else(|| unreachable!("a configuration"))
 }
 
 fn routing() -> Arc<Routing> {
@@ -189,7 +189,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 /// each routed, then queued in memory.
 fn ticks(size: usize) {
     let [mut fire, mut still, mut end, mut queue] = [const { Vec::new() }; 4];
-    let mut told = (0, 0);
+    let mut sent = (0, 0);
     for _ in 0..RUNS {
         let mut now = start();
         let found = alerts(size, now);
@@ -198,7 +198,7 @@ fn ticks(size: usize) {
         let began = Instant::now();
         let dispatches = turn(&mut dispatcher, &found, now);
         fire.push(began.elapsed());
-        told.0 = count(&dispatches);
+        sent.0 = count(&dispatches);
         let began = Instant::now();
         outboxes.accept(&dispatches, now);
         queue.push(began.elapsed());
@@ -212,17 +212,17 @@ fn ticks(size: usize) {
         let began = Instant::now();
         let dispatches = turn(&mut dispatcher, &over, now);
         end.push(began.elapsed());
-        told.1 = count(&dispatches);
+        sent.1 = count(&dispatches);
     }
     println!(
-        "{size} fire: {:.1?} ({} told); queued in memory: {:.1?}; kept back, looked at again: {:.1?}; \
-         all end: {:.1?} ({} told)",
+        "{size} fire: {:.1?} ({} sent); queued in memory: {:.1?}; muted, checked again: {:.1?}; \
+         all end: {:.1?} ({} sent)",
         median(fire),
-        told.0,
+        sent.0,
         median(queue),
         median(still),
         median(end),
-        told.1,
+        sent.1,
     );
 }
 

@@ -1,5 +1,5 @@
-//! How good anomaly detection is, scored as the Numenta Anomaly Benchmark scores, beside naive
-//! detectors, and what it and trends cost.
+//! Quality of anomaly detection, scored as the Numenta Anomaly Benchmark scores, beside naive
+//! detectors, and the cost of it and of trends.
 //!
 //! `cargo bench --bench anomaly`. Quality: five families of NAB, in `../shared/data` or
 //! `BELLWETHER_TEST_DATA`. The first line is what ships, all settings the default; in the others the
@@ -62,12 +62,12 @@ fn quality(_: &mut Criterion) {
     for (name, scores) in DETECTORS {
         let scores: Vec<Vec<f64>> = files.iter().map(scores).collect();
         for rows in [rivals::COOLDOWN, 200, 0] {
-            let told = profiles
+            let lines = profiles
                 .iter()
                 .map(|profile| line(rivals::left_out(&files, &scores, profile, rows), profile));
             println!(
                 "NAB {name}, cooldown {rows}: {}",
-                told.collect::<Vec<_>>().join("; ")
+                lines.collect::<Vec<_>>().join("; ")
             );
         }
     }
@@ -102,15 +102,15 @@ fn figure(score: &Score) -> f64 {
     }
 }
 
-fn line(told: LeftOut, profile: &Profile) -> String {
+fn line(scores: LeftOut, profile: &Profile) -> String {
     let family = |(name, threshold, score): &(String, f64, Score)| {
         format!("{name} {:.1} at {threshold:.2}", figure(score))
     };
-    let families: Vec<String> = told.families.iter().map(family).collect();
+    let families: Vec<String> = scores.families.iter().map(family).collect();
     format!(
         "{} {:.1} ({})",
         profile.name,
-        told.all.normalized(),
+        scores.all.normalized(),
         families.join(", ")
     )
 }

@@ -26,11 +26,11 @@ const CLIENTS: u32 = 1000;
 const LIMIT: Duration = Duration::from_secs(1);
 const OWN: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 const SHARED: Ipv4Addr = Ipv4Addr::LOCALHOST;
-/// Series of the page, and of history, where each has a sample every 15 s for two hours.
+/// Series of /metrics, and of history, where each has a sample every 15 s for two hours.
 const SERIES: usize = 1000;
 const SAMPLES: u64 = 480;
 
-const DECLARATION: &str = "
+const CONFIGURATION: &str = "
 performance_monitor:
   collection_interval: 5
   enabled_collectors: [system, application]
@@ -272,7 +272,7 @@ impl Agent {
             false => "{}\n".to_owned(),
         };
         std::fs::write(&web, users).unwrap();
-        let yaml = DECLARATION.replace("{port}", &port.to_string());
+        let yaml = CONFIGURATION.replace("{port}", &port.to_string());
         std::fs::write(&file, yaml.replace("{web}", &web.display().to_string())).unwrap();
         let mut command = Command::new(binary());
         command
@@ -333,7 +333,7 @@ async fn connect(address: SocketAddr, source: Ipv4Addr) -> io::Result<TcpStream>
     socket.connect(address).await
 }
 
-/// One scrape on a connection of its own: the page, whole.
+/// One complete scrape on a connection of its own.
 async fn scrape(address: SocketAddr, source: Ipv4Addr) -> Result<(), String> {
     const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
         authorization: Basic cHJvbWV0aGV1czpzM2NyZXQ=\r\n\r\n";
@@ -348,7 +348,7 @@ async fn scrape(address: SocketAddr, source: Ipv4Addr) -> Result<(), String> {
         .await
         .map_err(|_| "no answer".to_owned())?;
     let bytes = bytes.map_err(|error| error.to_string())?;
-    // A page that was cut has no last chunk.
+    // A response that was cut has no last chunk.
     if bytes.starts_with(b"HTTP/1.1 200") && bytes.ends_with(b"0\r\n\r\n") {
         return Ok(());
     }
@@ -509,7 +509,7 @@ fn scraper(address: SocketAddr, source: Ipv4Addr) -> JoinHandle<Vec<Result<Durat
 }
 
 /// `100 of 100 | median | greatest`, and the first failure.
-fn told(done: &[Result<Duration, String>]) -> String {
+fn summary(done: &[Result<Duration, String>]) -> String {
     let mut times: Vec<Duration> = done.iter().flatten().copied().collect();
     times.sort_unstable();
     let good = times.iter().filter(|time| **time <= LIMIT).count();
@@ -567,9 +567,12 @@ fn main() {
             } else {
                 "one address"
             };
-            println!("| {name} | {from} | {} | {rest}", told(&own));
+            println!("| {name} | {from} | {} | {rest}", summary(&own));
             if let Some(shared) = shared {
-                println!("| {name} | the scraper's address | {} | |", told(&shared));
+                println!(
+                    "| {name} | the scraper's address | {} | |",
+                    summary(&shared)
+                );
             }
         }
     }

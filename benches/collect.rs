@@ -1,4 +1,4 @@
-//! What one collection of the host costs, beside what a user would pick instead.
+//! Cost of one collection of the host, beside the alternatives of a user.
 //!
 //! `cargo bench --bench collect`. All sides fetch the figures of the shipped catalogue, from this
 //! machine: processors, memory, swap, file systems, disk and network traffic.

@@ -1,10 +1,9 @@
-//! How good the seasonal forecast is, beside "as a day before", and what forecasts and correlations
-//! cost.
+//! Quality of the seasonal forecast, beside "as a day before", and cost of forecasts and correlations.
 //!
 //! `cargo bench --bench forecast`. Quality: sMAPE over 48 hours on the hourly series of the M4
 //! competition, in `../shared/data` or `BELLWETHER_TEST_DATA`. The combination and its figures were
 //! chosen on hours held back from the known part; the part that came then only scores it. What rules
-//! would have told of disks that are made here and of the recorded series: how often it came within
+//! would have shown for disks that are made here and of the recorded series: how often it came within
 //! the band.
 
 // The macros of criterion make undocumented functions.
@@ -32,7 +31,7 @@ fn quality(_: &mut Criterion) {
         Ok(all) => all,
         Err(missing) => return println!("seasonal forecast not scored, {missing}"),
     };
-    let (mut offered, mut told, mut naive) = (0, 0.0, 0.0);
+    let (mut offered, mut ours, mut naive) = (0, 0.0, 0.0);
     let (mut inside, mut hours) = (0_usize, 0_usize);
     for series in &all {
         let last = last_day(&series.known);
@@ -40,25 +39,26 @@ fn quality(_: &mut Criterion) {
         let season = continue_hours(&series.known, 48);
         offered += usize::from(season.is_ok());
         for (hour, came) in series.came.iter().enumerate() {
-            let Some((low, high)) = season.as_ref().ok().and_then(|told| told.band(hour)) else {
+            let Some((low, high)) = season.as_ref().ok().and_then(|season| season.band(hour))
+            else {
                 continue;
             };
             inside += usize::from((low..=high).contains(came));
             hours += 1;
         }
-        told += m4::smape(&series.came, &season.map_or(last, |season| season.values));
+        ours += m4::smape(&series.came, &season.map_or(last, |season| season.values));
     }
     let count = all.len();
     println!(
         "M4 hourly, 48 hours ahead, {count} series: sMAPE {:.2}, as a day before {:.2}; \
          offered for {offered}, the others count as a day before; bands of 90 % hold {:.1} %",
-        told / count as f64,
+        ours / count as f64,
         naive / count as f64,
         100.0 * inside as f64 / hours as f64,
     );
 }
 
-/// Where the target of a recorded series is: near the top of what it ever was.
+/// Target of a forecast of a recorded series: near its highest value.
 fn near_the_top(values: &[f64]) -> f64 {
     let lowest = values.iter().copied().fold(f64::INFINITY, f64::min);
     let highest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -67,30 +67,30 @@ fn near_the_top(values: &[f64]) -> f64 {
 
 fn warnings(_: &mut Criterion) {
     let mut all = Tally::default();
-    let mut show = |name: &str, told: Tally| {
-        all.add(told);
-        let Tally { fired, held } = told;
-        println!("forecast rules, {name}: {fired} told, {held} held their band");
+    let mut show = |name: &str, tally: Tally| {
+        all.add(tally);
+        let Tally { fired, held } = tally;
+        println!("forecast rules, {name}: {fired} fired, {held} held their band");
     };
     for hours in [4, 24] {
         let within = Duration::from_secs(hours as u64 * 3600);
         for (name, values) in backtest::disks(3 * hours) {
-            let told = Backtest {
+            let tally = Backtest {
                 step: 60_000,
                 values: &values,
                 target: 95.0,
                 within,
             }
             .run(5);
-            show(&format!("{name}, within {hours} h"), told);
+            show(&format!("{name}, within {hours} h"), tally);
         }
-        let mut told = Tally::default();
+        let mut tally = Tally::default();
         for series in m4::hourly().iter().flatten() {
             let values: Vec<f64> = series.known.iter().chain(&series.came).copied().collect();
             // By the hour a line of few hours has too few samples.
             let within = within.max(Duration::from_secs(12 * 3600));
             let target = near_the_top(&values);
-            told.add(
+            tally.add(
                 Backtest {
                     step: 3_600_000,
                     values: &values,
@@ -100,12 +100,12 @@ fn warnings(_: &mut Criterion) {
                 .run(1),
             );
         }
-        show(&format!("M4 hourly, within {} h", hours.max(12)), told);
-        let mut told = Tally::default();
+        show(&format!("M4 hourly, within {} h", hours.max(12)), tally);
+        let mut tally = Tally::default();
         for file in nab::files().iter().flatten() {
             let step = bellwether_analysis::report::interval(&file.times).as_millis() as i64;
             let target = near_the_top(&file.values);
-            told.add(
+            tally.add(
                 Backtest {
                     step,
                     values: &file.values,
@@ -115,10 +115,10 @@ fn warnings(_: &mut Criterion) {
                 .run(6),
             );
         }
-        show(&format!("NAB, within {hours} h"), told);
+        show(&format!("NAB, within {hours} h"), tally);
     }
     println!(
-        "forecast rules: {} told, {:.1} % held their band",
+        "forecast rules: {} fired, {:.1} % held their band",
         all.fired,
         all.share()
     );

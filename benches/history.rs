@@ -1,4 +1,4 @@
-//! What history costs: bytes, time and memory.
+//! Cost of history: bytes, time and memory.
 //!
 //! `cargo bench --bench history`. Times are of the whole process, the thread that writes included.
 //! `BELLWETHER_HISTORY=FOLDER` packs real samples too, those in the folder of a Bellwether that ran.

@@ -1,4 +1,4 @@
-//! Kills a process that writes history, again and again, and looks whether what it was told to be
+//! Kills a process that writes history, again and again, and looks whether what it was reported to be
 //! durable is there.
 //!
 //! `cargo bench --bench history_crash`; `BELLWETHER_KILLS=N` for another number of kills. It

@@ -1,5 +1,5 @@
-//! What a scrape costs before HTTP: taking a snapshot of the store and rendering it, beside the
-//! gather and encode of the crates `prometheus` and `prometheus-client` of the same series. Also what a commit costs.
+//! Cost of a scrape before HTTP: taking a snapshot of the store and rendering it, beside the
+//! gather and encode of the crates `prometheus` and `prometheus-client` of the same series. Also the cost of a commit.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;

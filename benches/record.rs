@@ -1,4 +1,4 @@
-//! What recording a value costs an application: by handle, by name and as JSON, beside the
+//! Cost for an application of recording a value: by handle, by name and as JSON, beside the
 //! `prometheus` crate; alone and with a second thread on the same series.
 //!
 //! `cargo bench --bench record`. Times are CPU time of a recording thread, so that other work on

@@ -1,4 +1,4 @@
-//! A day of 1,000 series at 15 s judged by 100 rules; a month is thirty of them.
+//! A day of 1,000 series at 15 s evaluated by 100 rules; a month is thirty of them.
 //!
 //! The samples are made as they are asked for, so this is the cost of judging, not of a disk.
 
@@ -71,7 +71,7 @@ impl Queryable for Waves {
 }
 
 /// A hundred rules: thresholds with durations, and means over five minutes.
-fn declaration() -> String {
+fn configuration() -> String {
     let metrics: String = (0..METRICS)
         .map(|n| format!("    - {{name: m{n}, type: gauge, labels: [host]}}\n"))
         .collect();
@@ -90,7 +90,7 @@ fn declaration() -> String {
 }
 
 fn day(criterion: &mut Criterion) {
-    let text = declaration();
+    let text = configuration();
     let mut group = criterion.benchmark_group("replay");
     group
         .sample_size(10)

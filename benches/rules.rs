@@ -60,7 +60,7 @@ fn rules(line: &str, count: usize) -> RuleSet {
     set
 }
 
-/// A store filled for five minutes, and an engine that has judged it once.
+/// A store filled for five minutes, and an engine that has evaluated it once.
 fn filled(set: RuleSet) -> (Store, Engine, Now) {
     let options = Options {
         windows: set.windows(),

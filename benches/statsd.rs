@@ -16,7 +16,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const LINES: u64 = 1_000_000;
-/// What fits the usual Ethernet frame; clients send packets of this size.
+/// Bytes that fit the usual Ethernet frame; clients send packets of this size.
 const PACKET: usize = 1432;
 
 const OURS: &str = "
@@ -48,7 +48,7 @@ struct Side {
     process: Child,
     udp: u16,
     http: u16,
-    /// Its own count of lines, as the page names it.
+    /// Its own count of lines, as /metrics names it.
     counter: &'static str,
 }
 
@@ -114,9 +114,11 @@ impl Side {
     fn lines(&self) -> Option<u64> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.http)).ok()?;
         stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").ok()?;
-        let mut page = String::new();
-        stream.read_to_string(&mut page).ok()?;
-        let found = page.lines().find(|line| line.starts_with(self.counter));
+        let mut exposition = String::new();
+        stream.read_to_string(&mut exposition).ok()?;
+        let found = exposition
+            .lines()
+            .find(|line| line.starts_with(self.counter));
         let value = found.and_then(|line| line.rsplit_once(' '));
         Some(
             value

@@ -173,7 +173,7 @@ impl Recording {
         static RECORDING: OnceLock<Recording> = OnceLock::new();
         RECORDING.get_or_init(|| {
             let plan = config::plan(config::decode(&Source::Embedded, STATSD, &|_| None));
-            let plan = plan.expect("a declaration without problems");
+            let plan = plan.expect("a configuration without problems");
             let settings = &plan.root.performance_monitor.application.statsd;
             let settings = settings.as_ref().expect("the section above");
             let dialects = [

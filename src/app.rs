@@ -34,7 +34,7 @@ use arc_swap::ArcSwap;
 use backend::AppBackend;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::KnownServers;
-use bellwether_core::{AlertState, Now, UnixMillis};
+use bellwether_core::{AlertState, Now, UnixMillis, counted};
 use bellwether_files::durable::{LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, StateFile};
@@ -130,7 +130,7 @@ fn raise_descriptors() {
         .maximum
         .map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
     if limit.current.is_some_and(|current| current < most) {
-        // Where it is not allowed, connections are refused earlier; nothing else is lost.
+        // Where it is not allowed, connections are rejected earlier; nothing else is lost.
         setrlimit(
             Resource::Nofile,
             Rlimit {
@@ -421,9 +421,9 @@ impl App {
         history::warn_of_change(&old.plan, &plan);
         alert_log::warn_of_change(&old.plan, &plan);
         let summary = format!(
-            "{} metrics, {} rules",
-            plan.metrics.len(),
-            plan.rules.rules.len()
+            "{}, {}",
+            counted(plan.metrics.len(), "metric"),
+            counted(plan.rules.rules.len(), "rule")
         );
         let (next, rules) = ActiveConfig::new(plan, self.history(), &self.source);
         let next = Arc::new(next);

@@ -44,29 +44,29 @@ pub fn render(plan: &Plan) -> Value {
 }
 
 /// A metric and the catalogue entry that it exports.
-struct Shown<'a> {
+struct PanelMetric<'a> {
     def: &'a MetricDef,
     /// Name in the catalogue; its own name if it is not there.
-    figure: &'a str,
+    source: &'a str,
     /// True once a panel shows it.
     drawn: bool,
 }
 
 struct Drawing<'a> {
-    metrics: Vec<Shown<'a>>,
+    metrics: Vec<PanelMetric<'a>>,
     limits: Vec<Limit>,
 }
 
 impl<'a> Drawing<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let shown = |def: &'a MetricDef| Shown {
+        let shown = |def: &'a MetricDef| PanelMetric {
             def,
-            figure: &def.name,
+            source: &def.name,
             drawn: false,
         };
         let mut metrics: Vec<_> = plan.metrics.iter().map(shown).collect();
         for (id, declared) in plan.system.iter().flatten() {
-            metrics[id.0 as usize].figure = declared.source_name();
+            metrics[id.0 as usize].source = declared.source_name();
         }
         Self {
             metrics,
@@ -116,9 +116,9 @@ impl<'a> Drawing<'a> {
     }
 
     /// Returns the metrics for a name of the catalogue.
-    fn showing(&self, figure: &str) -> Vec<usize> {
+    fn showing(&self, source: &str) -> Vec<usize> {
         let all = self.metrics.iter().enumerate();
-        all.filter(|(_, metric)| metric.figure == figure)
+        all.filter(|(_, metric)| metric.source == source)
             .map(|(index, _)| index)
             .collect()
     }

@@ -13,7 +13,7 @@ from client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 BELLWETHER = os.environ.get("BELLWETHER", str(ROOT / "target/release/bellwether"))
-# A port where nothing listens: the shipped declaration's database is down while measured.
+# A port where nothing listens: the shipped configuration's database is down while measured.
 NOBODY = "127.0.0.1:9"
 
 
@@ -89,13 +89,13 @@ class Process:
 
 
 def bellwether(yaml):
-    """Bellwether with a declaration of the bench's own."""
+    """Bellwether with a configuration of the bench's own."""
     return Process([BELLWETHER, "run", "--config", "{folder}/b.yaml",
                     "--web.listen-address", "127.0.0.1:{port}"], {"b.yaml": yaml})
 
 
 def shipped(**changes):
-    """Bellwether with the shipped declaration, but for lines that are replaced."""
+    """Bellwether with the shipped configuration, but for lines that are replaced."""
     yaml = (ROOT / "config/bellwether.yaml").read_text()
     for key, value in changes.items():
         yaml, count = re.subn(rf"(?m)^(  {key}:).*$", rf"\1 {value}", yaml)

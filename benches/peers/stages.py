@@ -26,7 +26,7 @@ def milliseconds(seconds):
 
 
 def latency(client, count=200, warm=20):
-    """Milliseconds of the median GET of the page."""
+    """Milliseconds of the median GET of /metrics."""
     for _ in range(warm):
         client.get()
     return milliseconds([client.get()[0] for _ in range(count)])
@@ -43,7 +43,7 @@ def record(client, records):
 # 1. Page
 
 
-def page_declaration(series):
+def page_config(series):
     metrics = "".join(
         f"    - {{name: multi_agent_system_api_request_figure_{metric}, type: gauge, help: A figure.,"
         f" labels: [endpoint, method, status], max_series: {series}}}\n"
@@ -80,7 +80,7 @@ def page():
         peer = client_golang(folder)
         for series in (10_000, 100_000):
             what = f"page of {series:,} series"
-            with bellwether(page_declaration(series)) as agent:
+            with bellwether(page_config(series)) as agent:
                 client, _ = agent.ready()
                 record(client, list(page_records(series)))
                 yield f"{what}, p50", "bellwether", latency(client), "ms"
@@ -121,7 +121,7 @@ def host():
     figures = {}
     with shipped(enabled_collectors="[system]") as agent:
         agent.ready(holding=b"memory_percent")[0].close()
-        for row in scraped(agent, "bellwether (page only)"):
+        for row in scraped(agent, "bellwether (/metrics only)"):
             figures[row[0]] = row[2]
             yield row
     with shipped(enabled_collectors="[system]", collection_interval="1s") as agent:
@@ -138,8 +138,8 @@ def host():
     collection = milliseconds(durations)
     yield "one collection of all, CPU", "bellwether", interval, "ms"
     yield "one collection of the host, time", "bellwether", collection, "ms"
-    yield "host scrape, p50", "bellwether (page + collection)", figures["host scrape, p50"] + collection, "ms"
-    yield "host scrape, CPU", "bellwether (page + collection)", figures["host scrape, CPU"] + interval, "ms"
+    yield "host scrape, p50", "bellwether (/metrics + collection)", figures["host scrape, p50"] + collection, "ms"
+    yield "host scrape, CPU", "bellwether (/metrics + collection)", figures["host scrape, CPU"] + interval, "ms"
     if HAS_NODE_EXPORTER:
         with node_exporter() as other:
             yield from scraped(other, "node_exporter")
@@ -154,9 +154,9 @@ EVERY = 15
 ROUNDS = 6
 
 
-def rules_declaration(judged):
+def rules_config(options):
     rules = "".join(
-        f"      - {{name: r{n}, metric: usage, labels: {{host: h{n}}}, condition: '>', threshold: 95{judged}}}\n"
+        f"      - {{name: r{n}, metric: usage, labels: {{host: h{n}}}, condition: '>', threshold: 95{options}}}\n"
         for n in range(RULES)
     )
     return (
@@ -181,8 +181,8 @@ def prometheus_rules():
 
 def rules():
     """Both kinds side by side for five minutes, so that the means have all their samples."""
-    with bellwether(rules_declaration("")) as threshold, \
-         bellwether(rules_declaration(", aggregation: mean, window: 5m, duration: 5m")) as mean:
+    with bellwether(rules_config("")) as threshold, \
+         bellwether(rules_config(", aggregation: mean, window: 5m, duration: 5m")) as mean:
         agents = {"threshold rules": threshold, "rules on 5-minute means": mean}
         for agent in agents.values():
             record(agent.ready()[0], [
@@ -219,7 +219,7 @@ def tick_figures(agents, peer):
         time.sleep(EVERY)
         for kind, agent in agents.items():
             page = agent.ready()[0].get()[1]
-            figures["bellwether", kind].append(value(page, "bellwether_rule_tick_duration_seconds"))
+            figures["bellwether", kind].append(value(page, "bellwether_rule_evaluation_last_duration_seconds"))
         lines = peer.ready()[0].get()[1].splitlines() if peer else []
         for kind, group in groups.items():
             name, group = b"prometheus_rule_group_last_duration_seconds", f';{group}"'.encode()
@@ -247,7 +247,7 @@ def memory():
                 process.ready()[0].close()
             time.sleep(120)
             for who, process in processes:
-                yield "resident memory, shipped declaration, after 2 minutes", who, process.memory(), "MiB"
+                yield "resident memory, shipped configuration, after 2 minutes", who, process.memory(), "MiB"
         finally:
             for process in others:
                 process.__exit__()
@@ -264,7 +264,7 @@ def start():
                 client, seconds = process.ready(holding=holding)
                 client.close()
                 taken.append(seconds)
-        yield "start to a page with the host's memory", who, milliseconds(taken), "ms"
+        yield "start to /metrics with the host's memory", who, milliseconds(taken), "ms"
 
 
 # 5. Webhook
@@ -347,7 +347,7 @@ ROUTE = (
 )
 
 
-def alerts_declaration(receiver):
+def alerts_config(receiver):
     """10,000 rules and one more for the probes; without `receiver` no rules at all: what Prometheus scrapes."""
     metrics = (
         f"performance_monitor:\n  collection_interval: {ALERTS_EVERY}\n  enabled_collectors: [application]\n"
@@ -390,13 +390,13 @@ def alerts():
         for n in range(RULES)
     )
     kind, port = alarms()
-    with bellwether(alerts_declaration(port)) as agent:
+    with bellwether(alerts_config(port)) as agent:
         agent.ready(within=120)[0].close()
         yield from alarmed("bellwether", [agent], agent, kind)
     if not (HAS_PROMETHEUS and ALERTMANAGER):
         return
     kind, port = alarms()
-    with bellwether(alerts_declaration(None)) as source, alertmanager(port) as manager, \
+    with bellwether(alerts_config(None)) as source, alertmanager(port) as manager, \
          prometheus([source], f"{ALERTS_EVERY}s", rules, manager) as judge:
         for process in (source, manager, judge):
             process.ready(within=120)[0].close()
@@ -517,7 +517,7 @@ def packs():
             yield f"{count}: check, CPU", "promtool", used([PROMTOOL, "check", "rules", "rules.yml"], folder), "s"
         with Process([BELLWETHER, "run", "--config", f"{folder}/b.yaml", "--web.listen-address", "127.0.0.1:{port}"]) as agent:
             agent.ready()[0].close()
-            yield f"{count}: start to a page, CPU", "bellwether", agent.cpu(), "s"
+            yield f"{count}: start to /metrics, CPU", "bellwether", agent.cpu(), "s"
         for what, tests, each in (
             ("one test of 450 alerts", 1, 450), ("one test of 900 alerts", 1, 900), ("one test of 1,800 alerts", 1, 1800),
             ("4 tests of an alert", 4, 1), ("8 tests of an alert", 8, 1),

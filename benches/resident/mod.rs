@@ -1,4 +1,4 @@
-//! What a benchmark takes in memory.
+//! Memory of a benchmark.
 
 /// Resident bytes of this process.
 pub fn resident() -> u64 {

@@ -79,10 +79,10 @@ impl AlertLog {
     pub(super) fn muted(&self, muted: &[MuteChange], at: UnixMillis) {
         let records = muted.iter().filter_map(|muted| {
             // For alerts from before a restart the outbox knows the notified state.
-            let gate = muted
+            let mute_reason = muted
                 .reason
                 .as_ref()
-                .filter(|gate| **gate != MuteReason::Restored)?;
+                .filter(|mute_reason| **mute_reason != MuteReason::Restored)?;
             let notice = Notice {
                 channel: String::new(),
                 receiver: muted.receiver.clone(),
@@ -90,7 +90,7 @@ impl AlertLog {
                 status: Status::Firing,
                 reason: String::new(),
                 step: Step::Muted {
-                    reason: gate.name(),
+                    reason: mute_reason.name(),
                     description: muted.description.clone(),
                 },
             };
@@ -125,8 +125,8 @@ impl AlertLog {
                 ("notification", stats.notifications),
             ],
             lost: [
-                ("no_room_transition", stats.no_room_transitions),
-                ("no_room_notification", stats.no_room_notifications),
+                ("queue_full_transition", stats.no_room_transitions),
+                ("queue_full_notification", stats.no_room_notifications),
                 ("memory", stats.evicted),
             ],
             damaged: stats.damaged,

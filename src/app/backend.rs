@@ -199,6 +199,7 @@ impl StatusBackend for AppBackend {
             .stats()
             .into_iter()
             .map(|channel| ChannelHealth {
+                rejected: channel.rejected(),
                 name: channel.name,
                 kind: channel.kind,
                 queued: channel.queued,
@@ -274,7 +275,7 @@ fn rule_view(
         annotations: texts
             .map(|(name, text)| (name.clone(), text.source().to_owned()))
             .collect(),
-        on_missing: rule.no_data_behavior(),
+        on_no_data: rule.no_data_behavior(),
         missing: alerts
             .iter()
             .filter_map(|alert| Some((alert.fingerprint, *missing.get(&alert.fingerprint)?)))
@@ -305,7 +306,7 @@ fn recording_view(status: &RecordingStatus<'_>, group: Arc<RuleGroup>) -> RuleVi
         severity: Severity::Info,
         labels: rule.labels.clone(),
         annotations: Labels::new(),
-        on_missing: String::new(),
+        on_no_data: String::new(),
         missing: Default::default(),
         alerts: Vec::new(),
         last_evaluation: status.last.map(|last| last.at),

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, list, printable_lines, table, text};
+use super::asking::{Asking, count, list, number, printable_lines, table, text};
 use super::trends::seconds;
 use super::when::When;
 
@@ -56,23 +56,23 @@ fn screen(data: &Value) -> String {
     let history = Duration::try_from_secs_f64(data["historySeconds"].as_f64().unwrap_or_default());
     let range = &data["range"];
     let mut out = format!(
-        "{}, by its {}: {} samples of {} series over {}, {} to {}, median {}\n\n",
+        "{}, by its {}: {} of {} series over {}, {} to {}, median {}\n\n",
         text(&data["metric"]),
-        text(&data["of"]),
-        data["samples"],
+        text(&data["measure"]),
+        count(&data["samples"], "sample"),
         data["series"],
         span(history.unwrap_or_default()),
-        figure(&range["min"]),
-        figure(&range["max"]),
-        figure(&range["median"]),
+        number(&range["min"]),
+        number(&range["max"]),
+        number(&range["median"]),
     );
     out += &format!(
-        "{} {} for {}: {} alerts a week, at most {} (19 of 20 times)\n\n",
+        "{} {} for {}: alerts a week {}, at most {} (19 of 20 times)\n\n",
         text(&data["condition"]),
         data["threshold"].as_f64().unwrap_or_default(),
         text(&data["duration"]),
-        figure(&data["alertsPerWeek"]),
-        figure(&data["alertsPerWeekAtMost"]),
+        number(&data["alertsPerWeek"]),
+        number(&data["alertsPerWeekAtMost"]),
     );
     let mut rows = vec![
         ["threshold", "duration", "a week", "at most"]
@@ -83,8 +83,8 @@ fn screen(data: &Value) -> String {
         rows.push(vec![
             tried["threshold"].as_f64().unwrap_or_default().to_string(),
             text(&tried["duration"]),
-            figure(&tried["alertsPerWeek"]),
-            figure(&tried["alertsPerWeekAtMost"]),
+            number(&tried["alertsPerWeek"]),
+            number(&tried["alertsPerWeekAtMost"]),
         ]);
     }
     let rule = printable_lines(data["rule"].as_str().unwrap_or_default());

@@ -41,7 +41,7 @@ pub(super) struct Options {
     #[arg(long)]
     state: Vec<String>,
     #[command(flatten)]
-    past: Past,
+    past: HistoryOptions,
     #[command(flatten)]
     form: Form,
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) struct Options {
 
 /// Flags that need `--history`.
 #[derive(Args)]
-struct Past {
+struct HistoryOptions {
     /// Start of the time range: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: the oldest
     /// record.
     #[arg(
@@ -66,8 +66,8 @@ struct Past {
     /// Show only records of this kind: transition or notification.
     #[arg(long, requires = "history")]
     kind: Option<String>,
-    /// Show only this event: pending, firing, level, resolved, cleared, queued, held, delivered,
-    /// failed, refused or dropped; repeatable.
+    /// Show only this event: pending, firing, level, resolved, cleared, queued, muted, delivered,
+    /// failed, rejected or dropped; repeatable.
     #[arg(long, requires = "history")]
     event: Vec<String>,
     /// Show only notifications to this channel; repeatable.
@@ -96,7 +96,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if options.form.is_json() {
         println!("{data:#}");
     } else if options.history {
-        print!("{}", screen::story(&data, options.past.oldest));
+        let oldest = options.past.oldest;
+        print!("{}", screen::story(&data, oldest));
+        print!("{}", screen::next_page(&data, oldest));
     } else {
         let columns = output::columns().map(usize::from);
         print!(

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, text, time};
+use super::asking::{Asking, count, labels, list, number, text, time};
 use super::trends::seconds;
 use super::when::When;
 
@@ -57,14 +57,18 @@ fn screen(data: &Value) -> String {
     let mut out = format!(
         "{}, by its {}: {} with a score from {} on, last {}\n",
         text(&data["metric"]),
-        text(&data["of"]),
+        text(&data["measure"]),
         text(&data["algorithm"]),
-        figure(&data["sensitivity"]),
+        number(&data["sensitivity"]),
         text(&data["window"]),
     );
     for series in list(&data["series"]) {
-        let (judged, warming) = (&series["evaluated"], &series["warming"]);
-        let head = format!("{} {judged} samples evaluated", labels(&series["labels"]));
+        let warming = &series["warming"];
+        let head = format!(
+            "{} {} evaluated",
+            labels(&series["labels"]),
+            count(&series["evaluated"], "sample")
+        );
         out += &format!("\n{}", head.trim_start());
         if warming.as_u64().is_some_and(|count| count > 0) {
             out += &format!(
@@ -86,7 +90,7 @@ fn screen(data: &Value) -> String {
 fn line(anomaly: &Value) -> String {
     let expected = list(&anomaly["expected"]);
     let expected = match expected {
-        [low, high] => format!(", expected {} to {}", figure(low), figure(high)),
+        [low, high] => format!(", expected {} to {}", number(low), number(high)),
         _ => String::new(),
     };
     let quiet = if anomaly["reported"] == false {
@@ -95,11 +99,11 @@ fn line(anomaly: &Value) -> String {
         ""
     };
     format!(
-        "  {} to {}  {} samples, {} at the worst{expected}, score {}{quiet}\n",
+        "  {} to {}  {}, {} at the worst{expected}, score {}{quiet}\n",
         time(&anomaly["from"]),
         time(&anomaly["to"]),
-        anomaly["samples"],
-        figure(&anomaly["value"]),
-        figure(&anomaly["score"]),
+        count(&anomaly["samples"], "sample"),
+        number(&anomaly["value"]),
+        number(&anomaly["score"]),
     )
 }

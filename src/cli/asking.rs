@@ -1,7 +1,7 @@
 //! Shared parts of the commands that query the API of a running Bellwether.
 
 use anyhow::{Context, bail};
-use bellwether_core::{GoQuoted, is_label_name};
+use bellwether_core::{GoQuoted, counted, is_label_name};
 use bellwether_template::humanize;
 use clap::{Args, ValueEnum};
 use reqwest::Method;
@@ -107,6 +107,14 @@ pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
+/// Formats a count and its noun, `1 rule`; an absent count is `-`.
+pub(super) fn count(value: &Value, noun: &str) -> String {
+    match value.as_f64() {
+        Some(count) => counted(count, noun),
+        None => format!("{} {noun}s", text(value)),
+    }
+}
+
 /// Formats a text without quotes, safe for a terminal; a dash if it is absent.
 pub(super) fn text(value: &Value) -> String {
     match value {
@@ -137,7 +145,7 @@ pub(super) fn printable_lines(text: &str) -> String {
 }
 
 /// Formats a number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
-pub(super) fn figure(value: &Value) -> String {
+pub(super) fn number(value: &Value) -> String {
     match value.as_f64() {
         None => text(value),
         Some(value) if value.abs() >= 1000.0 => humanize(value),
@@ -255,7 +263,7 @@ mod tests {
             (json!(null), "-"),
         ];
         for (value, expected) in cases {
-            assert_eq!(figure(&value), expected, "{value}");
+            assert_eq!(number(&value), expected, "{value}");
         }
         assert_eq!(labels(&json!({"a": "b", "c": "d"})), r#"{a="b", c="d"}"#);
         assert_eq!(

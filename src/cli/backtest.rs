@@ -55,7 +55,7 @@ pub(super) struct Options {
 }
 
 /// Outcome for one configuration.
-struct Tried {
+struct BacktestRun {
     name: String,
     outcome: Outcome,
 }
@@ -82,7 +82,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             global,
             target: &options.server,
         }),
-        // A configuration that is tried names its own state directory.
+        // A configuration that is run names its own state directory.
         None => {
             let config = global.config.clone().or_else(|| options.rules.clone());
             Box::new(options.folder.open(&Global {
@@ -133,7 +133,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    fn of(&self, rules: &Source) -> anyhow::Result<Tried> {
+    fn of(&self, rules: &Source) -> anyhow::Result<BacktestRun> {
         let plan = self.plan(rules)?;
         let setup = Setup {
             metrics: plan.metrics,
@@ -164,7 +164,7 @@ impl Trial<'_> {
         );
         bar.finish_and_clear();
         let outcome = outcome.context("cannot read what was recorded")?;
-        Ok(Tried {
+        Ok(BacktestRun {
             name: rules.to_string(),
             outcome,
         })

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, table, text};
+use super::asking::{Asking, labels, list, number, table, text};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -23,7 +23,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn screen(data: &Value) -> String {
     let score = &data["score"];
     let points = score["score"].as_f64().unwrap_or_default();
-    // Not the status of Bellwether itself, which `status` and `health` tell.
+    // Not the status of Bellwether itself, which `status` and `health` show.
     let word = text(&score["rating"]);
     let mut out = format!("score {points:.0} of 100: {word} (host and applications)\n");
     let parts = list(&score["parts"]).iter().map(|part| {
@@ -67,10 +67,10 @@ fn bottleneck(one: &Value) -> String {
         text(&one["resource"]),
         text(&one["component"]),
         labels(&one["labels"]),
-        figure(&one["value"]),
+        number(&one["value"]),
         text(&one["unit"]),
-        figure(&one["warning"]),
-        figure(&one["critical"]),
+        number(&one["warning"]),
+        number(&one["critical"]),
         text(&one["advice"]),
     )
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
+use bellwether_core::counted;
 use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 use clap::Args;
@@ -23,13 +24,13 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .map_or_else(|| global.source(), Source::File);
     let mut loaded = match config::load(&source, &process_environment) {
         Ok(loaded) => loaded,
-        Err(report) => return refuse(&report.problems, &source),
+        Err(report) => return reject(&report.problems, &source),
     };
     // What `run` would take of the flags is looked at too.
     global.overrides().apply(&mut loaded)?;
     let plan = match config::plan(loaded) {
         Ok(plan) => plan,
-        Err(report) => return refuse(&report.problems, &source),
+        Err(report) => return reject(&report.problems, &source),
     };
     let outside = config::check_outside(&plan);
     if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
@@ -39,39 +40,37 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         }
     }
     if !outside.is_empty() {
-        return refuse(&outside, &source);
+        return reject(&outside, &source);
     }
-    say_good(&plan, &source);
+    print_summary(&plan, &source);
     Ok(())
 }
 
-fn refuse(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
+fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
         eprintln!("{}", problem.render(source));
     }
-    match problems.len() {
-        1 => bail!("1 error"),
-        count => bail!("{count} errors"),
-    }
+    bail!(counted(problems.len(), "error"))
 }
 
-fn say_good(plan: &Plan, source: &Source) {
+fn print_summary(plan: &Plan, source: &Source) {
     for warning in &plan.warnings {
         println!("{}", warning.render(source));
     }
     let recordings = match plan.rules.recordings.len() {
         0 => String::new(),
-        count => format!(", {count} recording rules"),
+        count => format!(", {}", counted(count, "recording rule")),
     };
+    let channels = &plan
+        .root
+        .performance_monitor
+        .alerting
+        .notifications
+        .channels;
     println!(
-        "{source}: good: {} metrics, {} rules{recordings}, {} channels",
-        plan.metrics.len(),
-        plan.rules.rules.len(),
-        plan.root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels
-            .len(),
+        "{source}: good: {}, {}{recordings}, {}",
+        counted(plan.metrics.len(), "metric"),
+        counted(plan.rules.rules.len(), "rule"),
+        counted(channels.len(), "channel"),
     );
 }

@@ -45,7 +45,7 @@ pub(super) struct Target {
     token_file: Option<PathBuf>,
     /// Server settings of the configuration, once they were read.
     #[arg(skip)]
-    declared: OnceLock<Prometheus>,
+    configured: OnceLock<Prometheus>,
     /// Connection to the server, once a request was sent.
     #[arg(skip)]
     link: OnceLock<Link>,
@@ -94,7 +94,7 @@ impl Target {
         if let Some(url) = self.given_url() {
             return parse_url(&url);
         }
-        let web = self.declared(global)?;
+        let web = self.configured(global)?;
         let host = match web.host.as_str() {
             "0.0.0.0" => "127.0.0.1".to_owned(),
             "::" => "[::1]".to_owned(),
@@ -113,7 +113,7 @@ impl Target {
         if self.is_named() {
             return Ok(None);
         }
-        let socket = self.declared(global)?.control.socket.as_ref();
+        let socket = self.configured(global)?.control.socket.as_ref();
         let path = socket.map(|socket| socket.value.path.clone());
         Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
     }
@@ -174,7 +174,7 @@ impl Target {
             .or_else(|| variable("BELLWETHER_TOKEN_FILE").map(PathBuf::from))
             .or_else(|| match self.given_url() {
                 Some(_) => None,
-                None => self.declared(global).ok()?.control.token_file.clone(),
+                None => self.configured(global).ok()?.control.token_file.clone(),
             });
         let credentials = match (&token_file, &self.user, &self.password_file) {
             (Some(file), ..) if *method != Method::GET => format!("Bearer {}", token(file)?),
@@ -210,13 +210,13 @@ impl Target {
 
     /// Returns the server settings of the configuration. Other parts may be invalid, or use
     /// variables that only the service has.
-    fn declared(&self, global: &Global) -> anyhow::Result<&Prometheus> {
-        if let Some(declared) = self.declared.get() {
-            return Ok(declared);
+    fn configured(&self, global: &Global) -> anyhow::Result<&Prometheus> {
+        if let Some(configured) = self.configured.get() {
+            return Ok(configured);
         }
         let root = global.settings()?;
         Ok(self
-            .declared
+            .configured
             .get_or_init(|| root.performance_monitor.value.prometheus))
     }
 

@@ -96,8 +96,8 @@ fn row(one: &Value) -> Vec<String> {
         String::new(),
         format!("{coefficient:+.2}"),
         lag(one["lagSeconds"].as_f64().unwrap_or_default()),
-        format!("in {}", text(&one["share"])),
-        format!("p-value {}", percent(&one["chance"])),
+        format!("in {}", text(&one["kind"])),
+        format!("p-value {}", percent(&one["pValue"])),
         text(&one["series"]),
     ]
 }
@@ -120,8 +120,8 @@ mod tests {
     #[test]
     fn insignificant_correlations_are_listed_apart() {
         let one = |series: &str, lag: f64, significant: bool| {
-            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "share": "levels",
-                   "chance": 0.0001, "significant": significant})
+            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "kind": "levels",
+                   "pValue": 0.0001, "significant": significant})
         };
         let shown = screen(&json!({
             "metric": "a", "from": "2026-11-21T08:00:00Z", "to": "2026-11-21T09:00:00Z",

@@ -138,16 +138,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn letters_say_what_was_not_told_and_why() {
+    fn letters_say_what_was_not_reported_and_why() {
         let letter = json!({"id": "00ff", "channel": "pager", "at": "2026-11-27T19:41:26Z",
-            "reason": "refused", "error": "it answered 400", "severity": "critical",
+            "reason": "rejected", "error": "it answered 400", "severity": "critical",
             "notification": {"status": "firing"}, "alertname": "backlog",
             "labels": {"queue_name": "orders"}, "startsAt": "2026-11-27T19:39:25Z",
             "endsAt": "2026-11-27T20:00:00Z"});
         assert_eq!(
             screen(&json!({"deadLetters": [letter]})),
             "00ff  pager  firing backlog{queue_name=\"orders\"}  critical  since 2026-11-27 19:39:25, \
-             resolved at 2026-11-27 20:00:00\n  refused on 2026-11-27 19:41:26: it answered 400\n"
+             resolved at 2026-11-27 20:00:00\n  rejected on 2026-11-27 19:41:26: it answered 400\n"
         );
         assert_eq!(screen(&json!({"deadLetters": []})), "no dead letters\n");
         let with = |sent: Value| {

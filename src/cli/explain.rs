@@ -70,7 +70,7 @@ fn screen(data: &Value) -> String {
         out += &of_rule(rule);
     }
     if !data["past"].is_null() {
-        out += "what happened:\n";
+        out += "alert history:\n";
         out += &story(&data["past"], false);
     }
     out
@@ -87,7 +87,7 @@ fn of_rule(rule: &Value) -> String {
         at => format!("last evaluated at {at}"),
     };
     out += &format!("  state {}; fires {after}; {last}\n", text(&rule["state"]));
-    if let Some(absence) = rule["onMissing"]
+    if let Some(absence) = rule["onNoData"]
         .as_str()
         .filter(|absence| !absence.is_empty())
     {
@@ -168,11 +168,11 @@ fn of_group(group: &Value) -> String {
         }
     }
     if !group["muteReason"].is_null() {
-        let gate = &group["muteReason"];
+        let reason = &group["muteReason"];
         out += &format!(
             "      muted ({}): {}\n",
-            text(&gate["name"]),
-            text(&gate["detail"])
+            text(&reason["name"]),
+            text(&reason["detail"])
         );
     }
     for receiver in list(&group["escalatedTo"]) {

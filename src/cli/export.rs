@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bellwether_core::counted;
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
@@ -117,13 +118,14 @@ fn to_file(
 
 fn report(done: Exported) {
     eprintln!(
-        "exported {} samples of {} series",
-        done.samples, done.series
+        "exported {} of {} series",
+        counted(done.samples, "sample"),
+        done.series
     );
     if done.left_out > 0 {
         eprintln!(
-            "left out {} staleness markers: only --format json can represent them",
-            done.left_out
+            "left out {}: only --format json can represent them",
+            counted(done.left_out, "staleness marker")
         );
     }
 }

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, table, text, time};
+use super::asking::{Asking, labels, list, number, table, text, time};
 use super::trends::seconds;
 use super::when::When;
 
@@ -54,16 +54,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn screen(data: &Value, within: Option<&str>) -> String {
-    let mut out = format!("{}, by its {}\n", text(&data["metric"]), text(&data["of"]));
+    let mut out = format!(
+        "{}, by its {}\n",
+        text(&data["metric"]),
+        text(&data["measure"])
+    );
     for series in list(&data["series"]) {
         let head = format!(
             "{} now {}",
             labels(&series["labels"]),
-            figure(&series["latest"])
+            number(&series["latest"])
         );
         out += &format!("\n{}\n", head.trim_start());
         if !data["reaches"].is_null() {
-            out += &line(&series["linear"], &figure(&data["reaches"]), within);
+            out += &line(&series["linear"], &number(&data["reaches"]), within);
         }
         out += &hours(&series["seasonal"]);
     }
@@ -78,7 +82,7 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
     let mut line = format!(
         "  reaches {target} {}; {} an hour since {}\n",
         text(&linear["text"]),
-        figure(&Value::from(slope)),
+        number(&Value::from(slope)),
         time(&linear["since"]),
     );
     if let (Some(span), Some(soon)) = (within, linear["within"].as_bool()) {
@@ -103,15 +107,15 @@ fn hours(seasonal: &Value) -> String {
         let at = format!("  {}", time(&hour["time"]));
         rows.push(vec![
             at,
-            figure(&hour["value"]),
-            figure(&hour["low"]),
-            figure(&hour["high"]),
+            number(&hour["value"]),
+            number(&hour["low"]),
+            number(&hour["high"]),
         ]);
     }
     format!(
         "{}  mean error {} in trials on the last days; {} for the values of the day before\n",
         table(&rows),
-        figure(&seasonal["error"]),
-        figure(&seasonal["errorOfLastDay"]),
+        number(&seasonal["error"]),
+        number(&seasonal["errorOfLastDay"]),
     )
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellwether_core::UnixMillis;
+use bellwether_core::{UnixMillis, counted};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
@@ -150,19 +150,21 @@ fn report(name: &str, done: &Imported) {
         format!(", {} to {}", time(from), time(to))
     });
     println!(
-        "imported {} samples of {} series into {} blocks{span}",
-        done.samples, done.series, done.blocks
+        "imported {} of {} series into {}{span}",
+        counted(done.samples, "sample"),
+        done.series,
+        counted(done.blocks, "block")
     );
     if done.replaced > 0 {
         println!(
-            "{} duplicate samples; the last of each counts",
-            done.replaced
+            "{}; the last of each counts",
+            counted(done.replaced, "duplicate sample")
         );
     }
     if let Some(bad) = &done.first_bad {
         println!(
-            "skipped {} invalid lines; the first: {}",
-            done.skipped,
+            "skipped {}; the first: {}",
+            counted(done.skipped, "invalid line"),
             place(name, bad)
         );
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use bellwether_core::{Severity, Status};
+use bellwether_core::{Severity, Status, counted};
 use bellwether_notify::{ChannelSettings, TestResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
 use clap::{Args, ValueEnum};
@@ -88,8 +88,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     }
     if failed > 0 {
         bail!(
-            "{failed} of {} channels did not accept the test notification",
-            chosen.len()
+            "{failed} of {} did not accept the test notification",
+            counted(chosen.len(), "channel")
         );
     }
     Ok(())

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context, anyhow, bail};
 use bellwether_compat::RuleFile;
+use bellwether_core::counted;
 use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
 use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::{Args, ValueEnum};
@@ -99,8 +100,7 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
         .for_each(|problem| eprintln!("{}", problem.render(&"")));
     match problems.len() {
         0 => Ok(set),
-        1 => bail!("1 error"),
-        count => bail!("{count} errors"),
+        count => bail!(counted(count, "error")),
     }
 }
 

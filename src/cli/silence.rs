@@ -175,7 +175,7 @@ fn screen(data: &Value, all: bool) -> String {
     }
     let mut out = String::new();
     for silence in silences {
-        let idle = silence["state"] == "active" && silence["holds"] == false;
+        let idle = silence["state"] == "active" && silence["inForce"] == false;
         let state = if idle {
             "waiting".into()
         } else {
@@ -241,7 +241,7 @@ mod tests {
 
     #[test]
     fn a_silence_is_shown_with_when_it_recurs_and_where_it_stands() {
-        let silence = json!({"id": "file-7", "state": "active", "holds": false, "matchers": "{a=\"b\"}",
+        let silence = json!({"id": "file-7", "state": "active", "inForce": false, "matchers": "{a=\"b\"}",
             "startsAt": "2026-11-27T00:00:00Z", "endsAt": null, "createdBy": "ada", "comment": "nightly",
             "source": "/etc/silences.yml:3", "intervals": ["lunch"], "location": "Europe/Berlin",
             "times": [{"weekdays": ["monday:friday"], "location": null,

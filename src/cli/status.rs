@@ -5,8 +5,9 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::alerts::screen::name;
-use super::asking::{Form, data, printable, text};
+use super::asking::{Form, count, data, printable, text};
 use super::client::Target;
+use bellwether_core::counted;
 
 /// Target of the command and output format.
 #[derive(Args)]
@@ -34,7 +35,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 /// Formats the whole screen.
 fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     let mut out = format!(
-        "bellwether {}  {}  up {} s  {} series  {} rules\n{}\ncollectors\n",
+        "bellwether {}  {}  up {} s  {} series  {}\n{}\ncollectors\n",
         text(&summary["version"]),
         text(&summary["status"]),
         summary["uptimeSeconds"]
@@ -42,7 +43,7 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
             .unwrap_or_default()
             .round(),
         text(&summary["series"]),
-        text(&summary["rules"]),
+        count(&summary["rules"], "rule"),
         configuration(health),
     );
     for (name, collector) in entries(&health["collectors"]) {
@@ -74,14 +75,17 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     out += &alert_history(&health["alertHistory"]);
     out += "\nchannels\n";
     for channel in health["channels"].as_array().into_iter().flatten() {
+        let number = |key| channel[key].as_u64().unwrap_or_default();
+        let (rejected, dropped) = (number("rejected"), number("dropped"));
         out += &format!(
-            "  {:<14} {} sent, {} queued, {} dropped{}",
+            "  {:<14} {} sent, {} queued, {} rejected, {} dropped{}",
             text(&channel["name"]),
             text(&channel["sent"]),
             text(&channel["queued"]),
-            text(&channel["dropped"]),
+            rejected,
+            dropped.saturating_sub(rejected),
             match channel["deadLetters"].as_u64() {
-                Some(letters) if letters > 0 => format!(", {letters} dead letters"),
+                Some(letters) if letters > 0 => format!(", {}", counted(letters, "dead letter")),
                 _ => String::new(),
             },
         );
@@ -153,7 +157,7 @@ fn history(history: &Value) -> String {
         text(&history["series"]),
         text(&history["oldest"])
     );
-    line += &damaged(&history["damaged"], "pieces");
+    line += &damaged(&history["damaged"], "part");
     if let Some(problem) = history["error"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
@@ -170,18 +174,18 @@ fn alert_history(history: &Value) -> String {
         "\nalert history\n  {folder}  {} bytes",
         text(&history["bytes"])
     );
-    line += &damaged(&history["damaged"], "records");
+    line += &damaged(&history["damaged"], "record");
     if let Some(problem) = history["error"].as_str() {
         line += &format!("  DEGRADED {}", printable(problem));
     }
     line + "\n"
 }
 
-/// Formats the number of damaged or missing pieces since the start; empty if there are none.
-fn damaged(count: &Value, what: &str) -> String {
+/// Formats the number of damaged or missing parts since the start; empty if there are none.
+fn damaged(count: &Value, part: &str) -> String {
     match count.as_u64() {
         None | Some(0) => String::new(),
-        Some(count) => format!("  {count} {what} damaged or missing, see the log"),
+        Some(count) => format!("  {} damaged or missing, see the log", counted(count, part)),
     }
 }
 
@@ -232,7 +236,7 @@ mod tests {
                     "alertHistory": {"directory": "/a", "bytes": 7, "error": null},
                     "state": {"directory": "/s", "error": "it is another's"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
-                    {"name": "pager", "sent": 1, "queued": 0, "dropped": 2, "deadLetters": 2}]}),
+                    {"name": "pager", "sent": 1, "queued": 0, "rejected": 2, "dropped": 3, "deadLetters": 2}]}),
             &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
                     "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
         );
@@ -245,9 +249,9 @@ mod tests {
              neo4j               1.50 ms  FAILED connect: refused\n  \
              own                 0.00 ms  has not run yet\n  \
              statsd              0.00 ms  not seen yet (not a failure): no answer\n\nstate\n  /s  DEGRADED it is another's\n\nhistory\n  \
-             /h  99 bytes  7 series  since 2026-11-21  3 pieces damaged or missing, see the log  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
-             log            1 sent, 0 queued, 0 dropped\n  \
-             pager          1 sent, 0 queued, 2 dropped, 2 dead letters\n\nremote write\n  \
+             /h  99 bytes  7 series  since 2026-11-21  3 parts damaged or missing, see the log  DEGRADED no space left\n\nalert history\n  /a  7 bytes\n\nchannels\n  \
+             log            1 sent, 0 queued, 0 rejected, 0 dropped\n  \
+             pager          1 sent, 0 queued, 2 rejected, 1 dropped, 2 dead letters\n\nremote write\n  \
              mimir          5 sent, 0 lost, 9 bytes pending  FAILED refused\n\nalerts\n  \
              firing   critical  disk{mount_point=\"/\"}  full\n"
         );

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use bellwether_core::counted;
 use bellwether_files as files;
 use bellwether_runtime::Clock;
 use bellwether_schema::{Diagnostic, Diagnostics};
@@ -61,8 +62,7 @@ pub(super) fn run(options: &Options) -> ExitCode {
         "{passed} passed, {failed} failed{}",
         match broken {
             0 => String::new(),
-            1 => ", 1 file could not be run".to_owned(),
-            count => format!(", {count} files could not be run"),
+            count => format!(", {} could not be run", counted(count, "file")),
         }
     );
     if let (Some(regex), 0, false) = (&options.run, passed + failed, unable) {

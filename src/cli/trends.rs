@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, figure, labels, list, percent, table, text};
+use super::asking::{Asking, labels, list, number, percent, table, text};
 use super::when::When;
 
 #[derive(Args)]
@@ -55,7 +55,7 @@ fn screen(data: &Value) -> String {
             rows.push(row(&text(&window["window"]), series));
         }
     }
-    let of = text(&data["of"]);
+    let of = text(&data["measure"]);
     let mut note =
         "change: of the trend line over the window; p-value: probability of such a slope without a trend"
             .to_owned();
@@ -83,15 +83,15 @@ fn row(window: &str, series: &Value) -> Vec<String> {
     vec![
         window.to_owned(),
         movement(series),
-        figure(&series["change"]),
+        number(&series["change"]),
         percent(&series["pValue"]),
-        figure(&series["mean"]),
-        figure(&series["min"]),
-        figure(&quantiles["p50"]),
-        figure(&quantiles["p95"]),
-        figure(&series["max"]),
-        figure(&series["stddev"]),
-        figure(&series["count"]),
+        number(&series["mean"]),
+        number(&series["min"]),
+        number(&quantiles["p50"]),
+        number(&quantiles["p95"]),
+        number(&series["max"]),
+        number(&series["stddev"]),
+        number(&series["count"]),
         name,
     ]
 }

@@ -548,8 +548,8 @@ impl<'a> Checker<'a> {
             .alerting
             .notifications
             .channels;
-        let heard = channels.iter().filter(|channel| channel.common.enabled);
-        let Some(least) = heard.map(|channel| channel.common.min_severity).min() else {
+        let enabled = channels.iter().filter(|channel| channel.common.enabled);
+        let Some(least) = enabled.map(|channel| channel.common.min_severity).min() else {
             return;
         };
         for (rule, settings) in rules.declared().filter(|(rule, _)| rule.enabled) {

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_program_needs_leave_and_a_declaration_that_others_cannot_write() {
+    fn a_program_needs_leave_and_a_configuration_that_others_cannot_write() {
         assert_eq!(problems(EXEC, 0o640), "");
         let writable = problems(EXEC, 0o660);
         assert!(writable.contains("b.yaml:6:11: "), "{writable}");

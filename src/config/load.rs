@@ -120,7 +120,7 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
             let missing = "without --config the embedded configuration is used";
-            read_declaration(path).map_err(|(message, hint)| {
+            read_config_file(path).map_err(|(message, hint)| {
                 Report::whole(
                     source,
                     message,
@@ -152,17 +152,17 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
         }
     };
     let (source, checksum) = (source.clone(), crc32fast::hash(text.as_bytes()));
-    let (rule_files, silences, warnings) = Default::default();
+    let (rule_files, silences) = Default::default();
     let host = environment("HOSTNAME").and_then(|host| host.into_string().ok());
     let host = host.filter(|host| !host.is_empty());
     Loaded {
         source,
         checksum,
         root,
+        warnings: problems.take_warnings(),
         problems,
         rule_files,
         silences,
-        warnings,
         host,
     }
 }
@@ -176,7 +176,7 @@ pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
 }
 
 /// Reads the configuration file, which a shell may also pass as `<(command)`.
-fn read_declaration(path: &Path) -> Result<String, (String, Option<&'static str>)> {
+fn read_config_file(path: &Path) -> Result<String, (String, Option<&'static str>)> {
     bellwether_files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
 }
 

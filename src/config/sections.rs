@@ -136,7 +136,7 @@ section! {
         /// Silence files, in the format of the API or of `amtool silence query -o json`; paths as
         /// in `rule_files`. A reload reads them again.
         pub silence_files: Vec<Spanned<PathBuf>> = Vec::new(),
-        /// Time after an alert resolved in which its firing again is not notified.
+        /// Time after an alert resolved in which it is not notified when it fires again.
         pub cooldown_period: HumanDuration = HumanDuration::secs(0),
         /// Detection of flapping alerts.
         pub flapping: FlappingSettings = FlappingSettings::default(),

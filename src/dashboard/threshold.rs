@@ -33,7 +33,7 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
     };
     let subject = match (&settings.metric, &settings.expr) {
         (Some(metric), _) => metric.value.clone(),
-        (None, Some(expr)) => judged_side(&expr.value),
+        (None, Some(expr)) => compared_side(&expr.value),
         (None, None) => return Vec::new(),
     };
     let declared = settings
@@ -55,7 +55,7 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
 }
 
 /// Returns `a / b` of `a / b > 0.5`, without blanks.
-fn judged_side(expr: &str) -> String {
+fn compared_side(expr: &str) -> String {
     let side = expr.split(['<', '>', '=', '!']).next().unwrap_or_default();
     side.split_whitespace().collect()
 }
@@ -95,7 +95,7 @@ fn fits(query: Query, aggregate: Aggregate) -> bool {
         | (Query::Value | Query::Mean, Aggregate::Mean)
         | (Query::Rate, Aggregate::Rate)
         | (Query::ShareWith(_), Aggregate::Last) => true,
-        (Query::Quantile(shown), Aggregate::Quantile(judged)) => (shown - judged).abs() < 1e-9,
+        (Query::Quantile(shown), Aggregate::Quantile(compared)) => (shown - compared).abs() < 1e-9,
         _ => false,
     }
 }

@@ -24,7 +24,7 @@ struct Row {
     labels: LabelValues,
     /// Columns by their index in the row.
     columns: Vec<Column>,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
 }
 
 #[derive(Default)]
@@ -148,12 +148,12 @@ impl Replayer {
             .or_insert_with_key(|(metric, labels)| {
                 let mut columns = Vec::new();
                 columns.resize_with(def.width(), Column::default);
-                let numbers = vec![f64::NAN; def.width()];
+                let values = vec![f64::NAN; def.width()];
                 track.rows.push(Row {
                     metric: *metric,
                     labels: labels.clone(),
                     columns,
-                    numbers,
+                    values,
                 });
                 track.rows.len() - 1
             });
@@ -190,7 +190,7 @@ impl Replayer {
             if let Some(time) = newest {
                 at = at.max(time);
                 self.batch
-                    .push_packed(row.metric, row.labels.packed(), &row.numbers);
+                    .push_packed(row.metric, row.labels.packed(), &row.values);
             }
             next = sooner(next, row.columns.iter().filter_map(Column::peek).min());
         }
@@ -240,7 +240,7 @@ impl Row {
     /// the last.
     fn advance(&mut self, first: i64, together: i64) -> Option<i64> {
         let mut newest = None;
-        for (column, number) in self.columns.iter_mut().zip(&mut self.numbers) {
+        for (column, number) in self.columns.iter_mut().zip(&mut self.values) {
             let Some(time) = column
                 .peek()
                 .filter(|time| *time <= first.saturating_add(together))

@@ -13,7 +13,7 @@ use super::extensions::Step;
 use super::message::{self, TestPipeline};
 use super::rules_under_test::RulesUnderTest;
 use super::settings::{AlertTest, Case, QueryTest, Suite};
-use super::test_world::{TestWorld, Times, Wants};
+use super::test_world::{Features, TestWorld, Times};
 use crate::replay::Pipeline;
 
 /// Time after a restart during which an alert may be unknown to the rules, as in the agent.
@@ -121,7 +121,7 @@ impl<'a> TestRun<'a> {
             .iter()
             .map(|test| self.query(test))
             .collect();
-        let wants = Wants {
+        let features = Features {
             alerts: queries.iter().flatten().any(asks_for_alerts),
             restart: case.steps.iter().any(|step| step.value.restart.is_some()),
         };
@@ -129,9 +129,10 @@ impl<'a> TestRun<'a> {
             .input_series
             .iter()
             .map(|input| (&input.series.value.0, &input.values));
-        let mut world = TestWorld::new(self.under_test, rules, series, self.times, wants);
+        let mut world = TestWorld::new(self.under_test, rules, series, self.times, features);
         for (first, second) in &world.duplicates {
-            let message = format!("{first} and {second} are the same series of a declared metric");
+            let message =
+                format!("{first} and {second} are the same series of a configured metric");
             self.result
                 .warnings
                 .push(Failure::new(&self.result.at, "input_series", message));

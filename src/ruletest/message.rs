@@ -297,10 +297,10 @@ impl Message {
                 one.cause.as_str()
             )
         };
-        let news = &self.batch.notifications;
-        let mut alerts: Vec<String> = news.iter().take(SHOWN).map(alert).collect();
-        if news.len() > SHOWN {
-            alerts.push(format!("{} more", news.len() - SHOWN));
+        let notifications = &self.batch.notifications;
+        let mut alerts: Vec<String> = notifications.iter().take(SHOWN).map(alert).collect();
+        if notifications.len() > SHOWN {
+            alerts.push(format!("{} more", notifications.len() - SHOWN));
         }
         format!(
             "{} to {to} of {}: {}",
@@ -414,8 +414,8 @@ impl ExpectedMessage {
 }
 
 /// Lists missing and unexpected alerts.
-fn members(expected: &[ExpectedMember], news: &[Notification], out: &mut Vec<String>) {
-    let mut left: Vec<&Notification> = news.iter().collect();
+fn members(expected: &[ExpectedMember], notifications: &[Notification], out: &mut Vec<String>) {
+    let mut left: Vec<&Notification> = notifications.iter().collect();
     let mut missing = Vec::new();
     for wanted in expected {
         match left.iter().position(|one| wanted.fits(one)) {

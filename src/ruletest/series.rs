@@ -2,7 +2,7 @@
 
 use bellwether_core::{LabelSet, METRIC_NAME, is_label_name};
 
-use super::series_notation::Fault;
+use super::series_notation::NotationError;
 
 const FORM: &str = "a series is written up{job=\"x\"}";
 
@@ -10,7 +10,7 @@ const FORM: &str = "a series is written up{job=\"x\"}";
 ///
 /// # Errors
 /// The text is not a series.
-pub fn parse(text: &str) -> Result<LabelSet, Fault> {
+pub fn parse(text: &str) -> Result<LabelSet, NotationError> {
     let mut reader = Reader {
         text,
         at: text.len() - text.trim_start().len(),
@@ -18,7 +18,7 @@ pub fn parse(text: &str) -> Result<LabelSet, Fault> {
     let mut pairs: Vec<(String, String)> = Vec::new();
     let name = reader.word(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
     if name.starts_with(|c: char| c.is_ascii_digit()) {
-        return Err(reader.fault_at(0, format!("no name of a series: {name:?}")));
+        return Err(reader.error_at(0, format!("no name of a series: {name:?}")));
     }
     if !name.is_empty() {
         pairs.push((METRIC_NAME.to_owned(), name.to_owned()));
@@ -28,7 +28,7 @@ pub fn parse(text: &str) -> Result<LabelSet, Fault> {
     }
     match reader.rest() {
         "" => Ok(LabelSet::new(pairs)),
-        rest => Err(reader.fault(format!("unexpected {rest:?}"))),
+        rest => Err(reader.error(format!("unexpected {rest:?}"))),
     }
 }
 
@@ -38,12 +38,12 @@ struct Reader<'t> {
 }
 
 impl<'t> Reader<'t> {
-    fn fault(&self, message: String) -> Fault {
-        self.fault_at(self.at, message)
+    fn error(&self, message: String) -> NotationError {
+        self.error_at(self.at, message)
     }
 
-    fn fault_at(&self, at: usize, message: String) -> Fault {
-        Fault {
+    fn error_at(&self, at: usize, message: String) -> NotationError {
+        NotationError {
             at,
             message,
             hint: FORM,
@@ -72,7 +72,7 @@ impl<'t> Reader<'t> {
     }
 
     /// Parses labels after `{`, including the `}`.
-    fn labels(&mut self, pairs: &mut Vec<(String, String)>) -> Result<(), Fault> {
+    fn labels(&mut self, pairs: &mut Vec<(String, String)>) -> Result<(), NotationError> {
         loop {
             if self.consume('}') {
                 return Ok(());
@@ -89,27 +89,27 @@ impl<'t> Reader<'t> {
                 true if quoted || is_label_name(&name) || name == METRIC_NAME => {
                     (name, self.quoted()?)
                 }
-                true => return Err(self.fault_at(start, format!("no label name: {name:?}"))),
+                true => return Err(self.error_at(start, format!("no label name: {name:?}"))),
                 // A quoted name of the series.
                 false if quoted => (METRIC_NAME.to_owned(), name),
-                false => return Err(self.fault("expected `=` and a value in quotes".into())),
+                false => return Err(self.error("expected `=` and a value in quotes".into())),
             };
             if pairs.iter().any(|(known, _)| *known == name) {
-                return Err(self.fault_at(start, format!("the label {name:?} is given twice")));
+                return Err(self.error_at(start, format!("the label {name:?} is given twice")));
             }
             pairs.push((name, value));
             if !self.consume(',') && !self.rest().starts_with('}') {
-                return Err(self.fault("expected `,` or `}`".into()));
+                return Err(self.error("expected `,` or `}`".into()));
             }
         }
     }
 
     /// Parses a quoted string, with Go's escapes unless the quotes are backticks.
-    fn quoted(&mut self) -> Result<String, Fault> {
+    fn quoted(&mut self) -> Result<String, NotationError> {
         let rest = self.rest();
         let start = self.at;
         let Some(quote) = rest.chars().next().filter(|c| "\"'`".contains(*c)) else {
-            return Err(self.fault("expected a value in quotes".into()));
+            return Err(self.error("expected a value in quotes".into()));
         };
         let mut value = String::new();
         let mut chars = rest.char_indices().skip(1);
@@ -143,11 +143,11 @@ impl<'t> Reader<'t> {
                 _ => None,
             };
             let Some(escaped) = escaped else {
-                return Err(self.fault_at(start + at, "no escape that is known".into()));
+                return Err(self.error_at(start + at, "no escape that is known".into()));
             };
             value.push(escaped);
         }
-        Err(self.fault_at(start, "a quote without an end".into()))
+        Err(self.error_at(start, "a quote without an end".into()))
     }
 }
 
@@ -171,7 +171,7 @@ mod tests {
             ),
             ("x{a=\"\\\"\\x41\\u00e9\\\\}\"}", "x{a=\"\\\"Aé\\\\}\"}"),
         ] {
-            let read = parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+            let read = parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
             assert_eq!(read.to_string(), expected, "{text}");
         }
     }
@@ -192,7 +192,7 @@ mod tests {
             ("up{9=\"x\"}", 3),
             ("up{é=\"x\"}", 3),
         ] {
-            assert_eq!(parse(text).map_err(|fault| fault.at), Err(at), "{text}");
+            assert_eq!(parse(text).map_err(|error| error.at), Err(at), "{text}");
         }
     }
 }

@@ -16,7 +16,7 @@ pub enum Point {
 
 /// Syntax error with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct NotationError {
     /// Byte offset of the error.
     pub at: usize,
     /// Error message.
@@ -51,7 +51,7 @@ impl Values {
     ///
     /// # Errors
     /// The first invalid item.
-    pub fn parse(text: &str) -> Result<Self, Fault> {
+    pub fn parse(text: &str) -> Result<Self, NotationError> {
         let mut runs = Vec::new();
         let mut rest = text;
         loop {
@@ -61,7 +61,11 @@ impl Values {
             }
             let at = text.len() - rest.len();
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let run = item(&rest[..end]).map_err(|(message, hint)| Fault { at, message, hint })?;
+            let run = item(&rest[..end]).map_err(|(message, hint)| NotationError {
+                at,
+                message,
+                hint,
+            })?;
             runs.push(run);
             rest = &rest[end..];
         }
@@ -193,7 +197,7 @@ mod tests {
     use super::*;
 
     fn floats(text: &str) -> Vec<f64> {
-        let values = Values::parse(text).unwrap_or_else(|fault| panic!("{text}: {fault:?}"));
+        let values = Values::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         let float = |point| match point {
             Point::Float(value) => value,
             Point::Missing => -1000.0,
@@ -244,13 +248,13 @@ mod tests {
             ("1 é", 2),
         ] {
             assert_eq!(
-                Values::parse(text).map_err(|fault| fault.at),
+                Values::parse(text).map_err(|error| error.at),
                 Err(at),
                 "{text}"
             );
         }
-        let fault = Values::parse("1 {{schema:1}}x3").unwrap_err();
-        assert!(fault.message.contains("native histograms"), "{fault:?}");
+        let error = Values::parse("1 {{schema:1}}x3").unwrap_err();
+        assert!(error.message.contains("native histograms"), "{error:?}");
     }
 
     #[test]

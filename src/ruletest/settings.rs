@@ -16,7 +16,7 @@ use serde::{Serialize, Serializer};
 
 use super::extensions::{ExpectedMessage, Step};
 use super::series;
-use super::series_notation::{Fault, Values};
+use super::series_notation::{NotationError, Values};
 
 section! {
     /// Test file. Its keys are those of `promtool test rules`; expected notifications and steps are
@@ -206,7 +206,7 @@ fn noted<T>(
     node: &Node,
     cx: &mut DecodeContext<'_>,
     expected: &str,
-    read: impl FnOnce(&str) -> Result<T, Fault>,
+    read: impl FnOnce(&str) -> Result<T, NotationError>,
 ) -> Option<T> {
     let Value::Scalar(text) = &node.value else {
         cx.error(
@@ -217,7 +217,7 @@ fn noted<T>(
     };
     match read(text) {
         Ok(value) => Some(value),
-        Err(Fault { at, message, hint }) => {
+        Err(NotationError { at, message, hint }) => {
             let character = text[..at].chars().count() + 1;
             cx.error(node.pos, format!("character {character}: {message}"))
                 .hint(hint);

@@ -47,7 +47,7 @@ impl Times {
 
 /// Optional features that a test needs.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wants {
+pub(super) struct Features {
     /// Series of alerts.
     pub(super) alerts: bool,
     /// Restarts.
@@ -122,7 +122,7 @@ struct Row {
     labels: LabelValues,
     /// Number of buckets of a histogram, else zero.
     buckets: usize,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
     fresh: bool,
 }
 
@@ -130,16 +130,16 @@ impl Row {
     /// Returns the values; a bucket without a series, and a missing count, gets the value of the
     /// next lower bucket.
     fn filled(&self) -> Vec<f64> {
-        let mut numbers = self.numbers.clone();
+        let mut values = self.values.clone();
         if self.buckets == 0 {
-            return numbers;
+            return values;
         }
         let mut below = 0.0;
-        for number in numbers.iter_mut().take(self.buckets + 1) {
+        for number in values.iter_mut().take(self.buckets + 1) {
             *number = if number.is_nan() { below } else { *number };
             below = *number;
         }
-        numbers
+        values
     }
 }
 
@@ -150,7 +150,7 @@ impl<'a> TestWorld<'a> {
         rules: Arc<RuleSet>,
         series: impl Iterator<Item = (&'a LabelSet, &'a Values)>,
         times: Times,
-        wants: Wants,
+        features: Features,
     ) -> Self {
         let metrics = under_test.metrics_every(times.interval);
         let memory = History::in_memory(usize::MAX);
@@ -169,7 +169,7 @@ impl<'a> TestWorld<'a> {
         let RowIndex {
             rows, duplicates, ..
         } = rows;
-        let past = wants
+        let past = features
             .restart
             .then(|| Arc::new(History::in_memory(usize::MAX)));
         let origins: BTreeSet<Origin> = rows
@@ -190,7 +190,7 @@ impl<'a> TestWorld<'a> {
             past,
             engine: Engine::from_shared(rules, times.at(Duration::ZERO)),
             memory,
-            alerts: wants
+            alerts: features
                 .alerts
                 .then(|| (History::in_memory(usize::MAX), BTreeSet::new())),
             failed: BTreeMap::new(),
@@ -284,7 +284,7 @@ impl<'a> TestWorld<'a> {
             samples.extend(input.series.map(|series| (series, value)));
             // The end of a series is the store's to find, as it is live.
             if let Some((row, number)) = input.place.filter(|_| !SampledSeries::is_stale(value)) {
-                self.rows[row].numbers[number] = value;
+                self.rows[row].values[number] = value;
                 self.rows[row].fresh = true;
             }
         }
@@ -482,13 +482,13 @@ impl<'m> RowIndex<'m> {
             .by_labels
             .entry(key)
             .or_insert_with_key(|(metric, labels)| {
-                let numbers = vec![f64::NAN; def.width()];
+                let values = vec![f64::NAN; def.width()];
                 let (metric, labels, buckets) = (*metric, labels.clone(), def.buckets.len());
                 rows.push(Row {
                     metric,
                     labels,
                     buckets,
-                    numbers,
+                    values,
                     fresh: false,
                 });
                 rows.len() - 1

@@ -49,7 +49,7 @@ fn wait_for_events(agent: &Agent, expected: &[&str]) {
     });
 }
 
-/// Runs `bellwether alerts` with the declaration in `folder`.
+/// Runs `bellwether alerts` with the configuration in `folder`.
 fn alerts(folder: &Path, arguments: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
         .arg("alerts")
@@ -68,7 +68,7 @@ fn alerts(folder: &Path, arguments: &[&str]) -> String {
 }
 
 #[test]
-fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
+fn what_became_of_an_alert_is_reported_by_api_and_command_line_also_after_kill_9() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let yaml = queue_rule(&webhook(&receiver));
     let agent = Agent::start(folder.path(), &yaml);
@@ -76,7 +76,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
     set_queue(&agent, "mail", 42.0);
     let last =
         || ask(&agent, "event=failed&channel=pager&limit=1")["records"][0]["attempt"].as_u64();
-    poll("two refused attempts", SOON, || {
+    poll("two rejected attempts", SOON, || {
         last().filter(|attempt| *attempt >= 2)
     });
     wait_for_events(&agent, &["pending", "firing", "queued", "failed"]);
@@ -152,7 +152,7 @@ fn what_became_of_an_alert_is_told_by_api_and_command_line_also_after_kill_9() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_written_costs_no_alert_and_is_told() {
+fn a_folder_that_cannot_be_written_costs_no_alert_and_is_reported() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start_without_disk(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);

@@ -33,7 +33,7 @@ fn a_rule_goes_pending_fires_and_resolves_in_log_and_webhook() {
     let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_log(&["inactive => pending", "backlog"]);
-    assert!(receiver.taken().is_empty(), "told before its duration");
+    assert!(receiver.taken().is_empty(), "notified before its duration");
     agent.wait_for_log(&["pending => firing", "backlog"]);
     wait_for(&receiver, &[FIRING]);
     set_queue(&agent, "mail", 3.0);
@@ -59,14 +59,14 @@ fn a_rule_goes_pending_fires_and_resolves_in_log_and_webhook() {
 }
 
 #[test]
-fn a_spike_shorter_than_the_duration_tells_nobody() {
+fn a_spike_shorter_than_the_duration_notifies_nobody() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_log(&["inactive => pending"]);
     set_queue(&agent, "mail", 3.0);
     agent.wait_for_log(&["pending => inactive"]);
-    // A second alert that does fire shows that the first would have been told by now.
+    // A second alert that does fire shows that the first would have been sent by now.
     set_queue(&agent, "other", 42.0);
     wait_for(
         &receiver,
@@ -75,13 +75,13 @@ fn a_spike_shorter_than_the_duration_tells_nobody() {
 }
 
 #[test]
-fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
+fn nothing_is_lost_or_doubled_while_the_receiver_is_down_rejects_or_hangs() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start(folder.path(), &queue_rule(&webhook(&receiver)));
 
     receiver.mood(Mood::Status(500));
     set_queue(&agent, "mail", 42.0);
-    poll("three refused attempts", SOON, || {
+    poll("three rejected attempts", SOON, || {
         (receiver.attempts() >= 3).then_some(())
     });
     assert!(receiver.taken().is_empty());
@@ -109,7 +109,7 @@ fn nothing_is_lost_or_doubled_while_the_receiver_is_down_refuses_or_hangs() {
 }
 
 #[test]
-fn what_was_not_delivered_survives_kill_9_and_what_was_is_not_told_again() {
+fn what_was_not_delivered_survives_kill_9_and_what_was_is_not_sent_again() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let yaml = queue_rule(&webhook(&receiver));
     let agent = Agent::start(folder.path(), &yaml);
@@ -157,7 +157,7 @@ fn an_alert_whose_rule_is_gone_after_a_restart_is_resolved() {
 }
 
 #[test]
-fn a_full_disk_costs_neither_the_rules_nor_the_page_nor_the_notifications() {
+fn a_full_disk_costs_neither_the_rules_nor_the_exposition_nor_the_notifications() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start_without_disk(folder.path(), &queue_rule(&webhook(&receiver)));
     set_queue(&agent, "mail", 42.0);

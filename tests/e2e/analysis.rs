@@ -1,4 +1,4 @@
-//! What the real process tells of eight days that were imported: each endpoint, each command.
+//! Analysis of eight imported days by the real process: each endpoint, each command.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn bellwether(arguments: &[&str]) -> (bool, String) {
     )
 }
 
-/// Eight days, a sample each two minutes, up to now: office hours with one odd half hour, a load that
+/// Eight days, a sample each two minutes, up to now: office hours with one unusual half hour, a load that
 /// follows by four minutes, and a disk that fills in the last twelve hours.
 fn import(folder: &Path) {
     let now = SystemTime::now()
@@ -98,7 +98,7 @@ fn data(agent: &Agent, path: &str) -> Value {
 }
 
 #[test]
-fn every_endpoint_and_command_judges_what_was_recorded() {
+fn every_endpoint_and_command_evaluates_what_was_recorded() {
     let folder = TempDir::new().unwrap();
     import(folder.path());
     let agent = Agent::start(folder.path(), YAML);
@@ -166,7 +166,7 @@ fn every_endpoint_and_command_judges_what_was_recorded() {
     let advice = data(&agent, "/api/v1/advise?metric=cpu&per_week=2");
     assert!(advice["alertsPerWeek"].as_f64().unwrap() <= 2.0, "{advice}");
 
-    // The form is that of the other endpoints, and errors say how to mend them.
+    // The form is that of the other endpoints, and errors say how to fix them.
     let (status, body) = agent.get("/api/v1/trends?metric=dsk");
     assert!(
         status == 422 && body.contains("no such metric"),

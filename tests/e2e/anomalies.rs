@@ -15,7 +15,7 @@ fn watching(min_samples: u32) -> String {
 }
 
 #[test]
-fn a_watched_metric_tells_whether_it_is_odd_and_knows_its_past_after_a_restart() {
+fn a_watched_metric_reports_whether_it_is_anomalous_and_knows_its_past_after_a_restart() {
     let state = TempDir::new().unwrap();
     let agent = Agent::start(state.path(), &watching(10));
     set_queue(&agent, "mail", 5.0);
@@ -35,5 +35,5 @@ fn a_watched_metric_tells_whether_it_is_odd_and_knows_its_past_after_a_restart()
     set_queue(&agent, "mail", 5.0);
     agent.wait_for_value(&score, |score| score >= 0.0);
     let runs = agent.value(runs).unwrap();
-    assert!(runs < 25.0, "judged only after {runs} collections");
+    assert!(runs < 25.0, "evaluated only after {runs} collections");
 }

@@ -39,7 +39,7 @@ fn samples(start: i64) -> impl Iterator<Item = (i64, &'static str, f64)> {
     })
 }
 
-fn declaration(folder: &Path, name: &str, duration: &str) -> PathBuf {
+fn configuration(folder: &Path, name: &str, duration: &str) -> PathBuf {
     let file = folder.join(name);
     let text = format!(
         "performance_monitor:
@@ -115,12 +115,12 @@ fn history(folder: &Path, start: i64) -> PathBuf {
 }
 
 #[test]
-fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
+fn a_folder_and_a_prometheus_with_the_same_samples_report_the_same() {
     let folder = TempDir::new().unwrap();
     let start = start();
     let server = prometheus(folder.path(), start);
     let recorded = history(folder.path(), start);
-    let rules = declaration(folder.path(), "rules.yaml", "5m");
+    let rules = configuration(folder.path(), "rules.yaml", "5m");
     let range = [start.to_string(), (start + STEPS * STEP).to_string()];
     let common = [
         "--rules",
@@ -135,10 +135,10 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
     let of_server = backtest(&[&common[..], &["--url", &server.url()]].concat());
     assert_eq!(of_folder, of_server);
 
-    let told: Value = serde_json::from_str(&of_folder).unwrap();
-    assert_eq!(told["series"], 2);
-    assert_eq!(told["warnings"], serde_json::json!([]));
-    for rule in [&told["rules"][0], &told["rules"][2]] {
+    let report: Value = serde_json::from_str(&of_folder).unwrap();
+    assert_eq!(report["series"], 2);
+    assert_eq!(report["warnings"], serde_json::json!([]));
+    for rule in [&report["rules"][0], &report["rules"][2]] {
         assert_eq!(
             (&rule["fired"], &rule["averted"]),
             (&1.into(), &1.into()),
@@ -152,7 +152,7 @@ fn a_folder_and_a_prometheus_with_the_same_samples_tell_the_same() {
         assert_eq!(episode["firedAt"], time(3900));
         assert_eq!(episode["resolvedAt"], time(4800));
     }
-    let channels = |rule: usize| told["rules"][rule]["notifications"].clone();
+    let channels = |rule: usize| report["rules"][rule]["notifications"].clone();
     assert_eq!(channels(0), serde_json::json!({"everybody": 2}));
     assert_eq!(channels(1), serde_json::json!({}));
     assert_eq!(channels(2), serde_json::json!({"everybody": 2, "pager": 2}));
@@ -165,12 +165,12 @@ fn jiff_text(seconds: i64) -> String {
 }
 
 #[test]
-fn another_declaration_is_compared_and_a_missing_history_is_named() {
+fn another_configuration_is_compared_and_a_missing_history_is_named() {
     let folder = TempDir::new().unwrap();
     let start = start();
     let recorded = history(folder.path(), start);
-    let strict = declaration(folder.path(), "strict.yaml", "0s");
-    let calm = declaration(folder.path(), "calm.yaml", "5m");
+    let strict = configuration(folder.path(), "strict.yaml", "0s");
+    let calm = configuration(folder.path(), "calm.yaml", "5m");
     let range = [start.to_string(), (start + STEPS * STEP).to_string()];
     let said = backtest(&[
         "--rules",

@@ -224,7 +224,7 @@ fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
             text(&output.stdout) + &text(&output.stderr),
         )
     };
-    let refused = |more: &[&str], words: [&str; 2]| {
+    let rejected = |more: &[&str], words: [&str; 2]| {
         let (status, said) = silence(&[&["--url", &url], more].concat());
         assert!(
             status == Some(1) && words.iter().all(|word| said.contains(word)),
@@ -232,12 +232,12 @@ fn commands_send_the_token_that_the_control_of_an_agent_asks_for() {
         );
         assert!(!said.contains("s3cret"), "{said}");
     };
-    refused(&[], ["a token is required", "--token-file"]);
-    refused(
+    rejected(&[], ["a token is required", "--token-file"]);
+    rejected(
         &["--token-file", &at("other")],
         ["the token is wrong", "compare it"],
     );
-    refused(
+    rejected(
         &["--token-file", &at("none")],
         ["none: No such file", "hint: give --token-file a file"],
     );

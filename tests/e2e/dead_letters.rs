@@ -1,4 +1,4 @@
-//! Dead letters as people meet them: a receiver that refuses for good and is mended.
+//! Dead letters as people meet them: a receiver that rejects for good and is fixed.
 
 use std::process::Command;
 use std::time::Duration;
@@ -57,7 +57,7 @@ const FIRING: &str = "firing backlog queue_name=mail,severity=critical";
 const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical";
 
 #[test]
-fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
+fn what_was_rejected_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let yaml = queue_rule(&pager(&receiver));
     let agent = Agent::start(folder.path(), &yaml);
@@ -78,7 +78,7 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     assert_eq!(agent.wait_for_value(held, |held| held > 0.0), 1.0);
     let (_, screen) = dead_letters(&agent, &["--channel", "pager"]);
     let name = "pager  firing backlog{queue_name=\"mail\"}";
-    for words in [name, "critical", "refused on", "answered 400"] {
+    for words in [name, "critical", "rejected on", "answered 400"] {
         assert!(screen.contains(words), "{words} is missing in: {screen}");
     }
     receiver.mood(Mood::Good);
@@ -98,7 +98,7 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
     let (_, history) = agent.get("/api/v1/alerts/history?event=queued,delivered");
     assert!(history.contains("\"cause\":\"resend\""), "{history}");
 
-    // Refused, and over before somebody looks.
+    // Rejected, and over before somebody looks.
     receiver.mood(Mood::Status(400));
     set_queue(&agent, "mail", 42.0);
     wait_for_letters(&agent, 1);
@@ -115,7 +115,7 @@ fn what_was_refused_outlives_kill_9_and_goes_again_with_its_end_behind_it() {
 }
 
 #[test]
-fn an_end_that_was_refused_goes_again_and_what_nobody_wants_is_discarded() {
+fn an_end_that_was_rejected_goes_again_and_what_nobody_wants_is_discarded() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
     let agent = Agent::start(folder.path(), &queue_rule(&pager(&receiver)));
     set_queue(&agent, "mail", 42.0);

@@ -1,4 +1,4 @@
-//! What is shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
+//! Files that are shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -128,7 +128,7 @@ fn prometheus_takes_its_file() {
     assert_eq!(
         job["honor_labels"].as_bool(),
         Some(true),
-        "the instance label of the page must win"
+        "the instance label of the target must win"
     );
     assert_eq!(
         job["static_configs"][0]["targets"][0].as_str(),

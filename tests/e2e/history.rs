@@ -22,7 +22,7 @@ fn folder(state: &TempDir) -> PathBuf {
     state.path().join("state/history")
 }
 
-/// What a reader of `folder` sees of a queue's length, as another process.
+/// Samples of a queue's length that a reader of `folder` in another process sees.
 fn queue(folder: &Path, queue: &str) -> SampledSeries {
     let (history, _) = History::open_read_only(folder);
     let matchers = [
@@ -61,7 +61,7 @@ fn health(agent: &Agent) -> Value {
     serde_json::from_str::<Value>(&body).unwrap()["data"].take()
 }
 
-/// Waits until `/api/v1/health` tells what is wrong with history, or that nothing is.
+/// Waits until `/api/v1/health` reports an error of history, or none.
 fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
     poll(&format!("history with a problem: {wrong}"), SOON, || {
         let health = health(agent);

@@ -1,4 +1,4 @@
-//! Clients that are slow, huge or senseless; the page must answer all the same.
+//! Clients that are slow, huge or senseless; /metrics must answer all the same.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -36,7 +36,7 @@ fn two_hundred_slow_clients_do_not_starve_a_scrape() {
 }
 
 #[test]
-fn a_body_of_100_mb_is_refused_before_it_is_read() {
+fn a_body_of_100_mb_is_rejected_before_it_is_read() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let before = agent.value("process_resident_memory_bytes").unwrap();
@@ -52,7 +52,7 @@ fn a_body_of_100_mb_is_refused_before_it_is_read() {
         .unwrap();
     let chunk = vec![b' '; 1 << 20];
     for _ in 0..100 {
-        // The server may close as soon as it has refused.
+        // The server may close as soon as it has rejected.
         if stream.write_all(&chunk).is_err() {
             break;
         }
@@ -106,18 +106,18 @@ fn random_bytes_on_the_ports_end_nothing() {
                 .filter(|count| *count >= 1.0)
         },
     );
-    let refused: f64 = agent
+    let rejected: f64 = agent
         .get("/metrics")
         .1
         .lines()
-        .filter(|line| line.starts_with("bellwether_application_refused_total{"))
+        .filter(|line| line.starts_with("bellwether_application_records_rejected_total{"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
         .sum();
-    assert!(refused > 0.0);
+    assert!(rejected > 0.0);
 }
 
 #[test]
-fn what_changes_state_is_refused_to_browsers_of_other_sites() {
+fn what_changes_state_is_rejected_to_browsers_of_other_sites() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let headers = [

@@ -72,7 +72,7 @@ fn alerts_reach_a_real_kafka_in_order_over_an_outage_and_kill_9() {
     assert_eq!(
         agent.get("/metrics").0,
         200,
-        "the page must not wait for Kafka"
+        "/metrics must not wait for Kafka"
     );
     agent.kill();
     let agent = Agent::start(folder.path(), &yaml);

@@ -27,7 +27,7 @@ mod scrape;
 mod silences;
 mod state;
 
-/// A declaration with one gauge of queues, one rule on it and the channels in `channels`.
+/// A configuration with one gauge of queues, one rule on it and the channels in `channels`.
 fn queue_rule(channels: &str) -> String {
     format!(
         r#"

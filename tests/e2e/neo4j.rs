@@ -1,4 +1,4 @@
-//! The shipped declaration with a real Neo4j behind it: values, outage, return, and the rule.
+//! The shipped configuration with a real Neo4j behind it: values, outage, return, and the rule.
 
 use tempfile::TempDir;
 
@@ -6,7 +6,7 @@ use crate::support::agent::Agent;
 use crate::support::servers::{PASSWORD, Server};
 
 #[test]
-fn an_outage_of_neo4j_is_seen_told_and_over_by_itself() {
+fn an_outage_of_neo4j_is_seen_reported_and_over_by_itself() {
     let neo4j = Server::neo4j();
     let folder = TempDir::new().unwrap();
     let shipped = bellwether::config::EMBEDDED

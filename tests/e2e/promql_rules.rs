@@ -14,7 +14,7 @@ const SOON: Duration = Duration::from_secs(60);
 const FIRING: &str = "firing backlog queue_name=mail,severity=critical,team=post";
 const RESOLVED: &str = "resolved backlog queue_name=mail,severity=critical,team=post";
 
-fn declaration(receiver: &Receiver) -> String {
+fn configuration(receiver: &Receiver) -> String {
     let address = receiver.address();
     format!(
         r#"
@@ -47,7 +47,7 @@ fn wait_for(receiver: &Receiver, expected: &[&str]) {
 #[test]
 fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
-    let yaml = declaration(&receiver);
+    let yaml = configuration(&receiver);
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "other", 1.0);
@@ -87,7 +87,7 @@ fn a_query_over_a_recorded_series_fires_survives_a_restart_and_resolves() {
 }
 
 #[test]
-fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
+fn a_broken_query_is_reported_with_its_place_and_an_unknown_name_is_a_warning() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.yaml");
     let check = |query: &str| {
@@ -99,14 +99,14 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
         std::fs::write(&file, yaml).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
         let output = command.arg("check").arg(&file).output().unwrap();
-        let told = [output.stdout, output.stderr].concat();
-        (output.status.code(), String::from_utf8(told).unwrap())
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
     };
-    let (code, told) = check("sum(rate(up[5m])");
+    let (code, text) = check("sum(rate(up[5m])");
     assert_eq!(code, Some(1));
     assert!(
-        told.contains("x.yaml:6:27: ") && told.contains("rules[0].promql: 1:17: parse error"),
-        "{told}"
+        text.contains("x.yaml:6:27: ") && text.contains("rules[0].promql: 1:17: parse error"),
+        "{text}"
     );
     for (query, hint) in [
         (
@@ -115,11 +115,11 @@ fn a_broken_query_is_told_with_its_place_and_an_unknown_name_is_a_warning() {
         ),
         ("host_cpu_precent > 5", "did you mean \"host_cpu_percent\"?"),
     ] {
-        let (code, told) = check(query);
-        assert_eq!(code, Some(0), "{told}");
+        let (code, text) = check(query);
+        assert_eq!(code, Some(0), "{text}");
         assert!(
-            told.contains("x.yaml:6:27: ") && told.contains(hint),
-            "{told}"
+            text.contains("x.yaml:6:27: ") && text.contains(hint),
+            "{text}"
         );
     }
     assert!(!check("host_cpu_percent > 5").1.contains("nobody"));

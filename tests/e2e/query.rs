@@ -56,8 +56,8 @@ fn samples(end: i64) -> String {
 
 fn ok(command: &mut Command) -> String {
     let done = command.output().unwrap();
-    let told = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{command:?}: {told}");
+    let text = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{command:?}: {text}");
     String::from_utf8(done.stdout).unwrap()
 }
 
@@ -144,7 +144,7 @@ fn sort(data: &mut Value) {
     }
 }
 
-/// Where two documents differ; texts that are numbers may differ in the last digits, which depend
+/// Paths at which two documents differ; texts that are numbers may differ in the last digits, which depend
 /// on the order of a sum.
 fn difference(ours: &Value, theirs: &Value, at: &str) -> Option<String> {
     match (ours, theirs) {
@@ -420,11 +420,11 @@ fn promtool_takes_it_for_a_prometheus() {
     let at = format!("--time={end}");
     let promtool = |url: &str, kind: &str, options: &[&str], what: &str| {
         let mut command = Command::new("promtool");
-        let told = ok(command
+        let text = ok(command
             .args(["query", kind])
             .args(options)
             .args([url, what]));
-        let mut lines: Vec<String> = told.lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         if kind == "instant" {
             lines.sort();
         }

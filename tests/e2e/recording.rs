@@ -7,7 +7,7 @@ use crate::queue_rule;
 use crate::support::agent::Agent;
 
 #[test]
-fn records_are_taken_one_by_one_and_refusals_named() {
+fn records_are_taken_one_by_one_and_rejections_named() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let body = r#"[
@@ -25,14 +25,14 @@ fn records_are_taken_one_by_one_and_refusals_named() {
         (200, &Value::from(2)),
         "{answer}"
     );
-    let refused = answer["data"]["refused"].as_array().unwrap();
-    let indices: Vec<u64> = refused
+    let rejected = answer["data"]["rejected"].as_array().unwrap();
+    let indices: Vec<u64> = rejected
         .iter()
         .map(|one| one["index"].as_u64().unwrap())
         .collect();
     assert_eq!(indices, [1, 2, 3, 4], "{answer}");
     assert!(
-        refused.iter().all(|one| one["reason"].is_string()),
+        rejected.iter().all(|one| one["reason"].is_string()),
         "{answer}"
     );
     assert_eq!(agent.value("test_jobs{queue_name=\"mail\""), Some(2.0));
@@ -41,7 +41,7 @@ fn records_are_taken_one_by_one_and_refusals_named() {
         Some(42.0)
     );
     assert_eq!(
-        agent.value("bellwether_application_refused_total{reason=\"unknown_metric\""),
+        agent.value("bellwether_application_records_rejected_total{reason=\"unknown_metric\""),
         Some(1.0)
     );
 

@@ -1,4 +1,4 @@
-//! A new declaration is swapped in whole or not at all, under load, and what was known stays.
+//! A new configuration is swapped in whole or not at all, under load, and what was known stays.
 
 use std::net::UdpSocket;
 use std::sync::Arc;
@@ -63,7 +63,7 @@ fn counters_and_alerts_survive_reloads_under_load() {
 }
 
 #[test]
-fn a_broken_declaration_changes_nothing_and_says_why() {
+fn a_broken_configuration_changes_nothing_and_says_why() {
     let folder = TempDir::new().unwrap();
     let yaml = queue_rule("{type: log}");
     let agent = Agent::start(folder.path(), &yaml);
@@ -105,7 +105,7 @@ fn a_rule_that_is_taken_out_resolves_its_alerts() {
 }
 
 #[test]
-fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_refused() {
+fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_rejected() {
     let folder = TempDir::new().unwrap();
     let (first, second) = (crate::support::free_port(), crate::support::free_port());
     let yaml = |port: u16| {
@@ -172,7 +172,7 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
 
     agent.write_config(&yaml(""));
     assert_eq!(agent.post("/-/reload", "").0, 200);
-    UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a declaration");
+    UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a configuration");
 }
 
 fn free_udp_port() -> u16 {

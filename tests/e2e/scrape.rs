@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes the page in both formats, and promtool reads it.
+//! A real Prometheus scrapes /metrics in both formats, and promtool reads it.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -67,9 +67,9 @@ fn the_text_format_is_what_promtool_reads_and_the_self_metrics_lint_clean() {
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     set_queue(&agent, "mail", 42.0);
     agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
-    let (status, page) = agent.get("/metrics");
+    let (status, exposition) = agent.get("/metrics");
     assert_eq!(status, 200);
-    let own: String = page
+    let own: String = exposition
         .lines()
         .filter(|line| !line.contains("test_"))
         .map(|line| format!("{line}\n"))
@@ -99,20 +99,20 @@ fn openmetrics_is_served_when_asked_for() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
     let accept = [("accept", "application/openmetrics-text; version=1.0.0")];
-    let (_, page) = request(agent.address(), "GET", "/metrics", &accept, "").unwrap();
-    assert!(page.ends_with("# EOF\n"), "{page}");
+    let (_, exposition) = request(agent.address(), "GET", "/metrics", &accept, "").unwrap();
+    assert!(exposition.ends_with("# EOF\n"), "{exposition}");
     assert!(
-        page.contains("# TYPE bellwether_reloads counter\n"),
-        "{page}"
+        exposition.contains("# TYPE bellwether_reloads counter\n"),
+        "{exposition}"
     );
     let (_, text) = agent.get("/metrics");
     assert!(text.contains("# TYPE bellwether_reloads_total counter\n") && !text.contains("# EOF"));
 }
 
 #[test]
-fn a_recorded_value_is_on_the_page_at_once() {
+fn a_recorded_value_is_in_the_exposition_at_once() {
     let folder = TempDir::new().unwrap();
-    // One collection a minute: only a live page can show the value.
+    // One collection a minute: only a live /metrics can show the value.
     let yaml = queue_rule("{type: log}").replace("200ms", "60s");
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 7.0);

@@ -15,7 +15,7 @@ use crate::{queue_rule, set_queue};
 const SOON: Duration = Duration::from_secs(60);
 
 /// A rule on queues, with files of silences and two time intervals.
-fn declaration(receiver: &Receiver) -> String {
+fn configuration(receiver: &Receiver) -> String {
     let pager = format!(
         "{{type: webhook, name: pager, url: \"http://{}/\"}}",
         receiver.address()
@@ -47,16 +47,16 @@ fn write(folder: &Path, text: &str) {
     fs::write(folder.join("silences/a.yml"), text).unwrap();
 }
 
-/// Waits until a silence holds the alert of `queue` back.
-fn wait_for_held(agent: &Agent, queue: &str, words: &str) {
-    poll(&format!("{queue} held back by {words}"), SOON, || {
+/// Waits until a silence mutes the alert of `queue`.
+fn wait_until_muted(agent: &Agent, queue: &str, words: &str) {
+    poll(&format!("{queue} muted by {words}"), SOON, || {
         let selector = format!("match[]=%7Bqueue_name%3D%22{queue}%22%7D");
-        let (_, history) = agent.get(&format!("/api/v1/alerts/history?event=held&{selector}"));
+        let (_, history) = agent.get(&format!("/api/v1/alerts/history?event=muted&{selector}"));
         history.contains(words).then_some(())
     });
 }
 
-fn told(queue: &str) -> String {
+fn firing_of(queue: &str) -> String {
     format!("firing backlog queue_name={queue},severity=critical")
 }
 
@@ -68,12 +68,12 @@ fn a_file_silences_until_a_reload_takes_it_away() {
         "- {matchers: queue_name=mail, intervals: [always], created_by: ada, comment: moved}\n\
          - {matchers: queue_name=print, intervals: [long_ago], created_by: ada}\n",
     );
-    let agent = Agent::start(folder.path(), &declaration(&receiver));
+    let agent = Agent::start(folder.path(), &configuration(&receiver));
     set_queue(&agent, "mail", 42.0);
     set_queue(&agent, "print", 42.0);
-    wait_for_held(&agent, "mail", "silenced by ada: moved (silence file-");
+    wait_until_muted(&agent, "mail", "silenced by ada: moved (silence file-");
     poll("the other", SOON, || {
-        (receiver.taken() == [told("print")]).then_some(())
+        (receiver.taken() == [firing_of("print")]).then_some(())
     });
 
     let (_, list) = silence(&agent, &["list"]);
@@ -105,8 +105,8 @@ fn a_file_silences_until_a_reload_takes_it_away() {
     );
     write(folder.path(), "# none\n");
     agent.signal("HUP");
-    poll("both are told", SOON, || {
-        (receiver.taken() == [told("print"), told("mail")]).then_some(())
+    poll("both are sent", SOON, || {
+        (receiver.taken() == [firing_of("print"), firing_of("mail")]).then_some(())
     });
     assert_eq!(silence(&agent, &["list"]).1, "no silences\n");
 }
@@ -114,7 +114,7 @@ fn a_file_silences_until_a_reload_takes_it_away() {
 #[test]
 fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
     let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
-    let yaml = declaration(&receiver);
+    let yaml = configuration(&receiver);
     let agent = Agent::start(folder.path(), &yaml);
     let (status, id) = silence(&agent, &["add", "queue_name=mail", "--during", "always"]);
     assert_eq!(status, Some(0), "{id}");
@@ -151,14 +151,14 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
 
     let agent = Agent::start(folder.path(), &yaml);
     set_queue(&agent, "mail", 42.0);
-    wait_for_held(&agent, "mail", id.trim());
+    wait_until_muted(&agent, "mail", id.trim());
     assert_eq!(silence(&agent, &["list"]).1, list);
     // Without the interval it holds at no time, and never all the time.
     agent.write_config(&yaml.replace("name: always,", "name: never,"));
     agent.signal("HUP");
     agent.wait_for_log(&["time interval that no longer exists", id.trim(), "always"]);
-    poll("it is told", SOON, || {
-        (receiver.taken() == [told("mail")]).then_some(())
+    poll("it is sent", SOON, || {
+        (receiver.taken() == [firing_of("mail")]).then_some(())
     });
     assert_eq!(silence(&agent, &["expire", id.trim()]).0, Some(0));
 }

@@ -1,4 +1,4 @@
-//! The state folder under a real process: shared by two, in the way, deleted, with odd files in it.
+//! The state folder under a real process: shared by two, in the way, deleted, with unexpected files in it.
 
 use std::fs;
 use std::process::Command;
@@ -13,7 +13,7 @@ use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
 
-/// What `/api/v1/health` says of the state, and the status of all.
+/// `state` and `status` of `/api/v1/health`.
 fn state_problem(agent: &Agent) -> (Option<String>, String) {
     let (_, body) = agent.get("/api/v1/health");
     let health: Value = serde_json::from_str(&body).unwrap();
@@ -66,10 +66,10 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
     let (code, answer) = silence(&first, "first");
     assert_eq!(code, Some(0), "{answer}");
     let second = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    let told = wait_for_problem(&second, true);
+    let error = wait_for_problem(&second, true);
     assert!(
-        told.contains("another Bellwether has the state directory"),
-        "{told}"
+        error.contains("another Bellwether has the state directory"),
+        "{error}"
     );
     assert!(
         status(&second).contains("DEGRADED another Bellwether"),
@@ -104,13 +104,13 @@ fn of_two_on_one_folder_the_first_keeps_its_alerts_and_silences() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_used_is_told_and_used_once_it_can() {
+fn a_folder_that_cannot_be_used_is_reported_and_used_once_it_can() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("state");
     fs::write(&state, "in the way").unwrap();
     let agent = Agent::start(folder.path(), &queue_rule("{type: log}"));
-    let told = wait_for_problem(&agent, true);
-    assert!(told.contains("cannot use the state directory"), "{told}");
+    let error = wait_for_problem(&agent, true);
+    assert!(error.contains("cannot use the state directory"), "{error}");
     assert!(
         !agent.log().join("\n").contains("another process"),
         "it is not said who is not there"
@@ -152,7 +152,7 @@ fn what_is_deleted_while_it_runs_is_written_anew() {
 }
 
 #[test]
-fn odd_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
+fn unexpected_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
     let folder = TempDir::new().unwrap();
     let state = folder.path().join("state");
     fs::create_dir_all(state.join("outbox")).unwrap();

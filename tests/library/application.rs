@@ -57,7 +57,7 @@ fn id_of(index: usize) -> bellwether_core::MetricId {
     bellwether_core::MetricId(u32::try_from(index).unwrap())
 }
 
-/// All series as `name{values}` by the order of `METRICS`, with their numbers.
+/// All series as `name{values}` by the order of `METRICS`, with their values.
 fn series(recorder: &Recorder) -> BTreeMap<String, Vec<f64>> {
     let names: Vec<_> = recorder
         .series_counts()
@@ -66,27 +66,27 @@ fn series(recorder: &Recorder) -> BTreeMap<String, Vec<f64>> {
         .collect();
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
-    let row = |point: bellwether_core::Point<'_>| {
-        let values: Vec<String> = LabelValues::from_packed(point.labels)
+    let row = |sample: bellwether_core::Sample<'_>| {
+        let values: Vec<String> = LabelValues::from_packed(sample.labels)
             .iter()
             .map(str::to_owned)
             .collect();
-        let name = &names[point.metric.0 as usize];
+        let name = &names[sample.metric.0 as usize];
         (
             format!("{name}{{{}}}", values.join(",")),
-            point.numbers.to_vec(),
+            sample.values.to_vec(),
         )
     };
     batch.iter().map(row).collect()
 }
 
-/// The numbers of one series.
-fn numbers(recorder: &Recorder, series_name: &str) -> Vec<f64> {
+/// The values of one series.
+fn values(recorder: &Recorder, series_name: &str) -> Vec<f64> {
     series(recorder).remove(series_name).unwrap_or_default()
 }
 
 /// The reasons that were counted, with how often.
-fn refused(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
+fn rejected(recorder: &Recorder) -> BTreeMap<&'static str, u64> {
     let counted = recorder
         .rejected()
         .into_iter()

@@ -1,6 +1,6 @@
 //! Declarations that must load, and broken ones with the message that each must give.
 //!
-//! Beside `bad/x.yaml` and `odd/x.yaml` stands `x.txt`, what `bellwether check` prints for it. After a wanted
+//! Beside `bad/x.yaml` and `odd/x.yaml` is `x.txt`, the output of `bellwether check` for it. After a wanted
 //! change of a message, `UPDATE_EXPECTED=1 cargo test --test library config` writes them anew; read the
 //! difference before you commit it.
 
@@ -25,19 +25,19 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What `check` says of `text`, the file called by its bare name.
+/// Plan of `text`, or the output of `check`; the file has its bare name there.
 fn report(name: &str, text: &str) -> Result<config::Plan, String> {
     let source = Source::File(name.into());
     config::plan(config::decode(&source, text, &|_| None)).map_err(|report| format!("{report}\n"))
 }
 
-/// Holds what `told` makes of each file of `folder` against the text beside it.
-fn compare(folder: &str, told: impl Fn(Result<config::Plan, String>) -> Option<String>) {
+/// Compares what `render` makes of each file of `folder` with the text beside it.
+fn compare(folder: &str, render: impl Fn(Result<config::Plan, String>) -> Option<String>) {
     let update = std::env::var_os("UPDATE_EXPECTED").is_some();
     let mut different = Vec::new();
     for path in yaml_files(folder) {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let Some(found) = told(report(&name, &fs::read_to_string(&path).unwrap())) else {
+        let Some(found) = render(report(&name, &fs::read_to_string(&path).unwrap())) else {
             different.push(format!("{name} is in the wrong folder"));
             continue;
         };
@@ -52,7 +52,7 @@ fn compare(folder: &str, told: impl Fn(Result<config::Plan, String>) -> Option<S
 }
 
 #[test]
-fn broken_declarations_give_the_expected_message() {
+fn broken_configurations_give_the_expected_message() {
     assert!(
         yaml_files("bad").len() >= 60,
         "only {} broken files",
@@ -62,7 +62,7 @@ fn broken_declarations_give_the_expected_message() {
 }
 
 #[test]
-fn odd_declarations_load_with_the_expected_warnings() {
+fn unusual_configurations_load_with_the_expected_warnings() {
     compare("odd", |plan| {
         let mut warnings = plan.ok()?.warnings;
         warnings.sort_by_key(|warning| warning.location.pos);
@@ -76,7 +76,7 @@ fn odd_declarations_load_with_the_expected_warnings() {
 }
 
 #[test]
-fn good_declarations_load() {
+fn good_configurations_load() {
     let files = yaml_files("good");
     assert!(files.len() >= 8, "only {} good files", files.len());
     for path in files {
@@ -88,7 +88,7 @@ fn good_declarations_load() {
 }
 
 #[test]
-fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
+fn every_good_configuration_prints_as_one_that_loads_to_the_same() {
     let folders = ["good", "odd", "../../config", "../../config/examples"];
     let mut files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
     files.retain(|path| !path.to_string_lossy().ends_with(".test.yaml"));
@@ -99,7 +99,7 @@ fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
         if path.to_string_lossy().contains("environment.yaml") {
             assert!(printed.contains("/$${NOT_SET}") && printed.contains("'${NOT_EXPANDED}'"));
         }
-        // What is hidden stands for itself; it is no address and no header any more.
+        // Hidden values stay as they are; it is no address and no header any more.
         let printed = printed.replace("<secret>", "http://secret");
         let again = config::print(&report(&name, &printed).unwrap().root).unwrap();
         let again = again.replace("<secret>", "http://secret");
@@ -108,7 +108,7 @@ fn every_good_declaration_prints_as_one_that_loads_to_the_same() {
 }
 
 #[test]
-fn the_shipped_declaration_holds_the_whole_catalogue() {
+fn the_shipped_configuration_holds_the_whole_catalogue() {
     let plan = report("bellwether.yaml", EMBEDDED).unwrap();
     let monitor = &plan.root.performance_monitor;
     assert_eq!(monitor.system_metrics.len(), 24);
@@ -216,26 +216,26 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
     write("d.yml", "groups: [{nam: x}]");
     fs::create_dir(folder.path().join("e.yml")).unwrap();
     write("z.yml", &group("fine"));
-    let declaration = |more: &str| {
+    let configuration = |more: &str| {
         let text = format!("performance_monitor: {{alerting: {{rule_files: ['*.yml']{more}}}}}");
         write("bellwether.yaml", &text);
     };
     let source = Source::File(folder.path().join("bellwether.yaml"));
     let load = || config::load(&source, &|_| None);
 
-    declaration("");
+    configuration("");
     let report = load().and_then(config::plan).err().unwrap();
     let plan = config::plan_at_start(load).unwrap();
     let names: Vec<&str> = plan.rules.rules.iter().map(|rule| &*rule.name).collect();
     assert_eq!(names, ["good", "fine"]);
     for file in ["b.yml", "c.yml", "d.yml", "e.yml"] {
-        let told = |problems: &[bellwether_schema::Diagnostic]| {
+        let render = |problems: &[bellwether_schema::Diagnostic]| {
             problems
                 .iter()
                 .any(|problem| problem.render(&"x").contains(file))
         };
         assert!(
-            told(&plan.left_out) && told(&report.problems),
+            render(&plan.left_out) && render(&report.problems),
             "{file}: {:?}",
             plan.left_out
         );
@@ -247,7 +247,7 @@ fn a_wrong_rule_file_costs_its_own_rules_at_a_start_and_fails_the_check() {
         .collect();
     assert_eq!(files.len(), 4, "{:?}", plan.left_out);
 
-    declaration(", rule_limit: x");
+    configuration(", rule_limit: x");
     let report = config::plan_at_start(load).err().unwrap();
     assert!(report.to_string().contains("rule_limit"), "{report}");
 }

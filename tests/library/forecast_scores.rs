@@ -16,18 +16,18 @@ fn the_seasonal_forecast_beats_the_last_day_again() {
         Ok(all) => all,
         Err(missing) => return eprintln!("not tested, {missing}"),
     };
-    let (mut told, mut naive) = (0.0, 0.0);
+    let (mut ours, mut naive) = (0.0, 0.0);
     for series in &all {
         let last = last_day(&series.known);
-        let season = continue_hours(&series.known, 48).map_or(last.clone(), |told| told.values);
-        told += m4::smape(&series.came, &season) / all.len() as f64;
+        let season = continue_hours(&series.known, 48).map_or(last.clone(), |season| season.values);
+        ours += m4::smape(&series.came, &season) / all.len() as f64;
         naive += m4::smape(&series.came, &last) / all.len() as f64;
     }
     eprintln!(
-        "sMAPE over {} series: {told:.2}, the last day again {naive:.2}",
+        "sMAPE over {} series: {ours:.2}, the last day again {naive:.2}",
         all.len()
     );
-    assert!(told < naive, "{told} against {naive}");
+    assert!(ours < naive, "{ours} against {naive}");
 }
 
 #[test]
@@ -43,12 +43,12 @@ fn bands_of_nine_in_ten_hold_as_many() {
             let Some(end) = series.known.len().checked_sub(back) else {
                 continue;
             };
-            let Ok(told) = continue_hours(&series.known[..end], 48) else {
+            let Ok(season) = continue_hours(&series.known[..end], 48) else {
                 continue;
             };
             let came = series.known[end..].iter().chain(&series.came).take(48);
             for (hour, came) in came.enumerate() {
-                let (low, high) = told.band(hour).unwrap();
+                let (low, high) = season.band(hour).unwrap();
                 inside += usize::from((low..=high).contains(came));
                 hours += 1;
             }
@@ -65,19 +65,16 @@ fn what_fires_before_a_disk_is_full_holds_its_band() {
     for hours in [4, 24] {
         for (name, values) in backtest::disks(3 * hours) {
             let within = Duration::from_secs(hours as u64 * 3600);
-            let told = Backtest {
+            let result = Backtest {
                 step: 60_000,
                 values: &values,
                 target: 95.0,
                 within,
             }
             .run(60);
-            eprintln!("{name}, within {hours} h: {told:?}");
-            assert!(
-                told.fired > 0,
-                "{name}, within {hours} h: it was never told"
-            );
-            all.add(told);
+            eprintln!("{name}, within {hours} h: {result:?}");
+            assert!(result.fired > 0, "{name}, within {hours} h: it never fired");
+            all.add(result);
         }
     }
     assert!(all.share() >= 80.0, "{all:?}");

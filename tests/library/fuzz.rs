@@ -86,7 +86,7 @@ fn mutated(corpus: &[Vec<u8>], words: &[Vec<u8>], random: &mut Rng) -> Vec<u8> {
             }
             3 => {
                 let word = &words[random.usize(..words.len())];
-                // Mostly once: what nests is for depth, and depth is refused early.
+                // Mostly once: what nests is for depth, and depth is rejected early.
                 let times = if random.u8(..8) == 0 {
                     1 << random.u32(..8)
                 } else {

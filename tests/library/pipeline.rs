@@ -27,7 +27,7 @@ enum Step {
     Silence(usize, u64),
     /// All silences end.
     Expire,
-    /// Somebody takes care of an alert, for so many seconds or until it ends.
+    /// Somebody acknowledges an alert, for so many seconds or until it ends.
     Acknowledge(usize, Option<u64>),
     /// Nobody does any more.
     Release(usize),
@@ -38,8 +38,8 @@ enum Step {
     Crash(Crash, u64, u64),
     /// A channel fails from now on, or works again.
     Channel(usize, bool),
-    /// The receiver of a channel refuses what is next.
-    Refuse(usize),
+    /// The receiver of a channel rejects what is next.
+    Reject(usize),
     /// The condition of an alert comes and goes, a few times.
     Flap(usize),
     /// The wall clock is set by so many hours.
@@ -76,7 +76,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(crash, down, data)| Step::Crash(crash, down, data)),
         2 => (0..CHANNELS.len(), any::<bool>())
             .prop_map(|(channel, works)| Step::Channel(channel, works)),
-        1 => (0..CHANNELS.len()).prop_map(Step::Refuse),
+        1 => (0..CHANNELS.len()).prop_map(Step::Reject),
         1 => alert().prop_map(Step::Flap),
         1 => select(vec![-5, -1, 1, 7]).prop_map(Step::Clock),
         8 => (1_u64..12).prop_map(Step::Pass),
@@ -84,7 +84,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What the steps lead to, then nothing more for as long as anything may still have to be told.
+/// Runs the steps, then waits as long as a notification may still be due.
 fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
     let mut world = World::new(routes);
     for step in steps {
@@ -98,7 +98,7 @@ fn run(routes: usize, steps: &[Step]) -> Result<(), String> {
             Step::Reload(routes) => world.reload(*routes),
             Step::Crash(crash, down, data) => world.crash(*crash, *down, *data)?,
             Step::Channel(channel, works) => world.channel(*channel, *works),
-            Step::Refuse(channel) => world.refuse(*channel),
+            Step::Reject(channel) => world.reject(*channel),
             Step::Flap(alert) => world.flap(*alert)?,
             Step::Clock(hours) => world.set_clock(*hours),
             Step::Pass(seconds) => world.pass(*seconds)?,

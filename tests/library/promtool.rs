@@ -14,14 +14,14 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 mod queries;
 mod series;
 
-/// Cases that one run of promtool judges.
+/// Cases that one run of promtool evaluates.
 const BATCH: usize = 50;
 /// Runs of promtool.
 const BATCHES: usize = 5;
 /// Attempts to make a case smaller.
 const ATTEMPTS: usize = 200;
 
-/// What Bellwether made of some cases, as files for promtool.
+/// Results of Bellwether for some cases, as files for promtool.
 struct Files {
     rules: String,
     /// Expects what Bellwether saw, in each minute.
@@ -30,8 +30,8 @@ struct Files {
     firing: usize,
 }
 
-/// How many cases from `strategy` promtool was asked about, where it agrees with what `run` makes of
-/// all of them; else the smallest case that differs.
+/// Asks promtool about cases from `strategy`. Returns their number if it agrees with `run` in
+/// all of them; else fails with the smallest case that differs.
 fn agree<S: Strategy>(strategy: &S, run: impl Fn(&[S::Value]) -> Files) -> Result<String, String>
 where
     S::Value: Clone + Debug,
@@ -52,13 +52,13 @@ where
         let cases: Vec<S::Value> = trees.iter().map(ValueTree::current).collect();
         let files = run(&cases);
         firing += files.firing;
-        let Err(told) = promtool(&files) else {
+        let Err(difference) = promtool(&files) else {
             continue;
         };
         let fails = |case: &S::Value| promtool(&run(std::slice::from_ref(case))).err();
         let smallest = trees.into_iter().find_map(|tree| smallest(tree, fails));
         return Err(format!(
-            "promtool disagrees, PROMTOOL_SEED={seed}\n{smallest:?}\nthe first of the batch:\n{told}"
+            "promtool disagrees, PROMTOOL_SEED={seed}\n{smallest:?}\nthe first of the batch:\n{difference}"
         ));
     }
     assert!(
@@ -71,7 +71,7 @@ where
     ))
 }
 
-/// The smallest case of `tree` that `fails`, with what is told of it.
+/// The smallest case of `tree` that `fails`, with its difference.
 fn smallest<T: ValueTree>(
     mut tree: T,
     fails: impl Fn(&T::Value) -> Option<String>,
@@ -80,8 +80,8 @@ fn smallest<T: ValueTree>(
     for _ in 0..ATTEMPTS {
         let case = tree.current();
         let more = match fails(&case) {
-            Some(told) => {
-                found = Some((case, told));
+            Some(difference) => {
+                found = Some((case, difference));
                 tree.simplify()
             }
             None => found.is_some() && tree.complicate(),
@@ -93,7 +93,7 @@ fn smallest<T: ValueTree>(
     found
 }
 
-/// Has promtool judge; what it says where it does not agree.
+/// Runs promtool; its output is the error if it does not agree.
 fn promtool(files: &Files) -> Result<(), String> {
     let directory = tempfile::tempdir().expect("a directory");
     std::fs::write(directory.path().join("rules.yaml"), &files.rules).expect("written");
@@ -103,22 +103,28 @@ fn promtool(files: &Files) -> Result<(), String> {
         .current_dir(directory.path())
         .output()
         .expect("promtool is installed");
-    let told = String::from_utf8_lossy(&output.stderr);
+    let difference = String::from_utf8_lossy(&output.stderr);
     if output.status.success() {
         Ok(())
     } else {
-        Err(told.chars().take(1_500).collect())
+        Err(difference.chars().take(1_500).collect())
     }
 }
 
 #[test]
 fn rules_over_series_of_the_store() {
-    let told = agree(&series::case(), series::run);
-    println!("{}", told.unwrap_or_else(|told| panic!("{told}")));
+    let difference = agree(&series::case(), series::run);
+    println!(
+        "{}",
+        difference.unwrap_or_else(|difference| panic!("{difference}"))
+    );
 }
 
 #[test]
 fn rules_over_answers_of_history() {
-    let told = agree(&queries::case(), queries::run);
-    println!("{}", told.unwrap_or_else(|told| panic!("{told}")));
+    let difference = agree(&queries::case(), queries::run);
+    println!(
+        "{}",
+        difference.unwrap_or_else(|difference| panic!("{difference}"))
+    );
 }

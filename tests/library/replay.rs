@@ -142,14 +142,14 @@ fn a_replay_does_what_happened_live() {
             let number = wave(second, index as f64 * 2.0).round();
             slow[index][usize::from(number < 50.0)] += number;
             let [fast, mid, ..] = slow[index];
-            let numbers = [fast, fast + mid, fast + mid, mid];
-            batch.push_numbers(latency, &[path], &numbers);
+            let values = [fast, fast + mid, fast + mid, mid];
+            batch.push_values(latency, &[path], &values);
             for (suffix, le, number) in [
-                ("bucket", "0.1", numbers[0]),
-                ("bucket", "1.0", numbers[1]),
-                ("bucket", "+Inf", numbers[2]),
-                ("count", "", numbers[2]),
-                ("sum", "", numbers[3]),
+                ("bucket", "0.1", values[0]),
+                ("bucket", "1.0", values[1]),
+                ("bucket", "+Inf", values[2]),
+                ("count", "", values[2]),
+                ("sum", "", values[3]),
             ] {
                 let name = format!("x_latency_{suffix}");
                 let labels = [("__name__", name.as_str()), ("path", *path), ("le", le)];
@@ -177,7 +177,7 @@ fn a_replay_does_what_happened_live() {
             .iter()
             .filter(|(name, ..)| *name == *rule.name)
             .collect();
-        let mut told: Vec<UnixMillis> = rule
+        let mut replayed: Vec<UnixMillis> = rule
             .episodes
             .iter()
             .flat_map(|one| [Some(one.fired_at), one.resolved_at])
@@ -197,10 +197,10 @@ fn a_replay_does_what_happened_live() {
             })
             .map(|(_, _, at)| *at)
             .collect();
-        told.sort_unstable();
+        replayed.sort_unstable();
         lived.sort_unstable();
-        assert!(!told.is_empty(), "{} never fired", rule.name);
-        assert_eq!(told, lived, "{}", rule.name);
+        assert!(!replayed.is_empty(), "{} never fired", rule.name);
+        assert_eq!(replayed, lived, "{}", rule.name);
     }
 }
 
@@ -214,9 +214,10 @@ fn what_was_known_before_the_start_counts_but_does_not_fire() {
     }
     let outcome = replayed(plan(rule), &history, 615, 1200);
     assert_eq!(spans(&outcome), [("mean", 615, Some(735))]);
-    let told = &outcome.rules[0].episodes[0].notifications;
+    let replayed = &outcome.rules[0].episodes[0].notifications;
     assert_eq!(
-        told.iter()
+        replayed
+            .iter()
             .map(|one| one.channel.as_str())
             .collect::<Vec<_>>(),
         ["log", "log"]
@@ -250,7 +251,7 @@ fn a_series_that_ends_resolves_as_it_did_live() {
 }
 
 #[test]
-fn what_cannot_be_told_apart_or_is_missing_is_named() {
+fn what_cannot_be_distinguished_or_is_missing_is_named() {
     let rules = "{name: cpu, metric: cpu_percent, condition: '>', threshold: 80}
 {name: requests, metric: requests, condition: '>', threshold: 80}";
     let history = History::in_memory(10);
@@ -296,7 +297,7 @@ fn what_cannot_be_told_apart_or_is_missing_is_named() {
 }
 
 #[test]
-fn rules_that_only_ask_history_are_judged_too() {
+fn rules_that_only_ask_history_are_evaluated_too() {
     let rules = "{name: unfed, promql: 'x_cpu_percent > 80', duration: 1m}
 {name: foreign, promql: 'elsewhere > 80'}";
     let history = History::in_memory(10);

@@ -1,4 +1,4 @@
-//! Rule files of Prometheus read as they are, and our rules as such files, with promtool to judge.
+//! Rule files of Prometheus read as they are, and our rules as such files, with promtool as the reference.
 
 mod alertmanager;
 mod export;
@@ -8,7 +8,7 @@ mod texts;
 use std::path::Path;
 use std::process::Command;
 
-/// What promtool says of the files; its complaint where it does not accept them.
+/// Runs promtool over the files; its output is the error if it does not accept them.
 fn promtool(folder: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("promtool")
         .args(arguments)

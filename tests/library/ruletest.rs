@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// What `bellwether test ARGS` did: its status, and what it printed on both streams.
+/// Runs `bellwether test ARGS`. Returns its status and the output of both streams.
 fn bellwether(arguments: &[&str], folder: &Path) -> (i32, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
         .arg("test")

@@ -1,4 +1,4 @@
-//! The Grafana dashboard: its form, how it follows the declaration, and its queries on a real
+//! The Grafana dashboard: its form, how it follows the configuration, and its queries on a real
 //! Prometheus.
 
 mod declarations;
@@ -10,7 +10,7 @@ use bellwether::config::{self, Plan, Source};
 use bellwether::dashboard;
 use serde_json::Value;
 
-/// The plan of a declaration, with an empty environment.
+/// The plan of a configuration, with an empty environment.
 fn plan(yaml: &str) -> Plan {
     let loaded = config::decode(&Source::Embedded, yaml, &|_: &str| None);
     config::plan(loaded).unwrap_or_else(|report| panic!("{report}"))
@@ -54,7 +54,7 @@ fn text(value: &Value) -> &str {
     value.as_str().expect("text")
 }
 
-/// The selectors of a query: what stands before each, and the names it asks for.
+/// The selectors of a query: the text before each, and the names it asks for.
 fn selectors(expression: &str) -> Vec<(&str, Vec<&str>)> {
     let opening = expression.match_indices('{').map(|(at, _)| {
         let in_name = |c: char| c.is_alphanumeric() || c == '_' || c == ':';

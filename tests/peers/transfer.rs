@@ -49,11 +49,11 @@ fn export(history: &Path) -> String {
 }
 
 /// Six hours of counters, gauges and histograms of a few jobs, as an export writes them.
-fn page() -> String {
+fn exposition() -> String {
     let start = 1_760_000_000_i64;
-    let mut page = String::new();
+    let mut exposition = String::new();
     let mut family = |name: &str, labels: &[&str], value: &dyn Fn(i64, usize) -> f64| {
-        writeln!(page, "# TYPE {name} unknown").unwrap();
+        writeln!(exposition, "# TYPE {name} unknown").unwrap();
         for (number, labels) in labels.iter().enumerate() {
             for step in 0..1440 {
                 let mut shown = value(step, number).to_string();
@@ -61,7 +61,7 @@ fn page() -> String {
                     shown = "+Inf".into();
                 }
                 writeln!(
-                    page,
+                    exposition,
                     "{name}{labels} {shown} {}.{:03}",
                     start + step * 15,
                     number
@@ -93,25 +93,25 @@ fn page() -> String {
     family("requests_total", &jobs, &|step, number| {
         (step * (number as i64 + 1)) as f64
     });
-    page + "# EOF\n"
+    exposition + "# EOF\n"
 }
 
 #[test]
 fn what_goes_out_comes_in_the_same() {
     let folder = tempfile::tempdir().unwrap();
     let (first, second) = (folder.path().join("first"), folder.path().join("second"));
-    let page = page();
-    let told = run(&["import", "-"], &first, &page);
+    let exposition = exposition();
+    let output = run(&["import", "-"], &first, &exposition);
     assert!(
-        told.starts_with("imported 14400 samples of 10 series into "),
-        "{told}"
+        output.starts_with("imported 14400 samples of 10 series into "),
+        "{output}"
     );
     assert!(
-        told.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"),
-        "{told}"
+        output.contains(", 2025-10-09T08:53:20Z to 2025-10-09T14:53:05.002Z"),
+        "{output}"
     );
     let out = export(&first);
-    assert_eq!(out, page);
+    assert_eq!(out, exposition);
     let file = folder.path().join("out.om");
     run(&["export", "--output", file.to_str().unwrap()], &first, "");
     run(&["import", file.to_str().unwrap()], &second, "");
@@ -134,7 +134,7 @@ fn what_goes_out_comes_in_the_same() {
 #[test]
 fn a_part_is_what_was_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    run(&["import", "-"], folder.path(), &page());
+    run(&["import", "-"], folder.path(), &exposition());
     let part = run(
         &[
             "export",
@@ -170,15 +170,15 @@ fn a_part_is_what_was_asked_for() {
 fn types_that_are_known_go_out() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let declaration = "\
+    let configuration = "\
 performance_monitor:
   application_metrics:
     - {name: hits_total, type: counter}
     - {name: load, type: gauge, labels: [host]}
     - {name: took, type: histogram, labels: [path], buckets: [0.5, 10]}
 ";
-    std::fs::write(path("bellwether.yaml"), declaration).unwrap();
-    let page = "\
+    std::fs::write(path("bellwether.yaml"), configuration).unwrap();
+    let exposition = "\
 # TYPE bellwether_series gauge
 bellwether_series 7 1760000000.000
 # TYPE hits counter
@@ -200,13 +200,13 @@ took_count{path=\"/a\"} 2 1760000000.000
 took_bytes 1 1760000000.000
 # EOF
 ";
-    run(&["import", "-"], &path("first"), page);
+    run(&["import", "-"], &path("first"), exposition);
     let config = path("bellwether.yaml");
     let export = ["export", "--config", config.to_str().unwrap()];
     let out = run(&export, &path("first"), "");
-    assert_eq!(out, page);
+    assert_eq!(out, exposition);
     run(&["import", "-"], &path("second"), &out);
-    assert_eq!(run(&export, &path("second"), ""), page);
+    assert_eq!(run(&export, &path("second"), ""), exposition);
     std::fs::write(path("out.om"), &out).unwrap();
     let promtool = |arguments: &[&str]| {
         let output = Command::new("promtool")
@@ -235,17 +235,17 @@ took_bytes 1 1760000000.000
         &path("third"),
         &promtool(&["tsdb", "dump", "data"]),
     );
-    assert_eq!(run(&export, &path("third"), ""), page);
+    assert_eq!(run(&export, &path("third"), ""), exposition);
 }
 
 #[test]
 fn promtool_and_prometheus_take_it_and_give_it_back() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
-    let page = page();
-    std::fs::write(path("page.om"), &page).unwrap();
+    let exposition = exposition();
+    std::fs::write(path("exposition.om"), &exposition).unwrap();
     run(
-        &["import", path("page.om").to_str().unwrap()],
+        &["import", path("exposition.om").to_str().unwrap()],
         &path("history"),
         "",
     );
@@ -286,7 +286,7 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
     assert!(dump.starts_with("{__name__=\""), "{}", &dump[..100]);
     run(&["import", "-"], &path("again"), &dump);
     // A single NaN of a dump is taken for a staleness marker, for which OpenMetrics has no word.
-    let numbers = page
+    let numbers = exposition
         .split_inclusive('\n')
         .filter(|line| !line.contains(" NaN "));
     assert_eq!(export(&path("again")), numbers.collect::<String>());
@@ -296,8 +296,8 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
 fn victoria_metrics_takes_it() {
     let folder = tempfile::tempdir().unwrap();
     let history = folder.path().join("history");
-    run(&["import", "-"], &history, &page());
-    // The one of Debian refuses lines with NaN or infinity, which stand by themselves.
+    run(&["import", "-"], &history, &exposition());
+    // The one of Debian rejects lines with NaN or infinity, which stand by themselves.
     let json = run(&["export", "--format", "json"], &history, "");
     let finite: String = json
         .split_inclusive('\n')
@@ -317,7 +317,7 @@ fn victoria_metrics_takes_it() {
 }
 
 #[test]
-fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
+fn bad_lines_are_reported_with_file_and_line_and_leave_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let (file, history) = (folder.path().join("bad.om"), folder.path().join("history"));
     std::fs::write(
@@ -327,23 +327,26 @@ fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
     .unwrap();
     let failed = bellwether(&["import", file.to_str().unwrap()], &history, "");
     assert!(!failed.status.success());
-    let told = text(&failed.stderr);
+    let output = text(&failed.stderr);
     let expected = format!(
         "bellwether: {}:2: expected =\"value\" after the label name: job; hint: name{{label=\"value\"}} \
          VALUE SECONDS, or a line of promtool tsdb dump; nothing was imported\n",
         file.display()
     );
-    assert_eq!(told, expected);
+    assert_eq!(output, expected);
     assert!(!history.exists());
-    let told = run(
+    let output = run(
         &["import", "--skip-bad", file.to_str().unwrap()],
         &history,
         "",
     );
-    assert!(told.contains("imported 2 samples of 1 series"), "{told}");
     assert!(
-        told.contains("skipped 3 invalid lines; the first: ") && told.contains("bad.om:2: "),
-        "{told}"
+        output.contains("imported 2 samples of 1 series"),
+        "{output}"
+    );
+    assert!(
+        output.contains("skipped 3 invalid lines; the first: ") && output.contains("bad.om:2: "),
+        "{output}"
     );
     assert_eq!(
         export(&history),
@@ -356,9 +359,12 @@ fn bad_lines_are_told_with_file_and_line_and_leave_nothing_behind() {
 #[test]
 fn an_import_that_is_killed_leaves_no_half_block() {
     let folder = tempfile::tempdir().unwrap();
-    let (file, history) = (folder.path().join("page.om"), folder.path().join("history"));
-    let page = page();
-    std::fs::write(&file, &page).unwrap();
+    let (file, history) = (
+        folder.path().join("exposition.om"),
+        folder.path().join("history"),
+    );
+    let exposition = exposition();
+    std::fs::write(&file, &exposition).unwrap();
     let mut killed = 0;
     for wait in (0..40).map(|step| Duration::from_millis(step * 5)) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_bellwether"))
@@ -373,7 +379,7 @@ fn an_import_that_is_killed_leaves_no_half_block() {
         child.kill().unwrap();
         killed += usize::from(!child.wait().unwrap().success());
         if history.exists() {
-            let whole: std::collections::HashSet<&str> = page.lines().collect();
+            let whole: std::collections::HashSet<&str> = exposition.lines().collect();
             let there = export(&history);
             assert!(there.lines().all(|line| whole.contains(line)));
             // Of each block all series are there or none.
@@ -383,7 +389,7 @@ fn an_import_that_is_killed_leaves_no_half_block() {
     }
     assert!(killed > 0);
     run(&["import", file.to_str().unwrap()], &history, "");
-    assert_eq!(export(&history), page);
+    assert_eq!(export(&history), exposition);
 }
 
 #[test]

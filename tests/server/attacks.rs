@@ -1,7 +1,7 @@
 //! A scraper beside many clients that mean no good: every scrape is answered, whole.
 //!
 //! The clients come from 127.0.0.1 and the scraper from 127.0.0.2; where the attack is on another
-//! path than the page's, a second scraper has the address of the clients.
+//! path than /metrics, a second scraper has the address of the clients.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const FEW_PLACES: u32 = 32;
 const FEW_CLIENTS: usize = 48;
 /// Scrapes that must be answered.
 const SCRAPES: usize = 10;
-/// What a scraper allows a scrape. A tenth of it is usual even in a debug build on a busy machine.
+/// Timeout of a scrape. A tenth of it is usual even in a debug build on a busy machine.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn connect_from(source: &str, address: SocketAddr) -> std::io::Result<TcpStream> {
@@ -52,7 +52,7 @@ async fn scrape_from(source: &str, address: SocketAddr, extra: &[&str]) -> Resul
     if bytes.is_empty() {
         return Err("closed without an answer".into());
     }
-    // A page that was cut has no last chunk.
+    // A response that was cut has no last chunk.
     let reply =
         std::panic::catch_unwind(|| Reply::parse(&bytes).0).map_err(|_| "cut".to_owned())?;
     let whole = reply.text().contains("test_took_seconds_count 3\n");
@@ -172,7 +172,7 @@ async fn attacked_with(backend: TestBackend) -> Attacked {
 async fn attacked_with_few_places(series: usize) -> Attacked {
     let few = |settings: &mut Prometheus| {
         settings.limits.max_connections = FEW_PLACES.into();
-        settings.limits.max_concurrent_pages = 4.into();
+        settings.limits.max_concurrent_requests = 4.into();
     };
     Attacked {
         running: run(settings(few), TestBackend::new(series)).await,
@@ -270,7 +270,7 @@ async fn clients_whose_reloads_hang() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_ask_for_a_page_of_megabytes() {
+async fn clients_that_ask_for_an_exposition_of_megabytes() {
     let server = attacked_with_few_places(40_000).await;
     survives(
         &server,
@@ -283,7 +283,7 @@ async fn clients_that_ask_for_a_page_of_megabytes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clients_that_do_not_read_the_page() {
+async fn clients_that_do_not_read_the_exposition() {
     let server = attacked_with_few_places(40_000).await;
     survives(
         &server,

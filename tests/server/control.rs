@@ -1,4 +1,4 @@
-//! Who may reload and record, over the wire.
+//! Clients that may reload and record, over the wire.
 
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;
@@ -17,7 +17,7 @@ use super::support::{
 const JSON: &str = "content-type: application/json";
 
 #[tokio::test]
-async fn a_reload_tells_what_happened() {
+async fn a_reload_reports_what_happened() {
     let server = start().await;
     let reply = send(server.address, request("POST", "/-/reload", &[], "")).await;
     assert_eq!((reply.status, reply.text()), (200, "reloaded\n"));
@@ -52,7 +52,7 @@ async fn a_client_that_leaves_does_not_break_off_a_reload() {
 }
 
 #[tokio::test]
-async fn records_are_counted_and_refused_ones_named() {
+async fn records_are_counted_and_rejected_ones_named() {
     let server = start().await;
     let post = async |body: &str, extra: &[&str]| {
         send(
@@ -66,10 +66,10 @@ async fn records_are_counted_and_refused_ones_named() {
     let data = &reply.json()["data"];
     assert_eq!(data["accepted"], 2);
     assert_eq!(
-        (&data["refused"][0]["index"], &data["refused"][1]["index"]),
+        (&data["rejected"][0]["index"], &data["rejected"][1]["index"]),
         (&1.into(), &3.into())
     );
-    assert_eq!(data["refused"][0]["reason"], "wrong_kind");
+    assert_eq!(data["rejected"][0]["reason"], "wrong_kind");
     assert_eq!(post("[\"x\"]", &[JSON]).await.status, 422);
     assert_eq!(
         post("[]", &["content-type: application/json; charset=utf-8"])
@@ -101,7 +101,7 @@ async fn records_are_counted_and_refused_ones_named() {
 }
 
 #[tokio::test]
-async fn each_refusal() {
+async fn each_rejection() {
     let server = start().await;
     for (extra, reason) in [
         (&["origin: https://evil.example"][..], "cross_site"),

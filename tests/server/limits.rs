@@ -31,7 +31,7 @@ fn cuts(server: &Running, cut: CloseReason) -> u64 {
         .unwrap_or_default()
 }
 
-/// Clients that ask for the page and never read it.
+/// Clients that ask for /metrics and never read it.
 async fn deaf(server: &Running, count: usize) -> Vec<TcpStream> {
     let mut clients = Vec::new();
     for _ in 0..count {
@@ -147,11 +147,11 @@ async fn who_reads_too_slowly_is_cut() {
 }
 
 #[tokio::test]
-async fn clients_that_do_not_read_leave_room_for_a_page() {
-    let server = limited(200_000, |limits| limits.max_concurrent_pages = 2.into()).await;
+async fn clients_that_do_not_read_leave_room_for_an_exposition() {
+    let server = limited(200_000, |limits| limits.max_concurrent_requests = 2.into()).await;
     // One of the reserve too: a scrape of the same address has none left.
     let deaf = deaf(&server, 3).await;
-    until("the pages", || {
+    until("the responses", || {
         server
             .stats
             .requests()
@@ -204,7 +204,7 @@ async fn requests_that_hang_leave_places_for_scrapes() {
 async fn requests_that_change_state_are_few_at_once() {
     let mut backend = TestBackend::new(1);
     backend.reload_gate = Semaphore::new(0);
-    let settings = settings(|settings| settings.limits.max_concurrent_pages = 2.into());
+    let settings = settings(|settings| settings.limits.max_concurrent_requests = 2.into());
     let server = run(settings, backend).await;
     let mut busy = Vec::new();
     for _ in 0..5 {
@@ -247,7 +247,7 @@ async fn who_closes_only_its_half_gets_its_answer() {
 }
 
 #[tokio::test]
-async fn what_is_refused_unread_says_that_the_connection_closes() {
+async fn what_is_rejected_unread_says_that_the_connection_closes() {
     let server = start().await;
     let json = "content-type: application/json";
     for (method, path, extra, status) in [
@@ -288,7 +288,7 @@ async fn what_is_refused_unread_says_that_the_connection_closes() {
 }
 
 #[tokio::test]
-async fn a_hundred_megabytes_are_refused_unread() {
+async fn a_hundred_megabytes_are_rejected_unread() {
     let server = start().await;
     let head = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n\
         content-type: application/json\r\n";
@@ -321,7 +321,7 @@ async fn a_hundred_megabytes_are_refused_unread() {
             sent
         });
         let mut bytes = Vec::new();
-        soon("the refusal", reader.read_to_end(&mut bytes))
+        soon("the rejection", reader.read_to_end(&mut bytes))
             .await
             .ok();
         assert_eq!(Reply::parse(&bytes).0.status, 413, "chunked: {chunked}");
@@ -332,7 +332,7 @@ async fn a_hundred_megabytes_are_refused_unread() {
 }
 
 #[tokio::test]
-async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
+async fn who_sends_a_little_too_much_gets_the_rejection_and_no_reset() {
     let server = start().await;
     let mut client = connect(server.address).await;
     let head = "POST /api/v1/record HTTP/1.1\r\nhost: localhost\r\n\
@@ -341,7 +341,7 @@ async fn who_sends_a_little_too_much_gets_the_refusal_and_no_reset() {
     let sent = soon("the body", client.write_all(&vec![b'['; 6_000_000])).await;
     sent.expect("no reset while the client sends");
     let mut bytes = Vec::new();
-    soon("the refusal", client.read_to_end(&mut bytes))
+    soon("the rejection", client.read_to_end(&mut bytes))
         .await
         .expect("an orderly close");
     assert_eq!(Reply::parse(&bytes).0.status, 413);
@@ -363,7 +363,7 @@ async fn a_body_that_does_not_come_is_given_up() {
 }
 
 #[tokio::test]
-async fn heads_that_are_too_big_are_refused() {
+async fn heads_that_are_too_big_are_rejected() {
     let server = start().await;
     let one_long = format!("x: {}\r\n", "y".repeat(100_000));
     let many: String = (0..2_000)
@@ -381,9 +381,9 @@ async fn heads_that_are_too_big_are_refused() {
         client.write_all(request.as_bytes()).await.ok();
         let bytes = read_all(&mut client).await;
         let status = String::from_utf8_lossy(&bytes[..bytes.len().min(12)]).into_owned();
-        let told = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
+        let expected = ["HTTP/1.1 431", "HTTP/1.1 414", "HTTP/1.1 400"];
         assert!(
-            told.contains(&status.as_str()),
+            expected.contains(&status.as_str()),
             "{status:?} for {}",
             &line[..20]
         );
@@ -418,7 +418,7 @@ async fn noise_is_survived() {
 
 #[tokio::test]
 async fn scrapes_beside_each_other_are_all_whole() {
-    let server = limited(20_000, |limits| limits.max_concurrent_pages = 4.into()).await;
+    let server = limited(20_000, |limits| limits.max_concurrent_requests = 4.into()).await;
     let address = server.address;
     let length = scrape(address).await.text().lines().count();
     let scrapes =

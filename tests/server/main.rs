@@ -1,4 +1,4 @@
-//! The HTTP side over real sockets: page, limits, who may, TLS, and a real Prometheus.
+//! The HTTP side over real sockets: /metrics, limits, access, TLS, and a real Prometheus.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // clippy sees tests only inside of test functions
 

@@ -1,4 +1,4 @@
-//! What the routes answer.
+//! Answers of the routes.
 
 use std::io::Read;
 use std::sync::atomic::Ordering::SeqCst;
@@ -21,7 +21,7 @@ fn gunzip(bytes: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn the_page_in_both_formats() {
+async fn the_exposition_in_both_formats() {
     let server = start().await;
     let reply = scrape(server.address).await;
     assert_eq!(reply.header("content-type"), TEXT);
@@ -49,7 +49,7 @@ async fn values_are_those_of_the_moment() {
 }
 
 #[tokio::test]
-async fn codings_carry_the_same_page() {
+async fn codings_carry_the_same_exposition() {
     let server = run(settings(|_| {}), TestBackend::new(20_000)).await;
     let same = |bytes: Vec<u8>| {
         let text = String::from_utf8(bytes).unwrap();
@@ -99,12 +99,12 @@ async fn head_has_the_head_and_nothing_else() {
     assert_eq!(
         server.backend.refreshed.load(SeqCst),
         0,
-        "no page was made for HEAD"
+        "nothing was rendered for HEAD"
     );
 }
 
 #[tokio::test]
-async fn wrong_methods_and_paths_are_told_what_there_is() {
+async fn wrong_methods_and_paths_get_the_right_ones() {
     let server = start().await;
     for (method, path, allow) in [
         ("POST", "/metrics", "GET, HEAD"),

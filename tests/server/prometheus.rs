@@ -56,7 +56,7 @@ impl Scraper {
         }
     }
 
-    /// What the API says; null while it does not answer yet.
+    /// Answer of the API; null while there is none.
     async fn ask(&self, path: &str) -> Value {
         let reply = get(self.address, path, &[]).await;
         if reply.status == 200 {
@@ -121,7 +121,7 @@ async fn scrapes_over_tls_with_a_password_and_a_certificate() {
         ("certificate", "down", "tls"),
         ("plain", "down", ""),
     ] {
-        // A busy machine may cost a scrape its deadline; the next one tells.
+        // A busy machine may cost a scrape its deadline; the next one shows it.
         let mut seen = Default::default();
         for _ in 0..400 {
             seen = scraper.target(job).await;

@@ -320,16 +320,16 @@ async fn errors_are_those_of_prometheus() {
         ),
     ] {
         let reply = ask(&server, path).await;
-        let told = reply.json();
+        let body = reply.json();
         assert_eq!(
-            (reply.status, &told["errorType"]),
+            (reply.status, &body["errorType"]),
             (status, &json!(kind)),
-            "{path}: {told}"
+            "{path}: {body}"
         );
-        assert_eq!(told["status"], "error");
+        assert_eq!(body["status"], "error");
         assert!(
-            told["error"].as_str().unwrap().contains(text),
-            "{path}: {told}"
+            body["error"].as_str().unwrap().contains(text),
+            "{path}: {body}"
         );
     }
     let reply = send(server.address, request("PUT", "/api/v1/query", &[], "")).await;
@@ -369,7 +369,7 @@ async fn a_long_answer_streams_in_every_coding() {
 }
 
 #[tokio::test]
-async fn hostile_queries_are_refused_quickly() {
+async fn hostile_queries_are_rejected_quickly() {
     let server = server_of(history(), |settings| {
         settings.query.max_samples.value = 500;
         settings.limits.max_body_bytes.value = 400_000;
@@ -512,17 +512,17 @@ async fn scrapes_go_on_under_a_hundred_heavy_queries() {
         4,
         "the scrapes came while the queries ran"
     );
-    let (mut timed_out, mut refused) = (0, 0);
+    let (mut timed_out, mut rejected) = (0, 0);
     for reply in asked {
         let reply = reply.await.unwrap();
         assert_eq!(reply.status, 503);
         match reply.json()["errorType"].as_str().unwrap() {
             "timeout" => timed_out += 1,
-            "unavailable" => refused += 1,
+            "unavailable" => rejected += 1,
             other => panic!("{other}"),
         }
     }
-    assert_eq!((timed_out, refused), (68, 32));
+    assert_eq!((timed_out, rejected), (68, 32));
 }
 
 async fn get_owned(address: std::net::SocketAddr, path: &'static str) -> Reply {

@@ -58,14 +58,14 @@ async fn query(server: &Running, query: &str) -> Reply {
 }
 
 /// Asserts that `reply` is one of a query that asked for too much, which says so in `words`.
-fn refused(reply: &Reply, words: &str) {
-    let told = reply.text();
+fn rejected(reply: &Reply, words: &str) {
+    let body = reply.text();
     assert_eq!(
         (reply.status, &reply.json()["errorType"]),
         (422, &json!("execution")),
-        "{told}"
+        "{body}"
     );
-    assert!(told.contains(words), "{words}: {told}");
+    assert!(body.contains(words), "{words}: {body}");
 }
 
 /// `seed`, wrapped 34 times.
@@ -76,23 +76,23 @@ fn wrapped(before: &str, seed: &str, after: &str) -> String {
 const SEED: &str = r#"label_replace(vector(1),"x","aaaaaaaaaaaaaaaa","","")"#;
 
 #[tokio::test]
-async fn a_label_that_doubles_again_and_again_is_refused() {
+async fn a_label_that_doubles_again_and_again_is_rejected() {
     let server = server(128 << 20).await;
     let joined = wrapped("label_join(", SEED, r#","x","","x","x")"#);
-    refused(&query(&server, &joined).await, "labels of one series");
+    rejected(&query(&server, &joined).await, "labels of one series");
     let replaced = wrapped("label_replace(", SEED, r#","x","$1$1","x","(.*)")"#);
-    refused(&query(&server, &replaced).await, "labels of one series");
+    rejected(&query(&server, &replaced).await, "labels of one series");
     let grows = "$1".repeat(100_000);
     let at_once = format!(r#"label_replace(g,"x","{grows}","instance","(.*)")"#);
-    refused(&query(&server, &at_once).await, "labels of one series");
+    rejected(&query(&server, &at_once).await, "labels of one series");
 }
 
 #[tokio::test]
-async fn long_labels_of_many_series_are_refused() {
+async fn long_labels_of_many_series_are_rejected() {
     let server = server(16 << 20).await;
     let text = "y".repeat(60_000);
     let each = format!(r#"count(label_replace(g,"x","{text}","",""))"#);
-    refused(&query(&server, &each).await, "prometheus.query.max_memory");
+    rejected(&query(&server, &each).await, "prometheus.query.max_memory");
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn whatever_makes_labels_or_series_is_charged() {
         format!(r#"label_join(g, "x", "{long}", "instance", "job")"#),
         r#"histogram_quantiles(label_replace(g, "le", "1", "", ""), "q", 0.1, 0.2, 0.3)"#.into(),
     ] {
-        refused(&query(&server, &made).await, "too many bytes");
+        rejected(&query(&server, &made).await, "too many bytes");
     }
     assert_eq!(query(&server, "count(g)").await.status, 200);
 }
@@ -122,7 +122,7 @@ async fn what_a_query_used_up_is_given_back() {
     assert_eq!(query(&server, &many).await.status, 200);
 }
 
-/// What works long between two looks at history ends with its query too.
+/// A long computation between two reads of history ends with its query too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_query_that_timed_out_ends_and_gives_its_place_back() {
     let server = server(128 << 20).await;
@@ -166,9 +166,9 @@ async fn regular_expressions_are_charged() {
         .map(|at| format!(r"b!~`(?i)\pL{{4}}x{at}`"))
         .collect();
     let selector = format!("g{{{}}}", tests.join(","));
-    refused(&query(&server, &selector).await, "too many bytes");
+    rejected(&query(&server, &selector).await, "too many bytes");
     for path in ["/api/v1/series", "/api/v1/labels"] {
-        refused(
+        rejected(
             &post(&server, path, &[("match[]", &selector)]).await,
             "too many bytes",
         );

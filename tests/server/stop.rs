@@ -15,7 +15,7 @@ use super::support::{
 };
 
 #[tokio::test]
-async fn what_keeps_a_server_from_listening_is_told_in_a_line() {
+async fn what_keeps_a_server_from_listening_is_reported_in_a_line() {
     let server = start().await;
     let port = server.address.port();
     for (host, port, message) in [

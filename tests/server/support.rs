@@ -11,7 +11,7 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
-    Origin, Recorded, RefusedRecord, Severity, UnixMillis,
+    Origin, Recorded, RejectedRecord, Severity, UnixMillis,
 };
 use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
@@ -29,7 +29,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long anything may take before a test gives up.
+/// Deadline of every wait of a test.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct TestBackend {
@@ -81,7 +81,7 @@ impl TestBackend {
                 index as f64 + 0.25,
             );
         }
-        batch.push_numbers(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
+        batch.push_values(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
         store.commit(&batch, clock.now());
         Self {
             clock,
@@ -136,7 +136,7 @@ impl MetricsBackend for TestBackend {
         self.store.refresh(&batch, self.now());
     }
 
-    /// Takes an array; numbers are accepted, all else refused.
+    /// Accepts the numbers of an array and rejects all else.
     fn record(&self, body: &[u8]) -> Result<Recorded, String> {
         let records: Vec<serde_json::Value> =
             serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
@@ -146,8 +146,8 @@ impl MetricsBackend for TestBackend {
                 recorded.accepted += 1;
             } else {
                 let message = format!("no number: {record}");
-                recorded.refused_total += 1;
-                recorded.refused.push(RefusedRecord {
+                recorded.rejected_total += 1;
+                recorded.rejected.push(RejectedRecord {
                     index: index as u64,
                     reason: "wrong_kind",
                     message,
@@ -451,7 +451,7 @@ pub async fn get(address: SocketAddr, path: &str, extra: &[&str]) -> Reply {
     send(address, request("GET", path, extra, "")).await
 }
 
-/// A scrape as Prometheus does it, and that it was a whole page.
+/// A scrape as Prometheus does it, and that it was complete.
 pub async fn scrape(address: SocketAddr) -> Reply {
     let reply = get(address, "/metrics", &[]).await;
     assert_eq!(reply.status, 200, "{}", reply.head);

@@ -175,7 +175,7 @@ fn good_files() {
 }
 
 #[test]
-fn bad_files_are_told_with_their_place() {
+fn bad_files_are_reported_with_their_place() {
     let pki = Pki::new();
     pki.issue("other", &["localhost"], true);
     pki.write("noise.pem", "hello");
@@ -336,8 +336,8 @@ async fn tls_in_both_versions_and_no_plain_http() {
     let pki = Pki::new();
     let server = serve(&pki.tls("")).await;
     for versions in [ALL, &[&version::TLS12], &[&version::TLS13]] {
-        let page = request("GET", "/metrics", &[], "");
-        let reply = https(server.address, pki.client(None, versions), &page)
+        let scrape_request = request("GET", "/metrics", &[], "");
+        let reply = https(server.address, pki.client(None, versions), &scrape_request)
             .await
             .unwrap();
         assert!(reply.text().contains("test_took_seconds_count 3\n"));
@@ -358,11 +358,11 @@ async fn tls_in_both_versions_and_no_plain_http() {
 async fn versions_may_be_narrowed() {
     let pki = Pki::new();
     let server = serve(&pki.tls("  min_version: TLS13\n")).await;
-    let page = request("GET", "/metrics", &[], "");
+    let scrape_request = request("GET", "/metrics", &[], "");
     let old = pki.client(None, &[&version::TLS12]);
-    assert!(https(server.address, old, &page).await.is_err());
+    assert!(https(server.address, old, &scrape_request).await.is_err());
     assert!(
-        https(server.address, pki.client(None, ALL), &page)
+        https(server.address, pki.client(None, ALL), &scrape_request)
             .await
             .is_ok()
     );
@@ -419,7 +419,7 @@ async fn http2_is_offered_and_may_be_turned_off() {
     }
 }
 
-/// Asks for the page on HTTP/2 with a window of zero bytes: the socket is never blocked, and yet
+/// Asks for /metrics on HTTP/2 with a window of zero bytes: the socket is never blocked, and yet
 /// nothing can be sent.
 async fn ask_with_closed_window(pki: &Pki, address: SocketAddr) -> impl Sized {
     let mut tls = pki.client(None, ALL);
@@ -443,12 +443,12 @@ async fn ask_with_closed_window(pki: &Pki, address: SocketAddr) -> impl Sized {
 }
 
 #[tokio::test]
-async fn closed_windows_of_http2_leave_room_for_a_page() {
+async fn closed_windows_of_http2_leave_room_for_an_exposition() {
     let pki = Pki::new();
     let web = pki.tls("");
     let settings = settings(|settings| {
         settings.web_config_file = Some(web);
-        settings.limits.max_concurrent_pages = 2.into();
+        settings.limits.max_concurrent_requests = 2.into();
     });
     let server = run(settings, TestBackend::new(20_000)).await;
     // One of the reserve too: a scrape of the same address has none left.
@@ -457,7 +457,7 @@ async fn closed_windows_of_http2_leave_room_for_a_page() {
     for client in clients {
         open.push(client.await);
     }
-    until("the pages", || {
+    until("the responses", || {
         server
             .stats
             .requests()
@@ -467,8 +467,8 @@ async fn closed_windows_of_http2_leave_room_for_a_page() {
             == 3
     })
     .await;
-    let page = request("GET", "/metrics", &[], "");
-    let reply = https(server.address, pki.client(None, ALL), &page)
+    let scrape_request = request("GET", "/metrics", &[], "");
+    let reply = https(server.address, pki.client(None, ALL), &scrape_request)
         .await
         .unwrap();
     assert_eq!(reply.status, 200);
@@ -480,7 +480,7 @@ async fn client_certificates_decide() {
     let pki = Pki::new();
     pki.issue("scraper", &["scraper.example"], true);
     pki.issue("stranger", &["scraper.example"], false);
-    let page = request("GET", "/metrics", &[], "");
+    let scrape_request = request("GET", "/metrics", &[], "");
     for (more, none, scraper, stranger) in [
         ("", true, true, true),
         ("  client_auth_type: RequestClientCert\n", true, true, true),
@@ -524,7 +524,8 @@ async fn client_certificates_decide() {
             (Some("stranger"), stranger),
         ] {
             for versions in [&[&version::TLS12][..], &[&version::TLS13]] {
-                let reply = https(server.address, pki.client(name, versions), &page).await;
+                let reply =
+                    https(server.address, pki.client(name, versions), &scrape_request).await;
                 assert_eq!(reply.is_ok(), passes, "{name:?} with{more}: {reply:?}");
             }
         }
@@ -606,17 +607,17 @@ async fn a_reload_swaps_certificates_and_users() {
         Access::load(&settings(|settings| settings.web_config_file = Some(path))).unwrap()
     };
     server.handle.apply(load(pki.tls("")));
-    let page = request("GET", "/metrics", &[], "");
-    https(server.address, pki.client(None, ALL), &page)
+    let scrape_request = request("GET", "/metrics", &[], "");
+    https(server.address, pki.client(None, ALL), &scrape_request)
         .await
         .unwrap();
-    // A certificate that this client does not trust tells the old from the new.
+    // A certificate that this client does not trust distinguishes the old from the new.
     pki.issue("server", &["localhost"], false);
-    https(server.address, pki.client(None, ALL), &page)
+    https(server.address, pki.client(None, ALL), &scrape_request)
         .await
         .unwrap();
     server.handle.apply(load(pki.path("web.yml")));
-    https(server.address, pki.client(None, ALL), &page)
+    https(server.address, pki.client(None, ALL), &scrape_request)
         .await
         .unwrap_err();
 }

@@ -1,6 +1,6 @@
 """A mail server for tests, made of aiosmtpd: tests/servers/smtp.py --port PORT --out FILE [...]
 
-Each mail that it takes becomes a line of JSON in FILE. --rcpt ADDRESS=ANSWER refuses a recipient,
+Each mail that it takes becomes a line of JSON in FILE. --rcpt ADDRESS=ANSWER rejects a recipient,
 --data ANSWER answers the next mail that is handed over; both may be given several times.
 """
 
@@ -26,14 +26,14 @@ parser.add_argument("--rcpt", action="append", default=[])
 parser.add_argument("--data", action="append", default=[])
 options = parser.parse_args()
 
-refused = dict(pair.split("=", 1) for pair in options.rcpt)
+rejected = dict(pair.split("=", 1) for pair in options.rcpt)
 answers = list(options.data)
 
 
 class Handler:
     async def handle_RCPT(self, server, session, envelope, address, rcpt_options):
-        if address in refused:
-            return refused[address]
+        if address in rejected:
+            return rejected[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

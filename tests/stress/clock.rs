@@ -8,7 +8,7 @@ use regex::{Captures, Regex};
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::support::agent::Agent;
 use crate::support::poll;
 use crate::support::receiver::Receiver;
@@ -47,17 +47,17 @@ fn taken(receiver: &Receiver) -> Ledger {
 fn wait_for(receiver: &Receiver, load: &Load) {
     let expected = load.alerts();
     poll("everybody knows", Duration::from_secs(120), || {
-        (taken(receiver).standing() == expected).then_some(())
+        (taken(receiver).firing() == expected).then_some(())
     });
     taken(receiver).check("webhook", &expected);
 }
 
 #[test]
-fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
+fn what_was_sent_by_a_clock_that_was_wrong_is_not_sent_again_and_ends_once() {
     for days in [400, -400] {
         let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
         let channel = format!("{{type: webhook, url: 'http://{}/'}}", receiver.address());
-        let yaml = declaration(&channel, "");
+        let yaml = configuration(&channel, "");
         let agent = Agent::start(folder.path(), &yaml);
         let mut load = Load::calm();
         let mut random = fastrand::Rng::with_seed(3);
@@ -80,16 +80,16 @@ fn what_was_told_by_a_clock_that_was_wrong_is_not_told_again_and_ends_once() {
         }
         let firing = load.alerts().len();
         agent.wait_for_value("bellwether_alerts{state=\"firing\"", |n| n == firing as f64);
-        // What is new is told, and so would be what was told already.
+        // New alerts are sent, and so would be those that were sent already.
         let before = taken(&receiver).counts;
         let more = Load::busiest();
         more.record(&agent);
         wait_for(&receiver, &more);
-        let told = taken(&receiver).counts[0] - before[0];
+        let sent = taken(&receiver).counts[0] - before[0];
         let known = load.alerts();
         let is_known = |(alert, severity): &(_, String)| known.get(alert) == Some(severity);
         assert_eq!(
-            told,
+            sent,
             more.alerts()
                 .into_iter()
                 .filter(|one| !is_known(one))

@@ -9,14 +9,14 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::number;
 use crate::support::agent::Agent;
 use crate::support::kafka::Topic;
 use crate::support::servers::Server;
 use crate::support::sink::{Reply, Sink, status};
 
-/// Routes otherwise than without any. Nothing is told twice while a test lasts, but for changes.
+/// Routes otherwise than without any. Nothing is sent twice while a test lasts, but for changes.
 const ROUTES: &str = "
     routes:
       receiver: webhook
@@ -29,14 +29,14 @@ const ROUTES: &str = "
         - {matchers: severity=warning, receiver: webhook, group_wait: 0s}
 ";
 
-/// How long after a start all is told at the latest: alerts from before it wait a minute for their
-/// data, and what ended unseen is looked for behind that.
+/// Longest time from a start to the last notification: alerts from before it wait a minute for their
+/// data, and alerts that ended unseen are looked for after that.
 const SETTLES: Duration = Duration::from_secs(150);
 
-/// How long the receiver hangs; its client does not wait so long.
+/// Time that the receiver hangs; its client does not wait so long.
 const HANGS: Duration = Duration::from_millis(600);
 
-/// A receiver that refuses, hangs and hangs up at random, and a ledger of what it took, also where
+/// A receiver that rejects, hangs and hangs up at random, and a ledger of what it took, also where
 /// nobody learned of it.
 fn receiver(mut random: Rng, moody: Arc<Mutex<bool>>) -> (Sink, Arc<Mutex<Ledger>>) {
     let ledger = Arc::<Mutex<Ledger>>::default();
@@ -82,7 +82,7 @@ fn receiver(mut random: Rng, moody: Arc<Mutex<bool>>) -> (Sink, Arc<Mutex<Ledger
     (sink, ledger)
 }
 
-/// How often each was done.
+/// Number of each step.
 #[derive(Debug, Default)]
 struct Done {
     changes: usize,
@@ -96,7 +96,7 @@ struct Done {
 
 struct Scene<'a> {
     folder: &'a Path,
-    declarations: [String; 2],
+    configurations: [String; 2],
     declared: usize,
     kafka: &'a Server,
     random: Rng,
@@ -106,7 +106,7 @@ struct Scene<'a> {
 
 impl Scene<'_> {
     fn start(&self) -> Agent {
-        let agent = Agent::start(self.folder, &self.declarations[self.declared]);
+        let agent = Agent::start(self.folder, &self.configurations[self.declared]);
         self.load.record(&agent);
         agent
     }
@@ -144,7 +144,7 @@ impl Scene<'_> {
             6 => {
                 self.done.reloads += 1;
                 self.declared = 1 - self.declared;
-                agent.write_config(&self.declarations[self.declared]);
+                agent.write_config(&self.configurations[self.declared]);
                 agent.signal("HUP");
                 return agent;
             }
@@ -161,7 +161,7 @@ impl Scene<'_> {
     }
 }
 
-/// What it logged shows no defect.
+/// Checks that its log shows no defect.
 fn sane(agent: Agent) -> Agent {
     let defect = |line: &&String| {
         [
@@ -181,7 +181,7 @@ fn sane(agent: Agent) -> Agent {
 
 /// `CRASH_SECONDS` says for how long it is killed, `CRASH_SEED` of which chance the moments are.
 #[test]
-fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
+fn whenever_it_is_killed_each_channel_gets_what_is_promised() {
     let seed = number("CRASH_SEED", fastrand::u64(..1 << 32));
     let length = Duration::from_secs(number("CRASH_SECONDS", 20));
     eprintln!("CRASH_SEED={seed}");
@@ -197,7 +197,7 @@ fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
     let folder = TempDir::new().unwrap();
     let mut scene = Scene {
         folder: folder.path(),
-        declarations: ["", ROUTES].map(|routes| declaration(&channels, routes)),
+        configurations: ["", ROUTES].map(|routes| configuration(&channels, routes)),
         declared: 0,
         kafka: &kafka,
         random: Rng::with_seed(seed),
@@ -234,8 +234,8 @@ fn whenever_it_is_killed_each_channel_is_told_what_is_promised() {
         let known = |published: &mut Ledger| {
             let read = std::iter::from_fn(|| topic.next());
             read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
-            let webhook = webhook.lock().unwrap().standing();
-            (webhook == expected && published.standing() == expected).then_some(())
+            let webhook = webhook.lock().unwrap().firing();
+            (webhook == expected && published.firing() == expected).then_some(())
         };
         let begun = Instant::now();
         while known(&mut published).is_none() && begun.elapsed() < SETTLES {}

@@ -1,4 +1,4 @@
-//! What one receiver took, held against what it is promised.
+//! Notifications that one receiver got, compared with the promises to it.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 #[derive(Clone, Debug)]
 pub struct Taken {
     id: String,
-    /// The rule and the label that tells its alerts apart.
+    /// The rule and the label that distinguishes its alerts.
     alert: (String, String),
     fires: bool,
     severity: String,
 }
 
 impl Taken {
-    /// Of Alertmanager's document: the news of it. What only stands beside them has no id.
+    /// Of Alertmanager's document: its changes. An alert that is only listed with them has no id.
     pub fn of_document(document: &Value, label: &str) -> Vec<Self> {
         let alerts = document["alerts"].as_array().unwrap().iter();
         let news = alerts.filter(|alert| !alert["id"].is_null());
@@ -45,10 +45,10 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// What a receiver knows of one alert.
+/// Knowledge of a receiver about one alert.
 #[derive(Debug, Default)]
 struct Known {
-    /// The severity it was told last, while it believes that the alert fires.
+    /// The severity of its last notification, while it believes that the alert fires.
     fires: Option<String>,
     /// The last that was new to it.
     last: String,
@@ -57,13 +57,13 @@ struct Known {
     taken: Vec<Taken>,
 }
 
-/// What one receiver took of all alerts.
+/// Notifications that one receiver got of all alerts.
 #[derive(Debug, Default)]
 pub struct Ledger {
     alerts: BTreeMap<(String, String), Known>,
-    /// What it should not have been told.
+    /// Notifications that it should not have got.
     broken: Vec<String>,
-    /// Firings, ends, and what came once more.
+    /// Firing, resolved and repeated notifications.
     pub counts: [usize; 3],
 }
 
@@ -75,7 +75,7 @@ impl Ledger {
         let again = !known.seen.insert(one.id.clone());
         let same = known.fires.as_ref() == Some(&one.severity);
         let broken = match (again, one.fires) {
-            (true, _) if known.last != one.id => Some("told again behind what followed"),
+            (true, _) if known.last != one.id => Some("sent again after what followed"),
             (false, true) if same => Some("a firing of what is known to fire"),
             (false, false) if known.fires.is_none() => Some("a resolved without a firing"),
             _ => None,
@@ -91,14 +91,14 @@ impl Ledger {
     }
 
     /// The alerts that it believes to fire, and how bad.
-    pub fn standing(&self) -> BTreeMap<(String, String), String> {
-        let standing = self.alerts.iter();
-        standing
+    pub fn firing(&self) -> BTreeMap<(String, String), String> {
+        let firing = self.alerts.iter();
+        firing
             .filter_map(|(alert, known)| Some((alert.clone(), known.fires.clone()?)))
             .collect()
     }
 
-    /// Panics where it was told what it should not have been, or where what it believes to fire is
+    /// Panics if it got what it should not have, or where what it believes to fire is
     /// not `expected`.
     pub fn check(&self, channel: &str, expected: &BTreeMap<(String, String), String>) {
         assert!(
@@ -106,10 +106,10 @@ impl Ledger {
             "{channel}: {}",
             self.broken.join("\n")
         );
-        let standing = self.standing();
-        if standing != *expected {
-            let differs = |alert: &&(String, String)| standing.get(*alert) != expected.get(*alert);
-            let wrong: Vec<_> = standing
+        let firing = self.firing();
+        if firing != *expected {
+            let differs = |alert: &&(String, String)| firing.get(*alert) != expected.get(*alert);
+            let wrong: Vec<_> = firing
                 .keys()
                 .chain(expected.keys())
                 .filter(differs)

@@ -1,4 +1,4 @@
-//! What is alerted on: the load of some jobs, as applications record it.
+//! Source of the alerts: the load of some jobs, as applications record it.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ const JOBS: usize = 12;
 /// Calm, busy, busy and late, very busy and late.
 const LEVELS: [f64; 4] = [1.0, 20.0, 40.0, 80.0];
 
-/// The label that tells jobs apart.
+/// The label that distinguishes jobs.
 pub const LABEL: &str = "job";
 
-/// A declaration of the load, two rules on it, and who is told.
-pub fn declaration(channels: &str, routes: &str) -> String {
+/// A configuration of the load, two rules on it, and their receivers.
+pub fn configuration(channels: &str, routes: &str) -> String {
     format!(
         r#"
 performance_monitor:

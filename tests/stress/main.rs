@@ -1,4 +1,4 @@
-//! The real process under hardship: killed at random moments, cut off from everybody it tells, in
+//! The real process under hardship: killed at random moments, cut off from all its receivers, in
 //! a storm. A real receiver and a real Kafka hold it to what it promises.
 //!
 //! Each runs for about a minute by itself. How long and how much is asked for by variables of the

@@ -1,4 +1,4 @@
-//! Everybody it tells is away at once, for long: what it keeps is bounded, and what they missed they
+//! All receivers are away at once, for long: its memory is bounded, and what they missed they
 //! hear when they are back, in order and once.
 
 use std::fs;
@@ -9,7 +9,7 @@ use fastrand::Rng;
 use tempfile::TempDir;
 
 use crate::ledger::{Ledger, Taken};
-use crate::load::{LABEL, Load, declaration};
+use crate::load::{LABEL, Load, configuration};
 use crate::number;
 use crate::support::agent::Agent;
 use crate::support::kafka::Topic;
@@ -20,10 +20,10 @@ use crate::support::{free_port, poll};
 
 const CHANNELS: [&str; 3] = ["webhook", "kafka", "email"];
 
-/// How long it may take to tell them, beside the wait for the next attempt.
+/// Time that the notifications may take, beside the wait for the next attempt.
 const LATE: Duration = Duration::from_secs(120);
 
-/// How many notifications wait for each channel.
+/// Notifications that wait, by channel.
 fn waiting(agent: &Agent) -> [f64; 3] {
     CHANNELS.map(|channel| {
         let queue = format!("bellwether_notification_queue_length{{channel=\"{channel}\"");
@@ -31,7 +31,7 @@ fn waiting(agent: &Agent) -> [f64; 3] {
     })
 }
 
-/// How many attempts failed on each.
+/// Failed attempts, by channel.
 fn failed(agent: &Agent) -> [f64; 3] {
     CHANNELS.map(|channel| {
         let failed =
@@ -71,18 +71,18 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
           recipients: [ops@example.org], {waits}}}",
         kafka.address(),
     );
-    let agent = Agent::start(folder.path(), &declaration(&channels, ""));
+    let agent = Agent::start(folder.path(), &configuration(&channels, ""));
 
     let (mut load, mut changes, mut largest) = (Load::calm(), 0, [0; 3]);
-    let (start, mut told) = (Instant::now(), Instant::now());
+    let (start, mut reported) = (Instant::now(), Instant::now());
     while start.elapsed() < length {
         load.change(&mut random);
         load.record(&agent);
         changes += 1;
         let journals = journals(folder.path());
         largest = std::array::from_fn(|index| largest[index].max(journals[index]));
-        if told.elapsed() >= Duration::from_secs(60) {
-            told = Instant::now();
+        if reported.elapsed() >= Duration::from_secs(60) {
+            reported = Instant::now();
             eprintln!(
                 "after {:?}: {changes} changes, {:?} wait, {:?} attempts failed, {journals:?} bytes, \
                  {} kB of memory",
@@ -109,12 +109,12 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
     let expected = load.alerts();
     let [mut webhook, mut published] = [Ledger::default(), Ledger::default()];
     poll(
-        "all that was missed is told",
+        "all that was missed is sent",
         LATE + Duration::from_millis(2 * retry),
         || {
             let read = std::iter::from_fn(|| topic.next());
             read.for_each(|message| published.take(Taken::of_message(&message.value, LABEL)));
-            (waiting(&agent) == [0.0; 3] && published.standing() == expected).then_some(())
+            (waiting(&agent) == [0.0; 3] && published.firing() == expected).then_some(())
         },
     );
     let bodies = receiver.bodies();
@@ -131,6 +131,6 @@ fn all_channels_at_once_are_away_and_miss_nothing() {
         published.counts,
         mails.mails().len()
     );
-    assert_eq!(webhook.counts[2], 0, "nothing is told twice");
+    assert_eq!(webhook.counts[2], 0, "nothing is sent twice");
     assert!(!mails.mails().is_empty());
 }

@@ -1,5 +1,5 @@
-//! Very many alerts that fire at once and end at once: all are told, in groups, and while they are
-//! the page and the API answer.
+//! Very many alerts that fire at once and end at once: all are sent, in groups, and while they are
+//! /metrics and the API answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -20,7 +20,7 @@ const PIECE: usize = 5000;
 /// Memory that an alert may take while it storms, the texts and buffers of its way included.
 const BYTES: usize = 40_000;
 
-fn declaration(alerts: usize, sink: &Sink) -> String {
+fn configuration(alerts: usize, sink: &Sink) -> String {
     let (capacity, series) = (alerts + 1000, 2 * alerts + 1000);
     format!(
         r#"
@@ -63,7 +63,7 @@ fn record(agent: &Agent, hosts: usize, load: f64) {
     }
 }
 
-/// What is asked while it storms, and the longest that each took to answer.
+/// Requests during the storm, with the longest time of an answer to each.
 struct Questions([(&'static str, Duration); 4], usize);
 
 impl Questions {
@@ -85,7 +85,7 @@ impl Questions {
 /// `STORM_ALERTS` says how many. 100,000 are for a release build: without optimization the answers of
 /// the API take longer than a request may.
 #[test]
-fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
+fn a_storm_of_alerts_is_sent_whole_while_the_exposition_answers() {
     let alerts = usize::try_from(number("STORM_ALERTS", 5000)).unwrap();
     let ledger = Arc::<Mutex<Ledger>>::default();
     let (taking, requests) = (ledger.clone(), Arc::new(Mutex::new(0)));
@@ -100,7 +100,7 @@ fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
         status(200)
     });
     let folder = TempDir::new().unwrap();
-    let agent = Agent::start(folder.path(), &declaration(alerts, &sink));
+    let agent = Agent::start(folder.path(), &configuration(alerts, &sink));
     record(&agent, alerts, 1.0);
     let calm = agent.memory("VmRSS");
     let mut questions = Questions::new();
@@ -113,13 +113,13 @@ fn a_storm_of_alerts_is_told_whole_while_the_page_answers() {
         let begun = Instant::now();
         record(&agent, alerts, load);
         let recorded = begun.elapsed();
-        poll("all of them are told", Duration::from_secs(1800), || {
+        poll("all of them are sent", Duration::from_secs(1800), || {
             questions.ask(&agent);
-            (ledger.lock().unwrap().standing().len() == expected.len()).then_some(())
+            (ledger.lock().unwrap().firing().len() == expected.len()).then_some(())
         });
         ledger.lock().unwrap().check("webhook", &expected);
         eprintln!(
-            "{} fire: recorded in {recorded:?}, all told in {:?}, {} requests so far, {} kB",
+            "{} fire: recorded in {recorded:?}, all sent in {:?}, {} requests so far, {} kB",
             expected.len(),
             begun.elapsed(),
             requests.lock().unwrap(),

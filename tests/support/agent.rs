@@ -1,4 +1,4 @@
-//! A real `bellwether` process with a declaration of its own, on a port of its own.
+//! A real `bellwether` process with a configuration of its own, on a port of its own.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -76,7 +76,7 @@ impl Agent {
             }
         });
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        // Whole before it listens, so that the log of one that does not is told.
+        // Whole before it listens, so that the log of one that does not is shown.
         let mut agent = Self {
             child,
             address,
@@ -99,7 +99,7 @@ impl Agent {
         agent
     }
 
-    /// Where it listens.
+    /// Address of the server.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -166,7 +166,7 @@ impl Agent {
         );
     }
 
-    /// Writes a new declaration; reload it with [`Agent::hup`].
+    /// Writes a new configuration; reload it with [`Agent::hup`].
     pub fn write_config(&self, yaml: &str) {
         fs::write(self.folder.join("bellwether.yaml"), yaml).unwrap();
     }
@@ -222,10 +222,10 @@ impl Agent {
         .expect("an answer")
     }
 
-    /// The value of the first series on the page whose line begins with `series`.
+    /// The value of the first series on /metrics whose line begins with `series`.
     pub fn value(&self, series: &str) -> Option<f64> {
-        let (_, page) = self.get("/metrics");
-        let line = page.lines().find(|line| line.starts_with(series))?;
+        let (_, exposition) = self.get("/metrics");
+        let line = exposition.lines().find(|line| line.starts_with(series))?;
         line.rsplit(' ').next()?.parse().ok()
     }
 
@@ -249,7 +249,7 @@ impl Drop for Agent {
     }
 }
 
-/// The command that runs the declaration in `folder`.
+/// The command that runs the configuration in `folder`.
 fn prepared(mut command: Command, folder: &Path, arguments: &[&str]) -> Command {
     command
         .args(["run", "--config"])

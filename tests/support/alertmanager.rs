@@ -53,7 +53,7 @@ impl Alertmanager {
         started
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -72,7 +72,7 @@ impl Alertmanager {
         serde_json::from_str(&body).unwrap()
     }
 
-    /// What it counts: of `alertmanager_alerts_received_total` those of a status.
+    /// Returns its count of `alertmanager_alerts_received_total` for a status.
     pub fn received(&self, status: &str) -> f64 {
         let (_, text) = request(self.address, "GET", "/metrics", &[], "").unwrap();
         let wanted = format!("status=\"{status}\"");

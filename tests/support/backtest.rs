@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwether_analysis::forecast::{Days, Direction, Horizon, Outlook, Target};
 use bellwether_core::UnixMillis;
 
-/// What became of the forecasts that would have fired.
+/// Outcomes of the forecasts that would have fired.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tally {
     /// Forecasts that would have made an alert fire.

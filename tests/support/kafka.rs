@@ -1,4 +1,4 @@
-//! What lies in a topic of a real Kafka.
+//! Messages in a topic of a real Kafka.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub struct Message {
     pub key: String,
     /// Its headers.
     pub headers: BTreeMap<String, String>,
-    /// What it says.
+    /// Its content.
     pub value: Value,
 }
 

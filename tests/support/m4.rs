@@ -8,9 +8,9 @@ use std::{env, fs};
 
 /// One series.
 pub struct Hourly {
-    /// What is known.
+    /// Known values.
     pub known: Vec<f64>,
-    /// What came then.
+    /// Values that followed.
     pub came: Vec<f64>,
 }
 
@@ -48,15 +48,15 @@ fn rows(text: &str) -> Vec<Vec<f64>> {
 }
 
 /// Symmetric mean absolute percentage error, 0 to 200, as M4 scores.
-pub fn smape(came: &[f64], told: &[f64]) -> f64 {
-    assert_eq!(came.len(), told.len());
-    let error = |(came, told): (&f64, &f64)| {
-        let size = came.abs() + told.abs();
+pub fn smape(came: &[f64], forecast: &[f64]) -> f64 {
+    assert_eq!(came.len(), forecast.len());
+    let error = |(came, forecast): (&f64, &f64)| {
+        let size = came.abs() + forecast.abs();
         if size > 0.0 {
-            200.0 * (came - told).abs() / size
+            200.0 * (came - forecast).abs() / size
         } else {
             0.0
         }
     };
-    came.iter().zip(told).map(error).sum::<f64>() / came.len() as f64
+    came.iter().zip(forecast).map(error).sum::<f64>() / came.len() as f64
 }

@@ -1,4 +1,4 @@
-//! What the tests with real processes share.
+//! Helpers of tests with real processes.
 
 #![allow(dead_code, reason = "each test binary uses its own part")]
 #![allow(

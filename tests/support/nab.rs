@@ -25,7 +25,7 @@ pub struct File {
     pub windows: usize,
 }
 
-/// What a row is for the scoring, and what a hit there is worth, before weights.
+/// Role of a row in the scoring, and score of a hit there, before weights.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Place {
     Probation,
@@ -35,7 +35,7 @@ pub enum Place {
     Outside(f64),
 }
 
-/// What hits and misses count.
+/// Weights of hits and misses.
 #[derive(Clone, Debug)]
 pub struct Profile {
     pub name: String,

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes what a test tells it to.
+//! A real Prometheus that scrapes what a test asks for.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ impl Prometheus {
         started
     }
 
-    /// Where it is.
+    /// Its address.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -79,7 +79,7 @@ impl Prometheus {
         request(self.address, method, path, headers, body).unwrap()
     }
 
-    /// Where it listens.
+    /// Address that it listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
@@ -103,7 +103,7 @@ impl Prometheus {
         )
     }
 
-    /// Why each target that is down is down.
+    /// Returns the error of each target that is down.
     pub fn failures(&self) -> Vec<String> {
         let data = self.api("/api/v1/targets");
         let targets = data["activeTargets"].as_array().unwrap().iter();

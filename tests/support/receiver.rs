@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-/// How it answers.
+/// Behaviour of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Mood {
     /// 200.
@@ -78,12 +78,12 @@ impl Receiver {
         *self.mood.lock().unwrap() = mood;
     }
 
-    /// Requests so far, refused ones included.
+    /// Requests so far, rejected ones included.
     pub fn attempts(&self) -> usize {
         *self.attempts.lock().unwrap()
     }
 
-    /// What it took, as `status alertname labels` lines in order of arrival.
+    /// Notifications that it got, as `status alertname labels` lines in order of arrival.
     pub fn taken(&self) -> Vec<String> {
         let bodies = self.bodies.lock().unwrap();
         let alerts = bodies

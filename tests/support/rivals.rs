@@ -1,4 +1,4 @@
-//! What is scored on NAB: our detectors, naive ones beside them, and how thresholds are chosen.
+//! Detectors that are scored on NAB: ours, naive ones beside them, and the choice of thresholds.
 
 #![allow(dead_code, reason = "tests and benches use their own part")]
 
@@ -113,7 +113,7 @@ pub fn left_out(files: &[File], scores: &[Vec<f64>], profile: &Profile, rows: u3
 fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
     let mut families: Vec<&str> = files.iter().map(|file| &*file.family).collect();
     families.dedup();
-    let mut told = LeftOut::default();
+    let mut scores = LeftOut::default();
     for family in families {
         let sum = |threshold: usize, inside: bool| {
             let mut sum = Score::default();
@@ -127,11 +127,12 @@ fn chosen(files: &[File], table: &[Vec<Score>], thresholds: &[f64]) -> LeftOut {
         let best = (0..thresholds.len())
             .max_by(|a, b| sum(*a, false).raw.total_cmp(&sum(*b, false).raw))
             .unwrap_or_default();
-        told.all.add(sum(best, true));
-        told.families
+        scores.all.add(sum(best, true));
+        scores
+            .families
             .push((family.into(), thresholds[best], sum(best, true)));
     }
-    told
+    scores
 }
 
 /// 200 thresholds, from one that hardly any score reaches to one that 15 of 100 do.
@@ -147,7 +148,7 @@ fn thresholds(scores: &[Vec<f64>]) -> Vec<f64> {
     chosen
 }
 
-/// Which rows are hits at `threshold`, each followed by `rows` that are none.
+/// Returns the rows that are hits at `threshold`, each followed by `rows` that are none.
 pub fn hits(file: &File, scores: &[f64], threshold: f64, rows: u32) -> Vec<bool> {
     let cooldown = interval(&file.times) * rows;
     let mut last: Option<UnixMillis> = None;

@@ -102,13 +102,13 @@ impl Server {
     /// Starts it, again after [`Server::stop`] or [`Server::kill`], and waits until it answers.
     pub fn start(&self) {
         let output = self.run("start");
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     /// Stops it in order.
     pub fn stop(&self) {
         let output = self.run("stop");
-        assert!(output.status.success(), "{}", told(&output));
+        assert!(output.status.success(), "{}", output_text(&output));
     }
 
     /// Sends it a signal by name: `STOP` makes it hang, `CONT` go on.
@@ -180,7 +180,7 @@ pub fn need(tool: &str, package: &str) {
     );
 }
 
-/// Whether a tool is there.
+/// Returns whether a tool is installed.
 pub fn there(tool: &str) -> bool {
     std::env::var_os("JAVA_HOME")
         .map(|home| PathBuf::from(home).join("bin"))
@@ -193,7 +193,7 @@ pub fn there(tool: &str) -> bool {
         .any(|folder| folder.join(tool).is_file())
 }
 
-fn told(output: &Output) -> String {
+fn output_text(output: &Output) -> String {
     let text = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8_lossy(&text).trim().to_owned()
 }

@@ -1,4 +1,4 @@
-//! An HTTP server that keeps each request whole and answers as a test tells it to.
+//! An HTTP server that keeps each request whole and answers as a test asks for.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -28,7 +28,7 @@ impl Request {
     }
 }
 
-/// What a request is answered with; `None` closes the connection without an answer.
+/// Answer to a request; `None` closes the connection without an answer.
 #[derive(Clone, Debug, Default)]
 pub struct Reply {
     /// Status.
@@ -37,7 +37,7 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     /// Body.
     pub body: &'static str,
-    /// How long it waits before that.
+    /// Time that it waits before that.
     pub after: Duration,
 }
 
@@ -92,7 +92,7 @@ impl Sink {
         self.address
     }
 
-    /// The requests so far, refused ones included.
+    /// The requests so far, rejected ones included.
     pub fn requests(&self) -> Vec<Request> {
         self.requests.lock().unwrap().clone()
     }

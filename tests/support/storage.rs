@@ -53,7 +53,7 @@ impl Storage {
         storage
     }
 
-    /// Where it takes remote write.
+    /// URL for remote write.
     pub fn write_url(&self) -> String {
         format!("http://{}/api/v1/write", self.address)
     }
@@ -120,7 +120,7 @@ impl Storage {
         child.wait().unwrap();
     }
 
-    /// How far off its values may be, as a share of them.
+    /// Relative error of its values.
     pub fn rounding(&self) -> f64 {
         if self.kind == Kind::VictoriaMetrics {
             1e-11
@@ -188,7 +188,7 @@ pub fn lines(text: &str) -> Samples {
     samples
 }
 
-/// What is not the same, in words; at most a few lines. Both are NaN, or bit by bit the same; or
+/// Returns the differences in words, at most a few lines. Both are NaN, or bit by bit the same; or
 /// off by `rounding` of the value: VictoriaMetrics keeps about twelve digits of some.
 pub fn difference(ours: &Samples, theirs: &Samples, rounding: f64) -> Vec<String> {
     let mut found = Vec::new();

@@ -1,4 +1,4 @@
-// Serves a page of N series with three labels through client_golang, as the criterion bench
+// Serves N series with three labels through client_golang, as the criterion bench
 // benches/page.rs and benches/peers/pages.py make them: client_golang ADDRESS N.
 package main
 

@@ -72,7 +72,7 @@ pub enum Step {
     Rejected { error: String },
     /// Was dropped.
     Dropped {
-        /// Reason: `overflow`, `expired`, `refused`.
+        /// Reason: `overflow`, `expired`, `rejected` and others.
         reason: &'static str,
     },
 }
@@ -125,10 +125,14 @@ impl Record {
 }
 
 macro_rules! named_enum {
-    ($(#[$doc:meta])* $name:ident { $( $(#[$vdoc:meta])* $variant:ident = $word:literal ),+ $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident {
+        $( $(#[$vdoc:meta])* $variant:ident = $word:literal $(| $former:literal)? ),+ $(,)?
+    }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-        pub enum $name { $( $(#[$vdoc])* #[serde(rename = $word)] $variant ),+ }
+        pub enum $name {
+            $( $(#[$vdoc])* #[serde(rename = $word $(, alias = $former)?)] $variant ),+
+        }
 
         impl $name {
             /// All variants.
@@ -140,15 +144,18 @@ macro_rules! named_enum {
                 match self { $( Self::$variant => $word ),+ }
             }
 
-            /// Parses a name.
+            /// Parses a name, also one of earlier versions.
             ///
             /// # Errors
             /// Unknown name, as a sentence with all names.
             pub fn parse(name: &str) -> Result<Self, String> {
-                let value = Self::ALL.iter().find(|value| value.as_str() == name).copied();
-                value.ok_or_else(|| {
-                    format!("unknown value {name:?}; hint: one of {}", [ $( $word ),+ ].join(", "))
-                })
+                match name {
+                    $( $word $(| $former)? => Ok(Self::$variant), )+
+                    _ => Err(format!(
+                        "unknown value {name:?}; hint: one of {}",
+                        [ $( $word ),+ ].join(", ")
+                    )),
+                }
             }
         }
     };
@@ -180,13 +187,13 @@ named_enum! {
         /// A notification waits for delivery.
         Queued = "queued",
         /// A notification was muted.
-        Muted = "held",
+        Muted = "muted" | "held",
         /// A notification was delivered.
         Delivered = "delivered",
         /// An attempt of delivery failed.
         Failed = "failed",
         /// A notification was rejected by its service.
-        Rejected = "refused",
+        Rejected = "rejected" | "refused",
         /// A notification was dropped.
         Dropped = "dropped",
     }
@@ -255,9 +262,12 @@ pub struct Entry<'a> {
     /// Of notifications: the cause.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub cause: Cow<'a, str>,
-    /// Mute reason of muted notifications, or reason of dropped ones.
+    /// Of muted notifications: the mute reason. `gate` in files of earlier versions.
+    #[serde(default, alias = "gate", skip_serializing_if = "str::is_empty")]
+    pub mute_reason: Cow<'a, str>,
+    /// Of dropped notifications: `overflow`, `expired`, `rejected` and others.
     #[serde(default, skip_serializing_if = "str::is_empty")]
-    pub gate: Cow<'a, str>,
+    pub drop_reason: Cow<'a, str>,
     /// Mute reason as a sentence, or error of the attempt.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub error: Cow<'a, str>,
@@ -298,7 +308,8 @@ impl<'a> Entry<'a> {
             channel: Cow::Borrowed(""),
             receiver: Cow::Borrowed(""),
             cause: Cow::Borrowed(""),
-            gate: Cow::Borrowed(""),
+            mute_reason: Cow::Borrowed(""),
+            drop_reason: Cow::Borrowed(""),
             error: Cow::Borrowed(""),
             attempt: None,
             retry_in_seconds: None,
@@ -346,7 +357,7 @@ impl<'a> Entry<'a> {
                 reason,
                 description,
             } => {
-                self.gate = Cow::Borrowed(reason);
+                self.mute_reason = Cow::Borrowed(reason);
                 self.error = Cow::Borrowed(description);
                 EventKind::Muted
             }
@@ -369,7 +380,7 @@ impl<'a> Entry<'a> {
                 EventKind::Rejected
             }
             Step::Dropped { reason } => {
-                self.gate = Cow::Borrowed(reason);
+                self.drop_reason = Cow::Borrowed(reason);
                 EventKind::Dropped
             }
         };
@@ -387,7 +398,12 @@ impl<'a> Entry<'a> {
 
     /// Parses a line; `None` if it is damaged.
     pub(super) fn read(line: &[u8]) -> Option<Entry<'static>> {
-        serde_json::from_slice(line).ok()
+        let mut entry: Entry<'static> = serde_json::from_slice(line).ok()?;
+        // Earlier versions had both reasons under one key.
+        if entry.event == EventKind::Dropped && entry.drop_reason.is_empty() {
+            entry.drop_reason = std::mem::take(&mut entry.mute_reason);
+        }
+        Some(entry)
     }
 }
 

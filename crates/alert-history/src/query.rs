@@ -81,7 +81,8 @@ impl Query {
         if self.newest_first {
             order.reverse();
         }
-        for part in order {
+        let last = order.len().saturating_sub(1);
+        for (index, part) in order.into_iter().enumerate() {
             if stop() {
                 return Err(Stopped);
             }
@@ -90,28 +91,31 @@ impl Query {
                 continue;
             };
             if needles.iter().all(|any| contains_any(&bytes, any))
-                && self.read_part(part, &bytes, &needles, &mut page)
+                && let Some((number, rest)) = self.read_part(part, &bytes, &needles, &mut page)
             {
+                page.next = (rest || index < last).then_some(number);
                 break;
             }
         }
         Ok(page)
     }
 
-    /// Adds the matching records of a part; returns whether the page is full.
+    /// Adds the matching records of a part. If the page is full, returns the number of its last record,
+    /// and whether records of the part follow.
     fn read_part(
         &self,
         part: &Part,
         bytes: &[u8],
         needles: &[Vec<memmem::Finder<'_>>],
         page: &mut Page,
-    ) -> bool {
+    ) -> Option<(u64, bool)> {
         let first = part.numbers().0;
         let mut lines = complete_lines(bytes);
-        while let Some((index, line)) = match self.newest_first {
+        let mut next = || match self.newest_first {
             true => lines.next_back(),
             false => lines.next(),
-        } {
+        };
+        while let Some((index, line)) = next() {
             let number = first + index;
             if !self.is_after_cursor(number) || !needles.iter().all(|any| contains_any(line, any)) {
                 continue;
@@ -125,11 +129,10 @@ impl Query {
             }
             page.entries.push(entry);
             if page.entries.len() >= self.limit {
-                page.next = Some(number);
-                return true;
+                return Some((number, next().is_some()));
             }
         }
-        false
+        None
     }
 
     /// Returns whether a part may contain matching records.

@@ -191,7 +191,7 @@ fn every_step_has_its_line() {
         },
         Step::Dropped { reason: "overflow" },
     ];
-    let words = ["held", "failed", "refused", "dropped"];
+    let words = ["muted", "failed", "rejected", "dropped"];
     for (step, word) in steps.into_iter().zip(words) {
         let record = notice(1, step);
         let mut line = Vec::new();
@@ -204,6 +204,50 @@ fn every_step_has_its_line() {
         assert_eq!(entry.event.as_str(), word);
         assert_eq!(entry, Entry::from_record(&record));
     }
+}
+
+#[test]
+fn lines_of_earlier_versions_are_read() {
+    for (step, current, former) in [
+        (
+            Step::Muted {
+                reason: "silence",
+                description: "maintenance".into(),
+            },
+            ["\"muted\"", "\"muteReason\""],
+            ["\"held\"", "\"gate\""],
+        ),
+        (
+            Step::Rejected {
+                error: "400".into(),
+            },
+            ["\"rejected\"", "\"error\""],
+            ["\"refused\"", "\"error\""],
+        ),
+        (
+            Step::Dropped { reason: "overflow" },
+            ["\"dropped\"", "\"dropReason\""],
+            ["\"dropped\"", "\"gate\""],
+        ),
+    ] {
+        let record = notice(1, step);
+        let mut line = Vec::new();
+        Entry::from_record(&record).write(&mut line);
+        let mut line = String::from_utf8(line).unwrap();
+        for (current, former) in current.into_iter().zip(former) {
+            assert!(line.contains(current), "{line}");
+            line = line.replacen(current, former, 1);
+        }
+        let entry = Entry::read(line.as_bytes()).unwrap();
+        assert_eq!(entry, Entry::from_record(&record));
+    }
+    assert_eq!(EventKind::parse("held"), Ok(EventKind::Muted));
+    assert_eq!(EventKind::parse("refused"), Ok(EventKind::Rejected));
+    assert!(
+        EventKind::parse("gone")
+            .unwrap_err()
+            .ends_with("muted, delivered, failed, rejected, dropped")
+    );
 }
 
 #[test]
@@ -293,6 +337,12 @@ fn filters_order_and_pages() {
             paged.reverse();
         }
         assert_eq!(paged, all(&history), "newest first: {newest_first}");
+        let all = Query {
+            newest_first,
+            limit: 100,
+            ..Query::default()
+        };
+        assert_eq!(ask(&all).next, None, "nothing follows the last record");
     }
     assert_eq!(history.query(&Query::default(), &|| true), Err(Stopped));
     let offline = AlertHistory::read(folder.path(), &one).unwrap();
@@ -613,7 +663,7 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
             work(&segments(folder.path())[segment]);
             let history = open(folder.path());
             let what = format!("segment {segment} {harm}");
-            // Nothing tells how many there were before the first.
+            // Nothing shows how many there were before the first.
             let first_is_gone = segment == 0 && harm == "deleted";
             if !first_is_gone {
                 until(&what, || history.stats().damaged > 0);

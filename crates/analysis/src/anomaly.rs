@@ -13,7 +13,7 @@ use std::time::Duration;
 use bellwether_core::UnixMillis;
 use sample::{Sample, Summary};
 use season::Season;
-use surprise::Surprise;
+use surprise::RarityScore;
 
 use super::settings::{Algorithm, Deviation, Direction};
 
@@ -81,7 +81,7 @@ pub struct Detector {
     model: Model,
     seen: u32,
     event: Option<Event>,
-    habit: Habit,
+    adaptation: Adaptation,
 }
 
 /// Group of anomalous values with less than the cooldown between them.
@@ -98,12 +98,12 @@ struct Event {
 /// Raises the sensitivity for recent events: each event in the window requires the next to be e
 /// times as rare.
 #[derive(Clone, Copy, Debug, Default)]
-struct Habit {
+struct Adaptation {
     more: f64,
     at: UnixMillis,
 }
 
-impl Habit {
+impl Adaptation {
     fn at(&self, at: UnixMillis, window: Duration) -> f64 {
         self.more * (-at.since(self.at).as_secs_f64() / window.as_secs_f64()).exp()
     }
@@ -122,9 +122,9 @@ enum Model {
     /// Recent values.
     Values(Sample),
     /// Seasonality, and recent residuals.
-    Rests(Season, Sample),
+    Residuals(Season, Sample),
     /// State of the default algorithm.
-    Surprise(Box<Surprise>),
+    Rarity(Box<RarityScore>),
 }
 
 /// Score and expected range of one value.
@@ -147,10 +147,10 @@ impl Detector {
         let millis = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
         let model = match settings.algorithm {
             Algorithm::Auto => {
-                Model::Surprise(Box::new(Surprise::new(season, millis, min_samples)))
+                Model::Rarity(Box::new(RarityScore::new(season, millis, min_samples)))
             }
             Algorithm::Seasonal => {
-                Model::Rests(Season::new(season, millis), Sample::new(window, interval))
+                Model::Residuals(Season::new(season, millis), Sample::new(window, interval))
             }
             Algorithm::ZScore | Algorithm::Iqr | Algorithm::Mad => {
                 Model::Values(Sample::new(window, interval))
@@ -163,7 +163,7 @@ impl Detector {
             settings: settings.clone(),
             seen: 0,
             event: None,
-            habit: Habit::default(),
+            adaptation: Adaptation::default(),
         }
     }
 
@@ -205,10 +205,10 @@ impl Detector {
             let reported = self.event.take().is_some_and(|event| event.reported);
             // In the other measures 1 more is no certain share.
             if reported && algorithm == Algorithm::Auto {
-                self.habit.grow(at, window);
+                self.adaptation.grow(at, window);
             }
         }
-        let limit = self.sensitivity + self.habit.at(at, window);
+        let limit = self.sensitivity + self.adaptation.at(at, window);
         let Evaluation { score, low, high } = self.model.evaluate(at, value, algorithm, limit)?;
         let (middle, mut reach) = (low.midpoint(high), high / 2.0 - low / 2.0);
         let run = self.event.and_then(|event| event.run);
@@ -270,18 +270,18 @@ impl Model {
     ) -> Option<Evaluation> {
         match self {
             Self::Values(past) => Some(plain(&past.summary()?, by, value, limit)),
-            Self::Rests(season, past) => {
+            Self::Residuals(season, past) => {
                 let usual = season.usual(at).unwrap_or_else(|| season.level(value));
                 let rest = plain(&past.summary()?, Algorithm::Mad, value - usual, limit);
                 let (low, high) = (usual + rest.low, usual + rest.high);
                 Some(Evaluation { low, high, ..rest })
             }
-            Self::Surprise(surprise) => {
+            Self::Rarity(rarity) => {
                 let surprise::Evaluation {
                     score,
                     usual,
                     reach,
-                } = surprise.evaluate(at, value, limit);
+                } = rarity.evaluate(at, value, limit);
                 Some(Evaluation {
                     score,
                     low: usual - reach,
@@ -294,14 +294,14 @@ impl Model {
     fn push(&mut self, at: UnixMillis, value: f64) {
         match self {
             Self::Values(past) => past.push(at, value),
-            Self::Rests(season, past) => {
+            Self::Residuals(season, past) => {
                 past.push(
                     at,
                     value - season.usual(at).unwrap_or_else(|| season.level(value)),
                 );
                 season.push(at, value);
             }
-            Self::Surprise(surprise) => surprise.push(at, value),
+            Self::Rarity(rarity) => rarity.push(at, value),
         }
     }
 }

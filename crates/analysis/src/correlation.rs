@@ -15,7 +15,7 @@ mod tests;
 use bellwether_core::LabelSet;
 use bellwether_promql::SampledSeries;
 pub use grid::Grid;
-use pair::{Found, Prepared};
+use pair::{Correlation, Prepared};
 
 /// Minimum number of cells.
 const FEWEST: usize = 20;
@@ -54,7 +54,7 @@ pub struct Related {
     /// Kind of the correlation.
     pub kind: Kind,
     /// Corrected p-value.
-    pub chance: f64,
+    pub p_value: f64,
     /// True if significant: 1 in 20 of the significant ones is not related.
     pub significant: bool,
 }
@@ -109,25 +109,28 @@ pub fn correlate(
     for other in others.iter().filter(|other| other.labels != target.labels) {
         match grid.fill(other).and_then(|cells| Prepared::new(&cells)) {
             Some(prepared) => {
-                found.push((other, Found::between(&target_cells, &prepared, max_lag)));
+                found.push((
+                    other,
+                    Correlation::between(&target_cells, &prepared, max_lag),
+                ));
             }
             None => left_out += 1,
         }
     }
-    found.sort_by(|a, b| by_chance(&a.1, &b.1).then_with(|| a.0.labels.cmp(&b.0.labels)));
+    found.sort_by(|a, b| by_p_value(&a.1, &b.1).then_with(|| a.0.labels.cmp(&b.0.labels)));
     let compared = found.len();
-    let chances = corrected(found.iter().map(|(_, found)| found.chance));
+    let p_values = corrected(found.iter().map(|(_, found)| found.p_value));
     let related = found
         .iter()
-        .zip(chances)
+        .zip(p_values)
         .take(top)
-        .map(|((other, found), chance)| Related {
+        .map(|((other, found), p_value)| Related {
             labels: other.labels.clone(),
             coefficient: found.coefficient,
             lag: found.lag,
             kind: found.kind,
-            chance,
-            significant: chance <= WRONG,
+            p_value,
+            significant: p_value <= WRONG,
         });
     Ok(Correlations {
         related: related.collect(),
@@ -137,24 +140,24 @@ pub fn correlate(
 }
 
 /// Compares by p-value, then by strength.
-fn by_chance(a: &Found, b: &Found) -> std::cmp::Ordering {
-    a.chance
-        .total_cmp(&b.chance)
+fn by_p_value(a: &Correlation, b: &Correlation) -> std::cmp::Ordering {
+    a.p_value
+        .total_cmp(&b.p_value)
         .then(b.coefficient.abs().total_cmp(&a.coefficient.abs()))
 }
 
 /// Benjamini and Hochberg: converts ascending p-values to the false discovery rates at which each
 /// would be significant.
-fn corrected(chances: impl ExactSizeIterator<Item = f64>) -> Vec<f64> {
-    let count = chances.len() as f64;
-    let mut corrected: Vec<f64> = chances
+fn corrected(p_values: impl ExactSizeIterator<Item = f64>) -> Vec<f64> {
+    let count = p_values.len() as f64;
+    let mut corrected: Vec<f64> = p_values
         .enumerate()
-        .map(|(index, chance)| chance * count / (index + 1) as f64)
+        .map(|(index, p_value)| p_value * count / (index + 1) as f64)
         .collect();
     let mut least = 1.0_f64;
-    for chance in corrected.iter_mut().rev() {
-        least = least.min(*chance);
-        *chance = least;
+    for p_value in corrected.iter_mut().rev() {
+        least = least.min(*p_value);
+        *p_value = least;
     }
     corrected
 }

@@ -10,7 +10,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId, Now, Point,
+    Batch, Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId, Now, Sample,
     UnixMillis,
 };
 use bellwether_matcher::{LabelMatcher, ValueTest};
@@ -101,13 +101,13 @@ impl AnomalyMonitor {
             return;
         }
         let mut all = self.series.lock();
-        for Point {
+        for Sample {
             metric: id,
             labels,
-            numbers,
+            values,
         } in batch.iter()
         {
-            let (Some(metric), [value]) = (self.metrics.get(&id), numbers) else {
+            let (Some(metric), [value]) = (self.metrics.get(&id), values) else {
                 continue;
             };
             let room = all.len() < MAX_SERIES;

@@ -10,6 +10,7 @@ mod tests;
 
 use std::time::Duration;
 
+use bellwether_core::counted;
 use bellwether_promql::SampledSeries;
 
 use super::report::interval;
@@ -21,8 +22,8 @@ const SHORTEST: Duration = Duration::from_secs(3600);
 const FEWEST: usize = 100;
 /// Milliseconds of a day.
 const DAY: i64 = 86_400_000;
-/// Hold times of the candidates.
-const HOLDS: [u64; 5] = [0, 60, 300, 900, 1800];
+/// Durations of the candidates, in seconds.
+const DURATIONS: [u64; 5] = [0, 60, 300, 900, 1800];
 /// Shares of samples beyond the thresholds of the candidates. No sample is beyond the last one.
 const BEYOND: [f64; 8] = [0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.001, 0.0];
 
@@ -73,7 +74,7 @@ pub struct Recommendation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoRecommendation {
     /// There are too few samples.
-    #[error("too little history: {samples} samples over {} s; {FEWEST} over an hour are needed", span.as_secs())]
+    #[error("too little history: {} over {} s; {FEWEST} over an hour are needed", counted(*samples, "sample"), span.as_secs())]
     TooLittle {
         /// Number of finite samples.
         samples: usize,
@@ -124,7 +125,7 @@ pub fn recommend(
     let usual = usual.fold(f64::NEG_INFINITY, f64::max);
     let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
-    for hold in HOLDS.map(Duration::from_secs) {
+    for hold in DURATIONS.map(Duration::from_secs) {
         let mut before = None;
         for threshold in &thresholds {
             let tried = Candidate::new(&runs, side, *threshold, hold, span);
@@ -216,7 +217,7 @@ impl Run {
             let end = first.saturating_add((day + 1).saturating_mul(DAY));
             let to = self.times.partition_point(|time| *time < end).max(from + 1);
             let mut values = self.values[from..to].to_vec();
-            // The rest of a day tells little of it.
+            // The rest of a day shows little of it.
             let part = self.times[to - 1].saturating_sub(self.times[from]);
             if part > DAY / 2 || days.is_empty() {
                 values.sort_by(f64::total_cmp);

@@ -8,19 +8,19 @@ pub(super) fn student(normal: f64, freedom: f64) -> f64 {
 
 /// Returns the two-sided p-value of Student's `t`, converted to the normal distribution by
 /// Wallace's formula (1959).
-pub(super) fn chance_of_t(t: f64, freedom: f64) -> f64 {
+pub(super) fn p_value_of_t(t: f64, freedom: f64) -> f64 {
     let narrowed = (freedom * (t * t / freedom).ln_1p()).sqrt();
     outside(narrowed * (8.0 * freedom + 1.0) / (8.0 * freedom + 3.0))
 }
 
 /// Returns the two-sided p-value of a correlation, given the effective number of independent pairs.
-pub(super) fn chance_of_correlation(coefficient: f64, worth: f64) -> f64 {
+pub(super) fn p_value_of_correlation(coefficient: f64, worth: f64) -> f64 {
     let freedom = worth - 2.0;
     let rest = 1.0 - coefficient * coefficient;
     if rest <= 0.0 {
         0.0
     } else {
-        chance_of_t(coefficient * (freedom / rest).sqrt(), freedom)
+        p_value_of_t(coefficient * (freedom / rest).sqrt(), freedom)
     }
 }
 
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chances_are_those_of_the_tables() {
+    fn p_values_are_those_of_the_tables() {
         for (z, expected) in [
             (0.0, 1.0),
             (1.959_964, 0.05),
@@ -64,11 +64,11 @@ mod tests {
             );
         }
         // t of 2.228 with 10 degrees of freedom is 5 %, 3.169 is 1 %.
-        assert!((chance_of_t(2.228, 10.0) - 0.05).abs() < 1e-3);
-        assert!((chance_of_t(-3.169, 10.0) - 0.01).abs() < 5e-4);
+        assert!((p_value_of_t(2.228, 10.0) - 0.05).abs() < 1e-3);
+        assert!((p_value_of_t(-3.169, 10.0) - 0.01).abs() < 5e-4);
         assert!((student(1.96, 10.0) - 2.228).abs() < 0.04);
         // r of 0.632 with 10 pairs is 5 %.
-        assert!((chance_of_correlation(0.632, 10.0) - 0.05).abs() < 1e-3);
-        assert_eq!(chance_of_correlation(1.0, 10.0), 0.0);
+        assert!((p_value_of_correlation(0.632, 10.0) - 0.05).abs() < 1e-3);
+        assert_eq!(p_value_of_correlation(1.0, 10.0), 0.0);
     }
 }

@@ -166,7 +166,7 @@ self_metrics! {
         "Series with a current value.";
     Dropped = "bellwether_series_dropped_total" Counter []
         "Series dropped because nothing refreshed them for three intervals.";
-    PointsRefused = "bellwether_points_refused_total" Counter []
+    PointsRefused = "bellwether_samples_rejected_total" Counter []
         "Collected samples that did not fit the definition of their metric.";
     HistorySeries = "bellwether_history_series" Gauge []
         "Series in history.";
@@ -174,11 +174,11 @@ self_metrics! {
         "Samples in history by part: head (memory), blocks.";
     HistoryAppended = "bellwether_history_samples_appended_total" Counter []
         "Samples appended to history.";
-    HistoryRefused = "bellwether_history_samples_refused_total" Counter ["reason"]
+    HistoryRefused = "bellwether_history_samples_rejected_total" Counter ["reason"]
         "Samples that history rejected.";
     HistoryLost = "bellwether_history_samples_lost_total" Counter ["reason"]
         "Samples that were appended to history and lost.";
-    HistoryDamage = "bellwether_history_damage_total" Counter ["what"]
+    HistoryDamage = "bellwether_history_corruptions_total" Counter ["part"]
         "Damaged or missing parts of history that are left out, so that the rest stays readable.";
     HistoryTorn = "bellwether_history_torn_bytes_total" Counter []
         "Bytes of a write that a crash interrupted, cut off when history was opened.";
@@ -195,20 +195,20 @@ self_metrics! {
     AlertRecords = "bellwether_alert_history_records_total" Counter ["kind"]
         "Records added to the alert history by kind: transition, notification.";
     AlertRecordsLost = "bellwether_alert_history_records_lost_total" Counter ["reason"]
-        "Records of the alert history that were lost by reason: no_room_transition, no_room_notification, memory (not written in time).";
+        "Records of the alert history that were lost by reason: queue_full_transition, queue_full_notification, memory (not written in time).";
     AlertRecordsDamaged = "bellwether_alert_history_records_damaged_total" Counter []
         "Lines of the alert history that could not be read and are left out.";
     AlertHistoryTorn = "bellwether_alert_history_torn_bytes_total" Counter []
         "Bytes of a write that a crash interrupted, cut off when the alert history was opened.";
     AlertHistoryFailures = "bellwether_alert_history_write_failures_total" Counter []
         "Failed writes of the alert history; the records wait in memory.";
-    AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["where"]
-        "Bytes of the alert history by place: disk, memory (not written yet).";
+    AlertHistoryBytes = "bellwether_alert_history_bytes" Gauge ["part"]
+        "Bytes of the alert history by part: disk, memory (not written yet).";
     AlertHistoryOldest = "bellwether_alert_history_oldest_timestamp_seconds" Gauge []
         "Time of the oldest record in the alert history, or the start of its day.";
     Queries = "bellwether_queries_total" Counter ["result"]
         "Queries of history over the API by result: success, or the type of the error.";
-    QuerySeconds = "bellwether_query_seconds_total" Counter ["result"]
+    QuerySeconds = "bellwether_query_duration_seconds_total" Counter ["result"]
         "Duration of queries of history, including their wait.";
     QueriesRunning = "bellwether_queries_running" Gauge []
         "Queries of history under way.";
@@ -218,13 +218,13 @@ self_metrics! {
         "Evaluations of a rule over all its series.";
     EvaluationFailures = "bellwether_rule_evaluation_failures_total" Counter []
         "Failed evaluations of a rule.";
-    TickDuration = "bellwether_rule_tick_duration_seconds" Gauge []
+    TickDuration = "bellwether_rule_evaluation_last_duration_seconds" Gauge []
         "Duration of the last evaluation of all due rules.";
-    MissedTicks = "bellwether_rule_ticks_missed_total" Counter []
+    MissedTicks = "bellwether_rule_evaluations_missed_total" Counter []
         "Evaluations skipped because the previous one was still running.";
     Alerts = "bellwether_alerts" Gauge ["state"]
         "Alerts by state.";
-    LeftOut = "bellwether_alerts_left_out" Gauge []
+    LeftOut = "bellwether_alerts_over_limit" Gauge []
         "Alerts over the limit of their rule at the last evaluation, which do not fire.";
     FiringByRule = "bellwether_rule_alerts_firing" Gauge ["rule"]
         "Firing alerts of the rule.";
@@ -264,7 +264,7 @@ self_metrics! {
         "Expected range of the latest value of a monitored series by bound: low, high.";
     Reloads = "bellwether_reloads_total" Counter ["result"]
         "Reloads of the configuration by result: success, failure.";
-    RuleFilesLeftOut = "bellwether_rule_files_left_out" Gauge []
+    RuleFilesLeftOut = "bellwether_rule_files_skipped" Gauge []
         "Rule files with errors, which were left out at the start.";
     ReloadGood = "bellwether_config_last_reload_successful" Gauge []
         "Whether the last reload took effect.";
@@ -272,7 +272,7 @@ self_metrics! {
         "Time at which the active configuration was loaded.";
     ConfigHash = "bellwether_config_hash" Gauge []
         "Hash of the active configuration file (CRC-32): equal on hosts with equal files.";
-    Refused = "bellwether_application_refused_total" Counter ["reason"]
+    Refused = "bellwether_application_records_rejected_total" Counter ["reason"]
         "Rejected application records.";
     Overflow = "bellwether_application_series_overflow_total" Counter ["metric"]
         "Application records rejected because the metric has reached max_series.";
@@ -280,7 +280,7 @@ self_metrics! {
         "StatsD packets received.";
     StatsdLines = "bellwether_statsd_lines_total" Counter []
         "StatsD lines received.";
-    Skipped = "bellwether_system_skipped_total" Counter ["what", "reason"]
+    Skipped = "bellwether_system_skipped_total" Counter ["part", "reason"]
         "Parts of the host that could not be read and were skipped.";
     SkippedRows = "bellwether_neo4j_rows_skipped_total" Counter ["reason"]
         "Rows of Neo4j's results that did not fit their metric and were skipped.";
@@ -290,7 +290,7 @@ self_metrics! {
         "Open HTTP connections.";
     Closed = "bellwether_http_connections_closed_total" Counter ["reason"]
         "HTTP connections that the server closed because of a slow client, or rejected.";
-    Refusals = "bellwether_http_refusals_total" Counter ["reason"]
+    Refusals = "bellwether_http_requests_rejected_total" Counter ["reason"]
         "HTTP requests rejected because of their sender.";
     ProcessCpu = "process_cpu_seconds_total" Counter []
         "Total user and system CPU time spent in seconds.";

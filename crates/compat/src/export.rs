@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use bellwether_core::{Kind, METRIC_NAME, MetricDef};
-use bellwether_rules::{NoDataPolicy, Recording, Rule, RuleSet, RuleSettings, Wording};
+use bellwether_rules::{NoDataPolicy, Recording, Rule, RuleSet, RuleSettings, TextTemplate};
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned, format_duration};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ pub struct Exported {
 
 /// Rule of the file.
 #[derive(Serialize)]
-struct Written {
+struct RuleYaml {
     #[serde(skip_serializing_if = "Option::is_none")]
     alert: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -43,7 +43,7 @@ struct Written {
 /// Rules with the same interval.
 #[derive(Default)]
 struct Group {
-    rules: Vec<(Vec<String>, Option<Written>)>,
+    rules: Vec<(Vec<String>, Option<RuleYaml>)>,
 }
 
 const HEADER: &str = "\
@@ -96,7 +96,7 @@ impl Exporter<'_> {
         }
         self.counters(&recording.query, &mut notes);
         let labels = settings.labels.iter();
-        let written = Written {
+        let written = RuleYaml {
             alert: None,
             record: Some(settings.record.value.clone()),
             expr: settings.promql.value.trim().to_owned(),
@@ -126,7 +126,7 @@ impl Exporter<'_> {
                 match rule.promql(level, self.metrics) {
                     Ok(expr) => written.push(self.alert((rule, settings), level, expr, &mut notes)),
                     Err(why) => {
-                        notes.add(format!("it is not in this file: {why}"), None);
+                        notes.add(format!("left out of the file: {why}"), None);
                         break;
                     }
                 }
@@ -149,7 +149,7 @@ impl Exporter<'_> {
         level: usize,
         expr: String,
         notes: &mut Notes,
-    ) -> Written {
+    ) -> RuleYaml {
         let severity = rule.severity(level).as_str();
         let added = settings.added_labels();
         let value = |name: &str| added.get(name).map(|value| value.value.as_str());
@@ -170,7 +170,7 @@ impl Exporter<'_> {
             .entry("severity".into())
             .or_insert_with(|| severity.to_owned());
         labels.retain(|name, value| name != "severity" || !value.is_empty());
-        let mut texts: BTreeMap<&str, &Wording> = settings
+        let mut texts: BTreeMap<&str, &TextTemplate> = settings
             .annotations
             .iter()
             .map(|(name, text)| (name.as_str(), &text.value))
@@ -186,7 +186,7 @@ impl Exporter<'_> {
         let mut annotations = BTreeMap::new();
         for (
             name,
-            Wording {
+            TextTemplate {
                 template: text,
                 written,
             },
@@ -206,7 +206,7 @@ impl Exporter<'_> {
             });
             annotations.insert(name.to_owned(), translated);
         }
-        Written {
+        RuleYaml {
             alert: Some(alertname.to_owned()),
             record: None,
             expr,
@@ -236,7 +236,7 @@ impl Exporter<'_> {
         }
     }
 
-    fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<Written>) {
+    fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<RuleYaml>) {
         let comments = notes.diagnostics.iter().map(|problem| {
             let text = problem.render(&self.source);
             text.lines().next().unwrap_or_default().to_owned()
@@ -336,7 +336,7 @@ fn label(value: &Spanned<String>) -> String {
 /// Notes settings of a rule that Prometheus does not have.
 fn note_unsupported(rule: &Rule, settings: &RuleSettings, notes: &mut Notes) {
     if let Some(resolve) = &settings.resolve_threshold {
-        let hint = "keep_firing_for holds an alert that comes and goes";
+        let hint = "keep_firing_for keeps an alert firing that resolves too often";
         notes.add_at(
             resolve,
             "`resolve_threshold` is ignored: it resolves below its threshold",

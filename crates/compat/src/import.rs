@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::Severity;
-use bellwether_rules::{RecordingSettings, RuleSettings, Templates, Wording};
+use bellwether_rules::{RecordingSettings, RuleSettings, Templates, TextTemplate};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, Literal, SourceLocation, Spanned, blank,
     parse_first,
@@ -294,7 +294,10 @@ impl Importer<'_> {
         for (name, text) in group.labels.iter().chain(&rule.labels) {
             if text.value.0.contains("{{") {
                 let hint = "make it with label_replace(...) in the expression";
-                let message = "labels are no templates here: it is used as written";
+                let message = format!(
+                    "the label {name:?} is not a template: its value stays {:?}",
+                    text.value.0
+                );
                 self.warn(&text.at, message, Some(hint.into()));
             }
             let value = Spanned {
@@ -306,7 +309,7 @@ impl Importer<'_> {
         labels
     }
 
-    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<Wording>> {
+    fn annotations(&mut self, rule: &Rule) -> BTreeMap<String, Spanned<TextTemplate>> {
         let texts = rule.annotations.iter();
         texts
             .map(|(name, text)| (name.clone(), self.text(text)))
@@ -314,7 +317,7 @@ impl Importer<'_> {
     }
 
     /// Translates a text; parts that cannot be translated stay as they are written.
-    fn text(&mut self, text: &Spanned<OptionalText>) -> Spanned<Wording> {
+    fn text(&mut self, text: &Spanned<OptionalText>) -> Spanned<TextTemplate> {
         let written = &text.value.0;
         let (mut template, mut foreign) = go::translate_in_part(written, Dialect::Rule);
         if let Some(error) = self.templates.find_error(&template) {
@@ -337,7 +340,7 @@ impl Importer<'_> {
                 .map_or_else(|| unchanged.into(), |hint| format!("{hint}; {unchanged}"));
             self.warn(&text.at, message, Some(hint));
         }
-        let value = Wording {
+        let value = TextTemplate {
             template,
             written: Some(written.clone()),
         };
@@ -361,7 +364,7 @@ impl Importer<'_> {
             let problem = self
                 .problems
                 .error(&text.at, "`annotations` beside `record`");
-            problem.hint("what is recorded tells nobody");
+            problem.hint("a recording rule notifies nobody");
         }
         let Some(mut settings) = blank::<RecordingSettings>(&[("record", "x"), ("promql", "1")])
         else {

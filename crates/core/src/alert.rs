@@ -351,7 +351,7 @@ pub struct DeadLetter {
     pub channel: Arc<str>,
     /// Time at which it was rejected or dropped.
     pub at: UnixMillis,
-    /// Reason, fit for a label: `refused`, `overflow` or `expired`.
+    /// Reason, fit for a label: `rejected`, `overflow` or `expired`.
     pub reason: String,
     /// Reason in one sentence; for a rejected notification, the answer of its receiver.
     pub error: String,

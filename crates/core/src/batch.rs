@@ -3,90 +3,90 @@
 use super::labels::pack;
 use super::metric::MetricId;
 
-/// Samples of one collection, by series. Label values and numbers are in two shared buffers, so
+/// Samples of one collection, by series. Label values and samples are in two shared buffers, so
 /// once these have grown, filling a batch allocates nothing; `clear` keeps them.
 #[derive(Debug, Default)]
 pub struct Batch {
-    points: Vec<Entry>,
+    entries: Vec<Entry>,
     labels: Vec<u8>,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
 }
 
 #[derive(Debug)]
 struct Entry {
     metric: MetricId,
     labels: (u32, u32),
-    numbers: (u32, u32),
+    values: (u32, u32),
 }
 
-/// One series of a batch, and its values.
+/// Sample of a batch: the values of one series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Point<'a> {
+pub struct Sample<'a> {
     /// Metric of the series.
     pub metric: MetricId,
     /// Packed label values; [`LabelValues::from_packed`](super::LabelValues::from_packed) reads them.
     pub labels: &'a [u8],
     /// Values in the order of [`MetricDef::width`](super::MetricDef::width).
-    pub numbers: &'a [f64],
+    pub values: &'a [f64],
 }
 
 impl Batch {
     /// Adds a counter's total or a gauge's value. `labels` are in the order of the metric's definition.
     pub fn push(&mut self, metric: MetricId, labels: &[&str], value: f64) {
-        self.push_numbers(metric, labels, &[value]);
+        self.push_values(metric, labels, &[value]);
     }
 
-    /// Adds a series of any type. `numbers` are in the order of
+    /// Adds a series of any type. `values` are in the order of
     /// [`MetricDef::width`](super::MetricDef::width).
-    pub fn push_numbers(&mut self, metric: MetricId, labels: &[&str], numbers: &[f64]) {
+    pub fn push_values(&mut self, metric: MetricId, labels: &[&str], values: &[f64]) {
         let start = self.labels.len();
         pack(labels, &mut self.labels);
-        self.push_entry(metric, start, numbers);
+        self.push_entry(metric, start, values);
     }
 
     /// Adds a series whose label values are packed already, see [`pack`].
-    pub fn push_packed(&mut self, metric: MetricId, labels: &[u8], numbers: &[f64]) {
+    pub fn push_packed(&mut self, metric: MetricId, labels: &[u8], values: &[f64]) {
         let start = self.labels.len();
         self.labels.extend_from_slice(labels);
-        self.push_entry(metric, start, numbers);
+        self.push_entry(metric, start, values);
     }
 
-    fn push_entry(&mut self, metric: MetricId, labels_start: usize, numbers: &[f64]) {
-        let numbers_start = self.numbers.len();
-        self.numbers.extend_from_slice(numbers);
-        self.points.push(Entry {
+    fn push_entry(&mut self, metric: MetricId, labels_start: usize, values: &[f64]) {
+        let values_start = self.values.len();
+        self.values.extend_from_slice(values);
+        self.entries.push(Entry {
             metric,
             labels: (labels_start as u32, self.labels.len() as u32),
-            numbers: (numbers_start as u32, self.numbers.len() as u32),
+            values: (values_start as u32, self.values.len() as u32),
         });
     }
 
     /// Iterates over the series in the order in which they were added.
-    pub fn iter(&self) -> impl Iterator<Item = Point<'_>> {
-        self.points.iter().map(|entry| Point {
+    pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
+        self.entries.iter().map(|entry| Sample {
             metric: entry.metric,
             labels: &self.labels[entry.labels.0 as usize..entry.labels.1 as usize],
-            numbers: &self.numbers[entry.numbers.0 as usize..entry.numbers.1 as usize],
+            values: &self.values[entry.values.0 as usize..entry.values.1 as usize],
         })
     }
 
     /// Returns the number of series.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.points.len()
+        self.entries.len()
     }
 
     /// Returns whether the batch has no series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.points.is_empty()
+        self.entries.is_empty()
     }
 
     /// Removes all series and keeps the buffers.
     pub fn clear(&mut self) {
-        self.points.clear();
+        self.entries.clear();
         self.labels.clear();
-        self.numbers.clear();
+        self.values.clear();
     }
 }
 

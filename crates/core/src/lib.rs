@@ -28,7 +28,7 @@
 //!
 //! let series: Vec<_> = batch
 //!     .iter()
-//!     .map(|point| (LabelValues::from_packed(point.labels), point.numbers[0]))
+//!     .map(|sample| (LabelValues::from_packed(sample.labels), sample.values[0]))
 //!     .collect();
 //! assert_eq!(series[1].0.get(0), Some("/home"));
 //! assert_eq!(series[1].1, 7e9);
@@ -38,6 +38,7 @@
 
 mod alert;
 mod batch;
+mod counted;
 mod label_set;
 mod labels;
 mod metric;
@@ -52,11 +53,12 @@ pub use alert::{
     Alert, AlertState, Cause, DeadLetter, Dispatch, Fingerprint, Group, Notification,
     NotifiedState, Severity, Status, Transition,
 };
-pub use batch::{Batch, Failure, Point};
+pub use batch::{Batch, Failure, Sample};
+pub use counted::counted;
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use labels::{LabelValues, Labels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
-pub use record::{Recorded, RefusedRecord};
+pub use record::{Recorded, RejectedRecord};
 pub use time::{MonoMillis, Now, UnixMillis};

@@ -6,14 +6,14 @@ pub struct Recorded {
     /// Accepted records.
     pub accepted: u64,
     /// Rejected records.
-    pub refused_total: u64,
+    pub rejected_total: u64,
     /// The first thousand rejected records.
-    pub refused: Vec<RefusedRecord>,
+    pub rejected: Vec<RejectedRecord>,
 }
 
 /// A rejected record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedRecord {
+pub struct RejectedRecord {
     /// Index in the request, from 0.
     pub index: u64,
     /// Reason, fit for a label.

@@ -340,12 +340,12 @@ impl ParsedFamily {
 mod tests {
     use super::*;
 
-    fn text(page: &str) -> Result<Vec<ParsedFamily>, String> {
-        parse(page, Format::Text).map_err(|error| error.to_string())
+    fn text(input: &str) -> Result<Vec<ParsedFamily>, String> {
+        parse(input, Format::Text).map_err(|error| error.to_string())
     }
 
-    fn open(page: &str) -> Result<Vec<ParsedFamily>, String> {
-        parse(page, Format::OpenMetrics).map_err(|error| error.to_string())
+    fn open(input: &str) -> Result<Vec<ParsedFamily>, String> {
+        parse(input, Format::OpenMetrics).map_err(|error| error.to_string())
     }
 
     fn labels(pairs: &[(&str, &str)]) -> Labels {
@@ -357,8 +357,8 @@ mod tests {
 
     #[test]
     fn reads_loosely_spaced_text() {
-        let page = "\n# just a comment\n#HELP ignored\n# HELP a A \\\\ \"q\"\\n.\n\t# TYPE a counter \n  a { x = \"1,}\\\"\" , y=\"\", }\t+1.5e3  -7 \nb NaN\n";
-        let families = text(page).unwrap();
+        let input = "\n# just a comment\n#HELP ignored\n# HELP a A \\\\ \"q\"\\n.\n\t# TYPE a counter \n  a { x = \"1,}\\\"\" , y=\"\", }\t+1.5e3  -7 \nb NaN\n";
+        let families = text(input).unwrap();
         assert_eq!(families.len(), 2);
         assert_eq!(families[0].kind, FamilyKind::Counter);
         assert_eq!(families[0].help.as_deref(), Some("A \\ \"q\"\n."));
@@ -371,8 +371,8 @@ mod tests {
 
     #[test]
     fn reads_openmetrics() {
-        let page = "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds \\\"A\\\"\na_seconds_total{x=\"y\"} 2 1.5 # {trace=\"z\"} 0.5 3\na_seconds_created{x=\"y\"} 1\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1 # {} 2\nh_sum 1\nh_count 1\n# TYPE i info\ni_info{v=\"1\"} 1\nloose 1 1\nloose 2 2\n# EOF\n";
-        let families = open(page).unwrap();
+        let input = "# TYPE a_seconds counter\n# UNIT a_seconds seconds\n# HELP a_seconds \\\"A\\\"\na_seconds_total{x=\"y\"} 2 1.5 # {trace=\"z\"} 0.5 3\na_seconds_created{x=\"y\"} 1\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1 # {} 2\nh_sum 1\nh_count 1\n# TYPE i info\ni_info{v=\"1\"} 1\nloose 1 1\nloose 2 2\n# EOF\n";
+        let families = open(input).unwrap();
         let names: Vec<_> = families.iter().map(|family| family.name.as_str()).collect();
         assert_eq!(names, ["a_seconds", "h", "i", "loose"]);
         assert_eq!(families[0].unit.as_deref(), Some("seconds"));
@@ -384,8 +384,8 @@ mod tests {
     }
 
     #[test]
-    fn refuses_broken_text() {
-        for (page, message) in [
+    fn rejects_broken_text() {
+        for (input, message) in [
             ("a 1", "line 1: no line feed at the end"),
             ("\n9a 1\n", "line 2: bad metric name: \"9a\""),
             ("a\n", "line 1: expected a space before: \"\""),
@@ -436,13 +436,13 @@ mod tests {
             ("# TYPE a summary\na 1\n", "line 2: a without quantile"),
             ("a 1 # {} 1\n", "line 1: text after the value: \" # {} 1\""),
         ] {
-            assert_eq!(text(page), Err(message.to_owned()), "{page:?}");
+            assert_eq!(text(input), Err(message.to_owned()), "{input:?}");
         }
     }
 
     #[test]
-    fn refuses_broken_openmetrics() {
-        for (page, message) in [
+    fn rejects_broken_openmetrics() {
+        for (input, message) in [
             ("", "line 1: no # EOF at the end"),
             ("a 1\n", "line 2: no # EOF at the end"),
             ("# EOF\na 1\n", "line 2: text after # EOF"),
@@ -467,7 +467,7 @@ mod tests {
             ("a 1 2\na 1\n# EOF\n", "line 2: series given twice: a"),
             ("a 1 # 1\n# EOF\n", "line 1: exemplar without labels"),
         ] {
-            assert_eq!(open(page), Err(message.to_owned()), "{page:?}");
+            assert_eq!(open(input), Err(message.to_owned()), "{input:?}");
         }
     }
 

@@ -202,15 +202,15 @@ impl Lines {
 
     fn push(&self, out: &mut Vec<u8>, family: &FamilyView<'_>, series: usize) {
         let (labels, slot) = family.layout.series(series);
-        let numbers = &family.numbers[slot * family.def.width()..];
+        let values = &family.values[slot * family.def.width()..];
         for line in &self.lines {
-            if line.guard.is_some_and(|guard| numbers[guard] < 0.0) {
+            if line.guard.is_some_and(|guard| values[guard] < 0.0) {
                 continue;
             }
             out.extend_from_slice(&self.text[line.head.clone()]);
             out.extend_from_slice(labels.as_bytes());
             out.extend_from_slice(&self.text[line.tail.clone()]);
-            push_value(out, numbers[line.number]);
+            push_value(out, values[line.number]);
             out.push(b'\n');
         }
     }
@@ -226,7 +226,7 @@ mod tests {
     use super::super::{Layout, constant_labels};
     use super::*;
 
-    /// Label values and numbers of one series.
+    /// Labels and values of one series.
     type Row<'a> = (&'a [&'a str], &'a [f64]);
     type Family<'a> = (MetricDef, &'a [Row<'a>]);
 
@@ -269,12 +269,12 @@ mod tests {
                 .enumerate()
                 .map(|(slot, labels)| (slot as u32, labels));
             let layout = Arc::new(Layout::new(&def.labels, slots));
-            let numbers: Vec<f64> = series
+            let values: Vec<f64> = series
                 .iter()
-                .flat_map(|(_, numbers)| numbers.iter().copied())
+                .flat_map(|(_, values)| values.iter().copied())
                 .collect();
             let constant = constant_labels(&defaults, def);
-            snapshot.push(MetricId(index as u32), &constant, layout, &numbers);
+            snapshot.push(MetricId(index as u32), &constant, layout, &values);
         }
         let mut renderer = Renderer::new(snapshot, format);
         let mut out = Vec::new();
@@ -396,7 +396,7 @@ mod tests {
             names.iter().map(|name| ([name.as_str()], [1.0])).collect();
         let borrowed: Vec<Row<'_>> = series
             .iter()
-            .map(|(labels, numbers)| (&labels[..], &numbers[..]))
+            .map(|(labels, values)| (&labels[..], &values[..]))
             .collect();
         let gauge = def("g", "G.", Kind::Gauge, &["name"]);
         let whole = render(Format::OpenMetrics, &[], &[(gauge, &borrowed)]);

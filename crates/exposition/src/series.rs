@@ -1,4 +1,4 @@
-//! Names and labels of the series that one row of numbers stands for.
+//! Names and labels of the series that a row of values represents.
 
 use bellwether_core::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
 use bellwether_matcher::LabelMatcher;
@@ -104,11 +104,11 @@ impl SeriesNames {
     }
 
     /// Returns, for each series of a row, the index of its value in the row.
-    pub fn numbers(&self) -> impl ExactSizeIterator<Item = usize> {
+    pub fn value_indices(&self) -> impl ExactSizeIterator<Item = usize> {
         self.named.iter().map(|named| named.number)
     }
 
-    /// Returns matchers that select the series at `index` of [`SeriesNames::numbers`] of all rows.
+    /// Returns matchers that select the series at `index` of [`SeriesNames::value_indices`] of all rows.
     ///
     /// # Panics
     /// If there is no such series.
@@ -124,7 +124,7 @@ impl SeriesNames {
             .collect()
     }
 
-    /// Returns all labels of the series at `index` of [`SeriesNames::numbers`], in the row with these
+    /// Returns all labels of the series at `index` of [`SeriesNames::value_indices`], in the row with these
     /// label values.
     ///
     /// # Panics

@@ -1,7 +1,7 @@
 //! Snapshots: values of all series at one time, with label text that is ready to copy.
 //!
 //! A [`Layout`] is shared by all snapshots while the set of series stays the same, so that a scrape
-//! escapes nothing and copies only numbers.
+//! escapes nothing and copies only values.
 
 use std::sync::Arc;
 
@@ -15,13 +15,13 @@ use super::series::default_labels;
 #[derive(Debug, Default)]
 pub struct Layout {
     text: String,
-    /// End of the text and slot of the numbers (in units of the width), by series.
+    /// End of the text and slot of the values (in units of the width), by series.
     places: Vec<(u32, u32)>,
 }
 
 impl Layout {
     /// Creates the layout of `series`, which are in the order of the exposition, each with the slot
-    /// of its numbers. `names` are the label names of the metric.
+    /// of its values. `names` are the label names of the metric.
     pub fn new<'a>(
         names: &[Arc<str>],
         series: impl Iterator<Item = (u32, &'a LabelValues)> + Clone,
@@ -92,13 +92,13 @@ fn push_pairs<'a>(text: &mut String, pairs: impl Iterator<Item = (&'a str, &'a s
     }
 }
 
-/// Values of all series at one time. Owns its numbers and shares the rest, so that no lock is held
+/// Values of all series at one time. Owns its values and shares the rest, so that no lock is held
 /// while it is rendered.
 #[derive(Debug)]
 pub struct Snapshot {
     metrics: Arc<[MetricDef]>,
     families: Vec<FamilyShot>,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
 }
 
 /// One family with at least one series.
@@ -107,7 +107,7 @@ struct FamilyShot {
     metric: MetricId,
     constant: Arc<str>,
     layout: Arc<Layout>,
-    /// Index of the first of its numbers in the snapshot.
+    /// Index of the first of its values in the snapshot.
     start: usize,
 }
 
@@ -116,21 +116,21 @@ pub(super) struct FamilyView<'a> {
     pub(super) def: &'a MetricDef,
     pub(super) constant: &'a str,
     pub(super) layout: &'a Layout,
-    pub(super) numbers: &'a [f64],
+    pub(super) values: &'a [f64],
 }
 
 impl Snapshot {
-    /// Creates an empty snapshot of `metrics`, with capacity for `numbers` values.
+    /// Creates an empty snapshot of `metrics`, with room for `capacity` values.
     #[must_use]
-    pub fn new(metrics: Arc<[MetricDef]>, numbers: usize) -> Self {
+    pub fn new(metrics: Arc<[MetricDef]>, capacity: usize) -> Self {
         Self {
             metrics,
             families: Vec::new(),
-            numbers: Vec::with_capacity(numbers),
+            values: Vec::with_capacity(capacity),
         }
     }
 
-    /// Appends a family. `constant` is the result of [`constant_labels`]; `numbers` has a row of the
+    /// Appends a family. `constant` is the result of [`constant_labels`]; `values` has a row of the
     /// metric's width for each slot, at least up to the highest slot of the layout. A family without
     /// series is left out, as in the client libraries of Prometheus.
     pub fn push(
@@ -138,13 +138,13 @@ impl Snapshot {
         metric: MetricId,
         constant: &Arc<str>,
         layout: Arc<Layout>,
-        numbers: &[f64],
+        values: &[f64],
     ) {
         if layout.is_empty() {
             return;
         }
-        let start = self.numbers.len();
-        self.numbers.extend_from_slice(numbers);
+        let start = self.values.len();
+        self.values.extend_from_slice(values);
         self.families.push(FamilyShot {
             metric,
             constant: Arc::clone(constant),
@@ -166,7 +166,7 @@ impl Snapshot {
             def: &self.metrics[shot.metric.0 as usize],
             constant: &shot.constant,
             layout: &shot.layout,
-            numbers: &self.numbers[shot.start..],
+            values: &self.values[shot.start..],
         })
     }
 }

@@ -15,7 +15,7 @@ use super::access::Access;
 use super::error::HttpError;
 use super::response::error_chain;
 
-/// Most redirects of one request, as many as Go's client follows.
+/// Maximum number of redirects of one request, as many as Go's client follows.
 const MAX_REDIRECTS: usize = 10;
 
 /// A client for one server.

@@ -1,6 +1,6 @@
 //! Trusted certificates of a `ca_file`: authorities, and self-signed server certificates.
 //!
-//! `openssl req -x509` makes a certificate that calls itself an authority. WebPKI refuses it as a server's own
+//! `openssl req -x509` makes a certificate that calls itself an authority. WebPKI rejects it as a server's own
 //! (`CaUsedAsEndEntity`); OpenSSL and curl accept it where it is trusted itself, and so does this module.
 
 use std::sync::Arc;
@@ -85,7 +85,7 @@ impl ServerCertVerifier for FileVerifier {
             self.authorities
                 .verify_server_cert(certificate, intermediates, name, ocsp, now);
         match verified {
-            // WebPKI checks the validity period first, so only its use as an authority is left to refuse.
+            // WebPKI checks the validity period first, so only its use as an authority is left to reject.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.trusted.contains(certificate) =>
             {

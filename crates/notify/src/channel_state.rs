@@ -21,7 +21,7 @@ pub struct ChannelStats {
     pub sent: u64,
     /// Attempts that failed.
     pub failed: u64,
-    /// Notifications dropped, by reason: `refused`, `overflow`, `expired`, `held_back`.
+    /// Notifications dropped, by reason: `rejected`, `overflow`, `expired`, `rate_limited`.
     pub dropped: Vec<(&'static str, u64)>,
     /// Notifications queued.
     pub queued: usize,
@@ -33,6 +33,18 @@ pub struct ChannelStats {
     pub failing_since: Option<UnixMillis>,
     /// Time from which the rate limit delays notifications; `None` while it does not.
     pub held_since: Option<UnixMillis>,
+}
+
+impl ChannelStats {
+    /// Returns the number of notifications that the service rejected for good.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        let rejected = self
+            .dropped
+            .iter()
+            .filter(|(reason, _)| *reason == REJECTED);
+        rejected.map(|(_, count)| count).sum()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -216,7 +228,7 @@ impl ChannelState {
 }
 
 /// Reason of a notification that its service rejected for good.
-pub(super) const REJECTED: &str = "refused";
+pub(super) const REJECTED: &str = "rejected";
 
 /// Result of a change of the outbox.
 #[derive(Default)]

@@ -313,10 +313,10 @@ impl Delivery {
         // One message has their number, which is all that is sent about them.
         let reason = DropReason {
             max_dead_letters: 0,
-            ..self.drop_reason("held_back", "")
+            ..self.drop_reason("rate_limited", "")
         };
         let dropped = self.drop_entries(ended, reason).await;
-        self.report_dropped("held_back", &dropped);
+        self.report_dropped("rate_limited", &dropped);
         dropped
             .iter()
             .filter(|notification| notification.status == Status::Resolved)
@@ -353,13 +353,13 @@ impl Delivery {
             .state
             .outbox
             .lock()
-            .ended_undelivered(self.common.retry.give_up_after.0, now.wall);
+            .ended_undelivered(self.common.retry.max_elapsed_time.0, now.wall);
         if expired.is_empty() {
             return;
         }
         let reason = self.drop_reason(
             "expired",
-            "it resolved unsent too long ago: see `retry.give_up_after`",
+            "it resolved unsent too long ago: see `retry.max_elapsed_time`",
         );
         let dropped = self.drop_entries(expired, reason).await;
         let dropped = self.report_dropped("expired", &dropped);
@@ -502,7 +502,7 @@ impl Delivery {
             batch.iter().any(|(_, tried)| tried.id == notification.id)
         };
         for follower in dropped.iter().filter(|notification| !tried(notification)) {
-            self.observe(follower, Outcome::Dropped { reason: "refused" });
+            self.observe(follower, Outcome::Dropped { reason: "rejected" });
         }
     }
 

@@ -480,7 +480,7 @@ mod tests {
         let records = outbox.mark_delivered(first, NOW);
         append(&mut journal, &outbox, &records);
         let why = DropReason {
-            reason: "refused",
+            reason: "rejected",
             error: "\"no\"",
             at: UnixMillis(2),
             max_dead_letters: 9,

@@ -7,7 +7,7 @@ use bellwether_core::{Fingerprint, Notification, Severity};
 use super::channel::Channel;
 use super::outbox::{Entry, Outbox};
 
-/// Most queue entries that are searched for notifications that join the first.
+/// Maximum number of queue entries that are searched for notifications that join the first.
 const SCAN: usize = 4096;
 
 /// Selection of a batch.

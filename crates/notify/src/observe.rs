@@ -44,7 +44,7 @@ pub enum Outcome<'a> {
     },
     /// It is dropped.
     Dropped {
-        /// `overflow`, `expired`, `held_back`, or `refused` if the notification that it follows was
+        /// `overflow`, `expired`, `rate_limited`, or `rejected` if the notification that it follows was
         /// rejected; for a dead letter `discarded`.
         reason: &'static str,
     },

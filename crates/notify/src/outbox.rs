@@ -687,7 +687,7 @@ mod tests {
 
     /// A rejection, with at most two dead letters.
     const REJECTED: DropReason<'_> = DropReason {
-        reason: "refused",
+        reason: "rejected",
         error: "no",
         at: UnixMillis(9),
         max_dead_letters: 2,

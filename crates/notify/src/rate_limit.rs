@@ -8,7 +8,7 @@ bellwether_schema::section! {
     /// Rate limit of a channel. Notifications over the limit wait; the next message has all of
     /// them, and only the number of alerts that fired and resolved meanwhile.
     pub struct RateLimit {
-        /// Most messages in `per`.
+        /// Maximum number of messages in `per`.
         pub messages: u32,
         /// Period of `messages`.
         pub per: HumanDuration = HumanDuration::minutes(1),

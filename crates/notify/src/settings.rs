@@ -42,7 +42,7 @@ bellwether_schema::section! {
         pub queue: Queue,
         /// Retries after a failure.
         pub retry: Retry,
-        /// Most messages it is sent; by default as many as there are.
+        /// Maximum number of messages in a time; by default there is no limit.
         pub rate_limit: Option<RateLimit>,
     }
 }
@@ -50,27 +50,28 @@ bellwether_schema::section! {
 bellwether_schema::section! {
     /// Queue of a channel. It is on disk and survives a restart.
     pub struct Queue {
-        /// Most queued notifications. Beyond that are dropped: alerts that fired and resolved
-        /// unsent, then superseded severities, then the oldest alerts, each with its resolved. The
-        /// resolved of an alert that was sent is never dropped.
+        /// Maximum number of queued notifications. Above it, notifications are dropped in this
+        /// order: alerts that fired and resolved unsent, superseded severities, the oldest alerts.
+        /// The resolved notification of an alert that was sent is never dropped.
         pub capacity: usize = 10_000,
-        /// Most dead letters: dropped notifications that can be inspected and resent. Beyond that
-        /// the oldest are deleted; 0 keeps none.
+        /// Maximum number of dead letters: dropped notifications that can be inspected and resent.
+        /// Above it, the oldest are deleted; 0 keeps none.
         pub dead_letters: usize = 1_000,
     }
 }
 
 bellwether_schema::section! {
-    /// Retries of a channel. The delay is a random part of a span that doubles with each failure; a
-    /// `Retry-After` of the service is followed.
+    /// Retries of a channel. The delay is random, up to a maximum that doubles with each failure.
+    /// `Retry-After` of the service is respected.
     pub struct Retry {
         /// Longest delay after the first failure.
         pub initial: HumanDuration = HumanDuration::secs(1),
         /// Longest delay.
         pub max: HumanDuration = HumanDuration::minutes(5),
-        /// An alert that has resolved and could not be sent for this long is dropped. A firing
-        /// alert, and the resolved of one that was sent, are retried forever.
-        pub give_up_after: HumanDuration = HumanDuration::secs(86_400),
+        /// Time after which an alert that resolved before it could be sent is dropped. A firing
+        /// alert, and the resolved notification of an alert that was sent, are retried forever.
+        #[former = "give_up_after"]
+        pub max_elapsed_time: HumanDuration = HumanDuration::secs(86_400),
     }
 }
 
@@ -122,7 +123,7 @@ impl Decode for ChannelSettings {
 fn doc() -> SectionDoc {
     let mut doc = ChannelCommon::doc();
     doc.name = "Channel";
-    "A channel: where notifications go.".clone_into(&mut doc.doc);
+    "A channel: a service that notifications are sent to.".clone_into(&mut doc.doc);
     for (key, shape) in KindSettings::shapes() {
         doc.fields.push(FieldDoc {
             key,

@@ -47,7 +47,7 @@ fn result(op: Op, a: f64, b: f64, as_bool: bool, value: f64) -> f64 {
 impl Eval<'_> {
     pub(super) fn binary(&self, binary: &BinaryExpr) -> Result<Evaluated, QueryError> {
         // A loop instead of recursion, so that hundreds of `or` need no deep stack.
-        let before = self.guard.held();
+        let before = self.guard.usage();
         let (mut chain, mut first) = (vec![binary], &*binary.lhs);
         while let Expr::Binary(inner) = first {
             chain.push(inner);

@@ -14,7 +14,7 @@ use super::selector::{SelectedTime, millis};
 /// Value of a series in a step without a sample: a staleness marker, which no other sample has.
 pub(super) const ABSENT: f64 = f64::from_bits(SampledSeries::STALE);
 
-/// Most steps of a subquery, whatever the guard allows: about two months at a step of one second.
+/// Maximum number of steps of a subquery, whatever the guard allows: about two months at a step of one second.
 const MAX_SUBQUERY_STEPS: usize = 5_000_000;
 
 /// Bytes of a series without its labels and samples.
@@ -225,7 +225,7 @@ impl Eval<'_> {
     /// Evaluates an expression that is not a range vector, and releases temporary memory: the query
     /// then holds what it held before, and the result.
     pub(super) fn eval(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
-        let before = self.guard.held();
+        let before = self.guard.usage();
         let out = self.evaluate(expr)?;
         // Results of functions of single series must not collide, not even in different steps.
         let by_series = match expr {

@@ -88,7 +88,7 @@ impl Pool {
 
     /// Returns the bytes that the queries of the pool hold.
     #[must_use]
-    pub fn held(&self) -> u64 {
+    pub fn usage(&self) -> u64 {
         self.held.load(Relaxed)
     }
 }
@@ -212,7 +212,7 @@ impl Guard {
 
     fn subtract(&self, less: Usage) {
         // Never below zero, in case a source charged less than it returned.
-        let now = self.held();
+        let now = self.usage();
         let (samples, bytes) = (less.samples.min(now.samples), less.bytes.min(now.bytes));
         let less = Usage { samples, bytes };
         self.samples.fetch_sub(less.samples, Relaxed);
@@ -224,7 +224,7 @@ impl Guard {
 
     /// Returns the current usage of the query.
     #[must_use]
-    pub fn held(&self) -> Usage {
+    pub fn usage(&self) -> Usage {
         Usage {
             samples: self.samples.load(Relaxed),
             bytes: self.bytes.load(Relaxed),
@@ -237,7 +237,7 @@ impl Guard {
     /// # Errors
     /// A limit is exceeded, or the query was stopped.
     pub fn settle(&self, before: Usage, result: Usage) -> Result<(), Stopped> {
-        let now = self.held();
+        let now = self.usage();
         let (samples, bytes) = (before.samples + result.samples, before.bytes + result.bytes);
         self.subtract(Usage {
             samples: now.samples.saturating_sub(samples),
@@ -252,7 +252,7 @@ impl Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        self.subtract(self.held());
+        self.subtract(self.usage());
     }
 }
 
@@ -298,7 +298,7 @@ mod tests {
             Ok(())
         );
         assert_eq!(
-            (first.held(), pool.held()),
+            (first.usage(), pool.usage()),
             (
                 Usage {
                     samples: 20,
@@ -310,9 +310,9 @@ mod tests {
         let second = Guard::within(100, 500, pool.clone());
         assert_eq!(second.charge(18), Err(Stopped::TooManyTogether(1_000)));
         drop(second);
-        assert_eq!(pool.held(), 720);
+        assert_eq!(pool.usage(), 720);
         drop(first);
-        assert_eq!(pool.held(), 0);
+        assert_eq!(pool.usage(), 0);
         let long = Guard::default().charge_labels(MAX_LABELS + 1);
         assert_eq!(long, Err(Stopped::LabelsTooLong(MAX_LABELS)));
     }

@@ -10,7 +10,7 @@ use super::functions::{short_text, two_digits};
 use super::histogram::MonotonicityFix;
 use super::query::{Answer, Value, place};
 
-/// Most notes of one kind.
+/// Maximum number of notes of one kind.
 const MOST: usize = 100;
 /// Note in place of those beyond [`MOST`].
 const MORE: &str = "more of them are left out";

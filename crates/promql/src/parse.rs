@@ -873,7 +873,7 @@ enum BraceItem {
 /// Compiles a regular expression. Charges the guard with the memory of compilation before it, and with
 /// the memory of the result after it.
 pub(super) fn pattern(source: &str, guard: &Guard) -> Result<Pattern> {
-    let before = guard.held();
+    let before = guard.usage();
     guard
         .charge_bytes(Pattern::parse_bytes(source))
         .map_err(Failure::Stopped)?;

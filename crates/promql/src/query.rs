@@ -17,9 +17,9 @@ use super::selector::matchers_of;
 
 /// Longest query in bytes.
 const MAX_LENGTH: usize = 1 << 18;
-/// Most bytes of the matchers of a query, if no guard limits them.
+/// Maximum number of bytes of the matchers of a query, if no guard limits them.
 const MAX_MATCHERS: u64 = 64 << 20;
-/// Most steps of a range query, as in Prometheus.
+/// Maximum number of steps of a range query, as in Prometheus.
 const MAX_STEPS: i64 = 11_000;
 
 /// A parsed query.

@@ -56,11 +56,11 @@ fn main() -> Result<(), RecordError> {
     recorder.advance(now);
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
-    for point in batch.iter() {
-        let name = &definitions[point.metric.0 as usize].name;
-        let labels = LabelValues::from_packed(point.labels);
+    for sample in batch.iter() {
+        let name = &definitions[sample.metric.0 as usize].name;
+        let labels = LabelValues::from_packed(sample.labels);
         let labels: Vec<&str> = labels.iter().collect();
-        println!("{name} {labels:?} {:?}", point.numbers);
+        println!("{name} {labels:?} {:?}", sample.values);
     }
     for (reason, count) in recorder.rejected() {
         if count > 0 {

@@ -135,13 +135,13 @@ impl Cell {
         &self,
         shape: Shape<'_>,
         scratch: &mut Vec<(i32, u32)>,
-        numbers: &mut Vec<f64>,
+        values: &mut Vec<f64>,
     ) {
         match &self.value {
-            Value::Counter(counter) => numbers.push(counter.total()),
-            Value::Gauge(gauge) => numbers.push(load(gauge)),
-            Value::Histogram(histogram) => histogram.lock().read(numbers),
-            Value::Summary(summary) => summary.lock().read(shape, scratch, numbers),
+            Value::Counter(counter) => values.push(counter.total()),
+            Value::Gauge(gauge) => values.push(load(gauge)),
+            Value::Histogram(histogram) => histogram.lock().read(values),
+            Value::Summary(summary) => summary.lock().read(shape, scratch, values),
         }
     }
 
@@ -191,13 +191,13 @@ impl Histogram {
         Ok(())
     }
 
-    fn read(&self, numbers: &mut Vec<f64>) {
+    fn read(&self, values: &mut Vec<f64>) {
         let mut cumulative = 0;
-        numbers.extend(self.buckets.iter().map(|count| {
+        values.extend(self.buckets.iter().map(|count| {
             cumulative += count;
             cumulative as f64
         }));
-        numbers.push(self.sum);
+        values.push(self.sum);
     }
 }
 
@@ -211,12 +211,12 @@ impl Summary {
         Ok(())
     }
 
-    fn read(&mut self, shape: Shape<'_>, scratch: &mut Vec<(i32, u32)>, numbers: &mut Vec<f64>) {
-        let start = numbers.len();
-        numbers.resize(start + shape.quantiles.len(), f64::NAN);
+    fn read(&mut self, shape: Shape<'_>, scratch: &mut Vec<(i32, u32)>, values: &mut Vec<f64>) {
+        let start = values.len();
+        values.resize(start + shape.quantiles.len(), f64::NAN);
         self.sketch
-            .quantiles(shape.quantiles, shape.slot, scratch, &mut numbers[start..]);
-        numbers.extend([self.count as f64, self.sum]);
+            .quantiles(shape.quantiles, shape.slot, scratch, &mut values[start..]);
+        values.extend([self.count as f64, self.sum]);
     }
 }
 
@@ -241,7 +241,7 @@ fn load(bits: &AtomicU64) -> f64 {
     f64::from_bits(bits.load(Ordering::Relaxed))
 }
 
-/// Rejects a step out of the range of finite numbers, since no later step could lead back.
+/// Rejects a step out of the range of finite values, since no later step could lead back.
 fn add_to(bits: &AtomicU64, by: f64) -> Result<(), Reason> {
     bits.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |old| {
         let sum = f64::from_bits(old) + by;
@@ -261,10 +261,10 @@ mod tests {
         slot: 0,
     };
 
-    fn numbers(cell: &Cell) -> Vec<f64> {
-        let mut numbers = Vec::new();
-        cell.read(SHAPE, &mut Vec::new(), &mut numbers);
-        numbers
+    fn values(cell: &Cell) -> Vec<f64> {
+        let mut values = Vec::new();
+        cell.read(SHAPE, &mut Vec::new(), &mut values);
+        values
     }
 
     #[test]
@@ -273,14 +273,14 @@ mod tests {
         for value in [-3.0, 1.0, 1.5, 5.0, 7.0] {
             cell.observe(SHAPE, value, 1.0).unwrap();
         }
-        assert_eq!(numbers(&cell), [2.0, 4.0, 5.0, 11.5]);
+        assert_eq!(values(&cell), [2.0, 4.0, 5.0, 11.5]);
     }
 
     #[test]
     fn a_summary_reads_quantiles_count_and_sum() {
         let cell = Cell::new(Kind::Summary, 0);
         (1..=3).for_each(|value| cell.observe(SHAPE, f64::from(value), 1.0).unwrap());
-        let got = numbers(&cell);
+        let got = values(&cell);
         assert!((got[0] - 2.0).abs() < 0.04, "{got:?}");
         assert_eq!(got[1..], [3.0, 3.0, 6.0]);
     }
@@ -291,7 +291,7 @@ mod tests {
         for _ in 0..300 {
             cell.observe(SHAPE, 2.0, 1.0 / 0.3).unwrap();
         }
-        let got = numbers(&cell);
+        let got = values(&cell);
         assert!((got[2] - 1000.0).abs() <= 1.0, "{got:?}");
         assert_eq!(got[3], got[2] * 2.0);
     }
@@ -302,7 +302,7 @@ mod tests {
         for by in [1.0, 0.25, 2.0_f64.powi(60), 0.0] {
             cell.inc(by).unwrap();
         }
-        assert_eq!(numbers(&cell), [2.0_f64.powi(60) + 1.25]);
+        assert_eq!(values(&cell), [2.0_f64.powi(60) + 1.25]);
         assert_eq!(cell.inc(-0.1), Err(Reason::NegativeCounter));
         assert_eq!(cell.inc(f64::NAN), Err(Reason::NotANumber));
         assert_eq!(cell.inc(f64::INFINITY), Err(Reason::Infinite));
@@ -313,9 +313,9 @@ mod tests {
         let cell = Cell::new(Kind::Gauge, 0);
         cell.set(5.0).unwrap();
         cell.add(-7.5).unwrap();
-        assert_eq!(numbers(&cell), [-2.5]);
+        assert_eq!(values(&cell), [-2.5]);
         cell.set(f64::NEG_INFINITY).unwrap();
-        assert_eq!(numbers(&cell), [f64::NEG_INFINITY]);
+        assert_eq!(values(&cell), [f64::NEG_INFINITY]);
         assert_eq!(cell.set(f64::NAN), Err(Reason::NotANumber));
         assert_eq!(cell.add(f64::INFINITY), Err(Reason::Infinite));
     }
@@ -325,14 +325,14 @@ mod tests {
         let counter = Cell::new(Kind::Counter, 0);
         counter.inc(f64::MAX).unwrap();
         assert_eq!(counter.inc(f64::MAX), Err(Reason::Infinite));
-        assert_eq!(numbers(&counter), [f64::MAX]);
+        assert_eq!(values(&counter), [f64::MAX]);
         let histogram = Cell::new(Kind::Histogram, 2);
         histogram.observe(SHAPE, f64::MAX, 1.0).unwrap();
         assert_eq!(
             histogram.observe(SHAPE, f64::MAX, 1.0),
             Err(Reason::Infinite)
         );
-        assert_eq!(numbers(&histogram), [0.0, 0.0, 1.0, f64::MAX]);
+        assert_eq!(values(&histogram), [0.0, 0.0, 1.0, f64::MAX]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Errors of records, and the number of rejected records by reason.
 //!
-//! Owns the bounded set of reasons, which are the label values of `application_refused_total`. The
+//! Owns the bounded set of reasons, which are the label values of `application_rejected_total`. The
 //! message of a single error never becomes a label.
 
 use std::error::Error;

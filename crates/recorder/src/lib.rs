@@ -41,9 +41,9 @@
 //! let mut batch = Batch::default();
 //! recorder.fill(&mut batch);
 //! let mut series = batch.iter();
-//! assert_eq!(series.next().map(|point| point.numbers), Some(&[1.0][..]));
+//! assert_eq!(series.next().map(|sample| sample.values), Some(&[1.0][..]));
 //! // Observations up to 0.1 and up to 1, then all of them, then their sum.
-//! assert_eq!(series.next().map(|point| point.numbers), Some(&[1.0, 2.0, 2.0, 0.44][..]));
+//! assert_eq!(series.next().map(|sample| sample.values), Some(&[1.0, 2.0, 2.0, 0.44][..]));
 //!
 //! // A label that the metric does not have is an error, and is counted.
 //! assert!(recorder.inc("http_requests_total", &[("user", "7")], 1.0).is_err());
@@ -67,7 +67,7 @@ mod recorder;
 mod sketch;
 mod table;
 
-pub use bellwether_core::{Batch, Kind, LabelValues, MetricDef, MetricId, MonoMillis, Now, Point};
+pub use bellwether_core::{Batch, Kind, LabelValues, MetricDef, MetricId, MonoMillis, Now, Sample};
 pub use error::{MAX_VALUE_LEN, Reason, RecordError};
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{MAX_LABELS, RecordedMetric};

@@ -14,7 +14,7 @@ use super::error::{Reason, RecordError};
 use super::sketch::SLOTS;
 use super::table::{Table, Values};
 
-/// Most labels that a metric may have.
+/// Maximum number of labels that a metric may have.
 pub const MAX_LABELS: usize = 32;
 
 /// Definition of a recorded metric, with its limits.
@@ -22,7 +22,7 @@ pub const MAX_LABELS: usize = 32;
 pub struct RecordedMetric {
     /// Name, type, labels, buckets and quantiles.
     pub def: MetricDef,
-    /// Most series the metric may have. Records that would create more are rejected.
+    /// Maximum number of series the metric may have. Records that would create more are rejected.
     pub max_series: usize,
     /// Window of a summary's quantiles.
     pub max_age: Duration,

@@ -174,14 +174,14 @@ impl Recorder {
     /// clears it each time it has `chunk` series or more, so that many series need little memory. The
     /// rest stays in `batch`. No lock is held while `consume` runs.
     pub fn fill_in_chunks(&self, batch: &mut Batch, chunk: usize, consume: impl Fn(&Batch)) {
-        let (mut scratch, mut numbers) = (Vec::new(), Vec::new());
+        let (mut scratch, mut values) = (Vec::new(), Vec::new());
         for metric in &self.registry.load().metrics {
             let shape = metric.shape();
             for shard in metric.table().shards() {
                 shard.for_each(|labels, cell| {
-                    numbers.clear();
-                    cell.read(shape, &mut scratch, &mut numbers);
-                    batch.push_packed(metric.id, labels, &numbers);
+                    values.clear();
+                    cell.read(shape, &mut scratch, &mut values);
+                    batch.push_packed(metric.id, labels, &values);
                 });
                 if batch.len() >= chunk {
                     consume(batch);

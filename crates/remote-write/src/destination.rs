@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use bellwether_core::counted;
 use bellwether_http::next_delay;
 use bellwether_tsdb::history::Cursor;
 use tokio::time::{Instant, sleep};
@@ -165,8 +166,8 @@ impl Destination {
                         ""
                     };
                     self.note_error(format!(
-                        "dropped {} samples{doubt}: {message}",
-                        samples - written
+                        "dropped {}{doubt}: {message}",
+                        counted(samples - written, "sample")
                     ));
                     return Ok(());
                 }
@@ -196,7 +197,10 @@ impl Destination {
         self.stats.newest_sent.fetch_max(chunk.newest, Relaxed);
         if rejected > 0 {
             self.stats.failed.fetch_add(rejected, Relaxed);
-            self.note_error(format!("the receiver did not write {rejected} samples"));
+            self.note_error(format!(
+                "the receiver did not write {}",
+                counted(rejected, "sample")
+            ));
         } else if self.stats.last_error.lock().take().is_some() {
             self.send_state.last_logged = None;
             info!(destination = %self.name, "remote write works again");

@@ -178,8 +178,8 @@ impl Sender {
             let rejected = written.map_or(0, |written| sent - written);
             return (Outcome::Accepted { bytes, rejected }, support);
         }
-        let refusal = read_error_response(response, &self.origin, (self.clock)()).await;
-        let message = refusal.message;
+        let rejection = read_error_response(response, &self.origin, (self.clock)()).await;
+        let message = rejection.message;
         // Responses that are neither a success nor an error of the client, such as redirects, may be
         // fixed at the receiver.
         let outcome = if status.is_client_error() && !is_retryable(status) {
@@ -190,7 +190,7 @@ impl Sender {
         } else {
             Outcome::Retry {
                 message,
-                retry_after: refusal.retry_after,
+                retry_after: rejection.retry_after,
                 unanswered: false,
             }
         };

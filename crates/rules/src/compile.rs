@@ -22,7 +22,7 @@ use crate::eval::schedule::Schedule;
 use crate::expr::{self, Formula, Number, Outcome};
 use crate::query::history_query::{HistoryQuery, QueryKind};
 use crate::rule::{Identity, Rule, RuleSet, Source};
-use crate::settings::{COMPONENT, NoDataPolicy, RecordingSettings, RuleSettings, Wording};
+use crate::settings::{COMPONENT, NoDataPolicy, RecordingSettings, RuleSettings, TextTemplate};
 
 mod comparison;
 mod history;
@@ -530,7 +530,7 @@ impl Compiler<'_> {
             can_query,
             extra,
         };
-        let mut add = |text: &Spanned<Wording>| {
+        let mut add = |text: &Spanned<TextTemplate>| {
             // Texts of rule files were checked when they were imported.
             if text.value.written.is_some() {
                 return Some(templates.add_checked(&text.value));

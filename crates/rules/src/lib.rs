@@ -28,7 +28,7 @@ pub use query::sample_storage::{NoLimits, QueryLimiter, RecordingOverlay, Sample
 pub use rule::{Rule, RuleSet};
 pub use settings::matcher::Matcher;
 pub use settings::{
-    Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, Thresholds, Wording,
+    Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, TextTemplate, Thresholds,
 };
 pub use state::restore::RestoredRule;
 pub use state::state_file::{StateFile, roundtrip};

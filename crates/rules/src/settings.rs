@@ -193,9 +193,9 @@ section! {
         /// Functions of numbers: abs, floor, ceil, round, sqrt, ln, log2, log10, exp, pow, min,
         /// max, clamp, if.
         pub expr: Option<Spanned<Literal>>,
-        /// PromQL query over history, where metrics have their names of `/metrics`. Each series of
-        /// the result is an alert. Without `condition` every series of the result holds, as in
-        /// Prometheus.
+        /// PromQL query over history, in which metrics have their names of `/metrics`. Without
+        /// `condition`, every series of the result is an alert, as in Prometheus. With `condition`,
+        /// every series for which it holds is an alert.
         pub promql: Option<Spanned<Literal>>,
         /// The condition holds while the value of the metric is outside of its expected range:
         /// `true`, or the settings of the detection.
@@ -222,7 +222,8 @@ section! {
         pub window: Option<Spanned<HumanDuration>>,
         /// Time that the condition must hold before the alert fires; `for` in Prometheus.
         pub duration: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
-        /// Number of samples in a row that must violate before the condition holds.
+        /// Number of samples in a row for which the comparison must be true before the condition
+        /// holds.
         pub consecutive: Spanned<u32> = Spanned::nowhere(1),
         /// Time that the condition must not hold before the alert resolves.
         pub keep_firing_for: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(0)),
@@ -244,7 +245,7 @@ section! {
         /// Only series whose labels match.
         pub labels: BTreeMap<String, Spanned<Matcher>> = BTreeMap::new(),
         /// Maximum number of alerts of the rule, with pending ones; `0` is unlimited. Above it the
-        /// first alerts stay, and one alert with the label `overflow="true"` stands for the rest.
+        /// first alerts stay, and one alert with the label `overflow="true"` represents the rest.
         /// By default `alerting.rule_limit`.
         pub limit: Option<u32>,
         /// Monitored component, as `checkout` or `storage`: the label `component` of its alerts.
@@ -256,9 +257,9 @@ section! {
         /// also `{{ expected_low }}`, `{{ expected_high }}` and `{{ score }}`, for a forecast `{{
         /// forecast }}`. `{{ series_labels }}` are the labels without those that the rule adds, `{{
         /// external_labels }}` and `{{ external_url }}` those of this process.
-        pub message: Option<Spanned<Wording>>,
+        pub message: Option<Spanned<TextTemplate>>,
         /// Further texts of the notification, by name; templates too.
-        pub annotations: BTreeMap<String, Spanned<Wording>> = BTreeMap::new(),
+        pub annotations: BTreeMap<String, Spanned<TextTemplate>> = BTreeMap::new(),
         /// Enables the rule.
         pub enabled: bool = true,
     }
@@ -266,20 +267,20 @@ section! {
 
 /// Template of a text, without variables of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Wording {
+pub struct TextTemplate {
     pub template: String,
     /// Go template of a Prometheus rule file that it was translated from.
     pub written: Option<String>,
 }
 
-impl Deref for Wording {
+impl Deref for TextTemplate {
     type Target = str;
     fn deref(&self) -> &str {
         &self.template
     }
 }
 
-impl Decode for Wording {
+impl Decode for TextTemplate {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         Literal::decode(node, cx).map(|Literal(template)| Self {
             template,
@@ -292,7 +293,7 @@ impl Decode for Wording {
     }
 }
 
-impl Serialize for Wording {
+impl Serialize for TextTemplate {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.template)
     }

@@ -170,8 +170,8 @@ pub(crate) fn at(seconds: u64) -> Now {
 /// Commits one value per series.
 pub(crate) fn commit(store: &Store, now: Now, points: &[(MetricId, &[&str], &[f64])]) {
     let mut batch = Batch::default();
-    for (metric, labels, numbers) in points {
-        batch.push_numbers(*metric, labels, numbers);
+    for (metric, labels, values) in points {
+        batch.push_values(*metric, labels, values);
     }
     store.commit(&batch, now);
 }

@@ -233,6 +233,29 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
         value
     }
 
+    /// Reads the value of `key` like [`field`](Self::field), or else that of `former`, its name in
+    /// earlier versions, with a warning.
+    pub fn renamed_field<T: Decode>(
+        &mut self,
+        key: &'static str,
+        former: &'static str,
+        default: Option<T>,
+    ) -> Option<T> {
+        let find = |name| self.entries.iter().find(|(key, _)| key.text == name);
+        match (find(key), find(former)) {
+            (None, Some((found, _))) => {
+                let location = self.cx.at(found.pos);
+                self.cx
+                    .diagnostics
+                    .warning(&location, format!("key {former:?} is now {key:?}"))
+                    .hint("use the new name");
+                self.read.push(key);
+                self.field(former, default)
+            }
+            _ => self.field(key, default),
+        }
+    }
+
     /// Reports every key that was not read as unknown.
     pub fn finish(self) {
         for (key, _) in self.entries {

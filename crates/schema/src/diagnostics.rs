@@ -84,6 +84,7 @@ impl Diagnostic {
 #[derive(Debug, Default)]
 pub struct Diagnostics {
     list: Vec<Diagnostic>,
+    warnings: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
@@ -93,13 +94,21 @@ impl Diagnostics {
         location: &SourceLocation,
         message: impl Into<String>,
     ) -> &mut Diagnostic {
-        self.list.push(Diagnostic {
-            location: location.clone(),
-            message: message.into(),
-            help: None,
-        });
-        let last = self.list.len() - 1;
-        &mut self.list[last]
+        push(&mut self.list, location, message)
+    }
+
+    /// Adds a warning, which is no error, and returns it, so that a hint can be set.
+    pub fn warning(
+        &mut self,
+        location: &SourceLocation,
+        message: impl Into<String>,
+    ) -> &mut Diagnostic {
+        push(&mut self.warnings, location, message)
+    }
+
+    /// Removes and returns the warnings.
+    pub fn take_warnings(&mut self) -> Vec<Diagnostic> {
+        std::mem::take(&mut self.warnings)
     }
 
     /// Returns whether there is no diagnostic so far.
@@ -137,6 +146,20 @@ impl Diagnostics {
     }
 }
 
+fn push<'a>(
+    list: &'a mut Vec<Diagnostic>,
+    location: &SourceLocation,
+    message: impl Into<String>,
+) -> &'a mut Diagnostic {
+    list.push(Diagnostic {
+        location: location.clone(),
+        message: message.into(),
+        help: None,
+    });
+    let last = list.len() - 1;
+    &mut list[last]
+}
+
 impl fmt::Display for Diagnostic {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SourceLocation { pos, path, .. } = &self.location;
@@ -170,7 +193,7 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
 }
 
-/// Most edits between two words of this length that still count as a typing error.
+/// Maximum number of edits between two words of this length that still count as a typing error.
 fn max_distance(length: usize) -> usize {
     (length / 3).min(5)
 }

@@ -1,7 +1,7 @@
 //! Typed sections of a YAML configuration, each declared once.
 //!
 //! [`section!`] and [`string_enum!`] turn one declaration into a struct or enum, its decoding with
-//! defaults, and its part of the configuration reference. A declaration stands beside the code that
+//! defaults, and its part of the configuration reference. A declaration is beside the code that
 //! it configures; this crate knows no single section.
 //!
 //! - [`parse`] reads YAML into a tree of [`Node`]s, each with its line and column.
@@ -18,7 +18,7 @@
 //! section! {
 //!     /// A pool of connections.
 //!     pub struct Pool {
-//!         /// Most connections.
+//!         /// Maximum number of connections.
 //!         pub size: u32 = 10,
 //!         /// Longest wait for a connection.
 //!         pub timeout: HumanDuration = HumanDuration::secs(5),

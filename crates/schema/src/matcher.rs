@@ -123,13 +123,13 @@ impl Decode for Matcher {
 mod tests {
     use super::*;
 
-    fn check(matcher: &str, accepts: &[&str], refuses: &[&str]) {
+    fn check(matcher: &str, accepts: &[&str], rejects: &[&str]) {
         let parsed = Matcher::parse(matcher).unwrap();
         for value in accepts {
             assert!(parsed.matches(value), "{matcher} should accept {value:?}");
         }
-        for value in refuses {
-            assert!(!parsed.matches(value), "{matcher} should refuse {value:?}");
+        for value in rejects {
+            assert!(!parsed.matches(value), "{matcher} should reject {value:?}");
         }
     }
 

@@ -21,15 +21,21 @@ pub trait Section: Sized {
 /// A field is optional if it has `= default`, is an `Option`, or is a section whose fields are all
 /// optional; any other field is required. If every field has a default, the struct implements
 /// `Default`, too. The doc comments become the configuration reference.
+///
+/// A field with `#[former = "old_name"]` is also read under its name in earlier versions, with a
+/// warning.
 #[macro_export]
 macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty = $default:expr ),* $(,)?
+            $( $(#[doc = $fdoc:literal])* $(#[former = $former:literal])?
+            pub $field:ident : $type:ty = $default:expr ),* $(,)?
         }
     ) => {
-        $crate::section! { @body [$($doc)*] $name { $( [$($fdoc)*] $field : $type = (Some($default)) ),* } }
+        $crate::section! { @body [$($doc)*] $name {
+            $( [$($fdoc)*] [$($former)?] $field : $type = (Some($default)) ),*
+        } }
 
         impl Default for $name {
             fn default() -> Self {
@@ -40,17 +46,24 @@ macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[doc = $fdoc:literal])* pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
+            $( $(#[doc = $fdoc:literal])* $(#[former = $former:literal])?
+            pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
         $crate::section! { @body [$($doc)*] $name {
-            $( [$($fdoc)*] $field : $type = ($crate::section!(@default $($default)?)) ),*
+            $( [$($fdoc)*] [$($former)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
         } }
     };
     (@default $default:expr) => { Some($default) };
     (@default) => { None };
+    (@read $map:ident $field:ident [] $default:expr) => {
+        $map.field($crate::key(stringify!($field)), $default)
+    };
+    (@read $map:ident $field:ident [$former:literal] $default:expr) => {
+        $map.renamed_field($crate::key(stringify!($field)), $former, $default)
+    };
     (@body [$($doc:literal)*] $name:ident {
-        $( [$($fdoc:literal)*] $field:ident : $type:ty = ($default:expr) ),*
+        $( [$($fdoc:literal)*] $former:tt $field:ident : $type:ty = ($default:expr) ),*
     }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
@@ -62,7 +75,7 @@ macro_rules! section {
             fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
                 // All fields are read before a missing one returns, so that every error is reported.
                 $( let $field: Option<$type> =
-                    map.field($crate::key(stringify!($field)), $default); )*
+                    $crate::section!(@read map $field $former $default); )*
                 Some(Self { $( $field: $field? ),* })
             }
 
@@ -134,6 +147,7 @@ mod tests {
         /// All have defaults.
         pub struct Pool {
             /// Number of connections.
+            #[former = "connections"]
             pub size: u32 = 10,
             /// Longest wait.
             pub wait: HumanDuration = HumanDuration::secs(5),
@@ -220,6 +234,40 @@ mod tests {
                 "5:11: items[1].size: expected a whole number from 0 to 4294967295, found \"x\"",
                 "6:10: map.a: expected a number, found \"b\"",
             ]
+        );
+    }
+
+    #[test]
+    fn a_key_of_an_earlier_version_is_read_with_a_warning() {
+        let decode = |text: &str| {
+            let mut diagnostics = Diagnostics::default();
+            let node = crate::parse(text).unwrap();
+            let pool = Pool::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None));
+            let warnings: Vec<_> = diagnostics
+                .take_warnings()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            let errors: Vec<_> = diagnostics
+                .into_sorted()
+                .iter()
+                .map(ToString::to_string)
+                .collect();
+            (pool.map(|pool| pool.size), warnings, errors)
+        };
+        let (size, warnings, errors) = decode("wait: 1m\nconnections: 7\n");
+        assert_eq!((size, errors), (Some(7), vec![]));
+        assert_eq!(
+            warnings,
+            ["2:1: key \"connections\" is now \"size\"\n  \
+              hint: use the new name"]
+        );
+        assert_eq!(decode("size: 3\n"), (Some(3), vec![], vec![]));
+        let (size, warnings, errors) = decode("size: 3\nconnections: 7\n");
+        assert_eq!((size, warnings), (Some(3), vec![]));
+        assert_eq!(
+            errors,
+            ["2:1: connections: unknown key \"connections\"\n  hint: known keys: size, wait"]
         );
     }
 

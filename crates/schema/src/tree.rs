@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 
 use super::quotes;
 
-/// Most nodes that aliases may add, against files of nested aliases that grow exponentially.
+/// Maximum number of nodes that aliases may add, against files of nested aliases that grow exponentially.
 const MAX_ALIASED: usize = 100_000;
 
 /// Line and column, both from 1; zero if there is no position.
@@ -330,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn bombs_are_refused() {
+    fn bombs_are_rejected() {
         let deep = "[".repeat(100_000);
         assert!(parse(&deep).is_err());
         let mut laughs = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_file_is_null_and_two_documents_are_refused() {
+    fn an_empty_file_is_null_and_two_documents_are_rejected() {
         assert_eq!(parse("# only a comment\n").unwrap().value, Value::Null);
         assert!(
             parse("a: 1\n---\nb: 2\n")

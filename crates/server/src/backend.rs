@@ -182,7 +182,7 @@ pub struct RuleView {
     /// Pending and firing alerts.
     pub alerts: Vec<Arc<Alert>>,
     /// No-data policy in words; empty for a recording rule.
-    pub on_missing: String,
+    pub on_no_data: String,
     /// Time for which the series of an alert has had no data, by alert.
     pub missing: BTreeMap<Fingerprint, Duration>,
     /// Time of the last evaluation, if there was one.
@@ -211,7 +211,7 @@ impl Default for RuleView {
             labels: Labels::new(),
             annotations: Labels::new(),
             alerts: Vec::new(),
-            on_missing: String::new(),
+            on_no_data: String::new(),
             missing: BTreeMap::new(),
             last_evaluation: None,
             evaluation_time: Duration::ZERO,
@@ -284,7 +284,9 @@ pub struct ChannelHealth {
     pub sent: u64,
     /// Failed attempts.
     pub failed: u64,
-    /// Rejected and dropped notifications.
+    /// Notifications that the service rejected for good.
+    pub rejected: u64,
+    /// Dropped notifications, including the rejected ones.
     pub dropped: u64,
     /// Error of the last attempt; none after a success. Contains no secret.
     pub last_error: Option<String>,

@@ -51,14 +51,16 @@ section! {
 section! {
     /// Limits for slow or large requests, so that a scrape is always answered.
     pub struct Limits {
-        /// Open connections. They are shared by client address: a new one replaces one of an
-        /// address that has more, else one that has kept the server waiting, else it waits in a
-        /// queue. An eighth of them, at least 2, is reserved for scrapes.
+        /// Maximum number of open connections, shared by client address. If all are in use, a new
+        /// one replaces one of an address with more connections, else one that keeps the server
+        /// waiting. Else it waits in a queue. An eighth of them, at least 2, is reserved for
+        /// scrapes.
         pub max_connections: Spanned<u32> = Spanned::nowhere(256),
-        /// Concurrent responses, shared by client address. A new one replaces one whose client does
-        /// not read it. Scrapes have a reserve of a quarter as many, at least 2, of which one
-        /// address takes one.
-        pub max_concurrent_pages: Spanned<u32> = Spanned::nowhere(16),
+        /// Maximum number of requests that are answered at once, shared by client address. A new
+        /// one replaces one whose client does not read its response. Scrapes have a reserve of a
+        /// quarter as many, at least 2; one address may use one of the reserve.
+        #[former = "max_concurrent_pages"]
+        pub max_concurrent_requests: Spanned<u32> = Spanned::nowhere(16),
         /// Maximum size of a request's head in bytes.
         pub max_header_bytes: Spanned<u32> = Spanned::nowhere(16_384),
         /// Maximum size of a request's body in bytes.
@@ -78,9 +80,9 @@ section! {
 
 section! {
     /// Access to the requests that change state: reload, record, silence, acknowledge, resend dead
-    /// letters. Without any key only clients on this host may send them, and with
-    /// `basic_auth_users` nobody: their passwords are for reading, and a reverse proxy on this host
-    /// looks like a client on it.
+    /// letters. Without any key, only clients on this host may send them. If `basic_auth_users` are
+    /// configured, these may not either: the passwords are for reading, and a reverse proxy on this
+    /// host looks like a client on it.
     pub struct Control {
         /// Networks whose clients are allowed, such as `10.0.0.0/8`. They replace the loopback
         /// networks; list those too to keep them.
@@ -235,7 +237,7 @@ impl Limits {
         // Below 8 KiB the HTTP implementation cannot go.
         at_least(&self.max_header_bytes, 8_192, problems);
         at_least(&self.max_connections, 8, problems);
-        at_least(&self.max_concurrent_pages, 1, problems);
+        at_least(&self.max_concurrent_requests, 1, problems);
         at_least(&self.max_body_bytes, 1, problems);
         for span in [
             &self.header_timeout,

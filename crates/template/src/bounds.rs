@@ -18,12 +18,12 @@ pub(super) const PART: &str = "__part__";
 
 /// Longest text that a template builds from others, in bytes.
 pub(super) const LONGEST_TEXT: usize = 4 << 20;
-/// Most values and texts' kilobytes that are looked at in one rendering: those of ten thousand
+/// Maximum number of values and texts' kilobytes that are looked at in one rendering: those of ten thousand
 /// alerts a few times.
 const MOST: usize = 4_000_000;
 
 /// Budget of the inspections of one rendering.
-struct Left(usize);
+struct Budget(usize);
 
 /// Adds the filters.
 pub(super) fn add_to(environment: &mut Environment<'static>) {
@@ -37,7 +37,7 @@ pub(super) fn add_to(environment: &mut Environment<'static>) {
 
 /// Returns `value` if it is neither too deep nor too large.
 fn bounded(state: &mut State<'_, '_>, value: Value, namespaces: bool) -> Result<Value, Error> {
-    let left = state.get_or_insert_extension(Left(MOST));
+    let left = state.get_or_insert_extension(Budget(MOST));
     let mut inspection = Inspection {
         left: &mut left.0,
         namespaces,

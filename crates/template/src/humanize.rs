@@ -151,7 +151,7 @@ mod tests {
         }
     }
 
-    /// The figures of Prometheus's `template_test.go`.
+    /// The cases of Prometheus's `template_test.go`.
     #[test]
     fn forms_are_those_of_prometheus() {
         check(

@@ -23,14 +23,14 @@ pub use label_map::LabelMap;
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 pub use query::{Answers, Samples, add_queries};
 
-/// Most instructions of one rendering. A message of ten thousand alerts needs some hundred
+/// Maximum number of instructions of one rendering. A message of ten thousand alerts needs some hundred
 /// thousand; a template that loops for long ends here.
 const FUEL: u64 = 2_000_000;
 
 /// Longest output of a message template, in bytes; a channel with a lower limit shortens it.
 pub const LONGEST: usize = 16 << 20;
 
-/// Most blocks, macros and turns of recursive loops inside of each other.
+/// Maximum number of blocks, macros and turns of recursive loops inside of each other.
 const MOST_FRAMES: usize = 2 * MAX_NESTING;
 
 /// Creates an environment with all functions: undefined values are empty at any depth, nothing is

@@ -13,7 +13,7 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Point};
+use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Sample};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use parking_lot::{RwLock, RwLockReadGuard};
@@ -92,7 +92,7 @@ impl Store {
     }
 
     /// Commits a scheduled collection: sets current values, and appends samples to windows and history. Of two
-    /// points for a series the last one counts. A point that does not fit its metric is rejected and counted.
+    /// samples for a series the last one counts. A sample that does not fit its metric is rejected and counted.
     pub fn commit(&self, batch: &Batch, now: Now) {
         let room = if self.history.is_some() {
             batch.len()
@@ -100,8 +100,8 @@ impl Store {
             0
         };
         let mut samples = HistorySamples::with_capacity(room);
-        self.write(batch, |family, point| {
-            let slot = family.set(point.labels, point.numbers, now.mono, true);
+        self.write(batch, |family, sample| {
+            let slot = family.set(sample.labels, sample.values, now.mono, true);
             if let (Some(slot), Some(history)) = (slot, &self.history) {
                 family.push_row(slot, history, &mut samples);
             }
@@ -113,9 +113,9 @@ impl Store {
     /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
     /// neither to windows nor to history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
-        self.write(batch, |family, point| {
+        self.write(batch, |family, sample| {
             family
-                .set(point.labels, point.numbers, now.mono, false)
+                .set(sample.labels, sample.values, now.mono, false)
                 .is_some()
         });
     }
@@ -129,12 +129,12 @@ impl Store {
         }
     }
 
-    fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Point<'_>) -> bool) {
+    fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Sample<'_>) -> bool) {
         let mut refused = 0;
         let mut inner = self.inner.write();
-        for point in batch.iter() {
-            let family = inner.families.get_mut(point.metric.0 as usize);
-            if !family.is_some_and(|family| set(family, point)) {
+        for sample in batch.iter() {
+            let family = inner.families.get_mut(sample.metric.0 as usize);
+            if !family.is_some_and(|family| set(family, sample)) {
                 refused += 1;
             }
         }
@@ -142,8 +142,8 @@ impl Store {
         drop(inner);
         if refused > 0 {
             tracing::debug!(
-                points = refused,
-                "rejected points that do not fit their metric"
+                samples = refused,
+                "rejected samples that do not fit their metric"
             );
         }
     }
@@ -170,7 +170,7 @@ impl Store {
         self.inner.read().dropped
     }
 
-    /// Returns the number of points rejected since the start, adopted stores included: unknown metric, wrong
+    /// Returns the number of samples rejected since the start, adopted stores included: unknown metric, wrong
     /// number of labels or values, text that is not UTF-8, or a sample older than the last one.
     #[must_use]
     pub fn refused(&self) -> u64 {
@@ -183,7 +183,7 @@ impl Store {
         self.inner.read().families.iter().map(Family::len).sum()
     }
 
-    /// Returns a snapshot of all current values, to be rendered. Copies only numbers: label text is shared, and
+    /// Returns a snapshot of all current values, to be rendered. Copies only values: label text is shared, and
     /// laid out again only for families whose series changed.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
@@ -191,13 +191,13 @@ impl Store {
         let room = inner
             .families
             .iter()
-            .map(|family| family.numbers().len())
+            .map(|family| family.values().len())
             .sum();
         let mut snapshot = Snapshot::new(Arc::clone(&self.metrics), room);
         for id in &self.exposition_order {
             let family = &inner.families[id.0 as usize];
             if !family.is_empty() {
-                snapshot.push(*id, family.constant(), family.layout(), family.numbers());
+                snapshot.push(*id, family.constant(), family.layout(), family.values());
             }
         }
         snapshot

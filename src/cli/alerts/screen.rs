@@ -3,11 +3,11 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwether_core::UnixMillis;
+use bellwether_core::{UnixMillis, counted};
 use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
-use crate::cli::asking::{figure, labels as series_labels, list, table, text};
+use crate::cli::asking::{labels as series_labels, list, number, table, text};
 
 /// Columns at which lines of the history are wrapped.
 const WIDTH: usize = 100;
@@ -87,13 +87,22 @@ fn age(since: &Value, now: UnixMillis) -> String {
 fn round(seconds: f64) -> String {
     let whole = match seconds {
         seconds if seconds < 10.0 => {
-            return format!("{}s", figure(&Value::from((seconds * 10.0).round() / 10.0)));
+            return format!("{}s", number(&Value::from((seconds * 10.0).round() / 10.0)));
         }
         seconds if seconds < 3600.0 => seconds.round(),
         seconds if seconds < 86_400.0 => (seconds / 60.0).round() * 60.0,
         seconds => (seconds / 3600.0).round() * 3600.0,
     };
     format_duration(Duration::from_secs_f64(whole))
+}
+
+/// Formats the command line flag that shows the next records; empty if there are none.
+pub(in crate::cli) fn next_page(data: &Value, oldest: bool) -> String {
+    match data["nextCursor"].as_str() {
+        Some(next) if oldest => format!("newer records: --cursor {next}\n"),
+        Some(next) => format!("older records: --cursor {next}\n"),
+        None => String::new(),
+    }
 }
 
 /// Formats the records in order of time, grouped by day. `oldest`: the records are in that order
@@ -129,11 +138,7 @@ pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
         wrapped(&mut out, &head, &sentence(record));
     }
     if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
-        writeln!(out, "{damaged} damaged lines were skipped").ok();
-    }
-    if let Some(next) = data["nextCursor"].as_str() {
-        let what = if oldest { "newer" } else { "older" };
-        writeln!(out, "for {what} records: --cursor {next}").ok();
+        writeln!(out, "skipped {}", counted(damaged, "damaged line")).ok();
     }
     out
 }
@@ -167,9 +172,9 @@ fn sentence(record: &Value) -> String {
         }
         "cleared" => format!("inactive before it fired: {reason}"),
         "queued" => format!("-> {to}: {status} is queued"),
-        "held" => format!(
+        "muted" => format!(
             "-> {to}: {status} is muted by {}: {error}",
-            text(&record["gate"])
+            text(&record["muteReason"])
         ),
         "delivered" => match record["attempt"].as_u64() {
             Some(attempt) if attempt > 1 => {
@@ -187,8 +192,8 @@ fn sentence(record: &Value) -> String {
             let attempt = text(&record["attempt"]);
             format!("-> {to}: {status} FAILED, attempt {attempt}: {error}; {again}")
         }
-        "refused" => format!("-> {to}: {status} REJECTED: {error}"),
-        "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["gate"])),
+        "rejected" => format!("-> {to}: {status} REJECTED: {error}"),
+        "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["dropReason"])),
         other => format!("{other}: {reason}"),
     }
 }
@@ -280,9 +285,9 @@ mod tests {
                 json!({"attempt": 2}),
             ),
             with(
-                base("2026-11-21T03:02:00.000Z", "held"),
+                base("2026-11-21T03:02:00.000Z", "muted"),
                 json!({"receiver": "ops", "cause": "repeat",
-                "gate": "silence", "error": "maintenance of mail by eva until 04:00"}),
+                "muteReason": "silence", "error": "maintenance of mail by eva until 04:00"}),
             ),
             with(
                 base("2026-11-22T00:10:00.000Z", "resolved"),
@@ -291,10 +296,8 @@ mod tests {
             ),
         ];
         let newest: Vec<_> = records.iter().rev().collect();
-        let shown = story(
-            &json!({"records": newest, "nextCursor": "7", "damaged": 0}),
-            false,
-        );
+        let data = json!({"records": newest, "nextCursor": "7", "damaged": 0});
+        let shown = story(&data, false);
         assert!(
             shown.lines().all(|line| line.chars().count() <= WIDTH),
             "{shown}"
@@ -312,9 +315,10 @@ mod tests {
              03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is muted by silence:\n\
              \x20                                         maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
-             00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n\
-             for older records: --cursor 7\n"
+             00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n"
         );
+        assert_eq!(next_page(&data, false), "older records: --cursor 7\n");
+        assert_eq!(next_page(&json!({"nextCursor": null}), false), "");
     }
 
     #[test]

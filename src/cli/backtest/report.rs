@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Labels, Status, UnixMillis};
+use bellwether_core::{LabelSet, Labels, Status, UnixMillis, counted};
 use bellwether_schema::format_duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Tried;
+use super::BacktestRun;
 use crate::cli::asking::printable;
 use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
 
@@ -20,9 +20,9 @@ const LISTED: usize = 20;
 type Range = (UnixMillis, UnixMillis);
 
 /// Formats the outcome for people.
-pub(super) fn text(tried: &Tried, range: Range) -> String {
-    let mut out = head(tried, range);
-    let outcome = &tried.outcome;
+pub(super) fn text(run: &BacktestRun, range: Range) -> String {
+    let mut out = head(run, range);
+    let outcome = &run.outcome;
     table(&mut out, outcome, range);
     for rule in outcome
         .rules
@@ -45,17 +45,17 @@ pub(super) fn text(tried: &Tried, range: Range) -> String {
     out
 }
 
-fn head(tried: &Tried, (from, to): Range) -> String {
-    let outcome = &tried.outcome;
+fn head(run: &BacktestRun, (from, to): Range) -> String {
+    let outcome = &run.outcome;
     let mut out = format!(
-        "{}: {} to {} ({}), {} series, {} samples, {} evaluations in time\n",
-        tried.name,
+        "{}: {} to {} ({}), {} series, {}, {}\n",
+        run.name,
         time(from),
         time(to),
         span(to.since(from)),
         outcome.series,
-        outcome.samples,
-        outcome.ticks,
+        counted(outcome.samples, "sample"),
+        counted(outcome.ticks, "evaluation"),
     );
     for warning in &outcome.warnings {
         let _ = writeln!(out, "warning: {warning}");
@@ -140,7 +140,7 @@ fn line(episode: &Episode, end: UnixMillis) -> String {
 }
 
 /// Formats the differences to the second configuration for people.
-pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String {
+pub(super) fn difference(before: &BacktestRun, after: &BacktestRun, range: Range) -> String {
     let mut out = format!("- {}+ {}", head(before, range), head(after, range));
     let count = |outcome: &Outcome| -> (usize, usize) {
         let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
@@ -179,12 +179,12 @@ pub(super) fn difference(before: &Tried, after: &Tried, range: Range) -> String 
 }
 
 /// Formats the outcome as JSON.
-pub(super) fn json(tried: &Tried, range: Range) -> String {
-    pretty(&view(tried, range))
+pub(super) fn json(run: &BacktestRun, range: Range) -> String {
+    pretty(&view(run, range))
 }
 
 /// Formats the differences to the second configuration as JSON.
-pub(super) fn difference_json(before: &Tried, after: &Tried, range: Range) -> String {
+pub(super) fn difference_json(before: &BacktestRun, after: &BacktestRun, range: Range) -> String {
     let changes = compare(&before.outcome, &after.outcome, range.1);
     let changes: BTreeMap<&str, Vec<Value>> = changes
         .into_iter()
@@ -207,7 +207,7 @@ fn change(change: &Change<'_>) -> Value {
     }
 }
 
-fn view(tried: &Tried, (from, to): Range) -> Value {
+fn view(run: &BacktestRun, (from, to): Range) -> Value {
     let rule = |rule: &RuleOutcome| {
         json!({
             "name": &*rule.name,
@@ -221,14 +221,14 @@ fn view(tried: &Tried, (from, to): Range) -> Value {
         })
     };
     json!({
-        "declaration": tried.name,
+        "configuration": run.name,
         "from": time(from),
         "to": time(to),
-        "series": tried.outcome.series,
-        "samples": tried.outcome.samples,
-        "ticks": tried.outcome.ticks,
-        "warnings": tried.outcome.warnings,
-        "rules": tried.outcome.rules.iter().map(rule).collect::<Vec<_>>(),
+        "series": run.outcome.series,
+        "samples": run.outcome.samples,
+        "evaluations": run.outcome.ticks,
+        "warnings": run.outcome.warnings,
+        "rules": run.outcome.rules.iter().map(rule).collect::<Vec<_>>(),
     })
 }
 

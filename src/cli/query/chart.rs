@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn several_series_are_told_apart() {
+    fn several_series_are_distinguished() {
         let both = [series("a", &[1.0, 1.0]), series("b", &[2.0, f64::NAN, 2.0])];
         let drawing = chart(&both, PLAIN);
         assert!(drawing.lines().next().unwrap().contains('b'), "{drawing}");
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_drawn_is_said_and_odd_values_do_no_harm() {
+    fn what_cannot_be_drawn_is_said_and_unusual_values_do_no_harm() {
         assert_eq!(chart(&[], PLAIN), "no series\n");
         assert_eq!(
             chart(&[series("a", &[f64::NAN])], PLAIN),

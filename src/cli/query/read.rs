@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_is_told_with_its_hint() {
+    fn an_error_is_reported_with_its_hint() {
         assert_eq!(
             error(422, r#"{"error":"too much; hint: less"}"#),
             "too much; hint: less"

@@ -6,13 +6,13 @@ const P95: Query = Query::Quantile(0.95);
 
 pub(super) const AGENTS: &[Panel] = &[
     number(
-        "Agent executions in all",
+        "Total agent executions",
         "short",
         &[total("agent_execution_count", Query::Increase(""))],
         "Executions of all agents over the time shown.",
     ),
     number(
-        "Agent errors in all",
+        "Total agent errors",
         "short",
         &[total("agent_error_count", Query::Increase(""))],
         "Failed executions of all agents over the time shown.",
@@ -43,13 +43,13 @@ pub(super) const AGENTS: &[Panel] = &[
 
 pub(super) const API: &[Panel] = &[
     number(
-        "API requests in all",
+        "Total API requests",
         "short",
         &[total("api_request_count", Query::Increase(""))],
         "Requests over the time shown.",
     ),
     number(
-        "API errors in all",
+        "Total API errors",
         "short",
         &[total("api_error_count", Query::Increase(""))],
         "Failed requests over the time shown.",
@@ -84,16 +84,16 @@ pub(super) const API: &[Panel] = &[
 
 pub(super) const QUEUES: &[Panel] = &[
     number(
-        "Queue items processed in all",
+        "Total queue items processed",
         "short",
         &[total("queue_items_processed", Query::Increase(""))],
-        "Items done over the time shown.",
+        "Processed items over the time shown.",
     ),
     number(
-        "Queue items waiting in all",
+        "Total queue items waiting",
         "short",
         &[total("queue_length", Query::Where(""))],
-        "Items waiting now, over all queues.",
+        "Items that wait now, in all queues.",
     ),
     lines(
         "Queue length",
@@ -105,7 +105,7 @@ pub(super) const QUEUES: &[Panel] = &[
         "Queue items processed",
         "ops",
         &[line("queue_items_processed", Query::Rate, &["queue_name"])],
-        "Items done per second by queue.",
+        "Processed items per second by queue.",
     ),
     lines(
         "Queue processing time, 95th percentile",

@@ -60,7 +60,7 @@ pub(super) const PANELS: &[Panel] = &[
             named("total", "neo4j_connection_pool_total", Query::Value, &[]),
             named("idle", "neo4j_connection_pool_idle", Query::Value, &[]),
         ],
-        "Bellwether's connections to Neo4j, and those of them that run nothing.",
+        "Connections of Bellwether to Neo4j, and idle ones.",
     ),
     lines(
         "Nodes",
@@ -78,7 +78,7 @@ pub(super) const PANELS: &[Panel] = &[
         "Nodes by label",
         "short",
         &[line("neo4j_label_count", Query::Value, &[])],
-        "Nodes that carry each label.",
+        "Nodes with each label.",
     ),
     lines(
         "Relationships by type",

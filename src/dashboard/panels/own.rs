@@ -9,7 +9,7 @@ pub(super) const PANELS: &[Panel] = &[
             "Alerts firing",
             "short",
             &[total("bellwether_alerts", Query::Where("state=\"firing\""))],
-            "Alerts that fire now.",
+            "Firing alerts now.",
         )
     },
     number(
@@ -19,7 +19,7 @@ pub(super) const PANELS: &[Panel] = &[
             "bellwether_alerts",
             Query::Where("state=\"pending\""),
         )],
-        "Alerts whose condition holds, but not yet for the rule's duration.",
+        "Alerts whose condition has not held for the rule's duration yet.",
     ),
     Panel {
         view: View::UpDown,
@@ -46,7 +46,7 @@ pub(super) const PANELS: &[Panel] = &[
         "Series",
         "short",
         &[total("bellwether_series", Query::Where(""))],
-        "Series that have a current value.",
+        "Series with a current value.",
     ),
     Panel {
         view: View::Trouble,
@@ -57,20 +57,20 @@ pub(super) const PANELS: &[Panel] = &[
                 "bellwether_history_samples_lost_total",
                 Query::Increase(""),
             )],
-            "Samples that history took and lost, over the time shown.",
+            "Samples that were appended to history and lost, over the time shown.",
         )
     },
     lines(
         "Alerts firing by rule",
         "short",
         &[line("bellwether_rule_alerts_firing", Query::Value, &[])],
-        "Alerts that fire, by the rule that found them.",
+        "Firing alerts by rule.",
     ),
     lines(
         "Alerts by state",
         "short",
         &[line("bellwether_alerts", Query::Value, &[])],
-        "Alerts pending and firing.",
+        "Pending and firing alerts.",
     ),
     lines(
         "Notifications",
@@ -110,7 +110,7 @@ pub(super) const PANELS: &[Panel] = &[
             Query::Value,
             &[],
         )],
-        "How long each collector's last run took.",
+        "Duration of each collector's last run.",
     ),
     lines(
         "Rule evaluations",
@@ -123,22 +123,22 @@ pub(super) const PANELS: &[Panel] = &[
         "ops",
         &[
             named(
-                "kept",
+                "appended",
                 "bellwether_history_samples_appended_total",
                 Query::Rate,
                 &[],
             ),
             named(
-                "refused",
-                "bellwether_history_samples_refused_total",
+                "rejected",
+                "bellwether_history_samples_rejected_total",
                 Query::Rate,
                 &["reason"],
             ),
         ],
-        "Samples per second that history stored and rejected.",
+        "Samples per second that history appended and rejected.",
     ),
     lines(
-        "History's room",
+        "History size",
         "bytes",
         &[
             line("bellwether_history_disk_bytes", Query::Value, &[]),
@@ -147,13 +147,13 @@ pub(super) const PANELS: &[Panel] = &[
         "Disk and memory usage of history.",
     ),
     lines(
-        "Bellwether's processor time",
+        "CPU time of Bellwether",
         "percentunit",
         &[line("process_cpu_seconds_total", Query::Rate, &[])],
-        "Processor time of Bellwether itself, as a share of one core.",
+        "CPU time of Bellwether itself, as a share of one core.",
     ),
     lines(
-        "Bellwether's memory",
+        "Memory of Bellwether",
         "bytes",
         &[line("process_resident_memory_bytes", Query::Value, &[])],
         "Resident memory of Bellwether itself.",

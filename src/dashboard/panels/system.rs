@@ -147,7 +147,7 @@ pub(super) const PANELS: &[Panel] = &[
             named("used", "swap_used_bytes", Query::Value, &[]),
             named("total", "swap_total_bytes", Query::Value, &[]),
         ],
-        "Swap space used, and what there is.",
+        "Used and total swap space.",
     ),
     Panel {
         view: View::Bars,
@@ -165,7 +165,7 @@ pub(super) const PANELS: &[Panel] = &[
             named("available", "disk_available_bytes", Query::Value, &[]),
             named("total", "disk_total_bytes", Query::Value, &[]),
         ],
-        "Size of each file system, and what ordinary users can still fill.",
+        "Size of each file system, and space that ordinary users can still fill.",
     ),
     lines(
         "TCP connections",
@@ -177,7 +177,7 @@ pub(super) const PANELS: &[Panel] = &[
         "Temperatures",
         "celsius",
         &[line("temperature_celsius", Query::Value, &[])],
-        "What the hardware's sensors report.",
+        "Temperatures of the hardware's sensors.",
     ),
     lines(
         "Pressure",
@@ -202,6 +202,6 @@ pub(super) const PANELS: &[Panel] = &[
             named("open", "file_descriptors_open", Query::Value, &[]),
             named("most", "file_descriptors_max", Query::Value, &[]),
         ],
-        "File handles that the kernel has allocated, and how many it allows.",
+        "File handles that the kernel has allocated, and their limit.",
     ),
 ];

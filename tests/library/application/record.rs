@@ -4,7 +4,7 @@ use bellwether_collectors::application::{MAX_REPORTED, record_json};
 use bellwether_core::Recorded;
 use proptest::prelude::*;
 
-use super::{numbers, recorder, refused, series};
+use super::{recorder, rejected, series, values};
 
 fn ok(body: &str) -> Recorded {
     record_json(&recorder(), body.as_bytes()).unwrap()
@@ -25,15 +25,15 @@ fn the_example_of_the_issue() {
         }
     );
     assert_eq!(
-        numbers(&recorder, "agent_execution_time{cv,success}"),
+        values(&recorder, "agent_execution_time{cv,success}"),
         [0.0, 0.0, 1.0, 1.0, 2.5]
     );
-    assert_eq!(numbers(&recorder, "queue_length{mail}"), [42.0]);
-    assert_eq!(numbers(&recorder, "cache_hits{c}"), [1.0]);
+    assert_eq!(values(&recorder, "queue_length{mail}"), [42.0]);
+    assert_eq!(values(&recorder, "cache_hits{c}"), [1.0]);
 }
 
 #[test]
-fn bad_records_are_told_by_index_and_stop_no_other() {
+fn bad_records_are_reported_by_index_and_stop_no_other() {
     let recorder = recorder();
     let cases = [
         (
@@ -128,20 +128,24 @@ fn bad_records_are_told_by_index_and_stop_no_other() {
         .collect();
     let answer = record_json(&recorder, format!("[{}]", body.join(",")).as_bytes()).unwrap();
     assert_eq!(answer.accepted, cases.len() as u64);
-    assert_eq!(answer.refused_total, cases.len() as u64);
-    for (position, ((bad, reason, message), told)) in cases.iter().zip(&answer.refused).enumerate()
+    assert_eq!(answer.rejected_total, cases.len() as u64);
+    for (position, ((bad, reason, message), error)) in
+        cases.iter().zip(&answer.rejected).enumerate()
     {
         assert_eq!(
-            (told.index, told.reason),
+            (error.index, error.reason),
             (position as u64 * 2 + 1, *reason),
             "{bad}"
         );
-        assert!(told.message.contains(message), "{bad}: {}", told.message);
-        assert!(!told.message.contains("at line"), "{}", told.message);
+        assert!(error.message.contains(message), "{bad}: {}", error.message);
+        assert!(!error.message.contains("at line"), "{}", error.message);
     }
-    assert_eq!(numbers(&recorder, "events{}"), [cases.len() as f64]);
-    assert_eq!(refused(&recorder).values().sum::<u64>(), cases.len() as u64);
-    assert_eq!(refused(&recorder)["malformed"], 10);
+    assert_eq!(values(&recorder, "events{}"), [cases.len() as f64]);
+    assert_eq!(
+        rejected(&recorder).values().sum::<u64>(),
+        cases.len() as u64
+    );
+    assert_eq!(rejected(&recorder)["malformed"], 10);
 }
 
 #[test]
@@ -151,12 +155,9 @@ fn label_values_are_text_numbers_or_booleans() {
         {"metric":"queue_length","labels":{"queue_name":-1.5},"set":"-Inf"},
         {"metric":"queue_length","labels":{"queue_name":"q"},"add":-3}]"#;
     assert_eq!(record_json(&recorder, body.as_bytes()).unwrap().accepted, 3);
-    assert_eq!(numbers(&recorder, "api_request_count{é\",true,200}"), [1.5]);
-    assert_eq!(
-        numbers(&recorder, "queue_length{-1.5}"),
-        [f64::NEG_INFINITY]
-    );
-    assert_eq!(numbers(&recorder, "queue_length{q}"), [-3.0]);
+    assert_eq!(values(&recorder, "api_request_count{é\",true,200}"), [1.5]);
+    assert_eq!(values(&recorder, "queue_length{-1.5}"), [f64::NEG_INFINITY]);
+    assert_eq!(values(&recorder, "queue_length{q}"), [-3.0]);
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn what_is_no_array_records_nothing() {
         );
     }
     assert!(record_json(&recorder, b"[\"\xFF\"]").is_err());
-    assert_eq!(numbers(&recorder, "events{}"), [0.0]);
+    assert_eq!(values(&recorder, "events{}"), [0.0]);
     assert_eq!(ok("[]"), Recorded::default());
 }
 
@@ -192,7 +193,7 @@ fn deep_nesting_is_one_bad_record() {
         "]".repeat(100_000)
     ));
     assert_eq!(
-        (answer.accepted, answer.refused[0].reason),
+        (answer.accepted, answer.rejected[0].reason),
         (0, "malformed")
     );
 }
@@ -202,7 +203,7 @@ fn the_answer_to_a_large_body_is_small() {
     let count = MAX_REPORTED + 500;
     let answer = ok(&format!("[{}]", vec!["0"; count].join(",")));
     assert_eq!(
-        (answer.refused_total, answer.refused.len()),
+        (answer.rejected_total, answer.rejected.len()),
         (count as u64, MAX_REPORTED)
     );
 }
@@ -216,7 +217,7 @@ fn a_body_of_many_records_is_taken_whole() {
         record_json(&recorder, body.as_bytes()).unwrap().accepted,
         50_000
     );
-    assert_eq!(numbers(&recorder, "few{a}"), [50_000.0]);
+    assert_eq!(values(&recorder, "few{a}"), [50_000.0]);
 }
 
 proptest! {
@@ -227,13 +228,13 @@ proptest! {
         prop_assert_eq!(series(&recorder).len(), 1);
     }
 
-    /// Arrays of near-records: each is either accepted or refused, none is lost.
+    /// Arrays of near-records: each is either accepted or rejected, none is lost.
     #[test]
     fn every_record_is_answered(records in prop::collection::vec(near_record(), 0..20)) {
         let recorder = recorder();
         let answer = record_json(&recorder, format!("[{}]", records.join(",")).as_bytes()).unwrap();
-        prop_assert_eq!(answer.accepted + answer.refused_total, records.len() as u64);
-        prop_assert_eq!(refused(&recorder).values().sum::<u64>(), answer.refused_total);
+        prop_assert_eq!(answer.accepted + answer.rejected_total, records.len() as u64);
+        prop_assert_eq!(rejected(&recorder).values().sum::<u64>(), answer.rejected_total);
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellwether_core::Batch;
 use bellwether_recorder::{Reason, Recorder};
 
-use super::{at, numbers, recorder, recorder_of, refused, series};
+use super::{at, recorder, recorder_of, rejected, series, values};
 
 #[test]
 fn labels_come_in_any_order() {
@@ -30,13 +30,13 @@ fn labels_come_in_any_order() {
         )
         .unwrap();
     assert_eq!(
-        numbers(&recorder, "agent_execution_time{cv,ok}"),
+        values(&recorder, "agent_execution_time{cv,ok}"),
         [1.0, 1.0, 2.0, 2.0, 2.6]
     );
 }
 
 #[test]
-fn each_refusal_has_its_reason_and_is_counted() {
+fn each_rejection_has_its_reason_and_is_counted() {
     type Act = fn(&Recorder) -> Result<(), bellwether_recorder::RecordError>;
     let long = "x".repeat(2000);
     let cases: [(Act, Reason, &str); 11] = [
@@ -97,21 +97,21 @@ fn each_refusal_has_its_reason_and_is_counted() {
     for (act, reason, subject) in cases {
         let recorder = recorder();
         let before = series(&recorder);
-        let told = act(&recorder).unwrap_err();
-        assert_eq!((told.reason, &*told.subject), (reason, subject));
-        assert_eq!(refused(&recorder), [(reason.as_str(), 1)].into());
+        let error = act(&recorder).unwrap_err();
+        assert_eq!((error.reason, &*error.subject), (reason, subject));
+        assert_eq!(rejected(&recorder), [(reason.as_str(), 1)].into());
         assert_eq!(
             series(&recorder),
             before,
-            "a refused record leaves no trace: {reason:?}"
+            "a rejected record leaves no trace: {reason:?}"
         );
     }
     let recorder = recorder();
-    let told = recorder
+    let error = recorder
         .inc("cache_hits", &[("cache_name", &long)], 1.0)
         .unwrap_err();
-    assert_eq!(told.reason, Reason::LabelTooLong);
-    assert!(told.subject.len() < 60);
+    assert_eq!(error.reason, Reason::LabelTooLong);
+    assert!(error.subject.len() < 60);
 }
 
 #[test]
@@ -127,8 +127,8 @@ fn the_ceiling_holds_for_records_and_handles() {
     let counts = recorder.series_counts();
     let few = counts.iter().find(|count| &*count.metric == "few").unwrap();
     assert_eq!((few.series, few.over_limit), (2, 3));
-    assert_eq!(refused(&recorder), [("too_many_series", 3)].into());
-    assert_eq!(numbers(&recorder, "few{a}"), [2.0]);
+    assert_eq!(rejected(&recorder), [("too_many_series", 3)].into());
+    assert_eq!(values(&recorder, "few{a}"), [2.0]);
 }
 
 #[test]
@@ -141,11 +141,11 @@ fn what_has_no_labels_and_counts_shows_from_the_start() {
     assert_eq!(all["h{}"], [0.0, 0.0, 0.0]);
     assert!(all["s{}"][..3].iter().all(|quantile| quantile.is_nan()));
     recorder.set("g", &[], 3.0).unwrap();
-    assert_eq!(numbers(&recorder, "g{}"), [3.0]);
+    assert_eq!(values(&recorder, "g{}"), [3.0]);
 }
 
 #[test]
-fn silent_series_are_forgotten_where_the_declaration_says_so() {
+fn silent_series_are_forgotten_where_the_configuration_says_so() {
     let recorder = recorder();
     recorder.set("fleeting", &[("who", "a")], 1.0).unwrap();
     recorder
@@ -166,11 +166,11 @@ fn a_summary_forgets_after_its_max_age() {
     recorder.observe("latency", &[("op", "a")], 9.0).unwrap();
     recorder.advance(at(3630));
     recorder.observe("latency", &[("op", "a")], 1.0).unwrap();
-    assert_eq!(numbers(&recorder, "latency{a}"), [1.0, 9.0, 2.0, 10.0]);
+    assert_eq!(values(&recorder, "latency{a}"), [1.0, 9.0, 2.0, 10.0]);
     recorder.advance(at(3650));
-    assert_eq!(numbers(&recorder, "latency{a}"), [1.0, 1.0, 2.0, 10.0]);
+    assert_eq!(values(&recorder, "latency{a}"), [1.0, 1.0, 2.0, 10.0]);
     recorder.advance(at(3700));
-    let got = numbers(&recorder, "latency{a}");
+    let got = values(&recorder, "latency{a}");
     assert!(got[0].is_nan() && got[1].is_nan());
     assert_eq!(got[2..], [2.0, 10.0]);
 }
@@ -211,7 +211,7 @@ fn the_helpers_record_the_duration_and_the_count() {
         ("queue_length{mail}", &[42.0]),
         ("queue_processing_time{mail}", &[1.0, 1.0, 0.5]),
     ];
-    let expected = expected.map(|(name, numbers)| (name.to_owned(), numbers.to_vec()));
+    let expected = expected.map(|(name, values)| (name.to_owned(), values.to_vec()));
     assert_eq!(series(&recorder), expected.into());
 }
 
@@ -219,12 +219,12 @@ fn the_helpers_record_the_duration_and_the_count() {
 fn a_helper_records_what_is_declared_and_says_what_is_not() {
     let recorder =
         recorder_of("- {name: queue_items_processed, type: counter, labels: [queue_name]}");
-    let told = recorder
+    let error = recorder
         .queue_processing("mail", Duration::from_secs(1))
         .unwrap_err();
-    assert_eq!(told.subject, "queue_processing_time");
-    assert_eq!(numbers(&recorder, "queue_items_processed{mail}"), [1.0]);
-    assert_eq!(refused(&recorder), [("unknown_metric", 1)].into());
+    assert_eq!(error.subject, "queue_processing_time");
+    assert_eq!(values(&recorder, "queue_items_processed{mail}"), [1.0]);
+    assert_eq!(rejected(&recorder), [("unknown_metric", 1)].into());
 }
 
 /// Every thread records everywhere by name and by handle while another reads: totals are exact,
@@ -298,9 +298,9 @@ fn hammer(recorder: &Recorder, rounds: usize) {
 fn check_histograms(recorder: &Recorder) {
     let mut batch = Batch::default();
     recorder.fill(&mut batch);
-    for point in batch.iter().filter(|point| point.metric.0 == 0) {
-        let [.., third, count, sum] = point.numbers else {
-            panic!("{point:?}")
+    for sample in batch.iter().filter(|sample| sample.metric.0 == 0) {
+        let [.., third, count, sum] = sample.values else {
+            panic!("{sample:?}")
         };
         assert_eq!((third, *sum), (count, count * 3.0));
     }
@@ -317,14 +317,14 @@ fn pieces_hold_each_series_once_and_are_small() {
     let whole: Vec<String> = series(&recorder).into_keys().collect();
     let (taken, mut rest) = (RefCell::new(Vec::new()), Batch::default());
     recorder.fill_in_chunks(&mut rest, 50, |piece| {
-        assert!((50..500).contains(&piece.len()), "{} points", piece.len());
+        assert!((50..500).contains(&piece.len()), "{} samples", piece.len());
         taken
             .borrow_mut()
-            .extend(piece.iter().map(|point| point.labels.to_vec()));
+            .extend(piece.iter().map(|sample| sample.labels.to_vec()));
     });
-    assert!(rest.len() < 50, "{} points left", rest.len());
+    assert!(rest.len() < 50, "{} samples left", rest.len());
     let mut taken = taken.into_inner();
-    taken.extend(rest.iter().map(|point| point.labels.to_vec()));
+    taken.extend(rest.iter().map(|sample| sample.labels.to_vec()));
     assert_eq!(taken.len(), whole.len());
     let queues: BTreeSet<Vec<u8>> = taken
         .into_iter()
@@ -348,10 +348,10 @@ fn a_reload_keeps_what_did_not_change() {
     );
     new.adopt(&old);
     handle.inc(1.0).unwrap();
-    assert_eq!(numbers(&new, "events{}"), [3.0]);
+    assert_eq!(values(&new, "events{}"), [3.0]);
     let names: Vec<_> = series(&new).into_keys().collect();
     assert_eq!(names, ["events{}", "fresh{}"]);
-    assert_eq!(refused(&new), [("unknown_metric", 1)].into());
+    assert_eq!(rejected(&new), [("unknown_metric", 1)].into());
 }
 
 #[test]
@@ -366,8 +366,8 @@ fn clones_from_before_several_reloads_still_record() {
     embedded.inc("late", &[], 1.0).unwrap();
     embedded.inc("events", &[], 1.0).unwrap();
     second.inc("events", &[], 1.0).unwrap();
-    assert_eq!(numbers(&third, "late{}"), [1.0]);
-    assert_eq!(numbers(&third, "events{}"), [2.0]);
+    assert_eq!(values(&third, "late{}"), [1.0]);
+    assert_eq!(values(&third, "events{}"), [2.0]);
     assert_eq!(
         embedded.cache_hit("c").unwrap_err().reason,
         Reason::UnknownMetric

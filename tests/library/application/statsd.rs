@@ -9,7 +9,7 @@ use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
-use super::{numbers, recorder, recorder_of, refused};
+use super::{recorder, recorder_of, rejected, values};
 
 fn settings(yaml: &str) -> Statsd {
     let mut problems = Diagnostics::default();
@@ -64,14 +64,14 @@ fn each_type_of_line_is_recorded_in_the_metric_s_unit() {
             "latency:1:2:3|d|#op:x",
         ],
     );
-    assert_eq!(numbers(&recorder, "events{}"), [3.5]);
-    assert_eq!(numbers(&recorder, "queue_length{q}"), [8.0]);
+    assert_eq!(values(&recorder, "events{}"), [3.5]);
+    assert_eq!(values(&recorder, "queue_length{q}"), [8.0]);
     assert_eq!(
-        numbers(&recorder, "queue_processing_time{q}"),
+        values(&recorder, "queue_processing_time{q}"),
         [1.0, 2.0, 2.32]
     );
-    assert_eq!(numbers(&recorder, "latency{x}")[1..], [3.0, 3.0, 6.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(values(&recorder, "latency{x}")[1..], [3.0, 3.0, 6.0]);
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn a_sign_is_part_of_a_gauge_or_a_step_by_the_dialect() {
     ] {
         let recorder = deliver(&format!("dialect: {dialect}, {plain}"), &packets);
         assert_eq!(
-            numbers(&recorder, "queue_length{q}"),
+            values(&recorder, "queue_length{q}"),
             [expected],
             "{dialect} {packets:?}"
         );
     }
     // Lines without tags beside one that has them are of the same client.
     let recorder = deliver(plain, &["g.q:-5|g\nevents:1|c|#flag\ng.q:-5|g"]);
-    assert_eq!(numbers(&recorder, "queue_length{q}"), [-5.0]);
+    assert_eq!(values(&recorder, "queue_length{q}"), [-5.0]);
 }
 
 #[test]
@@ -111,17 +111,17 @@ fn a_tag_without_a_value_costs_nothing() {
             "cache_hits:2|c|#cache_name",
         ],
     );
-    assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
-    assert_eq!(numbers(&recorder, "cache_hits{}"), [2.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(values(&recorder, "cache_hits{x}"), [1.0]);
+    assert_eq!(values(&recorder, "cache_hits{}"), [2.0]);
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
-fn values_of_another_time_are_refused() {
+fn values_of_another_time_are_rejected() {
     let now = Clock::start().now().wall.0 / 1000;
     let recorder = deliver("", &[&format!("events:1|c|T{now}\nevents:2|c|T1656581400")]);
-    assert_eq!(numbers(&recorder, "events{}"), [1.0]);
-    assert_eq!(refused(&recorder), [("timestamp", 1)].into());
+    assert_eq!(values(&recorder, "events{}"), [1.0]);
+    assert_eq!(rejected(&recorder), [("timestamp", 1)].into());
 }
 
 #[test]
@@ -133,9 +133,9 @@ fn sample_rates_scale_counters_and_observations() {
             "queue_processing_time:500|ms|@0.25|#queue_name:q",
         ],
     );
-    assert_eq!(numbers(&recorder, "events{}"), [20.0]);
+    assert_eq!(values(&recorder, "events{}"), [20.0]);
     assert_eq!(
-        numbers(&recorder, "queue_processing_time{q}"),
+        values(&recorder, "queue_processing_time{q}"),
         [4.0, 4.0, 2.0]
     );
 }
@@ -155,16 +155,16 @@ fn dotted_names_are_mapped_with_labels() {
         ],
     );
     assert_eq!(
-        numbers(&recorder, "api_request_duration{/users,get,200}"),
+        values(&recorder, "api_request_duration{/users,get,200}"),
         [1.0, 1.0, 0.25]
     );
-    assert_eq!(numbers(&recorder, "cache_size{c}"), [150.0]);
-    assert_eq!(numbers(&recorder, "cache_hits{x}"), [1.0]);
-    assert_eq!(refused(&recorder), [].into());
+    assert_eq!(values(&recorder, "cache_size{c}"), [150.0]);
+    assert_eq!(values(&recorder, "cache_hits{x}"), [1.0]);
+    assert_eq!(rejected(&recorder), [].into());
 }
 
 #[test]
-fn refused_lines_are_counted_by_reason_and_stop_no_other() {
+fn rejected_lines_are_counted_by_reason_and_stop_no_other() {
     let recorder = deliver(
         "",
         &[
@@ -182,8 +182,8 @@ fn refused_lines_are_counted_by_reason_and_stop_no_other() {
         ("unknown_label", 1),
         ("missing_label", 1),
     ];
-    assert_eq!(refused(&recorder), expected.into());
-    assert_eq!(numbers(&recorder, "events{}"), [1.0]);
+    assert_eq!(rejected(&recorder), expected.into());
+    assert_eq!(values(&recorder, "events{}"), [1.0]);
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn random_bytes_leave_it_listening() {
         send(&listener, &[&packet]);
     }
     send(&listener, &[b"events:1|c"]);
-    assert_eq!(numbers(&recorder, "events{}"), [1.0]);
-    assert!(refused(&recorder)["malformed"] >= 500);
+    assert_eq!(values(&recorder, "events{}"), [1.0]);
+    assert!(rejected(&recorder)["malformed"] >= 500);
     assert_eq!(listener.received().0, 501);
 }
 
@@ -230,7 +230,7 @@ fn a_reload_changes_mappings_and_keeps_the_socket() {
     assert!(listener.serves(&other));
     listener.retarget(&other);
     send(&listener, &[b"events:1|c", b"a.b:1|c"]);
-    assert_eq!(numbers(&new, "events{}"), [3.0]);
+    assert_eq!(values(&new, "events{}"), [3.0]);
     let mut elsewhere = settings("");
     elsewhere.listen = "127.0.0.1:1".to_owned().into();
     assert!(!listener.serves(&elsewhere));

@@ -1,4 +1,4 @@
-//! What each receiver may and must hear, of one alert on one channel.
+//! Notifications that each receiver may and must get, of one alert on one channel.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -7,49 +7,49 @@ use bellwether_core::{Cause, Fingerprint, Notification, Severity, Status, UnixMi
 
 use super::declared::REPEAT;
 
-/// The channel that is not told of ends.
+/// The channel without resolved notifications.
 const QUIET: &str = "quiet";
 
-/// How an alert stands when something about it is queued.
+/// State of an alert when a notification about it is queued.
 #[derive(Clone, Copy, Debug)]
-pub struct Standing {
+pub struct AlertStatus {
     /// The level it fires at.
     pub firing: Option<Severity>,
     /// It fires, or it changes too often.
-    pub stands: bool,
-    /// It is silenced, inhibited or in maintenance, or no route tells the channel of it at this hour.
-    pub kept_back: bool,
-    /// Nobody was told of it, and another alert stood for it until a moment ago.
+    pub active: bool,
+    /// It is silenced, inhibited or in maintenance, or no route sends it to the channel at this hour.
+    pub muted: bool,
+    /// Nobody was notified of it, and another alert inhibited it until a moment ago.
     pub waits: bool,
-    /// Somebody takes care of it.
+    /// Somebody acknowledged it.
     pub acknowledged: bool,
-    /// It began to fire just now, and the end before may still be told.
+    /// It began to fire just now, and the resolved before may still be sent.
     pub fresh: bool,
     /// The channel wants only what is worse.
-    pub beneath: bool,
-    /// How long after what it took a receiver may be told the same again.
+    pub below_min_severity: bool,
+    /// Shortest time after a delivery before the receiver may be notified of the same again.
     pub repeat: Option<Duration>,
 }
 
-/// What one receiver knows of one alert.
+/// Knowledge of one receiver about one alert.
 #[derive(Debug, Default)]
-struct Heard {
-    /// The level that it was told last, while it believes that the alert fires.
+struct ReceiverState {
+    /// The severity of its last notification, while it believes that the alert fires.
     fires: Option<Severity>,
-    /// When it was told that last.
+    /// Time of the last such notification.
     last: Option<UnixMillis>,
-    /// It refused what was to tell it that it fires, and took no other.
-    refused: bool,
-    /// What it took without our knowing: it comes once more.
-    unheard: HashSet<String>,
+    /// It rejected the firing notification, and accepted no other.
+    rejected: bool,
+    /// Notifications that it accepted unknown to us: they come once more.
+    unconfirmed: HashSet<String>,
 }
 
-/// What all receivers know.
+/// Knowledge of all receivers.
 #[derive(Debug, Default)]
-pub struct Contract(HashMap<(String, Fingerprint), Heard>);
+pub struct Contract(HashMap<(String, Fingerprint), ReceiverState>);
 
 impl Contract {
-    fn heard(&mut self, channel: &str, alert: Fingerprint) -> &mut Heard {
+    fn receiver(&mut self, channel: &str, alert: Fingerprint) -> &mut ReceiverState {
         self.0.entry((channel.to_owned(), alert)).or_default()
     }
 
@@ -58,41 +58,41 @@ impl Contract {
         &mut self,
         channel: &str,
         one: &Notification,
-        standing: Standing,
+        status: AlertStatus,
         now: UnixMillis,
     ) -> Result<(), String> {
-        let heard = self.heard(channel, one.alert.fingerprint);
+        let receiver = self.receiver(channel, one.alert.fingerprint);
         let broken = |what: &str| {
             Err(format!(
-                "{what}: {}\n{standing:?} {heard:?}",
-                said(channel, one)
+                "{what}: {}\n{status:?} {receiver:?}",
+                describe(channel, one)
             ))
         };
         if one.status == Status::Resolved {
-            if standing.firing.is_some() && !standing.beneath && !standing.fresh {
+            if status.firing.is_some() && !status.below_min_severity && !status.fresh {
                 return broken("a resolved of what fires");
             }
             return Ok(());
         }
-        if !standing.stands {
+        if !status.active {
             return broken("a firing of what does not");
         }
-        if standing.kept_back {
+        if status.muted {
             return broken("a firing of what is kept back");
         }
-        if standing.waits {
+        if status.waits {
             return broken("a first firing right after inhibition");
         }
         let again = matches!(one.cause, Cause::Repeat | Cause::Escalation);
-        if standing.acknowledged && again {
+        if status.acknowledged && again {
             return broken("a reminder of what somebody takes care of");
         }
         let over = |last| {
-            standing
+            status
                 .repeat
                 .is_some_and(|repeat| now.since(last) >= repeat)
         };
-        if one.cause == Cause::Repeat && !heard.last.is_none_or(over) {
+        if one.cause == Cause::Repeat && !receiver.last.is_none_or(over) {
             return broken("a repeat before its time");
         }
         Ok(())
@@ -106,84 +106,86 @@ impl Contract {
         lost: bool,
         now: UnixMillis,
     ) -> Result<(), String> {
-        let heard = self.heard(channel, one.alert.fingerprint);
-        let last = heard.last;
+        let receiver = self.receiver(channel, one.alert.fingerprint);
+        let last = receiver.last;
         if one.status == Status::Firing {
-            heard.last = Some(now);
+            receiver.last = Some(now);
         }
-        if heard.unheard.remove(&one.id) {
+        if receiver.unconfirmed.remove(&one.id) {
             if lost {
-                heard.unheard.insert(one.id.clone());
+                receiver.unconfirmed.insert(one.id.clone());
             }
             return Ok(());
         }
         if lost {
-            heard.unheard.insert(one.id.clone());
+            receiver.unconfirmed.insert(one.id.clone());
         }
-        let before = heard.fires;
+        let before = receiver.fires;
         let severity = one.alert.severity;
-        let broken = |what: &str| Err(format!("{what}: {}\n{heard:?}", said(channel, one)));
+        let broken = |what: &str| Err(format!("{what}: {}\n{receiver:?}", describe(channel, one)));
         match one.status {
             Status::Resolved if channel == QUIET => broken("an end, to who wants none"),
             Status::Resolved if before.is_none() => broken("a resolved without a firing"),
             Status::Resolved => {
-                (heard.fires, heard.refused) = (None, false);
+                (receiver.fires, receiver.rejected) = (None, false);
                 Ok(())
             }
             Status::Firing => {
                 let again = matches!(one.cause, Cause::Repeat | Cause::Flapping);
                 let same = before == Some(severity) && !again && channel != QUIET;
-                if same && !heard.refused {
+                if same && !receiver.rejected {
                     return broken("the same twice");
                 }
                 let early = last.is_some_and(|last| now.since(last) < REPEAT);
                 if one.cause == Cause::Repeat && early {
                     return broken("a repeat right after what it repeats");
                 }
-                (heard.fires, heard.refused) = (Some(severity), false);
+                (receiver.fires, receiver.rejected) = (Some(severity), false);
                 Ok(())
             }
         }
     }
 
-    /// Whether a receiver took something that we believe is still to be told.
+    /// Returns whether a receiver has accepted a notification that is still queued here.
     pub fn knows_already(&mut self, channel: &str, one: &Notification) -> bool {
-        self.heard(channel, one.alert.fingerprint)
-            .unheard
+        self.receiver(channel, one.alert.fingerprint)
+            .unconfirmed
             .contains(&one.id)
     }
 
-    /// A receiver refused something.
-    pub fn refused(&mut self, channel: &str, one: &Notification) {
-        let heard = self.heard(channel, one.alert.fingerprint);
+    /// A receiver rejected something.
+    pub fn rejected(&mut self, channel: &str, one: &Notification) {
+        let receiver = self.receiver(channel, one.alert.fingerprint);
         match one.status {
-            Status::Firing => heard.refused = true,
-            Status::Resolved => heard.fires = None, // whatever it believes now is its own fault
+            Status::Firing => receiver.rejected = true,
+            Status::Resolved => receiver.fires = None, // whatever it believes now is its own fault
         }
     }
 
     /// The queue is too long for something.
     pub fn dropped(&mut self, channel: &str, one: &Notification) {
-        let heard = self.heard(channel, one.alert.fingerprint);
+        let receiver = self.receiver(channel, one.alert.fingerprint);
         match one.status {
-            // Who took it without our knowing counts as never told.
-            Status::Resolved if !heard.unheard.is_empty() => heard.fires = None,
-            Status::Firing if one.cause != Cause::Repeat => heard.refused = true,
+            // A receiver that got it without our knowing counts as never notified.
+            Status::Resolved if !receiver.unconfirmed.is_empty() => receiver.fires = None,
+            Status::Firing if one.cause != Cause::Repeat => receiver.rejected = true,
             _ => {}
         }
     }
 
-    /// When each was told what is not known any more: a process began after the clock was set.
+    /// Forgets the times of the last notifications: a process began after the clock was set.
     pub fn blur(&mut self) {
-        self.0.values_mut().for_each(|heard| heard.last = None);
+        self.0
+            .values_mut()
+            .for_each(|receiver| receiver.last = None);
     }
 
-    /// When a receiver took last that an alert fires.
+    /// Returns the time at which a receiver last accepted that an alert fires.
     pub fn last(&self, channel: &str, alert: Fingerprint) -> Option<UnixMillis> {
         self.0.get(&(channel.to_owned(), alert))?.last
     }
 
-    /// What holds once nothing more is to come. `expected`: who must know that it fires.
+    /// Checks the state once nothing more is to come. `expected`: the channel must know that it fires.
     pub fn settled(
         &mut self,
         channel: &str,
@@ -191,19 +193,25 @@ impl Contract {
         fires: Option<Severity>,
         expected: bool,
     ) -> Result<(), String> {
-        let heard = self.heard(channel, alert);
-        let broken = |what: &str| Err(format!("{what}: {alert} on {channel}, {fires:?} {heard:?}"));
-        match (fires, heard.fires) {
-            (None, Some(_)) if channel != QUIET => broken("its end was never told"),
-            (Some(level), told) if expected && told != Some(level) && !heard.refused => {
-                broken("it was never told")
+        let receiver = self.receiver(channel, alert);
+        let broken = |what: &str| {
+            Err(format!(
+                "{what}: {alert} on {channel}, {fires:?} {receiver:?}"
+            ))
+        };
+        match (fires, receiver.fires) {
+            (None, Some(_)) if channel != QUIET => broken("its resolved was never sent"),
+            (Some(level), severity)
+                if expected && severity != Some(level) && !receiver.rejected =>
+            {
+                broken("it was never notified")
             }
             _ => Ok(()),
         }
     }
 }
 
-fn said(channel: &str, one: &Notification) -> String {
+fn describe(channel: &str, one: &Notification) -> String {
     let Notification {
         id,
         status,

@@ -1,4 +1,4 @@
-//! What is declared: alerts, channels, and routes to choose from.
+//! Configuration: alerts, channels, and routes to choose from.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -22,10 +22,10 @@ pub const ALERTS: [(&str, &str); 7] = [
     ("load", "c"),
 ];
 
-/// `mail` wants what is critical only, the queue of `chat` is short, and `quiet` is not told of ends.
+/// `mail` wants what is critical only, the queue of `chat` is short, and `quiet` gets no resolved.
 pub const CHANNELS: [&str; 5] = ["log", "chat", "pager", "mail", "quiet"];
 
-/// What people silence.
+/// Matchers of silences.
 pub const SILENCED: [&str; 4] = [
     "host=\"a\"",
     "alertname=~\"disk|load\"",
@@ -36,7 +36,7 @@ pub const SILENCED: [&str; 4] = [
 /// The shortest `repeat_interval` of all.
 pub const REPEAT: Duration = Duration::from_secs(60);
 
-/// How often a rule is judged, as far as flapping goes.
+/// Interval of evaluations, as far as flapping goes.
 const JUDGED: Duration = Duration::from_secs(5);
 
 /// Declarations of `alerting`.
@@ -117,7 +117,7 @@ pub fn decode<T: Decode>(yaml: &str) -> T {
     let node = bellwether_schema::parse(yaml).expect("YAML");
     let decoded = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
-    decoded.expect("a declaration")
+    decoded.expect("a configuration")
 }
 
 pub fn channels() -> Vec<ChannelSettings> {
@@ -170,7 +170,7 @@ fn compiled(index: usize) -> Arc<Routing> {
     Arc::new(routing)
 }
 
-/// How long after what it took a receiver may be told the same again, under `ROUTES[index]`.
+/// Returns the shortest time before a receiver may be notified of the same again, under `ROUTES[index]`.
 pub fn repeat(index: usize) -> Option<Duration> {
     routing(index)
         .tree
@@ -191,7 +191,7 @@ pub fn alert(index: usize, severity: Severity, fired: UnixMillis) -> Alert {
     }
 }
 
-/// Whether people who silence `SILENCED[what]` mean the alert at this level.
+/// Returns whether the silence `SILENCED[what]` matches the alert at this level.
 pub fn silences(what: usize, index: usize, severity: Severity) -> bool {
     let (rule, host) = ALERTS[index];
     match what {
@@ -202,12 +202,12 @@ pub fn silences(what: usize, index: usize, severity: Severity) -> bool {
     }
 }
 
-/// Whether maintenance under `ROUTES[routes]` is about the alert at that time of the day, in minutes.
+/// Returns whether maintenance under `ROUTES[routes]` matches the alert at that time of the day, in minutes.
 pub fn maintained(routes: usize, index: usize, minute: i64) -> bool {
     routes == 4 && ALERTS[index].0 == "disk" && (722..724).contains(&minute)
 }
 
-/// Whether, under `ROUTES[routes]`, the first alert stands for the second.
+/// Returns whether, under `ROUTES[routes]`, the first alert inhibits the second.
 pub fn inhibits(routes: usize, source: (usize, Severity), target: (usize, Severity)) -> bool {
     let ((rule, host), (other, there)) = (ALERTS[source.0], ALERTS[target.0]);
     match routes {

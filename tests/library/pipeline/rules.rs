@@ -19,7 +19,7 @@ const RULES: [(&str, &str); 3] = [
     ("load", "keep_firing_for: 3s, resolve_missing_after: 20s"),
 ];
 
-/// What is collected of each alert's series; `None`: nothing.
+/// Value of each alert's series; `None`: there is no sample.
 pub type Values = [Option<f64>; ALERTS.len()];
 
 /// A value that holds at `level`.
@@ -81,8 +81,8 @@ impl Rules {
         }
     }
 
-    /// Collects `values`, and judges them.
-    pub fn judge(&mut self, values: &Values, now: Now) -> Tick {
+    /// Collects `values`, and evaluates the rules.
+    pub fn evaluate(&mut self, values: &Values, now: Now) -> Tick {
         let mut batch = Batch::default();
         for ((rule, host), value) in ALERTS.iter().zip(values) {
             let metric = RULES
@@ -90,7 +90,7 @@ impl Rules {
                 .position(|(name, _)| name == rule)
                 .expect("its metric");
             if let Some(value) = value {
-                batch.push_numbers(MetricId(metric as u32), &[host], &[*value]);
+                batch.push_values(MetricId(metric as u32), &[host], &[*value]);
             }
         }
         self.store.commit(&batch, now);

@@ -12,13 +12,13 @@ use bellwether_notify::Preview;
 use bellwether_routing::{Command, Dispatcher, Feedback, Matchers, SilenceDraft, State, View};
 use bellwether_rules::Tick;
 
-use super::contract::{Contract, Standing};
+use super::contract::{AlertStatus, Contract};
 use super::declared::{
     ALERTS, CHANNELS, SILENCED, alert, channels, inhibits, maintained, repeat, routing, silences,
 };
 use super::rules::{Rules, Saved, Values, value};
 
-/// How the process dies.
+/// Way in which the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Crash {
     /// With all that happened written down.
@@ -35,9 +35,9 @@ pub enum Crash {
 const NOON: UnixMillis = UnixMillis(1_795_435_200_000);
 /// The monotonic clock at the start of a process.
 const BOOT: MonoMillis = MonoMillis(31 * 86_400_000);
-/// What ends unseen is looked for this long after a start, and then this often.
+/// Alerts that ended unseen are looked for this long after a start, and then this often.
 const UNSEEN: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(30)];
-/// Longer than anything may still take to be told: the repeats, intervals and waits of all routes.
+/// Longer than any notification may take: the repeats, intervals and waits of all routes.
 const SETTLES: u64 = 400;
 
 /// A repeat comes as much later than it is due at most.
@@ -50,17 +50,17 @@ type Firing = BTreeMap<usize, (Severity, UnixMillis)>;
 
 pub struct World {
     now: Now,
-    /// What a clock would show that nobody sets.
+    /// Time of a clock that nobody sets.
     real: UnixMillis,
     /// The wall clock was set, ever and since this process started.
     set: (bool, bool),
-    /// When a heartbeat came last.
+    /// Time of the last heartbeat.
     beat: UnixMillis,
-    /// When this process started.
+    /// Start of this process.
     started: Now,
-    /// When its first data are there.
+    /// Time of its first data.
     data: MonoMillis,
-    /// When what ended unseen was looked for last.
+    /// Time at which alerts that ended unseen were looked for last.
     looked: MonoMillis,
     /// A process before this one may have left behind what ended unseen.
     left: bool,
@@ -73,16 +73,16 @@ pub struct World {
     /// State of the dispatcher on disk.
     state: State,
     /// The alerts that others stand for; those for which none does any more, since when; and those
-    /// that somebody was told of since they fire.
+    /// of which somebody was notified since they fire.
     inhibited: BTreeSet<usize>,
     uninhibited: BTreeMap<usize, UnixMillis>,
-    told: BTreeSet<usize>,
-    /// What people silence, from when, until when, on the wall clock.
+    notified: BTreeSet<usize>,
+    /// Silences: matcher, start and end on the wall clock.
     silenced: Vec<(usize, UnixMillis, UnixMillis)>,
     outboxes: Preview,
     works: [bool; CHANNELS.len()],
     failing: [Option<MonoMillis>; CHANNELS.len()],
-    refused: Vec<(Arc<str>, Fingerprint)>,
+    rejected: Vec<(Arc<str>, Fingerprint)>,
     contract: Contract,
     drawn: u128,
 }
@@ -121,12 +121,12 @@ impl World {
             state: State::default(),
             inhibited: BTreeSet::new(),
             uninhibited: BTreeMap::new(),
-            told: BTreeSet::new(),
+            notified: BTreeSet::new(),
             silenced: Vec::new(),
             outboxes: Preview::new(&channels()),
             works: [true; CHANNELS.len()],
             failing: [None; CHANNELS.len()],
-            refused: Vec::new(),
+            rejected: Vec::new(),
             contract: Contract::default(),
             drawn: 0,
         }
@@ -206,7 +206,7 @@ impl World {
     pub fn acknowledge(&mut self, alert: usize, seconds: Option<u64>) {
         let until = seconds.map(|seconds| self.now.after(Duration::from_secs(seconds)).wall);
         let (by, comment) = ("ada".into(), "on it".into());
-        // Of an alert that does not fire it is refused.
+        // Of an alert that does not fire it is rejected.
         self.order(Command::Acknowledge {
             alert: fingerprint(alert),
             by,
@@ -238,10 +238,10 @@ impl World {
                 self.saved = saved;
             }
             Crash::Untold => {
-                self.judge();
+                self.evaluate();
             }
             Crash::Unheard => {
-                self.tell()?;
+                self.flush()?;
                 self.save();
                 for (channel, _) in CHANNELS.iter().zip(self.works).filter(|(_, works)| *works) {
                     for one in self.outboxes.queued(channel) {
@@ -261,19 +261,19 @@ impl World {
         self.left = true;
         self.data = self.now.after(Duration::from_secs(data)).mono;
         self.failing = [None; CHANNELS.len()];
-        self.refused.clear();
+        self.rejected.clear();
         self.outboxes.reopen(self.now);
         self.firing = self.saved.0.clone();
         self.inhibited = self.inhibited_now();
         self.uninhibited
             .retain(|index, _| self.firing.contains_key(index));
         self.rules = Rules::restored(&self.saved.1, self.now);
-        let standing = self.rules.engine.alerts().into_iter();
-        let standing: Vec<_> = standing
+        let firing = self.rules.engine.alerts().into_iter();
+        let firing: Vec<_> = firing
             .filter(|one| one.state == AlertState::Firing)
             .map(Arc::new)
             .collect();
-        let found: Vec<usize> = standing.iter().map(|one| index(one.fingerprint)).collect();
+        let found: Vec<usize> = firing.iter().map(|one| index(one.fingerprint)).collect();
         assert!(
             found.len() == self.firing.len(),
             "saved {:?}, restored {found:?}",
@@ -281,17 +281,17 @@ impl World {
         );
         self.dispatcher = Dispatcher::new(routing(self.routes), self.now);
         self.dispatcher
-            .restore(standing, self.outboxes.notified(), self.now);
+            .restore(firing, self.outboxes.notified(), self.now);
         self.dispatcher.restore_state(self.state.clone(), self.now);
         Ok(())
     }
 
-    /// What the rules find.
-    fn judge(&mut self) -> Tick {
+    /// Evaluates the rules.
+    fn evaluate(&mut self) -> Tick {
         if self.now.mono < self.data {
             return Tick::default();
         }
-        let found = self.rules.judge(&self.values, self.now);
+        let found = self.rules.evaluate(&self.values, self.now);
         for Transition { alert, from, .. } in &found.transitions {
             let index = index(alert.fingerprint);
             match (from, alert.state) {
@@ -301,7 +301,7 @@ impl World {
                 }
                 (AlertState::Firing, _) => {
                     self.firing.remove(&index);
-                    self.told.remove(&index);
+                    self.notified.remove(&index);
                     self.uninhibited.remove(&index);
                 }
                 _ => {}
@@ -355,11 +355,11 @@ impl World {
             .map(|route| route.group_wait)
             .min()
             .unwrap_or_default();
-        self.real.since(*since) < wait && !self.told.contains(&index)
+        self.real.since(*since) < wait && !self.notified.contains(&index)
     }
 
-    /// Whether something keeps `channel` from being told.
-    fn kept_back(&self, channel: &str, index: usize, severity: Severity) -> bool {
+    /// Returns whether something mutes `channel`.
+    fn muted(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let (routing, now) = (routing(self.routes), self.now.wall);
         let alert = alert(index, severity, now);
         let taken = routing
@@ -371,13 +371,13 @@ impl World {
             .into_iter();
         let mut routes = taken.map(|number| &routing.tree.routes()[number]);
         let holds = |name: &String| routing.intervals.contains(name, now);
-        let told = routes.any(|route| {
+        let notified = routes.any(|route| {
             route.all_channels.iter().any(|known| **known == *channel)
                 && (route.active_intervals.is_empty() || route.active_intervals.iter().any(holds))
                 && !route.mute_intervals.iter().any(holds)
         });
         let minute = now.0 / 60_000 % 1440;
-        !told || maintained(self.routes, index, minute) || self.is_silenced(index, severity)
+        !notified || maintained(self.routes, index, minute) || self.is_silenced(index, severity)
     }
 
     fn is_silenced(&self, index: usize, severity: Severity) -> bool {
@@ -394,7 +394,7 @@ impl World {
         self.firing.iter().any(inhibits)
     }
 
-    fn standing(&self, channel: &str, alert: Fingerprint) -> Standing {
+    fn status(&self, channel: &str, alert: Fingerprint) -> AlertStatus {
         let index = index(alert);
         let known = self.firing.get(&index).copied();
         let firing = known.map(|(severity, _)| severity);
@@ -403,50 +403,51 @@ impl World {
             .dispatcher
             .acknowledgements()
             .active(alert, self.now.wall);
-        Standing {
+        AlertStatus {
             firing,
-            stands: firing.is_some() || explained.is_some_and(|known| known.flapping),
-            kept_back: firing.is_some_and(|severity| self.kept_back(channel, index, severity)),
+            active: firing.is_some() || explained.is_some_and(|known| known.flapping),
+            muted: firing.is_some_and(|severity| self.muted(channel, index, severity)),
             waits: firing.is_some_and(|severity| self.waits(channel, index, severity)),
             acknowledged: acknowledged.is_some(),
             fresh: known.is_some_and(|(_, since)| since == self.now.wall),
-            beneath: channel == "mail" && firing.is_some_and(|level| level < Severity::Critical),
+            below_min_severity: channel == "mail"
+                && firing.is_some_and(|level| level < Severity::Critical),
             repeat: repeat(self.routes),
         }
     }
 
     fn check_queued(&mut self, queued: &[(String, Notification)]) -> Result<(), String> {
         for (channel, one) in queued.iter().filter(|(_, one)| !is_heartbeat(one)) {
-            let standing = self.standing(channel, one.alert.fingerprint);
-            self.contract.queued(channel, one, standing, self.real)?;
+            let status = self.status(channel, one.alert.fingerprint);
+            self.contract.queued(channel, one, status, self.real)?;
         }
         let firing = queued
             .iter()
             .filter(|(_, one)| one.status == Status::Firing);
         let known = firing.filter(|(_, one)| !is_heartbeat(one));
-        self.told
+        self.notified
             .extend(known.map(|(_, one)| index(one.alert.fingerprint)));
         Ok(())
     }
 
-    fn tell(&mut self) -> Result<(), String> {
+    fn flush(&mut self) -> Result<(), String> {
         let failing = CHANNELS.iter().zip(self.failing);
         let failing = failing.filter_map(|(channel, since)| {
             Some((Arc::from(*channel), self.now.mono.since(since?)))
         });
         let feedback = Feedback {
             failing: failing.collect(),
-            rejected: std::mem::take(&mut self.refused),
+            rejected: std::mem::take(&mut self.rejected),
             last_evaluation: self.now.mono,
         };
-        let found = self.judge();
+        let found = self.evaluate();
         self.dispatcher.confirm(&found.confirmed, self.now.mono);
         self.dispatcher.apply(&found.transitions, self.now);
         let (outboxes, now) = (&self.outboxes, self.now.mono);
-        let told = |channel: &str, alert| outboxes.last_notified(channel, alert, now);
+        let notified = |channel: &str, alert| outboxes.last_notified(channel, alert, now);
         let dispatches = self
             .dispatcher
-            .advance(&feedback, &told, self.now)
+            .advance(&feedback, &notified, self.now)
             .dispatches;
         if self.dispatcher.take_unsaved() {
             self.state = self.dispatcher.state();
@@ -479,11 +480,11 @@ impl World {
         Ok(())
     }
 
-    /// The receiver refuses what is next, once something waits for it.
-    pub fn refuse(&mut self, number: usize) {
+    /// The receiver rejects what is next, once something waits for it.
+    pub fn reject(&mut self, number: usize) {
         let channel = CHANNELS[number];
         let next = self.outboxes.queued(channel).into_iter().next();
-        // What it took already it does not refuse.
+        // What it took already it does not reject.
         if next.is_some_and(|next| {
             !is_heartbeat(&next) && !self.contract.knows_already(channel, &next)
         }) {
@@ -493,26 +494,26 @@ impl World {
                 .into_iter()
                 .filter(|one| !is_heartbeat(one))
             {
-                self.contract.refused(channel, &one);
-                self.refused
+                self.contract.rejected(channel, &one);
+                self.rejected
                     .push((Arc::from(channel), one.alert.fingerprint));
             }
         }
     }
 
     fn reconcile(&mut self) -> Result<(), String> {
-        let mut standing: HashSet<Fingerprint> = self
+        let mut firing: HashSet<Fingerprint> = self
             .firing
             .keys()
             .map(|index| fingerprint(*index))
             .collect();
-        standing.extend(self.dispatcher.tracked_alerts());
-        let mut queued = owned(self.outboxes.reconcile(&standing, self.now.wall));
-        // That of a heartbeat is told to nobody else.
+        firing.extend(self.dispatcher.tracked_alerts());
+        let mut queued = owned(self.outboxes.reconcile(&firing, self.now.wall));
+        // The resolved of a heartbeat goes to nobody else.
         queued.retain(|(_, one)| !is_heartbeat(one));
-        // The ends that were seen are told without that.
+        // Observed ends are sent without that.
         if !std::mem::take(&mut self.left) && !queued.is_empty() {
-            return Err(format!("an end that was seen is not told: {queued:#?}"));
+            return Err(format!("an observed end is not sent: {queued:#?}"));
         }
         self.check_queued(&queued)
     }
@@ -520,7 +521,7 @@ impl World {
     fn turn(&mut self) -> Result<(), String> {
         // What is queued is taken a second later.
         self.deliver()?;
-        self.tell()?;
+        self.flush()?;
         self.save();
         let [first, each] = UNSEEN;
         let mono = self.now.mono;
@@ -531,7 +532,7 @@ impl World {
         self.check_acknowledged()
     }
 
-    /// Who takes care of an alert does so since it fires.
+    /// An acknowledgement is not older than its alert.
     fn check_acknowledged(&self) -> Result<(), String> {
         // Over a restart it is known by the wall clock alone.
         let known = self
@@ -570,9 +571,10 @@ impl World {
             let fires = self.firing.get(&number).map(|(severity, _)| *severity);
             let key = fingerprint(number);
             for channel in CHANNELS {
-                let standing = self.standing(channel, key);
-                let told = fires.is_some_and(|severity| self.told(channel, number, severity));
-                let expected = told && !standing.kept_back && !standing.beneath;
+                let status = self.status(channel, key);
+                let notified =
+                    fires.is_some_and(|severity| self.notified(channel, number, severity));
+                let expected = notified && !status.muted && !status.below_min_severity;
                 self.contract.settled(channel, key, fires, expected)?;
             }
         }
@@ -583,15 +585,15 @@ impl World {
         Ok(())
     }
 
-    /// Whether a route has `channel` told of an alert in the first place.
-    fn told(&self, channel: &str, index: usize, severity: Severity) -> bool {
+    /// Returns whether a route sends the alert to `channel` at all.
+    fn notified(&self, channel: &str, index: usize, severity: Severity) -> bool {
         let alert = alert(index, severity, self.now.wall);
         let ways = routing(self.routes).matching_routes(&alert, self.now.wall);
         ways.iter()
             .any(|way| way.channels.iter().any(|known| known == channel))
     }
 
-    /// Each channel was told of each group that it knows of within its interval.
+    /// Each channel was notified of each of its groups within the interval.
     fn check_repeated(&self) -> Result<(), String> {
         let mut groups = BTreeMap::new();
         for (number, (severity, since)) in &self.firing {
@@ -601,8 +603,8 @@ impl World {
                     continue;
                 };
                 for channel in way.channels {
-                    let standing = self.standing(&channel, alert.fingerprint);
-                    let free = !standing.kept_back && !standing.acknowledged && !standing.beneath;
+                    let status = self.status(&channel, alert.fingerprint);
+                    let free = !status.muted && !status.acknowledged && !status.below_min_severity;
                     let last = self.contract.last(&channel, alert.fingerprint);
                     let key = (way.route.clone(), way.group.clone(), channel);
                     let known = groups.entry(key).or_insert((repeat, false, None));
@@ -611,12 +613,12 @@ impl World {
                 }
             }
         }
-        // What does not fit into the queue of chat is told with the next message that does.
+        // What does not fit into the queue of chat is sent with the next message that does.
         groups.retain(|(_, _, channel), (_, free, _)| *free && channel != "chat");
         for (group, (repeat, _, last)) in groups {
             if last.is_none_or(|last| self.real.since(last) > repeat + LATE) {
                 return Err(format!(
-                    "not told again: {group:?} {last:?} at {:?}",
+                    "not repeated: {group:?} {last:?} at {:?}",
                     self.real
                 ));
             }

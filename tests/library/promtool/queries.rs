@@ -98,7 +98,7 @@ fn recorded(n: usize) -> String {
     format!("case:usage{n}:sum")
 }
 
-/// What one minute showed: the labels of what fires, by case, and the value recorded, by case.
+/// Result of one minute: the labels of firing alerts and the recorded value, by case.
 #[derive(Default)]
 struct Minute {
     firing: Vec<Vec<String>>,
@@ -155,7 +155,7 @@ fn engine(cases: &[Case]) -> (Engine, Store) {
     )
 }
 
-/// What Bellwether sees in each minute.
+/// Returns Bellwether's result of each minute.
 fn seen(cases: &[Case]) -> Vec<Minute> {
     let (mut engine, store) = engine(cases);
     let history = History::in_memory(100_000);
@@ -294,7 +294,7 @@ fn for_promtool(cases: &[Case], minutes: &[Minute]) -> (String, String) {
     (rules, test)
 }
 
-/// What Bellwether makes of `cases`.
+/// Returns Bellwether's results of `cases`.
 pub fn run(cases: &[Case]) -> Files {
     let minutes = seen(cases);
     let (rules, test) = for_promtool(cases, &minutes);

@@ -1,7 +1,7 @@
 //! Rules over series of the store: thresholds, aggregations, percentiles and expressions, several
 //! series each, with gaps.
 //!
-//! In a gap Prometheus judges the last value for five minutes on, Bellwether for half an interval
+//! In a gap Prometheus evaluates the last value for five minutes on, Bellwether for half an interval
 //! more than one; then it knows nothing, keeps the alert as it is and lets no timer run, until the
 //! series counts as gone. So gaps are of one minute, which both bridge, and of two where nothing
 //! could change within them: the last value, without durations. Series that are gone for longer
@@ -28,19 +28,19 @@ const HOSTS: [&str; 3] = ["a", "b", "c"];
 /// One value a minute; `None`: no sample.
 type Values = Vec<Option<u8>>;
 
-/// One rule and the series it judges.
+/// One rule and its series.
 #[derive(Clone, Debug)]
 pub struct Case {
     condition: &'static str,
     threshold: f64,
     duration: u32,
     keep_firing_for: u32,
-    judged: Judged,
+    operand: Operand,
 }
 
 #[derive(Clone, Debug)]
-enum Judged {
-    /// What is judged by both names, over the values of some hosts.
+enum Operand {
+    /// Functions that both evaluate, over the values of some hosts.
     Gauge(&'static str, &'static str, Vec<Values>),
     /// The 95th percentile of a histogram; what is observed in each minute, by bucket.
     Histogram(Vec<[u8; 4]>),
@@ -87,49 +87,49 @@ const READINGS: [(&str, &str); 10] = [
 ];
 const QUANTILE: &str = "histogram_quantile(0.95, increase(latency_bucket{CASE}[5m]))";
 
-/// A rule with what it judges.
+/// A rule with its operand.
 pub fn case() -> impl Strategy<Value = Case> {
     let conditions = prop::sample::select(vec![">", "<", ">=", "<=", "==", "!="]);
     (conditions, 0_u32..10, 0_u32..5, 0_u32..4).prop_flat_map(
         |(condition, threshold, duration, keep_firing_for)| {
             let timed = duration > 0 || keep_firing_for > 0;
-            judged(timed).prop_map(move |judged| {
-                let threshold = f64::from(threshold) * scale(&judged);
+            operand(timed).prop_map(move |operand| {
+                let threshold = f64::from(threshold) * scale(&operand);
                 Case {
                     condition,
                     threshold,
                     duration,
                     keep_firing_for,
-                    judged,
+                    operand,
                 }
             })
         },
     )
 }
 
-/// Where the last digits of a value may differ, no value lies right on a threshold.
-fn scale(judged: &Judged) -> f64 {
-    match judged {
-        Judged::Histogram(_) => 0.21,
-        Judged::Gauge(reading, ..)
+/// If the last digits of a value may differ, no value is equal to a threshold.
+fn scale(operand: &Operand) -> f64 {
+    match operand {
+        Operand::Histogram(_) => 0.21,
+        Operand::Gauge(reading, ..)
             if ["mean", "p90", "stddev"]
                 .iter()
                 .any(|a| reading.contains(a)) =>
         {
             0.997
         }
-        Judged::Gauge(..) => 1.0,
+        Operand::Gauge(..) => 1.0,
     }
 }
 
-fn judged(timed: bool) -> impl Strategy<Value = Judged> {
+fn operand(timed: bool) -> impl Strategy<Value = Operand> {
     let gauge = prop::sample::select(READINGS.to_vec()).prop_flat_map(move |(ours, theirs)| {
         let longest = if ours == LAST && !timed { 2 } else { 1 };
         prop::collection::vec(values(longest), 1..=HOSTS.len())
-            .prop_map(move |hosts| Judged::Gauge(ours, theirs, hosts))
+            .prop_map(move |hosts| Operand::Gauge(ours, theirs, hosts))
     });
     let observed = prop::collection::vec([1_u8..4, 0..4, 0..4, 0..2], MINUTES);
-    prop_oneof![4 => gauge, 1 => observed.prop_map(Judged::Histogram)]
+    prop_oneof![4 => gauge, 1 => observed.prop_map(Operand::Histogram)]
 }
 
 /// Values with gaps of `longest` minutes at the most.
@@ -186,9 +186,9 @@ type Firing = Vec<Vec<Vec<String>>>;
 fn rules(cases: &[Case]) -> RuleSet {
     let mut yaml = String::new();
     for (n, case) in cases.iter().enumerate() {
-        let what = match &case.judged {
-            Judged::Gauge(ours, ..) => ours,
-            Judged::Histogram(_) => "metric: latency, aggregation: p95, window: 5m",
+        let what = match &case.operand {
+            Operand::Gauge(ours, ..) => ours,
+            Operand::Histogram(_) => "metric: latency, aggregation: p95, window: 5m",
         };
         let Case {
             condition,
@@ -216,7 +216,7 @@ fn rules(cases: &[Case]) -> RuleSet {
     set
 }
 
-/// What Bellwether sees in each minute.
+/// Returns Bellwether's result of each minute.
 fn firing(cases: &[Case]) -> Firing {
     let set = rules(cases);
     let options = Options {
@@ -255,24 +255,24 @@ fn collected(cases: &[Case], minute: usize) -> Batch {
     let mut batch = Batch::default();
     for (n, case) in cases.iter().enumerate() {
         let label = n.to_string();
-        match &case.judged {
-            Judged::Gauge(_, _, hosts) => {
+        match &case.operand {
+            Operand::Gauge(_, _, hosts) => {
                 for (host, values) in HOSTS.iter().zip(hosts) {
                     if let Some(value) = values[minute] {
                         batch.push(MetricId(0), &[&label, host], f64::from(value));
                     }
                 }
             }
-            Judged::Histogram(observed) => {
+            Operand::Histogram(observed) => {
                 let [a, b, c, count] = cumulative(observed)[minute];
-                batch.push_numbers(MetricId(1), &[&label], &[a, b, c, count, 0.0]);
+                batch.push_values(MetricId(1), &[&label], &[a, b, c, count, 0.0]);
             }
         }
     }
     batch
 }
 
-/// What Bellwether makes of `cases`, for promtool to expect: in each minute exactly that.
+/// Writes Bellwether's results of `cases` as expectations of promtool, for each minute.
 pub fn run(cases: &[Case]) -> Files {
     let firing = firing(cases);
     let mut rules = "groups:\n- name: g\n  interval: 1m\n  rules:\n".to_owned();
@@ -280,9 +280,9 @@ pub fn run(cases: &[Case]) -> Files {
                     - interval: 1m\n  input_series:\n"
         .to_owned();
     for (n, case) in cases.iter().enumerate() {
-        let expr = match &case.judged {
-            Judged::Gauge(_, expr, _) => *expr,
-            Judged::Histogram(_) => QUANTILE,
+        let expr = match &case.operand {
+            Operand::Gauge(_, expr, _) => *expr,
+            Operand::Histogram(_) => QUANTILE,
         };
         let expr = expr.replace("CASE", &format!("case=\"{n}\""));
         let Case {
@@ -302,8 +302,8 @@ pub fn run(cases: &[Case]) -> Files {
             let values = values.join(" ");
             writeln!(test, "  - {{series: '{name}', values: '{values}'}}").expect("text");
         };
-        match &case.judged {
-            Judged::Gauge(_, _, hosts) => {
+        match &case.operand {
+            Operand::Gauge(_, _, hosts) => {
                 for (host, values) in HOSTS.iter().zip(hosts) {
                     let text = |value: &Option<u8>| value.map_or("_".into(), |v| v.to_string());
                     series(
@@ -312,7 +312,7 @@ pub fn run(cases: &[Case]) -> Files {
                     );
                 }
             }
-            Judged::Histogram(observed) => {
+            Operand::Histogram(observed) => {
                 for (bucket, le) in ["0.1", "0.5", "2", "+Inf"].iter().enumerate() {
                     let counts = cumulative(observed)
                         .iter()

@@ -95,8 +95,8 @@ fn alerts_go_where_amtool_says() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("alertmanager.yml");
     fs::write(&file, CONFIG).unwrap();
-    let declaration = "performance_monitor: {alerting: {alertmanager_config: alertmanager.yml}}";
-    fs::write(folder.path().join("bellwether.yaml"), declaration).unwrap();
+    let configuration = "performance_monitor: {alerting: {alertmanager_config: alertmanager.yml}}";
+    fs::write(folder.path().join("bellwether.yaml"), configuration).unwrap();
     let plan = plan(folder.path());
     let tree = &plan.routing.tree;
     let values = [
@@ -129,17 +129,17 @@ fn alerts_go_where_amtool_says() {
     assert_eq!(
         seen.len(),
         8,
-        "every receiver is told of something: {seen:?}"
+        "every receiver is notified of something: {seen:?}"
     );
 }
 
 #[test]
-fn the_declaration_in_effect_has_what_the_configuration_says() {
+fn the_active_config_has_what_the_alertmanager_configuration_says() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("alertmanager.yml"), CONFIG).unwrap();
-    let declaration = "performance_monitor: {alerting: {alertmanager_config: alertmanager.yml, \
+    let configuration = "performance_monitor: {alerting: {alertmanager_config: alertmanager.yml, \
                        notifications: {channels: [{type: log}]}}}";
-    fs::write(folder.path().join("bellwether.yaml"), declaration).unwrap();
+    fs::write(folder.path().join("bellwether.yaml"), configuration).unwrap();
     let plan = plan(folder.path());
     let printed = config::print(&plan.root).unwrap();
     for expected in [
@@ -164,7 +164,7 @@ fn routes_beside_a_configuration_are_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("alertmanager.yml"), CONFIG).unwrap();
     let path = folder.path().join("bellwether.yaml");
-    for (declaration, expected) in [
+    for (configuration, expected) in [
         (
             "{alertmanager_config: alertmanager.yml, routes: []}",
             "both `alertmanager_config` and `routes`",
@@ -176,7 +176,7 @@ fn routes_beside_a_configuration_are_a_mistake() {
     ] {
         fs::write(
             &path,
-            format!("performance_monitor: {{alerting: {declaration}}}"),
+            format!("performance_monitor: {{alerting: {configuration}}}"),
         )
         .unwrap();
         let loaded = config::load(&Source::File(path.clone()), &|_| None).and_then(config::plan);

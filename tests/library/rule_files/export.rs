@@ -1,4 +1,4 @@
-//! Our rules as a rule file of Prometheus, which promtool must take and judge as we do.
+//! Our rules as a rule file of Prometheus, which promtool must accept and evaluate as we do.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use bellwether_schema::Diagnostics;
 
 use super::promtool;
 
-const DECLARATION: &str = r#"
+const CONFIGURATION: &str = r#"
 performance_monitor:
   prometheus: {metric_prefix: app, default_labels: {environment: test}}
   application_metrics:
@@ -61,8 +61,8 @@ fn exported(text: &str) -> Exported {
 }
 
 #[test]
-fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
-    for text in [DECLARATION, config::EMBEDDED] {
+fn promtool_takes_the_rules_of_the_shipped_configuration_and_of_every_kind() {
+    for text in [CONFIGURATION, config::EMBEDDED] {
         let folder = tempfile::tempdir().unwrap();
         let exported = exported(text);
         fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
@@ -74,8 +74,8 @@ fn promtool_takes_the_rules_of_the_shipped_declaration_and_of_every_kind() {
 
 #[test]
 fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
-    let Exported { text, unsupported } = exported(DECLARATION);
-    let told: Vec<String> = unsupported
+    let Exported { text, unsupported } = exported(CONFIGURATION);
+    let reasons: Vec<String> = unsupported
         .iter()
         .map(|problem| {
             problem
@@ -91,7 +91,7 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
         format!("bellwether.yaml:{line}:{column}: {path}[{index}]{message}")
     };
     assert_eq!(
-        told,
+        reasons,
         [
             rule(
                 14,
@@ -103,7 +103,7 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 34,
                 16,
                 11,
-                ": it is not in this file: PromQL cannot express an anomaly rule"
+                ": left out of the file: PromQL cannot express an anomaly rule"
             ),
             rule(
                 35,
@@ -129,13 +129,13 @@ fn what_cannot_be_said_is_listed_with_its_place_and_stands_in_the_file() {
                 36,
                 16,
                 13,
-                ": it is not in this file: `if` chooses between numbers"
+                ": left out of the file: `if` chooses between numbers"
             ),
             rule(37, 16, 14, ": it is switched off"),
         ],
-        "{told:#?}"
+        "{reasons:#?}"
     );
-    for line in &told {
+    for line in &reasons {
         assert!(text.contains(&format!("# {line}\n")), "{line}\n{text}");
     }
 }
@@ -207,9 +207,9 @@ tests:
 "#;
 
 #[test]
-fn promtool_judges_them_as_they_are_meant() {
+fn promtool_evaluates_them_as_they_are_meant() {
     let folder = tempfile::tempdir().unwrap();
-    let exported = exported(DECLARATION);
+    let exported = exported(CONFIGURATION);
     fs::write(folder.path().join("rules.yml"), &exported.text).unwrap();
     fs::write(folder.path().join("test.yml"), TEST).unwrap();
     if let Err(said) = promtool(folder.path(), &["test", "rules", "test.yml"]) {
@@ -217,9 +217,9 @@ fn promtool_judges_them_as_they_are_meant() {
     }
 }
 
-/// What was read of Prometheus, printed as ours, and read again.
+/// Rules of Prometheus, printed as ours, and read again.
 #[test]
-fn rule_files_become_a_declaration_that_says_the_same() {
+fn rule_files_become_a_configuration_that_says_the_same() {
     let text = r#"
 groups:
   - name: queues

@@ -1,4 +1,4 @@
-//! Files that a declaration names.
+//! Files that a configuration names.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use bellwether::config::{self, Plan, Source};
 use tempfile::TempDir;
 
-/// A folder with these files; the declaration is `bellwether.yaml`.
+/// A folder with these files; the configuration is `bellwether.yaml`.
 fn folder(files: &[(&str, &str)]) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     for (name, text) in files {
@@ -24,7 +24,7 @@ fn plan(folder: &Path) -> Result<Plan, String> {
     loaded.map_err(|report| report.to_string().replace(&shown, ""))
 }
 
-const DECLARATION: &str = "\
+const CONFIGURATION: &str = "\
 performance_monitor:
   application_metrics:
     - {name: queue_length, type: gauge, labels: [queue]}
@@ -50,9 +50,9 @@ groups:
 "#;
 
 #[test]
-fn the_rules_of_all_files_are_judged_beside_those_declared() {
+fn the_rules_of_all_files_are_evaluated_beside_those_declared() {
     let folder = folder(&[
-        ("bellwether.yaml", DECLARATION),
+        ("bellwether.yaml", CONFIGURATION),
         ("rules/a.yml", RULES),
         ("rules/b.yml", "groups: []"),
         (
@@ -102,8 +102,8 @@ groups:
         annotations:
           run-book: "{{ index $labels \"host-name\" }} of {{ index $labels \"team.name\" }}"
 "#;
-    let declaration = DECLARATION.replace("rules/*.yml, one.yml", "rules/*.yml");
-    let folder = folder(&[("bellwether.yaml", &declaration), ("rules/a.yml", rules)]);
+    let configuration = CONFIGURATION.replace("rules/*.yml, one.yml", "rules/*.yml");
+    let folder = folder(&[("bellwether.yaml", &configuration), ("rules/a.yml", rules)]);
     let plan = plan(folder.path()).unwrap();
     let warnings: Vec<&str> = plan
         .warnings
@@ -163,11 +163,11 @@ groups:
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_file() {
+fn what_is_wrong_is_reported_with_its_file() {
     let folder = folder(&[
         (
             "bellwether.yaml",
-            &DECLARATION.replace("threshold: 5", "treshold: 5"),
+            &CONFIGURATION.replace("threshold: 5", "treshold: 5"),
         ),
         (
             "rules/a.yml",
@@ -186,7 +186,10 @@ fn what_is_wrong_is_told_with_its_file() {
 
 #[test]
 fn a_pattern_that_fits_nothing_is_a_warning() {
-    let folder = folder(&[("bellwether.yaml", DECLARATION), ("one.yml", "groups: []")]);
+    let folder = folder(&[
+        ("bellwether.yaml", CONFIGURATION),
+        ("one.yml", "groups: []"),
+    ]);
     let warnings = plan(folder.path()).unwrap().warnings;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].message, "no file matches rules/*.yml");

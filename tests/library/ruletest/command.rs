@@ -1,4 +1,4 @@
-//! What the command prints, writes and exits with.
+//! Output, files and exit status of the command.
 
 use std::fs;
 
@@ -24,7 +24,7 @@ tests:
 const RULES: &str = "[{name: backlog, metric: queue_length, condition: '>', threshold: 10, message: 'at {{ value }}'}]";
 
 #[test]
-fn differences_are_told_with_their_place() {
+fn differences_are_reported_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fs::write(path.join("x.yaml"), FILE).unwrap();
@@ -51,13 +51,13 @@ FAIL x.yaml: <does & not>
 ";
     assert_eq!(text, expected);
     let xml = fs::read_to_string(path.join("out.xml")).unwrap();
-    for told in [
+    for expected in [
         "<testsuites name=\"bellwether test\" tests=\"2\" failures=\"1\" errors=\"0\">",
         "<testcase classname=\"x.yaml\" name=\"fires\" file=\"x.yaml\" line=\"3\"",
         "name=\"&lt;does &amp; not&gt;\"",
         "<failure message=\"alert backlog at 1m\">",
     ] {
-        assert!(xml.contains(told), "{told} is not in {xml}");
+        assert!(xml.contains(expected), "{expected} is not in {xml}");
     }
 }
 
@@ -108,7 +108,7 @@ fn what_cannot_be_run_is_worse_than_a_failure() {
 }
 
 #[test]
-fn rules_that_are_wrong_are_told_with_their_place() {
+fn rules_that_are_wrong_are_reported_with_their_place() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     fs::write(
@@ -128,10 +128,10 @@ fn rules_that_are_wrong_are_told_with_their_place() {
     .unwrap();
     let (status, text) = bellwether(&["x.yaml"], path);
     assert_eq!(status, 2, "{text}");
-    for told in [
+    for expected in [
         "a.yaml:1:20: [0].metric: unknown metric \"cpu_percnt\"",
         "b.yaml:2:1: rulez: unknown key",
     ] {
-        assert!(text.contains(told), "{told} is not in {text}");
+        assert!(text.contains(expected), "{expected} is not in {text}");
     }
 }

@@ -5,18 +5,18 @@ use std::time::{Duration, Instant};
 use super::tested;
 
 /// The status of a file, and whether it says this.
-fn check(text: &str, status: i32, told: &str) {
+fn check(text: &str, status: i32, expected: &str) {
     let (code, shown) = tested(text);
     assert_eq!(code, status, "{text:.200}: {shown}");
     assert!(
-        shown.contains(told),
-        "{text:.200}: {told:?} is not in: {shown}"
+        shown.contains(expected),
+        "{text:.200}: {expected:?} is not in: {shown}"
     );
 }
 
 #[test]
-fn what_is_no_test_is_refused_with_its_place() {
-    for (text, told) in [
+fn what_is_no_test_is_rejected_with_its_place() {
+    for (text, expected) in [
         ("", "x.test.yaml: no tests"),
         ("\u{0}\u{1}", "x.test.yaml:"),
         ("[]", "x.test.yaml:1:1: expected a mapping, found a list"),
@@ -97,21 +97,21 @@ fn what_is_no_test_is_refused_with_its_place() {
             "native histograms",
         ),
     ] {
-        check(text, 2, told);
+        check(text, 2, expected);
     }
 }
 
 #[test]
-fn all_problems_of_a_file_are_told_at_once() {
+fn all_problems_of_a_file_are_reported_at_once() {
     let (_, shown) =
         tested("tests:\n- interval: x\n  input_series: [{series: 9, values: z}]\n  foo: 1\n");
-    for told in [
+    for expected in [
         "2:13: tests[0].interval",
         "3:27: ",
         "3:38: ",
         "4:3: tests[0].foo: unknown key",
     ] {
-        assert!(shown.contains(told), "{told} is not in: {shown}");
+        assert!(shown.contains(expected), "{expected} is not in: {shown}");
     }
 }
 

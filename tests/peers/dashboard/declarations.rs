@@ -1,4 +1,4 @@
-//! The dashboard follows its declaration.
+//! The dashboard follows its configuration.
 
 use std::collections::BTreeSet;
 
@@ -33,17 +33,17 @@ performance_monitor:
       - {name: exact, metric: upload_bytes, condition: "==", threshold: 8}
 "#;
 
-/// Calls `judge` with each selector of each query: what stands before it, and a name it asks for.
-fn each_name(made: &Value, mut judge: impl FnMut(&str, &str)) {
+/// Calls `check` with each selector of each query: the text before it, and a name it asks for.
+fn each_name(made: &Value, mut check: impl FnMut(&str, &str)) {
     for expression in panels(made).iter().flat_map(|panel| expressions(panel)) {
         for (before, names) in selectors(expression) {
-            names.iter().for_each(|name| judge(before, name));
+            names.iter().for_each(|name| check(before, name));
         }
     }
 }
 
 #[test]
-fn every_metric_of_every_query_is_on_the_page_and_every_declared_metric_is_shown() {
+fn every_metric_of_every_query_is_in_the_exposition_and_every_declared_metric_is_shown() {
     for yaml in [EMBEDDED, OTHER] {
         let plan = plan(yaml);
         let made = bellwether::dashboard::render(&plan);
@@ -63,7 +63,7 @@ fn every_metric_of_every_query_is_on_the_page_and_every_declared_metric_is_shown
                     Kind::Summary => matches!(rest, Some("" | "_sum" | "_count")),
                 }
             });
-            let def = asked.unwrap_or_else(|| panic!("not on the page: {name}"));
+            let def = asked.unwrap_or_else(|| panic!("not on /metrics: {name}"));
             left.remove(&*def.exported);
         });
         assert!(left.is_empty(), "declared and not shown: {left:?}");

@@ -1,4 +1,4 @@
-//! What Grafana expects of every dashboard, on the shipped one and on one of another declaration.
+//! Requirements of Grafana, on the shipped dashboard and on that of another configuration.
 
 use std::collections::BTreeSet;
 

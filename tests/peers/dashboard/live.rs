@@ -19,7 +19,7 @@ use crate::support::servers::{PASSWORD, Server};
 /// The result of an instant query.
 type Ask<'a> = &'a dyn Fn(&str) -> Vec<Value>;
 
-/// What not every machine tells: virtual ones hide the frequency of their processors.
+/// Metrics that not every machine has: virtual ones hide the frequency of their processors.
 const HARDWARE: &[&str] = &["multi_agent_system_cpu_freq_current"];
 
 #[test]
@@ -34,7 +34,7 @@ fn every_query_of_every_panel_gives_data() {
         "\nremote_write:\n  - url: {}/api/v1/write\n",
         receiver.url()
     );
-    let agent = Agent::start(folder.path(), &(declaration(&address) + &remote_write));
+    let agent = Agent::start(folder.path(), &(configuration(&address) + &remote_write));
     let _load = Load::start(&agent);
     let prometheus = Prometheus::start(folder.path(), &scrape(&agent));
     let own = |query: &str| {
@@ -65,9 +65,9 @@ fn every_query_of_every_panel_gives_data() {
     );
     for panel in panels(&dashboard(EMBEDDED)) {
         for expression in expressions(panel) {
-            let (_, page) = agent.get("/metrics");
-            let told = |name: &str| page.lines().any(|line| line.starts_with(name));
-            let hidden = |name: &str| HARDWARE.contains(&name) && !told(name);
+            let (_, exposition) = agent.get("/metrics");
+            let exported = |name: &str| exposition.lines().any(|line| line.starts_with(name));
+            let hidden = |name: &str| HARDWARE.contains(&name) && !exported(name);
             if selectors(expression)
                 .iter()
                 .any(|(_, names)| names.iter().any(|name| hidden(name)))
@@ -87,8 +87,8 @@ fn every_query_of_every_panel_gives_data() {
     }
 }
 
-/// The shipped declaration, with this Neo4j and faster than anyone would run it.
-fn declaration(neo4j: &str) -> String {
+/// The shipped configuration, with this Neo4j and faster than anyone would run it.
+fn configuration(neo4j: &str) -> String {
     let changed = [
         (
             "collection_interval: 30\n",
@@ -100,7 +100,10 @@ fn declaration(neo4j: &str) -> String {
     changed
         .iter()
         .fold(EMBEDDED.to_owned(), |yaml, (from, to)| {
-            assert!(yaml.contains(from), "the shipped declaration has no {from}");
+            assert!(
+                yaml.contains(from),
+                "the shipped configuration has no {from}"
+            );
             yaml.replace(from, to)
         })
 }
@@ -136,7 +139,7 @@ fn numbers(result: &[Value]) -> Option<()> {
     (!result.is_empty() && result.iter().all(number)).then_some(())
 }
 
-/// Applications that record every metric of the shipped declaration until dropped.
+/// Applications that record every metric of the shipped configuration until dropped.
 struct Load {
     ending: Arc<AtomicBool>,
     thread: Option<thread::JoinHandle<()>>,
@@ -153,7 +156,7 @@ impl Load {
                 let (status, answer) =
                     request(address, "POST", "/api/v1/record", &json, &body).expect("an answer");
                 assert!(
-                    status == 200 && answer.contains("\"refused\":[]"),
+                    status == 200 && answer.contains("\"rejected\":[]"),
                     "{status}: {answer}"
                 );
                 thread::park_timeout(Duration::from_millis(50));
@@ -172,7 +175,7 @@ impl Drop for Load {
         let ended = self.thread.take().map(thread::JoinHandle::join);
         assert!(
             thread::panicking() || matches!(ended, Some(Ok(()))),
-            "a record was refused"
+            "a record was rejected"
         );
     }
 }

@@ -11,7 +11,7 @@ fn shipped(path: &str) -> String {
 }
 
 #[test]
-fn the_shipped_dashboard_is_that_of_the_shipped_declaration() {
+fn the_shipped_dashboard_is_that_of_the_shipped_configuration() {
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
         .args(["dashboard", "--config", "config/bellwether.yaml"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))

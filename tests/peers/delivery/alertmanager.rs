@@ -9,7 +9,7 @@ use bellwether_core::UnixMillis;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open_today, resolved, until};
+use super::desk::{Send, firing, open_today, resolved, until};
 use crate::support::alertmanager::Alertmanager;
 use crate::support::{free_port, poll};
 
@@ -37,7 +37,7 @@ fn holds(alertmanager: &Alertmanager, count: usize) -> Vec<Value> {
     })
 }
 
-/// Waits until it was told so many more times that something fires.
+/// Waits until it got so many more firing alerts.
 fn reminded(alertmanager: &Alertmanager, times: f64) {
     let before = alertmanager.received("firing");
     poll("reminders", PATIENCE, || {
@@ -77,18 +77,18 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
         "http://host-1:9091/api/v1/alerts"
     );
 
-    // Longer than the end that was told first: two alerts, more than four times.
+    // Longer than the resolved that was sent first: two alerts, more than four times.
     reminded(&alertmanager, 12.0);
     assert_eq!(alertmanager.alerts("").len(), 2);
     notifier.notify(&[resolved("disk", "/b", 0)]).await;
     holds(&alertmanager, 1);
-    // The end is told again, and nothing brings the alert back.
-    poll("ends that are told again", PATIENCE, || {
+    // The resolved is sent again, and nothing brings the alert back.
+    poll("resolved alerts that are sent again", PATIENCE, || {
         (alertmanager.received("resolved") >= 3.0).then_some(())
     });
     assert_eq!(alertmanager.alerts("").len(), 1);
 
-    // As after kill -9: nothing is drained, nothing is said. What stands is told at the start.
+    // As after kill -9: nothing is drained, nothing is sent. Firing alerts are sent at the start.
     drop(notifier);
     let notifier = open_today(folder.path(), &channels).await;
     reminded(&alertmanager, 6.0);
@@ -112,7 +112,7 @@ async fn it_fires_there_as_long_as_we_live_and_over_our_kill() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_of_two_is_enough_and_the_other_is_told_when_it_comes() {
+async fn one_of_two_is_enough_and_the_other_is_reported_when_it_comes() {
     let folder = TempDir::new().unwrap();
     let here = Alertmanager::start(folder.path(), &[]);
     let port = free_port();
@@ -169,7 +169,7 @@ async fn a_silence_stays() {
     assert_eq!(state(), Some("suppressed".into()));
 }
 
-/// What Alertmanager's `--web.config.file` needs, and the authority's certificate.
+/// Files for Alertmanager's `--web.config.file`, and the authority's certificate.
 fn web_config(folder: &Path) -> (String, String) {
     use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
     let mut params = CertificateParams::new([]).unwrap();

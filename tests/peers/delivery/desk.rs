@@ -1,4 +1,4 @@
-//! A notifier as the app builds it, and alerts to tell.
+//! A notifier as the app builds it, and alerts to send.
 
 use std::path::Path;
 use std::sync::{Arc, LazyLock};
@@ -27,7 +27,7 @@ pub fn settings(yaml: &str) -> Vec<ChannelSettings> {
 /// 2026-11-21T04:00:00Z, when the alerts of the tests begin.
 const START: i64 = 1_795_233_600_000;
 
-/// An hour after that when the tests begin, whatever day it is: nothing is too old to be told.
+/// An hour after that when the tests begin, whatever day it is: nothing is too old to be sent.
 fn now() -> UnixMillis {
     static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
     UnixMillis(START + 3_600_000 + BEGUN.elapsed().as_millis() as i64)
@@ -113,7 +113,7 @@ pub fn firing(rule: &str, mount: &str, minute: i64) -> Transition {
     }
 }
 
-/// What fired at `minute` ends a minute later.
+/// Resolves the alert that fired at `minute` a minute later.
 pub fn resolved(rule: &str, mount: &str, minute: i64) -> Transition {
     let mut alert = alert(rule, mount, minute);
     let at = UnixMillis(alert.active_at.0 + 60_000);
@@ -146,18 +146,18 @@ pub async fn until(
         last = Some(stats);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    panic!("not within a minute; the channel stands at {last:?}");
+    panic!("not within a minute; the channel is at {last:?}");
 }
 
 /// Tells a notifier of transitions as where there are no routes.
-pub trait Tell {
-    /// All channels are told.
+pub trait Send {
+    /// Sends to all channels.
     async fn notify(&self, transitions: &[Transition]);
 }
 
-impl Tell for Notifier {
+impl Send for Notifier {
     async fn notify(&self, transitions: &[Transition]) {
-        let notifications = transitions.iter().map(told).collect();
+        let notifications = transitions.iter().map(notification_of).collect();
         self.offer(vec![Dispatch {
             to: None,
             notifications,
@@ -166,8 +166,8 @@ impl Tell for Notifier {
     }
 }
 
-/// What is told of it where there are no routes.
-pub fn told(transition: &Transition) -> Notification {
+/// Returns the notification of it without routes.
+pub fn notification_of(transition: &Transition) -> Notification {
     let alert = transition.alert.clone();
     let start = alert.fired_at.unwrap_or(alert.active_at).0;
     let fires = alert.state == AlertState::Firing;

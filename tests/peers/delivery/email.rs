@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, until};
+use super::desk::{Send, firing, open, resolved, until};
 use crate::support::smtp::Smtp;
 
 const PASSWORD: &str = "sesame-123";
@@ -178,8 +178,8 @@ async fn a_self_signed_certificate_is_trusted_where_ca_file_holds_it() {
         let notifier = open(&state, &channels).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
         until(&notifier, "right", |stats| stats.sent == 1).await;
-        let refused = until(&notifier, "wrong", |stats| stats.last_error.is_some()).await;
-        let error = refused.last_error.unwrap();
+        let rejected = until(&notifier, "wrong", |stats| stats.last_error.is_some()).await;
+        let error = rejected.last_error.unwrap();
         assert!(error.contains("certificate"), "{error}");
         assert_eq!(server.mails()[0]["encrypted"], true);
     }
@@ -218,7 +218,7 @@ async fn tls_from_the_beginning_with_login_and_what_a_wrong_secret_or_authority_
         "{error}"
     );
     assert!(!error.contains("wrong-secret"), "{error}");
-    assert_eq!(stats.queued, 1, "a password can be mended");
+    assert_eq!(stats.queued, 1, "a password can be fixed");
     fs::write(&secret, format!("{PASSWORD}\n")).unwrap();
     until(&notifier, "right", |stats| stats.sent == 1).await;
     let mail = &server.mails()[0];
@@ -234,7 +234,7 @@ async fn tls_from_the_beginning_with_login_and_what_a_wrong_secret_or_authority_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_may_pass_is_tried_again_and_what_is_refused_is_given_up() {
+async fn what_may_pass_is_tried_again_and_what_is_rejected_is_given_up() {
     let folder = TempDir::new().unwrap();
     let moods = ["451 later", "452 full", "250 taken", "554 no such mail"];
     let options: Vec<&str> = moods.iter().flat_map(|mood| ["--data", mood]).collect();
@@ -246,7 +246,7 @@ async fn what_may_pass_is_tried_again_and_what_is_refused_is_given_up() {
 
     notifier.notify(&[firing("disk", "/b", 0)]).await;
     let stats = until(&notifier, "email", |stats| stats.failed == 3).await;
-    assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
+    assert_eq!((stats.queued, stats.dropped), (0, vec![("rejected", 1)]));
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("554") && error.contains("no such mail"),
@@ -256,15 +256,15 @@ async fn what_may_pass_is_tried_again_and_what_is_refused_is_given_up() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_recipient_that_is_refused_takes_no_other_along() {
+async fn a_recipient_that_is_rejected_takes_no_other_along() {
     let folder = TempDir::new().unwrap();
-    let refused = [
+    let rejected = [
         "--rcpt",
         "cc@example.org=550 no such user",
         "--rcpt",
         "bcc@example.org=452 full",
     ];
-    let server = Smtp::start(folder.path(), &refused);
+    let server = Smtp::start(folder.path(), &rejected);
     let more = "tls: none, cc: [cc@example.org], bcc: [bcc@example.org]";
     let notifier = open(folder.path(), &channel(server.port(), more)).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
@@ -277,8 +277,8 @@ async fn a_recipient_that_is_refused_takes_no_other_along() {
 
     // Where nobody is left, one that may be taken later keeps the mail.
     for (answer, dropped) in [("550 no such user", 1), ("450 later", 0)] {
-        let refused = format!("ops@example.org={answer}");
-        let server = Smtp::start(folder.path(), &["--rcpt", &refused]);
+        let rejected = format!("ops@example.org={answer}");
+        let server = Smtp::start(folder.path(), &["--rcpt", &rejected]);
         let state = TempDir::new().unwrap();
         let notifier = open(state.path(), &channel(server.port(), "tls: none")).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, until};
+use super::desk::{Send, firing, open, resolved, until};
 use crate::support::kafka::{Message, Topic};
 use crate::support::servers::Server;
 
@@ -134,8 +134,8 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
         stats.queued == 0 && stats.failed == 1
     })
     .await;
-    assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
-    // The one that was refused is not told its end either; the others are.
+    assert_eq!((stats.sent, stats.dropped), (2, vec![("rejected", 1)]));
+    // The one that was rejected gets no resolved either; the others are.
     let ends = [resolved("disk", &long, 0), resolved("disk", "/a", 0)];
     notifier.notify(&ends).await;
     until(&notifier, "kafka", |stats| stats.sent == 3).await;
@@ -143,7 +143,7 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
     let address = server.address();
     let read =
         tokio::task::spawn_blocking(move || read_back(&address, "large", |read| read.len() == 3));
-    let told: Vec<_> = read
+    let delivered: Vec<_> = read
         .await
         .unwrap()
         .iter()
@@ -152,10 +152,10 @@ async fn a_message_that_no_broker_takes_holds_up_no_other() {
             format!("{} {mount}", message.text("status"))
         })
         .collect();
-    assert_eq!(told, ["firing /a", "firing /b", "resolved /a"]);
+    assert_eq!(delivered, ["firing /a", "firing /b", "resolved /a"]);
 }
 
-/// What of the "CloudEvents" specification, version 1.0.2, holds for every event, whatever its mode.
+/// Checks of the "CloudEvents" specification, version 1.0.2, for events of any mode.
 fn check_attributes(attribute: impl Fn(&str) -> Option<String>, data: &Value, key: &str) {
     let expected = [
         ("specversion", "1.0"),
@@ -284,9 +284,9 @@ async fn over_tls_with_every_mechanism() {
         ("wrong", "uthentication"),
         ("unknown", "certificate verify failed"),
     ] {
-        let told = |error: &String| error.contains(expected);
+        let matches = |error: &String| error.contains(expected);
         let stats = until(&notifier, name, |stats| {
-            stats.last_error.as_ref().is_some_and(told)
+            stats.last_error.as_ref().is_some_and(matches)
         })
         .await;
         assert_eq!((stats.sent, stats.queued), (0, 1), "{stats:?}");

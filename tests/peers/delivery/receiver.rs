@@ -1,4 +1,4 @@
-//! An HTTP or HTTPS receiver that keeps every request and answers as it is told to.
+//! An HTTP or HTTPS receiver that keeps every request and answers as scripted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -31,7 +31,7 @@ pub enum Answer {
 /// It took what was sent.
 pub const TAKEN: Answer = Answer::Status(200, "", "");
 
-/// What arrived.
+/// Requests that arrived.
 #[derive(Clone, Debug)]
 pub struct Request {
     pub line: String,
@@ -64,7 +64,7 @@ struct Inner {
 pub struct Receiver {
     pub address: SocketAddr,
     inner: Arc<Mutex<Inner>>,
-    /// What is answered once the script is over.
+    /// Answer once the script is over.
     usual: Answer,
 }
 
@@ -129,13 +129,13 @@ impl Receiver {
         self.inner.lock().unwrap().requests.clone()
     }
 
-    /// What was answered with a 2xx.
+    /// Requests that were answered with a 2xx.
     pub fn taken(&self) -> Vec<Request> {
         self.inner.lock().unwrap().taken.clone()
     }
 
     /// The alerts of what was answered with a 2xx, in order.
-    pub fn told(&self) -> Vec<(String, String)> {
+    pub fn notified(&self) -> Vec<(String, String)> {
         self.taken().iter().flat_map(Request::alerts).collect()
     }
 
@@ -227,8 +227,8 @@ pub async fn wait_for(what: &str, receiver: &Receiver, wanted: impl Fn(&Receiver
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     panic!(
-        "not within a minute: {what}; it was told {:?}",
-        receiver.told()
+        "not within a minute: {what}; it got {:?}",
+        receiver.notified()
     );
 }
 

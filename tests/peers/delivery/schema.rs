@@ -1,4 +1,4 @@
-//! What of JSON Schema the services' schemas need. A keyword it does not know is a failure: no
+//! The part of JSON Schema that the services' schemas need. An unknown keyword is a failure: no
 //! demand of a schema goes unheard. Lengths are counted in UTF-16, the strictest that is in use.
 
 use regex::Regex;
@@ -12,14 +12,14 @@ impl Schema {
         Self(serde_json::from_str(text).unwrap())
     }
 
-    /// Why `value` does not hold to it; nothing if it does.
+    /// Returns the error of `value`; nothing if it is valid.
     pub fn faults(&self, value: &Value) -> Vec<String> {
         let mut faults = Vec::new();
-        self.judge(&self.0, value, "$", &mut faults);
+        self.validate(&self.0, value, "$", &mut faults);
         faults
     }
 
-    fn judge(&self, schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
+    fn validate(&self, schema: &Value, value: &Value, path: &str, faults: &mut Vec<String>) {
         for (keyword, demand) in schema.as_object().unwrap() {
             if let Err(fault) = self.hold(keyword, demand, schema, value, path, faults) {
                 faults.push(format!("{path}: {fault}"));
@@ -36,14 +36,14 @@ impl Schema {
         path: &str,
         faults: &mut Vec<String>,
     ) -> Result<(), String> {
-        let told = || Err(format!("not {keyword} {demand}: {value}"));
+        let failed = || Err(format!("not {keyword} {demand}: {value}"));
         let number = || demand.as_u64().unwrap() as usize;
         let width = value.as_str().map(|text| text.encode_utf16().count());
         let fits = match keyword {
             "$comment" | "$schema" | "$defs" | "title" => true,
             "$ref" => {
                 let at = demand.as_str().unwrap().strip_prefix('#').unwrap();
-                self.judge(self.0.pointer(at).unwrap(), value, path, faults);
+                self.validate(self.0.pointer(at).unwrap(), value, path, faults);
                 true
             }
             "type" => match demand {
@@ -62,7 +62,7 @@ impl Schema {
             "maxItems" => value.as_array().is_none_or(|items| items.len() <= number()),
             "items" => {
                 for (index, item) in value.as_array().into_iter().flatten().enumerate() {
-                    self.judge(demand, item, &format!("{path}[{index}]"), faults);
+                    self.validate(demand, item, &format!("{path}[{index}]"), faults);
                 }
                 true
             }
@@ -75,7 +75,7 @@ impl Schema {
             "properties" => {
                 for (name, below) in demand.as_object().unwrap() {
                     if let Some(value) = value.get(name) {
-                        self.judge(below, value, &format!("{path}.{name}"), faults);
+                        self.validate(below, value, &format!("{path}.{name}"), faults);
                     }
                 }
                 true
@@ -91,18 +91,18 @@ impl Schema {
                     if *demand == Value::Bool(false) {
                         return Err(format!("unknown key {name}"));
                     }
-                    self.judge(demand, value, &format!("{path}.{name}"), faults);
+                    self.validate(demand, value, &format!("{path}.{name}"), faults);
                 }
                 true
             }
             "anyOf" => demand.as_array().unwrap().iter().any(|one| {
                 let mut found = Vec::new();
-                self.judge(one, value, path, &mut found);
+                self.validate(one, value, path, &mut found);
                 found.is_empty()
             }),
             other => panic!("no such keyword here: {other}"),
         };
-        if fits { Ok(()) } else { told() }
+        if fits { Ok(()) } else { failed() }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Chats and pagers over HTTPS, against servers that hold every request to the service's schema
-//! and refuse in the service's own words.
+//! and reject in the service's own words.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,7 +10,7 @@ use bellwether_core::{Dispatch, Group};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, resolved, told, until};
+use super::desk::{Send, firing, notification_of, open, resolved, until};
 use super::receiver::{Answer, Receiver, Request, authority};
 use super::schema::Schema;
 
@@ -19,17 +19,17 @@ struct Service {
     /// Keys of the channel; `{url}` is where the server is.
     keys: &'static str,
     schema: &'static str,
-    /// What is answered to what is taken.
+    /// Answer to an accepted request.
     usual: Answer,
-    /// Refusals of its own that may pass.
+    /// Retryable errors of its own.
     passing: Vec<Answer>,
-    /// Refusals of its own that stay, and what is told of each.
+    /// Rejections of its own that stay, and the error of each.
     lasting: Vec<(Answer, &'static str)>,
     /// The first line of a request.
     line: &'static str,
     /// Most bytes of a request.
     largest: usize,
-    /// Whether it is told of each alert by itself.
+    /// True if each alert is a request.
     pages: bool,
 }
 
@@ -375,7 +375,7 @@ fn serve(service: &Service, script: Vec<Answer>, folder: &TempDir) -> (Receiver,
 }
 
 /// Holds every request to the schema, the limit and what all have.
-fn judge(service: &Service, receiver: &Receiver) -> Vec<Value> {
+fn validated_bodies(service: &Service, receiver: &Receiver) -> Vec<Value> {
     let schema = Schema::new(service.schema);
     assert!(!receiver.requests().is_empty());
     let bodies = receiver
@@ -391,7 +391,7 @@ fn judge(service: &Service, receiver: &Receiver) -> Vec<Value> {
     bodies.collect()
 }
 
-/// Everything that may pass is tried again, as late as is asked for, and told once and in order.
+/// Everything retryable is retried, as late as is asked for, and delivered once and in order.
 async fn tells_once(service: Service) {
     let mut script = service.passing.clone();
     let asked_to_wait = receiver_asks_to_wait(&script);
@@ -419,7 +419,7 @@ async fn tells_once(service: Service) {
     );
     assert_eq!((stats.dropped, stats.last_error), (vec![], None));
 
-    let bodies = judge(&service, &receiver);
+    let bodies = validated_bodies(&service, &receiver);
     let requests = receiver.requests();
     assert_eq!(requests[0].line, service.line);
     assert!(requests[1].at - requests[0].at >= asked_to_wait);
@@ -431,17 +431,26 @@ async fn tells_once(service: Service) {
             .all(|body| body.contains("of /a")),
         "{bodies:#?}"
     );
-    let told = &bodies[troubles..];
+    let delivered = &bodies[troubles..];
     if service.pages {
-        assert_eq!(told.len(), 4, "{told:#?}");
+        assert_eq!(delivered.len(), 4, "{delivered:#?}");
     } else {
-        let count = |label: &str| told.iter().map(|text| text.matches(label).count()).sum();
+        let count = |label: &str| {
+            delivered
+                .iter()
+                .map(|text| text.matches(label).count())
+                .sum()
+        };
         let (a, b): (usize, usize) = (count("mount=/a"), count("mount=/b"));
-        assert_eq!((a, b), (2, 2), "its beginning and its end: {told:#?}");
+        assert_eq!(
+            (a, b),
+            (2, 2),
+            "its firing and its resolved: {delivered:#?}"
+        );
     }
 }
 
-/// How long the first answer asks to wait: all of ours ask for about a second.
+/// Wait that the first answer asks for: all of ours ask for about a second.
 fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
     match script.first() {
         Some(Answer::Status(429, ..)) => Duration::from_millis(900),
@@ -449,21 +458,21 @@ fn receiver_asks_to_wait(script: &[Answer]) -> Duration {
     }
 }
 
-/// What stays refused is given up, with a reason and without any secret.
+/// Rejected notifications are dropped, with a reason and without any secret.
 async fn gives_up(service: Service) {
     let lasting = service.lasting.clone();
     let folder = TempDir::new().unwrap();
     let script = lasting.iter().map(|(answer, _)| answer.clone()).collect();
     let (receiver, channel) = serve(&service, script, &folder);
     let notifier = open(folder.path(), &channel).await;
-    for (index, (answer, told)) in lasting.iter().enumerate() {
+    for (index, (answer, expected)) in lasting.iter().enumerate() {
         notifier
             .notify(&[firing("disk", &format!("/{index}"), 0)])
             .await;
-        let refused = vec![("refused", index as u64 + 1)];
-        let stats = until(&notifier, "it", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", index as u64 + 1)];
+        let stats = until(&notifier, "it", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
-        assert!(error.contains(told), "{answer:?}: {error}");
+        assert!(error.contains(expected), "{answer:?}: {error}");
         assert!(
             error.starts_with(&format!("https://{}", receiver.address)),
             "{error}"
@@ -472,7 +481,7 @@ async fn gives_up(service: Service) {
     }
     notifier.notify(&[firing("disk", "/last", 0)]).await;
     until(&notifier, "it", |stats| stats.sent == 1).await;
-    judge(&service, &receiver);
+    validated_bodies(&service, &receiver);
 }
 
 /// A storm stays within all limits, and none of it is lost.
@@ -486,7 +495,7 @@ async fn weathers_a_storm(service: Service) {
         .collect();
     notifier.notify(&storm).await;
     until(&notifier, "it", |stats| stats.sent == 300).await;
-    judge(&service, &receiver);
+    validated_bodies(&service, &receiver);
 }
 
 /// Every text in `value`.
@@ -539,7 +548,7 @@ async fn nothing_is_sent_blank() {
         for number in 0..channels.len() {
             until(&notifier, &format!("it{number}"), |stats| stats.sent == 1).await;
         }
-        for body in judge(&service, &receiver) {
+        for body in validated_bodies(&service, &receiver) {
             let texts = texts(&body);
             assert!(texts.iter().all(|text| !text.trim().is_empty()), "{body:#}");
             assert!(
@@ -600,7 +609,7 @@ async fn a_page_is_closed_under_the_name_it_was_opened() {
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     until(&notifier, "it", |stats| stats.sent == 2).await;
-    let bodies = judge(&pagerduty(), &receiver);
+    let bodies = validated_bodies(&pagerduty(), &receiver);
     let actions: Vec<_> = bodies
         .iter()
         .map(|body| body["event_action"].as_str().unwrap())
@@ -614,7 +623,7 @@ async fn a_page_is_closed_under_the_name_it_was_opened() {
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     until(&notifier, "other", |stats| stats.sent == 2).await;
-    let bodies = judge(&opsgenie(), &receiver);
+    let bodies = validated_bodies(&opsgenie(), &receiver);
     let alias = bodies[0]["alias"].as_str().unwrap();
     let closing = format!("POST /v2/alerts/{alias}/close?identifierType=alias HTTP/1.1");
     assert_eq!(receiver.requests()[1].line, closing);
@@ -633,7 +642,7 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
         firing("net", "/a", 0),
         resolved("cpu", "/a", 0),
     ] {
-        let mut one = told(&transition);
+        let mut one = notification_of(&transition);
         one.group = Arc::new(Group {
             include_firing: true,
             ..Group::clone(&one.group)
@@ -646,7 +655,7 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
             .await;
     }
     until(&notifier, "it", |stats| stats.queued == 0).await;
-    let bodies = judge(&pagerduty(), &receiver);
+    let bodies = validated_bodies(&pagerduty(), &receiver);
     assert!(
         bodies.iter().all(|body| body["event_action"] == "trigger"),
         "{bodies:#?}"
@@ -663,18 +672,18 @@ async fn incidents_of_groups_stay_apart_under_a_rate_limit() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_template_that_telegram_cannot_read_does_not_cost_the_alert() {
     let folder = TempDir::new().unwrap();
-    let refusal = Answer::Status(
+    let rejection = Answer::Status(
         400,
         "",
         "{\"ok\": false, \"description\": \"Bad Request: can't parse entities: Unsupported tag\"}",
     );
-    let (receiver, channel) = serve(&telegram(), vec![refusal], &folder);
+    let (receiver, channel) = serve(&telegram(), vec![rejection], &folder);
     let channel = channel.replace("chat_id", "text: '<blink>{{ alerts[0].message }}', chat_id");
     let notifier = open(folder.path(), &channel).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "it", |stats| stats.sent == 1).await;
     assert_eq!(stats.failed, 0);
-    let bodies = judge(&telegram(), &receiver);
+    let bodies = validated_bodies(&telegram(), &receiver);
     assert_eq!(bodies[0]["parse_mode"], "HTML");
     assert_eq!(bodies[1].get("parse_mode"), None);
 }

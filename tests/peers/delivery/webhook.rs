@@ -9,7 +9,7 @@ use bellwether_notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::desk::{Tell, firing, open, prepare, resolved, until};
+use super::desk::{Send, firing, open, prepare, resolved, until};
 use super::receiver::{Answer, Receiver, TAKEN, authority, closed_address, wait_for};
 
 /// A channel with quick retries; `more` are further keys.
@@ -20,8 +20,9 @@ fn channel(receiver: &Receiver, more: &str) -> String {
     )
 }
 
-fn pairs(told: &[(&str, &str)]) -> Vec<(String, String)> {
-    told.iter()
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected
+        .iter()
         .map(|(status, mount)| ((*status).to_owned(), (*mount).to_owned()))
         .collect()
 }
@@ -107,13 +108,13 @@ async fn whatever_passes_is_tried_again_and_order_is_kept() {
     let stats = until(&notifier, "webhook", settled).await;
     assert_eq!((stats.sent, stats.failed), (4, troubles.len() as u64));
     assert_eq!(stats.dropped, []);
-    let told = pairs(&[
+    let notified = pairs(&[
         ("firing", "/a"),
         ("resolved", "/a"),
         ("firing", "/b"),
         ("firing", "/a"),
     ]);
-    assert_eq!(receiver.told(), told);
+    assert_eq!(receiver.notified(), notified);
     let ids: HashSet<String> = receiver
         .taken()
         .iter()
@@ -172,7 +173,7 @@ async fn a_redirect_is_followed_with_what_is_sent_and_without_credentials() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
+async fn a_redirect_that_leads_nowhere_is_rejected_for_good() {
     let plain = |place: &str| Receiver::start(vec![Answer::Redirect(307, place.to_owned()); 20]);
     for (receiver, expected) in [
         (plain("/again"), "redirects more than 10 times"),
@@ -185,8 +186,8 @@ async fn a_redirect_that_leads_nowhere_is_refused_for_good() {
         let folder = TempDir::new().unwrap();
         let notifier = open(folder.path(), &channel(&receiver, "")).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("refused", 1)];
-        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains(expected), "{error}");
         assert_eq!(receiver.taken().len(), 0);
@@ -209,8 +210,8 @@ async fn what_was_encrypted_is_not_sent_again_without() {
     );
     let notifier = open(folder.path(), &channels).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("redirects from https to http; set the final URL"),
@@ -226,14 +227,14 @@ async fn what_was_encrypted_is_not_sent_again_without() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redirects_may_be_refused() {
+async fn redirects_may_be_rejected() {
     let there = Receiver::start([]);
     let here = Receiver::start([Answer::Redirect(307, format!("http://{}/", there.address))]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&here, ", follow_redirects: false")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     let error = stats.last_error.unwrap();
     assert!(
         error.contains("307 Temporary Redirect, which is not followed"),
@@ -260,8 +261,8 @@ async fn a_success_that_says_it_failed_is_none() {
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
-    let refused = vec![("refused", 1)];
-    let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+    let rejected = vec![("rejected", 1)];
+    let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
     assert_eq!((stats.sent, stats.failed), (0, 2));
     let error = stats.last_error.unwrap();
     assert!(
@@ -282,13 +283,13 @@ async fn a_template_that_gives_nothing_or_fails_costs_no_alert() {
         let more = format!(", template: '{template}'");
         let notifier = open(folder.path(), &channel(&receiver, &more)).await;
         notifier.notify(&[firing("disk", "/a", 0)]).await;
-        let refused = vec![("refused", 1)];
-        let stats = until(&notifier, "webhook", |stats| stats.dropped == refused).await;
+        let rejected = vec![("rejected", 1)];
+        let stats = until(&notifier, "webhook", |stats| stats.dropped == rejected).await;
         let error = stats.last_error.unwrap();
         assert!(error.contains("what is this?; the template "), "{error}");
         notifier.notify(&[firing("disk", "/b", 0)]).await;
         until(&notifier, "webhook", |stats| stats.sent == 1).await;
-        assert_eq!(receiver.told(), pairs(&[("firing", "/b")]));
+        assert_eq!(receiver.notified(), pairs(&[("firing", "/b")]));
     }
 }
 
@@ -304,13 +305,13 @@ async fn retry_after_is_kept_to() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refusal_is_final_and_takes_the_end_along() {
+async fn a_rejection_is_final_and_takes_the_end_along() {
     let receiver = Receiver::start([Answer::Status(400, "", "no such\r\nteam")]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, ", max_alerts: 1")).await;
     notifier.notify(&[firing("disk", "/a", 0)]).await;
     let stats = until(&notifier, "webhook", |stats| stats.failed == 1).await;
-    assert_eq!((stats.queued, stats.dropped), (0, vec![("refused", 1)]));
+    assert_eq!((stats.queued, stats.dropped), (0, vec![("rejected", 1)]));
     let error = stats.last_error.unwrap();
     assert!(
         error.ends_with("answered 400 Bad Request: no such  team"),
@@ -321,14 +322,14 @@ async fn a_refusal_is_final_and_takes_the_end_along() {
         .notify(&[resolved("disk", "/a", 0), firing("disk", "/b", 0)])
         .await;
     until(&notifier, "webhook", |stats| stats.sent == 1).await;
-    assert_eq!(receiver.told(), pairs(&[("firing", "/b")]));
+    assert_eq!(receiver.notified(), pairs(&[("firing", "/b")]));
     assert_eq!(receiver.requests().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_that_is_refused_takes_no_other_of_its_request_along() {
-    let refused = Answer::Status(400, "", "");
-    let receiver = Receiver::start([refused.clone(), Answer::Status(200, "", ""), refused]);
+async fn one_that_is_rejected_takes_no_other_of_its_request_along() {
+    let rejected = Answer::Status(400, "", "");
+    let receiver = Receiver::start([rejected.clone(), Answer::Status(200, "", ""), rejected]);
     let folder = TempDir::new().unwrap();
     let notifier = open(folder.path(), &channel(&receiver, "")).await;
     let three = [
@@ -339,15 +340,15 @@ async fn one_that_is_refused_takes_no_other_of_its_request_along() {
     notifier.notify(&three).await;
     let settled = |stats: &ChannelStats| stats.queued == 0 && stats.failed == 2;
     let stats = until(&notifier, "webhook", settled).await;
-    assert_eq!((stats.sent, stats.dropped), (2, vec![("refused", 1)]));
+    assert_eq!((stats.sent, stats.dropped), (2, vec![("rejected", 1)]));
     assert_eq!(
-        receiver.told(),
+        receiver.notified(),
         pairs(&[("firing", "/a"), ("firing", "/c")])
     );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
+async fn a_new_channel_is_notified_of_what_fires_and_one_that_knows_is_not() {
     let (old, new) = (Receiver::start([]), Receiver::start([]));
     let folder = TempDir::new().unwrap();
     let one = format!(
@@ -365,11 +366,11 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
         stats.sent == 1 && stats.queued == 0
     })
     .await;
-    let told = |channel: &str| {
+    let resolved_of = |channel: &str| {
         let last = notifier.last_notified(MonoMillis::NEVER)(channel, firing.alert.fingerprint);
         last.map(|at| at < MonoMillis::NEVER)
     };
-    assert_eq!((told("old"), told("new")), (Some(true), None));
+    assert_eq!((resolved_of("old"), resolved_of("new")), (Some(true), None));
 
     // What is queued while channels are replaced goes to those that stay.
     let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;
@@ -378,15 +379,15 @@ async fn a_new_channel_is_told_what_fires_and_one_that_knows_is_not() {
         super::desk::firing("disk", "/c", 0),
     ];
     tokio::join!(notifier.replace(prepared), notifier.notify(&during));
-    // A dispatcher tells again of all that stands after a reload.
+    // A dispatcher notifies again of all firing alerts after a reload.
     notifier.notify(&[firing, during[1].clone()]).await;
     until(&notifier, "old", |stats| stats.sent == 2).await;
     until(&notifier, "new", |stats| stats.sent == 2).await;
     notifier.stop(Duration::from_secs(5)).await;
-    assert_eq!(old.told(), pairs(&[("firing", "/a"), ("firing", "/c")]));
-    let mut told = new.told();
-    told.sort();
-    assert_eq!(told, pairs(&[("firing", "/a"), ("firing", "/c")]));
+    assert_eq!(old.notified(), pairs(&[("firing", "/a"), ("firing", "/c")]));
+    let mut notified = new.notified();
+    notified.sort();
+    assert_eq!(notified, pairs(&[("firing", "/a"), ("firing", "/c")]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -421,7 +422,7 @@ async fn a_channel_that_is_down_delays_no_other_and_loses_nothing() {
 
     let late = Receiver::start_at(address);
     until(&notifier, "down", |stats| stats.sent == 40).await;
-    assert_eq!(late.told(), well.told());
+    assert_eq!(late.notified(), well.notified());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -437,7 +438,7 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
         .await;
     notifier.notify(&[resolved("disk", "/a", 0)]).await;
     until(&notifier, "webhook", |stats| stats.failed > 0).await;
-    // As after kill -9: nothing is drained, nothing is told to stop.
+    // As after kill -9: nothing is drained, nothing is stopped.
     drop(notifier);
 
     let receiver = Receiver::start_at(address);
@@ -455,7 +456,7 @@ async fn what_waits_survives_the_process_and_what_ended_meanwhile_is_resolved() 
     until(&notifier, "webhook", |stats| stats.sent == 5).await;
     notifier.stop(Duration::from_secs(5)).await;
     assert_eq!(
-        receiver.told(),
+        receiver.notified(),
         pairs(&[
             ("firing", "/a"),
             ("firing", "/b"),
@@ -487,7 +488,7 @@ async fn a_second_process_leaves_the_queues_of_the_first_alone() {
     let again = open(folder.path(), &channels).await;
     until(&again, "webhook", |stats| stats.sent == 2).await;
     assert_eq!(
-        receiver.told(),
+        receiver.notified(),
         pairs(&[("firing", "/a"), ("firing", "/c")])
     );
 }
@@ -502,7 +503,7 @@ async fn the_queue_is_drained_at_the_stop() {
         .collect();
     notifier.notify(&transitions).await;
     notifier.stop(Duration::from_secs(60)).await;
-    assert_eq!(receiver.told().len(), 50);
+    assert_eq!(receiver.notified().len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -518,12 +519,12 @@ async fn a_receiver_that_hangs_does_not_hold_up_the_stop() {
     .await;
     // The test ends long before the hour does.
     notifier.stop(Duration::from_millis(100)).await;
-    assert_eq!(receiver.told(), []);
+    assert_eq!(receiver.notified(), []);
     drop(notifier);
 
     let notifier = open(folder.path(), &channels).await;
     until(&notifier, "webhook", |stats| stats.sent == 1).await;
-    assert_eq!(receiver.told(), pairs(&[("firing", "/a")]));
+    assert_eq!(receiver.notified(), pairs(&[("firing", "/a")]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -558,5 +559,5 @@ async fn tls_with_an_authority_of_ones_own() {
         "{error}"
     );
     assert!(!error.contains("hunter2"), "{error}");
-    assert_eq!(stats.queued, 1, "a certificate can be mended");
+    assert_eq!(stats.queued, 1, "a certificate can be fixed");
 }

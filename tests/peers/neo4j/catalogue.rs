@@ -66,7 +66,7 @@ async fn active_transactions_are_those_of_others() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn apoc_tells_sizes_and_totals() {
+async fn apoc_reports_sizes_and_totals() {
     let server = shared();
     let mut agent = Agent::of(
         &server,
@@ -131,7 +131,7 @@ async fn durations_and_pool_are_our_own() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn several_databases_are_told_apart() {
+async fn several_databases_are_distinguished() {
     let server = shared();
     let mut agent = Agent::of(
         &server,

@@ -12,7 +12,7 @@ use neo4rs::{ConfigBuilder, Graph, query};
 
 use crate::support::servers::{PASSWORD, Server};
 
-/// What the shared graph is made of.
+/// Content of the shared graph.
 const GRAPH: &str = "CREATE (a:Person:Admin {name: 'ada', age: 36}), (b:Person {name: 'bob'}), \
      (c:City {name: 'Köln'}), (d), (a)-[:KNOWS]->(b), (a)-[:LIVES_IN]->(c), (b)-[:LIVES_IN]->(c)";
 
@@ -99,7 +99,7 @@ pub struct Agent {
     now: Now,
 }
 
-/// What one collection brought.
+/// Result of one collection.
 #[derive(Debug)]
 pub struct Collected {
     /// `name` or `name{label="value",...}` to value.
@@ -149,7 +149,7 @@ impl Agent {
             .collect()
     }
 
-    /// What is worth knowing although it is no failure.
+    /// Notes, which are no failures.
     pub fn notes(&self) -> Vec<String> {
         self.collector.notes()
     }
@@ -165,9 +165,9 @@ impl Agent {
         let mut batch = Batch::default();
         let result = self.collector.collect(&mut batch, self.now).await;
         let mut values = BTreeMap::new();
-        for point in batch.iter() {
-            let def = &self.plan.metrics[(point.metric.0 - 100) as usize];
-            let packed = LabelValues::from_packed(point.labels);
+        for sample in batch.iter() {
+            let def = &self.plan.metrics[(sample.metric.0 - 100) as usize];
+            let packed = LabelValues::from_packed(sample.labels);
             let labels: Vec<String> = def
                 .labels
                 .iter()
@@ -180,7 +180,7 @@ impl Agent {
                 false => format!("{}{{{}}}", def.name, labels.join(",")),
             };
             assert!(
-                values.insert(key.clone(), point.numbers[0]).is_none(),
+                values.insert(key.clone(), sample.values[0]).is_none(),
                 "{key} twice"
             );
         }

@@ -23,7 +23,7 @@ async fn a_killed_server_is_seen_at_once_and_its_values_come_back() {
         ("neo4j_connection_pool_total", 3.0),
         ("neo4j_node_count", 0.0),
     ]);
-    // What this server cannot tell is left out, without a failure.
+    // Metrics that this server does not have are left out, without a failure.
     assert_eq!(agent.collect().await.good(), expect);
 
     server.kill();
@@ -55,7 +55,7 @@ async fn a_killed_server_is_seen_at_once_and_its_values_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_listening_is_told_with_the_address() {
+async fn nobody_listening_is_reported_with_the_address() {
     let port = free_port();
     let mut agent = Agent::new(&format!(
         "uri: bolt://127.0.0.1:{port}\npassword: hush\n{QUERIES}"
@@ -80,10 +80,10 @@ async fn a_mute_server_costs_a_timeout_and_no_more() {
     let address = listener.local_addr().unwrap();
     let accepted = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
-        // Reads what it is told and never answers; ends when the client gives up.
-        let mut heard = Vec::new();
-        stream.read_to_end(&mut heard).await.unwrap();
-        heard.len()
+        // Reads and never answers; ends when the client gives up.
+        let mut received = Vec::new();
+        stream.read_to_end(&mut received).await.unwrap();
+        received.len()
     });
     let section = format!("uri: bolt://{address}\nconnect_timeout: 200ms\n{QUERIES}");
     let collected = Agent::new(&section).collect().await;
@@ -129,17 +129,17 @@ async fn a_wrong_password_is_not_tried_until_the_account_is_locked() {
     );
     let mut agent = Agent::new(&section);
     let first = agent.collect().await;
-    let (reason, told) = first.failed();
+    let (reason, detail) = first.failed();
     assert_eq!((reason, first.get("neo4j_up")), ("auth", Some(0.0)));
     assert!(
-        told.contains("unauthorized") && told.ends_with("next attempt after 1m"),
-        "{told}"
+        detail.contains("unauthorized") && detail.ends_with("next attempt after 1m"),
+        "{detail}"
     );
-    assert!(!told.contains("wrong-password"), "{told}");
-    // Three refused attempts would lock the account. These make none, and tell the same.
+    assert!(!detail.contains("wrong-password"), "{detail}");
+    // Three rejected attempts would lock the account. These make none, and report the same.
     for _ in 0..9 {
         let next = agent.collect_after(Duration::from_secs(5)).await;
-        assert_eq!(next.failed(), ("auth", told));
+        assert_eq!(next.failed(), ("auth", detail));
     }
     let right = Agent::of(&server, QUERIES).collect().await;
     assert_eq!((right.get("answer"), &right.failure), (Some(42.0), &None));
@@ -216,16 +216,16 @@ async fn a_password_changed_while_connected_does_not_lock_the_account() {
     proxy.close_new_after(usize::MAX);
     // The probe passes on the connection it has. The queries need eight more, with a password that
     // is no longer right.
-    let refused = agent.collect().await;
+    let rejected = agent.collect().await;
     assert_eq!(
-        (refused.get("neo4j_up"), refused.failed().0),
+        (rejected.get("neo4j_up"), rejected.failed().0),
         (Some(1.0), "auth"),
-        "{refused:?}"
+        "{rejected:?}"
     );
     let next = agent.collect().await;
     assert_eq!(
         (next.get("neo4j_up"), next.failed()),
-        (Some(0.0), refused.failed())
+        (Some(0.0), rejected.failed())
     );
     let right = at(server.address(), "another-password", 9).collect().await;
     assert_eq!(

@@ -101,7 +101,7 @@ async fn a_row_costs_itself() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bean_that_is_not_there_is_told() {
+async fn a_bean_that_is_not_there_is_reported() {
     let server = shared();
     let mut agent = Agent::of(
         &server,
@@ -116,7 +116,7 @@ async fn a_bean_that_is_not_there_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_system_database_is_left_out_of_what_it_cannot_tell() {
+async fn the_system_database_is_left_out_of_what_it_cannot_report() {
     let server = shared();
     let mut agent = Agent::of(
         &server,
@@ -146,7 +146,7 @@ async fn the_system_database_is_left_out_of_what_it_cannot_tell() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn writes_are_refused_by_the_server() {
+async fn writes_are_rejected_by_the_server() {
     let server = shared();
     let before = ask(&server, "MATCH (n) RETURN count(n) AS n").await;
     let mut agent = Agent::of(
@@ -227,7 +227,7 @@ async fn a_query_that_outlasts_a_collection_comes_later_and_delays_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_above_the_limit_are_dropped_counted_and_told() {
+async fn rows_above_the_limit_are_dropped_counted_and_reported() {
     let server = shared();
     let mut agent = Agent::of(
         &server,

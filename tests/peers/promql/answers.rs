@@ -59,7 +59,7 @@ fn ask(query: &str) -> Result<Answer, String> {
 }
 
 /// The series of an answer and their values, in its order.
-fn told(query: &str) -> String {
+fn evaluate(query: &str) -> String {
     let lines: Vec<String> = match ask(query) {
         Err(error) => return error,
         Ok(Answer {
@@ -102,7 +102,7 @@ fn names_go_as_soon_as_they_do_not_belong() {
         ("-{__name__=~\"disk_.*_bytes\"}", same),
         ("last_over_time(a_total[5m])", "a_total{x=\"1\"} 1600.000"),
     ] {
-        assert_eq!(told(query), expected, "{query}");
+        assert_eq!(evaluate(query), expected, "{query}");
     }
 }
 
@@ -117,9 +117,9 @@ fn with_one_side_empty_nothing_is_amiss() {
         "(up > 5) * on (job) group_left () up",
         "up * on (job) group_right () (up > 5)",
     ] {
-        assert_eq!(told(query), "", "{query}");
+        assert_eq!(evaluate(query), "", "{query}");
     }
-    let error = told("up * on (job) up");
+    let error = evaluate("up * on (job) up");
     assert!(
         error.starts_with("found duplicate series for the match group {job=\"api\"} on the right"),
         "{error}"
@@ -141,24 +141,24 @@ fn numbers_are_those_of_prometheus() {
             "up{instance=\"1\", job=\"web\", z=\"w!\"} 1.000",
         ),
     ] {
-        assert_eq!(told(query), expected, "{query}");
+        assert_eq!(evaluate(query), expected, "{query}");
     }
 }
 
 #[test]
-fn what_may_be_no_counter_is_told() {
+fn what_may_be_no_counter_is_reported() {
     let infos = |query: &str| ask(query).expect("an answer").infos;
-    let told = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\"";
+    let info = "PromQL info: metric might not be a counter, name does not end in _total/_sum/_count/_bucket: \"up\"";
     assert_eq!(
         infos("rate(up{job=\"web\"}[5m])"),
-        [format!("{told} (1:6)")]
+        [format!("{info} (1:6)")]
     );
     let two = infos("1 +\n sum(rate({__name__=~\"up|g|a_total\"}[5m]))");
     assert_eq!(
         two,
         [
-            told.replace("\"up\"", "\"g\" (2:11)"),
-            format!("{told} (2:11)")
+            info.replace("\"up\"", "\"g\" (2:11)"),
+            format!("{info} (2:11)")
         ]
     );
     assert_eq!(infos("increase(a_total[5m])"), Vec::<String>::new());
@@ -190,7 +190,7 @@ fn warnings_and_infos_say_where() {
                     .to_owned(),
             ],
         ),
-        // Of one text in two places the last is told.
+        // Of one text in two places the last is reported.
         ("quantile(2, g) + on (n) quantile(2, g)", vec![format!("{quantile} 2 (1:34)")]),
     ] {
         assert_eq!(noted(query), expected, "{query}");
@@ -207,17 +207,20 @@ fn warnings_and_infos_say_where() {
 }
 
 #[test]
-fn info_refuses_what_it_cannot_tell_apart() {
+fn info_rejects_what_it_cannot_distinguish() {
     let twice = "found duplicate series for info metric: \
                 existing {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"1\"} @ 600000, \
                 new {__name__=\"target_info\", instance=\"1\", job=\"api\", v=\"2\"} @ 600000";
-    assert_eq!(told("info(up{job=\"api\"})"), twice);
+    assert_eq!(evaluate("info(up{job=\"api\"})"), twice);
     // Read for the instance of one series and the job of another, also where neither has both.
-    assert_eq!(told("info(up{instance=\"2\"} or up{job=\"web\"})"), twice);
     assert_eq!(
-        told("info(up{job=\"web\"})"),
+        evaluate("info(up{instance=\"2\"} or up{job=\"web\"})"),
+        twice
+    );
+    assert_eq!(
+        evaluate("info(up{job=\"web\"})"),
         "up{instance=\"1\", job=\"web\", v=\"3\"} 1.000"
     );
-    // Without a label that tells of a target there is nothing to read.
-    assert_eq!(told("info(a_total)"), "a_total{x=\"1\"} 1600.000");
+    // Without a label that identifies a target there is nothing to read.
+    assert_eq!(evaluate("info(a_total)"), "a_total{x=\"1\"} 1600.000");
 }

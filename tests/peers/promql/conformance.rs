@@ -11,7 +11,7 @@ use bellwether_tsdb::history::History;
 
 use crate::promql::script::{self, Command, Expected, Point, Series, When};
 
-/// Where the scripts are, if they are.
+/// Directory of the scripts, if it exists.
 fn scripts() -> Option<PathBuf> {
     let given = std::env::var_os("BELLWETHER_TEST_DATA").map(PathBuf::from);
     let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
@@ -22,7 +22,7 @@ fn scripts() -> Option<PathBuf> {
         .find(|dir| dir.is_dir())
 }
 
-/// What was loaded since the last `clear`.
+/// Series that were loaded since the last `clear`.
 struct Loaded {
     history: History,
     samples: BTreeMap<i64, Vec<(LabelSet, f64)>>,
@@ -158,7 +158,7 @@ impl Loaded {
     }
 }
 
-/// Whether two numbers count as equal, as the scripts' own runner has it.
+/// Returns whether two numbers count as equal, as in the scripts' own runner.
 fn near(a: f64, b: f64) -> bool {
     const EPSILON: f64 = 1e-6;
     if a == b || (a.is_nan() && b.is_nan()) {
@@ -171,8 +171,8 @@ fn near(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < EPSILON
 }
 
-/// What is wrong with an answer.
-fn judge(when: When, expected: &Expected, got: Result<Answer, String>) -> Result<(), String> {
+/// Returns the error of an answer.
+fn check(when: When, expected: &Expected, got: Result<Answer, String>) -> Result<(), String> {
     let answer = match got {
         Err(error) if expected.fail => {
             let wrong = expected.unlike(&error);
@@ -268,7 +268,7 @@ fn compare(wanted: &Lines, got: &Lines, ordered: bool) -> Result<(), String> {
 const NO_UTF_8: &str = "a text that is not UTF-8, which the parser cannot hold";
 const START_TIMES: &str = "start times of samples, an experimental part of the storage";
 
-/// What an eval that does not pass may need that is left out.
+/// Returns the unsupported feature that a failing eval needs.
 fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static str> {
     let Ok(parsed) = bellwether_promql::parse(query) else {
         let experimental = |words: &[&str]| words.iter().any(|word| query.contains(word));
@@ -280,7 +280,7 @@ fn reason(query: &str, expected: &Expected, loaded: &Loaded) -> Option<&'static 
             () if experimental(&["start_timestamp("]) => Some(START_TIMES),
             () if experimental(&["\\x"]) => Some(NO_UTF_8),
             () if query.starts_with("info(") => {
-                Some("selectors that match all series, which the parser refuses in info() too")
+                Some("selectors that match all series, which the parser rejects in info() too")
             }
             () if experimental(&["[", "offset"]) => {
                 Some("arithmetic in durations, which the parser lacks")
@@ -348,9 +348,9 @@ fn prometheus_scripts_pass() {
                     query,
                     expected,
                 } => {
-                    let judged = judge(when, &expected, loaded.ask(when, &query))
+                    let checked = check(when, &expected, loaded.ask(when, &query))
                         .and_then(|()| loaded.same_in_a_range(when, &query));
-                    let Err(wrong) = judged else {
+                    let Err(wrong) = checked else {
                         passed += 1;
                         continue;
                     };

@@ -182,7 +182,7 @@ fn theirs(data: &[Series], folder: &Path) -> Prometheus {
 type Answer = Result<BTreeMap<String, Vec<(i64, f64)>>, String>;
 
 /// As our own kinds: theirs are `execution` and `bad_data` too.
-fn told(answer: &Json) -> Answer {
+fn parsed(answer: &Json) -> Answer {
     if answer["status"] != "success" {
         return Err(answer["errorType"].as_str().unwrap_or_default().to_owned());
     }
@@ -312,7 +312,7 @@ fn answers_are_those_of_prometheus() {
             format!("/api/v1/query_range?query={encoded}&start={start}&end={end}&step=60"),
         ];
         for (path, ours) in paths.iter().zip([instant, range]) {
-            let theirs = told(&theirs.ask(path).1);
+            let theirs = parsed(&theirs.ask(path).1);
             values += theirs
                 .iter()
                 .flat_map(BTreeMap::values)

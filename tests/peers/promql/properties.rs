@@ -1,4 +1,4 @@
-//! What holds for any query: it never panics, its limits hold, and an instant is a step of a
+//! Properties of any query: it never panics, its limits hold, and an instant is a step of a
 //! range.
 
 use std::time::Duration;
@@ -330,7 +330,7 @@ fn a_query_holds_to_its_guard() {
     }
     let counted = "count_values(\"v\", a * scalar(vector(time())))";
     assert_eq!(
-        ask(counted, &Guard::new(100_000)).map_err(|told| told.0),
+        ask(counted, &Guard::new(100_000)).map_err(|error| error.0),
         Err("execution")
     );
     assert_eq!(

@@ -22,19 +22,19 @@ pub enum Point {
 #[derive(Clone, Debug)]
 pub struct Series {
     pub labels: LabelSet,
-    /// Whether these are the start times of its samples (`name@st`) and no samples.
+    /// True if these are the start times of its samples (`name@st`).
     pub start_times: bool,
     pub points: Vec<Point>,
 }
 
-/// When a query is asked.
+/// Time or range of a query.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum When {
     Instant(i64),
     Range { start: i64, end: i64, step: i64 },
 }
 
-/// What a query must do.
+/// Expected result of a query.
 #[derive(Clone, Debug, Default)]
 pub struct Expected {
     pub fail: bool,
@@ -56,7 +56,7 @@ pub enum Text {
     Regex(Regex),
 }
 
-/// What is expected of the warnings, or of the infos.
+/// Expected warnings or infos.
 #[derive(Clone, Debug, Default)]
 pub struct Noted {
     pub none: bool,
@@ -228,7 +228,7 @@ impl Noted {
         self.texts.extend(Text::read(text));
     }
 
-    /// Whether `notes` are what was expected.
+    /// Returns whether `notes` are the expected ones.
     pub fn fits(&self, notes: &[String]) -> bool {
         let met = |text: &Text| notes.iter().any(|note| text.fits(note));
         let meant = |note: &String| self.texts.iter().any(|text| text.fits(note));

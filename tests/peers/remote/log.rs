@@ -32,7 +32,7 @@ impl Memory {
         self.0.lock().unwrap().records.push(record);
     }
 
-    /// What is held for whom.
+    /// Positions up to which readers need the log.
     pub fn held(&self) -> BTreeMap<String, u64> {
         let held = self.0.lock().unwrap().held.clone();
         held.into_iter()

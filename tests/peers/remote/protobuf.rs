@@ -16,19 +16,19 @@ pub fn samples(content_type: &str, body: &[u8]) -> Vec<String> {
     }
 }
 
-/// Types and help that a request of 1.0 tells, by name.
+/// Types and help in a request of 1.0, by name.
 pub fn metadata(body: &[u8]) -> BTreeMap<String, (u64, String)> {
     let message = snap::raw::Decoder::new()
         .decompress_vec(body)
         .expect("a Snappy block");
-    let told = fields(&message)
+    let decoded = fields(&message)
         .into_iter()
         .filter(|(tag, _)| *tag == 3)
         .map(|(_, field)| {
             let inner = fields(field.bytes());
             (text(&inner, 2), (number(&inner, 1), text(&inner, 4)))
         });
-    told.collect()
+    decoded.collect()
 }
 
 enum Field<'a> {
@@ -104,7 +104,7 @@ fn number(fields: &[(u64, Field<'_>)], tag: u64) -> u64 {
 }
 
 fn first(message: &[u8]) -> Vec<String> {
-    let mut told = Vec::new();
+    let mut decoded = Vec::new();
     for (_, series) in fields(message).into_iter().filter(|(tag, _)| *tag == 1) {
         let series = fields(series.bytes());
         let labels = series
@@ -115,9 +115,9 @@ fn first(message: &[u8]) -> Vec<String> {
                 (text(&label, 1), text(&label, 2))
             });
         let name = shown(&labels.collect::<Vec<_>>());
-        told.extend(lines(&name, &series, 2));
+        decoded.extend(lines(&name, &series, 2));
     }
-    told
+    decoded
 }
 
 fn second(message: &[u8]) -> Vec<String> {
@@ -132,7 +132,7 @@ fn second(message: &[u8]) -> Vec<String> {
     sorted.sort_unstable();
     sorted.dedup();
     assert_eq!(sorted.len(), symbols.len(), "a symbol comes twice");
-    let mut told = Vec::new();
+    let mut decoded = Vec::new();
     for (_, series) in all.iter().filter(|(tag, _)| *tag == 5) {
         let series = fields(series.bytes());
         let mut references = series.iter().find(|(tag, _)| *tag == 1).unwrap().1.bytes();
@@ -151,13 +151,13 @@ fn second(message: &[u8]) -> Vec<String> {
         });
         let name = shown(&labels);
         let metadata = metadata.unwrap_or_default();
-        told.extend(
+        decoded.extend(
             lines(&name, &series, 2)
                 .into_iter()
                 .map(|line| line + &metadata),
         );
     }
-    told
+    decoded
 }
 
 fn shown(labels: &[(String, String)]) -> String {

@@ -11,7 +11,7 @@ use crate::support::storage::{Samples, Storage, difference, lines};
 
 const WAIT: Duration = Duration::from_secs(60);
 
-fn declaration(prometheus: &Storage, victoria: &Storage) -> String {
+fn configuration(prometheus: &Storage, victoria: &Storage) -> String {
     let queue = "{max_samples_per_send: 40, batch_send_deadline: 100ms, min_backoff: 50ms, max_backoff: 300ms}";
     format!(
         "performance_monitor:\n  collection_interval: 200ms\n  enabled_collectors: [system]\n  \
@@ -78,7 +78,7 @@ fn until(mut samples: Samples, end: i64) -> Samples {
     samples
 }
 
-/// What is still different after a while: VictoriaMetrics shows what it took a little later.
+/// Returns the differences that remain after a while: VictoriaMetrics shows new samples a little later.
 fn same(ours: &Samples, storage: &Storage, end: i64) -> Vec<String> {
     let start = Instant::now();
     loop {
@@ -95,8 +95,8 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
     let folder = tempfile::tempdir().unwrap();
     let mut prometheus = Storage::prometheus(&folder.path().join("prometheus"));
     let mut victoria = Storage::victoria_metrics(&folder.path().join("victoria"));
-    let declaration = declaration(&prometheus, &victoria);
-    let agent = Agent::start(folder.path(), &declaration);
+    let configuration = configuration(&prometheus, &victoria);
+    let agent = Agent::start(folder.path(), &configuration);
     caught_up(&agent);
 
     // The receivers go, one of them without a word, and come back.
@@ -115,12 +115,12 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
 
     // We go while sending; then while one receiver is away.
     agent.kill();
-    let agent = Agent::start(folder.path(), &declaration);
+    let agent = Agent::start(folder.path(), &configuration);
     caught_up(&agent);
     prometheus.end("KILL");
     outage(&agent, "prometheus");
     agent.kill();
-    let agent = Agent::start(folder.path(), &declaration);
+    let agent = Agent::start(folder.path(), &configuration);
     prometheus.start();
     // Collections that began at one moment may end up in the log in another order.
     let end = caught_up(&agent) - 1000;

@@ -1,4 +1,4 @@
-//! What goes over the wire, and what the receiver's answers lead to.
+//! Requests on the wire, and the effects of the receiver's answers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -81,7 +81,7 @@ async fn until(writers: &Writers, what: &str, wanted: impl Fn(&WriteStats) -> bo
     panic!("not within 20 s: {what}; {last:?}");
 }
 
-fn told(requests: &[Request]) -> Vec<String> {
+fn decoded(requests: &[Request]) -> Vec<String> {
     let samples = |one: &Request| samples(one.header("content-type"), &one.body);
     requests.iter().flat_map(samples).collect()
 }
@@ -105,7 +105,7 @@ async fn version_1_with_its_headers() {
     assert_eq!(figures.dropped, [("relabelling", 1), ("lost", 0)]);
     assert_eq!(figures.newest_sent, 2.0);
     let requests = sink.requests();
-    let mut lines = told(&requests);
+    let mut lines = decoded(&requests);
     lines.sort();
     let a = "{__name__=\"a\",instance=\"a\",site=\"x\"}";
     let b = "{__name__=\"b\",instance=\"a\",site=\"x\"}";
@@ -130,8 +130,8 @@ async fn version_1_with_its_headers() {
         assert_eq!(requests[0].header(name), value, "{name}");
     }
     assert_eq!(requests[0].path, "/api/v1/write?x=1");
-    let told = metadata(&requests[0].body);
-    assert_eq!(told["a"], (1, "What a is.".to_owned()));
+    let decoded = metadata(&requests[0].body);
+    assert_eq!(decoded["a"], (1, "What a is.".to_owned()));
     writers.stop().await;
 }
 
@@ -155,7 +155,7 @@ async fn version_2_with_symbols_and_metadata() {
     until(&writers, "2 samples sent", |figures| figures.sent == 2).await;
     let requests = sink.requests();
     assert_eq!(
-        told(&requests),
+        decoded(&requests),
         [
             "{__name__=\"a\",instance=\"a\"} 1000 1.5 since 900 # 1 What a is.",
             "{__name__=\"b\",instance=\"a\"} 1000 2",
@@ -248,9 +248,12 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
     assert_eq!((figures.failed, figures.last_error), (0, None));
     let requests = sink.requests();
     for again in &requests[..4] {
-        assert_eq!(told(&requests[4..5]), told(std::slice::from_ref(again)));
+        assert_eq!(
+            decoded(&requests[4..5]),
+            decoded(std::slice::from_ref(again))
+        );
     }
-    let a: Vec<String> = told(&requests[4..])
+    let a: Vec<String> = decoded(&requests[4..])
         .into_iter()
         .filter(|line| line.contains("\"a\","))
         .collect();
@@ -259,7 +262,7 @@ async fn failures_that_may_pass_are_tried_again_in_order() {
     writers.stop().await;
 }
 
-/// Over an outage the receiver is told them with the first request that it takes, and then not again
+/// After an outage the receiver gets them with the first request that it accepts, and then not again
 /// for a minute.
 #[tokio::test(flavor = "multi_thread")]
 async fn types_and_help_are_sent_until_they_are_taken() {
@@ -274,17 +277,17 @@ async fn types_and_help_are_sent_until_they_are_taken() {
     until(&writers, "the first", |figures| figures.sent == 1).await;
     log.collect(2000, &[("a", 2.0)]);
     until(&writers, "the second", |figures| figures.sent == 2).await;
-    let told: Vec<usize> = sink
+    let decoded: Vec<usize> = sink
         .requests()
         .iter()
         .map(|request| metadata(&request.body).len())
         .collect();
-    assert_eq!(told, [1, 1, 1, 0]);
+    assert_eq!(decoded, [1, 1, 1, 0]);
     writers.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
+async fn what_is_rejected_for_good_is_given_up_and_the_rest_goes_on() {
     let sink = Sink::start(|request| {
         let bad = samples(request.header("content-type"), &request.body);
         let bad = bad.iter().any(|line| line.contains("\"bad\""));
@@ -300,9 +303,9 @@ async fn what_is_refused_for_good_is_given_up_and_the_rest_goes_on() {
     let (log, writers) = (Memory::default(), writers(None));
     send(&writers, &one(sink.address(), ""), &log).await;
     log.collect(1, &[("bad", 1.0)]);
-    let figures = until(&writers, "it is refused", |figures| figures.failed == 1).await;
+    let figures = until(&writers, "it is rejected", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
-    assert!(error.contains("dropped 1 samples"), "{error}");
+    assert!(error.contains("dropped 1 sample:"), "{error}");
     assert!(
         error.contains("400") && error.contains("label \"bad\" is not liked"),
         "{error}"
@@ -337,9 +340,9 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
     send(&second, &one(sink.address(), ""), &log).await;
     until(&second, "all sent", |figures| figures.sent == 3).await;
     let requests = sink.requests();
-    assert_eq!(told(&requests[..1]), told(&[before]));
+    assert_eq!(decoded(&requests[..1]), decoded(&[before]));
     assert_eq!(
-        told(&requests[1..]),
+        decoded(&requests[1..]),
         ["{__name__=\"a\",instance=\"a\"} 2 2"]
     );
     poll("it lets go of the log", Duration::from_secs(10), || {
@@ -353,7 +356,7 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
     log.collect(3, &[("a", 3.0)]);
     until(&third, "the next", |figures| figures.sent == 1).await;
     assert_eq!(
-        told(&sink.requests()[2..]),
+        decoded(&sink.requests()[2..]),
         ["{__name__=\"a\",instance=\"a\"} 3 3"]
     );
     send(&third, "[]", &log).await;
@@ -363,7 +366,7 @@ async fn what_was_under_way_is_sent_again_as_it_was() {
     log.collect(5, &[("a", 5.0)]);
     until(&third, "only what is new", |figures| figures.sent == 1).await;
     assert_eq!(
-        told(&sink.requests()[3..]),
+        decoded(&sink.requests()[3..]),
         ["{__name__=\"a\",instance=\"a\"} 5 5"]
     );
     third.stop().await;

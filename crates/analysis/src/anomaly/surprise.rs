@@ -25,7 +25,7 @@ const EDGE: f64 = 3.0;
 
 /// State of one series: five tails of 256 distances and a season, about 14 KiB.
 #[derive(Clone, Debug)]
-pub(super) struct Surprise {
+pub(super) struct RarityScore {
     season: Season,
     from_level: Residuals,
     from_season: Residuals,
@@ -97,11 +97,11 @@ impl Residuals {
 
     /// Returns the score of the run that ends with `rest`.
     fn of_run(&self, rest: f64, least: f64) -> f64 {
-        self.runs.surprise(self.run.with(rest).abs(), least)
+        self.runs.rarity(self.run.with(rest).abs(), least)
     }
 }
 
-impl Surprise {
+impl RarityScore {
     pub(super) fn new(season: Duration, window: i64, min_samples: u32) -> Self {
         Self {
             season: Season::new(season, window),
@@ -137,8 +137,8 @@ impl Surprise {
             .map_or(0.0, |previous| (value - previous).abs());
         let others = residuals.of_run(rest, least)
             + self.from_level.of_run(value - level, least)
-            + self.activity.surprise(self.steps.with(step), least);
-        let point = residuals.points.surprise(rest.abs(), least);
+            + self.activity.rarity(self.steps.with(step), least);
+        let point = residuals.points.rarity(rest.abs(), least);
         let reach = residuals
             .points
             .distance((sensitivity - others).max(EDGE), least);

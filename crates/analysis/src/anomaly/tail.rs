@@ -83,7 +83,7 @@ impl Tail {
     /// Returns the score of `distance`: the negative logarithm of the part of the tail that is as
     /// far out, so 1 more is e times as rare. 0 in the body of the distribution. `least` is a
     /// distance too small to matter.
-    pub(super) fn surprise(&self, distance: f64, least: f64) -> f64 {
+    pub(super) fn rarity(&self, distance: f64, least: f64) -> f64 {
         let Shape { begins, weight, .. } = self.shape;
         let beyond = (distance - begins) / self.scale(least);
         match beyond {
@@ -94,12 +94,12 @@ impl Tail {
     }
 
     /// Returns the distance with this score.
-    pub(super) fn distance(&self, surprise: f64, least: f64) -> f64 {
+    pub(super) fn distance(&self, rarity: f64, least: f64) -> f64 {
         let Shape { begins, weight, .. } = self.shape;
         let beyond = if weight > 1e-3 {
-            (weight * surprise).exp_m1() / weight
+            (weight * rarity).exp_m1() / weight
         } else {
-            surprise
+            rarity
         };
         begins + beyond * self.scale(least)
     }
@@ -160,14 +160,14 @@ mod tests {
     fn one_more_is_e_times_as_seldom() {
         let tail = filled(i64::MAX, exponential(250));
         // 8 of 10 are below ln 5, where the tail begins.
-        assert_eq!(tail.surprise(1.5, 0.0), 0.0);
+        assert_eq!(tail.rarity(1.5, 0.0), 0.0);
         for distance in [2.0, 4.0, 6.0] {
-            let surprise = tail.surprise(distance, 0.0);
+            let rarity = tail.rarity(distance, 0.0);
             assert!(
-                (surprise - (distance - 5.0_f64.ln())).abs() < 0.3,
-                "{distance}: {surprise}"
+                (rarity - (distance - 5.0_f64.ln())).abs() < 0.3,
+                "{distance}: {rarity}"
             );
-            assert!((tail.distance(surprise, 0.0) - distance).abs() < 1e-9);
+            assert!((tail.distance(rarity, 0.0) - distance).abs() < 1e-9);
         }
     }
 
@@ -178,15 +178,11 @@ mod tests {
         let calm = filled(i64::MAX, exponential(250));
         let wild = filled(i64::MAX, spikes(250));
         assert!(
-            calm.surprise(100.0, 0.0) > 50.0,
+            calm.rarity(100.0, 0.0) > 50.0,
             "{}",
-            calm.surprise(100.0, 0.0)
+            calm.rarity(100.0, 0.0)
         );
-        assert!(
-            wild.surprise(100.0, 0.0) < 5.0,
-            "{}",
-            wild.surprise(100.0, 0.0)
-        );
+        assert!(wild.rarity(100.0, 0.0) < 5.0, "{}", wild.rarity(100.0, 0.0));
     }
 
     #[test]
@@ -212,7 +208,7 @@ mod tests {
     #[test]
     fn a_step_too_small_to_matter_is_no_surprise() {
         let tail = filled(i64::MAX, std::iter::repeat_n(0.0, 100));
-        assert!(tail.surprise(1e-12, 1e-9) < 1.0);
-        assert!(tail.surprise(1.0, 1e-9) > 1e6);
+        assert!(tail.rarity(1e-12, 1e-9) < 1.0);
+        assert!(tail.rarity(1.0, 1e-9) > 1e6);
     }
 }

@@ -41,7 +41,7 @@ fn last(settings: &Settings, values: &[f64]) -> Observation {
 }
 
 #[test]
-fn every_algorithm_tells_a_jump_from_what_is_usual() {
+fn every_algorithm_distinguishes_a_jump_from_what_is_usual() {
     for algorithm in ALL {
         for (value, anomalous) in [(50.0, false), (51.9, false), (90.0, true), (10.0, true)] {
             let seen = last(&settings(algorithm), &around_fifty(value));
@@ -79,7 +79,7 @@ fn scores_are_in_the_measure_of_the_algorithm() {
 }
 
 #[test]
-fn nothing_is_judged_before_there_are_enough_samples() {
+fn nothing_is_evaluated_before_there_are_enough_samples() {
     let mut values = vec![50.0; 19];
     values.extend([1e9, 1e9]);
     let seen = observed(&settings(Algorithm::Mad), &values);
@@ -127,9 +127,9 @@ fn sensitivity_direction_and_least_deviation_decide_what_counts() {
 fn an_event_is_reported_once_and_over_after_the_cooldown() {
     // Odd for seven minutes, and again after two and after five that are not.
     let mut values = around_fifty(90.0);
-    for (usual, odd) in [(0, 7), (2, 1), (5, 1)] {
+    for (usual, anomalies) in [(0, 7), (2, 1), (5, 1)] {
         values.extend(std::iter::repeat_n(50.0, usual));
-        values.extend(std::iter::repeat_n(90.0, odd));
+        values.extend(std::iter::repeat_n(90.0, anomalies));
     }
     let found = |settings: &Settings| {
         let seen = observed(settings, &values);
@@ -178,10 +178,10 @@ fn what_follows_a_spike_is_as_expected() {
             },
             &values,
         );
-        let odd: Vec<usize> = (warm..seen.len())
+        let anomalies: Vec<usize> = (warm..seen.len())
             .filter(|at| seen[*at].anomalous)
             .collect();
-        assert_eq!(odd, [warm], "{warm}");
+        assert_eq!(anomalies, [warm], "{warm}");
     }
     let mut zeros = vec![0.0; 300];
     zeros[200] = 10.0;
@@ -240,8 +240,8 @@ fn a_constant_series_expects_that_value_and_nothing_else() {
             let mut values = vec![constant; 100];
             values.push(constant + constant.abs() * 0.01 + 1e-290);
             let seen = observed(&settings(algorithm), &values);
-            let odd: Vec<usize> = (0..101).filter(|index| seen[*index].anomalous).collect();
-            assert_eq!(odd, [100], "{algorithm:?} {constant}");
+            let anomalies: Vec<usize> = (0..101).filter(|index| seen[*index].anomalous).collect();
+            assert_eq!(anomalies, [100], "{algorithm:?} {constant}");
         }
     }
 }
@@ -327,19 +327,19 @@ fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
 }
 
 #[test]
-fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
+fn a_value_of_the_night_at_noon_is_anomalous_to_those_who_know_the_day() {
     // A quarter of the way into the day it should be 80; 35 is usual at another time.
     let mut values = course(7);
     values.truncate(6 * 288 + 72);
     values.push(35.0);
-    let odd = |algorithm| {
+    let anomalies = |algorithm| {
         each_five_minutes(algorithm, &values)
             .last()
             .unwrap()
             .anomalous
     };
     assert_eq!(
-        ALL.map(|algorithm| (algorithm, odd(algorithm))),
+        ALL.map(|algorithm| (algorithm, anomalies(algorithm))),
         [
             (Algorithm::Auto, true),
             (Algorithm::ZScore, false),
@@ -351,16 +351,16 @@ fn a_value_of_the_night_at_noon_is_odd_to_those_who_know_the_day() {
 }
 
 #[test]
-fn the_usual_course_of_a_day_is_seldom_odd() {
+fn the_usual_course_of_a_day_is_seldom_anomalous() {
     for algorithm in ALL {
         let seen = each_five_minutes(algorithm, &course(14));
-        let odd = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
-        assert!(odd <= 3, "{algorithm:?}: {odd} of {}", 11 * 288);
+        let anomalies = seen[3 * 288..].iter().filter(|seen| seen.anomalous).count();
+        assert!(anomalies <= 3, "{algorithm:?}: {anomalies} of {}", 11 * 288);
     }
 }
 
 #[test]
-fn a_run_that_is_a_little_off_is_odd_as_a_run() {
+fn a_run_that_is_a_little_off_is_anomalous_as_a_run() {
     // Twelve values of 3.2 deviations: each alone comes in one of a few hundred.
     let mut random = fastrand::Rng::with_seed(1);
     let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;

@@ -77,7 +77,7 @@ fn from_settings(
             if let Err(error) = promql::parse(promql) {
                 problems
                     .error(&promql.at, error.to_string())
-                    .hint("PromQL over the names of the page, such as rate(requests[5m])");
+                    .hint("PromQL with the names of /metrics, such as rate(requests[5m])");
             }
             promql.value.0.clone()
         }

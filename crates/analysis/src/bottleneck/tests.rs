@@ -133,7 +133,7 @@ fn shipped_ones_make_sense_and_can_be_replaced_or_left_out() {
 }
 
 #[test]
-fn every_problem_says_how_to_mend_it() {
+fn every_problem_says_how_to_fix_it() {
     let yaml = "
 - {name: a, resource: cpu, metric: cpu_persent, warning: 1, critical: 2}
 - {name: a, resource: cpu, metric: cpu_percent, promql: up, warning: 1, critical: 2}
@@ -152,7 +152,7 @@ fn every_problem_says_how_to_mend_it() {
             "4:10: [2].name: no metric: b\n  hint: either metric or promql says what to look at",
             "5:23: [3].resource: unknown value \"disc\"\n  hint: one of cpu, memory, io, network, queue, coordination, response",
             "6:61: [4].critical: no way from warning 3 to critical 3\n  hint: two different numbers; critical is the smaller one where little is bad",
-            "7:35: [5].promql: 1:5: parse error: unexpected end of input\n  hint: PromQL over the names of the page, such as rate(requests[5m])",
+            "7:35: [5].promql: 1:5: parse error: unexpected end of input\n  hint: PromQL with the names of /metrics, such as rate(requests[5m])",
         ],
         "{problems:#?}"
     );

@@ -1,6 +1,6 @@
 //! Correlation of two series on one grid.
 
-use super::super::statistics::chance_of_correlation;
+use super::super::statistics::p_value_of_correlation;
 use super::Kind;
 
 /// A series prepared for comparisons.
@@ -19,12 +19,12 @@ struct Scaled {
 }
 
 /// Strongest correlation of two series over all lags.
-pub(super) struct Found {
+pub(super) struct Correlation {
     pub(super) coefficient: f64,
     pub(super) lag: i64,
     pub(super) kind: Kind,
     /// p-value over all lags.
-    pub(super) chance: f64,
+    pub(super) p_value: f64,
 }
 
 impl Prepared {
@@ -79,11 +79,11 @@ impl Scaled {
     }
 }
 
-impl Found {
+impl Correlation {
     pub(super) fn between(target: &Prepared, other: &Prepared, max_lag: usize) -> Self {
         let levels = Self::of(Kind::Levels, &target.levels, &other.levels, max_lag);
         let changes = Self::of(Kind::Changes, &target.changes, &other.changes, max_lag);
-        let best = if changes.chance <= levels.chance {
+        let best = if changes.p_value <= levels.p_value {
             changes
         } else {
             levels
@@ -95,7 +95,7 @@ impl Found {
             .min(1.0)
             .powf(target.changes.moves.min(other.changes.moves));
         Self {
-            chance: (2.0 * best.chance).min(1.0).max(by_place),
+            p_value: (2.0 * best.p_value).min(1.0).max(by_place),
             ..best
         }
     }
@@ -119,12 +119,12 @@ impl Found {
         let coefficient = coefficient.clamp(-1.0, 1.0);
         // Any of the lags may have made it by chance.
         let lags = (2 * max_lag + 1) as f64;
-        let chance = -(lags * (-chance_of_correlation(coefficient, worth)).ln_1p()).exp_m1();
+        let p_value = -(lags * (-p_value_of_correlation(coefficient, worth)).ln_1p()).exp_m1();
         Self {
             coefficient,
             lag: at,
             kind,
-            chance,
+            p_value,
         }
     }
 }

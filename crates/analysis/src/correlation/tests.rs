@@ -244,7 +244,7 @@ proptest! {
         if let Ok(answer) = correlate(&series("target", target), &others, grid, 10, 5) {
             for related in answer.related {
                 prop_assert!((-1.0..=1.0).contains(&related.coefficient), "{:?}", related);
-                prop_assert!((0.0..=1.0).contains(&related.chance), "{:?}", related);
+                prop_assert!((0.0..=1.0).contains(&related.p_value), "{:?}", related);
             }
         }
     }

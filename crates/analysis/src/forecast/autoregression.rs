@@ -119,10 +119,10 @@ mod tests {
     #[test]
     fn what_repeats_each_day_goes_on() {
         let hours: Vec<f64> = (0..300).map(|hour| f64::from(hour % 24)).collect();
-        for (ahead, told) in autoregression(&hours, 48).into_iter().enumerate() {
+        for (ahead, forecast) in autoregression(&hours, 48).into_iter().enumerate() {
             assert!(
-                (told - ((300 + ahead) % 24) as f64).abs() < 1.5,
-                "{ahead}: {told}"
+                (forecast - ((300 + ahead) % 24) as f64).abs() < 1.5,
+                "{ahead}: {forecast}"
             );
         }
         assert_eq!(autoregression(&[0.0; 200], 2), [0.0, 0.0]);
@@ -136,18 +136,18 @@ mod tests {
             100.0 * 1.02_f64.powf(f64::from(hour) / 24.0) * (1.15 * (1.0 - day.cos())).exp()
         };
         let hours: Vec<f64> = (0..700).map(at).collect();
-        for (ahead, told) in (0..).zip(autoregression(&hours, 48)) {
+        for (ahead, forecast) in (0..).zip(autoregression(&hours, 48)) {
             let came = at(700 + ahead);
             assert!(
-                (told / came - 1.0).abs() < 0.05,
-                "{ahead}: {told} for {came}"
+                (forecast / came - 1.0).abs() < 0.05,
+                "{ahead}: {forecast} for {came}"
             );
         }
         assert!((autoregression(&[3.0; 200], 1)[0] - 3.0).abs() < 1e-9);
     }
 
     #[test]
-    fn what_is_told_stays_near_what_was() {
+    fn what_is_reported_stays_near_what_was() {
         // Of 1e-9 and 100 the logarithms are far apart.
         let hours: Vec<f64> = (0..200)
             .map(|hour| if hour % 7 == 0 { 1e-9 } else { 100.0 })
@@ -155,7 +155,7 @@ mod tests {
         assert!(
             autoregression(&hours, 48)
                 .iter()
-                .all(|told| (-50.0..=150.0).contains(told))
+                .all(|forecast| (-50.0..=150.0).contains(forecast))
         );
     }
 }

@@ -8,7 +8,7 @@ const SLOTS: usize = 96;
 /// Minimum number of days with samples.
 const FEWEST: usize = 5;
 /// Maximum share of the distances from the daily mean that the profile may leave unexplained.
-const LEFT: f64 = 0.5;
+const MAX_UNEXPLAINED: f64 = 0.5;
 
 /// Typical distance from the daily mean at each time of the day.
 #[derive(Clone, Debug, PartialEq)]
@@ -49,7 +49,7 @@ impl DailyProfile {
         let size =
             |of: &dyn Fn(&(i64, f64)) -> f64| offsets.iter().map(|o| of(o).abs()).sum::<f64>();
         let (whole, rest) = (size(&|o| o.1), size(&|o| o.1 - profile.at(o.0)));
-        (rest < LEFT * whole).then_some(profile)
+        (rest < MAX_UNEXPLAINED * whole).then_some(profile)
     }
 
     /// Returns the profile at this time, interpolated between two knots.

@@ -31,7 +31,7 @@ const HOUR: i64 = 3_600_000;
 /// the recent range of values.
 const NEAR: f64 = 4.0;
 /// Number of times in a horizon at which trend and profile are added.
-const LOOKS: i64 = 96;
+const CHECKED_TIMES: i64 = 96;
 /// Standard deviations around the trend that count as reached: at the peak of a day some values are
 /// higher.
 const SPREAD: f64 = 1.0;
@@ -142,7 +142,7 @@ impl Horizon {
         if let Some((times, values)) = &asked {
             days.learn(now, times, values);
         }
-        let recent = Seen {
+        let recent = Samples {
             times: &times,
             values: &values,
         };
@@ -164,7 +164,7 @@ impl Horizon {
             &candidate,
             days,
             recent,
-            Seen {
+            Samples {
                 times: &times,
                 values: &values,
             },
@@ -190,7 +190,7 @@ impl Horizon {
     fn with_profile(
         &self,
         profile: &DailyProfile,
-        recent: Seen<'_>,
+        recent: Samples<'_>,
         now: UnixMillis,
     ) -> Result<CandidateLine, Outlook> {
         let Target {
@@ -205,11 +205,14 @@ impl Horizon {
         } else {
             -1.0
         };
-        let after = |look: i64| UnixMillis(now.0.saturating_add(within / LOOKS * look));
+        let after = |look: i64| UnixMillis(now.0.saturating_add(within / CHECKED_TIMES * look));
         let missed = |at: UnixMillis| sign * (target - profile.at(at.0) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
-        let Some(reaches_at) = (0..=LOOKS).map(after).find(|at| missed(*at) <= spread) else {
+        let Some(reaches_at) = (0..=CHECKED_TIMES)
+            .map(after)
+            .find(|at| missed(*at) <= spread)
+        else {
             let (lowest, highest) = range(profile.values());
             let top = if direction == Direction::Rising {
                 highest
@@ -219,8 +222,10 @@ impl Horizon {
             return Err(Outlook::Later(line.reach(line.when(target - top))));
         };
         let band = line.band(reaches_at);
-        let earliest = (0..=LOOKS).map(after).find(|at| missed(*at) <= band(*at));
-        let latest = (0..=LATEST * LOOKS)
+        let earliest = (0..=CHECKED_TIMES)
+            .map(after)
+            .find(|at| missed(*at) <= band(*at));
+        let latest = (0..=LATEST * CHECKED_TIMES)
             .map(after)
             .find(|at| missed(*at) <= -band(*at));
         let reach = Reach {
@@ -244,8 +249,8 @@ impl Horizon {
         &self,
         candidate: &CandidateLine,
         days: &Days,
-        recent: Seen<'_>,
-        whole: Seen<'_>,
+        recent: Samples<'_>,
+        whole: Samples<'_>,
         now: UnixMillis,
     ) -> Outlook {
         let &CandidateLine {
@@ -280,7 +285,7 @@ impl Horizon {
             .profile
             .as_ref()
             .map(|profile| profile.residuals(whole.times, whole.values));
-        let before = Seen {
+        let before = Samples {
             values: off.as_deref().unwrap_or(whole.values),
             ..whole
         };
@@ -342,12 +347,12 @@ impl Days {
 
 /// Finite samples in ascending order of time.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
+struct Samples<'a> {
     times: &'a [i64],
     values: &'a [f64],
 }
 
-impl<'a> Seen<'a> {
+impl<'a> Samples<'a> {
     /// Returns the samples up to `end`.
     fn until(self, end: UnixMillis) -> Self {
         let end = self.times.partition_point(|time| *time <= end.0);
@@ -367,7 +372,7 @@ fn range(values: impl Iterator<Item = f64>) -> (f64, f64) {
 
 /// Samples before a trend.
 struct Past<'a> {
-    seen: Seen<'a>,
+    seen: Samples<'a>,
     target: Target,
 }
 
@@ -383,7 +388,7 @@ impl Past<'_> {
 
     /// Returns the samples with that sign.
     fn before(&self) -> impl Iterator<Item = (i64, f64)> {
-        let Seen { times, values } = self.seen;
+        let Samples { times, values } = self.seen;
         times
             .iter()
             .copied()
@@ -450,7 +455,7 @@ impl Past<'_> {
     /// Returns whether the seasonality before the trend explains the current value and does not
     /// reach the target.
     fn explains(&self, last: f64, now: UnixMillis, within: Duration) -> bool {
-        let Seen { times, values } = self.seen;
+        let Samples { times, values } = self.seen;
         let Some(end) = times.last() else {
             return false;
         };

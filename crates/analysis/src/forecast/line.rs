@@ -31,9 +31,9 @@ impl Line {
         let slope = median_slope(x, y);
         let count = x.len() as f64;
         let centre = x.iter().sum::<f64>() / count;
-        let mut offsets: Vec<f64> = rests(x, y, slope, centre, 0.0);
+        let mut offsets: Vec<f64> = residuals(x, y, slope, centre, 0.0);
         let level = median(&mut offsets);
-        let mut rests = rests(x, y, slope, centre, level);
+        let mut rests = residuals(x, y, slope, centre, level);
         tame(&mut rests);
         let spread = (rests.iter().map(|rest| rest * rest).sum::<f64>() / (count - 2.0)).sqrt();
         let relation = relation(&rests);
@@ -88,7 +88,7 @@ impl Line {
     /// Returns whether the `last` value is off the line by far more than others were, against the
     /// direction of `sign`: a rise that has ended.
     pub(super) fn left_by(&self, x: &[f64], y: &[f64], last: f64, sign: f64) -> bool {
-        let mut sizes = rests(x, y, self.slope, self.centre, self.level);
+        let mut sizes = residuals(x, y, self.slope, self.centre, self.level);
         sizes.iter_mut().for_each(|rest| *rest = rest.abs());
         let usual = NORMAL * median(&mut sizes);
         let (Some(first), Some(end)) = (x.first(), x.last()) else {
@@ -113,7 +113,7 @@ fn median_slope(x: &[f64], y: &[f64]) -> f64 {
     median(&mut slopes)
 }
 
-fn rests(x: &[f64], y: &[f64], slope: f64, centre: f64, level: f64) -> Vec<f64> {
+fn residuals(x: &[f64], y: &[f64], slope: f64, centre: f64, level: f64) -> Vec<f64> {
     x.iter()
         .zip(y)
         .map(|(x, y)| y - level - slope * (x - centre))
@@ -160,14 +160,14 @@ pub(crate) fn median(values: &mut [f64]) -> f64 {
 pub(super) fn change(x: &[f64], y: &[f64], shortest: usize) -> Option<usize> {
     /// Share of the squared residuals of one line that two lines may leave. A random walk rarely
     /// gets there, and neither does a sawtooth with three or more teeth.
-    const LEFT: f64 = 0.2;
+    const MAX_REMAINING: f64 = 0.2;
     let sums = Sums::new(x, y);
-    let whole = sums.rest(0, x.len());
+    let whole = sums.residual(0, x.len());
     let last = x.len().checked_sub(shortest)?;
     let (rest, at) = (shortest..=last)
-        .map(|at| (sums.rest(0, at) + sums.rest(at, x.len()), at))
+        .map(|at| (sums.residual(0, at) + sums.residual(at, x.len()), at))
         .min_by(|a, b| a.0.total_cmp(&b.0))?;
-    (rest < LEFT * whole && whole > 1e-12).then_some(at)
+    (rest < MAX_REMAINING * whole && whole > 1e-12).then_some(at)
 }
 
 /// Running sums, for the residuals of a least-squares line over any range.
@@ -188,7 +188,7 @@ impl Sums {
 
     /// Returns the sum of squared residuals of the least-squares line through the points
     /// `from..to`.
-    fn rest(&self, from: usize, to: usize) -> f64 {
+    fn residual(&self, from: usize, to: usize) -> f64 {
         let (below, above) = (&self.0[from], &self.0[to]);
         let [n, x, y, xx, xy, yy] = std::array::from_fn(|term| above[term] - below[term]);
         let (xx, xy, yy) = (xx - x * x / n, xy - x * y / n, yy - y * y / n);

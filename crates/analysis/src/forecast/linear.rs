@@ -8,7 +8,7 @@
 
 use bellwether_core::UnixMillis;
 
-use super::super::statistics::{chance_of_t, student};
+use super::super::statistics::{p_value_of_t, student};
 use super::line::{Line, change, median};
 
 /// Maximum number of points; pairs grow with the square.
@@ -350,7 +350,7 @@ impl Frame {
 /// Returns one minus the p-value of the slope.
 pub(crate) fn confidence(line: &Line) -> f64 {
     if line.slope_error > 0.0 {
-        1.0 - chance_of_t(line.slope / line.slope_error, line.freedom)
+        1.0 - p_value_of_t(line.slope / line.slope_error, line.freedom)
     } else {
         f64::from(line.slope != 0.0)
     }

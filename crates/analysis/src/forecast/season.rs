@@ -20,7 +20,7 @@ const FEWEST: usize = 5 * DAY;
 /// Offsets of the trials from the end, in hours.
 const TRIALS: [usize; 5] = [AHEAD, 2 * AHEAD, 3 * AHEAD, WEEK, 2 * WEEK];
 /// Minimum number of hours to learn from in a trial.
-const LEFT: usize = 3 * DAY;
+const MIN_TRAINING: usize = 3 * DAY;
 /// Factor by which errors of a forecast exceed those of the trials: the candidates have learnt from
 /// the hours around these.
 const WIDER: f64 = 1.25;
@@ -241,7 +241,10 @@ struct Trial<'a> {
 impl<'a> Trial<'a> {
     /// Runs a trial; `None` if too few hours remain.
     fn new(hours: &'a [f64], back: usize) -> Option<Self> {
-        let known = hours.len().checked_sub(back).filter(|left| *left >= LEFT)?;
+        let known = hours
+            .len()
+            .checked_sub(back)
+            .filter(|left| *left >= MIN_TRAINING)?;
         let (before, after) = hours.split_at(known);
         let flat = before[known - DAY..]
             .iter()

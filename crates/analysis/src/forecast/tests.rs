@@ -50,7 +50,7 @@ fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
 }
 
 #[test]
-fn a_clean_line_is_told_to_the_minute() {
+fn a_clean_line_is_reported_to_the_minute() {
     // 0.05 a minute from 60: 77.95 now, 95 is 341 minutes off.
     let reach = forecast(|minute| 60.0 + minute * 0.05, 95.0).unwrap();
     let (at, earliest, latest) = minutes(&reach);
@@ -117,7 +117,7 @@ fn only_what_follows_a_change_counts() {
 
 #[test]
 fn chance_makes_no_trend() {
-    let (mut noise, mut told) = (Noise(7), 0);
+    let (mut noise, mut found) = (Noise(7), 0);
     for _ in 0..200 {
         let mut wanders = 50.0;
         let reach = forecast(
@@ -127,13 +127,13 @@ fn chance_makes_no_trend() {
             },
             95.0,
         );
-        told += i32::from(reach.is_ok());
+        found += i32::from(reach.is_ok());
     }
-    assert!(told <= 24, "{told} of 200 random walks");
-    let told = (0..200)
+    assert!(found <= 24, "{found} of 200 random walks");
+    let found = (0..200)
         .filter(|_| forecast(|_| 50.0 + noise.next(), 95.0).is_ok())
         .count();
-    assert!(told <= 4, "{told} of 200 without any trend");
+    assert!(found <= 4, "{found} of 200 without any trend");
 }
 
 #[test]
@@ -249,15 +249,15 @@ fn days_and_weeks_go_on() {
     };
     let known = 4 * 168 + 4 * 24 + 6;
     let (times, values) = quarters(known, busy);
-    let told = seasonal(&times, &values, after(known), 48).unwrap();
-    assert_eq!(told.from, UnixMillis(START + known * 60 * MINUTE));
-    for (ahead, value) in told.values.iter().enumerate() {
+    let season = seasonal(&times, &values, after(known), 48).unwrap();
+    assert_eq!(season.from, UnixMillis(START + known * 60 * MINUTE));
+    for (ahead, value) in season.values.iter().enumerate() {
         // Friday is forecast as Friday and Saturday as Saturday: "as a day before" would be 40 off.
         let came = busy(known + ahead as i64);
         assert!((value - came).abs() < 8.0, "{ahead}: {value} for {came}");
     }
-    assert!(told.error < told.error_of_last_day, "{told:?}");
-    assert!(told.below <= 0.0 && told.above >= 0.0, "{told:?}");
+    assert!(season.error < season.error_of_last_day, "{season:?}");
+    assert!(season.below <= 0.0 && season.above >= 0.0, "{season:?}");
 }
 
 #[test]
@@ -270,16 +270,16 @@ fn no_season_has_reasons() {
         Err(NoSeason::TooFewHours { have: 119 })
     );
     let (times, values) = quarters(200, |hour| if hour < 190 { f64::NAN } else { 1.0 });
-    let told = seasonal(&times, &values, after(200), 48);
-    assert_eq!(told, Err(NoSeason::TooFewHours { have: 10 }));
+    let season = seasonal(&times, &values, after(200), 48);
+    assert_eq!(season, Err(NoSeason::TooFewHours { have: 10 }));
     assert_eq!(
         seasonal(&[], &[], NOW, 48),
         Err(NoSeason::TooFewHours { have: 0 })
     );
     // The last sample is older than half of all: what it says about now is nothing.
     let (times, values) = quarters(200, |hour| (hour % 24) as f64);
-    let told = seasonal(&times, &values, after(500), 48);
-    assert_eq!(told, Err(NoSeason::TooFewHours { have: 200 }));
+    let season = seasonal(&times, &values, after(500), 48);
+    assert_eq!(season, Err(NoSeason::TooFewHours { have: 200 }));
 }
 
 #[test]
@@ -292,8 +292,8 @@ fn a_constant_goes_on_and_gaps_are_filled() {
             (hour % 24) as f64
         }
     });
-    let told = seasonal(&times, &values, after(300), 24).unwrap();
-    for (ahead, value) in told.values.iter().enumerate() {
+    let season = seasonal(&times, &values, after(300), 24).unwrap();
+    for (ahead, value) in season.values.iter().enumerate() {
         assert!(
             (value - ((300 + ahead) % 24) as f64).abs() < 2.0,
             "{ahead}: {value}"
@@ -305,9 +305,9 @@ proptest! {
     #[test]
     fn no_season_panics(hours in prop::collection::vec(any::<f64>(), 0..400), ahead in 0_usize..60) {
         let times: Vec<i64> = (0..hours.len() as i64).map(|hour| START + hour * 60 * MINUTE).collect();
-        let told = seasonal(&times, &hours, after(hours.len() as i64), ahead);
-        if let Ok(told) = told {
-            prop_assert!(told.values.len() == ahead.min(48));
+        let season = seasonal(&times, &hours, after(hours.len() as i64), ahead);
+        if let Ok(season) = season {
+            prop_assert!(season.values.len() == ahead.min(48));
         }
     }
 }
@@ -415,7 +415,7 @@ fn ten_minutes_of_filling_are_no_forecast() {
 }
 
 #[test]
-fn a_real_fill_is_told_half_its_horizon_ahead() {
+fn a_real_fill_is_reported_half_its_horizon_ahead() {
     for (within, hours) in [
         (HOURS(4), 6.5),
         (HOURS(4), 16.0),
@@ -452,7 +452,7 @@ fn a_real_fill_is_told_half_its_horizon_ahead() {
 }
 
 #[test]
-fn a_fill_on_top_of_a_day_is_told_half_its_horizon_ahead() {
+fn a_fill_on_top_of_a_day_is_reported_half_its_horizon_ahead() {
     const QUIET: usize = 12 * MINUTES_OF_DAY;
     for name in ["day and night", "log rotated daily"] {
         for (within, hours) in [(4, 10.0), (24, 40.0)] {
@@ -470,7 +470,7 @@ fn a_fill_on_top_of_a_day_is_told_half_its_horizon_ahead() {
                 let full = values.iter().position(|value| *value >= 95.0).unwrap();
                 let within = HOURS(within);
                 let Some(at) = first_alarm(&values[..full], within, QUIET - MINUTES_OF_DAY) else {
-                    panic!("{name}, {within:?} {hours} {phase}: it was never told");
+                    panic!("{name}, {within:?} {hours} {phase}: it never fired");
                 };
                 let ahead = Duration::from_secs((full - at) as u64 * 60);
                 assert!(
@@ -583,20 +583,20 @@ fn a_season_stays_within_what_can_be() {
     };
     let known = 21 * 24;
     let (times, values) = quarters(known, queue);
-    let told = seasonal(&times, &values, after(known), 48).unwrap();
+    let season = seasonal(&times, &values, after(known), 48).unwrap();
     for hour in 0..48 {
-        let (low, high) = told.band(hour).unwrap();
+        let (low, high) = season.band(hour).unwrap();
         assert!(
-            told.values[hour] >= 0.0 && low >= 0.0 && high >= low,
-            "{hour}: {told:?}"
+            season.values[hour] >= 0.0 && low >= 0.0 && high >= low,
+            "{hour}: {season:?}"
         );
     }
-    let told = told.bounded(f64::NEG_INFINITY, 41.0);
-    assert!(told.values.iter().all(|value| *value <= 41.0));
-    assert!((0..48).all(|hour| told.band(hour).unwrap().1 <= 41.0));
-    assert_eq!(told.band(48), None);
+    let season = season.bounded(f64::NEG_INFINITY, 41.0);
+    assert!(season.values.iter().all(|value| *value <= 41.0));
+    assert!((0..48).all(|hour| season.band(hour).unwrap().1 <= 41.0));
+    assert_eq!(season.band(48), None);
     // What was negative may be so again.
     let (times, values) = quarters(known, |hour| queue(hour) - 20.0);
-    let told = seasonal(&times, &values, after(known), 48).unwrap();
-    assert!(told.values.iter().any(|value| *value < -15.0));
+    let season = seasonal(&times, &values, after(known), 48).unwrap();
+    assert!(season.values.iter().any(|value| *value < -15.0));
 }

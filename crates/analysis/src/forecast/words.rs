@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forecast_tells_its_band() {
+    fn a_forecast_reports_its_band() {
         let minutes = |minutes: i64| UnixMillis(minutes * 60_000);
         let reach = Reach {
             reaches_at: minutes(190),

@@ -63,7 +63,7 @@ fn the_named_gauges_are_watched_series_by_series() {
     collect(&monitor, 100, "1", 99.0);
     let mut all = monitor.all(now(100));
     all.sort_by(|a, b| a.series.cmp(&b.series));
-    let told: Vec<_> = all
+    let reported: Vec<_> = all
         .iter()
         .map(|one| {
             (
@@ -75,7 +75,7 @@ fn the_named_gauges_are_watched_series_by_series() {
         })
         .collect();
     assert_eq!(
-        told,
+        reported,
         [
             ("cpu", "core=0", true, false),
             ("cpu", "core=1", false, true)
@@ -84,7 +84,7 @@ fn the_named_gauges_are_watched_series_by_series() {
 }
 
 #[test]
-fn a_series_that_is_no_longer_collected_is_not_told_of_and_then_forgotten() {
+fn a_series_that_is_no_longer_collected_is_not_reported_and_then_forgotten() {
     let monitor = monitor();
     collect(&monitor, 0, "0", 1.0);
     for (step, left) in [(3, 2), (4, 1), (5, 1)] {

@@ -20,15 +20,15 @@ fn minutes(count: i64, of: impl Fn(i64) -> f64) -> SampledSeries {
     }
 }
 
-/// Two weeks: 20 to 40 all day, 60 from 9 to 17, and what `odd` adds.
-fn office(odd: impl Fn(i64) -> f64) -> SampledSeries {
+/// Two weeks: 20 to 40 all day, 60 from 9 to 17, and what `incident` adds.
+fn office(incident: impl Fn(i64) -> f64) -> SampledSeries {
     minutes(14 * DAY, |minute| {
         let busy = if (9 * 60..17 * 60).contains(&(minute % DAY)) {
             30.0
         } else {
             0.0
         };
-        20.0 + (minute * 7919 % 101) as f64 / 5.0 + busy + odd(minute)
+        20.0 + (minute * 7919 % 101) as f64 / 5.0 + busy + incident(minute)
     })
 }
 
@@ -43,14 +43,14 @@ fn recommended(
 #[test]
 fn what_happens_each_day_is_no_alert_and_the_incident_is() {
     // One hour in two weeks at 20 over the busiest.
-    let odd = |minute: i64| {
+    let incident = |minute: i64| {
         if (9000..9060).contains(&minute) {
             50.0
         } else {
             0.0
         }
     };
-    let advice = recommended(office(odd), None, 1.0).unwrap();
+    let advice = recommended(office(incident), None, 1.0).unwrap();
     assert_eq!(advice.side, Side::Above);
     assert!((55.0..90.0).contains(&advice.best.threshold), "{advice:?}");
     assert!(
@@ -60,7 +60,7 @@ fn what_happens_each_day_is_no_alert_and_the_incident_is() {
     assert!(advice.best.at_most > advice.best.per_week, "{advice:?}");
     assert!((advice.span.as_secs() as i64 - 14 * DAY * 60).abs() < 120);
     // More alerts, an earlier threshold.
-    let more = recommended(office(odd), None, 20.0).unwrap();
+    let more = recommended(office(incident), None, 20.0).unwrap();
     assert!(more.best.threshold <= advice.best.threshold, "{more:?}");
     assert!(more.best.per_week <= 20.0, "{more:?}");
 }
@@ -69,8 +69,8 @@ fn what_happens_each_day_is_no_alert_and_the_incident_is() {
 fn short_spikes_are_held_out_and_long_ones_not() {
     // Each hour a spike of two minutes; once half an hour.
     let spikes = |minute: i64| {
-        let odd = minute % 60 < 2 || (5000..5030).contains(&minute);
-        if odd {
+        let incident = minute % 60 < 2 || (5000..5030).contains(&minute);
+        if incident {
             95.0
         } else {
             10.0 + (minute % 5) as f64

@@ -72,7 +72,7 @@ fn cpu() -> [LabelMatcher; 1] {
 }
 
 #[test]
-fn anomalies_are_told_as_runs_with_their_worst_sample() {
+fn anomalies_are_reported_as_runs_with_their_worst_sample() {
     let guard = Guard::default();
     let query = SeriesQuery {
         matchers: &cpu(),
@@ -84,18 +84,22 @@ fn anomalies_are_told_as_runs_with_their_worst_sample() {
         algorithm: crate::Algorithm::Mad,
         ..Default::default()
     };
-    let told = anomalies(&hosts(), &query, &settings).unwrap();
-    let hosts: Vec<&str> = told
+    let reports = anomalies(&hosts(), &query, &settings).unwrap();
+    let hosts: Vec<&str> = reports
         .iter()
         .map(|series| series.labels.get("host"))
         .collect();
     assert_eq!(hosts, ["a", "b"]);
     assert_eq!(
-        (told[0].anomalies.len(), told[0].evaluated, told[0].warming),
+        (
+            reports[0].anomalies.len(),
+            reports[0].evaluated,
+            reports[0].warming
+        ),
         (0, 201, 0)
     );
-    let [found] = told[1].anomalies[..] else {
-        panic!("{:?}", told[1])
+    let [found] = reports[1].anomalies[..] else {
+        panic!("{:?}", reports[1])
     };
     let minute = |at: UnixMillis| (at.0 - START) / MINUTE;
     assert_eq!(
@@ -123,8 +127,8 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
         guard: &guard,
     };
     let day = Duration::from_secs(86_400);
-    let told = trend(&hosts(), &query, &Options::default(), day, &TimeZone::UTC).unwrap();
-    let rising = told[0].trend.as_ref().unwrap();
+    let trends = trend(&hosts(), &query, &Options::default(), day, &TimeZone::UTC).unwrap();
+    let rising = trends[0].trend.as_ref().unwrap();
     assert_eq!(rising.movement, trend::Movement::Increasing, "{rising:?}");
     assert_eq!(rising.statistics.count, 61);
     assert!(
@@ -132,23 +136,23 @@ fn trends_are_of_the_window_and_baselines_of_what_came_before_too() {
         "{rising:?}"
     );
     assert_eq!(
-        told[1].trend.as_ref().unwrap().movement,
+        trends[1].trend.as_ref().unwrap().movement,
         trend::Movement::Stable
     );
     // Minute 599 is 08:12 of Wednesday; the hours before 22 have none.
-    assert_eq!(told[0].latest.unwrap().0, query.now);
-    let counts = |hour: usize| told[0].baselines.hours[hour].map_or(0, |slot| slot.count);
+    assert_eq!(trends[0].latest.unwrap().0, query.now);
+    let counts = |hour: usize| trends[0].baselines.hours[hour].map_or(0, |slot| slot.count);
     assert_eq!(
         (counts(21), counts(22), counts(23), counts(8)),
         (0, 47, 60, 13)
     );
     assert_eq!(
-        told[0].from_hour.unwrap().usual,
-        told[0].baselines.hours[8].unwrap()
+        trends[0].from_hour.unwrap().usual,
+        trends[0].baselines.hours[8].unwrap()
     );
     assert_eq!(
-        told[0].from_weekday.unwrap().usual,
-        told[0].baselines.weekdays[2].unwrap()
+        trends[0].from_weekday.unwrap().usual,
+        trends[0].baselines.weekdays[2].unwrap()
     );
 }
 

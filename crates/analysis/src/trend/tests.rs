@@ -13,7 +13,7 @@ fn day(value: impl FnMut(usize) -> f64) -> (Vec<i64>, Vec<f64>) {
     (times, (0..5760).map(value).collect())
 }
 
-fn told(value: impl FnMut(usize) -> f64) -> Trend {
+fn trend_of(value: impl FnMut(usize) -> f64) -> Trend {
     let (times, values) = day(value);
     trend(
         &times,
@@ -31,10 +31,10 @@ fn noise(seed: u64) -> impl FnMut() -> f64 {
 }
 
 #[test]
-fn movements_are_told_apart() {
+fn movements_are_distinguished() {
     let mut noise = noise(1);
     let mut with = |line: fn(f64) -> f64, spread: f64| {
-        told(|index| line(index as f64 / 5760.0) + spread * noise())
+        trend_of(|index| line(index as f64 / 5760.0) + spread * noise())
     };
     for (name, trend, movement) in [
         (
@@ -70,7 +70,7 @@ fn movements_are_told_apart() {
 #[test]
 fn the_slope_is_per_second_and_its_error_holds_it() {
     let mut noise = noise(2);
-    let trend = told(|index| 20.0 + 0.001 * 15.0 * index as f64 + 2.0 * noise());
+    let trend = trend_of(|index| 20.0 + 0.001 * 15.0 * index as f64 + 2.0 * noise());
     assert!(
         (trend.slope - 0.001).abs() < 3.0 * trend.slope_error,
         "{trend:?}"
@@ -114,7 +114,7 @@ fn chance_makes_no_trend_however_samples_hang_together() {
 
 #[test]
 fn a_spike_makes_no_trend() {
-    let trend = told(|index| {
+    let trend = trend_of(|index| {
         if index > 5700 {
             1e6
         } else {
@@ -126,13 +126,25 @@ fn a_spike_makes_no_trend() {
 
 #[test]
 fn statistics_are_those_of_prometheus() {
-    let told = Statistics::of(&[4.0, -2.0, 1.0, 3.0], &[0.0, 0.5, 0.9, 1.0, 7.0]).unwrap();
+    let statistics = Statistics::of(&[4.0, -2.0, 1.0, 3.0], &[0.0, 0.5, 0.9, 1.0, 7.0]).unwrap();
     assert_eq!(
-        (told.count, told.mean, told.min, told.max),
+        (
+            statistics.count,
+            statistics.mean,
+            statistics.min,
+            statistics.max
+        ),
         (4, 1.5, -2.0, 4.0)
     );
-    assert_eq!((told.mean_size, told.deviation), (2.5, 5.25_f64.sqrt()));
-    let quantiles: Vec<f64> = told.quantiles.iter().map(|(_, value)| *value).collect();
+    assert_eq!(
+        (statistics.mean_size, statistics.deviation),
+        (2.5, 5.25_f64.sqrt())
+    );
+    let quantiles: Vec<f64> = statistics
+        .quantiles
+        .iter()
+        .map(|(_, value)| *value)
+        .collect();
     assert_eq!(quantiles, [-2.0, 2.0, 3.7, 4.0, 4.0]);
     assert_eq!(Statistics::of(&[], &[0.5]), None);
 }

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_tell_which_side_is_bad() {
+    fn names_show_which_side_is_bad() {
         for (name, worse) in [
             ("cpu_percent", Some(true)),
             ("node_memory_available_bytes", Some(false)),

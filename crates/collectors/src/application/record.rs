@@ -6,12 +6,12 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bellwether_core::{Recorded, RefusedRecord};
+use bellwether_core::{Recorded, RejectedRecord};
 use bellwether_recorder::{Reason, RecordError, Recorder};
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Most rejected records that [`Recorded`] lists; further ones are only counted, so that the answer
+/// Maximum number of rejected records that [`Recorded`] lists; further ones are only counted, so that the answer
 /// to a large body stays small.
 pub const MAX_REPORTED: usize = 1000;
 
@@ -79,10 +79,10 @@ impl<'de> Visitor<'de> for Records<'_> {
 }
 
 fn add_rejected(answer: &mut Recorded, index: u64, error: &RecordError) {
-    answer.refused_total += 1;
-    if answer.refused.len() < MAX_REPORTED {
+    answer.rejected_total += 1;
+    if answer.rejected.len() < MAX_REPORTED {
         let (reason, message) = (error.reason.as_str(), error.to_string());
-        answer.refused.push(RefusedRecord {
+        answer.rejected.push(RejectedRecord {
             index,
             reason,
             message,

@@ -47,7 +47,7 @@ section! {
         pub help: Option<String>,
         /// Set to false to leave the metric out.
         pub enabled: bool = true,
-        /// Most series. Records of further series are rejected and counted.
+        /// Maximum number of series. Records of further series are rejected and counted.
         pub max_series: Spanned<u32> = 10_000.into(),
         /// Time without a record after which a series is deleted; by default never.
         pub expire_after: Option<Spanned<HumanDuration>>,

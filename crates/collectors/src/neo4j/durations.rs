@@ -9,7 +9,7 @@ use bellwether_core::MonoMillis;
 
 /// Window of the quantiles.
 const WINDOW: Duration = Duration::from_secs(300);
-/// Most durations in memory; the oldest are dropped.
+/// Maximum number of durations in memory; the oldest are dropped.
 const MOST: usize = 4096;
 
 /// Durations of the last five minutes.

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn refusals_by_code() {
+    fn rejections_by_code() {
         for (code, message, kind) in [
             (
                 "Neo.ClientError.Statement.SyntaxError",

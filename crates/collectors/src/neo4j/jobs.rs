@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, MetricId, MonoMillis};
+use bellwether_core::{Batch, MetricId, MonoMillis, counted};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{info, warn};
@@ -152,8 +152,8 @@ impl Jobs {
                 Err(error) => error.id(),
             };
             let done = ended.map_or_else(broken, |(_, done)| done);
-            for point in done.samples.iter() {
-                batch.push_packed(point.metric, point.labels, point.numbers);
+            for sample in done.samples.iter() {
+                batch.push_packed(sample.metric, sample.labels, sample.values);
             }
             if let Some(progress) = self
                 .tasks
@@ -333,9 +333,9 @@ async fn run(
 /// Converts errors of the database `system`, which accepts administration commands only: any other
 /// statement is not supported there.
 fn of_system(error: Neo4jError, database: &str) -> Neo4jError {
-    let refused = error.text.starts_with("Neo.ClientError.Statement.");
+    let rejected = error.text.starts_with("Neo.ClientError.Statement.");
     let kind = match error.kind {
-        Kind::Query if refused && database.eq_ignore_ascii_case("system") => Kind::Missing,
+        Kind::Query if rejected && database.eq_ignore_ascii_case("system") => Kind::Missing,
         kind => kind,
     };
     Neo4jError { kind, ..error }
@@ -370,8 +370,8 @@ fn over(answer: &Answer, row_limit: usize) -> Option<String> {
     let more = if answer.complete { "" } else { "at least " };
     (answer.dropped > 0).then(|| {
         format!(
-            "{more}{} rows over row_limit {row_limit} dropped",
-            answer.dropped
+            "{more}{} over row_limit {row_limit} dropped",
+            counted(answer.dropped, "row")
         )
     })
 }

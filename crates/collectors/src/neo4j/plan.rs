@@ -331,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn several_databases_are_told_apart_by_a_label() {
+    fn several_databases_are_distinguished_by_a_label() {
         let plan = plan(
             "databases: [a, b]\nqueries: [{name: q, query: x, labels: [l]}, \
              {name: p, query: x, database: c}, {name: neo4j_connection_pool_total}]",

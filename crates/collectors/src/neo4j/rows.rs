@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_told() {
+    fn what_does_not_fit_is_reported() {
         let plain = reading(&[], None);
         let labelled = reading(&["l"], None);
         let one = |cell: Cell| [row(&[("x", cell)])];

@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_passwords_wait_longer_and_longer() {
+    fn rejected_passwords_wait_longer_and_longer() {
         let mut backoff = Backoff::default();
         assert!(backoff.is_ready(MonoMillis(0)));
         let waits: Vec<u64> = (0..6)

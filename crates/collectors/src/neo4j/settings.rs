@@ -15,8 +15,8 @@ section! {
     /// Address of Neo4j, and its metrics. `neo4j_up` (1 or 0) exists from the first answer on: a
     /// server that never answered since installation is no failure.
     pub struct Neo4jMetrics {
-        /// Address: `bolt://host:7687`, with TLS `bolt+s://`, with TLS but an unchecked
-        /// certificate `bolt+ssc://`; the same with `neo4j`.
+        /// Address: `bolt://host:7687`; `bolt+s://` for TLS; `bolt+ssc://` for TLS with any
+        /// certificate. `neo4j` works in place of `bolt`.
         pub uri: Spanned<String> = "bolt://localhost:7687".to_owned().into(),
         /// User.
         pub user: String = "neo4j".into(),
@@ -33,11 +33,11 @@ section! {
         /// Connections.
         pub pool: Neo4jPool = Neo4jPool::default(),
         /// Longest wait for a connection, and for the probe that begins a collection; at most four
-        /// fifths of the interval, in which a collection ends.
+        /// fifths of the interval.
         pub connect_timeout: Spanned<HumanDuration> = HumanDuration::secs(5).into(),
         /// Longest duration of a query without a `timeout` of its own.
         pub query_timeout: Spanned<HumanDuration> = HumanDuration::secs(10).into(),
-        /// Most rows of one query. Further rows are dropped, and the collection fails with a message.
+        /// Maximum number of rows of one query. Further rows are dropped, and the collection fails with a message.
         pub row_limit: Spanned<u32> = 10_000.into(),
         /// The metrics.
         pub queries: Vec<Neo4jQuery> = Vec::new(),
@@ -47,7 +47,7 @@ section! {
 section! {
     /// Connections to Neo4j.
     pub struct Neo4jPool {
-        /// Most connections at once, so also the most queries at once.
+        /// Maximum number of connections, and so of concurrent queries.
         pub max_size: Spanned<u32> = 10.into(),
         /// Longest wait for a free connection.
         pub acquire_timeout: HumanDuration = HumanDuration::secs(5),
@@ -448,7 +448,7 @@ queries:
     }
 
     #[test]
-    fn what_is_wrong_is_told_with_its_place() {
+    fn what_is_wrong_is_reported_with_its_place() {
         let problems = check(
             r"password: a
 password_file: /b

@@ -18,7 +18,7 @@ pub struct Process {
     pub virtual_bytes: Option<f64>,
     /// Open file descriptors.
     pub open_fds: Option<f64>,
-    /// Most file descriptors the process may open.
+    /// Maximum number of file descriptors the process may open.
     pub max_fds: Option<f64>,
     /// Threads.
     pub threads: Option<f64>,

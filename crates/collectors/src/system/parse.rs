@@ -2,7 +2,7 @@
 //!
 //! Kernel files may have any byte (mount points, interface names), so the parsers work on bytes.
 //! `procfs` parses some of the same files, but would fail for a whole host because of one bad line:
-//! it panics on a cut `some` line and on non-ASCII keys of meminfo, refuses
+//! it panics on a cut `some` line and on non-ASCII keys of meminfo, rejects
 //! meminfo without fields that containers leave out, mountinfo and diskstats that are not UTF-8,
 //! and CPU pressure without a `full` line, and it loses the numbers of the cores.
 
@@ -66,7 +66,7 @@ pub(super) struct BadLines {
 }
 
 impl BadLines {
-    /// Most lines with a message.
+    /// Maximum number of lines with a message.
     const MOST: usize = 3;
 
     pub(super) fn add(&mut self, malformed: Malformed) {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use tracing::{info, warn};
 
-/// Most threads that one round may lose. The remaining paths are probed in the next round, so that a
+/// Maximum number of threads that one round may lose. The remaining paths are probed in the next round, so that a
 /// host full of dead mounts delays a collection by a bounded time.
 const LOSSES_PER_ROUND: usize = 3;
 
@@ -111,8 +111,8 @@ impl<T: Send + 'static> Prober<T> {
         let worker = match self.worker.take().map_or_else(|| self.start(), Ok) {
             Ok(worker) => worker,
             Err(error) => {
-                let refuse = |(index, _)| (index, Err(io::Error::from(error.kind())));
-                return (waiting.into_iter().map(refuse).collect(), None);
+                let reject = |(index, _)| (index, Err(io::Error::from(error.kind())));
+                return (waiting.into_iter().map(reject).collect(), None);
             }
         };
         let mut state = worker.state.lock();

@@ -48,7 +48,7 @@ impl SkipReason {
 const PARTS: [&str; 3] = ["mount", "sensor", "line"];
 const REASONS: [&str; 4] = ["timeout", "denied", "io", "malformed"];
 
-/// Most paths that are logged; further ones are only counted.
+/// Maximum number of paths that are logged; further ones are only counted.
 const MAX_LOGGED: usize = 100;
 
 /// Counts of skipped parts; a part counts once per collection.

@@ -47,15 +47,15 @@ fn the_whole_catalogue_on_a_healthy_host() {
     });
     let (second, result) = bench.collect();
     assert_eq!(result, Ok(()));
-    let page: String = second
+    let rendered: String = second
         .iter()
         .map(|(series, value)| format!("{series} {value}\n"))
         .collect();
     let golden = fixture("healthy.golden");
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        fs::write(&golden, &page).unwrap();
+        fs::write(&golden, &rendered).unwrap();
     }
-    assert_eq!(page, fs::read_to_string(&golden).unwrap());
+    assert_eq!(rendered, fs::read_to_string(&golden).unwrap());
     assert_eq!(bench.skips(), [("sensor", "malformed", 2)]);
 }
 
@@ -236,7 +236,7 @@ fn memory_of_containers() {
 }
 
 #[test]
-fn a_cut_or_garbled_file_costs_only_its_own_figures() {
+fn a_cut_or_garbled_file_costs_only_its_own_metrics() {
     for (path, lost) in [
         ("proc/stat", "cpu_count"),
         ("proc/vmstat", "swap_in_bytes"),
@@ -638,19 +638,19 @@ fn include_and_exclude_choose_series_and_what_is_summed() {
 
 /// Mounts of the container fixture that are asked about, with the host's root at `/host`.
 #[test]
-fn in_a_container_the_mounts_of_the_host_are_told() {
+fn in_a_container_the_mounts_of_the_host_are_reported() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
     let record = move |path: &Path| {
         log.lock().push(path.display().to_string());
         statvfs(path)
     };
-    let declaration = only(&[
+    let configuration = only(&[
         "disk_total_bytes",
         "network_bytes_recv",
         "network_errors_in",
     ]);
-    let mut bench = Bench::with("container", &declaration, "/host", Arc::new(record));
+    let mut bench = Bench::with("container", &configuration, "/host", Arc::new(record));
     assert_eq!(bench.collect().1, Ok(()));
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
@@ -682,8 +682,8 @@ fn a_dead_mount_costs_only_itself() {
         }
         statvfs(path)
     };
-    let declaration = only(&["disk_usage_percent", "uptime_seconds"]);
-    let mut bench = Bench::with("healthy", &declaration, "/", Arc::new(hanging));
+    let configuration = only(&["disk_usage_percent", "uptime_seconds"]);
+    let mut bench = Bench::with("healthy", &configuration, "/", Arc::new(hanging));
     let backup = "disk_usage_percent{mount_point=\"/mnt/backup\"}";
     for round in 1..=3 {
         let (values, result) = bench.collect();
@@ -730,7 +730,7 @@ async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
         collector.collect(&mut batch, Now::default()).await.unwrap();
         assert_eq!(batch.len(), run, "what was in the batch stays");
     }
-    assert!(batch.iter().all(|point| point.numbers[0] > 0.0));
+    assert!(batch.iter().all(|sample| sample.values[0] > 0.0));
 }
 
 proptest! {
@@ -738,11 +738,11 @@ proptest! {
     /// Whatever the counters of the kernel do.
     #[test]
     fn no_rate_is_negative(steps in proptest::collection::vec(any::<[u64; 4]>(), 2..8)) {
-        let declaration = only(&[
+        let configuration = only(&[
             "network_bytes_recv", "network_errors_out", "disk_io_read_bytes", "disk_io_write_count",
             "cpu_seconds", "cpu_percent", "cpu_core_percent",
         ]);
-        let mut bench = Bench::new("healthy", &declaration);
+        let mut bench = Bench::new("healthy", &configuration);
         for step in steps {
             // Higher totals are negative ones without their sign.
             let [a, b, c, d] = step.map(|total| total >> 11);

@@ -87,7 +87,7 @@ enum OnUntranslatable {
     /// Warning; the text is left out.
     Warn,
     /// Error.
-    Refuse,
+    Reject,
 }
 
 /// Conversion of one integration to a channel.
@@ -244,7 +244,7 @@ impl ChannelConversion<'_, '_, '_> {
         let Some((text, pos)) = self.fields.text(key) else {
             return;
         };
-        if let Some(text) = self.translated(key, text, pos, OnUntranslatable::Refuse) {
+        if let Some(text) = self.translated(key, text, pos, OnUntranslatable::Reject) {
             self.output.put_text(own, &text, pos);
         }
     }
@@ -266,7 +266,7 @@ impl ChannelConversion<'_, '_, '_> {
                 let message = format!("cannot be translated: {}", foreign.what);
                 let hint = foreign.hint.as_deref();
                 match or {
-                    OnUntranslatable::Refuse => self.error(key, pos, &message, hint),
+                    OnUntranslatable::Reject => self.error(key, pos, &message, hint),
                     OnUntranslatable::Warn => {
                         self.warn(key, pos, &format!("{message}: it is ignored"), hint);
                     }

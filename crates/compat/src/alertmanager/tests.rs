@@ -209,7 +209,7 @@ time_intervals:
 }
 
 #[test]
-fn what_cannot_be_kept_is_told_with_its_line() {
+fn what_cannot_be_kept_is_reported_with_its_line() {
     let (_, texts) = read(
         r#"global: {resolve_timeout: 5m}
 templates: ['*.tmpl']

@@ -284,7 +284,7 @@ fn messages_of_alertmanager() {
 }
 
 #[test]
-fn what_is_deep_is_refused_before_anything_recurses_over_it() {
+fn what_is_deep_is_rejected_before_anything_recurses_over_it() {
     let n = 20_000;
     for text in [
         format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),

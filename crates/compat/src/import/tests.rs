@@ -93,7 +93,7 @@ fn groups_and_rules() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_told_with_its_place() {
+fn what_cannot_be_taken_is_reported_with_its_place() {
     let (imported, problems) = import_text(
         r#"groups:
   - name: a
@@ -113,7 +113,7 @@ fn what_cannot_be_taken_is_told_with_its_place() {
     for (warning, expected) in warnings.iter().zip([
         "rules.yml:3:12: groups[0].limit: `limit` is ignored for recording rules",
         "rules.yml:4:19: groups[0].query_offset: `query_offset` is ignored",
-        "rules.yml:9:21: groups[0].rules[1].labels.x: labels are no templates here",
+        "rules.yml:9:21: groups[0].rules[1].labels.x: the label \"x\" is not a template",
         "rules.yml:11:20: groups[0].rules[1].annotations.summary: cannot be translated: the function `call`",
     ]) {
         assert!(warning.starts_with(expected), "{warning}");
@@ -176,7 +176,7 @@ fn mistakes_are_errors_of_the_file() {
 }
 
 #[test]
-fn a_name_of_the_declaration_stays_its_own() {
+fn a_name_of_the_configuration_stays_its_own() {
     let (imported, _) = import_text("groups: [{name: g, rules: [{alert: Declared, expr: up}]}]");
     assert_eq!(imported.rules[0].name.value, "g/Declared");
     assert_eq!(imported.rules[0].add_labels["alertname"].value, "Declared");

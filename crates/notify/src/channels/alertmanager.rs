@@ -45,7 +45,7 @@ bellwether_schema::section! {
         pub basic_auth: Option<BasicAuth>,
         /// Timeout of a request, including its response.
         pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// Most alerts of one request.
+        /// Maximum number of alerts of one request.
         pub max_alerts: usize = 256,
         /// PEM file with the only authorities their certificates are checked against. Without it,
         /// those of the system.
@@ -61,7 +61,7 @@ bellwether_schema::section! {
 const EXPIRY_FACTOR: u32 = 4;
 /// Time for which a resolved alert is sent again.
 const RESEND_RESOLVED_FOR: Duration = Duration::from_secs(15 * 60);
-/// Most resolved alerts that are sent again; each was sent once anyway.
+/// Maximum number of resolved alerts that are sent again; each was sent once anyway.
 const MAX_RESOLVED: usize = 10_000;
 
 impl AlertmanagerChannel {

@@ -62,7 +62,7 @@ bellwether_schema::section! {
 
 const TITLE: usize = 256;
 const DESCRIPTION: usize = 4096;
-/// Most roles of one `allowed_mentions`.
+/// Maximum number of roles of one `allowed_mentions`.
 const ROLES: usize = 100;
 
 impl DiscordChannel {

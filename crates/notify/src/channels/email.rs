@@ -94,7 +94,7 @@ bellwether_schema::section! {
         pub html: Option<Spanned<Literal>>,
         /// Timeout of a session with the server.
         pub timeout: HumanDuration = HumanDuration::secs(30),
-        /// Most alerts that changed in one mail.
+        /// Maximum number of changed alerts in one mail.
         pub max_alerts: usize = 100,
     }
 }

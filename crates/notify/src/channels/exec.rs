@@ -40,7 +40,7 @@ bellwether_schema::section! {
         /// User it runs as, by name or as `UID:GID`; needs Bellwether to run as root. Without it,
         /// Bellwether's own.
         pub user: Option<Spanned<String>>,
-        /// Most alerts of one start.
+        /// Maximum number of alerts that one run of the program gets.
         pub max_alerts: usize = 64,
     }
 }

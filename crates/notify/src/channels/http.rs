@@ -236,16 +236,16 @@ impl Endpoint {
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         let origin = response.url().origin().ascii_serialization();
-        let refusal = read_error_response(response, &origin, (self.clock)()).await;
+        let rejection = read_error_response(response, &origin, (self.clock)()).await;
         let error = DeliveryError {
             retryable,
-            retry_after: refusal.retry_after,
-            message: self.redacted(refusal.message),
+            retry_after: rejection.retry_after,
+            message: self.redacted(rejection.message),
             delivered: Vec::new(),
         };
         RequestError {
             error,
-            body: refusal.body,
+            body: rejection.body,
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 mod wording;
 
-use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis};
+use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis, counted};
 use bellwether_schema::format_duration;
 pub(super) use wording::{
     backslashed, labels_line, number, one_line, outside_urls, shorten, utc, web_link, width,
@@ -111,7 +111,10 @@ pub(super) fn title(batch: &Batch) -> String {
         .partition(|notification| notification.status == Status::Firing);
     if batch.digest.is_some() {
         let (all, firing, resolved) = (batch.notifications.len(), firing.len(), resolved.len());
-        return format!("[DIGEST] {all} alerts: {firing} firing, {resolved} resolved");
+        return format!(
+            "[DIGEST] {}: {firing} firing, {resolved} resolved",
+            counted(all, "alert")
+        );
     }
     let severity = |color| match color {
         Color::Firing(severity) => format!(" ({})", severity.as_str()),
@@ -168,7 +171,7 @@ fn subject(batch: &Batch) -> String {
         return one_line(first, 100);
     }
     match labels_line(&batch.group().labels, 200) {
-        line if line.is_empty() => format!("{} alerts", batch.notifications.len()),
+        line if line.is_empty() => counted(batch.notifications.len(), "alert"),
         line => line,
     }
 }
@@ -325,7 +328,8 @@ fn left_out(markup: &dyn Markup, firing: usize, resolved: usize) -> String {
 }
 
 fn more_firing(markup: &dyn Markup, count: usize) -> String {
-    markup.bold(&format!("Of the same group {count} more still fire."))
+    let verb = if count == 1 { "fires" } else { "fire" };
+    markup.bold(&format!("Of the same group {count} more still {verb}."))
 }
 
 /// Returns the number of alerts of the group that still fire, and as many of them as fit.

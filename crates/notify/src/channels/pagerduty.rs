@@ -251,7 +251,7 @@ impl PagerDuty {
         ));
         let still_firing = batch.still_firing.len();
         if still_firing > 0 {
-            details["of_the_group"] = json!(format!("{still_firing} more still fire"));
+            details["other_firing_alerts"] = json!(still_firing);
         }
         self.add_details(&mut details, &single, &rendered.errors);
         event["payload"]["custom_details"] = details;

@@ -17,7 +17,7 @@ use super::message::{one_line, shorten, width};
 use super::{Batch, Context, DeliveryError};
 use crate::wire::Webhook;
 
-/// Most alerts that a template sees.
+/// Maximum number of alerts that a template sees.
 const MOST: usize = 1000;
 
 /// Output of the templates of a message.

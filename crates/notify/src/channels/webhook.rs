@@ -57,7 +57,7 @@ bellwether_schema::section! {
         /// {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` if it uses only one alert. If it
         /// fails or renders nothing, Alertmanager's document is sent.
         pub template: Option<Spanned<Literal>>,
-        /// Most alerts of one request.
+        /// Maximum number of alerts of one request.
         pub max_alerts: usize = 64,
         /// PEM file with the only certificate authorities that are trusted for the server. By
         /// default those of the system.
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_tells_of_one_group() {
+    fn a_request_has_one_group() {
         let receiver = receiver("{url: 'http://a'}");
         let first = notification("disk", "/data", Status::Firing);
         assert!(receiver.joins(&first, &notification("disk", "/home", Status::Firing)));

@@ -223,7 +223,7 @@ async fn a_batch_has_an_alert_once_and_a_rejected_one_is_retried_one_by_one() {
             "resolved a warning",
         ]
     );
-    assert_eq!(delivery.stats().dropped, [("refused", 1)]);
+    assert_eq!(delivery.stats().dropped, [("rejected", 1)]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -258,7 +258,7 @@ async fn the_observer_gets_each_outcome() {
             "firing d Queued",
             "resolved d Queued",
             "firing d Rejected { error: \"no\" }",
-            "resolved d Dropped { reason: \"refused\" }",
+            "resolved d Dropped { reason: \"rejected\" }",
         ]
     );
 }

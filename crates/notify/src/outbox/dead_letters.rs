@@ -39,7 +39,7 @@ pub(crate) struct DropReason<'a> {
     pub error: &'a str,
     /// Time of the drop.
     pub at: UnixMillis,
-    /// Most dead letters of the channel; the oldest are evicted.
+    /// Maximum number of dead letters of the channel; the oldest are evicted.
     pub max_dead_letters: usize,
 }
 
@@ -242,7 +242,7 @@ mod tests {
     use super::*;
 
     const REJECTED: DropReason<'_> = DropReason {
-        reason: "refused",
+        reason: "rejected",
         error: "no",
         at: UnixMillis(9),
         max_dead_letters: 10,
@@ -307,8 +307,8 @@ mod tests {
         for order in [[true, false], [false, true]] {
             let mut outbox = Outbox::default();
             offer(&mut outbox, Firing);
-            for refuse in order {
-                if refuse {
+            for reject in order {
+                if reject {
                     next(&mut outbox, false)
                 } else {
                     offer(&mut outbox, Resolved)
@@ -329,12 +329,12 @@ mod tests {
 
     #[test]
     fn a_rejected_resolved_is_resent_unless_the_alert_fires_again() {
-        let mut refused = Outbox::default();
-        offer(&mut refused, Firing);
-        next(&mut refused, true);
-        offer(&mut refused, Resolved);
-        next(&mut refused, false);
-        let mut notifications_to_resend = copy(&refused);
+        let mut rejected = Outbox::default();
+        offer(&mut rejected, Firing);
+        next(&mut rejected, true);
+        offer(&mut rejected, Resolved);
+        next(&mut rejected, false);
+        let mut notifications_to_resend = copy(&rejected);
         assert_eq!(
             resend(&mut notifications_to_resend),
             [(Resolved, Cause::Resend)]
@@ -344,7 +344,7 @@ mod tests {
         notifications_to_resend.drop_unmatched_resolved();
         assert_eq!(notifications_to_resend.len(), 1);
 
-        let mut anew = copy(&refused);
+        let mut anew = copy(&rejected);
         offer(&mut anew, Firing);
         assert_eq!(
             resend(&mut anew),
@@ -352,13 +352,13 @@ mod tests {
             "it would end what fires"
         );
 
-        let mut whole = copy(&refused);
+        let mut whole = copy(&rejected);
         offer(&mut whole, Firing);
         offer(&mut whole, Resolved);
         let waits = [(Firing, Cause::Change), (Resolved, Cause::Change)];
         assert_eq!(resend(&mut whole), waits, "no end without a firing");
 
-        let mut notified = copy(&refused);
+        let mut notified = copy(&rejected);
         offer(&mut notified, Firing);
         next(&mut notified, true);
         assert_eq!(

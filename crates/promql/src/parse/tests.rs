@@ -213,7 +213,7 @@ fn errors_and_their_places_are_those_of_prometheus() {
             "rate(foo[5m],)",
             "1:13: parse error: trailing commas not allowed in function call args",
         ),
-        // Prometheus tells the place behind it.
+        // Prometheus reports the position behind it.
         ("(1))", "1:4: parse error: unexpected right parenthesis ')'"),
         // Prometheus takes this as 292 years ahead.
         ("a offset NaN", "1:10: parse error: duration out of range"),
@@ -223,8 +223,8 @@ fn errors_and_their_places_are_those_of_prometheus() {
         ),
         ("", "1:1: parse error: no expression found in input"),
     ] {
-        let told = parse(text).expect_err(text).to_string();
-        assert_eq!(told, error, "{text}");
+        let message = parse(text).expect_err(text).to_string();
+        assert_eq!(message, error, "{text}");
     }
 }
 

@@ -216,7 +216,7 @@ fn as_prometheus_relabels() {
 }
 
 #[test]
-fn what_prometheus_refuses_is_refused() {
+fn what_prometheus_rejects_is_rejected() {
     for (text, expected) in [
         ("[{source_labels: [a]}]", "replace without `target_label`"),
         (

@@ -40,9 +40,9 @@ section! {
 }
 
 section! {
-    /// A route: matchers, a receiver, and how alerts are grouped and notified. An alert goes to the
-    /// first of `routes` that matches, and to later ones if that has `continue`; if none matches, to
-    /// the route itself. A route inherits from its parent all settings that it does not have.
+    /// A route: matchers, a receiver, groups and timers. An alert goes to the first of `routes`
+    /// that matches it, and with `continue` also to later ones. If none matches, it stays at this
+    /// route. A route inherits from its parent all settings that it does not have.
     pub struct RouteSettings {
         /// Receiver, or a single channel. At the top the default is all channels.
         pub receiver: Option<Spanned<String>> = None,

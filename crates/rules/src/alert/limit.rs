@@ -4,7 +4,7 @@ use bellwether_core::{AlertState, LabelSet};
 
 use crate::alert::active_alert::ActiveAlert;
 
-/// Label of the alert that stands for the alerts over the limit.
+/// Label of the alert that represents the alerts over the limit.
 pub const OVERFLOW: &str = "overflow";
 
 /// Returns the key of that alert: a label without a name, which no series has.

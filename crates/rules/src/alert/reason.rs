@@ -40,7 +40,7 @@ pub fn transition_reason(
 ) -> String {
     let (state, value) = (&now.state, now.value);
     let held = match state.phase {
-        AlertState::Firing => for_duration(state.held_for()),
+        AlertState::Firing => for_duration(state.condition_duration()),
         _ => String::new(),
     };
     match cause {

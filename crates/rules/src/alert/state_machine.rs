@@ -164,7 +164,7 @@ impl State {
 
     /// Returns the time for which the condition of the current level has held.
     #[must_use]
-    pub fn held_for(&self) -> Duration {
+    pub fn condition_duration(&self) -> Duration {
         self.held[self.level].map_or(Duration::ZERO, |timer| timer.length)
     }
 }

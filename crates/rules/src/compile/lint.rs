@@ -70,9 +70,12 @@ impl Compiler<'_> {
     fn changing_labels(&mut self) {
         let rule = self.rule;
         for (name, value) in rule.added_labels() {
-            if ["{{", "{%", "$value"]
-                .iter()
-                .any(|sign| value.contains(sign))
+            // The import of a rule file has warned of its own.
+            let imported = value.at.file.is_some();
+            if !imported
+                && ["{{", "{%", "$value"]
+                    .iter()
+                    .any(|sign| value.contains(sign))
             {
                 let message = format!(
                     "the label {name:?} is not a template: its value stays {:?}",

@@ -397,7 +397,7 @@ fn bad_rules() {
 }
 
 #[test]
-fn names_are_there_and_unique_and_all_problems_are_told() {
+fn names_are_there_and_unique_and_all_problems_are_reported() {
     let problems = rules(
         "- {name: a, metric: x, condition: '>', threshold: 1}
 - {name: a, expr: 'y > 1', threshold: 1}

@@ -222,7 +222,7 @@ impl Engine {
     }
 
     /// Evaluates the due rules over series of the store, after the collectors `collected` have run;
-    /// `None` stands for all. See [`Engine::tick`].
+    /// `None` means all. See [`Engine::tick`].
     ///
     /// The store must have been built from the metrics that the rules were compiled with.
     pub fn evaluate(&mut self, store: &Store, now: Now, collected: Option<&[Origin]>) -> Tick {

@@ -17,16 +17,16 @@ pub fn growth<'a>(
     let mut grown = vec![0.0; width];
     let mut last: Option<(MonoMillis, &[f64])> = None;
     let mut steps = 0_u32;
-    for (at, numbers) in samples.filter(|(_, numbers)| numbers.len() == width) {
+    for (at, values) in samples.filter(|(_, values)| values.len() == width) {
         if let Some((_, before)) = last.filter(|_| at > start) {
             let count = width - 2;
-            let reset = numbers[count] < before[count];
+            let reset = values[count] < before[count];
             for (index, grown) in grown.iter_mut().enumerate() {
-                *grown += numbers[index] - if reset { 0.0 } else { before[index] };
+                *grown += values[index] - if reset { 0.0 } else { before[index] };
             }
             steps += 1;
         }
-        last = Some((at, numbers));
+        last = Some((at, values));
     }
     (steps > 0).then_some(grown)
 }

@@ -219,13 +219,13 @@ impl Reading {
         let start = |window: Duration| now.before(window);
         let base = |window: Duration| start(window.saturating_add(def.interval));
         match *self {
-            Self::Current { column } => series.numbers()[column],
+            Self::Current { column } => series.values()[column],
             Self::Window {
                 aggregate: Aggregate::Mean,
                 column: 0,
                 window,
             } if def.width() == 1 => {
-                let values = series.window(MonoMillis(start(window).0 + 1)).numbers();
+                let values = series.window(MonoMillis(start(window).0 + 1)).values();
                 values.iter().sum::<f64>() / values.len() as f64
             }
             Self::Window {

@@ -63,8 +63,8 @@ impl Recording {
         samples.extend(ended.map(|labels| (labels.clone(), SampledSeries::stale())));
         match storage.record(at, &samples) {
             0 => Ok(series),
-            refused => Err(format!(
-                "no room in history for {refused} series; see max_series"
+            rejected => Err(format!(
+                "no room in history for {rejected} series; see max_series"
             )),
         }
     }

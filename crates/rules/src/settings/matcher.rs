@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn what_selects_nothing_is_told() {
+    fn what_selects_nothing_is_reported() {
         assert!(matcher("\"=~(\"").unwrap_err().contains("unclosed group"));
         assert_eq!(matcher("[]").unwrap_err(), "an empty list selects nothing");
         assert!(matcher("{a: b}").unwrap_err().contains("found a mapping"));

@@ -116,14 +116,14 @@ pub(crate) fn silences(all: &[Silence], now: UnixMillis) -> Value {
         let mut view = json!({
             "id": silence.id,
             "state": silence.state(now).as_str(),
-            "holds": silence.is_in_force(now),
+            "inForce": silence.is_in_force(now),
             "matchers": silence.matchers.to_string(),
             "startsAt": time(silence.starts_at),
             "endsAt": (silence.ends_at < NO_END).then(|| time(silence.ends_at)),
             "createdBy": silence.created_by,
             "comment": silence.comment,
             "updatedAt": time(silence.updated_at),
-            "declared": silence.source.is_some(),
+            "configured": silence.source.is_some(),
             "source": silence.source.as_deref(),
         });
         if let (Value::Object(view), false) = (&mut view, silence.recurs.is_always()) {
@@ -240,7 +240,7 @@ pub(crate) fn explain(
         "state": rule.state.as_str(),
         "duration": format_duration(rule.duration),
         "keepFiringFor": format_duration(rule.keep_firing_for),
-        "onMissing": rule.on_missing,
+        "onNoData": rule.on_no_data,
         "lastEvaluation": rule.last_evaluation.map(time),
         "lastError": rule.last_error,
         "note": rule.note,

@@ -184,7 +184,7 @@ mod tests {
             id: id.into(),
             channel: channel.into(),
             at: UnixMillis(2000),
-            reason: "refused".into(),
+            reason: "rejected".into(),
             error: "http://pager answered 400".into(),
             notification: notification(Status::Firing, 1000),
             end: Some(notification(Status::Resolved, 5000)),

@@ -124,7 +124,9 @@ impl RequestContext<'_> {
 
 impl Shared {
     pub(crate) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
-        let permits = Arc::new(Permits::new(*access.limits.max_concurrent_pages as usize));
+        let permits = Arc::new(Permits::new(
+            *access.limits.max_concurrent_requests as usize,
+        ));
         let (queries, connections) = (
             *access.query.max_concurrency,
             *access.limits.max_connections,
@@ -294,10 +296,10 @@ impl Shared {
         let checked = access
             .control
             .authorize(*peer, &parts.uri, &parts.headers, users);
-        checked.map_err(|refused| {
-            self.stats.refused(refused.reason);
-            let error = ApiError::new(refused.status, refused.message).hint(refused.hint);
-            match refused.status {
+        checked.map_err(|rejected| {
+            self.stats.refused(rejected.reason);
+            let error = ApiError::new(rejected.status, rejected.message).hint(rejected.hint);
+            match rejected.status {
                 StatusCode::UNAUTHORIZED => error.header(WWW_AUTHENTICATE, "Bearer"),
                 _ => error,
             }
@@ -371,8 +373,8 @@ impl Shared {
                 (backend.store().snapshot(), permit)
             });
             let (snapshot, permit) = snapshot.await?;
-            let page = Renderer::new(snapshot, format);
-            ResponseBody::streamed(Box::new(page), coding, permit)
+            let renderer = Renderer::new(snapshot, format);
+            ResponseBody::streamed(Box::new(renderer), coding, permit)
                 .map_err(|error| internal(format!("cannot compress the exposition: {error}")))?
         };
         let mut response = response::base(StatusCode::OK, format.content_type(), body);
@@ -490,7 +492,7 @@ impl Shared {
         let coding = coding(&request.parts.headers).unwrap_or(Coding::Identity);
         let mut response = response::success(&record::view(&recorded), coding, None);
         // A client that looks only at the status must not take a lost record for a stored one.
-        if recorded.accepted == 0 && !recorded.refused.is_empty() {
+        if recorded.accepted == 0 && !recorded.rejected.is_empty() {
             *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
         }
         Ok(response)

@@ -36,6 +36,7 @@ pub(crate) fn health(health: &Health, ready: bool, version: &str, now: Now) -> V
             "deadLetters": channel.dead_letters,
             "sent": channel.sent,
             "failed": channel.failed,
+            "rejected": channel.rejected,
             "dropped": channel.dropped,
             "lastError": channel.last_error,
         })

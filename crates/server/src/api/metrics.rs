@@ -106,7 +106,7 @@ fn copy(store: &Store, query: &Query) -> Vec<MetricView> {
             let rows: Vec<_> = family
                 .series()
                 .take(remaining)
-                .map(|(_, series)| (series.labels().clone(), series.numbers().to_vec()))
+                .map(|(_, series)| (series.labels().clone(), series.values().to_vec()))
                 .collect();
             remaining -= rows.len();
             MetricView {
@@ -120,9 +120,12 @@ fn copy(store: &Store, query: &Query) -> Vec<MetricView> {
 
 fn metric(metrics: &MetricView) -> Value {
     let def = &metrics.def;
-    let values = metrics.rows.iter().map(|(values, numbers)| {
-        let mut row = value(def, numbers);
-        row.insert("labels".into(), json!(labels(&def.labels, values.iter())));
+    let values = metrics.rows.iter().map(|(label_values, values)| {
+        let mut row = value(def, values);
+        row.insert(
+            "labels".into(),
+            json!(labels(&def.labels, label_values.iter())),
+        );
         Value::Object(row)
     });
     json!({
@@ -138,28 +141,28 @@ fn metric(metrics: &MetricView) -> Value {
     })
 }
 
-/// Values of one series as JSON; `numbers` are in the order of [`MetricDef::width`].
-fn value(def: &MetricDef, numbers: &[f64]) -> Map<String, Value> {
+/// Values of one series as JSON; `values` are in the order of [`MetricDef::width`].
+fn value(def: &MetricDef, values: &[f64]) -> Map<String, Value> {
     let mut row = Map::new();
     let (key, bounds) = match def.kind {
         Kind::Counter | Kind::Gauge => {
             row.insert(
                 "value".into(),
-                numbers.first().map_or(Value::Null, |value| number(*value)),
+                values.first().map_or(Value::Null, |value| number(*value)),
             );
             return row;
         }
         Kind::Histogram => ("buckets", &def.buckets),
         Kind::Summary => ("quantiles", &def.quantiles),
     };
-    let named = bounds.iter().zip(numbers);
+    let named = bounds.iter().zip(values);
     let named: Map<String, Value> = named
         .map(|(bound, value)| (bound.to_string(), number(*value)))
         .collect();
     row.insert(key.into(), Value::Object(named));
     for (key, value) in ["count", "sum"]
         .into_iter()
-        .zip(&numbers[bounds.len().min(numbers.len())..])
+        .zip(&values[bounds.len().min(values.len())..])
     {
         row.insert(key.into(), number(*value));
     }
@@ -206,7 +209,7 @@ mod tests {
         for (queue, value) in [("a", 1.0), ("b", f64::NAN), ("c", 3.0)] {
             batch.push(MetricId(0), &[queue], value);
         }
-        batch.push_numbers(MetricId(1), &[], &[1.0, 2.0, 3.0, 9.5]);
+        batch.push_values(MetricId(1), &[], &[1.0, 2.0, 3.0, 9.5]);
         store.commit(&batch, Now::default());
         store
     }

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 
 /// Returns the data of `/api/v1/record`.
 pub(crate) fn view(recorded: &Recorded) -> Value {
-    let refused = recorded.refused.iter().map(
+    let rejected = recorded.rejected.iter().map(
         |record| json!({ "index": record.index, "reason": record.reason, "error": record.message }),
     );
     json!({
         "accepted": recorded.accepted,
-        "refusedTotal": recorded.refused_total,
-        "refused": refused.collect::<Vec<_>>(),
+        "rejectedTotal": recorded.rejected_total,
+        "rejected": rejected.collect::<Vec<_>>(),
     })
 }

@@ -4,9 +4,9 @@
 //! token file when it is built. What the request then does is not its business.
 //!
 //! Three attackers are in mind. A stranger on the network: the peer's address or a token decides.
-//! A web page in a browser on an allowed host: `Origin` and `Sec-Fetch-Site` tell of it, and a page
+//! A web page in a browser on an allowed host: `Origin` and `Sec-Fetch-Site` show it, and a page
 //! that rebinds its name to this address still sends that name as `Host`. A stranger behind a
-//! reverse proxy on this host: one that says so, by `X-Forwarded-For` and the like, is refused. One
+//! reverse proxy on this host: one that says so, by `X-Forwarded-For` and the like, is rejected. One
 //! that says nothing, such as a plain `proxy_pass` or a relay of TCP, looks like a client on this
 //! host, and nothing can tell them apart. So where users are configured, which is what one does
 //! before one opens the server to others, loopback alone is not enough; a token, networks that were

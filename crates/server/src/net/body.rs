@@ -267,7 +267,7 @@ mod tests {
 
     use super::*;
 
-    fn page(series: usize) -> Renderer {
+    fn renderer(series: usize) -> Renderer {
         let def = MetricDef {
             name: "load".into(),
             exported: "load".into(),
@@ -297,13 +297,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_page_leaves_in_chunks_whatever_the_coding() {
+    async fn an_exposition_leaves_in_chunks_whatever_the_coding() {
         let mut plain = Vec::new();
-        let mut whole = page(20_000);
+        let mut whole = renderer(20_000);
         while whole.next_chunk(&mut plain) {}
         for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
             let mut body =
-                ResponseBody::streamed(Box::new(page(20_000)), coding, permit()).unwrap();
+                ResponseBody::streamed(Box::new(renderer(20_000)), coding, permit()).unwrap();
             let (mut sent, mut frames) = (Vec::new(), 0);
             while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
                 let data = frame.unwrap().into_data().unwrap();
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn between_two_chunks_others_get_their_turn() {
         let mut body =
-            ResponseBody::streamed(Box::new(page(20_000)), Coding::Identity, permit()).unwrap();
+            ResponseBody::streamed(Box::new(renderer(20_000)), Coding::Identity, permit()).unwrap();
         let mut cx = Context::from_waker(Waker::noop());
         assert!(Pin::new(&mut body).poll_frame(&mut cx).is_ready());
         assert!(Pin::new(&mut body).poll_frame(&mut cx).is_pending());

@@ -92,12 +92,12 @@ mod tests {
 
     #[test]
     fn round_trips() {
-        let page = b"cpu_percent{core=\"0\"} 12.5\n".repeat(10_000);
+        let text = b"cpu_percent{core=\"0\"} 12.5\n".repeat(10_000);
         for chunks in [
             vec![],
-            vec![&page[..]],
-            page.chunks(65_536).collect(),
-            page.chunks(7).collect(),
+            vec![&text[..]],
+            text.chunks(65_536).collect(),
+            text.chunks(7).collect(),
         ] {
             let expected = chunks.concat();
             assert_eq!(compress(Coding::Identity, &chunks), expected);

@@ -148,7 +148,7 @@ pub struct Handle(Arc<Shared>);
 
 impl Handle {
     /// Replaces limits, users, certificates and control rules. Connections stay, and the requests
-    /// on them are checked by the new rules; `max_concurrent_pages` stays as it was.
+    /// on them are checked by the new rules; `max_concurrent_requests` stays as it was.
     pub fn apply(&self, access: Access) {
         self.0.access.store(Arc::new(access));
     }

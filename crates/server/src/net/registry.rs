@@ -306,11 +306,11 @@ impl Registry {
     pub(crate) fn evict_stuck(&self, grace: Duration, client: Client) {
         let now = self.now();
         let mut inner = self.inner.lock();
-        let own = inner.held(client);
+        let own = inner.connections_of(client);
         let stuck = |entry: &Entry| {
             let waited = entry.activity.waited(now)?;
             let long = u128::from(waited) >= grace.as_millis() && !entry.activity.is_quiet();
-            (long && inner.held(entry.peer.client()) >= own).then_some(waited)
+            (long && inner.connections_of(entry.peer.client()) >= own).then_some(waited)
         };
         let longest = inner.longest(stuck);
         if let Some(victim) = longest {
@@ -379,7 +379,7 @@ impl Registry {
 }
 
 impl Inner {
-    fn held(&self, client: Client) -> usize {
+    fn connections_of(&self, client: Client) -> usize {
         self.held.get(&client).copied().unwrap_or_default()
     }
 
@@ -397,16 +397,16 @@ impl Inner {
 
     /// Returns true if every waiting client has more connections than `client`.
     fn is_lightest(&self, client: Client) -> bool {
-        let own = self.held(client);
+        let own = self.connections_of(client);
         self.waiting
             .values()
-            .all(|waiting| self.held(waiting.peer.client()) > own)
+            .all(|waiting| self.connections_of(waiting.peer.client()) > own)
     }
 
     /// Next in the queue: of the client with the fewest connections the first scrape, else the first.
     fn first(&self) -> Option<(u64, Peer)> {
         let next = self.waiting.iter().min_by_key(|(ticket, waiting)| {
-            let held = self.held(waiting.peer.client());
+            let held = self.connections_of(waiting.peer.client());
             (held, !waiting.is_scrape, **ticket)
         });
         next.map(|(ticket, waiting)| (*ticket, waiting.peer))
@@ -447,7 +447,11 @@ impl Inner {
     /// Connection with the highest `waited`, of the client with the most connections.
     fn longest(&self, waited: impl Fn(&Entry) -> Option<u64>) -> Option<u64> {
         let all = self.open.iter().filter_map(|(id, entry)| {
-            Some((self.held(entry.peer.client()), waited(entry)?, Reverse(*id)))
+            Some((
+                self.connections_of(entry.peer.client()),
+                waited(entry)?,
+                Reverse(*id),
+            ))
         });
         all.max().map(|(_, _, Reverse(id))| id)
     }
@@ -457,10 +461,10 @@ impl Inner {
     /// one whose response has not begun. Of others one that has kept the server waiting for long
     /// enough. One whose last request was a scrape goes after the others.
     fn victim(&self, now: u64, client: Client) -> Option<u64> {
-        let own = self.held(client);
+        let own = self.connections_of(client);
         let rank = |entry: &Entry, waited: Option<u64>| {
             let long = waited.is_some_and(|waited| u128::from(waited) >= GRACE.as_millis());
-            let held = self.held(entry.peer.client());
+            let held = self.connections_of(entry.peer.client());
             let may_go = held >= own + 2 || (held >= own && long);
             let (answering, scraped) = (entry.activity.is_answering(), entry.activity.scraped());
             may_go.then_some((held, waited.is_some(), !answering, !scraped, waited))
@@ -767,7 +771,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn only_a_stuck_answer_makes_room_for_a_page() {
+    async fn only_a_stuck_answer_makes_room_for_an_exposition() {
         let registry = registry();
         let second = Duration::from_secs(1);
         let quiet = place(&registry, 1, 8).unwrap();

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn special_values_keep_their_bits() {
-        let odd = [
+        let unusual = [
             SampledSeries::stale(),
             f64::NAN,
             -f64::NAN,
@@ -211,8 +211,8 @@ mod tests {
             f64::MIN,
         ];
         same_bits(&[]);
-        same_bits(&odd);
-        for value in odd {
+        same_bits(&unusual);
+        for value in unusual {
             same_bits(&[value]);
             same_bits(&[value; 300]);
             let mut values: Vec<f64> = (0..300).map(|n| f64::from(n * n) / 100.0).collect();
@@ -252,7 +252,7 @@ mod tests {
         }
 
         #[test]
-        fn foreign_bytes_are_refused_or_read_but_never_fatal(
+        fn foreign_bytes_are_rejected_or_read_but_never_fatal(
             bytes in prop::collection::vec(any::<u8>(), 0..200)
         ) {
             let _ = (unpack_times(&bytes), unpack_values(&bytes));

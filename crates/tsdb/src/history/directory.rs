@@ -4,6 +4,7 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
 
+use bellwether_core::counted;
 use tracing::warn;
 
 use super::SeriesId;
@@ -141,8 +142,9 @@ fn replay(shared: &Shared, folder: &Path, ours: bool) -> io::Result<Replayed> {
     let losses = replayed.losses;
     if losses.torn_bytes + losses.wal_frames > 0 {
         warn!(
-            "the log was damaged: {} bytes at its end were cut off, {} places were skipped",
-            losses.torn_bytes, losses.wal_frames
+            "the log was damaged: cut off {} at its end, skipped {}",
+            counted(losses.torn_bytes, "byte"),
+            counted(losses.wal_frames, "damaged frame")
         );
     }
     shared.counts.lost(losses);

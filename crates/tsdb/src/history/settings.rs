@@ -23,11 +23,11 @@ section! {
         pub path: Option<Spanned<PathBuf>> = None,
         /// Retention in days.
         pub retention_days: Spanned<u32> = Spanned::nowhere(15),
-        /// Most bytes on disk.
+        /// Maximum number of bytes on disk.
         pub max_bytes: Spanned<Size> = Spanned::nowhere(Size(1_000_000_000)),
-        /// Most series. A new series beyond it is on `/metrics` but not in history, and is counted.
+        /// Maximum number of series. A new series beyond it is on `/metrics` but not in history, and is counted.
         pub max_series: Spanned<u32> = Spanned::nowhere(100_000),
-        /// Most memory for samples that are not yet in a block.
+        /// Maximum memory for samples that are not yet in a block.
         pub max_memory: Spanned<Size> = Spanned::nowhere(Size(64_000_000)),
     }
 }

@@ -12,11 +12,11 @@ pub struct Options {
     pub folder: Option<PathBuf>,
     /// Age at which samples are deleted.
     pub retention: Duration,
-    /// Most bytes on disk, blocks and write-ahead log together.
+    /// Maximum number of bytes on disk, blocks and write-ahead log together.
     pub max_bytes: u64,
-    /// Most series.
+    /// Maximum number of series.
     pub max_series: usize,
-    /// Most bytes of samples held in memory.
+    /// Maximum number of bytes of samples held in memory.
     pub max_memory: u64,
 }
 

@@ -45,7 +45,7 @@ fn refs(history: &History, count: usize) -> Vec<SeriesId> {
         .collect()
 }
 
-/// Appends a collection of `series` at each step, with values that tell where they are from.
+/// Appends a collection of `series` at each step, with values that show their origin.
 fn fill(history: &History, series: &[SeriesId], times: impl IntoIterator<Item = i64>) {
     for at in times {
         let sample = |(number, series): (usize, &SeriesId)| (*series, value(number, at));

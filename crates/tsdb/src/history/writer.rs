@@ -19,7 +19,7 @@ use super::retention::{cut_due, prune};
 use super::shared::Shared;
 use super::wal::{Entry, Log};
 
-/// Most bytes of samples in the queue.
+/// Maximum number of bytes of samples in the queue.
 const MAX_QUEUED: usize = 16 << 20;
 /// First and longest delay of a retry.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));

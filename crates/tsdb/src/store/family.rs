@@ -35,13 +35,13 @@ pub struct Family {
     /// Default labels as text of the exposition.
     constant: Arc<str>,
     entries: Vec<Entry>,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
     windows: Option<Windows>,
     links: Option<SeriesLinks>,
     by_labels: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: Vec<u32>,
-    /// Slot to try first for the next point. Collectors repeat their order, so that the slot behind the last hit
+    /// Slot to try first for the next sample. Collectors repeat their order, so that the slot behind the last hit
     /// is nearly always right and saves the hash.
     guess: usize,
     generation: u64,
@@ -63,7 +63,7 @@ impl Family {
             def,
             constant,
             entries: Vec::new(),
-            numbers: Vec::new(),
+            values: Vec::new(),
             windows: None,
             links: None,
             by_labels: HashTable::new(),
@@ -164,25 +164,25 @@ impl Family {
         self.by_labels.find(hash, same).map(|slot| Slot(*slot))
     }
 
-    /// Sets the numbers of a series, which is added if it is new, and returns its slot; `None` if the point does
+    /// Sets the values of a series, which is added if it is new, and returns its slot; `None` if the sample does
     /// not fit.
     pub(super) fn set(
         &mut self,
         packed: &[u8],
-        numbers: &[f64],
+        values: &[f64],
         now: MonoMillis,
         keep_sample: bool,
     ) -> Option<usize> {
-        if numbers.len() != self.width {
+        if values.len() != self.width {
             return None;
         }
         let slot = self.locate(packed).or_else(|| self.insert(packed))?;
         self.guess = slot + 1;
-        self.numbers[slot * self.width..][..self.width].copy_from_slice(numbers);
+        self.values[slot * self.width..][..self.width].copy_from_slice(values);
         let entry = &mut self.entries[slot];
         entry.updated = entry.updated.max(now);
         let in_order = match &mut self.windows {
-            Some(windows) if keep_sample => windows.push(slot, now, numbers),
+            Some(windows) if keep_sample => windows.push(slot, now, values),
             _ => true,
         };
         in_order.then_some(slot)
@@ -191,7 +191,7 @@ impl Family {
     /// Appends the row in `slot` to the samples for `history`.
     pub(super) fn push_row(&mut self, slot: usize, history: &History, out: &mut HistorySamples) {
         if let (Some(links), Some(labels)) = (&mut self.links, &self.entries[slot].labels) {
-            let row = &self.numbers[slot * self.width..][..self.width];
+            let row = &self.values[slot * self.width..][..self.width];
             links.push_row(slot, labels, row, history, out);
         }
     }
@@ -244,7 +244,7 @@ impl Family {
             labels: None,
             updated: MonoMillis::default(),
         });
-        self.numbers.resize(self.entries.len() * self.width, 0.0);
+        self.values.resize(self.entries.len() * self.width, 0.0);
         if let Some(windows) = &mut self.windows {
             windows.resize(self.entries.len());
         }
@@ -299,7 +299,7 @@ impl Family {
     /// Copies the series of `old`, which has the same shape, and its samples if both have windows.
     pub(super) fn adopt(&mut self, old: &Family) {
         self.entries.clone_from(&old.entries);
-        self.numbers.clone_from(&old.numbers);
+        self.values.clone_from(&old.values);
         self.by_labels.clone_from(&old.by_labels);
         self.hasher.clone_from(&old.hasher);
         self.free.clone_from(&old.free);
@@ -321,8 +321,8 @@ impl Family {
         &self.constant
     }
 
-    pub(super) fn numbers(&self) -> &[f64] {
-        &self.numbers
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
     }
 
     /// Returns order and label text of the series, which are built again only if series changed.
@@ -397,11 +397,11 @@ impl<'a> Series<'a> {
         self.labels
     }
 
-    /// Returns the current numbers, in the order of [`MetricDef::width`].
+    /// Returns the current values, in the order of [`MetricDef::width`].
     #[must_use]
-    pub fn numbers(&self) -> &'a [f64] {
+    pub fn values(&self) -> &'a [f64] {
         let width = self.family.width;
-        &self.family.numbers[self.slot * width..][..width]
+        &self.family.values[self.slot * width..][..width]
     }
 
     /// Returns the time of the last refresh.

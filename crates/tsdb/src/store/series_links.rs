@@ -39,12 +39,12 @@ impl SeriesLinks {
         history: &History,
         samples: &mut HistorySamples,
     ) {
-        let width = self.names.numbers().len();
+        let width = self.names.value_indices().len();
         if self.series.len() < (slot + 1) * width {
             self.series.resize((slot + 1) * width, None);
         }
         let series = &mut self.series[slot * width..][..width];
-        for (index, (number, series)) in self.names.numbers().zip(series).enumerate() {
+        for (index, (number, series)) in self.names.value_indices().zip(series).enumerate() {
             if series.is_none() {
                 *series = history.series_id(&self.names.label_set(index, labels));
             }
@@ -54,7 +54,7 @@ impl SeriesLinks {
 
     /// Removes the links of `slot`, and returns them.
     pub(super) fn unlink(&mut self, slot: usize) -> impl Iterator<Item = SeriesId> {
-        let width = self.names.numbers().len();
+        let width = self.names.value_indices().len();
         let end = self.series.len();
         let row = (slot * width).min(end)..((slot + 1) * width).min(end);
         self.series[row].iter_mut().filter_map(Option::take)

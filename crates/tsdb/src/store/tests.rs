@@ -1,4 +1,4 @@
-//! The store against a simple model, and through a rendered page and back.
+//! The store against a simple model, and through an exposition and back.
 
 mod history;
 
@@ -62,37 +62,37 @@ fn gauge(labels: [&str; 2], value: f64) -> Batch {
     batch
 }
 
-fn histogram(label: &str, numbers: [f64; 3]) -> Batch {
+fn histogram(label: &str, values: [f64; 3]) -> Batch {
     let mut batch = Batch::default();
-    batch.push_numbers(HISTOGRAM, &[label], &numbers);
+    batch.push_values(HISTOGRAM, &[label], &values);
     batch
 }
 
-fn page(store: &Store, format: Format) -> String {
+fn exposition(store: &Store, format: Format) -> String {
     let mut renderer = Renderer::new(store.snapshot(), format);
     let mut out = Vec::new();
     while renderer.next_chunk(&mut out) {}
     String::from_utf8(out).unwrap()
 }
 
-/// Times and numbers of a histogram's samples.
+/// Times and values of a histogram's samples.
 fn samples(store: &Store, label: &str, since: Now) -> Vec<(u64, Vec<f64>)> {
     let reader = store.read();
     let family = reader.family(HISTOGRAM);
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
     let window = family.get(slot).unwrap().window(since.mono);
     window
-        .map(|(time, numbers)| (time.0 / 1000, numbers.to_vec()))
+        .map(|(time, values)| (time.0 / 1000, values.to_vec()))
         .collect()
 }
 
 #[test]
-fn points_that_do_not_fit_are_refused_and_counted() {
+fn points_that_do_not_fit_are_rejected_and_counted() {
     let store = store();
     let mut batch = Batch::default();
     batch.push(GAUGE, &["only one"], 1.0);
     batch.push(GAUGE, &["one", "two", "three"], 1.0);
-    batch.push_numbers(GAUGE, &["two", "numbers"], &[1.0, 2.0]);
+    batch.push_values(GAUGE, &["two", "values"], &[1.0, 2.0]);
     batch.push_packed(GAUGE, b"not\xFFended", &[1.0]);
     batch.push_packed(GAUGE, b"no \xC3 UTF-8\xFF\xFF", &[1.0]);
     batch.push(MetricId(7), &[], 1.0);
@@ -100,7 +100,7 @@ fn points_that_do_not_fit_are_refused_and_counted() {
     store.commit(&batch, at(1));
     assert_eq!((store.series(), store.refused()), (1, 6));
     assert_eq!(
-        page(&store, Format::Text),
+        exposition(&store, Format::Text),
         "# TYPE x_gauge gauge\nx_gauge{a=\"fits\",b=\"\"} NaN\n"
     );
 }
@@ -109,7 +109,7 @@ fn points_that_do_not_fit_are_refused_and_counted() {
 fn of_two_points_for_one_series_the_last_wins() {
     let store = store();
     let mut batch = histogram("x", [1.0, 1.0, 1.0]);
-    batch.push_numbers(HISTOGRAM, &["x"], &[2.0, 2.0, 2.0]);
+    batch.push_values(HISTOGRAM, &["x"], &[2.0, 2.0, 2.0]);
     store.commit(&batch, at(5));
     assert_eq!(samples(&store, "x", at(0)), [(5, vec![2.0, 2.0, 2.0])]);
     assert_eq!(store.refused(), 0);
@@ -149,7 +149,7 @@ fn a_window_keeps_its_span_and_one_interval() {
         );
         assert!(
             kept.iter()
-                .all(|(time, numbers)| numbers == &vec![*time as f64; 3])
+                .all(|(time, values)| values == &vec![*time as f64; 3])
         );
     }
 }
@@ -167,18 +167,18 @@ fn series_not_refreshed_for_three_intervals_go() {
     assert_eq!((store.series(), store.dropped()), (1, 1));
     store.refresh(&gauge(["new", ""], 2.0), at(31));
     assert_eq!(store.expire(at(61)), 0);
-    assert!(!page(&store, Format::Text).contains("old"));
+    assert!(!exposition(&store, Format::Text).contains("old"));
 }
 
 #[test]
-fn a_page_is_sorted_by_exported_name_and_values() {
+fn an_exposition_is_sorted_by_exported_name_and_values() {
     let store = store();
     store.commit(&histogram("z", [0.0; 3]), at(0));
     for label in ["b", "ab", "", "a\u{1}", "a"] {
         store.commit(&gauge([label, "c"], 0.0), at(0));
-        page(&store, Format::Text);
+        exposition(&store, Format::Text);
     }
-    let families = parse(&page(&store, Format::Text), Format::Text).unwrap();
+    let families = parse(&exposition(&store, Format::Text), Format::Text).unwrap();
     let names: Vec<_> = families.iter().map(|family| family.name.as_str()).collect();
     assert_eq!(names, ["x_gauge", "x_histogram"]);
     let order: Vec<_> = families[0]
@@ -249,7 +249,7 @@ type Given = (bool, [String; 2], i32);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Modelled {
-    numbers: Vec<f64>,
+    values: Vec<f64>,
     updated: u64,
     samples: Vec<(u64, Vec<f64>)>,
 }
@@ -265,25 +265,25 @@ fn label() -> impl Strategy<Value = String> {
     prop_oneof![4 => hostile, 1 => any::<String>()]
 }
 
-fn points() -> impl Strategy<Value = Vec<Given>> {
+fn data() -> impl Strategy<Value = Vec<Given>> {
     prop::collection::vec((any::<bool>(), [label(), label()], any::<i32>()), 0..12)
 }
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => points().prop_map(Step::Commit),
-        1 => points().prop_map(Step::Refresh),
+        4 => data().prop_map(Step::Commit),
+        1 => data().prop_map(Step::Refresh),
         2 => Just(Step::Expire),
         4 => (1..25u64).prop_map(Step::Pass),
         1 => Just(Step::Reload),
     ]
 }
 
-fn apply(model: &mut Model, points: &[Given], now: u64, sampled: bool) -> Batch {
+fn apply(model: &mut Model, data: &[Given], now: u64, sampled: bool) -> Batch {
     let mut batch = Batch::default();
-    for (is_gauge, labels, number) in points {
+    for (is_gauge, labels, number) in data {
         let number = f64::from(*number) / 8.0;
-        let (id, labels, numbers) = if *is_gauge {
+        let (id, labels, values) = if *is_gauge {
             (GAUGE, &labels[..], vec![number])
         } else {
             (
@@ -293,19 +293,19 @@ fn apply(model: &mut Model, points: &[Given], now: u64, sampled: bool) -> Batch 
             )
         };
         let borrowed: Vec<&str> = labels.iter().map(String::as_str).collect();
-        batch.push_numbers(id, &borrowed, &numbers);
+        batch.push_values(id, &borrowed, &values);
         let samples = Vec::new();
         let series = model.entry((id, labels.to_vec())).or_insert(Modelled {
-            numbers: vec![],
+            values: vec![],
             updated: 0,
             samples,
         });
-        (series.numbers, series.updated) = (numbers.clone(), now);
+        (series.values, series.updated) = (values.clone(), now);
         if sampled && id == HISTOGRAM {
             series
                 .samples
                 .retain(|(time, _)| *time != now && *time + 80 >= now);
-            series.samples.push((now, numbers));
+            series.samples.push((now, values));
         }
     }
     batch
@@ -319,7 +319,7 @@ fn read(store: &Store) -> Model {
             assert_eq!(family.find(series.labels().packed()), Some(slot));
             let samples = series.window(MonoMillis(0));
             let seen = Modelled {
-                numbers: series.numbers().to_vec(),
+                values: series.values().to_vec(),
                 updated: series.updated().0 / 1000,
                 samples: samples
                     .map(|(time, row)| (time.0 / 1000, row.to_vec()))
@@ -333,7 +333,7 @@ fn read(store: &Store) -> Model {
     model
 }
 
-/// The samples that a page of `model` has to hold: name, labels, value.
+/// The samples that an exposition of `model` has to hold: name, labels, value.
 /// OpenMetrics has no sum below zero, and no count of a histogram without its sum.
 fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels), f64> {
     let mut expected = BTreeMap::new();
@@ -342,28 +342,28 @@ fn expected_samples(model: &Model, format: Format) -> BTreeMap<(String, Labels),
         let mut labels: Labels = names.zip(values.iter().cloned()).collect();
         labels.entry("b".into()).or_insert("default".into());
         if *id == GAUGE {
-            expected.insert(("x_gauge".into(), labels), series.numbers[0]);
+            expected.insert(("x_gauge".into(), labels), series.values[0]);
             continue;
         }
-        for (le, number) in ["1", "+Inf"].iter().zip(&series.numbers) {
+        for (le, number) in ["1", "+Inf"].iter().zip(&series.values) {
             let mut labels = labels.clone();
             labels.insert("le".into(), (*le).into());
             expected.insert(("x_histogram_bucket".into(), labels), *number);
         }
-        if format == Format::OpenMetrics && series.numbers[2] < 0.0 {
+        if format == Format::OpenMetrics && series.values[2] < 0.0 {
             continue;
         }
         expected.insert(
             ("x_histogram_count".into(), labels.clone()),
-            series.numbers[1],
+            series.values[1],
         );
-        expected.insert(("x_histogram_sum".into(), labels), series.numbers[2]);
+        expected.insert(("x_histogram_sum".into(), labels), series.values[2]);
     }
     expected
 }
 
-fn parsed_samples(page: &str, format: Format) -> BTreeMap<(String, Labels), f64> {
-    let families = parse(page, format).unwrap();
+fn parsed_samples(exposition: &str, format: Format) -> BTreeMap<(String, Labels), f64> {
+    let families = parse(exposition, format).unwrap();
     let samples = families.into_iter().flat_map(|family| family.samples);
     samples
         .map(|mut sample| {
@@ -381,12 +381,12 @@ proptest! {
         let (mut store, mut model, mut now) = (store(), Model::new(), 1);
         for step in &steps {
             match step {
-                Step::Commit(points) => {
-                    let batch = apply(&mut model, points, now, true);
+                Step::Commit(data) => {
+                    let batch = apply(&mut model, data, now, true);
                     store.commit(&batch, at(now));
                 }
-                Step::Refresh(points) => {
-                    let batch = apply(&mut model, points, now, false);
+                Step::Refresh(data) => {
+                    let batch = apply(&mut model, data, now, false);
                     store.refresh(&batch, at(now));
                 }
                 Step::Expire => {
@@ -407,17 +407,17 @@ proptest! {
             // Not after each step, so that a layout is also carried over several changes.
             if matches!(step, Step::Pass(_)) {
                 let format = if now % 2 == 0 { Format::Text } else { Format::OpenMetrics };
-                let page = page(&store, format);
-                prop_assert_eq!(parsed_samples(&page, format), expected_samples(&model, format));
+                let exposition = exposition(&store, format);
+                prop_assert_eq!(parsed_samples(&exposition, format), expected_samples(&model, format));
             }
         }
         prop_assert_eq!(store.refused(), 0);
     }
 
     #[test]
-    fn the_parser_never_panics(page in prop_oneof![any::<String>(), "[a\"\\\\{}=,# \n0-9.A-Z_]{0,60}"]) {
+    fn the_parser_never_panics(exposition in prop_oneof![any::<String>(), "[a\"\\\\{}=,# \n0-9.A-Z_]{0,60}"]) {
         for format in [Format::Text, Format::OpenMetrics] {
-            if let Err(error) = parse(&page, format) {
+            if let Err(error) = parse(&exposition, format) {
                 prop_assert!(error.line >= 1);
             }
         }

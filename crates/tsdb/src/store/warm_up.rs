@@ -14,7 +14,7 @@ use crate::history::History;
 /// Windows from history by label values, for series that may not exist yet.
 pub(super) type Backfill = HashMap<LabelValues, Window>;
 
-/// Most samples that are read for one metric.
+/// Maximum number of samples that are read for one metric.
 const MAX_SAMPLES: u64 = 5_000_000;
 
 /// Query for a backfill: a metric with a window, and the length of the window.
@@ -54,7 +54,7 @@ fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill,
     let guard = Guard::new(MAX_SAMPLES);
     let mut rows: HashMap<LabelValues, BTreeMap<i64, Row>> = HashMap::new();
     let from = now.wall.before(wanted.keep);
-    for (index, number) in wanted.names.numbers().enumerate() {
+    for (index, number) in wanted.names.value_indices().enumerate() {
         let matchers = wanted.names.matchers(index);
         for series in history.select(&matchers, from, UnixMillis(now.wall.0 - 1), &guard)? {
             let values: Vec<&str> = wanted
@@ -87,10 +87,10 @@ fn window(rows: BTreeMap<i64, Row>, keep: Duration, now: Now) -> Window {
     let mut window = Window::default();
     for (time, row) in rows {
         let ago = now.wall.since(UnixMillis(time));
-        if let Some(numbers) = row.whole()
+        if let Some(values) = row.whole()
             && now.mono.since(MonoMillis(0)) > ago
         {
-            window.push(now.mono.before(ago), &numbers, now.mono.before(keep));
+            window.push(now.mono.before(ago), &values, now.mono.before(keep));
         }
     }
     window

@@ -44,8 +44,8 @@ impl Windows {
     }
 
     /// As [`Window::push`].
-    pub(super) fn push(&mut self, slot: usize, at: MonoMillis, numbers: &[f64]) -> bool {
-        self.windows[slot].push(at, numbers, at.before(self.keep))
+    pub(super) fn push(&mut self, slot: usize, at: MonoMillis, values: &[f64]) -> bool {
+        self.windows[slot].push(at, values, at.before(self.keep))
     }
 
     /// As [`Window::since`].
@@ -89,29 +89,29 @@ impl Windows {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Window {
     times: Vec<MonoMillis>,
-    numbers: Vec<f64>,
+    values: Vec<f64>,
     start: usize,
 }
 
 impl Window {
     /// Appends a sample and drops those older than `oldest`. A sample at the time of the last one replaces it;
     /// an older one is rejected, and the result is `false`.
-    pub(super) fn push(&mut self, at: MonoMillis, numbers: &[f64], oldest: MonoMillis) -> bool {
+    pub(super) fn push(&mut self, at: MonoMillis, values: &[f64], oldest: MonoMillis) -> bool {
         match self.times.last() {
             Some(last) if at < *last => return false,
             Some(last) if at == *last => {
-                let row = self.numbers.len() - numbers.len();
-                self.numbers[row..].copy_from_slice(numbers);
+                let row = self.values.len() - values.len();
+                self.values[row..].copy_from_slice(values);
                 return true;
             }
             _ => {}
         }
         self.start += self.times[self.start..].partition_point(|time| *time < oldest);
         if self.times.len() == self.times.capacity() {
-            self.make_room(numbers.len());
+            self.make_room(values.len());
         }
         self.times.push(at);
-        self.numbers.extend_from_slice(numbers);
+        self.values.extend_from_slice(values);
         true
     }
 
@@ -120,24 +120,24 @@ impl Window {
         if let Some(first) = self.times.get(self.start) {
             let end = older.times.partition_point(|time| time < first);
             older.times.truncate(end);
-            older.numbers.truncate(end * width);
+            older.values.truncate(end * width);
         }
         older.times.extend_from_slice(&self.times[self.start..]);
         older
-            .numbers
-            .extend_from_slice(&self.numbers[self.start * width..]);
+            .values
+            .extend_from_slice(&self.values[self.start * width..]);
         *self = older;
     }
 
     fn make_room(&mut self, width: usize) {
         self.times.drain(..self.start);
-        self.numbers.drain(..self.start * width);
+        self.values.drain(..self.start * width);
         self.start = 0;
         let spare = self.times.capacity() - self.times.len();
         let wanted = (self.times.len() / 4).max(4);
         if spare < wanted {
             self.times.reserve_exact(wanted);
-            self.numbers.reserve_exact(wanted * width);
+            self.values.reserve_exact(wanted * width);
         }
     }
 
@@ -146,7 +146,7 @@ impl Window {
         let start = self.start + self.times[self.start..].partition_point(|time| *time < since);
         Samples {
             times: &self.times[start..],
-            numbers: &self.numbers[start * width..],
+            values: &self.values[start * width..],
             width,
         }
     }
@@ -156,7 +156,7 @@ impl Window {
 #[derive(Clone, Debug, Default)]
 pub struct Samples<'a> {
     times: &'a [MonoMillis],
-    numbers: &'a [f64],
+    values: &'a [f64],
     width: usize,
 }
 
@@ -167,11 +167,11 @@ impl<'a> Samples<'a> {
         self.times
     }
 
-    /// Returns the numbers of the remaining samples, in rows of the metric's width; for a counter or a gauge,
+    /// Returns the values of the remaining samples, in rows of the metric's width; for a counter or a gauge,
     /// the values.
     #[must_use]
-    pub fn numbers(&self) -> &'a [f64] {
-        self.numbers
+    pub fn values(&self) -> &'a [f64] {
+        self.values
     }
 }
 
@@ -180,8 +180,8 @@ impl<'a> Iterator for Samples<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let (time, times) = self.times.split_first()?;
-        let (row, numbers) = self.numbers.split_at(self.width);
-        (self.times, self.numbers) = (times, numbers);
+        let (row, values) = self.values.split_at(self.width);
+        (self.times, self.values) = (times, values);
         Some((*time, row))
     }
 
@@ -193,8 +193,8 @@ impl<'a> Iterator for Samples<'a> {
 impl DoubleEndedIterator for Samples<'_> {
     fn next_back(&mut self) -> Option<Self::Item> {
         let (time, times) = self.times.split_last()?;
-        let (numbers, row) = self.numbers.split_at(self.numbers.len() - self.width);
-        (self.times, self.numbers) = (times, numbers);
+        let (values, row) = self.values.split_at(self.values.len() - self.width);
+        (self.times, self.values) = (times, values);
         Some((*time, row))
     }
 }

@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn types_are_told_where_openmetrics_has_them() {
+    fn types_are_reported_where_openmetrics_has_them() {
         let families = Families::new(&[
             metric("hits_total", Kind::Counter, &[]),
             metric("hits", Kind::Counter, &[]),

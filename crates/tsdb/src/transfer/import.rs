@@ -70,7 +70,7 @@ pub struct Imported {
     pub first_bad: Option<BadLine>,
 }
 
-/// Most samples held in memory, 40 bytes each.
+/// Maximum number of samples held in memory, 40 bytes each.
 pub const CEILING: usize = 1_000_000;
 /// Longest line in bytes, more than VictoriaMetrics writes for a series.
 const MAX_LINE: u64 = 256 << 20;
@@ -184,7 +184,7 @@ impl Import {
         }
     }
 
-    fn json(&mut self, line: &str) -> Result<Vec<Point>, Reason> {
+    fn json(&mut self, line: &str) -> Result<Vec<Sample>, Reason> {
         const HINT: &str =
             "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
         let series = json::read(line).map_err(|message| (message, HINT))?;
@@ -198,7 +198,7 @@ impl Import {
             .collect()
     }
 
-    fn open_metrics(&mut self, line: &str) -> Result<Vec<Point>, Reason> {
+    fn open_metrics(&mut self, line: &str) -> Result<Vec<Sample>, Reason> {
         const HINT: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
         const AFTER: &str = "an OpenMetrics file ends there; import a second one by itself";
         if line.starts_with('#') {
@@ -280,7 +280,7 @@ impl Import {
 }
 
 type Reason = (String, &'static str);
-type Point = (u32, i64, f64);
+type Sample = (u32, i64, f64);
 
 /// Returns whether a line is a JSON object, and not a series with a quoted name.
 fn is_json(line: &str) -> bool {

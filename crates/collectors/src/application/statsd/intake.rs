@@ -201,7 +201,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Each packet into a fresh recorder: how many lines, series and refusals that makes.
+    /// Each packet into a fresh recorder: how many lines, series and rejections that makes.
     fn take(packet: &[u8]) -> (u64, usize, u64) {
         let metrics: Vec<ApplicationMetric> = decoded(METRICS);
         let declared = resolve(
@@ -227,9 +227,9 @@ mod tests {
     const FIRST: usize = 2;
 
     #[test]
-    fn what_is_recorded_and_what_is_refused() {
+    fn what_is_recorded_and_what_is_rejected() {
         let many: String = (0..40).map(|n| format!("t{n}:x,")).collect();
-        for (packet, lines, series, refused) in [
+        for (packet, lines, series, rejected) in [
             ("c:1|c|#a:x\nm.y:1|c\ng:1|g\r\n\n", 3, 3, 0),
             ("c:1:2:nan:-1|c|#a:x", 1, 1, 2),
             ("m.x:1|c|#a:twice", 1, 0, 1),
@@ -248,7 +248,7 @@ mod tests {
         ] {
             assert_eq!(
                 take(packet.as_bytes()),
-                (lines, FIRST + series, refused),
+                (lines, FIRST + series, rejected),
                 "{packet}"
             );
         }
@@ -258,12 +258,12 @@ mod tests {
     proptest! {
         #[test]
         fn random_bytes_never_panic(packet in prop::collection::vec(any::<u8>(), 0..300)) {
-            let (lines, series, refused) = take(&packet);
+            let (lines, series, rejected) = take(&packet);
             prop_assert_eq!(series, FIRST);
-            prop_assert!(refused >= lines);
+            prop_assert!(rejected >= lines);
         }
 
-        /// Near-lines: every line is recorded or refused, and never a new metric.
+        /// Near-lines: every line is recorded or rejected, and never a new metric.
         #[test]
         fn near_lines_never_panic(
             lines in prop::collection::vec("(c|g|h|s|m\\.[a-z]|x):[0-9.:+-]{0,4}\\|(c|g|ms|h|s)(\\|@0\\.[1-9])?(\\|#a:[a-z,:]{0,3})?", 0..8),

@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_line_is_refused() {
+    fn what_is_no_line_is_rejected() {
         let malformed = [
             "a",
             "a:1",
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_tag_names_become_label_names() {
+    fn unusual_tag_names_become_label_names() {
         assert!(matches!(tags_as_labels("a:x.y,b_c:z-1"), Cow::Borrowed(_)));
         assert_eq!(
             tags_as_labels("kube-ns:x-y,http.code:1,flag"),

@@ -7,7 +7,7 @@ use bellwether_schema::Literal;
 use super::line::has_tags;
 use super::settings::{Statsd, StatsdDialect, StatsdMapping};
 
-/// Most `*` in one glob.
+/// Maximum number of `*` in one glob.
 pub(super) const MAX_STARS: usize = 16;
 
 /// Mappings, ignored tags and dialect, compiled from the settings.
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_globs_and_templates_are_told() {
+    fn bad_globs_and_templates_are_reported() {
         for bad in ["", "a..b", "a.b*", "*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*.*"] {
             assert!(glob(&Literal(bad.into())).is_err(), "{bad}");
         }

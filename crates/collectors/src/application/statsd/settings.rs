@@ -49,7 +49,7 @@ string_enum! {
 section! {
     /// Maps `StatsD` names to an application metric.
     pub struct StatsdMapping {
-        /// Dotted name; `*` stands for one whole part: `api.*.*.time`.
+        /// Dotted name; `*` matches one part: `api.*.*.time`.
         pub r#match: Spanned<Literal>,
         /// Metric of `application_metrics`.
         pub metric: Spanned<String>,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mistake_is_told() {
+    fn every_mistake_is_reported() {
         let mapping = |body: &str| format!("mappings: [{{match: a.*, metric: api_time, {body}}}]");
         let cases = [
             (

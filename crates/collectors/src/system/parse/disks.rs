@@ -91,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn partitions_are_told_from_disks() {
+    fn partitions_are_distinguished_from_disks() {
         let names: Vec<&[u8]> = vec![
             b"sda",
             b"sda1",

@@ -236,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_costs_the_figures_that_need_it() {
+    fn a_line_costs_the_metrics_that_need_it() {
         let text = "MemTotal: 1000 kB\nMemFree: 100 kB\nMemAvailable: 411 kB\n\
                     SwapTotal: 0 kB\nSwapFree: 18446744073709346016 kB\n";
         let (memory, bad) = read(text);

@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn glued_numbers_aliases_and_odd_names() {
+    fn glued_numbers_aliases_and_unusual_names() {
         let row = "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16";
         let text = [
             HEADINGS.as_bytes(),

@@ -50,9 +50,9 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A list of metrics, resolved.
-pub(super) fn declared(declaration: &str) -> Vec<ResolvedMetric> {
+pub(super) fn declared(configuration: &str) -> Vec<ResolvedMetric> {
     let mut problems = Diagnostics::default();
-    let tree = parse(declaration).unwrap();
+    let tree = parse(configuration).unwrap();
     let metrics =
         Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
     let declared = resolve(&metrics.unwrap_or_default(), "", STEP, &mut problems);
@@ -78,19 +78,19 @@ pub(super) fn statvfs(path: &Path) -> io::Result<Usage> {
 }
 
 impl Bench {
-    pub(super) fn new(fixture_name: &str, declaration: &str) -> Self {
-        Self::with(fixture_name, declaration, "/", Arc::new(statvfs))
+    pub(super) fn new(fixture_name: &str, configuration: &str) -> Self {
+        Self::with(fixture_name, configuration, "/", Arc::new(statvfs))
     }
 
     pub(super) fn with(
         fixture_name: &str,
-        declaration: &str,
+        configuration: &str,
         rootfs: &str,
         statvfs: Probe<Usage>,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&fixture(fixture_name), folder.path());
-        let declared = declared(declaration);
+        let declared = declared(configuration);
         let names = declared.iter().map(|metric| {
             let labels = metric
                 .def
@@ -132,9 +132,9 @@ impl Bench {
         let result = self.host.collect(&mut batch, self.now);
         self.now = self.now.after(STEP);
         let mut values = BTreeMap::new();
-        for point in batch.iter() {
-            let (name, labels) = &self.names[point.metric.0 as usize];
-            let held = LabelValues::from_packed(point.labels);
+        for sample in batch.iter() {
+            let (name, labels) = &self.names[sample.metric.0 as usize];
+            let held = LabelValues::from_packed(sample.labels);
             let pairs: Vec<_> = labels
                 .iter()
                 .zip(held.iter())
@@ -145,7 +145,7 @@ impl Bench {
                 pairs => format!("{name}{{{}}}", pairs.join(",")),
             };
             assert!(
-                values.insert(series, point.numbers[0]).is_none(),
+                values.insert(series, sample.values[0]).is_none(),
                 "a series twice"
             );
         }

@@ -218,7 +218,7 @@ fn responder(it: &mut ChannelConversion<'_, '_, '_>, number: usize, node: &Node)
         let value = match &value.value {
             Value::Scalar(text) if text.is_empty() => continue,
             Value::Scalar(text) => {
-                let text = it.translated(&path, text, value.pos, OnUntranslatable::Refuse);
+                let text = it.translated(&path, text, value.pos, OnUntranslatable::Reject);
                 text.map_or_else(|| value.clone(), |text| scalar(&text, value.pos))
             }
             _ => value.clone(),

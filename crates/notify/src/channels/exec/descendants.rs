@@ -12,7 +12,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 /// Variable of the environment that holds the mark of one start.
 pub(super) const VARIABLE: &str = "BELLWETHER_INVOCATION";
 
-/// Most looks for what was started meanwhile.
+/// Maximum number of looks for what was started meanwhile.
 const ROUNDS: usize = 20;
 
 /// Kills all descendants of `leader`, and all processes with `mark` in their environment, until

@@ -254,8 +254,8 @@ async fn a_program_that_is_not_there_may_come() {
 async fn as_another_user() {
     if !rustix::process::geteuid().is_root() {
         let (settings, _) = decode("{command: [/bin/true], user: '4242:4242'}");
-        let refused = settings.build(context()).err().unwrap();
-        assert!(refused.contains("only root"), "{refused}");
+        let rejected = settings.build(context()).err().unwrap();
+        assert!(rejected.contains("only root"), "{rejected}");
         return;
     }
     let folder = TempDir::new().unwrap();

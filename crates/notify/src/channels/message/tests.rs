@@ -29,7 +29,7 @@ fn a_single_alert_has_all_details() {
 }
 
 #[test]
-fn its_end_tells_how_long_and_how_bad_it_was() {
+fn its_end_reports_how_long_and_how_bad_it_was() {
     let mut notification = notification("disk", "/data", Status::Resolved);
     let mut ended = (*notification.alert).clone();
     (ended.fired_value, ended.peak, ended.value) = (Some(91.5), Some(99.25), Some(80.0));
@@ -156,7 +156,7 @@ fn firing_alerts_are_listed_while_there_is_room() {
     some.still_firing = vec![Arc::new(alert("disk", "/home"))];
     assert_eq!(
         plain(&some, 4000)[1],
-        "Of the same group 1 more still fire.\n\
+        "Of the same group 1 more still fires.\n\
          disk (warning) instance=host-1, mount=/home, since 2026-11-21 04:05:00 UTC"
     );
 }

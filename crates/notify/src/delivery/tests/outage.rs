@@ -17,7 +17,7 @@ const ALERTS: usize = 300;
 const REPEAT: u32 = 600;
 
 /// Takes everything but for an hour.
-struct Away {
+struct FailingChannel {
     from: Instant,
     log: Arc<Mutex<Log>>,
 }
@@ -29,7 +29,7 @@ struct Log {
     accepted: Vec<Notification>,
 }
 
-impl Channel for Away {
+impl Channel for FailingChannel {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         let mut log = self.log.lock();
         let away = self.from <= Instant::now() && self.from.elapsed() < SECOND * HOUR;
@@ -77,7 +77,7 @@ fn open(
         panic!("nobody else has it")
     };
     delivery.state = Arc::new(ChannelState::open("test", Some(state.clone()), now(began)));
-    delivery.channel = Box::new(Away {
+    delivery.channel = Box::new(FailingChannel {
         from: began + SECOND * HOUR,
         log: log.clone(),
     });

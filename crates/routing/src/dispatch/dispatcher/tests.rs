@@ -91,12 +91,12 @@ impl Scene {
 
     fn advance(&mut self, second: u64) -> Advance {
         let now = after(second);
-        let told = |channel: &str, alert| {
+        let notified = |channel: &str, alert| {
             self.taken
                 .get(&(channel.to_owned(), alert))
                 .map(|at| *at.min(&now.mono))
         };
-        self.dispatcher.advance(&self.feedback, &told, now)
+        self.dispatcher.advance(&self.feedback, &notified, now)
     }
 
     fn turn(&mut self, second: u64) {
@@ -321,10 +321,10 @@ fn the_end_of_an_alert_is_offered_to_every_channel() {
         .dispatches
         .iter()
         .filter(|dispatch| dispatch.to.is_none());
-    let told: Vec<_> = to_all
+    let notified: Vec<_> = to_all
         .flat_map(|dispatch| &dispatch.notifications)
         .collect();
-    assert_eq!(told.len(), 1, "the unknown one");
+    assert_eq!(notified.len(), 1, "the unknown one");
     let advance = scene.advance(3);
     assert_eq!(
         advance.dispatches.len(),
@@ -399,11 +399,11 @@ fn an_uninhibited_alert_waits_once_before_its_first_notification() {
         "100s disk: uninhibited",
         "131s disk: none",
     ];
-    let count = |gate: &str| {
+    let count = |reason: &str| {
         scene
             .mute_changes
             .iter()
-            .filter(|line| *line == gate)
+            .filter(|line| *line == reason)
             .count()
     };
     assert_eq!(gates.map(count), [2, 2, 1], "{:?}", scene.mute_changes);
@@ -439,7 +439,7 @@ fn an_alert_that_is_inhibited_again_waits_again() {
     );
     assert!(
         scene.dispatcher.state().uninhibited.is_empty(),
-        "told since"
+        "notified since"
     );
 }
 
@@ -592,7 +592,7 @@ fn suppressions_have_the_reason_of_each_alert() {
             after(2),
         )
         .unwrap();
-    let told = |scene: &Scene, second: u64| {
+    let notified = |scene: &Scene, second: u64| {
         let all = scene.dispatcher.suppressions(after(second).wall);
         ["/a", "/b"].map(|mount| {
             all.get(&disk(mount).fingerprint).cloned().map(|one| {
@@ -606,20 +606,23 @@ fn suppressions_have_the_reason_of_each_alert() {
     };
     let ada = Some("ada".to_owned());
     assert_eq!(
-        told(&scene, 3),
+        notified(&scene, 3),
         [Some((true, None, None)), Some((false, None, ada.clone()))]
     );
-    assert_eq!(told(&scene, 60), [None, Some((false, None, ada.clone()))]);
+    assert_eq!(
+        notified(&scene, 60),
+        [None, Some((false, None, ada.clone()))]
+    );
     scene.at(70, &[fires(&switch, after(70))]);
     let by = Some(switch.fingerprint);
     assert_eq!(
-        told(&scene, 71),
+        notified(&scene, 71),
         [Some((false, by, None)), Some((false, by, ada))]
     );
     assert_eq!(scene.dispatcher.suppressions(after(71).wall).len(), 2);
 }
 
-/// A member that is held back is looked at again and again; what changes of the others keeps to the
+/// A member that is muted is checked again and again; what changes of the others keeps to the
 /// times of the group all the same.
 #[test]
 fn a_muted_alert_does_not_hasten_the_others() {
@@ -897,16 +900,16 @@ fn a_cooldown_mutes_an_alert_that_fires_again_too_soon() {
 fn after_a_restart_a_notified_alert_is_quiet_until_its_repeat() {
     let yaml = "routes: {receiver: chat, group_wait: 30s, repeat_interval: 1h}";
     let mut scene = Scene::new(yaml);
-    let told = NotifiedState {
+    let notified = NotifiedState {
         first: after(0).mono.before(Duration::from_secs(1800)),
         last: after(0).mono.before(Duration::from_secs(1800)),
         severity: Severity::Warning,
     };
     let (known, fresh) = (disk("/known"), disk("/fresh"));
-    let standing = vec![Arc::new(known.clone()), Arc::new(fresh.clone())];
+    let firing = vec![Arc::new(known.clone()), Arc::new(fresh.clone())];
     scene
         .dispatcher
-        .restore(standing, [(known.fingerprint, told)].into(), after(0));
+        .restore(firing, [(known.fingerprint, notified)].into(), after(0));
     scene.until(1000);
     // Both are offered once their data had time to come; the outbox knows the one.
     let sent = scene.take_sent();
@@ -928,7 +931,7 @@ fn an_alert_that_waited_at_a_restart_is_notified_once_its_data_are_there() {
         fired_at: Some(after(0).wall),
         ..disk("a")
     };
-    let mut told = Vec::new();
+    let mut notified = Vec::new();
     for start in [10_u64, 30, 50] {
         let mut dispatcher = Dispatcher::new(routing.clone(), after(start));
         dispatcher.restore(vec![Arc::new(fired.clone())], HashMap::new(), after(start));
@@ -938,14 +941,14 @@ fn an_alert_that_waited_at_a_restart_is_notified_once_its_data_are_there() {
             }
             let now = after(second);
             let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, now);
-            told.extend(out.dispatches.iter().map(|_| second));
+            notified.extend(out.dispatches.iter().map(|_| second));
         }
-        if !told.is_empty() {
+        if !notified.is_empty() {
             break;
         }
     }
     assert_eq!(
-        told,
+        notified,
         [32],
         "once its group waited for 30 s, and it was confirmed"
     );
@@ -978,15 +981,15 @@ fn flapping_is_notified_whether_it_starts_with_a_resolved_or_a_firing() {
             scene.at(second + 10, &[resolves(&disk, after(second + 10))]);
         }
         let sent = scene.take_sent();
-        let told = sent
+        let notified = sent
             .iter()
             .filter(|line| line.contains("firing disk/a flapping"))
             .count();
-        assert_eq!(told, 1, "begins firing: {begins_firing}, {sent:?}");
+        assert_eq!(notified, 1, "begins firing: {begins_firing}, {sent:?}");
     }
 }
 
-/// Chat took it at once, the pager was down for a while, the mail refuses it.
+/// Chat took it at once, the pager was down for a while, the mail rejects it.
 #[test]
 fn each_channel_gets_a_repeat_an_interval_after_its_last() {
     let mut scene = Scene::new(&format!(
@@ -1059,7 +1062,7 @@ fn a_reload_moves_active_alerts_to_their_new_route_and_resolves_others() {
         routing("routes: {receiver: mail, group_wait: 0s}"),
         after(3),
     );
-    let told = NotifiedState {
+    let notified = NotifiedState {
         first: after(1).mono,
         last: after(1).mono,
         severity: Severity::Warning,
@@ -1070,7 +1073,7 @@ fn a_reload_moves_active_alerts_to_their_new_route_and_resolves_others() {
     );
     next.continue_from(
         before,
-        [(a.fingerprint, told), (b.fingerprint, told)].into(),
+        [(a.fingerprint, notified), (b.fingerprint, notified)].into(),
         after(3),
     );
     scene.dispatcher = next;
@@ -1270,16 +1273,18 @@ fn a_channel_that_a_reload_adds_is_notified_once_the_silence_is_over() {
         .unwrap();
     assert_eq!(scene.take_sent(), ["1s chat: firing disk/a change"]);
     let moment = after(3).mono;
-    let told = NotifiedState {
+    let notified = NotifiedState {
         first: moment,
         last: moment,
         severity: Severity::Warning,
     };
     let other = routing(&format!("routes: {{receiver: mail, {NO_WAIT}}}"));
     let before = std::mem::replace(&mut scene.dispatcher, Dispatcher::new(other, after(3)));
-    scene
-        .dispatcher
-        .continue_from(before, [(disk("/a").fingerprint, told)].into(), after(3));
+    scene.dispatcher.continue_from(
+        before,
+        [(disk("/a").fingerprint, notified)].into(),
+        after(3),
+    );
     scene.until(59);
     assert_eq!(scene.take_sent(), [""; 0]);
     scene.until(70);
@@ -1354,13 +1359,13 @@ fn a_notification_before_a_restart_does_not_hide_a_later_severity() {
     let mut scene = Scene::new(&format!(
         "routes: {{receiver: chat, group_by: ['...'], {NO_WAIT}}}"
     ));
-    let told = NotifiedState {
+    let notified = NotifiedState {
         first: after(0).mono,
         last: after(0).mono,
         severity: Severity::Warning,
     };
     let disk = disk("/a");
-    let known = [(disk.fingerprint, told)].into();
+    let known = [(disk.fingerprint, notified)].into();
     scene
         .dispatcher
         .restore(vec![Arc::new(disk.clone())], known, after(0));
@@ -1394,7 +1399,7 @@ fn a_notification_after_a_restart_has_an_unused_id() {
         .dispatcher
         .restore(vec![Arc::new(worse.clone())], HashMap::new(), after(100));
     let restored = &scene.dispatcher.alerts[&worse.fingerprint];
-    let told = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
-    assert_eq!(told.id, worse.change_id(after(100).wall));
-    assert_ne!(told.id, worse.change_id(worse.starts()));
+    let notification = restored.notification(Cause::Change, &Arc::default(), after(200).wall);
+    assert_eq!(notification.id, worse.change_id(after(100).wall));
+    assert_ne!(notification.id, worse.change_id(worse.starts()));
 }

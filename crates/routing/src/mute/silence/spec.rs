@@ -46,9 +46,11 @@ section! {
 }
 
 /// Keys that show the state of a silence, and are ignored.
-const STATE_KEYS: [&str; 7] = [
+const STATE_KEYS: [&str; 9] = [
     "status",
     "state",
+    "inForce",
+    "configured",
     "holds",
     "declared",
     "source",

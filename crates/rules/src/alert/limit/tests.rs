@@ -16,7 +16,7 @@ fn engine(rule: &str, now: u64) -> (Engine, Store) {
     (Engine::new(set, at(now)), store)
 }
 
-/// Judges disks, each with its value; tells what changed.
+/// Evaluates disks, each with its value; returns the changes.
 fn evaluate(engine: &mut Engine, store: &Store, now: u64, disks: &[(&str, f64)]) -> Vec<String> {
     for (disk, value) in disks {
         commit(store, at(now), &[(DISK, &[disk], &[*value])]);
@@ -69,7 +69,7 @@ fn over_the_limit_those_stay_that_were_there_and_one_alert_stands_for_the_rest()
             "/a > firing warning: disk_usage_percent 92 > 90",
             "true > firing critical: 4 alerts, the limit is 2: 2 left out",
         ],
-        "the overflow is as bad as the worst that it stands for"
+        "the overflow is as bad as the worst that it represents"
     );
     let overflow = engine
         .alerts()

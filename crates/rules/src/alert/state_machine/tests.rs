@@ -161,7 +161,7 @@ fn time_that_nobody_watched_adds_nothing() {
     let pending = after(&[HOLDS; 2]);
     let resumed = step(pending, sees(HOLDS, 3600), secs(3600), &POLICY);
     assert_eq!(
-        (resumed.phase, resumed.held_for()),
+        (resumed.phase, resumed.condition_duration()),
         (AlertState::Pending, Duration::ZERO)
     );
     let fires = step(resumed, sees(HOLDS, 3660), secs(3660), &POLICY);
@@ -301,7 +301,7 @@ proptest! {
                     level => sees(ConditionState::Breached(level - 3), at),
                 };
                 state = step(state, observation, secs(at), &POLICY);
-                phases.push((state.phase, state.level, state.held_for()));
+                phases.push((state.phase, state.level, state.condition_duration()));
             }
             phases
         };

@@ -27,7 +27,7 @@ impl Bench {
         }
     }
 
-    /// Goes on by 30 s, commits and judges.
+    /// Advances by 30 s, commits and evaluates.
     fn next(&mut self, points: &[Point<'_>]) -> Vec<String> {
         self.now += 30;
         let now = at(self.now);
@@ -120,7 +120,7 @@ fn pending_firing_resolved() {
 }
 
 #[test]
-fn a_pending_alert_that_clears_is_told_too() {
+fn a_pending_alert_that_clears_is_reported_too() {
     let mut bench = Bench::rule("metric: cpu_percent, condition: '>', threshold: 85, duration: 60");
     bench.cpu(90.0);
     assert_eq!(
@@ -543,7 +543,11 @@ fn consecutive_samples() {
     assert!(bench.engine.alerts().is_empty());
     let now = at(bench.now + 1);
     let again = bench.engine.tick(&bench.store, None, now, None);
-    assert_eq!(again.transitions, [], "the same sample judged twice is one");
+    assert_eq!(
+        again.transitions,
+        [],
+        "the same sample evaluated twice is one"
+    );
     assert_eq!(bench.cpu(90.0).len(), 1);
 }
 
@@ -748,7 +752,7 @@ fn a_wall_clock_that_jumps_changes_nothing() {
 }
 
 #[test]
-fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
+fn a_trigger_evaluates_what_it_filled_and_what_waits_too_long() {
     let set = rules(
         "- {name: system, metric: cpu_percent, condition: '>', threshold: 1}
 - {name: application, metric: cache_hits, condition: '>', threshold: 1}
@@ -766,7 +770,7 @@ fn a_trigger_judges_what_it_filled_and_what_waits_too_long() {
     assert_eq!(
         evaluated(50, Some(Origin::Neo4j)),
         3,
-        "not judged for one and a half intervals"
+        "not evaluated for one and a half intervals"
     );
     assert_eq!(evaluated(51, None), 3);
 }

@@ -22,7 +22,7 @@ fn warmed(yaml: &str, samples: u64) -> Bench {
 const MAD: &str = "metric: cpu_percent, anomaly: {algorithm: mad, min_samples: 50}";
 
 #[test]
-fn an_odd_value_fires_and_tells_what_was_expected() {
+fn an_anomalous_value_fires_and_reports_what_was_expected() {
     let mut bench = warmed(
         &format!(
             "{MAD}, message: '{{{{ value }}}} not {{{{ expected_low | round }}}} to {{{{ expected_high | round }}}} ({{{{ score | round }}}})'"
@@ -55,7 +55,7 @@ fn an_odd_value_fires_and_tells_what_was_expected() {
 }
 
 #[test]
-fn too_few_samples_are_no_verdict_and_that_is_told() {
+fn too_few_samples_are_no_verdict_and_that_is_reported() {
     let mut bench = warmed(MAD, 40);
     assert_eq!(bench.next(&[("cpu_percent", 90.0)]), NOTHING);
     let last = bench.engine.rules().next().unwrap().last.unwrap().clone();
@@ -95,7 +95,7 @@ fn each_label_set_has_its_own_detector_and_matchers_choose() {
         assert_eq!(bench.next(&all), NOTHING);
     }
     let changes = bench.next(&[(&*root, 70.0), (&*data, 71.0), (&*tmp, 70.0)]);
-    assert_eq!(changes.len(), 1, "70 is odd for / alone: {changes:?}");
+    assert_eq!(changes.len(), 1, "70 is anomalous for / alone: {changes:?}");
     let alert = bench.engine.alerts().remove(0);
     assert_eq!(
         alert.labels,
@@ -126,7 +126,7 @@ fn within_the_cooldown_there_is_no_new_alert() {
 }
 
 #[test]
-fn an_aggregation_is_looked_at_as_it_is_judged() {
+fn an_aggregation_is_looked_at_as_it_is_evaluated() {
     let mut bench = Bench::rule(
         "metric: cache_hits, aggregation: rate, window: 2m,
          anomaly: {algorithm: zscore, min_samples: 20, direction: above}",
@@ -175,7 +175,7 @@ fn a_duration_is_of_the_value_itself_being_outside() {
     assert_eq!(
         changes_of(LASTING, 360, 100, spike),
         NOTHING,
-        "one odd sample"
+        "one anomalous sample"
     );
     let nine = |n, usual| if n % 40 == 0 && n < 360 { 60.0 } else { usual };
     assert_eq!(changes_of(LASTING, 360, 400, nine), NOTHING, "nine of them");

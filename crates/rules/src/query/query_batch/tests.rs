@@ -157,7 +157,7 @@ fn an_error_goes_by_on_error_and_is_counted() {
 }
 
 #[test]
-fn a_hostile_query_ends_by_its_limits_and_the_others_are_judged() {
+fn a_hostile_query_ends_by_its_limits_and_the_others_are_evaluated() {
     struct Strict;
     impl QueryLimiter for Strict {
         fn begin(&self) -> Arc<Guard> {
@@ -351,7 +351,7 @@ rules:
 - {name: unknown, promql: 'elsewhere > 1'}
 - {name: slow, promql: 'cpu_percent > 1', interval: 2m}",
     );
-    let mut judged = |seconds: u64, origin| {
+    let mut evaluated = |seconds: u64, origin| {
         let tick = bench.engine.tick(
             &bench.store,
             Some(&bench.history),
@@ -360,18 +360,18 @@ rules:
         );
         (tick.evaluated, tick.failed)
     };
-    assert_eq!(judged(30, Origin::System), (5, 0));
-    assert_eq!(judged(31, Origin::Application), (1, 0), "the histogram");
-    assert_eq!(judged(32, Origin::SelfMetrics), (0, 0));
-    assert_eq!(judged(60, Origin::System), (4, 0), "not the slow one");
+    assert_eq!(evaluated(30, Origin::System), (5, 0));
+    assert_eq!(evaluated(31, Origin::Application), (1, 0), "the histogram");
+    assert_eq!(evaluated(32, Origin::SelfMetrics), (0, 0));
+    assert_eq!(evaluated(60, Origin::System), (4, 0), "not the slow one");
     assert_eq!(
-        judged(90, Origin::System),
+        evaluated(90, Origin::System),
         (5, 0),
         "the histogram waits too long"
     );
-    assert_eq!(judged(120, Origin::System), (4, 0));
+    assert_eq!(evaluated(120, Origin::System), (4, 0));
     assert_eq!(
-        judged(148, Origin::System),
+        evaluated(148, Origin::System),
         (6, 0),
         "a little early is not too early"
     );

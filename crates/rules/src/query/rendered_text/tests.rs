@@ -106,7 +106,7 @@ fn a_text_is_written_anew_at_each_evaluation_and_stays_with_the_end() {
 }
 
 #[test]
-fn what_a_text_asks_is_charged_to_its_rule_and_the_alert_is_told_all_the_same() {
+fn what_a_text_asks_is_charged_to_its_rule_and_the_alert_is_reported_all_the_same() {
     struct Strict;
     impl QueryLimiter for Strict {
         fn begin(&self) -> Arc<Guard> {

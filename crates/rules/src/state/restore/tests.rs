@@ -102,7 +102,7 @@ fn a_reload_keeps_state_over_new_thresholds_and_resolves_what_is_gone() {
 }
 
 #[test]
-fn a_new_severity_of_a_firing_alert_is_told() {
+fn a_new_severity_of_a_firing_alert_is_reported() {
     let (mut old, before) = engine(&[&format!("name: cpu, {CPU_RULE}")], 0);
     evaluate(&mut old, &before, 30, &[(CPU, &[], &[90.0])]);
     let (mut new, store) = engine(&[&format!("name: cpu, {CPU_RULE}, severity: critical")], 40);
@@ -356,7 +356,7 @@ fn the_file_of_the_version_before_is_read() {
 }
 
 #[test]
-fn a_disabled_rule_is_never_judged() {
+fn a_disabled_rule_is_never_evaluated() {
     let (mut engine, store) = engine(&[&format!("name: cpu, {CPU_RULE}, enabled: false")], 0);
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
     let tick = engine.tick(&store, None, at(30), Some(Origin::System));

@@ -93,7 +93,7 @@ pub(super) fn correlations(
         .map_err(|reason| unprocessable(reason.to_string()).hint("use another window or metric"))?;
     Ok(json!({
         "metric": target.labels.to_string(),
-        "of": selected.measure(),
+        "measure": selected.measure(),
         "alert": alert.map(|alert| alert.rule.to_string()),
         "from": time(from),
         "to": time(to),
@@ -111,8 +111,8 @@ fn view(related: &Related, grid: Grid) -> Value {
         "labels": labels(&related.labels),
         "coefficient": number(related.coefficient),
         "lagSeconds": related.lag as f64 * grid.step as f64 / 1000.0,
-        "share": related.kind.as_str(),
-        "chance": number(related.chance),
+        "kind": related.kind.as_str(),
+        "pValue": number(related.p_value),
         "significant": related.significant,
     })
 }

@@ -88,7 +88,7 @@ pub(super) fn forecast(
     }
     Ok(json!({
         "metric": selected.selector,
-        "of": selected.measure(),
+        "measure": selected.measure(),
         "window": format_duration(window),
         "time": time(selected.at),
         "reaches": reaches,

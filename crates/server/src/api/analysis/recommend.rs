@@ -38,7 +38,7 @@ pub(super) fn recommend_threshold(
     let [min, median, max] = advice.range.map(number);
     Ok(json!({
         "metric": selected.selector,
-        "of": selected.measure(),
+        "measure": selected.measure(),
         "condition": advice.side.condition(),
         "threshold": number(advice.best.threshold),
         "duration": format_duration(advice.best.hold),

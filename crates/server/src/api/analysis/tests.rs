@@ -235,7 +235,7 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
     );
     assert!(number(&series["quantiles"]["p95"]) > number(&series["mean"]));
     let data = ask(Analysis::Trends, "metric=requests").unwrap();
-    assert_eq!(data["of"], "change per second");
+    assert_eq!(data["measure"], "change per second");
     assert_eq!(data["windows"].as_array().unwrap().len(), 3);
     assert!((number(&data["windows"][1]["series"][0]["mean"]) - 2.0).abs() < 1e-9);
     assert_eq!(data["windows"][1]["series"][0]["movement"], "stable");

@@ -51,7 +51,7 @@ pub(super) fn trends(
         }));
     }
     selected.check(max_series, context)?;
-    Ok(json!({ "metric": selected.selector, "of": selected.measure(), "windows": views }))
+    Ok(json!({ "metric": selected.selector, "measure": selected.measure(), "windows": views }))
 }
 
 fn series_trends(
@@ -169,7 +169,7 @@ pub(super) fn baseline(
     });
     Ok(json!({
         "metric": selected.selector,
-        "of": selected.measure(),
+        "measure": selected.measure(),
         "window": format_duration(window),
         "timeZone": zone.iana_name().unwrap_or("UTC"),
         "series": series.collect::<Vec<_>>(),
@@ -221,7 +221,7 @@ pub(super) fn anomalies(
     selected.check(anomalies.len(), context)?;
     Ok(json!({
         "metric": selected.selector,
-        "of": selected.measure(),
+        "measure": selected.measure(),
         "window": format_duration(window),
         "algorithm": settings.algorithm.as_str(),
         "sensitivity": settings.sensitivity

@@ -250,16 +250,16 @@ mod tests {
             })
         };
         let output = jobs.run(LIMITS, fill).await.unwrap();
-        assert_eq!(jobs.memory.held(), 90);
+        assert_eq!(jobs.memory.usage(), 90);
         drop(output);
-        assert_eq!(jobs.memory.held(), 0);
+        assert_eq!(jobs.memory.usage(), 0);
         let limits = Limits {
             max_bytes: 10,
             ..LIMITS
         };
-        let refused = jobs.run(limits, fill).await.err().unwrap();
-        assert!(refused.message.contains("bytes"), "{}", refused.message);
-        assert_eq!(jobs.memory.held(), 0);
+        let rejected = jobs.run(limits, fill).await.err().unwrap();
+        assert!(rejected.message.contains("bytes"), "{}", rejected.message);
+        assert_eq!(jobs.memory.usage(), 0);
     }
 
     #[tokio::test]
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn few_run_some_wait_and_the_rest_is_refused() {
+    async fn few_run_some_wait_and_the_rest_is_rejected() {
         let (jobs, stats) = jobs(1, 6);
         let output = jobs.run(LIMITS, |_| Ok(())).await.unwrap();
         let mut waiting: Vec<_> = (0..2)
@@ -317,9 +317,13 @@ mod tests {
             );
         }
         assert_eq!((stats.running(), stats.waiting()), (1, 2));
-        let refused = jobs.run(LIMITS, |_| Ok(())).await.err().unwrap();
-        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
-        assert!(refused.message.contains("too many"), "{}", refused.message);
+        let rejected = jobs.run(LIMITS, |_| Ok(())).await.err().unwrap();
+        assert_eq!(rejected.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(
+            rejected.message.contains("too many"),
+            "{}",
+            rejected.message
+        );
         drop(output);
         for job in waiting {
             job.await.unwrap();

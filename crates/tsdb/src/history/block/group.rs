@@ -19,9 +19,9 @@ pub(super) const HEADER: &[u8; 8] = b"BWBLK 1\n";
 /// Last bytes of a block, behind the length of the footer.
 pub(super) const END: &[u8; 4] = b"BWBE";
 
-/// Most series of a group.
+/// Maximum number of series of a group.
 pub(super) const SERIES: usize = 256;
-/// Most samples of a chunk.
+/// Maximum number of samples of a chunk.
 pub(super) const CHUNK: usize = 1024;
 
 const LABELS: u8 = 3;

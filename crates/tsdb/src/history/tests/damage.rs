@@ -105,7 +105,7 @@ fn deleted_blocks_are_missed_and_the_rest_is_read() {
 }
 
 #[test]
-fn what_was_deleted_or_flipped_while_no_process_ran_is_told_at_the_start() {
+fn what_was_deleted_or_flipped_while_no_process_ran_is_reported_at_the_start() {
     let (folder, _) = filled();
     let blocks = files(&folder, ".block");
     std::fs::remove_file(&blocks[0]).unwrap();
@@ -123,7 +123,7 @@ fn what_was_deleted_or_flipped_while_no_process_ran_is_told_at_the_start() {
     assert_eq!(history.stats().losses, losses, "counted once");
     drop(history);
     let (_, recovery) = open_at(&folder, START + 7 * HOUR);
-    assert_eq!(recovery.losses.missing_blocks, 0, "told once");
+    assert_eq!(recovery.losses.missing_blocks, 0, "reported once");
 }
 
 #[test]
@@ -211,7 +211,7 @@ const HARMS: [Harm; 5] = [
     ("deleted", |path| std::fs::remove_file(path).unwrap()),
 ];
 
-/// Whatever becomes of a segment while no process runs is told once, costs nothing else, and history
+/// Whatever becomes of a segment while no process runs is reported once, costs nothing else, and history
 /// goes on.
 #[test]
 fn a_segment_that_was_cut_or_taken_away_is_missed() {
@@ -253,7 +253,7 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
             let again = u64::from(harm == "a dangling link");
             assert_eq!(
                 recovery.losses.wal_segments, again,
-                "{what}: told once, unless it is there"
+                "{what}: reported once, unless it is there"
             );
         }
     }
@@ -296,7 +296,7 @@ fn what_a_crash_leaves_is_no_damage() {
 }
 
 #[test]
-fn a_damaged_list_costs_only_what_it_tells() {
+fn a_damaged_list_costs_only_what_it_reports() {
     for name in ["log.list", "blocks.list"] {
         for (harm, work) in HARMS {
             let (folder, expected) = filled();
@@ -327,7 +327,7 @@ fn work_on_text(path: &std::path::Path, harm: &str, work: fn(&std::path::Path)) 
 }
 
 #[test]
-fn a_block_that_is_emptied_or_a_dangling_link_is_told_once() {
+fn a_block_that_is_emptied_or_a_dangling_link_is_reported_once() {
     for (harm, work) in HARMS
         .into_iter()
         .filter(|(harm, _)| !harm.contains("frames"))

@@ -58,7 +58,7 @@ proptest! {
                             number += 1;
                             let value = f64::from(number % 1000) / 100.0;
                             samples.push((*series, value));
-                            // A second sample of the time of the last one is refused.
+                            // A second sample of the time of the last one is rejected.
                             if last.insert(index, now) != Some(now) {
                                 let all = model.entry(named(index).to_string()).or_default();
                                 all.insert(now, value.to_bits());

@@ -96,7 +96,7 @@ mod tests {
         for cut in 0..whole.len() {
             std::fs::write(&path, &whole[..cut]).unwrap();
             assert!(read(folder.path()).is_err(), "cut at {cut}");
-            assert_eq!(read(folder.path()).unwrap(), [], "told once");
+            assert_eq!(read(folder.path()).unwrap(), [], "reported once");
         }
         std::os::unix::fs::symlink("nothing", &path).unwrap();
         assert!(

@@ -64,16 +64,16 @@ fn all(history: &History) -> BTreeMap<LabelSet, SampledSeries> {
 
 fn last(history: &History) -> BTreeMap<LabelSet, f64> {
     let last = |series: SampledSeries| (series.labels, *series.values.last().unwrap());
-    let standing = |(_, value): &(LabelSet, f64)| !SampledSeries::is_stale(*value);
+    let is_current = |(_, value): &(LabelSet, f64)| !SampledSeries::is_stale(*value);
     all(history)
         .into_values()
         .map(last)
-        .filter(standing)
+        .filter(is_current)
         .collect()
 }
 
 fn on_page(store: &Store) -> BTreeMap<LabelSet, f64> {
-    let families = parse(&page(store, Format::Text), Format::Text).unwrap();
+    let families = parse(&exposition(store, Format::Text), Format::Text).unwrap();
     let samples = families.into_iter().flat_map(|family| family.samples);
     samples
         .map(|sample| {
@@ -90,14 +90,14 @@ fn everything(value: f64) -> Batch {
     let mut batch = Batch::default();
     for label in HOSTILE {
         batch.push(GAUGE, &[label, "own"], value);
-        batch.push_numbers(HISTOGRAM, &[label], &[value, value + 1.0, value + 0.5]);
+        batch.push_values(HISTOGRAM, &[label], &[value, value + 1.0, value + 0.5]);
     }
-    batch.push_numbers(MetricId(2), &[], &[0.25, value, 7.0, 2.5]);
+    batch.push_values(MetricId(2), &[], &[0.25, value, 7.0, 2.5]);
     batch
 }
 
 #[test]
-fn history_has_the_series_and_values_of_the_text_page() {
+fn history_has_the_series_and_values_of_the_text_exposition() {
     let history = Arc::new(History::in_memory(1000));
     let store = with_history(&history, "x");
     for second in 1..5 {
@@ -163,7 +163,7 @@ fn series_go_on_over_a_reload_and_begin_anew_under_another_name() {
     let third = all(&history);
     assert!(third.values().all(|series| series.times.len() <= 2));
     assert_eq!(third.len(), 2 * (HOSTILE.len() * 5 + 4));
-    // A history of its own does not know the numbers of the other.
+    // A history of its own does not know the series ids of the other.
     let other = Arc::new(History::in_memory(1000));
     let elsewhere = with_history(&other, "y");
     elsewhere.adopt(&renamed);
@@ -172,7 +172,7 @@ fn series_go_on_over_a_reload_and_begin_anew_under_another_name() {
 }
 
 #[test]
-fn a_series_over_the_ceiling_is_on_the_page_and_counted() {
+fn a_series_over_the_ceiling_is_in_the_exposition_and_counted() {
     let history = Arc::new(History::in_memory(2));
     let store = with_history(&history, "x");
     for second in 1..4 {
@@ -207,12 +207,12 @@ fn rows(store: &Store, label: &str) -> Vec<(u64, Vec<f64>)> {
     let slot = family.find(LabelValues::new(&[label]).packed()).unwrap();
     let window = family.get(slot).unwrap().window(MonoMillis(0));
     window
-        .map(|(time, numbers)| (time.0, numbers.to_vec()))
+        .map(|(time, values)| (time.0, values.to_vec()))
         .collect()
 }
 
 #[test]
-fn after_a_restart_windows_have_what_history_has_and_the_page_has_not() {
+fn after_a_restart_windows_have_what_history_has_and_the_exposition_has_not() {
     let history = Arc::new(History::in_memory(1000));
     let before = looking_back(&history, WINDOW);
     for second in (0..=200).step_by(10) {

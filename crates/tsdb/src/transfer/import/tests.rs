@@ -36,7 +36,7 @@ fn of_two_at_one_time_the_later_counts() {
 }
 
 #[test]
-fn a_bad_line_is_told_with_its_number() {
+fn a_bad_line_is_reported_with_its_number() {
     for (text, expected) in [
         (
             "up 1 1\nup 1\n",
@@ -56,15 +56,15 @@ fn a_bad_line_is_told_with_its_number() {
         ),
         ("{\"metric\":{}}\n", "line 1: missing field `values`"),
     ] {
-        let told = read(text, false).unwrap_err().to_string();
-        assert!(told.starts_with(expected), "{text}: {told}");
+        let error = read(text, false).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{text}: {error}");
     }
     let mut import = Import::new(None, false, 3);
-    let told = import
+    let error = import
         .read(&mut &b"up{a=\"\xFF\"} 1 1\n"[..], &mut |_| {})
         .unwrap_err();
     assert_eq!(
-        told.to_string(),
+        error.to_string(),
         "line 1: not UTF-8; hint: a line ends with a line feed"
     );
 }
