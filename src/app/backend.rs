@@ -15,9 +15,9 @@ use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
-    AlertBackend, AnalysisSettings, ChannelHealth, CollectorHealth, ConfigurationHealth,
-    DeadLetterBackend, Health, LifecycleBackend, MetricsBackend, ReloadHealth, Resent, RuleBackend,
-    RuleGroup, RuleView, StateHealth, StatusBackend,
+    AlertBackend, AnalysisSettings, BackendError, ChannelHealth, CollectorHealth,
+    ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend, MetricsBackend, ReloadHealth,
+    Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
@@ -48,9 +48,9 @@ impl MetricsBackend for AppBackend {
         self.0.current.load().refresh(self.0.clock.now());
     }
 
-    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
+    fn record(&self, body: &[u8]) -> Result<Recorded, BackendError> {
         let recorder = self.0.current.load().recorder.clone();
-        record_json(&recorder, body).map_err(|malformed| malformed.to_string())
+        record_json(&recorder, body).map_err(|error| BackendError::Invalid(error.to_string()))
     }
 }
 
@@ -63,8 +63,8 @@ impl LifecycleBackend for AppBackend {
             .all(|origin| board.get(&origin).is_some_and(|health| health.runs > 0))
     }
 
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
-        Box::pin(self.0.reload())
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>> {
+        Box::pin(async { self.0.reload().await.map_err(BackendError::Failed) })
     }
 }
 
@@ -157,8 +157,9 @@ impl RuleBackend for AppBackend {
 }
 
 impl StatusBackend for AppBackend {
-    fn configuration(&self) -> Result<String, String> {
-        self.0.current.load().configuration()
+    fn configuration(&self) -> Result<String, BackendError> {
+        let printed = self.0.current.load().configuration();
+        printed.map_err(BackendError::Failed)
     }
 
     fn flags(&self) -> BTreeMap<&'static str, String> {

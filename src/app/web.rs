@@ -177,5 +177,7 @@ impl Web {
 async fn load(settings: &Prometheus) -> Result<Access, String> {
     let settings = settings.clone();
     let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await;
-    access.map_err(|error| error.to_string())?
+    access
+        .map_err(|error| error.to_string())?
+        .map_err(|error| error.to_string())
 }

@@ -159,7 +159,7 @@ fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
         "no Bellwether answers; this is what {} holds",
         folder.display()
     );
-    let query = alert_history_query(&query).map_err(anyhow::Error::msg)?;
+    let query = alert_history_query(&query)?;
     let page = AlertHistory::read(&folder, &query)
         .with_context(|| format!("cannot read: {}", folder.display()))?;
     Ok(alert_history_data(&page))

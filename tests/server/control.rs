@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;
 
-use bellwether_server::{Access, LocalSocket, Prometheus};
+use bellwether_server::{Access, BackendError, LocalSocket, Prometheus};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UnixStream};
 use tokio::sync::Semaphore;
@@ -22,7 +22,8 @@ async fn a_reload_reports_what_happened() {
     let reply = send(server.address, request("POST", "/-/reload", &[], "")).await;
     assert_eq!((reply.status, reply.text()), (200, "reloaded\n"));
     let mut backend = TestBackend::new(1);
-    backend.reload_result = Err("line 3: unknown key\nline 9: bad duration".into());
+    let errors = "line 3: unknown key\nline 9: bad duration";
+    backend.reload_result = Err(BackendError::Failed(errors.into()));
     let server = run(settings(|_| {}), backend).await;
     let reply = send(server.address, request("PUT", "/-/reload", &[], "")).await;
     assert_eq!(

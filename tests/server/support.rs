@@ -18,9 +18,9 @@ use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppressio
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
-    Access, AlertBackend, AnalysisSettings, Backend, DeadLetterBackend, Handle, Health,
-    LifecycleBackend, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server, Stats,
-    StatusBackend,
+    Access, AlertBackend, AnalysisSettings, Backend, BackendError, DeadLetterBackend, Handle,
+    Health, LifecycleBackend, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server,
+    Stats, StatusBackend,
 };
 use bellwether_tsdb::store::{Options, Store};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -43,7 +43,7 @@ pub struct TestBackend {
     pub reloads: AtomicU64,
     /// A reload takes one of these; none are there at first when it shall hang.
     pub reload_gate: Semaphore,
-    pub reload_result: Result<String, String>,
+    pub reload_result: Result<String, BackendError>,
 }
 
 fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
@@ -137,9 +137,9 @@ impl MetricsBackend for TestBackend {
     }
 
     /// Accepts the numbers of an array and rejects all else.
-    fn record(&self, body: &[u8]) -> Result<Recorded, String> {
-        let records: Vec<serde_json::Value> =
-            serde_json::from_slice(body).map_err(|error| format!("not a JSON array: {error}"))?;
+    fn record(&self, body: &[u8]) -> Result<Recorded, BackendError> {
+        let records: Vec<serde_json::Value> = serde_json::from_slice(body)
+            .map_err(|error| BackendError::Invalid(format!("not a JSON array: {error}")))?;
         let mut recorded = Recorded::default();
         for (index, record) in records.iter().enumerate() {
             if record.is_number() {
@@ -163,7 +163,7 @@ impl LifecycleBackend for TestBackend {
         self.ready.load(SeqCst)
     }
 
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>> {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>> {
         Box::pin(async {
             self.reloads_begun.fetch_add(1, SeqCst);
             self.reload_gate.acquire().await.unwrap().forget();
@@ -237,7 +237,7 @@ impl RuleBackend for TestBackend {
 }
 
 impl StatusBackend for TestBackend {
-    fn configuration(&self) -> Result<String, String> {
+    fn configuration(&self) -> Result<String, BackendError> {
         Ok("performance_monitor:\n  prometheus: {}\n".into())
     }
 

@@ -295,7 +295,8 @@ fn bad_files_are_reported_with_their_place() {
         let settings = settings(|settings| settings.web_config_file = Some(path.clone()));
         let error = Access::load(&settings)
             .err()
-            .unwrap_or_else(|| panic!("no error in\n{text}"));
+            .unwrap_or_else(|| panic!("no error in\n{text}"))
+            .to_string();
         assert!(
             error.contains(expected),
             "{error}\nfor {expected} in\n{text}"
@@ -311,6 +312,7 @@ fn bad_files_are_reported_with_their_place() {
         Access::load(&missing)
             .err()
             .unwrap()
+            .to_string()
             .contains("gone.yml: cannot read")
     );
 }
@@ -325,6 +327,7 @@ fn all_problems_come_at_once() {
         Access::load(&settings)
             .err()
             .unwrap()
+            .to_string()
             .matches("web.yml:")
             .count(),
         3

@@ -1,25 +1,29 @@
 //! Endpoints: `/metrics`, health checks, and the HTTP API.
 //!
-//! Owns the table of endpoints, the parameters of each, and the JSON of their responses. Reads and
-//! changes the rest of the program only through [`Backend`](crate::Backend).
+//! Owns the path of a request from its head to its response, the table of endpoints, the parameters
+//! of each, and the JSON of their responses. Reads and changes the rest of the program only through
+//! [`Backend`](crate::Backend).
+//!
+//! - [`dispatch`] checks a request and calls the handler that the table [`endpoints`] names.
+//! - [`request`] is a request as a handler gets it, with what a handler may take from the server.
+//! - `alerts`, `analysis`, `metrics`, `process` and `query` have the handlers, a file each.
 
-pub(crate) mod alert_history;
-pub(crate) mod alerting;
-mod alerts;
+pub(crate) mod alerts;
 pub(crate) mod analysis;
-mod dead_letters;
+mod dispatch;
 mod endpoints;
-mod form;
-pub(crate) mod handler;
-mod health;
 mod json;
-mod landing;
-mod metadata;
 mod metrics;
+mod process;
 pub(crate) mod query;
-mod record;
+mod request;
 pub(crate) mod response;
-mod rules;
-mod status;
+pub(crate) mod shared;
 #[cfg(test)]
 mod testing;
+mod view;
+
+pub use endpoints::reference::endpoint_reference;
+
+/// Version of Bellwether in responses.
+const VERSION: &str = env!("CARGO_PKG_VERSION");

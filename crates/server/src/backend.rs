@@ -36,6 +36,17 @@ impl<T> Backend for T where
 {
 }
 
+/// Error of a back end, with its text for the client.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BackendError {
+    /// The request is invalid; its sender can fix it.
+    #[error("{0}")]
+    Invalid(String),
+    /// The request is valid and cannot be answered.
+    #[error("{0}")]
+    Failed(String),
+}
+
 /// Clocks, current values and history.
 pub trait MetricsBackend: Send + Sync + 'static {
     /// Time of both clocks.
@@ -56,7 +67,7 @@ pub trait MetricsBackend: Send + Sync + 'static {
     ///
     /// # Errors
     /// The body is not such an array; nothing was recorded then.
-    fn record(&self, body: &[u8]) -> Result<Recorded, String>;
+    fn record(&self, body: &[u8]) -> Result<Recorded, BackendError>;
 }
 
 /// Readiness and reload.
@@ -65,8 +76,11 @@ pub trait LifecycleBackend: Send + Sync + 'static {
     fn is_ready(&self) -> bool;
 
     /// Reads the configuration again and applies all of it or nothing. Returns a summary for
-    /// people, one line or several, or in the error case everything that is wrong.
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, String>> + Send + '_>>;
+    /// people, one line or several.
+    ///
+    /// # Errors
+    /// Everything that is wrong, one error a line.
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>>;
 }
 
 /// Alerts, and what people decide about their notifications.
@@ -124,7 +138,7 @@ pub trait StatusBackend: Send + Sync + 'static {
     ///
     /// # Errors
     /// It cannot be serialized.
-    fn configuration(&self) -> Result<String, String>;
+    fn configuration(&self) -> Result<String, BackendError>;
 
     /// Settings under the names of Prometheus's flags.
     fn flags(&self) -> BTreeMap<&'static str, String>;

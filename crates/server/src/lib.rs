@@ -11,18 +11,21 @@ mod net;
 mod settings;
 mod stats;
 
-pub use api::alert_history::{alert_history_data, alert_history_query};
-pub use api::alerting::route_match_view;
+pub use api::alerts::explain::route_match_view;
+pub use api::alerts::history::{alert_history_data, alert_history_query};
 pub use api::analysis::AnalysisSettings;
+pub use api::endpoint_reference;
 pub use api::query::{QueryLimits, QueryStats, answer_json};
-pub use auth::access::Access;
-pub use auth::control::read_token;
-pub use auth::network::Network;
-pub use auth::web::WebConfig;
+pub use api::response::ApiError;
+pub use auth::access::{Access, AccessLoadError};
+pub use auth::control::{ControlError, TokenError, TokenErrorReason, read_token};
+pub use auth::network::{Network, NetworkError};
+pub use auth::web::{WebConfig, WebError};
 pub use backend::{
-    AlertBackend, AlertHistoryHealth, Backend, ChannelHealth, CollectorHealth, ConfigurationHealth,
-    DeadLetterBackend, Health, HistoryHealth, LifecycleBackend, MetricsBackend, ReloadHealth,
-    RemoteHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
+    AlertBackend, AlertHistoryHealth, Backend, BackendError, ChannelHealth, CollectorHealth,
+    ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth, LifecycleBackend,
+    MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup, RuleView,
+    StateHealth, StatusBackend,
 };
 pub use net::activity::CloseReason;
 pub use net::listener::{BindError, Handle, OpenSocket, Server};

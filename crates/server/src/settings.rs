@@ -4,7 +4,7 @@
 //! belong to the section and are used elsewhere.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -179,28 +179,6 @@ impl Prometheus {
                     .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
             }
         }
-    }
-
-    /// Replaces host and port by `address`, in the form of `--web.listen-address`: `host:port`,
-    /// `[::1]:port`, or `:port` for all addresses.
-    ///
-    /// # Errors
-    /// `address` has none of these forms.
-    pub fn listen_on(&mut self, address: &str) -> Result<(), String> {
-        let wrong = || format!("not an address to listen on: {address:?}: expected host:port");
-        let (host, port) = address.rsplit_once(':').ok_or_else(wrong)?;
-        let bracketed = host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'));
-        let host = match (host, bracketed) {
-            ("", _) => "::",
-            (_, Some(v6)) if v6.parse::<Ipv6Addr>().is_ok() => v6,
-            (host, None) if valid_host(host) && !host.contains(':') => host,
-            _ => return Err(wrong()),
-        };
-        self.port = port.parse().map_err(|_| wrong())?;
-        self.host = Spanned::nowhere(host.to_owned());
-        Ok(())
     }
 
     /// Address as `host:port`, with an IPv6 address in brackets.
@@ -398,33 +376,6 @@ mod tests {
             let problems = check(yaml);
             assert_eq!(problems.len(), 1, "{yaml}: {problems:?}");
             assert!(problems[0].contains(expected), "{yaml}: {problems:?}");
-        }
-    }
-
-    #[test]
-    fn addresses_of_the_command_line() {
-        for (text, host, port) in [
-            ("127.0.0.1:9", "127.0.0.1", 9),
-            (":9091", "::", 9091),
-            ("[::1]:80", "::1", 80),
-            ("localhost:0", "localhost", 0),
-        ] {
-            let mut settings = Prometheus::default();
-            settings.listen_on(text).unwrap();
-            assert_eq!((settings.host.as_str(), settings.port), (host, port));
-        }
-        for text in [
-            "",
-            "9091",
-            "localhost",
-            "::1:80",
-            "[::1]",
-            "a b:1",
-            "h:65536",
-            "[h]:1",
-            "h:",
-        ] {
-            assert!(Prometheus::default().listen_on(text).is_err(), "{text}");
         }
     }
 

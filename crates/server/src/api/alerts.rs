@@ -1,4 +1,12 @@
-//! `/api/v1/alerts`: pending and firing alerts, as Prometheus has them, with more fields. Pure.
+//! `/api/v1/alerts`: pending and firing alerts, as Prometheus has them, with more fields.
+
+pub(crate) mod acknowledge;
+mod command;
+pub(crate) mod dead_letters;
+pub(crate) mod explain;
+pub(crate) mod history;
+pub(crate) mod rules;
+pub(crate) mod silences;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,13 +16,17 @@ use bellwether_routing::Suppression;
 use serde_json::{Value, json};
 
 use crate::api::json::{exponent, number, time};
+use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 
 /// Returns the data of `/api/v1/alerts`. A suppressed alert has `silencedBy`, `inhibitedBy` or
 /// `acknowledgedBy`.
-pub(crate) fn alerts(
-    alerts: &[Arc<Alert>],
-    suppressions: &HashMap<Fingerprint, Suppression>,
-) -> Value {
+pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    let backend = request.backend;
+    Ok(alerts(&backend.alerts(), &backend.suppressions()))
+}
+
+fn alerts(alerts: &[Arc<Alert>], suppressions: &HashMap<Fingerprint, Suppression>) -> Value {
     let view = |alert: &Arc<Alert>| {
         let mut view = view_alert(alert);
         if let Some(suppression) = suppressions.get(&alert.fingerprint) {

@@ -3,15 +3,15 @@
 //! Pure but for the samples, which are read through [`AnalysisContext::source`]; called on blocking
 //! threads.
 
-mod bottlenecks;
-mod correlations;
-mod forecast;
+pub(crate) mod bottlenecks;
+pub(crate) mod correlations;
+pub(crate) mod forecast;
 mod params;
-mod recommend;
+pub(crate) mod recommend;
 mod select;
 #[cfg(test)]
 mod tests;
-mod trends;
+pub(crate) mod trends;
 
 use std::sync::Arc;
 
@@ -20,26 +20,12 @@ use bellwether_analysis::bottleneck::Bottleneck;
 use bellwether_analysis::health::HealthSettings;
 use bellwether_core::{Alert, MetricDef, UnixMillis};
 use bellwether_promql::{Guard, Options, Queryable};
-use hyper::body::Incoming;
 use serde_json::Value;
 
-use crate::api::handler::{RequestContext, Shared};
-use crate::api::query::{Parameters, Reply};
+use crate::api::query::{Parameters, Reply, run_job};
+use crate::api::request::RequestContext;
 use crate::api::response::{ApiError, HttpResponse};
-use crate::backend::{Backend, Health, RuleView};
-
-/// Analysis endpoints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Analysis {
-    Trends,
-    Baseline,
-    Anomalies,
-    Forecast,
-    Correlations,
-    Bottlenecks,
-    Score,
-    Advise,
-}
+use crate::backend::{Health, RuleView};
 
 /// Settings of the analyses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -65,59 +51,20 @@ pub(crate) struct AnalysisContext<'a> {
     pub(crate) health: &'a Health,
 }
 
-impl Analysis {
-    /// Returns the `data` of the response.
-    pub(crate) fn data(
-        self,
-        params: &Parameters,
-        context: &AnalysisContext<'_>,
-    ) -> Result<Value, ApiError> {
-        match self {
-            Self::Trends => trends::trends(params, context),
-            Self::Baseline => trends::baseline(params, context),
-            Self::Anomalies => trends::anomalies(params, context),
-            Self::Forecast => forecast::forecast(params, context),
-            Self::Correlations => correlations::correlations(params, context),
-            Self::Bottlenecks => bottlenecks::bottlenecks(params, context),
-            Self::Score => bottlenecks::score(params, context),
-            Self::Advise => recommend::recommend_threshold(params, context),
-        }
-    }
-}
-
-impl Shared {
-    /// Answers a request for an analysis.
-    ///
-    /// # Errors
-    /// The request is invalid, or there is no answer.
-    pub(crate) async fn analyse(
-        &self,
-        analysis: Analysis,
-        request: &RequestContext<'_>,
-        body: &mut Option<Incoming>,
-    ) -> Result<HttpResponse, ApiError> {
-        let backend = Arc::clone(&self.backend);
-        let lookback = **request.access.query.lookback;
-        let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
-            let options = Options {
-                lookback,
-                ..Options::default()
-            };
-            analysis.reply(parameters, source, guard, options, &*backend)
-        };
-        self.run_job(request, body, work).await
-    }
-}
-
-impl Analysis {
-    fn reply(
-        self,
-        parameters: &Parameters,
-        source: &dyn Queryable,
-        guard: &Guard,
-        options: Options,
-        backend: &dyn Backend,
-    ) -> Result<Reply, ApiError> {
+/// Responds with the `data` that `analyse` returns, made by a job.
+///
+/// # Errors
+/// The error of `analyse`, or that it cannot be done now.
+pub(crate) async fn respond(
+    request: &mut RequestContext<'_>,
+    analyse: fn(&Parameters, &AnalysisContext<'_>) -> Result<Value, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let backend = request.backend();
+    let options = Options {
+        lookback: **request.access.query.lookback,
+        ..Options::default()
+    };
+    let work = move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
         let store = backend.store();
         let context = AnalysisContext {
             source,
@@ -130,6 +77,7 @@ impl Analysis {
             rules: &backend.rules(),
             health: &backend.health(),
         };
-        Ok(Reply::json(&self.data(parameters, &context)?))
-    }
+        Ok(Reply::json(&analyse(&parameters, &context)?))
+    };
+    run_job(request, work).await
 }

@@ -1,527 +1,197 @@
-//! Table of endpoints: path, methods, access.
+//! Endpoints as data: path, methods, access, parameters, handler.
+//!
+//! Everything that is known without answering derives from the table [`ENDPOINTS`]: the lookup of a
+//! path, `Allow`, access, the landing page and the reference of the parameters.
 
-use std::borrow::Cow;
+pub(crate) mod parameter;
+pub(crate) mod reference;
+mod resource;
+mod table;
 
+use std::pin::Pin;
+
+use bellwether_promql::{Guard, Queryable};
 use hyper::Method;
+pub(crate) use resource::{Resource, without_repeated_slashes};
+use serde_json::Value;
+pub(crate) use table::ENDPOINTS;
 
-use crate::api::analysis::Analysis;
-use crate::api::query::HistoryEndpoint;
+use self::parameter::{Necessity, Parameter};
+use crate::api::analysis::AnalysisContext;
+use crate::api::query::{HistoryRequest, Parameters, Reply, TIMEOUT};
+use crate::api::request::RequestContext;
+use crate::api::response::{ApiError, HttpResponse};
+use crate::api::view::ViewRequest;
 
-/// Handler of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    Landing,
-    Metrics,
-    Healthy,
-    Ready,
-    Reload,
-    Record,
-    Api(View),
-    AlertHistory,
-    Silences,
-    Silence,
-    Acknowledge,
-    DeadLetters,
-    History(HistoryEndpoint),
-    Analysis(Analysis),
-}
-
-/// Read-only views of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum View {
-    Metrics,
-    Alerts,
-    Rules,
-    Health,
-    Summary,
-    Metadata,
-    BuildInfo,
-    Exemplars,
-    Silences,
-    Explain,
-    Config,
-    Flags,
-    RuntimeInfo,
-    WalReplay,
-    Targets,
-    ScrapePools,
-    Alertmanagers,
-    FormatQuery,
-    ParseQuery,
-}
-
-/// One path with everything that is known without answering.
+/// One row of the table: some methods of one path. Rows of one path stand together.
 #[derive(Debug)]
 pub(crate) struct Endpoint {
     /// Path; one segment may be a placeholder in angle brackets.
     pub(crate) path: &'static str,
-    pub(crate) route: Route,
+    /// Methods, in the order of `Allow`.
+    pub(crate) methods: &'static [Method],
+    pub(crate) access: AccessLevel,
     /// Value of the label `handler` in the self-metrics.
     pub(crate) name: &'static str,
-    /// Description on the landing page.
-    pub(crate) about: &'static str,
-    /// Allowed methods, in the form of `Allow`.
-    pub(crate) methods: &'static str,
-    /// Methods of them that change state, which need authorization.
-    changes: &'static str,
-    /// True if a GET without parameters is an error.
-    pub(crate) needs_parameters: bool,
+    pub(crate) summary: &'static str,
+    /// Parameters but for those of all endpoints of its kind; see [`Endpoint::parameters`].
+    own_parameters: &'static [Parameter],
+    pub(crate) handler: Handler,
+    /// True if its requests are scrapes, for which places and permits are reserved.
+    is_scrape: bool,
 }
 
-const READ: &str = "GET, HEAD";
-const QUERY: &str = "GET, POST";
+/// Access that an endpoint needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AccessLevel {
+    /// None: load balancers and supervisors have no password.
+    Open,
+    /// The password of a user, if there are users.
+    Read,
+    /// The rights of `prometheus.control`.
+    Change,
+}
 
-/// Endpoint without parameters in a body.
+/// Handler of an endpoint, by the kind of its work.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Handler {
+    /// JSON of the current state, made on a blocking thread.
+    View(fn(&ViewRequest<'_>) -> Result<Value, ApiError>),
+    /// Response from history, made by a job within the query limits.
+    History(fn(&HistoryRequest, &dyn Queryable, &Guard) -> Result<Reply, ApiError>),
+    /// JSON of an analysis of history, made by such a job.
+    Analysis(fn(&Parameters, &AnalysisContext<'_>) -> Result<Value, ApiError>),
+    /// Any other response.
+    Respond(for<'a> fn(&'a mut RequestContext<'_>) -> Responding<'a>),
+}
+
+/// Response that is being made.
+pub(crate) type Responding<'a> =
+    Pin<Box<dyn Future<Output = Result<HttpResponse, ApiError>> + Send + 'a>>;
+
+const GET: &[Method] = &[Method::GET, Method::HEAD];
+const QUERY: &[Method] = &[Method::GET, Method::POST];
+
+/// Endpoint that reads, without parameters in a body.
 const fn get(
     path: &'static str,
-    route: Route,
     name: &'static str,
-    about: &'static str,
+    summary: &'static str,
+    handler: Handler,
 ) -> Endpoint {
     Endpoint {
         path,
-        route,
+        methods: GET,
+        access: AccessLevel::Read,
         name,
-        about,
-        methods: READ,
-        changes: "",
-        needs_parameters: false,
+        summary,
+        own_parameters: &[],
+        handler,
+        is_scrape: false,
     }
 }
 
-/// Endpoint with parameters in the URL or in a form.
+/// Endpoint that reads, with parameters in the URL or in a form.
 const fn query(
     path: &'static str,
-    route: Route,
     name: &'static str,
-    about: &'static str,
+    summary: &'static str,
+    handler: Handler,
 ) -> Endpoint {
     Endpoint {
         methods: QUERY,
-        ..get(path, route, name, about)
+        ..get(path, name, summary, handler)
+    }
+}
+
+/// Endpoint that changes state.
+const fn change(
+    methods: &'static [Method],
+    path: &'static str,
+    name: &'static str,
+    summary: &'static str,
+    handler: Handler,
+) -> Endpoint {
+    Endpoint {
+        methods,
+        access: AccessLevel::Change,
+        ..get(path, name, summary, handler)
     }
 }
 
 impl Endpoint {
-    const fn with(self, methods: &'static str, changes: &'static str) -> Self {
+    const fn open(self) -> Self {
         Self {
-            methods,
-            changes,
+            access: AccessLevel::Open,
             ..self
         }
     }
 
-    const fn needs_parameters(self) -> Self {
+    const fn scrape(self) -> Self {
         Self {
-            needs_parameters: true,
+            is_scrape: true,
             ..self
         }
     }
 
-    /// Finds the endpoint of `path`.
-    pub(crate) fn find(path: &str) -> Option<&'static Self> {
-        ENDPOINTS
-            .iter()
-            .find(|endpoint| matches(endpoint.path, path))
+    const fn takes(self, parameters: &'static [Parameter]) -> Self {
+        Self {
+            own_parameters: parameters,
+            ..self
+        }
     }
 
-    /// Value of the placeholder in `path`: a name, an id.
-    pub(crate) fn path_parameter<'a>(&self, path: &'a str) -> &'a str {
-        placeholder(self.path, path).unwrap_or_default()
-    }
-
-    /// Returns true if `method` changes state and needs authorization.
-    pub(crate) fn changes_state(&self, method: &Method) -> bool {
-        contains(self.changes, method)
-    }
-
-    /// Returns true if it needs no password: load balancers and supervisors have none.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.route, Route::Healthy | Route::Ready)
-    }
-
-    /// Returns true if `method` is allowed.
-    pub(crate) fn allows(&self, method: &Method) -> bool {
-        contains(self.methods, method)
+    /// All parameters, in the order of the documentation.
+    pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
+        let timeout = match self.handler {
+            Handler::History(_) | Handler::Analysis(_) => Some(&TIMEOUT),
+            Handler::View(_) | Handler::Respond(_) => None,
+        };
+        self.own_parameters.iter().chain(timeout)
     }
 
     /// Returns true if a browser that follows a link to it gets an answer.
     pub(crate) fn is_link(&self) -> bool {
-        contains(self.methods, &Method::GET) && !self.needs_parameters && !self.path.contains('<')
-    }
-}
-
-/// Returns true if a list in the form of `Allow` contains `method`.
-fn contains(methods: &str, method: &Method) -> bool {
-    methods.split(", ").any(|listed| listed == method.as_str())
-}
-
-/// Removes repeated slashes from `path`: some clients join it to a base URL that ends in a slash.
-pub(crate) fn without_repeated_slashes(path: &str) -> Cow<'_, str> {
-    if !path.contains("//") {
-        return Cow::Borrowed(path);
-    }
-    let mut out = String::with_capacity(path.len());
-    for character in path.chars() {
-        if character != '/' || !out.ends_with('/') {
-            out.push(character);
-        }
-    }
-    Cow::Owned(out)
-}
-
-pub(crate) const ENDPOINTS: &[Endpoint] = &[
-    get("/", Route::Landing, "landing", "this page"),
-    get(
-        "/metrics",
-        Route::Metrics,
-        "metrics",
-        "all series, for Prometheus",
-    ),
-    get(
-        "/-/healthy",
-        Route::Healthy,
-        "healthy",
-        "liveness: the process answers",
-    ),
-    get(
-        "/-/ready",
-        Route::Ready,
-        "ready",
-        "readiness: every collector has run",
-    ),
-    get(
-        "/-/reload",
-        Route::Reload,
-        "reload",
-        "POST reloads the configuration",
-    )
-    .with("POST, PUT", "POST, PUT"),
-    get(
-        "/api/v1/record",
-        Route::Record,
-        "record",
-        "POST records values of applications",
-    )
-    .with("POST", "POST"),
-    get(
-        "/api/v1/metrics",
-        Route::Api(View::Metrics),
-        "api_metrics",
-        "configured metrics and their values",
-    ),
-    get(
-        "/api/v1/alerts",
-        Route::Api(View::Alerts),
-        "api_alerts",
-        "pending and firing alerts",
-    ),
-    get(
-        "/api/v1/alerts/history",
-        Route::AlertHistory,
-        "api_alerts_history",
-        "transitions of alerts and outcomes of notifications: start, end, rule, match[], state, channel",
-    ),
-    get(
-        "/api/v1/alerts/<fingerprint>/acknowledge",
-        Route::Acknowledge,
-        "api_acknowledge",
-        "POST acknowledges an alert: by, comment, duration; DELETE ends that",
-    )
-    .with("POST, DELETE", "POST, DELETE"),
-    get(
-        "/api/v1/silences",
-        Route::Silences,
-        "api_silences",
-        "silences; POST creates one: matchers, duration, times, created_by, comment",
-    )
-    .with("GET, HEAD, POST", "POST"),
-    get(
-        "/api/v1/silences/<id>",
-        Route::Silence,
-        "api_silences",
-        "DELETE ends a silence",
-    )
-    .with("DELETE", "DELETE"),
-    get(
-        "/api/v1/dead-letters",
-        Route::DeadLetters,
-        "api_dead_letters",
-        "notifications that channels rejected; POST resends them, DELETE discards them: id, \
-         channel, all",
-    )
-    .with("GET, HEAD, POST, DELETE", "POST, DELETE"),
-    get(
-        "/api/v1/explain",
-        Route::Api(View::Explain),
-        "api_explain",
-        "why a rule's alerts fire or not, and who is notified: rule, fingerprint",
-    )
-    .needs_parameters(),
-    get(
-        "/api/v1/rules",
-        Route::Api(View::Rules),
-        "api_rules",
-        "rules and their state",
-    ),
-    get(
-        "/api/v1/health",
-        Route::Api(View::Health),
-        "api_health",
-        "status of collectors, channels and storage",
-    ),
-    get(
-        "/api/v1/summary",
-        Route::Api(View::Summary),
-        "api_summary",
-        "summary of status, alerts and counts",
-    ),
-    query(
-        "/api/v1/query",
-        Route::History(HistoryEndpoint::Query),
-        "api_query",
-        "a PromQL expression at one time: query, time",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/query_range",
-        Route::History(HistoryEndpoint::QueryRange),
-        "api_query_range",
-        "a PromQL expression over time: query, start, end, step",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/series",
-        Route::History(HistoryEndpoint::Series),
-        "api_series",
-        "series in history: match[], start, end",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/labels",
-        Route::History(HistoryEndpoint::Labels),
-        "api_labels",
-        "names of labels in history",
-    ),
-    query(
-        "/api/v1/label/<name>/values",
-        Route::History(HistoryEndpoint::Values),
-        "api_label_values",
-        "values of a label in history",
-    ),
-    get(
-        "/api/v1/metadata",
-        Route::Api(View::Metadata),
-        "api_metadata",
-        "type and help of each metric",
-    ),
-    query(
-        "/api/v1/query_exemplars",
-        Route::Api(View::Exemplars),
-        "api_query_exemplars",
-        "always empty: no exemplars are kept",
-    ),
-    get(
-        "/api/v1/status/buildinfo",
-        Route::Api(View::BuildInfo),
-        "api_buildinfo",
-        "which Prometheus this API is compatible with",
-    ),
-    query(
-        "/api/v1/format_query",
-        Route::Api(View::FormatQuery),
-        "api_format_query",
-        "a PromQL expression as it is usually written: query",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/parse_query",
-        Route::Api(View::ParseQuery),
-        "api_parse_query",
-        "a PromQL expression as a tree: query",
-    )
-    .needs_parameters(),
-    get(
-        "/api/v1/targets",
-        Route::Api(View::Targets),
-        "api_targets",
-        "collectors, as Prometheus shows targets: state, scrapePool",
-    ),
-    get(
-        "/api/v1/scrape_pools",
-        Route::Api(View::ScrapePools),
-        "api_scrape_pools",
-        "names of collectors",
-    ),
-    get(
-        "/api/v1/alertmanagers",
-        Route::Api(View::Alertmanagers),
-        "api_alertmanagers",
-        "Alertmanagers that are notified",
-    ),
-    get(
-        "/api/v1/status/config",
-        Route::Api(View::Config),
-        "api_config",
-        "the active config, without its secrets",
-    ),
-    get(
-        "/api/v1/status/flags",
-        Route::Api(View::Flags),
-        "api_flags",
-        "settings under the names of Prometheus's flags",
-    ),
-    get(
-        "/api/v1/status/runtimeinfo",
-        Route::Api(View::RuntimeInfo),
-        "api_runtimeinfo",
-        "the process: start time, retention of history",
-    ),
-    query(
-        "/api/v1/status/tsdb",
-        Route::History(HistoryEndpoint::Tsdb),
-        "api_tsdb",
-        "series in history by metric and label: limit",
-    )
-    .with(READ, ""),
-    get(
-        "/api/v1/status/walreplay",
-        Route::Api(View::WalReplay),
-        "api_walreplay",
-        "always done: history is read before anything is answered",
-    ),
-    query(
-        "/api/v1/trends",
-        Route::Analysis(Analysis::Trends),
-        "api_trends",
-        "trend of a metric: metric, window",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/baseline",
-        Route::Analysis(Analysis::Baseline),
-        "api_baseline",
-        "baseline of a metric by hour and weekday: metric",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/anomalies",
-        Route::Analysis(Analysis::Anomalies),
-        "api_anomalies",
-        "anomalies of a metric: metric, window",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/forecast",
-        Route::Analysis(Analysis::Forecast),
-        "api_forecast",
-        "forecast of a metric: metric, reaches, hours",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/correlations",
-        Route::Analysis(Analysis::Correlations),
-        "api_correlations",
-        "series that correlate with a metric or an alert: metric, alert",
-    )
-    .needs_parameters(),
-    query(
-        "/api/v1/bottlenecks",
-        Route::Analysis(Analysis::Bottlenecks),
-        "api_bottlenecks",
-        "bottlenecks, and how to fix them",
-    ),
-    query(
-        "/api/v1/score",
-        Route::Analysis(Analysis::Score),
-        "api_score",
-        "the health score",
-    ),
-    query(
-        "/api/v1/advise",
-        Route::Analysis(Analysis::Advise),
-        "api_advise",
-        "recommended threshold from history: metric, per_week",
-    )
-    .needs_parameters(),
-];
-
-/// Returns true if `path` matches `pattern`, which may have a placeholder.
-fn matches(pattern: &str, path: &str) -> bool {
-    match placeholder(pattern, path) {
-        Some(value) => {
-            // An id at the end may have slashes: `maintenance/backups`.
-            let free = value == pattern || pattern.ends_with('>');
-            !value.is_empty() && (free || !value.contains('/'))
-        }
-        None => false,
-    }
-}
-
-/// Value of the placeholder of `pattern` in `path`; `path` itself if `pattern` has none.
-fn placeholder<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
-    let brackets = pattern
-        .split_once('<')
-        .and_then(|(before, rest)| Some((before, rest.split_once('>')?)));
-    match brackets {
-        Some((before, (_, after))) => path.strip_prefix(before)?.strip_suffix(after),
-        None => (pattern == path).then_some(path),
+        self.methods.contains(&Method::GET)
+            && self
+                .parameters()
+                .all(|parameter| parameter.necessity == Necessity::Optional)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
+    use super::parameter::Place;
     use super::*;
 
     #[test]
-    fn every_path_is_found_and_changes_state_only_by_allowed_methods() {
+    fn only_change_endpoints_take_other_methods_than_get_head_and_a_query_by_post() {
         for endpoint in ENDPOINTS {
-            let Endpoint {
-                path,
-                methods,
-                changes,
-                ..
-            } = endpoint;
+            let reads = [GET, QUERY].contains(&endpoint.methods);
             assert_eq!(
-                Endpoint::find(path).map(|endpoint| endpoint.path),
-                Some(*path)
+                reads,
+                endpoint.access != AccessLevel::Change,
+                "{}",
+                endpoint.path
             );
-            for method in changes.split(", ").filter(|method| !method.is_empty()) {
-                assert!(
-                    methods.split(", ").any(|allowed| allowed == method),
-                    "{path} {method}"
-                );
-            }
-            let names = ENDPOINTS.iter().filter(|other| other.name == endpoint.name);
-            assert!(
-                names.count() == 1 || endpoint.name == "api_silences",
-                "{path}"
-            );
-        }
-        let reload = Endpoint::find("/-/reload").unwrap();
-        assert!(reload.allows(&Method::PUT) && reload.changes_state(&Method::POST));
-        assert!(!reload.allows(&Method::GET) && !reload.allows(&Method::PATCH));
-        let values = Some(Route::History(HistoryEndpoint::Values));
-        let of = |path| Endpoint::find(path).map(|endpoint| endpoint.route);
-        assert_eq!(of("/api/v1/label/__name__/values"), values);
-        for path in [
-            "/metrics/",
-            "/api/v1/label//values",
-            "/api/v1/label/a/b/values",
-        ] {
-            assert_eq!(of(path), None, "{path}");
         }
     }
 
     #[test]
-    fn repeated_slashes_are_one() {
-        for (path, expected) in [
-            ("/api/v1/query", "/api/v1/query"),
-            ("//api/v1/query", "/api/v1/query"),
-            ("/api///v1//query", "/api/v1/query"),
-            ("//", "/"),
-        ] {
-            assert_eq!(without_repeated_slashes(path), expected);
+    fn parameters_are_declared_once_each_and_those_of_the_path_are_in_it() {
+        for endpoint in ENDPOINTS {
+            let path = endpoint.path;
+            let mut names = HashSet::new();
+            for Parameter { name, place, .. } in endpoint.parameters() {
+                assert!(names.insert(name), "{path} {name}");
+                let in_path = path.contains(&format!("<{name}>"));
+                assert_eq!(in_path, *place == Place::Path, "{path} {name}");
+                assert!(*place != Place::Body || endpoint.access == AccessLevel::Change);
+            }
+            let has_path_parameter = endpoint.parameters().any(|p| p.place == Place::Path);
+            assert_eq!(has_path_parameter, path.contains('<'), "{path}");
         }
     }
 }

@@ -46,6 +46,12 @@ pub(crate) fn time(at: UnixMillis) -> String {
         .unwrap_or_default()
 }
 
+/// Formats a time to the second; null for one that has no date, such as the end of a silence
+/// without end.
+pub(crate) fn time_to_second(at: UnixMillis) -> Value {
+    Timestamp::from_millisecond(at.0).map_or(Value::Null, |at| format!("{at:.0}").into())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,12 +3,20 @@
 //! Owns the parameters and the JSON of a value. Copies the values out of the store before it makes
 //! JSON of them, so the store is locked only briefly.
 
+pub(crate) mod exposition;
+pub(crate) mod metadata;
+pub(crate) mod record;
+
 use bellwether_core::{Kind, LabelValues, MetricDef};
 use bellwether_tsdb::store::Store;
+use hyper::StatusCode;
 use serde_json::{Map, Value, json};
 
+use crate::api::endpoints::parameter::{Parameter, count, names, text};
 use crate::api::json::{labels, number};
-use crate::api::query::Parameters;
+use crate::api::query::{Parameters, bad_data};
+use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 
 /// Series of all metrics together without `limit`.
 const DEFAULT_LIMIT: usize = 1_000;
@@ -16,9 +24,31 @@ const DEFAULT_LIMIT: usize = 1_000;
 /// Largest `limit`; `/metrics` has more.
 const MAX_LIMIT: usize = 10_000;
 
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    text(
+        "metric",
+        "configured or exported name of a metric; all by default",
+    )
+    .repeated(),
+    count(
+        "limit",
+        "largest number of series of all metrics together, 0 to 10000; 1000 by default",
+    ),
+];
+
+/// Returns the data of `/api/v1/metrics`.
+///
+/// # Errors
+/// A parameter is invalid, or a metric is not configured.
+pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    let query = Query::parse(request.parameters)?;
+    request.backend.refresh();
+    metrics(&request.backend.store(), &query)
+}
+
 /// Parsed parameters.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Query {
+struct Query {
     /// Configured or exported names; empty for all.
     names: Vec<String>,
     /// Maximum number of series; zero for the metrics alone.
@@ -30,7 +60,7 @@ impl Query {
     ///
     /// # Errors
     /// A parameter is invalid or unknown.
-    pub(crate) fn parse(parameters: &Parameters) -> Result<Self, String> {
+    fn parse(parameters: &Parameters) -> Result<Self, ApiError> {
         let mut parsed = Self {
             names: Vec::new(),
             limit: DEFAULT_LIMIT,
@@ -44,13 +74,14 @@ impl Query {
                         .ok()
                         .filter(|limit| *limit <= MAX_LIMIT)
                         .ok_or_else(|| {
-                            format!("limit must be 0 to {MAX_LIMIT}, found {value:?}")
+                            bad_data(format!("limit must be 0 to {MAX_LIMIT}, found {value:?}"))
                         })?;
                 }
                 _ => {
-                    return Err(format!(
-                        "unknown parameter {key:?}: there are metric, limit"
-                    ));
+                    let known = names(PARAMETERS);
+                    return Err(bad_data(format!(
+                        "unknown parameter {key:?}: there are {known}"
+                    )));
                 }
             }
         }
@@ -75,16 +106,14 @@ struct MetricView {
 }
 
 /// Returns the metrics that `query` selects, in the order of the configuration.
-///
-/// # Errors
-/// The first name that is not configured.
-pub(crate) fn view(store: &Store, query: &Query) -> Result<Value, String> {
+fn metrics(store: &Store, query: &Query) -> Result<Value, ApiError> {
     let unknown = query
         .names
         .iter()
         .find(|name| !store.metrics().iter().any(|def| is_named(def, name)));
     if let Some(unknown) = unknown {
-        return Err(unknown.clone());
+        let message = format!("there is no metric {unknown:?}");
+        return Err(ApiError::new(StatusCode::NOT_FOUND, message).hint("/api/v1/metrics lists all"));
     }
     let metrics = copy(store, query);
     let total: usize = metrics.iter().map(|metric| metric.series).sum();
@@ -179,7 +208,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(query: &str) -> Result<Query, String> {
+    fn parse(query: &str) -> Result<Query, ApiError> {
         Query::parse(&Parameters::new(query, b""))
     }
 
@@ -215,7 +244,7 @@ mod tests {
     }
 
     fn ask(query: &str) -> Value {
-        view(&store(), &parse(query).unwrap()).unwrap()
+        metrics(&store(), &parse(query).unwrap()).unwrap()
     }
 
     #[test]
@@ -257,15 +286,16 @@ mod tests {
 
     #[test]
     fn invalid_parameters_are_errors() {
-        let unknown = view(&store(), &parse("metric=nope").unwrap()).unwrap_err();
-        assert_eq!(unknown, "nope");
+        let unknown = metrics(&store(), &parse("metric=nope").unwrap()).unwrap_err();
+        assert_eq!(unknown.message, "there is no metric \"nope\"");
         for limit in ["x", "-1", "10001"] {
-            let error = parse(&format!("limit={limit}")).unwrap_err();
+            let error = parse(&format!("limit={limit}")).unwrap_err().message;
             assert!(error.contains("0 to 10000"), "{error}");
         }
         assert!(
             parse("metrics=a")
                 .unwrap_err()
+                .message
                 .contains("unknown parameter")
         );
     }

@@ -3,25 +3,29 @@
 //! Owns the path of such a request: its parameters, the [`Jobs`] that do the work on blocking
 //! threads within limits, and the text of the response. Evaluation is up to `promql`.
 //!
-//! A new endpoint is a [`HistoryEndpoint`] in the table of endpoints, and a function in `views`
-//! that makes a [`Reply`] of a request and a source of samples.
+//! A new endpoint is a function that makes a [`Reply`] of a [`HistoryRequest`] and a source of
+//! samples, and a row in the table of endpoints.
 
 mod counting;
+pub(crate) mod expression;
 mod jobs;
+pub(crate) mod labels;
 mod number;
 mod params;
+pub(crate) mod promql;
+mod request;
 mod respond;
 mod settings;
 mod stats;
 mod text;
-mod tsdb;
-mod views;
+pub(crate) mod tsdb;
 
 pub(crate) use jobs::Jobs;
 pub(crate) use params::{Parameters, bad_data, invalid};
+pub(crate) use request::{HistoryRequest, Reply, query_error};
+pub(crate) use respond::{TIMEOUT, respond, run_job};
 pub use settings::QueryLimits;
 pub use stats::QueryStats;
-pub(crate) use views::{HistoryEndpoint, Reply, query_error};
 
 /// Serializes an answer in the form of Prometheus's API, as JSON.
 #[must_use]

@@ -1,10 +1,14 @@
 //! Responses: success and errors on the wire.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use bellwether_core::UnixMillis;
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
 use serde_json::{Value, json};
 
+use crate::backend::BackendError;
 use crate::net::body::ResponseBody;
 use crate::net::negotiate::Coding;
 use crate::net::permits::Permit;
@@ -16,13 +20,13 @@ pub(crate) const JSON: &str = "application/json";
 
 /// Error with its HTTP status.
 #[derive(Debug)]
-pub(crate) struct ApiError {
+pub struct ApiError {
     pub(crate) status: StatusCode,
     /// Prometheus's `errorType`, if it does not follow from the status.
     kind: Option<&'static str>,
     pub(crate) message: String,
     pub(crate) hint: Option<&'static str>,
-    pub(crate) header: Option<(HeaderName, &'static str)>,
+    header: Option<(HeaderName, Cow<'static, str>)>,
 }
 
 impl ApiError {
@@ -60,21 +64,21 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn header(self, name: HeaderName, value: &'static str) -> Self {
+    pub(crate) fn header(self, name: HeaderName, value: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            header: Some((name, value)),
+            header: Some((name, value.into())),
             ..self
         }
     }
 
     /// Returns plain text for people, or JSON for clients of the `api`.
-    pub(crate) fn into_response(self, api: bool) -> HttpResponse {
-        let header = self.header.clone();
+    pub(crate) fn into_response(mut self, api: bool) -> HttpResponse {
+        let header = self.header.take();
         let mut response = self.body(api);
-        if let Some((name, value)) = header {
-            response
-                .headers_mut()
-                .insert(name, HeaderValue::from_static(value));
+        if let Some((name, value)) = header
+            && let Ok(value) = HeaderValue::from_str(&value)
+        {
+            response.headers_mut().insert(name, value);
         }
         response
     }
@@ -94,6 +98,38 @@ impl ApiError {
         });
         full(self.status, JSON, body.to_string())
     }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ApiError {}
+
+impl From<BackendError> for ApiError {
+    fn from(error: BackendError) -> Self {
+        let status = match error {
+            BackendError::Invalid(_) => StatusCode::BAD_REQUEST,
+            BackendError::Failed(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string().trim_end())
+    }
+}
+
+/// Returns the error of a request that failed for no fault of the client.
+pub(crate) fn internal(message: impl Into<String>) -> ApiError {
+    ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
+}
+
+/// Returns the error for a client that accepts no coding that is served.
+pub(crate) fn not_acceptable() -> ApiError {
+    ApiError::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "none of the accepted content codings is supported",
+    )
+    .hint("supported are zstd, gzip and identity")
 }
 
 /// Prometheus's `errorType` of a status, if it has one.

@@ -1,13 +1,14 @@
 //! Limits and access rules of the server, which a reload replaces.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use regex::Regex;
 
 use crate::api::query::QueryLimits;
-use crate::auth::control::Control;
-use crate::auth::web::Web;
+use crate::auth::control::{Control, ControlError};
+use crate::auth::web::{Web, WebError};
 use crate::settings::{Limits, Prometheus};
 
 /// Limits, web configuration and control rules, read and checked, ready to be applied.
@@ -25,36 +26,25 @@ impl Access {
     /// Reads the files that `settings` name. Blocks on the file system.
     ///
     /// # Errors
-    /// All errors in them, one a line.
-    pub fn load(settings: &Prometheus) -> Result<Self, String> {
+    /// All errors in them.
+    pub fn load(settings: &Prometheus) -> Result<Self, AccessLoadError> {
         let control = Control::new(&settings.control);
-        let web = match &settings.web_config_file {
-            Some(path) => Web::load(path).map_err(|error| error.to_string()),
-            None => Ok(Web::default()),
-        };
-        let origin = settings.cors_origin.value.as_str();
-        let cors = (!origin.is_empty()).then(|| Regex::new(&format!("^(?:{origin})$")));
-        let cors = cors
-            .transpose()
-            .map_err(|error| format!("prometheus.cors_origin: {error}"))?;
-        match (control, web) {
-            (Ok(control), Ok(web)) => Ok(Self {
+        let web = settings.web_config_file.as_deref().map(Web::load);
+        let web = web.unwrap_or_else(|| Ok(Web::default()));
+        let cors = cors_pattern(&settings.cors_origin);
+        match (control, web, cors) {
+            (Ok(control), Ok(web), Ok(cors)) => Ok(Self {
                 cors,
                 limits: settings.limits.clone(),
                 query: settings.query.clone(),
                 control: Arc::new(control),
                 web: Arc::new(web),
             }),
-            (control, web) => {
-                let control = control
-                    .err()
-                    .map(|error| format!("prometheus.control: {error}"));
-                Err(control
-                    .into_iter()
-                    .chain(web.err())
-                    .collect::<Vec<_>>()
-                    .join("\n"))
-            }
+            (control, web, cors) => Err(AccessLoadError {
+                cors: cors.err(),
+                control: control.err(),
+                web: web.err(),
+            }),
         }
     }
 
@@ -73,11 +63,11 @@ impl Access {
     /// Reads the web configuration file again if it or a file that it names has changed.
     ///
     /// # Errors
-    /// All errors in it, one a line.
-    pub(crate) fn renewed(&self) -> Result<Option<Self>, String> {
+    /// All errors in it.
+    pub(crate) fn renewed(&self) -> Result<Option<Self>, WebError> {
         match self.web.path() {
             Some(path) if self.web.changed() => {
-                let web = Web::load(path).map_err(|error| error.to_string())?;
+                let web = Web::load(path)?;
                 Ok(Some(Self {
                     web: Arc::new(web),
                     ..self.clone()
@@ -87,6 +77,38 @@ impl Access {
         }
     }
 }
+
+/// Compiles the pattern of a whole origin; none if it is empty.
+fn cors_pattern(origin: &str) -> Result<Option<Regex>, regex::Error> {
+    match origin {
+        "" => Ok(None),
+        origin => Regex::new(&format!("^(?:{origin})$")).map(Some),
+    }
+}
+
+/// Errors of the settings and files of [`Access`], one a line.
+#[derive(Debug)]
+pub struct AccessLoadError {
+    cors: Option<regex::Error>,
+    control: Option<ControlError>,
+    web: Option<WebError>,
+}
+
+impl fmt::Display for AccessLoadError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cors = self.cors.as_ref();
+        let control = self.control.as_ref();
+        let lines = [
+            cors.map(|error| format!("prometheus.cors_origin: {error}")),
+            control.map(|error| format!("prometheus.control: {error}")),
+            self.web.as_ref().map(WebError::to_string),
+        ];
+        let lines: Vec<String> = lines.into_iter().flatten().collect();
+        out.write_str(&lines.join("\n"))
+    }
+}
+
+impl std::error::Error for AccessLoadError {}
 
 #[cfg(test)]
 mod tests {
@@ -111,6 +133,7 @@ mod tests {
                 .renewed()
                 .err()
                 .unwrap()
+                .to_string()
                 .contains("did you mean \"rate_limit\"?")
         );
         write("http_server_config: {headers: {X-Frame-Options: deny}}\n");

@@ -13,14 +13,15 @@
 //! named, or the Unix socket are.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use bellwether_files as files;
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA};
 use hyper::http::uri::Authority;
 use hyper::{StatusCode, Uri};
 
-use crate::auth::network::Network;
+use crate::auth::network::{Network, NetworkError};
 use crate::auth::secret::equal;
 use crate::net::peer::Peer;
 use crate::settings;
@@ -48,8 +49,8 @@ pub struct Control {
 /// Token that is never printed.
 struct Token(String);
 
-impl std::fmt::Debug for Token {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Token {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("<secret>")
     }
 }
@@ -66,6 +67,46 @@ pub struct AccessError {
     /// Hint how to fix it.
     pub hint: &'static str,
 }
+
+/// Error of settings from which no control rules can be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    #[error("{text}: {error}")]
+    Network { text: String, error: NetworkError },
+    #[error(transparent)]
+    Token(#[from] TokenError),
+}
+
+/// Error of a token file.
+#[derive(Debug)]
+pub struct TokenError {
+    pub path: PathBuf,
+    pub reason: TokenErrorReason,
+}
+
+/// Reason why a token file is of no use.
+#[derive(Debug)]
+pub enum TokenErrorReason {
+    Unreadable(io::Error),
+    Empty,
+    /// It has more than one line of printable ASCII.
+    NotAscii,
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path.display();
+        match &self.reason {
+            TokenErrorReason::Unreadable(error) => write!(out, "cannot read {path}: {error}"),
+            TokenErrorReason::Empty => write!(out, "{path} contains no token"),
+            TokenErrorReason::NotAscii => {
+                write!(out, "{path} contains more than one line of printable ASCII")
+            }
+        }
+    }
+}
+
+impl std::error::Error for TokenError {}
 
 const fn forbidden(reason: &'static str, message: &'static str, hint: &'static str) -> AccessError {
     AccessError {
@@ -120,16 +161,17 @@ impl Control {
     ///
     /// # Errors
     /// A network is invalid, or the token file cannot be read or contains no usable token.
-    pub fn new(settings: &settings::Control) -> Result<Self, String> {
+    pub fn new(settings: &settings::Control) -> Result<Self, ControlError> {
         let networks = settings
             .networks
             .iter()
-            .map(|network| {
-                network
-                    .parse()
-                    .map_err(|error| format!("{}: {error}", **network))
+            .map(|text| {
+                text.parse().map_err(|error| ControlError::Network {
+                    text: text.to_string(),
+                    error,
+                })
             })
-            .collect::<Result<Vec<Network>, String>>()?;
+            .collect::<Result<Vec<Network>, ControlError>>()?;
         let token = settings
             .token_file
             .as_deref()
@@ -219,19 +261,20 @@ impl Token {
 ///
 /// # Errors
 /// The file cannot be read, or contains no usable token.
-pub fn read_token(path: &Path) -> Result<String, String> {
+pub fn read_token(path: &Path) -> Result<String, TokenError> {
+    let error = |reason| TokenError {
+        path: path.to_owned(),
+        reason,
+    };
     let text = files::read_text(path, files::SMALL)
-        .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        .map_err(|reason| error(TokenErrorReason::Unreadable(reason)))?;
     let token = text.trim();
     if token.is_empty() {
-        return Err(format!("{} contains no token", path.display()));
+        return Err(error(TokenErrorReason::Empty));
     }
     // A header can have nothing else, so such a token could never be sent.
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(format!(
-            "{} contains more than one line of printable ASCII",
-            path.display()
-        ));
+        return Err(error(TokenErrorReason::NotAscii));
     }
     Ok(token.to_owned())
 }
@@ -545,7 +588,7 @@ mod tests {
                 token_file: Some(path.into()),
                 ..settings::Control::default()
             };
-            Control::new(&settings).unwrap_err()
+            Control::new(&settings).unwrap_err().to_string()
         };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");

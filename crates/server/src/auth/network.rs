@@ -51,15 +51,27 @@ fn masked(bits: u128, prefix: u8, width: u8) -> u128 {
         .unwrap_or(0)
 }
 
+/// Error of a text that is not a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    #[error("invalid address")]
+    Address,
+    /// The prefix length is not a number up to the width of the address.
+    #[error("the prefix length must be 0 to {width}")]
+    Prefix { width: u8 },
+    #[error("bits set beyond the prefix; did you mean {meant}?")]
+    HostBits { meant: Network },
+}
+
 impl FromStr for Network {
-    type Err = String;
+    type Err = NetworkError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (address, prefix) = match text.split_once('/') {
             Some((address, prefix)) => (address, Some(prefix)),
             None => (text, None),
         };
-        let address: IpAddr = address.parse().map_err(|_| "invalid address".to_owned())?;
+        let address: IpAddr = address.parse().map_err(|_| NetworkError::Address)?;
         let address = address.to_canonical();
         let (bits, width) = self::bits(address);
         let prefix = match prefix {
@@ -68,7 +80,7 @@ impl FromStr for Network {
                 .parse::<u8>()
                 .ok()
                 .filter(|prefix| *prefix <= width)
-                .ok_or_else(|| format!("the prefix length must be 0 to {width}"))?,
+                .ok_or(NetworkError::Prefix { width })?,
         };
         let network = masked(bits, prefix, width);
         if network != bits {
@@ -76,9 +88,8 @@ impl FromStr for Network {
                 32 => IpAddr::from((network as u32).to_be_bytes()),
                 _ => IpAddr::from(network.to_be_bytes()),
             };
-            return Err(format!(
-                "bits set beyond the prefix; did you mean {address}/{prefix}?"
-            ));
+            let meant = Self { address, prefix };
+            return Err(NetworkError::HostBits { meant });
         }
         Ok(Self { address, prefix })
     }
@@ -132,7 +143,7 @@ mod tests {
         ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
-        let error = "10.1.2.3/16".parse::<Network>().unwrap_err();
+        let error = "10.1.2.3/16".parse::<Network>().unwrap_err().to_string();
         assert!(error.ends_with("did you mean 10.1.0.0/16?"), "{error}");
     }
 }

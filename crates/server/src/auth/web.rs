@@ -40,7 +40,7 @@ pub struct Web {
 type Stamp = Option<(SystemTime, u64)>;
 
 /// Errors in a web configuration file.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct WebError {
     pub file: PathBuf,
     /// Errors in the order of the file.

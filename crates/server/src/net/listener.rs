@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::socket;
-use crate::api::handler::{Connection, Shared};
+use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
 use crate::backend::Backend;
 use crate::net::peer::Peer;
@@ -505,7 +505,7 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
             }
             Ok(Err(error)) if last_error.as_ref() != Some(&error) => {
                 tracing::warn!(
-                    error,
+                    %error,
                     "cannot reload the web configuration: keeping the old one"
                 );
                 last_error = Some(error);

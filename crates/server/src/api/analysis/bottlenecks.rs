@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::AnalysisContext;
 use super::trends::labels;
+use crate::api::endpoints::parameter::{Parameter, time as time_parameter};
 use crate::api::json::{number, time};
 use crate::api::query::Parameters;
 use crate::api::response::ApiError;
@@ -22,12 +23,17 @@ struct Evaluation<'a> {
     failed: Vec<(&'a Bottleneck, String)>,
 }
 
+pub(crate) const PARAMETERS: &[Parameter] = &[time_parameter(
+    "time",
+    "time of the evaluation; now by default",
+)];
+
 /// Evaluates all bottlenecks at `time`.
-pub(super) fn bottlenecks(
+pub(crate) fn bottlenecks(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&["time"])?;
+    params.reject_unknown(PARAMETERS)?;
     let at = params.time("time")?.unwrap_or(context.now);
     let evaluation = evaluate_all(context, at);
     let (active, clear): (Vec<_>, Vec<_>) = evaluation
@@ -44,7 +50,7 @@ pub(super) fn bottlenecks(
 }
 
 /// Computes the health score from firing alerts, failing collectors and bottlenecks.
-pub(super) fn score(params: &Parameters, context: &AnalysisContext<'_>) -> Result<Value, ApiError> {
+pub(crate) fn score(params: &Parameters, context: &AnalysisContext<'_>) -> Result<Value, ApiError> {
     params.reject_unknown(&[])?;
     let evaluation = evaluate_all(context, context.now);
     let firing = context

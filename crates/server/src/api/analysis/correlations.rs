@@ -11,9 +11,10 @@ use bellwether_promql::{SampledSeries, selector_within};
 use serde_json::{Value, json};
 
 use super::AnalysisContext;
-use super::params::unprocessable;
+use super::params::{METRIC, TIME, unprocessable};
 use super::select::{MAX_SERIES, Selection, rates, storage_error};
 use super::trends::labels;
+use crate::api::endpoints::parameter::{Necessity, Parameter, boolean, count, duration, text};
 use crate::api::json::{number, time};
 use crate::api::query::{Parameters, bad_data, query_error};
 use crate::api::response::ApiError;
@@ -29,15 +30,30 @@ const SYNTHETIC: [&str; 3] = ["up", "ALERTS", "ALERTS_FOR_STATE"];
 /// Default of `top`: the number of series in the response.
 const DEFAULT_TOP: usize = 10;
 
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    METRIC.with(Necessity::Alternative),
+    text("alert", "name of a rule that fires, in place of `metric`").with(Necessity::Alternative),
+    text(
+        "match",
+        "selector of the series to compare with; all by default",
+    ),
+    boolean("own", "`true` compares with self-metrics too"),
+    duration("window", "length of the window; an hour by default"),
+    TIME,
+    count(
+        "lag",
+        "largest number of steps between two series, 1 to 100; 10 by default",
+    ),
+    count("top", "largest number of results, 1 to 1000; 10 by default"),
+];
+
 /// Correlates one series with the others over a window: the series of `metric`, or that of `alert`
 /// around the time when it began to fire.
-pub(super) fn correlations(
+pub(crate) fn correlations(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&[
-        "metric", "alert", "match", "own", "window", "time", "lag", "top",
-    ])?;
+    params.reject_unknown(PARAMETERS)?;
     let window = params
         .positive_duration("window")?
         .unwrap_or(DEFAULT_WINDOW);

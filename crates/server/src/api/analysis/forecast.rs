@@ -9,8 +9,12 @@ use bellwether_schema::format_duration;
 use serde_json::{Value, json};
 
 use super::AnalysisContext;
+use super::params::{METRIC, TIME};
 use super::select::Selection;
 use super::trends::labels;
+use crate::api::endpoints::parameter::{
+    Parameter, count, duration, number as number_parameter, text,
+};
 use crate::api::json::{number, time};
 use crate::api::query::{Parameters, bad_data};
 use crate::api::response::ApiError;
@@ -20,21 +24,32 @@ const HOUR: i64 = 3_600_000;
 const LINEAR_WINDOW: Duration = Duration::from_secs(6 * 3600);
 const SEASONAL_WINDOW: Duration = Duration::from_secs(5 * 7 * 24 * 3600);
 
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    METRIC,
+    duration(
+        "window",
+        "history of the linear forecast; 6 hours by default",
+    ),
+    TIME,
+    number_parameter("reaches", "value of which the time is forecast"),
+    text(
+        "direction",
+        "`rising`, the default, or `falling`, towards `reaches`",
+    ),
+    duration("within", "horizon of a rule with `reaches`"),
+    count(
+        "hours",
+        "hours of the seasonal forecast, 1 to 48; 24 by default",
+    ),
+];
+
 /// Returns for each series the time when it reaches `reaches`, from the linear trend over `window`,
 /// and an hourly forecast from its daily and weekly seasonality.
-pub(super) fn forecast(
+pub(crate) fn forecast(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&[
-        "metric",
-        "window",
-        "time",
-        "reaches",
-        "direction",
-        "within",
-        "hours",
-    ])?;
+    params.reject_unknown(PARAMETERS)?;
     let selected = Selection::read(params, context)?;
     let window = params.positive_duration("window")?.unwrap_or(LINEAR_WINDOW);
     let directions = [

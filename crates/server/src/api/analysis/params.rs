@@ -6,10 +6,18 @@ use std::time::Duration;
 use bellwether_schema::parse_duration;
 use hyper::StatusCode;
 
-use crate::api::query::{Parameters, bad_data};
+use crate::api::endpoints::parameter::{Parameter, names, text, time};
+use crate::api::query::{Parameters, TIMEOUT, bad_data};
 use crate::api::response::ApiError;
 
 type Result<T> = std::result::Result<T, ApiError>;
+
+pub(super) const METRIC: Parameter = text(
+    "metric",
+    "configured or exported name, or a selector with labels",
+)
+.required();
+pub(super) const TIME: Parameter = time("time", "end of the window; now by default");
 
 const DURATION: &str = "a duration such as 30m, 24h or 7d";
 
@@ -19,18 +27,14 @@ pub(super) fn unprocessable(message: impl Into<String>) -> ApiError {
 }
 
 impl Parameters {
-    /// Returns an error for a parameter that is not in `known`: a misspelt one would change the
-    /// answer unseen.
-    pub(super) fn reject_unknown(&self, known: &[&str]) -> Result<()> {
-        // `timeout` is for all that is answered from history.
-        let unknown = self
-            .names()
-            .find(|name| *name != "timeout" && !known.contains(name));
-        match unknown {
+    /// Returns an error for a parameter that is neither in `known` nor `timeout`.
+    pub(super) fn reject_unknown(&self, known: &[Parameter]) -> Result<()> {
+        let every = [known, &[TIMEOUT]].concat();
+        match self.unknown(&every) {
             None => Ok(()),
             Some(name) => Err(bad_data(format!(
                 "unknown parameter {name:?}; there are {}",
-                known.join(", ")
+                names(known)
             ))),
         }
     }

@@ -10,8 +10,9 @@ use bellwether_schema::format_duration;
 use serde_json::{Value, json};
 
 use super::AnalysisContext;
-use super::params::unprocessable;
+use super::params::{METRIC, TIME, unprocessable};
 use super::select::Selection;
+use crate::api::endpoints::parameter::{Parameter, duration, number as number_parameter, text};
 use crate::api::json::number;
 use crate::api::query::Parameters;
 use crate::api::response::ApiError;
@@ -19,13 +20,24 @@ use crate::api::response::ApiError;
 /// Default of `window`, the history that is tried.
 const DEFAULT_WINDOW: Duration = Duration::from_secs(15 * 24 * 3600);
 
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    METRIC,
+    duration("window", "history that is tried; 15 days by default"),
+    TIME,
+    text(
+        "side",
+        "`above` or `below`; by default the one that fits the metric",
+    ),
+    number_parameter("per_week", "largest number of alerts a week; 1 by default"),
+];
+
 /// Returns the threshold and duration that would have fired at most `per_week` times a week, 1 by
 /// default.
-pub(super) fn recommend_threshold(
+pub(crate) fn recommend_threshold(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&["metric", "window", "time", "side", "per_week"])?;
+    params.reject_unknown(PARAMETERS)?;
     let selected = Selection::read(params, context)?;
     let window = params
         .positive_duration("window")?

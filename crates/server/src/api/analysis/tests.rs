@@ -10,8 +10,14 @@ use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Options, Queryable, SampledSeries, StorageError};
 use serde_json::Value;
 
-use super::{Analysis, AnalysisContext, AnalysisSettings};
+use super::bottlenecks::{bottlenecks, score};
+use super::correlations::correlations;
+use super::forecast::forecast;
+use super::recommend::recommend_threshold;
+use super::trends::{anomalies, baseline, trends};
+use super::{AnalysisContext, AnalysisSettings};
 use crate::api::query::Parameters;
+use crate::api::response::ApiError;
 use crate::backend::{CollectorHealth, Health, RuleView};
 
 const MINUTE: i64 = 60_000;
@@ -165,6 +171,9 @@ fn bottleneck(name: &str, promql: &str, warning: f64) -> Bottleneck {
     }
 }
 
+/// Analysis of the table of endpoints.
+type Analysis = fn(&Parameters, &AnalysisContext<'_>) -> Result<Value, ApiError>;
+
 fn ask(analysis: Analysis, query: &str) -> Result<Value, (u16, String)> {
     let mut health = Health::default();
     let failure = Some(Failure::new("connect", "refused"));
@@ -199,7 +208,7 @@ fn ask(analysis: Analysis, query: &str) -> Result<Value, (u16, String)> {
         rules: &[rule()],
         health: &health,
     };
-    let answer = analysis.data(&Parameters::new(query, b""), &context);
+    let answer = analysis(&Parameters::new(query, b""), &context);
     answer.map_err(|error| {
         let hint = error
             .hint
@@ -218,7 +227,7 @@ fn number(value: &Value) -> f64 {
 #[test]
 fn trends_of_several_windows_and_of_a_counter_as_rate() {
     let data = ask(
-        Analysis::Trends,
+        trends,
         "metric=disk_percent{mount=%22/%22}&window=6h&window=7d",
     )
     .unwrap();
@@ -234,7 +243,7 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
         "{series}"
     );
     assert!(number(&series["quantiles"]["p95"]) > number(&series["mean"]));
-    let data = ask(Analysis::Trends, "metric=requests").unwrap();
+    let data = ask(trends, "metric=requests").unwrap();
     assert_eq!(data["measure"], "change per second");
     assert_eq!(data["windows"].as_array().unwrap().len(), 3);
     assert!((number(&data["windows"][1]["series"][0]["mean"]) - 2.0).abs() < 1e-9);
@@ -243,7 +252,7 @@ fn trends_of_several_windows_and_of_a_counter_as_rate() {
 
 #[test]
 fn baselines_and_anomalies() {
-    let data = ask(Analysis::Baseline, "metric=cpu_percent").unwrap();
+    let data = ask(baseline, "metric=cpu_percent").unwrap();
     let hours = data["series"][0]["hours"].as_array().unwrap();
     assert_eq!(
         (
@@ -253,17 +262,17 @@ fn baselines_and_anomalies() {
         (24, 7)
     );
     let query = "metric=cpu_percent&window=24h&time=1701597600";
-    let data = ask(Analysis::Anomalies, &format!("{query}&algorithm=mad")).unwrap();
+    let data = ask(anomalies, &format!("{query}&algorithm=mad")).unwrap();
     assert_eq!(
         (&data["algorithm"], &data["sensitivity"]),
         (&"mad".into(), &6.0.into())
     );
     for word in ["auto", "zscore", "seasonal"] {
-        let data = ask(Analysis::Anomalies, &format!("{query}&algorithm={word}")).unwrap();
+        let data = ask(anomalies, &format!("{query}&algorithm={word}")).unwrap();
         assert_eq!(data["algorithm"], word);
     }
     let data = ask(
-        Analysis::Anomalies,
+        anomalies,
         "metric=cpu_percent&window=2d&algorithm=iqr&sensitivity=1",
     )
     .unwrap();
@@ -279,7 +288,7 @@ fn baselines_and_anomalies() {
 #[test]
 fn linear_and_seasonal_forecasts() {
     let query = "metric=disk_percent{mount=%22/%22}&reaches=95&within=24h&hours=3";
-    let data = ask(Analysis::Forecast, query).unwrap();
+    let data = ask(forecast, query).unwrap();
     let linear = &data["series"][0]["linear"];
     // 50 and 0.02 a minute for a day are 78.8; the noise adds a half. 95 is 785 minutes off.
     assert!(
@@ -297,16 +306,12 @@ fn linear_and_seasonal_forecasts() {
         linear["text"].as_str().unwrap().starts_with("in 1"),
         "{linear}"
     );
-    let flat = ask(
-        Analysis::Forecast,
-        "metric=disk_percent{mount=%22/b%22}&reaches=95",
-    )
-    .unwrap();
+    let flat = ask(forecast, "metric=disk_percent{mount=%22/b%22}&reaches=95").unwrap();
     assert_eq!(
         flat["series"][0]["linear"]["reason"],
         "no significant trend"
     );
-    let day = ask(Analysis::Forecast, "metric=cpu_percent&hours=12").unwrap();
+    let day = ask(forecast, "metric=cpu_percent&hours=12").unwrap();
     let hours = day["series"][0]["seasonal"]["hours"].as_array().unwrap();
     assert_eq!(hours.len(), 12);
     assert!((number(&hours[3]["value"]) - 12.5).abs() < 5.0, "{day}");
@@ -317,7 +322,7 @@ fn linear_and_seasonal_forecasts() {
 
 #[test]
 fn correlations_of_a_metric_and_of_an_alert() {
-    let data = ask(Analysis::Correlations, "metric=cpu_percent&window=2d").unwrap();
+    let data = ask(correlations, "metric=cpu_percent&window=2d").unwrap();
     let first = &data["related"][0];
     assert_eq!(
         (&first["series"], &first["significant"]),
@@ -325,7 +330,7 @@ fn correlations_of_a_metric_and_of_an_alert() {
     );
     assert_eq!(first["lagSeconds"], 300.0);
     let names = |query: &str| -> Vec<String> {
-        let data = ask(Analysis::Correlations, query).unwrap();
+        let data = ask(correlations, query).unwrap();
         let related = data["related"].as_array().unwrap().clone();
         related
             .iter()
@@ -337,22 +342,18 @@ fn correlations_of_a_metric_and_of_an_alert() {
     assert!(names("metric=cpu_percent&window=2d&own=true").contains(&own));
     assert!(names("metric=cpu_percent&window=2d&match={__name__=~%22b.*%22}").contains(&own));
     assert!(!names("metric=bellwether_scrape_size_bytes&window=2d").is_empty());
-    let data = ask(Analysis::Correlations, "alert=cpu_high&window=8h").unwrap();
+    let data = ask(correlations, "alert=cpu_high&window=8h").unwrap();
     assert_eq!(data["alert"], "cpu_high");
     // The beginning of the alert in the middle of the window.
     assert_eq!(data["to"], "2023-12-03T08:45:00Z");
     assert_eq!(data["related"][0]["series"], "app_load");
-    let data = ask(
-        Analysis::Correlations,
-        "metric=cpu_percent&match=app_disk_percent",
-    )
-    .unwrap_err();
+    let data = ask(correlations, "metric=cpu_percent&match=app_disk_percent").unwrap_err();
     assert_eq!(data.0, 422, "{data:?}");
 }
 
 #[test]
 fn bottlenecks_and_the_score_they_cost() {
-    let data = ask(Analysis::Bottlenecks, "").unwrap();
+    let data = ask(bottlenecks, "").unwrap();
     let first = &data["bottlenecks"][0];
     assert_eq!(
         (&first["name"], &first["labels"]["mount"]),
@@ -362,7 +363,7 @@ fn bottlenecks_and_the_score_they_cost() {
     assert_eq!(data["clear"][0]["labels"]["mount"], "/b");
     assert_eq!(data["withoutData"][0], "nothing");
     assert_eq!(data["failed"].as_array().map(Vec::len), Some(1), "{data}");
-    let data = ask(Analysis::Score, "").unwrap();
+    let data = ask(score, "").unwrap();
     let parts: Vec<(&str, f64)> = (data["parts"].as_array().unwrap().iter())
         .map(|part| (part["name"].as_str().unwrap(), number(&part["points"])))
         .collect();
@@ -375,7 +376,7 @@ fn bottlenecks_and_the_score_they_cost() {
 
 #[test]
 fn a_recommendation_is_a_rule_to_paste() {
-    let data = ask(Analysis::Advise, "metric=cpu_percent&per_week=1").unwrap();
+    let data = ask(recommend_threshold, "metric=cpu_percent&per_week=1").unwrap();
     assert!(number(&data["alertsPerWeek"]) <= 1.0, "{data}");
     let rule = data["rule"].as_str().unwrap();
     let expected = format!(
@@ -384,7 +385,7 @@ fn a_recommendation_is_a_rule_to_paste() {
         data["duration"].as_str().unwrap()
     );
     assert!(rule.starts_with(&expected), "{rule}");
-    let data = ask(Analysis::Advise, "metric=disk_percent{mount!=%22/%22}").unwrap();
+    let data = ask(recommend_threshold, "metric=disk_percent{mount!=%22/%22}").unwrap();
     assert!(
         data["rule"]
             .as_str()
@@ -392,7 +393,7 @@ fn a_recommendation_is_a_rule_to_paste() {
             .contains("  labels: {mount: \"!=/\"}\n"),
         "{data}"
     );
-    let data = ask(Analysis::Advise, "metric=app_load").unwrap();
+    let data = ask(recommend_threshold, "metric=app_load").unwrap();
     assert!(
         data["rule"]
             .as_str()
@@ -404,98 +405,98 @@ fn a_recommendation_is_a_rule_to_paste() {
 
 #[test]
 fn errors_have_hints() {
-    use Analysis::*;
-    for (analysis, query, status, message) in [
-        (Trends, "", 400, "parameter \"metric\" is missing"),
+    let cases: &[(Analysis, &str, u16, &str)] = &[
+        (trends, "", 400, "parameter \"metric\" is missing"),
         (
-            Trends,
+            trends,
             "metric=cpu_percent&windw=1h",
             400,
             "unknown parameter \"windw\"; there are metric, window, time",
         ),
         (
-            Trends,
+            trends,
             "metric=cpu_percent&window=soon",
             400,
             "parameter \"window\" must be a duration such as 30m, 24h or 7d, not \"soon\"",
         ),
         (
-            Trends,
+            trends,
             "metric=rate(x[5m])",
             400,
             "not a series selector: rate(x[5m])",
         ),
         (
-            Trends,
+            trends,
             "metric=cpu",
             422,
             "no samples in the window: cpu; no such metric; /api/v1/metrics lists the configured ones",
         ),
         (
-            Trends,
+            trends,
             "metric=duration",
             422,
             "duration is a histogram; ask for app_duration_count (how many) or app_duration_sum (how much)",
         ),
         (
-            Anomalies,
+            anomalies,
             "metric=cpu_percent&time=1",
             422,
             "no samples in the window: cpu_percent; the metric exists; use a longer window, an earlier time, or other labels",
         ),
         (
-            Anomalies,
+            anomalies,
             "metric=cpu_percent&algorithm=magic",
             400,
             "parameter \"algorithm\" must be one of auto, zscore, iqr, mad, seasonal, not \"magic\"",
         ),
         (
-            Forecast,
+            forecast,
             "metric=cpu_percent&within=4h",
             400,
             "parameter \"reaches\" is missing",
         ),
         (
-            Forecast,
+            forecast,
             "metric=cpu_percent&reaches=much",
             400,
             "parameter \"reaches\" must be a number, not \"much\"",
         ),
         (
-            Forecast,
+            forecast,
             "metric=cpu_percent&hours=99",
             400,
             "parameter \"hours\" must be a whole number from 1 to 48, not \"99\"",
         ),
         (
-            Correlations,
+            correlations,
             "metric=disk_percent",
             422,
             "2 series; select one, such as app_disk_percent{mount=\"/\"} or",
         ),
         (
-            Correlations,
+            correlations,
             "alert=nobody",
             422,
             "no firing alert of rule \"nobody\"",
         ),
         (
-            Correlations,
+            correlations,
             "alert=cpu_high&metric=cpu_percent",
             400,
             "either \"metric\" or \"alert\", not both",
         ),
-        (Score, "time=1", 400, "unknown parameter \"time\""),
+        (score, "time=1", 400, "unknown parameter \"time\""),
         (
-            Advise,
+            recommend_threshold,
             "metric=cpu_percent&window=10m",
             422,
             "too little history",
         ),
-    ] {
-        let data = ask(analysis, query).unwrap_err();
+    ];
+    for (analysis, query, status, message) in cases {
+        let data = ask(*analysis, query).unwrap_err();
         assert!(
-            data.0 == status && data.1.starts_with(message),
+            data.0 == *status && data.1.starts_with(message),
             "{query}: {data:?}"
         );
     }

@@ -11,7 +11,9 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
 use super::AnalysisContext;
+use super::params::{METRIC, TIME};
 use super::select::{Selection, storage_error};
+use crate::api::endpoints::parameter::{Parameter, duration, number as number_parameter, text};
 use crate::api::json::{number, time};
 use crate::api::query::Parameters;
 use crate::api::response::ApiError;
@@ -28,12 +30,42 @@ pub(super) fn labels(labels: &LabelSet) -> Value {
         .collect()
 }
 
+pub(crate) const TRENDS: &[Parameter] = &[
+    METRIC,
+    duration("window", "length of the window; 1h, 24h and 7d by default").repeated(),
+    TIME,
+];
+
+pub(crate) const BASELINE: &[Parameter] = &[
+    METRIC,
+    duration("window", "length of the window; four weeks by default"),
+    TIME,
+];
+
+pub(crate) const ANOMALIES: &[Parameter] = &[
+    METRIC,
+    duration("window", "length of the window; a day by default"),
+    TIME,
+    text(
+        "algorithm",
+        "`auto`, `zscore`, `iqr`, `mad` or `seasonal`; that of the settings by default",
+    ),
+    number_parameter(
+        "sensitivity",
+        "smallest score of an anomaly; that of the settings by default",
+    ),
+    text(
+        "direction",
+        "`above`, `below` or `both`; that of the settings by default",
+    ),
+];
+
 /// Returns the trends over each `window`; the default is an hour, a day and a week.
-pub(super) fn trends(
+pub(crate) fn trends(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&["metric", "window", "time"])?;
+    params.reject_unknown(TRENDS)?;
     let selected = Selection::read(params, context)?;
     let windows = match params.positive_durations("window")? {
         windows if windows.is_empty() => vec![HOUR, DAY, WEEK],
@@ -145,11 +177,11 @@ fn view_statistics(trend: &Trend) -> Value {
 
 /// Returns the baseline by hour of the day and day of the week over `window`, four weeks by
 /// default.
-pub(super) fn baseline(
+pub(crate) fn baseline(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&["metric", "window", "time"])?;
+    params.reject_unknown(BASELINE)?;
     let selected = Selection::read(params, context)?;
     let window = params.positive_duration("window")?.unwrap_or(4 * WEEK);
     let trends = series_trends(&selected, context, window, Duration::ZERO)?;
@@ -193,18 +225,11 @@ fn view_departure(from: &Departure) -> Value {
 
 /// Returns the anomalies in `window` of the configured detector, or of one with `algorithm` and
 /// `sensitivity`.
-pub(super) fn anomalies(
+pub(crate) fn anomalies(
     params: &Parameters,
     context: &AnalysisContext<'_>,
 ) -> Result<Value, ApiError> {
-    params.reject_unknown(&[
-        "metric",
-        "window",
-        "time",
-        "algorithm",
-        "sensitivity",
-        "direction",
-    ])?;
+    params.reject_unknown(ANOMALIES)?;
     let selected = Selection::read(params, context)?;
     let window = params.positive_duration("window")?.unwrap_or(DAY);
     let mut settings = context.analysis_settings.anomalies.clone();

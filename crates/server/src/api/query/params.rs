@@ -8,6 +8,7 @@ use bellwether_schema::parse_duration;
 use hyper::StatusCode;
 use jiff::Timestamp;
 
+use crate::api::endpoints::parameter::Parameter;
 use crate::api::response::ApiError;
 
 /// Limit of times in milliseconds: exact in a double, and far from any overflow.
@@ -48,6 +49,12 @@ impl Parameters {
         self.0.iter().map(|(name, _)| name.as_str())
     }
 
+    /// Returns the first name that is not in `known`: a misspelt one would change the answer unseen.
+    pub(crate) fn unknown(&self, known: &[Parameter]) -> Option<&str> {
+        self.names()
+            .find(|name| !known.iter().any(|parameter| parameter.name == *name))
+    }
+
     /// Returns every value of `name`.
     pub(crate) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
         self.0
@@ -66,8 +73,10 @@ impl Parameters {
             return Ok(None);
         }
         // Prometheus says it twice where a time may be left out.
-        let wrong = |why: String| invalid(name, &format!("Invalid time value for '{name}': {why}"));
-        parse_time(text).map(Some).map_err(wrong)
+        let wrong = |why| invalid(name, &format!("Invalid time value for '{name}': {why}"));
+        parse_time(text)
+            .map(Some)
+            .ok_or_else(|| wrong(no_time(text)))
     }
 
     /// Parses a required time.
@@ -75,7 +84,8 @@ impl Parameters {
     /// # Errors
     /// It is absent or not a time.
     pub(crate) fn needed_time(&self, name: &str) -> Result<UnixMillis, ApiError> {
-        parse_time(self.text(name)).map_err(|why| invalid(name, &why))
+        let text = self.text(name);
+        parse_time(text).ok_or_else(|| invalid(name, &no_time(text)))
     }
 
     /// Parses `start` and `end`; the default is all of time.
@@ -135,20 +145,17 @@ impl Parameters {
     }
 }
 
-fn parse_time(text: &str) -> Result<UnixMillis, String> {
-    let seconds = text
-        .parse::<f64>()
-        .ok()
-        .filter(|seconds| seconds.is_finite());
-    let millis = seconds.map(|seconds| (seconds * 1000.0).round() as i64);
-    let stamp = || {
-        text.parse::<Timestamp>()
-            .ok()
-            .map(Timestamp::as_millisecond)
+fn parse_time(text: &str) -> Option<UnixMillis> {
+    let seconds = text.parse::<f64>().ok();
+    let millis = match seconds.filter(|seconds| seconds.is_finite()) {
+        Some(seconds) => (seconds * 1000.0).round() as i64,
+        None => text.parse::<Timestamp>().ok()?.as_millisecond(),
     };
-    let millis = millis.or_else(stamp);
-    let millis = millis.ok_or_else(|| format!("cannot parse {text:?} to a valid timestamp"))?;
-    Ok(UnixMillis(millis.clamp(-FARTHEST, FARTHEST)))
+    Some(UnixMillis(millis.clamp(-FARTHEST, FARTHEST)))
+}
+
+fn no_time(text: &str) -> String {
+    format!("cannot parse {text:?} to a valid timestamp")
 }
 
 /// Returns Prometheus's error for an invalid parameter.

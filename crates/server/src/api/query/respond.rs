@@ -1,95 +1,93 @@
-//! Requests that are answered from history.
+//! Responses from history, each made by a job.
 
 use bellwether_promql::{Guard, Queryable};
 use hyper::StatusCode;
-use hyper::body::Incoming;
 
+use super::jobs::{JobOutput, Limits};
 use super::params::Parameters;
-use super::views::{self, HistoryEndpoint, HistoryRequest, Reply};
-use crate::api::form;
-use crate::api::handler::{RequestContext, Shared};
-use crate::api::response::{self, ApiError, HttpResponse};
+use super::request::{HistoryRequest, Reply};
+use crate::api::endpoints::parameter::{Parameter, duration};
+use crate::api::request::RequestContext;
+use crate::api::response::{self, ApiError, HttpResponse, internal};
 use crate::net::body::ResponseBody;
+use crate::net::negotiate::Coding;
+use crate::net::permits::Permit;
 
-impl Shared {
-    /// Answers a query of history.
-    ///
-    /// # Errors
-    /// The request is invalid, or it cannot be answered now.
-    pub(crate) async fn query_history(
-        &self,
-        endpoint: HistoryEndpoint,
-        request: &RequestContext<'_>,
-        body: &mut Option<Incoming>,
-    ) -> Result<HttpResponse, ApiError> {
-        let path = request.path.to_owned();
-        let (now, lookback) = (self.backend.now().wall, **request.access.query.lookback);
-        let oldest = match endpoint {
-            HistoryEndpoint::Tsdb => self
-                .backend
-                .health()
-                .history
-                .and_then(|history| history.oldest),
-            _ => None,
+/// Parameter of every response that a job makes.
+pub(crate) const TIMEOUT: Parameter =
+    duration("timeout", "longest time, at most that of the settings");
+
+/// Responds with what `answer` returns.
+///
+/// # Errors
+/// The error of `answer`, or that it cannot be done now.
+pub(crate) async fn respond(
+    request: &mut RequestContext<'_>,
+    answer: fn(&HistoryRequest, &dyn Queryable, &Guard) -> Result<Reply, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let backend = request.backend();
+    let path_parameter = request.path_parameter().to_owned();
+    let (now, lookback) = (backend.now().wall, **request.access.query.lookback);
+    let work = move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
+        let request = HistoryRequest {
+            parameters,
+            path_parameter,
+            now,
+            lookback,
+            backend,
         };
-        let work = move |parameters: &Parameters, source: &dyn Queryable, guard: &Guard| {
-            let parameters = parameters.clone();
-            let history_request = HistoryRequest {
-                endpoint,
-                path,
-                parameters,
-                now,
-                lookback,
-                oldest,
-            };
-            views::respond(&history_request, source, guard)
-        };
-        self.run_job(request, body, work).await
+        answer(&request, source, guard)
+    };
+    run_job(request, work).await
+}
+
+/// Runs `work` on the parameters and history as a job, and responds with its reply.
+///
+/// # Errors
+/// The error of `work`, or that it cannot be done now.
+pub(crate) async fn run_job(
+    request: &mut RequestContext<'_>,
+    work: impl FnOnce(Parameters, &dyn Queryable, &Guard) -> Result<Reply, ApiError> + Send + 'static,
+) -> Result<HttpResponse, ApiError> {
+    let coding = request.coding()?;
+    let history = request.shared.backend.history().ok_or_else(no_history)?;
+    let parameters = request.form_parameters().await?;
+    let limits = request.job_limits(&parameters)?;
+    let work = move |guard: &Guard| work(parameters, &*history, guard);
+    let output = request.shared.jobs.run(limits, work).await?;
+    // The job keeps its slot until then, so that output that is not sent is bounded.
+    let permit = request.permit().await?;
+    let (body, coding) = body(output, coding, permit)
+        .map_err(|error| internal(format!("cannot compress the answer: {error}")))?;
+    let mut response = response::base(StatusCode::OK, response::JSON, body);
+    response::set_coding(&mut response, coding);
+    Ok(response)
+}
+
+fn body(
+    output: JobOutput<Reply>,
+    coding: Coding,
+    permit: Permit,
+) -> std::io::Result<(ResponseBody, Coding)> {
+    match output.value {
+        Reply::Short(text) => ResponseBody::compressed(text, coding, Some(permit)),
+        Reply::Long(text) => {
+            let text = Box::new(text.charged_to(output.guard));
+            Ok((ResponseBody::streamed(text, coding, permit)?, coding))
+        }
     }
+}
 
-    /// Runs `work` on the parameters and history as a job.
+impl RequestContext<'_> {
+    /// Limits of a job for this request: those of the settings, or a shorter `timeout`.
     ///
     /// # Errors
-    /// The error of `work`, or that it cannot be done now.
-    pub(crate) async fn run_job(
-        &self,
-        request: &RequestContext<'_>,
-        body: &mut Option<Incoming>,
-        work: impl FnOnce(&Parameters, &dyn Queryable, &Guard) -> Result<Reply, ApiError>
-        + Send
-        + 'static,
-    ) -> Result<HttpResponse, ApiError> {
-        let access = request.access;
-        let coding = request.coding()?;
-        let history = self.backend.history().ok_or_else(no_history)?;
-        let parameters = form::parameters(request, body).await?;
-        let query = &access.query;
-        let max = query.time(**access.limits.request_timeout);
-        let requested = parameters.duration("timeout")?.unwrap_or(max);
-        let limits = query.limits(requested.min(max));
-        let work = move |guard: &Guard| work(&parameters, &*history, guard);
-        let output = self.jobs.run(limits, work).await?;
-        // The job keeps its slot until then, so that output that is not sent is bounded.
-        let permit = self.permit(request).await?;
-        let failed = |error| {
-            let message = format!("cannot compress the answer: {error}");
-            ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
-        };
-        let (body, coding) = match output.value {
-            Reply::Short(text) => {
-                ResponseBody::compressed(text, coding, Some(permit)).map_err(failed)?
-            }
-            Reply::Long(text) => {
-                let text = Box::new(text.charged_to(output.guard));
-                (
-                    ResponseBody::streamed(text, coding, permit).map_err(failed)?,
-                    coding,
-                )
-            }
-        };
-        let mut response = response::base(StatusCode::OK, response::JSON, body);
-        response::set_coding(&mut response, coding);
-        Ok(response)
+    /// `timeout` is not a duration.
+    pub(crate) fn job_limits(&self, parameters: &Parameters) -> Result<Limits, ApiError> {
+        let settings = &self.access.query;
+        let max = settings.time(**self.access.limits.request_timeout);
+        let requested = parameters.duration(TIMEOUT.name)?.unwrap_or(max);
+        Ok(settings.limits(requested.min(max)))
     }
 }
 

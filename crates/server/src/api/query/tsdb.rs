@@ -6,7 +6,8 @@ use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_promql::{Guard, Queryable};
 use serde_json::{Value, json};
 
-use super::views::{HistoryRequest, query_error};
+use super::request::{HistoryRequest, Reply, query_error};
+use crate::api::endpoints::parameter::{Parameter, count};
 use crate::api::response::ApiError;
 
 /// Entries of each list without `limit`.
@@ -14,12 +15,20 @@ const DEFAULT_LIMIT: usize = 10;
 /// Largest `limit`.
 const MAX_LIMIT: usize = 10_000;
 
-/// Returns the `data` of the response.
-pub(super) fn view(
+pub(crate) const PARAMETERS: &[Parameter] = &[count(
+    "limit",
+    "largest number of entries of each list; 10 by default",
+)];
+
+/// Counts the series in history.
+///
+/// # Errors
+/// `limit` is not a number, or history cannot be read.
+pub(crate) fn view(
     request: &HistoryRequest,
     source: &dyn Queryable,
     guard: &Guard,
-) -> Result<Value, ApiError> {
+) -> Result<Reply, ApiError> {
     let limit = match request.parameters.text("limit") {
         "" => DEFAULT_LIMIT,
         _ => request.parameters.limit("limit")?.min(MAX_LIMIT),
@@ -47,20 +56,21 @@ pub(super) fn view(
     let by_pair = by_pair
         .into_iter()
         .map(|((name, value), n)| (format!("{name}={value}"), n));
-    let times = |time: Option<UnixMillis>| time.map_or(0, |time| time.0);
-    Ok(json!({
+    let history = request.backend.health().history;
+    let oldest = history.and_then(|history| history.oldest);
+    Ok(Reply::json(&json!({
         "headStats": {
             "numSeries": series.len(),
             "numLabelPairs": pairs,
             "chunkCount": 0,
-            "minTime": times(request.oldest),
+            "minTime": oldest.map_or(0, |oldest| oldest.0),
             "maxTime": request.now.0,
         },
         "seriesCountByMetricName": top(by_metric.into_iter(), limit),
         "labelValueCountByLabelName": top(values.into_iter(), limit),
         "memoryInBytesByLabelName": top(bytes.into_iter(), limit),
         "seriesCountByLabelValuePair": top(by_pair, limit),
-    }))
+    })))
 }
 
 /// Returns the `limit` names with the largest counts, in descending order.

@@ -7,68 +7,86 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use bellwether_core::DeadLetter;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::alerting::time;
-use crate::api::handler::{RequestContext, Shared, internal};
+use crate::api::endpoints::parameter::{Necessity, Parameter, boolean, names, text};
+use crate::api::json::time_to_second;
 use crate::api::query::{Parameters, bad_data};
+use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse};
+use crate::backend::Backend;
+use crate::net::negotiate::Coding;
+use crate::net::permits::Permit;
 
-impl Shared {
-    /// Lists, resends or discards dead letters.
-    ///
-    /// # Errors
-    /// The request is invalid.
-    pub(crate) async fn dead_letters(
-        &self,
-        request: &RequestContext<'_>,
-    ) -> Result<HttpResponse, ApiError> {
-        let coding = request.coding()?;
-        let parameters = request.parameters();
-        let method = &request.parts.method;
-        let changes = matches!(*method, Method::POST | Method::DELETE);
-        let permit = self.permit(request).await?;
-        let selected = select(&parameters, changes, self.backend.dead_letters())?;
-        if !changes {
-            let views: Vec<Value> = selected.iter().map(view).collect();
-            return Ok(response::success(
-                &json!({ "deadLetters": views }),
-                coding,
-                Some(permit),
-            ));
-        }
-        let ids: HashSet<String> = selected
-            .into_iter()
-            .map(|dead_letter| dead_letter.id)
-            .collect();
-        let backend = Arc::clone(&self.backend);
-        let resends = *method == Method::POST;
-        // A task of its own: a client that disconnects must not leave half of it done.
-        let settled = tokio::spawn(async move {
-            let settled = if resends {
-                let sent = backend.resend(ids).await.into_iter();
-                sent.map(|(dead_letter, sent)| resend_view(&dead_letter, sent))
-                    .collect()
-            } else {
-                backend
-                    .discard(ids)
-                    .await
-                    .iter()
-                    .map(view)
-                    .collect::<Vec<_>>()
-            };
-            (settled, permit)
-        });
-        let (settled, permit) = settled
-            .await
-            .map_err(|_| internal("this request failed: see the log"))?;
-        Ok(response::success(
-            &json!({ "deadLetters": settled }),
-            coding,
-            Some(permit),
-        ))
-    }
+pub(crate) const LIST: &[Parameter] = &parameters(Necessity::Optional);
+pub(crate) const CHANGE: &[Parameter] = &parameters(Necessity::Alternative);
+
+const fn parameters(necessity: Necessity) -> [Parameter; 3] {
+    [
+        text("id", "id of a dead letter").repeated().with(necessity),
+        text("channel", "name of a channel")
+            .repeated()
+            .with(necessity),
+        boolean("all", "`true` selects all").with(necessity),
+    ]
+}
+
+/// Lists dead letters.
+///
+/// # Errors
+/// A parameter is invalid.
+pub(crate) async fn list(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    let coding = request.coding()?;
+    let permit = request.permit().await?;
+    let all = request.shared.backend.dead_letters();
+    let selected = select(&request.parameters(), false, all)?;
+    let views: Vec<Value> = selected.iter().map(view).collect();
+    Ok(success(&views, coding, permit))
+}
+
+/// Resends dead letters.
+///
+/// # Errors
+/// A parameter is invalid, or none is selected.
+pub(crate) async fn resend(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    settle(request, |backend, ids| async move {
+        let resent = backend.resend(ids).await.into_iter();
+        resent
+            .map(|(dead_letter, sent)| resend_view(&dead_letter, sent))
+            .collect()
+    })
+    .await
+}
+
+/// Discards dead letters.
+///
+/// # Errors
+/// A parameter is invalid, or none is selected.
+pub(crate) async fn discard(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    settle(request, |backend, ids| async move {
+        backend.discard(ids).await.iter().map(view).collect()
+    })
+    .await
+}
+
+/// Responds with the views that `change` returns of the selected dead letters.
+async fn settle<F: Future<Output = Vec<Value>> + Send + 'static>(
+    request: &RequestContext<'_>,
+    change: impl FnOnce(Arc<dyn Backend>, HashSet<String>) -> F,
+) -> Result<HttpResponse, ApiError> {
+    let coding = request.coding()?;
+    let permit = request.permit().await?;
+    let backend = request.backend();
+    let selected = select(&request.parameters(), true, backend.dead_letters())?;
+    let ids = selected.into_iter().map(|dead_letter| dead_letter.id);
+    let settled = change(backend, ids.collect());
+    let (views, permit) = detached(async move { (settled.await, permit) }).await?;
+    Ok(success(&views, coding, permit))
+}
+
+fn success(views: &[Value], coding: Coding, permit: Permit) -> HttpResponse {
+    response::success(&json!({ "deadLetters": views }), coding, Some(permit))
 }
 
 /// Selects those of `all` that the parameters name. Without parameters it selects all, unless the
@@ -78,12 +96,10 @@ fn select(
     changes: bool,
     all: Vec<DeadLetter>,
 ) -> Result<Vec<DeadLetter>, ApiError> {
-    if let Some(unknown) = parameters
-        .names()
-        .find(|name| !["id", "channel", "all"].contains(name))
-    {
+    if let Some(unknown) = parameters.unknown(LIST) {
+        let names = names(LIST);
         return Err(bad_data(format!(
-            "unknown parameter {unknown:?}: there are id, channel, all"
+            "unknown parameter {unknown:?}: there are {names}"
         )));
     }
     let ids: HashSet<&str> = parameters.all("id").collect();
@@ -123,7 +139,7 @@ fn view(dead_letter: &DeadLetter) -> Value {
     json!({
         "id": id,
         "channel": &**channel,
-        "at": time(*at),
+        "at": time_to_second(*at),
         "reason": reason,
         "error": error,
         "notification": {
@@ -131,7 +147,7 @@ fn view(dead_letter: &DeadLetter) -> Value {
             "status": notification.status.as_str(),
             "cause": notification.cause.as_str(),
             "reason": notification.reason,
-            "at": time(notification.at),
+            "at": time_to_second(notification.at),
             "receiver": notification.group.receiver,
         },
         "alertname": alert.alertname(),
@@ -140,8 +156,8 @@ fn view(dead_letter: &DeadLetter) -> Value {
         "labels": alert.labels,
         "message": alert.message,
         "value": alert.value,
-        "startsAt": time(alert.starts()),
-        "endsAt": ended_at.map(time),
+        "startsAt": time_to_second(alert.starts()),
+        "endsAt": ended_at.map(time_to_second),
     })
 }
 

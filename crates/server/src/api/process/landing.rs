@@ -1,21 +1,24 @@
-//! Landing page. Pure.
+//! Landing page.
 
-use crate::api::endpoints::ENDPOINTS;
+use hyper::Method;
+
+use crate::api::VERSION;
+use crate::api::endpoints::parameter::Place;
+use crate::api::endpoints::{ENDPOINTS, Endpoint};
+use crate::api::request::RequestContext;
+use crate::api::response::{self, ApiError, HttpResponse};
+
+/// Responds with the page.
+pub(crate) async fn respond(_: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    Ok(response::html(page(VERSION)))
+}
 
 /// Returns HTML with links to the endpoints, and the version.
-pub(crate) fn page(version: &str) -> String {
+fn page(version: &str) -> String {
     let links: String = ENDPOINTS
         .iter()
-        .filter(|endpoint| endpoint.allows(&hyper::Method::GET) && endpoint.path != "/")
-        .map(|endpoint| {
-            let (path, about) = (escape(endpoint.path), escape(endpoint.about));
-            if endpoint.is_link() {
-                format!("<li><a href=\"{path}\">{path}</a> {about}</li>\n")
-            } else {
-                // Without parameters it would answer with an error.
-                format!("<li>{path} {about}</li>\n")
-            }
-        })
+        .filter(|endpoint| endpoint.methods.contains(&Method::GET) && endpoint.path != "/")
+        .map(item)
         .collect();
     let version = escape(version);
     format!(
@@ -28,6 +31,29 @@ pub(crate) fn page(version: &str) -> String {
          <body><h1>Bellwether</h1>\n<p>Monitoring agent, version {version}.</p>\n\
          <ul>\n{links}</ul>\n</body>\n</html>\n"
     )
+}
+
+fn item(endpoint: &Endpoint) -> String {
+    let path = escape(endpoint.path);
+    let text = escape(&text(endpoint));
+    if endpoint.is_link() {
+        format!("<li><a href=\"{path}\">{path}</a> {text}</li>\n")
+    } else {
+        // Without parameters it would answer with an error.
+        format!("<li>{path} {text}</li>\n")
+    }
+}
+
+/// Summary, with the names of the parameters.
+fn text(endpoint: &Endpoint) -> String {
+    let outside_path = endpoint
+        .parameters()
+        .filter(|parameter| parameter.place != Place::Path);
+    let names: Vec<&str> = outside_path.map(|parameter| parameter.name).collect();
+    match names.as_slice() {
+        [] => endpoint.summary.to_owned(),
+        names => format!("{}: {}", endpoint.summary, names.join(", ")),
+    }
 }
 
 fn escape(text: &str) -> String {

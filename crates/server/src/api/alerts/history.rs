@@ -8,8 +8,9 @@ use bellwether_promql::parse_selector;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
-use crate::api::handler::{RequestContext, Shared};
-use crate::api::query::{Parameters, bad_data, invalid};
+use crate::api::endpoints::parameter::{Parameter, count, names, text, time};
+use crate::api::query::{Parameters, TIMEOUT, bad_data, invalid};
+use crate::api::request::RequestContext;
 use crate::api::response::{self, ApiError, HttpResponse};
 
 /// Records of a response without `limit`.
@@ -17,56 +18,60 @@ const DEFAULT_LIMIT: usize = 100;
 /// Largest `limit`.
 const MAX_LIMIT: usize = 10_000;
 
-const PARAMETERS: [&str; 15] = [
-    "start",
-    "end",
-    "rule",
-    "alertname",
-    "fingerprint",
-    "match[]",
-    "kind",
-    "event",
-    "state",
-    "channel",
-    "receiver",
-    "order",
-    "limit",
-    "cursor",
-    "timeout",
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    time("start", "earliest time"),
+    time("end", "latest time"),
+    text("rule", "name of a rule").repeated(),
+    text("alertname", "name of an alert, beside `rule`").repeated(),
+    text("fingerprint", "fingerprint of an alert").repeated(),
+    text("match[]", "selector on the labels of the alert").repeated(),
+    text(
+        "kind",
+        "`transition` or `notification`; may be a list with commas",
+    )
+    .repeated(),
+    text(
+        "event",
+        "event of a record, such as `firing` or `delivered`; may be a list with commas",
+    )
+    .repeated(),
+    text("state", "state of the alert; may be a list with commas").repeated(),
+    text("channel", "name of a channel").repeated(),
+    text("receiver", "name of a receiver").repeated(),
+    text("order", "`newest` first, the default, or `oldest`"),
+    count(
+        "limit",
+        "largest number of records, up to 10000; 100 by default",
+    ),
+    text("cursor", "`nextCursor` of the previous page"),
+    TIMEOUT,
 ];
 
-impl Shared {
-    /// Answers from the alert history.
-    ///
-    /// # Errors
-    /// The request is invalid, or it cannot be answered now.
-    pub(crate) async fn alert_history(
-        &self,
-        request: &RequestContext<'_>,
-    ) -> Result<HttpResponse, ApiError> {
-        let access = request.access;
-        let coding = request.coding()?;
-        let parameters = request.parameters();
-        let history = self.backend.alert_history().ok_or_else(no_alert_history)?;
-        let max = access.query.time(**access.limits.request_timeout);
-        let requested = parameters.duration("timeout")?.unwrap_or(max);
-        let limits = access.query.limits(requested.min(max));
-        let output = self.jobs.run(limits, move |guard| {
-            // Parsed within the job, as parsing selectors takes time.
-            let query = query(&parameters)?;
-            let page = history.query(&query, &|| guard.check().is_err());
-            page.map_err(|Stopped| {
-                ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the request was cancelled")
-            })
-        });
-        let output = output.await?;
-        let permit = self.permit(request).await?;
-        Ok(response::success(
-            &alert_history_data(&output.value),
-            coding,
-            Some(permit),
-        ))
-    }
+/// Responds from the alert history.
+///
+/// # Errors
+/// The request is invalid, or it cannot be answered now.
+pub(crate) async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    let coding = request.coding()?;
+    let parameters = request.parameters();
+    let history = request.shared.backend.alert_history();
+    let history = history.ok_or_else(no_alert_history)?;
+    let limits = request.job_limits(&parameters)?;
+    let output = request.shared.jobs.run(limits, move |guard| {
+        // Parsed within the job, as parsing selectors takes time.
+        let query = query(&parameters)?;
+        let page = history.query(&query, &|| guard.check().is_err());
+        page.map_err(|Stopped| {
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the request was cancelled")
+        })
+    });
+    let output = output.await?;
+    let permit = request.permit().await?;
+    Ok(response::success(
+        &alert_history_data(&output.value),
+        coding,
+        Some(permit),
+    ))
 }
 
 fn no_alert_history() -> ApiError {
@@ -81,8 +86,8 @@ fn no_alert_history() -> ApiError {
 ///
 /// # Errors
 /// A parameter is invalid.
-pub fn alert_history_query(parameters: &str) -> Result<Query, String> {
-    query(&Parameters::new(parameters, b"")).map_err(|error| error.message)
+pub fn alert_history_query(parameters: &str) -> Result<Query, ApiError> {
+    query(&Parameters::new(parameters, b""))
 }
 
 /// Returns the `data` of a response.
@@ -100,8 +105,8 @@ pub fn alert_history_data(page: &Page) -> Value {
 /// # Errors
 /// A parameter is invalid or unknown.
 fn query(parameters: &Parameters) -> Result<Query, ApiError> {
-    if let Some(unknown) = parameters.names().find(|name| !PARAMETERS.contains(name)) {
-        let names = PARAMETERS.join(", ");
+    if let Some(unknown) = parameters.unknown(PARAMETERS) {
+        let names = names(PARAMETERS);
         return Err(bad_data(format!(
             "unknown parameter {unknown:?}; there are {names}"
         )));
@@ -156,14 +161,14 @@ fn matchers(parameters: &Parameters) -> Result<Vec<Vec<LabelMatcher>>, ApiError>
 }
 
 /// Parses every value of `name`; each may be a list with commas.
-fn list<T>(
+fn list<T, E: ToString>(
     parameters: &Parameters,
     name: &str,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Vec<T>, ApiError> {
     let words = parameters.all(name).flat_map(|value| value.split(','));
     words
-        .map(|word| parse(word.trim()).map_err(|error| invalid(name, &error)))
+        .map(|word| parse(word.trim()).map_err(|error| invalid(name, &error.to_string())))
         .collect()
 }
 

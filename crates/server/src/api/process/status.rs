@@ -1,29 +1,99 @@
 //! `/api/v1/status/*`, `/api/v1/targets` and the other views of Prometheus about itself, in its
-//! form. Pure.
+//! form.
 
 use std::collections::BTreeMap;
 
 use bellwether_core::Now;
 use serde_json::{Value, json};
 
+use crate::api::VERSION;
+use crate::api::endpoints::parameter::{Parameter, text};
 use crate::api::json::time;
 use crate::api::query::{Parameters, invalid};
 use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 use crate::backend::{CollectorHealth, Health, StatusBackend};
+
+/// Version of Prometheus whose HTTP API this one is compatible with. Clients such as Grafana choose
+/// their requests by it.
+const COMPATIBLE_VERSION: &str = "3.0.0";
+
+pub(crate) const TARGETS: &[Parameter] = &[
+    text("state", "`active`, `dropped` or `any`, the default"),
+    text("scrapePool", "name of one collector"),
+];
 
 /// Time that Prometheus writes for none.
 const NEVER: &str = "0001-01-01T00:00:00Z";
 
+/// Returns the data of `/api/v1/status/buildinfo`.
+pub(crate) fn view_build_info(_: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(build_info(VERSION))
+}
+
+/// Returns the data of `/api/v1/status/config`.
+///
+/// # Errors
+/// The configuration cannot be serialized.
+pub(crate) fn view_config(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(json!({ "yaml": request.backend.configuration()? }))
+}
+
 /// Returns the data of `/api/v1/status/flags`.
-pub(crate) fn flags(flags: BTreeMap<&'static str, String>) -> Value {
+pub(crate) fn view_flags(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(flags(request.backend.flags()))
+}
+
+/// Returns the data of `/api/v1/status/runtimeinfo`.
+pub(crate) fn view_runtime_info(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(runtime_info(request.backend, request.now))
+}
+
+/// Returns the data of `/api/v1/status/walreplay`.
+pub(crate) fn view_wal_replay(_: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(json!({ "min": 0, "max": 0, "current": 0, "state": "done" }))
+}
+
+/// Returns the data of `/api/v1/targets`: each collector is a target.
+///
+/// # Errors
+/// A parameter is invalid.
+pub(crate) fn view_targets(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    targets(&request.backend.health(), request.parameters)
+}
+
+/// Returns the data of `/api/v1/scrape_pools`.
+pub(crate) fn view_scrape_pools(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(scrape_pools(&request.backend.health()))
+}
+
+/// Returns the data of `/api/v1/alertmanagers`.
+pub(crate) fn view_alertmanagers(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(alertmanagers(&request.backend.alertmanagers()))
+}
+
+/// `version` is that of Bellwether. Without `features` Grafana takes it for a Prometheus.
+fn build_info(version: &str) -> Value {
+    json!({
+        "version": COMPATIBLE_VERSION,
+        "revision": "",
+        "branch": "",
+        "buildUser": "",
+        "buildDate": "",
+        "goVersion": "",
+        "application": "Bellwether",
+        "applicationVersion": version,
+    })
+}
+
+fn flags(flags: BTreeMap<&'static str, String>) -> Value {
     flags
         .into_iter()
         .map(|(name, value)| (name.to_owned(), Value::String(value)))
         .collect()
 }
 
-/// Returns the data of `/api/v1/status/runtimeinfo`.
-pub(crate) fn runtime_info(backend: &dyn StatusBackend, now: Now) -> Value {
+fn runtime_info(backend: &dyn StatusBackend, now: Now) -> Value {
     let health = backend.health();
     let flags = backend.flags();
     let flag = |name: &str| flags.get(name).cloned().unwrap_or_default();
@@ -47,12 +117,7 @@ pub(crate) fn runtime_info(backend: &dyn StatusBackend, now: Now) -> Value {
     })
 }
 
-/// Returns the data of `/api/v1/targets`: each collector is a target. Parameters: `state`,
-/// `scrapePool`.
-///
-/// # Errors
-/// The state is unknown.
-pub(crate) fn targets(health: &Health, parameters: &Parameters) -> Result<Value, ApiError> {
+fn targets(health: &Health, parameters: &Parameters) -> Result<Value, ApiError> {
     let active = match parameters.text("state").to_ascii_lowercase().as_str() {
         "" | "any" | "active" => true,
         "dropped" => false,
@@ -93,8 +158,7 @@ fn target(name: &str, collector: &CollectorHealth) -> Value {
     })
 }
 
-/// Returns the data of `/api/v1/scrape_pools`.
-pub(crate) fn scrape_pools(health: &Health) -> Value {
+fn scrape_pools(health: &Health) -> Value {
     let names: Vec<&str> = health
         .collectors
         .keys()
@@ -103,8 +167,7 @@ pub(crate) fn scrape_pools(health: &Health) -> Value {
     json!({ "scrapePools": names })
 }
 
-/// Returns the data of `/api/v1/alertmanagers`.
-pub(crate) fn alertmanagers(urls: &[String]) -> Value {
+fn alertmanagers(urls: &[String]) -> Value {
     let active: Vec<Value> = urls.iter().map(|url| json!({ "url": url })).collect();
     json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] })
 }

@@ -3,44 +3,43 @@
 //! Owns both formats of forms: urlencoded, and multipart as `curl -F` sends it.
 
 use hyper::Method;
-use hyper::body::Incoming;
 use hyper::header::CONTENT_TYPE;
 
-use crate::api::handler::{RequestContext, read_body};
+use super::RequestContext;
 use crate::api::query::{Parameters, bad_data};
 use crate::api::response::ApiError;
 
 /// Maximum number of parts of a multipart form.
 const MAX_PARTS: usize = 1000;
 
-/// Reads the parameters of `request`, and its body if that is a form.
-///
-/// # Errors
-/// The body cannot be read or is malformed.
-pub(crate) async fn parameters(
-    request: &RequestContext<'_>,
-    body: &mut Option<Incoming>,
-) -> Result<Parameters, ApiError> {
-    let content_type = request.parts.headers.get(CONTENT_TYPE);
-    let content_type = content_type
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media = content_type.split(';').next().unwrap_or_default().trim();
-    if request.parts.method != Method::POST {
-        return Ok(request.parameters());
+impl RequestContext<'_> {
+    /// Reads the parameters of the URL, and of the body if that is a form.
+    ///
+    /// # Errors
+    /// The body cannot be read or is malformed.
+    pub(crate) async fn form_parameters(&mut self) -> Result<Parameters, ApiError> {
+        if self.method() != Method::POST {
+            return Ok(self.parameters());
+        }
+        let content_type = self.parts.headers.get(CONTENT_TYPE);
+        let content_type = content_type
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let media = content_type.split(';').next().unwrap_or_default().trim();
+        if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+            let form = self.read_body().await?;
+            return Ok(Parameters::new(self.query(), &form));
+        }
+        if media.eq_ignore_ascii_case("multipart/form-data") {
+            let form = self.read_body().await?;
+            let malformed = |why| bad_data(format!("the multipart form is malformed: {why}"));
+            let boundary =
+                boundary(content_type).ok_or_else(|| malformed("it names no boundary"))?;
+            let fields = multipart(&form, &boundary).map_err(malformed)?;
+            return Ok(Parameters::with_fields(self.query(), fields));
+        }
+        Ok(self.parameters())
     }
-    if media.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        let form = read_body(request, body).await?;
-        return Ok(Parameters::new(request.query(), &form));
-    }
-    if media.eq_ignore_ascii_case("multipart/form-data") {
-        let form = read_body(request, body).await?;
-        let malformed = |why| bad_data(format!("the multipart form is malformed: {why}"));
-        let boundary = boundary(content_type).ok_or_else(|| malformed("it names no boundary"))?;
-        let fields = multipart(&form, &boundary).map_err(malformed)?;
-        return Ok(Parameters::with_fields(request.query(), fields));
-    }
-    Ok(request.parameters())
 }
 
 /// The parameter `boundary` of a content type.

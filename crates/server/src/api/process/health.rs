@@ -1,4 +1,4 @@
-//! `/api/v1/health` and `/api/v1/summary`. Pure.
+//! `/api/v1/health` and `/api/v1/summary`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,12 +6,42 @@ use std::sync::Arc;
 use bellwether_core::{Alert, AlertState, Now, Severity};
 use serde_json::{Value, json};
 
+use crate::api::VERSION;
 use crate::api::alerts::view_alert;
 use crate::api::json::time;
+use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 use crate::backend::{ChannelHealth, Health, RemoteHealth};
 
 /// Returns the data of `/api/v1/health`.
-pub(crate) fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
+pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    let (backend, now) = (request.backend, request.now);
+    Ok(health(&backend.health(), backend.is_ready(), VERSION, now))
+}
+
+/// Returns the data of `/api/v1/summary`.
+pub(crate) fn view_summary(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    let ViewRequest {
+        backend,
+        stats,
+        now,
+        ..
+    } = request;
+    let store = backend.store();
+    let requests = stats.requests();
+    let counts = Counts {
+        metrics: store.metrics().len(),
+        series: store.series(),
+        rules: backend.rules().len(),
+        connections: stats.connections(),
+        requests: requests.values().map(|requests| requests.count).sum(),
+    };
+    let (status, alerts) = (backend.health(), backend.alerts());
+    let ready = backend.is_ready();
+    Ok(summary(&status, ready, &alerts, &counts, VERSION, *now))
+}
+
+fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
     let collectors: BTreeMap<&str, Value> = health
         .collectors
         .iter()
@@ -140,16 +170,15 @@ fn failing_collectors(health: &Health) -> impl Iterator<Item = &'static str> {
 }
 
 /// Numbers of the summary beside health and alerts.
-pub(crate) struct Counts {
-    pub(crate) metrics: usize,
-    pub(crate) series: usize,
-    pub(crate) rules: usize,
-    pub(crate) connections: u64,
-    pub(crate) requests: u64,
+struct Counts {
+    metrics: usize,
+    series: usize,
+    rules: usize,
+    connections: u64,
+    requests: u64,
 }
 
-/// Returns the data of `/api/v1/summary`.
-pub(crate) fn summary(
+fn summary(
     health: &Health,
     ready: bool,
     alerts: &[Arc<Alert>],

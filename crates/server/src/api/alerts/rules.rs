@@ -1,4 +1,4 @@
-//! `/api/v1/rules`, in the form of Prometheus. Pure.
+//! `/api/v1/rules`, in the form of Prometheus.
 //!
 //! Owns the parameters: filters, and pagination by groups.
 
@@ -8,17 +8,40 @@ use bellwether_promql::parse_selector;
 use serde_json::{Value, json};
 
 use crate::api::alerts::view_alert;
+use crate::api::endpoints::parameter::{Parameter, boolean, count, text};
 use crate::api::json::time;
 use crate::api::query::{Parameters, bad_data, invalid};
 use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 use crate::backend::{RuleGroup, RuleView};
 
-/// Returns the data of `/api/v1/rules`: groups in the order of their files, without those that have
-/// no matching rule.
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    text("type", "`alert` or `record`; both by default"),
+    text("rule_name[]", "name of a rule").repeated(),
+    text("rule_group[]", "name of a group").repeated(),
+    text("file[]", "path of a rule file").repeated(),
+    text("match[]", "selector on the labels of the rule").repeated(),
+    boolean(
+        "exclude_alerts",
+        "`true` leaves the alerts of each rule out",
+    ),
+    count(
+        "group_limit",
+        "largest number of groups; no limit by default",
+    ),
+    text("group_next_token", "`groupNextToken` of the previous page"),
+];
+
+/// Returns the data of `/api/v1/rules`.
 ///
 /// # Errors
 /// A parameter is invalid.
-pub(crate) fn view(rules: Vec<RuleView>, parameters: &Parameters) -> Result<Value, ApiError> {
+pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    rules(request.backend.rules(), request.parameters)
+}
+
+/// Returns the groups in the order of their files, without those that have no matching rule.
+fn rules(rules: Vec<RuleView>, parameters: &Parameters) -> Result<Value, ApiError> {
     let filter = Filter::read(parameters)?;
     let mut groups: Vec<(Arc<RuleGroup>, Vec<RuleView>)> = Vec::new();
     let mut indices = std::collections::HashMap::new();
@@ -242,7 +265,7 @@ mod tests {
     }
 
     fn ask(query: &str) -> Value {
-        view(all(), &Parameters::new(query, b"")).unwrap()
+        rules(all(), &Parameters::new(query, b"")).unwrap()
     }
 
     /// Groups as `file/group: rules`.
@@ -278,14 +301,14 @@ mod tests {
             (&json!(30.0), &json!(0))
         );
         assert_eq!(data["groups"][0]["lastEvaluation"], "1970-01-01T00:00:00Z");
-        let empty = view(Vec::new(), &Parameters::new("", b"")).unwrap();
+        let empty = rules(Vec::new(), &Parameters::new("", b"")).unwrap();
         assert_eq!(empty, json!({ "groups": [] }));
         let never = RuleView {
             last_evaluation: None,
             evaluation_time: Duration::ZERO,
             ..rule("a", "g", "f")
         };
-        let never = view(vec![never], &Parameters::new("", b"")).unwrap();
+        let never = rules(vec![never], &Parameters::new("", b"")).unwrap();
         assert!(!never.to_string().contains("-0.0"), "{never}");
     }
 
@@ -334,7 +357,7 @@ mod tests {
             "group_limit=1&group_next_token=x",
             "match[]={",
         ] {
-            let error = view(all(), &Parameters::new(query, b"")).unwrap_err();
+            let error = rules(all(), &Parameters::new(query, b"")).unwrap_err();
             assert_eq!(error.status, hyper::StatusCode::BAD_REQUEST, "{query}");
         }
     }

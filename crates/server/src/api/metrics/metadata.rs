@@ -1,23 +1,34 @@
-//! `/api/v1/metadata` and `/api/v1/status/buildinfo` in Prometheus's form. Pure.
+//! `/api/v1/metadata` and `/api/v1/query_exemplars` in Prometheus's form.
 
 use std::collections::BTreeMap;
 
 use bellwether_core::MetricDef;
 use serde_json::{Value, json};
 
+use crate::api::endpoints::parameter::{Parameter, count, text};
 use crate::api::query::Parameters;
 use crate::api::response::ApiError;
+use crate::api::view::ViewRequest;
 
-/// Version of Prometheus whose HTTP API this one is compatible with. Clients such as Grafana choose
-/// their requests by it.
-const COMPATIBLE_VERSION: &str = "3.0.0";
+pub(crate) const PARAMETERS: &[Parameter] = &[
+    text("metric", "exported name of one metric"),
+    count("limit", "largest number of metrics; no limit by default"),
+];
 
 /// Returns the data of `/api/v1/metadata`: type and help of each metric under its exported name.
-/// Parameters: `metric`, `limit`.
 ///
 /// # Errors
 /// `limit` is not a number.
-pub(crate) fn view(metrics: &[MetricDef], parameters: &Parameters) -> Result<Value, ApiError> {
+pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    metadata(request.backend.store().metrics(), request.parameters)
+}
+
+/// Returns the data of `/api/v1/query_exemplars`: none, as no exemplars are kept.
+pub(crate) fn view_exemplars(_: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(json!([]))
+}
+
+fn metadata(metrics: &[MetricDef], parameters: &Parameters) -> Result<Value, ApiError> {
     let (metric, limit) = (parameters.text("metric"), parameters.limit("limit")?);
     let named: BTreeMap<&str, &MetricDef> = metrics
         .iter()
@@ -34,19 +45,4 @@ pub(crate) fn view(metrics: &[MetricDef], parameters: &Parameters) -> Result<Val
             (name.to_owned(), metadata)
         })
         .collect())
-}
-
-/// Returns the data of `/api/v1/status/buildinfo`. `version` is that of Bellwether. Without
-/// `features` Grafana takes it for a Prometheus.
-pub(crate) fn build_info(version: &str) -> Value {
-    json!({
-        "version": COMPATIBLE_VERSION,
-        "revision": "",
-        "branch": "",
-        "buildUser": "",
-        "buildDate": "",
-        "goVersion": "",
-        "application": "Bellwether",
-        "applicationVersion": version,
-    })
 }

@@ -1,0 +1,60 @@
+//! Commands: what people decide about alerts and silences.
+
+use bellwether_core::Fingerprint;
+use bellwether_routing::{Command, CommandError};
+use hyper::StatusCode;
+use serde_json::json;
+
+use crate::api::query::bad_data;
+use crate::api::request::{RequestContext, detached};
+use crate::api::response::{self, ApiError, HttpResponse};
+use crate::net::permits::Permit;
+
+/// Executes `command` within a permit of its own.
+///
+/// # Errors
+/// The command is not possible, or not now.
+pub(super) async fn execute(
+    request: &RequestContext<'_>,
+    command: Command,
+) -> Result<HttpResponse, ApiError> {
+    let permit = request.permit().await?;
+    execute_within(request, command, permit).await
+}
+
+/// Executes `command`. Responds with the id of the silence or the fingerprint of the alert.
+///
+/// # Errors
+/// The command is not possible.
+pub(super) async fn execute_within(
+    request: &RequestContext<'_>,
+    command: Command,
+    permit: Permit,
+) -> Result<HttpResponse, ApiError> {
+    let backend = request.backend();
+    let work = detached(async move { (backend.execute(command).await, permit) });
+    let (result, _permit) = work.await?;
+    let data = json!({ "id": result? });
+    Ok(response::success(&data, request.coding_or_identity(), None))
+}
+
+impl From<CommandError> for ApiError {
+    fn from(error: CommandError) -> Self {
+        let status = match error {
+            CommandError::Unknown(_) => StatusCode::NOT_FOUND,
+            CommandError::Invalid(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+/// Parses a fingerprint of 16 hexadecimal digits.
+///
+/// # Errors
+/// It is not hexadecimal.
+pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, ApiError> {
+    u64::from_str_radix(text, 16).map(Fingerprint).map_err(|_| {
+        bad_data(format!("not a fingerprint: {text:?}"))
+            .hint("16 hexadecimal digits, as in /api/v1/alerts")
+    })
+}

@@ -1,0 +1,79 @@
+//! Table of endpoints.
+
+use hyper::Method;
+
+use super::Handler::{Analysis, History, Respond, View};
+use super::{Endpoint, change, get, query};
+use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
+use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
+use crate::api::metrics::{self, exposition, metadata, record};
+use crate::api::process::{health, landing, lifecycle, status};
+use crate::api::query::{expression, labels, promql, tsdb};
+
+const POST: &[Method] = &[Method::POST];
+const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
+const DELETE: &[Method] = &[Method::DELETE];
+
+/// Returns the handler that awaits an async function.
+macro_rules! respond {
+    ($function:path) => {
+        Respond(|request| Box::pin($function(request)))
+    };
+}
+
+/// The landing page and the message for an unknown path list the paths in this order.
+#[rustfmt::skip] // a row is a line
+pub(crate) static ENDPOINTS: &[Endpoint] = &[
+    get("/", "landing", "this page", respond!(landing::respond)),
+    get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
+    get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
+    get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
+    change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)),
+    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)),
+    get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS),
+
+    get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)),
+    get("/api/v1/alerts/history", "api_alerts_history", "transitions of alerts and outcomes of notifications", respond!(history::respond)).takes(history::PARAMETERS),
+    change(POST, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "acknowledges an alert", respond!(acknowledge::acknowledge)).takes(acknowledge::ACKNOWLEDGE),
+    change(DELETE, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "ends an acknowledgement", respond!(acknowledge::release)).takes(acknowledge::RELEASE),
+    get("/api/v1/silences", "api_silences", "silences", View(silences::view)),
+    change(POST, "/api/v1/silences", "api_silences", "creates or edits a silence", respond!(silences::create)).takes(silences::CREATE),
+    change(DELETE, "/api/v1/silences/<id>", "api_silences", "ends a silence", respond!(silences::expire)).takes(silences::EXPIRE),
+    get("/api/v1/dead-letters", "api_dead_letters", "notifications that channels rejected", respond!(dead_letters::list)).takes(dead_letters::LIST),
+    change(POST, "/api/v1/dead-letters", "api_dead_letters", "resends dead letters", respond!(dead_letters::resend)).takes(dead_letters::CHANGE),
+    change(DELETE, "/api/v1/dead-letters", "api_dead_letters", "discards dead letters", respond!(dead_letters::discard)).takes(dead_letters::CHANGE),
+    get("/api/v1/explain", "api_explain", "why a rule's alerts fire or not, and who is notified", View(explain::view)).takes(explain::PARAMETERS),
+    get("/api/v1/rules", "api_rules", "rules and their state", View(rules::view)).takes(rules::PARAMETERS),
+
+    get("/api/v1/health", "api_health", "status of collectors, channels and storage", View(health::view)),
+    get("/api/v1/summary", "api_summary", "summary of status, alerts and counts", View(health::view_summary)),
+
+    query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT),
+    query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE),
+    query("/api/v1/series", "api_series", "series in history", History(labels::series)).takes(labels::SERIES),
+    query("/api/v1/labels", "api_labels", "names of labels in history", History(labels::names)).takes(labels::NAMES),
+    query("/api/v1/label/<name>/values", "api_label_values", "values of a label in history", History(labels::values)).takes(labels::VALUES),
+    get("/api/v1/metadata", "api_metadata", "type and help of each metric", View(metadata::view)).takes(metadata::PARAMETERS),
+    query("/api/v1/query_exemplars", "api_query_exemplars", "always empty: no exemplars are kept", View(metadata::view_exemplars)),
+    get("/api/v1/status/buildinfo", "api_buildinfo", "which Prometheus this API is compatible with", View(status::view_build_info)),
+    query("/api/v1/format_query", "api_format_query", "a PromQL expression as it is usually written", View(expression::view_formatted)).takes(expression::PARAMETERS),
+    query("/api/v1/parse_query", "api_parse_query", "a PromQL expression as a tree", View(expression::view_tree)).takes(expression::PARAMETERS),
+
+    get("/api/v1/targets", "api_targets", "collectors, as Prometheus shows targets", View(status::view_targets)).takes(status::TARGETS),
+    get("/api/v1/scrape_pools", "api_scrape_pools", "names of collectors", View(status::view_scrape_pools)),
+    get("/api/v1/alertmanagers", "api_alertmanagers", "Alertmanagers that are notified", View(status::view_alertmanagers)),
+    get("/api/v1/status/config", "api_config", "the active config, without its secrets", View(status::view_config)),
+    get("/api/v1/status/flags", "api_flags", "settings under the names of Prometheus's flags", View(status::view_flags)),
+    get("/api/v1/status/runtimeinfo", "api_runtimeinfo", "the process: start time, retention of history", View(status::view_runtime_info)),
+    get("/api/v1/status/tsdb", "api_tsdb", "series in history by metric and label", History(tsdb::view)).takes(tsdb::PARAMETERS),
+    get("/api/v1/status/walreplay", "api_walreplay", "always done: history is read before anything is answered", View(status::view_wal_replay)),
+
+    query("/api/v1/trends", "api_trends", "trend of a metric", Analysis(trends::trends)).takes(trends::TRENDS),
+    query("/api/v1/baseline", "api_baseline", "baseline of a metric by hour and weekday", Analysis(trends::baseline)).takes(trends::BASELINE),
+    query("/api/v1/anomalies", "api_anomalies", "anomalies of a metric", Analysis(trends::anomalies)).takes(trends::ANOMALIES),
+    query("/api/v1/forecast", "api_forecast", "forecast of a metric", Analysis(forecast::forecast)).takes(forecast::PARAMETERS),
+    query("/api/v1/correlations", "api_correlations", "series that correlate with a metric or an alert", Analysis(correlations::correlations)).takes(correlations::PARAMETERS),
+    query("/api/v1/bottlenecks", "api_bottlenecks", "bottlenecks, and how to fix them", Analysis(bottlenecks::bottlenecks)).takes(bottlenecks::PARAMETERS),
+    query("/api/v1/score", "api_score", "the health score", Analysis(bottlenecks::score)),
+    query("/api/v1/advise", "api_advise", "recommended threshold from history", Analysis(recommend::recommend_threshold)).takes(recommend::PARAMETERS),
+];

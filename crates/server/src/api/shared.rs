@@ -1,0 +1,58 @@
+//! State that all connections of a server share.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::api::query::Jobs;
+use crate::auth::access::Access;
+use crate::auth::users::Verifier;
+use crate::backend::Backend;
+use crate::net::activity::Activity;
+use crate::net::peer::Peer;
+use crate::net::permits::Permits;
+use crate::net::registry::Registry;
+use crate::net::stream::Stream;
+use crate::stats::Stats;
+
+/// State shared by all connections.
+pub(crate) struct Shared {
+    pub(crate) backend: Arc<dyn Backend>,
+    pub(crate) access: ArcSwap<Access>,
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) stats: Arc<Stats>,
+    /// Permits for responses.
+    pub(crate) permits: Arc<Permits>,
+    /// Jobs that read history.
+    pub(crate) jobs: Jobs,
+    pub(crate) verifier: Verifier,
+}
+
+impl Shared {
+    pub(crate) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
+        let (limits, query) = (&access.limits, &access.query);
+        let jobs = Jobs::new(
+            *query.max_concurrency,
+            *limits.max_connections,
+            query.total_memory(),
+            Arc::clone(stats.queries()),
+        );
+        Self {
+            backend,
+            permits: Arc::new(Permits::new(*limits.max_concurrent_requests as usize)),
+            access: ArcSwap::from_pointee(access),
+            registry: Arc::new(Registry::new(Arc::clone(&stats))),
+            stats,
+            jobs,
+            verifier: Verifier::new(),
+        }
+    }
+}
+
+/// Client, activity and socket of a connection.
+#[derive(Clone)]
+pub(crate) struct Connection {
+    pub(crate) peer: Peer,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) stream: Arc<Stream>,
+}
