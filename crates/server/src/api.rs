@@ -21,6 +21,7 @@ pub(crate) mod response;
 pub(crate) mod shared;
 #[cfg(test)]
 mod testing;
+mod threads;
 mod view;
 
 pub use endpoints::reference::endpoint_reference;

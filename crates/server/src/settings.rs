@@ -208,7 +208,11 @@ impl Limits {
             &self.request_timeout,
             &self.idle_timeout,
         ];
-        timeouts.map(|span| ***span).into_iter().min().unwrap_or_default()
+        timeouts
+            .map(|span| ***span)
+            .into_iter()
+            .min()
+            .unwrap_or_default()
     }
 
     fn check(&self, problems: &mut Diagnostics) {

@@ -15,7 +15,7 @@ pub(crate) use admission::unless_disconnected;
 use hyper::Method;
 use hyper::body::Incoming;
 use hyper::http::request::Parts;
-pub(crate) use work::{blocking, detached};
+pub(crate) use work::{blocking, detached, joined};
 
 use crate::api::endpoints::Resource;
 use crate::api::query::Parameters;

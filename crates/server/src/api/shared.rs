@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::api::query::Jobs;
+use crate::api::threads::Threads;
 use crate::auth::access::Access;
 use crate::auth::users::Verifier;
 use crate::backend::Backend;
@@ -25,25 +26,31 @@ pub(crate) struct Shared {
     pub(crate) permits: Arc<Permits>,
     /// Jobs that read history.
     pub(crate) jobs: Jobs,
+    /// Threads of jobs and views.
+    pub(crate) threads: Arc<Threads>,
     pub(crate) verifier: Verifier,
 }
 
 impl Shared {
     pub(crate) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
         let (limits, query) = (&access.limits, &access.query);
+        let requests = *limits.max_concurrent_requests;
+        let threads = Arc::new(Threads::new(query.max_concurrency.saturating_add(requests)));
         let jobs = Jobs::new(
             *query.max_concurrency,
             *limits.max_connections,
             query.total_memory(),
             Arc::clone(stats.queries()),
+            Arc::clone(&threads),
         );
         Self {
             backend,
-            permits: Arc::new(Permits::new(*limits.max_concurrent_requests as usize)),
+            permits: Arc::new(Permits::new(requests as usize)),
             access: ArcSwap::from_pointee(access),
             registry: Arc::new(Registry::new(Arc::clone(&stats))),
             stats,
             jobs,
+            threads,
             verifier: Verifier::new(),
         }
     }

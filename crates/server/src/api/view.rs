@@ -1,10 +1,10 @@
-//! Views: JSON of the current state, made on a blocking thread.
+//! Views: JSON of the current state, made on a thread of low priority.
 
 use bellwether_core::Now;
 use serde_json::Value;
 
 use crate::api::query::Parameters;
-use crate::api::request::{RequestContext, blocking};
+use crate::api::request::{RequestContext, joined};
 use crate::api::response::{self, ApiError, HttpResponse};
 use crate::backend::Backend;
 use crate::stats::Stats;
@@ -29,7 +29,7 @@ pub(crate) async fn respond(
     let parameters = request.form_parameters().await?;
     let (backend, stats) = (request.backend(), request.shared.stats.clone());
     let permit = request.permit().await?;
-    let data = blocking(move || {
+    let data = request.shared.threads.spawn(move || {
         let data = view(&ViewRequest {
             parameters: &parameters,
             backend: &*backend,
@@ -38,5 +38,5 @@ pub(crate) async fn respond(
         })?;
         Ok(response::success(&data, coding, Some(permit)))
     });
-    data.await?
+    joined(data).await?
 }

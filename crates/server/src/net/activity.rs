@@ -125,7 +125,7 @@ impl Activity {
         }
     }
 
-    /// Notes whether the request that began is a scrape.
+    /// Notes whether the request that began, or is about to, is a scrape.
     pub(crate) fn set_scrape(&self, scrape: bool) {
         self.scraped.store(scrape, Relaxed);
     }
@@ -133,6 +133,11 @@ impl Activity {
     /// True if the last request was a scrape.
     pub(crate) fn scraped(&self) -> bool {
         self.scraped.load(Relaxed)
+    }
+
+    /// Returns true while a scrape is under way, or is known to be the first request.
+    pub(crate) fn is_scraping(&self) -> bool {
+        self.scraped() && (!self.is_quiet() || self.ended() == 0)
     }
 
     /// Notes that a response begins, or never will.

@@ -31,6 +31,8 @@ use crate::stats::Stats;
 /// Time for which a connection may keep the server waiting before one of a client with as many
 /// replaces it.
 const GRACE: Duration = Duration::from_millis(100);
+/// The same for a scrape under way, whose client may be slow.
+const SCRAPE_GRACE: Duration = Duration::from_millis(500);
 /// Interval of the checks of the queue, beside each time a place becomes free.
 pub(crate) const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
 /// Maximum number of connections whose sockets are checked before one is closed.
@@ -239,13 +241,13 @@ impl Registry {
         {
             let mut inner = self.inner.lock();
             while let Some((ticket, peer)) = inner.first() {
-                let stream = inner
-                    .waiting
-                    .get(&ticket)
-                    .and_then(|first| first.stream.clone());
+                let first = inner.waiting.get(&ticket);
+                let stream = first.and_then(|first| first.stream.clone());
+                let is_scrape = first.is_some_and(|first| first.is_scrape);
                 let Some(place) = self.try_place(&mut inner, peer, stream.as_ref()) else {
                     break;
                 };
+                place.activity.set_scrape(is_scrape);
                 placed.push((inner.waiting.remove(&ticket), place));
             }
             self.crowd.store(inner.waiting.len(), Relaxed);
@@ -459,15 +461,28 @@ impl Inner {
     /// Connection to close for a new one of `client`: never one of a client with fewer connections.
     /// Of a client that would still have more, any: best one that keeps the server waiting, else
     /// one whose response has not begun. Of others one that has kept the server waiting for long
-    /// enough. One whose last request was a scrape goes after the others.
+    /// enough. A scrape under way goes after the others, and has longer to be read; then one whose last
+    /// request was a scrape.
     fn victim(&self, now: u64, client: Client) -> Option<u64> {
         let own = self.connections_of(client);
         let rank = |entry: &Entry, waited: Option<u64>| {
-            let long = waited.is_some_and(|waited| u128::from(waited) >= GRACE.as_millis());
+            let activity = &entry.activity;
+            let grace = if activity.is_scraping() {
+                SCRAPE_GRACE
+            } else {
+                GRACE
+            };
+            let long = waited.is_some_and(|waited| u128::from(waited) >= grace.as_millis());
             let held = self.connections_of(entry.peer.client());
             let may_go = held >= own + 2 || (held >= own && long);
-            let (answering, scraped) = (entry.activity.is_answering(), entry.activity.scraped());
-            may_go.then_some((held, waited.is_some(), !answering, !scraped, waited))
+            may_go.then_some((
+                held,
+                !activity.is_scraping(),
+                waited.is_some(),
+                !activity.is_answering(),
+                !activity.scraped(),
+                waited,
+            ))
         };
         let all = self.open.iter();
         let ranked = all.filter_map(|(id, entry)| {
@@ -594,6 +609,25 @@ mod tests {
         );
         assert!(!lone.cut.is_cancelled() && !newcomer.cut.is_cancelled());
         assert_eq!(registry.stats.closed_by_server()[&CloseReason::Evicted], 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_scrape_under_way_goes_after_the_others_of_its_client() {
+        let registry = registry();
+        let places: Vec<Place> = (0..3).map(|_| place(&registry, 1, 3).unwrap()).collect();
+        for place in &places {
+            place.activity.begin(registry.now());
+        }
+        places[0].activity.set_scrape(true);
+        places[0].activity.response_started();
+        places[0].activity.wrote(true, registry.now());
+        later(200).await;
+        assert!(place(&registry, 1, 3).is_none(), "it may be slow");
+        let other = place(&registry, 2, 3).unwrap();
+        assert_eq!(cut(&places), [false, true, false]);
+        later(300).await;
+        assert!(place(&registry, 1, 3).is_some() && !other.cut.is_cancelled());
+        assert_eq!(cut(&places), [true, true, false], "but not for ever");
     }
 
     #[tokio::test(start_paused = true)]

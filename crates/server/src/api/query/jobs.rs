@@ -1,4 +1,4 @@
-//! Jobs that read history: few at once, on blocking threads, each under a guard.
+//! Jobs that read history: few at once, on threads of low priority, each under a guard.
 //!
 //! Owns the queue, and the ends of a job: its timeout, a client that leaves, its memory limit.
 
@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::stats::QueryStats;
 use crate::api::response::ApiError;
+use crate::api::threads::Threads;
 
 /// Jobs that may wait for each that runs.
 const WAITING_PER_RUNNING: u32 = 16;
@@ -24,6 +25,7 @@ pub(crate) struct Jobs {
     stats: Arc<QueryStats>,
     /// Memory of all jobs.
     memory: Arc<Pool>,
+    threads: Arc<Threads>,
 }
 
 /// Limits of one job.
@@ -61,6 +63,7 @@ impl Jobs {
         connections: u32,
         memory: u64,
         stats: Arc<QueryStats>,
+        threads: Arc<Threads>,
     ) -> Self {
         let places = concurrency
             .saturating_mul(1 + WAITING_PER_RUNNING)
@@ -70,10 +73,11 @@ impl Jobs {
             places: Arc::new(Semaphore::new(places as usize)),
             stats,
             memory: Arc::new(Pool::new(memory)),
+            threads,
         }
     }
 
-    /// Runs `work` on a blocking thread when its turn has come. Dropping the future cancels it.
+    /// Runs `work` on a thread of its own when its turn has come. Dropping the future cancels it.
     ///
     /// # Errors
     /// The error of `work`, or that it could not begin or end in time.
@@ -111,7 +115,7 @@ impl Jobs {
             _counted: self.stats.runs(),
         };
         let inner = Arc::clone(guard);
-        let work = tokio::task::spawn_blocking(move || {
+        let work = self.threads.spawn(move || {
             let value = work(&inner)?;
             Ok(JobOutput {
                 value,
@@ -196,7 +200,13 @@ mod tests {
     fn jobs(concurrency: u32, connections: u32) -> (Jobs, Arc<QueryStats>) {
         let stats = Arc::new(QueryStats::default());
         (
-            Jobs::new(concurrency, connections, 1_000, Arc::clone(&stats)),
+            Jobs::new(
+                concurrency,
+                connections,
+                1_000,
+                Arc::clone(&stats),
+                Arc::new(Threads::new(concurrency)),
+            ),
             stats,
         )
     }
@@ -337,11 +347,15 @@ mod tests {
         .await
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn the_wait_counts_as_time_of_the_query() {
         let (jobs, _) = jobs(1, 8);
         let _output = jobs.run(LIMITS, |_| Ok(())).await.unwrap();
-        let error = jobs.run(LIMITS, |_| Ok(())).await.err().unwrap();
+        let short = Limits {
+            timeout: Duration::from_millis(20),
+            ..LIMITS
+        };
+        let error = jobs.run(short, |_| Ok(())).await.err().unwrap();
         assert_eq!(error.message, "query timed out in query queue");
     }
 }
