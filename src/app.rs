@@ -9,6 +9,7 @@ mod active_config;
 mod alert_log;
 mod alert_pipeline;
 mod backend;
+mod descriptors;
 mod evaluator;
 mod flags;
 mod generated_series;
@@ -18,11 +19,12 @@ mod overrides;
 mod query_timeout;
 mod remote_write;
 mod self_metrics;
+mod state_directory;
 mod statsd;
 mod systemd;
 mod web;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +48,7 @@ use history::HistoryHandle;
 pub use overrides::Overrides;
 use parking_lot::Mutex;
 use remote_write::RemoteWriteManager;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use state_directory::DefaultFolder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -104,7 +106,7 @@ struct App {
 pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     let plan = plan_at_start(&source, &overrides)?;
     let log = logging::start(&plan.root.logging)?;
-    raise_descriptors();
+    descriptors::raise();
     // The runtime has two threads: the work is small, and each thread costs memory.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -117,29 +119,6 @@ pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
     runtime.shutdown_timeout(Duration::from_millis(500));
     drop(log);
     result
-}
-
-/// Maximum of file descriptors: enough for the open connections and those that wait to be accepted.
-const DESCRIPTORS: u64 = 65_536;
-
-/// Raises the limit of open files and sockets to the allowed maximum, as Go's runtime does: the
-/// usual limit of 1,024 exists for programs that use `select`.
-fn raise_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    let most = limit
-        .maximum
-        .map_or(DESCRIPTORS, |maximum| maximum.min(DESCRIPTORS));
-    if limit.current.is_some_and(|current| current < most) {
-        // Where it is not allowed, connections are rejected earlier; nothing else is lost.
-        setrlimit(
-            Resource::Nofile,
-            Rlimit {
-                current: Some(most),
-                ..limit
-            },
-        )
-        .ok();
-    }
 }
 
 /// Loads the configuration from disk and applies the flags. Blocks.
@@ -230,7 +209,7 @@ impl App {
         let channels =
             Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
         let channels = channels.await?;
-        let state = state_directory(&plan).await;
+        let state = state_directory::open(&plan).await;
         let default_folder = DefaultFolder::from_state(state.as_deref());
         let alert_log = AlertLog::open(&plan, &default_folder, clock).await;
         let setup = bellwether_notify::Setup {
@@ -475,50 +454,6 @@ fn warn_of(source: &Source, plan: &Plan) {
     }
     for problem in &plan.left_out {
         error!("a rule file is skipped: {}", problem.render(source));
-    }
-}
-
-/// Opens and claims the state directory; without one all state is in memory.
-async fn state_directory(plan: &Plan) -> Option<Arc<StateDirectory>> {
-    let path = config::state_directory(&plan.root, &process_environment)?;
-    let opening = tokio::task::spawn_blocking(move || StateDirectory::open(path));
-    let folder = Arc::new(opening.await.ok()?);
-    if let Some(problem) = folder.problem() {
-        warn!("alerts, silences and queues are in memory for now: {problem}");
-    }
-    Some(folder)
-}
-
-/// Default directory of history and alert history.
-struct DefaultFolder {
-    folder: Option<PathBuf>,
-    /// Reason for which there is no directory.
-    missing: String,
-}
-
-impl DefaultFolder {
-    fn from_state(state: Option<&StateDirectory>) -> Self {
-        match state {
-            None => Self {
-                folder: None,
-                missing: "there is no state directory".into(),
-            },
-            Some(state) if state.is_locked_by_other() => Self {
-                folder: None,
-                missing: format!(
-                    "another Bellwether has the state directory {}",
-                    state.path().display()
-                ),
-            },
-            Some(state) => Self {
-                folder: Some(state.path().to_owned()),
-                missing: String::new(),
-            },
-        }
-    }
-
-    fn path(&self) -> Option<&Path> {
-        self.folder.as_deref()
     }
 }
 

@@ -5,6 +5,7 @@
 mod check;
 mod exec;
 mod files;
+mod folders;
 mod load;
 mod metrics;
 mod outside;
@@ -12,12 +13,11 @@ mod print;
 mod reference;
 mod sections;
 
-pub use check::{
-    Plan, RuleGroup, alert_history_folder, history_folder, plan, plan_at_start, state_directory,
-};
+pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use files::{expanded, read_files};
+pub use folders::{alert_history_folder, history_folder, state_directory};
 pub use load::{
-    EMBEDDED, Loaded, Report, Source, decode, load, process_environment, read,
+    EMBEDDED, Loaded, ReadError, Report, Source, decode, load, process_environment, read,
     set_fallback_environment,
 };
 pub use metrics::metrics;

@@ -59,12 +59,15 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let shown = |def: &'a MetricDef| PanelMetric {
-            def,
-            source: &def.name,
-            drawn: false,
-        };
-        let mut metrics: Vec<_> = plan.metrics.iter().map(shown).collect();
+        let mut metrics: Vec<_> = plan
+            .metrics
+            .iter()
+            .map(|def| PanelMetric {
+                def,
+                source: &def.name,
+                drawn: false,
+            })
+            .collect();
         for (id, declared) in plan.system.iter().flatten() {
             metrics[id.0 as usize].source = declared.source_name();
         }

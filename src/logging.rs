@@ -110,26 +110,27 @@ fn subscribe(
 ///
 /// # Errors
 /// The file could not be opened.
-pub fn check(settings: &Logging) -> Result<(), String> {
-    let Some(path) = &settings.file else {
-        return Ok(());
-    };
-    let cannot_open = |error: io::Error| format!("cannot open {}: {error}", path.display());
+pub fn check(settings: &Logging) -> anyhow::Result<()> {
+    match &settings.file {
+        Some(path) => try_open(path).with_context(|| format!("cannot open {}", path.display())),
+        None => Ok(()),
+    }
+}
+
+fn try_open(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
-        Ok(metadata) if metadata.is_dir() => Err(cannot_open(io::ErrorKind::IsADirectory.into())),
-        Ok(found) if found.is_file() => files::append(path).map(drop).map_err(cannot_open),
+        Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+        Ok(metadata) if metadata.is_file() => files::append(path).map(drop),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // The nearest folder that is there must be one.
             let folders = path.ancestors().skip(1);
             match folders.map(fs::metadata).find_map(Result::ok) {
-                Some(metadata) if !metadata.is_dir() => {
-                    Err(cannot_open(io::ErrorKind::NotADirectory.into()))
-                }
+                Some(metadata) if !metadata.is_dir() => Err(io::ErrorKind::NotADirectory.into()),
                 _ => Ok(()),
             }
         }
-        Err(error) => Err(cannot_open(error)),
+        Err(error) => Err(error),
     }
 }
 

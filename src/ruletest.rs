@@ -13,7 +13,9 @@ mod series_notation;
 mod settings;
 mod test_world;
 
-use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, YamlError, parse,
+};
 pub use case::{TestResult, name, run};
 pub use diff::{Failure, Line};
 pub use rules_under_test::RulesUnderTest;
@@ -27,7 +29,7 @@ pub fn read(text: &str) -> Result<Suite, Vec<Diagnostic>> {
     let mut problems = Diagnostics::default();
     let suite = match parse(text) {
         Ok(node) => Suite::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)),
-        Err((pos, message)) => {
+        Err(YamlError { at: pos, message }) => {
             problems.error(
                 &SourceLocation {
                     pos,

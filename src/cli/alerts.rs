@@ -4,6 +4,7 @@ pub(super) mod screen;
 
 use anyhow::Context;
 use bellwether_alert_history::AlertHistory;
+use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
@@ -117,29 +118,30 @@ fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
     for text in &options.matchers {
         matchers.extend(parse_selector(text).map_err(|error| anyhow::anyhow!("--match: {error}"))?);
     }
-    let one = |wanted: &[String], found: &Value| {
-        wanted.is_empty() || wanted.iter().any(|wanted| found == wanted.as_str())
-    };
-    let accepted = |alert: &Value| {
-        let label = |name: &str| {
-            let name = if name == bellwether_core::METRIC_NAME {
-                "alertname"
-            } else {
-                name
-            };
-            alert["labels"][name].as_str().unwrap_or_default()
+    let alerts: Vec<&Value> = data["alerts"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|alert| options.accept(alert))
+        .filter(|alert| matchers.is_empty() || matchers.iter().any(|all| all_match(all, alert)))
+        .collect();
+    Ok(json!({ "alerts": alerts }))
+}
+
+/// Returns whether a flag allows a value; one that is not given allows all.
+fn allows(wanted: &[String], value: &Value) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| value == wanted.as_str())
+}
+
+fn all_match(matchers: &[LabelMatcher], alert: &Value) -> bool {
+    matchers.iter().all(|matcher| {
+        let name = match &*matcher.name {
+            bellwether_core::METRIC_NAME => "alertname",
+            name => name,
         };
-        let all = |all: &Vec<LabelMatcher>| {
-            all.iter()
-                .all(|matcher| matcher.test.matches(label(&matcher.name)))
-        };
-        (one(&options.rule, &alert["rule"]) || one(&options.rule, &alert["labels"]["alertname"]))
-            && one(&options.fingerprint, &alert["fingerprint"])
-            && one(&options.state, &alert["state"])
-            && (matchers.is_empty() || matchers.iter().any(all))
-    };
-    let alerts = data["alerts"].as_array().into_iter().flatten();
-    Ok(json!({ "alerts": alerts.filter(|alert| accepted(alert)).collect::<Vec<_>>() }))
+        let value = alert["labels"][name].as_str();
+        matcher.test.matches(value.unwrap_or_default())
+    })
 }
 
 /// Returns the alert history of a running Bellwether, or of the directory if none answers.
@@ -166,10 +168,18 @@ fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
 }
 
 impl Options {
+    /// Returns whether the flags other than matchers select an active alert.
+    fn accept(&self, alert: &Value) -> bool {
+        let by_rule =
+            allows(&self.rule, &alert["rule"]) || allows(&self.rule, &alert["labels"]["alertname"]);
+        by_rule
+            && allows(&self.fingerprint, &alert["fingerprint"])
+            && allows(&self.state, &alert["state"])
+    }
+
     /// Returns the query part of the URL.
     fn query(&self) -> String {
         let now = Clock::start().now().wall;
-        let seconds = |when: When| (when.at(now).0 as f64 / 1000.0).to_string();
         let past = &self.past;
         let lists = [
             ("rule", &self.rule),
@@ -187,8 +197,8 @@ impl Options {
             }
         }
         let single = [
-            ("start", past.from.map(seconds)),
-            ("end", past.to.map(seconds)),
+            ("start", past.from.map(|from| seconds(from.at(now)))),
+            ("end", past.to.map(|to| seconds(to.at(now)))),
             ("kind", past.kind.clone()),
             ("cursor", past.cursor.clone()),
             ("order", past.oldest.then(|| "oldest".to_owned())),
@@ -201,4 +211,9 @@ impl Options {
         }
         query.finish()
     }
+}
+
+/// Formats a time in Unix seconds.
+fn seconds(at: UnixMillis) -> String {
+    (at.0 as f64 / 1000.0).to_string()
 }

@@ -127,10 +127,9 @@ pub(super) fn text(value: &Value) -> String {
 /// Escapes control characters, because labels and messages come from outside and a terminal would
 /// obey them. Characters that change the direction of the text are escaped, too.
 pub(super) fn printable(text: &str) -> String {
-    let directs = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || directs(c) {
+        if c.is_control() || directs_text(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -142,6 +141,14 @@ pub(super) fn printable(text: &str) -> String {
 /// Applies [`printable`] to each line.
 pub(super) fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// Returns whether a character changes the direction of text.
+fn directs_text(c: char) -> bool {
+    matches!(
+        c,
+        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
 }
 
 /// Formats a number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.
@@ -166,16 +173,15 @@ pub(super) fn number(value: &Value) -> String {
 
 /// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.
 pub(super) fn labels(value: &Value) -> String {
-    let pairs = value.as_object().into_iter().flatten();
-    let value = |value: &Value| match value.as_str() {
-        Some(text) => GoQuoted(text).to_string(),
-        None => value.to_string(),
-    };
-    let pair = |(name, text): (&String, &Value)| match is_label_name(name) {
-        true => printable(&format!("{name}={}", value(text))),
-        false => printable(&format!("{}={}", GoQuoted(name), value(text))),
-    };
-    let pairs: Vec<String> = pairs.map(pair).collect();
+    let pairs: Vec<String> = value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, text)| match is_label_name(name) {
+            true => printable(&format!("{name}={}", quoted(text))),
+            false => printable(&format!("{}={}", GoQuoted(name), quoted(text))),
+        })
+        .collect();
     if pairs.is_empty() {
         String::new()
     } else {
@@ -193,6 +199,14 @@ pub(super) fn time(value: &Value) -> String {
         .to_owned()
 }
 
+/// Quotes the value of a label.
+fn quoted(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => GoQuoted(text).to_string(),
+        None => value.to_string(),
+    }
+}
+
 /// Formats a share or probability in percent.
 pub(super) fn percent(value: &Value) -> String {
     match value.as_f64().map(|share| share * 100.0) {
@@ -207,25 +221,22 @@ pub(super) fn percent(value: &Value) -> String {
 /// except in the first column.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     // A sentence may begin with a digit, too.
-    let is_number = |cell: &str| {
+    aligned(rows, |_, cell| {
         cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c))
             && cell.matches(' ').count() < 3
-    };
-    aligned(rows, |_, cell| is_number(cell))
+    })
 }
 
 /// Formats a table with two blanks between columns. `right` returns whether a cell of a column is
 /// right-aligned.
 pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| {
-        rows.iter()
-            .filter_map(|row| row.get(column))
-            .map(|cell| cell.chars().count())
-            .max()
-            .unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let widths: Vec<usize> = (0..columns)
+        .map(|column| {
+            let cells = rows.iter().filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        })
+        .collect();
     let mut out = String::new();
     for row in rows {
         let cells = row
@@ -293,8 +304,9 @@ mod tests {
 
     #[test]
     fn columns_stand_below_each_other() {
-        let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let shown = table(&[row(["a", "mean", "to"]), row(["long", "1.5", "x"])]);
+        let shown = table(
+            &[["a", "mean", "to"], ["long", "1.5", "x"]].map(|row| row.map(str::to_owned).to_vec()),
+        );
         assert_eq!(shown, "a     mean  to\nlong   1.5  x\n");
     }
 }

@@ -153,15 +153,9 @@ impl Trial<'_> {
             to.since(from).as_secs(),
             "{wide_bar} {percent}% of the time, {eta} left",
         );
-        let mut progress = |at: UnixMillis| bar.set_position(at.since(from).as_secs());
-        let outcome = replay::run(
-            self.source,
-            setup,
-            from,
-            to,
-            &Guard::default(),
-            &mut progress,
-        );
+        let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut |at| {
+            bar.set_position(at.since(from).as_secs())
+        });
         bar.finish_and_clear();
         let outcome = outcome.context("cannot read what was recorded")?;
         Ok(BacktestRun {
@@ -173,8 +167,7 @@ impl Trial<'_> {
     /// Returns the plan with the recorded interval where that is longer than the configured one:
     /// series would become stale between samples otherwise.
     fn plan(&self, rules: &Source) -> anyhow::Result<Plan> {
-        let load = || config::load(rules, &process_environment);
-        let plan = config::plan(load()?)?;
+        let plan = config::plan(config::load(rules, &process_environment)?)?;
         let (source, to) = (self.source, self.range.1);
         let observed = replay::observed_interval(source, &plan.metrics, self.matchers, to)?;
         // Ticks come a little late now and then; that is no other interval.
@@ -187,7 +180,7 @@ impl Trial<'_> {
             format_duration(observed),
             format_duration(plan.interval)
         );
-        let mut loaded = load()?;
+        let mut loaded = config::load(rules, &process_environment)?;
         if let Some(root) = &mut loaded.root {
             root.performance_monitor.value.collection_interval =
                 Spanned::nowhere(HumanDuration(observed));

@@ -266,15 +266,16 @@ impl Target {
         if let Some(authorization) = authorization {
             request = request.header(AUTHORIZATION, authorization);
         }
-        let answer = runtime.block_on(async {
-            let response = request.send().await?;
-            let status = response.status().as_u16();
-            Ok(Answer {
-                status,
-                body: response.text().await?,
+        let answer = runtime
+            .block_on(async {
+                let response = request.send().await?;
+                let status = response.status().as_u16();
+                Ok(Answer {
+                    status,
+                    body: response.text().await?,
+                })
             })
-        });
-        let answer = answer.map_err(|error| unanswered(address, *timeout, error))?;
+            .map_err(|error| unanswered(address, *timeout, error))?;
         match answer.status {
             // A missing or wrong token is said by the server itself.
             401 if answer.body.contains("token") => Ok(answer),

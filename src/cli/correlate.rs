@@ -117,12 +117,13 @@ mod tests {
 
     use super::*;
 
+    fn one(series: &str, lag: f64, significant: bool) -> Value {
+        json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "kind": "levels",
+               "pValue": 0.0001, "significant": significant})
+    }
+
     #[test]
     fn insignificant_correlations_are_listed_apart() {
-        let one = |series: &str, lag: f64, significant: bool| {
-            json!({"series": series, "coefficient": 0.934, "lagSeconds": lag, "kind": "levels",
-                   "pValue": 0.0001, "significant": significant})
-        };
         let shown = screen(&json!({
             "metric": "a", "from": "2026-11-21T08:00:00Z", "to": "2026-11-21T09:00:00Z",
             "stepSeconds": 15.0, "compared": 7, "skipped": 1,

@@ -48,11 +48,11 @@ const PATH: &str = "/api/v1/dead-letters";
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let (method, chosen) = match &options.command {
         None => {
-            let channels = options
+            let channels: Vec<_> = options
                 .channel
                 .iter()
-                .map(|channel| ("channel", Some(channel.clone())));
-            let channels: Vec<_> = channels.collect();
+                .map(|channel| ("channel", Some(channel.clone())))
+                .collect();
             let data = options.asking.ask(global, PATH, &channels)?;
             options.asking.show(&data, screen);
             return Ok(());
@@ -84,22 +84,24 @@ fn screen(data: &Value) -> String {
     if letters.is_empty() {
         return "no dead letters\n".into();
     }
-    let one = |letter: &Value| {
-        let over = match letter["endsAt"].as_str() {
-            Some(_) => format!(", resolved at {}", time(&letter["endsAt"])),
-            None => String::new(),
-        };
-        format!(
-            "{}  {}  since {}{over}\n  {} on {}: {}\n",
-            head(letter),
-            text(&letter["severity"]),
-            time(&letter["startsAt"]),
-            text(&letter["reason"]),
-            time(&letter["at"]),
-            text(&letter["error"]),
-        )
-    };
-    letters.iter().map(one).collect()
+    letters
+        .iter()
+        .map(|letter| {
+            let over = match letter["endsAt"].as_str() {
+                Some(_) => format!(", resolved at {}", time(&letter["endsAt"])),
+                None => String::new(),
+            };
+            format!(
+                "{}  {}  since {}{over}\n  {} on {}: {}\n",
+                head(letter),
+                text(&letter["severity"]),
+                time(&letter["startsAt"]),
+                text(&letter["reason"]),
+                time(&letter["at"]),
+                text(&letter["error"]),
+            )
+        })
+        .collect()
 }
 
 /// Formats the result for each dead letter.
@@ -108,15 +110,17 @@ fn settled(data: &Value) -> String {
     if letters.is_empty() {
         return "no dead letters\n".into();
     }
-    let one = |letter: &Value| {
-        let what = match letter["sent"].as_bool() {
-            Some(true) => "is sent again".to_owned(),
-            Some(false) => format!("is not sent: {}", text(&letter["skippedReason"])),
-            None => "is discarded".to_owned(),
-        };
-        format!("{}  {what}\n", head(letter))
-    };
-    letters.iter().map(one).collect()
+    letters
+        .iter()
+        .map(|letter| {
+            let what = match letter["sent"].as_bool() {
+                Some(true) => "is sent again".to_owned(),
+                Some(false) => format!("is not sent: {}", text(&letter["skippedReason"])),
+                None => "is discarded".to_owned(),
+            };
+            format!("{}  {what}\n", head(letter))
+        })
+        .collect()
 }
 
 /// Formats id, channel and alert of a dead letter.

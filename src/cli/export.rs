@@ -4,12 +4,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use bellwether_core::counted;
+use bellwether_core::{LabelSet, counted};
 use bellwether_files as files;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
-use bellwether_tsdb::transfer::{ExportError, Exported, Families, OutputFormat, export, list};
+use bellwether_tsdb::history::History;
+use bellwether_tsdb::transfer::{
+    ExportError, ExportOptions, Exported, Families, OutputFormat, export, list,
+};
 use clap::{Args, ValueEnum};
 
 use super::recorded::{Folder, bar};
@@ -61,14 +64,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let history = options.folder.open(global)?;
     let now = Clock::start().now().wall;
     let oldest = history.stats().oldest.unwrap_or(now);
-    let span = (
-        options.from.map_or(oldest, |from| from.at(now)),
-        options.to.at(now),
-    );
-    if span.0 > span.1 {
+    let from = options.from.map_or(oldest, |from| from.at(now));
+    let to = options.to.at(now);
+    if from > to {
         bail!("--from is after --to");
     }
-    let series = list(&history, &selectors, span.0, span.1)?;
+    let series = list(&history, &selectors, from, to)?;
     if series.is_empty()
         && let Some(names) = nearby::names(&history)
         && let Some(hint) = nearby::hint(selectors.iter().map(Vec::as_slice), &names)
@@ -80,24 +81,19 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .plan()
         .map(|plan| Families::new(&plan.metrics))
         .unwrap_or_default();
-    let format = match options.format {
-        Format::Openmetrics => OutputFormat::OpenMetrics,
-        Format::Json => OutputFormat::Json,
-        Format::Csv => OutputFormat::Csv,
-    };
-    let write = |out: &mut dyn Write| {
-        let bar = bar(
-            series.len() as u64,
-            "{bar:40} {pos}/{len} series  {eta} left",
-        );
-        let form = (format, &families);
-        let done = export(&history, &series, span, form, out, &mut || bar.inc(1));
-        bar.finish_and_clear();
-        done
+    let samples = ExportOptions {
+        from,
+        to,
+        format: match options.format {
+            Format::Openmetrics => OutputFormat::OpenMetrics,
+            Format::Json => OutputFormat::Json,
+            Format::Csv => OutputFormat::Csv,
+        },
+        families: &families,
     };
     let done = match &options.output {
-        Some(path) => to_file(path, write)?,
-        None => output::stream(write)?,
+        Some(path) => to_file(path, |out| write(&history, &series, &samples, out))?,
+        None => output::stream(|out| write(&history, &series, &samples, out))?,
     };
     if options.output.is_some() || !output::is_terminal() {
         report(done);
@@ -105,14 +101,36 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the samples of `series`, with a progress bar.
+fn write(
+    history: &History,
+    series: &[LabelSet],
+    samples: &ExportOptions<'_>,
+    out: &mut dyn Write,
+) -> Result<Exported, ExportError> {
+    let bar = bar(
+        series.len() as u64,
+        "{bar:40} {pos}/{len} series  {eta} left",
+    );
+    let done = export(history, series, samples, out, &mut || bar.inc(1));
+    bar.finish_and_clear();
+    done
+}
+
 fn to_file(
     path: &Path,
     write: impl Fn(&mut dyn Write) -> Result<Exported, ExportError>,
 ) -> anyhow::Result<Exported> {
-    let context = || format!("cannot write {}", path.display());
-    let mut out = files::Output::create(path).with_context(context)?;
-    let done = write(&mut out).with_context(context)?;
-    out.finish().with_context(context)?;
+    write_file(path, write).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn write_file(
+    path: &Path,
+    write: impl Fn(&mut dyn Write) -> Result<Exported, ExportError>,
+) -> anyhow::Result<Exported> {
+    let mut out = files::Output::create(path)?;
+    let done = write(&mut out)?;
+    out.finish()?;
     Ok(done)
 }
 

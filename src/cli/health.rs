@@ -14,8 +14,10 @@ pub(super) fn run(global: &Global, target: &Target) -> anyhow::Result<()> {
         }
     }
     // The state of what it runs is no reason to restart it, so the exit status stays 0.
-    let summary = target.get(global, "/api/v1/summary").ok();
-    let summary = summary.and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
+    let summary = target
+        .get(global, "/api/v1/summary")
+        .ok()
+        .and_then(|answer| serde_json::from_str::<Value>(&answer.body).ok());
     let status = summary
         .as_ref()
         .and_then(|summary| summary["data"]["status"].as_str());

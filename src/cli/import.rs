@@ -14,7 +14,6 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::recorded::{Folder, bar, give_to_owner};
-use crate::config::Root;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -58,9 +57,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let retention = global
         .settings()
         .ok()
-        .filter(|_| options.folder.is_default());
-    let days = |root: Root| root.trend_analysis.storage.retention_days.value;
-    let retention = retention.map(|root| DAY * days(root));
+        .filter(|_| options.folder.is_default())
+        .map(|root| DAY * root.trend_analysis.storage.retention_days.value);
     warnings(&done, now, retention)
         .iter()
         .for_each(|warning| eprintln!("warning: {warning}"));
@@ -116,10 +114,7 @@ pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::R
         Err(ImportError::Line(bad)) => bail!("{}; nothing was imported", place(&name, &bad)),
         read => read?,
     }
-    let context = || format!("history in {}", folder.display());
-    let done = import.write(folder).with_context(context)?;
-    give_to_owner(folder).with_context(context)?;
-    Ok(done)
+    write(import, folder).with_context(|| format!("history in {}", folder.display()))
 }
 
 /// Input with its name, and its size if known.
@@ -139,6 +134,12 @@ fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
         size,
         Box::new(BufReader::with_capacity(1 << 16, file)),
     ))
+}
+
+fn write(import: Import, folder: &Path) -> anyhow::Result<Imported> {
+    let done = import.write(folder)?;
+    give_to_owner(folder)?;
+    Ok(done)
 }
 
 fn place(name: &str, bad: &BadLine) -> String {

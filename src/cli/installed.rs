@@ -44,8 +44,8 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
     let is_installed = *source == Source::File(CONFIGURATION.into());
     let mut variables = match file {
         Some(file) => {
-            let text = read(file).map_err(|(message, _)| anyhow::anyhow!(message));
-            parse(&text.with_context(|| format!("--env-file {}", file.display()))?)
+            let text = read(file).with_context(|| format!("--env-file {}", file.display()))?;
+            parse(&text)
         }
         // Most users may not read it, and need it only where the configuration names a variable.
         None if is_installed => parse(&read(Path::new(ENVIRONMENT)).unwrap_or_default()),

@@ -16,11 +16,12 @@ pub(super) fn hint<'a>(
     if names.is_empty() {
         return Some("there are no series at all".into());
     }
-    let wanted = selectors
+    let mut wanted: Vec<&str> = selectors
         .into_iter()
         .flatten()
-        .filter(|matcher| &*matcher.name == METRIC_NAME);
-    let mut wanted: Vec<&str> = wanted.filter_map(|matcher| matcher.test.exact()).collect();
+        .filter(|matcher| &*matcher.name == METRIC_NAME)
+        .filter_map(|matcher| matcher.test.exact())
+        .collect();
     wanted.sort_unstable();
     wanted.dedup();
     let missing: Vec<&str> = wanted
@@ -88,6 +89,10 @@ fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
 mod tests {
     use super::*;
 
+    fn hint_for(name: &str, names: &[String]) -> Option<String> {
+        hint([[LabelMatcher::equal(METRIC_NAME, name)].as_slice()], names)
+    }
+
     #[test]
     fn a_name_without_its_prefix_is_found() {
         let names = [
@@ -96,18 +101,19 @@ mod tests {
             "up",
         ];
         let names = names.map(str::to_owned);
-        let hint = |name: &str| {
-            hint(
-                [[LabelMatcher::equal(METRIC_NAME, name)].as_slice()],
-                &names,
-            )
-        };
         assert_eq!(
-            hint("cpu_percent").as_deref(),
+            hint_for("cpu_percent", &names).as_deref(),
             Some("no series is named cpu_percent; names near it: multi_agent_system_cpu_percent")
         );
-        assert_eq!(hint("zzz").as_deref(), Some("no series is named zzz"));
-        assert!(hint("up").unwrap().contains("not with these labels"));
+        assert_eq!(
+            hint_for("zzz", &names).as_deref(),
+            Some("no series is named zzz")
+        );
+        assert!(
+            hint_for("up", &names)
+                .unwrap()
+                .contains("not with these labels")
+        );
         assert_eq!(
             super::hint([], &[]).as_deref(),
             Some("there are no series at all")

@@ -60,8 +60,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        .with_ansi(colours);
-    let log = log.log_internal_errors(false);
+        .with_ansi(colours)
+        .log_internal_errors(false);
     log.without_time().init();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -144,10 +144,9 @@ impl Options {
         if from > to {
             bail!("--from is after --to");
         }
-        let whole = |span: Duration| Duration::from_secs(span.as_secs().max(1));
         let Some(step) = self.step else {
             // So that the last step is the end of the range, where the newest samples are.
-            let step = whole(to.since(from) / STEPS);
+            let step = Duration::from_secs((to.since(from) / STEPS).as_secs().max(1));
             let steps = to.since(from).as_millis() / step.as_millis();
             let from = to.before(step * u32::try_from(steps).unwrap_or(u32::MAX));
             return Ok(Times::Range { from, to, step });
@@ -158,7 +157,6 @@ impl Options {
 
 /// Sends the query to a server and returns the body of the response.
 fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<String> {
-    let seconds = |at: UnixMillis| format!("{:.3}", at.0 as f64 / 1000.0);
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("query", &options.expr);
     let name = match times {
@@ -200,6 +198,11 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
         }
     };
     nearby::hint(selectors.iter().map(|selector| &*selector.matchers), &names)
+}
+
+/// Formats a time in Unix seconds.
+fn seconds(at: UnixMillis) -> String {
+    format!("{:.3}", at.0 as f64 / 1000.0)
 }
 
 /// Runs the query on a history directory.

@@ -81,12 +81,16 @@ fn timing(route: &Value) -> String {
 
 /// Formats one matching route.
 pub(super) fn screen(route: &Value) -> String {
-    let names = |all: &Value| list(all).iter().map(text).collect::<Vec<_>>().join(", ");
     let receiver = match text(&route["receiver"]) {
         none if none.is_empty() => "all channels".into(),
         named => named,
     };
-    let channels = match names(&route["channels"]) {
+    let channels = match list(&route["channels"])
+        .iter()
+        .map(text)
+        .collect::<Vec<_>>()
+        .join(", ")
+    {
         none if none.is_empty() => "no channels".into(),
         some => some,
     };
@@ -123,12 +127,13 @@ pub(super) fn screen(route: &Value) -> String {
 mod tests {
     use super::*;
 
+    fn labels(texts: &[&str]) -> anyhow::Result<String> {
+        let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
+        alert(&texts).map(|alert| format!("{} {:?}", alert.rule, alert.labels))
+    }
+
     #[test]
     fn labels_are_given_as_prometheus_writes_them_or_one_by_one() {
-        let labels = |texts: &[&str]| {
-            let texts: Vec<String> = texts.iter().map(|text| (*text).to_owned()).collect();
-            alert(&texts).map(|alert| format!("{} {:?}", alert.rule, alert.labels))
-        };
         let expected = r#"full {"host-name": "a,b", "mount": "/data", "severity": "critical"}"#;
         for texts in [
             &[r#"{alertname="full", severity="critical", mount="/data", "host-name"="a,b"}"#][..],

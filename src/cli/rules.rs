@@ -1,8 +1,8 @@
 //! `bellwether rules`: rules of the configuration or of Prometheus rule files, in either format.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use bellwether_compat::RuleFile;
 use bellwether_core::counted;
 use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
@@ -69,17 +69,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn read(path: &Path) -> anyhow::Result<RuleFile> {
+    let text = config::read(path).with_context(|| path.display().to_string())?;
+    Ok(RuleFile {
+        path: path.to_owned(),
+        text,
+    })
+}
+
 /// Returns the rules of `files`, compiled for the configured metrics; prints warnings.
 fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
-    let read = |path: &PathBuf| {
-        let text = config::read(path).map_err(|(message, _)| anyhow!(message));
-        let text = text.with_context(|| path.display().to_string())?;
-        Ok(RuleFile {
-            path: path.clone(),
-            text,
-        })
-    };
-    let files: Vec<_> = files.iter().map(read).collect::<anyhow::Result<_>>()?;
+    let files: Vec<_> = files
+        .iter()
+        .map(|path| read(path))
+        .collect::<anyhow::Result<_>>()?;
     let mut problems = Diagnostics::default();
     let imported = bellwether_compat::import(&files, std::iter::empty(), &mut problems);
     let declared = bellwether_rules::CompileInput {
@@ -106,22 +109,23 @@ fn import(files: &[PathBuf], plan: &Plan) -> anyhow::Result<RuleSet> {
 
 /// Removes labels that a configuration must not set.
 fn reserved(rule: &mut RuleSettings) -> Vec<Diagnostic> {
-    let take = |name: &str| {
-        rule.add_labels
-            .remove(name)
-            .map(|value| (name.to_owned(), value))
-    };
     let mut taken: Vec<_> = ["alertname", "severity"]
         .into_iter()
-        .filter_map(take)
+        .filter_map(|name| {
+            rule.add_labels
+                .remove(name)
+                .map(|value| (name.to_owned(), value))
+        })
         .collect();
     taken.retain(|(_, value)| !value.value.is_empty());
-    let diagnostic = |(name, value): (String, bellwether_schema::Spanned<String>)| Diagnostic {
-        message: format!("the label {name}={:?} is dropped", value.value),
-        help: Some(
-            "rule names are unique in a configuration, and there are four severities".into(),
-        ),
-        location: value.at,
-    };
-    taken.into_iter().map(diagnostic).collect()
+    taken
+        .into_iter()
+        .map(|(name, value)| Diagnostic {
+            message: format!("the label {name}={:?} is dropped", value.value),
+            help: Some(
+                "rule names are unique in a configuration, and there are four severities".into(),
+            ),
+            location: value.at,
+        })
+        .collect()
 }

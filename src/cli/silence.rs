@@ -96,10 +96,10 @@ impl Add {
             hours,
             location,
         } = &self.recurs;
-        let hours = hours
+        let hours: Vec<Value> = hours
             .iter()
-            .map(|(from, to)| json!({ "start_time": from, "end_time": to }));
-        let hours: Vec<Value> = hours.collect();
+            .map(|(from, to)| json!({ "start_time": from, "end_time": to }))
+            .collect();
         let mut body = json!({
             "matchers": self.matchers,
             "created_by": self.by.clone().unwrap_or_else(user),
@@ -127,8 +127,9 @@ const PATH: &str = "/api/v1/silences";
 
 /// Returns the name of the current user; under sudo that of the user who called it.
 pub(super) fn user() -> String {
-    let named = |name: &str| std::env::var(name).ok().filter(|name| !name.is_empty());
-    let variables = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(named);
+    let variables = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok().filter(|name| !name.is_empty()));
     variables.unwrap_or_else(|| {
         let id = rustix::process::getuid().as_raw();
         let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
@@ -168,8 +169,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn screen(data: &Value, all: bool) -> String {
-    let wanted = |silence: &&Value| all || silence["state"] != "expired";
-    let silences: Vec<&Value> = list(&data["silences"]).iter().filter(wanted).collect();
+    let silences: Vec<&Value> = list(&data["silences"])
+        .iter()
+        .filter(|silence| all || silence["state"] != "expired")
+        .collect();
     if silences.is_empty() {
         return "no silences\n".into();
     }
@@ -203,29 +206,35 @@ fn screen(data: &Value, all: bool) -> String {
 
 /// Formats the recurrence of a silence; empty if it does not recur.
 fn recurs(silence: &Value) -> Vec<String> {
-    let each = |list: &[Value], one: fn(&Value) -> String| {
-        list.iter().map(one).collect::<Vec<_>>().join(" and ")
-    };
     let named = list(&silence["intervals"])
         .iter()
         .map(|name| format!("during {}", text(name)));
     let own = list(&silence["times"]).iter().map(|time| {
-        let hours = |range: &Value| {
+        let days = ["weekdays", "days_of_month", "months", "years"]
+            .map(|part| joined(list(&time[part]), text));
+        let hours = joined(list(&time["times"]), |range| {
             format!(
                 "{} to {}",
                 text(&range["start_time"]),
                 text(&range["end_time"])
             )
-        };
-        let parts = ["weekdays", "days_of_month", "months", "years"];
-        let parts = parts.map(|part| each(list(&time[part]), text));
-        let location = [&time["location"], &silence["location"]];
-        let location = location.into_iter().find(|zone| zone.is_string()).map(text);
-        let parts = parts.into_iter().chain([each(list(&time["times"]), hours)]);
-        let parts = parts.filter(|part| !part.is_empty()).chain(location);
-        parts.collect::<Vec<_>>().join(", ")
+        });
+        let location = [&time["location"], &silence["location"]]
+            .into_iter()
+            .find(|zone| zone.is_string())
+            .map(text);
+        days.into_iter()
+            .chain([hours])
+            .filter(|part| !part.is_empty())
+            .chain(location)
+            .collect::<Vec<_>>()
+            .join(", ")
     });
     named.chain(own).collect()
+}
+
+fn joined(list: &[Value], format: fn(&Value) -> String) -> String {
+    list.iter().map(format).collect::<Vec<_>>().join(" and ")
 }
 
 #[cfg(test)]

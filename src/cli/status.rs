@@ -19,10 +19,10 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let get = |path: &str| data(path, &options.target.get(global, path)?);
-    let summary = get("/api/v1/summary")?;
-    let health = get("/api/v1/health")?;
-    let alerts = get("/api/v1/alerts")?;
+    let target = &options.target;
+    let summary = get(target, global, "/api/v1/summary")?;
+    let health = get(target, global, "/api/v1/health")?;
+    let alerts = get(target, global, "/api/v1/alerts")?;
     if options.form.is_json() {
         let all = json!({ "summary": summary, "health": health, "alerts": alerts["alerts"] });
         println!("{all:#}");
@@ -106,6 +106,10 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         );
     }
     out
+}
+
+fn get(target: &Target, global: &Global, path: &str) -> anyhow::Result<Value> {
+    data(path, &target.get(global, path)?)
 }
 
 /// Formats the state directory and its error; empty if the agent does not report it.

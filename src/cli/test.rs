@@ -93,8 +93,7 @@ type Ran = (Vec<(TestResult, Duration)>, Vec<String>);
 
 /// Runs the tests of a file and returns them with the warnings about its rules.
 fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
-    let text =
-        config::read(file).map_err(|(message, _)| format!("{}: {message}", file.display()))?;
+    let text = config::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let suite = ruletest::read(&text).map_err(|problems| listed(file, &problems))?;
     let mut problems = Diagnostics::default();
     let rules = named::of_rules(file, &suite, &mut problems);
@@ -115,32 +114,37 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
             regex.is_match(&ruletest::name(&suite.tests[*number].value, *number))
         })
     });
-    let results = numbers.filter_map(|number| {
-        let start = clock.now().mono;
-        let result = ruletest::run(&suite, number, &rules_under_test)?;
-        Some((result, clock.now().mono.since(start)))
-    });
-    let results = results.collect();
+    let results = numbers
+        .filter_map(|number| {
+            let start = clock.now().mono;
+            let result = ruletest::run(&suite, number, &rules_under_test)?;
+            Some((result, clock.now().mono.since(start)))
+        })
+        .collect();
     Ok((results, rules_under_test.warnings))
 }
 
 /// Formats diagnostics as `file:line:column: path: message`.
 fn listed(file: &Path, problems: &[Diagnostic]) -> String {
-    let line = |problem: &Diagnostic| problem.render(&file.display());
-    problems.iter().map(line).collect::<Vec<_>>().join("\n")
+    problems
+        .iter()
+        .map(|problem| problem.render(&file.display()))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// Counts passed and failed tests, and files that could not be run.
 fn counts(all: &[Tested]) -> (usize, usize, usize) {
-    let results = || {
-        all.iter()
-            .flat_map(|tested| tested.results.iter().flatten())
-    };
-    let failed = results()
+    let results: Vec<_> = all
+        .iter()
+        .flat_map(|tested| tested.results.iter().flatten())
+        .collect();
+    let failed = results
+        .iter()
         .filter(|(result, _)| !result.failures.is_empty())
         .count();
     let broken = all.iter().filter(|tested| tested.results.is_err()).count();
-    (results().count() - failed, failed, broken)
+    (results.len() - failed, failed, broken)
 }
 
 fn print(tested: &Tested) {

@@ -59,12 +59,10 @@ fn screen(data: &Value) -> String {
     let mut note =
         "change: of the trend line over the window; p-value: probability of such a slope without a trend"
             .to_owned();
-    let slight = |window: &Value| {
-        list(&window["series"])
-            .iter()
-            .any(|series| series["slight"] == true)
-    };
-    if list(&data["windows"]).iter().any(slight) {
+    let mut series = list(&data["windows"])
+        .iter()
+        .flat_map(|window| list(&window["series"]));
+    if series.any(|series| series["slight"] == true) {
         note += "\nstable, slightly up or down: significant, but less than 5 % of the mean";
     }
     format!(

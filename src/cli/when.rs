@@ -1,5 +1,6 @@
 //! Times on the command line.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -30,9 +31,9 @@ impl When {
 }
 
 impl FromStr for When {
-    type Err = String;
+    type Err = InvalidTime;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, InvalidTime> {
         if text == "now" {
             return Ok(Self::Ago(Duration::ZERO));
         }
@@ -44,41 +45,52 @@ impl FromStr for When {
         {
             return Ok(Self::At(UnixMillis((seconds * 1000.0).round() as i64)));
         }
-        let utc = |time: DateTime| {
-            time.to_zoned(TimeZone::UTC)
-                .ok()
-                .map(|zoned| zoned.timestamp())
-        };
-        let at = text.parse::<Timestamp>().ok();
-        let at = at.or_else(|| text.parse::<DateTime>().ok().and_then(utc));
-        let at = at.or_else(|| {
-            text.parse::<Date>()
-                .ok()
-                .and_then(|date| utc(date.at(0, 0, 0, 0)))
-        });
-        at.map(|at| Self::At(UnixMillis(at.as_millisecond())))
-            .ok_or_else(|| {
-                "not a valid time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds"
-                    .to_owned()
-            })
+        text.parse::<Timestamp>()
+            .ok()
+            .or_else(|| utc(text.parse().ok()?))
+            .or_else(|| utc(text.parse::<Date>().ok()?.at(0, 0, 0, 0)))
+            .map(|at| Self::At(UnixMillis(at.as_millisecond())))
+            .ok_or(InvalidTime)
     }
 }
+
+fn utc(time: DateTime) -> Option<Timestamp> {
+    Some(time.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+/// Error of a text that is not a time.
+#[derive(Debug)]
+pub(super) struct InvalidTime;
+
+impl fmt::Display for InvalidTime {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(
+            "not a valid time; hint: now, -1h, 2026-11-21, 2026-11-21T10:00:00Z or Unix seconds",
+        )
+    }
+}
+
+impl std::error::Error for InvalidTime {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+    fn at(text: &str) -> i64 {
+        text.parse::<When>().unwrap().at(NOW).0
+    }
+
     #[test]
     fn every_form_of_a_time() {
-        let now = UnixMillis(1_700_000_000_000);
-        let at = |text: &str| text.parse::<When>().unwrap().at(now).0;
-        assert_eq!(at("now"), now.0);
-        assert_eq!(at("-1h30m"), now.0 - 5_400_000);
+        assert_eq!(at("now"), NOW.0);
+        assert_eq!(at("-1h30m"), NOW.0 - 5_400_000);
         assert_eq!(at("1700000000.5"), 1_700_000_000_500);
         assert_eq!(at("2023-11-14"), 1_699_920_000_000);
-        assert_eq!(at("2023-11-14T22:13:20"), now.0);
-        assert_eq!(at("2023-11-14 22:13:20"), now.0);
-        assert_eq!(at("2023-11-14T23:13:20+01:00"), now.0);
+        assert_eq!(at("2023-11-14T22:13:20"), NOW.0);
+        assert_eq!(at("2023-11-14 22:13:20"), NOW.0);
+        assert_eq!(at("2023-11-14T23:13:20+01:00"), NOW.0);
         for bad in ["", "yesterday", "1h", "-", "inf", "2023-13-01"] {
             assert!(bad.parse::<When>().is_err(), "{bad}");
         }

@@ -1,10 +1,9 @@
 //! Settings to a plan: the checks of all crates, and those that no crate can do alone.
 
-use std::borrow::Cow;
+mod alerting;
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsStr;
-use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,14 @@ use bellwether_collectors::{application, neo4j, self_metrics, system};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Kind, Labels, MetricDef, MetricId};
 use bellwether_notify::Sender;
-use bellwether_routing::{Routing, RuleTraits, SilenceSpec};
+use bellwether_routing::{Routing, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
 use bellwether_schema::{
-    Diagnostic, Diagnostics, Environment, SourceLocation, check_metric_name, format_duration,
+    Diagnostic, Diagnostics, SourceLocation, check_metric_name, format_duration,
 };
 use bellwether_tsdb::history::Backend;
 
+pub use self::rules::RuleGroup;
 use super::exec;
 use super::load::{Loaded, Report};
 use super::sections::{CollectorName, Root};
@@ -91,21 +91,6 @@ pub fn plan_at_start<E: From<Report>>(load: impl Fn() -> Result<Loaded, E>) -> R
             Err(report) => return Err(report.into()),
         }
     }
-}
-
-/// Group of a Prometheus rule file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RuleGroup {
-    pub name: String,
-    pub file: String,
-    /// Interval of the group, if set.
-    pub interval: Option<Duration>,
-    /// Maximum number of alerts per rule; zero for no limit.
-    pub limit: u32,
-    /// Names of the alerting rules.
-    pub rules: Vec<String>,
-    /// Locations of the recording rules: several may record one series.
-    pub recordings: Vec<SourceLocation>,
 }
 
 /// Builds the plan of a loaded configuration.
@@ -438,81 +423,6 @@ impl<'a> Checker<'a> {
         Some((first, plan))
     }
 
-    fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
-        let alerting = &self.root.performance_monitor.alerting;
-        // A metric that could not be read is missing, and a rule that uses it is not to blame.
-        let is_metric = |path: &str| path.contains("_metrics");
-        if self.problems.any(is_metric) {
-            return RuleSet::default();
-        }
-        let all = &alerting.rules;
-        let missing: Vec<_> = all
-            .iter()
-            .map(|rule| self.not_collected(rule, metrics))
-            .collect();
-        let mut evaluated = Cow::Borrowed(&**all);
-        if missing.iter().any(Option::is_some) {
-            let there = all
-                .iter()
-                .zip(&missing)
-                .filter(|(_, missing)| missing.is_none());
-            evaluated = there.map(|(rule, _)| rule.clone()).collect();
-        }
-        for (rule, missing) in all.iter().zip(&missing) {
-            let Some(missing) = missing else { continue };
-            self.warnings.push(Diagnostic {
-                location: rule.location(),
-                message: format!("rule {:?} is not evaluated", rule.name.value),
-                help: Some(format!(
-                    "its metric {missing} is configured but not collected"
-                )),
-            });
-        }
-        let names = alerting.rules.iter().map(|rule| rule.name.value.as_str());
-        let mut imported = bellwether_compat::import(self.rule_files, names, self.problems);
-        self.warnings.append(&mut imported.warnings);
-        self.rule_groups = imported
-            .groups
-            .iter()
-            .map(|group| rule_group(&imported, group))
-            .collect();
-        if !imported.rules.is_empty() {
-            evaluated.to_mut().append(&mut imported.rules);
-        }
-        let mut recordings = alerting.recording_rules.clone();
-        recordings.append(&mut imported.recordings);
-        let declared = bellwether_rules::CompileInput {
-            rules: &evaluated,
-            recordings: &recordings,
-            metrics,
-            interval: self.root.performance_monitor.collection_interval.0,
-            anomaly: &self.root.trend_analysis.anomaly_detection,
-            history: self.root.trend_analysis.enabled,
-            limit: alerting.rule_limit,
-        };
-        let mut rules = bellwether_rules::compile(&declared, self.problems);
-        rules.templates.set_external(bellwether_rules::External {
-            labels: self
-                .root
-                .performance_monitor
-                .prometheus
-                .default_labels
-                .value
-                .clone(),
-            url: alerting
-                .external_url
-                .as_ref()
-                .map(|url| url.value.clone())
-                .unwrap_or_default(),
-        });
-        self.warnings.append(&mut rules.warnings);
-        if alerting.enabled {
-            rules
-        } else {
-            RuleSet::default()
-        }
-    }
-
     /// Returns a metric of the rule that is configured but not collected: it or its collector is
     /// disabled, which must not make the rule an error.
     fn not_collected(&self, rule: &RuleSettings, metrics: &[MetricDef]) -> Option<String> {
@@ -530,119 +440,6 @@ impl<'a> Checker<'a> {
             .map(str::to_owned)
     }
 
-    fn channels(&mut self) {
-        let channels = &self
-            .root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels;
-        bellwether_notify::check(channels, self.problems);
-    }
-
-    /// Warns of a rule whose severities are below the minimum of every channel.
-    fn unheard(&mut self, rules: &RuleSet) {
-        let channels = &self
-            .root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels;
-        let enabled = channels.iter().filter(|channel| channel.common.enabled);
-        let Some(least) = enabled.map(|channel| channel.common.min_severity).min() else {
-            return;
-        };
-        for (rule, settings) in rules.declared().filter(|(rule, _)| rule.enabled) {
-            let worst = rule.worst_severity();
-            if worst < least {
-                let at = settings
-                    .severity
-                    .as_ref()
-                    .map_or(settings.location(), |s| s.at.clone());
-                let (worst, least) = (worst.as_str(), least.as_str());
-                self.warnings.push(Diagnostic {
-                    location: at,
-                    message: format!(
-                        "no channel is notified of rule {:?}: its highest severity is {worst}",
-                        &*rule.name
-                    ),
-                    help: Some(format!(
-                        "the lowest min_severity is {least}: lower it for one channel"
-                    )),
-                });
-            }
-        }
-    }
-
-    fn external_url(&mut self) -> String {
-        let Some(url) = &self.root.performance_monitor.alerting.external_url else {
-            return String::new();
-        };
-        if !["http://", "https://"]
-            .iter()
-            .any(|scheme| url.starts_with(scheme))
-        {
-            self.problems
-                .error(&url.at, format!("not an HTTP URL: {:?}", url.value))
-                .hint("https://monitor.example.org, where people reach this Bellwether");
-        }
-        url.value.clone()
-    }
-
-    fn routing(&mut self) -> Routing {
-        let monitor = &self.root.performance_monitor;
-        let alerting = &monitor.alerting;
-        let channels: Vec<_> = bellwether_notify::named(&alerting.notifications.channels)
-            .into_iter()
-            .map(|(name, channel)| (name, channel.common.enabled))
-            .collect();
-        let usual = monitor.collection_interval.0;
-        let traits = alerting.rules.iter().map(|rule| {
-            let interval = rule
-                .interval
-                .as_ref()
-                .map_or(usual, |interval| interval.0.max(usual));
-            let cooldown = rule.cooldown_period.map(|span| span.0);
-            (rule.name.as_str().into(), RuleTraits { cooldown, interval })
-        });
-        let declared = bellwether_routing::RoutingSettings {
-            receivers: &alerting.receivers,
-            routes: alerting.routes.as_ref(),
-            time_intervals: &alerting.time_intervals,
-            inhibit_rules: &alerting.inhibit_rules,
-            maintenance: &alerting.maintenance,
-            silences: self.silences,
-            flapping: &alerting.flapping,
-            heartbeat: &alerting.heartbeat,
-            cooldown: alerting.cooldown_period.0,
-            channels: &channels,
-            sender: self.sender_labels(),
-            traits: traits.collect(),
-        };
-        let mut routing = Routing::compile(declared, self.problems);
-        self.warnings.append(&mut routing.warnings);
-        routing
-    }
-
-    /// Returns the labels of every notification: `default_labels`, with the host name as `instance`
-    /// unless that is set.
-    fn sender_labels(&self) -> Labels {
-        let mut labels = self
-            .root
-            .performance_monitor
-            .prometheus
-            .default_labels
-            .value
-            .clone();
-        if let Some(host) = self.host {
-            labels
-                .entry("instance".to_owned())
-                .or_insert_with(|| host.to_owned());
-        }
-        labels.retain(|_, value| !value.is_empty());
-        labels
-    }
-
     fn remote_write(&mut self) {
         let destinations = &self.root.remote_write;
         bellwether_remote_write::check(destinations, self.problems);
@@ -656,60 +453,5 @@ impl<'a> Checker<'a> {
                 )
                 .hint("leave out `trend_analysis.enabled: false` and `backend: memory`");
         }
-    }
-}
-
-/// Returns the state directory, if there is one.
-#[must_use]
-pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
-    let set = |name: &str| environment(name).filter(|value| !value.is_empty());
-    root.performance_monitor
-        .state_directory
-        .clone()
-        // systemd may name several, separated by colons.
-        .or_else(|| {
-            let list = set("STATE_DIRECTORY")?.into_encoded_bytes();
-            let first = list.split(|byte| *byte == b':').next()?;
-            Some(PathBuf::from(OsStr::from_bytes(first)))
-        })
-        .or_else(|| set("XDG_STATE_HOME").map(|home| PathBuf::from(home).join("bellwether")))
-        .or_else(|| set("HOME").map(|home| PathBuf::from(home).join(".local/state/bellwether")))
-}
-
-/// Returns the directory of history, if it is on disk.
-#[must_use]
-pub fn history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
-    let settings = root
-        .trend_analysis
-        .enabled
-        .then_some(&root.trend_analysis.storage)?;
-    settings.folder(state_directory(root, environment).as_deref())
-}
-
-/// Returns the directory of the alert history, if it is on disk.
-#[must_use]
-pub fn alert_history_folder(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
-    let settings = root.alert_history.enabled.then_some(&root.alert_history)?;
-    settings.folder(state_directory(root, environment).as_deref())
-}
-fn rule_group(
-    imported: &bellwether_compat::Imported,
-    group: &bellwether_compat::GroupRange,
-) -> RuleGroup {
-    let rules = imported.rules.get(group.rules.clone()).unwrap_or_default();
-    let recordings = imported
-        .recordings
-        .get(group.recordings.clone())
-        .unwrap_or_default();
-    RuleGroup {
-        name: group.name.clone(),
-        file: group.file.clone(),
-        interval: group.interval,
-        limit: group.limit,
-        rules: rules.iter().map(|rule| rule.name.value.clone()).collect(),
-        recordings: recordings
-            .iter()
-            .map(|rule| rule.record.at.clone())
-            .collect(),
     }
 }

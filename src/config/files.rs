@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use bellwether_compat::RuleFile;
+use bellwether_compat::{FilesError, RuleFile};
 use bellwether_routing::read_silences;
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
 use globset::{GlobBuilder, GlobMatcher};
@@ -16,9 +16,9 @@ pub fn read_files(loaded: &mut Loaded) {
     let alerting = &root.performance_monitor.alerting;
     let (rules, silences) = (alerting.rule_files.clone(), alerting.silence_files.clone());
     for (path, at) in named(&rules, loaded) {
-        let text = load::read(&path).unwrap_or_else(|(message, hint)| {
+        let text = load::read(&path).unwrap_or_else(|error| {
             let file = Some(path.display().to_string().into());
-            let message = format!("{message}, named on {}", at.words());
+            let message = format!("{error}, named on {}", at.words());
             loaded
                 .problems
                 .error(
@@ -28,7 +28,7 @@ pub fn read_files(loaded: &mut Loaded) {
                     },
                     message,
                 )
-                .hint_if(hint);
+                .hint_if(error.hint);
             String::new()
         });
         loaded.rule_files.push(RuleFile { path, text });
@@ -61,9 +61,9 @@ fn read_alertmanager(loaded: &mut Loaded) {
     let path = folder(source).join(&named.value);
     let mut read = match load::read(&path) {
         Ok(text) => bellwether_compat::alertmanager(&path, &text, &texts, problems),
-        Err((message, hint)) => {
-            let message = format!("{}: {message}", path.display());
-            problems.error(&named.at, message).hint_if(hint);
+        Err(error) => {
+            let message = format!("{}: {error}", path.display());
+            problems.error(&named.at, message).hint_if(error.hint);
             return;
         }
     };
@@ -81,13 +81,13 @@ fn read_alertmanager(loaded: &mut Loaded) {
 }
 
 /// Reads the files that `pattern` matches; no file is no error.
-fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, String> {
+fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, FilesError> {
     let paths = expanded(pattern).map_err(|error| format!("{}: {error}", pattern.display()))?;
     let there = paths.into_iter().filter(|path| path.exists());
     there
         .map(|path| match load::read(&path) {
             Ok(text) => Ok((path, text)),
-            Err((message, _)) => Err(format!("{}: {message}", path.display())),
+            Err(error) => Err(format!("{}: {error}", path.display()).into()),
         })
         .collect()
 }
@@ -98,9 +98,9 @@ fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, 
     for (path, at) in named(names, loaded) {
         match load::read(&path) {
             Ok(text) => texts.push((path, text)),
-            Err((message, hint)) => {
-                let message = format!("{}: {message}", path.display());
-                loaded.problems.error(&at, message).hint_if(hint);
+            Err(error) => {
+                let message = format!("{}: {error}", path.display());
+                loaded.problems.error(&at, message).hint_if(error.hint);
             }
         }
     }

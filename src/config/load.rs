@@ -1,15 +1,16 @@
 //! A file, or the embedded configuration, to settings or to a report of all problems.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use bellwether_compat::RuleFile;
 use bellwether_routing::SilenceSpec;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, SourceLocation, parse,
+    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, SourceLocation, YamlError, parse,
 };
 
 use super::files;
@@ -99,15 +100,16 @@ pub struct Loaded {
 impl Loaded {
     /// Removes the rule files with problems, and returns the problems.
     pub(super) fn leave_out(&mut self, problems: &[Diagnostic]) {
-        let of = |file: &str| {
-            problems
-                .iter()
-                .any(|problem| problem.location.file.as_deref() == Some(file))
-        };
+        let broken: HashSet<&str> = problems
+            .iter()
+            .filter_map(|problem| problem.location.file.as_deref())
+            .collect();
         self.rule_files
-            .retain(|file| !of(&file.path.display().to_string()));
-        self.problems
-            .retain(|problem| !problem.location.file.as_deref().is_some_and(of));
+            .retain(|file| !broken.contains(&*file.path.display().to_string()));
+        self.problems.retain(|problem| {
+            let file = problem.location.file.as_deref();
+            !file.is_some_and(|file| broken.contains(file))
+        });
     }
 }
 
@@ -120,12 +122,9 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
             let missing = "without --config the embedded configuration is used";
-            read_config_file(path).map_err(|(message, hint)| {
-                Report::whole(
-                    source,
-                    message,
-                    hint.or((!path.exists()).then_some(missing)),
-                )
+            read_config_file(path).map_err(|error| {
+                let hint = error.hint.or((!path.exists()).then_some(missing));
+                Report::whole(source, error.message, hint)
             })?
         }
     };
@@ -140,7 +139,7 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     let mut problems = Diagnostics::default();
     let root = match parse(text) {
         Ok(node) => Root::decode(&node, &mut DecodeContext::new(&mut problems, environment)),
-        Err((pos, message)) => {
+        Err(YamlError { at: pos, message }) => {
             problems.error(
                 &SourceLocation {
                     pos,
@@ -167,29 +166,48 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     }
 }
 
+/// Error of reading a file.
+#[derive(Debug)]
+pub struct ReadError {
+    pub message: String,
+    /// Hint for fixing it.
+    pub hint: Option<&'static str>,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{FileTooLarge, InvalidData, PermissionDenied};
+        let message = match error.kind() {
+            FileTooLarge | InvalidData => error.to_string(),
+            _ => format!("cannot read: {error}"),
+        };
+        let denied = error.kind() == PermissionDenied;
+        Self {
+            message,
+            hint: denied.then_some("make it readable for this user"),
+        }
+    }
+}
+
 /// Reads a file within the size limit.
 ///
 /// # Errors
-/// The file could not be read, with a hint.
-pub fn read(path: &Path) -> Result<String, (String, Option<&'static str>)> {
-    bellwether_files::read_text(path, MAX_BYTES).map_err(|error| unreadable(&error))
+/// The file cannot be read.
+pub fn read(path: &Path) -> Result<String, ReadError> {
+    Ok(bellwether_files::read_text(path, MAX_BYTES)?)
 }
 
 /// Reads the configuration file, which a shell may also pass as `<(command)`.
-fn read_config_file(path: &Path) -> Result<String, (String, Option<&'static str>)> {
-    bellwether_files::read_argument(path, MAX_BYTES).map_err(|error| unreadable(&error))
-}
-
-fn unreadable(error: &std::io::Error) -> (String, Option<&'static str>) {
-    use std::io::ErrorKind::{FileTooLarge, InvalidData, PermissionDenied};
-    match error.kind() {
-        FileTooLarge | InvalidData => (error.to_string(), None),
-        PermissionDenied => (
-            format!("cannot read: {error}"),
-            Some("make it readable for this user"),
-        ),
-        _ => (format!("cannot read: {error}"), None),
-    }
+fn read_config_file(path: &Path) -> Result<String, ReadError> {
+    Ok(bellwether_files::read_argument(path, MAX_BYTES)?)
 }
 
 /// Fallbacks for variables that the process's environment lacks.
@@ -205,14 +223,15 @@ pub fn set_fallback_environment(variables: BTreeMap<String, String>) {
 /// to the kernel's host name, because services have no such variable.
 #[must_use]
 pub fn process_environment(name: &str) -> Option<OsString> {
-    let fallback = || FALLBACK.get()?.get(name).map(OsString::from);
-    std::env::var_os(name).or_else(fallback).or_else(|| {
-        (name == "HOSTNAME").then(|| {
-            rustix::system::uname()
-                .nodename()
-                .to_string_lossy()
-                .into_owned()
-                .into()
+    std::env::var_os(name)
+        .or_else(|| FALLBACK.get()?.get(name).map(OsString::from))
+        .or_else(|| {
+            (name == "HOSTNAME").then(|| {
+                rustix::system::uname()
+                    .nodename()
+                    .to_string_lossy()
+                    .into_owned()
+                    .into()
+            })
         })
-    })
 }

@@ -51,13 +51,13 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
     if let (Some(neo4j), Some(_)) = (&monitor.neo4j_metrics, &plan.neo4j) {
         check_files(neo4j, &monitor.at.key("neo4j_metrics"), &mut problems);
     }
-    if let Err(reason) = logging::check(&plan.root.logging) {
+    if let Err(error) = logging::check(&plan.root.logging) {
         problems.error(
             &SourceLocation {
                 path: "logging.file".into(),
                 ..SourceLocation::default()
             },
-            reason,
+            format!("{error:#}"),
         );
     }
     problems.into_sorted()

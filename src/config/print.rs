@@ -29,13 +29,21 @@ pub fn print_rules(
 ) -> Result<String, serde_yaml::Error> {
     let rules = said::<RuleSettings>(rules, &[("name", "")])?;
     let recordings = said::<RecordingSettings>(recordings, &[("record", ""), ("promql", "1")])?;
-    let within =
-        |key: &str, value: Value| Value::Mapping([(Value::from(key), value)].into_iter().collect());
-    let lists = [("rules", rules), ("recording_rules", recordings)];
-    let lists = lists.into_iter().filter(|(_, list)| !list.is_empty());
-    let alerting = lists.map(|(key, list)| (Value::from(key), Value::Sequence(list)));
-    let alerting = Value::Mapping(alerting.collect());
-    serde_yaml::to_string(&within("performance_monitor", within("alerting", alerting)))
+    let alerting = [("rules", rules), ("recording_rules", recordings)]
+        .into_iter()
+        .filter(|(_, list)| !list.is_empty())
+        .map(|(key, list)| (key, Value::Sequence(list)));
+    let monitor = mapping([("alerting", mapping(alerting))]);
+    serde_yaml::to_string(&mapping([("performance_monitor", monitor)]))
+}
+
+fn mapping<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {
+    let entries = entries.into_iter();
+    Value::Mapping(
+        entries
+            .map(|(key, value)| (Value::from(key), value))
+            .collect(),
+    )
 }
 
 /// Removes from each of `all` the values that it shares with one that has only `required`.
@@ -50,8 +58,10 @@ fn said<T: Serialize + Decode>(
         .collect::<Result<_, serde_yaml::Error>>()?;
     for value in &mut all {
         if let Value::Mapping(entries) = value {
-            let needed = |key: &Value| required.iter().any(|(name, _)| key.as_str() == Some(name));
-            entries.retain(|key, value| needed(key) || usual.get(key) != Some(value));
+            entries.retain(|key, value| {
+                let needed = required.iter().any(|(name, _)| key.as_str() == Some(name));
+                needed || usual.get(key) != Some(value)
+            });
         }
         escape(value, T::shape());
         prune(value);

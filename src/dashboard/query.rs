@@ -68,13 +68,13 @@ pub(super) fn legend(target: &Target<'_>, def: &MetricDef, several: bool) -> Str
 /// Returns the metric's own labels to group by.
 fn grouping_labels<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> {
     let all = matches!(target.query, Query::Value);
-    let wanted = |label: &str| {
-        all || target.by.contains(&label) || (def.origin == Origin::Neo4j && label == "database")
-    };
     def.labels
         .iter()
         .map(AsRef::as_ref)
-        .filter(|label| wanted(label))
+        .filter(|label| {
+            all || target.by.contains(label)
+                || (def.origin == Origin::Neo4j && *label == "database")
+        })
         .collect()
 }
 

@@ -40,17 +40,18 @@ fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
         .aggregation
         .as_ref()
         .map(|aggregation| aggregation.value.aggregate);
-    let limit = |value, severity| Limit {
-        rule: rule.name.to_string(),
-        subject: subject.clone(),
-        aggregate: declared.unwrap_or(Aggregate::Last),
-        above,
-        value,
-        severity,
-    };
     let levels = rule.comparison.levels.iter();
     levels
-        .filter_map(|level| Some(limit(level.threshold?, level.severity)))
+        .filter_map(|level| {
+            Some(Limit {
+                rule: rule.name.to_string(),
+                subject: subject.clone(),
+                aggregate: declared.unwrap_or(Aggregate::Last),
+                above,
+                value: level.threshold?,
+                severity: level.severity,
+            })
+        })
         .collect()
 }
 
@@ -117,16 +118,15 @@ pub(super) fn steps(limits: &[Limit]) -> Value {
 
 /// Returns the color just above `value`: that of the most severe threshold exceeded there.
 fn worst(limits: &[Limit], value: f64) -> &'static str {
-    let broken = |limit: &&Limit| {
-        if limit.above {
-            value >= limit.value
-        } else {
-            value < limit.value
-        }
-    };
     let severity = limits
         .iter()
-        .filter(broken)
+        .filter(|limit| {
+            if limit.above {
+                value >= limit.value
+            } else {
+                value < limit.value
+            }
+        })
         .map(|limit| limit.severity)
         .max();
     match severity {

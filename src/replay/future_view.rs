@@ -54,8 +54,9 @@ impl Queryable for FutureView<'_> {
             .get(&key)
             .is_some_and(|loaded| loaded.from <= from && to <= loaded.to)
         {
-            let until = UnixMillis(to.0.saturating_add_unsigned(AHEAD.as_millis() as u64));
-            let until = until.min(self.end).max(to);
+            let until = UnixMillis(to.0.saturating_add_unsigned(AHEAD.as_millis() as u64))
+                .min(self.end)
+                .max(to);
             let series = self
                 .source
                 .select(matchers, from, until, &Guard::default())?;

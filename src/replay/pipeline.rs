@@ -68,8 +68,10 @@ impl Pipeline {
     /// the dispatcher.
     pub fn reconcile(&mut self, mut firing: HashSet<Fingerprint>, now: Now) -> Vec<Sent> {
         firing.extend(self.dispatcher.tracked_alerts());
-        let ended = self.preview.reconcile(&firing, now.wall).into_iter();
-        let ended: Vec<Sent> = ended
+        let ended: Vec<Sent> = self
+            .preview
+            .reconcile(&firing, now.wall)
+            .into_iter()
             .map(|(channel, notification)| sent(channel, notification, now))
             .collect();
         for notification in &ended {
@@ -89,12 +91,13 @@ impl Pipeline {
             last_evaluation: now.mono,
             ..Feedback::default()
         };
-        let last_notified = |channel: &str, alert: Fingerprint| {
-            self.preview.last_notified(channel, alert, now.mono)
-        };
         let dispatches = self
             .dispatcher
-            .advance(&feedback, &last_notified, now)
+            .advance(
+                &feedback,
+                &|channel, alert| self.preview.last_notified(channel, alert, now.mono),
+                now,
+            )
             .dispatches;
         let notifications = self.preview.accept(&dispatches, now).into_iter();
         all.extend(notifications.map(|(channel, notification)| sent(channel, notification, now)));

@@ -26,11 +26,11 @@ impl Ticker {
             .recordings
             .iter()
             .filter(|recording| recording.enabled);
-        let paces = asking
+        let paces: Vec<&Schedule> = asking
             .map(|rule| &rule.schedule)
-            .chain(recording.map(|recording| &recording.schedule));
-        let unfed = |pace: &&Schedule| !pace.origins.iter().any(|origin| fed.contains(origin));
-        let paces: Vec<&Schedule> = paces.filter(unfed).collect();
+            .chain(recording.map(|recording| &recording.schedule))
+            .filter(|pace| !pace.origins.iter().any(|origin| fed.contains(origin)))
+            .collect();
         let origins: BTreeSet<Origin> = paces
             .iter()
             .flat_map(|pace| {

@@ -200,8 +200,11 @@ impl<'a> TestRun<'a> {
             .steps
             .iter()
             .map(|step| (step.value.at.value.0, Event::Step(step)));
-        let tests = self.case.alert_rule_test.iter();
-        let tests = tests.map(|test| (test.value.eval_time.value.0, Event::Alerts(test)));
+        let tests = self
+            .case
+            .alert_rule_test
+            .iter()
+            .map(|test| (test.value.eval_time.value.0, Event::Alerts(test)));
         let mut events: Vec<_> = steps.chain(tests).collect();
         events.sort_by_key(|(at, _)| *at);
         events
@@ -290,8 +293,10 @@ impl<'a> TestRun<'a> {
                 .warnings
                 .push(Failure::new(&test.alertname.at, "alertname", message));
         }
-        let firing = world.firing(name).into_iter();
-        let firing = firing.map(|alert| (self.under_test.labels(&alert), alert));
+        let firing = world
+            .firing(name)
+            .into_iter()
+            .map(|alert| (self.under_test.labels(&alert), alert));
         let lines = alerts(test, firing.collect());
         if !lines.is_empty() {
             let title = format!("alert {name} at {}", test.eval_time.value);

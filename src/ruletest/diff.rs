@@ -118,45 +118,37 @@ fn facts(expected: &Facts, got: &Facts) -> Vec<Line> {
         .filter(|name| expected.get(*name) != got.get(*name));
     differ
         .map(|name| {
-            let shown = |value: Option<&String>| match value {
-                Some(value) => value.clone(),
-                None => "nothing".to_owned(),
-            };
             let (expected, got) = (shown(expected.get(name)), shown(got.get(name)));
             Line::Note(format!("{name}: expected {expected}, got {got}"))
         })
         .collect()
 }
 
+fn shown(value: Option<&String>) -> String {
+    value.map_or_else(|| "nothing".to_owned(), String::clone)
+}
+
 /// Compares the firing alerts, each with the labels that its rule sets.
 pub(super) fn alerts(test: &AlertTest, got: Vec<(Labels, Alert)>) -> Vec<Line> {
     let name = &test.alertname.value.0;
-    let wants = |key: &str| {
-        let labels = test
-            .exp_alerts
-            .iter()
-            .filter_map(|alert| alert.value.exp_labels.as_ref());
-        labels.into_iter().any(|labels| labels.contains_key(key))
-    };
-    let severity = wants("severity");
+    let severity = test
+        .exp_alerts
+        .iter()
+        .filter_map(|alert| alert.value.exp_labels.as_ref())
+        .any(|labels| labels.contains_key("severity"));
     let messages = test
         .exp_alerts
         .iter()
         .any(|alert| alert.value.exp_message.is_some());
-    let text = |labels: &Option<BTreeMap<String, Literal>>| -> Labels {
-        let all = labels.iter().flatten();
-        all.map(|(name, value)| (name.clone(), value.0.clone()))
-            .collect()
-    };
     let expected = test.exp_alerts.iter().map(|alert| {
-        let mut labels = text(&alert.value.exp_labels);
+        let mut labels = texts(&alert.value.exp_labels);
         labels.insert("alertname".into(), name.clone());
         let message = alert
             .value
             .exp_message
             .as_ref()
             .map(|message| message.0.clone());
-        alert_item(&labels, &text(&alert.value.exp_annotations), message)
+        alert_item(&labels, &texts(&alert.value.exp_annotations), message)
     });
     let got = got.into_iter().map(|(said, alert)| {
         // A severity that the rule does not say counts where the test says one.
@@ -178,13 +170,20 @@ fn alert_item(labels: &Labels, annotations: &Labels, message: Option<String>) ->
     let labels = labels
         .iter()
         .map(|(name, value)| (format!("label {name}"), format!("{value:?}")));
-    let notes = annotations.iter();
-    let notes = notes.map(|(name, value)| (format!("annotation {name}"), format!("{value:?}")));
+    let notes = annotations
+        .iter()
+        .map(|(name, value)| (format!("annotation {name}"), format!("{value:?}")));
     let message = message.map(|text| ("message".to_owned(), format!("{text:?}")));
     Item {
         shown,
         facts: labels.chain(notes).chain(message).collect(),
     }
+}
+
+fn texts(labels: &Option<BTreeMap<String, Literal>>) -> Labels {
+    let all = labels.iter().flatten();
+    all.map(|(name, value)| (name.clone(), value.0.clone()))
+        .collect()
 }
 
 /// Compares the result of a query.
@@ -196,16 +195,17 @@ pub(super) fn samples(test: &QueryTest, got: Vec<(LabelSet, f64)>, fuzzy: bool) 
     let got = got
         .iter()
         .map(|(labels, value)| sample_item(labels, *value));
-    let same = |a: &Facts, b: &Facts| {
-        let labels = |facts: &Facts| {
-            let mut facts = facts.clone();
-            let value: Option<f64> = facts.remove(VALUE).and_then(|value| value.parse().ok());
-            (facts, value)
-        };
-        let ((a, x), (b, y)) = (labels(a), labels(b));
+    compare(expected.collect(), got.collect(), &|a, b| {
+        let ((a, x), (b, y)) = (split_value(a), split_value(b));
         a == b && x.zip(y).is_some_and(|(x, y)| equal(x, y, fuzzy))
-    };
-    compare(expected.collect(), got.collect(), &same)
+    })
+}
+
+/// Splits the value of a sample from its labels.
+fn split_value(facts: &Facts) -> (Facts, Option<f64>) {
+    let mut facts = facts.clone();
+    let value = facts.remove(VALUE).and_then(|value| value.parse().ok());
+    (facts, value)
 }
 
 const VALUE: &str = "the value";

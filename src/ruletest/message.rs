@@ -122,8 +122,10 @@ impl TestPipeline {
 
     /// Expires the silence with this name.
     pub(super) fn expire(&mut self, name: &str, now: Now) -> Result<(), String> {
-        let id = self.silences.remove(name);
-        let id = id.ok_or_else(|| format!("no silence has the name {name:?}"))?;
+        let id = self
+            .silences
+            .remove(name)
+            .ok_or_else(|| format!("no silence has the name {name:?}"))?;
         self.order(Command::Expire(id), now).map(drop)
     }
 
@@ -139,13 +141,15 @@ impl TestPipeline {
         alerts: &[Alert],
         now: Now,
     ) -> Result<(), String> {
-        let is_selected = |alert: &&Alert| {
-            let mut labels = who.labels.iter();
-            alert.state == AlertState::Firing
-                && alert.alertname() == who.alertname.0
-                && labels.all(|(name, value)| *alert.label(name) == *value.0)
-        };
-        let selected: Vec<&Alert> = alerts.iter().filter(is_selected).collect();
+        let selected: Vec<&Alert> = alerts
+            .iter()
+            .filter(|alert| {
+                let mut labels = who.labels.iter();
+                alert.state == AlertState::Firing
+                    && alert.alertname() == who.alertname.0
+                    && labels.all(|(name, value)| *alert.label(name) == *value.0)
+            })
+            .collect();
         if selected.is_empty() {
             return Err(format!(
                 "no firing alert {} has these labels",
@@ -173,10 +177,10 @@ impl TestPipeline {
             at,
         } in sent
         {
-            let same = |message: &&mut Message| {
+            let same = self.messages[before..].iter_mut().find(|message| {
                 message.channel == channel && *message.batch.group() == *notification.group
-            };
-            match self.messages[before..].iter_mut().find(same) {
+            });
+            match same {
                 Some(message) => message.batch.notifications.push(notification),
                 None => {
                     let at = Elapsed(at.wall.since(self.start));
@@ -220,12 +224,11 @@ pub(super) fn compare(
     place: &SourceLocation,
     sender: &Sender,
 ) -> Vec<Failure> {
-    let asked = |cause| {
-        expected
-            .iter()
-            .any(|one| one.value.cause.is_some_and(|one| one.0 == cause))
-    };
-    if !asked(Cause::Heartbeat) {
+    let expects_heartbeat = expected
+        .iter()
+        .filter_map(|message| message.value.cause)
+        .any(|cause| cause.0 == Cause::Heartbeat);
+    if !expects_heartbeat {
         got.retain(|message| {
             message
                 .batch
@@ -248,8 +251,11 @@ pub(super) fn compare(
     }
     let mut failures = Vec::new();
     for Spanned { value: wanted, at } in missing {
-        let near = got.iter().take(PAIRED).enumerate();
-        let near = near.map(|(index, one)| (differences(wanted, one), index));
+        let near = got
+            .iter()
+            .take(PAIRED)
+            .enumerate()
+            .map(|(index, one)| (differences(wanted, one), index));
         let closest = near.min_by_key(|(differ, index)| (differ.len(), *index));
         let mut lines = vec![Line::Expected(wanted.shown())];
         if let Some((differ, index)) = closest.filter(|(differ, _)| differ.len() < wanted.said()) {
@@ -289,16 +295,19 @@ impl Message {
             receiver if receiver == self.channel => self.channel.clone(),
             receiver => format!("{receiver}/{}", self.channel),
         };
-        let alert = |one: &Notification| {
-            let status = one.status.as_str();
-            format!(
-                "{status} {} ({})",
-                braced(&one.alert.all_labels()),
-                one.cause.as_str()
-            )
-        };
         let notifications = &self.batch.notifications;
-        let mut alerts: Vec<String> = notifications.iter().take(SHOWN).map(alert).collect();
+        let mut alerts: Vec<String> = notifications
+            .iter()
+            .take(SHOWN)
+            .map(|one| {
+                let status = one.status.as_str();
+                format!(
+                    "{status} {} ({})",
+                    braced(&one.alert.all_labels()),
+                    one.cause.as_str()
+                )
+            })
+            .collect();
         if notifications.len() > SHOWN {
             alerts.push(format!("{} more", notifications.len() - SHOWN));
         }

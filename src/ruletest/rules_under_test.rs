@@ -11,7 +11,8 @@ use bellwether_notify::{ChannelSettings, Sender};
 use bellwether_routing::Routing;
 use bellwether_rules::{CompileInput, External, RecordingSettings, RuleSet, RuleSettings, compile};
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, Environment, Key, Node, Pos, Value, parse_first, section,
+    Decode, DecodeContext, Diagnostics, Environment, Key, Node, Value, YamlError, parse_first,
+    section,
 };
 use parking_lot::Mutex;
 
@@ -101,9 +102,9 @@ impl RulesUnderTest {
                     }
                 }
                 Ok(form) => read.push((source, form)),
-                Err((pos, message)) => {
-                    let mut report = Report::whole(&source, message, None);
-                    report.problems[0].location.pos = pos;
+                Err(error) => {
+                    let mut report = Report::whole(&source, error.message, None);
+                    report.problems[0].location.pos = error.at;
                     reports.push(report);
                 }
             }
@@ -139,8 +140,10 @@ impl RulesUnderTest {
             }
         }
         let order = &suite.group_eval_order;
-        let place = |name: &str| order.iter().position(|one| *one.value.0 == *name);
-        groups.sort_by_key(|group| place(&group.name).unwrap_or(usize::MAX));
+        groups.sort_by_key(|group| {
+            let place = order.iter().position(|name| *name.value.0 == *group.name);
+            place.unwrap_or(usize::MAX)
+        });
         for group in groups {
             under_test.rules.extend(group.rules);
             under_test.recordings.extend(group.recordings);
@@ -205,20 +208,19 @@ impl RulesUnderTest {
                 let label = rule.add_labels.get("alertname");
                 label.map_or(&rule.name.value, |label| &label.value).clone()
             });
-            let says = |rule: &RuleSettings| rule.severity.is_some() || rule.thresholds.is_some();
-            let rules = self
-                .rules
-                .iter()
-                .map(|rule| (rule.name.value.clone(), says(rule)));
+            let rules = self.rules.iter().map(|rule| {
+                let sets_severity = rule.severity.is_some() || rule.thresholds.is_some();
+                (rule.name.value.clone(), sets_severity)
+            });
             (alerts.collect(), rules.collect())
         })
     }
 
     /// Returns the labels that the rule of an alert sets: `severity` only if it does.
     pub(super) fn labels(&self, alert: &Alert) -> Labels {
-        let says = || self.names().1.get(&*alert.rule).is_some_and(|says| *says);
         let mut labels = alert.all_labels();
-        if !alert.labels.contains_key("severity") && !says() {
+        if !alert.labels.contains_key("severity") && self.names().1.get(&*alert.rule) != Some(&true)
+        {
             labels.remove("severity");
         }
         labels
@@ -265,11 +267,13 @@ impl RulesUnderTest {
 
     /// Returns the metrics with another collection interval.
     pub(super) fn metrics_every(&self, interval: Duration) -> Vec<MetricDef> {
-        let every = |def: &MetricDef| MetricDef {
-            interval,
-            ..def.clone()
-        };
-        self.metrics.iter().map(every).collect()
+        self.metrics
+            .iter()
+            .map(|def| MetricDef {
+                interval,
+                ..def.clone()
+            })
+            .collect()
     }
 }
 
@@ -358,7 +362,7 @@ fn prometheus_groups(
     groups.collect()
 }
 
-fn form(file: &RuleFile) -> Result<Form, (Pos, String)> {
+fn form(file: &RuleFile) -> Result<Form, YamlError> {
     // Of several documents the first, as promtool does.
     let (mut node, _) = parse_first(&file.text)?;
     // What says nothing but its rules needs no metrics of its own.

@@ -61,12 +61,7 @@ impl Values {
             }
             let at = text.len() - rest.len();
             let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-            let run = item(&rest[..end]).map_err(|(message, hint)| NotationError {
-                at,
-                message,
-                hint,
-            })?;
-            runs.push(run);
+            runs.push(item(&rest[..end], at)?);
             rest = &rest[end..];
         }
     }
@@ -114,18 +109,23 @@ impl Iterator for Cursor<'_> {
     }
 }
 
-fn item(word: &str) -> Result<Run, (String, &'static str)> {
-    let unknown = || (format!("no value of a series: {word:?}"), FORMS);
+/// Parses an item that begins at the byte `at`.
+fn item(word: &str, at: usize) -> Result<Run, NotationError> {
+    let unknown = || NotationError {
+        at,
+        message: format!("no value of a series: {word:?}"),
+        hint: FORMS,
+    };
     if word.contains("{{") {
-        return Err((
-            "native histograms cannot be tested".into(),
-            "classic ones can: a series for each bucket, with its `le`",
-        ));
+        return Err(NotationError {
+            at,
+            message: "native histograms cannot be tested".into(),
+            hint: "classic ones can: a series for each bucket, with its `le`",
+        });
     }
-    let many = |digits: &str| digits.parse::<u64>().map_err(|_| unknown());
     if let Some(rest) = word.strip_prefix('_') {
         let count = match rest.strip_prefix('x') {
-            Some(digits) => many(digits)?,
+            Some(digits) => digits.parse::<u64>().map_err(|_| unknown())?,
             None if rest.is_empty() => 1,
             None => return Err(unknown()),
         };
@@ -151,7 +151,10 @@ fn item(word: &str) -> Result<Run, (String, &'static str)> {
     };
     let count = match rest.strip_prefix('x') {
         // The first value and as many steps.
-        Some(digits) => many(digits)?.saturating_add(1),
+        Some(digits) => digits
+            .parse::<u64>()
+            .map_err(|_| unknown())?
+            .saturating_add(1),
         None if rest.is_empty() && !stepped => 1,
         None => return Err(unknown()),
     };
@@ -174,10 +177,6 @@ fn number(text: &str) -> Option<(f64, &str)> {
             return Some((sign * value, &unsigned[3..]));
         }
     }
-    let digits = |text: &str| {
-        text.find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len())
-    };
     let mut end = digits(unsigned);
     if unsigned[end..].starts_with('.') {
         end += 1;
@@ -192,18 +191,26 @@ fn number(text: &str) -> Option<(f64, &str)> {
     Some((sign * value, &unsigned[end..]))
 }
 
+/// Returns the number of digits at the beginning of `text`.
+fn digits(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn floats(text: &str) -> Vec<f64> {
         let values = Values::parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-        let float = |point| match point {
-            Point::Float(value) => value,
-            Point::Missing => -1000.0,
-            Point::Stale => -2000.0,
-        };
-        values.points().map(float).collect()
+        values
+            .points()
+            .map(|point| match point {
+                Point::Float(value) => value,
+                Point::Missing => -1000.0,
+                Point::Stale => -2000.0,
+            })
+            .collect()
     }
 
     #[test]

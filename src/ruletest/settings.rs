@@ -299,20 +299,21 @@ pub struct Number(pub f64);
 
 impl Decode for Number {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let number = |text: &str| {
-            let plain = text.replacen(
-                '.',
-                "",
-                usize::from(text.ends_with("inf") || text == ".nan"),
-            );
-            plain.parse().ok().map(Number)
-        };
         cx.parsed(node, "a number", number)
     }
 
     fn shape() -> Shape {
         Shape::Word("number")
     }
+}
+
+fn number(text: &str) -> Option<Number> {
+    let plain = text.replacen(
+        '.',
+        "",
+        usize::from(text.ends_with("inf") || text == ".nan"),
+    );
+    plain.parse().ok().map(Number)
 }
 
 /// Keys of promtool that are not supported.
@@ -470,8 +471,11 @@ impl Case {
             .promql_expr_test
             .iter()
             .map(|test| &test.value.eval_time);
-        let messages = self.exp_notifications.iter().flat_map(|list| list.iter());
-        let messages = messages.map(|message| &message.value.at);
+        let messages = self
+            .exp_notifications
+            .iter()
+            .flat_map(|list| list.iter())
+            .map(|message| &message.value.at);
         let steps = self.steps.iter().map(|step| &step.value.at);
         alerts
             .chain(queries)

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Alert, AlertState, Batch, LabelSet, LabelValues, METRIC_NAME, MetricDef, MetricId, MonoMillis,
-    Now, Origin, Transition, UnixMillis,
+    Alert, AlertState, Batch, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef, MetricId,
+    MonoMillis, Now, Origin, Transition, UnixMillis,
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
@@ -92,12 +92,11 @@ struct InputSeries<'a> {
 
 impl InputSeries<'_> {
     fn is_selected(&self, alternatives: &[Vec<LabelMatcher>]) -> bool {
-        let is_selected = |name: &LabelSet| {
+        self.names.iter().any(|name| {
             alternatives
                 .iter()
                 .any(|all| all.iter().all(|matcher| matcher.matches(name)))
-        };
-        self.names.iter().any(is_selected)
+        })
     }
 }
 
@@ -155,17 +154,18 @@ impl<'a> TestWorld<'a> {
         let metrics = under_test.metrics_every(times.interval);
         let memory = History::in_memory(usize::MAX);
         let mut rows = RowIndex::new(&metrics);
-        let inputs = series.map(|(written, values)| {
-            let (place, labels) = rows.locate(written, under_test);
-            let series = memory.series_id(&labels);
-            InputSeries {
-                names: [written.clone(), labels],
-                points: values.points(),
-                series,
-                place,
-            }
-        });
-        let inputs = inputs.collect();
+        let inputs = series
+            .map(|(written, values)| {
+                let (place, labels) = rows.locate(written, under_test);
+                let series = memory.series_id(&labels);
+                InputSeries {
+                    names: [written.clone(), labels],
+                    points: values.points(),
+                    series,
+                    place,
+                }
+            })
+            .collect();
         let RowIndex {
             rows, duplicates, ..
         } = rows;
@@ -323,8 +323,10 @@ impl<'a> TestWorld<'a> {
             .rules()
             .filter(|status| status.rule.history_query().is_some());
         let rules = asking.map(|status| (status.rule.name.to_string(), status.last));
-        let recordings = self.engine.recordings();
-        let recordings = recordings.map(|status| (status.rule.record.to_string(), status.last));
+        let recordings = self
+            .engine
+            .recordings()
+            .map(|status| (status.rule.record.to_string(), status.last));
         for (name, last) in rules.chain(recordings) {
             if let Some(error) = last.and_then(|last| last.error.clone()) {
                 self.failed.entry(name).or_insert((at, error));
@@ -340,16 +342,12 @@ impl<'a> TestWorld<'a> {
         let mut samples = Vec::new();
         for alert in self.engine.alerts() {
             let labels = self.under_test.labels(&alert);
-            let own = |name: &str, state: Option<&str>| {
-                let labels = labels
-                    .iter()
-                    .map(|(name, value)| (name.as_str(), value.as_str()));
-                let state = state.map(|state| ("alertstate", state));
-                LabelSet::new(labels.chain([(METRIC_NAME, name)]).chain(state))
-            };
-            samples.push((own("ALERTS", Some(alert.state.as_str())), 1.0));
+            samples.push((
+                own_series("ALERTS", &labels, Some(alert.state.as_str())),
+                1.0,
+            ));
             let since = alert.active_at.0 as f64 / 1000.0;
-            samples.push((own("ALERTS_FOR_STATE", None), since));
+            samples.push((own_series("ALERTS_FOR_STATE", &labels, None), since));
         }
         let current: BTreeSet<LabelSet> =
             samples.iter().map(|(labels, _)| labels.clone()).collect();
@@ -376,6 +374,15 @@ impl<'a> TestWorld<'a> {
             last,
         }
     }
+}
+
+/// Returns the labels of a series about an alert.
+fn own_series(name: &str, labels: &Labels, state: Option<&str>) -> LabelSet {
+    let labels = labels
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()));
+    let state = state.map(|state| ("alertstate", state));
+    LabelSet::new(labels.chain([(METRIC_NAME, name)]).chain(state))
 }
 
 /// Samples that the queries of a test read.
@@ -464,8 +471,10 @@ impl<'m> RowIndex<'m> {
         let (part, labels) = match (self.exported.get(name), self.configured.get(name)) {
             (Some(part), _) => (part, labels.clone()),
             (None, Some((part, exported))) => {
-                let defaults = under_test.default_labels.iter();
-                let defaults = defaults.map(|(name, value)| (name.as_str(), value.as_str()));
+                let defaults = under_test
+                    .default_labels
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
                 let own = labels.iter().chain([(METRIC_NAME, &**exported)]);
                 (part, LabelSet::new(defaults.chain(own)))
             }

@@ -211,8 +211,10 @@ impl Detector {
         let limit = self.sensitivity + self.adaptation.at(at, window);
         let Evaluation { score, low, high } = self.model.evaluate(at, value, algorithm, limit)?;
         let (middle, mut reach) = (low.midpoint(high), high / 2.0 - low / 2.0);
-        let run = self.event.and_then(|event| event.run);
-        let run = run.filter(|(since, _)| at.since(*since) <= cooldown + hold);
+        let run = self
+            .event
+            .and_then(|event| event.run)
+            .filter(|(since, _)| at.since(*since) <= cooldown + hold);
         if let Some((_, before)) = run {
             reach = reach.min(before);
         }

@@ -70,16 +70,18 @@ impl Bottleneck {
     /// Evaluates `samples`, the result of the expression. Sorted by impact, highest first.
     #[must_use]
     pub fn evaluate(&self, samples: impl IntoIterator<Item = (LabelSet, f64)>) -> Vec<Finding<'_>> {
-        let finding = |(labels, value)| {
-            let impact = self.impact(value)?;
-            Some(Finding {
-                bottleneck: self,
-                labels,
-                value,
-                impact,
+        let mut findings: Vec<Finding<'_>> = samples
+            .into_iter()
+            .filter_map(|(labels, value)| {
+                let impact = self.impact(value)?;
+                Some(Finding {
+                    bottleneck: self,
+                    labels,
+                    value,
+                    impact,
+                })
             })
-        };
-        let mut findings: Vec<Finding<'_>> = samples.into_iter().filter_map(finding).collect();
+            .collect();
         sort(&mut findings);
         findings
     }

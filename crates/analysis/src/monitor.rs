@@ -72,24 +72,26 @@ impl AnomalyMonitor {
         constant: &Labels,
         settings: Settings,
     ) -> Self {
-        let gauge = |name: &str| {
-            metrics
-                .iter()
-                .position(|def| &*def.name == name && def.kind == Kind::Gauge)
-        };
-        let metric = |place: usize| {
-            let def = metrics[place].clone();
-            (
-                MetricId(place as u32),
-                Metric {
-                    def,
-                    constant: constant.clone(),
-                },
-            )
-        };
         Self {
             settings,
-            metrics: names.into_iter().filter_map(gauge).map(metric).collect(),
+            metrics: names
+                .into_iter()
+                .filter_map(|name| {
+                    metrics
+                        .iter()
+                        .position(|def| &*def.name == name && def.kind == Kind::Gauge)
+                })
+                .map(|place| {
+                    let def = metrics[place].clone();
+                    (
+                        MetricId(place as u32),
+                        Metric {
+                            def,
+                            constant: constant.clone(),
+                        },
+                    )
+                })
+                .collect(),
             series: Mutex::default(),
             full: AtomicBool::new(false),
         }
@@ -201,8 +203,11 @@ impl AnomalyMonitor {
             let metric = self.metrics.get(id)?;
             let fresh = now.mono.since(series.seen.mono) <= metric.def.interval * STALE_INTERVALS;
             let observation = series.last.filter(|_| fresh)?;
-            let labels = metric.def.labels.iter().zip(values.iter());
-            let labels: Vec<String> = labels
+            let labels: Vec<String> = metric
+                .def
+                .labels
+                .iter()
+                .zip(values.iter())
                 .map(|(name, value)| format!("{name}={value}"))
                 .collect();
             Some(MonitoredSeries {
@@ -232,15 +237,20 @@ impl Metric {
             .iter()
             .map(|name| labels.get(name))
             .collect();
-        let own = |name: &str| self.def.labels.iter().any(|label| &**label == name);
-        let expected = self.constant.iter().filter(|(name, _)| !own(name));
+        let own: Vec<&str> = self.def.labels.iter().map(|label| &**label).collect();
+        let expected = self
+            .constant
+            .iter()
+            .filter(|(name, _)| !own.contains(&name.as_str()));
         let same = expected
             .clone()
             .all(|(name, value)| labels.get(name) == value);
-        let is_expected = |name: &str| {
-            name == METRIC_NAME || own(name) || expected.clone().any(|(other, _)| other == name)
-        };
-        (same && labels.iter().all(|(name, _)| is_expected(name)))
-            .then(|| LabelValues::new(&values))
+        (same
+            && labels.iter().all(|(name, _)| {
+                name == METRIC_NAME
+                    || own.contains(&name)
+                    || expected.clone().any(|(other, _)| other == name)
+            }))
+        .then(|| LabelValues::new(&values))
     }
 }

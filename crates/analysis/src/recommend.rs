@@ -121,8 +121,8 @@ pub fn recommend(
     let usual = runs
         .iter()
         .filter_map(|run| run.reaches(side))
-        .map(|value| side.sign() * value);
-    let usual = usual.fold(f64::NEG_INFINITY, f64::max);
+        .map(|value| side.sign() * value)
+        .fold(f64::NEG_INFINITY, f64::max);
     let thresholds = thresholds(&sorted, side, usual);
     let (mut fit, mut others) = (Vec::new(), Vec::new());
     for hold in DURATIONS.map(Duration::from_secs) {
@@ -155,9 +155,11 @@ pub fn recommend(
 /// Returns the candidate with the most sensitive threshold; of equal ones with the shortest hold
 /// time.
 fn most_sensitive(fit: &[Candidate], side: Side) -> Option<Candidate> {
-    let early = |candidate: &Candidate| side.sign() * candidate.threshold;
-    let order =
-        |a: &&Candidate, b: &&Candidate| early(a).total_cmp(&early(b)).then(a.hold.cmp(&b.hold));
+    let order = |a: &&Candidate, b: &&Candidate| {
+        (side.sign() * a.threshold)
+            .total_cmp(&(side.sign() * b.threshold))
+            .then(a.hold.cmp(&b.hold))
+    };
     fit.iter().min_by(order).copied()
 }
 
@@ -166,6 +168,14 @@ impl Side {
         match self {
             Self::Above => 1.0,
             Self::Below => -1.0,
+        }
+    }
+
+    /// Returns the rank of the quantile that this part of the values is beyond.
+    fn quantile(self, beyond: f64) -> f64 {
+        match self {
+            Self::Above => 1.0 - beyond,
+            Self::Below => beyond,
         }
     }
 
@@ -202,13 +212,13 @@ impl Run {
 
     /// Returns the value that is reached for a twentieth of the day on three of four days.
     fn reaches(&self, side: Side) -> Option<f64> {
-        let share = |part: f64| {
+        let [of_day, of_days] = [0.95, 0.75].map(|part| {
             if side == Side::Above {
                 part
             } else {
                 1.0 - part
             }
-        };
+        });
         let first = *self.times.first()?;
         let mut days: Vec<f64> = Vec::new();
         let mut from = 0;
@@ -221,12 +231,12 @@ impl Run {
             let part = self.times[to - 1].saturating_sub(self.times[from]);
             if part > DAY / 2 || days.is_empty() {
                 values.sort_by(f64::total_cmp);
-                days.push(quantile(&values, share(0.95)));
+                days.push(quantile(&values, of_day));
             }
             from = to;
         }
         days.sort_by(f64::total_cmp);
-        Some(quantile(&days, share(0.75)))
+        Some(quantile(&days, of_days))
     }
 
     /// Returns the number of alerts of a rule with this threshold and hold time.
@@ -302,21 +312,15 @@ fn longer_tail(sorted: &[f64]) -> Side {
 /// Returns rounded thresholds beyond `usual`, which has the sign of the side, the most sensitive
 /// first; no sample is beyond the last one.
 fn thresholds(sorted: &[f64], side: Side, usual: f64) -> Vec<f64> {
-    let share = |beyond: f64| {
-        if side == Side::Above {
-            1.0 - beyond
-        } else {
-            beyond
-        }
-    };
-    let (middle, end) = (quantile(sorted, 0.5), quantile(sorted, share(0.0)));
+    let (middle, end) = (quantile(sorted, 0.5), quantile(sorted, side.quantile(0.0)));
     let far = quantile(sorted, 1.0) / 2.0 - quantile(sorted, 0.0) / 2.0;
     let beyond_all = end + (end - middle) / 10.0 + side.sign() * far / 50.0;
-    let tried = BEYOND.map(|beyond| quantile(sorted, share(beyond)));
-    let tried = tried.into_iter().chain([side.sign() * usual]);
-    let beyond_usual = |value: &f64| side.sign() * value >= usual;
+    let tried = BEYOND
+        .map(|beyond| quantile(sorted, side.quantile(beyond)))
+        .into_iter()
+        .chain([side.sign() * usual]);
     let mut rounded: Vec<f64> = tried
-        .filter(beyond_usual)
+        .filter(|value| side.sign() * value >= usual)
         .chain([beyond_all])
         .map(|value| round(value, far, side))
         .collect();

@@ -53,12 +53,6 @@ impl Deviation {
     /// Parses `5` or `10%`.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let number = |text: &str| {
-            text.trim()
-                .parse()
-                .ok()
-                .filter(|number: &f64| number.is_finite() && *number >= 0.0)
-        };
         match text.trim().strip_suffix('%') {
             Some(percent) => number(percent).map(Self::Percent),
             None => number(text).map(Self::Absolute),
@@ -73,6 +67,14 @@ impl Deviation {
             Self::Percent(percent) => middle.abs() * percent / 100.0,
         }
     }
+}
+
+/// Parses a number that is not negative.
+fn number(text: &str) -> Option<f64> {
+    text.trim()
+        .parse()
+        .ok()
+        .filter(|number: &f64| number.is_finite() && *number >= 0.0)
 }
 
 impl Decode for Deviation {

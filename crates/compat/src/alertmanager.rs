@@ -16,7 +16,8 @@ use std::sync::Arc;
 use bellwether_notify::ChannelSettings;
 use bellwether_routing::{InhibitRuleSettings, ReceiverSettings, Routes, TimeIntervalSettings};
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostic, Diagnostics, Node, Pos, SourceLocation, Value, parse_first,
+    Decode, DecodeContext, Diagnostic, Diagnostics, Node, Pos, SourceLocation, Value, YamlError,
+    parse_first,
 };
 use fields::Fields;
 
@@ -35,8 +36,11 @@ pub struct Alertmanager {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Returns paths and texts of the files that match a pattern of names, or why there are none.
-pub type MatchingFiles<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, String>;
+/// Error of looking for files.
+pub type FilesError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Returns paths and texts of the files that match a pattern of names.
+pub type MatchingFiles<'a> = &'a dyn Fn(&Path) -> Result<Vec<(PathBuf, String)>, FilesError>;
 
 /// Imports the configuration `text` of the file `path`; `matching_files` returns the template files that
 /// match a pattern. Errors go to `problems`.
@@ -49,7 +53,7 @@ pub fn alertmanager(
     let file: Arc<str> = path.display().to_string().into();
     let (node, second) = match parse_first(text) {
         Ok(read) => read,
-        Err((pos, message)) => {
+        Err(YamlError { at: pos, message }) => {
             problems.error(
                 &SourceLocation {
                     pos,
@@ -98,10 +102,14 @@ pub fn alertmanager(
         .filter_map(|key| top.take(key))
         .flat_map(items)
         .collect();
-    let inhibit = top.take("inhibit_rules");
-    let inhibit: Vec<Node> = inhibit.into_iter().flat_map(items).collect();
-    let inhibit = inhibit.iter().enumerate();
+    let inhibit: Vec<Node> = top
+        .take("inhibit_rules")
+        .into_iter()
+        .flat_map(items)
+        .collect();
     let inhibit = inhibit
+        .iter()
+        .enumerate()
         .map(|(n, rule)| routes::inhibit_rule(rule, n, &mut report))
         .collect();
     for key in ["tracing", "event_recorder"] {
@@ -194,7 +202,7 @@ impl Report<'_> {
                     }
                 }
             }
-            Err(why) => self.warn(&at, why, None),
+            Err(why) => self.warn(&at, why.to_string(), None),
         }
     }
 

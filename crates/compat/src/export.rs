@@ -237,11 +237,14 @@ impl Exporter<'_> {
     }
 
     fn put(&mut self, interval: Option<Duration>, notes: Notes, written: Vec<RuleYaml>) {
-        let comments = notes.diagnostics.iter().map(|problem| {
-            let text = problem.render(&self.source);
-            text.lines().next().unwrap_or_default().to_owned()
-        });
-        let comments: Vec<String> = comments.collect();
+        let comments: Vec<String> = notes
+            .diagnostics
+            .iter()
+            .map(|problem| {
+                let text = problem.render(&self.source);
+                text.lines().next().unwrap_or_default().to_owned()
+            })
+            .collect();
         let group = self.groups.entry(interval.unwrap_or_default()).or_default();
         let mut written = written.into_iter();
         group.rules.push((comments, written.next()));

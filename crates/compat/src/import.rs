@@ -112,8 +112,8 @@ impl Importer<'_> {
                     &mut DecodeContext::for_file(self.problems, Arc::clone(&name)),
                 )
             }
-            Err((pos, message)) => {
-                self.problems.error(&at(pos), message);
+            Err(error) => {
+                self.problems.error(&at(error.at), error.message);
                 None
             }
         }

@@ -11,7 +11,7 @@ mod rule_file;
 mod severity;
 mod to_go;
 
-pub use alertmanager::{Alertmanager, MatchingFiles, alertmanager};
+pub use alertmanager::{Alertmanager, FilesError, MatchingFiles, alertmanager};
 pub use export::{Exported, export};
 pub use import::{GroupRange, Imported, RuleFile, import};
 pub use severity::severity_of;

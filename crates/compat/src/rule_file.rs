@@ -91,17 +91,17 @@ impl PromDuration {
 
 impl Decode for PromDuration {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let lasting = |text: &str| {
-            let whole = text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains('.');
-            (whole || text == "0")
-                .then(|| parse_duration(text))
-                .flatten()
-                .map(Self)
-        };
         cx.parsed(
             node,
             "a duration of Prometheus such as 30s, 5m, 1h30m or 7d",
-            lasting,
+            |text| {
+                let whole =
+                    text.ends_with(|c: char| c.is_ascii_alphabetic()) && !text.contains('.');
+                (whole || text == "0")
+                    .then(|| parse_duration(text))
+                    .flatten()
+                    .map(Self)
+            },
         )
     }
 

@@ -106,24 +106,22 @@ impl Reader<'_, '_> {
         }
         self.skip("$");
         let word = self.word()?;
-        let expression = |text: &str| Some(Value::Expression(text.to_owned()));
-        let constant = |text: &str| Some(Value::Known(text.to_owned()));
         match word.as_str() {
             "labels" if self.skip(".") => {
                 let label = self.word()?;
-                expression(&format!("$labels.{label}"))
+                Some(Value::Expression(format!("$labels.{label}")))
             }
             "labels" if self.skip("[") => {
                 let label = self.text()?;
                 self.skip("]")
                     .then(|| Value::Expression(format!("index $labels {}", quoted(&label))))
             }
-            "value" => expression("$value"),
-            "threshold" => constant(&self.values.threshold?.to_string()),
-            "rule" => constant(self.values.rule),
-            "alertname" => constant(self.values.alertname),
-            "severity" => constant(self.values.severity),
-            "metric" => constant(self.values.metric),
+            "value" => Some(Value::Expression("$value".to_owned())),
+            "threshold" => Some(Value::Known(self.values.threshold?.to_string())),
+            "rule" => Some(Value::Known(self.values.rule.to_owned())),
+            "alertname" => Some(Value::Known(self.values.alertname.to_owned())),
+            "severity" => Some(Value::Known(self.values.severity.to_owned())),
+            "metric" => Some(Value::Known(self.values.metric.to_owned())),
             "print" if self.skip("(") => match self.arguments()?.as_slice() {
                 [one] => Some(Value::Expression(one.clone())),
                 _ => None,

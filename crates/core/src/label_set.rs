@@ -224,9 +224,12 @@ mod tests {
         }
     }
 
+    fn set(pairs: &[(&str, &str)]) -> LabelSet {
+        LabelSet::new(pairs.iter().copied())
+    }
+
     #[test]
     fn sets_sort_label_by_label() {
-        let set = |pairs: &[(&str, &str)]| LabelSet::new(pairs.iter().copied());
         assert!(set(&[("a", "1")]) < set(&[("a", "1"), ("b", "1")]));
         assert!(set(&[("a", "1"), ("b", "1")]) < set(&[("a", "10")]));
         assert!(set(&[("a", "2")]) < set(&[("aa", "1")]));

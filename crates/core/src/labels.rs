@@ -12,11 +12,13 @@ pub type Labels = BTreeMap<String, String>;
 /// Formats labels as Prometheus does: `{"host-name"="a",mount="/"}`.
 #[must_use]
 pub fn braced(labels: &Labels) -> String {
-    let pair = |(name, value): (&String, &String)| match is_label_name(name) {
-        true => format!("{name}={}", GoQuoted(value)),
-        false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
-    };
-    let pairs: Vec<_> = labels.iter().map(pair).collect();
+    let pairs: Vec<_> = labels
+        .iter()
+        .map(|(name, value)| match is_label_name(name) {
+            true => format!("{name}={}", GoQuoted(value)),
+            false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
+        })
+        .collect();
     format!("{{{}}}", pairs.join(","))
 }
 

@@ -55,8 +55,11 @@ fn decode(text: &str) -> Option<String> {
 }
 
 fn is_name(name: &str, also: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || also.contains(c);
-    !name.is_empty() && !name.starts_with(|c: char| c.is_ascii_digit()) && name.chars().all(good)
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name
+            .chars()
+            .all(|c: char| c.is_ascii_alphanumeric() || c == '_' || also.contains(c))
 }
 
 #[cfg(test)]

@@ -35,6 +35,17 @@ impl MonoMillis {
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {
+    /// Earliest time.
+    pub const MIN: UnixMillis = UnixMillis(i64::MIN);
+    /// Latest time.
+    pub const MAX: UnixMillis = UnixMillis(i64::MAX);
+
+    /// Returns the time `span` later.
+    #[must_use]
+    pub fn after(self, span: Duration) -> UnixMillis {
+        UnixMillis(self.0.saturating_add_unsigned(millis(span)))
+    }
+
     /// Returns the time `span` earlier.
     #[must_use]
     pub fn before(self, span: Duration) -> UnixMillis {
@@ -64,7 +75,7 @@ impl Now {
     pub fn after(self, span: Duration) -> Now {
         Now {
             mono: self.mono.after(span),
-            wall: UnixMillis(self.wall.0.saturating_add_unsigned(millis(span))),
+            wall: self.wall.after(span),
         }
     }
 

@@ -1,46 +1,60 @@
 //! Strings in Go's quotes (`strconv.Quote`), in which the tools of Prometheus print labels.
 
+use super::error::LineError;
+
 /// Unescapes a Go string that is given without its quotes.
 ///
 /// # Errors
-/// The reason, if an escape is unknown to Go or the result is not UTF-8.
-pub(super) fn unquote(text: &str) -> Result<String, String> {
+/// An escape is unknown to Go, or the result is not UTF-8.
+pub(super) fn unquote(text: &str) -> Result<String, LineError> {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.extend_from_slice(&rest.as_bytes()[..at]);
-        rest = &rest[at + 1..];
-        let kind = rest.chars().next().ok_or("lone backslash at the end")?;
-        let invalid = || format!("bad escape: \\{kind}");
-        rest = &rest[kind.len_utf8()..];
-        let mut number = |digits: usize, radix: u32, lead: &str| {
-            let text = rest.get(..digits).ok_or_else(invalid)?;
-            let code =
-                u32::from_str_radix(&format!("{lead}{text}"), radix).map_err(|_| invalid())?;
-            rest = &rest[digits..];
-            Ok::<u32, String>(code)
-        };
-        match kind {
-            'a' => out.push(0x07),
-            'b' => out.push(0x08),
-            'f' => out.push(0x0c),
-            'n' => out.push(b'\n'),
-            'r' => out.push(b'\r'),
-            't' => out.push(b'\t'),
-            'v' => out.push(0x0b),
-            '\\' | '"' | '\'' => out.push(kind as u8),
-            'x' => out.push(number(2, 16, "")? as u8),
-            '0'..='3' => out.push(number(2, 8, kind.encode_utf8(&mut [0; 4]))? as u8),
-            'u' | 'U' => {
-                let code = number(if kind == 'u' { 4 } else { 8 }, 16, "")?;
-                let c = char::from_u32(code).ok_or_else(invalid)?;
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            }
-            _ => return Err(invalid()),
-        }
+        rest = unescape_one(&rest[at + 1..], &mut out)?;
     }
     out.extend_from_slice(rest.as_bytes());
-    String::from_utf8(out).map_err(|_| "escapes that give no UTF-8".into())
+    String::from_utf8(out).map_err(|_| LineError::new("escapes that give no UTF-8"))
+}
+
+/// Unescapes the text behind a backslash into `out`, and returns the rest.
+fn unescape_one<'t>(text: &'t str, out: &mut Vec<u8>) -> Result<&'t str, LineError> {
+    let kind = text
+        .chars()
+        .next()
+        .ok_or_else(|| LineError::new("lone backslash at the end"))?;
+    let invalid = || LineError::new(format!("bad escape: \\{kind}"));
+    let behind = &text[kind.len_utf8()..];
+    let plain = match kind {
+        'a' => 0x07,
+        'b' => 0x08,
+        'f' => 0x0c,
+        'n' => b'\n',
+        'r' => b'\r',
+        't' => b'\t',
+        'v' => 0x0b,
+        '\\' | '"' | '\'' => kind as u8,
+        _ => {
+            let (number, length, radix) = match kind {
+                'x' => (behind, 2, 16),
+                'u' => (behind, 4, 16),
+                'U' => (behind, 8, 16),
+                '0'..='3' => (text, 3, 8),
+                _ => return Err(invalid()),
+            };
+            let (digits, rest) = number.split_at_checked(length).ok_or_else(invalid)?;
+            let code = u32::from_str_radix(digits, radix).map_err(|_| invalid())?;
+            if matches!(kind, 'u' | 'U') {
+                let c = char::from_u32(code).ok_or_else(invalid)?;
+                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+            } else {
+                out.push(code as u8);
+            }
+            return Ok(rest);
+        }
+    };
+    out.push(plain);
+    Ok(behind)
 }
 
 #[cfg(test)]

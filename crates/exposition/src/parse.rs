@@ -3,8 +3,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use bellwether_core::{Labels, is_metric_name};
+use bellwether_core::{Labels, UnixMillis, is_metric_name};
 
+use super::error::{LineError, ParseError};
 use super::format::Format;
 use super::scanner::{Scanner, number, unescape};
 
@@ -32,8 +33,8 @@ pub struct Sample {
     pub labels: Labels,
     /// Value.
     pub value: f64,
-    /// Timestamp in milliseconds since the Unix epoch, if there is one.
-    pub timestamp: Option<i64>,
+    /// Timestamp, if there is one.
+    pub timestamp: Option<UnixMillis>,
 }
 
 /// Metric types of both formats.
@@ -57,16 +58,6 @@ pub enum FamilyKind {
     Unknown,
 }
 
-/// Syntax error of an exposition, with its line.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}: {message}")]
-pub struct ParseError {
-    /// Line number, from 1.
-    pub line: usize,
-    /// Reason.
-    pub message: String,
-}
-
 /// Parses a whole exposition.
 ///
 /// # Errors
@@ -78,15 +69,14 @@ pub fn parse(text: &str, format: Format) -> Result<Vec<ParsedFamily>, ParseError
     let mut last = 0;
     for (index, line) in text.split_inclusive('\n').enumerate() {
         last = index + 1;
-        parser.line(line).map_err(|message| ParseError {
-            line: last,
-            message,
-        })?;
+        parser
+            .line(line)
+            .map_err(|reason| ParseError { line: last, reason })?;
     }
     if format == Format::OpenMetrics && !parser.ended {
         return Err(ParseError {
             line: last + 1,
-            message: "no # EOF at the end".into(),
+            reason: LineError::new("no # EOF at the end"),
         });
     }
     Ok(parser.families)
@@ -99,7 +89,7 @@ struct Parser {
     /// The current family has its `# TYPE`.
     typed: bool,
     /// Series of the current family, with the timestamp of their last sample.
-    series: HashMap<(String, Labels), Option<i64>>,
+    series: HashMap<(String, Labels), Option<UnixMillis>>,
     ended: bool,
 }
 
@@ -115,16 +105,16 @@ impl Parser {
         }
     }
 
-    fn line(&mut self, line: &str) -> Result<(), String> {
+    fn line(&mut self, line: &str) -> Result<(), LineError> {
         if self.ended {
-            return Err("text after # EOF".into());
+            return Err(LineError::new("text after # EOF"));
         }
         let open = self.format == Format::OpenMetrics;
         let Some(line) = line
             .strip_suffix('\n')
             .or_else(|| (open && line == EOF).then_some(line))
         else {
-            return Err("no line feed at the end".into());
+            return Err(LineError::new("no line feed at the end"));
         };
         if open && line == EOF {
             self.ended = true;
@@ -132,27 +122,31 @@ impl Parser {
         }
         let scanner = Scanner::new(line, self.format);
         match scanner.rest() {
-            "" if open => Err("empty line".into()),
+            "" if open => Err(LineError::new("empty line")),
             "" => Ok(()),
             rest if rest.starts_with('#') => self.comment(scanner),
             _ => self.sample(scanner),
         }
     }
 
-    fn comment(&mut self, mut line: Scanner<'_>) -> Result<(), String> {
+    fn comment(&mut self, mut line: Scanner<'_>) -> Result<(), LineError> {
         line.eat("#");
         let keyword = line.gap().map(|()| line.word()).unwrap_or_default();
         let open = self.format == Format::OpenMetrics;
         match keyword {
             "HELP" | "TYPE" => {}
             "UNIT" if open => {}
-            _ if open => return Err("a comment that is neither HELP, TYPE nor UNIT".into()),
+            _ if open => {
+                return Err(LineError::new(
+                    "a comment that is neither HELP, TYPE nor UNIT",
+                ));
+            }
             _ => return Ok(()),
         }
         line.gap()?;
         let name = line.word();
         if !is_metric_name(name) {
-            return Err(format!("bad metric name: {name:?}"));
+            return Err(LineError::new(format!("bad metric name: {name:?}")));
         }
         if !line.at_end() {
             line.gap()?;
@@ -163,7 +157,9 @@ impl Parser {
             "HELP" => once(&mut family.help, unescape(text, open)?, "HELP", name),
             "UNIT" => {
                 if !text.is_empty() && !name.ends_with(&format!("_{text}")) {
-                    return Err(format!("{name} does not end in its unit: {text}"));
+                    return Err(LineError::new(format!(
+                        "{name} does not end in its unit: {text}"
+                    )));
                 }
                 once(&mut family.unit, text.to_owned(), "UNIT", name)
             }
@@ -172,7 +168,7 @@ impl Parser {
     }
 
     /// Returns the family that metadata for `name` belongs to, and starts it if needed.
-    fn metadata_family(&mut self, name: &str) -> Result<&mut ParsedFamily, String> {
+    fn metadata_family(&mut self, name: &str) -> Result<&mut ParsedFamily, LineError> {
         if self
             .families
             .last()
@@ -182,13 +178,15 @@ impl Parser {
         }
         match self.families.last_mut() {
             Some(family) if family.samples.is_empty() => Ok(family),
-            _ => Err(format!("metadata after the samples of {name}")),
+            _ => Err(LineError::new(format!(
+                "metadata after the samples of {name}"
+            ))),
         }
     }
 
-    fn start_family(&mut self, name: &str) -> Result<(), String> {
+    fn start_family(&mut self, name: &str) -> Result<(), LineError> {
         if !self.names.insert(name.to_owned()) {
-            return Err(format!("the family came before: {name}"));
+            return Err(LineError::new(format!("the family came before: {name}")));
         }
         self.series.clear();
         self.typed = false;
@@ -202,11 +200,11 @@ impl Parser {
         Ok(())
     }
 
-    fn set_kind(&mut self, text: &str, name: &str) -> Result<(), String> {
-        let kind =
-            kind(text.trim_end(), self.format).ok_or_else(|| format!("bad type: {text:?}"))?;
+    fn set_kind(&mut self, text: &str, name: &str) -> Result<(), LineError> {
+        let kind = kind(text.trim_end(), self.format)
+            .ok_or_else(|| LineError::new(format!("bad type: {text:?}")))?;
         if std::mem::replace(&mut self.typed, true) {
-            return Err(format!("TYPE given twice: {name}"));
+            return Err(LineError::new(format!("TYPE given twice: {name}")));
         }
         if let Some(family) = self.families.last_mut() {
             family.kind = kind;
@@ -214,7 +212,7 @@ impl Parser {
         Ok(())
     }
 
-    fn sample(&mut self, mut line: Scanner<'_>) -> Result<(), String> {
+    fn sample(&mut self, mut line: Scanner<'_>) -> Result<(), LineError> {
         let name = line.metric_name()?;
         let labels = line.labels()?;
         line.gap()?;
@@ -224,7 +222,10 @@ impl Parser {
             exemplar(&mut line)?;
         }
         if !line.at_end() {
-            return Err(format!("text after the value: {:?}", line.rest()));
+            return Err(LineError::new(format!(
+                "text after the value: {:?}",
+                line.rest()
+            )));
         }
         let current = self
             .families
@@ -247,7 +248,12 @@ impl Parser {
     }
 
     /// Rejects a repeated series, unless it is OpenMetrics and has a later timestamp.
-    fn check_series(&mut self, name: &str, labels: &Labels, at: Option<i64>) -> Result<(), String> {
+    fn check_series(
+        &mut self,
+        name: &str,
+        labels: &Labels,
+        at: Option<UnixMillis>,
+    ) -> Result<(), LineError> {
         match self.series.insert((name.to_owned(), labels.clone()), at) {
             None => Ok(()),
             Some(previous)
@@ -255,21 +261,21 @@ impl Parser {
             {
                 Ok(())
             }
-            Some(_) => Err(format!("series given twice: {name}")),
+            Some(_) => Err(LineError::new(format!("series given twice: {name}"))),
         }
     }
 }
 
 const EOF: &str = "# EOF";
 
-fn once(field: &mut Option<String>, text: String, what: &str, name: &str) -> Result<(), String> {
+fn once(field: &mut Option<String>, text: String, what: &str, name: &str) -> Result<(), LineError> {
     match field.replace(text) {
         None => Ok(()),
-        Some(_) => Err(format!("{what} given twice: {name}")),
+        Some(_) => Err(LineError::new(format!("{what} given twice: {name}"))),
     }
 }
 
-fn optional_timestamp(line: &mut Scanner<'_>) -> Result<Option<i64>, String> {
+fn optional_timestamp(line: &mut Scanner<'_>) -> Result<Option<UnixMillis>, LineError> {
     if line.at_end() || line.rest().starts_with(" # ") {
         return Ok(None);
     }
@@ -278,9 +284,9 @@ fn optional_timestamp(line: &mut Scanner<'_>) -> Result<Option<i64>, String> {
 }
 
 /// Checks an exemplar and discards it.
-pub(super) fn exemplar(line: &mut Scanner<'_>) -> Result<(), String> {
+pub(super) fn exemplar(line: &mut Scanner<'_>) -> Result<(), LineError> {
     if !line.rest().starts_with('{') {
-        return Err("exemplar without labels".into());
+        return Err(LineError::new("exemplar without labels"));
     }
     line.labels()?;
     line.gap()?;
@@ -322,7 +328,7 @@ impl ParsedFamily {
     }
 
     /// Checks that buckets have a numeric `le`, and quantiles a numeric `quantile`.
-    fn check_type_label(&self, name: &str, labels: &Labels) -> Result<(), String> {
+    fn check_type_label(&self, name: &str, labels: &Labels) -> Result<(), LineError> {
         let label = match self.kind {
             FamilyKind::Histogram | FamilyKind::GaugeHistogram if name.ends_with("_bucket") => "le",
             FamilyKind::Summary if name == self.name => "quantile",
@@ -330,8 +336,8 @@ impl ParsedFamily {
         };
         match labels.get(label).map(|value| number(value)) {
             Some(Some(_)) => Ok(()),
-            Some(None) => Err(format!("{label} is not a number")),
-            None => Err(format!("{name} without {label}")),
+            Some(None) => Err(LineError::new(format!("{label} is not a number"))),
+            None => Err(LineError::new(format!("{name} without {label}"))),
         }
     }
 }
@@ -364,7 +370,10 @@ mod tests {
         assert_eq!(families[0].help.as_deref(), Some("A \\ \"q\"\n."));
         let sample = &families[0].samples[0];
         assert_eq!(sample.labels, labels(&[("x", "1,}\""), ("y", "")]));
-        assert_eq!((sample.value, sample.timestamp), (1500.0, Some(-7)));
+        assert_eq!(
+            (sample.value, sample.timestamp),
+            (1500.0, Some(UnixMillis(-7)))
+        );
         assert_eq!(families[1].kind, FamilyKind::Unknown);
         assert!(families[1].samples[0].value.is_nan());
     }
@@ -377,7 +386,7 @@ mod tests {
         assert_eq!(names, ["a_seconds", "h", "i", "loose"]);
         assert_eq!(families[0].unit.as_deref(), Some("seconds"));
         assert_eq!(families[0].help.as_deref(), Some("\"A\""));
-        assert_eq!(families[0].samples[0].timestamp, Some(1500));
+        assert_eq!(families[0].samples[0].timestamp, Some(UnixMillis(1500)));
         assert_eq!(families[1].samples.len(), 3);
         assert_eq!(families[3].samples[1].value, 2.0);
         assert_eq!(open("# EOF"), Ok(vec![]));

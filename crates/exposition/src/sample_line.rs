@@ -1,7 +1,8 @@
 //! Single lines with a series, a value and a timestamp, for files that are larger than memory.
 
-use bellwether_core::{LabelSet, METRIC_NAME};
+use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 
+use super::error::LineError;
 use super::format::Format;
 use super::number::push_value;
 use super::parse::exemplar;
@@ -16,15 +17,26 @@ pub enum TimeUnit {
     Millis,
 }
 
-/// Reads the series at the beginning of `line`, and returns the rest of the line as well.
+/// Beginning of a line.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SeriesPrefix<'l> {
+    /// Labels of the series, `__name__` included.
+    pub labels: LabelSet,
+    /// Unit of the timestamp behind it.
+    pub unit: TimeUnit,
+    /// Rest of the line.
+    pub rest: &'l str,
+}
+
+/// Reads the series at the beginning of `line`.
 ///
 /// The series is `name{label="value"}` or `{"name",label="value"}` of OpenMetrics, or
 /// `{__name__="name"}` of `promtool tsdb dump`, whose timestamps are milliseconds. Names are any
 /// UTF-8, in quotes if they need them.
 ///
 /// # Errors
-/// The reason, if the series is invalid or has no name.
-pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
+/// The series is invalid or has no name.
+pub fn read_series(line: &str) -> Result<SeriesPrefix<'_>, LineError> {
     if line.starts_with('{') {
         let (mut scanner, unit) = match begins_with_name(line) {
             true => (Scanner::new(line, Format::OpenMetrics), TimeUnit::Seconds),
@@ -32,17 +44,27 @@ pub fn read_series(line: &str) -> Result<(LabelSet, TimeUnit, &str), String> {
         };
         let labels = scanner.utf8_labels()?;
         if labels.get(METRIC_NAME).is_none_or(String::is_empty) {
-            return Err("no metric name: neither before the braces nor as __name__".into());
+            return Err(LineError::new(
+                "no metric name: neither before the braces nor as __name__",
+            ));
         }
-        return Ok((LabelSet::new(labels), unit, scanner.rest()));
+        return Ok(SeriesPrefix {
+            labels: LabelSet::new(labels),
+            unit,
+            rest: scanner.rest(),
+        });
     }
     let mut scanner = Scanner::new(line, Format::OpenMetrics);
     let name = scanner.metric_name()?.to_owned();
     let mut labels = scanner.utf8_labels()?;
     if labels.insert(METRIC_NAME.to_owned(), name).is_some() {
-        return Err("the metric is named twice".into());
+        return Err(LineError::new("the metric is named twice"));
     }
-    Ok((LabelSet::new(labels), TimeUnit::Seconds, scanner.rest()))
+    Ok(SeriesPrefix {
+        labels: LabelSet::new(labels),
+        unit: TimeUnit::Seconds,
+        rest: scanner.rest(),
+    })
 }
 
 /// Returns whether the first item in braces is a quoted name without a value.
@@ -53,12 +75,11 @@ fn begins_with_name(line: &str) -> bool {
     quoted_end(quoted).is_some_and(|end| quoted[end + 1..].starts_with([',', '}']))
 }
 
-/// Reads the value and the timestamp behind a series, and returns the timestamp in milliseconds since
-/// the Unix epoch. An exemplar is ignored.
+/// Reads the value and the timestamp behind a series. An exemplar is ignored.
 ///
 /// # Errors
-/// The reason, if the text is invalid or has no timestamp.
-pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
+/// The text is invalid or has no timestamp.
+pub fn read_sample(rest: &str, unit: TimeUnit) -> Result<(UnixMillis, f64), LineError> {
     let format = if unit == TimeUnit::Seconds {
         Format::OpenMetrics
     } else {
@@ -66,14 +87,14 @@ pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
     };
     let mut scanner = Scanner::new(rest, format);
     if format == Format::Text && rest == scanner.rest() {
-        return Err(format!("expected a space before: {rest:?}"));
+        return Err(LineError::new(format!("expected a space before: {rest:?}")));
     }
     if format == Format::OpenMetrics {
         scanner.gap()?;
     }
     let value = scanner.value()?;
     if scanner.at_end() || scanner.rest().starts_with(" # ") {
-        return Err("no time behind the value".into());
+        return Err(LineError::new("no time behind the value"));
     }
     scanner.gap()?;
     let at = scanner.timestamp()?;
@@ -81,9 +102,12 @@ pub fn read_point(rest: &str, unit: TimeUnit) -> Result<(f64, i64), String> {
         exemplar(&mut scanner)?;
     }
     if !scanner.at_end() {
-        return Err(format!("text after the time: {:?}", scanner.rest()));
+        return Err(LineError::new(format!(
+            "text after the time: {:?}",
+            scanner.rest()
+        )));
     }
-    Ok((value, at))
+    Ok((at, value))
 }
 
 /// Appends `value` in the form of both formats, from which the same bits are read, except those of a
@@ -99,10 +123,10 @@ pub fn write_value(out: &mut Vec<u8>, value: f64) {
 mod tests {
     use super::*;
 
-    fn read(line: &str) -> Result<(String, f64, i64), String> {
-        let (labels, unit, rest) = read_series(line)?;
-        let (value, at) = read_point(rest, unit)?;
-        Ok((labels.to_string(), value, at))
+    fn read(line: &str) -> Result<(String, f64, i64), LineError> {
+        let series = read_series(line)?;
+        let (at, value) = read_sample(series.rest, series.unit)?;
+        Ok((series.labels.to_string(), value, at.0))
     }
 
     #[test]
@@ -160,7 +184,7 @@ mod tests {
             ("{__name__=\"up\"} 1 1.5", "bad timestamp: \"1.5\""),
             ("{__name__=\"up\"}1 1", "expected a space before: \"1 1\""),
         ] {
-            assert_eq!(read(line).unwrap_err(), expected, "{line}");
+            assert_eq!(read(line).unwrap_err().to_string(), expected, "{line}");
         }
     }
 

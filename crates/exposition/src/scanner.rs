@@ -2,8 +2,9 @@
 
 use std::collections::btree_map::Entry;
 
-use bellwether_core::{Labels, METRIC_NAME, is_label_name, is_metric_name};
+use bellwether_core::{Labels, METRIC_NAME, UnixMillis, is_label_name, is_metric_name};
 
+use super::error::LineError;
 use super::format::Format;
 use super::go_quote::unquote;
 
@@ -13,7 +14,7 @@ pub(super) struct Scanner<'a> {
     rest: &'a str,
     format: Format,
     /// Unescapes a label value.
-    unescape: fn(&str) -> Result<String, String>,
+    unescape: fn(&str) -> Result<String, LineError>,
 }
 
 impl<'a> Scanner<'a> {
@@ -56,13 +57,16 @@ impl<'a> Scanner<'a> {
     }
 
     /// Skips the separator: one space in OpenMetrics, one or more blanks in text.
-    pub(super) fn gap(&mut self) -> Result<(), String> {
+    pub(super) fn gap(&mut self) -> Result<(), LineError> {
         let rest = match self.format {
             Format::Text => self.rest.trim_start_matches(BLANK),
             Format::OpenMetrics => self.rest.strip_prefix(' ').unwrap_or(self.rest),
         };
         if rest.len() == self.rest.len() {
-            return Err(format!("expected a space before: {:?}", self.rest));
+            return Err(LineError::new(format!(
+                "expected a space before: {:?}",
+                self.rest
+            )));
         }
         self.rest = rest;
         Ok(())
@@ -84,23 +88,22 @@ impl<'a> Scanner<'a> {
         self.take_until(|c| BLANK.contains(&c))
     }
 
-    pub(super) fn metric_name(&mut self) -> Result<&'a str, String> {
+    pub(super) fn metric_name(&mut self) -> Result<&'a str, LineError> {
         let name = self.take_until(|c| c == '{' || BLANK.contains(&c));
         if is_metric_name(name) {
             Ok(name)
         } else {
-            Err(format!("bad metric name: {name:?}"))
+            Err(LineError::new(format!("bad metric name: {name:?}")))
         }
     }
 
-    pub(super) fn value(&mut self) -> Result<f64, String> {
+    pub(super) fn value(&mut self) -> Result<f64, LineError> {
         let word = self.word();
-        number(word).ok_or_else(|| format!("bad number: {word:?}"))
+        number(word).ok_or_else(|| LineError::new(format!("bad number: {word:?}")))
     }
 
-    /// Reads a timestamp, which is milliseconds in text and seconds in OpenMetrics. Returns
-    /// milliseconds since the Unix epoch.
-    pub(super) fn timestamp(&mut self) -> Result<i64, String> {
+    /// Reads a timestamp, which is milliseconds in text and seconds in OpenMetrics.
+    pub(super) fn timestamp(&mut self) -> Result<UnixMillis, LineError> {
         let word = self.word();
         let millis = match self.format {
             Format::Text => word.parse().ok(),
@@ -109,11 +112,13 @@ impl<'a> Scanner<'a> {
                 .filter(|millis| millis.is_finite())
                 .map(|millis| millis as i64),
         };
-        millis.ok_or_else(|| format!("bad timestamp: {word:?}"))
+        millis
+            .map(UnixMillis)
+            .ok_or_else(|| LineError::new(format!("bad timestamp: {word:?}")))
     }
 
     /// Reads a label set in braces; without braces it is empty.
-    pub(super) fn labels(&mut self) -> Result<Labels, String> {
+    pub(super) fn labels(&mut self) -> Result<Labels, LineError> {
         let mut labels = Labels::new();
         self.braces(|line| {
             let name = line.bare_name(is_label_name)?.to_owned();
@@ -125,7 +130,7 @@ impl<'a> Scanner<'a> {
 
     /// Reads a label set whose names are any UTF-8, in quotes where Prometheus requires them. A quoted
     /// name without a value is the name of the metric and becomes the label `__name__`.
-    pub(super) fn utf8_labels(&mut self) -> Result<Labels, String> {
+    pub(super) fn utf8_labels(&mut self) -> Result<Labels, LineError> {
         let mut labels = Labels::new();
         self.braces(|line| {
             let name = match line.eat("\"") {
@@ -151,8 +156,8 @@ impl<'a> Scanner<'a> {
     /// Calls `each` for every item in braces; reads nothing if there are no braces.
     fn braces(
         &mut self,
-        mut each: impl FnMut(&mut Self) -> Result<(), String>,
-    ) -> Result<(), String> {
+        mut each: impl FnMut(&mut Self) -> Result<(), LineError>,
+    ) -> Result<(), LineError> {
         let before = *self;
         self.skip_blanks();
         if !self.eat("{") {
@@ -174,36 +179,42 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    fn comma(&mut self) -> Result<(), String> {
+    fn comma(&mut self) -> Result<(), LineError> {
         if !self.eat(",") {
-            return Err(format!("expected ',' or '}}' before: {:?}", self.rest));
+            return Err(LineError::new(format!(
+                "expected ',' or '}}' before: {:?}",
+                self.rest
+            )));
         }
         self.skip_blanks();
         Ok(())
     }
 
-    fn bare_name(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<&'a str, String> {
+    fn bare_name(&mut self, is_valid: impl Fn(&str) -> bool) -> Result<&'a str, LineError> {
         let name = self.take_until(|c| c == '=' || c == '}' || BLANK.contains(&c));
         if is_valid(name) {
             Ok(name)
         } else {
-            Err(format!("bad label name: {name:?}"))
+            Err(LineError::new(format!("bad label name: {name:?}")))
         }
     }
 
     /// Reads the value behind the label name `name`.
-    fn label_value(&mut self, name: &str) -> Result<String, String> {
+    fn label_value(&mut self, name: &str) -> Result<String, LineError> {
         self.skip_blanks();
         let equals = self.eat("=");
         self.skip_blanks();
         if !equals || !self.eat("\"") {
-            return Err(format!("expected =\"value\" after the label name: {name}"));
+            return Err(LineError::new(format!(
+                "expected =\"value\" after the label name: {name}"
+            )));
         }
         self.quoted()
     }
 
-    fn quoted(&mut self) -> Result<String, String> {
-        let end = quoted_end(self.rest).ok_or("label value without an end")?;
+    fn quoted(&mut self) -> Result<String, LineError> {
+        let end =
+            quoted_end(self.rest).ok_or_else(|| LineError::new("label value without an end"))?;
         let value = (self.unescape)(&self.rest[..end])?;
         self.rest = &self.rest[end + 1..];
         Ok(value)
@@ -226,13 +237,16 @@ impl<'a> Scanner<'a> {
 
 const BLANK: [char; 2] = [' ', '\t'];
 
-fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), String> {
+fn insert(labels: &mut Labels, name: String, value: String) -> Result<(), LineError> {
     match labels.entry(name) {
         Entry::Vacant(entry) => {
             entry.insert(value);
             Ok(())
         }
-        Entry::Occupied(entry) => Err(format!("label given twice: {}", entry.key())),
+        Entry::Occupied(entry) => Err(LineError::new(format!(
+            "label given twice: {}",
+            entry.key()
+        ))),
     }
 }
 
@@ -266,7 +280,7 @@ fn unescape_leniently(text: &str) -> String {
 }
 
 /// Unescapes a label value or a help text; with `quotes`, `\"` is an escape, too.
-pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
+pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, LineError> {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
@@ -278,8 +292,8 @@ pub(super) fn unescape(text: &str, quotes: bool) -> Result<String, String> {
             Some('\\') => out.push('\\'),
             Some('n') => out.push('\n'),
             Some('"') if quotes => out.push('"'),
-            Some(other) => return Err(format!("bad escape: \\{other}")),
-            None => return Err("lone backslash at the end".into()),
+            Some(other) => return Err(LineError::new(format!("bad escape: \\{other}"))),
+            None => return Err(LineError::new("lone backslash at the end")),
         }
     }
     Ok(out)

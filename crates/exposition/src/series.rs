@@ -83,19 +83,27 @@ struct Named {
     number: usize,
 }
 
-impl SeriesNames {
-    /// Creates the names for `def` in an exposition with these default labels.
-    #[must_use]
-    pub fn new(defaults: &Labels, def: &MetricDef) -> Self {
-        let named = |line: Line| Named {
+impl Named {
+    fn new(def: &MetricDef, line: &Line) -> Self {
+        Self {
             name: format!("{}{}", def.exported, line.suffix),
             bound: line
                 .bound
                 .map(|(label, value)| (label, bound(value, false))),
             number: line.number,
-        };
+        }
+    }
+}
+
+impl SeriesNames {
+    /// Creates the names for `def` in an exposition with these default labels.
+    #[must_use]
+    pub fn new(defaults: &Labels, def: &MetricDef) -> Self {
         Self {
-            named: lines(def).into_iter().map(named).collect(),
+            named: lines(def)
+                .into_iter()
+                .map(|line| Named::new(def, &line))
+                .collect(),
             labels: def.labels.iter().map(|label| label.to_string()).collect(),
             defaults: default_labels(defaults, def)
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))

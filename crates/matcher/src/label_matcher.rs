@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bellwether_core::LabelSet;
 
-use super::pattern::Pattern;
+use super::pattern::{Pattern, PatternError};
 
 /// The comparison of a matcher: a value equals a text, or matches a regular expression as a whole,
 /// or the negation of either.
@@ -34,8 +34,8 @@ impl ValueTest {
     /// others.
     ///
     /// # Errors
-    /// One line that says why `source` is not a valid regular expression.
-    pub fn regex(source: &str, negated: bool) -> Result<Self, String> {
+    /// `source` is not a valid regular expression, or too large.
+    pub fn regex(source: &str, negated: bool) -> Result<Self, PatternError> {
         Ok(Self::from_pattern(Pattern::new(source)?, negated))
     }
 
@@ -133,13 +133,16 @@ impl LabelMatcher {
 mod tests {
     use super::*;
 
+    fn regex(name: &str, source: &str, negated: bool) -> LabelMatcher {
+        LabelMatcher {
+            name: name.into(),
+            test: ValueTest::regex(source, negated).unwrap(),
+        }
+    }
+
     #[test]
     fn an_absent_label_is_the_empty_value() {
         let up = LabelSet::new([("__name__", "up"), ("job", "x")]);
-        let regex = |name: &str, source, negated| LabelMatcher {
-            name: name.into(),
-            test: ValueTest::regex(source, negated).unwrap(),
-        };
         assert!(LabelMatcher::equal("__name__", "up").matches(&up));
         assert!(LabelMatcher::equal("gone", "").matches(&up));
         assert!(regex("job", "x|y", false).matches(&up));
@@ -156,6 +159,9 @@ mod tests {
             ("!~", "a.*", None)
         );
         assert_eq!(ValueTest::equal("a", false).exact(), Some("a"));
-        assert_eq!(ValueTest::regex("a(", false).unwrap_err(), "unclosed group");
+        assert_eq!(
+            ValueTest::regex("a(", false).unwrap_err(),
+            PatternError::UnclosedGroup
+        );
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! [`LabelMatcher`] is one matcher of a selector: `job="api"`, `job=~"api|web"` or their negations.
 //! [`Pattern`] is a regular expression in RE2 syntax that matches a text as a whole, as in
-//! Prometheus. It runs on the automata of `regex-automata`; [`translate`] maps the syntax, with the
-//! error messages of Go's `regexp`.
+//! Prometheus. It runs on the automata of `regex-automata`; [`translate`] maps the syntax.
+//! [`PatternError`] has the messages of Go's `regexp`. [`Replacement`] inserts capture groups into a
+//! text.
 //!
 //! The size of a compiled expression is limited, and [`Pattern::bytes`] returns it, so that
 //! expressions from untrusted queries can be charged against a budget. Compiled expressions are
@@ -15,7 +16,7 @@
 //! use bellwether_core::LabelSet;
 //! use bellwether_matcher::{LabelMatcher, ValueTest};
 //!
-//! # fn main() -> Result<(), String> {
+//! # fn main() -> Result<(), bellwether_matcher::PatternError> {
 //! let matcher = LabelMatcher {
 //!     name: "job".into(),
 //!     test: ValueTest::regex("api|web.*", false)?,
@@ -32,4 +33,4 @@ mod label_matcher;
 mod pattern;
 
 pub use label_matcher::{LabelMatcher, ValueTest};
-pub use pattern::{Captures, Pattern, Replacement, translate};
+pub use pattern::{Captures, Pattern, PatternError, Replacement, translate};

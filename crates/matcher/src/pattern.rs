@@ -3,6 +3,7 @@
 //! Owns their limits: the size of a compiled expression is bounded and can be queried, and compiled
 //! expressions are cached.
 
+mod error;
 mod re2;
 mod replacement;
 
@@ -10,6 +11,7 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 
 use bellwether_core::MAX_NESTING;
+pub use error::PatternError;
 use hashbrown::{HashMap, HashSet};
 use parking_lot::Mutex;
 pub use re2::translate;
@@ -59,8 +61,8 @@ impl Pattern {
     /// Compiles `source`, or returns it from the cache.
     ///
     /// # Errors
-    /// One line that says why `source` is not a valid regular expression, or that it is too large.
-    pub fn new(source: &str) -> Result<Self, String> {
+    /// `source` is not a valid regular expression, or too large.
+    pub fn new(source: &str) -> Result<Self, PatternError> {
         if let Some(cached) = CACHE.lock().by_source.get(source) {
             return Ok(cached.clone());
         }
@@ -81,7 +83,7 @@ impl Pattern {
         Ok(pattern)
     }
 
-    fn compile(source: &str) -> Result<Self, String> {
+    fn compile(source: &str) -> Result<Self, PatternError> {
         let kind = match texts(source) {
             Some(texts) => Kind::Texts(Arc::new(texts)),
             None => Kind::Regex(Arc::new(regex(source)?)),
@@ -178,10 +180,9 @@ impl<'t> Captures<'t> {
     }
 }
 
-fn regex(source: &str) -> Result<meta::Regex, String> {
-    const TOO_LARGE: &str = "regular expression is too large";
+fn regex(source: &str) -> Result<meta::Regex, PatternError> {
     if Pattern::parse_bytes(source) > MAX_PARSING {
-        return Err(TOO_LARGE.into());
+        return Err(PatternError::TooLarge);
     }
     let pattern = format!("^(?s:{})$", translate(source)?);
     let config = meta::Config::new()
@@ -197,21 +198,17 @@ fn regex(source: &str) -> Result<meta::Regex, String> {
         .syntax(syntax)
         .build(&pattern)
         .map_err(|error| match error.syntax_error() {
-            _ if error.size_limit().is_some() => TOO_LARGE.into(),
-            None => last_line(&error.to_string()),
-            Some(error) => last_line(&error.to_string()),
+            _ if error.size_limit().is_some() => PatternError::TooLarge,
+            None => rejected(&error.to_string()),
+            Some(error) => rejected(&error.to_string()),
         })
 }
 
-/// Returns the reason of an error message of `regex-automata`, which follows a drawing of the
-/// expression.
-fn last_line(message: &str) -> String {
-    message
-        .lines()
-        .last()
-        .unwrap_or_default()
-        .trim_start_matches("error: ")
-        .to_owned()
+/// Converts an error message of `regex-automata`: a drawing of the expression, and the reason in the
+/// last line.
+fn rejected(message: &str) -> PatternError {
+    let reason = message.lines().last().unwrap_or_default();
+    PatternError::Rejected(reason.trim_start_matches("error: ").to_owned())
 }
 
 /// Returns the texts that `source` matches, if it is an alternation of literal texts: `a|b\.c`, with
@@ -272,14 +269,15 @@ mod tests {
     #[test]
     fn an_expression_that_is_too_large_is_rejected_before_compilation() {
         for source in ["((a{100}){100}){100}", "\\PL{1000}", &"\\pL".repeat(10_000)] {
-            let error = Pattern::new(source).unwrap_err();
+            let error = Pattern::new(source).unwrap_err().to_string();
             assert!(
                 error.contains("large") || error.contains("repeat"),
                 "{source:.20}: {error}"
             );
         }
         let deep = format!("{}a{}", "(".repeat(10_000), ")".repeat(10_000));
-        assert!(Pattern::new(&deep).unwrap_err().contains("nest"));
+        let error = Pattern::new(&deep).unwrap_err();
+        assert!(error.to_string().contains("nest"), "{error}");
     }
 
     #[test]

@@ -341,16 +341,6 @@ impl Groups {
 
 /// Reduces the values of a group, of which there is at least one.
 fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
-    let first = values[0];
-    let best = |better: fn(f64, f64) -> bool| {
-        values.iter().fold(first, |best, value| {
-            if better(*value, best) || best.is_nan() {
-                *value
-            } else {
-                best
-            }
-        })
-    };
     match op {
         Aggregation::Sum => {
             let mut sum = Sum::default();
@@ -364,8 +354,8 @@ fn reduce(op: Aggregation, values: &mut [f64]) -> f64 {
         }
         Aggregation::Count => values.len() as f64,
         Aggregation::Group => 1.0,
-        Aggregation::Max => best(|a, b| a > b),
-        Aggregation::Min => best(|a, b| a < b),
+        Aggregation::Max => best_value(values, |a, b| a > b),
+        Aggregation::Min => best_value(values, |a, b| a < b),
         Aggregation::Stddev => spread(values).sqrt(),
         Aggregation::Stdvar => spread(values),
         _ => f64::NAN,
@@ -376,4 +366,15 @@ fn spread(values: &[f64]) -> f64 {
     let mut spread = Spread::default();
     values.iter().for_each(|value| spread.add(*value));
     spread.variance()
+}
+
+/// Returns the value that is better than all others; NaN only if there is no other.
+fn best_value(values: &[f64], better: fn(f64, f64) -> bool) -> f64 {
+    values.iter().fold(f64::NAN, |best, value| {
+        if better(*value, best) || best.is_nan() {
+            *value
+        } else {
+            best
+        }
+    })
 }

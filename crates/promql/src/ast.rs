@@ -322,8 +322,10 @@ impl Expr {
             Self::Paren(node) => node.expr.value_type(),
             Self::Unary(node) => node.expr.value_type(),
             Self::Binary(node) => {
-                let scalar = |side: &Self| side.value_type() == ValueType::Scalar;
-                if scalar(&node.lhs) && scalar(&node.rhs) {
+                if [&node.lhs, &node.rhs]
+                    .iter()
+                    .all(|side| side.value_type() == ValueType::Scalar)
+                {
                     ValueType::Scalar
                 } else {
                     ValueType::Vector

@@ -139,9 +139,8 @@ impl Eval<'_> {
         let mut groups = vec![Group::default(); groups.count()];
         for step in 0..self.grid.steps() {
             self.guard.check()?;
-            let there = |side: &[Series]| side.iter().any(|series| !absent(series.values[step]));
             // Nothing can match, so there is no error to report either.
-            if !(filled || there(&many) && there(&one)) {
+            if !(filled || has_values(&many, step) && has_values(&one, step)) {
                 continue;
             }
             groups.fill(Group::default());
@@ -181,6 +180,11 @@ impl Eval<'_> {
             .retain(|series| !series.values.iter().copied().all(absent));
         Ok(joined.vector)
     }
+}
+
+/// Returns whether a side has a value in `step`.
+fn has_values(side: &[Series], step: usize) -> bool {
+    side.iter().any(|series| !absent(series.values[step]))
 }
 
 const EXPLICIT: &str =
@@ -259,12 +263,14 @@ impl Groups {
         vector: &[Series],
         matching: &Matching,
     ) -> Result<Vec<usize>, QueryError> {
-        let number = |series: &Series| {
-            let next = self.0.len();
-            let group = eval.charge_labels(matching.group(&series.labels))?;
-            Ok(*self.0.entry(group).or_insert(next))
-        };
-        vector.iter().map(number).collect()
+        vector
+            .iter()
+            .map(|series| {
+                let next = self.0.len();
+                let group = eval.charge_labels(matching.group(&series.labels))?;
+                Ok(*self.0.entry(group).or_insert(next))
+            })
+            .collect()
     }
 
     fn count(&self) -> usize {
@@ -297,10 +303,10 @@ impl Join<'_> {
     /// Returns the labels of the result of a pair; a missing side contributes nothing.
     fn labels(&self, many: Option<usize>, one: Option<usize>) -> LabelSet {
         let empty = LabelSet::default();
-        let of = |vector: &'_ [Series], index: Option<usize>| {
-            index.map(|index| vector[index].labels.clone())
-        };
-        let (many, one) = (of(self.many, many), of(self.one, one));
+        let (many, one) = (
+            many.map(|index| self.many[index].labels.clone()),
+            one.map(|index| self.one[index].labels.clone()),
+        );
         let base = match (&many, &one) {
             (Some(many), _) => many.clone(),
             (None, Some(one)) => self.matching.group(one),

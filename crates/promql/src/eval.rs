@@ -45,8 +45,7 @@ impl Grid {
 
     pub(super) fn times(&self) -> impl Iterator<Item = i64> + use<> {
         let Self { start, step, .. } = *self;
-        let at = move |index: i64| start.saturating_add(index.saturating_mul(step));
-        (0..self.steps() as i64).map(at)
+        (0..self.steps() as i64).map(move |index| start.saturating_add(index.saturating_mul(step)))
     }
 
     pub(super) fn last(&self) -> i64 {
@@ -87,14 +86,10 @@ pub(super) enum Evaluated {
 impl Evaluated {
     /// Returns the memory of the value.
     fn usage(&self) -> Usage {
-        let usage = |series: usize, labels: usize, samples: usize| Usage {
-            samples: samples as u64,
-            bytes: (labels + series * SERIES) as u64,
-        };
-        match self {
-            Self::Scalar(values) => usage(0, 0, values.len()),
-            Self::String(text) => usage(0, text.len(), 0),
-            Self::Vector(vector) => usage(
+        let (series, labels, samples) = match self {
+            Self::Scalar(values) => (0, 0, values.len()),
+            Self::String(text) => (0, text.len(), 0),
+            Self::Vector(vector) => (
                 vector.len(),
                 vector
                     .iter()
@@ -102,11 +97,15 @@ impl Evaluated {
                     .sum(),
                 vector.iter().map(|series| series.values.len()).sum(),
             ),
-            Self::Matrix(series) => usage(
+            Self::Matrix(series) => (
                 series.len(),
                 series.iter().map(|one| one.labels.packed().len()).sum(),
                 series.iter().map(|one| one.times.len()).sum(),
             ),
+        };
+        Usage {
+            samples: samples as u64,
+            bytes: (labels + series * SERIES) as u64,
         }
     }
 }
@@ -176,7 +175,7 @@ impl Eval<'_> {
     /// Returns the samples of a range vector at the only step.
     fn cut(&self, ranges: Ranges) -> Vec<SampledSeries> {
         let at = ranges.moment.at(self.grid.start);
-        let cut = |one: Ranged| {
+        let all = ranges.series.into_iter().map(|one| {
             let start = one
                 .times
                 .partition_point(|time| *time <= at.saturating_sub(ranges.range));
@@ -195,8 +194,7 @@ impl Eval<'_> {
                 times,
                 values,
             }
-        };
-        let all = ranges.series.into_iter().map(cut);
+        });
         all.filter(|series| !series.times.is_empty()).collect()
     }
 
@@ -286,23 +284,21 @@ impl Eval<'_> {
             Evaluated::Scalar(values) => Evaluated::Scalar(vec![values[0]; steps]),
             Evaluated::Vector(vector) => {
                 self.guard.charge(vector.len().saturating_mul(steps))?;
-                let repeat = |series: Series| Series {
-                    values: vec![series.values[0]; steps],
-                    ..series
-                };
-                Evaluated::Vector(vector.into_iter().map(repeat).collect())
+                Evaluated::Vector(
+                    vector
+                        .into_iter()
+                        .map(|series| Series {
+                            values: vec![series.values[0]; steps],
+                            ..series
+                        })
+                        .collect(),
+                )
             }
             other => other,
         })
     }
 
     fn negated(&self, expr: &Expr) -> Result<Evaluated, QueryError> {
-        let negate = |values: Vec<f64>| -> Vec<f64> {
-            values
-                .into_iter()
-                .map(|value| if absent(value) { value } else { -value })
-                .collect()
-        };
         Ok(match self.eval(expr)? {
             Evaluated::Scalar(values) => Evaluated::Scalar(negate(values)),
             Evaluated::Vector(vector) => Evaluated::Vector(
@@ -351,8 +347,8 @@ impl Eval<'_> {
                 let selector = &matrix.vs;
                 let moment = SelectedTime::new(self, &selector.modifiers);
                 let range = millis(matrix.range);
-                let series = self.read(selector, moment, range)?;
-                let series = series
+                let series = self
+                    .read(selector, moment, range)?
                     .into_iter()
                     .map(|one| ranged(one.labels, false, one.times, one.values));
                 Ok(Ranges {
@@ -481,6 +477,14 @@ impl Eval<'_> {
         }
         Ok(vector)
     }
+}
+
+/// Negates the values that are there.
+fn negate(mut values: Vec<f64>) -> Vec<f64> {
+    for value in values.iter_mut().filter(|value| !absent(**value)) {
+        *value = -*value;
+    }
+    values
 }
 
 /// Returns the first index at or behind `from` whose time is later than `at`. Linear for the first few

@@ -203,8 +203,8 @@ pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError
                 let values = eval
                     .grid
                     .times()
-                    .map(|at| function(at.div_euclid(1000) as f64));
-                let values = values.collect();
+                    .map(|at| function(at.div_euclid(1000) as f64))
+                    .collect();
                 return Ok(Evaluated::Vector(vec![Series {
                     labels,
                     drop_name: false,

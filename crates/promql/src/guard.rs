@@ -175,7 +175,7 @@ impl Guard {
     ///
     /// # Errors
     /// They are too long, another limit is exceeded, or the query was stopped.
-    pub fn charge_labels(&self, length: usize) -> Result<(), Stopped> {
+    pub(super) fn charge_labels(&self, length: usize) -> Result<(), Stopped> {
         if length > MAX_LABELS {
             self.check()?;
             return Err(Stopped::LabelsTooLong(MAX_LABELS));

@@ -38,12 +38,6 @@ fn round(sum: u64, input: u64) -> u64 {
 /// XXH64 with the seed 0.
 fn xxh64(data: &[u8]) -> u64 {
     let (stripes, mut rest) = data.as_chunks::<32>();
-    let word = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .rev()
-            .fold(0_u64, |word, byte| (word << 8) | u64::from(*byte))
-    };
     let mut hash = PRIMES[4];
     if !stripes.is_empty() {
         let mut sums = [
@@ -85,6 +79,14 @@ fn xxh64(data: &[u8]) -> u64 {
     hash = (hash ^ (hash >> 33)).wrapping_mul(PRIMES[1]);
     hash = (hash ^ (hash >> 29)).wrapping_mul(PRIMES[2]);
     hash ^ (hash >> 32)
+}
+
+/// Reads a little-endian number.
+fn word(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .rev()
+        .fold(0, |word, byte| (word << 8) | u64::from(*byte))
 }
 
 #[cfg(test)]

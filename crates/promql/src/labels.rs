@@ -22,8 +22,11 @@ pub(super) fn keep(labels: &LabelSet, names: &[String]) -> LabelSet {
 
 /// Returns all labels but the metric name and those in `names`.
 pub(super) fn drop(labels: &LabelSet, names: &[String]) -> LabelSet {
-    let dropped = |name: &str| name == METRIC_NAME || names.iter().any(|one| one == name);
-    LabelSet::new(labels.iter().filter(|(name, _)| !dropped(name)))
+    LabelSet::new(
+        labels
+            .iter()
+            .filter(|(name, _)| *name != METRIC_NAME && !names.iter().any(|one| one == name)),
+    )
 }
 
 /// Sets `name` to `value`; an empty value removes the label.
@@ -33,10 +36,14 @@ pub(super) fn with(labels: &LabelSet, name: &str, value: &str) -> LabelSet {
 
 /// Formats a label set as in the errors of Prometheus: `{__name__="up", job="x"}`.
 pub(super) fn shown(labels: &LabelSet) -> String {
-    let quoted = |(name, value): (&str, &str)| match is_label_name(name) || name.starts_with("__") {
-        true => format!("{name}={}", GoQuoted(value)),
-        false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
-    };
-    let pairs: Vec<String> = labels.iter().map(quoted).collect();
+    let pairs: Vec<String> = labels
+        .iter()
+        .map(
+            |(name, value)| match is_label_name(name) || name.starts_with("__") {
+                true => format!("{name}={}", GoQuoted(value)),
+                false => format!("{}={}", GoQuoted(name), GoQuoted(value)),
+            },
+        )
+        .collect();
     format!("{{{}}}", pairs.join(", "))
 }

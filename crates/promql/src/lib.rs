@@ -1,6 +1,7 @@
 //! PromQL: parsing, and evaluation over any source of samples.
 //!
-//! [`parse`] turns text into a [`Query`], with the error messages of Prometheus and their positions.
+//! [`parse`] turns text into a [`Query`]. A [`ParseError`] has the message of Prometheus, and its
+//! [`Position`] as a field.
 //! [`Query::instant`] and [`Query::range`] evaluate it over a [`Queryable`]. All steps of a range
 //! query are evaluated at once, series by series, and each selector is read once.
 //!
@@ -88,7 +89,7 @@ mod tree;
 
 pub use guard::{Guard, Pool, Stopped, Usage};
 pub use query::{
-    Answer, Options, ParseError, Query, QueryError, Sample, Selector, Value, parse, parse_selector,
-    parse_within, selector_within,
+    Answer, Options, ParseError, Position, Query, QueryError, Sample, Selector, Value, parse,
+    parse_selector, parse_within, selector_within,
 };
 pub use queryable::{Queryable, SampledSeries, StorageError};

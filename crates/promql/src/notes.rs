@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::ast::Span;
 use super::functions::{short_text, two_digits};
 use super::histogram::MonotonicityFix;
-use super::query::{Answer, Value, place};
+use super::query::{Answer, Position, Value};
 
 /// Maximum number of notes of one kind.
 const MOST: usize = 100;
@@ -112,12 +112,12 @@ impl NoteList {
     }
 
     fn into_texts(self, query: &str) -> Vec<String> {
-        let describe = |(text, Note { at, monotonicity }): (String, Note)| {
-            let details = monotonicity.map_or_else(String::new, Monotonicity::describe);
-            let (line, column) = place(query, at.start);
-            format!("{text}{details} ({line}:{column})")
-        };
-        let notes = self.notes.into_iter().map(describe);
+        let notes = self.notes.into_iter().map(|(text, note)| {
+            let details = note
+                .monotonicity
+                .map_or_else(String::new, Monotonicity::describe);
+            format!("{text}{details} ({})", Position::new(query, note.at.start))
+        });
         notes
             .chain(self.left_out.then(|| MORE.to_owned()))
             .collect()
@@ -143,15 +143,14 @@ impl Monotonicity {
             last,
             largest,
         } = self.fix;
-        let time = |millis: i64| Timestamp::from_second(millis / 1000).unwrap_or_default();
+        let [from, to] = [self.times.0, self.times.1]
+            .map(|millis| Timestamp::from_second(millis / 1000).unwrap_or_default());
         format!(
-            ", from buckets {} to {}, with a max diff of {}, over {} samples from {} to {}",
+            ", from buckets {} to {}, with a max diff of {}, over {} samples from {from} to {to}",
             short_text(first),
             short_text(last),
             two_digits(largest),
-            self.count,
-            time(self.times.0),
-            time(self.times.1)
+            self.count
         )
     }
 }

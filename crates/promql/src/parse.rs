@@ -10,7 +10,7 @@ mod signature;
 use std::time::Duration;
 
 use bellwether_core::{MAX_NESTING, METRIC_NAME};
-use bellwether_matcher::{LabelMatcher, Pattern, ValueTest};
+use bellwether_matcher::{LabelMatcher, Pattern, PatternError, ValueTest};
 pub(super) use duration::format as duration_text;
 use hashbrown::HashSet;
 pub(super) use signature::Signature;
@@ -29,20 +29,39 @@ const MAX_DEPTH: usize = 500;
 /// Longest duration in milliseconds. Go's limit is 2^63 nanoseconds.
 const MAX_DURATION: i64 = i64::MAX / 1_000_000;
 
-/// Byte offset in the text, and the reason.
-type SyntaxError = (usize, String);
+/// Violation of the syntax.
+#[derive(Clone, Debug)]
+pub(super) struct SyntaxError {
+    /// Byte offset in the text.
+    pub(super) at: usize,
+    pub(super) reason: String,
+}
+
+impl SyntaxError {
+    fn new(at: usize, reason: impl Into<String>) -> Self {
+        Self {
+            at,
+            reason: reason.into(),
+        }
+    }
+}
 
 /// Failure of the parser.
 pub(super) enum Failure {
-    /// Byte offset in the text, and the reason.
-    Syntax(usize, String),
+    Syntax(SyntaxError),
     /// The guard stopped the query.
     Stopped(Stopped),
 }
 
 impl From<SyntaxError> for Failure {
-    fn from((at, why): SyntaxError) -> Self {
-        Self::Syntax(at, why)
+    fn from(error: SyntaxError) -> Self {
+        Self::Syntax(error)
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        Self::Stopped(stopped)
     }
 }
 
@@ -59,10 +78,7 @@ pub(super) fn parse(text: &str, guard: &Guard) -> Result<Expr> {
         guard,
     };
     if parser.peek().kind == Kind::End && parser.lex_error.is_none() {
-        return Err(Failure::Syntax(
-            text.len(),
-            "no expression found in input".into(),
-        ));
+        return fail(text.len(), "no expression found in input");
     }
     let Parsed { expr, .. } = parser.expression(0)?;
     match parser.peek().kind {
@@ -77,8 +93,12 @@ fn check_selectors(expr: &Expr) -> Result<()> {
     while let Some(expr) = pending.pop() {
         match expr {
             Expr::VectorSelector(one) | Expr::MatrixSelector(MatrixSelector { vs: one, .. }) => {
-                let all = |tests: &Vec<LabelMatcher>| tests.iter().all(|one| one.test.matches(""));
-                if one.name.is_none() && one.matchers.iter().any(all) {
+                if one.name.is_none()
+                    && one
+                        .matchers
+                        .iter()
+                        .any(|tests| tests.iter().all(|one| one.test.matches("")))
+                {
                     let why = "vector selector must contain at least one non-empty matcher";
                     return fail(one.at.start, why);
                 }
@@ -107,7 +127,7 @@ struct Parser<'t> {
 }
 
 fn fail<T>(at: usize, why: impl Into<String>) -> Result<T> {
-    Err(Failure::Syntax(at, why.into()))
+    Err(SyntaxError::new(at, why).into())
 }
 
 impl<'t> Parser<'t> {
@@ -153,11 +173,12 @@ impl<'t> Parser<'t> {
     fn unexpected(&self, context: &str) -> Failure {
         let token = self.peek();
         match &self.lex_error {
-            Some((at, why)) if token.kind == Kind::End => Failure::Syntax(*at, why.clone()),
-            _ => Failure::Syntax(
+            Some(error) if token.kind == Kind::End => error.clone().into(),
+            _ => SyntaxError::new(
                 token.start,
                 format!("unexpected {}{context}", token.described()),
-            ),
+            )
+            .into(),
         }
     }
 
@@ -845,16 +866,14 @@ impl<'t> Parser<'t> {
         let negated = op.text.starts_with('!');
         let test = if op.text.ends_with('~') {
             let pattern = pattern(&text, self.guard).map_err(|error| match error {
-                Failure::Syntax(_, why) => {
-                    Failure::Syntax(token.start, format!("error parsing regexp: {why}"))
+                PatternFailure::Invalid(why) => {
+                    SyntaxError::new(token.start, format!("error parsing regexp: {why}")).into()
                 }
-                stopped => stopped,
+                PatternFailure::Stopped(stopped) => Failure::Stopped(stopped),
             })?;
             ValueTest::from_pattern(pattern, negated)
         } else {
-            self.guard
-                .charge_bytes(text.len())
-                .map_err(Failure::Stopped)?;
+            self.guard.charge_bytes(text.len())?;
             ValueTest::equal(&text, negated)
         };
         Ok(BraceItem::Matcher(LabelMatcher {
@@ -870,24 +889,33 @@ enum BraceItem {
     Matcher(LabelMatcher),
 }
 
+/// Failure to compile a regular expression.
+pub(super) enum PatternFailure {
+    Invalid(PatternError),
+    /// The guard stopped the query.
+    Stopped(Stopped),
+}
+
 /// Compiles a regular expression. Charges the guard with the memory of compilation before it, and with
 /// the memory of the result after it.
-pub(super) fn pattern(source: &str, guard: &Guard) -> Result<Pattern> {
+pub(super) fn pattern(source: &str, guard: &Guard) -> std::result::Result<Pattern, PatternFailure> {
     let before = guard.usage();
     guard
         .charge_bytes(Pattern::parse_bytes(source))
-        .map_err(Failure::Stopped)?;
-    let pattern = Pattern::new(source).map_err(|why| Failure::Syntax(0, why))?;
+        .map_err(PatternFailure::Stopped)?;
+    let pattern = Pattern::new(source).map_err(PatternFailure::Invalid)?;
     let held = super::guard::Usage {
         samples: 0,
         bytes: pattern.bytes() as u64,
     };
-    guard.settle(before, held).map_err(Failure::Stopped)?;
+    guard
+        .settle(before, held)
+        .map_err(PatternFailure::Stopped)?;
     Ok(pattern)
 }
 
 fn too_deep(at: usize, limit: usize) -> Failure {
-    Failure::Syntax(at, format!("nested deeper than {limit}"))
+    SyntaxError::new(at, format!("nested deeper than {limit}")).into()
 }
 
 fn duplicate_name(one: &str, other: &str) -> String {
@@ -931,8 +959,8 @@ fn check_binary(binary: &BinaryExpr, op: Token<'_>, modified: bool) -> Result<()
             return fail(side.span().start, why);
         }
     }
-    let scalar = |side: &Expr| side.value_type() == ValueType::Scalar;
-    let (left, right) = (scalar(lhs), scalar(rhs));
+    let left = lhs.value_type() == ValueType::Scalar;
+    let right = rhs.value_type() == ValueType::Scalar;
     let at = lhs.span().start;
     if binary.op.is_comparison() && !modifier.return_bool && left && right {
         return fail(

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Formatter};
 
+use bellwether_core::is_metric_name;
+
 use super::ast::{
     AtModifier, BinModifier, Cardinality, Expr, LabelModifier, TimeModifiers, VectorSelector,
 };
@@ -59,8 +61,10 @@ impl fmt::Display for Expr {
             }
             Self::Subquery(node) => {
                 let range = duration_text(node.range.as_millis() as i64);
-                let step = node.step.map(|step| duration_text(step.as_millis() as i64));
-                let step = step.unwrap_or_default();
+                let step = node
+                    .step
+                    .map(|step| duration_text(step.as_millis() as i64))
+                    .unwrap_or_default();
                 write!(
                     out,
                     "{}[{range}:{step}]{}",
@@ -115,14 +119,15 @@ struct SelectorText<'a>(&'a VectorSelector);
 impl fmt::Display for SelectorText<'_> {
     fn fmt(&self, out: &mut Formatter<'_>) -> fmt::Result {
         let Self(selector) = self;
-        let plain = |name: &&String| bellwether_core::is_metric_name(name);
         let name = selector.name.as_ref();
         let alternatives = selector.matchers.iter().map(|matchers| {
             let tests = matchers.iter().map(|node| {
                 let (operator, operand) = (node.test.operator(), node.test.operand());
                 format!("{}{operator}{}", label_text(&node.name), quoted(operand))
             });
-            let long_name = name.filter(|name| !plain(name)).map(|name| quoted(name));
+            let long_name = name
+                .filter(|name| !is_metric_name(name))
+                .map(|name| quoted(name));
             long_name
                 .into_iter()
                 .chain(tests)
@@ -130,7 +135,10 @@ impl fmt::Display for SelectorText<'_> {
                 .join(",")
         });
         let inner = alternatives.collect::<Vec<_>>().join(" or ");
-        out.write_str(name.filter(plain).map_or("", String::as_str))?;
+        out.write_str(
+            name.filter(|name| is_metric_name(name))
+                .map_or("", String::as_str),
+        )?;
         match inner.as_str() {
             "" if name.is_some() => Ok(()),
             inner => write!(out, "{{{inner}}}"),

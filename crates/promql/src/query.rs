@@ -11,7 +11,7 @@ use super::ast::{Expr, TimeModifiers, ValueType, VectorSelector};
 use super::eval::{Eval, Evaluated, Grid};
 use super::guard::{Guard, Stopped};
 use super::notes::Notes;
-use super::parse::{self, Failure};
+use super::parse::{self, Failure, SyntaxError};
 use super::queryable::{Queryable, SampledSeries, StorageError};
 use super::selector::matchers_of;
 
@@ -30,10 +30,55 @@ pub struct Query {
     text: Arc<str>,
 }
 
-/// Syntax error of a query, as `line:column: parse error: reason`.
+/// Reason why a text is not a query, or not a series selector. The messages are those of Prometheus.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ParseError(pub String);
+pub enum ParseError {
+    /// The text violates the syntax.
+    #[error("{at}: parse error: {reason}")]
+    Syntax {
+        /// Position of the violation.
+        at: Position,
+        /// Reason without the position.
+        reason: String,
+    },
+    /// The text is longer than a query may be.
+    #[error("parse error: longer than {MAX_LENGTH} bytes")]
+    TooLong,
+    /// The text is a query, but not a series selector.
+    #[error("not a series selector: {0}")]
+    NotASelector(String),
+    /// The matchers exceed a limit.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
+/// Position in the text of a query. Its `Display` is `line:column`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in bytes, from 1, as in Prometheus.
+    pub column: usize,
+    /// Byte offset in the text, from 0.
+    pub offset: usize,
+}
+
+impl Position {
+    pub(super) fn new(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1,
+            offset,
+        }
+    }
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}:{}", self.line, self.column)
+    }
+}
 
 /// Options of evaluation.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +187,15 @@ impl From<StorageError> for QueryError {
     }
 }
 
+impl From<ParseError> for QueryError {
+    fn from(error: ParseError) -> Self {
+        match error {
+            ParseError::Stopped(stopped) => Self::Stopped(stopped),
+            invalid => Self::BadData(invalid.to_string()),
+        }
+    }
+}
+
 /// A selector of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Selector {
@@ -152,43 +206,47 @@ pub struct Selector {
     pub reach: Duration,
 }
 
+impl Selector {
+    /// Returns one selector per alternative of `selector`, which reads back by `range` beyond its offset.
+    fn of(selector: &VectorSelector, range: Duration) -> impl Iterator<Item = Self> + use<> {
+        let reach = range + back(selector.modifiers.offset);
+        matchers_of(selector)
+            .into_iter()
+            .map(move |matchers| Self { matchers, reach })
+    }
+}
+
 /// Parses a query.
 ///
 /// # Errors
-/// Position and reason in one line.
+/// The text is not a query.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
-    let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
-    parse_within(text, &guard).map_err(|error| ParseError(error.to_string()))
+    parse_guarded(text, &unlimited())
 }
 
 /// Parses a query as [`parse`] does, and charges `guard` for its regular expressions.
 ///
 /// # Errors
-/// Position and reason in one line; or the guard stopped the query.
+/// The text is not a query, or the guard stopped it.
 pub fn parse_within(text: &str, guard: &Guard) -> Result<Query, QueryError> {
+    Ok(parse_guarded(text, guard)?)
+}
+
+fn parse_guarded(text: &str, guard: &Guard) -> Result<Query, ParseError> {
     if text.len() > MAX_LENGTH {
-        let why = format!("parse error: longer than {MAX_LENGTH} bytes");
-        return Err(QueryError::BadData(why));
+        return Err(ParseError::TooLong);
     }
     let expr = parse::parse(text, guard).map_err(|failure| match failure {
-        Failure::Syntax(at, why) => {
-            let (line, column) = place(text, at);
-            QueryError::BadData(format!("{line}:{column}: parse error: {why}"))
-        }
-        Failure::Stopped(stopped) => stopped.into(),
+        Failure::Syntax(SyntaxError { at, reason }) => ParseError::Syntax {
+            at: Position::new(text, at),
+            reason,
+        },
+        Failure::Stopped(stopped) => ParseError::Stopped(stopped),
     })?;
     Ok(Query {
         expr: Arc::new(expr),
         text: text.into(),
     })
-}
-
-/// Converts a byte offset to line and column, from 1; columns are bytes, as in Prometheus.
-pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1) + 1;
-    (line, column)
 }
 
 /// Parses a series selector such as `up{job=~"a.*"}` into its matchers, one list per alternative of an
@@ -197,8 +255,7 @@ pub(super) fn place(text: &str, at: usize) -> (usize, usize) {
 /// # Errors
 /// The text is not a series selector.
 pub fn parse_selector(text: &str) -> Result<Vec<Vec<LabelMatcher>>, ParseError> {
-    let guard = Guard::within(u64::MAX, MAX_MATCHERS, Arc::default());
-    selector_within(text, &guard).map_err(|error| ParseError(error.to_string()))
+    selector_guarded(text, &unlimited())
 }
 
 /// Parses a series selector as [`parse_selector`] does, and charges `guard` for it.
@@ -206,15 +263,21 @@ pub fn parse_selector(text: &str) -> Result<Vec<Vec<LabelMatcher>>, ParseError> 
 /// # Errors
 /// The text is not a series selector, or the guard stopped the query.
 pub fn selector_within(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher>>, QueryError> {
-    let query = parse_within(text, guard)?;
-    match &*query.expr {
+    Ok(selector_guarded(text, guard)?)
+}
+
+fn selector_guarded(text: &str, guard: &Guard) -> Result<Vec<Vec<LabelMatcher>>, ParseError> {
+    match &*parse_guarded(text, guard)?.expr {
         Expr::VectorSelector(selector) if selector.modifiers == TimeModifiers::default() => {
             Ok(matchers_of(selector))
         }
-        _ => Err(QueryError::BadData(format!(
-            "not a series selector: {text}"
-        ))),
+        _ => Err(ParseError::NotASelector(text.to_owned())),
     }
+}
+
+/// Returns a guard that limits only the memory of matchers.
+fn unlimited() -> Guard {
+    Guard::within(u64::MAX, MAX_MATCHERS, Arc::default())
 }
 
 impl Query {
@@ -271,19 +334,19 @@ impl Query {
         options: &Options,
         guard: &Guard,
     ) -> Result<Answer, QueryError> {
-        let bad = |message: String| Err(QueryError::BadData(message));
         let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
         if step == 0 {
-            return bad("zero or negative query resolution step widths are not accepted. Try a positive integer".into());
+            return bad(
+                "zero or negative query resolution step widths are not accepted. Try a positive integer",
+            );
         }
         if end < start {
-            return bad("end timestamp must not be before start time".into());
+            return bad("end timestamp must not be before start time");
         }
         if (end.0.saturating_sub(start.0)) / step > MAX_STEPS {
-            return bad(format!(
-                "exceeded maximum resolution of {} points per timeseries. Try decreasing the query resolution (?step=XX)",
-                "11,000"
-            ));
+            return bad(
+                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+            );
         }
         let kind = match self.expr.value_type() {
             ValueType::Matrix => Some("range vector"),
@@ -361,15 +424,13 @@ impl Query {
     pub fn selectors(&self) -> Vec<Selector> {
         let (mut selectors, mut pending) = (Vec::new(), vec![(&*self.expr, Duration::ZERO)]);
         while let Some((expr, outer)) = pending.pop() {
-            let mut add = |selector: &VectorSelector, range: Duration| {
-                let reach = outer + range + back(selector.modifiers.offset);
-                for matchers in matchers_of(selector) {
-                    selectors.push(Selector { matchers, reach });
-                }
-            };
             match expr {
-                Expr::VectorSelector(selector) => add(selector, Duration::ZERO),
-                Expr::MatrixSelector(matrix) => add(&matrix.vs, matrix.range),
+                Expr::VectorSelector(selector) => {
+                    selectors.extend(Selector::of(selector, outer));
+                }
+                Expr::MatrixSelector(matrix) => {
+                    selectors.extend(Selector::of(&matrix.vs, outer + matrix.range));
+                }
                 Expr::Subquery(subquery) => {
                     let reach = subquery.range + back(subquery.modifiers.offset);
                     pending.push((&subquery.expr, outer + reach));
@@ -379,6 +440,10 @@ impl Query {
         }
         selectors
     }
+}
+
+fn bad<T>(message: impl Into<String>) -> Result<T, QueryError> {
+    Err(QueryError::BadData(message.into()))
 }
 
 /// Time that an offset leads back; zero if it leads ahead.

@@ -11,7 +11,8 @@ use super::guard::{Guard, Stopped};
 pub struct SampledSeries {
     /// Labels of the series, `__name__` included.
     pub labels: LabelSet,
-    /// Timestamps in milliseconds since the Unix epoch, ascending.
+    /// Timestamps in milliseconds since the Unix epoch, ascending. Integers and not [`UnixMillis`],
+    /// because sources pack and search whole columns of them.
     pub times: Vec<i64>,
     /// Values, one per timestamp.
     pub values: Vec<f64>,

@@ -16,8 +16,11 @@ pub(super) fn matchers_of(selector: &VectorSelector) -> Vec<Vec<LabelMatcher>> {
         .name
         .as_ref()
         .map(|name| LabelMatcher::equal(METRIC_NAME, name));
-    let all = |matchers: &Vec<LabelMatcher>| name.iter().chain(matchers).cloned().collect();
-    selector.matchers.iter().map(all).collect()
+    selector
+        .matchers
+        .iter()
+        .map(|matchers| name.iter().chain(matchers).cloned().collect())
+        .collect()
 }
 
 /// Time that a selector selects at in each step: the time of `@` or of the step, minus the offset.

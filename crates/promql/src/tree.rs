@@ -91,16 +91,15 @@ fn labels_of(modifier: Option<&LabelModifier>) -> (bool, &[String]) {
 }
 
 fn selector(kind: &str, selector: &VectorSelector) -> Value {
-    let test = |name: &str, operator: &str, operand: &str| json!({ "name": name, "type": operator, "value": operand });
     let mut matchers: Vec<Value> = selector
         .matchers
         .iter()
         .flatten()
-        .map(|node| test(&node.name, node.test.operator(), node.test.operand()))
+        .map(|node| matcher(&node.name, node.test.operator(), node.test.operand()))
         .collect();
     let named = matchers.iter().any(|node| node["name"] == METRIC_NAME);
     if let Some(name) = selector.name.as_deref().filter(|_| !named) {
-        matchers.push(test(METRIC_NAME, "=", name));
+        matchers.push(matcher(METRIC_NAME, "=", name));
     }
     json!({
         "type": kind,
@@ -120,13 +119,20 @@ fn with_modifiers(mut view: Value, modifiers: &TimeModifiers) -> Value {
     view
 }
 
+fn matcher(name: &str, operator: &str, operand: &str) -> Value {
+    json!({ "name": name, "type": operator, "value": operand })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::parse;
 
+    fn pretty(text: &str) -> String {
+        parse(text).unwrap().pretty()
+    }
+
     #[test]
     fn a_query_is_written_as_usual() {
-        let pretty = |text: &str| parse(text).unwrap().pretty();
         assert_eq!(pretty("foo/bar"), "foo / bar");
         assert_eq!(
             pretty("sum(rate(x{a=\"b\"}[5m]))by(c)"),

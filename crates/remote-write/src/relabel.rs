@@ -121,7 +121,8 @@ impl Relabel {
         let compiled = steps
             .into_iter()
             .map(|step| Pattern::new(&step.regex).map(|regex| (step.clone(), regex)))
-            .collect::<Result<_, _>>()?;
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())?;
         Ok(Self(compiled))
     }
 

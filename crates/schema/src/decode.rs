@@ -106,8 +106,8 @@ impl<'a> DecodeContext<'a> {
         let text = self.raw(node, "text")?;
         match expand(text, self.environment) {
             Ok(text) => Some(text),
-            Err((message, hint)) => {
-                self.error(node.pos, message).hint_if(hint);
+            Err(error) => {
+                self.error(node.pos, error.message).hint_if(error.hint);
                 None
             }
         }
@@ -151,19 +151,23 @@ impl<'a> DecodeContext<'a> {
 #[must_use]
 pub fn blank<T: Decode>(required: &[(&str, &str)]) -> Option<T> {
     let pos = Pos::default();
-    let entry = |(key, text): &(&str, &str)| {
-        let value = Value::Scalar((*text).to_owned());
-        (
-            Key {
-                text: (*key).to_owned(),
-                pos,
-            },
-            Node { pos, value },
-        )
-    };
     let node = Node {
         pos,
-        value: Value::Map(required.iter().map(entry).collect()),
+        value: Value::Map(
+            required
+                .iter()
+                .map(|(key, text)| {
+                    let value = Value::Scalar((*text).to_owned());
+                    (
+                        Key {
+                            text: (*key).to_owned(),
+                            pos,
+                        },
+                        Node { pos, value },
+                    )
+                })
+                .collect(),
+        ),
     };
     let mut diagnostics = Diagnostics::default();
     T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None))

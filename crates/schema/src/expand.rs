@@ -5,14 +5,31 @@
 
 use std::ffi::OsString;
 
+/// Error of a reference.
+#[derive(Debug)]
+pub(super) struct ReferenceError {
+    pub(super) message: String,
+    /// Hint for fixing it.
+    pub(super) hint: Option<String>,
+}
+
+impl ReferenceError {
+    fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            hint: Some(hint.into()),
+        }
+    }
+}
+
 /// Expands the references in `text`; `lookup` returns the value of a variable.
 ///
 /// # Errors
-/// A message and a hint if a reference is malformed or its variable is not set.
-pub fn expand(
+/// A reference is malformed, or its variable is not set.
+pub(super) fn expand(
     text: &str,
     lookup: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<String, (String, Option<String>)> {
+) -> Result<String, ReferenceError> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(dollar) = rest.find('$') {
@@ -29,12 +46,12 @@ pub fn expand(
             continue;
         };
         let Some(end) = inside.find(close) else {
-            return Err((
+            return Err(ReferenceError::new(
                 format!("unterminated reference: {rest}"),
-                Some(format!(
+                format!(
                     "close it with {close:?}, or write $${} for the characters themselves",
                     &rest[1..2]
-                )),
+                ),
             ));
         };
         out.push_str(&resolve(&inside[..end], close, lookup)?);
@@ -59,52 +76,50 @@ fn resolve(
     reference: &str,
     close: char,
     lookup: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<String, (String, Option<String>)> {
+) -> Result<String, ReferenceError> {
     let name_end = reference
         .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
         .unwrap_or(reference.len());
     let (name, operator) = reference.split_at(name_end);
-    let value = match lookup(name).map(OsString::into_string).transpose() {
-        Ok(value) => value,
-        Err(_) => {
-            return Err((
+    let value = lookup(name)
+        .map(OsString::into_string)
+        .transpose()
+        .map_err(|_| {
+            ReferenceError::new(
                 format!("environment variable {name} is not UTF-8 text"),
-                Some("set it to text in UTF-8".into()),
-            ));
-        }
-    };
+                "set it to text in UTF-8",
+            )
+        })?;
     if operator.is_empty() {
         return value.ok_or_else(|| {
             let open = if close == '}' { "${" } else { "$<" };
-            (
+            ReferenceError::new(
                 format!("environment variable {name} is not set"),
-                Some(format!(
+                format!(
                     "set it, give a default: {open}{name}:-default{close}, or write ${open} for \
                      {open} itself"
-                )),
+                ),
             )
         });
     }
     let set = value.filter(|value| !value.is_empty());
     if operator.contains("${") || operator.contains("$<") {
-        return Err((
+        return Err(ReferenceError::new(
             format!("a reference inside the reference to {name}"),
-            Some("references do not nest".into()),
+            "references do not nest",
         ));
     }
     if let Some(default) = operator.strip_prefix(":-") {
         Ok(set.unwrap_or_else(|| default.to_owned()))
     } else if let Some(message) = operator.strip_prefix(":?") {
-        set.ok_or_else(|| {
-            (
-                format!("environment variable {name} is not set: {message}"),
-                None,
-            )
+        set.ok_or_else(|| ReferenceError {
+            message: format!("environment variable {name} is not set: {message}"),
+            hint: None,
         })
     } else {
-        Err((
+        Err(ReferenceError::new(
             format!("malformed reference to {name}: {operator:?} after the name"),
-            Some("write :-default or :?message after the name".into()),
+            "write :-default or :?message after the name",
         ))
     }
 }
@@ -115,17 +130,20 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, expect: &str) {
-        let env = |name: &str| match name {
+    fn environment(name: &str) -> Option<OsString> {
+        match name {
             "SET" => Some("value".into()),
             "EMPTY" => Some(OsString::new()),
             "TRICKY" => Some("${SET} $1 }".into()),
             "BYTES" => Some(OsString::from_vec(vec![b'a', 0xff])),
             _ => None,
-        };
-        match expand(text, &env) {
+        }
+    }
+
+    fn check(text: &str, expect: &str) {
+        match expand(text, &environment) {
             Ok(got) => assert_eq!(got, expect, "{text}"),
-            Err((message, _)) => assert_eq!(format!("error: {message}"), expect, "{text}"),
+            Err(error) => assert_eq!(format!("error: {}", error.message), expect, "{text}"),
         }
     }
 

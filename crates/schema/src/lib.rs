@@ -65,7 +65,7 @@ pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration
 pub use section::{Section, key};
 #[doc(hidden)]
 pub use serde;
-pub use tree::{Key, Node, Pos, Value, parse, parse_first};
+pub use tree::{Key, Node, Pos, Value, YamlError, parse, parse_first};
 
 /// Returns a default value as JSON, for the reference.
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bellwether_matcher::ValueTest;
+use bellwether_matcher::{PatternError, ValueTest};
 use serde::{Serialize, Serializer};
 
 use super::decode::{Decode, DecodeContext};
@@ -21,13 +21,12 @@ impl Matcher {
     /// Parses a matcher.
     ///
     /// # Errors
-    /// The reason, if the regular expression is invalid.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let (negated, is_regex, operand) = split(text);
-        let test = if is_regex {
-            ValueTest::regex(operand, negated)?
-        } else {
-            ValueTest::equal(operand, negated)
+    /// The regular expression is invalid.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let test = match split(text) {
+            ("=~", operand) => ValueTest::regex(operand, false)?,
+            ("!~", operand) => ValueTest::regex(operand, true)?,
+            (operator, operand) => ValueTest::equal(operand, operator == "!="),
         };
         Ok(Self {
             text: text.to_owned(),
@@ -47,13 +46,6 @@ impl Matcher {
         self.test.exact()
     }
 
-    /// Splits the matcher: whether it is negated, whether it is a regular expression, and its
-    /// operand.
-    #[must_use]
-    pub fn parts(&self) -> (bool, bool, &str) {
-        split(&self.text)
-    }
-
     /// Returns the test of the value, to select series with.
     #[must_use]
     pub fn test(&self) -> &ValueTest {
@@ -61,19 +53,13 @@ impl Matcher {
     }
 }
 
-/// Splits a matcher: whether it is negated, whether it is a regular expression, and its operand.
-fn split(text: &str) -> (bool, bool, &str) {
-    for (operator, negated, is_regex) in [
-        ("=~", false, true),
-        ("!~", true, true),
-        ("!=", true, false),
-        ("=", false, false),
-    ] {
-        if let Some(operand) = text.strip_prefix(operator) {
-            return (negated, is_regex, operand);
-        }
-    }
-    (false, false, text)
+/// Splits a matcher into its operator, which may be absent, and its operand.
+fn split(text: &str) -> (&str, &str) {
+    let operator = ["=~", "!~", "!=", "="]
+        .into_iter()
+        .find(|operator| text.starts_with(operator))
+        .unwrap_or_default();
+    (operator, &text[operator.len()..])
 }
 
 impl PartialEq for Matcher {
@@ -98,7 +84,7 @@ impl Decode for Matcher {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let raw = cx.raw(node, "a matcher such as x, !=x, =~regex or !~regex")?;
         // No expansion in a regular expression: its `$` are anchors.
-        let text = if split(raw).1 {
+        let text = if split(raw).0.ends_with('~') {
             raw.to_owned()
         } else {
             cx.text(node)?
@@ -146,16 +132,23 @@ mod tests {
 
     #[test]
     fn only_plain_comparisons_are_exact() {
-        let exact = |text| Matcher::parse(text).unwrap().exact().map(str::to_owned);
-        assert_eq!(
-            ["a", "=a", ""].map(exact),
-            [Some("a".into()), Some("a".into()), Some("".into())]
-        );
-        assert_eq!(["!=a", "=~a", "!~a"].map(exact), [None, None, None]);
+        for (text, exact) in [
+            ("a", Some("a")),
+            ("=a", Some("a")),
+            ("", Some("")),
+            ("!=a", None),
+            ("=~a", None),
+            ("!~a", None),
+        ] {
+            assert_eq!(Matcher::parse(text).unwrap().exact(), exact, "{text}");
+        }
     }
 
     #[test]
     fn a_broken_expression_says_why() {
-        assert_eq!(Matcher::parse("=~a(").unwrap_err(), "unclosed group");
+        assert_eq!(
+            Matcher::parse("=~a(").unwrap_err(),
+            PatternError::UnclosedGroup
+        );
     }
 }

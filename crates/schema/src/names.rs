@@ -44,21 +44,21 @@ pub fn is_file_name(name: &str) -> bool {
 /// Returns whether `host` is a valid host name.
 #[must_use]
 pub fn is_host_name(host: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
     // A last label of only digits is a mistyped IP address, not a name.
-    let numeric = |host: &str| {
-        host.rsplit('.')
-            .next()
-            .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    host.len() <= 253 && host.split('.').all(label) && !numeric(host)
+    let numeric = host
+        .rsplit('.')
+        .next()
+        .is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    host.len() <= 253
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && label
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+        && !numeric
 }
 
 #[cfg(test)]

@@ -148,8 +148,11 @@ impl Size {
 impl fmt::Display for Size {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 9] = ["TiB", "TB", "GiB", "GB", "MiB", "MB", "KiB", "KB", "B"];
-        let whole = |(_, (_, bytes)): &(&str, &(&str, u64))| self.0.is_multiple_of(*bytes);
-        match NAMES.into_iter().zip(&SIZES).find(whole) {
+        match NAMES
+            .into_iter()
+            .zip(&SIZES)
+            .find(|(_, (_, bytes))| self.0.is_multiple_of(*bytes))
+        {
             Some((name, (_, bytes))) if self.0 > 0 => write!(out, "{}{name}", self.0 / bytes),
             _ => out.write_str("0B"),
         }

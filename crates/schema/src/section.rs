@@ -177,9 +177,11 @@ mod tests {
 
     fn decode(text: &str) -> Result<Outer, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
-        let env = |name: &str| (name == "N").then(|| "7".into());
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(&node, &mut DecodeContext::new(&mut diagnostics, &env));
+        let decoded = Outer::decode(
+            &node,
+            &mut DecodeContext::new(&mut diagnostics, &|name| (name == "N").then(|| "7".into())),
+        );
         match decoded {
             Some(value) if diagnostics.is_empty() => Ok(value),
             _ => Err(diagnostics

@@ -89,17 +89,36 @@ impl Node {
     }
 }
 
+/// Reason why a text is not YAML, with its position.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{}: {message}", at.line, at.column)]
+pub struct YamlError {
+    /// Position of the error.
+    pub at: Pos,
+    /// Reason without the position.
+    pub message: String,
+}
+
+impl YamlError {
+    fn new(at: Pos, message: impl Into<String>) -> Self {
+        Self {
+            at,
+            message: message.into(),
+        }
+    }
+}
+
 /// Parses `text`, which must be one YAML document. An empty text is [`Value::Null`].
 ///
 /// # Errors
-/// The position and the reason if the text is not valid YAML, has a second document, is nested
+/// The text is not valid YAML, has a second document, is nested
 /// deeper than [`MAX_NESTING`] levels, or grows too large by its aliases.
-pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
+pub fn parse(text: &str) -> Result<Node, YamlError> {
     match parse_first(text)? {
         (node, None) => Ok(node),
-        (_, Some(pos)) => Err((
-            pos,
-            "a second YAML document: a configuration file has only one".into(),
+        (_, Some(at)) => Err(YamlError::new(
+            at,
+            "a second YAML document: a configuration file has only one",
         )),
     }
 }
@@ -109,7 +128,7 @@ pub fn parse(text: &str) -> Result<Node, (Pos, String)> {
 ///
 /// # Errors
 /// As [`parse`].
-pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), (Pos, String)> {
+pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     Builder::new(text).document().or_else(|error| {
         // Go's parser does not require continuation lines of a quoted text to be indented.
@@ -124,7 +143,7 @@ struct Builder<'a> {
     aliased: usize,
 }
 
-type Parsed<T> = Result<T, (Pos, String)>;
+type Parsed<T> = Result<T, YamlError>;
 
 impl<'a> Builder<'a> {
     fn new(text: &'a str) -> Self {
@@ -138,7 +157,7 @@ impl<'a> Builder<'a> {
     fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
         match self.parser.next_event() {
             Some(Ok((event, span))) => Ok((event, pos(span.start))),
-            Some(Err(error)) => Err((
+            Some(Err(error)) => Err(YamlError::new(
                 pos(*error.marker()),
                 format!("not valid YAML: {}", error.info()),
             )),
@@ -184,7 +203,9 @@ impl<'a> Builder<'a> {
             Event::SequenceStart(anchor, _) => (self.list(depth)?, anchor),
             Event::MappingStart(anchor, _) => (self.map(depth)?, anchor),
             Event::Alias(anchor) => return self.alias(anchor, at, depth),
-            other => return Err((at, format!("unexpected YAML: {other:?}"))),
+            other => {
+                return Err(YamlError::new(at, format!("unexpected YAML: {other:?}")));
+            }
         };
         let node = Node { pos: at, value };
         if anchor > 0 {
@@ -195,12 +216,13 @@ impl<'a> Builder<'a> {
 
     fn alias(&mut self, anchor: usize, at: Pos, depth: usize) -> Parsed<Node> {
         let Some(node) = self.anchors.get(&anchor) else {
-            return Err((at, "an alias inside its own anchor".into()));
+            return Err(YamlError::new(at, "an alias inside its own anchor"));
         };
         check_depth(depth + node.height(), at)?;
         self.aliased += node.size();
         if self.aliased > MAX_ALIASED {
-            return Err((at, format!("aliases add more than {MAX_ALIASED} values")));
+            let message = format!("aliases add more than {MAX_ALIASED} values");
+            return Err(YamlError::new(at, message));
         }
         Ok(node.clone())
     }
@@ -227,7 +249,7 @@ impl<'a> Builder<'a> {
             let text = match self.node(event, key_pos, depth + 1)?.value {
                 Value::Scalar(text) => text,
                 Value::Null => "null".into(),
-                _ => return Err((key_pos, "a key must be a single value".into())),
+                _ => return Err(YamlError::new(key_pos, "a key must be a single value")),
             };
             let (event, at) = self.next()?;
             let node = self.node(event, at, depth + 1)?;
@@ -236,7 +258,7 @@ impl<'a> Builder<'a> {
                 continue;
             }
             if let Some(line) = first_at.insert(text.clone(), key_pos.line) {
-                return Err((
+                return Err(YamlError::new(
                     key_pos,
                     format!("duplicate key {text:?}, first on line {line}"),
                 ));
@@ -252,10 +274,11 @@ impl<'a> Builder<'a> {
 
 /// Rejects nesting that recursive functions could not walk through.
 fn check_depth(depth: usize, at: Pos) -> Parsed<()> {
-    match depth > MAX_NESTING {
-        true => Err((at, format!("nested more than {MAX_NESTING} levels deep"))),
-        false => Ok(()),
+    if depth > MAX_NESTING {
+        let message = format!("nested more than {MAX_NESTING} levels deep");
+        return Err(YamlError::new(at, message));
     }
+    Ok(())
 }
 
 /// Adds the entries of a merge key `<<` whose keys are not in `entries` yet.
@@ -270,7 +293,10 @@ fn merge(entries: &mut Vec<(Key, Node)>, from: Node) -> Parsed<()> {
             Ok(())
         }
         Value::List(items) => items.into_iter().try_for_each(|item| merge(entries, item)),
-        _ => Err((from.pos, "<< merges a mapping or a list of mappings".into())),
+        _ => Err(YamlError::new(
+            from.pos,
+            "<< merges a mapping or a list of mappings",
+        )),
     }
 }
 
@@ -314,9 +340,12 @@ mod tests {
 
     #[test]
     fn a_duplicate_key_is_an_error_at_its_place() {
-        let (pos, message) = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!((pos.line, pos.column), (3, 1));
-        assert_eq!(message, "duplicate key \"a\", first on line 1");
+        let error = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
+        assert_eq!(error.at, Pos { line: 3, column: 1 });
+        assert_eq!(
+            error.to_string(),
+            "3:1: duplicate key \"a\", first on line 1"
+        );
     }
 
     #[test]
@@ -341,14 +370,19 @@ mod tests {
         assert!(
             parse(&laughs)
                 .unwrap_err()
-                .1
+                .message
                 .contains("aliases add more than")
         );
         let mut stairs = String::from("a0: &a0 [x]\n");
         for level in 1..300 {
             stairs += &format!("a{level}: &a{level} [*a{}]\n", level - 1);
         }
-        assert!(parse(&stairs).unwrap_err().1.contains("nested more than"));
+        assert!(
+            parse(&stairs)
+                .unwrap_err()
+                .message
+                .contains("nested more than")
+        );
     }
 
     #[test]
@@ -357,7 +391,7 @@ mod tests {
         assert!(
             parse("a: 1\n---\nb: 2\n")
                 .unwrap_err()
-                .1
+                .message
                 .contains("second YAML document")
         );
     }

@@ -139,26 +139,30 @@ mod tests {
     fn render(source: &str) -> String {
         let source = source.to_owned();
         let thread = std::thread::Builder::new().stack_size(2 << 20);
-        let render = move || {
-            let environment = environment();
-            let fields = context! { list => ["a", "b"], labels => context! { job => "node" } };
-            let done = parsed(&environment, &source, |template| {
-                rendered(template, fields, 1 << 20)
-            });
-            done.and_then(|done| done)
-                .unwrap_or_else(|error| described(&error))
-        };
-        thread.spawn(render).unwrap().join().unwrap()
+        thread
+            .spawn(move || {
+                let environment = environment();
+                let fields = context! { list => ["a", "b"], labels => context! { job => "node" } };
+                let done = parsed(&environment, &source, |template| {
+                    rendered(template, fields, 1 << 20)
+                });
+                done.and_then(|done| done)
+                    .unwrap_or_else(|error| described(&error))
+            })
+            .unwrap()
+            .join()
+            .unwrap()
+    }
+
+    fn looped(inside: &str) -> String {
+        format!(
+            "{{% set ns = namespace(x=1, y=1) %}}{{% for i in range(900) %}}\
+             {{% for j in range(90) %}}{inside}{{% endfor %}}{{% endfor %}}"
+        )
     }
 
     #[test]
     fn what_a_loop_nests_is_ended_before_it_is_deep() {
-        let looped = |inside: &str| {
-            format!(
-                "{{% set ns = namespace(x=1, y=1) %}}{{% for i in range(900) %}}\
-                 {{% for j in range(90) %}}{inside}{{% endfor %}}{{% endfor %}}"
-            )
-        };
         for source in [
             looped("{% set ns.x = [ns.x] %}"),
             looped("{% set ns.x = {'a': ns.x} %}"),

@@ -169,11 +169,12 @@ impl Patterns {
         if let Some(cache) = cache.get(pattern) {
             return Ok(cache.clone());
         }
-        let pattern_of_crate = bellwether_matcher::translate(pattern).map_err(invalid)?;
+        let pattern_of_crate =
+            bellwether_matcher::translate(pattern).map_err(|error| invalid(error.to_string()))?;
         let compiled = RegexBuilder::new(&pattern_of_crate)
             .size_limit(1 << 20)
-            .build();
-        let compiled = compiled.map_err(|error| invalid(error.to_string()))?;
+            .build()
+            .map_err(|error| invalid(error.to_string()))?;
         if cache.len() >= Self::MOST {
             cache.clear();
         }

@@ -204,13 +204,15 @@ pub fn described(error: &Error) -> String {
 mod tests {
     use super::*;
 
+    fn render(source: &str, most: usize) -> Result<String, Error> {
+        let environment = environment();
+        let template = environment.template_from_str(source).unwrap();
+        rendered(&template, Value::from(()), most)
+    }
+
     #[test]
     fn a_rendering_is_cut_where_it_grows_long() {
         let environment = environment();
-        let render = |source: &str, most| {
-            let template = environment.template_from_str(source).unwrap();
-            rendered(&template, Value::from(()), most)
-        };
         assert_eq!(render("a{{ 1 }}", 10).unwrap(), "a1");
         assert_eq!(
             render("{% for x in range(9) %}é{% endfor %}", 7).unwrap(),

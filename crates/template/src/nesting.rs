@@ -157,14 +157,12 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let rest = &source[at..];
-        let opens = |brace: &usize| rest[brace + 1..].starts_with(['{', '%', '#']);
         let start = at
             + rest
                 .match_indices('{')
                 .map(|(brace, _)| brace)
-                .find(opens)?;
+                .find(|brace| rest[brace + 1..].starts_with(['{', '%', '#']))?;
         let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
-        let whole = |end: Option<usize>| end.map_or(source.len(), |end| end);
         let mut part = Part {
             start,
             end: source.len(),
@@ -173,7 +171,9 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
             set: None,
         };
         if kind == "{#" {
-            part.end = whole(inside.find("#}").map(|end| start + 2 + end + 2));
+            part.end = inside
+                .find("#}")
+                .map_or(source.len(), |end| start + 2 + end + 2);
         } else {
             let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
             part.end = source.len() - tag.rest.len();
@@ -186,7 +186,7 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
                 });
                 part.step = match tag.first {
                     "raw" => {
-                        part.end = whole(end_of_raw(tag.rest).map(|end| part.end + end));
+                        part.end = end_of_raw(tag.rest).map_or(source.len(), |end| part.end + end);
                         Step::None
                     }
                     "elif" => Step::Branches,
@@ -382,40 +382,42 @@ mod tests {
     use super::*;
     use crate::{compile, environment};
 
+    /// Templates that are nested `n` deep, one per kind of nesting.
+    fn deep(n: usize) -> [String; 20] {
+        [
+            format!("{{{{ {}1 }}}}", "-".repeat(n)),
+            format!("{{{{ {}1 }}}}", "not ".repeat(n)),
+            format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
+            format!("{{{{ {}1{} }}}}", "[".repeat(n), "]".repeat(n)),
+            format!("{{{{ {}1{} }}}}", "{'a': ".repeat(n), "}".repeat(n)),
+            format!("{{{{ x{} }}}}", "[0]".repeat(n)),
+            format!("{{{{ x{} }}}}", ".y".repeat(n)),
+            format!("{{{{ x{} }}}}", "()".repeat(n)),
+            format!("{{{{ x{} }}}}", " | upper".repeat(n)),
+            format!("{{{{ 1{} }}}}", " + 1".repeat(n)),
+            format!("{{{{ 1{} }}}}", " ~ 'a'".repeat(n)),
+            format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(n)),
+            format!("{{{{ 1{} }}}}", " is defined".repeat(n)),
+            format!("{{{{ {}1{} }}}}", "abs(".repeat(n), ")".repeat(n)),
+            format!("{}{}", "{% if 1 %}".repeat(n), "{% endif %}".repeat(n)),
+            format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(n)),
+            format!(
+                "{}{}",
+                "{% for x in y %}".repeat(n),
+                "{% endfor %}".repeat(n)
+            ),
+            format!("{}{}", "{% with %}".repeat(n), "{%- endwith -%}".repeat(n)),
+            format!(
+                "{}{}",
+                "{% filter upper %}".repeat(n),
+                "{% endfilter %}".repeat(n)
+            ),
+            format!("{}{}", "{% set x %}".repeat(n), "{% endset %}".repeat(n)),
+        ]
+    }
+
     #[test]
     fn what_recurses_is_counted() {
-        let deep = |n: usize| {
-            [
-                format!("{{{{ {}1 }}}}", "-".repeat(n)),
-                format!("{{{{ {}1 }}}}", "not ".repeat(n)),
-                format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
-                format!("{{{{ {}1{} }}}}", "[".repeat(n), "]".repeat(n)),
-                format!("{{{{ {}1{} }}}}", "{'a': ".repeat(n), "}".repeat(n)),
-                format!("{{{{ x{} }}}}", "[0]".repeat(n)),
-                format!("{{{{ x{} }}}}", ".y".repeat(n)),
-                format!("{{{{ x{} }}}}", "()".repeat(n)),
-                format!("{{{{ x{} }}}}", " | upper".repeat(n)),
-                format!("{{{{ 1{} }}}}", " + 1".repeat(n)),
-                format!("{{{{ 1{} }}}}", " ~ 'a'".repeat(n)),
-                format!("{{{{ 1{} }}}}", " if 1 else 1".repeat(n)),
-                format!("{{{{ 1{} }}}}", " is defined".repeat(n)),
-                format!("{{{{ {}1{} }}}}", "abs(".repeat(n), ")".repeat(n)),
-                format!("{}{}", "{% if 1 %}".repeat(n), "{% endif %}".repeat(n)),
-                format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(n)),
-                format!(
-                    "{}{}",
-                    "{% for x in y %}".repeat(n),
-                    "{% endfor %}".repeat(n)
-                ),
-                format!("{}{}", "{% with %}".repeat(n), "{%- endwith -%}".repeat(n)),
-                format!(
-                    "{}{}",
-                    "{% filter upper %}".repeat(n),
-                    "{% endfilter %}".repeat(n)
-                ),
-                format!("{}{}", "{% set x %}".repeat(n), "{% endset %}".repeat(n)),
-            ]
-        };
         let mut environment = environment();
         for source in deep(30) {
             compile(&mut environment, "deep", &source).unwrap_or_else(|e| panic!("{source}: {e}"));

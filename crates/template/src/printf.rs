@@ -101,8 +101,11 @@ fn digits(text: &str) -> Result<(usize, &str), Error> {
     if end == 0 {
         return Ok((0, text));
     }
-    let count = text[..end].parse().ok().filter(|count| *count <= MAX_WIDTH);
-    let count = count.ok_or_else(|| invalid(format!("printf: at most {MAX_WIDTH} wide")))?;
+    let count = text[..end]
+        .parse()
+        .ok()
+        .filter(|count| *count <= MAX_WIDTH)
+        .ok_or_else(|| invalid(format!("printf: at most {MAX_WIDTH} wide")))?;
     Ok((count, &text[end..]))
 }
 
@@ -198,10 +201,6 @@ fn plain(value: &Value) -> String {
 }
 
 fn printed(value: &Value, depth: usize) -> String {
-    let inside = |value: &Value| match value.kind() {
-        ValueKind::Undefined | ValueKind::None => "<nil>".to_owned(),
-        _ => printed(value, depth + 1),
-    };
     match value.kind() {
         _ if depth > MAX_NESTING => "...".into(),
         ValueKind::Number => match f64::try_from(value.clone()) {
@@ -213,7 +212,7 @@ fn printed(value: &Value, depth: usize) -> String {
             format!(
                 "[{}]",
                 items
-                    .map(|item| inside(&item))
+                    .map(|item| inside(&item, depth))
                     .collect::<Vec<_>>()
                     .join(" ")
             )
@@ -223,7 +222,7 @@ fn printed(value: &Value, depth: usize) -> String {
                 .try_iter()
                 .into_iter()
                 .flatten()
-                .filter_map(|key| Some((text(&key), inside(&value.get_item(&key).ok()?))))
+                .filter_map(|key| Some((text(&key), inside(&value.get_item(&key).ok()?, depth))))
                 .collect();
             pairs.sort();
             let pairs: Vec<String> = pairs.iter().map(|(k, v)| format!("{k}:{v}")).collect();
@@ -252,6 +251,14 @@ fn shortest(value: f64) -> String {
     }
 }
 
+/// Prints a value inside of a list or a map.
+fn inside(value: &Value, depth: usize) -> String {
+    match value.kind() {
+        ValueKind::Undefined | ValueKind::None => "<nil>".to_owned(),
+        _ => printed(value, depth + 1),
+    }
+}
+
 fn exponent(value: f64, precision: usize, verb: char) -> String {
     let shown = format!("{value:.precision$e}");
     let (mantissa, exponent) = shown.split_once('e').unwrap_or((&shown, "0"));
@@ -276,7 +283,6 @@ mod tests {
     /// Expected texts are the output of Go 1.24.
     #[test]
     fn numbers_and_texts_are_those_of_go() {
-        let x = || Value::from("x");
         let cases: &[(&str, &[Value], &str)] = &[
             (
                 "%v %v %v",
@@ -295,7 +301,7 @@ mod tests {
             ),
             (
                 "%5s|%-5s|%q",
-                &[x(), x(), "a\"b".into()],
+                &["x".into(), "x".into(), "a\"b".into()],
                 "    x|x    |\"a\\\"b\"",
             ),
             (
@@ -330,7 +336,7 @@ mod tests {
             ),
             (
                 "%d %.1f %f",
-                &[1.5.into(), x(), f64::INFINITY.into()],
+                &[1.5.into(), "x".into(), f64::INFINITY.into()],
                 "%!d(float64=1.5) %!f(string=x) +Inf",
             ),
             ("%s %d", &["a".into()], "a %!d(MISSING)"),

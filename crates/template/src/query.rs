@@ -4,6 +4,7 @@
 //! result ends the rendering, and the caller finds it in [`Answers`].
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::sync::Arc;
 
 use bellwether_core::Labels;
@@ -28,13 +29,17 @@ pub struct Samples(Vec<Value>);
 impl Samples {
     /// Creates a value of `samples`; a missing label has the value `missing`.
     pub fn value(samples: impl IntoIterator<Item = (Labels, f64)>, missing: &'static str) -> Value {
-        let sample = |(labels, value)| {
-            Value::from_object(Sample {
-                labels: LabelMap::value(labels, missing),
-                value,
-            })
-        };
-        Value::from_object(Self(samples.into_iter().map(sample).collect()))
+        Value::from_object(Self(
+            samples
+                .into_iter()
+                .map(|(labels, value)| {
+                    Value::from_object(Sample {
+                        labels: LabelMap::value(labels, missing),
+                        value,
+                    })
+                })
+                .collect(),
+        ))
     }
 }
 
@@ -103,8 +108,9 @@ impl Answers {
         self.0.lock().wanted.take()
     }
 
-    /// Adds an answer.
-    pub fn add(&self, query: String, answer: Result<Value, String>) {
+    /// Adds the answer of a query, or the error that ends renderings that need it.
+    pub fn add(&self, query: String, answer: Result<Value, impl fmt::Display>) {
+        let answer = answer.map_err(|error| error.to_string());
         self.0.lock().answers.insert(query, answer);
     }
 
@@ -145,8 +151,8 @@ impl Object for Answers {
 /// Adds `query` and the functions on its results, for templates of rules.
 pub fn add_queries(environment: &mut Environment<'static>) {
     environment.add_function("query", |state: &minijinja::State<'_, '_>, query: Value| {
-        let answers = state.lookup(ANSWERS);
-        let answers = answers
+        let variable = state.lookup(ANSWERS);
+        let answers = variable
             .as_ref()
             .and_then(|state| state.downcast_object_ref::<Answers>());
         answers
@@ -197,18 +203,18 @@ fn first(value: &Value) -> Result<Value, Error> {
 
 /// Sorts series by the value of one label, stable.
 fn sorted(value: &Value, name: &Value) -> Result<Value, Error> {
-    let samples = value.downcast_object_ref::<Samples>();
-    let samples = samples.ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;
-    let by = |sample_value: &Value| {
-        Ok((
-            text(&sample(sample_value)?.labels.get_item(name)?),
-            sample_value.clone(),
-        ))
-    };
+    let samples = value
+        .downcast_object_ref::<Samples>()
+        .ok_or_else(|| invalid(format!("no answer of a query: {value}")))?;
     let mut all = samples
         .0
         .iter()
-        .map(by)
+        .map(|sample_value| {
+            Ok((
+                text(&sample(sample_value)?.labels.get_item(name)?),
+                sample_value.clone(),
+            ))
+        })
         .collect::<Result<Vec<_>, Error>>()?;
     all.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(Value::from_object(Samples(

@@ -40,8 +40,10 @@ impl Time {
 
     /// Converts to another time zone.
     pub(super) fn in_zone(&self, zone: &str) -> Result<Self, Error> {
-        let unknown = |_| invalid(format!("unknown time zone: {zone}"));
-        self.0.in_tz(zone).map(Self).map_err(unknown)
+        self.0
+            .in_tz(zone)
+            .map(Self)
+            .map_err(|_| invalid(format!("unknown time zone: {zone}")))
     }
 
     /// Formats by a layout of Go, which shows January 2, 2006, or of strftime.

@@ -23,6 +23,7 @@ mod shared;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod time_span;
 mod wal;
 mod writer;
 
@@ -40,6 +41,7 @@ use directory::Lock;
 pub use settings::{Backend, TrendStorage};
 use shared::Shared;
 pub use stats::{Losses, Options, Recovery, Refused, Stats};
+use time_span::{TimeSpan, block_of};
 pub use wal::{Cursor, Tail, TailBatch};
 use writer::Writer;
 
@@ -100,7 +102,7 @@ impl History {
         let mut logged = 0;
         let lock = match Lock::acquire(&folder) {
             Ok(lock) => {
-                match directory::load(&shared, &folder, now.0) {
+                match directory::load(&shared, &folder, now) {
                     Ok(replayed) => {
                         logged = replayed.logged;
                         recovery = self::recovery(&shared, &replayed);
@@ -109,13 +111,13 @@ impl History {
                 }
                 Some(lock)
             }
-            Err(why) => {
-                recovery.error = Some(why);
+            Err(error) => {
+                recovery.error = Some(error.to_string());
                 None
             }
         };
-        shared.clock.lock().observe(now.0);
-        let writer = Writer::start(&shared, folder, lock, logged, now.0)
+        shared.clock.lock().observe(now);
+        let writer = Writer::start(&shared, folder, lock, logged, now)
             .map_err(|error| recovery.error = Some(error.to_string()))
             .ok();
         (Self { shared, writer }, recovery)
@@ -129,7 +131,7 @@ impl History {
             let series: std::collections::BTreeSet<SeriesId> =
                 block.series.iter().copied().collect();
             let series: Vec<SeriesId> = series.into_iter().collect();
-            let read = block.read(&series, i64::MIN, i64::MAX, &mut |_, _, _| Ok(()));
+            let read = block.read(&series, TimeSpan::ALL, &mut |_, _, _| Ok(()));
             if let Ok(chunks) = read
                 && chunks > 0
             {
@@ -186,12 +188,12 @@ impl History {
     /// soon after, see [`History::sync`].
     pub fn append(&self, at: UnixMillis, samples: &[(SeriesId, f64)]) {
         let samples = samples.iter().copied();
-        let accepted = self.shared.append(at.0, samples, self.writer.is_some());
+        let accepted = self.shared.append(at, samples, self.writer.is_some());
         match &self.writer {
             Some(_) if accepted.is_empty() => {}
             Some(writer) => {
                 let dropped = writer.push(wal::Entry {
-                    at: at.0,
+                    at,
                     samples: accepted,
                 });
                 self.shared.counts.dropped.fetch_add(dropped, Relaxed);
@@ -222,8 +224,7 @@ impl History {
     /// Returns the time range of the block that a sample at `at` belongs to.
     #[must_use]
     pub fn block_range(at: UnixMillis) -> Range<UnixMillis> {
-        let start = head::window(at.0);
-        UnixMillis(start)..UnixMillis(head::window_end(start))
+        block_of(at)
     }
 
     /// Returns a reader of the write-ahead log from `from` on. In memory it yields nothing.
@@ -286,7 +287,11 @@ impl Queryable for History {
         to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
-        self.shared.select(matchers, from.0, to.0, guard)
+        let span = TimeSpan {
+            first: from,
+            last: to,
+        };
+        self.shared.select(matchers, span, guard)
     }
 
     fn series(
@@ -296,6 +301,10 @@ impl Queryable for History {
         to: UnixMillis,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
-        Ok(self.shared.series(matchers, from.0, to.0, guard)?)
+        let span = TimeSpan {
+            first: from,
+            last: to,
+        };
+        Ok(self.shared.series(matchers, span, guard)?)
     }
 }

@@ -10,7 +10,7 @@ mod json;
 mod sort;
 mod write;
 
-pub use export::{ExportError, Exported, export, list};
+pub use export::{ExportError, ExportOptions, Exported, export, list};
 pub use families::Families;
 pub use import::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
 pub use write::OutputFormat;

@@ -54,20 +54,27 @@ pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> Str
         ]
     }));
     let lines = table(&rows);
-    let cut = |line: &str| width.map_or_else(|| line.to_owned(), |width| shortened(line, width));
-    lines.lines().map(|line| cut(line) + "\n").collect()
+    lines
+        .lines()
+        .map(|line| {
+            let line = width.map_or_else(|| line.to_owned(), |width| shortened(line, width));
+            line + "\n"
+        })
+        .collect()
 }
 
 /// Formats the state of an alert, and why its notifications are muted.
 fn state(alert: &Value) -> String {
     let state = text(&alert["state"]);
-    let held = [
+    let held: Vec<&str> = [
         ("silencedBy", "silenced"),
         ("inhibitedBy", "inhibited"),
         ("acknowledgedBy", "acknowledged"),
-    ];
-    let held = held.into_iter().filter(|(key, _)| alert[key].is_string());
-    let held: Vec<&str> = held.map(|(_, word)| word).collect();
+    ]
+    .into_iter()
+    .filter(|(key, _)| alert[key].is_string())
+    .map(|(_, word)| word)
+    .collect();
     if held.is_empty() {
         state
     } else {
@@ -232,9 +239,11 @@ fn wrapped(out: &mut String, head: &str, sentence: &str) {
 
 /// Formats `rule{a="b"}`, without the labels that every alert has.
 pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
-    let own = labels.as_object().into_iter().flatten();
-    let own = own.filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"));
-    let own: Map<String, Value> = own
+    let own: Map<String, Value> = labels
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(name, _)| !matches!(name.as_str(), "alertname" | "severity"))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     format!("{}{}", text(rule), series_labels(&Value::Object(own)))
@@ -253,19 +262,21 @@ mod tests {
 
     use super::*;
 
+    fn base(at: &str, event: &str) -> Value {
+        json!({"at": at, "event": event, "alertname": "backlog", "severity": "critical",
+               "labels": {"queue_name": "mail"}, "reason": "queue_length 42 > 10 for 1m",
+               "state": "firing", "channel": "pager", "cause": "change"})
+    }
+
+    fn with(mut record: Value, more: Value) -> Value {
+        for (name, value) in more.as_object().unwrap() {
+            record[name] = value.clone();
+        }
+        record
+    }
+
     #[test]
     fn the_history_reads_like_a_story() {
-        let base = |at: &str, event: &str| {
-            json!({"at": at, "event": event, "alertname": "backlog", "severity": "critical",
-                   "labels": {"queue_name": "mail"}, "reason": "queue_length 42 > 10 for 1m",
-                   "state": "firing", "channel": "pager", "cause": "change"})
-        };
-        let with = |mut record: Value, more: Value| {
-            for (name, value) in more.as_object().unwrap() {
-                record[name] = value.clone();
-            }
-            record
-        };
         let records = [
             with(
                 base("2026-11-21T02:59:58.000Z", "pending"),
@@ -321,12 +332,13 @@ mod tests {
         assert_eq!(next_page(&json!({"nextCursor": null}), false), "");
     }
 
+    fn alert(state: &str, severity: &str, rule: &str) -> Value {
+        json!({"state": state, "severity": severity, "rule": rule, "labels": {"m": "/"},
+               "activeAt": "2023-11-14T22:13:20Z", "firedAt": null, "message": "x".repeat(90)})
+    }
+
     #[test]
     fn active_alerts_are_a_table_with_the_worst_on_top() {
-        let alert = |state: &str, severity: &str, rule: &str| {
-            json!({"state": state, "severity": severity, "rule": rule, "labels": {"m": "/"},
-                   "activeAt": "2023-11-14T22:13:20Z", "firedAt": null, "message": "x".repeat(90)})
-        };
         let mut alerts = [
             alert("pending", "critical", "a"),
             alert("firing", "warning", "b"),

@@ -47,17 +47,19 @@ impl Server<'_> {
         let query = Serializer::new(String::new())
             .extend_pairs(parameters)
             .finish();
-        let unreadable = |message: String| StorageError::Unreadable(message);
-        let answer = self.target.get(self.global, &format!("{path}?{query}"));
-        let answer = answer.map_err(|error| unreadable(format!("{error:#}")))?;
+        let answer = self
+            .target
+            .get(self.global, &format!("{path}?{query}"))
+            .map_err(|error| StorageError::Unreadable(format!("{error:#}")))?;
         let body: Answer<T> = serde_json::from_str(&answer.body).map_err(|_| {
-            unreadable(format!(
+            StorageError::Unreadable(format!(
                 "{path}: {}: not a response of Prometheus's API",
                 answer.status
             ))
         })?;
-        body.data
-            .ok_or_else(|| unreadable(body.error.unwrap_or_else(|| "no data".to_owned())))
+        body.data.ok_or_else(|| {
+            StorageError::Unreadable(body.error.unwrap_or_else(|| "no data".to_owned()))
+        })
     }
 }
 
@@ -105,7 +107,6 @@ impl Queryable for Server<'_> {
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, StorageError> {
         guard.check()?;
-        let seconds = |at: UnixMillis| at.0.div_euclid(1000).to_string();
         let (start, end) = (seconds(from), seconds(to));
         let parameters = [
             ("match[]", &*selector(matchers)),
@@ -115,6 +116,11 @@ impl Queryable for Server<'_> {
         let all: Vec<BTreeMap<String, String>> = self.get("/api/v1/series", &parameters)?;
         Ok(all.into_iter().map(LabelSet::new).collect())
     }
+}
+
+/// Formats a time in whole Unix seconds.
+fn seconds(at: UnixMillis) -> String {
+    at.0.div_euclid(1000).to_string()
 }
 
 /// Formats matchers as PromQL.

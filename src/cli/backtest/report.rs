@@ -77,7 +77,12 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
         "rule", "fired", "a week", "longest", "in all", "averted"
     );
     for rule in &outcome.rules {
-        let lasted = || rule.episodes.iter().map(|episode| episode.lasted(to));
+        let lasted: Vec<Duration> = rule
+            .episodes
+            .iter()
+            .map(|episode| episode.lasted(to))
+            .collect();
+        let longest = lasted.iter().max().copied();
         let channels: Vec<String> = notifications(&rule.episodes)
             .into_iter()
             .map(|(channel, count)| format!("{channel} {count}"))
@@ -88,8 +93,8 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
             rule.name,
             rule.episodes.len(),
             rule.per_week(to.since(from)),
-            lasted().max().map_or_else(|| "-".to_owned(), span),
-            span(lasted().sum()),
+            longest.map_or_else(|| "-".to_owned(), span),
+            span(lasted.iter().sum()),
             rule.averted,
             if channels.is_empty() {
                 "-".to_owned()
@@ -142,12 +147,6 @@ fn line(episode: &Episode, end: UnixMillis) -> String {
 /// Formats the differences to the second configuration for people.
 pub(super) fn difference(before: &BacktestRun, after: &BacktestRun, range: Range) -> String {
     let mut out = format!("- {}+ {}", head(before, range), head(after, range));
-    let count = |outcome: &Outcome| -> (usize, usize) {
-        let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
-        episodes.fold((0, 0), |(fired, notified), episode| {
-            (fired + 1, notified + episode.notifications.len())
-        })
-    };
     let ((fired, notified), (fired_after, notified_after)) =
         (count(&before.outcome), count(&after.outcome));
     let _ = writeln!(
@@ -183,6 +182,14 @@ pub(super) fn json(run: &BacktestRun, range: Range) -> String {
     pretty(&view(run, range))
 }
 
+/// Counts the episodes of an outcome, and the notifications of them.
+fn count(outcome: &Outcome) -> (usize, usize) {
+    let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
+    episodes.fold((0, 0), |(fired, notified), episode| {
+        (fired + 1, notified + episode.notifications.len())
+    })
+}
+
 /// Formats the differences to the second configuration as JSON.
 pub(super) fn difference_json(before: &BacktestRun, after: &BacktestRun, range: Range) -> String {
     let changes = compare(&before.outcome, &after.outcome, range.1);
@@ -208,27 +215,34 @@ fn change(change: &Change<'_>) -> Value {
 }
 
 fn view(run: &BacktestRun, (from, to): Range) -> Value {
-    let rule = |rule: &RuleOutcome| {
-        json!({
-            "name": &*rule.name,
-            "condition": rule.condition,
-            "fired": rule.episodes.len(),
-            "perWeek": rule.per_week(to.since(from)),
-            "averted": rule.averted,
-            "notifications": notifications(&rule.episodes),
-            "error": rule.error,
-            "episodes": rule.episodes.iter().map(episode).collect::<Vec<_>>(),
-        })
-    };
+    let outcome = &run.outcome;
+    let rules: Vec<Value> = outcome
+        .rules
+        .iter()
+        .map(|outcome| rule(outcome, to.since(from)))
+        .collect();
     json!({
         "configuration": run.name,
         "from": time(from),
         "to": time(to),
-        "series": run.outcome.series,
-        "samples": run.outcome.samples,
-        "evaluations": run.outcome.ticks,
-        "warnings": run.outcome.warnings,
-        "rules": run.outcome.rules.iter().map(rule).collect::<Vec<_>>(),
+        "series": outcome.series,
+        "samples": outcome.samples,
+        "evaluations": outcome.ticks,
+        "warnings": outcome.warnings,
+        "rules": rules,
+    })
+}
+
+fn rule(rule: &RuleOutcome, span: Duration) -> Value {
+    json!({
+        "name": &*rule.name,
+        "condition": rule.condition,
+        "fired": rule.episodes.len(),
+        "perWeek": rule.per_week(span),
+        "averted": rule.averted,
+        "notifications": notifications(&rule.episodes),
+        "error": rule.error,
+        "episodes": rule.episodes.iter().map(episode).collect::<Vec<_>>(),
     })
 }
 

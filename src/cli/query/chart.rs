@@ -46,23 +46,15 @@ struct Cell {
 /// Draws the chart with axes and legend.
 pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
     let series = &all[..all.len().min(MOST)];
-    let times = || {
-        series
-            .iter()
-            .flat_map(|series| series.times.iter().copied())
-    };
-    let values = || {
-        series
-            .iter()
-            .flat_map(|series| series.values.iter().copied())
-    };
-    let finite = || values().filter(|value| value.is_finite());
-    let (Some(from), Some(to)) = (times().min(), times().max()) else {
+    let times = series.iter().flat_map(|series| &series.times).copied();
+    let values = series.iter().flat_map(|series| &series.values).copied();
+    let finite = values.filter(|value| value.is_finite());
+    let (Some(from), Some(to)) = (times.clone().min(), times.max()) else {
         return "no series\n".to_owned();
     };
     let (mut low, mut high) = (
-        finite().fold(f64::INFINITY, f64::min),
-        finite().fold(f64::NEG_INFINITY, f64::max),
+        finite.clone().fold(f64::INFINITY, f64::min),
+        finite.fold(f64::NEG_INFINITY, f64::max),
     );
     if low > high {
         return "no finite values\n".to_owned();
@@ -133,17 +125,19 @@ fn draw(
         let (x, y) = (x.min(wide), y.min(tall));
         let (x0, y0) = before.unwrap_or((x, y));
         let steps = x.abs_diff(x0).max(y.abs_diff(y0)).max(1);
-        let between = |a: usize, b: usize, step: usize| {
-            (a as f64 + (b as f64 - a as f64) * step as f64 / steps as f64).round() as usize
-        };
         for step in 0..=steps {
-            let (x, y) = (between(x0, x, step), between(y0, y, step));
+            let (x, y) = (between(x0, x, step, steps), between(y0, y, step, steps));
             let cell = &mut cells[y / 4 * columns + x / 2];
             cell.dots |= dot(x % 2, y % 4);
             cell.series = index;
         }
         before = Some((x, y));
     }
+}
+
+/// Returns the position after `step` of `steps` from `a` to `b`.
+fn between(a: usize, b: usize, step: usize, steps: usize) -> usize {
+    (a as f64 + (b as f64 - a as f64) * step as f64 / steps as f64).round() as usize
 }
 
 /// Returns the bit of a dot in Unicode's braille block.

@@ -9,14 +9,10 @@ use serde_json::Value as Json;
 pub(super) fn answer(text: &str) -> anyhow::Result<Answer> {
     let body: Json = serde_json::from_str(text).context("not a response of Prometheus's API")?;
     let value = value(&body["data"]).context("not the result of a query")?;
-    let notes = |name: &str| {
-        let notes = body[name].as_array().into_iter().flatten();
-        notes.filter_map(Json::as_str).map(str::to_owned).collect()
-    };
     Ok(Answer {
         value,
-        warnings: notes("warnings"),
-        infos: notes("infos"),
+        warnings: texts(&body["warnings"]),
+        infos: texts(&body["infos"]),
     })
 }
 
@@ -29,9 +25,14 @@ pub(super) fn error(status: u16, body: &str) -> String {
     }
 }
 
+/// Reads a list of texts.
+fn texts(list: &Json) -> Vec<String> {
+    let texts = list.as_array().into_iter().flatten();
+    texts.filter_map(Json::as_str).map(str::to_owned).collect()
+}
+
 fn value(data: &Json) -> anyhow::Result<Value> {
     let result = &data["result"];
-    let list = || result.as_array().context("no list");
     Ok(match data["resultType"].as_str() {
         Some("scalar") => {
             let (at, value) = point(result)?;
@@ -44,30 +45,38 @@ fn value(data: &Json) -> anyhow::Result<Value> {
             at: UnixMillis(time(&result[0])?),
             text: result[1].as_str().unwrap_or_default().to_owned(),
         },
-        Some("vector") => {
-            let sample = |item: &Json| {
-                let (at, value) = point(&item["value"])?;
-                anyhow::Ok(Sample {
-                    labels: labels(&item["metric"])?,
-                    at: UnixMillis(at),
-                    value,
+        Some("vector") => Value::Vector(
+            list(result)?
+                .iter()
+                .map(|item| {
+                    let (at, value) = point(&item["value"])?;
+                    anyhow::Ok(Sample {
+                        labels: labels(&item["metric"])?,
+                        at: UnixMillis(at),
+                        value,
+                    })
                 })
-            };
-            Value::Vector(list()?.iter().map(sample).collect::<Result<_, _>>()?)
-        }
-        Some("matrix") => {
-            let series = |item: &Json| {
-                let points = item["values"].as_array().into_iter().flatten();
-                let points: Vec<(i64, f64)> = points.map(point).collect::<Result<_, _>>()?;
-                let (times, values) = points.into_iter().unzip();
-                anyhow::Ok(SampledSeries {
-                    labels: labels(&item["metric"])?,
-                    times,
-                    values,
+                .collect::<Result<_, _>>()?,
+        ),
+        Some("matrix") => Value::Matrix(
+            list(result)?
+                .iter()
+                .map(|item| {
+                    let points: Vec<(i64, f64)> = item["values"]
+                        .as_array()
+                        .into_iter()
+                        .flatten()
+                        .map(point)
+                        .collect::<Result<_, _>>()?;
+                    let (times, values) = points.into_iter().unzip();
+                    anyhow::Ok(SampledSeries {
+                        labels: labels(&item["metric"])?,
+                        times,
+                        values,
+                    })
                 })
-            };
-            Value::Matrix(list()?.iter().map(series).collect::<Result<_, _>>()?)
-        }
+                .collect::<Result<_, _>>()?,
+        ),
         _ => bail!("no result"),
     })
 }
@@ -77,6 +86,10 @@ fn labels(json: &Json) -> anyhow::Result<LabelSet> {
     Ok(LabelSet::new(labels.iter().map(|(name, value)| {
         (name, value.as_str().unwrap_or_default())
     })))
+}
+
+fn list(result: &Json) -> anyhow::Result<&Vec<Json>> {
+    result.as_array().context("no list")
 }
 
 fn point(json: &Json) -> anyhow::Result<(i64, f64)> {

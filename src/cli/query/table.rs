@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_core::UnixMillis;
 use bellwether_promql::{SampledSeries, Value};
 use jiff::Timestamp;
 
@@ -71,32 +71,30 @@ fn short(value: f64) -> String {
 /// Formats one line per value: time, series, value; quoted by RFC 4180.
 pub(super) fn csv(value: &Value) -> String {
     let mut out = "time,series,value\r\n".to_owned();
-    let mut line = |at: i64, series: &str, value: &str| {
-        let at = Timestamp::from_millisecond(at)
-            .map(|at| format!("{at:.3}"))
-            .unwrap_or_default();
-        write!(out, "{at},{},{}\r\n", quoted(series), quoted(value)).ok();
-    };
-    let name = |labels: &LabelSet| labels.to_string();
     match value {
         Value::Scalar {
             at: UnixMillis(at),
             value,
-        } => line(*at, "", &number(*value)),
+        } => csv_line(&mut out, *at, "", &number(*value)),
         Value::String {
             at: UnixMillis(at),
             text,
-        } => line(*at, "", text),
+        } => csv_line(&mut out, *at, "", text),
         Value::Vector(samples) => {
             for sample in samples {
-                line(sample.at.0, &name(&sample.labels), &number(sample.value));
+                csv_line(
+                    &mut out,
+                    sample.at.0,
+                    &sample.labels.to_string(),
+                    &number(sample.value),
+                );
             }
         }
         Value::Matrix(all) => {
             for series in all {
-                let name = name(&series.labels);
+                let name = series.labels.to_string();
                 for (at, value) in series.times.iter().zip(&series.values) {
-                    line(*at, &name, &number(*value));
+                    csv_line(&mut out, *at, &name, &number(*value));
                 }
             }
         }
@@ -112,6 +110,14 @@ fn number(value: f64) -> String {
     }
 }
 
+/// Writes one line: time, series, value.
+fn csv_line(out: &mut String, at: i64, series: &str, value: &str) {
+    let at = Timestamp::from_millisecond(at)
+        .map(|at| format!("{at:.3}"))
+        .unwrap_or_default();
+    write!(out, "{at},{},{}\r\n", quoted(series), quoted(value)).ok();
+}
+
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -122,6 +128,7 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::LabelSet;
     use bellwether_promql::Sample;
 
     use super::*;
@@ -130,13 +137,16 @@ mod tests {
         LabelSet::new([("__name__", "load"), ("host", host)])
     }
 
-    #[test]
-    fn tables_are_aligned() {
-        let sample = |host, value| Sample {
+    fn sample(host: &str, value: f64) -> Sample {
+        Sample {
             labels: labels(host),
             at: UnixMillis(0),
             value,
-        };
+        }
+    }
+
+    #[test]
+    fn tables_are_aligned() {
         assert_eq!(
             table(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
             "load{host=\"a\"}    1.5\nload{host=\"bcd\"}  100\n"

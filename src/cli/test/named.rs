@@ -31,9 +31,9 @@ pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -
             }
             match config::read(&path) {
                 Ok(text) => found.push(RuleFile { path, text }),
-                Err((message, hint)) => {
-                    let message = format!("{}: {message}", path.display());
-                    problems.error(at, message).hint_if(hint);
+                Err(error) => {
+                    let message = format!("{}: {error}", path.display());
+                    problems.error(at, message).hint_if(error.hint);
                 }
             }
         }

@@ -37,7 +37,6 @@ pub struct Summary {
 
 impl Sample {
     pub fn new(span: Duration, interval: Duration) -> Self {
-        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4);
         let span = millis(span).max(1);
         Self {
             span,
@@ -74,8 +73,10 @@ impl Sample {
 
     /// Makes room: removes every other value, or the oldest if they are thin enough.
     fn thin(&mut self) {
-        let time = |held: Option<&(i64, f64)>| held.map_or(0, |(at, _)| *at);
-        let covered = time(self.held.back()).saturating_sub(time(self.held.front()));
+        let covered = match (self.held.front(), self.held.back()) {
+            (Some((first, _)), Some((last, _))) => last.saturating_sub(*first),
+            _ => 0,
+        };
         let apart = covered / (CAPACITY as i64 - 1);
         if apart >= self.widest {
             self.held.pop_front();
@@ -108,8 +109,8 @@ impl Sample {
             .map(|value| (value - mean).powi(2) / count)
             .sum::<f64>();
         sorted.sort_unstable_by(f64::total_cmp);
-        let rank = |part: f64| sorted[((sorted.len() - 1) as f64 * part).round() as usize];
-        let (q1, median, q3) = (rank(0.25), rank(0.5), rank(0.75));
+        let [q1, median, q3] = [0.25, 0.5, 0.75]
+            .map(|part| sorted[((sorted.len() - 1) as f64 * part).round() as usize]);
         for value in sorted.iter_mut() {
             *value = (*value - median).abs();
         }
@@ -124,4 +125,8 @@ impl Sample {
             mad: *mad,
         }
     }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX / 4)
 }

@@ -185,9 +185,13 @@ mod tests {
 
     #[test]
     fn a_week_has_its_days() {
-        let sunday = |minute: i64| if minute / 1440 % 7 == 3 { 0.0 } else { 100.0 };
-        let season = after(21, 7 * DAY, sunday);
-        let noon = |day: i64| season.usual(UnixMillis((21 * 1440 + day * 1440 + 720) * MINUTES));
-        assert_eq!((noon(3), noon(4)), (Some(0.0), Some(100.0)));
+        let season = after(21, 7 * DAY, |minute| {
+            if minute / 1440 % 7 == 3 { 0.0 } else { 100.0 }
+        });
+        let noons = [3, 4].map(|day| UnixMillis((21 * 1440 + day * 1440 + 720) * MINUTES));
+        assert_eq!(
+            noons.map(|noon| season.usual(noon)),
+            [Some(0.0), Some(100.0)]
+        );
     }
 }

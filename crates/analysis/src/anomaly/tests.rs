@@ -19,14 +19,17 @@ fn settings(algorithm: Algorithm) -> Settings {
     }
 }
 
+fn at_minute(index: usize) -> UnixMillis {
+    UnixMillis(1_700_000_000_000 + index as i64 * 60_000)
+}
+
 /// Observations of `values`, one a minute.
 fn observed(settings: &Settings, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(settings, MINUTE);
-    let at = |index: usize| UnixMillis(1_700_000_000_000 + index as i64 * 60_000);
     values
         .iter()
         .enumerate()
-        .map(|(index, value)| detector.observe(at(index), *value))
+        .map(|(index, value)| detector.observe(at_minute(index), *value))
         .collect()
 }
 
@@ -197,9 +200,11 @@ fn what_follows_a_spike_is_as_expected() {
 #[test]
 fn a_new_level_is_outside_until_the_event_is_over_and_then_usual() {
     let mut random = fastrand::Rng::with_seed(5);
-    let mut normal = || 4.0 + (0..12).map(|_| random.f64()).sum::<f64>();
     let values: Vec<f64> = (0..800)
-        .map(|at| normal() + if at < 400 { 0.0 } else { 10.0 })
+        .map(|at| {
+            let normal = 4.0 + (0..12).map(|_| random.f64()).sum::<f64>();
+            normal + if at < 400 { 0.0 } else { 10.0 }
+        })
         .collect();
     let seen = observed(&Settings::default(), &values);
     assert!(seen[400..=460].iter().all(|seen| seen.anomalous), "an hour");
@@ -210,22 +215,23 @@ fn a_new_level_is_outside_until_the_event_is_over_and_then_usual() {
     assert_eq!(seen.iter().filter(|seen| seen.reported).count(), 1);
 }
 
+fn reported(days: std::ops::Range<u32>) -> u32 {
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut detector = Detector::new(&Settings::default(), 5 * MINUTE);
+    let mut count = 0;
+    for step in 0..days.end * 288 {
+        let noise = 50.0 + (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+        let spike = step % 288 == 200 && days.contains(&(step / 288));
+        let value = if spike { noise + 8.0 } else { noise };
+        let seen = detector.observe(UnixMillis(i64::from(step) * 300_000), value);
+        count += u32::from(seen.reported);
+    }
+    count
+}
+
 #[test]
 fn events_become_usual_and_fade() {
     // A value of 58 each day: the score that it needs grows with each.
-    let reported = |days: std::ops::Range<u32>| {
-        let mut random = fastrand::Rng::with_seed(9);
-        let mut detector = Detector::new(&Settings::default(), 5 * MINUTE);
-        let mut count = 0;
-        for step in 0..days.end * 288 {
-            let noise = 50.0 + (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-            let spike = step % 288 == 200 && days.contains(&(step / 288));
-            let value = if spike { noise + 8.0 } else { noise };
-            let seen = detector.observe(UnixMillis(i64::from(step) * 300_000), value);
-            count += u32::from(seen.reported);
-        }
-        count
-    };
     assert!(
         reported(1..3) >= 2 && reported(29..30) >= 1,
         "each of the first"
@@ -309,20 +315,24 @@ proptest! {
 
 /// A day's course of 288 values, for `days` days, a little noise on it.
 fn course(days: u32) -> Vec<f64> {
-    let value = |step: u32| {
-        let day = f64::from(step % 288) / 288.0 * std::f64::consts::TAU;
-        50.0 + 30.0 * day.sin() + f64::from(step * 7919 % 101) / 50.0
-    };
-    (0..days * 288).map(value).collect()
+    (0..days * 288)
+        .map(|step| {
+            let day = f64::from(step % 288) / 288.0 * std::f64::consts::TAU;
+            50.0 + 30.0 * day.sin() + f64::from(step * 7919 % 101) / 50.0
+        })
+        .collect()
+}
+
+fn at_step(step: usize) -> UnixMillis {
+    UnixMillis(1_700_000_000_000 + step as i64 * 300_000)
 }
 
 fn each_five_minutes(algorithm: Algorithm, values: &[f64]) -> Vec<Observation> {
     let mut detector = Detector::new(&settings(algorithm), 5 * MINUTE);
-    let at = |step: usize| UnixMillis(1_700_000_000_000 + step as i64 * 300_000);
     values
         .iter()
         .enumerate()
-        .map(|(step, value)| detector.observe(at(step), *value))
+        .map(|(step, value)| detector.observe(at_step(step), *value))
         .collect()
 }
 
@@ -332,14 +342,11 @@ fn a_value_of_the_night_at_noon_is_anomalous_to_those_who_know_the_day() {
     let mut values = course(7);
     values.truncate(6 * 288 + 72);
     values.push(35.0);
-    let anomalies = |algorithm| {
-        each_five_minutes(algorithm, &values)
-            .last()
-            .unwrap()
-            .anomalous
-    };
     assert_eq!(
-        ALL.map(|algorithm| (algorithm, anomalies(algorithm))),
+        ALL.map(|algorithm| {
+            let seen = each_five_minutes(algorithm, &values);
+            (algorithm, seen.last().unwrap().anomalous)
+        }),
         [
             (Algorithm::Auto, true),
             (Algorithm::ZScore, false),
@@ -363,8 +370,9 @@ fn the_usual_course_of_a_day_is_seldom_anomalous() {
 fn a_run_that_is_a_little_off_is_anomalous_as_a_run() {
     // Twelve values of 3.2 deviations: each alone comes in one of a few hundred.
     let mut random = fastrand::Rng::with_seed(1);
-    let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
-    let mut values: Vec<f64> = (0..2000).map(|_| 50.0 + normal()).collect();
+    let mut values: Vec<f64> = (0..2000)
+        .map(|_| 50.0 + ((0..12).map(|_| random.f64()).sum::<f64>() - 6.0))
+        .collect();
     values.extend([53.2; 12]);
     let seen = observed(&settings(Algorithm::Auto), &values);
     assert!(

@@ -21,8 +21,9 @@ pub fn resolve(
     metrics: &[MetricDef],
     problems: &mut Diagnostics,
 ) -> Vec<Bottleneck> {
-    let replaced = |shipped: &&Shipped| declared.iter().all(|own| *own.name.value != *shipped.name);
-    let shipped = SHIPPED.iter().filter(replaced);
+    let shipped = SHIPPED
+        .iter()
+        .filter(|shipped| declared.iter().all(|own| *own.name.value != *shipped.name));
     let mut resolved: Vec<Bottleneck> = shipped
         .filter_map(|shipped| from_shipped(shipped, metrics))
         .collect();
@@ -133,8 +134,8 @@ fn usual(def: &MetricDef, own: &BottleneckSettings) -> String {
                 .quantiles
                 .iter()
                 .min_by(nearest)
-                .map(ToString::to_string);
-            let quantile = quantile.unwrap_or_default();
+                .map(ToString::to_string)
+                .unwrap_or_default();
             let labels = [labels.as_slice(), &[("quantile", &quantile)]].concat();
             format!("avg_over_time({}[{window}])", selector(name, &labels))
         }

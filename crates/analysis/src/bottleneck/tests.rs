@@ -198,9 +198,12 @@ fn impact_grows_from_mark_to_mark() {
     );
 }
 
+fn labels(mount: &str) -> LabelSet {
+    LabelSet::new([("mount_point", mount)])
+}
+
 #[test]
 fn findings_are_sorted_and_what_is_no_number_is_none() {
-    let labels = |mount: &str| LabelSet::new([("mount_point", mount)]);
     let disk = disk();
     let samples = [
         (labels("/b"), 90.0),

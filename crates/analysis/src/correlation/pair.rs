@@ -145,12 +145,15 @@ fn without_line(cells: &[f64]) -> Vec<f64> {
         .sum();
     let width = count * (count * count - 1.0) / 12.0;
     let slope = along / width;
-    let rest = |(x, y): (usize, &f64)| {
-        let rest = y - mean - slope * (x as f64 - centre);
-        // What rounding leaves of a straight line is no movement.
-        if rest.abs() < 1e-12 { 0.0 } else { rest }
-    };
-    cells.iter().enumerate().map(rest).collect()
+    cells
+        .iter()
+        .enumerate()
+        .map(|(x, y)| {
+            let rest = y - mean - slope * (x as f64 - centre);
+            // What rounding leaves of a straight line is no movement.
+            if rest.abs() < 1e-12 { 0.0 } else { rest }
+        })
+        .collect()
 }
 
 /// Returns the rank of each value, 0 to 1; equal values share the mean of their ranks.

@@ -25,11 +25,12 @@ impl Noise {
     /// A wave of no fixed length: each value hangs together with the next.
     fn wave(&mut self, persistence: f64) -> Vec<f64> {
         let mut value = 0.0;
-        let next = |_| {
-            value = value * persistence + self.next();
-            value
-        };
-        (0..CELLS).map(next).collect()
+        (0..CELLS)
+            .map(|_| {
+                value = value * persistence + self.next();
+                value
+            })
+            .collect()
     }
 }
 
@@ -60,9 +61,8 @@ fn the_one_that_follows_is_found_with_its_lag_and_sign() {
     let mut noise = Noise(1);
     let target = noise.wave(0.9);
     let late = |lag: usize, sign: f64, noise: &mut Noise| {
-        let shifted = |index: usize| target[index.saturating_sub(lag)] * sign * 1e9;
         (0..target.len())
-            .map(|index| shifted(index) + noise.next() * 1e8)
+            .map(|index| target[index.saturating_sub(lag)] * sign * 1e9 + noise.next() * 1e8)
             .collect::<Vec<_>>()
     };
     let mut others: Vec<SampledSeries> = (0..200)
@@ -105,14 +105,15 @@ fn the_one_that_follows_is_found_with_its_lag_and_sign() {
     assert_eq!((answer.compared, answer.left_out), (202, 2));
 }
 
+fn trend(slope: f64, noise: &mut Noise) -> Vec<f64> {
+    (0..720)
+        .map(|index| f64::from(index) * slope + noise.next())
+        .collect()
+}
+
 #[test]
 fn two_trends_and_two_walks_are_no_relation() {
     let mut noise = Noise(2);
-    let trend = |slope: f64, noise: &mut Noise| -> Vec<f64> {
-        (0..720)
-            .map(|index| f64::from(index) * slope + noise.next())
-            .collect()
-    };
     let target = trend(0.1, &mut noise);
     let others = (0..50)
         .map(|i| series(&format!("trend{i}"), trend(0.3, &mut noise)))
@@ -133,15 +134,15 @@ fn two_trends_and_two_walks_are_no_relation() {
     );
 }
 
+fn jump(at: i64, noise: &mut Noise) -> Vec<f64> {
+    (0..CELLS)
+        .map(|index| if index < at { 10.0 } else { 90.0 } + noise.next())
+        .collect()
+}
+
 #[test]
 fn a_jump_that_many_share_is_seen_and_one_alone_may_be_chance() {
     let mut noise = Noise(3);
-    let jump = |at: i64, noise: &mut Noise| -> Vec<f64> {
-        let level = |index: i64| if index < at { 10.0 } else { 90.0 };
-        (0..CELLS)
-            .map(|index| level(index) + noise.next())
-            .collect()
-    };
     let target = jump(400, &mut noise);
     let mut others: Vec<SampledSeries> = (0..30)
         .map(|i| series(&format!("with{i}"), jump(400, &mut noise)))
@@ -189,12 +190,13 @@ fn counters_are_compared_by_their_increase() {
     );
 }
 
+fn ask(values: Vec<f64>, grid: Grid) -> NoCorrelation {
+    let other = [series("other", Noise(5).wave(0.5))];
+    correlate(&series("target", values), &other, grid, 10, 5).unwrap_err()
+}
+
 #[test]
 fn what_cannot_be_compared_says_why() {
-    let other = || vec![series("other", Noise(5).wave(0.5))];
-    let ask = |values: Vec<f64>, grid: Grid| {
-        correlate(&series("target", values), &other(), grid, 10, 5).unwrap_err()
-    };
     assert_eq!(ask(vec![], grid()), NoCorrelation::TooFewSamples);
     assert_eq!(ask(vec![1.0; 300], grid()), NoCorrelation::TooFewSamples);
     assert_eq!(ask(vec![1.0; 720], grid()), NoCorrelation::Constant);

@@ -102,8 +102,11 @@ fn solve(mut system: Vec<Vec<f64>>) -> Vec<f64> {
             }
         }
     }
-    let solution = |(index, line): (usize, &Vec<f64>)| line[line.len() - 1] / line[index];
-    system.iter().enumerate().map(solution).collect()
+    system
+        .iter()
+        .enumerate()
+        .map(|(index, line)| line[line.len() - 1] / line[index])
+        .collect()
 }
 
 #[cfg(test)]

@@ -29,16 +29,19 @@ impl DailyProfile {
             let phase = time.rem_euclid(DAY);
             slots[(phase * SLOTS as i64 / DAY) as usize].push((phase as f64, *offset));
         }
-        let seen = |slot: &&Vec<(f64, f64)>| !slot.is_empty();
-        let knot = |slot: &Vec<(f64, f64)>| {
-            let phase = slot.iter().map(|(phase, _)| phase).sum::<f64>() / slot.len() as f64;
-            (
-                phase,
-                median(&mut slot.iter().map(|(_, offset)| *offset).collect::<Vec<_>>()),
-            )
-        };
         let profile = Self {
-            knots: slots.iter().filter(seen).map(knot).collect(),
+            knots: slots
+                .iter()
+                .filter(|slot| !slot.is_empty())
+                .map(|slot| {
+                    let phase =
+                        slot.iter().map(|(phase, _)| phase).sum::<f64>() / slot.len() as f64;
+                    (
+                        phase,
+                        median(&mut slot.iter().map(|(_, offset)| *offset).collect::<Vec<_>>()),
+                    )
+                })
+                .collect(),
         };
         let (Some((first, _)), Some((last, _))) = (offsets.first(), offsets.last()) else {
             return None;
@@ -130,11 +133,10 @@ mod tests {
 
     #[test]
     fn a_profile_is_robust_to_a_trend_and_an_unusual_day() {
-        let level = |day: f64| {
+        let (times, values) = quarters(12, |day| {
             let wild = if (5.0..6.0).contains(&day) { 30.0 } else { 0.0 };
             50.0 + wave(day) + 4.0 * day + wild
-        };
-        let (times, values) = quarters(12, level);
+        });
         let profile = DailyProfile::from_samples(&times, &values).unwrap();
         for hour in 0..24 {
             let value = profile.at(hour * 4 * QUARTER);

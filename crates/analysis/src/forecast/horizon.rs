@@ -116,19 +116,13 @@ impl Horizon {
         let Some(last) = values.last().copied() else {
             return line.map_or_else(Outlook::None, Outlook::Later);
         };
-        // Both by the line and from where it is, at the pace of the line.
-        let soon = |reach: &Reach| {
-            let left = (self.target.value - last) / reach.slope;
-            let within = self.within;
-            reach.reaches_at.since(now) <= within && left <= within.as_secs_f64()
-        };
         let reach = match line {
             Err(
                 reason @ (NoForecast::TooFewSamples { .. } | NoForecast::AlreadyReached { .. }),
             ) => {
                 return Outlook::None(reason);
             }
-            Ok(reach) if soon(&reach) => Ok(reach),
+            Ok(reach) if self.is_soon(&reach, last, now) => Ok(reach),
             other if !self.near(&values) => {
                 return other.map_or_else(Outlook::None, Outlook::Later);
             }
@@ -170,6 +164,13 @@ impl Horizon {
             },
             now,
         )
+    }
+
+    /// Returns whether the target is within reach, both by the line and from the last value at the pace of
+    /// the line.
+    fn is_soon(&self, reach: &Reach, last: f64, now: UnixMillis) -> bool {
+        let left = (self.target.value - last) / reach.slope;
+        reach.reaches_at.since(now) <= self.within && left <= self.within.as_secs_f64()
     }
 
     /// Returns whether the recent range of values is large enough for the target to matter.
@@ -441,10 +442,9 @@ impl Past<'_> {
     fn earliest(&self, last: f64, now: UnixMillis, earliest: UnixMillis) -> UnixMillis {
         let missing = self.up(self.target.value) - self.up(last);
         let left = earliest.since(now);
-        let rose = |took: Duration| self.rises(took).any(|(rose, _)| rose >= missing);
         let sooner = (1..8)
             .map(|eighth| left * eighth / 8)
-            .find(|took| rose(*took));
+            .find(|took| self.rises(*took).any(|(rose, _)| rose >= missing));
         sooner.map_or(earliest, |took| {
             let took = i64::try_from(took.as_millis()).unwrap_or(i64::MAX);
             // Its pace now comes on top.
@@ -473,7 +473,9 @@ impl Past<'_> {
         };
         let (from, to) = (hour(now.0), hour(now.0.saturating_add(ahead)).min(47));
         let explained = edge(from).is_some_and(|edge| self.up(last) <= self.up(edge));
-        let off = |hour| edge(hour).is_some_and(|edge| self.up(edge) < self.up(self.target.value));
-        explained && (from..=to).all(off)
+        explained
+            && (from..=to).all(|hour| {
+                edge(hour).is_some_and(|edge| self.up(edge) < self.up(self.target.value))
+            })
     }
 }

@@ -57,7 +57,7 @@ impl Line {
         let (Some(first), Some(last), true) = (x.first(), x.last(), quarter >= 3) else {
             return self;
         };
-        let pace = |number: usize| {
+        let paces: [f64; QUARTERS] = std::array::from_fn(|number| {
             let end = if number + 1 == QUARTERS {
                 x.len()
             } else {
@@ -65,8 +65,7 @@ impl Line {
             };
             let range = number * quarter..end;
             median_slope(&x[range.clone()], &y[range])
-        };
-        let paces: [f64; QUARTERS] = std::array::from_fn(pace);
+        });
         let (count, length) = (QUARTERS as f64, (last - first) / QUARTERS as f64);
         let mean = paces.iter().sum::<f64>() / count;
         let variance = paces.iter().map(|pace| (pace - mean).powi(2)).sum::<f64>() / (count - 1.0);

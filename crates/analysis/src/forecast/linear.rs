@@ -366,10 +366,9 @@ fn band(line: &Line, goal: f64, now: f64) -> (f64, Option<f64>) {
     let c = away.powi(2) - quantile.powi(2) * (line.level_error.powi(2) + line.spread.powi(2));
     let root = (b * b - a * c).max(0.0).sqrt();
     let (early, late) = ((-b - root) / a, (-b + root) / a);
-    let place = |distance: f64| now.max(line.centre + distance);
     // Where the pace may be none, or the other way, it may never be.
     (
-        place(early),
-        Some(place(late)).filter(|late| a > 0.0 && late.is_finite()),
+        now.max(line.centre + early),
+        Some(now.max(line.centre + late)).filter(|late| a > 0.0 && late.is_finite()),
     )
 }

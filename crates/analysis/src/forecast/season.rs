@@ -110,15 +110,16 @@ pub fn continue_hours(hours: &[f64], ahead: usize) -> Result<Season, NoSeason> {
         return Err(NoSeason::NoPattern);
     }
     misses.sort_by(f64::total_cmp);
-    let quantile = |share: f64| misses[((misses.len() - 1) as f64 * share).round() as usize];
+    let [low, high] =
+        [0.05, 0.95].map(|share| misses[((misses.len() - 1) as f64 * share).round() as usize]);
     let mut values = combine(&candidates(hours), &weights);
     values.truncate(ahead);
     let negative = hours.iter().any(|hour| *hour < 0.0);
     let season = Season {
         from: UnixMillis(0),
         values,
-        below: (quantile(0.05) * WIDER).min(0.0),
-        above: (quantile(0.95) * WIDER).max(0.0),
+        below: (low * WIDER).min(0.0),
+        above: (high * WIDER).max(0.0),
         bounds: (f64::NEG_INFINITY, f64::INFINITY),
         error,
         error_of_last_day: errors(&trials, usize::MAX)[0],
@@ -155,16 +156,13 @@ impl Season {
 
 /// Returns the mean errors of the candidates over all trials but this one.
 fn errors(trials: &[Trial<'_>], left_out: usize) -> [f64; 3] {
-    let selected = || {
-        trials
+    std::array::from_fn(|which| {
+        let selected = trials
             .iter()
             .enumerate()
-            .filter(move |(number, _)| *number != left_out)
-    };
-    std::array::from_fn(|which| {
-        mean_error(selected().map(|(_, trial)| trial), |trial, hour| {
-            trial.forecasts[which][hour]
-        })
+            .filter(|(number, _)| *number != left_out)
+            .map(|(_, trial)| trial);
+        mean_error(selected, |trial, hour| trial.forecasts[which][hour])
     })
 }
 
@@ -201,8 +199,9 @@ fn hourly(
     if have < FEWEST / 2 || have * 2 < missing || known < FEWEST {
         return Err(NoSeason::TooFewHours { have });
     }
-    let means = hours.iter().map(|(sum, count)| sum / f64::from(*count));
-    let mut means: Vec<f64> = means
+    let mut means: Vec<f64> = hours
+        .iter()
+        .map(|(sum, count)| sum / f64::from(*count))
         .chain(std::iter::repeat_n(f64::NAN, missing - known))
         .collect();
     fill(&mut means);
@@ -299,17 +298,18 @@ fn last_weeks(hours: &[f64]) -> Vec<f64> {
     if hours.len() < WEEK {
         return last_day(hours);
     }
-    let of_hour = |ahead: usize| {
-        let (mut sum, mut total) = (0.0, 0.0);
-        for (week, weight) in [1.0, 0.5, 0.25].into_iter().enumerate() {
-            if let Some(at) = (hours.len() + ahead).checked_sub(WEEK * (week + 1)) {
-                sum += weight * hours[at];
-                total += weight;
+    (0..AHEAD)
+        .map(|ahead| {
+            let (mut sum, mut total) = (0.0, 0.0);
+            for (week, weight) in [1.0, 0.5, 0.25].into_iter().enumerate() {
+                if let Some(at) = (hours.len() + ahead).checked_sub(WEEK * (week + 1)) {
+                    sum += weight * hours[at];
+                    total += weight;
+                }
             }
-        }
-        sum / total
-    };
-    (0..AHEAD).map(of_hour).collect()
+            sum / total
+        })
+        .collect()
 }
 
 /// Weights by the inverse of a power of the error; the sum is 1.
@@ -321,12 +321,13 @@ fn weights(errors: [f64; 3]) -> [f64; 3] {
 }
 
 fn combine(forecasts: &[Vec<f64>; 3], weights: &[f64; 3]) -> Vec<f64> {
-    let of_hour = |hour| {
-        forecasts
-            .iter()
-            .zip(weights)
-            .map(|(forecast, weight)| forecast[hour] * weight)
-            .sum()
-    };
-    (0..AHEAD).map(of_hour).collect()
+    (0..AHEAD)
+        .map(|hour| {
+            forecasts
+                .iter()
+                .zip(weights)
+                .map(|(forecast, weight)| forecast[hour] * weight)
+                .sum()
+        })
+        .collect()
 }

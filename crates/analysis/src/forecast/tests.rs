@@ -16,14 +16,16 @@ struct Noise(u64);
 
 impl Noise {
     fn next(&mut self) -> f64 {
-        let uniform = || {
+        std::iter::repeat_with(|| {
             self.0 = self
                 .0
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
             (self.0 >> 11) as f64 / (1_u64 << 53) as f64
-        };
-        std::iter::repeat_with(uniform).take(12).sum::<f64>() - 6.0
+        })
+        .take(12)
+        .sum::<f64>()
+            - 6.0
     }
 }
 
@@ -40,8 +42,11 @@ fn forecast(of: impl FnMut(f64) -> f64, target: f64) -> Result<Reach, NoForecast
     linear(&times, &values, NOW, target)
 }
 
+fn until(at: UnixMillis) -> f64 {
+    (at.0 - NOW.0) as f64 / MINUTE as f64
+}
+
 fn minutes(reach: &Reach) -> (f64, f64, Option<f64>) {
-    let until = |at: UnixMillis| (at.0 - NOW.0) as f64 / MINUTE as f64;
     (
         until(reach.reaches_at),
         until(reach.earliest),
@@ -83,10 +88,13 @@ fn noise_widens_the_band_and_the_truth_lies_in_it() {
     );
 }
 
+fn saw(minute: f64) -> f64 {
+    (minute % 30.0) / 3.0
+}
+
 #[test]
 fn a_saw_that_climbs_is_no_sudden_end_and_a_level_one_is_none() {
     // A log that is rotated each half hour: 10 up and 10 down, over 0.05 a minute.
-    let saw = |minute: f64| (minute % 30.0) / 3.0;
     let reach = forecast(|minute| 60.0 + minute * 0.05 + saw(minute), 95.0).unwrap();
     let (at, ..) = minutes(&reach);
     assert!((200.0..=341.0).contains(&at), "{reach:?}");
@@ -96,16 +104,22 @@ fn a_saw_that_climbs_is_no_sudden_end_and_a_level_one_is_none() {
     );
 }
 
+fn cleaned(minute: f64) -> f64 {
+    (if minute < 200.0 { 60.0 } else { 40.0 }) + minute * 0.1
+}
+
+fn jumps(minute: f64) -> f64 {
+    if minute < 200.0 { 40.0 } else { 70.0 }
+}
+
 #[test]
 fn only_what_follows_a_change_counts() {
-    let jump = |minute: f64| if minute < 200.0 { 40.0 } else { 70.0 };
     let mut noise = Noise(1);
     assert_eq!(
-        forecast(|minute| jump(minute) + noise.next() * 0.1, 95.0),
+        forecast(|minute| jumps(minute) + noise.next() * 0.1, 95.0),
         Err(NoForecast::NoTrend)
     );
     // Cleaned up after 200 minutes, and filling on as before.
-    let cleaned = |minute: f64| if minute < 200.0 { 60.0 } else { 40.0 } + minute * 0.1;
     let (at, ..) = minutes(&forecast(cleaned, 95.0).unwrap());
     assert!((at - 191.0).abs() < 2.0, "{at}");
     // Quiet, then filling for an hour.
@@ -190,14 +204,19 @@ fn things_that_run_out_are_reached_from_above() {
 
 #[test]
 fn spikes_and_a_late_look_change_nothing() {
-    let spiky = |minute: f64| {
-        if minute as i64 % 50 == 7 {
-            94.0
-        } else {
-            60.0 + minute * 0.05
-        }
-    };
-    let (at, ..) = minutes(&forecast(spiky, 95.0).unwrap());
+    let (at, ..) = minutes(
+        &forecast(
+            |minute| {
+                if minute as i64 % 50 == 7 {
+                    94.0
+                } else {
+                    60.0 + minute * 0.05
+                }
+            },
+            95.0,
+        )
+        .unwrap(),
+    );
     assert!((at - 341.0).abs() < 1.0, "{at}");
     let (times, values) = six_hours(|minute| 60.0 + minute * 0.05);
     let later = UnixMillis(NOW.0).0 + 100 * MINUTE;
@@ -228,25 +247,27 @@ proptest! {
 
 /// Hours since [`START`], each with four samples of what `of` says about it.
 fn quarters(hours: i64, of: impl Fn(i64) -> f64) -> (Vec<i64>, Vec<f64>) {
-    let quarter = |index: i64| (START + index * 15 * MINUTE, of(index / 4));
-    (0..hours * 4).map(quarter).unzip()
+    (0..hours * 4)
+        .map(|index| (START + index * 15 * MINUTE, of(index / 4)))
+        .unzip()
 }
 
 fn after(hours: i64) -> UnixMillis {
     UnixMillis(START + hours * 60 * MINUTE + 5 * MINUTE)
 }
 
+fn busy(hour: i64) -> f64 {
+    let day = if (8..18).contains(&(hour % 24)) {
+        80.0
+    } else {
+        20.0
+    };
+    if hour / 24 % 7 >= 5 { day / 2.0 } else { day }
+}
+
 #[test]
 fn days_and_weeks_go_on() {
     // Busy from 8 to 18, half as much at the weekend; 4 weeks and 6 hours.
-    let busy = |hour: i64| {
-        let day = if (8..18).contains(&(hour % 24)) {
-            80.0
-        } else {
-            20.0
-        };
-        if hour / 24 % 7 >= 5 { day / 2.0 } else { day }
-    };
     let known = 4 * 168 + 4 * 24 + 6;
     let (times, values) = quarters(known, busy);
     let season = seasonal(&times, &values, after(known), 48).unwrap();
@@ -337,29 +358,33 @@ fn outlooks(
     let mut days = Days::default();
     (from + 10..values.len()).step_by(10).map(move |at| {
         let (times, recent) = spaced(at, horizon.lookback(), step);
-        let past = || {
-            let (span, step) = horizon.past();
-            spaced(at, span, (step.as_secs() / 60) as usize)
-        };
         let now = UnixMillis(START + at as i64 * MINUTE);
-        (at, horizon.outlook(&times, &recent, now, &mut days, past))
+        (
+            at,
+            horizon.outlook(&times, &recent, now, &mut days, || {
+                let (span, step) = horizon.past();
+                spaced(at, span, (step.as_secs() / 60) as usize)
+            }),
+        )
     })
 }
 
 fn first_alarm(values: &[f64], within: Duration, from: usize) -> Option<usize> {
-    let soon = |(_, outlook): &(usize, Outlook)| matches!(outlook, Outlook::Soon(_));
     outlooks(values, 95.0.into(), within, from)
-        .find(soon)
+        .find(|(_, outlook)| matches!(outlook, Outlook::Soon(_)))
         .map(|(at, _)| at)
 }
 
 const HOURS: fn(u64) -> Duration = |hours| Duration::from_secs(hours * 3600);
 
+fn climb(since: usize, length: usize) -> f64 {
+    since.min(length) as f64 / length as f64
+}
+
 /// A minute of what fills and empties by itself, without noise.
 fn pattern(name: &str, minute: usize) -> f64 {
     let of_day = minute % MINUTES_OF_DAY;
     let of_week = (minute + 3 * MINUTES_OF_DAY) % (7 * MINUTES_OF_DAY);
-    let climb = |since: usize, length: usize| since.min(length) as f64 / length as f64;
     match name {
         "log rotated daily" => 60.0 + 25.0 * climb(of_day, MINUTES_OF_DAY),
         "day and night" => {
@@ -398,11 +423,14 @@ fn what_empties_by_itself_is_no_alarm_not_even_on_the_first_day() {
     }
 }
 
+fn fills_once(minute: usize) -> f64 {
+    20.0 + 0.6 * minute.clamp(2, 10) as f64
+}
+
 #[test]
 fn ten_minutes_of_filling_are_no_forecast() {
     // 8 minutes of filling, and then as it was.
-    let fills = |minute: usize| 20.0 + 0.6 * minute.clamp(2, 10) as f64;
-    let values: Vec<f64> = (0..600).map(fills).collect();
+    let values: Vec<f64> = (0..600).map(fills_once).collect();
     assert_eq!(first_alarm(&values, HOURS(4), 0), None);
     let (_, at_ten) = outlooks(&values, 95.0.into(), HOURS(4), 0).next().unwrap();
     let Outlook::Young { seen, needed, .. } = at_ten else {
@@ -425,12 +453,11 @@ fn a_real_fill_is_reported_half_its_horizon_ahead() {
         for quiet in [0, 12 * MINUTES_OF_DAY] {
             let mut noise = Noise(5);
             let until = quiet + (hours * 60.0) as usize;
-            let fill = |minute: usize| {
-                let part = minute.saturating_sub(quiet) as f64 / (hours * 60.0);
-                50.0 + 45.0 * part
-            };
             let values: Vec<f64> = (0..until)
-                .map(|minute| fill(minute) + 0.1 * noise.next())
+                .map(|minute| {
+                    let part = minute.saturating_sub(quiet) as f64 / (hours * 60.0);
+                    50.0 + 45.0 * part + 0.1 * noise.next()
+                })
                 .collect();
             let at = first_alarm(&values, within, quiet).unwrap();
             let ahead = Duration::from_secs((until - at) as u64 * 60);
@@ -442,11 +469,12 @@ fn a_real_fill_is_reported_half_its_horizon_ahead() {
     }
     // Faster than the log that is rotated each day ever grew.
     let start = 12 * MINUTES_OF_DAY;
-    let fills = |minute: usize| match minute.checked_sub(start) {
-        Some(passed) => 60.0 + 35.0 * passed as f64 / 480.0,
-        None => pattern("log rotated daily", minute),
-    };
-    let values: Vec<f64> = (0..start + 480).map(fills).collect();
+    let values: Vec<f64> = (0..start + 480)
+        .map(|minute| match minute.checked_sub(start) {
+            Some(passed) => 60.0 + 35.0 * passed as f64 / 480.0,
+            None => pattern("log rotated daily", minute),
+        })
+        .collect();
     let at = first_alarm(&values, HOURS(4), start).unwrap();
     assert!((start..=start + 360).contains(&at), "{at}");
 }
@@ -459,13 +487,13 @@ fn a_fill_on_top_of_a_day_is_reported_half_its_horizon_ahead() {
             for phase in [360, 1080] {
                 let mut noise = Noise(5);
                 let began = QUIET + phase;
-                let fills = |minute: usize| {
-                    let filled = minute.saturating_sub(began) as f64 / (hours * 60.0);
-                    // Around 60, whatever its days are around.
-                    0.6 * (pattern(name, minute) - 75.0) + 60.0 + 40.0 * filled
-                };
                 let values: Vec<f64> = (0..began + (hours * 120.0) as usize)
-                    .map(|minute| fills(minute) + 0.1 * noise.next())
+                    .map(|minute| {
+                        let filled = minute.saturating_sub(began) as f64 / (hours * 60.0);
+                        // Around 60, whatever its days are around.
+                        let level = 0.6 * (pattern(name, minute) - 75.0) + 60.0 + 40.0 * filled;
+                        level + 0.1 * noise.next()
+                    })
                     .collect();
                 let full = values.iter().position(|value| *value >= 95.0).unwrap();
                 let within = HOURS(within);
@@ -492,9 +520,8 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
             within: HOURS(4),
             window: HOURS(6),
         };
-        let value = |minute: usize| base + pattern("day and night", minute) - 75.0;
         let values: Vec<f64> = (0..10 * MINUTES_OF_DAY)
-            .map(|minute| value(minute) + 0.1 * noise.next())
+            .map(|minute| base + pattern("day and night", minute) - 75.0 + 0.1 * noise.next())
             .collect();
         let spaced = |end: usize, span: usize, step: usize| -> (Vec<i64>, Vec<f64>) {
             let picked =
@@ -521,37 +548,41 @@ fn days_are_learnt_once_an_hour_and_only_near_the_target() {
 
 #[test]
 fn what_runs_out_and_comes_back_daily_is_no_alarm_either() {
-    let falls = |minute| 155.0 - pattern("log rotated daily", minute);
-    let values: Vec<f64> = (0..15 * MINUTES_OF_DAY).map(falls).collect();
+    let values: Vec<f64> = (0..15 * MINUTES_OF_DAY)
+        .map(|minute| 155.0 - pattern("log rotated daily", minute))
+        .collect();
     let target = Target {
         value: 60.0,
         direction: Direction::Falling,
     };
     let found: Vec<_> = outlooks(&values, target, HOURS(24), 0).collect();
-    let level = |(at, outlook): &(usize, Outlook)| {
-        *at > 7 * MINUTES_OF_DAY && matches!(outlook, Outlook::None(NoForecast::NoTrend))
-    };
     assert!(
         !found
             .iter()
             .any(|(_, outlook)| matches!(outlook, Outlook::Soon(_)))
     );
-    assert!(found.iter().any(level), "without its days it has no trend");
+    assert!(
+        found.iter().any(|(at, outlook)| {
+            *at > 7 * MINUTES_OF_DAY && matches!(outlook, Outlook::None(NoForecast::NoTrend))
+        }),
+        "without its days it has no trend"
+    );
+}
+
+fn stairs(minute: f64) -> f64 {
+    let (turns, rest) = ((minute / 180.0).floor(), minute % 180.0);
+    40.0 + turns * 18.0
+        + if rest < 90.0 {
+            rest * 0.19
+        } else {
+            17.1 + (rest - 90.0) * 0.01
+        }
 }
 
 #[test]
 fn a_pace_that_changes_widens_the_band() {
     // Fast and slow by turns, an hour and a half each.
-    let level = |minute: f64| {
-        let (turns, rest) = ((minute / 180.0).floor(), minute % 180.0);
-        40.0 + turns * 18.0
-            + if rest < 90.0 {
-                rest * 0.19
-            } else {
-                17.1 + (rest - 90.0) * 0.01
-            }
-    };
-    let reach = forecast(level, 95.0).unwrap();
+    let reach = forecast(stairs, 95.0).unwrap();
     let (at, earliest, latest) = minutes(&reach);
     assert!(
         earliest < 0.8 * at && latest.is_none_or(|latest| latest > 1.25 * at),
@@ -561,26 +592,32 @@ fn a_pace_that_changes_widens_the_band() {
 
 #[test]
 fn a_value_that_fell_off_its_line_has_none() {
-    let dropped = |minute: f64| {
-        if minute < 357.0 {
-            60.0 + minute * 0.05
-        } else {
-            60.0
-        }
-    };
-    assert_eq!(forecast(dropped, 95.0), Err(NoForecast::NoTrend));
+    assert_eq!(
+        forecast(
+            |minute| {
+                if minute < 357.0 {
+                    60.0 + minute * 0.05
+                } else {
+                    60.0
+                }
+            },
+            95.0
+        ),
+        Err(NoForecast::NoTrend)
+    );
+}
+
+fn queue(hour: i64) -> f64 {
+    if (8..18).contains(&(hour % 24)) {
+        40.0 + (hour % 7) as f64
+    } else {
+        0.0
+    }
 }
 
 #[test]
 fn a_season_stays_within_what_can_be() {
     // A queue that is empty at night.
-    let queue = |hour: i64| {
-        if (8..18).contains(&(hour % 24)) {
-            40.0 + (hour % 7) as f64
-        } else {
-            0.0
-        }
-    };
     let known = 21 * 24;
     let (times, values) = quarters(known, queue);
     let season = seasonal(&times, &values, after(known), 48).unwrap();

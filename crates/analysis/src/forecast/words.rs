@@ -67,9 +67,12 @@ mod tests {
         }
     }
 
+    fn minutes(minutes: i64) -> UnixMillis {
+        UnixMillis(minutes * 60_000)
+    }
+
     #[test]
     fn a_forecast_reports_its_band() {
-        let minutes = |minutes: i64| UnixMillis(minutes * 60_000);
         let reach = Reach {
             reaches_at: minutes(190),
             earliest: minutes(160),

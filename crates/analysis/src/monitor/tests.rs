@@ -130,8 +130,10 @@ impl Queryable for Past {
         _: UnixMillis,
         _: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
-        let accepted = |series: &SampledSeries| matchers.iter().all(|m| m.matches(&series.labels));
-        Ok(Self::all().into_iter().filter(accepted).collect())
+        Ok(Self::all()
+            .into_iter()
+            .filter(|series| matchers.iter().all(|m| m.matches(&series.labels)))
+            .collect())
     }
 
     fn series(

@@ -40,16 +40,17 @@ fn recommended(
     recommend(&[series], side, target)
 }
 
+fn incident(minute: i64) -> f64 {
+    if (9000..9060).contains(&minute) {
+        50.0
+    } else {
+        0.0
+    }
+}
+
 #[test]
 fn what_happens_each_day_is_no_alert_and_the_incident_is() {
     // One hour in two weeks at 20 over the busiest.
-    let incident = |minute: i64| {
-        if (9000..9060).contains(&minute) {
-            50.0
-        } else {
-            0.0
-        }
-    };
     let advice = recommended(office(incident), None, 1.0).unwrap();
     assert_eq!(advice.side, Side::Above);
     assert!((55.0..90.0).contains(&advice.best.threshold), "{advice:?}");
@@ -65,17 +66,18 @@ fn what_happens_each_day_is_no_alert_and_the_incident_is() {
     assert!(more.best.per_week <= 20.0, "{more:?}");
 }
 
+fn spikes(minute: i64) -> f64 {
+    let incident = minute % 60 < 2 || (5000..5030).contains(&minute);
+    if incident {
+        95.0
+    } else {
+        10.0 + (minute % 5) as f64
+    }
+}
+
 #[test]
 fn short_spikes_are_held_out_and_long_ones_not() {
     // Each hour a spike of two minutes; once half an hour.
-    let spikes = |minute: i64| {
-        let incident = minute % 60 < 2 || (5000..5030).contains(&minute);
-        if incident {
-            95.0
-        } else {
-            10.0 + (minute % 5) as f64
-        }
-    };
     let advice = recommended(minutes(14 * DAY, spikes), None, 1.0).unwrap();
     assert!(advice.best.hold >= Duration::from_secs(300), "{advice:?}");
     assert!(
@@ -84,14 +86,15 @@ fn short_spikes_are_held_out_and_long_ones_not() {
     );
 }
 
+fn wave(minute: i64) -> f64 {
+    let day = minute as f64 / DAY as f64 * std::f64::consts::TAU;
+    let noise = (minute * 7919 % 101) as f64 / 25.0 - 2.0;
+    30.0 + 20.0 * day.sin() + if minute % 20 == 0 { -15.0 } else { noise }
+}
+
 #[test]
 fn what_each_afternoon_reaches_is_no_threshold() {
     // 30 and 20 more in the afternoon, with noise that ends every hold time of half an hour.
-    let wave = |minute: i64| {
-        let day = minute as f64 / DAY as f64 * std::f64::consts::TAU;
-        let noise = (minute * 7919 % 101) as f64 / 25.0 - 2.0;
-        30.0 + 20.0 * day.sin() + if minute % 20 == 0 { -15.0 } else { noise }
-    };
     for target in [0.5, 1.0, 5.0] {
         let advice = recommended(minutes(14 * DAY, wave), None, target).unwrap();
         assert!(advice.best.threshold >= 49.0, "{advice:?}");
@@ -109,15 +112,16 @@ fn what_each_afternoon_reaches_is_no_threshold() {
     assert!(below.best.threshold <= 11.0, "{below:?}");
 }
 
+fn drops(minute: i64) -> f64 {
+    if minute % 5000 < 30 {
+        5.0
+    } else {
+        80.0 + (minute % 7) as f64
+    }
+}
+
 #[test]
 fn little_can_be_bad() {
-    let drops = |minute: i64| {
-        if minute % 5000 < 30 {
-            5.0
-        } else {
-            80.0 + (minute % 7) as f64
-        }
-    };
     let advice = recommended(minutes(14 * DAY, drops), None, 5.0).unwrap();
     assert_eq!((advice.side, advice.side.condition()), (Side::Below, "<"));
     assert!(
@@ -130,8 +134,12 @@ fn little_can_be_bad() {
 
 #[test]
 fn what_never_was_is_the_threshold_where_all_is_usual() {
-    let wave = |minute: i64| 50.0 + (minute as f64 / 10.0).sin() * 10.0;
-    let advice = recommended(minutes(7 * DAY, wave), None, 0.5).unwrap();
+    let advice = recommended(
+        minutes(7 * DAY, |minute| 50.0 + (minute as f64 / 10.0).sin() * 10.0),
+        None,
+        0.5,
+    )
+    .unwrap();
     assert!(
         advice.best.threshold >= 55.0 && advice.best.alerts == 0,
         "{advice:?}"
@@ -140,16 +148,17 @@ fn what_never_was_is_the_threshold_where_all_is_usual() {
     assert!((2.9..3.1).contains(&advice.best.at_most), "{advice:?}");
 }
 
+fn high(times: &[i64]) -> Run {
+    let values = vec![9.0; times.len()];
+    Run::new(&SampledSeries {
+        labels: LabelSet::default(),
+        times: times.to_vec(),
+        values,
+    })
+}
+
 #[test]
 fn alerts_fire_once_while_they_hold_and_silence_is_not_held() {
-    let high = |times: &[i64]| {
-        let values = vec![9.0; times.len()];
-        Run::new(&SampledSeries {
-            labels: LabelSet::default(),
-            times: times.to_vec(),
-            values,
-        })
-    };
     let run = high(&[0, MINUTE, 2 * MINUTE, 3 * MINUTE]);
     let alerts =
         |run: &Run, minutes: u64| run.alerts(Side::Above, 5.0, Duration::from_secs(minutes * 60));
@@ -161,12 +170,15 @@ fn alerts_fire_once_while_they_hold_and_silence_is_not_held() {
     assert_eq!((alerts(&gap, 3), alerts(&gap, 4)), (1, 0));
 }
 
-#[test]
-fn no_advice_has_reasons() {
-    let too_little = |samples, secs| NoRecommendation::TooLittle {
+fn too_little(samples: usize, secs: u64) -> NoRecommendation {
+    NoRecommendation::TooLittle {
         samples,
         span: Duration::from_secs(secs),
-    };
+    }
+}
+
+#[test]
+fn no_advice_has_reasons() {
     assert_eq!(recommend(&[], None, 1.0), Err(too_little(0, 0)));
     assert_eq!(
         recommended(minutes(50, |m| m as f64), None, 1.0),

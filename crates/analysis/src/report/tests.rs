@@ -19,17 +19,21 @@ impl Queryable for Held {
     ) -> Result<Vec<SampledSeries>, StorageError> {
         let accepted =
             |s: &&SampledSeries| matchers.iter().all(|matcher| matcher.matches(&s.labels));
-        let cut = |series: &SampledSeries| {
-            let start = series.times.partition_point(|time| *time < from.0);
-            let end = series.times.partition_point(|time| *time <= to.0);
-            SampledSeries {
-                labels: series.labels.clone(),
-                times: series.times[start..end].to_vec(),
-                values: series.values[start..end].to_vec(),
-            }
-        };
         guard.check()?;
-        Ok(self.0.iter().filter(accepted).map(cut).collect())
+        Ok(self
+            .0
+            .iter()
+            .filter(accepted)
+            .map(|series| {
+                let start = series.times.partition_point(|time| *time < from.0);
+                let end = series.times.partition_point(|time| *time <= to.0);
+                SampledSeries {
+                    labels: series.labels.clone(),
+                    times: series.times[start..end].to_vec(),
+                    values: series.values[start..end].to_vec(),
+                }
+            })
+            .collect())
     }
 
     fn series(
@@ -43,6 +47,10 @@ impl Queryable for Held {
     }
 }
 
+fn noise(minute: i64) -> f64 {
+    (minute * 7 % 41) as f64 / 10.0
+}
+
 /// Two hosts, one sample a minute for 600 minutes; `b` jumps to 90 at minute 500 for 3 minutes,
 /// `a` rises all the time.
 fn hosts() -> Held {
@@ -52,14 +60,12 @@ fn hosts() -> Held {
         times: times.clone(),
         values: (0..600).map(value).collect(),
     };
-    let noise = |minute: i64| (minute * 7 % 41) as f64 / 10.0;
-    let jump = move |minute: i64| match minute {
-        500 | 502 => 90.0,
-        501 => 95.0,
-        _ => 50.0 + noise(minute),
-    };
     Held(vec![
-        host("b", &jump),
+        host("b", &|minute| match minute {
+            500 | 502 => 90.0,
+            501 => 95.0,
+            _ => 50.0 + noise(minute),
+        }),
         host("a", &|minute| 10.0 + minute as f64 / 10.0 + noise(minute)),
     ])
 }

@@ -34,7 +34,6 @@ impl Statistics {
             .map(|value| (value - mean).powi(2) / count)
             .sum::<f64>();
         let mut left = values.to_vec();
-        let quantile = |part: &f64| (*part, quantile(&mut left, *part));
         Some(Self {
             count: values.len(),
             mean,
@@ -42,7 +41,10 @@ impl Statistics {
             max: values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             deviation: variance.sqrt(),
             mean_size: values.iter().map(|value| value.abs() / count).sum(),
-            quantiles: quantiles.iter().map(quantile).collect(),
+            quantiles: quantiles
+                .iter()
+                .map(|part| (*part, quantile(&mut left, *part)))
+                .collect(),
         })
     }
 }

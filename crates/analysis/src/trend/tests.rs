@@ -92,12 +92,14 @@ fn chance_makes_no_trend_however_samples_hang_together() {
     for (kept, most) in [(0.0, 0.03), (0.9, 0.03), (0.99, 0.05)] {
         let found = (0..200).filter(|seed| {
             let (mut noise, mut value) = (noise(*seed), 0.0);
-            let mut next = || {
-                value = kept * value + noise();
-                100.0 + 30.0 * value
-            };
             let times: Vec<i64> = (0..1000).map(|index| MONDAY + index * 15_000).collect();
-            let values: Vec<f64> = times.iter().map(|_| next()).collect();
+            let values: Vec<f64> = times
+                .iter()
+                .map(|_| {
+                    value = kept * value + noise();
+                    100.0 + 30.0 * value
+                })
+                .collect();
             let options = Options {
                 least_change: Deviation::Absolute(0.0),
                 ..Options::default()
@@ -166,15 +168,16 @@ fn too_little_is_no_trend() {
     );
 }
 
+fn value_at(time: &i64) -> f64 {
+    let hours = (time - MONDAY) / HOUR;
+    (hours % 24) as f64 + if hours / 24 == 6 { 100.0 } else { 0.0 }
+}
+
 #[test]
 fn baselines_are_of_the_local_hour_and_weekday() {
     // A week at five minutes: the value is the hour in UTC, and 100 more on Sunday.
     let times: Vec<i64> = (0..7 * 288).map(|index| MONDAY + index * 300_000).collect();
-    let value = |time: &i64| {
-        let hours = (time - MONDAY) / HOUR;
-        (hours % 24) as f64 + if hours / 24 == 6 { 100.0 } else { 0.0 }
-    };
-    let values: Vec<f64> = times.iter().map(value).collect();
+    let values: Vec<f64> = times.iter().map(value_at).collect();
     let baselines = Baselines::of(&times, &values, TimeZone::UTC);
     let hour = |baselines: &Baselines, hour: usize| baselines.hours[hour].unwrap();
     assert_eq!(
@@ -196,7 +199,7 @@ fn baselines_are_of_the_local_hour_and_weekday() {
     assert_eq!(baselines.from_weekday(at, 11.5).unwrap().score, Some(0.0));
     // Half an hour off: half of each local hour is of the hour before.
     let zone = TimeZone::fixed(Offset::from_seconds(5 * 3600 + 1800).unwrap());
-    let alike: Vec<f64> = values.iter().map(|value| value % 100.0).collect();
+    let alike: Vec<f64> = values.iter().map(|value_at| value_at % 100.0).collect();
     let india = Baselines::of(&times, &alike, zone);
     assert_eq!(hour(&india, 9).median, 3.5);
     assert_eq!(india.weekdays[0].unwrap().count, 288);

@@ -67,16 +67,17 @@ const MUCH: [&str; 42] = [
 /// both kinds (`memory_available_bytes`) less is worse.
 #[must_use]
 pub fn more_is_worse(name: &str) -> Option<bool> {
-    let words = || {
-        name.split(|c: char| !c.is_ascii_alphanumeric())
-            .map(str::to_ascii_lowercase)
-    };
-    let any = |list: &[&str]| words().any(|word| list.contains(&&*word));
     match () {
-        () if any(&LITTLE) => Some(false),
-        () if any(&MUCH) => Some(true),
+        () if has_word(name, &LITTLE) => Some(false),
+        () if has_word(name, &MUCH) => Some(true),
         () => None,
     }
+}
+
+/// Returns whether one of the words of a metric name is in `list`.
+fn has_word(name: &str, list: &[&str]) -> bool {
+    name.split(|c: char| !c.is_ascii_alphanumeric())
+        .any(|word| list.contains(&&*word.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

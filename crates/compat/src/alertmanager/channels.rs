@@ -169,14 +169,17 @@ fn free_name(name: Option<&Node>, channel: &str, names: &mut BTreeSet<String>) -
         Some(Value::Scalar(name)) => name.as_str(),
         _ => "",
     };
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || "-_".contains(c) {
-            c
-        } else {
-            '-'
-        }
-    };
-    let stem: String = name.chars().map(plain).take(40).collect();
+    let stem: String = name
+        .chars()
+        .map(|c: char| {
+            if c.is_ascii_alphanumeric() || "-_".contains(c) {
+                c
+            } else {
+                '-'
+            }
+        })
+        .take(40)
+        .collect();
     let first = format!("{stem}-{channel}");
     let others = (2..).map(|number| format!("{first}-{number}"));
     let mut all = std::iter::once(first.clone()).chain(others);
@@ -279,23 +282,25 @@ impl ChannelConversion<'_, '_, '_> {
     /// Copies a secret of the file or of a file of its own: `key` or `key_file`, or those of
     /// `global`. Returns true if there is one.
     fn secret(&mut self, key: &str, general: &str, own: &str) -> bool {
-        let file = |key: &str| format!("{key}_file");
         let mut global = self.global.clone();
-        let source = self.fields.take_non_empty(key).map(|node| (node, false));
-        let source = source.or_else(|| {
-            self.fields
-                .take_non_empty(&file(key))
-                .map(|node| (node, true))
-        });
-        let source = source.or_else(|| global.take_non_empty(general).map(|node| (node, false)));
-        let source = source.or_else(|| {
-            global
-                .take_non_empty(&file(general))
-                .map(|node| (node, true))
-        });
+        let source = self
+            .fields
+            .take_non_empty(key)
+            .map(|node| (node, false))
+            .or_else(|| {
+                self.fields
+                    .take_non_empty(&file_key(key))
+                    .map(|node| (node, true))
+            })
+            .or_else(|| global.take_non_empty(general).map(|node| (node, false)))
+            .or_else(|| {
+                global
+                    .take_non_empty(&file_key(general))
+                    .map(|node| (node, true))
+            });
         match source {
             Some((node, false)) => self.output.put(own, node.clone()),
-            Some((node, true)) => self.output.put(&file(own), self.report.path(node)),
+            Some((node, true)) => self.output.put(&file_key(own), self.report.path(node)),
             None => return false,
         }
         true
@@ -327,6 +332,11 @@ impl ChannelConversion<'_, '_, '_> {
             }
         }
     }
+}
+
+/// Returns the key of the file that holds the value of `key`.
+fn file_key(key: &str) -> String {
+    format!("{key}_file")
 }
 
 /// Returns true if `text` is one of Alertmanager's default templates.

@@ -2,28 +2,32 @@ use bellwether_notify as notify;
 
 use super::*;
 
+fn beside(path: &Path) -> Result<Vec<(PathBuf, String)>, FilesError> {
+    Ok(match path.to_str() {
+        Some("/etc/am/t/*.tmpl") => vec![(path.to_owned(), TEMPLATES.to_owned())],
+        _ => Vec::new(),
+    })
+}
+
+fn rendered(problem: &Diagnostic) -> String {
+    problem
+        .render(&"x")
+        .replace("/etc/am/alertmanager.yml:", "")
+}
+
 fn read(text: &str) -> (Alertmanager, Vec<String>) {
     let mut problems = Diagnostics::default();
-    let beside = |path: &Path| match path.to_str() {
-        Some("/etc/am/t/*.tmpl") => Ok(vec![(path.to_owned(), TEMPLATES.to_owned())]),
-        _ => Ok(Vec::new()),
-    };
     let path = Path::new("/etc/am/alertmanager.yml");
     let mut read = alertmanager(path, text, &beside, &mut problems);
-    let texts = |problem: &Diagnostic| {
-        problem
-            .render(&"x")
-            .replace("/etc/am/alertmanager.yml:", "")
-    };
     let warnings = read
         .warnings
         .drain(..)
-        .map(|warning| format!("warning {}", texts(&warning)));
+        .map(|warning| format!("warning {}", rendered(&warning)));
     notify::check(&read.channels, &mut problems);
     let all = problems
         .into_sorted()
         .iter()
-        .map(texts)
+        .map(rendered)
         .chain(warnings)
         .collect();
     (read, all)
@@ -261,19 +265,17 @@ const TEMPLATES: &str = r#"
 {{ define "loop" }}{{ template "loop" . }}{{ end }}
 "#;
 
+fn slack_text(message: &str) -> (serde_json::Value, Vec<String>) {
+    let slack = format!("  slack_configs: [{{api_url: 'https://h/x', text: '{message}'}}]");
+    let (read, texts) = read(&format!(
+        "templates: ['t/*.tmpl']\nroute: {{receiver: r}}\nreceivers:\n- name: r\n{slack}"
+    ));
+    let channel = serde_json::to_value(read.channels.first()).unwrap();
+    (channel["text"].clone(), texts)
+}
+
 #[test]
 fn templates_of_files_and_the_title_that_most_copy() {
-    let text = |message: &str| {
-        let slack = format!("  slack_configs: [{{api_url: 'https://h/x', text: '{message}'}}]");
-        let text = format!(
-            "templates: ['t/*.tmpl']\nroute: {{receiver: r}}\nreceivers:\n- name: r\n{slack}"
-        );
-        let (read, texts) = read(&text);
-        (
-            serde_json::to_value(read.channels.first()).unwrap()["text"].clone(),
-            texts,
-        )
-    };
     let broken = "warning 1:13: templates: /etc/am/t/*.tmpl:2: cannot be read: `break`";
     let environment = bellwether_template::environment();
     let labels = json!({"alertname": "Disk", "team": "infra", "zone": "a"});
@@ -301,7 +303,7 @@ fn templates_of_files_and_the_title_that_most_copy() {
             "map[alertname:Disk team:infra zone:a]?",
         ),
     ] {
-        let (template, texts) = text(message);
+        let (template, texts) = slack_text(message);
         assert_eq!(texts[0].lines().next(), Some(broken));
         assert_eq!(texts.len(), 1, "{texts:?}");
         let shown = environment.render_str(
@@ -310,7 +312,7 @@ fn templates_of_files_and_the_title_that_most_copy() {
         );
         assert_eq!(shown.unwrap(), expected, "{message}: {template}");
     }
-    let (template, texts) = text(r#"{{ template "loop" . }}"#);
+    let (template, texts) = slack_text(r#"{{ template "loop" . }}"#);
     assert_eq!(template, json!(null));
     assert!(
         texts[1].contains("the template \"loop\" is too large"),
@@ -442,13 +444,14 @@ fn keys_that_alertmanager_expands_are_expanded() {
     }
 }
 
+fn mail(headers: &str) -> (serde_json::Value, Vec<String>) {
+    channel(&format!(
+        "  email_configs: [{{to: 'a@b.c', from: 'd@e.f', smarthost: 'h:25', headers: {headers}}}]"
+    ))
+}
+
 #[test]
 fn headers_of_a_mail_have_their_keys() {
-    let mail = |headers: &str| {
-        channel(&format!(
-            "  email_configs: [{{to: 'a@b.c', from: 'd@e.f', smarthost: 'h:25', headers: {headers}}}]"
-        ))
-    };
     let (made, texts) =
         mail("{To: a@b.c, Reply-To: r@b.c, X-Team: '{{ .GroupLabels.team }}', Subject: s}");
     assert_eq!(texts, [""; 0]);
@@ -475,15 +478,15 @@ fn headers_of_a_mail_have_their_keys() {
 
 #[test]
 fn redirects_are_followed_unless_the_file_says_otherwise() {
-    let http = |follow| format!("http_config: {{follow_redirects: {follow}}}");
-    let webhook = |follow| format!("  webhook_configs: [{{url: 'http://a', {}}}]", http(follow));
-    check(&webhook(true), &[("follow_redirects", json!(true))]);
-    check(&webhook(false), &[("follow_redirects", json!(false))]);
+    for follow in [true, false] {
+        let http = format!("http_config: {{follow_redirects: {follow}}}");
+        check(
+            &format!("  webhook_configs: [{{url: 'http://a', {http}}}]"),
+            &[("follow_redirects", json!(follow))],
+        );
+    }
     check(
-        &format!(
-            "  discord_configs: [{{webhook_url: 'http://a', {}}}]",
-            http(true)
-        ),
+        "  discord_configs: [{webhook_url: 'http://a', http_config: {follow_redirects: true}}]",
         &[],
     );
 }

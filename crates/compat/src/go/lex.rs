@@ -160,10 +160,9 @@ fn token(rest: &str, joined: bool, line: u32) -> Result<(Token, usize), Untransl
 }
 
 fn word(text: &str) -> &str {
-    let part = |c: char| c.is_alphanumeric() || c == '_';
     match text.chars().next() {
-        Some(first) if part(first) && !first.is_ascii_digit() => {
-            &text[..text.find(|c| !part(c)).unwrap_or(text.len())]
+        Some(first) if is_part_of_name(first) && !first.is_ascii_digit() => {
+            &text[..text.find(|c| !is_part_of_name(c)).unwrap_or(text.len())]
         }
         _ => "",
     }
@@ -174,6 +173,10 @@ fn number(text: &str) -> (Token, usize) {
     let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '.' || c == '_'));
     let length = text.len() - rest.len() + end.unwrap_or(rest.len());
     (Token::Number(text[..length].to_owned()), length)
+}
+
+fn is_part_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
 }
 
 fn quoted(rest: &str, quote: char, line: u32) -> Result<(Token, usize), Untranslatable> {

@@ -261,11 +261,13 @@ fn named(line: u32, tokens: &[Token]) -> Parsed<(String, Option<Pipe>)> {
 }
 
 fn names(tokens: &[Token]) -> Vec<String> {
-    let name = |token: &Token| match token {
-        Token::Variable(name) => Some(name.clone()),
-        _ => None,
-    };
-    tokens.iter().filter_map(name).collect()
+    tokens
+        .iter()
+        .filter_map(|token| match token {
+            Token::Variable(name) => Some(name.clone()),
+            _ => None,
+        })
+        .collect()
 }
 
 fn shown(line: u32, tokens: Vec<Token>) -> Parsed<Node> {

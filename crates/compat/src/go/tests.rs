@@ -4,8 +4,7 @@ use bellwether_template::{LabelMap, environment};
 use super::{Dialect, literal, translate};
 
 fn translated(text: &str) -> Result<String, String> {
-    let texts = |foreign: super::Untranslatable| format!("{}: {}", foreign.line, foreign.what);
-    translate(text, Dialect::Rule).map_err(texts)
+    translate(text, Dialect::Rule).map_err(|foreign| format!("{}: {}", foreign.line, foreign.what))
 }
 
 fn rendered(text: &str) -> String {

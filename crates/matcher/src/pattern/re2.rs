@@ -2,15 +2,16 @@
 
 use std::fmt::Write as _;
 
+use super::error::PatternError;
+
 /// Largest repeat count of RE2.
 const MAX_REPEAT: u32 = 1000;
 
 /// Rewrites the parts of `source` that mean something else in the `regex` crate.
 ///
 /// # Errors
-/// The error message of Go's `regexp` if RE2 rejects `source` and the `regex` crate does not. Errors
-/// that both report are left to the crate.
-pub fn translate(source: &str) -> Result<String, String> {
+/// RE2 rejects `source` and the `regex` crate does not. Errors that both report are left to the crate.
+pub fn translate(source: &str) -> Result<String, PatternError> {
     let mut translator = Translator {
         rest: source,
         out: String::with_capacity(source.len() + 16),
@@ -25,7 +26,7 @@ struct Translator<'s> {
 }
 
 impl<'s> Translator<'s> {
-    fn run(&mut self) -> Result<(), String> {
+    fn run(&mut self) -> Result<(), PatternError> {
         let mut depth = 0_usize;
         let mut repeated = "";
         let mut nothing = true;
@@ -45,7 +46,9 @@ impl<'s> Translator<'s> {
                     false
                 }
                 ')' => {
-                    depth = depth.checked_sub(1).ok_or("unexpected )")?;
+                    depth = depth
+                        .checked_sub(1)
+                        .ok_or(PatternError::UnexpectedParenthesis)?;
                     self.copy(1);
                     false
                 }
@@ -74,18 +77,15 @@ impl<'s> Translator<'s> {
             }
             let this = &before[..before.len() - self.rest.len()];
             if nothing {
-                return Err(format!("missing argument to repetition operator: `{this}`"));
+                return Err(PatternError::MissingRepeatArgument(this.to_owned()));
             }
             if !repeated.is_empty() {
-                return Err(format!(
-                    "invalid nested repetition operator: `{repeated}{this}`"
-                ));
+                return Err(PatternError::NestedRepetition(format!("{repeated}{this}")));
             }
             repeated = this;
         }
         if depth > 0 {
-            // In the words of the crate, which are shorter than Go's.
-            return Err("unclosed group".into());
+            return Err(PatternError::UnclosedGroup);
         }
         Ok(())
     }
@@ -110,60 +110,60 @@ impl<'s> Translator<'s> {
     }
 
     /// Reads the opening of a group; returns false for a group of flags, which has no end.
-    fn group(&mut self) -> Result<bool, String> {
+    fn group(&mut self) -> Result<bool, PatternError> {
         let Some(behind) = self.rest.strip_prefix("(?") else {
             self.copy(1);
             return Ok(true);
         };
         if behind.starts_with("P<") || behind.starts_with('<') {
             let named = !behind.starts_with("<=") && !behind.starts_with("<!");
-            let end = behind.find('>').filter(|_| named);
-            let end = end.ok_or_else(|| unsupported(self.rest, 4))?;
+            let end = behind
+                .find('>')
+                .filter(|_| named)
+                .ok_or_else(|| unsupported(self.rest, 4))?;
             self.copy(2 + end + 1);
             return Ok(true);
         }
         let flags = behind.find(|c: char| !matches!(c, 'i' | 'm' | 's' | 'U' | '-'));
-        let end = flags.filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'));
-        let end = end.ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
+        let end = flags
+            .filter(|end| matches!(behind.as_bytes()[*end], b':' | b')'))
+            .ok_or_else(|| unsupported(self.rest, 3 + flags.unwrap_or_default()))?;
         self.copy(2 + end + 1);
         Ok(behind.as_bytes()[end] == b':')
     }
 
     /// Reads `{2}`, `{2,}` or `{2,3}`; anything else in braces is literal.
-    fn counted(&mut self) -> Result<bool, String> {
+    fn counted(&mut self) -> Result<bool, PatternError> {
         let end = self.rest.find('}');
         let inner = end.map(|end| &self.rest[1..end]);
         let numbers = inner.and_then(|inner| {
             let (least, most) = inner.split_once(',').unwrap_or((inner, inner));
-            let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-            (!least.is_empty() && digits(least) && digits(most)).then_some((least, most))
+            let mut digits = least.bytes().chain(most.bytes());
+            (!least.is_empty() && digits.all(|byte| byte.is_ascii_digit())).then_some((least, most))
         });
         let (Some(end), Some((least, most))) = (end, numbers) else {
             self.skip(1);
             self.literal('{');
             return Ok(false);
         };
-        let number = |text: &str| {
-            text.parse::<u32>()
-                .ok()
-                .filter(|number| *number <= MAX_REPEAT)
-        };
         let most = if most.is_empty() {
             Some(MAX_REPEAT)
         } else {
-            number(most)
+            repeat_count(most)
         };
-        if number(least)
+        if repeat_count(least)
             .zip(most)
             .is_none_or(|(least, most)| least > most)
         {
-            return Err(format!("invalid repeat count: `{}`", &self.rest[..=end]));
+            return Err(PatternError::InvalidRepeatCount(
+                self.rest[..=end].to_owned(),
+            ));
         }
         self.copy(end + 1);
         Ok(true)
     }
 
-    fn escaped(&mut self) -> Result<(), String> {
+    fn escaped(&mut self) -> Result<(), PatternError> {
         if let Some(quoted) = self.rest.strip_prefix("\\Q") {
             let (text, rest) = quoted.split_once("\\E").unwrap_or((quoted, ""));
             text.chars().for_each(|c| self.literal(c));
@@ -171,7 +171,7 @@ impl<'s> Translator<'s> {
             return Ok(());
         }
         let Some(kind) = self.rest.chars().nth(1) else {
-            return Err("trailing backslash at end of expression".into());
+            return Err(PatternError::TrailingBackslash);
         };
         let class = match kind {
             'A' | 'z' => Some(if kind == 'A' { "\\A" } else { "\\z" }),
@@ -195,7 +195,7 @@ impl<'s> Translator<'s> {
     }
 
     /// Reads `\pL`, `\p{Greek}` or `\p{^Greek}`.
-    fn property(&mut self) -> Result<(), String> {
+    fn property(&mut self) -> Result<(), PatternError> {
         let negated = self.rest.starts_with("\\P");
         let behind = &self.rest[2..];
         let (name, length) = match behind.strip_prefix('{') {
@@ -218,19 +218,15 @@ impl<'s> Translator<'s> {
     }
 
     /// Reads one character, escaped or not.
-    fn character(&mut self) -> Result<char, String> {
+    fn character(&mut self) -> Result<char, PatternError> {
         let mut chars = self.rest.chars();
-        let first = chars.next().ok_or_else(|| "missing closing ]".to_owned())?;
+        let first = chars.next().ok_or(PatternError::UnfinishedClass)?;
         if first != '\\' {
             self.skip(first.len_utf8());
             return Ok(first);
         }
-        let invalid = |rest: &str, length: usize| {
-            let shown: String = rest.chars().take(length).collect();
-            format!("invalid escape sequence: `{shown}`")
-        };
         let Some(kind) = chars.next() else {
-            return Err("trailing backslash at end of expression".into());
+            return Err(PatternError::TrailingBackslash);
         };
         let behind = chars.as_str();
         let (c, length) = match kind {
@@ -243,15 +239,25 @@ impl<'s> Translator<'s> {
             'x' => {
                 let (digits, length) = match behind.strip_prefix('{') {
                     Some(inner) => {
-                        let end = inner.find('}').ok_or_else(|| invalid(self.rest, 3))?;
+                        let end = inner
+                            .find('}')
+                            .ok_or_else(|| invalid_escape(self.rest, 3))?;
                         (&inner[..end], end + 4)
                     }
-                    None => (behind.get(..2).ok_or_else(|| invalid(self.rest, 3))?, 4),
+                    None => (
+                        behind
+                            .get(..2)
+                            .ok_or_else(|| invalid_escape(self.rest, 3))?,
+                        4,
+                    ),
                 };
                 let number = u32::from_str_radix(digits, 16)
                     .ok()
                     .and_then(char::from_u32);
-                (number.ok_or_else(|| invalid(self.rest, length))?, length)
+                (
+                    number.ok_or_else(|| invalid_escape(self.rest, length))?,
+                    length,
+                )
             }
             '0'..='7' => {
                 let digits = behind
@@ -260,21 +266,24 @@ impl<'s> Translator<'s> {
                     .take_while(|b| matches!(b, b'0'..=b'7'));
                 let count = digits.count();
                 if kind != '0' && count == 0 {
-                    return Err(invalid(self.rest, 2));
+                    return Err(invalid_escape(self.rest, 2));
                 }
                 let text = &self.rest[1..2 + count];
                 let number = u32::from_str_radix(text, 8).ok().and_then(char::from_u32);
-                (number.ok_or_else(|| invalid(self.rest, 2))?, 2 + count)
+                (
+                    number.ok_or_else(|| invalid_escape(self.rest, 2))?,
+                    2 + count,
+                )
             }
             kind if kind.is_ascii_punctuation() => (kind, 2),
-            _ => return Err(invalid(self.rest, 2)),
+            _ => return Err(invalid_escape(self.rest, 2)),
         };
         self.skip(length);
         Ok(c)
     }
 
     /// Reads `[...]`, in which only a closing bracket, a range and an escape are special.
-    fn class(&mut self) -> Result<(), String> {
+    fn class(&mut self) -> Result<(), PatternError> {
         let whole = self.rest;
         self.copy(1);
         if self.rest.starts_with('^') {
@@ -284,7 +293,7 @@ impl<'s> Translator<'s> {
         while first || !self.rest.starts_with(']') {
             first = false;
             if self.rest.is_empty() {
-                return Err(format!("missing closing ]: `{whole}`"));
+                return Err(PatternError::UnclosedClass(whole.to_owned()));
             }
             if let Some(end) = self
                 .rest
@@ -342,7 +351,7 @@ impl<'s> Translator<'s> {
     }
 
     /// Reads `[:alpha:]`, which is `length` bytes long.
-    fn named(&mut self, length: usize) -> Result<(), String> {
+    fn named(&mut self, length: usize) -> Result<(), PatternError> {
         const NAMES: [&str; 14] = [
             "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print",
             "punct", "space", "upper", "word", "xdigit",
@@ -370,13 +379,21 @@ fn perl(kind: char) -> Option<&'static str> {
     })
 }
 
-fn range(text: &str) -> String {
-    format!("invalid character class range: `{text}`")
+/// Parses a repeat count; `None` if it is above the limit.
+fn repeat_count(text: &str) -> Option<u32> {
+    text.parse().ok().filter(|count| *count <= MAX_REPEAT)
 }
 
-fn unsupported(text: &str, length: usize) -> String {
-    let shown: String = text.chars().take(length).collect();
-    format!("invalid or unsupported Perl syntax: `{shown}`")
+fn range(text: &str) -> PatternError {
+    PatternError::InvalidClassRange(text.to_owned())
+}
+
+fn unsupported(text: &str, length: usize) -> PatternError {
+    PatternError::UnsupportedSyntax(text.chars().take(length).collect())
+}
+
+fn invalid_escape(text: &str, length: usize) -> PatternError {
+    PatternError::InvalidEscape(text.chars().take(length).collect())
 }
 
 #[cfg(test)]
@@ -451,7 +468,8 @@ mod tests {
             ("*", "missing argument to repetition operator: `*`"),
             ("a|+", "missing argument to repetition operator: `+`"),
         ] {
-            assert_eq!(Pattern::new(source).unwrap_err(), reason, "{source}");
+            let error = Pattern::new(source).unwrap_err();
+            assert_eq!(error.to_string(), reason, "{source}");
         }
     }
 }

@@ -6,7 +6,7 @@ use bellwether_core::{LabelSet, METRIC_NAME};
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use hashbrown::{HashMap, HashSet};
 
-use crate::ast::{Call, Expr, TimeModifiers};
+use crate::ast::{Call, Expr};
 use crate::eval::{Eval, Evaluated, Series, absent};
 use crate::labels::{shown, with};
 use crate::query::QueryError;
@@ -32,13 +32,12 @@ pub(super) fn info(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError
     };
     let vector = eval.instant_vector(base)?;
     // Info series get no labels of other info series.
-    let is_info = |series: &Series| selector.names.iter().all(|one| one.matches(&series.labels));
-    let targets = Targets::new(vector.iter().filter(|series| !is_info(series)));
+    let targets = Targets::new(vector.iter().filter(|series| !selector.selects(series)));
     let infos = InfoSeries::read(eval, base, &selector, &targets)?;
     infos.check(eval, &vector)?;
     let mut enriched = Vec::new();
     for series in vector {
-        if is_info(&series) {
+        if selector.selects(&series) {
             enriched.push(series);
         } else {
             infos.enrich(eval, series, &selector, &mut enriched)?;
@@ -61,13 +60,19 @@ impl InfoSelector {
         if names.is_empty() {
             names.push(LabelMatcher::equal(METRIC_NAME, DEFAULT_INFO));
         } else if names.iter().all(|one| one.test.operator().starts_with('!')) {
-            let test = ValueTest::regex(".+_info", false).map_err(QueryError::BadData)?;
+            let test = ValueTest::regex(".+_info", false)
+                .map_err(|error| QueryError::BadData(error.to_string()))?;
             names.push(LabelMatcher {
                 name: METRIC_NAME.into(),
                 test,
             });
         }
         Ok(Self { names, data })
+    }
+
+    /// Returns whether a series is an info series.
+    fn selects(&self, series: &Series) -> bool {
+        self.names.iter().all(|one| one.matches(&series.labels))
     }
 
     fn adds_label(&self, label: &str) -> bool {
@@ -123,8 +128,11 @@ impl InfoSeries {
         targets: &Targets,
     ) -> Result<Self, QueryError> {
         let outer_times = selected_times(eval, base);
-        let at = |step: i64| outer_times.iter().fold(step, |at, outer| outer.at(at));
-        let times: Vec<i64> = eval.grid.times().map(at).collect();
+        let times: Vec<i64> = eval
+            .grid
+            .times()
+            .map(|step| outer_times.iter().fold(step, |at, outer| outer.at(at)))
+            .collect();
         let lookback = millis(eval.options.lookback);
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return Ok(Self {
@@ -282,12 +290,11 @@ fn target(labels: &LabelSet) -> LabelSet {
 
 /// Returns the selected times on the way to the first selector of an expression, outermost first.
 fn selected_times(eval: &Eval<'_>, base: &Expr) -> Vec<SelectedTime> {
-    let of = |moment: &TimeModifiers| SelectedTime::new(eval, moment);
     match base {
-        Expr::VectorSelector(selector) => vec![of(&selector.modifiers)],
-        Expr::MatrixSelector(matrix) => vec![of(&matrix.vs.modifiers)],
+        Expr::VectorSelector(selector) => vec![SelectedTime::new(eval, &selector.modifiers)],
+        Expr::MatrixSelector(matrix) => vec![SelectedTime::new(eval, &matrix.vs.modifiers)],
         Expr::Subquery(subquery) => {
-            let outer = of(&subquery.modifiers);
+            let outer = SelectedTime::new(eval, &subquery.modifiers);
             std::iter::once(outer)
                 .chain(selected_times(eval, &subquery.expr))
                 .collect()

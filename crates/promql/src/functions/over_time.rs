@@ -22,9 +22,9 @@ fn extrapolated(window: &Window<'_>, counter: bool, per_second: bool) -> Option<
     let sampled = (last_at - first_at) as f64 / 1000.0;
     let apart = sampled / (window.values.len() - 1) as f64;
     let far = apart * 1.1;
-    let within = |gap: f64| if gap >= far { apart / 2.0 } else { gap };
-    let mut before = within((first_at - window.start) as f64 / 1000.0);
-    let after = within((window.end - last_at) as f64 / 1000.0);
+    let [mut before, after] = [first_at - window.start, window.end - last_at]
+        .map(|millis| millis as f64 / 1000.0)
+        .map(|gap| if gap >= far { apart / 2.0 } else { gap });
     if counter && change > 0.0 && first >= 0.0 {
         before = before.min(sampled * (first / change));
     }
@@ -117,8 +117,13 @@ pub(super) fn ts_of_min(window: &Window<'_>, _: &[f64]) -> Option<f64> {
 }
 
 pub(super) fn changes(window: &Window<'_>, _: &[f64]) -> Option<f64> {
-    let changed = |two: &&[f64]| two[0] != two[1] && !(two[0].is_nan() && two[1].is_nan());
-    Some(window.values.windows(2).filter(changed).count() as f64)
+    Some(
+        window
+            .values
+            .windows(2)
+            .filter(|two| two[0] != two[1] && !(two[0].is_nan() && two[1].is_nan()))
+            .count() as f64,
+    )
 }
 
 pub(super) fn resets(window: &Window<'_>, _: &[f64]) -> Option<f64> {

@@ -13,7 +13,7 @@ use crate::eval::{ABSENT, Eval, Evaluated, Series, absent as is_absent, name_of}
 use crate::guard::Guard;
 use crate::histogram::{self, Bucket};
 use crate::labels::{drop, with};
-use crate::parse::{Failure, pattern};
+use crate::parse::{PatternFailure, pattern};
 use crate::query::QueryError;
 use crate::selector::matchers_of;
 use crate::sum::order;
@@ -48,8 +48,12 @@ pub(super) fn scalar(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryErr
             }
         }
     }
-    let known = |value| if is_absent(value) { f64::NAN } else { value };
-    Ok(Evaluated::Scalar(values.into_iter().map(known).collect()))
+    Ok(Evaluated::Scalar(
+        values
+            .into_iter()
+            .map(|value| if is_absent(value) { f64::NAN } else { value })
+            .collect(),
+    ))
 }
 
 /// Returns the step in seconds, 0 if there is only one step.
@@ -143,10 +147,13 @@ fn equality_labels(selector: &VectorSelector) -> LabelSet {
     let [matchers] = alternatives.as_slice() else {
         return LabelSet::default();
     };
-    let once = |name: &str| matchers.iter().filter(|one| &*one.name == name).count() == 1;
     let exact = matchers
         .iter()
-        .filter(|one| &*one.name != METRIC_NAME && once(&one.name));
+        .filter(|one| &*one.name != METRIC_NAME)
+        .filter(|one| {
+            let same = matchers.iter().filter(|other| other.name == one.name);
+            same.count() == 1
+        });
     LabelSet::new(exact.filter_map(|one| Some((&*one.name, one.test.exact()?))))
 }
 
@@ -157,10 +164,10 @@ pub(super) fn label_replace(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, Q
     let source = eval.string(&arguments[3])?;
     let source_text = eval.string(&arguments[4])?;
     let regex = pattern(&source_text, eval.guard).map_err(|error| match error {
-        Failure::Syntax(..) => QueryError::Execution(format!(
+        PatternFailure::Invalid(_) => QueryError::Execution(format!(
             "invalid regular expression in label_replace(): {source_text}"
         )),
-        Failure::Stopped(stopped) => stopped.into(),
+        PatternFailure::Stopped(stopped) => stopped.into(),
     })?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
@@ -186,8 +193,10 @@ pub(super) fn label_join(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, Quer
     let arguments = &call.args;
     let target = eval.string(&arguments[1])?;
     let separator = eval.string(&arguments[2])?;
-    let sources = arguments[3..].iter().map(|argument| eval.string(argument));
-    let sources = sources.collect::<Result<Vec<_>, _>>()?;
+    let sources = arguments[3..]
+        .iter()
+        .map(|argument| eval.string(argument))
+        .collect::<Result<Vec<_>, _>>()?;
     if target.is_empty() {
         return Err(QueryError::Execution(format!(
             "invalid destination label name in label_join(): {target}"
@@ -221,15 +230,17 @@ fn relabelled(series: &mut Series, target: &str, value: &str) {
 pub(super) fn sort(eval: &Eval<'_>, call: &Call, falling: bool) -> Result<Evaluated, QueryError> {
     let mut vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
-    let by = |a: f64, b: f64| match (a.is_nan(), b.is_nan()) {
-        (true, true) => Ordering::Equal,
-        (true, false) => Ordering::Greater,
-        (false, true) => Ordering::Less,
-        _ if falling => order(b, a),
-        _ => order(a, b),
-    };
     eval.guard.check()?;
-    vector.sort_by(|a, b| by(a.values[0], b.values[0]));
+    vector.sort_by(|a, b| {
+        let (a, b) = (a.values[0], b.values[0]);
+        match (a.is_nan(), b.is_nan()) {
+            (true, true) => Ordering::Equal,
+            (true, false) => Ordering::Greater,
+            (false, true) => Ordering::Less,
+            _ if falling => order(b, a),
+            _ => order(a, b),
+        }
+    });
     Ok(Evaluated::Vector(vector))
 }
 
@@ -247,8 +258,10 @@ pub(super) fn sort_by_label(
     call: &Call,
     falling: bool,
 ) -> Result<Evaluated, QueryError> {
-    let names = call.args[1..].iter().map(|argument| eval.string(argument));
-    let names = names.collect::<Result<Vec<_>, _>>()?;
+    let names = call.args[1..]
+        .iter()
+        .map(|argument| eval.string(argument))
+        .collect::<Result<Vec<_>, _>>()?;
     let vector = eval.instant_vector(&call.args[0])?;
     warn_of_ranges(eval, call);
     let vector = sorted(vector, eval.guard, |a, b| {

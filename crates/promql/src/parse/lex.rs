@@ -91,7 +91,7 @@ fn is_keyword(word: &str) -> bool {
 pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<SyntaxError>) {
     let mut tokens = Vec::new();
     let failed = read(text, &mut tokens).err();
-    let start = failed.as_ref().map_or(text.len(), |(at, _)| *at);
+    let start = failed.as_ref().map_or(text.len(), |error| error.at);
     tokens.push(Token {
         kind: Kind::End,
         text: "",
@@ -114,7 +114,7 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
             at += rest.find('\n').unwrap_or(rest.len());
             continue;
         }
-        let failed = |why| (at, why);
+        let failed = |why: String| SyntaxError::new(at, why);
         let (kind, length) = match first {
             '"' | '\'' | '`' => (Kind::String, quoted(rest, first).map_err(failed)?),
             '0'..='9' => number(rest).map_err(failed)?,
@@ -124,8 +124,13 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
             ':' if brackets > 0 => (Kind::Symbol, 1),
             _ if is_letter(first) || (first == ':' && braces == 0) => {
                 let colon = braces == 0;
-                let end = |c: char| !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'));
-                (Kind::Identifier, rest.find(end).unwrap_or(rest.len()))
+                (
+                    Kind::Identifier,
+                    rest.find(|c: char| {
+                        !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'))
+                    })
+                    .unwrap_or(rest.len()),
+                )
             }
             _ => (Kind::Symbol, symbol(rest, braces > 0).map_err(failed)?),
         };
@@ -139,8 +144,13 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
             Some((open, _)) if matches!(first, '(' | '{' | '[') => *open += 1,
             Some((open, name)) => match open.checked_sub(1) {
                 Some(less) => *open = less,
-                None if first == '}' => return Err((at, "unexpected character: '}'".into())),
-                None => return Err((at, format!("unexpected right {name} {first:?}"))),
+                None if first == '}' => {
+                    return Err(SyntaxError::new(at, "unexpected character: '}'"));
+                }
+                None => {
+                    let why = format!("unexpected right {name} {first:?}");
+                    return Err(SyntaxError::new(at, why));
+                }
             },
             None => {}
         }
@@ -151,12 +161,13 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
         });
         at += length;
     }
-    match (parens, braces, brackets) {
-        (_, 1.., _) => Err((at, "unexpected end of input inside braces".into())),
-        (_, _, 1..) => Err((at, "unclosed left bracket".into())),
-        (1.., ..) => Err((at, "unclosed left parenthesis".into())),
-        _ => Ok(()),
-    }
+    let why = match (parens, braces, brackets) {
+        (_, 1.., _) => "unexpected end of input inside braces",
+        (_, _, 1..) => "unclosed left bracket",
+        (1.., ..) => "unclosed left parenthesis",
+        _ => return Ok(()),
+    };
+    Err(SyntaxError::new(at, why))
 }
 
 fn is_letter(c: char) -> bool {
@@ -242,19 +253,16 @@ pub(super) fn value(word: &str) -> Option<f64> {
         let separated = digits
             .split('_')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        let digit = |sum: f64, c: char| sum * 16.0 + f64::from(c.to_digit(16).unwrap_or_default());
-        return separated.then(|| digits.chars().filter(|c| *c != '_').fold(0.0, digit));
+        return separated.then(|| {
+            digits
+                .chars()
+                .filter_map(|c| c.to_digit(16))
+                .fold(0.0, |sum, digit| sum * 16.0 + f64::from(digit))
+        });
     }
-    // An underscore must be between digits.
-    let bytes = lower.as_bytes();
-    let between = |at: usize| {
-        let digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-        at > 0 && digit(at - 1) && digit(at + 1)
-    };
-    if bytes
-        .iter()
-        .enumerate()
-        .any(|(at, byte)| *byte == b'_' && !between(at))
+    if !lower
+        .match_indices('_')
+        .all(|(at, _)| is_between_digits(lower.as_bytes(), at))
     {
         return None;
     }
@@ -275,6 +283,14 @@ pub(super) fn value(word: &str) -> Option<f64> {
     plain.parse().ok()
 }
 
+fn is_between_digits(bytes: &[u8], at: usize) -> bool {
+    let neighbours = [at.checked_sub(1), Some(at + 1)];
+    neighbours.into_iter().all(|at| {
+        at.and_then(|at| bytes.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    })
+}
+
 /// Returns whether a number is in the range of Go's `float64`.
 pub(super) fn in_range(word: &str) -> bool {
     value(word).is_some_and(f64::is_finite)
@@ -292,12 +308,12 @@ pub(super) fn unquoted(token: &Token<'_>) -> Result<String, SyntaxError> {
         // As in Go, where a source file may have carriage returns.
         return Ok(inner.replace('\r', ""));
     }
+    let failed = |why| SyntaxError::new(token.start, why);
     let mut out = Vec::with_capacity(inner.len());
     let mut rest = inner;
     while let Some(at) = rest.find('\\') {
         out.extend_from_slice(&rest.as_bytes()[..at]);
         let escape = &rest[at + 1..];
-        let place = token.start;
         let kind = escape.chars().next().unwrap_or_default();
         let plain = match kind {
             'a' => Some(7),
@@ -323,25 +339,23 @@ pub(super) fn unquoted(token: &Token<'_>) -> Result<String, SyntaxError> {
             '0'..='7' => (3, 8, 0),
             kind => {
                 let why = format!("unknown escape sequence U+{:04X} {kind:?}", u32::from(kind));
-                return Err((token.start, why));
+                return Err(SyntaxError::new(token.start, why));
             }
         };
         let number = escape
             .get(skip..skip + digits)
             .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
-            .and_then(|digits| u32::from_str_radix(digits, radix).ok());
-        let number = number.ok_or_else(|| (place, "invalid escape sequence".to_owned()))?;
+            .and_then(|digits| u32::from_str_radix(digits, radix).ok())
+            .ok_or_else(|| failed("invalid escape sequence"))?;
         if matches!(kind, 'u' | 'U') {
-            let c = char::from_u32(number);
-            let c =
-                c.ok_or_else(|| (place, "escape sequence is not a valid character".to_owned()))?;
+            let c = char::from_u32(number)
+                .ok_or_else(|| failed("escape sequence is not a valid character"))?;
             out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
         } else {
-            let byte = u8::try_from(number);
-            out.push(byte.map_err(|_| (place, "escape sequence is no byte".to_owned()))?);
+            out.push(u8::try_from(number).map_err(|_| failed("escape sequence is no byte"))?);
         }
         rest = &escape[skip + digits..];
     }
     out.extend_from_slice(rest.as_bytes());
-    String::from_utf8(out).map_err(|_| (token.start, "a text that is not UTF-8".to_owned()))
+    String::from_utf8(out).map_err(|_| failed("a text that is not UTF-8"))
 }

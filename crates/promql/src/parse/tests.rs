@@ -1,5 +1,5 @@
 use crate::ast::Expr;
-use crate::{Guard, parse, parse_selector};
+use crate::{Guard, ParseError, Position, parse, parse_selector};
 
 /// Error messages of Prometheus 3.16.
 #[test]
@@ -315,4 +315,28 @@ fn regular_expressions_are_limited_as_they_are_read() {
     );
     let names: Vec<String> = (0..5_000).map(|at| format!("host-{at}")).collect();
     assert!(parse(&format!("a{{b=~\"{}\"}}", names.join("|"))).is_ok());
+}
+
+#[test]
+fn a_syntax_error_has_its_position_as_a_field() {
+    let error = parse("up +\n  é{a=1}").unwrap_err();
+    assert_eq!(
+        error,
+        ParseError::Syntax {
+            at: Position {
+                line: 2,
+                column: 3,
+                offset: 7
+            },
+            reason: "unexpected character: 'é'".into()
+        }
+    );
+    assert_eq!(
+        error.to_string(),
+        "2:3: parse error: unexpected character: 'é'"
+    );
+    assert_eq!(
+        parse_selector("rate(up[5m])").unwrap_err(),
+        ParseError::NotASelector("rate(up[5m])".into())
+    );
 }

@@ -17,20 +17,10 @@ impl Matcher {
     #[must_use]
     pub fn promql(&self, label: &str) -> Option<String> {
         if let [one] = self.0.as_slice() {
-            let (negated, is_regex, operand) = one.parts();
-            let operator = match (negated, is_regex) {
-                (false, false) => "=",
-                (true, false) => "!=",
-                (false, true) => "=~",
-                (true, true) => "!~",
-            };
-            return Some(format!("{label}{operator}{}", quoted(operand)));
+            let test = one.test();
+            let operand = quoted(test.operand());
+            return Some(format!("{label}{}{operand}", test.operator()));
         }
-        let alternative = |one: &bellwether_schema::Matcher| match one.parts() {
-            (true, ..) => None,
-            (false, true, operand) => Some(format!("(?:{operand})")),
-            (false, false, operand) => Some(regex::escape(operand)),
-        };
         let all: Vec<String> = self.0.iter().map(alternative).collect::<Option<_>>()?;
         Some(format!("{label}=~{}", quoted(&all.join("|"))))
     }
@@ -39,6 +29,16 @@ impl Matcher {
     pub fn exact(&self) -> Option<impl Iterator<Item = &str>> {
         let all = self.0.iter().all(|matcher| matcher.exact().is_some());
         all.then(|| self.0.iter().filter_map(bellwether_schema::Matcher::exact))
+    }
+}
+
+/// Returns a matcher as an alternative of a regular expression; `None` if it is negated.
+fn alternative(one: &bellwether_schema::Matcher) -> Option<String> {
+    let operand = one.test().operand();
+    match one.test().operator() {
+        "=" => Some(regex::escape(operand)),
+        "=~" => Some(format!("(?:{operand})")),
+        _ => None,
     }
 }
 

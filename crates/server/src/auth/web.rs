@@ -96,7 +96,7 @@ impl Web {
         };
         let node = match bellwether_schema::parse(&text) {
             Ok(node) => node,
-            Err((pos, message)) => {
+            Err(bellwether_schema::YamlError { at: pos, message }) => {
                 problems.error(
                     &bellwether_schema::SourceLocation {
                         pos,

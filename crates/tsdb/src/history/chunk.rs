@@ -63,8 +63,11 @@ pub(super) fn unpack_times(packed: &[u8]) -> Option<Vec<i64>> {
             let count = reader.varint()?;
             let first = reader.signed()?;
             let step = reader.signed()?;
-            let time = |index: u64| first.wrapping_add(step.wrapping_mul(index as i64));
-            (count <= MAX_SAMPLES).then(|| (0..count).map(time).collect())
+            (count <= MAX_SAMPLES).then(|| {
+                (0..count)
+                    .map(|index| first.wrapping_add(step.wrapping_mul(index as i64)))
+                    .collect()
+            })
         }
         PACKED => simple_decompress(reader.0).ok(),
         RAW => Some(
@@ -184,13 +187,11 @@ mod tests {
 
     use super::*;
 
+    fn bits(values: &[f64]) -> Vec<u64> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
     fn same_bits(values: &[f64]) {
-        let bits = |values: &[f64]| {
-            values
-                .iter()
-                .map(|value| value.to_bits())
-                .collect::<Vec<_>>()
-        };
         let read = unpack_values(&pack_values(values)).unwrap();
         assert_eq!(bits(&read), bits(values));
     }

@@ -1,27 +1,31 @@
 //! Protection of samples from deletion by a wrong wall clock.
 
-/// Milliseconds that the clock must run without a jump before samples are deleted by age.
-const TRUST_AFTER: i64 = 3_600_000;
+use std::time::Duration;
 
-/// Longest step forward in milliseconds that is not a jump.
-const MAX_FORWARD: i64 = 3_600_000;
+use bellwether_core::UnixMillis;
 
-/// Longest step back in milliseconds that is not a jump: collections may finish out of order.
-const MAX_BACKWARD: i64 = 60_000;
+/// Time that the clock must run without a jump before samples are deleted by age.
+const TRUST_AFTER: Duration = Duration::from_secs(3600);
+
+/// Longest step forward that is not a jump.
+const MAX_FORWARD: Duration = Duration::from_secs(3600);
+
+/// Longest step back that is not a jump: collections may finish out of order.
+const MAX_BACKWARD: Duration = Duration::from_secs(60);
 
 /// Checks the times of collections for jumps. After a jump in either direction the clock is trusted only
 /// after an hour without another: a clock that is in 2038 for a minute must not delete all samples.
 #[derive(Debug, Default)]
 pub(super) struct ClockGuard {
-    since: i64,
-    last: Option<i64>,
+    since: UnixMillis,
+    last: Option<UnixMillis>,
 }
 
 impl ClockGuard {
     /// Records the time of a collection.
-    pub fn observe(&mut self, at: i64) {
+    pub fn observe(&mut self, at: UnixMillis) {
         let even = self.last.is_some_and(|last| {
-            (last.saturating_sub(MAX_BACKWARD)..=last.saturating_add(MAX_FORWARD)).contains(&at)
+            (last.before(MAX_BACKWARD)..=last.after(MAX_FORWARD)).contains(&at)
         });
         if !even {
             self.since = at;
@@ -30,14 +34,14 @@ impl ClockGuard {
     }
 
     /// Returns the time of the last collection.
-    pub fn last(&self) -> Option<i64> {
+    pub fn last(&self) -> Option<UnixMillis> {
         self.last
     }
 
     /// Returns the time of the last collection if the clock is trusted.
-    pub fn now(&self) -> Option<i64> {
+    pub fn now(&self) -> Option<UnixMillis> {
         self.last
-            .filter(|last| last.saturating_sub(self.since) >= TRUST_AFTER)
+            .filter(|last| last.since(self.since) >= TRUST_AFTER)
     }
 }
 
@@ -47,24 +51,26 @@ mod tests {
 
     #[test]
     fn a_minute_in_another_year_is_not_trusted() {
-        const FAR: i64 = 400_000_000_000;
+        const MINUTE: Duration = Duration::from_secs(60);
+        const HOUR: UnixMillis = UnixMillis(3_600_000);
+        const FAR: UnixMillis = UnixMillis(400_000_000_000);
         let mut clock = ClockGuard::default();
         for minute in 0..60 {
-            clock.observe(minute * 60_000);
+            clock.observe(UnixMillis(minute * 60_000));
             assert_eq!(clock.now(), None);
         }
-        clock.observe(TRUST_AFTER);
-        assert_eq!(clock.now(), Some(TRUST_AFTER));
-        clock.observe(TRUST_AFTER - 1000);
+        clock.observe(HOUR);
+        assert_eq!(clock.now(), Some(HOUR));
+        clock.observe(HOUR.before(Duration::from_secs(1)));
         assert_eq!(clock.now(), None, "an hour short of a second");
         clock.observe(FAR);
-        clock.observe(FAR + 60_000);
+        clock.observe(FAR.after(MINUTE));
         assert_eq!(clock.now(), None);
-        clock.observe(TRUST_AFTER + 60_000);
+        clock.observe(HOUR.after(MINUTE));
         assert_eq!(clock.now(), None);
         for minute in 2..=61 {
-            clock.observe(TRUST_AFTER + minute * 60_000);
+            clock.observe(HOUR.after(MINUTE * minute));
         }
-        assert_eq!(clock.now(), Some(TRUST_AFTER + 61 * 60_000));
+        assert_eq!(clock.now(), Some(HOUR.after(MINUTE * 61)));
     }
 }

@@ -54,17 +54,16 @@ impl Counts {
 
     /// Returns the part of the statistics that is counted here.
     pub fn stats(&self) -> Stats {
-        let read = |count: &AtomicU64| count.load(Relaxed);
         Stats {
-            appended: read(&self.appended),
+            appended: self.appended.load(Relaxed),
             refused: Refused {
-                duplicate: read(&self.duplicate),
-                series_limit: read(&self.series_limit),
-                unknown: read(&self.unknown),
+                duplicate: self.duplicate.load(Relaxed),
+                series_limit: self.series_limit.load(Relaxed),
+                unknown: self.unknown.load(Relaxed),
             },
-            dropped: read(&self.dropped),
-            evicted: read(&self.evicted),
-            fsync_failures: read(&self.fsync_failures),
+            dropped: self.dropped.load(Relaxed),
+            evicted: self.evicted.load(Relaxed),
+            fsync_failures: self.fsync_failures.load(Relaxed),
             losses: *self.losses.lock(),
             last_error: self
                 .watch

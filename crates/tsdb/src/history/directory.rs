@@ -2,15 +2,16 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use bellwether_core::counted;
+use bellwether_core::{UnixMillis, counted};
 use tracing::warn;
 
 use super::SeriesId;
 use super::block;
 use super::shared::Shared;
 use super::stats::Losses;
+use super::time_span::block_start;
 use super::wal::{self, Cursor, Listed, Record, Segment};
 
 /// Bytes of sealed samples that may wait for the packer while the log is replayed.
@@ -24,21 +25,40 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Locks `folder`, which is created if it is missing.
-    pub fn acquire(folder: &Path) -> Result<Self, String> {
-        let message = |what: &str, why: &dyn std::fmt::Display| {
-            format!("{what}: {}: {why}", folder.display())
-        };
-        std::fs::create_dir_all(folder)
-            .map_err(|error| message("cannot create the directory", &error))?;
-        let file =
-            File::open(folder).map_err(|error| message("cannot open the directory", &error))?;
+    pub fn acquire(folder: &Path) -> Result<Self, LockError> {
+        std::fs::create_dir_all(folder).map_err(LockError::step("create", folder))?;
+        let file = File::open(folder).map_err(LockError::step("open", folder))?;
         match file.try_lock() {
             Ok(()) => Ok(Self { _folder: file }),
-            Err(TryLockError::WouldBlock) => Err(message(
-                "the directory is in use",
-                &"another Bellwether uses it; hint: give each a trend_analysis.storage.path of its own",
-            )),
-            Err(TryLockError::Error(error)) => Err(message("cannot lock the directory", &error)),
+            Err(TryLockError::WouldBlock) => Err(LockError::InUse(folder.to_owned())),
+            Err(TryLockError::Error(error)) => Err(LockError::step("lock", folder)(error)),
+        }
+    }
+}
+
+/// Error of locking the directory.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum LockError {
+    #[error(
+        "the directory is in use: {}: another Bellwether uses it; hint: give each a \
+         trend_analysis.storage.path of its own",
+        .0.display()
+    )]
+    InUse(PathBuf),
+    #[error("cannot {step} the directory: {}: {error}", folder.display())]
+    Step {
+        step: &'static str,
+        folder: PathBuf,
+        error: io::Error,
+    },
+}
+
+impl LockError {
+    fn step(step: &'static str, folder: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Step {
+            step,
+            folder: folder.to_owned(),
+            error,
         }
     }
 }
@@ -53,7 +73,7 @@ pub(super) struct Replayed {
 }
 
 /// Loads all blocks and replays the log of a directory that is locked.
-pub(super) fn load(shared: &Shared, folder: &Path, now: i64) -> io::Result<Replayed> {
+pub(super) fn load(shared: &Shared, folder: &Path, now: UnixMillis) -> io::Result<Replayed> {
     block::sweep(folder).ok();
     let losses = shared.rescan(folder, true)?;
     let missing = missing_blocks(shared, folder, now);
@@ -65,10 +85,9 @@ pub(super) fn load(shared: &Shared, folder: &Path, now: i64) -> io::Result<Repla
 }
 
 /// Returns the number of blocks that were removed since the last process ran.
-fn missing_blocks(shared: &Shared, folder: &Path, now: i64) -> u64 {
-    let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
-    let blocks = shared.blocks.all();
-    let missing = block::inventory::missing(folder, &blocks, now.saturating_sub(retention));
+fn missing_blocks(shared: &Shared, folder: &Path, now: UnixMillis) -> u64 {
+    let expired = now.before(shared.options.retention);
+    let missing = block::inventory::missing(folder, &shared.blocks.all(), expired);
     for (name, end) in &missing {
         warn!(
             "a block of history is missing: {}: samples up to {} are lost, in most cases of two hours; \
@@ -205,27 +224,28 @@ impl Missing<'_> {
     }
 
     fn lost(&self, number: u64, before: Option<Listed>) -> String {
-        let Some(Listed { first, last, .. }) = before else {
+        let Some(Listed { span, .. }) = before else {
             return "its content is unknown".into();
         };
         let blocks = self.shared.blocks.all();
         let in_blocks = blocks
             .iter()
-            .any(|block| number < block.segment && block.covers.contains(&first));
+            .any(|block| number < block.segment && block.covers.contains(&span.first));
         match in_blocks {
             true => "its samples are in a block; only remote write may miss some".into(),
             false => format!(
                 "samples from {} to {} or later are lost",
-                date(first),
-                date(last)
+                date(span.first),
+                date(span.last)
             ),
         }
     }
 }
 
 /// Formats a time in RFC 3339.
-fn date(at: i64) -> String {
-    jiff::Timestamp::from_millisecond(at).map_or_else(|_| format!("{at} ms"), |at| at.to_string())
+fn date(at: UnixMillis) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| format!("{} ms", at.0), |at| at.to_string())
 }
 
 fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
@@ -266,11 +286,9 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
         replayed.samples += head.append(samples.at, renumbered, |_, _| {}).accepted;
         let waiting = head.sealed_bytes();
         drop(head);
-        shared.wal.note(
-            segment.number,
-            segment.len(),
-            [super::head::window(samples.at)],
-        );
+        shared
+            .wal
+            .note(segment.number, segment.len(), [block_start(samples.at)]);
         shared.clock.lock().observe(samples.at);
         if waiting > WAITING {
             shared.packer.run(&shared.head);

@@ -84,21 +84,23 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Scan {
 mod tests {
     use super::*;
 
+    /// Returns the contents, the number of damaged places and the end of a scan.
+    fn read(bytes: &[u8]) -> (String, u64, usize) {
+        let scan = scan(bytes, 0);
+        let texts: Vec<String> = scan
+            .contents
+            .iter()
+            .map(|content| String::from_utf8_lossy(&bytes[content.clone()]).into_owned())
+            .collect();
+        (texts.join(" "), scan.damaged, scan.end)
+    }
+
     #[test]
     fn one_damaged_frame_costs_no_other() {
         let mut bytes = Vec::new();
         for text in ["one", "two", "three"] {
             put(&mut bytes, |out| out.extend_from_slice(text.as_bytes()));
         }
-        let read = |bytes: &[u8]| {
-            let scan = scan(bytes, 0);
-            let texts: Vec<String> = scan
-                .contents
-                .iter()
-                .map(|content| String::from_utf8_lossy(&bytes[content.clone()]).into_owned())
-                .collect();
-            (texts.join(" "), scan.damaged, scan.end)
-        };
         assert_eq!(read(&bytes), ("one two three".into(), 0, bytes.len()));
         let frame = OVERHEAD + 3;
         for bit in frame * 8..2 * frame * 8 {

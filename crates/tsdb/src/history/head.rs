@@ -7,12 +7,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bellwether_core::UnixMillis;
+
 use super::SeriesId;
 use super::chunk::{unpack_times, unpack_values};
 use super::merge::Merge;
-
-/// Length of a block in milliseconds.
-const BLOCK: i64 = 2 * 3600 * 1000;
+use super::time_span::{TimeSpan, block_end, block_start};
 
 /// Samples of a tail. Twice as many would pack a sixth better and double the memory of tails; blocks are
 /// packed again anyway.
@@ -24,24 +24,17 @@ const CHUNK_OVERHEAD: usize = 96;
 /// Bytes of an unpacked sample.
 const SAMPLE: usize = 16;
 
-/// Returns the start of the block of `at`.
-pub(super) fn window(at: i64) -> i64 {
-    at.div_euclid(BLOCK).saturating_mul(BLOCK)
-}
-
-/// Returns the end of the block that starts at `window`.
-pub(super) fn window_end(window: i64) -> i64 {
-    window.saturating_add(BLOCK)
-}
-
 /// Immutable samples of one series, ascending.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub start: i64,
-    pub end: i64,
+    pub span: TimeSpan,
     pub body: Body,
 }
 
+/// Columns of samples. Their times are plain milliseconds, as in [`SampledSeries`], because they are
+/// packed, searched and copied as slices of integers.
+///
+/// [`SampledSeries`]: bellwether_promql::SampledSeries
 #[derive(Debug)]
 pub(super) enum Body {
     Open {
@@ -72,10 +65,6 @@ impl Chunk {
                 Body::Packed { values, .. } => values.len(),
             }
     }
-
-    pub fn overlaps(&self, from: i64, to: i64) -> bool {
-        self.start <= to && self.end >= from
-    }
 }
 
 /// Decodes chunks one after the other, and shared times only once.
@@ -85,10 +74,10 @@ pub(super) struct Unpacker {
 }
 
 impl Unpacker {
-    /// Adds the samples of `chunk` in `from..=to` to `merge`.
-    pub fn read(&mut self, chunk: &Chunk, from: i64, to: i64, merge: &mut Merge) {
+    /// Adds the samples of `chunk` in `span` to `merge`.
+    pub fn read(&mut self, chunk: &Chunk, span: TimeSpan, merge: &mut Merge) {
         match &chunk.body {
-            Body::Open { times, values } => merge.push(times, values, from, to),
+            Body::Open { times, values } => merge.push(times, values, span),
             Body::Packed { times, values, .. } => {
                 let unpacked = self
                     .shared
@@ -96,7 +85,7 @@ impl Unpacker {
                     .filter(|(shared, _)| Arc::ptr_eq(shared, times))
                     .map_or_else(|| unpack_times(times), |(_, unpacked)| Some(unpacked));
                 if let (Some(unpacked), Some(values)) = (unpacked, unpack_values(values)) {
-                    merge.push(&unpacked, &values, from, to);
+                    merge.push(&unpacked, &values, span);
                     self.shared = Some((Arc::clone(times), unpacked));
                 }
             }
@@ -109,13 +98,13 @@ struct Series {
     chunks: Vec<Arc<Chunk>>,
     times: Vec<i64>,
     values: Vec<f64>,
-    last: Option<i64>,
+    last: Option<UnixMillis>,
 }
 
 impl Series {
     /// Seals the tail. Returns whether there was one.
     fn seal(&mut self) -> bool {
-        let (Some(&start), Some(&end)) = (self.times.first(), self.times.last()) else {
+        let Some(span) = TimeSpan::of(&self.times) else {
             return false;
         };
         let mut times = std::mem::take(&mut self.times);
@@ -123,11 +112,15 @@ impl Series {
         times.shrink_to_fit();
         values.shrink_to_fit();
         self.chunks.push(Arc::new(Chunk {
-            start,
-            end,
+            span,
             body: Body::Open { times, values },
         }));
         true
+    }
+
+    /// Returns whether the tail began in the block that starts at `window`.
+    fn tail_is_in(&self, window: UnixMillis) -> bool {
+        TimeSpan::of(&self.times).is_some_and(|tail| block_start(tail.first) == window)
     }
 }
 
@@ -151,8 +144,8 @@ pub(super) struct HeadSeries {
 pub(super) struct Head {
     /// By series id; `None` for a series that was removed.
     series: Vec<Option<Series>>,
-    /// Number of samples by window.
-    windows: BTreeMap<i64, u64>,
+    /// Number of samples by start of their block.
+    windows: BTreeMap<UnixMillis, u64>,
     bytes: usize,
     /// Series with sealed chunks that wait to be packed, and the bytes of those.
     sealed: Vec<SeriesId>,
@@ -179,7 +172,7 @@ impl Head {
     /// Appends the samples of a collection at `at`; calls `accepted` for each accepted sample.
     pub fn append(
         &mut self,
-        at: i64,
+        at: UnixMillis,
         samples: impl Iterator<Item = (SeriesId, f64)>,
         mut accepted: impl FnMut(SeriesId, f64),
     ) -> Appended {
@@ -193,25 +186,22 @@ impl Head {
                 appended.duplicate += 1;
                 continue;
             }
-            let follows = series
-                .times
-                .first()
-                .is_none_or(|first| window(*first) == window(at))
-                && series.times.last().is_none_or(|last| *last < at);
+            let follows = TimeSpan::of(&series.times)
+                .is_none_or(|tail| tail.last < at && block_start(tail.first) == block_start(at));
             if (!follows || series.times.len() >= TAIL) && series.seal() {
                 self.sealed.push(id);
                 let chunk = series.chunks.last().map_or(0, |chunk| chunk.bytes());
                 self.sealed_bytes += chunk;
                 self.bytes += CHUNK_OVERHEAD;
             }
-            series.times.push(at);
+            series.times.push(at.0);
             series.values.push(value);
             series.last = Some(at);
             appended.accepted += 1;
             accepted(id, value);
         }
         if appended.accepted > 0 {
-            *self.windows.entry(window(at)).or_default() += appended.accepted;
+            *self.windows.entry(block_start(at)).or_default() += appended.accepted;
             self.bytes += appended.accepted as usize * SAMPLE;
         }
         appended
@@ -230,62 +220,54 @@ impl Head {
     }
 
     /// Returns the starts of the blocks that have samples in the head, ascending.
-    pub fn windows(&self) -> impl Iterator<Item = i64> {
+    pub fn windows(&self) -> impl Iterator<Item = UnixMillis> {
         self.windows.keys().copied()
     }
 
-    pub fn has_window(&self, window: i64) -> bool {
+    pub fn has_window(&self, window: UnixMillis) -> bool {
         self.windows.contains_key(&window)
     }
 
     /// Returns the first and the last time.
-    pub fn span(&self) -> Option<(i64, i64)> {
-        let mut span: Option<(i64, i64)> = None;
-        for series in self.series.iter().flatten() {
-            let chunks = series.chunks.iter().map(|chunk| (chunk.start, chunk.end));
-            let tail = series
-                .times
-                .first()
-                .copied()
-                .zip(series.times.last().copied());
-            for (start, end) in chunks.chain(tail) {
-                let (first, last) = span.unwrap_or((start, end));
-                span = Some((first.min(start), last.max(end)));
-            }
-        }
-        span
+    pub fn span(&self) -> Option<TimeSpan> {
+        self.series
+            .iter()
+            .flatten()
+            .flat_map(|series| {
+                let chunks = series.chunks.iter().map(|chunk| chunk.span);
+                chunks.chain(TimeSpan::of(&series.times))
+            })
+            .reduce(TimeSpan::join)
     }
 
-    /// Returns the samples of `series` in `from..=to`.
-    pub fn read(&self, series: SeriesId, from: i64, to: i64) -> HeadSeries {
+    /// Returns the samples of `series` in `span`.
+    pub fn read(&self, series: SeriesId, span: TimeSpan) -> HeadSeries {
         let Some(Some(series)) = self.series.get(series.index()) else {
             return HeadSeries::default();
         };
         let chunks = series
             .chunks
             .iter()
-            .filter(|chunk| chunk.overlaps(from, to));
-        let start = series.times.partition_point(|time| *time < from);
-        let end = series.times.partition_point(|time| *time <= to).max(start);
+            .filter(|chunk| chunk.span.overlaps(span));
+        let tail = span.range_of(&series.times);
         HeadSeries {
             chunks: chunks.cloned().collect(),
-            times: series.times[start..end].to_vec(),
-            values: series.values[start..end].to_vec(),
+            times: series.times[tail.clone()].to_vec(),
+            values: series.values[tail].to_vec(),
         }
     }
 
-    /// Returns whether `series` may have samples in `from..=to`.
-    pub fn overlaps(&self, series: SeriesId, from: i64, to: i64) -> bool {
+    /// Returns whether `series` may have samples in `span`.
+    pub fn overlaps(&self, series: SeriesId, span: TimeSpan) -> bool {
         let Some(Some(series)) = self.series.get(series.index()) else {
             return false;
         };
-        let tail = series
-            .times
-            .first()
-            .copied()
-            .zip(series.times.last().copied());
-        tail.is_some_and(|(start, end)| start <= to && end >= from)
-            || series.chunks.iter().any(|chunk| chunk.overlaps(from, to))
+        let mut spans = series
+            .chunks
+            .iter()
+            .map(|chunk| chunk.span)
+            .chain(TimeSpan::of(&series.times));
+        spans.any(|own| own.overlaps(span))
     }
 
     /// Returns the series that have samples here.
@@ -311,35 +293,31 @@ impl Head {
 
     /// Returns the time before which samples are dropped to free memory: the end of the oldest window, or
     /// the middle of the only one.
-    pub fn oldest_part(&self) -> Option<i64> {
+    pub fn oldest_part(&self) -> Option<UnixMillis> {
         let mut windows = self.windows();
         match (windows.next(), windows.next()) {
-            (Some(first), Some(_)) => Some(window_end(first)),
+            (Some(first), Some(_)) => Some(block_end(first)),
             _ => self
                 .span()
-                .map(|(start, end)| start + (end - start) / 2 + 1),
+                .map(|TimeSpan { first, last }| UnixMillis(first.0 + (last.0 - first.0) / 2 + 1)),
         }
     }
 
     /// Seals all tails that began in `window`, and returns all of its chunks by series.
-    pub fn close_window(&mut self, closing: i64) -> Vec<(SeriesId, Vec<Arc<Chunk>>)> {
+    pub fn close_window(&mut self, closing: UnixMillis) -> Vec<(SeriesId, Vec<Arc<Chunk>>)> {
         let mut closed = Vec::new();
         for (id, series) in (0..).map(SeriesId).zip(&mut self.series) {
             let Some(series) = series else { continue };
-            if series
-                .times
-                .first()
-                .is_some_and(|first| window(*first) == closing)
-                && series.seal()
-            {
+            if series.tail_is_in(closing) && series.seal() {
                 self.sealed.push(id);
                 self.bytes += CHUNK_OVERHEAD;
             }
-            let chunks = series
+            let chunks: Vec<_> = series
                 .chunks
                 .iter()
-                .filter(|chunk| window(chunk.start) == closing);
-            let chunks: Vec<_> = chunks.cloned().collect();
+                .filter(|chunk| block_start(chunk.span.first) == closing)
+                .cloned()
+                .collect();
             if !chunks.is_empty() {
                 closed.push((id, chunks));
             }
@@ -348,7 +326,7 @@ impl Head {
     }
 
     /// Drops the chunks that [`Head::close_window`] returned: the first chunks of the window, by series.
-    pub fn drop_window(&mut self, dropped: i64, closed: &[(SeriesId, Vec<Arc<Chunk>>)]) {
+    pub fn drop_window(&mut self, dropped: UnixMillis, closed: &[(SeriesId, Vec<Arc<Chunk>>)]) {
         let mut samples = 0;
         for (id, chunks) in closed {
             let Some(Some(series)) = self.series.get_mut(id.index()) else {
@@ -356,7 +334,7 @@ impl Head {
             };
             let mut left = chunks.len();
             samples += discard(series, &mut self.bytes, |chunk| {
-                let goes = left > 0 && window(chunk.start) == dropped;
+                let goes = left > 0 && block_start(chunk.span.first) == dropped;
                 left -= usize::from(goes);
                 goes
             });
@@ -364,18 +342,20 @@ impl Head {
         self.subtract_from_window(dropped, samples);
     }
 
-    /// Drops all chunks that end before `before`, and tails only as a whole. Returns the id of samples.
-    pub fn evict(&mut self, before: i64) -> u64 {
+    /// Drops all chunks that end before `before`, and tails only as a whole. Returns the number of samples.
+    pub fn evict(&mut self, before: UnixMillis) -> u64 {
         let mut evicted = 0;
-        let mut by_window: BTreeMap<i64, u64> = BTreeMap::new();
+        let mut by_window: BTreeMap<UnixMillis, u64> = BTreeMap::new();
         for series in self.series.iter_mut().flatten() {
-            if series.times.last().is_some_and(|last| *last < before) && series.seal() {
+            let ended = TimeSpan::of(&series.times).is_some_and(|tail| tail.last < before);
+            if ended && series.seal() {
                 self.bytes += CHUNK_OVERHEAD;
             }
             let samples = discard(series, &mut self.bytes, |chunk| {
-                let goes = chunk.end < before;
+                let goes = chunk.span.last < before;
                 if goes {
-                    *by_window.entry(window(chunk.start)).or_default() += chunk.count() as u64;
+                    *by_window.entry(block_start(chunk.span.first)).or_default() +=
+                        chunk.count() as u64;
                 }
                 goes
             });
@@ -387,7 +367,7 @@ impl Head {
         evicted
     }
 
-    fn subtract_from_window(&mut self, window: i64, samples: u64) {
+    fn subtract_from_window(&mut self, window: UnixMillis, samples: u64) {
         if let Some(left) = self.windows.get_mut(&window) {
             *left = left.saturating_sub(samples);
             if *left == 0 {
@@ -441,7 +421,7 @@ impl Head {
     }
 }
 
-/// Drops the chunks for which `drops` is true. Returns the id of their samples.
+/// Drops the chunks for which `drops` is true. Returns the number of their samples.
 fn discard(series: &mut Series, bytes: &mut usize, mut drops: impl FnMut(&Chunk) -> bool) -> u64 {
     let mut samples = 0;
     series.chunks.retain(|chunk| {

@@ -1,5 +1,7 @@
 //! Merging of runs of samples into one series.
 
+use super::time_span::TimeSpan;
+
 /// Samples of one series, added run by run in the order in which they were written.
 #[derive(Debug, Default)]
 pub(super) struct Merge {
@@ -10,10 +12,10 @@ pub(super) struct Merge {
 }
 
 impl Merge {
-    /// Adds the part of an ascending run that is in `from..=to`.
-    pub fn push(&mut self, times: &[i64], values: &[f64], from: i64, to: i64) {
-        let start = times.partition_point(|time| *time < from);
-        let end = times.partition_point(|time| *time <= to).min(values.len());
+    /// Adds the part of an ascending run that is in `span`.
+    pub fn push(&mut self, times: &[i64], values: &[f64], span: TimeSpan) {
+        let part = span.range_of(times);
+        let (start, end) = (part.start, part.end.min(values.len()));
         if start >= end {
             return;
         }
@@ -50,13 +52,19 @@ impl Merge {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::UnixMillis;
+
     use super::*;
 
     #[test]
     fn the_later_run_counts() {
         let mut merge = Merge::default();
-        merge.push(&[1, 3, 5], &[1.0, 3.0, 5.0], 2, 9);
-        merge.push(&[2, 3, 9, 10], &[20.0, 30.0, 90.0, 100.0], 2, 9);
+        let span = TimeSpan {
+            first: UnixMillis(2),
+            last: UnixMillis(9),
+        };
+        merge.push(&[1, 3, 5], &[1.0, 3.0, 5.0], span);
+        merge.push(&[2, 3, 9, 10], &[20.0, 30.0, 90.0, 100.0], span);
         assert_eq!(merge.len(), 5);
         assert_eq!(
             merge.finish(),

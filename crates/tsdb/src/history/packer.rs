@@ -65,8 +65,7 @@ fn pack(chunk: &Arc<Chunk>, recent: &mut Columns) -> Arc<Chunk> {
         values,
     };
     Arc::new(Chunk {
-        start: chunk.start,
-        end: chunk.end,
+        span: chunk.span,
         body,
     })
 }

@@ -128,10 +128,12 @@ impl Index {
             }
             (candidates, Some(values)) => {
                 // If an absent label matches, subtract the series whose value does not.
-                let named = values
+                let mut named: Vec<SeriesId> = values
                     .iter()
-                    .filter(|(value, _)| running() && matcher.test.matches(value) != absent);
-                let mut named: Vec<SeriesId> = named.flat_map(|(_, list)| list).copied().collect();
+                    .filter(|(value, _)| running() && matcher.test.matches(value) != absent)
+                    .flat_map(|(_, list)| list)
+                    .copied()
+                    .collect();
                 named.sort_unstable();
                 match (absent, candidates) {
                     (true, candidates) => {

@@ -2,18 +2,19 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-use super::SeriesId;
 use super::block::BlockWriter;
-use super::head::{Unpacker, window_end};
+use super::head::Unpacker;
 use super::merge::Merge;
 use super::shared::Shared;
-use super::wal::Log;
+use super::time_span::{TimeSpan, block_end};
+use super::wal::{HeldSegment, Log};
 
-/// Milliseconds that samples stay in memory after the end of their block: the lookback of rules.
-const GRACE: i64 = 5 * 60 * 1000;
+/// Time that samples stay in memory after the end of their block: the lookback of rules.
+const GRACE: Duration = Duration::from_secs(5 * 60);
 
 /// Enforces the limits of a history in memory.
 pub(super) fn enforce_memory_limit(shared: &Shared) {
@@ -26,7 +27,7 @@ pub(super) fn enforce_memory_limit(shared: &Shared) {
         if head
             .windows()
             .next()
-            .is_some_and(|first| window_end(first) < expired)
+            .is_some_and(|first| block_end(first) < expired)
         {
             head.evict(expired);
             drop(head);
@@ -36,10 +37,9 @@ pub(super) fn enforce_memory_limit(shared: &Shared) {
 }
 
 /// Returns the time before which samples are expired, if the clock is trusted.
-fn expired(shared: &Shared) -> Option<i64> {
+fn expired(shared: &Shared) -> Option<UnixMillis> {
     let now = shared.clock.lock().now()?;
-    let retention = i64::try_from(shared.options.retention.as_millis()).unwrap_or(i64::MAX);
-    Some(now.saturating_sub(retention))
+    Some(now.before(shared.options.retention))
 }
 
 /// Cuts the blocks that are due: those of another time than the last collection, and all of them if
@@ -52,48 +52,47 @@ pub(super) fn cut_due(
     shared: &Shared,
     log: &mut Log,
     folder: &Path,
-    logged: i64,
+    logged: UnixMillis,
 ) -> io::Result<bool> {
     let options = &shared.options;
     let logged_bytes = shared
         .wal
         .bytes_in_head(|window| shared.head.read().has_window(window));
     let full = !shared.squeeze(options.max_memory) || logged_bytes > options.max_bytes / 4;
-    let windows: Vec<i64> = shared.head.read().windows().collect();
+    let windows: Vec<UnixMillis> = shared.head.read().windows().collect();
     // Looked at behind the windows, so that none is ahead of it but by a jump of the clock. A block
     // waits for the log: what is logged behind it would be read twice at the next start.
     let latest = shared.clock.lock().last().unwrap_or(logged);
-    let over = logged.min(latest).saturating_sub(GRACE);
-    let ahead = logged.max(latest).saturating_add(GRACE);
-    let due = |window: &i64| full || window_end(*window) <= over || *window > ahead;
+    let over = logged.min(latest).before(GRACE);
+    let ahead = logged.max(latest).after(GRACE);
     let mut cut_some = false;
-    for window in windows.into_iter().filter(due) {
-        cut(shared, log, folder, window)?;
-        cut_some = true;
+    for window in windows {
+        if full || block_end(window) <= over || window > ahead {
+            cut(shared, log, folder, window)?;
+            cut_some = true;
+        }
     }
     Ok(cut_some)
 }
 
-fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result<()> {
+fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: UnixMillis) -> io::Result<()> {
     let segment = log.close_window(window, &shared.wal);
     let closed = shared.head.write().close_window(window);
     let mut sorted: Vec<_> = {
         let index = shared.index.read();
-        let labels = |id: SeriesId| index.labels(id).cloned();
         closed
             .iter()
-            .filter_map(|(id, chunks)| Some((labels(*id)?, chunks)))
+            .filter_map(|(id, chunks)| Some((index.labels(*id)?.clone(), chunks)))
             .collect()
     };
     sorted.sort_by(|a, b| a.0.packed().cmp(b.0.packed()));
-    let end = window_end(window);
-    let mut writer = BlockWriter::create(folder, UnixMillis(window)..UnixMillis(end))?;
+    let mut writer = BlockWriter::create(folder, window..block_end(window))?;
     writer.covers(segment);
     let mut unpacker = Unpacker::default();
     for (labels, chunks) in sorted {
         let mut merge = Merge::default();
         for chunk in chunks {
-            unpacker.read(chunk, window, end, &mut merge);
+            unpacker.read(chunk, TimeSpan::ALL, &mut merge);
         }
         let (times, values) = merge.finish();
         writer.add(&labels, &times, &values)?;
@@ -109,8 +108,9 @@ fn cut(shared: &Shared, log: &mut Log, folder: &Path, window: i64) -> io::Result
 /// # Errors
 /// A file cannot be deleted.
 pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
-    let in_head = |window| shared.head.read().has_window(window);
-    let free = shared.wal.free(in_head);
+    let free = shared
+        .wal
+        .free(|window| shared.head.read().has_window(window));
     remove_from_list(shared, folder, &free);
     for number in free {
         shared.wal.delete(folder, number)?;
@@ -120,7 +120,7 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
             .blocks
             .all()
             .iter()
-            .filter(|block| block.end < expired)
+            .filter(|block| block.span.last < expired)
         {
             shared.blocks.delete(block)?;
         }
@@ -131,13 +131,15 @@ pub(super) fn prune(shared: &Shared, folder: &Path) -> io::Result<()> {
         if bytes <= shared.options.max_bytes {
             break;
         }
-        let block = blocks.iter().min_by_key(|block| block.end);
-        let segment = shared.wal.oldest_held(in_head);
+        let block = blocks.iter().min_by_key(|block| block.span.last);
+        let segment = shared
+            .wal
+            .oldest_held(|window| shared.head.read().has_window(window));
         match (block, segment) {
-            (Some(block), Some((_, window))) if block.end < window => {
+            (Some(block), Some(HeldSegment { newest, .. })) if block.span.last < newest => {
                 shared.blocks.delete(block)?
             }
-            (_, Some((number, _))) => {
+            (_, Some(HeldSegment { number, .. })) => {
                 remove_from_list(shared, folder, &[number]);
                 shared.wal.delete(folder, number)?;
             }

@@ -19,6 +19,7 @@ use super::merge::Merge;
 use super::packer::Packer;
 use super::postings::Index;
 use super::stats::{Losses, Options, Stats};
+use super::time_span::TimeSpan;
 use super::{block, wal};
 
 /// Bytes of sealed samples that may wait for the packer before the appending thread packs them.
@@ -77,7 +78,7 @@ impl Shared {
     /// Appends to the head. Returns the accepted samples if `log`.
     pub fn append(
         &self,
-        at: i64,
+        at: UnixMillis,
         samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
         log: bool,
     ) -> Vec<(SeriesId, f64)> {
@@ -112,16 +113,19 @@ impl Shared {
 
     /// Packs chunks until memory is at most `limit_bytes`. Returns whether that was enough.
     pub fn squeeze(&self, limit_bytes: u64) -> bool {
-        let below = || self.head.read().bytes() as u64 <= limit_bytes;
-        if below() {
+        if self.fits(limit_bytes) {
             return true;
         }
         self.packer.run(&self.head);
-        if !below() {
+        if !self.fits(limit_bytes) {
             self.head.write().seal_all();
             self.packer.run(&self.head);
         }
-        below()
+        self.fits(limit_bytes)
+    }
+
+    fn fits(&self, limit_bytes: u64) -> bool {
+        self.head.read().bytes() as u64 <= limit_bytes
     }
 
     /// Drops the oldest samples in memory until it is at most `limit_bytes`.
@@ -165,8 +169,7 @@ impl Shared {
     pub fn select(
         &self,
         matchers: &[LabelMatcher],
-        from: i64,
-        to: i64,
+        span: TimeSpan,
         guard: &Guard,
     ) -> Result<Vec<SampledSeries>, StorageError> {
         guard.check()?;
@@ -176,28 +179,22 @@ impl Shared {
             let head = self.head.read();
             wanted
                 .iter()
-                .map(|series| head.read(*series, from, to))
+                .map(|series| head.read(*series, span))
                 .collect()
         };
         let mut merged: Vec<Merge> = Vec::new();
         merged.resize_with(wanted.len(), Merge::default);
-        let charge = |merge: &mut Merge, add: &mut dyn FnMut(&mut Merge)| {
-            let before = merge.len();
-            add(merge);
-            guard
-                .charge(merge.len() - before)
-                .map_err(StorageError::from)
-        };
         for block in self
             .blocks
             .all()
             .iter()
-            .filter(|block| block.overlaps(from, to))
+            .filter(|block| block.span.overlaps(span))
         {
-            let chunks = block.read(&wanted, from, to, &mut |place, times, values| {
-                charge(&mut merged[place], &mut |merge| {
-                    merge.push(times, values, from, to)
-                })
+            let chunks = block.read(&wanted, span, &mut |place, times, values| {
+                let merge = &mut merged[place];
+                let before = merge.len();
+                merge.push(times, values, span);
+                Ok(guard.charge(merge.len() - before)?)
             })?;
             if chunks > 0 {
                 tracing::warn!("{}: {chunks} damaged chunks left out", block.path.display());
@@ -210,12 +207,12 @@ impl Shared {
         let mut unpacker = Unpacker::default();
         let mut selected = Vec::new();
         for ((piece, mut merge), labels) in pieces.into_iter().zip(merged).zip(labels) {
-            charge(&mut merge, &mut |merge| {
-                for chunk in &piece.chunks {
-                    unpacker.read(chunk, from, to, merge);
-                }
-                merge.push(&piece.times, &piece.values, from, to);
-            })?;
+            let before = merge.len();
+            for chunk in &piece.chunks {
+                unpacker.read(chunk, span, &mut merge);
+            }
+            merge.push(&piece.times, &piece.values, span);
+            guard.charge(merge.len() - before)?;
             if merge.len() > 0 {
                 let (times, values) = merge.finish();
                 selected.push(SampledSeries {
@@ -245,22 +242,21 @@ impl Shared {
     pub fn series(
         &self,
         matchers: &[LabelMatcher],
-        from: i64,
-        to: i64,
+        span: TimeSpan,
         guard: &Guard,
     ) -> Result<Vec<LabelSet>, Stopped> {
         let (ids, labels) = self.find(matchers, guard)?;
         let mut present: Vec<bool> = {
             let head = self.head.read();
             ids.iter()
-                .map(|series| head.overlaps(*series, from, to))
+                .map(|series| head.overlaps(*series, span))
                 .collect()
         };
         for block in self
             .blocks
             .all()
             .iter()
-            .filter(|block| block.overlaps(from, to))
+            .filter(|block| block.span.overlaps(span))
         {
             for place in block
                 .series
@@ -283,11 +279,11 @@ impl Shared {
         let series = self.index.read().len() as u64;
         let wal_bytes = self.wal.bytes();
         let head = self.head.read();
-        let spans = blocks
+        let span = blocks
             .iter()
-            .map(|block| (block.start, block.end))
-            .chain(head.span());
-        let (starts, ends): (Vec<i64>, Vec<i64>) = spans.unzip();
+            .map(|block| block.span)
+            .chain(head.span())
+            .reduce(TimeSpan::join);
         Stats {
             series,
             head_samples: head.samples(),
@@ -296,8 +292,8 @@ impl Shared {
             block_samples: blocks.iter().map(|block| block.samples).sum(),
             block_bytes: blocks.iter().map(|block| block.bytes).sum(),
             wal_bytes,
-            oldest: starts.into_iter().min().map(UnixMillis),
-            newest: ends.into_iter().max().map(UnixMillis),
+            oldest: span.map(|span| span.first),
+            newest: span.map(|span| span.last),
             ..self.counts.stats()
         }
     }
@@ -315,7 +311,7 @@ mod tests {
     #[test]
     fn a_thread_that_waits_for_the_log_does_not_hold_the_head() {
         let shared = Arc::new(Shared::default());
-        shared.wal.note(1, 10, [0]);
+        shared.wal.note(1, 10, [UnixMillis(0)]);
         let looking = std::cell::Cell::new(None);
         shared.wal.bytes_in_head(|_| {
             let other = shared.clone();

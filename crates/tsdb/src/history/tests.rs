@@ -48,10 +48,13 @@ fn refs(history: &History, count: usize) -> Vec<SeriesId> {
 /// Appends a collection of `series` at each step, with values that show their origin.
 fn fill(history: &History, series: &[SeriesId], times: impl IntoIterator<Item = i64>) {
     for at in times {
-        let sample = |(number, series): (usize, &SeriesId)| (*series, value(number, at));
         history.append(
             UnixMillis(at),
-            &series.iter().enumerate().map(sample).collect::<Vec<_>>(),
+            &series
+                .iter()
+                .enumerate()
+                .map(|(number, series)| (*series, value(number, at)))
+                .collect::<Vec<_>>(),
         );
     }
 }
@@ -72,21 +75,23 @@ fn between(history: &History, from: i64, to: i64) -> Model {
     let selected = history
         .select(&[], UnixMillis(from), UnixMillis(to), &Guard::default())
         .unwrap();
-    let samples = |series: SampledSeries| {
-        assert!(
-            series.times.windows(2).all(|two| two[0] < two[1]),
-            "{:?}",
-            series.times
-        );
-        let bits = series.values.iter().map(|value| value.to_bits());
-        let samples: BTreeMap<i64, u64> = series.times.iter().copied().zip(bits).collect();
-        assert_eq!(
-            (samples.len(), series.values.len()),
-            (series.times.len(), series.times.len())
-        );
-        (series.labels.to_string(), samples)
-    };
-    selected.into_iter().map(samples).collect()
+    selected
+        .into_iter()
+        .map(|series| {
+            assert!(
+                series.times.windows(2).all(|two| two[0] < two[1]),
+                "{:?}",
+                series.times
+            );
+            let bits = series.values.iter().map(|value| value.to_bits());
+            let samples: BTreeMap<i64, u64> = series.times.iter().copied().zip(bits).collect();
+            assert_eq!(
+                (samples.len(), series.values.len()),
+                (series.times.len(), series.times.len())
+            );
+            (series.labels.to_string(), samples)
+        })
+        .collect()
 }
 
 fn count(model: &Model) -> usize {

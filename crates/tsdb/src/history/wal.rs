@@ -10,7 +10,7 @@ mod segment;
 mod tail;
 
 pub(super) use inventory::{Listed, read as read_inventory};
-pub(super) use log::{Entry, Log, SegmentSet, sync_folder};
+pub(super) use log::{Entry, HeldSegment, Log, SegmentSet, sync_folder};
 pub(super) use record::Record;
 pub(super) use segment::{Segment, list, path, truncate};
 pub use tail::{Cursor, Tail, TailBatch};

@@ -4,17 +4,19 @@
 //! in the queue and are retried, up to a limit. Beyond the limit they are left out of the log and counted,
 //! and still reach a block if writing succeeds again before the process ends.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use bellwether_core::UnixMillis;
 use parking_lot::{Condvar, Mutex};
 
 use super::SeriesId;
 use super::block::{self, Block};
-use super::directory::Lock;
+use super::directory::{Lock, LockError};
 use super::retention::{cut_due, prune};
 use super::shared::Shared;
 use super::wal::{Entry, Log};
@@ -58,8 +60,8 @@ impl Writer {
         folder: PathBuf,
         lock: Option<Lock>,
         logged: u64,
-        now: i64,
-    ) -> std::io::Result<Self> {
+        now: UnixMillis,
+    ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let work = Work {
             shared: Arc::clone(shared),
@@ -136,7 +138,7 @@ struct Work {
     /// Samples that are not yet written.
     pending: Vec<Entry>,
     /// Time of the last collection in the log; at the start, the current time.
-    logged_at: i64,
+    logged_at: UnixMillis,
     /// Time and delay of the next retry.
     retry: Option<(Instant, Duration)>,
     scanned: Option<Instant>,
@@ -144,10 +146,46 @@ struct Work {
     listed: Option<Arc<Vec<Arc<Block>>>>,
 }
 
+/// Requests to the thread, beside samples.
+struct Requests {
+    /// Callers that wait until the samples so far are on disk.
+    syncs: Vec<mpsc::Sender<bool>>,
+    /// Samples that were left out because the queue was full.
+    skipped: u64,
+    stop: bool,
+}
+
+/// Error of the thread. It is retried.
+#[derive(Debug, thiserror::Error)]
+enum WriteError {
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error("{step} in {}: {error}", folder.display())]
+    Step {
+        step: &'static str,
+        folder: PathBuf,
+        error: io::Error,
+    },
+}
+
+impl WriteError {
+    fn step(step: &'static str, folder: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::Step {
+            step,
+            folder: folder.to_owned(),
+            error,
+        }
+    }
+}
+
 impl Work {
     fn run(mut self) {
         loop {
-            let (syncs, skipped, stop) = self.wait();
+            let Requests {
+                syncs,
+                skipped,
+                stop,
+            } = self.wait();
             self.log.skip(skipped);
             let mut durable = false;
             let due = self.retry.is_none_or(|(at, _)| Instant::now() >= at);
@@ -174,7 +212,7 @@ impl Work {
     }
 
     /// Waits for work, and takes it from the queue.
-    fn wait(&mut self) -> (Vec<mpsc::Sender<bool>>, u64, bool) {
+    fn wait(&mut self) -> Requests {
         let mut waiting = self.queue.waiting.lock();
         if waiting.entries.is_empty() && waiting.syncs.is_empty() && !waiting.stop {
             let timeout = if self.retry.is_some() {
@@ -185,19 +223,23 @@ impl Work {
             self.queue.wake.wait_for(&mut waiting, timeout);
         }
         self.pending.append(&mut waiting.entries);
-        let skipped = std::mem::take(&mut waiting.skipped);
-        (std::mem::take(&mut waiting.syncs), skipped, waiting.stop)
+        Requests {
+            syncs: std::mem::take(&mut waiting.syncs),
+            skipped: std::mem::take(&mut waiting.skipped),
+            stop: waiting.stop,
+        }
     }
 
     /// Writes pending samples and blocks that are due. At a `stop` the list gets the final length of each
     /// segment.
-    fn work(&mut self, stop: bool) -> Result<(), String> {
+    fn work(&mut self, stop: bool) -> Result<(), WriteError> {
         if self.lock.is_none() {
             self.lock = Some(Lock::acquire(&self.folder)?);
         }
         let shared = &self.shared;
-        let labels = |id| shared.index.read().labels(id).cloned();
-        let (written, result) = self.log.write(&self.pending, &shared.wal, labels);
+        let (written, result) = self.log.write(&self.pending, &shared.wal, |id| {
+            shared.index.read().labels(id).cloned()
+        });
         if let Some(last) = self.pending[..written].last() {
             self.logged_at = last.at;
         }
@@ -210,31 +252,29 @@ impl Work {
         if result.is_err() {
             shared.counts.fsync_failures.fetch_add(1, Relaxed);
         }
-        let message = |what: &str, error: std::io::Error| {
-            format!("{what} in {}: {error}", self.folder.display())
-        };
-        result.map_err(|error| message("cannot write the log", error))?;
-        let cut = cut_due(shared, &mut self.log, &self.folder, self.logged_at)
-            .map_err(|error| message("cannot write a block", error))?;
+        let folder = &self.folder;
+        result.map_err(WriteError::step("cannot write the log", folder))?;
+        let cut = cut_due(shared, &mut self.log, folder, self.logged_at)
+            .map_err(WriteError::step("cannot write a block", folder))?;
         if cut || self.scanned.is_none_or(|at| at.elapsed() >= RESCAN) {
             self.scanned = Some(Instant::now());
             shared
-                .rescan(&self.folder, true)
-                .map_err(|error| message("cannot rescan blocks", error))?;
-            prune(shared, &self.folder).map_err(|error| message("cannot delete", error))?;
-            list_blocks(shared, &self.folder, &mut self.listed)
-                .map_err(|error| message("cannot write the list of blocks", error))?;
+                .rescan(folder, true)
+                .map_err(WriteError::step("cannot rescan blocks", folder))?;
+            prune(shared, folder).map_err(WriteError::step("cannot delete", folder))?;
+            list_blocks(shared, folder, &mut self.listed)
+                .map_err(WriteError::step("cannot write the list of blocks", folder))?;
         }
         if cut {
             shared.sweep();
         }
-        shared
-            .wal
-            .list(&self.folder, &[], stop)
-            .map_err(|error| message("cannot write the list of segments", error))
+        shared.wal.list(folder, &[], stop).map_err(WriteError::step(
+            "cannot write the list of segments",
+            folder,
+        ))
     }
 
-    fn note(&mut self, outcome: Result<(), String>) {
+    fn note(&mut self, outcome: Result<(), WriteError>) {
         match outcome {
             Ok(()) => {
                 self.retry = None;
@@ -245,7 +285,7 @@ impl Work {
                     .retry
                     .map_or(RETRY.0, |(_, waited)| (waited * 2).min(RETRY.1));
                 self.retry = Some((Instant::now() + waited, waited));
-                self.shared.counts.failed(error);
+                self.shared.counts.failed(error.to_string());
             }
         }
         let limit_bytes = self.shared.options.max_memory;
@@ -258,15 +298,15 @@ impl Work {
 /// Writes the list of blocks if it differs from `listed`.
 fn list_blocks(
     shared: &Shared,
-    folder: &std::path::Path,
+    folder: &Path,
     listed: &mut Option<Arc<Vec<Arc<Block>>>>,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     let blocks = shared.blocks.all();
-    let orders = |blocks: &[Arc<Block>]| blocks.iter().map(|one| one.order).collect::<Vec<_>>();
-    if listed
-        .as_ref()
-        .is_none_or(|listed| orders(listed) != orders(&blocks))
-    {
+    let is_current = listed.as_ref().is_some_and(|listed| {
+        let orders = blocks.iter().map(|block| block.order);
+        listed.iter().map(|block| block.order).eq(orders)
+    });
+    if !is_current {
         block::inventory::write(folder, &blocks)?;
         *listed = Some(blocks);
     }

@@ -160,8 +160,9 @@ impl Family {
     #[must_use]
     pub fn find(&self, packed: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(packed);
-        let same = |slot: &u32| self.entries[*slot as usize].holds(packed);
-        self.by_labels.find(hash, same).map(|slot| Slot(*slot))
+        self.by_labels
+            .find(hash, |slot| self.entries[*slot as usize].holds(packed))
+            .map(|slot| Slot(*slot))
     }
 
     /// Sets the values of a series, which is added if it is new, and returns its slot; `None` if the sample does
@@ -209,12 +210,10 @@ impl Family {
     fn insert(&mut self, packed: &[u8]) -> Option<usize> {
         let values = packed.iter().filter(|byte| **byte == END).count();
         let ended = packed.last().is_none_or(|last| *last == END);
-        let text = || {
-            packed
-                .split(|byte| *byte == END)
-                .all(|value| str::from_utf8(value).is_ok())
-        };
-        if values != self.def.labels.len() || !ended || !text() {
+        let is_text = packed
+            .split(|byte| *byte == END)
+            .all(|value| str::from_utf8(value).is_ok());
+        if values != self.def.labels.len() || !ended || !is_text {
             return None;
         }
         let slot = self.free.pop().unwrap_or_else(|| self.new_slot());
@@ -233,8 +232,9 @@ impl Family {
             ..
         } = self;
         let hash = hasher.hash_one(packed);
-        let rehash = |slot: &u32| hasher.hash_one(entries[*slot as usize].packed());
-        by_labels.insert_unique(hash, slot, rehash);
+        by_labels.insert_unique(hash, slot, |slot| {
+            hasher.hash_one(entries[*slot as usize].packed())
+        });
         self.generation += 1;
         Some(slot as usize)
     }
@@ -356,8 +356,12 @@ impl Family {
                 order.push(slot);
             }
         }
-        let text = |slot: &u32| self.entries[*slot as usize].packed();
-        order.sort_by(|a, b| by_values(text(a), text(b)));
+        order.sort_by(|a, b| {
+            by_values(
+                self.entries[*a as usize].packed(),
+                self.entries[*b as usize].packed(),
+            )
+        });
         order
     }
 }
@@ -365,8 +369,8 @@ impl Family {
 /// Compares packed label values one by one. Adding one turns the end mark into the smallest byte, so that `a`
 /// precedes `ab`.
 fn by_values(a: &[u8], b: &[u8]) -> Ordering {
-    let key = |byte: &u8| byte.wrapping_add(1);
-    a.iter().map(key).cmp(b.iter().map(key))
+    let [a, b] = [a, b].map(|bytes| bytes.iter().map(|byte| byte.wrapping_add(1)));
+    a.cmp(b)
 }
 
 impl Entry {

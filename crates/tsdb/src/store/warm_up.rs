@@ -52,7 +52,7 @@ impl Store {
 /// Reads the complete rows of a metric from history, with their times on the monotonic clock.
 fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill, StorageError> {
     let guard = Guard::new(MAX_SAMPLES);
-    let mut rows: HashMap<LabelValues, BTreeMap<i64, Row>> = HashMap::new();
+    let mut rows: HashMap<LabelValues, BTreeMap<UnixMillis, Row>> = HashMap::new();
     let from = now.wall.before(wanted.keep);
     for (index, number) in wanted.names.value_indices().enumerate() {
         let matchers = wanted.names.matchers(index);
@@ -71,7 +71,7 @@ fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill,
             let times = rows.entry(values).or_default();
             for (time, value) in series.times.iter().zip(&series.values) {
                 times
-                    .entry(*time)
+                    .entry(UnixMillis(*time))
                     .or_insert_with(|| Row::new(wanted.def.width()))
                     .set(number, *value);
             }
@@ -83,10 +83,10 @@ fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill,
     Ok(backfill.collect())
 }
 
-fn window(rows: BTreeMap<i64, Row>, keep: Duration, now: Now) -> Window {
+fn window(rows: BTreeMap<UnixMillis, Row>, keep: Duration, now: Now) -> Window {
     let mut window = Window::default();
     for (time, row) in rows {
-        let ago = now.wall.since(UnixMillis(time));
+        let ago = now.wall.since(time);
         if let Some(values) = row.whole()
             && now.mono.since(MonoMillis(0)) > ago
         {

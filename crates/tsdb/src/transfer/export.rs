@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::time::Duration;
 
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_matcher::LabelMatcher;
@@ -10,8 +11,10 @@ use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use super::families::Families;
 use super::write::{OutputFormat, Writer};
 
-/// Longest part of a series in memory, in milliseconds.
-const WINDOW: i64 = 7 * 24 * 3600 * 1000;
+/// Longest part of a series in memory.
+const WINDOW: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Smallest distance of two samples.
+const INSTANT: Duration = Duration::from_millis(1);
 
 /// Result of an export.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,35 +58,50 @@ pub fn list(
     Ok(series)
 }
 
-/// Writes the samples of `series` in `from..=to`: in OpenMetrics family by family, in other formats in the given
-/// order. Calls `progress` after each series.
+/// Samples to be written, and their form.
+#[derive(Clone, Copy, Debug)]
+pub struct ExportOptions<'a> {
+    /// Time of the first samples.
+    pub from: UnixMillis,
+    /// Time of the last samples.
+    pub to: UnixMillis,
+    /// Format of the output.
+    pub format: OutputFormat,
+    /// Types of the metrics, which only OpenMetrics has.
+    pub families: &'a Families,
+}
+
+/// Writes the samples of `series`: in OpenMetrics family by family, in other formats in the given order. Calls `progress` after each series.
 ///
 /// # Errors
 /// Samples cannot be read, or the output cannot be written.
 pub fn export(
     source: &dyn Queryable,
     series: &[LabelSet],
-    (from, to): (UnixMillis, UnixMillis),
-    (format, families): (OutputFormat, &Families),
+    options: &ExportOptions<'_>,
     out: &mut dyn Write,
     progress: &mut dyn FnMut(),
 ) -> Result<Exported, ExportError> {
-    let families = families.without_collisions(series);
+    let families = options.families.without_collisions(series);
     let mut series: Vec<&LabelSet> = series.iter().collect();
-    if format == OutputFormat::OpenMetrics {
+    if options.format == OutputFormat::OpenMetrics {
         series.sort_by(|a, b| families.order(a, b));
     }
-    let mut writer = Writer::new(format, &families, out)?;
+    let mut writer = Writer::new(options.format, &families, out)?;
     let mut written = 0;
     for labels in series {
         let before = writer.samples;
-        let mut start = from.0;
-        while start <= to.0 {
-            let end = start.saturating_add(WINDOW - 1).min(to.0);
-            if let Some(piece) = piece(source, labels, UnixMillis(start), UnixMillis(end))? {
+        let mut start = options.from;
+        while start <= options.to {
+            let next = start.after(WINDOW);
+            let end = next.before(INSTANT).min(options.to);
+            if let Some(piece) = piece(source, labels, start, end)? {
                 writer.series(&piece)?;
             }
-            start = end.saturating_add(1);
+            if end == options.to {
+                break;
+            }
+            start = next;
         }
         written += u64::from(writer.samples > before);
         progress();
@@ -131,7 +149,13 @@ mod tests {
                     (3000, SampledSeries::stale()),
                 ],
             ),
-            (other, vec![(1000, 0.1), (WINDOW + 5000, -f64::INFINITY)]),
+            (
+                other,
+                vec![
+                    (1000, 0.1),
+                    (WINDOW.as_millis() as i64 + 5000, -f64::INFINITY),
+                ],
+            ),
             (bare, vec![(1_700_000_000_123, 1e300)]),
         ] {
             let series = history.series_id(&labels).unwrap();
@@ -144,10 +168,14 @@ mod tests {
 
     fn exported(format: OutputFormat, selectors: &[Vec<LabelMatcher>]) -> (String, Exported) {
         let (history, mut out, mut calls) = (history(), Vec::new(), 0);
-        let span = (UnixMillis(0), UnixMillis(1_800_000_000_000));
-        let series = list(&history, selectors, span.0, span.1).unwrap();
-        let form = (format, &Families::default());
-        let done = export(&history, &series, span, form, &mut out, &mut || calls += 1).unwrap();
+        let options = ExportOptions {
+            from: UnixMillis(0),
+            to: UnixMillis(1_800_000_000_000),
+            format,
+            families: &Families::default(),
+        };
+        let series = list(&history, selectors, options.from, options.to).unwrap();
+        let done = export(&history, &series, &options, &mut out, &mut || calls += 1).unwrap();
         assert_eq!(calls, series.len());
         (String::from_utf8(out).unwrap(), done)
     }

@@ -52,16 +52,19 @@ impl Families {
 
     /// Returns the families whose names do not collide with other names in `series`.
     pub(super) fn without_collisions(&self, series: &[LabelSet]) -> Self {
-        let others = |name: &&str| {
-            self.by_series
-                .get(*name)
-                .is_none_or(|own| *own.name != **name)
-        };
-        let taken: HashSet<&str> = series.iter().map(LabelSet::name).filter(others).collect();
-        let free = |family: &Family| !taken.contains(&*family.name);
-        let free = self.by_series.iter().filter(|(_, family)| free(family));
+        let taken: HashSet<&str> = series
+            .iter()
+            .map(LabelSet::name)
+            .filter(|name| {
+                let own = self.by_series.get(*name);
+                own.is_none_or(|own| *own.name != **name)
+            })
+            .collect();
         Self {
-            by_series: free
+            by_series: self
+                .by_series
+                .iter()
+                .filter(|(_, family)| !taken.contains(&*family.name))
                 .map(|(name, family)| (name.clone(), family.clone()))
                 .collect(),
         }
@@ -78,28 +81,34 @@ impl Families {
     /// Compares series in the order of an exposition: families by name, in a family each histogram by itself with its
     /// buckets ascending.
     pub(super) fn order(&self, a: &LabelSet, b: &LabelSet) -> Ordering {
-        let whole = |labels: &LabelSet| {
-            let part = |name: &str| name == METRIC_NAME || PARTS.contains(&name);
-            LabelSet::new(labels.iter().filter(|(name, _)| !part(name)))
-        };
         let (family_a, kind) = self.of(a.name());
         let (family_b, _) = self.of(b.name());
         let by_family = family_a.cmp(family_b);
         if !matches!(kind, "histogram" | "summary") || by_family.is_ne() {
             return by_family.then_with(|| a.cmp(b));
         }
-        let part = |labels: &LabelSet| {
-            let part = PARTS
-                .iter()
-                .find_map(|part| labels.get(part).parse::<f64>().ok());
-            part.unwrap_or(f64::NAN)
-        };
-        let parts = || part(a).total_cmp(&part(b));
         whole(a)
             .cmp(&whole(b))
-            .then_with(parts)
+            .then_with(|| part(a).total_cmp(&part(b)))
             .then_with(|| a.cmp(b))
     }
+}
+
+/// Returns the labels that all parts of a histogram or summary share.
+fn whole(labels: &LabelSet) -> LabelSet {
+    LabelSet::new(
+        labels
+            .iter()
+            .filter(|(name, _)| *name != METRIC_NAME && !PARTS.contains(name)),
+    )
+}
+
+/// Returns the bound of a bucket, or the quantile; NaN if there is none.
+fn part(labels: &LabelSet) -> f64 {
+    PARTS
+        .iter()
+        .find_map(|part| labels.get(part).parse().ok())
+        .unwrap_or(f64::NAN)
 }
 
 #[cfg(test)]

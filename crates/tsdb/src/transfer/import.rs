@@ -6,7 +6,7 @@ use std::io::{self, BufRead, Read};
 use std::path::Path;
 
 use bellwether_core::{LabelSet, UnixMillis};
-use bellwether_exposition::{TimeUnit, quoted_end, read_point, read_series};
+use bellwether_exposition::{TimeUnit, quoted_end, read_sample, read_series};
 use bellwether_promql::SampledSeries;
 
 use super::json;
@@ -77,6 +77,37 @@ const MAX_LINE: u64 = 256 << 20;
 /// End of the year 9999 in milliseconds.
 const MAX_TIME: i64 = 253_402_300_799_999;
 
+/// Series at the beginning of a line.
+struct LastSeries {
+    text: String,
+    /// Index of the series.
+    series: u32,
+    unit: TimeUnit,
+}
+
+/// Reason why a line is invalid.
+struct Fault {
+    message: String,
+    /// Hint for fixing it.
+    hint: &'static str,
+}
+
+impl Fault {
+    fn new(message: impl ToString, hint: &'static str) -> Self {
+        Self {
+            message: message.to_string(),
+            hint,
+        }
+    }
+}
+
+/// A sample of the series with an index.
+struct SeriesSample {
+    series: u32,
+    at: UnixMillis,
+    value: f64,
+}
+
 /// An import.
 pub struct Import {
     format: Option<InputFormat>,
@@ -84,10 +115,12 @@ pub struct Import {
     sorter: Sorter,
     series: Vec<LabelSet>,
     numbers: HashMap<LabelSet, u32>,
-    /// Text, index and unit of the series of the last line: most lines have the same series.
-    last: Option<(String, u32, TimeUnit)>,
-    /// Lines of OpenMetrics were read; `# EOF` was read.
-    open: (bool, bool),
+    /// Series of the last line, as most lines have the same series.
+    last: Option<LastSeries>,
+    /// Lines of OpenMetrics were read, which end with `# EOF`.
+    expects_eof: bool,
+    /// `# EOF` was read.
+    ended: bool,
     read: u64,
     done: Imported,
 }
@@ -104,7 +137,8 @@ impl Import {
             series: Vec::new(),
             numbers: HashMap::new(),
             last: None,
-            open: (false, false),
+            expects_eof: false,
+            ended: false,
             read: 0,
             done: Imported::default(),
         }
@@ -122,8 +156,10 @@ impl Import {
         let (mut bytes, mut number) = (Vec::new(), 0);
         loop {
             bytes.clear();
-            let taken = input.take(MAX_LINE).read_until(b'\n', &mut bytes);
-            let taken = taken.map_err(ImportError::Read)? as u64;
+            let taken = input
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut bytes)
+                .map_err(ImportError::Read)? as u64;
             if taken == 0 {
                 break;
             }
@@ -131,19 +167,20 @@ impl Import {
             number += 1;
             let result = match line_of(&bytes) {
                 Ok(line) => self.line(line)?,
-                Err(message) => Err((message, "a line ends with a line feed")),
+                Err(message) => Err(Fault::new(message, "a line ends with a line feed")),
             };
             self.record_result(number, result)?;
         }
-        if self.open == (true, false) {
+        if self.expects_eof && !self.ended {
             let hint = "the file is truncated; --skip-bad imports the samples before its end";
-            self.record_result(number + 1, Err(("no # EOF at the end".into(), hint)))?;
+            let fault = Fault::new("no # EOF at the end", hint);
+            self.record_result(number + 1, Err(fault))?;
         }
         Ok(())
     }
 
-    fn record_result(&mut self, line: u64, result: Result<(), Reason>) -> Result<(), ImportError> {
-        let Err((message, hint)) = result else {
+    fn record_result(&mut self, line: u64, result: Result<(), Fault>) -> Result<(), ImportError> {
+        let Err(Fault { message, hint }) = result else {
             return Ok(());
         };
         let bad = BadLine {
@@ -159,7 +196,7 @@ impl Import {
         Ok(())
     }
 
-    fn line(&mut self, line: &str) -> Result<Result<(), Reason>, ImportError> {
+    fn line(&mut self, line: &str) -> Result<Result<(), Fault>, ImportError> {
         if line.is_empty() {
             return Ok(Ok(()));
         }
@@ -173,69 +210,72 @@ impl Import {
         };
         match read {
             Ok(samples) => {
-                for (series, at, value) in samples {
-                    let record = Record::new(series, at, value, self.read);
+                for sample in samples {
+                    let record = Record::new(sample.series, sample.at, sample.value, self.read);
                     self.read += 1;
                     self.sorter.push(record).map_err(ImportError::Spill)?;
                 }
                 Ok(Ok(()))
             }
-            Err(reason) => Ok(Err(reason)),
+            Err(fault) => Ok(Err(fault)),
         }
     }
 
-    fn json(&mut self, line: &str) -> Result<Vec<Sample>, Reason> {
+    fn json(&mut self, line: &str) -> Result<Vec<SeriesSample>, Fault> {
         const HINT: &str =
             "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
-        let series = json::read(line).map_err(|message| (message, HINT))?;
-        let number = self.number(&series.labels);
-        let samples = series.times.into_iter().zip(series.values);
+        let read = json::read(line).map_err(|error| Fault::new(error, HINT))?;
+        let series = self.number(&read.labels);
+        let samples = read.times.into_iter().map(UnixMillis).zip(read.values);
         samples
             .map(|(at, value)| match within(at) {
-                true => Ok((number, at, value)),
-                false => Err((format!("no such time: {at}"), "milliseconds since 1970")),
+                true => Ok(SeriesSample { series, at, value }),
+                false => {
+                    let message = format!("no such time: {}", at.0);
+                    Err(Fault::new(message, "milliseconds since 1970"))
+                }
             })
             .collect()
     }
 
-    fn open_metrics(&mut self, line: &str) -> Result<Vec<Sample>, Reason> {
+    fn open_metrics(&mut self, line: &str) -> Result<Vec<SeriesSample>, Fault> {
         const HINT: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
         const AFTER: &str = "an OpenMetrics file ends there; import a second one by itself";
         if line.starts_with('#') {
-            self.open.1 |= line == "# EOF";
+            self.ended |= line == "# EOF";
             return Ok(Vec::new());
         }
-        if self.open.1 {
-            return Err(("text after # EOF".into(), AFTER));
+        if self.ended {
+            return Err(Fault::new("text after # EOF", AFTER));
         }
-        let cached = self.last.as_ref().and_then(|(text, number, unit)| {
-            let rest = line
-                .strip_prefix(text.as_str())
-                .filter(|rest| rest.starts_with(' '))?;
-            Some((*number, *unit, rest))
+        let cached = self.last.as_ref().and_then(|last| {
+            let rest = line.strip_prefix(last.text.as_str())?;
+            rest.starts_with(' ')
+                .then_some((last.series, last.unit, rest))
         });
-        let (number, unit, rest) = match cached {
+        let (series, unit, rest) = match cached {
             Some(cached) => cached,
             None => {
-                let (labels, unit, rest) = read_series(line).map_err(|message| (message, HINT))?;
-                let number = self.number(&labels);
-                let text = line[..line.len() - rest.len()].to_owned();
-                self.last = Some((text, number, unit));
-                (number, unit, rest)
+                let read = read_series(line).map_err(|error| Fault::new(error, HINT))?;
+                let series = self.number(&read.labels);
+                self.last = Some(LastSeries {
+                    text: line[..line.len() - read.rest.len()].to_owned(),
+                    series,
+                    unit: read.unit,
+                });
+                (series, read.unit, read.rest)
             }
         };
-        self.open.0 |= unit == TimeUnit::Seconds;
-        let (mut value, at) = read_point(rest, unit).map_err(|message| (message, HINT))?;
+        self.expects_eof |= unit == TimeUnit::Seconds;
+        let (at, mut value) = read_sample(rest, unit).map_err(|error| Fault::new(error, HINT))?;
         if unit == TimeUnit::Millis && value.is_nan() {
             value = f64::from_bits(DUMPED_NAN);
         }
         if !within(at) {
-            return Err((
-                "its time is not in the years 1 to 9999".into(),
-                "times are seconds",
-            ));
+            let message = "its time is not in the years 1 to 9999";
+            return Err(Fault::new(message, "times are seconds"));
         }
-        Ok(vec![(number, at, value)])
+        Ok(vec![SeriesSample { series, at, value }])
     }
 
     fn number(&mut self, labels: &LabelSet) -> u32 {
@@ -259,7 +299,7 @@ impl Import {
         let mut seen = vec![false; self.series.len()];
         let mut next = sorted.next().map_err(ImportError::Spill)?;
         while let Some(first) = next {
-            let range = History::block_range(UnixMillis(first.at));
+            let range = History::block_range(first.at);
             let mut block = BlockWriter::create(folder, range).map_err(ImportError::Write)?;
             while let Some(begin) = next.filter(|record| record.block == first.block) {
                 let column = Column::read(begin, &mut sorted).map_err(ImportError::Spill)?;
@@ -279,9 +319,6 @@ impl Import {
     }
 }
 
-type Reason = (String, &'static str);
-type Sample = (u32, i64, f64);
-
 /// Returns whether a line is a JSON object, and not a series with a quoted name.
 fn is_json(line: &str) -> bool {
     let key = line
@@ -292,10 +329,12 @@ fn is_json(line: &str) -> bool {
     behind.is_some_and(|rest| rest.trim_start().starts_with(':'))
 }
 
-fn within(at: i64) -> bool {
-    (-MAX_TIME..=MAX_TIME).contains(&at)
+/// Returns whether a time is in the years 1 to 9999, about.
+fn within(at: UnixMillis) -> bool {
+    (-MAX_TIME..=MAX_TIME).contains(&at.0)
 }
 
+/// Returns the text of a line without its end.
 fn line_of(bytes: &[u8]) -> Result<&str, String> {
     if bytes.len() as u64 >= MAX_LINE {
         return Err(format!("longer than {} MiB", MAX_LINE >> 20));
@@ -353,11 +392,11 @@ impl Column {
             }
             let value = f64::from_bits(record.bits);
             match column.times.last() {
-                Some(at) if *at == record.at => {
+                Some(at) if *at == record.at.0 => {
                     column.replaced += 1;
                     column.values.pop();
                 }
-                _ => column.times.push(record.at),
+                _ => column.times.push(record.at.0),
             }
             column.values.push(value);
             next = sorted.next()?;

@@ -75,36 +75,45 @@ fn push(out: &mut Vec<u8>, value: f64) {
     }
 }
 
+/// Error of a line.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum JsonError {
+    #[error(transparent)]
+    Syntax(#[from] serde_json::Error),
+    #[error("no __name__ in metric")]
+    NoName,
+    #[error("{values} values and {times} timestamps")]
+    Lengths { values: usize, times: usize },
+    #[error("bad number: {0:?}")]
+    Number(String),
+}
+
 /// Parses a line.
 ///
 /// # Errors
-/// The reason, if the line is invalid.
-pub(super) fn read(line: &str) -> Result<SampledSeries, String> {
-    let line: Line = serde_json::from_str(line).map_err(|error| error.to_string())?;
+/// The line is invalid.
+pub(super) fn read(line: &str) -> Result<SampledSeries, JsonError> {
+    let line: Line = serde_json::from_str(line)?;
     if line
         .metric
         .get(bellwether_core::METRIC_NAME)
         .is_none_or(String::is_empty)
     {
-        return Err("no __name__ in metric".into());
+        return Err(JsonError::NoName);
     }
     let (values, times) = (line.values.len(), line.timestamps.len());
     if values != times {
-        return Err(format!("{values} values and {times} timestamps"));
+        return Err(JsonError::Lengths { values, times });
     }
-    let values: Result<Vec<f64>, String> = line
-        .values
-        .into_iter()
-        .map(|value| match value {
-            Number::Finite(value) => Ok(value),
-            Number::Null => Ok(SampledSeries::stale()),
-            Number::Word(word) => word.parse().map_err(|_| format!("bad number: {word:?}")),
-        })
-        .collect();
+    let values = line.values.into_iter().map(|value| match value {
+        Number::Finite(value) => Ok(value),
+        Number::Null => Ok(SampledSeries::stale()),
+        Number::Word(word) => word.parse().map_err(|_| JsonError::Number(word)),
+    });
     Ok(SampledSeries {
+        values: values.collect::<Result<_, _>>()?,
         labels: LabelSet::new(line.metric),
         times: line.timestamps,
-        values: values?,
     })
 }
 
@@ -162,7 +171,7 @@ mod tests {
             ),
             ("{\"values\":[]}", "missing field `metric`"),
         ] {
-            let error = read(line).unwrap_err();
+            let error = read(line).unwrap_err().to_string();
             assert!(error.contains(expected), "{line}: {error}");
         }
     }

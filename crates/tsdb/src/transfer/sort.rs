@@ -16,12 +16,12 @@ use crate::history::History;
 /// A sample to be sorted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Record {
-    /// Start of the block, in milliseconds since the Unix epoch.
-    pub(super) block: i64,
+    /// Start of the block.
+    pub(super) block: UnixMillis,
     /// Index of the series.
     pub(super) series: u32,
-    /// Timestamp in milliseconds since the Unix epoch.
-    pub(super) at: i64,
+    /// Timestamp.
+    pub(super) at: UnixMillis,
     /// Position in the input. Of two samples at the same time the later one counts.
     nth: u64,
     /// Bits of the value.
@@ -32,10 +32,9 @@ pub(super) struct Record {
 const SIZE: usize = 28;
 
 impl Record {
-    pub(super) fn new(series: u32, at: i64, value: f64, nth: u64) -> Self {
-        let block = History::block_range(UnixMillis(at)).start.0;
+    pub(super) fn new(series: u32, at: UnixMillis, value: f64, nth: u64) -> Self {
         Self {
-            block,
+            block: History::block_range(at).start,
             series,
             at,
             nth,
@@ -45,7 +44,7 @@ impl Record {
 
     fn put(&self, out: &mut dyn Write) -> io::Result<()> {
         out.write_all(&self.series.to_le_bytes())?;
-        for word in [self.at as u64, self.nth, self.bits] {
+        for word in [self.at.0 as u64, self.nth, self.bits] {
             out.write_all(&word.to_le_bytes())?;
         }
         Ok(())
@@ -61,18 +60,16 @@ impl Record {
         }
         let mut series = [0; 4];
         series.copy_from_slice(&bytes[..4]);
-        let word = |index: usize| {
+        let [at, nth, bits] = [0, 1, 2].map(|index| {
             let mut word = [0; 8];
             word.copy_from_slice(&bytes[4 + 8 * index..12 + 8 * index]);
             u64::from_le_bytes(word)
-        };
-        let at = word(0) as i64;
-        let value = f64::from_bits(word(2));
+        });
         Ok(Some(Self::new(
             u32::from_le_bytes(series),
-            at,
-            value,
-            word(1),
+            UnixMillis(at as i64),
+            f64::from_bits(bits),
+            nth,
         )))
     }
 }
@@ -179,30 +176,33 @@ fn unnamed_file(folder: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
 
+    fn sorted(samples: &[Record], ceiling: usize) -> Vec<Record> {
+        let mut sorter = Sorter::new(ceiling);
+        for record in samples {
+            sorter.push(*record).unwrap();
+        }
+        let mut sorted = sorter.into_sorted().unwrap();
+        std::iter::from_fn(|| sorted.next().unwrap()).collect()
+    }
+
     #[test]
     fn samples_on_disk_are_in_the_same_order_as_in_memory() {
-        let samples = (0..1000_u64).map(|nth| {
-            let mixed = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
-            Record::new(
-                (mixed % 7) as u32,
-                (mixed >> 40) as i64 - 5_000_000,
-                nth as f64,
-                nth,
-            )
-        });
-        let sorted = |ceiling| {
-            let mut sorter = Sorter::new(ceiling);
-            samples
-                .clone()
-                .for_each(|record| sorter.push(record).unwrap());
-            let mut sorted = sorter.into_sorted().unwrap();
-            std::iter::from_fn(|| sorted.next().unwrap()).collect::<Vec<_>>()
-        };
-        let expected = sorted(usize::MAX);
+        let samples: Vec<Record> = (0..1000_u64)
+            .map(|nth| {
+                let mixed = nth.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+                Record::new(
+                    (mixed % 7) as u32,
+                    UnixMillis((mixed >> 40) as i64 - 5_000_000),
+                    nth as f64,
+                    nth,
+                )
+            })
+            .collect();
+        let expected = sorted(&samples, usize::MAX);
         assert_eq!(expected.len(), 1000);
         assert!(expected.is_sorted_by_key(|record| (record.block, record.series, record.at)));
         for ceiling in [1, 7, 100, 1000] {
-            assert_eq!(sorted(ceiling), expected, "{ceiling}");
+            assert_eq!(sorted(&samples, ceiling), expected, "{ceiling}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use bellwether_core::{LabelSet, METRIC_NAME, is_label_name, is_metric_name};
+use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis, is_label_name, is_metric_name};
 use bellwether_exposition::write_value;
 use bellwether_promql::SampledSeries;
 
@@ -96,7 +96,7 @@ impl<'a> Writer<'a> {
     fn csv(&mut self, series: &SampledSeries) -> io::Result<()> {
         let name = series.labels.to_string().replace('"', "\"\"");
         self.lines(series, |line, at, value| {
-            let time = jiff::Timestamp::from_millisecond(at).unwrap_or_default();
+            let time = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
             line.extend_from_slice(format!("{time:.3},\"{name}\",").as_bytes());
             write_value(line, value);
             line.extend_from_slice(b"\r\n");
@@ -107,7 +107,7 @@ impl<'a> Writer<'a> {
     fn lines(
         &mut self,
         series: &SampledSeries,
-        write: impl Fn(&mut Vec<u8>, i64, f64),
+        write: impl Fn(&mut Vec<u8>, UnixMillis, f64),
     ) -> io::Result<()> {
         let mut line = Vec::new();
         for (at, value) in series.times.iter().zip(&series.values) {
@@ -116,7 +116,7 @@ impl<'a> Writer<'a> {
                 continue;
             }
             line.clear();
-            write(&mut line, *at, *value);
+            write(&mut line, UnixMillis(*at), *value);
             self.out.write_all(&line)?;
             self.samples += 1;
         }
@@ -156,12 +156,12 @@ fn escaped(text: &str) -> String {
         .replace('\n', "\\n")
 }
 
-/// Appends milliseconds as seconds with three decimals.
-fn push_seconds(out: &mut Vec<u8>, millis: i64) {
-    if millis < 0 {
+/// Appends a time as seconds with three decimals.
+fn push_seconds(out: &mut Vec<u8>, at: UnixMillis) {
+    if at.0 < 0 {
         out.push(b'-');
     }
-    let millis = millis.unsigned_abs();
+    let millis = at.0.unsigned_abs();
     out.extend_from_slice(itoa::Buffer::new().format(millis / 1000).as_bytes());
     out.extend_from_slice(format!(".{:03}", millis % 1000).as_bytes());
 }

@@ -98,10 +98,6 @@ fn host(it: &mut ChannelConversion<'_, '_, '_>) -> Option<String> {
 }
 
 fn encryption(it: &mut ChannelConversion<'_, '_, '_>, port: Option<&str>) {
-    let word = |node: Option<Node>| match node.map(|node| node.value) {
-        Some(Value::Scalar(word)) => Some(word),
-        _ => None,
-    };
     let implicit = word(it.or_global("force_implicit_tls", "smtp_force_implicit_tls"));
     let required = word(it.or_global("require_tls", "smtp_require_tls"));
     let tls = match (implicit.as_deref(), required.as_deref()) {
@@ -163,5 +159,13 @@ fn headers(it: &mut ChannelConversion<'_, '_, '_>, to: Option<&str>) {
     }
     if !entries.is_empty() {
         it.output.put("headers", map(it.pos, entries));
+    }
+}
+
+/// Returns the text of a scalar.
+fn word(node: Option<Node>) -> Option<String> {
+    match node?.value {
+        Value::Scalar(word) => Some(word),
+        _ => None,
     }
 }

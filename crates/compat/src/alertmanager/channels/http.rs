@@ -128,15 +128,20 @@ impl ChannelConversion<'_, '_, '_> {
         let Value::Map(entries) = &node.value else {
             return node.clone();
         };
-        let entry = |(name, value): &(Key, Node)| {
-            let value = if name.text == key {
-                self.report.path(value)
-            } else {
-                value.clone()
-            };
-            (name.clone(), value)
-        };
-        map(node.pos, entries.iter().map(entry).collect())
+        map(
+            node.pos,
+            entries
+                .iter()
+                .map(|(name, value)| {
+                    let value = if name.text == key {
+                        self.report.path(value)
+                    } else {
+                        value.clone()
+                    };
+                    (name.clone(), value)
+                })
+                .collect(),
+        )
     }
 
     fn headers(&mut self, headers: Fields<'_>) {

@@ -114,17 +114,6 @@ pub(super) fn call(
 /// Writes functions that only Prometheus has: `query`, and those for its result.
 fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
     // A chain of filters continues.
-    let chain = |of: &Value| match of.kind {
-        Kind::Samples | Kind::Sample => of.text.clone(),
-        _ => of.part(),
-    };
-    let piped = |of: &Value, to: String, kind: Kind| {
-        let text = format!("{} | {to}", chain(of));
-        match kind {
-            Kind::Samples | Kind::Sample => Value::compound(text, kind),
-            _ => Value::new(&text, kind),
-        }
-    };
     Some(match (name, all) {
         ("query", [text]) => Value::new(&format!("query({})", text.operand()), Kind::Samples),
         ("first", [of]) => piped(of, "first".into(), Kind::Sample),
@@ -144,19 +133,9 @@ fn of_rule(name: &str, all: &[Value]) -> Option<Value> {
 
 /// Writes a filter if there is a first value, else a function.
 fn function(name: &str, arguments: &[Value], piped: Option<Value>, kind: Kind) -> Value {
-    let texts = |values: &[Value]| {
-        let arguments = |value: &Value| {
-            if value.absent {
-                value.operand()
-            } else {
-                value.text.clone()
-            }
-        };
-        values.iter().map(arguments).collect::<Vec<_>>().join(", ")
-    };
     let text = match (arguments, piped) {
         ([], Some(piped)) => format!("{} | {name}", piped.part()),
-        (arguments, Some(piped)) => format!("{} | {name}({})", piped.part(), texts(arguments)),
+        (arguments, Some(piped)) => format!("{} | {name}({})", piped.part(), listed(arguments)),
         ([one], None)
             if !matches!(
                 name,
@@ -165,10 +144,37 @@ fn function(name: &str, arguments: &[Value], piped: Option<Value>, kind: Kind) -
         {
             format!("{} | {name}", one.part())
         }
-        (arguments, None) => return Value::new(&format!("{name}({})", texts(arguments)), kind),
+        (arguments, None) => return Value::new(&format!("{name}({})", listed(arguments)), kind),
     };
     // A filter binds closer than any operator.
     Value::new(&text, kind)
+}
+
+/// Writes `to` behind a pipe.
+fn piped(of: &Value, to: String, kind: Kind) -> Value {
+    let before = match of.kind {
+        Kind::Samples | Kind::Sample => of.text.clone(),
+        _ => of.part(),
+    };
+    let text = format!("{before} | {to}");
+    match kind {
+        Kind::Samples | Kind::Sample => Value::compound(text, kind),
+        _ => Value::new(&text, kind),
+    }
+}
+
+fn listed(values: &[Value]) -> String {
+    values
+        .iter()
+        .map(|value| {
+            if value.absent {
+                value.operand()
+            } else {
+                value.text.clone()
+            }
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn operator(a: &Value, operator: &str, b: &Value) -> Value {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Key, Literal, MapReader, Node, Shape,
-    SourceLocation, Spanned, Value, parse, section,
+    SourceLocation, Spanned, Value, YamlError, parse, section,
 };
 
 use super::maintenance::moment;
@@ -112,7 +112,7 @@ pub fn read_silences(path: &Path, text: &str, diagnostics: &mut Diagnostics) -> 
     let file: Arc<str> = path.display().to_string().into();
     let node = match parse(text) {
         Ok(node) => node,
-        Err((pos, message)) => {
+        Err(YamlError { at: pos, message }) => {
             diagnostics.error(
                 &SourceLocation {
                     pos,
@@ -291,7 +291,7 @@ pub(crate) fn from_json<T: Decode>(json: &[u8]) -> Result<T, String> {
     let value: serde_json::Value =
         serde_json::from_slice(json).map_err(|error| error.to_string())?;
     // Formatted anew, since YAML does not have every escape of JSON.
-    let node = parse(&value.to_string()).map_err(|(_, message)| message)?;
+    let node = parse(&value.to_string()).map_err(|error| error.message)?;
     let mut diagnostics = Diagnostics::default();
     match T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None)) {
         Some(settings) => ok_unless(settings, diagnostics),

@@ -9,10 +9,11 @@
 
 use std::ops::Range;
 
-use bellwether_core::LabelSet;
+use bellwether_core::{LabelSet, UnixMillis};
 
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
+use super::super::time_span::TimeSpan;
 
 /// First bytes of a block.
 pub(super) const HEADER: &[u8; 8] = b"BWBLK 1\n";
@@ -35,8 +36,7 @@ const MAX_LABELS: usize = 1 << 26;
 /// A column of times.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Column {
-    pub start: i64,
-    pub end: i64,
+    pub span: TimeSpan,
     pub count: usize,
     pub bytes: Range<u64>,
     pub sum: u32,
@@ -60,6 +60,15 @@ pub(super) struct Directory {
 }
 
 impl Directory {
+    /// Returns the times of the first and the last sample.
+    pub fn span(&self) -> TimeSpan {
+        self.columns
+            .iter()
+            .map(|column| column.span)
+            .reduce(TimeSpan::join)
+            .unwrap_or(UnixMillis(0).into())
+    }
+
     /// Returns the bytes of all columns and chunks.
     pub fn data(&self) -> u64 {
         let last = self.entries.last().map(|entry| entry.bytes.end);
@@ -100,12 +109,13 @@ pub(super) fn put_directory(out: &mut Vec<u8>, directory: &Directory) {
         put_varint(out, directory.columns.len() as u64);
         let mut last = 0;
         for column in &directory.columns {
-            put_signed(out, column.start.wrapping_sub(last));
-            put_signed(out, column.end.wrapping_sub(column.start));
+            let (start, end) = (column.span.first.0, column.span.last.0);
+            put_signed(out, start.wrapping_sub(last));
+            put_signed(out, end.wrapping_sub(start));
             put_varint(out, column.count as u64);
             put_varint(out, column.bytes.end - column.bytes.start);
             out.extend_from_slice(&column.sum.to_le_bytes());
-            last = column.start;
+            last = start;
         }
         put_varint(out, directory.entries.len() as u64);
         let (mut series, mut column) = (0, 0);
@@ -131,8 +141,10 @@ pub(super) fn read_directory(content: &[u8]) -> Option<Directory> {
         let bytes = offset..offset.checked_add(reader.varint()?)?;
         (offset, last) = (bytes.end, start);
         directory.columns.push(Column {
-            start,
-            end,
+            span: TimeSpan {
+                first: UnixMillis(start),
+                last: UnixMillis(end),
+            },
             count,
             bytes,
             sum: reader.u32()?,
@@ -165,8 +177,7 @@ pub(super) struct Group {
     /// Byte range of the directory in the file.
     pub directory: Range<u64>,
     /// Times of the first and the last sample.
-    pub start: i64,
-    pub end: i64,
+    pub span: TimeSpan,
 }
 
 /// Footer of a block.
@@ -175,7 +186,7 @@ pub(super) struct Footer {
     pub groups: Vec<Group>,
     pub samples: u64,
     /// Time range in which the block has all samples of the segments of the write-ahead log below `segment`.
-    pub covers: Range<i64>,
+    pub covers: Range<UnixMillis>,
     pub segment: u64,
 }
 
@@ -184,15 +195,15 @@ pub(super) fn put_footer(out: &mut Vec<u8>, footer: &Footer) {
     frame::put(out, |out| {
         out.push(FOOTER);
         put_varint(out, footer.samples);
-        put_signed(out, footer.covers.start);
-        put_signed(out, footer.covers.end);
+        put_signed(out, footer.covers.start.0);
+        put_signed(out, footer.covers.end.0);
         put_varint(out, footer.segment);
         for group in &footer.groups {
             put_varint(out, group.labels.start);
             put_varint(out, group.labels.end - group.labels.start);
             put_varint(out, group.directory.end - group.directory.start);
-            put_signed(out, group.start);
-            put_signed(out, group.end);
+            put_signed(out, group.span.first.0);
+            put_signed(out, group.span.last.0);
         }
     });
     let length = (out.len() - start) as u32;
@@ -204,7 +215,7 @@ pub(super) fn put_footer(out: &mut Vec<u8>, footer: &Footer) {
 pub(super) fn read_footer(content: &[u8]) -> Option<Footer> {
     let mut reader = Reader(content.strip_prefix(&[FOOTER])?);
     let samples = reader.varint()?;
-    let covers = reader.signed()?..reader.signed()?;
+    let covers = UnixMillis(reader.signed()?)..UnixMillis(reader.signed()?);
     let segment = reader.varint()?;
     let mut groups = Vec::new();
     while !reader.0.is_empty() {
@@ -215,8 +226,10 @@ pub(super) fn read_footer(content: &[u8]) -> Option<Footer> {
         groups.push(Group {
             labels,
             directory,
-            start: reader.signed()?,
-            end: reader.signed()?,
+            span: TimeSpan {
+                first: UnixMillis(reader.signed()?),
+                last: UnixMillis(reader.signed()?),
+            },
         });
     }
     Some(Footer {

@@ -1,9 +1,12 @@
 //! List of blocks, by which the next start detects blocks that were removed while no process ran.
 
+use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_core::UnixMillis;
 use bellwether_files::{self as files, Output, durable};
 use tracing::warn;
 
@@ -20,7 +23,7 @@ pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Resul
     writeln!(list, "{HEAD}{}", blocks.len())?;
     for block in blocks {
         let name = block.path.file_name().unwrap_or_default().to_string_lossy();
-        writeln!(list, "{name} {}", block.end)?;
+        writeln!(list, "{name} {}", block.span.last.0)?;
     }
     list.finish()
 }
@@ -31,31 +34,19 @@ pub(in super::super) fn write(folder: &Path, blocks: &[Arc<Block>]) -> io::Resul
 pub(in super::super) fn missing(
     folder: &Path,
     blocks: &[Arc<Block>],
-    expired: i64,
-) -> Vec<(String, i64)> {
-    let path = folder.join(NAME);
-    let read = |list: &[u8]| {
-        let list = str::from_utf8(list).ok().filter(|list| is_whole(list));
-        list.map(str::to_owned)
-            .ok_or_else(|| "it is damaged".to_owned())
-    };
-    let list = durable::load_optional(&path, read).unwrap_or_else(|error| {
-        warn!("{error}; blocks of history that were removed cannot be detected");
-        None
-    });
-    let list = list.unwrap_or_default();
-    let is_there = |name: &str| {
-        blocks
-            .iter()
-            .any(|block| block.path.file_name().is_some_and(|there| there == name))
-    };
+    expired: UnixMillis,
+) -> Vec<(String, UnixMillis)> {
+    let names: HashSet<&OsStr> = blocks
+        .iter()
+        .filter_map(|block| block.path.file_name())
+        .collect();
     let mut missing = Vec::new();
-    for line in list.lines() {
+    for line in read(folder).lines() {
         if let Some((name, end)) = line.split_once(' ')
             && super::name::order(name).is_some()
-            && let Ok(end) = end.parse::<i64>()
+            && let Ok(end) = end.parse().map(UnixMillis)
             && end >= expired
-            && !is_there(name)
+            && !names.contains(OsStr::new(name))
             // An unreadable block was reported when it was found, and renamed if it is not a block at all.
             && !files::beside(&folder.join(name), super::name::DAMAGED).exists()
             && std::fs::symlink_metadata(folder.join(name)).is_err()
@@ -64,6 +55,22 @@ pub(in super::super) fn missing(
         }
     }
     missing
+}
+
+/// Reads the list; empty if there is none, or if it is not readable.
+fn read(folder: &Path) -> String {
+    let list = durable::load_optional(&folder.join(NAME), |list| {
+        str::from_utf8(list)
+            .ok()
+            .filter(|list| is_whole(list))
+            .map(str::to_owned)
+            .ok_or_else(|| "it is damaged".to_owned())
+    });
+    list.unwrap_or_else(|error| {
+        warn!("{error}; blocks of history that were removed cannot be detected");
+        None
+    })
+    .unwrap_or_default()
 }
 
 /// Returns whether the list is complete.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering::Relaxed;
 
-use bellwether_core::LabelSet;
+use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_files as files;
 use bellwether_promql::StorageError;
 use hashbrown::{HashMap, HashSet};
@@ -22,6 +22,7 @@ use super::name::Order;
 use crate::history::SeriesId;
 use crate::history::chunk::{unpack_times, unpack_values};
 use crate::history::frame;
+use crate::history::time_span::TimeSpan;
 
 /// Callback for a chunk: index of its series in the request, times, values.
 type OnChunk<'a> = dyn FnMut(usize, &[i64], &[f64]) -> Result<(), StorageError> + 'a;
@@ -127,18 +128,7 @@ fn salvage(bytes: &[u8]) -> io::Result<Footer> {
         footer.groups.push(Group {
             labels: start as u64..labels.end as u64,
             directory: labels.end as u64..inside.end as u64,
-            start: directory
-                .columns
-                .iter()
-                .map(|column| column.start)
-                .min()
-                .unwrap_or(0),
-            end: directory
-                .columns
-                .iter()
-                .map(|column| column.end)
-                .max()
-                .unwrap_or(0),
+            span: directory.span(),
         });
         at = inside.end.saturating_add(directory.data() as usize);
     }
@@ -159,9 +149,8 @@ pub(in super::super) struct Block {
     pub bytes: u64,
     pub samples: u64,
     /// Times of the first and the last sample.
-    pub start: i64,
-    pub end: i64,
-    pub covers: Range<i64>,
+    pub span: TimeSpan,
+    pub covers: Range<UnixMillis>,
     pub segment: u64,
     /// Series of all groups, by id.
     pub series: Arc<[SeriesId]>,
@@ -197,16 +186,11 @@ impl Block {
             path,
             bytes: file.bytes,
             samples: file.footer.samples,
-            start: groups
+            span: groups
                 .iter()
-                .map(|(group, _)| group.start)
-                .min()
-                .unwrap_or(i64::MAX),
-            end: groups
-                .iter()
-                .map(|(group, _)| group.end)
-                .max()
-                .unwrap_or(i64::MIN),
+                .map(|(group, _)| group.span)
+                .reduce(TimeSpan::join)
+                .unwrap_or(TimeSpan::NONE),
             covers: file.footer.covers,
             segment: file.footer.segment,
             series,
@@ -216,24 +200,19 @@ impl Block {
         }
     }
 
-    pub fn overlaps(&self, from: i64, to: i64) -> bool {
-        self.start <= to && self.end >= from
-    }
-
-    /// Calls `on_chunk` for each chunk of the series `wanted` (ascending) that overlaps `from..=to`, with the
+    /// Calls `on_chunk` for each chunk of the series `wanted` (ascending) that overlaps `span`, with the
     /// index in `wanted`, times and values. Leaves out damaged parts, and returns the number of those that
     /// were not counted before.
     pub fn read(
         &self,
         wanted: &[SeriesId],
-        from: i64,
-        to: i64,
+        span: TimeSpan,
         on_chunk: &mut OnChunk,
     ) -> Result<u64, StorageError> {
         let mut file = None;
         let mut damaged = 0;
         for (group, range) in &self.groups {
-            if group.start > to || group.end < from {
+            if !group.span.overlaps(span) {
                 continue;
             }
             let places: Vec<Option<usize>> = self.series[range.clone()]
@@ -249,7 +228,7 @@ impl Block {
             let Some(file) = &file else {
                 return Ok(damaged + u64::from(!self.retired.load(Relaxed) && self.is_new(0)));
             };
-            damaged += self.read_group(file, group, &places, from, to, on_chunk)?;
+            damaged += self.read_group(file, group, &places, span, on_chunk)?;
         }
         Ok(damaged)
     }
@@ -264,8 +243,7 @@ impl Block {
         file: &File,
         group: &Group,
         places: &[Option<usize>],
-        from: i64,
-        to: i64,
+        span: TimeSpan,
         on_chunk: &mut OnChunk,
     ) -> Result<u64, StorageError> {
         let directory = frame_at(file, &group.directory).ok().flatten();
@@ -275,7 +253,7 @@ impl Block {
         let mut chunks = ChunkReader::new(file, group.directory.end, &directory, |entry| {
             let column = &directory.columns[entry.column];
             let wanted = places.get(entry.series).copied().flatten();
-            wanted.filter(|_| column.start <= to && column.end >= from)
+            wanted.filter(|_| column.span.overlaps(span))
         });
         let mut damaged = 0;
         while let Some((place, entry)) = chunks.next_wanted() {
@@ -357,8 +335,8 @@ impl<'a> ChunkReader<'a> {
         let times = self
             .columns
             .entry(entry.column)
-            .or_insert_with(|| read_column(self.file, self.base, column));
-        let times = times.as_deref()?;
+            .or_insert_with(|| read_column(self.file, self.base, column))
+            .as_deref()?;
         (times.len() == values.len()).then_some((times, values))
     }
 }

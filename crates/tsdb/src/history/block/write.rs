@@ -13,6 +13,7 @@ use super::group::{
 };
 use super::name;
 use crate::history::chunk::{pack_times, pack_values};
+use crate::history::time_span::TimeSpan;
 use crate::history::wal::sync_folder;
 
 /// Number of recent time columns to compare with, a bit more than a series has chunks.
@@ -37,8 +38,15 @@ struct Pending {
     series: Vec<LabelSet>,
     /// Times, unpacked and packed.
     columns: Vec<(Vec<i64>, Vec<u8>)>,
-    /// Series, column, packed values.
-    chunks: Vec<(usize, usize, Vec<u8>)>,
+    chunks: Vec<PendingChunk>,
+}
+
+/// Packed values of one series at the times of one column.
+#[derive(Debug)]
+struct PendingChunk {
+    series: usize,
+    column: usize,
+    packed: Vec<u8>,
 }
 
 impl BlockWriter {
@@ -74,10 +82,10 @@ impl BlockWriter {
     /// # Errors
     /// The samples violate these conditions, or cannot be written.
     pub fn add(&mut self, labels: &LabelSet, times: &[i64], values: &[f64]) -> io::Result<()> {
-        let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        let Some(span) = TimeSpan::of(times) else {
             return Ok(());
         };
-        let within = self.range.start.0 <= *first && *last < self.range.end.0;
+        let within = self.range.start <= span.first && span.last < self.range.end;
         let ascending = times.windows(2).all(|two| two[0] < two[1]);
         if !within || !ascending || times.len() != values.len() {
             let message = format!("samples of {labels} are not ascending, or not of this block");
@@ -87,9 +95,11 @@ impl BlockWriter {
         self.group.series.push(labels.clone());
         for (times, values) in times.chunks(CHUNK).zip(values.chunks(CHUNK)) {
             let column = self.group.column(times);
-            self.group
-                .chunks
-                .push((series, column, pack_values(values)));
+            self.group.chunks.push(PendingChunk {
+                series,
+                column,
+                packed: pack_values(values),
+            });
         }
         self.footer.samples += times.len() as u64;
         if self.group.series.len() >= SERIES {
@@ -101,7 +111,7 @@ impl BlockWriter {
 
     /// Declares that the block has all samples of its range from segments below `segment`.
     pub(in super::super) fn covers(&mut self, segment: u64) {
-        self.footer.covers = self.range.start.0..self.range.end.0;
+        self.footer.covers = self.range.clone();
         self.footer.segment = segment;
     }
 
@@ -146,21 +156,10 @@ impl BlockWriter {
         self.footer.groups.push(Group {
             labels: self.offset..middle,
             directory: middle..end,
-            start: directory
-                .columns
-                .iter()
-                .map(|column| column.start)
-                .min()
-                .unwrap_or(0),
-            end: directory
-                .columns
-                .iter()
-                .map(|column| column.end)
-                .max()
-                .unwrap_or(0),
+            span: directory.span(),
         });
         bytes.extend(group.columns.iter().flat_map(|(_, packed)| packed));
-        bytes.extend(group.chunks.iter().flat_map(|(_, _, packed)| packed));
+        bytes.extend(group.chunks.iter().flat_map(|chunk| &chunk.packed));
         self.write(&bytes)
     }
 }
@@ -182,38 +181,33 @@ impl Pending {
     }
 
     fn directory(&self) -> Directory {
+        let mut directory = Directory::default();
         let mut offset = 0;
-        let mut place = |packed: &[u8]| {
-            let bytes = offset..offset + packed.len() as u64;
-            offset = bytes.end;
-            (bytes, crc32fast::hash(packed))
-        };
-        let columns = self.columns.iter().map(|(times, packed)| {
-            let (bytes, sum) = place(packed);
-            let (start, end) = (times[0], times[times.len() - 1]);
-            Column {
-                start,
-                end,
+        for (times, packed) in &self.columns {
+            directory.columns.push(Column {
+                span: TimeSpan::of(times).unwrap_or(TimeSpan::NONE),
                 count: times.len(),
-                bytes,
-                sum,
-            }
-        });
-        let columns = columns.collect();
-        let entries = self.chunks.iter().map(|(series, column, packed)| {
-            let (bytes, sum) = place(packed);
-            Entry {
-                series: *series,
-                column: *column,
-                bytes,
-                sum,
-            }
-        });
-        Directory {
-            columns,
-            entries: entries.collect(),
+                bytes: next_range(&mut offset, packed),
+                sum: crc32fast::hash(packed),
+            });
         }
+        for chunk in &self.chunks {
+            directory.entries.push(Entry {
+                series: chunk.series,
+                column: chunk.column,
+                bytes: next_range(&mut offset, &chunk.packed),
+                sum: crc32fast::hash(&chunk.packed),
+            });
+        }
+        directory
     }
+}
+
+/// Returns the range of `packed` from `offset` on, and moves `offset` behind it.
+fn next_range(offset: &mut u64, packed: &[u8]) -> Range<u64> {
+    let start = *offset;
+    *offset += packed.len() as u64;
+    start..*offset
 }
 
 impl Drop for BlockWriter {

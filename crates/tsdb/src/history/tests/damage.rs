@@ -216,7 +216,6 @@ const HARMS: [Harm; 5] = [
 #[test]
 fn a_segment_that_was_cut_or_taken_away_is_missed() {
     let (whole, expected) = logged();
-    let in_first = |at: i64| at < START + 2 * HOUR;
     for segment in 0..2 {
         for (harm, work) in HARMS {
             let folder = disk::killed(&whole);
@@ -240,7 +239,7 @@ fn a_segment_that_was_cut_or_taken_away_is_missed() {
             let others = |model: &Model| -> usize {
                 let samples = model.values().flat_map(BTreeMap::keys);
                 samples
-                    .filter(|at| in_first(**at) != (segment == 0))
+                    .filter(|at| (**at < START + 2 * HOUR) != (segment == 0))
                     .count()
             };
             assert_eq!(others(&found), others(&expected), "{what}");

@@ -37,13 +37,19 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn unlimited(folder: &TempDir) -> Options {
+    Options {
+        retention: Duration::MAX,
+        ..options(folder)
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
 
     #[test]
     fn a_history_answers_as_its_model(steps in prop::collection::vec(step(), 1..25)) {
         let mut folder = TempDir::new().unwrap();
-        let unlimited = |folder: &TempDir| Options { retention: Duration::MAX, ..options(folder) };
         let (mut history, _) = History::open(unlimited(&folder), UnixMillis(START));
         let (mut model, mut now, mut number) = (Model::new(), START, 0);
         let mut last: BTreeMap<usize, i64> = BTreeMap::new();

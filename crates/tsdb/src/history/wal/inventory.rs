@@ -4,7 +4,10 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use bellwether_core::UnixMillis;
 use bellwether_files::{Output, durable};
+
+use crate::history::time_span::TimeSpan;
 
 /// Name of the list in the folder.
 const NAME: &str = "log.list";
@@ -13,10 +16,8 @@ const NAME: &str = "log.list";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) struct Listed {
     pub number: u64,
-    /// Time of the earliest sample.
-    pub first: i64,
-    /// Time of the latest sample.
-    pub last: i64,
+    /// Times of the earliest and the latest sample.
+    pub span: TimeSpan,
     pub bytes: u64,
 }
 
@@ -26,12 +27,11 @@ pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
     writeln!(list, "log {}", segments.len())?;
     for Listed {
         number,
-        first,
-        last,
+        span,
         bytes,
     } in segments
     {
-        writeln!(list, "{number} {first} {last} {bytes}")?;
+        writeln!(list, "{number} {} {} {bytes}", span.first.0, span.last.0)?;
     }
     list.finish()
 }
@@ -41,37 +41,38 @@ pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
 /// # Errors
 /// The list cannot be read, or is damaged and was renamed.
 pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, String> {
-    let read = |list: &[u8]| {
+    durable::load_optional(&folder.join(NAME), |list| {
         str::from_utf8(list)
             .ok()
             .and_then(parse)
             .ok_or_else(|| "it is damaged".to_owned())
-    };
-    durable::load_optional(&folder.join(NAME), read).map(Option::unwrap_or_default)
+    })
+    .map(Option::unwrap_or_default)
 }
 
 fn parse(list: &str) -> Option<Vec<Listed>> {
     let (head, rows) = list.split_once('\n')?;
     let count: usize = head.strip_prefix("log ")?.parse().ok()?;
-    let row = |row: &str| {
-        let numbers: Vec<i64> = row
-            .split(' ')
-            .map(str::parse)
-            .collect::<Result<_, _>>()
-            .ok()?;
-        let [number, first, last, bytes] = numbers[..] else {
-            return None;
-        };
-        let (number, bytes) = (u64::try_from(number).ok()?, u64::try_from(bytes).ok()?);
-        Some(Listed {
-            number,
-            first,
-            last,
-            bytes,
-        })
-    };
-    let listed: Vec<Listed> = rows.lines().map(row).collect::<Option<_>>()?;
+    let listed: Vec<Listed> = rows.lines().map(parse_row).collect::<Option<_>>()?;
     (listed.len() == count && list.ends_with('\n')).then_some(listed)
+}
+
+fn parse_row(row: &str) -> Option<Listed> {
+    let numbers: Vec<i64> = row
+        .split(' ')
+        .map(|number| number.parse().ok())
+        .collect::<Option<_>>()?;
+    let [number, first, last, bytes] = numbers[..] else {
+        return None;
+    };
+    Some(Listed {
+        number: u64::try_from(number).ok()?,
+        span: TimeSpan {
+            first: UnixMillis(first),
+            last: UnixMillis(last),
+        },
+        bytes: u64::try_from(bytes).ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -82,13 +83,15 @@ mod tests {
     fn a_list_is_read_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(read(folder.path()).unwrap(), []);
-        let listed = |number| Listed {
-            number,
-            first: -5,
-            last: 1_795_219_200_000,
-            bytes: 77,
+        let span = TimeSpan {
+            first: UnixMillis(-5),
+            last: UnixMillis(1_795_219_200_000),
         };
-        let segments = [listed(3), listed(12)];
+        let segments = [3, 12].map(|number| Listed {
+            number,
+            span,
+            bytes: 77,
+        });
         write(folder.path(), &segments).unwrap();
         assert_eq!(read(folder.path()).unwrap(), segments);
         let path = folder.path().join(NAME);

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use bellwether_core::LabelSet;
+use bellwether_core::{LabelSet, UnixMillis};
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 
@@ -14,7 +14,7 @@ use super::record::{put_definitions, put_samples};
 use super::segment::{HEADER, list, path};
 use super::tail::Cursor;
 use crate::history::SeriesId;
-use crate::history::head::window;
+use crate::history::time_span::{TimeSpan, block_start};
 
 /// Bytes after which a segment ends, because segments are read as a whole.
 const MAX_SEGMENT: u64 = 32 << 20;
@@ -22,7 +22,7 @@ const MAX_SEGMENT: u64 = 32 << 20;
 /// Samples of one collection, to be logged.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Entry {
-    pub at: i64,
+    pub at: UnixMillis,
     pub samples: Vec<(SeriesId, f64)>,
 }
 
@@ -46,14 +46,22 @@ struct Inner {
 struct Info {
     bytes: u64,
     /// Starts of the blocks that its samples belong to, if they may not be written yet.
-    windows: BTreeSet<i64>,
+    windows: BTreeSet<UnixMillis>,
     /// Times of the earliest and the latest sample.
-    times: Option<(i64, i64)>,
+    span: Option<TimeSpan>,
+}
+
+/// A segment that only a reader of the log holds.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct HeldSegment {
+    pub number: u64,
+    /// Start of the newest block of its samples.
+    pub newest: UnixMillis,
 }
 
 impl SegmentSet {
     /// Records a segment, or its growth.
-    pub fn note(&self, number: u64, bytes: u64, windows: impl IntoIterator<Item = i64>) {
+    pub fn note(&self, number: u64, bytes: u64, windows: impl IntoIterator<Item = UnixMillis>) {
         let mut inner = self.inner.lock();
         let info = inner.segments.entry(number).or_default();
         info.bytes = bytes;
@@ -61,13 +69,11 @@ impl SegmentSet {
     }
 
     /// Records times of samples of a segment.
-    pub fn note_times(&self, number: u64, times: impl IntoIterator<Item = i64>) {
+    pub fn note_times(&self, number: u64, times: impl IntoIterator<Item = UnixMillis>) {
         let mut inner = self.inner.lock();
         let info = inner.segments.entry(number).or_default();
-        for at in times {
-            let (first, last) = info.times.unwrap_or((at, at));
-            info.times = Some((first.min(at), last.max(at)));
-        }
+        let times = times.into_iter().map(TimeSpan::from);
+        info.span = info.span.into_iter().chain(times).reduce(TimeSpan::join);
     }
 
     /// Writes the list of segments in `folder` without those that are `leaving`, if it changed or if
@@ -81,11 +87,9 @@ impl SegmentSet {
                 .filter(|(number, _)| !leaving.contains(number));
             let segments: Vec<Listed> = stay
                 .filter_map(|(number, info)| {
-                    let (first, last) = info.times?;
                     Some(Listed {
                         number: *number,
-                        first,
-                        last,
+                        span: info.span?,
                         bytes: info.bytes,
                     })
                 })
@@ -120,7 +124,7 @@ impl SegmentSet {
     }
 
     /// Returns the bytes of the segments with samples that are not yet in a block.
-    pub fn bytes_in_head(&self, in_head: impl Fn(i64) -> bool) -> u64 {
+    pub fn bytes_in_head(&self, in_head: impl Fn(UnixMillis) -> bool) -> u64 {
         let inner = self.inner.lock();
         let infos = inner.segments.values();
         let needed = infos.filter(|info| info.windows.iter().any(|window| in_head(*window)));
@@ -146,7 +150,7 @@ impl SegmentSet {
     }
 
     /// Returns the segments whose samples are all in blocks and that no reader holds.
-    pub fn free(&self, in_head: impl Fn(i64) -> bool) -> Vec<u64> {
+    pub fn free(&self, in_head: impl Fn(UnixMillis) -> bool) -> Vec<u64> {
         let inner = self.inner.lock();
         let held = inner
             .holds
@@ -164,14 +168,16 @@ impl SegmentSet {
     }
 
     /// Returns the oldest finished segment if only a reader holds it, because all of its samples are in
-    /// blocks: its number, and the start of its newest block.
-    pub fn oldest_held(&self, in_head: impl Fn(i64) -> bool) -> Option<(u64, i64)> {
+    /// blocks.
+    pub fn oldest_held(&self, in_head: impl Fn(UnixMillis) -> bool) -> Option<HeldSegment> {
         let inner = self.inner.lock();
         let (number, info) = inner.segments.first_key_value()?;
         let needed =
             *number >= inner.end.segment || info.windows.iter().any(|window| in_head(*window));
-        let newest = info.windows.last().copied().unwrap_or(i64::MIN);
-        (!needed).then_some((*number, newest))
+        (!needed).then(|| HeldSegment {
+            number: *number,
+            newest: info.windows.last().copied().unwrap_or(UnixMillis::MIN),
+        })
     }
 
     /// Deletes a segment.
@@ -200,7 +206,7 @@ pub(in super::super) struct Log {
 struct Current {
     file: File,
     number: u64,
-    window: i64,
+    window: UnixMillis,
     length: u64,
     /// Series that are defined in this segment, by id.
     defined: Vec<bool>,
@@ -249,18 +255,21 @@ impl Log {
         let Some(first) = entries.first() else {
             return Ok(0);
         };
-        let due =
-            |current: &Current| current.window != window(first.at) || current.length >= MAX_SEGMENT;
-        if self.current.as_ref().is_some_and(due) {
+        let window = block_start(first.at);
+        if self
+            .current
+            .as_ref()
+            .is_some_and(|current| current.window != window || current.length >= MAX_SEGMENT)
+        {
             self.rotate();
         }
         let mut current = match self.current.take() {
             Some(current) => current,
-            None => self.begin(window(first.at), segments.end().segment)?,
+            None => self.begin(window, segments.end().segment)?,
         };
         let same = entries
             .iter()
-            .take_while(|entry| window(entry.at) == current.window)
+            .take_while(|entry| block_start(entry.at) == window)
             .count();
         self.buffer.clear();
         let mut logged = self.logged;
@@ -270,13 +279,12 @@ impl Log {
                 break;
             }
             let new = current.undefined(entry, labels);
-            let defined = || new.iter().map(|(id, labels)| (*id, labels));
             if !new.is_empty() {
-                put_definitions(&mut self.buffer, defined());
+                put_definitions(&mut self.buffer, &new);
             }
             put_samples(&mut self.buffer, entry.at, logged, &entry.samples);
             if !new.is_empty() {
-                put_definitions(&mut self.buffer, defined());
+                put_definitions(&mut self.buffer, &new);
             }
             logged += entry.samples.len() as u64;
             count += 1;
@@ -311,7 +319,7 @@ impl Log {
 
     /// Ends the segment if it has samples of the block that starts at `window`. Returns the segment number
     /// below which there will be no further samples of that block.
-    pub fn close_window(&mut self, window: i64, segments: &SegmentSet) -> u64 {
+    pub fn close_window(&mut self, window: UnixMillis, segments: &SegmentSet) -> u64 {
         if self
             .current
             .as_ref()
@@ -332,7 +340,7 @@ impl Log {
 
     /// Begins a segment with a number above all others and above `last`, so that readers do not mistake it
     /// for an earlier one.
-    fn begin(&mut self, window: i64, last: u64) -> io::Result<Current> {
+    fn begin(&mut self, window: UnixMillis, last: u64) -> io::Result<Current> {
         std::fs::create_dir_all(&self.folder)?;
         let number = list(&self.folder)?
             .last()

@@ -1,6 +1,6 @@
 //! Records of the write-ahead log: definitions of series ids, and the samples of one collection.
 
-use bellwether_core::LabelSet;
+use bellwether_core::{LabelSet, UnixMillis};
 
 use super::super::bytes::{Reader, put_signed, put_varint};
 use super::super::frame;
@@ -41,10 +41,7 @@ impl Iterator for Definitions<'_> {
 }
 
 /// Appends a frame of definitions.
-pub(super) fn put_definitions<'a>(
-    out: &mut Vec<u8>,
-    series: impl Iterator<Item = (SeriesId, &'a LabelSet)>,
-) {
+pub(super) fn put_definitions(out: &mut Vec<u8>, series: &[(SeriesId, LabelSet)]) {
     frame::put(out, |out| {
         out.push(DEFINITIONS);
         for (id, labels) in series {
@@ -58,7 +55,7 @@ pub(super) fn put_definitions<'a>(
 /// Samples of one time.
 #[derive(Debug)]
 pub(in super::super) struct Samples<'a> {
-    pub at: i64,
+    pub at: UnixMillis,
     /// Number of samples logged before these, since the log began. A gap is the number of lost samples.
     pub before: u64,
     /// Number of samples.
@@ -69,7 +66,7 @@ pub(in super::super) struct Samples<'a> {
 
 impl<'a> Samples<'a> {
     fn read(mut reader: Reader<'a>) -> Option<Self> {
-        let at = reader.u64()? as i64;
+        let at = UnixMillis(reader.u64()? as i64);
         let before = reader.u64()?;
         let count = reader.size()?;
         let values = reader.take(count.checked_mul(8)?)?.as_chunks().0;
@@ -97,10 +94,15 @@ impl<'a> Samples<'a> {
 }
 
 /// Appends a frame of samples.
-pub(super) fn put_samples(out: &mut Vec<u8>, at: i64, before: u64, samples: &[(SeriesId, f64)]) {
+pub(super) fn put_samples(
+    out: &mut Vec<u8>,
+    at: UnixMillis,
+    before: u64,
+    samples: &[(SeriesId, f64)],
+) {
     frame::put(out, |out| {
         out.push(SAMPLES);
-        out.extend_from_slice(&at.to_le_bytes());
+        out.extend_from_slice(&at.0.to_le_bytes());
         out.extend_from_slice(&before.to_le_bytes());
         put_varint(out, samples.len() as u64);
         out.extend(

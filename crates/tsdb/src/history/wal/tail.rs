@@ -251,7 +251,7 @@ impl BatchBuilder {
                 });
                 self.series.len() - 1
             });
-            self.series[index].times.push(samples.at);
+            self.series[index].times.push(samples.at.0);
             self.series[index].values.push(value);
         }
         self.count += samples.count;

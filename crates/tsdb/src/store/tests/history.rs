@@ -63,12 +63,10 @@ fn all(history: &History) -> BTreeMap<LabelSet, SampledSeries> {
 }
 
 fn last(history: &History) -> BTreeMap<LabelSet, f64> {
-    let last = |series: SampledSeries| (series.labels, *series.values.last().unwrap());
-    let is_current = |(_, value): &(LabelSet, f64)| !SampledSeries::is_stale(*value);
     all(history)
         .into_values()
-        .map(last)
-        .filter(is_current)
+        .map(|series| (series.labels, *series.values.last().unwrap()))
+        .filter(|(_, value)| !SampledSeries::is_stale(*value))
         .collect()
 }
 
