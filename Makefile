@@ -41,9 +41,11 @@ test:
 	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --no-default-features -- -D warnings
 	scripts/deny
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo test --locked --workspace --quiet --doc
+	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 
 # With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target. Without a sanitizer: there is

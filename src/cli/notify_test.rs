@@ -82,7 +82,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             }
             Err(error) => {
                 failed += 1;
-                println!("{name}: cannot be built: {}", error.message);
+                println!("{name}: cannot be built: {}", error.error);
             }
         }
     }
@@ -129,9 +129,9 @@ fn outcome(tried: &TestResult) -> String {
     let took = tried.took.as_millis();
     match &tried.error {
         None => format!("{sample} delivered in {took} ms"),
-        Some((message, true)) => {
-            format!("{sample} failed, retryable ({took} ms): {message}")
+        Some(error) if error.retryable => {
+            format!("{sample} failed, retryable ({took} ms): {error}")
         }
-        Some((message, false)) => format!("{sample} rejected ({took} ms): {message}"),
+        Some(error) => format!("{sample} rejected ({took} ms): {error}"),
     }
 }

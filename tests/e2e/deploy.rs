@@ -100,18 +100,35 @@ fn the_unit_can_do_what_the_agent_needs() {
 #[test]
 fn what_is_shipped_speaks_tls_to_kafka() {
     let read = |path| fs::read_to_string(shipped(path)).expect(path);
-    let default = "default = [\"kafka-ssl-vendored\"]";
-    assert!(
-        read("Cargo.toml").lines().any(|line| line == default),
-        "not by default"
-    );
+    let default =
+        |line: &str| line.starts_with("default = [") && line.contains("\"kafka-ssl-vendored\"");
+    assert!(read("Cargo.toml").lines().any(default), "not by default");
     for path in ["Makefile", "deploy/Dockerfile"] {
         assert!(
             read(path).contains("cargo build --release --locked"),
             "{path}"
         );
-        assert!(!read(path).contains("--no-default-features"), "{path}");
+        let without = |line: &str| line.contains("build") && line.contains("--no-default-features");
+        assert!(!read(path).lines().any(without), "{path}");
     }
+}
+
+/// A build without features needs no C++ compiler.
+#[test]
+fn a_build_without_kafka_has_no_librdkafka() {
+    let crates = |features: &[&str]| {
+        let tree = ["tree", "--locked", "--edges", "no-dev", "--prefix", "none"];
+        let manifest = shipped("Cargo.toml");
+        let manifest = ["--manifest-path", manifest.to_str().expect("utf-8")];
+        let output = run(env!("CARGO"), &[&tree, &manifest[..], features].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        String::from_utf8(output.stdout).expect("utf-8")
+    };
+    let with = crates(&["--no-default-features", "--features", "kafka"]);
+    assert!(with.contains("\nrdkafka-sys "), "{with}");
+    let without = crates(&["--no-default-features"]);
+    assert!(without.contains("\nbellwether-notify "), "{without}");
+    assert!(!without.contains("rdkafka"), "{without}");
 }
 
 #[test]

@@ -21,6 +21,10 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
                 .is_some_and(|extension| extension == "yaml")
         })
         .collect();
+    // Those of Kafka need a build with it.
+    files.retain(|path| {
+        cfg!(feature = "kafka") || !path.to_string_lossy().contains("channel_kafka")
+    });
     files.sort();
     files
 }
@@ -59,6 +63,18 @@ fn broken_configurations_give_the_expected_message() {
         yaml_files("bad").len()
     );
     compare("bad", Result::err);
+}
+
+#[test]
+#[cfg(not(feature = "kafka"))]
+fn a_kafka_channel_needs_a_build_with_kafka() {
+    let text = fs::read_to_string("tests/config/good/channel_kafka.yaml").unwrap();
+    let error = "k.yaml:5:11: performance_monitor.alerting.notifications.channels[0]: channel \"kafka\": \
+                 this binary was built without Kafka\n  hint: build with `--features kafka`, or remove \
+                 the channel\n";
+    assert_eq!(report("k.yaml", &text).err().as_deref(), Some(error));
+    let disabled = text.replace("min_severity: critical", "enabled: false");
+    assert!(report("k.yaml", &disabled).is_ok());
 }
 
 #[test]

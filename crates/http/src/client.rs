@@ -62,10 +62,10 @@ impl Client {
     /// Invalid settings, or a file that cannot be read.
     pub fn open(access: Access, url: &Url) -> Result<Self, HttpError> {
         Ok(Self {
-            client: access.client(url)?,
-            plain: url.scheme() == "http" && access.has_no_authorities(),
+            client: access.client.client(url)?,
+            plain: url.scheme() == "http" && access.client.has_no_authorities(),
             encrypted: OnceCell::new(),
-            headers: access.header_map()?,
+            headers: access.authorization.header_map()?,
             access,
             follows_redirects: true,
         })
@@ -141,6 +141,7 @@ impl Client {
         if is_same_host {
             request = self
                 .access
+                .authorization
                 .authorize(request)
                 .await
                 .map_err(SendError::transient)?;
@@ -159,8 +160,8 @@ impl Client {
         }
         self.encrypted
             .get_or_try_init(|| async {
-                let (access, url) = (self.access.clone(), url.clone());
-                match tokio::task::spawn_blocking(move || access.client(&url)).await {
+                let (settings, url) = (self.access.client.clone(), url.clone());
+                match tokio::task::spawn_blocking(move || settings.client(&url)).await {
                     Ok(client) => client.map_err(SendError::transient),
                     Err(error) => Err(SendError::transient(error.to_string())),
                 }

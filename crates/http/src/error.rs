@@ -6,7 +6,8 @@ use thiserror::Error;
 
 use super::response::error_chain;
 
-/// Invalid settings of HTTP, or files that cannot be read. No message holds a secret.
+/// Invalid settings of HTTP, files that cannot be read, or a response that is not whole. No message
+/// holds a secret.
 #[derive(Debug, Error)]
 pub enum HttpError {
     /// The text is not a URL.
@@ -43,6 +44,9 @@ pub enum HttpError {
     /// The HTTP client rejects the settings.
     #[error("{}", error_chain(.0))]
     Client(reqwest::Error),
+    /// The body of a response was cut off.
+    #[error("{}", error_chain(.0))]
+    CutOff(reqwest::Error),
     /// TLS rejects the certificates or the protocol versions.
     #[error(transparent)]
     Tls(#[from] rustls::Error),

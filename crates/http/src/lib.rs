@@ -4,15 +4,19 @@
 //! credentials, so no message shows more of one than scheme, host and port.
 
 mod access;
+mod authorization;
 mod client;
+mod client_settings;
 mod error;
 mod response;
 mod retry;
 mod tls;
 
-pub use access::{Access, BasicAuth, parse_url, read_secret};
+pub use access::Access;
+pub use authorization::{Authorization, BasicAuth, read_secret, reread_secret};
 pub use client::{Client, SendError};
+pub use client_settings::{ClientSettings, parse_url};
 pub use error::HttpError;
 pub use response::{ErrorResponse, body_text, error_chain, read_error_response};
 pub use retry::{next_delay, parse_retry_after};
-pub use tls::{client_config, system_config};
+pub use tls::{client_config, read_client_config, system_config};

@@ -6,6 +6,7 @@ use bellwether_core::UnixMillis;
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
+use super::error::HttpError;
 use super::retry::parse_retry_after;
 
 /// A response that is not a success.
@@ -57,10 +58,10 @@ pub async fn read_error_response(
 ///
 /// # Errors
 /// The body was cut off.
-pub async fn body_text(response: Response) -> Result<String, String> {
+pub async fn body_text(response: Response) -> Result<String, HttpError> {
     match read_prefix(response, 1 << 20).await {
         (body, None) => Ok(body),
-        (_, Some(error)) => Err(error_chain(&error.without_url())),
+        (_, Some(error)) => Err(HttpError::CutOff(error.without_url())),
     }
 }
 

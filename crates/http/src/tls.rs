@@ -3,8 +3,10 @@
 //! `openssl req -x509` makes a certificate that calls itself an authority. WebPKI rejects it as a server's own
 //! (`CaUsedAsEndEntity`); OpenSSL and curl accept it where it is trusted itself, and so does this module.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_files as files;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::pem::PemObject;
@@ -54,6 +56,16 @@ pub fn client_config(pem: &[u8]) -> Result<ClientConfig, HttpError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
+}
+
+/// Creates a TLS configuration that trusts only the certificates of a PEM file. Blocks.
+///
+/// # Errors
+/// The file cannot be read, or has no certificate or an invalid one.
+pub fn read_client_config(path: &Path) -> Result<ClientConfig, HttpError> {
+    let pem =
+        files::read(path, files::SMALL).map_err(|error| HttpError::in_ca_file(path, error))?;
+    client_config(&pem).map_err(|error| HttpError::in_ca_file(path, error))
 }
 
 /// Creates a TLS configuration that trusts the certificate authorities of the system.

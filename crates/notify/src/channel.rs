@@ -4,13 +4,14 @@
 //! the delivery loop. Knows no type of channel; these are registered in
 //! [`channels`](crate::channels).
 
-use std::fmt;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use bellwether_core::{Alert, Group, Labels, Notification, Now, Status, UnixMillis};
+
+use super::error::DeliveryError;
 
 /// Future of one delivery attempt.
 pub type Attempt<'a> = Pin<Box<dyn Future<Output = Result<(), DeliveryError>> + Send + 'a>>;
@@ -38,6 +39,16 @@ pub struct Digest {
 }
 
 impl Batch {
+    /// Creates a batch of `notifications` alone.
+    #[must_use]
+    pub fn new(notifications: Vec<Notification>) -> Self {
+        Self {
+            notifications,
+            still_firing: Vec::new(),
+            digest: None,
+        }
+    }
+
     /// Returns the group of the first notification; in a digest it is only one of many.
     #[must_use]
     pub fn group(&self) -> &Group {
@@ -103,38 +114,6 @@ pub fn same_group(first: &Notification, next: &Notification) -> bool {
     Arc::ptr_eq(&first.group, &next.group) || first.group == next.group
 }
 
-/// A failed attempt, in whole or in part.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DeliveryError {
-    /// True if the same attempt may succeed later.
-    pub retryable: bool,
-    /// Delay that the service asks for.
-    pub retry_after: Option<Duration>,
-    /// Message; never holds a secret.
-    pub message: String,
-    /// Indices of the notifications that were delivered nevertheless, ascending.
-    pub delivered: Vec<usize>,
-}
-
-impl DeliveryError {
-    /// Creates a retryable error.
-    pub fn transient(message: impl Into<String>) -> Self {
-        Self {
-            retryable: true,
-            message: message.into(),
-            ..Self::default()
-        }
-    }
-
-    /// Creates an error that the same batch would meet again.
-    pub fn permanent(message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            ..Self::default()
-        }
-    }
-}
-
 /// Identity of this Bellwether in outgoing notifications, so that a service can tell several apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sender {
@@ -160,20 +139,3 @@ pub struct Context {
     /// Wall clock.
     pub clock: WallClock,
 }
-
-/// A channel that could not be built.
-#[derive(Debug, PartialEq, Eq)]
-pub struct BuildError {
-    /// Name of the channel.
-    pub channel: String,
-    /// Message; never holds a secret.
-    pub message: String,
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "channel {}: {}", self.channel, self.message)
-    }
-}
-
-impl std::error::Error for BuildError {}

@@ -5,15 +5,14 @@
 
 use bellwether_schema::{Diagnostics, MapReader, Section, Shape, SourceLocation};
 
-use crate::channel::{
-    Attempt, Batch, BuildError, Channel, Context, DeliveryError, Digest, Sender, WallClock,
-    same_group,
-};
+pub use self::email::AddressError;
+pub use self::exec::AccountError;
+pub use self::templates::TemplateError;
+use crate::channel::{Attempt, Batch, Channel, Context, Digest, Sender, WallClock, same_group};
+use crate::error::{BuildError, DeliveryError, MissingClient, SettingsError};
 
 pub mod alertmanager;
 mod body_error;
-mod broker_log;
-mod cloud_event;
 pub mod discord;
 pub mod email;
 pub mod exec;
@@ -22,6 +21,7 @@ pub mod kafka;
 pub mod log;
 mod message;
 pub mod opsgenie;
+mod pager;
 pub mod pagerduty;
 pub mod slack;
 pub mod teams;
@@ -45,7 +45,7 @@ macro_rules! channel_types {
             /// Reads the settings of `kind`.
             pub(super) fn read(kind: ChannelType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
                 match kind { $( ChannelType::$variant =>
-                    <$settings as Section>::read(map).map(Self::$variant) ),+ }
+                    <$settings as Section>::read(map, None).map(Self::$variant) ),+ }
             }
 
             /// Returns the heading and the settings of each type, for the reference documentation.
@@ -67,10 +67,18 @@ macro_rules! channel_types {
                 let channel = match self {
                     $( Self::$variant(settings) => settings.build(context) ),+
                 };
-                channel.map_err(|message| BuildError { channel: name, message })
+                channel.map_err(|error| BuildError { channel: name, error })
             }
         }
     };
+}
+
+impl KindSettings {
+    /// Returns an error if this build lacks the client of the type.
+    pub(super) fn missing_client(&self) -> Option<MissingClient> {
+        let is_missing = matches!(self, Self::Kafka(_)) && !cfg!(feature = "kafka");
+        is_missing.then_some(kafka::MISSING_CLIENT)
+    }
 }
 
 channel_types! {

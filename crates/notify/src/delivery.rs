@@ -13,8 +13,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::channel::{Batch, Channel, Clock, DeliveryError, Digest, same_group};
+use super::channel::{Batch, Channel, Clock, Digest, same_group};
 use super::channel_state::{Changed, ChannelState, ChannelStats, REJECTED};
+use super::error::DeliveryError;
 use super::filter::Filter;
 use super::next_batch::{Priority, next_batch};
 use super::observe::{Event, Observer, Outcome};

@@ -87,18 +87,12 @@ fn glob_set(globs: &[Spanned<String>]) -> Option<GlobSet> {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics};
-
     use super::*;
-    use crate::testing::alert;
+    use crate::testing::{alert, decoded};
 
     #[test]
     fn components_are_globs_and_an_alert_without_one_has_none() {
-        let node = bellwether_schema::parse("{type: log, components: ['db*', web]}").unwrap();
-        let mut problems = Diagnostics::default();
-        let common =
-            ChannelCommon::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
-                .unwrap();
+        let common: ChannelCommon = decoded("{type: log, components: ['db*', web]}");
         let filter = Filter::new(&common);
         for (component, admitted) in [("db-1", true), ("web", true), ("web2", false), ("", false)] {
             let mut alert = alert("disk", "/data");

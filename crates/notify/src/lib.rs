@@ -8,6 +8,7 @@ mod channel;
 mod channel_state;
 mod channels;
 mod delivery;
+mod error;
 mod filter;
 mod journal;
 mod next_batch;
@@ -30,12 +31,13 @@ use bellwether_core::{
 };
 use bellwether_files::durable::StateDirectory;
 use channel::Channel;
-pub use channel::{Batch, BuildError, Clock, Context, Digest, Sender, WallClock};
+pub use channel::{Batch, Clock, Context, Digest, Sender, WallClock};
 use channel_state::ChannelState;
 pub use channel_state::ChannelStats;
 pub use channels::email::owned_header;
-pub use channels::{ChannelType, KindSettings};
+pub use channels::{AccountError, AddressError, ChannelType, KindSettings, TemplateError};
 use delivery::Delivery;
+pub use error::{BuildError, DeliveryError, MissingClient, SettingsError};
 use filter::Filter;
 use hashbrown::HashMap;
 pub use observe::{Event, Observer, Outcome};
@@ -190,7 +192,7 @@ impl Notifier {
         .await
         .map_err(|error| BuildError {
             channel: "all".to_owned(),
-            message: error.to_string(),
+            error: error.into(),
         })?
     }
 

@@ -238,17 +238,12 @@ impl PreviewChannel {
 #[cfg(test)]
 mod tests {
     use bellwether_core::{Alert, AlertState, Severity, Status};
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use crate::testing::{firing, notification_of, resolved};
+    use crate::testing::{decoded, firing, notification_of, resolved};
 
     fn preview(yaml: &str) -> Preview {
-        let mut problems = Diagnostics::default();
-        let node = parse(yaml).unwrap();
-        let channels =
-            Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-        Preview::new(&channels)
+        Preview::new(&decoded::<Vec<_>>(yaml))
     }
 
     /// The dispatch of a transition of an alert from the state `from`, without routes.

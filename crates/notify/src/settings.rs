@@ -105,7 +105,7 @@ impl Decode for ChannelSettings {
         let at = Place(map.at());
         let kind = map.field::<ChannelType>("type", None)?;
         let kind = KindSettings::read(kind, &mut map);
-        let common = ChannelCommon::read(&mut map);
+        let common = ChannelCommon::read(&mut map, None);
         map.finish();
         Some(Self {
             common: common?,
@@ -178,8 +178,25 @@ pub fn check(channels: &[ChannelSettings], problems: &mut Diagnostics) {
                 .error(at, format!("a second channel named {name:?}"))
                 .hint("set `name`");
         }
+        if let Some(missing) = channel.kind.missing_client()
+            && channel.common.enabled
+        {
+            problems
+                .error(
+                    &channel.at.0,
+                    format!("channel {name:?}: {}", missing.error),
+                )
+                .hint(missing.hint);
+        }
         check_common(&channel.common, &channel.at.0, problems);
         channel.kind.check(&channel.at.0, problems);
+    }
+}
+
+/// Reports a limit of alerts that allows none.
+pub(super) fn check_max_alerts(max_alerts: usize, at: &SourceLocation, problems: &mut Diagnostics) {
+    if max_alerts == 0 {
+        problems.error(&at.key("max_alerts"), "must be at least 1");
     }
 }
 
@@ -262,6 +279,22 @@ mod tests {
         );
     }
 
+    /// The shipped configuration has a disabled one.
+    #[test]
+    #[cfg(not(feature = "kafka"))]
+    fn only_an_enabled_kafka_channel_needs_a_build_with_kafka() {
+        let kafka = "type: kafka, brokers: 'h:1', topic: t";
+        let problems = decode(&format!("- {{{kafka}}}\n")).unwrap_err();
+        assert_eq!(
+            problems,
+            [
+                "1:3: [0]: channel \"kafka\": this binary was built without Kafka\n  hint: build with \
+                 `--features kafka`, or remove the channel"
+            ]
+        );
+        assert!(decode(&format!("- {{{kafka}, enabled: false}}\n")).is_ok());
+    }
+
     #[test]
     fn a_second_channel_of_a_type_does_not_rename_the_first() {
         let channels = decode(
@@ -315,7 +348,8 @@ mod tests {
 
     #[test]
     fn a_printed_channel_reads_like_its_configuration() {
-        let channels = decode("- {type: kafka, brokers: 'h:1', topic: t}\n").unwrap();
+        let channels =
+            decode("- {type: kafka, brokers: 'h:1', topic: t, enabled: false}\n").unwrap();
         let printed = serde_json::to_value(&channels[0]).unwrap();
         assert_eq!(printed["type"], "kafka");
         assert_eq!(printed["topic"], "t");

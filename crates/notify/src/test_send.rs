@@ -9,7 +9,8 @@ use bellwether_core::{
 };
 use tokio::time::Instant;
 
-use super::channel::{Batch, BuildError, Channel, Context, Sender, WallClock};
+use super::channel::{Batch, Channel, Context, Sender, WallClock};
+use super::error::{BuildError, DeliveryError};
 use super::settings::ChannelSettings;
 
 /// Rule of the sample.
@@ -20,8 +21,8 @@ const RULE: &str = "bellwether_test";
 pub struct TestResult {
     /// Status of the sample.
     pub status: Status,
-    /// Error, with true if it is retryable; `None` for a success.
-    pub error: Option<(String, bool)>,
+    /// Error; `None` for a success.
+    pub error: Option<DeliveryError>,
     /// Duration of the attempt.
     pub took: Duration,
 }
@@ -49,7 +50,7 @@ pub async fn test_send(
         .await
         .map_err(|error| BuildError {
             channel: name.to_owned(),
-            message: error.to_string(),
+            error: error.into(),
         })??;
     let begin = clock();
     let mut results = vec![attempt(&*built, sample(name, severity, begin, None)).await];
@@ -61,14 +62,9 @@ pub async fn test_send(
 
 async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
     let status = sample.status;
-    let batch = Batch {
-        notifications: vec![sample],
-        still_firing: Vec::new(),
-        digest: None,
-    };
+    let batch = Batch::new(vec![sample]);
     let start = Instant::now();
-    let result = channel.deliver(&batch).await;
-    let error = result.err().map(|error| (error.message, error.retryable));
+    let error = channel.deliver(&batch).await.err();
     TestResult {
         status,
         error,

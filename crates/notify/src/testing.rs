@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bellwether_core::{
     Alert, AlertState, Cause, Group, Labels, Notification, Severity, Status, Transition, UnixMillis,
 };
-use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
 
 use super::channel::{Batch, Channel, Context, Sender};
 use super::settings::{ChannelSettings, check};
@@ -84,11 +84,7 @@ pub(super) fn group(rule: &str) -> Group {
 
 /// Batch of one attempt.
 pub(super) fn batch(notifications: impl Into<Vec<Notification>>) -> Batch {
-    Batch {
-        notifications: notifications.into(),
-        still_firing: Vec::new(),
-        digest: None,
-    }
+    Batch::new(notifications.into())
 }
 
 /// A notification about the alert.
@@ -190,6 +186,30 @@ pub(super) fn context() -> Context {
     }
 }
 
+/// Decodes a section that has no errors.
+pub(super) fn decoded<T: Decode>(yaml: &str) -> T {
+    let (section, problems) = checked(yaml, |_: &T, _, _| {});
+    assert_eq!(problems, [""; 0], "{yaml}");
+    section
+}
+
+/// Decodes a section and checks it. Returns it with the diagnostics.
+pub(super) fn checked<T: Decode>(
+    yaml: &str,
+    check: impl Fn(&T, &SourceLocation, &mut Diagnostics),
+) -> (T, Vec<String>) {
+    let mut problems = Diagnostics::default();
+    let node = parse(yaml).unwrap();
+    let section = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
+    check(&section, &SourceLocation::default(), &mut problems);
+    (section, messages(problems))
+}
+
+fn messages(problems: Diagnostics) -> Vec<String> {
+    let sorted = problems.into_sorted();
+    sorted.iter().map(ToString::to_string).collect()
+}
+
 /// Builds a channel from YAML. Returns it with the diagnostics.
 pub(super) fn configured(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) {
     let mut problems = Diagnostics::default();
@@ -199,11 +219,7 @@ pub(super) fn configured(yaml: &str) -> (Option<Box<dyn Channel>>, Vec<String>) 
     if let Some(settings) = &settings {
         check(std::slice::from_ref(settings), &mut problems);
     }
-    let messages: Vec<_> = problems
-        .into_sorted()
-        .iter()
-        .map(ToString::to_string)
-        .collect();
+    let messages = messages(problems);
     let valid = settings.filter(|_| messages.is_empty());
     (
         valid.map(|settings| settings.kind.build(context()).unwrap()),

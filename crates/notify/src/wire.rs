@@ -9,6 +9,7 @@ use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
 use serde::Serialize;
 
 use super::channel::{Batch, Sender};
+use super::error::DeliveryError;
 
 /// The JSON of one notification, as published to Kafka and written by the log channel.
 #[derive(Debug, Serialize)]
@@ -274,6 +275,11 @@ fn common<'a>(mut sets: impl Iterator<Item = &'a Labels>) -> Labels {
         shared.retain(|name, value| set.get(name) == Some(value));
     }
     shared
+}
+
+/// Serializes a document of alerts for a service.
+pub(super) fn to_json(document: &impl Serialize) -> Result<String, DeliveryError> {
+    serde_json::to_string(document).map_err(|error| DeliveryError::permanent(error.to_string()))
 }
 
 /// Formats as RFC 3339 in UTC with milliseconds: `2026-11-21T04:13:15.250Z`.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_http::{Access, error_chain, parse_url, read_error_response};
+use bellwether_http::{Authorization, error_chain, parse_url, read_error_response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -31,7 +31,7 @@ pub(super) enum Outcome {
 /// Client of one receiver.
 pub(super) struct Sender {
     client: Client,
-    access: Access,
+    authorization: Authorization,
     url: Url,
     /// Scheme, host and port: the part of the URL without secrets.
     origin: String,
@@ -55,13 +55,12 @@ impl Sender {
     /// Builds the client. Reads files; for blocking threads.
     pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, String> {
         let url = parse_url(&settings.url)?;
-        let access = settings.access();
         Ok(Self {
-            client: access.client(&url)?,
-            headers: access.header_map()?,
+            client: settings.http.client(&url)?,
+            headers: settings.authorization.header_map()?,
+            authorization: settings.authorization.clone(),
             origin: url.origin().ascii_serialization(),
             url,
-            access,
             protocol: settings.protocol,
             v2_confirmed: false,
             clock,
@@ -144,7 +143,7 @@ impl Sender {
             };
             (outcome, V2Support::Unknown)
         };
-        let request = match self.access.authorize(request).await {
+        let request = match self.authorization.authorize(request).await {
             Ok(request) => request,
             Err(error) => return retry(error.to_string(), false),
         };

@@ -1,10 +1,9 @@
 //! Settings of remote write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether_http::{Access, BasicAuth, parse_url};
+use bellwether_http::{Authorization, ClientSettings, parse_url};
 use bellwether_schema::{
     Diagnostics, HumanDuration, Secret, SourceLocation, Spanned, is_file_name,
 };
@@ -36,23 +35,10 @@ bellwether_schema::section! {
         pub enabled: bool = true,
         /// Version of the protocol.
         pub protocol: Protocol = Protocol::V1,
-        /// Additional headers, such as `X-Scope-OrgID`. Values are never shown.
-        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Token sent as `Authorization: Bearer`.
-        pub bearer_token: Option<Secret>,
-        /// File with the token; read again for each request.
-        pub bearer_token_file: Option<PathBuf>,
-        /// User and password.
-        pub basic_auth: Option<BasicAuth>,
-        /// Timeout of a request, including the response.
-        pub timeout: HumanDuration = HumanDuration::secs(30),
-        /// PEM file with the authorities that the receiver's certificate is verified against. By default
-        /// those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy of the requests: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// Uses `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub authorization: Authorization,
+        #[serde(flatten)]
+        pub http: ClientSettings = ClientSettings::with_timeout(HumanDuration::secs(30)),
         /// Relabeling steps of each series before it is sent.
         pub write_relabel_configs: Vec<Spanned<RelabelConfig>> = Vec::new(),
         /// Size of requests, and retries.
@@ -87,27 +73,15 @@ const RESERVED: [&str; 7] = [
 ];
 
 impl RemoteWrite {
-    pub(super) fn access(&self) -> Access {
-        Access {
-            headers: self.headers.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            basic_auth: self.basic_auth.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-        }
-    }
-
     fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
         if let Err(reason) = parse_url(&self.url) {
             diagnostics
                 .error(&self.url.at, reason)
                 .hint("such as http://prometheus:9090/api/v1/write");
         }
-        self.access().check(at, diagnostics);
-        for (name, value) in &self.headers {
+        self.authorization.check(at, diagnostics);
+        self.http.check(at, diagnostics);
+        for (name, value) in &self.authorization.headers {
             if RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
                 diagnostics
                     .error(&value.at, format!("header {name:?} is set by the protocol"))

@@ -60,7 +60,9 @@ pub use decode::{Decode, DecodeContext, Environment, MapReader, blank};
 pub use diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use matcher::Matcher;
 pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
-pub use reference::{FieldDoc, SectionDoc, Shape, join_doc, sections_below};
+pub use reference::{
+    FieldDoc, SectionDoc, Shape, flattened, join_doc, join_fields, sections_below,
+};
 pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};
 #[doc(hidden)]

@@ -1,5 +1,9 @@
 //! Descriptions of sections and keys, from which the configuration reference is generated.
 
+use serde::Serialize;
+
+use super::section::Section;
+
 /// Form of a value, as the reference describes it.
 #[derive(Clone, Copy)]
 pub enum Shape {
@@ -82,6 +86,18 @@ pub struct FieldDoc {
     pub default: Option<String>,
 }
 
+/// Describes the keys of a flattened section, with `defaults` in place of their own.
+#[must_use]
+pub fn flattened<T: Section + Serialize>(defaults: Option<T>) -> Vec<FieldDoc> {
+    let mut fields = T::doc().fields;
+    if let Some(Ok(defaults)) = defaults.map(serde_json::to_value) {
+        for field in &mut fields {
+            field.default = defaults.get(field.key).map(ToString::to_string);
+        }
+    }
+    fields
+}
+
 /// Returns `root` and every section below it, each once, parents before children.
 #[must_use]
 pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
@@ -101,6 +117,12 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
         sections.push(section);
     }
     sections
+}
+
+/// Joins the descriptions of a section's fields; one that is flattened has several.
+#[must_use]
+pub fn join_fields(fields: Vec<Vec<FieldDoc>>) -> Vec<FieldDoc> {
+    fields.into_iter().flatten().collect()
 }
 
 /// Joins the lines of a doc comment into one line.

@@ -6,8 +6,8 @@ use super::reference::SectionDoc;
 /// A mapping with known keys.
 pub trait Section: Sized {
     /// Reads the keys of this section and leaves the others to [`MapReader::finish`], which reports
-    /// them as unknown.
-    fn read(map: &mut MapReader<'_, '_, '_>) -> Option<Self>;
+    /// them as unknown. An absent key has its value in `defaults`, or else its own default.
+    fn read(map: &mut MapReader<'_, '_, '_>, defaults: Option<Self>) -> Option<Self>;
 
     /// Returns the section with every key absent; `None` if a key is required.
     fn from_defaults() -> Option<Self>;
@@ -24,6 +24,9 @@ pub trait Section: Sized {
 ///
 /// A field with `#[former = "old_name"]` is also read under its name in earlier versions, with a
 /// warning.
+///
+/// A field with `#[serde(flatten)]` is a section whose keys are among those of this one. Its
+/// `= default` replaces the defaults of these keys.
 #[macro_export]
 macro_rules! section {
     (
@@ -46,36 +49,62 @@ macro_rules! section {
     (
         $(#[doc = $doc:literal])*
         pub struct $name:ident {
-            $( $(#[doc = $fdoc:literal])* $(#[former = $former:literal])?
+            $( $(#[doc = $fdoc:literal])* $(#[serde($flatten:ident)])? $(#[former = $former:literal])?
             pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
         $crate::section! { @body [$($doc)*] $name {
-            $( [$($fdoc)*] [$($former)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
+            $( [$($fdoc)*] [$($flatten)? $($former)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
         } }
     };
     (@default $default:expr) => { Some($default) };
     (@default) => { None };
-    (@read $map:ident $field:ident [] $default:expr) => {
-        $map.field($crate::key(stringify!($field)), $default)
+    (@read $map:ident [] $field:ident : $type:ty = $default:expr) => {
+        $map.field::<$type>($crate::key(stringify!($field)), $default)
     };
-    (@read $map:ident $field:ident [$former:literal] $default:expr) => {
-        $map.renamed_field($crate::key(stringify!($field)), $former, $default)
+    (@read $map:ident [$former:literal] $field:ident : $type:ty = $default:expr) => {
+        $map.renamed_field::<$type>($crate::key(stringify!($field)), $former, $default)
+    };
+    (@read $map:ident [flatten] $field:ident : $type:ty = $default:expr) => {
+        <$type as $crate::Section>::read($map, $default)
+    };
+    (@doc [$($fdoc:literal)*] [$($former:literal)?] $field:ident : $type:ty = $default:expr) => {
+        vec![$crate::FieldDoc {
+            key: $crate::key(stringify!($field)),
+            doc: $crate::join_doc(&[$($fdoc),*]),
+            shape: <$type as $crate::Decode>::shape(),
+            default: {
+                let default: Option<$type> = $default;
+                default
+                    .or_else(<$type as $crate::Decode>::absent)
+                    .and_then(|value| $crate::json(&value))
+            },
+        }]
+    };
+    (@doc [$($fdoc:literal)*] [flatten] $field:ident : $type:ty = $default:expr) => {
+        $crate::flattened::<$type>($default)
     };
     (@body [$($doc:literal)*] $name:ident {
-        $( [$($fdoc:literal)*] $former:tt $field:ident : $type:ty = ($default:expr) ),*
+        $( [$($fdoc:literal)*] [$($flatten:ident)? $($former:literal)?] $field:ident : $type:ty = ($default:expr) ),*
     }) => {
         $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $name {
-            $( $(#[doc = $fdoc])* pub $field: $type ),*
+            $( $(#[doc = $fdoc])* $(#[serde($flatten)])? pub $field: $type ),*
         }
 
         impl $crate::Section for $name {
-            fn read(map: &mut $crate::MapReader<'_, '_, '_>) -> Option<Self> {
+            fn read(
+                map: &mut $crate::MapReader<'_, '_, '_>,
+                defaults: Option<Self>,
+            ) -> Option<Self> {
+                $( let mut $field: Option<$type> = $default; )*
+                if let Some(defaults) = defaults {
+                    $( $field = Some(defaults.$field); )*
+                }
                 // All fields are read before a missing one returns, so that every error is reported.
                 $( let $field: Option<$type> =
-                    $crate::section!(@read map $field $former $default); )*
+                    $crate::section!(@read map [$($flatten)? $($former)?] $field : $type = $field); )*
                 Some(Self { $( $field: $field? ),* })
             }
 
@@ -90,17 +119,9 @@ macro_rules! section {
                 $crate::SectionDoc {
                     name: stringify!($name),
                     doc: $crate::join_doc(&[$($doc),*]),
-                    fields: vec![ $( $crate::FieldDoc {
-                        key: $crate::key(stringify!($field)),
-                        doc: $crate::join_doc(&[$($fdoc),*]),
-                        shape: <$type as $crate::Decode>::shape(),
-                        default: {
-                            let default: Option<$type> = $default;
-                            default
-                                .or_else(<$type as $crate::Decode>::absent)
-                                .and_then(|value| $crate::json(&value))
-                        },
-                    } ),* ],
+                    fields: $crate::join_fields(vec![ $(
+                        $crate::section!(@doc [$($fdoc)*] [$($flatten)? $($former)?] $field : $type = $default)
+                    ),* ]),
                 }
             }
         }
@@ -108,7 +129,7 @@ macro_rules! section {
         impl $crate::Decode for $name {
             fn decode(node: &$crate::Node, cx: &mut $crate::DecodeContext<'_>) -> Option<Self> {
                 let mut map = $crate::MapReader::open(node, cx)?;
-                let section = <Self as $crate::Section>::read(&mut map);
+                let section = <Self as $crate::Section>::read(&mut map, None);
                 map.finish();
                 section
             }
@@ -175,10 +196,23 @@ mod tests {
         }
     }
 
-    fn decode(text: &str) -> Result<Outer, Vec<String>> {
+    section! {
+        /// A pool and its name.
+        pub struct Named {
+            /// Its name.
+            pub name: String,
+            /// Its other keys.
+            #[serde(flatten)]
+            pub pool: Pool,
+            /// Last key.
+            pub last: u32 = 1,
+        }
+    }
+
+    fn decode<T: Decode>(text: &str) -> Result<T, Vec<String>> {
         let mut diagnostics = Diagnostics::default();
         let node = crate::parse(text).unwrap();
-        let decoded = Outer::decode(
+        let decoded = T::decode(
             &node,
             &mut DecodeContext::new(&mut diagnostics, &|name| (name == "N").then(|| "7".into())),
         );
@@ -194,7 +228,7 @@ mod tests {
 
     #[test]
     fn defaults_nesting_and_expansion() {
-        let outer = decode(
+        let outer: Outer = decode(
             "type: rouge\nname: \"${N}${N}\"\nquery: \"${N} $p\"\npool: {size: \"${N}\"}\nitems: [{wait: 1m}]\n",
         )
         .unwrap();
@@ -221,7 +255,7 @@ mod tests {
 
     #[test]
     fn every_diagnostic_has_its_location() {
-        let diagnostics = decode(
+        let diagnostics = decode::<Outer>(
             "type: rd\npool: {sise: 3, wait: soon}\nitems:\n  - 5\n  - size: x\nmap: {a: b}\n",
         )
         .unwrap_err();
@@ -271,6 +305,61 @@ mod tests {
             errors,
             ["2:1: connections: unknown key \"connections\"\n  hint: known keys: size, wait"]
         );
+    }
+
+    #[test]
+    fn a_flattened_section_has_its_keys_among_those_of_the_outer_one() {
+        let named: Named = decode("{name: a, size: 7}").unwrap();
+        assert_eq!((named.pool.size, named.last), (7, 1));
+        assert_eq!(
+            crate::json(&named).unwrap(),
+            r#"{"name":"a","size":7,"wait":"5s","last":1}"#
+        );
+        let diagnostics = decode::<Named>("{name: a, size: x, pool: {}}").unwrap_err();
+        assert_eq!(
+            diagnostics,
+            [
+                "1:17: size: expected a whole number from 0 to 4294967295, found \"x\"",
+                "1:20: pool: unknown key \"pool\"\n  hint: known keys: name, size, wait, last",
+            ]
+        );
+        let keys: Vec<_> = Named::doc().fields.iter().map(|field| field.key).collect();
+        assert_eq!(keys, ["name", "size", "wait", "last"]);
+    }
+
+    section! {
+        /// A pool with other defaults.
+        pub struct Small {
+            #[serde(flatten)]
+            pub named: Named = Named { name: "small".into(), pool: Pool { size: 3, ..Pool::default() }, last: 2 },
+            /// Key that is required.
+            pub first: u32,
+        }
+    }
+
+    #[test]
+    fn a_default_of_a_flattened_section_replaces_those_of_its_keys() {
+        let small: Small = decode("{wait: 1m, first: 9}").unwrap();
+        assert_eq!(
+            crate::json(&small).unwrap(),
+            r#"{"name":"small","size":3,"wait":"1m","last":2,"first":9}"#
+        );
+        let fields: Vec<_> = Small::doc()
+            .fields
+            .iter()
+            .map(|field| format!("{}|{}|{:?}", field.key, field.doc, field.default))
+            .collect();
+        assert_eq!(
+            fields,
+            [
+                r#"name|Its name.|Some("\"small\"")"#,
+                r#"size|Number of connections.|Some("3")"#,
+                r#"wait|Longest wait.|Some("\"5s\"")"#,
+                r#"last|Last key.|Some("2")"#,
+                r#"first|Key that is required.|None"#,
+            ]
+        );
+        assert_eq!(Named::doc().fields[0].default, None);
     }
 
     #[test]

@@ -4,14 +4,13 @@
 //! again with an end a little ahead, and resolve there by themselves when Bellwether is gone. Every
 //! Alertmanager gets all alerts; they agree among themselves which one notifies.
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bellwether_core::{Alert, Fingerprint, Labels, Status, UnixMillis};
-use bellwether_http::{Access, BasicAuth, parse_url};
+use bellwether_http::{Access, Authorization, ClientSettings, HttpError, parse_url};
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Serialize;
@@ -20,8 +19,9 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::http::Endpoint;
-use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender};
-use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, Sender, SettingsError};
+use crate::settings::check_max_alerts;
+use crate::wire::{all_labels, annotations, ended, generator_url, rfc3339, to_json};
 
 bellwether_schema::section! {
     /// Channel of type `alertmanager`: sends alerts to all Alertmanagers by `POST /api/v2/alerts`.
@@ -35,25 +35,12 @@ bellwether_schema::section! {
         pub path_prefix: String = "/".to_owned(),
         /// Interval at which firing alerts are sent again.
         pub resend_delay: HumanDuration = HumanDuration::minutes(1),
-        /// Further headers. Values are never shown.
-        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Token sent as `Authorization: Bearer`.
-        pub bearer_token: Option<Secret>,
-        /// File that holds the token; read again for each request.
-        pub bearer_token_file: Option<PathBuf>,
-        /// User and password.
-        pub basic_auth: Option<BasicAuth>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
+        #[serde(flatten)]
+        pub authorization: Authorization,
         /// Maximum number of alerts of one request.
         pub max_alerts: usize = 256,
-        /// PEM file with the only authorities their certificates are checked against. Without it,
-        /// those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -73,12 +60,7 @@ impl AlertmanagerChannel {
             url.set_query(None);
             url.set_username("").ok();
             url.set_password(None).ok();
-            let path = format!(
-                "{}/{}/api/v2/alerts",
-                url.path().trim_end_matches('/'),
-                self.path_prefix.trim_matches('/')
-            );
-            url.set_path(&path.replace("//", "/"));
+            url.set_path(&api(&url, &self.path_prefix));
             url.to_string()
         });
         shown.collect()
@@ -95,46 +77,36 @@ impl AlertmanagerChannel {
                 problems.error(&url.at, reason).hint("http://host:9093");
             }
         }
-        self.access().check(at, problems);
+        self.authorization.check(at, problems);
+        self.http.check(at, problems);
         if *self.resend_delay < Duration::from_secs(1) {
             problems.error(&at.key("resend_delay"), "must be at least 1s");
         }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
     }
 
     fn access(&self) -> Access {
         Access {
-            headers: self.headers.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            basic_auth: self.basic_auth.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
+            authorization: self.authorization.clone(),
+            client: self.http.clone(),
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let instances = self.urls.iter().map(|url| {
             let mut url = parse_url(url)?;
-            let origin = url.origin().ascii_serialization();
-            let path = api(&url, &self.path_prefix);
-            url.set_path(&path);
+            url.set_path(&api(&url, &self.path_prefix));
             let endpoint =
                 Endpoint::open(url, self.access(), context.clock.clone())?.accepting_any_body();
             let channel = context.name.clone();
             Ok(Arc::new(Instance {
                 channel,
-                origin,
                 endpoint,
                 failures: AtomicU64::new(0),
             }))
         });
         Ok(Box::new(Alertmanagers {
-            instances: instances.collect::<Result<_, String>>()?,
+            instances: instances.collect::<Result<_, HttpError>>()?,
             settings: self.clone(),
             context,
             resolved_alerts: Mutex::default(),
@@ -171,8 +143,6 @@ struct ResolvedAlert {
 /// One Alertmanager.
 struct Instance {
     channel: String,
-    /// Scheme, host and port.
-    origin: String,
     endpoint: Endpoint,
     /// Failures in a row.
     failures: AtomicU64,
@@ -287,8 +257,7 @@ impl Alertmanagers {
 
     /// Posts to all Alertmanagers; succeeds if one of them accepts.
     async fn post(&self, alerts: Vec<Postable>) -> Result<(), DeliveryError> {
-        let body = serde_json::to_string(&alerts)
-            .map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        let body = to_json(&alerts)?;
         let mut posts = JoinSet::new();
         for instance in &self.instances {
             let (instance, body) = (instance.clone(), body.clone());
@@ -315,7 +284,7 @@ impl Alertmanagers {
 impl Instance {
     async fn post(&self, body: String) -> Result<(), DeliveryError> {
         let result = self.endpoint.post(body).await;
-        let (channel, instance) = (&self.channel, &self.origin);
+        let (channel, instance) = (&self.channel, self.endpoint.origin());
         match result {
             Ok(_) => {
                 let failures = self.failures.swap(0, Ordering::Relaxed);
@@ -344,21 +313,11 @@ impl Instance {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_schema::{Decode, DecodeContext};
-
     use super::*;
+    use crate::testing::checked;
 
     fn problems(text: &str) -> Vec<String> {
-        let mut problems = Diagnostics::default();
-        let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = DecodeContext::new(&mut problems, &|_| None);
-        let channel = AlertmanagerChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&SourceLocation::default(), &mut problems);
-        problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        checked(text, AlertmanagerChannel::check).1
     }
 
     #[test]

@@ -13,17 +13,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Status, UnixMillis};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::ClientSettings;
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, RequestError, check_url, secret};
+use super::http::{Endpoint, RequestError, check_url, secret_url};
 use super::message::{self, Markup, width};
 use super::templates::{
     MessageTemplates, RenderedTexts, TemplatedValue, cut, is_blank, is_template,
 };
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::section! {
@@ -48,15 +48,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Discord's Markdown; values are escaped
         /// unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -81,43 +74,38 @@ impl DiscordChannel {
         for key in self.username.iter().chain(&self.avatar_url) {
             TemplatedValue::check(key, &key.at, problems);
         }
-        if let Some(name) = self
-            .username
-            .as_ref()
-            .filter(|name| !is_blank(name) && !is_template(name))
-        {
-            let lower = name.to_lowercase();
-            let is_reserved = ["discord", "clyde"].iter().any(|word| lower.contains(word));
-            if is_reserved || !(1..=80).contains(&width(name)) {
-                problems
-                    .error(
-                        &name.at,
-                        format!("not a user name that Discord accepts: {:?}", name.value),
-                    )
-                    .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
-            }
-        }
-        self.access().check(at, problems);
+        self.check_username(problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
+    fn check_username(&self, problems: &mut Diagnostics) {
+        let Some(name) = self
+            .username
+            .as_ref()
+            .filter(|name| !is_blank(name) && !is_template(name))
+        else {
+            return;
+        };
+        let lower = name.to_lowercase();
+        let is_reserved = ["discord", "clyde"].iter().any(|word| lower.contains(word));
+        if is_reserved || !(1..=80).contains(&width(name)) {
+            problems
+                .error(
+                    &name.at,
+                    format!("not a user name that Discord accepts: {:?}", name.value),
+                )
+                .hint("1 to 80 characters, without \"discord\" and \"clyde\"");
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let mut url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
+        let mut url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         url.query_pairs_mut().append_pair("wait", "true");
         if let Some(thread) = &self.thread_id {
             url.query_pairs_mut().append_pair("thread_id", thread);
         }
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+        let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         let username = TemplatedValue::configured("username", self.username.as_ref())?;
         let avatar_url = TemplatedValue::configured("avatar_url", self.avatar_url.as_ref())?;
@@ -168,15 +156,8 @@ struct RateLimited {
 
 fn delivery_error(failed: RequestError) -> DeliveryError {
     let limit = serde_json::from_str::<RateLimited>(&failed.body).ok();
-    let wait = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
-    let retry_after = failed
-        .error
-        .retry_after
-        .max(wait.filter(|_| failed.error.retryable));
-    DeliveryError {
-        retry_after,
-        ..failed.error
-    }
+    let delay = limit.and_then(|limit| Duration::try_from_secs_f64(limit.retry_after).ok());
+    failed.error.with_delay(delay)
 }
 
 impl Discord {

@@ -14,16 +14,29 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use bellwether_core::Notification;
-use bellwether_http::read_secret;
+use bellwether_http::{HttpError, reread_secret};
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use lettre::message::Mailbox;
 use lettre::message::header::HeaderName;
 use lettre::transport::smtp::extension::ClientId;
 use mail::{MailWriter, Templates};
 use smtp::{Login, Server};
+use thiserror::Error;
 
 use super::templates::{TemplatedValue, is_template};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use crate::settings::check_max_alerts;
+
+/// A text that is no address for mail.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum AddressError {
+    /// It is no mail address.
+    #[error("not a mail address: {0:?}")]
+    Invalid(String),
+    /// It is one that few servers accept.
+    #[error("not a plain mail address: {0:?}")]
+    NotPlain(String),
+}
 
 bellwether_schema::string_enum! {
     /// Encryption of the connection to a mail server.
@@ -134,6 +147,17 @@ impl EmailChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_server(at, problems);
         self.check_login(at, problems);
+        self.check_addresses(at, problems);
+        self.check_headers(problems);
+        for (name, template) in self.templates() {
+            let Some(template) = template else { continue };
+            if let Err(error) = Templates::new(&[(name, template)]) {
+                problems.error(&template.at, error.to_string());
+            }
+        }
+    }
+
+    fn check_addresses(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         if self.recipients.is_empty() {
             problems
                 .error(&at.key("recipients"), "no recipients")
@@ -147,12 +171,15 @@ impl EmailChannel {
                 problems
                     .error(&address.at, "a template is not supported here")
                     .hint("use one channel per address, with routes");
-            } else if let Err(reason) = mailbox(address) {
+            } else if let Err(error) = mailbox(address) {
                 problems
-                    .error(&address.at, reason)
+                    .error(&address.at, error.to_string())
                     .hint("ops@example.org or Operations <ops@example.org>");
             }
         }
+    }
+
+    fn check_headers(&self, problems: &mut Diagnostics) {
         for (name, value) in &self.headers {
             if let Some(hint) = owned_header(name) {
                 problems
@@ -164,12 +191,6 @@ impl EmailChannel {
                 problems.error(&value.at, format!("not a header value: that of {name:?}"));
             }
             TemplatedValue::check(value, &value.at, problems);
-        }
-        for (name, template) in self.templates() {
-            let Some(template) = template else { continue };
-            if let Err(error) = Templates::new(&[(name, template)]) {
-                problems.error(&template.at, error);
-            }
         }
     }
 
@@ -190,9 +211,7 @@ impl EmailChannel {
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
         }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        check_max_alerts(self.max_alerts, at, problems);
     }
 
     fn check_login(&self, at: &SourceLocation, problems: &mut Diagnostics) {
@@ -250,7 +269,7 @@ impl EmailChannel {
         ]
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         Ok(Box::new(Email {
             bcc: mailboxes(&self.bcc)?,
             server: self.server()?,
@@ -259,13 +278,13 @@ impl EmailChannel {
         }))
     }
 
-    fn writer(&self, context: Context) -> Result<MailWriter, String> {
+    fn writer(&self, context: Context) -> Result<MailWriter, SettingsError> {
         let templates = self.templates();
         let configured = templates
             .iter()
             .filter_map(|(name, one)| Some((*name, (*one)?)));
         let header = |(name, text): (&String, &Spanned<String>)| {
-            TemplatedValue::new(name, text).map_err(|error| format!("headers.{name}: {error}"))
+            TemplatedValue::new(name, text).map_err(|error| error.of(format!("headers.{name}")))
         };
         Ok(MailWriter {
             from: mailbox(&self.from)?,
@@ -279,7 +298,7 @@ impl EmailChannel {
         })
     }
 
-    fn server(&self) -> Result<Server, String> {
+    fn server(&self) -> Result<Server, HttpError> {
         let port = self.smtp_port.unwrap_or(match self.tls {
             EmailTls::Implicit => 465,
             EmailTls::Starttls | EmailTls::Opportunistic => 587,
@@ -312,19 +331,19 @@ fn this_host() -> ClientId {
     }
 }
 
-fn mailbox(text: &str) -> Result<Mailbox, String> {
+fn mailbox(text: &str) -> Result<Mailbox, AddressError> {
     let parsed: Mailbox = text
         .parse()
-        .map_err(|_| format!("not a mail address: {text:?}"))?;
+        .map_err(|_| AddressError::Invalid(text.to_owned()))?;
     let address: &str = parsed.email.as_ref();
     // Every server takes these; few take others.
     if !address.is_ascii() || text.chars().any(char::is_control) {
-        return Err(format!("not a plain mail address: {text:?}"));
+        return Err(AddressError::NotPlain(text.to_owned()));
     }
     Ok(parsed)
 }
 
-fn mailboxes(texts: &[Spanned<String>]) -> Result<Vec<Mailbox>, String> {
+fn mailboxes(texts: &[Spanned<String>]) -> Result<Vec<Mailbox>, AddressError> {
     texts.iter().map(|text| mailbox(text)).collect()
 }
 
@@ -338,7 +357,9 @@ struct Email {
 impl Channel for Email {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let mail = self.writer.write(batch).map_err(DeliveryError::permanent)?;
+            let mail = self.writer.write(batch).map_err(|error| {
+                DeliveryError::permanent(format!("the mail cannot be written: {error}"))
+            })?;
             let recipients = [&self.writer.to, &self.writer.cc, &self.bcc]
                 .into_iter()
                 .flatten();
@@ -367,18 +388,13 @@ impl Channel for Email {
 }
 
 impl Email {
-    async fn login(&self) -> Result<Option<Login>, String> {
+    async fn login(&self) -> Result<Option<Login>, HttpError> {
         let Some(user) = self.settings.username() else {
             return Ok(None);
         };
-        let password = match (&self.settings.password, self.settings.password_file.clone()) {
+        let password = match (&self.settings.password, &self.settings.password_file) {
             (Some(password), _) => password.clone(),
-            (None, Some(path)) => {
-                match tokio::task::spawn_blocking(move || read_secret(&path)).await {
-                    Ok(read) => read?,
-                    Err(_) => return Err("reading the password was aborted".into()),
-                }
-            }
+            (None, Some(path)) => reread_secret(path.clone()).await?,
             (None, None) => return Ok(None),
         };
         Ok(Some(Login {

@@ -13,12 +13,15 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use account::Account;
+pub use account::AccountError;
 use bellwether_core::Notification;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use process::{Invocation, Termination};
 
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use crate::wire::Webhook;
+use super::message::redacted;
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use crate::settings::check_max_alerts;
+use crate::wire::{Webhook, to_json};
 
 bellwether_schema::section! {
     /// Channel of type `exec`: starts a program per group of notifications, with Alertmanager's
@@ -52,6 +55,22 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 impl ExecChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        self.check_command(at, problems);
+        self.check_environment(problems);
+        if let Some(user) = &self.user
+            && let Err(error) = Account::parse(user)
+        {
+            problems
+                .error(&user.at, error.to_string())
+                .hint("a user's name, or UID:GID");
+        }
+        if self.timeout.is_zero() {
+            problems.error(&at.key("timeout"), "must be longer than 0s");
+        }
+        check_max_alerts(self.max_alerts, at, problems);
+    }
+
+    fn check_command(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         match self.command.first() {
             None => {
                 problems
@@ -71,6 +90,9 @@ impl ExecChannel {
         for part in self.command.iter().filter(|part| part.contains('\0')) {
             problems.error(&part.at, "holds a NUL, which no argument can");
         }
+    }
+
+    fn check_environment(&self, problems: &mut Diagnostics) {
         for (name, value) in &self.environment {
             if name.is_empty() || name.contains(['=', '\0']) {
                 problems.error(&value.at, format!("not a variable's name: {name:?}"));
@@ -78,22 +100,9 @@ impl ExecChannel {
                 problems.error(&value.at, format!("holds a NUL: the value of {name:?}"));
             }
         }
-        if let Some(user) = &self.user
-            && let Err(reason) = Account::parse(user)
-        {
-            problems
-                .error(&user.at, reason)
-                .hint("a user's name, or UID:GID");
-        }
-        if self.timeout.is_zero() {
-            problems.error(&at.key("timeout"), "must be longer than 0s");
-        }
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let ids = match &self.user {
             Some(user) => Account::parse(user)?.ids(Path::new("/etc/passwd"))?,
             None => None,
@@ -134,8 +143,7 @@ impl Exec {
     fn invocation(&self, batch: &Batch) -> Result<Invocation, DeliveryError> {
         let Context { name, sender, .. } = &self.context;
         let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
-        let input = serde_json::to_vec(&document)
-            .map_err(|error| DeliveryError::permanent(error.to_string()))?;
+        let input = to_json(&document)?.into_bytes();
         let own = [
             ("PATH", PATH),
             ("BELLWETHER_CHANNEL", name),
@@ -187,24 +195,13 @@ impl Exec {
         if !stderr.is_empty() {
             message += &format!(": {}", self.redacted(stderr));
         }
-        Err(DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        })
+        Err(DeliveryError::new(retryable, message))
     }
 
     /// Removes the values of `environment` from the output of a program.
     fn redacted(&self, stderr: String) -> String {
-        // What is shorter occurs in any text.
-        const SHORTEST: usize = 6;
-        let secrets = self
-            .settings
-            .environment
-            .values()
-            .map(|secret| secret.expose());
-        let secrets = secrets.filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(stderr, |stderr, secret| stderr.replace(secret, "<secret>"))
+        let secrets = self.settings.environment.values();
+        redacted(stderr, secrets.map(|secret| secret.expose()))
     }
 }
 

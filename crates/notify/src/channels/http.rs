@@ -6,15 +6,17 @@
 use std::path::PathBuf;
 
 use bellwether_http::{
-    Access, Client, SendError, body_text, parse_url, read_error_response, read_secret,
+    Access, Client, HttpError, SendError, body_text, parse_url, read_error_response, read_secret,
 };
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
+use serde_json::Value;
 
 use super::body_error::body_error;
+use super::message::redacted;
 use super::templates::is_template;
-use super::{DeliveryError, WallClock};
+use super::{DeliveryError, SettingsError, WallClock};
 
 /// Checks that a secret is configured either as `key` or in a file as `key_file`.
 pub(super) fn check_secret(
@@ -68,16 +70,37 @@ pub(super) fn check_url(
     }
 }
 
+/// Checks the URL of a service's API.
+pub(super) fn check_api_url(url: &Spanned<String>, problems: &mut Diagnostics) {
+    if let Err(reason) = parse_url(&Secret::new(&*url.value)) {
+        problems.error(&url.at, reason);
+    }
+}
+
+/// Returns the URL of `path` below that of a service's API.
+pub(super) fn api_url(base: &str, path: &str) -> Result<Url, SettingsError> {
+    let url = Url::parse(&format!("{}/{path}", base.trim_end_matches('/')));
+    url.map_err(|error| SettingsError::ApiUrl(error.to_string()))
+}
+
+/// Returns the URL that is configured as `url` or in a file as `url_file`. Blocks if it is in a file.
+pub(super) fn secret_url(
+    url: Option<&Spanned<Secret>>,
+    file: Option<&PathBuf>,
+) -> Result<Url, SettingsError> {
+    Ok(parse_url(&secret("url", url, file)?)?)
+}
+
 /// Returns the secret. Blocks if it is in a file.
 pub(super) fn secret(
-    key: &str,
+    key: &'static str,
     value: Option<&Spanned<Secret>>,
     file: Option<&PathBuf>,
-) -> Result<Secret, String> {
+) -> Result<Secret, SettingsError> {
     match (value, file) {
         (Some(value), _) => Ok(value.value.clone()),
         (None, Some(path)) => Ok(read_secret(path)?),
-        (None, None) => Err(format!("neither `{key}` nor `{key}_file`")),
+        (None, None) => Err(SettingsError::MissingSecret(key)),
     }
 }
 
@@ -119,10 +142,14 @@ impl Endpoint {
     ///
     /// # Errors
     /// Invalid settings, or a file that cannot be read.
-    pub(super) fn open(url: Url, access: Access, clock: WallClock) -> Result<Self, String> {
+    pub(super) fn open(
+        url: Url,
+        access: impl Into<Access>,
+        clock: WallClock,
+    ) -> Result<Self, HttpError> {
         let secrets = [Some(url.path()), url.query(), url.password()];
         Ok(Self {
-            client: Client::open(access, &url)?,
+            client: Client::open(access.into(), &url)?,
             origin: url.origin().ascii_serialization(),
             service: true,
             secrets: secrets.into_iter().flatten().map(str::to_owned).collect(),
@@ -153,6 +180,11 @@ impl Endpoint {
         &self.url
     }
 
+    /// Returns scheme, host and port.
+    pub(super) fn origin(&self) -> &str {
+        &self.origin
+    }
+
     /// Posts `body` to the URL.
     pub(super) async fn post(&self, body: String) -> Result<Accepted, RequestError> {
         self.send(Method::POST, self.url.clone(), body).await
@@ -167,66 +199,63 @@ impl Endpoint {
     ) -> Result<Accepted, RequestError> {
         let json = HeaderValue::from_static("application/json");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, json)]);
-        let response = self.client.send(method, url, &headers, body).await;
-        let response = response.map_err(|error| self.send_error(&error))?;
-        if !response.status().is_success() {
-            return Err(self.status_error(response).await);
+        let sent = self.client.send(method, url, &headers, body).await;
+        let response = sent.map_err(|error| self.send_error(&error))?;
+        match response.status().is_success() {
+            true => self.accept(response).await,
+            false => Err(self.status_error(response).await),
         }
+    }
+
+    /// Reads the body of a success, which may be an error nevertheless.
+    async fn accept(&self, response: Response) -> Result<Accepted, RequestError> {
         let origin = response.url().origin().ascii_serialization();
-        match body_text(response).await {
-            Ok(body) => match body_error(&body, self.service) {
-                None => Ok(Accepted { body: Ok(body) }),
-                Some(body_error) => {
-                    let error = DeliveryError {
-                        retryable: body_error.retryable,
-                        retry_after: body_error.retry_after,
-                        message: self.redacted(format!("{origin} answered: {}", body_error.reason)),
-                        delivered: Vec::new(),
-                    };
-                    Err(RequestError { error, body })
-                }
-            },
+        let body = match body_text(response).await {
+            Ok(body) => body,
             Err(error) => {
-                let error = self.redacted(format!("{origin}: {error}"));
-                Ok(Accepted {
-                    body: Err(DeliveryError::transient(error)),
-                })
+                let message = self.redacted(format!("{origin}: {error}"));
+                return Ok(Accepted {
+                    body: Err(DeliveryError::transient(message)),
+                });
             }
+        };
+        let Some(failure) = body_error(&body, self.service) else {
+            return Ok(Accepted { body: Ok(body) });
+        };
+        let message = self.redacted(format!("{origin} answered: {}", failure.reason));
+        Err(RequestError {
+            error: DeliveryError {
+                retry_after: failure.retry_after,
+                ..DeliveryError::new(failure.retryable, message)
+            },
+            body,
+        })
+    }
+
+    /// Checks that the API of `service` confirms a request with `"ok": true`; any other body is not
+    /// its response.
+    pub(super) fn check_ok(&self, accepted: Accepted, service: &str) -> Result<(), DeliveryError> {
+        match serde_json::from_str::<Value>(&accepted.body?) {
+            Ok(body) if body["ok"] == true => Ok(()),
+            _ => Err(self.rejection(true, &format!("not a response of {service}"))),
         }
     }
 
     /// Returns the error of a 2xx whose body is not a success; `body` is quoted.
     pub(super) fn rejection(&self, retryable: bool, body: &str) -> DeliveryError {
-        let message = self.redacted(format!("{} answered: {body}", self.origin));
-        DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        }
+        let message = format!("{} answered: {body}", self.origin);
+        DeliveryError::new(retryable, self.redacted(message))
     }
 
     /// `text` without any secret.
     pub(super) fn redacted(&self, text: String) -> String {
-        // What is shorter occurs in any text, such as the path `/`.
-        const SHORTEST: usize = 6;
-        let secrets = self
-            .secrets
-            .iter()
-            .filter(|secret| secret.len() >= SHORTEST);
-        secrets.fold(text, |text, secret| {
-            text.replace(secret.as_str(), "<secret>")
-        })
+        redacted(text, self.secrets.iter().map(String::as_str))
     }
 
     fn send_error(&self, error: &SendError) -> RequestError {
         let message = self.redacted(error.to_string());
-        let error = DeliveryError {
-            retryable: error.retryable,
-            message,
-            ..DeliveryError::default()
-        };
         RequestError {
-            error,
+            error: DeliveryError::new(error.retryable, message),
             body: String::new(),
         }
     }
@@ -236,16 +265,13 @@ impl Endpoint {
         let retryable = status.is_server_error()
             || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS].contains(&status);
         let origin = response.url().origin().ascii_serialization();
-        let rejection = read_error_response(response, &origin, (self.clock)()).await;
-        let error = DeliveryError {
-            retryable,
-            retry_after: rejection.retry_after,
-            message: self.redacted(rejection.message),
-            delivered: Vec::new(),
-        };
+        let response = read_error_response(response, &origin, (self.clock)()).await;
         RequestError {
-            error,
-            body: rejection.body,
+            error: DeliveryError {
+                retry_after: response.retry_after,
+                ..DeliveryError::new(retryable, self.redacted(response.message))
+            },
+            body: response.body,
         }
     }
 }
@@ -255,20 +281,13 @@ mod tests {
     use std::sync::Arc;
 
     use bellwether_core::UnixMillis;
+    use bellwether_http::ClientSettings;
 
     use super::*;
 
     fn endpoint(url: &str) -> Endpoint {
-        let access = Access {
-            timeout: bellwether_schema::HumanDuration::secs(1),
-            ..Access::default()
-        };
-        Endpoint::open(
-            Url::parse(url).unwrap(),
-            access,
-            Arc::new(UnixMillis::default),
-        )
-        .unwrap()
+        let (url, clock) = (Url::parse(url).unwrap(), Arc::new(UnixMillis::default));
+        Endpoint::open(url, ClientSettings::default(), clock).unwrap()
     }
 
     #[test]

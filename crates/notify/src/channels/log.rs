@@ -8,7 +8,7 @@ use std::future::ready;
 use bellwether_core::{Notification, Status, braced};
 use bellwether_schema::{Diagnostics, SourceLocation};
 
-use super::{Attempt, Batch, Channel, Context, Sender};
+use super::{Attempt, Batch, Channel, Context, Sender, SettingsError};
 use crate::wire::Message;
 
 bellwether_schema::string_enum! {
@@ -49,7 +49,7 @@ bellwether_schema::section! {
 impl LogChannel {
     pub(super) fn check(&self, _: &SourceLocation, _: &mut Diagnostics) {}
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         Ok(Box::new(Log {
             settings: self.clone(),
             sender: context.sender,

@@ -12,15 +12,18 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Cause, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_literal, check_secret, secret};
+use super::http::{Endpoint, api_url, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Plain, one_line, shorten, width};
-use super::templates::{Details, MessageTemplates, TemplatedValue, cut, is_blank, is_template};
-use super::{Attempt, Batch, Channel, Context, DeliveryError};
+use super::pager::{MAX_BATCH, check_severities, send_each};
+use super::templates::{
+    Details, MessageTemplates, TemplateError, TemplatedValue, cut, is_blank, is_template,
+};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError};
 
 bellwether_schema::string_enum! {
     /// Priorities of Opsgenie.
@@ -89,15 +92,8 @@ bellwether_schema::section! {
         pub title: Option<Spanned<Literal>>,
         /// Description, as a template. Plain text.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -112,6 +108,17 @@ impl OpsgenieChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         let (key, file) = (self.api_key.as_ref(), self.api_key_file.as_ref());
         check_secret("api_key", key, file, at, problems);
+        check_literal(key, problems);
+        self.check_responders(at, problems);
+        self.check_tags(at, problems);
+        check_severities(&self.priorities, problems);
+        Details::check(&self.details, problems);
+        check_api_url(&self.api_url, problems);
+        self.http.check(at, problems);
+        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn check_responders(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for (index, responder) in self.responders.iter().enumerate() {
             let keys = responder.name.iter().chain(&responder.id);
             for key in keys.clone() {
@@ -126,18 +133,12 @@ impl OpsgenieChannel {
                     .hint("one of the two");
             }
         }
-        for (name, priority) in &self.priorities {
-            if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
-                problems
-                    .error(&priority.at, format!("not a severity: {name:?}"))
-                    .hint("info, warning, critical or emergency");
-            }
-        }
+    }
+
+    fn check_tags(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         for tag in &self.tags {
             TemplatedValue::check(tag, &tag.at, problems);
         }
-        Details::check(&self.details, problems);
-        check_literal(self.api_key.as_ref(), problems);
         let long = |tag: &Spanned<String>| !is_template(tag) && width(tag) > TAG;
         if self.tags.len() > TAGS - 2 || self.tags.iter().any(long) {
             problems.error(
@@ -148,32 +149,25 @@ impl OpsgenieChannel {
                 ),
             );
         }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
-        self.access(BTreeMap::new()).check(at, problems);
-        MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    fn access(&self, headers: BTreeMap<String, Spanned<Secret>>) -> Access {
-        Access {
-            headers,
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
-    }
-
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let key = secret("api_key", self.api_key.as_ref(), self.api_key_file.as_ref())?;
+    fn access(&self, key: &Secret) -> Access {
         let header = Secret::new(format!("GenieKey {}", key.expose().trim()));
         let headers = BTreeMap::from([("Authorization".to_owned(), Spanned::nowhere(header))]);
-        let url = format!("{}/v2/alerts", self.api_url.trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
-        let access = self.access(headers);
-        let endpoint = Endpoint::open(url, access, context.clock.clone())?.with_secret(&key);
+        Access {
+            authorization: Authorization {
+                headers,
+                ..Authorization::default()
+            },
+            client: self.http.clone(),
+        }
+    }
+
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
+        let key = secret("api_key", self.api_key.as_ref(), self.api_key_file.as_ref())?;
+        let url = api_url(&self.api_url, "v2/alerts")?;
+        let endpoint =
+            Endpoint::open(url, self.access(&key), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), str::to_owned)?;
         let responders = self
             .responders
@@ -231,7 +225,7 @@ struct Responder {
 }
 
 impl Responder {
-    fn new(configured: &OpsgenieResponder) -> Result<Self, String> {
+    fn new(configured: &OpsgenieResponder) -> Result<Self, TemplateError> {
         // A user is called by the address, all others by their name.
         let name = match configured.r#type {
             OpsgenieResponderType::User => "username",
@@ -254,20 +248,13 @@ impl Responder {
 
 impl Channel for Opsgenie {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-        Box::pin(async move {
-            for (index, notification) in batch.notifications.iter().enumerate() {
-                if let Err(error) = self.send(notification, batch).await {
-                    let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..error });
-                }
-            }
-            Ok(())
-        })
+        Box::pin(
+            async move { send_each(batch, |notification| self.send(notification, batch)).await },
+        )
     }
 
-    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
-        20
+        MAX_BATCH
     }
 }
 
@@ -319,17 +306,12 @@ impl Opsgenie {
 
     fn alert(&self, notification: &Notification, batch: &Batch, alias: &str) -> Value {
         let (settings, sender) = (&self.settings, &self.context.sender);
-        let still_firing = batch.still_firing.clone();
+        let single = Batch::new(vec![notification.clone()]);
         let alone = Batch {
-            notifications: vec![notification.clone()],
-            still_firing,
-            digest: None,
+            still_firing: batch.still_firing.clone(),
+            ..single.clone()
         };
         let rendered = self.texts.render(&alone, &self.context);
-        let single = Batch {
-            still_firing: Vec::new(),
-            ..alone.clone()
-        };
         let (responders, unknown) = self.responders(&single);
         let title = rendered
             .title

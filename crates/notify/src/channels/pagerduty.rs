@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
-use reqwest::Url;
+use bellwether_http::ClientSettings;
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_secret, secret};
-use super::message::{self, Color, Plain, one_line, shorten, width};
+use super::http::{Endpoint, api_url, check_api_url, check_secret, secret};
+use super::message::{self, Color, Plain, one_line, redacted, shorten, width};
+use super::pager::{MAX_BATCH, check_severities, send_each};
 use super::templates::{Details, MessageTemplates, TemplatedValue, is_blank};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::string_enum! {
@@ -64,15 +64,8 @@ bellwether_schema::section! {
         pub api_url: Spanned<String> = Spanned::nowhere("https://events.pagerduty.com".to_owned()),
         /// Summary: a minijinja template over the fields of Alertmanager's webhook document.
         pub title: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -88,36 +81,18 @@ impl PagerDutyChannel {
             TemplatedValue::check(key.expose(), &key.at, problems);
         }
         Details::check(&self.details, problems);
-        for (name, severity) in &self.severities {
-            if !Severity::ALL.iter().any(|ours| ours.as_str() == name) {
-                problems
-                    .error(&severity.at, format!("not a severity: {name:?}"))
-                    .hint("info, warning, critical or emergency");
-            }
-        }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
-        self.access().check(at, problems);
+        check_severities(&self.severities, problems);
+        check_api_url(&self.api_url, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), None, problems);
     }
 
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
-    }
-
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let key = self.routing_key.as_ref();
         let key = secret("routing_key", key, self.routing_key_file.as_ref())?;
-        let url = format!("{}/v2/enqueue", self.api_url.trim_end_matches('/'));
-        let url = Url::parse(&url).map_err(|error| format!("api_url: {error}"))?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&key);
+        let url = api_url(&self.api_url, "v2/enqueue")?;
+        let endpoint =
+            Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&key);
         let texts = MessageTemplates::new(self.title.as_ref(), None, str::to_owned)?;
         let key = TemplatedValue::new("routing_key", key.expose().trim())?;
         let details = Details::new(&self.details)?;
@@ -161,23 +136,15 @@ impl Channel for PagerDuty {
             if self.is_per_group(&batch.notifications[0]) {
                 return self.send(self.group_event(batch)?).await;
             }
-            for (index, notification) in batch.notifications.iter().enumerate() {
-                let sent = match self.alert_event(notification, batch) {
-                    Ok(event) => self.send(event).await,
-                    Err(error) => Err(error),
-                };
-                if let Err(error) = sent {
-                    let delivered = (0..index).collect();
-                    return Err(DeliveryError { delivered, ..error });
-                }
-            }
-            Ok(())
+            send_each(batch, |notification| async move {
+                self.send(self.alert_event(notification, batch)?).await
+            })
+            .await
         })
     }
 
-    /// Each notification is a request, and an attempt should end soon.
     fn max_batch(&self) -> usize {
-        20
+        MAX_BATCH
     }
 
     fn joins(&self, first: &Notification, next: &Notification) -> bool {
@@ -214,12 +181,11 @@ impl PagerDuty {
             }
         });
         answer.map_err(|mut error| {
+            // The channel knows no secret that a template gives.
             let key = event["routing_key"]
                 .as_str()
                 .filter(|_| self.key.is_template());
-            if let Some(key) = key.filter(|key| key.len() >= 6) {
-                error.message = error.message.replace(key, "<secret>");
-            }
+            error.message = redacted(error.message, key);
             error
         })
     }
@@ -230,11 +196,7 @@ impl PagerDuty {
         batch: &Batch,
     ) -> Result<Value, DeliveryError> {
         let dedup_key = message::identity(&notification.alert, &self.context.sender);
-        let single = Batch {
-            notifications: vec![notification.clone()],
-            still_firing: Vec::new(),
-            digest: None,
-        };
+        let single = Batch::new(vec![notification.clone()]);
         if notification.status == Status::Resolved {
             return self.event("resolve", &dedup_key, &single);
         }

@@ -11,16 +11,18 @@
 use std::path::PathBuf;
 
 use bellwether_core::{Notification, UnixMillis};
-use bellwether_http::{Access, parse_url, read_secret};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings, parse_url, read_secret};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, RequestError, check_literal, check_secret, check_url, secret};
+use super::http::{
+    Endpoint, RequestError, api_url, check_api_url, check_literal, check_secret, check_url, secret,
+};
 use super::message::{self, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, colored by severity. Needs either `url`
@@ -50,15 +52,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Slack's mrkdwn, so it may mention users
         /// (`<!here>`); values are escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -71,67 +66,60 @@ const TITLE: usize = 400;
 
 impl SlackChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let bot = self.token.is_some() || self.token_file.is_some();
-        let webhook = self.url.is_some() || self.url_file.is_some();
-        match (webhook, bot) {
+        let has_url = self.url.is_some() || self.url_file.is_some();
+        match (has_url, self.is_bot()) {
             (true, true) => {
                 problems.error(at, "both `url` and `token`").hint(
                     "`url` of an incoming webhook, or `token` and `channel` of a bot: keep one",
                 );
             }
-            (false, true) => {
-                check_secret(
-                    "token",
-                    self.token.as_ref(),
-                    self.token_file.as_ref(),
-                    at,
-                    problems,
-                );
-                if self.channel.is_none() {
-                    problems
-                        .error(at, "missing key \"channel\"")
-                        .hint("a bot posts to a channel: its id, or \"#name\"");
-                }
-                if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-                    problems.error(&self.api_url.at, reason);
-                }
-            }
+            (false, true) => self.check_bot(at, problems),
             (false, false) if self.channel.is_some() => {
                 problems
                     .error(at, "missing key \"token\"")
                     .hint("or `token_file` of the bot that posts to the channel");
             }
-            _ => {
-                check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-                if let Some(at) = self.method_at(at) {
-                    problems
-                        .error(&at, OF_A_BOT)
-                        .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
-                }
-                if let Some(channel) = &self.channel {
-                    problems
-                        .error(
-                            &channel.at,
-                            "an incoming webhook always posts to its own channel",
-                        )
-                        .hint("leave it out, or use `token` of a bot");
-                }
-            }
+            _ => self.check_webhook(at, problems),
         }
-        for key in [&self.channel, &self.username, &self.icon_emoji]
-            .into_iter()
-            .flatten()
-        {
+        let templates = [&self.channel, &self.username, &self.icon_emoji];
+        for key in templates.into_iter().flatten() {
             TemplatedValue::check(key, &key.at, problems);
         }
         check_literal(self.token.as_ref(), problems);
-        // Exactly one of `token` and `token_file` is checked above.
-        Access {
-            bearer_token_file: None,
-            ..self.access()
-        }
-        .check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
+    }
+
+    fn is_bot(&self) -> bool {
+        self.token.is_some() || self.token_file.is_some()
+    }
+
+    fn check_bot(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        let (token, file) = (self.token.as_ref(), self.token_file.as_ref());
+        check_secret("token", token, file, at, problems);
+        if self.channel.is_none() {
+            problems
+                .error(at, "missing key \"channel\"")
+                .hint("a bot posts to a channel: its id, or \"#name\"");
+        }
+        check_api_url(&self.api_url, problems);
+    }
+
+    fn check_webhook(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
+        if let Some(at) = self.method_at(at) {
+            problems
+                .error(&at, SettingsError::MethodOfBots.to_string())
+                .hint("`token` (or `token_file`) and `channel` of the bot, without `url`");
+        }
+        if let Some(channel) = &self.channel {
+            problems
+                .error(
+                    &channel.at,
+                    "an incoming webhook always posts to its own channel",
+                )
+                .hint("leave it out, or use `token` of a bot");
+        }
     }
 
     /// Returns the location of a URL that is a bot's method. A file that cannot be read here, such
@@ -149,33 +137,20 @@ impl SlackChannel {
 
     fn access(&self) -> Access {
         Access {
-            bearer_token: self.token.as_ref().map(|token| token.value.clone()),
-            bearer_token_file: self.token_file.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
+            authorization: Authorization {
+                bearer_token: self.token.as_ref().map(|token| token.value.clone()),
+                bearer_token_file: self.token_file.clone(),
+                ..Authorization::default()
+            },
+            client: self.http.clone(),
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let bot = self.token.is_some() || self.token_file.is_some();
-        let url = if bot {
-            let method = format!("{}/chat.postMessage", self.api_url.trim_end_matches('/'));
-            Url::parse(&method).map_err(|error| format!("api_url: {error}"))?
-        } else {
-            let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
-            if is_method(url.expose()) {
-                return Err(OF_A_BOT.into());
-            }
-            parse_url(&url)?
-        };
-        let mut endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
+        let mut endpoint = Endpoint::open(self.target()?, self.access(), context.clock.clone())?;
         if let Some(token) = &self.token {
             endpoint = endpoint.with_secret(token);
         }
-        let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         let keys = [
             ("channel", self.channel.as_ref()),
             ("username", self.username.as_ref()),
@@ -183,21 +158,28 @@ impl SlackChannel {
         ];
         let keys = keys
             .into_iter()
-            .map(|(name, key)| TemplatedValue::configured(name, key));
-        let keys = keys
-            .filter_map(Result::transpose)
-            .collect::<Result<_, _>>()?;
+            .filter_map(|(name, key)| TemplatedValue::configured(name, key).transpose());
         Ok(Box::new(Slack {
-            bot,
+            bot: self.is_bot(),
             context,
             endpoint,
-            texts,
-            keys,
+            texts: MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?,
+            keys: keys.collect::<Result<_, _>>()?,
         }))
     }
-}
 
-const OF_A_BOT: &str = "chat.postMessage is a method for bots, and needs a bot's token";
+    /// Returns the URL that messages are posted to.
+    fn target(&self) -> Result<Url, SettingsError> {
+        if self.is_bot() {
+            return api_url(&self.api_url, "chat.postMessage");
+        }
+        let url = secret("url", self.url.as_ref(), self.url_file.as_ref())?;
+        if is_method(url.expose()) {
+            return Err(SettingsError::MethodOfBots);
+        }
+        Ok(parse_url(&url)?)
+    }
+}
 
 /// Returns true if `url` is the URL of the method, and not of an incoming webhook.
 fn is_method(url: &str) -> bool {
@@ -220,12 +202,9 @@ impl Channel for Slack {
         Box::pin(async move {
             let message = self.message(batch)?.to_string();
             let accepted = self.endpoint.post(message).await.map_err(delivery_error)?;
-            if !self.bot {
-                return Ok(());
-            }
-            match serde_json::from_str::<Value>(&accepted.body?) {
-                Ok(body) if body["ok"] == true => Ok(()),
-                _ => Err(self.endpoint.rejection(true, "not a response of Slack")),
+            match self.bot {
+                true => self.endpoint.check_ok(accepted, "Slack"),
+                false => Ok(()),
             }
         })
     }
@@ -290,19 +269,19 @@ impl Slack {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        let section = |text: &String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
-        let mut blocks: Vec<Value> = texts.iter().map(section).collect();
-        if let Some(url) = message::web_link(&sender.url) {
-            let link = Mrkdwn.link(&url, "Bellwether");
-            blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
-        }
         let rgb = format!("#{:06x}", message::color(batch).rgb());
-        let mut message = json!({
+        let blocks = blocks(&texts, &sender.url);
+        let message = json!({
             "text": title,
             "attachments": [{"color": rgb, "fallback": title, "blocks": blocks}],
             "unfurl_links": false,
             "unfurl_media": false,
         });
+        self.with_keys(batch, message)
+    }
+
+    /// Adds channel, user name and icon to a message.
+    fn with_keys(&self, batch: &Batch, mut message: Value) -> Result<Value, DeliveryError> {
         for key in &self.keys {
             match key.of(batch, &self.context) {
                 Ok(value) => message[key.name()] = json!(value),
@@ -313,6 +292,17 @@ impl Slack {
         }
         Ok(message)
     }
+}
+
+/// Returns a section per text, and a link to Bellwether at `page`.
+fn blocks(texts: &[String], page: &str) -> Vec<Value> {
+    let section = |text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+    let mut blocks: Vec<Value> = texts.iter().map(section).collect();
+    if let Some(url) = message::web_link(page) {
+        let link = Mrkdwn.link(&url, "Bellwether");
+        blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
+    }
+    blocks
 }
 
 /// <https://api.slack.com/reference/surfaces/formatting#escaping>: three characters make a mention,

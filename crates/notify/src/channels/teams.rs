@@ -9,14 +9,14 @@
 use std::path::PathBuf;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
+use bellwether_http::ClientSettings;
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
-use super::http::{Endpoint, check_url, secret};
+use super::http::{Endpoint, check_url, secret_url};
 use super::message::{self, Color, Markup, shorten};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, same_group};
+use super::{Attempt, Batch, Channel, Context, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
@@ -32,15 +32,8 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is the Markdown of Adaptive Cards; values are
         /// escaped unless they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(20),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings = ClientSettings::with_timeout(HumanDuration::secs(20)),
     }
 }
 
@@ -51,23 +44,13 @@ const TITLE: usize = 300;
 impl TeamsChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-        self.access().check(at, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
-    }
-
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
-        let endpoint = Endpoint::open(url, self.access(), context.clock.clone())?;
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
+        let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
+        let endpoint = Endpoint::open(url, self.http.clone(), context.clock.clone())?;
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Teams {
             context,
@@ -138,43 +121,45 @@ impl Teams {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        let block = |text: &String| {
-            // A line of its own is a paragraph in Markdown.
-            let text = text.replace('\n', "\n\n");
-            json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true})
-        };
-        let heading = json!({
-            "type": "Container",
-            "style": style(message::color(batch)),
-            "bleed": true,
-            "items": [{
-                "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
-            }],
-        });
-        let body: Vec<Value> = std::iter::once(heading)
-            .chain(texts.iter().map(block))
-            .collect();
-        let mut card = json!({
-            "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
-            "type": "AdaptiveCard",
-            "version": "1.4",
-            "fallbackText": title,
-            "body": body,
-            "msteams": {"width": "Full"},
-        });
-        let actions = actions(batch, &sender.url);
-        if !actions.is_empty() {
-            card["actions"] = Value::Array(actions);
-        }
         json!({
             "type": "message",
             "attachments": [{
                 "contentType": "application/vnd.microsoft.card.adaptive",
                 "contentUrl": null,
-                "content": card,
+                "content": card(batch, &title, &texts, &sender.url),
             }],
         })
     }
+}
+
+/// Returns the card with a block per text, and buttons that lead to Bellwether at `page` and further.
+fn card(batch: &Batch, title: &str, texts: &[String], page: &str) -> Value {
+    let heading = json!({
+        "type": "Container",
+        "style": style(message::color(batch)),
+        "bleed": true,
+        "items": [{
+            "type": "TextBlock", "text": title, "wrap": true, "size": "Large", "weight": "Bolder",
+        }],
+    });
+    let blocks = texts.iter().map(|text| {
+        // A line of its own is a paragraph in Markdown.
+        let text = text.replace('\n', "\n\n");
+        json!({"type": "TextBlock", "text": text, "wrap": true, "separator": true})
+    });
+    let mut card = json!({
+        "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
+        "type": "AdaptiveCard",
+        "version": "1.4",
+        "fallbackText": title,
+        "body": std::iter::once(heading).chain(blocks).collect::<Vec<_>>(),
+        "msteams": {"width": "Full"},
+    });
+    let actions = actions(batch, page);
+    if !actions.is_empty() {
+        card["actions"] = Value::Array(actions);
+    }
+    card
 }
 
 /// Returns the buttons: Bellwether's page, and the links of a single alert.

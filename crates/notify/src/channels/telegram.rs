@@ -9,16 +9,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bellwether_core::{Notification, Severity};
-use bellwether_http::{Access, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::ClientSettings;
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::http::{Accepted, Endpoint, RequestError, check_literal, check_secret, secret};
+use super::http::{Endpoint, RequestError, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Color, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
@@ -41,18 +41,12 @@ bellwether_schema::section! {
         /// Text, as a template. The template itself is Telegram's HTML; values are escaped unless
         /// they are marked `safe`.
         pub text: Option<Spanned<Literal>>,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
+const SERVICE: &str = "Telegram";
 const MESSAGE: usize = 4096;
 const TITLE: usize = 300;
 
@@ -81,31 +75,19 @@ impl TelegramChannel {
                 )
                 .hint("a number such as -1001234567890, or \"@name\"");
         }
-        if let Err(reason) = parse_url(&Secret::new(&*self.api_url.value)) {
-            problems.error(&self.api_url.at, reason);
-        }
-        self.access().check(at, problems);
+        check_api_url(&self.api_url, problems);
+        self.http.check(at, problems);
         MessageTemplates::check(self.title.as_ref(), self.text.as_ref(), problems);
     }
 
-    fn access(&self) -> Access {
-        Access {
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
-            ..Access::default()
-        }
-    }
-
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
         let token = secret("token", self.token.as_ref(), self.token_file.as_ref())?;
         let base = self.api_url.trim_end_matches('/');
         let url = Url::parse(&format!("{base}/bot{}/sendMessage", token.expose().trim()));
         // The error of a URL does not quote it.
-        let url = url.map_err(|error| format!("api_url and token are no valid URL: {error}"))?;
+        let url = url.map_err(|error| SettingsError::TokenUrl(error.to_string()))?;
         let endpoint =
-            Endpoint::open(url, self.access(), context.clock.clone())?.with_secret(&token);
+            Endpoint::open(url, self.http.clone(), context.clock.clone())?.with_secret(&token);
         let texts = MessageTemplates::new(self.title.as_ref(), self.text.as_ref(), escape)?;
         Ok(Box::new(Telegram {
             settings: self.clone(),
@@ -128,11 +110,12 @@ impl Channel for Telegram {
         Box::pin(async move {
             let (text, own) = self.text(batch);
             match self.endpoint.post(self.message(&text, true)).await {
-                Ok(accepted) => self.check_accepted(accepted),
+                Ok(accepted) => self.endpoint.check_ok(accepted, SERVICE),
                 // Markup of a template that Telegram does not understand must not cost the alert.
                 Err(failed) if !own && failed.body.contains("can't parse entities") => {
                     let plain = self.message(&text, false);
-                    self.check_accepted(self.endpoint.post(plain).await.map_err(delivery_error)?)
+                    let accepted = self.endpoint.post(plain).await.map_err(delivery_error)?;
+                    self.endpoint.check_ok(accepted, SERVICE)
                 }
                 Err(failed) => Err(delivery_error(failed)),
             }
@@ -162,27 +145,19 @@ struct Parameters {
 }
 
 fn delivery_error(failed: RequestError) -> DeliveryError {
-    let mut error = failed.error;
-    if let Ok(ErrorBody { parameters }) = serde_json::from_str(&failed.body) {
-        let wait = parameters.retry_after.map(Duration::from_secs);
-        error.retry_after = error.retry_after.max(wait.filter(|_| error.retryable));
-        if let Some(chat) = parameters.migrate_to_chat_id {
-            error.message += &format!("; the group was migrated: set `chat_id` to {chat}");
-        }
+    let Ok(ErrorBody { parameters }) = serde_json::from_str(&failed.body) else {
+        return failed.error;
+    };
+    let mut error = failed
+        .error
+        .with_delay(parameters.retry_after.map(Duration::from_secs));
+    if let Some(chat) = parameters.migrate_to_chat_id {
+        error.message += &format!("; the group was migrated: set `chat_id` to {chat}");
     }
     error
 }
 
 impl Telegram {
-    /// Checks that the Bot API confirms the message; any other body is not its response.
-    fn check_accepted(&self, accepted: Accepted) -> Result<(), DeliveryError> {
-        let body = accepted.body?;
-        match serde_json::from_str::<Value>(&body) {
-            Ok(body) if body["ok"] == true => Ok(()),
-            _ => Err(self.endpoint.rejection(true, "not a response of Telegram")),
-        }
-    }
-
     fn message(&self, text: &str, html: bool) -> String {
         let settings = &self.settings;
         let chat = settings.chat_id.parse::<i64>().map(Value::from);

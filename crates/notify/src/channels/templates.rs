@@ -14,8 +14,40 @@ use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Error};
 
 use super::message::{one_line, shorten, width};
-use super::{Batch, Context, DeliveryError};
+use super::{Batch, Context, DeliveryError, SettingsError};
 use crate::wire::Webhook;
+
+/// A template with an error in its syntax.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid template: {0}")]
+pub struct TemplateError(pub(super) String);
+
+impl From<Error> for TemplateError {
+    fn from(error: Error) -> Self {
+        Self(described(&error))
+    }
+}
+
+impl TemplateError {
+    /// Adds the path of the key that has the template.
+    pub(super) fn of(self, key: impl Into<String>) -> SettingsError {
+        SettingsError::TemplateOf {
+            key: key.into(),
+            error: self,
+        }
+    }
+}
+
+/// A template without an output for some alerts.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RenderError {
+    /// Nothing of the output is visible.
+    #[error("renders nothing for these alerts")]
+    Blank,
+    /// The rendering failed.
+    #[error("fails: {}", described(.0))]
+    Failed(#[from] Error),
+}
 
 /// Maximum number of alerts that a template sees.
 const MOST: usize = 1000;
@@ -41,7 +73,7 @@ impl MessageTemplates {
         title: Option<&Spanned<Literal>>,
         text: Option<&Spanned<Literal>>,
         escape: fn(&str) -> String,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, TemplateError> {
         let mut environment = bellwether_template::environment();
         environment.set_auto_escape_callback(|name| match name {
             "text" => AutoEscape::Custom("markup".into()),
@@ -60,8 +92,7 @@ impl MessageTemplates {
         });
         for (name, template) in [("title", title), ("text", text)] {
             if let Some(template) = template.filter(|template| !is_blank(template)) {
-                bellwether_template::compile(&mut environment, name, template.value.to_string())
-                    .map_err(|error| format!("invalid template: {}", described(&error)))?;
+                bellwether_template::compile(&mut environment, name, template.value.to_string())?;
             }
         }
         Ok(Self { environment })
@@ -77,7 +108,7 @@ impl MessageTemplates {
             if let (Err(error), Some(template)) =
                 (Self::new(title, text, str::to_owned), title.or(text))
             {
-                problems.error(&template.at, error);
+                problems.error(&template.at, error.to_string());
             }
         }
     }
@@ -108,7 +139,7 @@ pub(super) fn render(
     name: &str,
     batch: &Batch,
     context: &Context,
-) -> Option<Result<String, String>> {
+) -> Option<Result<String, RenderError>> {
     let template = environment.get_template(name).ok()?;
     let document = Webhook::new(batch, &context.name, &context.sender, MOST);
     Some(checked_output(bellwether_template::whole(
@@ -119,11 +150,11 @@ pub(super) fn render(
 }
 
 /// Checks that a rendering succeeded and has visible text.
-pub(super) fn checked_output(rendered: Result<String, Error>) -> Result<String, String> {
-    match rendered {
-        Ok(text) if is_blank(&text) => Err("renders nothing for these alerts".into()),
-        Ok(text) => Ok(text),
-        Err(error) => Err(format!("fails: {}", described(&error))),
+pub(super) fn checked_output(rendered: Result<String, Error>) -> Result<String, RenderError> {
+    let text = rendered?;
+    match is_blank(&text) {
+        true => Err(RenderError::Blank),
+        false => Ok(text),
     }
 }
 
@@ -153,12 +184,11 @@ pub(super) struct TemplatedValue {
 
 impl TemplatedValue {
     /// Compiles `text`, the value of the setting `name`.
-    pub(super) fn new(name: &str, text: &str) -> Result<Self, String> {
+    pub(super) fn new(name: &str, text: &str) -> Result<Self, TemplateError> {
         let mut template = None;
         if is_template(text) {
             let mut environment = bellwether_template::environment();
-            bellwether_template::compile(&mut environment, name.to_owned(), text)
-                .map_err(|error| format!("invalid template: {}", described(&error)))?;
+            bellwether_template::compile(&mut environment, name.to_owned(), text)?;
             template = Some(environment);
         }
         Ok(Self {
@@ -172,16 +202,16 @@ impl TemplatedValue {
     pub(super) fn configured(
         name: &str,
         text: Option<&Spanned<String>>,
-    ) -> Result<Option<Self>, String> {
+    ) -> Result<Option<Self>, SettingsError> {
         let text = text.filter(|text| !is_blank(text));
-        let key = text.map(|text| Self::new(name, text)).transpose();
-        key.map_err(|error| format!("{name}: {error}"))
+        let value = text.map(|text| Self::new(name, text)).transpose();
+        value.map_err(|error| error.of(name))
     }
 
     /// Validates the template.
     pub(super) fn check(text: &str, at: &SourceLocation, problems: &mut Diagnostics) {
         if let Err(error) = Self::new("key", text) {
-            problems.error(at, error);
+            problems.error(at, error.to_string());
         }
     }
 
@@ -219,15 +249,13 @@ pub(super) struct Details(Vec<TemplatedValue>);
 
 impl Details {
     /// Compiles the templates.
-    pub(super) fn new(configured: &BTreeMap<String, Spanned<Literal>>) -> Result<Self, String> {
-        let key = |(name, text): (&String, &Spanned<Literal>)| {
-            TemplatedValue::new(name, text).map_err(|error| format!("details.{name}: {error}"))
-        };
-        configured
-            .iter()
-            .map(key)
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub(super) fn new(
+        configured: &BTreeMap<String, Spanned<Literal>>,
+    ) -> Result<Self, SettingsError> {
+        let values = configured.iter().map(|(name, text)| {
+            TemplatedValue::new(name, text).map_err(|error| error.of(format!("details.{name}")))
+        });
+        values.collect::<Result<_, _>>().map(Self)
     }
 
     /// Validates the templates.

@@ -2,20 +2,20 @@
 //!
 //! Owns the document and its templates; requests are sent by [`http`](super::http).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::Notification;
-use bellwether_http::{Access, BasicAuth, parse_url};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_http::{Access, Authorization, ClientSettings};
+use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use reqwest::Method;
 
-use super::http::{Endpoint, check_url, secret};
-use super::templates::{checked_output, is_blank};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, same_group};
-use crate::wire::Webhook;
+use super::http::{Endpoint, check_url, secret_url};
+use super::templates::{TemplateError, checked_output, is_blank};
+use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use crate::settings::check_max_alerts;
+use crate::wire::{Webhook, to_json};
 
 bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
@@ -39,33 +39,20 @@ bellwether_schema::section! {
         pub url_file: Option<PathBuf>,
         /// Method.
         pub method: WebhookMethod = WebhookMethod::Post,
-        /// Further headers. Values are never shown.
-        pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
-        /// Token sent as `Authorization: Bearer`.
-        pub bearer_token: Option<Secret>,
-        /// File that holds the token; read again for each request.
-        pub bearer_token_file: Option<PathBuf>,
-        /// User and password.
-        pub basic_auth: Option<BasicAuth>,
+        #[serde(flatten)]
+        pub authorization: Authorization,
         /// If true, redirects are followed: 301, 302, 307 and 308 repeat the request, 303 is a GET.
         /// A redirect from `https` to `http` is never followed, and another host or port gets
         /// neither credentials nor `headers`.
         pub follow_redirects: bool = true,
-        /// Timeout of a request, including its response.
-        pub timeout: HumanDuration = HumanDuration::secs(10),
         /// Body: a minijinja template over the fields of Alertmanager's webhook document: `{"text":
         /// {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` if it uses only one alert. If it
         /// fails or renders nothing, Alertmanager's document is sent.
         pub template: Option<Spanned<Literal>>,
         /// Maximum number of alerts of one request.
         pub max_alerts: usize = 64,
-        /// PEM file with the only certificate authorities that are trusted for the server. By
-        /// default those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// Proxy that requests go through: `http://proxy:3128`. Never shown.
-        pub proxy_url: Option<Spanned<Secret>>,
-        /// If true, `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` of the environment apply.
-        pub proxy_from_environment: bool = false,
+        #[serde(flatten)]
+        pub http: ClientSettings,
     }
 }
 
@@ -74,32 +61,25 @@ const TEMPLATE: &str = "template";
 impl WebhookChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         check_url(self.url.as_ref(), self.url_file.as_ref(), at, problems);
-        self.access().check(at, problems);
-        if self.max_alerts == 0 {
-            problems.error(&at.key("max_alerts"), "must be at least 1");
-        }
+        self.authorization.check(at, problems);
+        self.http.check(at, problems);
+        check_max_alerts(self.max_alerts, at, problems);
         if let Some(template) = &self.template
             && let Err(error) = compile(template)
         {
-            problems.error(&template.at, format!("invalid template: {error}"));
+            problems.error(&template.at, error.to_string());
         }
     }
 
     fn access(&self) -> Access {
         Access {
-            headers: self.headers.clone(),
-            bearer_token: self.bearer_token.clone(),
-            bearer_token_file: self.bearer_token_file.clone(),
-            basic_auth: self.basic_auth.clone(),
-            timeout: self.timeout,
-            ca_file: self.ca_file.clone(),
-            proxy_url: self.proxy_url.clone(),
-            proxy_from_environment: self.proxy_from_environment,
+            authorization: self.authorization.clone(),
+            client: self.http.clone(),
         }
     }
 
-    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, String> {
-        let url = parse_url(&secret("url", self.url.as_ref(), self.url_file.as_ref())?)?;
+    pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
+        let url = secret_url(self.url.as_ref(), self.url_file.as_ref())?;
         let template = self
             .template
             .as_ref()
@@ -109,16 +89,17 @@ impl WebhookChannel {
             endpoint: Endpoint::open(url, self.access(), context.clock.clone())?
                 .accepting_any_body()
                 .with_redirects(self.follow_redirects),
-            template: template.map_err(|error| format!("invalid template: {error}"))?,
+            template: template?,
             settings: self.clone(),
             context,
         }))
     }
 }
 
-fn compile(template: &str) -> Result<Environment<'static>, minijinja::Error> {
+fn compile(template: &str) -> Result<Environment<'static>, TemplateError> {
     let mut environment = bellwether_template::environment();
-    bellwether_template::compile(&mut environment, TEMPLATE, template)?;
+    bellwether_template::compile(&mut environment, TEMPLATE, template)
+        .map_err(|error| TemplateError(error.to_string()))?;
     Ok(environment)
 }
 
@@ -189,9 +170,7 @@ impl Receiver {
                 "sending Alertmanager's document instead of the template"
             );
         }
-        let body = serde_json::to_string(&document);
-        let body = body.map_err(|error| DeliveryError::permanent(error.to_string()))?;
-        Ok((body, template_error))
+        Ok((to_json(&document)?, template_error))
     }
 }
 
@@ -200,26 +179,14 @@ mod tests {
     use std::sync::Arc;
 
     use bellwether_core::{Status, UnixMillis};
-    use bellwether_schema::{Decode, DecodeContext};
+    use bellwether_http::parse_url;
 
     use super::super::{Sender, WallClock};
     use super::*;
-    use crate::testing::{batch, notification};
+    use crate::testing::{batch, checked, notification};
 
     fn decode(text: &str) -> (WebhookChannel, Vec<String>) {
-        let mut problems = Diagnostics::default();
-        let node = bellwether_schema::parse(text).unwrap();
-        let mut cx = DecodeContext::new(&mut problems, &|_| None);
-        let channel = WebhookChannel::decode(&node, &mut cx).unwrap();
-        channel.check(&SourceLocation::default(), &mut problems);
-        (
-            channel,
-            problems
-                .into_sorted()
-                .iter()
-                .map(ToString::to_string)
-                .collect(),
-        )
+        checked(text, WebhookChannel::check)
     }
 
     fn receiver(text: &str) -> Receiver {

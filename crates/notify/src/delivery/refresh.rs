@@ -9,7 +9,7 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::warn;
 
 use super::Delivery;
-use crate::channel::DeliveryError;
+use crate::error::DeliveryError;
 
 impl Delivery {
     /// Sends all firing alerts at the channel's refresh interval, beginning at once. Does not end.

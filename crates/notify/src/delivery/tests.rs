@@ -7,12 +7,11 @@ use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
 
 use bellwether_core::{Now, Severity, Transition};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::super::channel::Attempt;
-use super::super::testing::{firing, level, notification_of, resolved};
+use super::super::testing::{decoded, firing, level, notification_of, resolved};
 use super::*;
 use crate::ChannelSettings;
 
@@ -73,10 +72,7 @@ impl Channel for Scripted {
 
 /// A channel in memory, with further keys as YAML.
 fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<Mutex<Log>>) {
-    let mut problems = Diagnostics::default();
-    let node = bellwether_schema::parse(&format!("{{type: log, {more}}}")).unwrap();
-    let settings =
-        ChannelSettings::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
+    let settings: ChannelSettings = decoded(&format!("{{type: log, {more}}}"));
     let log = Arc::new(Mutex::new(Log {
         acts: acts.into(),
         ..Log::default()

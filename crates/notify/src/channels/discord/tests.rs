@@ -14,15 +14,12 @@ fn discord(text: Option<&str>) -> Discord {
         avatar_url: None,
         title: None,
         text,
-        timeout: HumanDuration::secs(1),
-        ca_file: None,
-        proxy_url: None,
-        proxy_from_environment: false,
+        http: ClientSettings::default(),
     };
     let context = context();
     let url = Url::parse("http://127.0.0.1:1").unwrap();
     Discord {
-        endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
+        endpoint: Endpoint::open(url, settings.http.clone(), context.clock.clone()).unwrap(),
         texts: MessageTemplates::new(None, settings.text.as_ref(), escape).unwrap(),
         username: None,
         avatar_url: None,

@@ -9,7 +9,6 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bellwether_core::{Severity, UnixMillis};
 use bellwether_schema::{Literal, Spanned};
-use bellwether_template::described;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
@@ -18,7 +17,9 @@ use minijinja::{AutoEscape, Environment, Value, context};
 use ring::digest::{SHA256, digest};
 
 use super::super::message::{self, Color, Markup, Plain, one_line};
-use super::super::templates::{TemplatedValue, checked_output, is_blank};
+use super::super::templates::{
+    RenderError, TemplateError, TemplatedValue, checked_output, is_blank,
+};
 use super::super::{Batch, Context};
 use crate::wire::Webhook;
 
@@ -42,7 +43,9 @@ impl Templates {
     ///
     /// # Errors
     /// The error of the first invalid template.
-    pub(super) fn new(configured: &[(&'static str, &Spanned<Literal>)]) -> Result<Self, String> {
+    pub(super) fn new(
+        configured: &[(&'static str, &Spanned<Literal>)],
+    ) -> Result<Self, TemplateError> {
         let mut environment = bellwether_template::environment();
         environment.set_auto_escape_callback(|name| match name {
             HTML => AutoEscape::Html,
@@ -52,8 +55,7 @@ impl Templates {
             .iter()
             .filter(|(_, template)| !is_blank(template))
         {
-            bellwether_template::compile(&mut environment, *name, template.value.to_string())
-                .map_err(|error| format!("invalid template: {}", described(&error)))?;
+            bellwether_template::compile(&mut environment, *name, template.value.to_string())?;
         }
         let text_only = configured
             .iter()
@@ -79,7 +81,7 @@ pub(super) struct MailWriter {
 
 impl MailWriter {
     /// Writes the mail about `batch`.
-    pub(super) fn write(&self, batch: &Batch) -> Result<Message, String> {
+    pub(super) fn write(&self, batch: &Batch) -> Result<Message, lettre::error::Error> {
         let mut errors = Vec::new();
         let mut rendered = |name| match self.render(name, batch)? {
             Ok(text) => Some(text),
@@ -97,12 +99,11 @@ impl MailWriter {
         }
         let text = tidy(&text[..text.floor_char_boundary(LONGEST_BODY)]);
         let builder = self.head(batch, &one_line(&subject, LONGEST_SUBJECT));
-        let message = if self.templates.text_only || html.len() > LONGEST_BODY {
+        if self.templates.text_only || html.len() > LONGEST_BODY {
             builder.singlepart(SinglePart::plain(text))
         } else {
             builder.multipart(MultiPart::alternative_plain_html(text, tidy(&html)))
-        };
-        message.map_err(|error| format!("the mail cannot be written: {error}"))
+        }
     }
 
     fn head(&self, batch: &Batch, subject: &str) -> MessageBuilder {
@@ -182,7 +183,7 @@ impl MailWriter {
     }
 
     /// Renders the template `name` for `batch`, if there is one.
-    fn render(&self, name: &str, batch: &Batch) -> Option<Result<String, String>> {
+    fn render(&self, name: &str, batch: &Batch) -> Option<Result<String, RenderError>> {
         let template = self.templates.environment.get_template(name).ok()?;
         let Context {
             name: channel,

@@ -7,8 +7,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, io};
 
-use bellwether_files as files;
-use bellwether_http::{client_config, error_chain, system_config};
+use bellwether_http::{HttpError, error_chain, read_client_config, system_config};
 use bellwether_schema::Secret;
 use lettre::Address;
 use lettre::transport::smtp::Error;
@@ -16,7 +15,7 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS, M
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Starttls};
 use lettre::transport::smtp::extension::ClientId;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{InvalidDnsNameError, ServerName};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -47,18 +46,39 @@ pub(super) struct Login {
     pub(super) auth: Option<EmailAuth>,
 }
 
+/// A session that did not begin.
+#[derive(Debug, thiserror::Error)]
+enum SessionError {
+    /// The connection failed.
+    #[error("{}", error_chain(.0))]
+    Connection(#[from] io::Error),
+    /// The server does not follow the protocol, or rejects a command.
+    #[error("{}", error_chain(.0))]
+    Protocol(#[from] Error),
+    /// The server rejects the login.
+    #[error("authentication: {}", error_chain(.0))]
+    Authentication(Error),
+    /// The connection cannot be encrypted.
+    #[error("TLS: {}", error_chain(.0))]
+    Tls(io::Error),
+    /// No certificate can be of this host.
+    #[error(transparent)]
+    Host(#[from] InvalidDnsNameError),
+    /// A password would be sent unencrypted.
+    #[error("the server offers no encryption, so the password is not sent")]
+    Unencrypted,
+    /// The server cannot encrypt.
+    #[error("the server does not offer STARTTLS")]
+    NoStarttls,
+}
+
 /// Creates the TLS connector of the settings. Reads a file.
-pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>, String> {
+pub(super) fn connector(settings: &EmailChannel) -> Result<Option<TlsConnector>, HttpError> {
     if settings.tls == EmailTls::None {
         return Ok(None);
     }
     let mut config = match &settings.ca_file {
-        Some(path) => {
-            let in_file = |reason: String| format!("ca_file {}: {reason}", path.display());
-            let pem =
-                files::read(path, files::SMALL).map_err(|error| in_file(error.to_string()))?;
-            client_config(&pem).map_err(|error| in_file(error.to_string()))?
-        }
+        Some(path) => read_client_config(path)?,
         None => system_config()?,
     };
     // Those of HTTP.
@@ -86,7 +106,7 @@ impl Server {
     ) -> Result<Vec<(Address, String)>, DeliveryError> {
         let session = async {
             let connected = self.connect(login).await;
-            let mut connection = connected.map_err(|reason| self.error(true, &reason))?;
+            let mut connection = connected.map_err(|error| self.error(true, &error.to_string()))?;
             let rejected = self.send_mail(&mut connection, from, to, mail).await?;
             Ok((connection, rejected))
         };
@@ -106,11 +126,8 @@ impl Server {
 
     /// Connects, encrypted and authenticated as configured. Every error is retryable, as it can be
     /// fixed without a change of the mail.
-    async fn connect(&self, login: Option<&Login>) -> Result<AsyncSmtpConnection, String> {
-        let address = (self.host.as_str(), self.port);
-        let tcp = TcpStream::connect(address)
-            .await
-            .map_err(|error| error_chain(&error))?;
+    async fn connect(&self, login: Option<&Login>) -> Result<AsyncSmtpConnection, SessionError> {
+        let tcp = TcpStream::connect((self.host.as_str(), self.port)).await?;
         let (mut connection, encrypted) = match (&self.connector, self.tls) {
             (None, _) | (_, EmailTls::None) => (self.greet(Stream::new(tcp)?).await?, false),
             (Some(connector), EmailTls::Implicit) => {
@@ -124,7 +141,7 @@ impl Server {
             return Ok(connection);
         };
         if !encrypted && !self.trusted {
-            return Err("the server offers no encryption, so the password is not sent".into());
+            return Err(SessionError::Unencrypted);
         }
         let mechanisms = match login.auth {
             None => DEFAULT_MECHANISMS,
@@ -133,7 +150,7 @@ impl Server {
         };
         let credentials = Credentials::new(login.user.clone(), login.password.expose().to_owned());
         let authenticated = connection.auth(mechanisms, &credentials).await;
-        authenticated.map_err(|error| format!("authentication: {}", error_chain(&error)))?;
+        authenticated.map_err(SessionError::Authentication)?;
         Ok(connection)
     }
 
@@ -142,14 +159,11 @@ impl Server {
         &self,
         connector: &TlsConnector,
         tcp: TcpStream,
-    ) -> Result<(AsyncSmtpConnection, bool), String> {
-        let (tcp, twin) = twins(tcp).map_err(|error| error_chain(&error))?;
+    ) -> Result<(AsyncSmtpConnection, bool), SessionError> {
+        let (tcp, twin) = twins(tcp)?;
         let mut plain = self.greet(Stream::new(twin)?).await?;
         if plain.can_starttls() {
-            plain
-                .command(Starttls)
-                .await
-                .map_err(|error| error_chain(&error))?;
+            plain.command(Starttls).await?;
             // What came before the encryption is not believed, nor what was read ahead.
             drop(plain);
             let encrypted = self.encrypt(connector, tcp).await?;
@@ -160,7 +174,7 @@ impl Server {
             return Ok((self.greet(greeted).await?, true));
         }
         match self.tls {
-            EmailTls::Starttls => Err("the server does not offer STARTTLS".into()),
+            EmailTls::Starttls => Err(SessionError::NoStarttls),
             _ => Ok((plain, false)),
         }
     }
@@ -169,11 +183,13 @@ impl Server {
         &self,
         connector: &TlsConnector,
         tcp: TcpStream,
-    ) -> Result<Stream<TlsStream<TcpStream>>, String> {
-        let name = ServerName::try_from(self.host.clone()).map_err(|error| error.to_string())?;
+    ) -> Result<Stream<TlsStream<TcpStream>>, SessionError> {
+        let name = ServerName::try_from(self.host.clone())?;
         let plain = Stream::new(tcp)?;
-        let stream = connector.connect(name, plain.stream).await;
-        let stream = stream.map_err(|error| format!("TLS: {}", error_chain(&error)))?;
+        let stream = connector
+            .connect(name, plain.stream)
+            .await
+            .map_err(SessionError::Tls)?;
         Ok(Stream {
             stream,
             peer: plain.peer,
@@ -182,9 +198,9 @@ impl Server {
     }
 
     /// Waits for the server's greeting and sends ours.
-    async fn greet<S: Io>(&self, stream: Stream<S>) -> Result<AsyncSmtpConnection, String> {
+    async fn greet<S: Io>(&self, stream: Stream<S>) -> Result<AsyncSmtpConnection, SessionError> {
         let greeted = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &self.hello);
-        greeted.await.map_err(|error| error_chain(&error))
+        Ok(greeted.await?)
     }
 
     async fn send_mail(
@@ -236,11 +252,7 @@ impl Server {
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
         let message = format!("{}:{}: {reason}", self.host, self.port);
-        DeliveryError {
-            retryable,
-            message,
-            ..DeliveryError::default()
-        }
+        DeliveryError::new(retryable, message)
     }
 }
 
@@ -269,11 +281,10 @@ struct Stream<S> {
 }
 
 impl Stream<TcpStream> {
-    fn new(stream: TcpStream) -> Result<Self, String> {
-        let peer = stream.peer_addr().map_err(|error| error_chain(&error))?;
+    fn new(stream: TcpStream) -> io::Result<Self> {
         Ok(Self {
+            peer: stream.peer_addr()?,
             stream,
-            peer,
             greeting: &[],
         })
     }

@@ -1,29 +1,16 @@
 use std::sync::Arc;
 
 use bellwether_core::{Labels, Severity, Status};
-use bellwether_schema::{Decode, DecodeContext};
 
 use super::*;
 use crate::channels::Sender;
-use crate::testing::{START, batch, notification};
+use crate::testing::{START, batch, checked, notification};
 
 const PLAIN: &str = "smtp_server: mail.test, from: 'Bellwether <b@example.org>', \
                      recipients: [ops@example.org]";
 
 fn decode(more: &str) -> (EmailChannel, Vec<String>) {
-    let mut problems = Diagnostics::default();
-    let node = bellwether_schema::parse(&format!("{{{PLAIN}{more}}}")).unwrap();
-    let channel =
-        EmailChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-    channel.check(&SourceLocation::default(), &mut problems);
-    (
-        channel,
-        problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    )
+    checked(&format!("{{{PLAIN}{more}}}"), EmailChannel::check)
 }
 
 fn writer(more: &str) -> MailWriter {

@@ -1,6 +1,41 @@
 //! The user that a program runs as.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// A user that a program cannot run as.
+#[derive(Debug, Error)]
+pub enum AccountError {
+    /// The text is neither a name nor `UID:GID`.
+    #[error("not a user: {0:?}")]
+    Invalid(String),
+    /// The file of all users cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    Unreadable {
+        /// Path of the file.
+        file: PathBuf,
+        /// Reason.
+        error: io::Error,
+    },
+    /// There is no user of the name.
+    #[error("no user {name:?} in {}; give UID:GID", file.display())]
+    Unknown {
+        /// Configured name.
+        name: String,
+        /// Path of the file with all users.
+        file: PathBuf,
+    },
+    /// This process may not switch to another user.
+    #[error("only root can start programs as another user ({user}:{group})")]
+    Forbidden {
+        /// User id.
+        user: u32,
+        /// Group id.
+        group: u32,
+    },
+}
 
 /// A configured user.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,16 +48,17 @@ pub(super) enum Account<'a> {
 
 impl<'a> Account<'a> {
     /// Reads `name` or `UID:GID`.
-    pub(super) fn parse(text: &'a str) -> Result<Self, String> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, AccountError> {
+        let invalid = || AccountError::Invalid(text.to_owned());
         if let Some((user, group)) = text.split_once(':') {
             let ids = user.parse().ok().zip(group.parse().ok());
             return ids
                 .map(|(user, group)| Self::Ids(user, group))
-                .ok_or_else(|| format!("not a user: {text:?}"));
+                .ok_or_else(invalid);
         }
         let fits = |c: char| c.is_ascii_graphic() && c != '/';
         if text.is_empty() || !text.chars().all(fits) || text.parse::<u32>().is_ok() {
-            return Err(format!("not a user: {text:?}"));
+            return Err(invalid());
         }
         Ok(Self::Name(text))
     }
@@ -31,15 +67,18 @@ impl<'a> Account<'a> {
     ///
     /// # Errors
     /// There is no such user, or this process may not switch to it.
-    pub(super) fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, String> {
+    pub(super) fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, AccountError> {
         let (user, group) = match self {
             Self::Ids(user, group) => (*user, *group),
             Self::Name(name) => {
-                let text = std::fs::read_to_string(passwd)
-                    .map_err(|error| format!("cannot read {}: {error}", passwd.display()))?;
-                entry(&text, name).ok_or_else(|| {
-                    format!("no user {name:?} in {}; give UID:GID", passwd.display())
-                })?
+                let file = passwd.to_owned();
+                match std::fs::read_to_string(passwd) {
+                    Err(error) => return Err(AccountError::Unreadable { file, error }),
+                    Ok(text) => entry(&text, name).ok_or_else(|| AccountError::Unknown {
+                        name: (*name).to_owned(),
+                        file,
+                    })?,
+                }
             }
         };
         let ours = rustix::process::geteuid();
@@ -47,9 +86,7 @@ impl<'a> Account<'a> {
             return Ok(None);
         }
         if !ours.is_root() {
-            return Err(format!(
-                "only root can start programs as another user ({user}:{group})"
-            ));
+            return Err(AccountError::Forbidden { user, group });
         }
         Ok(Some((user, group)))
     }
@@ -70,10 +107,10 @@ mod tests {
 
     #[test]
     fn a_name_or_two_numbers() {
-        assert_eq!(Account::parse("nobody"), Ok(Account::Name("nobody")));
+        assert_eq!(Account::parse("nobody").unwrap(), Account::Name("nobody"));
         assert_eq!(
-            Account::parse("65534:65534"),
-            Ok(Account::Ids(65534, 65534))
+            Account::parse("65534:65534").unwrap(),
+            Account::Ids(65534, 65534)
         );
         for wrong in ["", "a b", "1000", "x:1", "1:", "../x", "-1:2"] {
             assert!(Account::parse(wrong).is_err(), "{wrong}");

@@ -4,27 +4,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bellwether_core::{Status, UnixMillis};
-use bellwether_schema::{Decode, DecodeContext};
 use tempfile::TempDir;
 
 use super::super::Sender;
 use super::*;
-use crate::testing::{batch, notification};
+use crate::testing::{batch, checked, notification};
 
 fn decode(text: &str) -> (ExecChannel, Vec<String>) {
-    let mut problems = Diagnostics::default();
-    let node = bellwether_schema::parse(text).unwrap();
-    let channel =
-        ExecChannel::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-    channel.check(&SourceLocation::default(), &mut problems);
-    (
-        channel,
-        problems
-            .into_sorted()
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    )
+    checked(text, ExecChannel::check)
 }
 
 fn context() -> Context {
@@ -255,7 +242,7 @@ async fn as_another_user() {
     if !rustix::process::geteuid().is_root() {
         let (settings, _) = decode("{command: [/bin/true], user: '4242:4242'}");
         let rejected = settings.build(context()).err().unwrap();
-        assert!(rejected.contains("only root"), "{rejected}");
+        assert!(rejected.to_string().contains("only root"), "{rejected}");
         return;
     }
     let folder = TempDir::new().unwrap();

@@ -32,16 +32,12 @@ fn opsgenie() -> Opsgenie {
         priorities: BTreeMap::new(),
         title: None,
         text: None,
-        timeout: HumanDuration::secs(1),
-        ca_file: None,
-        proxy_url: None,
-        proxy_from_environment: false,
+        http: ClientSettings::default(),
     };
     let context = context();
     let url = Url::parse("http://127.0.0.1:1/v2/alerts").unwrap();
-    let access = settings.access(BTreeMap::new());
     Opsgenie {
-        endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
+        endpoint: Endpoint::open(url, settings.http.clone(), context.clock.clone()).unwrap(),
         texts: MessageTemplates::new(None, None, str::to_owned).unwrap(),
         responders: settings
             .responders

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use bellwether_core::Group;
+use reqwest::Url;
 
 use super::*;
 use crate::testing::{alert, batch, configured, context, crowd, group, hostile, notification};
@@ -27,15 +28,12 @@ fn pagerduty(incident_per: PagerDutyIncident) -> PagerDuty {
         ]),
         api_url: "http://127.0.0.1:1".to_owned().into(),
         title: None,
-        timeout: HumanDuration::secs(1),
-        ca_file: None,
-        proxy_url: None,
-        proxy_from_environment: false,
+        http: ClientSettings::default(),
     };
     let context = context();
     let url = Url::parse(&settings.api_url).unwrap();
     PagerDuty {
-        endpoint: Endpoint::open(url, settings.access(), context.clock.clone()).unwrap(),
+        endpoint: Endpoint::open(url, settings.http.clone(), context.clock.clone()).unwrap(),
         texts: MessageTemplates::new(None, None, str::to_owned).unwrap(),
         key: TemplatedValue::new("routing_key", "k").unwrap(),
         details: Details::new(&settings.details).unwrap(),

@@ -16,10 +16,7 @@ fn slack(text: Option<&str>) -> Slack {
         icon_emoji: None,
         title: None,
         text,
-        timeout: HumanDuration::secs(1),
-        ca_file: None,
-        proxy_url: None,
-        proxy_from_environment: false,
+        http: ClientSettings::default(),
     };
     let context = context();
     let url = Url::parse(&settings.api_url).unwrap();

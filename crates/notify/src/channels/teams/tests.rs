@@ -8,12 +8,8 @@ fn teams(text: Option<&str>) -> Teams {
     let text = text.map(|text| Spanned::nowhere(Literal(text.to_owned())));
     let context = context();
     let url = Url::parse("http://127.0.0.1:1").unwrap();
-    let access = Access {
-        timeout: HumanDuration::secs(1),
-        ..Access::default()
-    };
     Teams {
-        endpoint: Endpoint::open(url, access, context.clock.clone()).unwrap(),
+        endpoint: Endpoint::open(url, ClientSettings::default(), context.clock.clone()).unwrap(),
         texts: MessageTemplates::new(None, text.as_ref(), escape).unwrap(),
         context,
     }

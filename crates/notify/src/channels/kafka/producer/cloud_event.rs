@@ -8,7 +8,7 @@ use bellwether_core::Notification;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
-use super::Sender;
+use crate::channel::Sender;
 use crate::wire::{Message, rfc3339};
 
 const SPEC_VERSION: &str = "1.0";

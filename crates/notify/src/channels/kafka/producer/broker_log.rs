@@ -13,7 +13,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use serde::Deserialize;
 
-use super::WallClock;
+use crate::channel::WallClock;
 
 /// Shortest interval between log lines of one subject.
 const QUIET: Duration = Duration::from_secs(600);
