@@ -37,9 +37,9 @@ use backend::AppBackend;
 use bellwether_collectors::HealthBoard;
 use bellwether_collectors::neo4j::KnownServers;
 use bellwether_core::{AlertState, Now, UnixMillis, counted};
-use bellwether_files::durable::{LoadedState, Saver, StateDirectory};
+use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
-use bellwether_rules::{Engine, RestoredRule, StateFile};
+use bellwether_rules::{Engine, RestoredRule, SavedAlerts};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use evaluator::{Evaluator, LoadedRules};
@@ -467,13 +467,13 @@ async fn seen(file: Option<PathBuf>) -> KnownServers {
 /// Loads the alerts that the last process saved.
 async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
     let path = saver.path().display().to_string();
-    let load = move || saver.load(|| StateFile::new(saver.path()).load());
+    let load = move || saver.load(|| JsonFile::<SavedAlerts>::new(saver.path()).load());
     match tokio::task::spawn_blocking(load).await {
-        Ok(Ok(LoadedState::Loaded(carried))) => return carried,
+        Ok(Ok(LoadedState::Loaded(saved))) => return saved.rules,
         Ok(Ok(LoadedState::Absent)) => {}
         Ok(Ok(LoadedState::Corrupt { aside, reason })) => {
             let aside = aside.display();
-            warn!(path, reason, %aside, "the saved state of the alerts is corrupt; alerts start without state");
+            warn!(path, %reason, %aside, "the saved state of the alerts is corrupt; alerts start without state");
         }
         Ok(Err(error)) => {
             warn!(path, %error, "cannot read the saved state; alerts start without state")

@@ -10,11 +10,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use bellwether_core::{Alert, Fingerprint, MonoMillis, Transition};
-use bellwether_files::durable::{LoadedState, Saver};
+use bellwether_files::durable::{JsonFile, LoadedState, Saver};
 use bellwether_notify::Notifier;
 use bellwether_routing::{
-    Command, CommandError, Dispatcher, Explanation, Feedback, Routing, Silence, StateFile,
-    Suppression,
+    Command, CommandError, Dispatcher, Explanation, Feedback, Routing, Silence, State, Suppression,
 };
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
@@ -72,7 +71,7 @@ impl AlertPipeline {
         let Some(file) = &self.file else { return };
         let reading = file.clone();
         let path = file.path().display();
-        let load = move || reading.load(|| StateFile::new(reading.path()).load());
+        let load = move || reading.load(|| JsonFile::<State>::new(reading.path()).load());
         match tokio::task::spawn_blocking(load).await {
             Ok(Ok(LoadedState::Loaded(state))) => {
                 self.dispatcher
@@ -83,7 +82,7 @@ impl AlertPipeline {
             Ok(Ok(LoadedState::Absent)) => {}
             Ok(Ok(LoadedState::Corrupt { aside, reason })) => {
                 let aside = aside.display();
-                warn!(%path, reason, %aside, "the saved silences and acknowledgements are corrupt and lost");
+                warn!(%path, %reason, %aside, "the saved silences and acknowledgements are corrupt and lost");
             }
             Ok(Err(error)) => warn!(%path, %error, "cannot read silences and acknowledgements"),
             Err(error) => warn!(%path, %error, "cannot read silences and acknowledgements"),
@@ -118,7 +117,7 @@ impl AlertPipeline {
             return Ok(());
         };
         let state = self.dispatcher.lock().state();
-        let saving = move || saver.save(|| StateFile::new(saver.path()).save(&state));
+        let saving = move || saver.save(|| JsonFile::new(saver.path()).save(&state));
         match tokio::task::spawn_blocking(saving).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),

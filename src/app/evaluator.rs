@@ -14,8 +14,8 @@ use std::time::Duration;
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::{HealthBoard, Sink};
 use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
-use bellwether_files::durable::Saver;
-use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, StateFile, Tick};
+use bellwether_files::durable::{JsonFile, Saver};
+use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, SavedAlerts, Tick};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::Store;
@@ -291,11 +291,13 @@ impl Evaluator {
         let Some(saver) = self.file.clone() else {
             return;
         };
-        let now = self.clock.now();
-        let alerts = self.loaded.lock().engine.snapshot();
+        let alerts = SavedAlerts {
+            saved_at: self.clock.now().wall,
+            rules: self.loaded.lock().engine.snapshot(),
+        };
         let saving = move || {
             saver
-                .save(|| StateFile::new(saver.path()).save(&alerts, now))
+                .save(|| JsonFile::new(saver.path()).save(&alerts))
                 .ok()
         };
         if let Err(error) = tokio::task::spawn_blocking(saving).await {

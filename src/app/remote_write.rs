@@ -30,7 +30,8 @@ pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
             .filter(|(_, settings)| settings.enabled);
         enabled.try_for_each(|(name, settings)| bellwether_remote_write::try_build(&name, settings))
     });
-    probing.await.map_err(|error| error.to_string())?
+    let probed = probing.await.map_err(|error| error.to_string())?;
+    probed.map_err(|error| error.to_string())
 }
 
 impl RemoteWriteManager {
@@ -53,7 +54,8 @@ impl RemoteWriteManager {
     pub(super) async fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
         let (writers, settings) = (self.writers.clone(), plan.root.remote_write.clone());
         let prepared = tokio::task::spawn_blocking(move || writers.prepare(&settings)).await;
-        prepared.map_err(|error| error.to_string())?
+        let prepared = prepared.map_err(|error| error.to_string())?;
+        prepared.map_err(|error| error.to_string())
     }
 
     /// Starts sending the samples of history to `prepared`.

@@ -45,7 +45,7 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
             && check_files(destination, &at, &mut problems)
             && let Err(error) = bellwether_remote_write::try_build(&name, destination)
         {
-            problems.error(&at, error);
+            problems.error(&at, error.to_string());
         }
     }
     if let (Some(neo4j), Some(_)) = (&monitor.neo4j_metrics, &plan.neo4j) {

@@ -231,7 +231,8 @@ impl<'a> TestWorld<'a> {
         up: Duration,
         rules: Arc<RuleSet>,
     ) -> Result<(Vec<Arc<Alert>>, Vec<Transition>), String> {
-        let carried = roundtrip(&self.engine.snapshot(), self.times.at(down))?;
+        let carried = roundtrip(self.engine.snapshot(), self.times.at(down))
+            .map_err(|error| error.to_string())?;
         let now = self.times.at(up);
         while self.next.0 < up {
             self.next.0 += self.times.interval;

@@ -1,6 +1,7 @@
 //! The state folder under a real process: shared by two, in the way, deleted, with unexpected files in it.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::agent::Agent;
 use crate::support::poll;
+use crate::support::receiver::Receiver;
 use crate::{queue_rule, set_queue};
 
 const SOON: Duration = Duration::from_secs(60);
@@ -186,4 +188,62 @@ fn unexpected_files_in_the_folder_do_not_hold_up_the_start_and_are_kept() {
             .unwrap()
             .is_file()
     );
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
+    }
+}
+
+/// Files that a kill -9 of version 0.1 left.
+#[test]
+fn the_state_of_version_0_1_is_gone_on_from() {
+    let (folder, receiver) = (TempDir::new().unwrap(), Receiver::start(0));
+    let state = folder.path().join("state");
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/state");
+    copy(Path::new(fixture), &state);
+    let channel = |name: &str| {
+        let address = receiver.address();
+        format!("{{type: webhook, name: {name}, url: \"http://{address}/\"}}")
+    };
+    let channels = ["good", "bad", "down"].map(channel).join(", ");
+    let agent = Agent::start(folder.path(), &queue_rule(&channels));
+    let (_, alerts) = agent.get("/api/v1/alerts");
+    assert!(alerts.contains("42.5 wait in mail"), "{alerts}");
+    assert!(alerts.contains("2026-11-29T02:08:34.058Z"), "{alerts}");
+    let (_, silences) = agent.get("/api/v1/silences");
+    assert!(silences.contains("nights"), "{silences}");
+    let (_, explanation) = agent.get("/api/v1/explain?rule=backlog");
+    assert!(explanation.contains("on it"), "{explanation}");
+    let (_, letters) = agent.get("/api/v1/dead-letters");
+    assert_eq!(letters.matches("answered 400").count(), 6, "{letters}");
+    let (_, history) = agent.get("/api/v1/alerts/history?order=oldest");
+    let history: Value = serde_json::from_str(&history).unwrap();
+    assert_eq!(history["data"]["damaged"], 0);
+    assert_eq!(
+        history["data"]["records"][0]["fingerprint"],
+        "a80c06749851d7c7"
+    );
+    let queued = "firing backlog queue_name=mail,severity=critical".to_owned();
+    poll("what was queued", SOON, || {
+        receiver.taken().contains(&queued).then_some(())
+    });
+    assert!(agent.stop().success());
+    let start = |name: &str| fs::read_to_string(state.join(name)).unwrap();
+    assert!(start("alerts.json").starts_with("{\"version\":3,"));
+    assert!(start("silences.json").starts_with("{\"version\":1,"));
+    for channel in ["good", "bad", "down"] {
+        let journal = start(&format!("outbox/{channel}.jsonl"));
+        assert!(journal.starts_with("{\"version\":2}\n"), "{journal}");
+    }
+    for name in ["alerts.json", "silences.json", "outbox/bad.jsonl"] {
+        assert!(!state.join(format!("{name}.corrupt")).exists(), "{name}");
+    }
 }

@@ -69,8 +69,17 @@ pub(super) struct Listed {
     /// Segments, oldest first. The number of records of each but the last follows from the next
     /// one's name.
     pub segments: Vec<Segment>,
-    /// Files with the name of a segment that cannot be read: path, number of the first record, error.
-    pub unusable: Vec<(PathBuf, u64, String)>,
+    /// Files with the name of a segment that cannot be read.
+    pub unusable: Vec<UnusableFile>,
+}
+
+/// File with the name of a segment that cannot be read.
+#[derive(Debug)]
+pub(super) struct UnusableFile {
+    pub path: PathBuf,
+    /// Number of its first record, by its name.
+    pub first: u64,
+    pub error: io::Error,
 }
 
 /// Lists the segments of `folder`.
@@ -78,13 +87,22 @@ pub(super) fn list(folder: &Path) -> io::Result<Listed> {
     let mut listed = Listed::default();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        let name = entry.file_name();
-        let Some((first, day)) = name.to_str().and_then(parse) else {
-            continue;
-        };
-        let path = entry.path();
+        if let Some((first, day)) = entry.file_name().to_str().and_then(parse) {
+            listed.add(entry.path(), first, day);
+        }
+    }
+    let segments = &mut listed.segments;
+    segments.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
+    for index in 1..segments.len() {
+        segments[index - 1].records = segments[index].first - segments[index - 1].first;
+    }
+    Ok(listed)
+}
+
+impl Listed {
+    fn add(&mut self, path: PathBuf, first: u64, day: i64) {
         match length(&path) {
-            Ok(bytes) => listed.segments.push(Segment {
+            Ok(bytes) => self.segments.push(Segment {
                 path,
                 first,
                 records: u64::MAX,
@@ -95,15 +113,9 @@ pub(super) fn list(folder: &Path) -> io::Result<Listed> {
             }),
             // Another process may have deleted it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => listed.unusable.push((path, first, error.to_string())),
+            Err(error) => self.unusable.push(UnusableFile { path, first, error }),
         }
     }
-    let segments = &mut listed.segments;
-    segments.sort_by(|a, b| (a.first, &a.path).cmp(&(b.first, &b.path)));
-    for index in 1..segments.len() {
-        segments[index - 1].records = segments[index].first - segments[index - 1].first;
-    }
-    Ok(listed)
 }
 
 /// Returns the size of a segment; a file that is far larger than any segment is an error.

@@ -15,10 +15,12 @@ mod newest;
 mod parts;
 mod query;
 mod queue;
+mod record;
 mod settings;
 mod shared;
 #[cfg(test)]
 mod tests;
+mod words;
 mod writer;
 
 use std::io;
@@ -27,13 +29,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::Now;
-pub use entry::{Entry, EventKind, Kind, Notice, Record, State, Step};
+pub use entry::Entry;
 use parking_lot::Mutex;
 pub use query::{Page, Query, Stopped};
 use queue::Queue;
+pub use record::{Notice, Record, Step};
 pub use settings::AlertHistorySettings;
 use shared::Shared;
 pub use shared::Stats;
+pub use words::{EventKind, Kind, State, UnknownWord};
 
 /// Reads both clocks; an argument, so that tests can set them.
 pub type Clock = Arc<dyn Fn() -> Now + Send + Sync>;

@@ -4,7 +4,7 @@
 use std::io;
 use std::path::Path;
 
-use bellwether_files::durable;
+use bellwether_files::durable::{self, LoadError, StateError};
 
 /// Name of the file.
 const NAME: &str = "newest";
@@ -34,13 +34,13 @@ impl NewestSegment {
     /// Reads the saved one; `None` if there is none.
     ///
     /// # Errors
-    /// The file cannot be read, or is corrupt and was moved aside.
-    pub fn read(folder: &Path) -> Result<Option<Self>, String> {
+    /// Returns an error if the file cannot be used; it is renamed.
+    pub fn read(folder: &Path) -> Result<Option<Self>, LoadError> {
         durable::load_optional(&folder.join(NAME), |text| {
             str::from_utf8(text)
                 .ok()
                 .and_then(parse)
-                .ok_or_else(|| "it is corrupt".to_owned())
+                .ok_or_else(|| StateError::Invalid("it is corrupt".to_owned()))
         })
     }
 }

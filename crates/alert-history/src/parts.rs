@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bellwether_files as files;
@@ -75,6 +75,30 @@ impl Part {
 }
 
 impl Segment {
+    /// Creates the segment at `path` with its first chunk.
+    pub fn with_chunk(path: &Path, chunk: &Chunk) -> Self {
+        Self {
+            path: path.to_owned(),
+            first: chunk.first,
+            records: chunk.records,
+            bytes: chunk.lines.len() as u64,
+            from: chunk.from,
+            to: chunk.to,
+            scanned: true,
+        }
+    }
+
+    /// Notes that `chunk` was written to its end.
+    pub fn append(&mut self, chunk: &Chunk) {
+        if self.records == 0 {
+            (self.from, self.to) = (chunk.from, chunk.to);
+        }
+        self.records += chunk.records;
+        self.bytes += chunk.lines.len() as u64;
+        self.from = self.from.min(chunk.from);
+        self.to = self.to.max(chunk.to);
+    }
+
     /// Reads the valid bytes. A deleted file reads as empty.
     pub fn read(&self) -> io::Result<Vec<u8>> {
         let file = match files::open(&self.path) {

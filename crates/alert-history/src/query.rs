@@ -1,11 +1,12 @@
 //! Queries, run part by part: the history is never in memory as a whole.
 
-use bellwether_core::UnixMillis;
+use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use memchr::memmem;
 
-use super::entry::{Entry, EventKind, Kind, State};
+use super::entry::Entry;
 use super::parts::{Part, complete_lines};
+use super::words::{EventKind, Kind, State};
 
 /// A query. An empty list matches all.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,10 +188,14 @@ impl Query {
             && allows(&self.states, &entry.state)
             && (allows_text(&self.alertnames, &entry.alertname)
                 || allows_text(&self.alertnames, &entry.rule))
-            && allows_text(&self.fingerprints, &entry.fingerprint)
+            && self.allows_fingerprint(entry.fingerprint)
             && allows_text(&self.channels, &entry.channel)
             && allows_text(&self.receivers, &entry.receiver)
             && (self.matchers.is_empty() || self.matchers.iter().any(|all| all_match(all, entry)))
+    }
+
+    fn allows_fingerprint(&self, fingerprint: Fingerprint) -> bool {
+        self.fingerprints.is_empty() || self.fingerprints.contains(&fingerprint.to_string())
     }
 }
 
@@ -199,7 +204,7 @@ fn all_match(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
     matchers.iter().all(|matcher| {
         matcher.test.matches(match &*matcher.name {
             "alertname" | bellwether_core::METRIC_NAME => &entry.alertname,
-            "severity" => &entry.severity,
+            "severity" => entry.severity.as_str(),
             name => entry.labels.get(name).map_or("", String::as_str),
         })
     })

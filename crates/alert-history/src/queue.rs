@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
-use super::entry::Record;
+use super::record::Record;
 
 /// Capacity in records. Half of it is reserved for transitions.
 const CAPACITY: usize = 262_144;

@@ -1,7 +1,7 @@
 //! State that the writer and the readers share: the segments, and chunks that are not on disk.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bellwether_core::UnixMillis;
 use bellwether_files::durable::WriteWatch;
@@ -151,41 +151,15 @@ impl State {
     }
 
     /// Moves the first chunk to the end of the segment at `path`, where it was written.
-    pub fn note_written(&mut self, path: &std::path::Path) {
+    pub fn note_written(&mut self, path: &Path) {
         let Some(chunk) = self.unwritten.pop_front() else {
             return;
         };
         self.unwritten_bytes -= chunk.lines.len();
-        let bytes = chunk.lines.len() as u64;
-        match self
-            .segments
-            .last_mut()
-            .filter(|segment| segment.path == path)
-        {
-            Some(segment) => {
-                let is_first = segment.records == 0;
-                segment.records += chunk.records;
-                segment.bytes += bytes;
-                segment.from = if is_first {
-                    chunk.from
-                } else {
-                    segment.from.min(chunk.from)
-                };
-                segment.to = if is_first {
-                    chunk.to
-                } else {
-                    segment.to.max(chunk.to)
-                };
-            }
-            None => self.segments.push(Segment {
-                path: path.to_owned(),
-                first: chunk.first,
-                records: chunk.records,
-                bytes,
-                from: chunk.from,
-                to: chunk.to,
-                scanned: true,
-            }),
+        let last = self.segments.last_mut();
+        match last.filter(|segment| segment.path == path) {
+            Some(segment) => segment.append(&chunk),
+            None => self.segments.push(Segment::with_chunk(path, &chunk)),
         }
     }
 }

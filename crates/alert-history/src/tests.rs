@@ -246,6 +246,7 @@ fn lines_of_earlier_versions_are_read() {
     assert!(
         EventKind::parse("gone")
             .unwrap_err()
+            .to_string()
             .ends_with("muted, delivered, failed, rejected, dropped")
     );
 }
@@ -707,4 +708,17 @@ fn what_is_whole_is_not_missed() {
         history.record(fired(number));
         history.sync();
     }
+}
+
+/// Lines that version 0.1 left.
+#[test]
+fn lines_of_earlier_versions_are_read_and_written_as_they_are() {
+    let lines = include_str!(
+        "../../../tests/fixtures/state/alert_history/00000000000000000000-2026-11-29.jsonl"
+    );
+    let mut again = Vec::new();
+    for line in lines.lines() {
+        Entry::read(line.as_bytes()).unwrap().write(&mut again);
+    }
+    assert_eq!(String::from_utf8(again).unwrap(), lines);
 }

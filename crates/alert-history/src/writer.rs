@@ -1,9 +1,12 @@
 //! The writer thread: writes records, deletes old segments, and keeps records in memory while the
 //! folder cannot be used.
 
-use std::fs::{self, File, OpenOptions};
+mod opening;
+mod retention;
+
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,11 +14,12 @@ use bellwether_core::MonoMillis;
 use tracing::{info, warn};
 
 use super::Clock;
-use super::entry::{Entry, Record};
-use super::files::{self, Listed, Lock, day_of};
+use super::entry::Entry;
+use super::files::{self, Lock, day_of};
 use super::newest::NewestSegment;
-use super::parts::{Chunk, Segment};
+use super::parts::Chunk;
 use super::queue::Queue;
+use super::record::Record;
 use super::shared::Shared;
 
 /// Number of records that are encoded at a time.
@@ -26,9 +30,6 @@ const SEGMENT_BYTES: u64 = 1_000_000;
 const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Time until a failed folder is retried.
 const RETRY: Duration = Duration::from_secs(1);
-/// Time for which a segment must have been too old before it is deleted: a wall clock that is wrong
-/// for a minute deletes nothing.
-const MIN_TOO_OLD: Duration = Duration::from_secs(3600);
 /// Interval of retention checks without new records.
 const IDLE: Duration = Duration::from_secs(60);
 
@@ -195,77 +196,6 @@ impl Writer {
         }
     }
 
-    fn open_folder(&mut self, folder: &std::path::Path) -> Result<(), String> {
-        let cannot_read = |error: io::Error| format!("cannot read: {}: {error}", folder.display());
-        let lock = Lock::acquire(folder)?;
-        let Listed {
-            mut segments,
-            unusable,
-        } = files::list(folder).map_err(cannot_read)?;
-        let least_next = unusable
-            .iter()
-            .map(|(_, first, _)| first.saturating_add(1))
-            .max();
-        for (path, _, error) in &unusable {
-            let path = path.display();
-            warn!("a segment of the alert history is skipped: {path}: {error}");
-            self.shared.with(|state| state.counts.damaged += 1);
-        }
-        if let Some(last) = segments.last_mut() {
-            let bytes = last.read().map_err(cannot_read)?;
-            let end = memchr::memrchr(b'\n', &bytes).map_or(0, |end| end as u64 + 1);
-            let torn = last.bytes - end;
-            last.bytes = end;
-            let damaged = last.scan().map_err(cannot_read)?;
-            self.shared.with(|state| {
-                state.counts.torn_bytes += torn;
-                state.counts.damaged += damaged;
-            });
-            if torn > 0 || damaged > 0 {
-                let path = last.path.display();
-                warn!(
-                    torn,
-                    damaged,
-                    %path, "damaged parts of the alert history are skipped"
-                );
-            }
-        }
-        self.report_missing(folder, segments.last());
-        self.shared
-            .with(|state| state.adopt(segments, least_next.unwrap_or(0)));
-        self.lock = Some(lock);
-        Ok(())
-    }
-
-    /// Reports records that are missing at the end, by the file of the process before.
-    fn report_missing(&mut self, folder: &std::path::Path, last: Option<&Segment>) {
-        let saved = match NewestSegment::read(folder) {
-            Ok(Some(saved)) => saved,
-            Ok(None) => return,
-            Err(error) => {
-                warn!(
-                    "{error}; missing records at the end of the alert history would not be detected"
-                );
-                return;
-            }
-        };
-        let end = last.map_or(0, |last| last.first.saturating_add(last.records));
-        let missing = saved.end().saturating_sub(end.max(saved.first));
-        let truncated = last.filter(|last| last.first >= saved.first);
-        if missing > 0 {
-            let cause = match truncated {
-                Some(last) => format!("{} was truncated", last.path.display()),
-                None => format!("{}/{:020}-*.jsonl is gone", folder.display(), saved.first),
-            };
-            warn!(
-                missing,
-                "the newest records of the alert history are missing: {cause}; hint: to restore \
-                 them, stop Bellwether, copy the complete file back and start again"
-            );
-            self.shared.with(|state| state.counts.damaged += missing);
-        }
-    }
-
     /// Saves the end of the newest segment: once per segment, and at its current end if `current_end`.
     fn save_newest(&mut self, current_end: bool) {
         let Some(folder) = &self.shared.options.folder else {
@@ -291,7 +221,7 @@ impl Writer {
         }
     }
 
-    fn write_to(&mut self, folder: &std::path::Path) -> Result<(), String> {
+    fn write_to(&mut self, folder: &Path) -> Result<(), String> {
         self.detect_deleted(folder);
         if self.lock.is_none() {
             self.open_folder(folder)?;
@@ -304,7 +234,7 @@ impl Writer {
     }
 
     /// Closes a segment and a folder that were deleted, so that they are created again.
-    fn detect_deleted(&mut self, folder: &std::path::Path) {
+    fn detect_deleted(&mut self, folder: &Path) {
         if let Some(current) = &self.current
             && !current.path.exists()
         {
@@ -315,7 +245,7 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, folder: &std::path::Path, chunk: &Chunk) -> io::Result<()> {
+    fn write(&mut self, folder: &Path, chunk: &Chunk) -> io::Result<()> {
         let day = day_of(chunk.from);
         let full = self.shared.options.max_bytes.min(16 * SEGMENT_BYTES) / 16;
         let fits = |current: &Current| {
@@ -346,7 +276,7 @@ impl Writer {
     }
 
     /// Opens the last segment if the record `first` fits there, or a new one.
-    fn open_segment(&self, folder: &std::path::Path, first: u64, day: i64) -> io::Result<Current> {
+    fn open_segment(&self, folder: &Path, first: u64, day: i64) -> io::Result<Current> {
         let full = self.shared.options.max_bytes.min(16 * SEGMENT_BYTES) / 16;
         let last = self.shared.with(|state| state.segments.last().cloned());
         let fits = last.filter(|last| {
@@ -392,62 +322,5 @@ impl Writer {
         }
         self.save_newest(false);
         Ok(())
-    }
-
-    /// Scans one segment that was not scanned so far; returns whether there was one.
-    fn scan_one(&mut self) -> bool {
-        let Some(mut segment) = self.shared.with(|state| {
-            let mut newest_first = state.segments.iter().rev();
-            newest_first.find(|segment| !segment.scanned).cloned()
-        }) else {
-            return false;
-        };
-        let damaged = segment.scan().unwrap_or(segment.records);
-        segment.scanned = true;
-        if damaged > 0 {
-            let path = segment.path.display();
-            warn!(damaged, %path, "records of the alert history are damaged or missing");
-        }
-        self.shared.with(|state| {
-            state.counts.damaged += damaged;
-            if let Some(listed) = state
-                .segments
-                .iter_mut()
-                .find(|listed| listed.path == segment.path)
-            {
-                *listed = segment;
-            }
-        });
-        true
-    }
-
-    /// Deletes the oldest segments beyond the retention and the size limit.
-    fn delete_old(&mut self) {
-        let Some(lock) = &self.lock else { return };
-        let now = (self.clock)();
-        let max_bytes = self.shared.options.max_bytes;
-        let limit = now.wall.before(self.shared.options.retention).0;
-        while let Some((segment, bytes)) = self.shared.with(|state| {
-            let bytes: u64 = state.segments.iter().map(|segment| segment.bytes).sum();
-            (state.segments.len() > 1).then(|| (state.segments[0].clone(), bytes))
-        }) {
-            if segment.to >= limit {
-                self.too_old = None;
-            }
-            let since = self.too_old.filter(|(first, _)| *first <= segment.first);
-            let proven = since.is_some_and(|(_, since)| now.mono.since(since) >= MIN_TOO_OLD);
-            if segment.to < limit && since.is_none() {
-                self.too_old = Some((segment.first, now.mono));
-            }
-            if bytes <= max_bytes && !(segment.to < limit && proven) {
-                return;
-            }
-            // A segment that cannot be deleted does not block others.
-            if fs::remove_file(&segment.path).is_ok() || !segment.path.exists() {
-                lock.sync().ok();
-            }
-            self.shared
-                .with(|state| state.segments.retain(|listed| listed.path != segment.path));
-        }
     }
 }

@@ -9,6 +9,11 @@ use super::time::{MonoMillis, UnixMillis};
 
 /// Severity of an alert, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Severity {
     /// Worth knowing.
     Info,
@@ -73,6 +78,11 @@ impl Fingerprint {
 
 /// State of an alert.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum AlertState {
     /// The condition does not hold.
     Inactive,
@@ -95,11 +105,16 @@ impl AlertState {
 }
 
 /// A rule's condition on one label set, as of one evaluation.
+///
+/// With the feature `serde` it has one JSON form, in which state files keep it: fields as here, the
+/// fingerprint in hexadecimal, times in milliseconds. A value that is not finite reads as `None`.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Alert {
     /// Identity. It does not cover the severity, so a change of severity keeps it.
     pub fingerprint: Fingerprint,
     /// Name of the rule.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::shared_text"))]
     pub rule: Arc<str>,
     /// Severity; for a rule with several thresholds, that of the threshold reached.
     pub severity: Severity,
@@ -231,6 +246,11 @@ pub struct Transition {
 
 /// Status in a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Status {
     /// The alert fires, or its severity changed while it fires.
     Firing,
@@ -251,6 +271,11 @@ impl Status {
 
 /// Cause of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "lowercase")
+)]
 pub enum Cause {
     /// The alert changed: it fired, its severity changed, or it was resolved.
     Change,
@@ -301,6 +326,7 @@ impl Cause {
 
 /// A group: alerts in one notification, as in Alertmanager.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Group {
     /// Key of the group, stable as long as its route is: `{}/{severity="critical"}:{alertname="disk"}`,
     /// in the format of Alertmanager.
@@ -315,6 +341,7 @@ pub struct Group {
 
 /// A notification about one alert for one channel.
 #[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Notification {
     /// Id, the same for every attempt and after a restart: fingerprint, start and time of the change.
     /// Receivers deduplicate by it.
@@ -324,8 +351,10 @@ pub struct Notification {
     /// Cause of the notification.
     pub cause: Cause,
     /// Group in which the alert is notified.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::shared"))]
     pub group: Arc<Group>,
     /// The alert at the time of the transition.
+    #[cfg_attr(feature = "serde", serde(with = "crate::serialize::shared"))]
     pub alert: Arc<Alert>,
     /// Reason of the transition, in one sentence.
     pub reason: String,

@@ -32,6 +32,7 @@ impl MonoMillis {
 
 /// Milliseconds since the Unix epoch, for display and for data that leaves the process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct UnixMillis(pub i64);
 
 impl UnixMillis {

@@ -1,20 +1,19 @@
 //! File of an outbox: one JSON line per record, synced before anything relies on it.
 //!
 //! An invalid line is counted and skipped, so a torn tail or a damaged place loses only that line.
-//! The first line marks a journal, so that a file without lines was emptied. All functions block;
+//! The first line has the version, so that a file without lines was emptied. All functions block;
 //! callers use a blocking thread.
+
+mod former;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bellwether_core::{
-    Alert, AlertState, Cause, Fingerprint, Group, Labels, Notification, Now, Severity, Status,
-    UnixMillis,
-};
+use bellwether_core::{Alert, Group, Notification, Now, UnixMillis};
 use bellwether_files as files;
-use bellwether_files::durable;
+use bellwether_files::durable::{self, StateError};
 use serde::{Deserialize, Serialize};
 
 use super::outbox::{Notified, Outbox, Record, StoredDeadLetter};
@@ -24,8 +23,14 @@ use super::outbox::{Notified, Outbox, Record, StoredDeadLetter};
 /// may be large.
 const SLACK: usize = 1000;
 
+/// Version that is written. Lines of version 1 are read, too.
+const VERSION: u32 = 2;
+
 /// The first line.
-const HEADER: &[u8] = b"\"outbox\"";
+#[derive(Serialize, Deserialize)]
+struct Header {
+    version: u32,
+}
 
 /// An open journal.
 #[derive(Debug)]
@@ -53,10 +58,13 @@ impl Journal {
     /// damaged lines.
     ///
     /// # Errors
-    /// The file cannot be read. An error of writing is returned by the next [`Journal::append`].
+    /// The file cannot be read, or its version is newer. An error of writing is returned by the next [`Journal::append`].
     pub(super) fn open(path: &Path, now: Now) -> io::Result<(Self, Outbox, usize)> {
         let (outbox, damaged) = match files::read(path, files::STATE) {
-            Ok(bytes) => read(&bytes, now),
+            Ok(bytes) => {
+                check_version(&bytes).map_err(io::Error::other)?;
+                read(&bytes, now)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Default::default(),
             Err(error) => return Err(error),
         };
@@ -101,7 +109,10 @@ impl Journal {
     /// Replaces the file atomically: a crash leaves the old one or the new one.
     fn rewrite(&mut self, records: &[Record]) -> io::Result<()> {
         self.file = None;
-        durable::replace(&self.path, &[HEADER, b"\n", &lines(records)].concat())?;
+        let mut text = serde_json::to_vec(&Header { version: VERSION })?;
+        text.push(b'\n');
+        text.extend(lines(records));
+        durable::replace(&self.path, &text)?;
         self.file = Some(OpenOptions::new().append(true).open(&self.path)?);
         self.lines = records.len();
         self.next_check_lines = self.lines + SLACK;
@@ -109,26 +120,48 @@ impl Journal {
     }
 }
 
-/// Reads the outbox of `lines` at `now`. Returns it with the number of damaged lines; no line at
-/// all counts as a damaged one.
-pub(super) fn read(lines: &[u8], now: Now) -> (Outbox, usize) {
-    let (mut outbox, mut damaged) = (Outbox::default(), usize::from(lines.is_empty()));
-    for line in lines
+/// Returns an error if the version of the journal is newer than this one.
+fn check_version(bytes: &[u8]) -> Result<(), StateError> {
+    let first = bytes.split(|byte| *byte == b'\n').next();
+    match first.and_then(header) {
+        Some(Header { version }) if version > VERSION => Err(StateError::Newer(version)),
+        // A damaged first line costs only itself.
+        _ => Ok(()),
+    }
+}
+
+fn header(line: &[u8]) -> Option<Header> {
+    match line {
+        former::HEADER => Some(Header { version: 1 }),
+        line => serde_json::from_slice(line).ok(),
+    }
+}
+
+/// Reads the outbox of the lines in `bytes` at `now`. Returns it with the number of damaged lines; no
+/// line at all counts as a damaged one.
+pub(super) fn read(bytes: &[u8], now: Now) -> (Outbox, usize) {
+    let mut lines = bytes
         .split(|byte| *byte == b'\n')
-        .filter(|line| !line.is_empty() && *line != HEADER)
-    {
-        match serde_json::from_slice(line)
-            .ok()
-            .and_then(|line: Line| line.into_record(now))
-        {
-            Some(record) => {
-                outbox.apply(record);
+        .filter(|line| !line.is_empty())
+        .peekable();
+    lines.next_if(|line| header(line).is_some());
+    let (mut outbox, mut damaged) = (Outbox::default(), usize::from(bytes.is_empty()));
+    for line in lines {
+        match parse(line) {
+            Some(line) => {
+                outbox.apply(line.into_record(now));
             }
             None => damaged += 1,
         }
     }
     outbox.drop_unmatched_resolved();
     (outbox, damaged)
+}
+
+/// Parses a line of this version or the one before; `None` if it is damaged.
+fn parse(line: &[u8]) -> Option<Line> {
+    let former = || serde_json::from_slice(line).map(former::Line::into_line);
+    serde_json::from_slice(line).or_else(|_| former()).ok()
 }
 
 /// Serializes `records` to the lines of a journal.
@@ -149,75 +182,31 @@ pub(super) fn lines(records: &[Record]) -> Vec<u8> {
 enum Line {
     Episode {
         id: u64,
-        #[serde(rename = "told")]
-        notified: Option<(i64, i64)>,
+        notified: Option<NotifiedTimes>,
         open: bool,
-        alert: Box<SavedAlert>,
-        group: SavedGroup,
+        alert: Box<Alert>,
+        group: Group,
     },
     Push {
         seq: u64,
         episode: u64,
-        notification: Box<Saved>,
+        notification: Box<Notification>,
     },
-    #[serde(rename = "done")]
     Delivered {
         seq: u64,
-        at: i64,
+        at: UnixMillis,
     },
     Drop(u64),
     Close(u64),
-    #[serde(rename = "letter")]
-    DeadLetter {
-        seq: u64,
-        at: i64,
-        reason: String,
-        error: String,
-        notification: Box<Saved>,
-        end: Option<Box<Saved>>,
-    },
+    DeadLetter(Box<StoredDeadLetter>),
     Forget(u64),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Saved {
-    id: String,
-    resolved: bool,
-    #[serde(default)]
-    cause: String,
-    #[serde(default)]
-    group: SavedGroup,
-    reason: String,
-    at: i64,
-    alert: SavedAlert,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct SavedGroup {
-    key: String,
-    receiver: String,
-    labels: Labels,
-    whole: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SavedAlert {
-    fingerprint: u64,
-    rule: String,
-    severity: String,
-    labels: Labels,
-    annotations: Labels,
-    message: String,
-    value: Option<f64>,
-    #[serde(default)]
-    fired_value: Option<f64>,
-    #[serde(default)]
-    peak: Option<f64>,
-    threshold: Option<f64>,
-    firing: bool,
-    active_at: i64,
-    fired_at: Option<i64>,
-    resolved_at: Option<i64>,
+/// [`Notified`] by the wall clock.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct NotifiedTimes {
+    first: UnixMillis,
+    last: UnixMillis,
 }
 
 impl Line {
@@ -231,10 +220,10 @@ impl Line {
                 group,
             } => Self::Episode {
                 id: *id,
-                notified: notified.map(|notified| (notified.first.wall.0, notified.last.wall.0)),
+                notified: notified.map(NotifiedTimes::from_notified),
                 open: *open,
-                alert: Box::new(SavedAlert::from_alert(alert)),
-                group: SavedGroup::from_group(group),
+                alert: Box::new(Alert::clone(alert)),
+                group: Group::clone(group),
             },
             Record::Push {
                 seq,
@@ -243,33 +232,22 @@ impl Line {
             } => Self::Push {
                 seq: *seq,
                 episode: *episode,
-                notification: Box::new(Saved::from_notification(notification)),
+                notification: Box::new(notification.clone()),
             },
             Record::Delivered { seq, at } => Self::Delivered {
                 seq: *seq,
-                at: at.wall.0,
+                at: at.wall,
             },
             Record::Drop(seq) => Self::Drop(*seq),
             Record::Close(episode) => Self::Close(*episode),
-            Record::DeadLetter(dead_letter) => Self::DeadLetter {
-                seq: dead_letter.seq,
-                at: dead_letter.at.0,
-                reason: dead_letter.reason.clone(),
-                error: dead_letter.error.clone(),
-                notification: Box::new(Saved::from_notification(&dead_letter.notification)),
-                end: dead_letter
-                    .end
-                    .as_ref()
-                    .map(|end| Box::new(Saved::from_notification(end))),
-            },
+            Record::DeadLetter(dead_letter) => Self::DeadLetter(dead_letter.clone()),
             Record::Forget(dead_letter) => Self::Forget(*dead_letter),
         }
     }
 
     /// Converts a line that is read at `now`.
-    fn into_record(self, now: Now) -> Option<Record> {
-        let in_past = |at| now.at(UnixMillis(at));
-        Some(match self {
+    fn into_record(self, now: Now) -> Record {
+        match self {
             Self::Episode {
                 id,
                 notified,
@@ -278,13 +256,10 @@ impl Line {
                 group,
             } => Record::Episode {
                 id,
-                notified: notified.map(|(first, last)| Notified {
-                    first: in_past(first),
-                    last: in_past(last),
-                }),
+                notified: notified.map(|times| times.into_notified(now)),
                 open,
-                alert: Arc::new(alert.into_alert()?),
-                group: Arc::new(group.into_group()),
+                alert: Arc::from(alert),
+                group: Arc::new(group),
             },
             Self::Push {
                 seq,
@@ -293,153 +268,34 @@ impl Line {
             } => Record::Push {
                 seq,
                 episode,
-                notification: notification.into_notification()?,
+                notification: *notification,
             },
             Self::Delivered { seq, at } => Record::Delivered {
                 seq,
-                at: in_past(at),
+                at: now.at(at),
             },
             Self::Drop(seq) => Record::Drop(seq),
             Self::Close(episode) => Record::Close(episode),
-            Self::DeadLetter {
-                seq,
-                at,
-                reason,
-                error,
-                notification,
-                end,
-            } => {
-                let notification = notification.into_notification()?;
-                let end = match end {
-                    Some(end) => Some(end.into_notification()?),
-                    None => None,
-                };
-                let at = UnixMillis(at);
-                Record::DeadLetter(Box::new(StoredDeadLetter {
-                    seq,
-                    at,
-                    reason,
-                    error,
-                    notification,
-                    end,
-                }))
-            }
+            Self::DeadLetter(dead_letter) => Record::DeadLetter(dead_letter),
             Self::Forget(dead_letter) => Record::Forget(dead_letter),
-        })
-    }
-}
-
-impl Saved {
-    fn from_notification(notification: &Notification) -> Self {
-        Self {
-            id: notification.id.clone(),
-            resolved: notification.status == Status::Resolved,
-            cause: notification.cause.as_str().to_owned(),
-            group: SavedGroup::from_group(&notification.group),
-            reason: notification.reason.clone(),
-            at: notification.at.0,
-            alert: SavedAlert::from_alert(&notification.alert),
-        }
-    }
-
-    fn into_notification(self) -> Option<Notification> {
-        let matches = |cause: &Cause| cause.as_str() == self.cause;
-        Some(Notification {
-            id: self.id,
-            status: if self.resolved {
-                Status::Resolved
-            } else {
-                Status::Firing
-            },
-            cause: Cause::ALL
-                .into_iter()
-                .find(matches)
-                .unwrap_or(Cause::Change),
-            group: Arc::new(self.group.into_group()),
-            alert: Arc::new(self.alert.into_alert()?),
-            reason: self.reason,
-            at: UnixMillis(self.at),
-        })
-    }
-}
-
-impl SavedGroup {
-    fn from_group(group: &Group) -> Self {
-        let Group {
-            key,
-            receiver,
-            labels,
-            include_firing: whole,
-        } = group.clone();
-        Self {
-            key,
-            receiver,
-            labels,
-            whole,
-        }
-    }
-
-    fn into_group(self) -> Group {
-        let Self {
-            key,
-            receiver,
-            labels,
-            whole,
-        } = self;
-        Group {
-            key,
-            receiver,
-            labels,
-            include_firing: whole,
         }
     }
 }
 
-impl SavedAlert {
-    fn from_alert(alert: &Alert) -> Self {
+impl NotifiedTimes {
+    fn from_notified(notified: Notified) -> Self {
         Self {
-            fingerprint: alert.fingerprint.0,
-            rule: alert.rule.to_string(),
-            severity: alert.severity.as_str().to_owned(),
-            labels: alert.labels.clone(),
-            annotations: alert.annotations.clone(),
-            message: alert.message.clone(),
-            // JSON has no infinity; a value that is none is left out.
-            value: alert.value.filter(|value| value.is_finite()),
-            fired_value: alert.fired_value.filter(|value| value.is_finite()),
-            peak: alert.peak.filter(|value| value.is_finite()),
-            threshold: alert.threshold,
-            firing: alert.state == AlertState::Firing,
-            active_at: alert.active_at.0,
-            fired_at: alert.fired_at.map(|at| at.0),
-            resolved_at: alert.resolved_at.map(|at| at.0),
+            first: notified.first.wall,
+            last: notified.last.wall,
         }
     }
 
-    fn into_alert(self) -> Option<Alert> {
-        let severity = Severity::ALL
-            .into_iter()
-            .find(|one| one.as_str() == self.severity)?;
-        Some(Alert {
-            fingerprint: Fingerprint(self.fingerprint),
-            rule: self.rule.into(),
-            severity,
-            labels: self.labels,
-            annotations: self.annotations,
-            message: self.message,
-            value: self.value,
-            fired_value: self.fired_value,
-            peak: self.peak,
-            threshold: self.threshold,
-            state: if self.firing {
-                AlertState::Firing
-            } else {
-                AlertState::Inactive
-            },
-            active_at: UnixMillis(self.active_at),
-            fired_at: self.fired_at.map(UnixMillis),
-            resolved_at: self.resolved_at.map(UnixMillis),
-        })
+    /// Converts times from before this process, read at `now`.
+    fn into_notified(self, now: Now) -> Notified {
+        Notified {
+            first: now.at(self.first),
+            last: now.at(self.last),
+        }
     }
 }
 
@@ -447,7 +303,7 @@ impl SavedAlert {
 mod tests {
     use std::fs;
 
-    use bellwether_core::MonoMillis;
+    use bellwether_core::{AlertState, Cause, Labels, MonoMillis, Severity, Status};
     use tempfile::TempDir;
 
     use super::super::outbox::DropReason;
@@ -589,6 +445,73 @@ mod tests {
             .map(|entry| entry.notification.alert.rule.to_string())
             .collect();
         assert_eq!((rules, damaged), (vec!["a".to_owned(), "c".to_owned()], 1));
+    }
+
+    /// Journals that version 0.1 left: of a channel that answers, one that is down and one that rejects.
+    #[test]
+    fn journals_of_version_1_are_read() {
+        let good = include_bytes!("../../../tests/fixtures/state/outbox/good.jsonl");
+        let down = include_bytes!("../../../tests/fixtures/state/outbox/down.jsonl");
+        let bad = include_bytes!("../../../tests/fixtures/state/outbox/bad.jsonl");
+        let mut counts = Vec::new();
+        for bytes in [&good[..], down, bad] {
+            let (outbox, damaged) = read(bytes, NOW);
+            counts.push((
+                outbox.len(),
+                outbox.open().count(),
+                outbox.dead_letters().count(),
+            ));
+            assert_eq!(damaged, 0);
+            let (again, damaged) = read(&lines(&outbox.records()), NOW);
+            assert_eq!((again.records(), damaged), (outbox.records(), 0));
+        }
+        assert_eq!(counts, [(0, 4, 0), (8, 4, 0), (0, 0, 6)]);
+
+        let (outbox, _) = read(down, NOW);
+        let last = outbox.queue().last().unwrap().notification.clone();
+        let group = Group {
+            key: "{}:{alertname=\"backlog\"}".into(),
+            receiver: "all".into(),
+            labels: Labels::from([("alertname".into(), "backlog".into())]),
+            include_firing: true,
+        };
+        let alert = Alert {
+            annotations: Labels::from([("runbook".into(), "https://x/é".into())]),
+            message: "42 wait in mail2".into(),
+            value: Some(1.0),
+            fired_value: Some(42.0),
+            peak: Some(42.0),
+            threshold: Some(10.0),
+            state: AlertState::Inactive,
+            active_at: UnixMillis(1_795_918_113_058),
+            fired_at: Some(UnixMillis(1_795_918_114_058)),
+            resolved_at: Some(UnixMillis(1_795_918_116_058)),
+            ..Alert::firing(
+                "backlog",
+                Severity::Critical,
+                Labels::from([("queue_name".into(), "mail2".into())]),
+            )
+        };
+        let expected = Notification {
+            id: alert.change_id(UnixMillis(1_795_918_116_058)),
+            status: Status::Resolved,
+            cause: Cause::Change,
+            group: Arc::new(group),
+            reason: "queue_length 1 is not > 10; fired for 2s at 42, peak 42".into(),
+            at: UnixMillis(1_795_918_116_058),
+            alert: Arc::new(alert),
+        };
+        assert_eq!(last, expected);
+    }
+
+    #[test]
+    fn a_journal_of_a_newer_version_is_not_read() {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("a.jsonl");
+        fs::write(&path, "{\"version\":3}\n{\"future\":1}\n").unwrap();
+        let error = Journal::open(&path, NOW).unwrap_err().to_string();
+        assert!(error.contains("unsupported version 3"), "{error}");
+        assert!(fs::read_to_string(&path).unwrap().contains("future"));
     }
 
     /// A storm fills it with lines that are all needed; what each costs must not grow with them.

@@ -58,6 +58,35 @@ pub(super) struct Cutter {
 /// Limit of cached series; beyond it the cache is cleared.
 const MAX_CACHED: usize = 100_000;
 
+/// A chunk that is being filled.
+#[derive(Default)]
+struct Filling {
+    chunk: Chunk,
+    /// Indices of its series.
+    indices: HashMap<LabelSet, usize>,
+}
+
+impl Filling {
+    fn push(&mut self, series: Relabeled, sample: ChunkSample) {
+        let chunk = &mut self.chunk;
+        chunk.newest = match chunk.samples {
+            0 => sample.at,
+            _ => chunk.newest.max(sample.at),
+        };
+        chunk.samples += 1;
+        let Relabeled { labels, family, .. } = series;
+        let index = *self.indices.entry(labels).or_insert_with_key(|labels| {
+            chunk.series.push(Series {
+                labels: labels.clone(),
+                samples: Vec::new(),
+                family,
+            });
+            chunk.series.len() - 1
+        });
+        chunk.series[index].samples.push(sample);
+    }
+}
+
 impl Cutter {
     /// Creates a cutter of requests with at most `max_samples` samples.
     pub(super) fn new(relabel: Relabel, families: Arc<Families>, max_samples: usize) -> Self {
@@ -77,35 +106,16 @@ impl Cutter {
         mut start_times: Option<&mut StartTimes>,
     ) -> (Vec<Chunk>, u64) {
         let (mut chunks, mut dropped) = (Vec::new(), 0);
-        let mut chunk = Chunk::default();
-        let mut indices: HashMap<LabelSet, usize> = HashMap::new();
+        let mut filling = Filling::default();
         for sample in samples {
-            let Some(Relabeled {
-                labels,
-                family,
-                counting,
-            }) = self.relabeled(&sample.labels)
-            else {
+            let Some(series) = self.relabeled(&sample.labels) else {
                 dropped += 1;
                 continue;
             };
-            if chunk.samples == self.max_samples {
-                chunks.push(std::mem::take(&mut chunk));
-                indices.clear();
+            if filling.chunk.samples == self.max_samples {
+                chunks.push(std::mem::take(&mut filling).chunk);
             }
-            if chunk.samples == 0 {
-                chunk.newest = sample.at;
-            }
-            let index = *indices.entry(labels).or_insert_with_key(|labels| {
-                let labels = labels.clone();
-                chunk.series.push(Series {
-                    labels,
-                    samples: Vec::new(),
-                    family,
-                });
-                chunk.series.len() - 1
-            });
-            let start = match (&mut start_times, counting) {
+            let start = match (&mut start_times, series.counting) {
                 (Some(start_times), Some(counting)) => start_times.start(sample, counting),
                 _ => 0,
             };
@@ -114,12 +124,10 @@ impl Cutter {
                 value: sample.value,
                 start,
             };
-            chunk.series[index].samples.push(sample);
-            chunk.samples += 1;
-            chunk.newest = chunk.newest.max(sample.at);
+            filling.push(series, sample);
         }
-        if chunk.samples > 0 {
-            chunks.push(chunk);
+        if filling.chunk.samples > 0 {
+            chunks.push(filling.chunk);
         }
         (chunks, dropped)
     }

@@ -2,11 +2,10 @@
 //!
 //! Blocks; for blocking threads.
 
-use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::fs;
+use std::path::Path;
 
-use bellwether_files as files;
-use bellwether_files::durable;
+use bellwether_files::durable::{JsonFile, JsonState, StateError};
 use bellwether_tsdb::history::Cursor;
 use serde::{Deserialize, Serialize};
 
@@ -21,36 +20,20 @@ pub(super) struct Progress {
     pub(super) sending: Option<Cursor>,
 }
 
-/// Progress file of one destination.
-#[derive(Clone, Debug)]
-pub(super) struct ProgressFile {
-    path: PathBuf,
+impl JsonState for Progress {
+    const VERSION: u32 = 1;
+
+    fn from_earlier(_: u32, text: &[u8]) -> Result<Self, StateError> {
+        Ok(serde_json::from_slice(text)?)
+    }
 }
 
-impl ProgressFile {
-    /// Creates a handle to the file of destination `name` in `folder`; the file system is not touched.
-    pub(super) fn new(folder: &Path, name: &str) -> Self {
-        Self {
-            path: folder.join(format!("{name}{SUFFIX}")),
-        }
-    }
+/// Progress file of one destination.
+pub(super) type ProgressFile = JsonFile<Progress>;
 
-    /// Reads the progress; `None` if there is no file.
-    pub(super) fn load(&self) -> io::Result<Option<Progress>> {
-        match files::read(&self.path, files::SMALL) {
-            Ok(text) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(io::Error::other),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Replaces the file. A crash at any time leaves the old file or the new one, whole.
-    pub(super) fn save(&self, progress: Progress) -> io::Result<()> {
-        let text = serde_json::to_vec(&progress).map_err(io::Error::other)?;
-        durable::replace(&self.path, &text)
-    }
+/// Returns the progress file of destination `name` in `folder`; the file system is not touched.
+pub(super) fn progress_file(folder: &Path, name: &str) -> ProgressFile {
+    JsonFile::new(folder.join(format!("{name}{SUFFIX}")))
 }
 
 const SUFFIX: &str = ".cursor";
@@ -77,36 +60,50 @@ pub(super) fn delete_others(folder: &Path, keep: impl Fn(&str) -> bool) -> Vec<S
 mod tests {
     use super::*;
 
+    fn cursor(segment: u64, offset: u64, samples: u64) -> Cursor {
+        Cursor {
+            segment,
+            offset,
+            samples,
+        }
+    }
+
     #[test]
     fn progress_is_saved_and_deleted() {
         let folder = tempfile::tempdir().unwrap();
         let (a, b) = (
-            ProgressFile::new(folder.path(), "a.b"),
-            ProgressFile::new(folder.path(), "c"),
+            progress_file(folder.path(), "a.b"),
+            progress_file(folder.path(), "c"),
         );
-        assert_eq!(a.load().unwrap(), None);
-        let cursor = |offset| Cursor {
-            segment: 1,
-            offset,
-            samples: 0,
-        };
+        let load = |file: &ProgressFile| file.load_optional().unwrap();
+        assert_eq!(load(&a), None);
         let progress = Progress {
-            acked: cursor(2),
-            sending: Some(cursor(3)),
+            acked: cursor(1, 2, 0),
+            sending: Some(cursor(1, 3, 0)),
         };
-        a.save(progress).unwrap();
-        b.save(Progress {
-            acked: cursor(9),
+        a.save(&progress).unwrap();
+        b.save(&Progress {
+            acked: cursor(1, 9, 0),
             sending: None,
         })
         .unwrap();
-        assert_eq!(a.load().unwrap(), Some(progress));
+        assert_eq!(load(&a), Some(progress));
         assert_eq!(delete_others(folder.path(), |name| name == "a.b"), ["c"]);
-        assert_eq!(
-            (a.load().unwrap(), b.load().unwrap()),
-            (Some(progress), None)
-        );
-        fs::write(folder.path().join("a.b.cursor"), "{").unwrap();
-        assert!(a.load().is_err());
+        assert_eq!((load(&a), load(&b)), (Some(progress), None));
+        let broken = folder.path().join("a.b.cursor");
+        fs::write(&broken, "{").unwrap();
+        assert!(a.load_optional().is_err());
+        let aside = folder.path().join("a.b.cursor.corrupt");
+        assert_eq!(fs::read(aside).unwrap(), b"{", "it is kept");
+    }
+
+    #[test]
+    fn a_file_from_before_versions_is_read() {
+        let text = include_bytes!("../../../tests/fixtures/state/remote_write/dest.cursor");
+        let progress = Progress {
+            acked: cursor(1, 61_179, 4_094),
+            sending: Some(cursor(2, 18_006, 5_819)),
+        };
+        assert_eq!(ProgressFile::parse(text).unwrap(), progress);
     }
 }

@@ -68,11 +68,7 @@ impl Destination {
         let Some(tailed) = self.read(max_samples).await else {
             return Ok(false);
         };
-        if tailed.lost > 0 {
-            self.stats.lost.fetch_add(tailed.lost, Relaxed);
-            let lost = tailed.lost;
-            warn!(destination = %self.name, lost, "samples were deleted from the log before they were sent");
-        }
+        self.note_lost(tailed.lost);
         if tailed.next == self.progress.acked {
             if self.progress.sending.take().is_some() || self.send_state.unsaved {
                 self.save().await;
@@ -80,9 +76,24 @@ impl Destination {
             return Ok(false);
         }
         let is_repeat = self.progress.sending == Some(tailed.next);
+        self.send_samples(&tailed, is_repeat, stop).await?;
+        if stop.is_cancelled() {
+            Err(Stopped)
+        } else {
+            Ok(is_repeat || tailed.samples.len() >= max_samples)
+        }
+    }
+
+    /// Sends the samples that were read, and moves the progress behind them.
+    async fn send_samples(
+        &mut self,
+        tailed: &Tailed,
+        is_repeat: bool,
+        stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
         self.progress.sending = Some(tailed.next);
         self.save().await;
-        let (chunks, dropped) = self.cut(&tailed);
+        let (chunks, dropped) = self.cut(tailed);
         for chunk in &chunks {
             self.deliver(chunk, is_repeat, stop).await?;
         }
@@ -92,10 +103,13 @@ impl Destination {
             sending: None,
         };
         self.send_state.unsaved = true;
-        if stop.is_cancelled() {
-            Err(Stopped)
-        } else {
-            Ok(is_repeat || tailed.samples.len() >= max_samples)
+        Ok(())
+    }
+
+    fn note_lost(&self, lost: u64) {
+        if lost > 0 {
+            self.stats.lost.fetch_add(lost, Relaxed);
+            warn!(destination = %self.name, lost, "samples were deleted from the log before they were sent");
         }
     }
 
@@ -136,39 +150,16 @@ impl Destination {
         is_repeat: bool,
         stop: &CancellationToken,
     ) -> Result<(), Stopped> {
-        let samples = chunk.samples as u64;
         let mut failures = 0;
         let mut may_have_arrived = is_repeat;
         loop {
-            let families = self.families.clone();
-            let metadata_due = self.send_state.metadata_due(Instant::now());
-            let metadata = if metadata_due { families.all() } else { &[] };
-            let outcome = tokio::select! {
-                outcome = self.sender.send(chunk, metadata) => outcome,
-                () = grace_is_over(stop) => return Err(Stopped),
-            };
-            self.log_fallback();
-            // Rejected metadata is not sent with the next chunk, which would be rejected for it, too.
-            if metadata_due && !matches!(outcome, Outcome::Retry { .. }) {
-                self.send_state.metadata_sent = Some(Instant::now());
-            }
-            match outcome {
+            match self.attempt(chunk, stop).await? {
                 Outcome::Accepted { bytes, rejected } => {
                     self.note_accepted(chunk, bytes, rejected);
                     return Ok(());
                 }
                 Outcome::Rejected { message, written } => {
-                    self.stats.sent.fetch_add(written, Relaxed);
-                    self.stats.failed.fetch_add(samples - written, Relaxed);
-                    let doubt = if may_have_arrived {
-                        " (an earlier attempt may have delivered them)"
-                    } else {
-                        ""
-                    };
-                    self.note_error(format!(
-                        "dropped {}{doubt}: {message}",
-                        counted(samples - written, "sample")
-                    ));
+                    self.note_rejected(chunk, &message, written, may_have_arrived);
                     return Ok(());
                 }
                 Outcome::Retry {
@@ -178,15 +169,53 @@ impl Destination {
                 } => {
                     failures += 1;
                     may_have_arrived |= unanswered;
-                    self.stats.retried.fetch_add(samples, Relaxed);
+                    self.stats.retried.fetch_add(chunk.samples as u64, Relaxed);
                     self.note_error(message);
-                    let queue = &self.queue;
-                    let (min, max) = (*queue.min_backoff, *queue.max_backoff);
+                    let (min, max) = (*self.queue.min_backoff, *self.queue.max_backoff);
                     let wait = next_delay(min, max, failures, retry_after, (self.random)());
                     pause(wait, stop).await?;
                 }
             }
         }
+    }
+
+    /// Makes one attempt to send `chunk`, with metadata if that is due.
+    async fn attempt(
+        &mut self,
+        chunk: &Chunk,
+        stop: &CancellationToken,
+    ) -> Result<Outcome, Stopped> {
+        let families = self.families.clone();
+        let metadata_due = self.send_state.metadata_due(Instant::now());
+        let metadata = if metadata_due { families.all() } else { &[] };
+        let outcome = tokio::select! {
+            outcome = self.sender.send(chunk, metadata) => outcome,
+            () = grace_is_over(stop) => return Err(Stopped),
+        };
+        self.log_fallback();
+        // Rejected metadata is not sent with the next chunk, which would be rejected for it, too.
+        if metadata_due && !matches!(outcome, Outcome::Retry { .. }) {
+            self.send_state.metadata_sent = Some(Instant::now());
+        }
+        Ok(outcome)
+    }
+
+    fn note_rejected(
+        &mut self,
+        chunk: &Chunk,
+        message: &str,
+        written: u64,
+        may_have_arrived: bool,
+    ) {
+        let dropped = chunk.samples as u64 - written;
+        self.stats.sent.fetch_add(written, Relaxed);
+        self.stats.failed.fetch_add(dropped, Relaxed);
+        let doubt = match may_have_arrived {
+            true => " (an earlier attempt may have delivered them)",
+            false => "",
+        };
+        let dropped = counted(dropped, "sample");
+        self.note_error(format!("dropped {dropped}{doubt}: {message}"));
     }
 
     fn note_accepted(&mut self, chunk: &Chunk, bytes: usize, rejected: u64) {
@@ -228,7 +257,7 @@ impl Destination {
         let file = self.file.clone();
         let save = move || {
             if let Some(file) = file {
-                file.save(progress)?;
+                file.save(&progress)?;
             }
             log.hold(&name, progress.acked);
             std::io::Result::Ok(())
@@ -273,7 +302,7 @@ impl SendState {
 /// Returns the saved progress, or the end of the log for a new destination.
 pub(super) fn restore_progress(file: Option<&ProgressFile>, log: &dyn Log, name: &str) -> Progress {
     let end = log.end();
-    match file.map_or(Ok(None), ProgressFile::load) {
+    match file.map_or(Ok(None), ProgressFile::load_optional) {
         Ok(Some(progress)) => return limit_to_log(progress, end, name),
         Ok(None) => {}
         Err(error) => {

@@ -21,8 +21,8 @@ mod tail;
 mod writers;
 
 pub use family::{Families, Family};
-pub use relabel::{Relabel, RelabelAction, RelabelConfig};
+pub use relabel::{Relabel, RelabelAction, RelabelConfig, RelabelError};
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
 pub use stats::{Stats, WriteStats};
 pub use tail::{Log, Pending, Tail};
-pub use writers::{Prepared, Setup, WallClock, Writers, try_build};
+pub use writers::{BuildError, BuildErrorReason, Prepared, Setup, WallClock, Writers, try_build};

@@ -108,6 +108,11 @@ impl RelabelConfig {
     }
 }
 
+/// Error of compiling a relabelling step: an invalid regular expression, in one sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RelabelError(String);
+
 /// Compiled relabeling steps.
 #[derive(Debug, Default)]
 pub struct Relabel(Vec<(RelabelConfig, Pattern)>);
@@ -116,14 +121,16 @@ impl Relabel {
     /// Compiles `steps`, which are applied in their order.
     ///
     /// # Errors
-    /// An invalid regular expression.
-    pub fn new<'a>(steps: impl IntoIterator<Item = &'a RelabelConfig>) -> Result<Self, String> {
-        let compiled = steps
-            .into_iter()
-            .map(|step| Pattern::new(&step.regex).map(|regex| (step.clone(), regex)))
-            .collect::<Result<_, _>>()
-            .map_err(|error| error.to_string())?;
-        Ok(Self(compiled))
+    /// Returns an error if a regular expression is invalid.
+    pub fn new<'a>(
+        steps: impl IntoIterator<Item = &'a RelabelConfig>,
+    ) -> Result<Self, RelabelError> {
+        let compiled = steps.into_iter().map(|step| {
+            let regex = Pattern::new(&step.regex);
+            let regex = regex.map_err(|error| RelabelError(error.to_string()))?;
+            Ok((step.clone(), regex))
+        });
+        compiled.collect::<Result<_, _>>().map(Self)
     }
 
     /// Returns the new labels of a series; `None` if a step drops it, or no label is left.

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use bellwether_http::{Authorization, error_chain, parse_url, read_error_response};
+use bellwether_http::{Authorization, HttpError, error_chain, parse_url, read_error_response};
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
 use super::batch::Chunk;
 use super::encode;
@@ -53,7 +53,7 @@ const WRITTEN: [&str; 3] = [
 
 impl Sender {
     /// Builds the client. Reads files; for blocking threads.
-    pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, String> {
+    pub(super) fn new(settings: &RemoteWrite, clock: WallClock) -> Result<Self, HttpError> {
         let url = parse_url(&settings.url)?;
         Ok(Self {
             client: settings.http.client(&url)?,
@@ -109,40 +109,12 @@ impl Sender {
         let body = match encode::encode_body(chunk, protocol, metadata) {
             Ok(body) => body,
             Err(message) => {
-                return (
-                    Outcome::Rejected {
-                        message,
-                        written: 0,
-                    },
-                    V2Support::Yes,
-                );
+                let written = 0;
+                return (Outcome::Rejected { message, written }, V2Support::Yes);
             }
         };
         let bytes = body.len();
-        let request = self
-            .client
-            .post(self.url.clone())
-            .headers(self.headers.clone());
-        let (content_type, version) = match protocol {
-            Protocol::V1 => ("application/x-protobuf", "0.1.0"),
-            Protocol::V2 => (
-                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
-                "2.0.0",
-            ),
-        };
-        let request = request
-            .header(CONTENT_ENCODING, "snappy")
-            .header(CONTENT_TYPE, content_type)
-            .header(VERSION, version)
-            .body(body);
-        let retry = |message, unanswered| {
-            let outcome = Outcome::Retry {
-                message,
-                retry_after: None,
-                unanswered,
-            };
-            (outcome, V2Support::Unknown)
-        };
+        let request = self.request(protocol, body);
         let request = match self.authorization.authorize(request).await {
             Ok(request) => request,
             Err(error) => return retry(error.to_string(), false),
@@ -151,12 +123,27 @@ impl Sender {
             Ok(response) => self.interpret(response, chunk, protocol, bytes).await,
             Err(error) => {
                 let unanswered = !error.is_connect();
-                retry(
-                    format!("{}: {}", self.origin, error_chain(&error.without_url())),
-                    unanswered,
-                )
+                let message = error_chain(&error.without_url());
+                retry(format!("{}: {message}", self.origin), unanswered)
             }
         }
+    }
+
+    fn request(&self, protocol: Protocol, body: Vec<u8>) -> RequestBuilder {
+        let (content_type, version) = match protocol {
+            Protocol::V1 => ("application/x-protobuf", "0.1.0"),
+            Protocol::V2 => (
+                "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+                "2.0.0",
+            ),
+        };
+        self.client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .header(CONTENT_ENCODING, "snappy")
+            .header(CONTENT_TYPE, content_type)
+            .header(VERSION, version)
+            .body(body)
     }
 
     async fn interpret(
@@ -195,6 +182,16 @@ impl Sender {
         };
         (outcome, support)
     }
+}
+
+/// Returns the outcome of a request without a response.
+fn retry(message: String, unanswered: bool) -> (Outcome, V2Support) {
+    let outcome = Outcome::Retry {
+        message,
+        retry_after: None,
+        unanswered,
+    };
+    (outcome, V2Support::Unknown)
 }
 
 /// 408 means that the request did not arrive completely.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwether_core::UnixMillis;
+use bellwether_http::HttpError;
 use bellwether_schema::Spanned;
 use parking_lot::Mutex;
 use tokio::time::timeout;
@@ -12,10 +13,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::batch::Cutter;
-use super::cursor::{self, ProgressFile};
+use super::cursor;
 use super::destination::{Destination, LAST_ATTEMPT, SendState, restore_progress};
 use super::family::Families;
-use super::relabel::Relabel;
+use super::relabel::{Relabel, RelabelError};
 use super::sender::Sender;
 use super::settings::{RemoteWrite, named};
 use super::stats::{Stats, WriteStats};
@@ -58,11 +59,32 @@ struct PreparedDestination {
     relabel: Relabel,
 }
 
+/// Error of building a destination.
+#[derive(Debug, thiserror::Error)]
+#[error("remote write {destination}: {reason}")]
+pub struct BuildError {
+    /// Name of the destination.
+    pub destination: String,
+    /// Setting that cannot be used.
+    pub reason: BuildErrorReason,
+}
+
+/// Reason of a [`BuildError`].
+#[derive(Debug, thiserror::Error)]
+pub enum BuildErrorReason {
+    /// The client cannot be built from the settings and their files.
+    #[error(transparent)]
+    Client(#[from] HttpError),
+    /// A relabelling step cannot be compiled.
+    #[error(transparent)]
+    Relabel(#[from] RelabelError),
+}
+
 /// Builds one destination and drops it, to validate settings that depend on files.
 ///
 /// # Errors
-/// It cannot be built.
-pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), String> {
+/// Returns an error if it cannot be built.
+pub fn try_build(name: &str, settings: &RemoteWrite) -> Result<(), BuildError> {
     build(name.to_owned(), settings, Arc::new(UnixMillis::default)).map(drop)
 }
 
@@ -70,20 +92,70 @@ fn build(
     name: String,
     settings: &RemoteWrite,
     clock: WallClock,
-) -> Result<PreparedDestination, String> {
-    let with_name = |message| format!("remote write {name}: {message}");
-    let sender = Sender::new(settings, clock).map_err(with_name)?;
-    let steps = settings
-        .write_relabel_configs
-        .iter()
-        .map(|step| &step.value);
-    let relabel = Relabel::new(steps).map_err(with_name)?;
-    Ok(PreparedDestination {
-        settings: settings.clone(),
-        sender,
-        relabel,
-        name,
-    })
+) -> Result<PreparedDestination, BuildError> {
+    match build_parts(settings, clock) {
+        Ok((sender, relabel)) => Ok(PreparedDestination {
+            settings: settings.clone(),
+            sender,
+            relabel,
+            name,
+        }),
+        Err(reason) => Err(BuildError {
+            destination: name,
+            reason,
+        }),
+    }
+}
+
+fn build_parts(
+    settings: &RemoteWrite,
+    clock: WallClock,
+) -> Result<(Sender, Relabel), BuildErrorReason> {
+    let steps = settings.write_relabel_configs.iter();
+    let sender = Sender::new(settings, clock)?;
+    let relabel = Relabel::new(steps.map(|step| &step.value))?;
+    Ok((sender, relabel))
+}
+
+/// Inputs that all destinations share.
+struct Source {
+    /// Folder of the progress files.
+    folder: Option<PathBuf>,
+    log: Arc<dyn Log>,
+    families: Arc<Families>,
+    random: fn() -> f64,
+}
+
+impl Source {
+    /// Returns the destination at its saved progress. Blocks.
+    fn restore(&self, new: PreparedDestination, stats: Arc<Stats>) -> Destination {
+        let PreparedDestination {
+            name,
+            settings,
+            sender,
+            relabel,
+        } = new;
+        let folder = self.folder.as_ref();
+        let file = folder.map(|folder| cursor::progress_file(folder, &name));
+        let progress = restore_progress(file.as_ref(), &*self.log, &name);
+        self.log.hold(&name, progress.acked);
+        let max_samples = settings.queue.max_samples_per_send;
+        Destination {
+            name: name.into(),
+            configured_protocol: settings.protocol,
+            queue: settings.queue,
+            sender,
+            cutter: Cutter::new(relabel, self.families.clone(), max_samples),
+            families: self.families.clone(),
+            log: self.log.clone(),
+            tail: None,
+            file,
+            progress,
+            stats,
+            random: self.random,
+            send_state: SendState::default(),
+        }
+    }
 }
 
 impl Writers {
@@ -100,13 +172,13 @@ impl Writers {
     /// Builds the enabled destinations without starting them. Reads files; for blocking threads.
     ///
     /// # Errors
-    /// The first destination that cannot be built, with its name.
-    pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, String> {
+    /// Returns the error of the first destination that cannot be built.
+    pub fn prepare(&self, destinations: &[Spanned<RemoteWrite>]) -> Result<Prepared, BuildError> {
         named(destinations)
             .into_iter()
             .filter(|(_, settings)| settings.enabled)
             .map(|(name, settings)| build(name, settings, self.setup.clock.clone()))
-            .collect::<Result<_, String>>()
+            .collect::<Result<_, _>>()
             .map(Prepared)
     }
 
@@ -125,37 +197,15 @@ impl Writers {
                     log.release(&gone);
                 }
             }
+            let source = Source {
+                folder,
+                log,
+                families,
+                random: setup.random,
+            };
             let destinations = prepared.0.into_iter().zip(stats);
             destinations
-                .map(|(new, stats)| {
-                    let PreparedDestination {
-                        name,
-                        settings,
-                        sender,
-                        relabel,
-                    } = new;
-                    let file = folder
-                        .as_ref()
-                        .map(|folder| ProgressFile::new(folder, &name));
-                    let progress = restore_progress(file.as_ref(), &*log, &name);
-                    log.hold(&name, progress.acked);
-                    let max_samples = settings.queue.max_samples_per_send;
-                    Destination {
-                        name: name.into(),
-                        configured_protocol: settings.protocol,
-                        queue: settings.queue,
-                        sender,
-                        cutter: Cutter::new(relabel, families.clone(), max_samples),
-                        families: families.clone(),
-                        log: log.clone(),
-                        tail: None,
-                        file,
-                        progress,
-                        stats,
-                        random: setup.random,
-                        send_state: SendState::default(),
-                    }
-                })
+                .map(|(new, stats)| source.restore(new, stats))
                 .collect::<Vec<_>>()
         };
         let Ok(destinations) = tokio::task::spawn_blocking(restore).await else {

@@ -7,6 +7,8 @@ mod fallback;
 pub(crate) mod flapping;
 mod flush;
 mod group;
+mod grouping;
 pub(crate) mod heartbeat;
+mod member;
 pub(crate) mod tracked;
 mod uninhibited;

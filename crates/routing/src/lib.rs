@@ -3,15 +3,15 @@
 //! - `route`: the tree of routes, its receivers and matchers.
 //! - `dispatch`: the dispatcher, which sorts alerts into groups and flushes them.
 //! - `mute`: silences, inhibition, time intervals and acknowledgements.
+//! - `state`: what outlives a restart.
 //!
-//! Pure except for `state_file`: the crate sends nothing, knows neither channels nor rules, and takes
-//! the time as an argument.
+//! Pure: the crate sends nothing, knows neither channels nor rules, and takes the time as an argument.
 
 mod dispatch;
 mod mute;
 mod route;
 mod routing;
-mod state_file;
+mod state;
 #[cfg(test)]
 mod testing;
 
@@ -27,11 +27,11 @@ pub use mute::silence::{
     SilenceState, Silences, read_silences,
 };
 pub use mute::time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
-pub use route::matchers::Matchers;
+pub use route::matchers::{Matchers, MatchersError};
 pub use route::settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,
 };
 pub use route::tree::{Channels, Receiver, Route, Tree};
 pub use route::view::View;
 pub use routing::{Routing, RoutingSettings, RuleTraits, Traits};
-pub use state_file::{State, StateFile};
+pub use state::State;

@@ -12,8 +12,10 @@ use crate::dispatch::heartbeat::HeartbeatPlan;
 use crate::mute::inhibit::{Inhibit, InhibitRuleSettings};
 use crate::mute::silence::{MaintenanceSettings, Silence, SilenceSpec};
 use crate::mute::time_interval::{TimeIntervalSettings, TimeIntervals};
+use crate::route::builder::Builder;
+use crate::route::receivers::Receivers;
 use crate::route::settings::{HeartbeatSettings, ReceiverSettings, Routes};
-use crate::route::tree::{Builder, Receivers, Tree};
+use crate::route::tree::Tree;
 
 /// Settings that the routing is compiled from.
 pub struct RoutingSettings<'a> {

@@ -20,8 +20,10 @@ pub use alert::template::{External, Templates, Text};
 pub use compile::{CompileInput, compile};
 pub use eval::aggregate::{Aggregate, Aggregation};
 pub use eval::condition::Condition;
-pub use eval::engine::{Counts, Engine, Evaluation, RecordingStatus, RuleStatus, Tick};
+pub use eval::engine::status::{RecordingStatus, RuleStatus};
+pub use eval::engine::{Counts, Engine, Evaluation, Tick};
 pub use eval::schedule::Schedule;
+pub use query::promql::NotPromql;
 pub use query::query_batch::{QueryBatch, QueryResults};
 pub use query::recording::Recording;
 pub use query::sample_storage::{NoLimits, QueryLimiter, RecordingOverlay, SampleStorage};
@@ -31,4 +33,4 @@ pub use settings::{
     Anomaly, Forecast, NoDataPolicy, RecordingSettings, RuleSettings, TextTemplate, Thresholds,
 };
 pub use state::restore::RestoredRule;
-pub use state::state_file::{StateFile, roundtrip};
+pub use state::saved::{SavedAlerts, roundtrip};

@@ -1,5 +1,5 @@
 //! State of alerts over a reload and a restart, and its file.
 
+mod former;
 pub(crate) mod restore;
 pub(crate) mod saved;
-pub(crate) mod state_file;

@@ -65,7 +65,7 @@ impl Rules {
     /// A process that goes on from what another one saved.
     pub fn restored(saved: &Saved, now: Now) -> Self {
         let mut new = Self::new(now);
-        let carried = roundtrip(&saved.alerts, saved.at).expect("what was saved");
+        let carried = roundtrip(saved.alerts.clone(), saved.at).expect("what was saved");
         assert_eq!(
             new.engine.restore(carried, now),
             [],

@@ -3,11 +3,12 @@
 //! Owns the file in the state directory. Reading and writing it blocks.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwether_files::durable::{self, LoadedState};
+use bellwether_files::durable::{JsonFile, JsonState, StateError};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 /// Addresses of servers that answered at least once since installation.
@@ -16,29 +17,41 @@ pub struct KnownServers(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    addresses: Mutex<BTreeSet<String>>,
+    servers: Mutex<Servers>,
     /// `None`: the addresses are lost with the process.
-    file: Option<PathBuf>,
+    file: Option<JsonFile<Servers>>,
+}
+
+/// Content of the file.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Servers {
+    addresses: BTreeSet<String>,
+}
+
+impl JsonState for Servers {
+    const VERSION: u32 = 1;
+
+    fn from_earlier(_: u32, text: &[u8]) -> Result<Self, StateError> {
+        let addresses = serde_json::from_slice(text)?;
+        Ok(Self { addresses })
+    }
 }
 
 impl KnownServers {
     /// Reads the file, if there is one. A corrupt file is set aside and logged.
     #[must_use]
     pub fn load(file: Option<PathBuf>) -> Self {
-        let read = |text: &[u8]| {
-            serde_json::from_slice(text).map_err(|error: serde_json::Error| error.to_string())
-        };
-        let loaded = file.as_ref().map(|file| durable::load(file, read));
-        let addresses = match loaded {
-            Some(Ok(LoadedState::Loaded(addresses))) => addresses,
-            Some(Ok(LoadedState::Corrupt { aside, reason })) => forgotten(&reason, &aside),
-            Some(Err(error)) => {
-                forgotten(&error.to_string(), file.as_deref().unwrap_or(Path::new("")))
-            }
-            Some(Ok(LoadedState::Absent)) | None => BTreeSet::new(),
-        };
+        let file = file.map(JsonFile::<Servers>::new);
+        let loaded = file.as_ref().map_or(Ok(None), JsonFile::load_optional);
+        let servers = loaded.unwrap_or_else(|error| {
+            warn!(
+                %error,
+                "which Neo4j servers ever answered is lost: one that is away is not missed until it answers"
+            );
+            None
+        });
         Self(Arc::new(Inner {
-            addresses: Mutex::new(addresses),
+            servers: Mutex::new(servers.unwrap_or_default()),
             file,
         }))
     }
@@ -46,13 +59,13 @@ impl KnownServers {
     /// Returns whether the server at `address` ever answered.
     #[must_use]
     pub fn contains(&self, address: &str) -> bool {
-        self.0.addresses.lock().contains(address)
+        self.0.servers.lock().addresses.contains(address)
     }
 
     /// Adds the server at `address`. Returns whether it is new, so that [`KnownServers::save`] is due.
     #[must_use]
     pub fn add(&self, address: &str) -> bool {
-        self.0.addresses.lock().insert(address.to_owned())
+        self.0.servers.lock().addresses.insert(address.to_owned())
     }
 
     /// Writes the file.
@@ -63,18 +76,9 @@ impl KnownServers {
         let Some(file) = &self.0.file else {
             return Ok(());
         };
-        let text = serde_json::to_vec(&*self.0.addresses.lock()).map_err(std::io::Error::other)?;
-        durable::replace(file, &text)
+        let servers = self.0.servers.lock().clone();
+        file.save(&servers)
     }
-}
-
-fn forgotten(reason: &str, file: &Path) -> BTreeSet<String> {
-    let file = file.display();
-    warn!(
-        reason,
-        %file, "which Neo4j servers ever answered is lost: one that is away is not missed until it answers"
-    );
-    BTreeSet::new()
 }
 
 #[cfg(test)]
@@ -91,6 +95,9 @@ mod tests {
         seen.save().unwrap();
         let seen = KnownServers::load(file.clone());
         assert!(seen.contains("bolt://a:7687") && !seen.contains("bolt://b:7687"));
+        let before_versions = include_bytes!("../../../../tests/fixtures/state/neo4j.json");
+        std::fs::write(file.as_ref().unwrap(), before_versions).unwrap();
+        assert!(KnownServers::load(file.clone()).contains("bolt://localhost:7687"));
         std::fs::write(file.as_ref().unwrap(), "nonsense").unwrap();
         assert!(!KnownServers::load(file).contains("bolt://a:7687"));
         assert!(KnownServers::load(None).save().is_ok());

@@ -11,11 +11,12 @@
 use std::sync::Arc;
 
 use bellwether_core::{Alert, Cause, Fingerprint, Group, Notification, Now, Status, UnixMillis};
+use serde::{Deserialize, Serialize};
 
 use super::{Decision, Entry, Notified, Outbox, Record, resolved_notification};
 
 /// One dropped notification.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StoredDeadLetter {
     /// Its sequence number in the queue.
     pub seq: u64,

@@ -7,7 +7,7 @@ use bellwether_core::{Fingerprint, Now, UnixMillis};
 use super::dispatcher::Dispatcher;
 use crate::mute::acknowledge::{Acknowledgement, Acknowledgements};
 use crate::mute::silence::{NO_END, SilenceDraft, SilenceError, Silences};
-use crate::state_file::State;
+use crate::state::State;
 
 /// A command of a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,19 +80,14 @@ fn utc(at: UnixMillis) -> String {
 }
 
 /// Error of a command.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum CommandError {
     /// No such silence, alert or acknowledgement.
+    #[error("{0}")]
     Unknown(String),
     /// Invalid command.
+    #[error("{0}")]
     Invalid(String),
-}
-
-impl fmt::Display for CommandError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Unknown(text) | Self::Invalid(text)) = self;
-        out.write_str(text)
-    }
 }
 
 impl From<SilenceError> for CommandError {
@@ -131,38 +126,51 @@ impl Dispatcher {
                 comment,
                 until,
             } => {
-                self.check_active(alert)?;
-                if by.trim().is_empty() {
-                    return Err(CommandError::Invalid("`by` is empty".into()));
-                }
-                if by.len().max(comment.len()) > MAX_TEXT {
-                    return Err(CommandError::Invalid(format!(
-                        "`by` or `comment` is longer than {MAX_TEXT} bytes"
-                    )));
-                }
-                if until.is_some_and(|until| until <= now.wall) {
-                    return Err(CommandError::Invalid("`until` is in the past".into()));
-                }
                 let acknowledgement = Acknowledgement {
                     by,
                     comment,
                     at: now.wall,
                     until,
                 };
-                self.acknowledgements.set(alert, acknowledgement);
-                alert.to_string()
+                self.acknowledge(alert, acknowledgement)?
             }
-            Command::Release(alert) => match self.acknowledgements.remove(alert) {
-                Some(_) => alert.to_string(),
-                None => {
-                    return Err(CommandError::Unknown(format!(
-                        "{alert} is not acknowledged"
-                    )));
-                }
-            },
+            Command::Release(alert) => self.release(alert)?,
         };
         self.recheck_muted(now.mono);
         Ok(id)
+    }
+
+    fn acknowledge(
+        &mut self,
+        alert: Fingerprint,
+        acknowledgement: Acknowledgement,
+    ) -> Result<String, CommandError> {
+        self.check_active(alert)?;
+        let invalid = |reason: String| Err(CommandError::Invalid(reason));
+        let Acknowledgement {
+            by,
+            comment,
+            at,
+            until,
+        } = &acknowledgement;
+        if by.trim().is_empty() {
+            return invalid("`by` is empty".into());
+        }
+        if by.len().max(comment.len()) > MAX_TEXT {
+            return invalid(format!("`by` or `comment` is longer than {MAX_TEXT} bytes"));
+        }
+        if until.is_some_and(|until| until <= *at) {
+            return invalid("`until` is in the past".into());
+        }
+        self.acknowledgements.set(alert, acknowledgement);
+        Ok(alert.to_string())
+    }
+
+    fn release(&mut self, alert: Fingerprint) -> Result<String, CommandError> {
+        let released = self.acknowledgements.remove(alert);
+        released
+            .map(|_| alert.to_string())
+            .ok_or_else(|| CommandError::Unknown(format!("{alert} is not acknowledged")))
     }
 
     /// Returns the state to save.

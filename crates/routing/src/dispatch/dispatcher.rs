@@ -17,16 +17,13 @@ use bellwether_core::{
 };
 use hashbrown::HashMap;
 
-use super::group::{FlushContext, Group, GroupMember};
+use super::group::Group;
 use super::heartbeat::Heartbeat;
 use super::tracked::TrackedAlert;
 use crate::mute::acknowledge::Acknowledgements;
-use crate::mute::context::MuteContext;
 use crate::mute::inhibit::Inhibitions;
 use crate::mute::reason::MuteReason;
 use crate::mute::silence::Silences;
-use crate::route::tree::Route;
-use crate::route::view::View;
 use crate::routing::Routing;
 
 /// Time that alerts from before a restart wait for their data.
@@ -76,20 +73,20 @@ pub struct Dispatcher {
     pub(super) alerts: HashMap<Fingerprint, TrackedAlert>,
     pub(super) groups: HashMap<usize, Group>,
     /// Group ids by the index of the route and the group's labels.
-    group_ids: HashMap<(usize, Labels), usize>,
+    pub(super) group_ids: HashMap<(usize, Labels), usize>,
     /// Next flush of each group.
-    flushes: BTreeSet<(MonoMillis, usize)>,
+    pub(super) flushes: BTreeSet<(MonoMillis, usize)>,
     pub(super) silences: Silences,
     pub(super) acknowledgements: Acknowledgements,
     pub(super) inhibitions: Inhibitions,
     heartbeat: Heartbeat,
     /// Notifications from before a restart or reload about alerts that did not come again so far.
-    notified_before: HashMap<Fingerprint, NotifiedState>,
+    pub(super) notified_before: HashMap<Fingerprint, NotifiedState>,
     /// True if the saved state changed otherwise than by a command.
     pub(super) unsaved: bool,
     /// Resolved notifications of alerts in no group, for every channel that was notified.
-    unrouted_resolved: Vec<Notification>,
-    next_group: usize,
+    pub(super) unrouted_resolved: Vec<Notification>,
+    pub(super) next_group: usize,
     /// Sequence number of the last change.
     sequence: u64,
 }
@@ -251,134 +248,11 @@ impl Dispatcher {
 
     /// Adds a resolved notification for every channel that was notified about the alert, which is
     /// in no group. Earlier notifications about it do not count any more.
-    fn push_unrouted_resolved(&mut self, tracked: &TrackedAlert, now: Now) {
+    pub(super) fn push_unrouted_resolved(&mut self, tracked: &TrackedAlert, now: Now) {
         self.notified_before.remove(&tracked.alert.fingerprint);
         let group = Arc::new(NotificationGroup::default());
         self.unrouted_resolved
             .push(tracked.notification(Cause::Change, &group, now.wall));
-    }
-
-    /// Adds an active alert to the group of each matching route, and removes it from its other
-    /// groups. `waited`: time that counts towards `group_wait` already.
-    fn add_to_groups(
-        &mut self,
-        key: Fingerprint,
-        mut tracked: TrackedAlert,
-        waited: Duration,
-        now: Now,
-    ) {
-        let routing = self.routing.clone();
-        let alert = tracked.alert.clone();
-        let view = View {
-            alert: &alert,
-            sender: &routing.sender,
-        };
-        // An alert that is only flapping inhibits no other.
-        if tracked.firing {
-            self.inhibitions.add(key, &view);
-        }
-        // Counts when the alert is first met, not for severities and groups that come later.
-        let notified = self.notified_before.remove(&key);
-        let mut groups = Vec::new();
-        for index in routing.tree.matching_routes(&view) {
-            let route = &routing.tree.routes()[index];
-            let due = now.mono.after(route.group_wait.saturating_sub(waited));
-            let (id, is_new) = self.group_id(index, route.group_labels(&view), due);
-            let Some(group) = self.groups.get_mut(&id) else {
-                continue;
-            };
-            if let Some(notified) = notified.filter(|_| !group.members.contains_key(&key)) {
-                group.restore_notified(route, notified.first, notified.last);
-                group.members.insert(
-                    key,
-                    GroupMember {
-                        notified: Some(notified.severity),
-                        first_notified: notified.first,
-                        unconfirmed: true,
-                        ..GroupMember::default()
-                    },
-                );
-            } else {
-                group.members.entry(key).or_default();
-            }
-            groups.push(id);
-            if !is_new {
-                self.schedule_change(id, now.mono, waited);
-            }
-        }
-        // The channels of groups that it leaves get the resolved one with those of no group.
-        for left in tracked.groups.iter().filter(|id| !groups.contains(id)) {
-            if let Some(group) = self.groups.get_mut(left) {
-                group.members.remove(&key);
-            }
-        }
-        tracked.groups = groups;
-        self.alerts.insert(key, tracked);
-    }
-
-    /// Returns the id of the group with `labels` on the route with this index, and whether it is
-    /// new; a new one is flushed at `due`.
-    fn group_id(&mut self, route_index: usize, labels: Labels, due: MonoMillis) -> (usize, bool) {
-        let key = (route_index, labels);
-        if let Some(id) = self.group_ids.get(&key) {
-            return (*id, false);
-        }
-        let id = self.next_group;
-        self.next_group += 1;
-        let route = &self.routing.tree.routes()[route_index];
-        let identity = Arc::new(NotificationGroup {
-            key: format!("{}:{}", route.key, braced(&key.1)),
-            receiver: route.receiver.name.clone(),
-            labels: key.1.clone(),
-            include_firing: route.include_firing,
-        });
-        self.groups
-            .insert(id, Group::new(route_index, identity, due));
-        self.group_ids.insert(key, id);
-        self.flushes.insert((due, id));
-        (id, true)
-    }
-
-    /// Schedules a flush of a group for a change that has waited for `waited` already.
-    pub(super) fn schedule_change(&mut self, id: usize, now: MonoMillis, waited: Duration) {
-        let Some(group) = self.groups.get_mut(&id) else {
-            return;
-        };
-        let before = group.next_flush;
-        group.schedule_change(&self.routing.tree.routes()[group.route], now, waited);
-        if group.next_flush != before {
-            self.flushes.remove(&(before, id));
-            self.flushes.insert((group.next_flush, id));
-        }
-    }
-
-    /// Flushes groups with muted alerts at the next [`Dispatcher::advance`]; for changes of
-    /// silences.
-    pub fn recheck_muted(&mut self, now: MonoMillis) {
-        let mut muted = Vec::new();
-        for (id, group) in &self.groups {
-            if group
-                .members
-                .values()
-                .any(|member| member.mute_reason.is_some())
-            {
-                muted.push(*id);
-            }
-        }
-        for id in muted {
-            self.flush_at(id, now);
-        }
-    }
-
-    /// Schedules a flush of a group at `now`, unless it is due already.
-    pub(super) fn flush_at(&mut self, id: usize, now: MonoMillis) {
-        if let Some(group) = self.groups.get_mut(&id)
-            && group.next_flush > now
-        {
-            self.flushes.remove(&(group.next_flush, id));
-            group.next_flush = now;
-            self.flushes.insert((now, id));
-        }
     }
 
     /// Returns the time at which [`Dispatcher::advance`] has something to do if nothing happens
@@ -464,89 +338,11 @@ impl Dispatcher {
         }
     }
 
-    /// Flushes a group, and deletes it with its last alert.
-    fn flush(&mut self, id: usize, last_notified: LastNotified<'_>, now: Now, out: &mut Advance) {
-        let routing = self.routing.clone();
-        let Some(group) = self.groups.get(&id) else {
-            return;
-        };
-        let route = &routing.tree.routes()[group.route];
-        let mut plan = group.plan_flush(&FlushContext {
-            route,
-            alerts: &self.alerts,
-            mutes: &self.mute_context(route, now),
-            last_notified,
-            now,
-        });
-        out.dispatches.append(&mut plan.dispatches);
-        let Some(group) = self.groups.get_mut(&id) else {
-            return;
-        };
-        let changes = group.apply(plan, route, &self.alerts, now.mono);
-        if group.members.is_empty() {
-            self.group_ids
-                .remove(&(group.route, group.identity.labels.clone()));
-            self.groups.remove(&id);
-        } else {
-            self.flushes.insert((group.next_flush, id));
-        }
-        for (alert, reason) in changes.mute_reasons {
-            out.mute_changes
-                .extend(self.mute_change(alert, reason, route));
-        }
-        for alert in changes.left {
-            self.leave_group(alert, id, now);
-        }
-    }
-
-    pub(super) fn mute_context<'a>(&'a self, route: &'a Route, now: Now) -> MuteContext<'a> {
-        MuteContext {
-            routing: &self.routing,
-            silences: &self.silences,
-            inhibitions: &self.inhibitions,
-            acknowledgements: &self.acknowledgements,
-            route,
-            now,
-        }
-    }
-
-    fn mute_change(
-        &self,
-        alert: Fingerprint,
-        reason: Option<MuteReason>,
-        route: &Route,
-    ) -> Option<MuteChange> {
-        let tracked = self.alerts.get(&alert)?;
-        let description = match &reason {
-            Some(reason) => reason.describe(|alert| self.alert_name(alert)),
-            None => String::new(),
-        };
-        Some(MuteChange {
-            alert: tracked.alert.clone(),
-            receiver: route.receiver.name.clone(),
-            reason,
-            description,
-        })
-    }
-
     /// Returns the name of an alert for users: `disk{mount="/"}`.
     pub(super) fn alert_name(&self, alert: Fingerprint) -> String {
         match self.alerts.get(&alert) {
             Some(tracked) => format!("{}{}", tracked.alert.rule, braced(&tracked.alert.labels)),
             None => alert.to_string(),
-        }
-    }
-
-    /// Removes a group from a resolved alert. With the last one, all other channels that were
-    /// notified get a resolved notification.
-    fn leave_group(&mut self, key: Fingerprint, id: usize, now: Now) {
-        let Some(tracked) = self.alerts.get_mut(&key) else {
-            return;
-        };
-        tracked.groups.retain(|group| *group != id);
-        if tracked.groups.is_empty() {
-            let tracked = tracked.clone();
-            self.push_unrouted_resolved(&tracked, now);
         }
     }
 

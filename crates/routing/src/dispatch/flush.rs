@@ -6,7 +6,8 @@ use std::sync::Arc;
 use bellwether_core::{Cause, Dispatch, Fingerprint, MonoMillis, Notification};
 use hashbrown::HashMap;
 
-use super::group::{FlushContext, Group, GroupMember};
+use super::group::{FlushContext, Group};
+use super::member::GroupMember;
 use super::tracked::TrackedAlert;
 use crate::route::tree::{Channels, Route};
 

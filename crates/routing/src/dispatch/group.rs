@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Cause, Dispatch, Fingerprint, Group as NotificationGroup, MonoMillis, Now, Severity,
+    Cause, Dispatch, Fingerprint, Group as NotificationGroup, MonoMillis, NotifiedState, Now,
+    Severity,
 };
 use hashbrown::HashMap;
 
 use super::dispatcher::LastNotified;
 use super::flush::{Outgoing, RepeatSchedule};
+use super::member::{Decision, GroupMember};
 use super::tracked::TrackedAlert;
 use crate::mute::context::MuteContext;
 use crate::mute::reason::MuteReason;
@@ -40,40 +42,6 @@ pub(super) struct Group {
     pub(super) next_repeat: MonoMillis,
 }
 
-/// Notifications that a group has sent about one of its alerts.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GroupMember {
-    /// Severity of the last notification; `None` before the first.
-    pub(super) notified: Option<Severity>,
-    /// Time of the first notification.
-    pub(super) first_notified: MonoMillis,
-    /// Notified before a restart or reload: the next notification is offered to all channels, since
-    /// some of them may not have it.
-    pub(super) unconfirmed: bool,
-    /// True if the last notification was about a flapping alert.
-    pub(super) flapping: bool,
-    /// Escalation steps that were notified.
-    pub(super) escalated: StepSet,
-    /// True if the fallback was notified.
-    pub(super) fell_back: bool,
-    /// Mute reason at the last flush.
-    pub(super) mute_reason: Option<MuteReason>,
-}
-
-/// Escalation steps of a route, by index; at most 32.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct StepSet(u32);
-
-impl StepSet {
-    pub(super) fn contains(self, step: usize) -> bool {
-        self.0 & (1 << step) != 0
-    }
-
-    fn insert(&mut self, step: usize) {
-        self.0 |= 1 << step;
-    }
-}
-
 /// Inputs of a flush.
 pub(super) struct FlushContext<'a> {
     pub(super) route: &'a Route,
@@ -81,36 +49,6 @@ pub(super) struct FlushContext<'a> {
     pub(super) mutes: &'a MuteContext<'a>,
     pub(super) last_notified: LastNotified<'a>,
     pub(super) now: Now,
-}
-
-/// Decision of a flush about one member.
-#[derive(Debug)]
-enum Decision {
-    /// Nothing is due, or a change waits for `group_interval`.
-    Wait,
-    /// The alert is muted.
-    Muted(MuteReason),
-    /// The alert is no longer muted; its change waits for `group_interval`.
-    Unmuted,
-    /// Notifications are due.
-    Notify(DueNotifications),
-    /// The alert resolved and leaves the group; `notify` if the group has notified about it.
-    Resolved { notify: bool },
-    /// The dispatcher does not track the alert any more.
-    Untracked,
-}
-
-/// Notifications that are due about one member.
-#[derive(Debug)]
-struct DueNotifications {
-    /// Cause of a notification to the receiver; `None` if only escalation is due.
-    cause: Option<Cause>,
-    /// Offers the alert to all channels once more, without counting as a notification.
-    confirm: bool,
-    /// Escalation steps that are due.
-    steps: Vec<usize>,
-    /// The acknowledgement, which stops repeats and escalation only.
-    acknowledgement: Option<MuteReason>,
 }
 
 /// Decisions of a flush, not yet applied.
@@ -161,64 +99,100 @@ impl Group {
     }
 
     /// Notes that an alert of the group was notified about before a restart or reload.
-    pub(super) fn restore_notified(&mut self, route: &Route, first: MonoMillis, last: MonoMillis) {
+    fn restore_notified(&mut self, route: &Route, first: MonoMillis, last: MonoMillis) {
         self.last_notified = self.last_notified.max(Some(last));
         self.next_repeat = self.next_repeat.min(route.next_repeat(first));
     }
 
+    /// Adds an alert. `notified`: notifications about it from before a restart or reload.
+    pub(super) fn join(
+        &mut self,
+        alert: Fingerprint,
+        route: &Route,
+        notified: Option<NotifiedState>,
+    ) {
+        match notified.filter(|_| !self.members.contains_key(&alert)) {
+            Some(notified) => {
+                self.restore_notified(route, notified.first, notified.last);
+                self.members.insert(alert, GroupMember::restored(notified));
+            }
+            None => {
+                self.members.entry(alert).or_default();
+            }
+        }
+    }
+
     /// Decides which notifications to send at `context.now`.
     pub(super) fn plan_flush(&self, context: &FlushContext<'_>) -> FlushPlan {
-        let (route, now) = (context.route, context.now.mono);
-        let repeats = if self.next_repeat <= now {
-            RepeatSchedule::new(self, context)
-        } else {
-            RepeatSchedule::empty(now)
+        let now = context.now.mono;
+        let repeats = match self.next_repeat <= now {
+            true => RepeatSchedule::new(self, context),
+            false => RepeatSchedule::empty(now),
         };
-        let mut outgoing = Outgoing::new(route, repeats);
-        let changes_are_due = self.changes_due <= now;
-        let (mut notifies, mut unmuted) = (false, false);
+        let mut outgoing = Outgoing::new(context.route, repeats);
         let mut decisions = Vec::new();
         for (alert, member) in &self.members {
             let tracked = context.alerts.get(alert);
-            let decision = match tracked {
-                None => Decision::Untracked,
-                Some(tracked) if tracked.is_active() => {
-                    let repeat_is_due = outgoing.repeat_is_due(member);
-                    member.decide(tracked, context, changes_are_due, repeat_is_due)
-                }
-                Some(_) if changes_are_due => Decision::Resolved {
-                    notify: member.notified.is_some(),
-                },
-                Some(_) => Decision::Wait,
-            };
+            let decision = self.decide(member, tracked, context, &outgoing);
             if let Some(tracked) = tracked {
                 self.add_notifications(&mut outgoing, member, tracked, &decision, context.now);
             }
-            notifies |= decision.notifies();
-            unmuted |= matches!(decision, Decision::Unmuted);
             decisions.push((*alert, decision));
         }
-        let last_notified = if notifies {
-            Some(now)
-        } else {
-            self.last_notified
+        let notifies = decisions.iter().any(|(_, decision)| decision.notifies());
+        let last_notified = match notifies {
+            true => Some(now),
+            false => self.last_notified,
         };
-        let mut changes_due = if changes_are_due {
-            MonoMillis::NEVER
-        } else {
-            self.changes_due
-        };
-        if unmuted {
-            let soonest = last_notified.map_or(now, |last| last.after(route.group_interval));
-            changes_due = changes_due.min(soonest.max(now));
-        }
         FlushPlan {
+            changes_due: self.changes_due_after(&decisions, last_notified, context),
             decisions,
-            changes_due,
             last_notified,
             next_repeat: outgoing.next_repeat(self.next_repeat),
             dispatches: outgoing.into_dispatches(context.alerts),
         }
+    }
+
+    /// Decides about one member.
+    fn decide(
+        &self,
+        member: &GroupMember,
+        tracked: Option<&TrackedAlert>,
+        context: &FlushContext<'_>,
+        outgoing: &Outgoing<'_>,
+    ) -> Decision {
+        let changes_are_due = self.changes_due <= context.now.mono;
+        match tracked {
+            None => Decision::Untracked,
+            Some(tracked) if tracked.is_active() => {
+                let repeat_is_due = outgoing.repeat_is_due(member);
+                member.decide(tracked, context, changes_are_due, repeat_is_due)
+            }
+            Some(_) if changes_are_due => Decision::Resolved {
+                notify: member.notified.is_some(),
+            },
+            Some(_) => Decision::Wait,
+        }
+    }
+
+    /// Returns the earliest time to notify about changes after these decisions.
+    fn changes_due_after(
+        &self,
+        decisions: &[(Fingerprint, Decision)],
+        last_notified: Option<MonoMillis>,
+        context: &FlushContext<'_>,
+    ) -> MonoMillis {
+        let now = context.now.mono;
+        let due = match self.changes_due <= now {
+            true => MonoMillis::NEVER,
+            false => self.changes_due,
+        };
+        let is_unmuted = |(_, decision): &(_, _)| matches!(decision, Decision::Unmuted);
+        if !decisions.iter().any(is_unmuted) {
+            return due;
+        }
+        let soonest = last_notified.map_or(now, |last| last.after(context.route.group_interval));
+        due.min(soonest.max(now))
     }
 
     fn add_notifications(
@@ -257,30 +231,40 @@ impl Group {
     ) -> MemberChanges {
         let mut changes = MemberChanges::default();
         for (alert, decision) in plan.decisions {
-            match decision {
-                Decision::Untracked => {
-                    self.members.remove(&alert);
-                }
-                Decision::Resolved { .. } => {
-                    self.members.remove(&alert);
-                    changes.left.push(alert);
-                }
-                decision => {
-                    if let (Some(member), Some(tracked)) =
-                        (self.members.get_mut(&alert), alerts.get(&alert))
-                        && member.apply(decision, tracked, now)
-                    {
-                        let reason = member.mute_reason.clone();
-                        changes.mute_reasons.push((alert, reason));
-                    }
-                }
-            }
+            self.apply_decision(alert, decision, alerts.get(&alert), now, &mut changes);
         }
         self.changes_due = plan.changes_due;
         self.last_notified = plan.last_notified;
         self.next_repeat = plan.next_repeat;
         self.next_flush = self.changes_due.min(self.next_recheck(route, alerts, now));
         changes
+    }
+
+    fn apply_decision(
+        &mut self,
+        alert: Fingerprint,
+        decision: Decision,
+        tracked: Option<&TrackedAlert>,
+        now: MonoMillis,
+        changes: &mut MemberChanges,
+    ) {
+        match decision {
+            Decision::Untracked => {
+                self.members.remove(&alert);
+            }
+            Decision::Resolved { .. } => {
+                self.members.remove(&alert);
+                changes.left.push(alert);
+            }
+            decision => {
+                if let (Some(member), Some(tracked)) = (self.members.get_mut(&alert), tracked)
+                    && member.apply(decision, tracked, now)
+                {
+                    let reason = member.mute_reason.clone();
+                    changes.mute_reasons.push((alert, reason));
+                }
+            }
+        }
     }
 
     /// Time of the next flush if nothing changes.
@@ -307,128 +291,5 @@ impl Group {
         }
         // An acknowledgement may end at any time, so what is due and muted is looked at again.
         if next > now { next } else { now.after(RECHECK) }
-    }
-}
-
-impl Decision {
-    /// Returns whether the receiver is notified, which delays the next notification by
-    /// `group_interval`.
-    fn notifies(&self) -> bool {
-        match self {
-            Self::Resolved { notify } => *notify,
-            Self::Notify(due) => due.cause.is_some(),
-            Self::Wait | Self::Muted(_) | Self::Unmuted | Self::Untracked => false,
-        }
-    }
-}
-
-impl GroupMember {
-    /// Time of the next escalation step; `NEVER` before the first notification.
-    fn next_escalation(&self, route: &Route, severity: Severity) -> MonoMillis {
-        if self.notified.is_none() {
-            return MonoMillis::NEVER;
-        }
-        self.open_steps(route, severity)
-            .map(|step| self.first_notified.after(route.steps[step].after))
-            .min()
-            .unwrap_or(MonoMillis::NEVER)
-    }
-
-    /// Escalation steps for `severity` that were not notified.
-    fn open_steps(&self, route: &Route, severity: Severity) -> impl Iterator<Item = usize> {
-        let steps = route.steps.iter().enumerate();
-        steps
-            .filter(move |(index, step)| {
-                !self.escalated.contains(*index) && severity >= step.min_severity
-            })
-            .map(|(index, _)| index)
-    }
-
-    fn is_muted(&self) -> bool {
-        self.mute_reason.as_ref().is_some_and(MuteReason::mutes_all)
-    }
-
-    /// Cause for which a notification is due, mute reasons aside.
-    fn cause(&self, tracked: &TrackedAlert, repeat_is_due: bool) -> Option<Cause> {
-        match self.notified {
-            None if tracked.flapping => Some(Cause::Flapping),
-            None => Some(Cause::Change),
-            Some(severity) if severity != tracked.alert.severity => Some(Cause::Change),
-            Some(_) if self.flapping != tracked.flapping => Some(Cause::Flapping),
-            Some(_) => repeat_is_due.then_some(Cause::Repeat),
-        }
-    }
-
-    /// Decides about an active alert. `changes_are_due`: `group_wait` or `group_interval` is over;
-    /// `repeat_is_due`: `repeat_interval` is over for a channel that was notified.
-    fn decide(
-        &self,
-        tracked: &TrackedAlert,
-        context: &FlushContext<'_>,
-        changes_are_due: bool,
-        repeat_is_due: bool,
-    ) -> Decision {
-        let (severity, was_notified) = (tracked.alert.severity, self.notified.is_some());
-        let cause = self.cause(tracked, repeat_is_due);
-        let is_change = cause.is_some_and(|cause| cause != Cause::Repeat);
-        if is_change && !changes_are_due && !self.unconfirmed {
-            if !self.is_muted() {
-                return Decision::Wait;
-            }
-            return match context.mutes.mute_reason(tracked, was_notified) {
-                Some(reason) => Decision::Muted(reason),
-                None => Decision::Unmuted,
-            };
-        }
-        let now = context.now.mono;
-        let escalates = self.next_escalation(context.route, severity) <= now;
-        if cause.is_none() && !escalates && !self.unconfirmed {
-            return Decision::Wait;
-        }
-        if let Some(reason) = context.mutes.mute_reason(tracked, was_notified) {
-            return Decision::Muted(reason);
-        }
-        let acknowledgement = context.mutes.acknowledgement(tracked);
-        let cause = cause.filter(|_| is_change || acknowledgement.is_none());
-        let mut steps = Vec::new();
-        if escalates && acknowledgement.is_none() {
-            let waited = now.since(self.first_notified);
-            steps.extend(
-                self.open_steps(context.route, severity)
-                    .filter(|step| waited >= context.route.steps[*step].after),
-            );
-        }
-        Decision::Notify(DueNotifications {
-            confirm: self.unconfirmed && cause.is_none_or(|cause| cause == Cause::Repeat),
-            cause,
-            steps,
-            acknowledgement,
-        })
-    }
-
-    /// Notes a decision; returns whether the mute reason changed.
-    fn apply(&mut self, decision: Decision, tracked: &TrackedAlert, now: MonoMillis) -> bool {
-        let reason = match decision {
-            Decision::Muted(reason) => Some(reason),
-            Decision::Notify(due) => {
-                self.unconfirmed = false;
-                if due.cause.is_some() {
-                    if self.notified.is_none() {
-                        self.first_notified = now;
-                    }
-                    self.notified = Some(tracked.alert.severity);
-                    self.flapping = tracked.flapping;
-                }
-                for step in due.steps {
-                    self.escalated.insert(step);
-                }
-                due.acknowledgement
-            }
-            Decision::Unmuted => None,
-            Decision::Wait | Decision::Resolved { .. } | Decision::Untracked => return false,
-        };
-        let changed = reason != self.mute_reason;
-        self.mute_reason = reason;
-        changed
     }
 }

@@ -3,12 +3,15 @@
 //! Syntax: <https://prometheus.io/docs/alerting/latest/configuration/#label-matchers>. A label that
 //! is missing has the empty value; regular expressions match whole values.
 
+mod decode;
+mod reader;
+
 use std::fmt;
 
 use bellwether_matcher::ValueTest;
-use bellwether_schema::{
-    Decode, DecodeContext, Literal, MapReader, Matcher, Node, Shape, SourceLocation, Value,
-};
+use bellwether_schema::SourceLocation;
+pub use reader::MatchersError;
+use reader::Reader;
 use serde::{Serialize, Serializer};
 
 use super::view::View;
@@ -32,24 +35,13 @@ impl Matchers {
     /// at a comma or a brace.
     ///
     /// # Errors
-    /// Invalid syntax or regular expression, as a sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
-        let mut reader = Reader(text.trim());
-        if let Some(inner) = reader.0.strip_prefix('{') {
-            let inner = inner.strip_suffix('}').ok_or("missing closing brace")?;
-            reader.0 = inner.trim();
-        }
-        let mut tests = Vec::new();
-        while !reader.0.is_empty() {
-            tests.push(reader.test()?);
-            reader.0 = reader.0.trim_start();
-            match reader.0.strip_prefix(',') {
-                Some(rest) => reader.0 = rest.trim_start(),
-                None if reader.0.is_empty() => {}
-                None => return Err(format!("expected a comma before {:?}", reader.0)),
-            }
-        }
-        Ok(Self { tests, at: None })
+    /// Returns an error if the syntax or a regular expression is invalid.
+    pub fn parse(text: &str) -> Result<Self, MatchersError> {
+        Reader::new(text)?.read().map(Self::from_tests)
+    }
+
+    fn from_tests(tests: Vec<(String, ValueTest)>) -> Self {
+        Self { tests, at: None }
     }
 
     /// Returns a matcher of one value of one label.
@@ -159,75 +151,6 @@ fn quote(text: &str, out: &mut fmt::Formatter<'_>) -> fmt::Result {
     out.write_char('"')
 }
 
-/// Parser of matchers; holds the rest of the text.
-struct Reader<'a>(&'a str);
-
-impl Reader<'_> {
-    fn test(&mut self) -> Result<(String, ValueTest), String> {
-        let name = self.word(|c| matches!(c, '=' | '!' | ',' | '}'))?;
-        self.0 = self.0.trim_start();
-        let operators = [
-            ("=~", true, false),
-            ("!~", true, true),
-            ("!=", false, true),
-            ("=", false, false),
-        ];
-        let Some((operator, regex, negated)) = operators
-            .iter()
-            .find(|(operator, ..)| self.0.starts_with(operator))
-        else {
-            return Err(format!("expected =, !=, =~ or !~ after {name:?}"));
-        };
-        if name.is_empty() {
-            return Err(format!("missing label name before {operator}"));
-        }
-        self.0 = self.0[operator.len()..].trim_start();
-        let value = self.word(|c| matches!(c, ',' | '}'))?;
-        let test = if *regex {
-            ValueTest::regex(&value, *negated)
-                .map_err(|reason| format!("invalid regular expression {value:?}: {reason}"))?
-        } else {
-            ValueTest::equal(&value, *negated)
-        };
-        Ok((name, test))
-    }
-
-    /// Reads a quoted text, or the text before an `end`.
-    fn word(&mut self, end: impl Fn(char) -> bool) -> Result<String, String> {
-        let Some(quoted) = self.0.strip_prefix('"') else {
-            let length = self.0.find(end).unwrap_or(self.0.len());
-            let (word, rest) = self.0.split_at(length);
-            self.0 = rest;
-            let word = word.trim_end();
-            return match word.contains('"') {
-                true => Err(format!(
-                    "quote inside of {word:?}: put the whole value in quotes"
-                )),
-                false => Ok(word.to_owned()),
-            };
-        };
-        let mut word = String::new();
-        let mut chars = quoted.char_indices();
-        while let Some((at, c)) = chars.next() {
-            match c {
-                '"' => {
-                    self.0 = &quoted[at + 1..];
-                    return Ok(word);
-                }
-                '\\' => match chars.next() {
-                    Some((_, 'n')) => word.push('\n'),
-                    Some((_, c @ ('"' | '\\'))) => word.push(c),
-                    // As in Alertmanager: `\.` of a regular expression needs no second backslash.
-                    Some((_, other)) => word.extend(['\\', other]),
-                    None => break,
-                },
-                c => word.push(c),
-            }
-        }
-        Err(format!("missing closing quote of \"{quoted}"))
-    }
-}
-
 impl Serialize for Matchers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(
@@ -237,105 +160,10 @@ impl Serialize for Matchers {
     }
 }
 
-/// A matcher of Alertmanager's API.
-struct ApiMatcher {
-    name: Literal,
-    value: Literal,
-    regex: bool,
-    equal: bool,
-}
-
-impl ApiMatcher {
-    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let mut map = MapReader::open(node, cx)?;
-        let (name, value) = (map.field("name", None), map.field("value", None));
-        let (regex, equal) = (
-            map.field("isRegex", Some(false)),
-            map.field("isEqual", Some(true)),
-        );
-        map.finish();
-        Some(Self {
-            name: name?,
-            value: value?,
-            regex: regex?,
-            equal: equal?,
-        })
-    }
-
-    fn into_matchers(self) -> Result<Matchers, String> {
-        let Self {
-            name: Literal(name),
-            value: Literal(value),
-            regex,
-            equal,
-        } = self;
-        let test = match regex {
-            true => ValueTest::regex(&value, !equal)
-                .map_err(|reason| format!("invalid regular expression {value:?}: {reason}"))?,
-            false => ValueTest::equal(&value, !equal),
-        };
-        Ok(Matchers {
-            tests: vec![(name, test)],
-            at: None,
-        })
-    }
-}
-
-/// Decodes a text with matchers, a list of them as in Alertmanager's configuration or API, or a
-/// mapping of labels as in the filters of channels.
-impl Decode for Matchers {
-    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let at = Some(cx.at(node.pos));
-        let texts = match &node.value {
-            Value::Map(_) => {
-                let labels = std::collections::BTreeMap::<String, Matcher>::decode(node, cx)?;
-                let tests = labels
-                    .into_iter()
-                    .map(|(name, matcher)| (name, matcher.test().clone()));
-                return Some(Self {
-                    tests: tests.collect(),
-                    at,
-                });
-            }
-            Value::List(texts) => texts.iter().collect(),
-            _ => vec![node],
-        };
-        let mut tests = Vec::new();
-        let mut is_valid = true;
-        for text in texts {
-            let parsed = match &text.value {
-                Value::Map(_) => ApiMatcher::decode(text, cx).map(ApiMatcher::into_matchers),
-                // Taken as written: a regular expression has `$` of its own.
-                _ => Literal::decode(text, cx).map(|text| Self::parse(&text.0)),
-            };
-            match parsed {
-                Some(Ok(matchers)) => tests.extend(matchers.tests),
-                Some(Err(reason)) => {
-                    cx.error(text.pos, reason)
-                        .hint("such as severity=\"critical\" or mount=~\"/data.*\"");
-                    is_valid = false;
-                }
-                None => is_valid = false,
-            }
-        }
-        is_valid.then_some(Self { tests, at })
-    }
-
-    fn shape() -> Shape {
-        Shape::Word(
-            "matchers, taken as written: `a=\"b\"`, `a!=\"b\"`, `a=~\"regex\"`, `a!~\"regex\"`, or a list of them",
-        )
-    }
-
-    fn absent() -> Option<Self> {
-        Some(Self::default())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use bellwether_core::Labels;
-    use bellwether_schema::{Diagnostics, parse};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
     use proptest::prelude::*;
 
     use super::*;
@@ -389,7 +217,7 @@ mod tests {
                 "invalid regular expression \"(\": unclosed group",
             ),
         ] {
-            let error = Matchers::parse(text).unwrap_err();
+            let error = Matchers::parse(text).unwrap_err().to_string();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, Labels, MonoMillis, Now, Transition, UnixMillis,
+    Alert, AlertState, Fingerprint, LabelSet, Labels, MonoMillis, Now, Severity, Transition,
+    UnixMillis,
 };
 
 use crate::alert::detail::Detail;
@@ -78,6 +79,15 @@ impl ActiveAlert {
             .is_some_and(|after| missing.reaches(after, &rule.policy))
     }
 
+    /// Notes its first data after a restart. Returns its fingerprint if it was notified.
+    pub fn confirm(&mut self) -> Option<Fingerprint> {
+        let grace = std::mem::take(&mut self.grace);
+        let notified = self.notified.as_ref();
+        notified
+            .filter(|_| grace != MonoMillis::default())
+            .map(|notified| notified.fingerprint)
+    }
+
     #[must_use]
     pub fn phase(&self) -> AlertState {
         self.state.phase
@@ -94,8 +104,7 @@ impl ActiveAlert {
     pub fn alert(&self, rule: &Rule, templates: &Templates, key: &LabelSet) -> Alert {
         let labels = rule.alert_labels(key);
         let level = self.state.level;
-        let overflow = rule.overflow(key);
-        let threshold = match overflow {
+        let threshold = match rule.overflow(key) {
             Some(limit) => Some(limit as f64),
             None if self.no_data => None,
             None => rule.threshold(level),
@@ -104,7 +113,7 @@ impl ActiveAlert {
             true => rule.series_labels(key, self.detail.as_ref()),
             false => Labels::new(),
         };
-        let facts = TemplateData {
+        let data = TemplateData {
             labels: &labels,
             series: &series,
             // A condition that holds without a value is about NaN: it is unequal to any threshold.
@@ -118,39 +127,12 @@ impl ActiveAlert {
             metric: &rule.subject,
             detail: self.detail.as_ref(),
         };
-        let message = match &rule.message {
-            _ if overflow.is_some() => describe_over_limit(self.value, threshold),
-            _ if self.no_data => format!("no data: {}", rule.subject),
-            Some(text) => self.text(None, text, templates, facts),
-            None => describe_value(rule, level, self.value, self.detail.as_ref()),
-        };
-        // Without a series its labels are unknown.
-        let is_whole_rule = self.no_data && key.is_empty() && !rule.labels.is_always_empty();
-        let mut annotations = match is_whole_rule || overflow.is_some() {
-            true => Labels::new(),
-            false => rule
-                .annotations
-                .iter()
-                .map(|(name, text)| {
-                    (
-                        name.clone(),
-                        self.text(Some(name.as_str()), text, templates, facts),
-                    )
-                })
-                .collect(),
-        };
-        if let (Some(detail), false) = (&self.detail, self.no_data) {
-            detail.annotate(&mut annotations);
-        }
-        if let (Some(limit), Some(value)) = (overflow, self.value) {
-            annotations.insert("left_out".into(), (value - limit as f64).to_string());
-        }
         Alert {
             fingerprint: Fingerprint::of(&rule.name, &labels),
             rule: Arc::clone(&rule.name),
             severity: rule.severity(level),
-            annotations,
-            message,
+            annotations: self.annotations(rule, templates, key, data),
+            message: self.message(rule, templates, key, data),
             value: self.value,
             fired_value: self.fired_value,
             peak: self.peak,
@@ -163,6 +145,47 @@ impl ActiveAlert {
         }
     }
 
+    fn message(
+        &self,
+        rule: &Rule,
+        templates: &Templates,
+        key: &LabelSet,
+        data: TemplateData<'_>,
+    ) -> String {
+        match &rule.message {
+            _ if rule.overflow(key).is_some() => describe_over_limit(self.value, data.threshold),
+            _ if self.no_data => format!("no data: {}", rule.subject),
+            Some(text) => self.text(None, text, templates, data),
+            None => describe_value(rule, self.state.level, self.value, self.detail.as_ref()),
+        }
+    }
+
+    fn annotations(
+        &self,
+        rule: &Rule,
+        templates: &Templates,
+        key: &LabelSet,
+        data: TemplateData<'_>,
+    ) -> Labels {
+        let overflow = rule.overflow(key);
+        // Without a series its labels are unknown.
+        let is_whole_rule = self.no_data && key.is_empty() && !rule.labels.is_always_empty();
+        let mut annotations = Labels::new();
+        if !is_whole_rule && overflow.is_none() {
+            for (name, text) in &rule.annotations {
+                let text = self.text(Some(name), text, templates, data);
+                annotations.insert(name.clone(), text);
+            }
+        }
+        if let (Some(detail), false) = (&self.detail, self.no_data) {
+            detail.annotate(&mut annotations);
+        }
+        if let (Some(limit), Some(value)) = (overflow, self.value) {
+            annotations.insert("left_out".into(), (value - limit as f64).to_string());
+        }
+        annotations
+    }
+
     /// Returns the message, or the annotation `name`. A text that queries history is as of the last
     /// evaluation; after a restart, as of the last notification.
     fn text(
@@ -170,10 +193,10 @@ impl ActiveAlert {
         name: Option<&str>,
         text: &Text,
         templates: &Templates,
-        facts: TemplateData<'_>,
+        data: TemplateData<'_>,
     ) -> String {
         let Text::Query(source) = text else {
-            return templates.render(text, facts);
+            return templates.render(text, data);
         };
         let notified = || match name {
             None => self
@@ -240,51 +263,80 @@ impl ActiveAlert {
             }
         }
         self.note_peak(rule, &before, evaluated);
-        let reason = |this: &Self| transition_reason(rule, cause, &before, this);
+        self.note_times(before.phase, now.wall);
         match (before.phase, self.state.phase) {
-            (AlertState::Inactive, AlertState::Pending) => self.active_at = now.wall,
-            (AlertState::Inactive, AlertState::Firing) => {
-                (self.active_at, self.fired_at) = (now.wall, Some(now.wall));
-            }
-            (AlertState::Pending, AlertState::Firing) => self.fired_at = Some(now.wall),
             (AlertState::Firing, AlertState::Inactive) => {
-                let notified = self.notified.take()?;
-                let reason = reason(self);
-                // A message of the rule stays as it was notified; the default one would no longer
-                // be true.
-                let own = rule.message.is_none() || self.no_data || rule.overflow(key).is_some();
-                let message = if own {
-                    reason.clone()
-                } else {
-                    notified.message.clone()
-                };
-                let reason = reason + &firing_summary(rule, self, now.wall);
-                return Some(self.resolved(&notified, message, reason, now.wall));
+                self.resolve(rule, key, cause, &before, now.wall)
             }
-            (AlertState::Firing, AlertState::Firing) => {
-                let severity = rule.severity(self.state.level);
-                if self
-                    .notified
-                    .as_ref()
-                    .is_some_and(|notified| notified.severity == severity)
-                {
-                    return None;
-                }
+            (AlertState::Firing, AlertState::Firing)
+                if self.is_notified_as(rule.severity(self.state.level)) =>
+            {
+                None
             }
-            (AlertState::Pending, AlertState::Inactive) => {}
-            _ => return None,
+            (AlertState::Inactive, AlertState::Inactive)
+            | (AlertState::Pending | AlertState::Firing, AlertState::Pending) => None,
+            _ => Some(self.change(rule, templates, key, cause, &before, now.wall)),
         }
+    }
+
+    /// Notes the times at which the alert became pending and firing.
+    fn note_times(&mut self, before: AlertState, now: UnixMillis) {
+        match (before, self.state.phase) {
+            (AlertState::Inactive, AlertState::Pending) => self.active_at = now,
+            (AlertState::Inactive, AlertState::Firing) => {
+                (self.active_at, self.fired_at) = (now, Some(now));
+            }
+            (AlertState::Pending, AlertState::Firing) => self.fired_at = Some(now),
+            _ => {}
+        }
+    }
+
+    fn is_notified_as(&self, severity: Severity) -> bool {
+        let notified = self.notified.as_ref();
+        notified.is_some_and(|notified| notified.severity == severity)
+    }
+
+    /// Returns the transition to an alert that no longer fires.
+    fn resolve(
+        &mut self,
+        rule: &Rule,
+        key: &LabelSet,
+        cause: Cause<'_>,
+        before: &State,
+        now: UnixMillis,
+    ) -> Option<Transition> {
+        let notified = self.notified.take()?;
+        let reason = transition_reason(rule, cause, before, self);
+        // A message of the rule stays as it was notified; the default one would no longer be true.
+        let own = rule.message.is_none() || self.no_data || rule.overflow(key).is_some();
+        let message = match own {
+            true => reason.clone(),
+            false => notified.message.clone(),
+        };
+        let reason = reason + &firing_summary(rule, self, now);
+        Some(self.resolved(&notified, message, reason, now))
+    }
+
+    /// Returns the transition to the current state.
+    fn change(
+        &mut self,
+        rule: &Rule,
+        templates: &Templates,
+        key: &LabelSet,
+        cause: Cause<'_>,
+        before: &State,
+        now: UnixMillis,
+    ) -> Transition {
         let alert = Arc::new(self.alert(rule, templates, key));
         if alert.state == AlertState::Firing {
             self.notified = Some(Arc::clone(&alert));
         }
-        let reason = reason(self);
-        Some(Transition {
+        Transition {
             alert,
             from: before.phase,
-            reason,
-            at: now.wall,
-        })
+            reason: transition_reason(rule, cause, before, self),
+            at: now,
+        }
     }
 
     /// Updates the fired value and the peak.

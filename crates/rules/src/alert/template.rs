@@ -4,17 +4,19 @@
 //! when it is rendered stays as it is written, and the rest is rendered: neither an alert nor its
 //! text is lost to one value.
 
-use std::borrow::Cow;
+mod check;
+mod prometheus;
+
 use std::sync::Arc;
 
 use bellwether_core::{Labels, UnixMillis};
-use bellwether_schema::did_you_mean;
 use bellwether_template::{Answers, LabelMap, described, general, number};
 use minijinja::value::ValueKind;
 use minijinja::{
     Environment, Error, Template, UndefinedBehavior, Value, context, escape_formatter,
 };
 
+use self::prometheus::from_prometheus;
 use crate::alert::detail::Detail;
 use crate::eval::reading::HintedError;
 
@@ -39,9 +41,6 @@ const VARIABLES: [&str; 14] = [
 /// Variables that make a text query history: it is rendered when its rule is evaluated, and not
 /// when it is shown.
 const QUERY_VARIABLES: [&str; 2] = ["query", "now"];
-
-/// Variables that are unknown when the rule is evaluated.
-const LATE_VARIABLES: [&str; 5] = ["fired_value", "peak", "threshold", "severity", "state"];
 
 /// Text, with or without variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -194,84 +193,6 @@ impl Templates {
         self.external = external;
     }
 
-    fn check(&self, source: &str, scope: Scope<'_>) -> Result<(), HintedError> {
-        let body = from_prometheus(source);
-        let result = bellwether_template::parsed(&self.environment, &body, |template| {
-            if is_query(template) {
-                check_query(template, scope)?;
-            }
-            self.check_names(template, scope)?;
-            self.trial_render(template, scope)
-        });
-        result.map_err(|error| HintedError {
-            message: format!("template: {}", described(&error)),
-            hint: go_template_hint(source),
-        })?
-    }
-
-    /// Returns the error in a text of a rule whose alerts may have any labels.
-    #[must_use]
-    pub fn find_error(&self, source: &str) -> Option<HintedError> {
-        let scope = Scope {
-            labels: &[],
-            any_label: true,
-            can_query: true,
-            extra: &[],
-        };
-        is_template(source)
-            .then(|| self.check(source, scope).err())
-            .flatten()
-    }
-
-    fn check_names(
-        &self,
-        template: &Template<'_, '_>,
-        scope: Scope<'_>,
-    ) -> Result<(), HintedError> {
-        let mut used: Vec<String> = template.undeclared_variables(true).into_iter().collect();
-        used.sort();
-        for path in used {
-            let mut steps = path.split('.');
-            let root = steps.next().unwrap_or_default();
-            if !VARIABLES
-                .iter()
-                .chain(scope.extra)
-                .any(|name| *name == root)
-            {
-                // Functions such as `range` count as undeclared too.
-                if self.environment.globals().any(|(global, _)| global == root) {
-                    continue;
-                }
-                let names: Vec<&str> = VARIABLES.iter().chain(scope.extra).copied().collect();
-                let hint = did_you_mean(root, names.iter().copied())
-                    .unwrap_or_else(|| format!("known: {}", names.join(", ")));
-                return Err(HintedError::new(
-                    format!("template: unknown variable {root:?}"),
-                    hint,
-                ));
-            }
-            let label = steps
-                .next()
-                .filter(|_| root == "labels" && !scope.any_label);
-            let unknown = |label: &&str| !scope.labels.iter().any(|one| **one == **label);
-            if let Some(label) = label.filter(unknown) {
-                let names: Vec<&str> = scope.labels.iter().map(|label| &**label).collect();
-                let hint =
-                    did_you_mean(label, names.iter().copied()).unwrap_or_else(|| {
-                        match names.as_slice() {
-                            [] => "its alerts have no labels".into(),
-                            names => format!("its alerts have: {}", names.join(", ")),
-                        }
-                    });
-                return Err(HintedError::new(
-                    format!("template: no label {label:?}"),
-                    hint,
-                ));
-            }
-        }
-        Ok(())
-    }
-
     /// Renders the text; a part that fails stays as it is written.
     #[must_use]
     pub fn render(&self, text: &Text, data: TemplateData<'_>) -> String {
@@ -300,7 +221,7 @@ impl Templates {
     ///
     /// # Errors
     /// The error of the template or of a query.
-    pub fn render_query(
+    pub(crate) fn render_query(
         &self,
         source: &str,
         data: TemplateData<'_>,
@@ -329,45 +250,6 @@ impl Templates {
                     bellwether_template::rendered(template, context, MAX_TEXT_BYTES)
                 })?
             }
-        }
-    }
-
-    /// Renders it once with sample values, which finds errors that names alone do not show.
-    fn trial_render(
-        &self,
-        template: &Template<'_, '_>,
-        scope: Scope<'_>,
-    ) -> Result<(), HintedError> {
-        let sample_label = |label: &Arc<str>| (label.to_string(), "1".to_owned());
-        let labels = scope.labels.iter().map(sample_label).collect();
-        let detail = match scope.extra {
-            ["forecast"] => Detail::Forecast("in 1 h".into()),
-            _ => Detail::Anomaly {
-                score: 1.0,
-                expected: Some((0.0, 1.0)),
-            },
-        };
-        let data = TemplateData {
-            labels: &labels,
-            series: &labels,
-            value: Some(1.5),
-            fired_value: Some(1.5),
-            peak: Some(1.5),
-            threshold: Some(1.0),
-            rule: "",
-            severity: "warning",
-            state: "firing",
-            metric: "",
-            detail: Some(&detail),
-        };
-        let answers = Arc::new(Answers::made_up("1"));
-        let context = query_context(self.context(data, "1"), UnixMillis::default(), &answers);
-        match bellwether_template::rendered(template, context, MAX_TEXT_BYTES) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(HintedError {
-                message: format!("template: {}", described(&error)),
-                hint: None,
-            }),
         }
     }
 
@@ -414,83 +296,8 @@ fn is_query(template: &Template<'_, '_>) -> bool {
     QUERY_VARIABLES.iter().any(|word| used.contains(*word))
 }
 
-/// Rejects a text that queries history in a rule that does not, or that uses variables unknown by
-/// then.
-fn check_query(template: &Template<'_, '_>, scope: Scope<'_>) -> Result<(), HintedError> {
-    if !scope.can_query {
-        return Err(HintedError::new(
-            "template: `query` and `now` in a text of a rule that does not query history",
-            "they are for rules with `promql`, `anomaly` or `forecast`",
-        ));
-    }
-    let used = template.undeclared_variables(false);
-    match LATE_VARIABLES.iter().find(|later| used.contains(**later)) {
-        None => Ok(()),
-        Some(later) => Err(HintedError::new(
-            format!("template: `{later}` beside `query` or `now`"),
-            "such a text is rendered when the rule is evaluated, before that is known; use \
-             `value` and `labels`",
-        )),
-    }
-}
-
 fn is_template(source: &str) -> bool {
     ["{{", "{%", "{#"].iter().any(|open| source.contains(open))
-}
-
-/// Translates variables of Prometheus: inside of braces `$labels.x` and `$value` are `labels.x` and
-/// `value`; `$labels` as a whole are those of the series, as in Prometheus.
-fn from_prometheus(source: &str) -> Cow<'_, str> {
-    if !source.contains('$') {
-        return Cow::Borrowed(source);
-    }
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(open) = rest.find("{{").or_else(|| rest.find("{%")) {
-        let close = rest[open..].find("}}").or_else(|| rest[open..].find("%}"));
-        let end = close.map_or(rest.len(), |close| open + close + 2);
-        out.push_str(&rest[..open]);
-        let mut tag = &rest[open..end];
-        while let Some(dollar) = tag.find('$') {
-            out.push_str(&tag[..dollar]);
-            tag = &tag[dollar..];
-            let own = PROMETHEUS.iter().find_map(|(theirs, ours)| {
-                let after = tag.strip_prefix(theirs)?;
-                let ends = !after.starts_with(|c: char| c.is_alphanumeric() || c == '_');
-                ends.then_some((after, *ours))
-            });
-            let (after, ours) = own.unwrap_or((&tag[1..], "$"));
-            let one = after.trim_start().starts_with(['.', '[']);
-            out.push_str(if ours == "series_labels" && one {
-                "labels"
-            } else {
-                ours
-            });
-            tag = after;
-        }
-        out.push_str(tag);
-        rest = &rest[end..];
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
-}
-
-/// Variables as Prometheus spells them.
-const PROMETHEUS: [(&str, &str); 4] = [
-    ("$labels", "series_labels"),
-    ("$value", "value"),
-    ("$externalLabels", "external_labels"),
-    ("$externalURL", "external_url"),
-];
-
-/// Returns the hint for a Go template.
-fn go_template_hint(source: &str) -> Option<String> {
-    let go = [
-        "{{ .", "{{.", "printf", "{{ if", "{{ range", "{{ end", "{{- ",
-    ];
-    go.iter().any(|sign| source.contains(sign)).then(|| {
-        "templates are Jinja, not Go: {{ labels.x }}, {{ value | round(1) }}, {% if ... %}".into()
-    })
 }
 
 #[cfg(test)]

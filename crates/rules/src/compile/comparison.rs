@@ -1,11 +1,11 @@
 //! Checks of the comparison of a rule: condition, thresholds and hysteresis.
 
 use bellwether_core::Severity;
-use bellwether_schema::Diagnostics;
+use bellwether_schema::{Diagnostics, SourceLocation};
 
 use crate::eval::condition::{Comparison, Condition, Level};
-use crate::expr::{Formula, Outcome};
-use crate::query::history_query::{HistoryQuery, QueryKind};
+use crate::expr::Outcome;
+use crate::query::history_query::QueryKind;
 use crate::rule::Source;
 use crate::settings::RuleSettings;
 
@@ -16,62 +16,7 @@ pub(crate) fn check(
     problems: &mut Diagnostics,
 ) -> Option<Comparison> {
     let before = problems.len();
-    let severity = rule
-        .severity
-        .as_ref()
-        .map_or(Severity::Warning, |severity| severity.value);
-    let single = |threshold| {
-        vec![Level {
-            severity,
-            threshold,
-        }]
-    };
-    let (condition, levels) = match source {
-        Source::Series(Formula {
-            outcome: Outcome::Number(_),
-            ..
-        })
-        | Source::History(HistoryQuery {
-            kind: QueryKind::Compared,
-            ..
-        }) => configured_levels(rule, severity, problems)?,
-        Source::Series(Formula {
-            outcome: Outcome::Compared(_, condition, threshold),
-            ..
-        }) => {
-            compared_already(rule, EXPRESSION, problems);
-            (*condition, single(Some(*threshold)))
-        }
-        Source::Series(Formula {
-            outcome: Outcome::Test(_),
-            ..
-        }) => {
-            compared_already(rule, EXPRESSION, problems);
-            if let Some(resolve) = &rule.resolve_threshold {
-                problems
-                    .error(
-                        &resolve.at,
-                        "the expression is true or false and has no threshold",
-                    )
-                    .hint("compare with a number: `expr: \"a / b > 0.5\"`");
-            }
-            (Condition::NotEquals, single(None))
-        }
-        Source::History(HistoryQuery { kind, .. }) => {
-            let key = if matches!(kind, QueryKind::Forecast(_)) {
-                "forecast"
-            } else {
-                "anomaly"
-            };
-            compared_already(rule, key, problems);
-            if let Some(resolve) = &rule.resolve_threshold {
-                problems
-                    .error(&resolve.at, format!("`resolve_threshold` beside `{key}`"))
-                    .hint("for an alert that comes and goes use `keep_firing_for`");
-            }
-            (Condition::NotEquals, single(None))
-        }
-    };
+    let (condition, levels) = condition_and_levels(rule, source, problems)?;
     check_band(rule, condition, &levels, problems);
     let resolve = rule.resolve_threshold.as_ref().map(|resolve| resolve.value);
     (problems.len() == before).then_some(Comparison {
@@ -79,6 +24,62 @@ pub(crate) fn check(
         levels,
         resolve,
     })
+}
+
+fn condition_and_levels(
+    rule: &RuleSettings,
+    source: &Source,
+    problems: &mut Diagnostics,
+) -> Option<(Condition, Vec<Level>)> {
+    let severity = rule.severity.as_ref();
+    let severity = severity.map_or(Severity::Warning, |severity| severity.value);
+    let single = |threshold| {
+        vec![Level {
+            severity,
+            threshold,
+        }]
+    };
+    let outcome = match source {
+        Source::Series(formula) => &formula.outcome,
+        Source::History(query) if matches!(query.kind, QueryKind::Compared) => {
+            return configured_levels(rule, severity, problems);
+        }
+        Source::History(query) => {
+            condition_itself(rule, &query.kind, problems);
+            return Some((Condition::NotEquals, single(None)));
+        }
+    };
+    match outcome {
+        Outcome::Number(_) => configured_levels(rule, severity, problems),
+        Outcome::Compared(_, condition, threshold) => {
+            compared_already(rule, EXPRESSION, problems);
+            Some((*condition, single(Some(*threshold))))
+        }
+        Outcome::Test(_) => {
+            compared_already(rule, EXPRESSION, problems);
+            if let Some(resolve) = &rule.resolve_threshold {
+                let message = "the expression is true or false and has no threshold";
+                problems
+                    .error(&resolve.at, message)
+                    .hint("compare with a number: `expr: \"a / b > 0.5\"`");
+            }
+            Some((Condition::NotEquals, single(None)))
+        }
+    }
+}
+
+/// Reports a comparison and a hysteresis of a rule whose query is a condition itself.
+fn condition_itself(rule: &RuleSettings, kind: &QueryKind, problems: &mut Diagnostics) {
+    let key = match kind {
+        QueryKind::Forecast(_) => "forecast",
+        _ => "anomaly",
+    };
+    compared_already(rule, key, problems);
+    if let Some(resolve) = &rule.resolve_threshold {
+        problems
+            .error(&resolve.at, format!("`resolve_threshold` beside `{key}`"))
+            .hint("for an alert that comes and goes use `keep_firing_for`");
+    }
 }
 
 const EXPRESSION: &str = "expr";
@@ -171,41 +172,44 @@ fn multiple_levels(rule: &RuleSettings, problems: &mut Diagnostics) -> Option<Ve
     let condition = rule.condition.as_ref()?.value;
     for pair in levels.windows(2) {
         let [mild, bad] = pair else { continue };
-        let (a, b) = (
-            mild.threshold.unwrap_or_default(),
-            bad.threshold.unwrap_or_default(),
-        );
-        match condition.is_beyond(b, a) {
-            Some(true) => {}
-            Some(false) => {
-                let order = if condition.holds(1.0, 0.0) {
-                    "rise"
-                } else {
-                    "fall"
-                };
-                let (mild, bad) = (mild.severity.as_str(), bad.severity.as_str());
-                problems
-                    .error(
-                        &thresholds.at,
-                        format!("{bad} {b} is not beyond {mild} {a}"),
-                    )
-                    .hint(format!(
-                        "with `{}` thresholds must {order}",
-                        condition.as_str()
-                    ));
-            }
-            None => {
-                problems
-                    .error(
-                        &thresholds.at,
-                        format!("several thresholds for `{}`", condition.as_str()),
-                    )
-                    .hint("use >, >=, < or <=");
-                break;
-            }
+        if !check_order(condition, mild, bad, &thresholds.at, problems) {
+            break;
         }
     }
     (problems.len() == before).then_some(levels)
+}
+
+/// Checks that `bad` is beyond `mild`; returns false if the condition has no order.
+fn check_order(
+    condition: Condition,
+    mild: &Level,
+    bad: &Level,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
+) -> bool {
+    let threshold = |level: &Level| level.threshold.unwrap_or_default();
+    let (a, b) = (threshold(mild), threshold(bad));
+    let condition_text = condition.as_str();
+    match condition.is_beyond(b, a) {
+        Some(true) => true,
+        Some(false) => {
+            let order = match condition.holds(1.0, 0.0) {
+                true => "rise",
+                false => "fall",
+            };
+            let (mild, bad) = (mild.severity.as_str(), bad.severity.as_str());
+            problems
+                .error(at, format!("{bad} {b} is not beyond {mild} {a}"))
+                .hint(format!("with `{condition_text}` thresholds must {order}"));
+            true
+        }
+        None => {
+            problems
+                .error(at, format!("several thresholds for `{condition_text}`"))
+                .hint("use >, >=, < or <=");
+            false
+        }
+    }
 }
 
 fn check_band(

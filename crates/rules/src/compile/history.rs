@@ -9,7 +9,8 @@ use bellwether_core::MetricDef;
 use bellwether_promql::Query;
 use bellwether_schema::{Diagnostics, HumanDuration, Literal, SourceLocation, Spanned};
 
-use super::{CompiledSource, Compiler, quote_expression};
+use super::Compiler;
+use super::source::{CompiledSource, quote_expression};
 use crate::alert::alert_labels::AlertLabels;
 use crate::eval::schedule::Schedule;
 use crate::query::history_query::{Detection, Forecasting, HistoryQuery, QueryKind};

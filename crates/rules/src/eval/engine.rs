@@ -3,24 +3,26 @@
 //! Owns the alerts of all rules and the last evaluation of each rule. Reads the store, sends
 //! nothing, writes nothing, and knows the time only as an argument.
 
+pub(crate) mod status;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Alert, AlertState, Fingerprint, LabelSet, MonoMillis, Now, Origin, Transition, UnixMillis,
+    AlertState, Fingerprint, LabelSet, MonoMillis, Now, Origin, Transition, UnixMillis,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::{HashMap, HashSet};
 
 use crate::alert::active_alert::ActiveAlert;
+use crate::alert::template::Templates;
 use crate::compile::TOLERANCE;
 use crate::eval::evaluation::{Cache, RuleEvaluation};
 use crate::eval::index::Index;
 use crate::eval::join::Selection;
 use crate::eval::schedule::LastRun;
 use crate::query::history_query::Detectors;
-use crate::query::query_batch::{QueryBatch, QueryResults, RecordingResult, RuleResult};
-use crate::query::recording::Recording;
+use crate::query::query_batch::{QueryBatch, QueryResults, RecordingResult};
 use crate::query::rendered_text::RenderedTexts;
 use crate::query::sample_storage::{NoLimits, SampleStorage};
 use crate::rule::{Rule, RuleSet, Source};
@@ -117,30 +119,23 @@ pub struct Counts {
     pub resolved: u64,
 }
 
-/// Status of one rule.
-#[derive(Clone, Copy, Debug)]
-pub struct RuleStatus<'a> {
-    pub rule: &'a Rule,
-    /// Highest state of its alerts.
-    pub state: AlertState,
-    /// Number of pending alerts.
-    pub pending: usize,
-    /// Number of firing alerts.
-    pub firing: usize,
-    /// Last evaluation.
-    pub last: Option<&'a Evaluation>,
-}
-
-/// Status of one recording rule.
-#[derive(Clone, Copy, Debug)]
-pub struct RecordingStatus<'a> {
-    pub rule: &'a Recording,
-    /// Last evaluation; `holds` is the number of recorded series.
-    pub last: Option<&'a Evaluation>,
+impl RecordingState {
+    /// Notes the result of a query, and returns the evaluation.
+    fn apply(&mut self, result: RecordingResult, now: Now) -> &Evaluation {
+        let evaluation = Evaluation {
+            at: now.wall,
+            holds: result.series.len() as u32,
+            error: result.error,
+            took: result.took,
+            ..Evaluation::default()
+        };
+        self.series = result.series;
+        self.last.insert(evaluation)
+    }
 }
 
 impl Tick {
-    fn note(&mut self, evaluation: &Evaluation) {
+    pub(crate) fn note(&mut self, evaluation: &Evaluation) {
         self.evaluated += 1;
         self.failed += usize::from(evaluation.error.is_some());
         self.unknown += evaluation.unknown as usize;
@@ -154,6 +149,50 @@ impl Tick {
         self.failed += other.failed;
         self.unknown += other.unknown;
         self.changed |= other.changed;
+    }
+}
+
+/// Rules that are evaluated in one tick.
+struct Turn<'a> {
+    templates: &'a Templates,
+    now: Now,
+    /// Number of the tick.
+    number: u64,
+    tick: Tick,
+}
+
+impl<'a> Turn<'a> {
+    fn new(templates: &'a Templates, now: Now, number: u64) -> Self {
+        Self {
+            templates,
+            now,
+            number,
+            tick: Tick::default(),
+        }
+    }
+
+    /// Begins to evaluate a rule that is evaluated since `since`.
+    fn begin<'b>(
+        &'b mut self,
+        rule: &'b Rule,
+        alerts: &'b mut Alerts,
+        since: MonoMillis,
+    ) -> RuleEvaluation<'b> {
+        RuleEvaluation {
+            rule,
+            templates: self.templates,
+            now: self.now,
+            number: self.number,
+            warming: is_warming(rule, since, self.now),
+            alerts,
+            rendered: RenderedTexts::default(),
+            waiting: Vec::new(),
+            evaluation: Evaluation {
+                at: self.now.wall,
+                ..Evaluation::default()
+            },
+            tick: &mut self.tick,
+        }
     }
 }
 
@@ -229,53 +268,25 @@ impl Engine {
         self.ticks += 1;
         let set = Arc::clone(&self.set);
         let reader = store.read();
-        let mut tick = Tick::default();
+        let mut turn = Turn::new(&set.templates, now, self.ticks);
         for (rule, rule_state) in set.rules.iter().zip(&mut self.rule_states) {
             let Source::Series(formula) = &rule.source else {
                 continue;
             };
-            if !rule.enabled
-                || !rule_state
-                    .last_run
-                    .start_if_due(&rule.schedule, now.mono, collected)
-            {
+            let last_run = &mut rule_state.last_run;
+            if !rule.enabled || !last_run.start_if_due(&rule.schedule, now.mono, collected) {
                 continue;
             }
-            let RuleState {
-                selection,
-                alerts,
-                since,
-                ..
-            } = rule_state;
-            let mut rule_evaluation = RuleEvaluation {
-                rule,
-                templates: &set.templates,
-                now,
-                number: self.ticks,
-                warming: is_warming(rule, *since, now),
-                alerts,
-                rendered: RenderedTexts::default(),
-                waiting: Vec::new(),
-                evaluation: Evaluation {
-                    at: now.wall,
-                    ..Evaluation::default()
-                },
-                tick: &mut tick,
+            let mut rule_evaluation = turn.begin(rule, &mut rule_state.alerts, rule_state.since);
+            let mut cache = Cache {
+                selection: &mut rule_state.selection,
+                index: &mut self.index,
+                values: &mut self.values,
             };
-            let (index, values) = (&mut self.index, &mut self.values);
-            rule_evaluation.series(
-                formula,
-                &reader,
-                &mut Cache {
-                    selection,
-                    index,
-                    values,
-                },
-            );
-            let evaluation = rule_evaluation.evaluation;
-            tick.note(&evaluation);
-            rule_state.last = Some(evaluation);
+            rule_evaluation.series(formula, &reader, &mut cache);
+            rule_state.last = Some(rule_evaluation.finish());
         }
+        let tick = turn.tick;
         self.count(&tick);
         tick
     }
@@ -327,61 +338,26 @@ impl Engine {
             recordings,
             rules,
         } = results;
-        let mut tick = Tick::default();
         if !Arc::ptr_eq(&set, &self.set) {
-            return tick;
+            return Tick::default();
         }
         self.ticks += 1;
-        for RecordingResult {
-            index,
-            series,
-            error,
-            took,
-        } in recordings
-        {
-            let holds = series.len() as u32;
-            let evaluation = Evaluation {
-                at: now.wall,
-                holds,
-                error,
-                took,
-                ..Evaluation::default()
-            };
-            tick.note(&evaluation);
-            let recording_state = &mut self.recording_states[index];
-            (recording_state.series, recording_state.last) = (series, Some(evaluation));
+        let mut turn = Turn::new(&set.templates, now, self.ticks);
+        for result in recordings {
+            let recording_state = &mut self.recording_states[result.index];
+            turn.tick.note(recording_state.apply(result, now));
         }
-        for RuleResult {
-            index,
-            detectors,
-            rows,
-            rendered,
-            took,
-        } in rules
-        {
-            let (rule, rule_state) = (&set.rules[index], &mut self.rule_states[index]);
-            rule_state.detectors = detectors;
-            let mut rule_evaluation = RuleEvaluation {
-                rule,
-                templates: &set.templates,
-                now,
-                number: self.ticks,
-                warming: is_warming(rule, rule_state.since, now),
-                alerts: &mut rule_state.alerts,
-                rendered,
-                waiting: Vec::new(),
-                evaluation: Evaluation {
-                    at: now.wall,
-                    took,
-                    ..Evaluation::default()
-                },
-                tick: &mut tick,
-            };
-            rule_evaluation.query_rows(rows);
-            let evaluation = rule_evaluation.evaluation;
-            tick.note(&evaluation);
-            rule_state.last = Some(evaluation);
+        for result in rules {
+            let rule_state = &mut self.rule_states[result.index];
+            rule_state.detectors = result.detectors;
+            let rule = &set.rules[result.index];
+            let mut rule_evaluation = turn.begin(rule, &mut rule_state.alerts, rule_state.since);
+            rule_evaluation.rendered = result.rendered;
+            rule_evaluation.evaluation.took = result.took;
+            rule_evaluation.query_rows(result.rows);
+            rule_state.last = Some(rule_evaluation.finish());
         }
+        let tick = turn.tick;
         self.count(&tick);
         tick
     }
@@ -410,87 +386,6 @@ impl Engine {
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts
-    }
-
-    /// Returns the pending and firing alerts, in the order of the rules.
-    #[must_use]
-    pub fn alerts(&self) -> Vec<Alert> {
-        self.alerts_where(|_| true)
-    }
-
-    /// Returns the pending and firing alerts of the rules for which `wanted` is true.
-    #[must_use]
-    pub fn alerts_where(&self, wanted: impl Fn(&Rule) -> bool) -> Vec<Alert> {
-        let mut alerts = Vec::new();
-        let rules = self.set.rules.iter().zip(&self.rule_states);
-        for (rule, rule_state) in rules.filter(|(rule, _)| wanted(rule)) {
-            let start = alerts.len();
-            let shown = rule_state
-                .alerts
-                .iter()
-                .filter(|(_, alert)| alert.phase() != AlertState::Inactive);
-            alerts.extend(shown.map(|(key, alert)| alert.alert(rule, &self.set.templates, key)));
-            alerts[start..].sort_by(|a, b| a.labels.cmp(&b.labels));
-        }
-        alerts
-    }
-
-    /// Returns for each pending or firing alert the time for which its series has been missing.
-    #[must_use]
-    pub fn missing(&self) -> HashMap<Fingerprint, Duration> {
-        let mut all = HashMap::new();
-        for (rule, rule_state) in self.set.rules.iter().zip(&self.rule_states) {
-            for (key, alert) in rule_state
-                .alerts
-                .iter()
-                .filter(|(_, alert)| !alert.is_idle())
-            {
-                if let Some(missing) = alert.missing {
-                    let labels = rule.alert_labels(key);
-                    all.insert(Fingerprint::of(&rule.name, &labels), missing.length);
-                }
-            }
-        }
-        all
-    }
-
-    /// Returns the recording rules, in the order of the configuration.
-    pub fn recordings(&self) -> impl Iterator<Item = RecordingStatus<'_>> {
-        let recording_state = self.set.recordings.iter().zip(&self.recording_states);
-        recording_state.map(|(rule, recording_state)| RecordingStatus {
-            rule,
-            last: recording_state.last.as_ref(),
-        })
-    }
-
-    /// Returns the rules, in the order of the configuration.
-    pub fn rules(&self) -> impl Iterator<Item = RuleStatus<'_>> {
-        self.set
-            .rules
-            .iter()
-            .zip(&self.rule_states)
-            .map(|(rule, rule_state)| {
-                let count = |phase| {
-                    rule_state
-                        .alerts
-                        .values()
-                        .filter(|alert| alert.phase() == phase)
-                        .count()
-                };
-                let (pending, firing) = (count(AlertState::Pending), count(AlertState::Firing));
-                let state = match (pending, firing) {
-                    (0, 0) => AlertState::Inactive,
-                    (_, 0) => AlertState::Pending,
-                    _ => AlertState::Firing,
-                };
-                RuleStatus {
-                    rule,
-                    state,
-                    pending,
-                    firing,
-                    last: rule_state.last.as_ref(),
-                }
-            })
     }
 }
 

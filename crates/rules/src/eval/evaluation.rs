@@ -3,12 +3,14 @@
 //!
 //! Owns the step from rows to observations, also for missing data. Reads only its arguments.
 
+mod limit;
+mod missing;
+
 use bellwether_core::{LabelSet, MonoMillis, Now};
 use bellwether_tsdb::store::Reader;
 
 use crate::alert::active_alert::ActiveAlert;
 use crate::alert::detail::Detail;
-use crate::alert::limit;
 use crate::alert::reason::Cause;
 use crate::alert::state_machine::{Observation, State};
 use crate::alert::template::Templates;
@@ -20,7 +22,6 @@ use crate::expr::Formula;
 use crate::query::history_query::{Row, RowState, Rows};
 use crate::query::rendered_text::RenderedTexts;
 use crate::rule::Rule;
-use crate::settings::NoDataPolicy;
 
 /// Caches between ticks for fast reads of the store.
 pub(crate) struct Cache<'a> {
@@ -73,6 +74,12 @@ impl<'a> Evaluated<'a> {
 }
 
 impl RuleEvaluation<'_> {
+    /// Notes the evaluation in the tick, and returns it.
+    pub(crate) fn finish(self) -> Evaluation {
+        self.tick.note(&self.evaluation);
+        self.evaluation
+    }
+
     /// Evaluates the series of the store that `formula` reads.
     pub(crate) fn series(&mut self, formula: &Formula, reader: &Reader<'_>, cache: &mut Cache<'_>) {
         let Cache {
@@ -189,107 +196,6 @@ impl RuleEvaluation<'_> {
         )
     }
 
-    fn no_data_observation(&self, policy: NoDataPolicy) -> Observation {
-        let condition = match policy {
-            NoDataPolicy::Keep => return Observation::Unknown,
-            NoDataPolicy::Alert if self.warming => return Observation::Unknown,
-            NoDataPolicy::Ok => ConditionState::Ok,
-            NoDataPolicy::Alert => ConditionState::Breached(0),
-        };
-        Observation::Evaluated {
-            condition,
-            sample: self.now.mono,
-        }
-    }
-
-    /// Handles a failed evaluation, which says nothing of any label set.
-    fn failed(&mut self, error: String) {
-        self.evaluation.unknown += 1;
-        let (cause, observation) = (
-            Cause::Error(&error),
-            self.no_data_observation(self.rule.on_error),
-        );
-        match self.rule.on_error {
-            NoDataPolicy::Keep => {}
-            NoDataPolicy::Ok => {
-                for key in self.keys(|_| true) {
-                    self.advance(&key, Evaluated::without_series(observation, cause));
-                }
-            }
-            // The alerts of label sets stay as they are; the rule as a whole gets an alert.
-            NoDataPolicy::Alert => {
-                self.advance(
-                    &LabelSet::default(),
-                    Evaluated::without_series(observation, cause),
-                );
-            }
-        }
-        self.evaluation.error = Some(error);
-    }
-
-    /// Handles the absence of all series. If none was ever evaluated, the rule as a whole has no data.
-    fn no_series(&mut self) {
-        self.evaluation.unknown += 1;
-        self.missing(false);
-        let any_observed = self.alerts.values().any(|alert| alert.observed);
-        if self.rule.on_no_data == NoDataPolicy::Alert && !any_observed {
-            let observation = self.no_data_observation(NoDataPolicy::Alert);
-            self.advance(
-                &LabelSet::default(),
-                Evaluated::without_series(observation, Cause::NoData),
-            );
-        }
-        if self.rule.on_no_data == NoDataPolicy::Alert {
-            self.limit();
-        }
-    }
-
-    /// Applies `on_no_data` to each alert whose series is missing, whether there are `others` or
-    /// not.
-    fn missing(&mut self, others: bool) {
-        let (number, now) = (self.number, self.now.mono);
-        let (clear, on_no_data) = (
-            self.no_data_observation(NoDataPolicy::Ok),
-            self.rule.on_no_data,
-        );
-        let any_observed = others || self.alerts.values().any(|alert| alert.observed);
-        for key in self.keys(|alert| alert.last_tick != number) {
-            let overflow = self.rule.overflow(&key).is_some();
-            let Some(alert) = self.alerts.get_mut(&key) else {
-                continue;
-            };
-            // The overflow alert is resolved by `limit`, as long as there are series.
-            if overflow && (others || on_no_data == NoDataPolicy::Alert) {
-                continue;
-            }
-            // The alert of the rule as a whole resolves with the first series.
-            if !overflow && !alert.observed {
-                if any_observed {
-                    self.advance(&key, Evaluated::without_series(clear, Cause::Returned));
-                } else if on_no_data == NoDataPolicy::Ok {
-                    self.advance(&key, Evaluated::without_series(clear, Cause::NoData));
-                }
-                continue;
-            }
-            // After a restart its data may still come.
-            if now < alert.grace {
-                continue;
-            }
-            let gone = alert.record_missing(self.rule, now);
-            let by_absence = self.rule.resolves_when_absent();
-            self.evaluation.unknown += u32::from(others && !by_absence);
-            let (observation, cause) = match on_no_data {
-                _ if gone || by_absence => (clear, Cause::Vanished),
-                NoDataPolicy::Keep => continue,
-                NoDataPolicy::Ok => (clear, Cause::NoData),
-                NoDataPolicy::Alert => {
-                    (self.no_data_observation(NoDataPolicy::Alert), Cause::NoData)
-                }
-            };
-            self.observe(key, Evaluated::without_series(observation, cause));
-        }
-    }
-
     /// Returns true if a label set has an alert; a series that is only remembered has none.
     fn has_alert(&self, key: &LabelSet) -> bool {
         self.alerts.get(key).is_some_and(|alert| !alert.is_idle())
@@ -304,58 +210,6 @@ impl RuleEvaluation<'_> {
             .collect();
         keys.sort_unstable();
         keys
-    }
-
-    /// Admits waiting label sets up to the limit, by labels, and updates the overflow alert for the
-    /// rest.
-    fn limit(&mut self) {
-        let Some(limit) = self.rule.limit else { return };
-        let overflow = limit::overflow();
-        let (beside, now) = (self.alerts.contains_key(&overflow), self.now.mono);
-        let held = self
-            .alerts
-            .values()
-            .filter(|alert| !alert.is_idle())
-            .count();
-        let held = held - usize::from(beside);
-        let mut waiting = std::mem::take(&mut self.waiting);
-        let total = held + waiting.len();
-        waiting.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        let over_limit = waiting.split_off(waiting.len().min(limit.saturating_sub(held)));
-        for (key, evaluated) in waiting {
-            self.advance(&key, evaluated);
-        }
-        let worst = over_limit
-            .iter()
-            .filter_map(|(_, evaluated)| evaluated.observation.level())
-            .max();
-        // After a restart the alerts over the limit may still come.
-        let early = self
-            .alerts
-            .get(&overflow)
-            .is_some_and(|alert| now < alert.grace);
-        if beside && !early || worst.is_some() {
-            let condition = worst.map_or(ConditionState::Ok, ConditionState::Breached);
-            let observation = Observation::Evaluated {
-                condition,
-                sample: now,
-            };
-            let value = Some(total as f64);
-            let cause = Cause::Limit(limit);
-            let evaluated = Evaluated {
-                observation,
-                cause,
-                value,
-                detail: None,
-                present: true,
-            };
-            self.advance(&overflow, evaluated);
-        }
-        self.evaluation.over_limit = over_limit.len() as u32;
-        if worst.is_some() {
-            let note = format!("alerts left out by the limit {limit}: {}", over_limit.len());
-            self.evaluation.note.get_or_insert(note);
-        }
     }
 
     /// Applies the observation of one label set, or queues it if the rule has a limit. Returns true
@@ -399,16 +253,9 @@ impl RuleEvaluation<'_> {
         alert.rendered = self.rendered.remove(key).or(alert.rendered.take());
         if present {
             (alert.observed, alert.missing) = (true, None);
-            // The first data of an alert that was restored after a restart.
             let of_data = matches!(cause, Cause::Value | Cause::Limit(_));
-            if alert.grace != MonoMillis::default()
-                && of_data
-                && observation != Observation::Unknown
-            {
-                alert.grace = MonoMillis::default();
-                self.tick
-                    .confirmed
-                    .extend(alert.notified.as_ref().map(|notified| notified.fingerprint));
+            if of_data && observation != Observation::Unknown {
+                self.tick.confirmed.extend(alert.confirm());
             }
         }
         let before = alert.state;

@@ -3,11 +3,14 @@
 //! Owns queries, detectors and forecasts of rules. Knows no state of alerts; `eval::evaluation`
 //! applies the rows.
 
+mod anomaly;
+mod forecast;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_analysis::anomaly::{self, Detector};
-use bellwether_analysis::forecast::{Days, Horizon, NoForecast, Outlook};
+use bellwether_analysis::anomaly::{Detector, Settings};
+use bellwether_analysis::forecast::{Days, Horizon};
 use bellwether_core::{LabelSet, Labels, UnixMillis};
 use bellwether_promql::{Guard, Options, Query, Queryable, SampledSeries, Value};
 use hashbrown::{HashMap, HashSet};
@@ -45,7 +48,7 @@ pub enum QueryKind {
 /// Settings of the anomaly detection.
 #[derive(Clone, Debug)]
 pub struct Detection {
-    pub settings: anomaly::Settings,
+    pub settings: Settings,
     /// Interval of the samples.
     pub interval: Duration,
 }
@@ -114,10 +117,6 @@ pub struct QueryContext<'a> {
     /// Labels that the rule adds.
     pub added: &'a Labels,
 }
-
-/// Points of history that warm up a detector: coarse ones, and recent ones (more if it needs more).
-const COARSE_POINTS: u32 = 2_000;
-const RECENT_POINTS: u32 = 1_000;
 
 impl HistoryQuery {
     /// Runs the query; returns one row for each series.
@@ -207,169 +206,6 @@ impl HistoryQuery {
         // Of two series with the same key, the one with the newer samples comes last.
         series.sort_by_key(|series| series.times.last().copied());
         Ok(series)
-    }
-
-    fn anomalies(
-        &self,
-        context: &QueryContext<'_>,
-        detection: &Detection,
-        detectors: &mut Detectors,
-    ) -> Result<Rows, String> {
-        if !detectors.warm {
-            *detectors = self.warmed(context, detection)?;
-        }
-        let fresh = || Detector::new(&detection.settings, detection.interval);
-        let mut rows = Vec::new();
-        for (key, _, value) in self.instant(context)? {
-            let detector = detectors.by_key.entry(key.clone()).or_insert_with(fresh);
-            let assessment = detector.observe(context.at, value);
-            let state = match assessment {
-                _ if assessment.warming || !value.is_finite() => RowState::Unknown,
-                // The event had its alert.
-                _ if assessment.repeated => RowState::KeepsFiring,
-                _ if assessment.anomalous => RowState::Breached,
-                _ => RowState::Ok,
-            };
-            let detail = Detail::Anomaly {
-                score: assessment.score,
-                expected: assessment.expected,
-            };
-            rows.push(Row {
-                key,
-                value,
-                state,
-                detail: Some(detail),
-            });
-        }
-        let warming = rows
-            .iter()
-            .filter(|row| row.state == RowState::Unknown)
-            .count();
-        let note = (warming > 0).then(|| {
-            format!(
-                "{warming} of {} series have fewer than {} samples",
-                rows.len(),
-                detection.settings.min_samples
-            )
-        });
-        Ok(Rows { rows, note })
-    }
-
-    /// Returns detectors warmed up by history: the window in coarse steps, and its end at the
-    /// collection interval.
-    fn warmed(
-        &self,
-        context: &QueryContext<'_>,
-        detection: &Detection,
-    ) -> Result<Detectors, String> {
-        let Detection { settings, interval } = detection;
-        let mut detectors = Detectors {
-            warm: true,
-            ..Detectors::default()
-        };
-        let recent = settings.min_samples.clamp(RECENT_POINTS, 10_000);
-        let end = context.at.before(*interval);
-        let begin = end.before(*interval * recent);
-        let coarse = (settings.window / COARSE_POINTS).max(*interval);
-        let left = settings.window.saturating_sub(*interval * recent);
-        let steps = (left.as_millis() / coarse.as_millis().max(1)) as u32;
-        let before = match steps {
-            0 => Vec::new(),
-            _ => self.range(context, begin.before(*interval), steps, coarse)?,
-        };
-        let after = self.range(context, end, recent, *interval)?;
-        for series in before.into_iter().chain(after) {
-            let key = context.names.key(&series.labels, context.added);
-            let fresh = || Detector::new(settings, *interval);
-            let detector = detectors.by_key.entry(key).or_insert_with(fresh);
-            for (time, value) in series.times.iter().zip(&series.values) {
-                detector.observe(UnixMillis(*time), *value);
-            }
-        }
-        Ok(detectors)
-    }
-
-    fn forecasts(
-        &self,
-        context: &QueryContext<'_>,
-        forecasting: &Forecasting,
-        detectors: &mut Detectors,
-    ) -> Result<Rows, String> {
-        let Forecasting { horizon, step } = *forecasting;
-        let steps = |span: Duration, step: Duration| {
-            u32::try_from(span.as_millis() / step.as_millis().max(1)).unwrap_or(u32::MAX)
-        };
-        let lookback = steps(horizon.lookback(), step);
-        // Read for all series, once one of them needs it.
-        let mut past: Option<HashMap<LabelSet, SampledSeries>> = None;
-        let mut rows: HashMap<LabelSet, Row> = HashMap::new();
-        let mut note = None;
-        for series in self.range(context, context.at, lookback, step)? {
-            // A series that has ended reaches nothing.
-            if series.times.last() != Some(&context.at.0) {
-                continue;
-            }
-            let key = context.names.key(&series.labels, context.added);
-            let of_series = || {
-                let past = past.get_or_insert_with(|| {
-                    let (span, step) = horizon.past();
-                    let series = self.range(context, context.at, steps(span, step), step);
-                    // It may exceed the query limits; then the forecast does without it.
-                    let series = series.unwrap_or_else(|error| {
-                        note.get_or_insert(format!("history cannot be read: {error}"));
-                        Vec::new()
-                    });
-                    let of = |series: SampledSeries| {
-                        (context.names.key(&series.labels, context.added), series)
-                    };
-                    series.into_iter().map(of).collect()
-                });
-                let series = past.get(&key);
-                series.map_or_else(Default::default, |s| (s.times.clone(), s.values.clone()))
-            };
-            let days = detectors.days.entry(key.clone()).or_default();
-            let outlook =
-                horizon.outlook(&series.times, &series.values, context.at, days, of_series);
-            let (state, reach, reason) = match outlook {
-                Outlook::Soon(reach) => (RowState::Breached, Some(reach), None),
-                Outlook::Young { reach, .. } | Outlook::Usual(reach) => (
-                    RowState::KeepsFiring,
-                    Some(reach),
-                    outlook.not_firing_reason(),
-                ),
-                Outlook::Later(reach) => (RowState::Ok, Some(reach), None),
-                // The alert must not resolve because the forecast has come true.
-                Outlook::None(NoForecast::AlreadyReached { .. }) => {
-                    (RowState::Breached, None, None)
-                }
-                Outlook::None(reason) => (RowState::Ok, None, Some(reason.to_string())),
-            };
-            if let Some(reason) = reason {
-                note.get_or_insert_with(|| format!("no forecast for {key}: {reason}"));
-            }
-            let (value, words) = match (reach, state) {
-                (Some(reach), _) => (
-                    reach.reaches_at.since(context.at).as_secs_f64(),
-                    reach.describe(context.at),
-                ),
-                (None, RowState::Breached) => (0.0, "now".to_owned()),
-                (None, _) => (f64::NAN, String::new()),
-            };
-            let detail = (!value.is_nan()).then_some(Detail::Forecast(words));
-            rows.insert(
-                key.clone(),
-                Row {
-                    key,
-                    value,
-                    state,
-                    detail,
-                },
-            );
-        }
-        detectors.days.retain(|key, _| rows.contains_key(key));
-        let mut rows: Vec<Row> = rows.into_values().collect();
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
-        Ok(Rows { rows, note })
     }
 }
 

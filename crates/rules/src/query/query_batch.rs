@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, Now};
+use bellwether_core::{LabelSet, Now, UnixMillis};
 use bellwether_promql::SampledSeries;
 use hashbrown::HashSet;
 
 use crate::query::history_query::{Detectors, QueryContext, Rows};
 use crate::query::rendered_text::{self, RenderedTexts};
 use crate::query::sample_storage::{QueryLimiter, SampleStorage};
-use crate::rule::{Rule, RuleSet};
+use crate::rule::RuleSet;
 
 /// Error of rules over history without history.
 const NO_HISTORY: &str = "history is disabled";
@@ -70,78 +70,90 @@ impl QueryBatch {
         storage: Option<&dyn SampleStorage>,
         limiter: &dyn QueryLimiter,
     ) -> QueryResults {
-        let QueryBatch {
-            set,
-            now,
-            ended_series,
-            recordings,
-            rules,
-        } = self;
-        if let (Some(storage), false) = (storage, ended_series.is_empty()) {
-            let stale = |labels| (labels, SampledSeries::stale());
-            storage.record(
-                now.wall,
-                &ended_series.into_iter().map(stale).collect::<Vec<_>>(),
-            );
+        if let (Some(storage), false) = (storage, self.ended_series.is_empty()) {
+            let stale = |labels: &LabelSet| (labels.clone(), SampledSeries::stale());
+            let ended: Vec<_> = self.ended_series.iter().map(stale).collect();
+            storage.record(self.now.wall, &ended);
         }
-        let record = |(index, before): (usize, HashSet<LabelSet>)| {
-            let recording = &set.recordings[index];
-            let guard = limiter.begin();
-            let result = storage
-                .ok_or_else(|| NO_HISTORY.to_owned())
-                .and_then(|storage| recording.record(storage, now.wall, &guard, &before));
-            let took = limiter.end();
-            match result {
-                Ok(series) => RecordingResult {
-                    index,
-                    series,
-                    error: None,
-                    took,
-                },
-                Err(error) => RecordingResult {
-                    index,
-                    series: before,
-                    error: Some(error),
-                    took,
-                },
-            }
-        };
-        let recordings = recordings.into_iter().map(record).collect();
-        let run_rule = |(index, mut detectors)| {
-            let rule: &Rule = &set.rules[index];
-            let guard = limiter.begin();
-            let (rows, rendered) = match (storage, rule.history_query()) {
-                (Some(storage), Some(history_query)) => {
-                    let context = QueryContext {
-                        storage,
-                        at: now.wall,
-                        guard: &guard,
-                        names: &rule.labels,
-                        added: &rule.identity.add_labels,
-                    };
-                    let rows = history_query.rows(&context, &mut detectors);
-                    let result_rows = rows.as_ref().map_or(&[][..], |rows| &rows.rows[..]);
-                    let rendered =
-                        rendered_text::render(rule, &set.templates, result_rows, &context);
-                    (rows, rendered)
-                }
-                _ => (Err(NO_HISTORY.to_owned()), RenderedTexts::default()),
-            };
-            RuleResult {
-                index,
-                detectors,
-                rows,
-                rendered,
-                took: limiter.end(),
-            }
-        };
-        let rules = rules.into_iter().map(run_rule).collect();
+        let (set, now) = (self.set, self.now);
+        let recordings = self.recordings.into_iter();
+        let recordings = recordings
+            .map(|(index, before)| {
+                let guard = limiter.begin();
+                let recording = &set.recordings[index];
+                let recorded = storage
+                    .ok_or_else(|| NO_HISTORY.to_owned())
+                    .and_then(|storage| recording.record(storage, now.wall, &guard, &before));
+                RecordingResult::new(index, before, recorded, limiter.end())
+            })
+            .collect();
+        let rules = self.rules.into_iter();
+        let rules = rules
+            .map(|(index, detectors)| run_rule(&set, index, detectors, storage, now.wall, limiter))
+            .collect();
         QueryResults {
             set,
             now,
             recordings,
             rules,
         }
+    }
+}
+
+impl RecordingResult {
+    /// Creates the result of a query; without one, the series are those `before` it.
+    fn new(
+        index: usize,
+        before: HashSet<LabelSet>,
+        recorded: Result<HashSet<LabelSet>, String>,
+        took: Duration,
+    ) -> Self {
+        let (series, error) = match recorded {
+            Ok(series) => (series, None),
+            Err(error) => (before, Some(error)),
+        };
+        Self {
+            index,
+            series,
+            error,
+            took,
+        }
+    }
+}
+
+/// Runs the query of the rule at `index` and those of its texts.
+fn run_rule(
+    set: &RuleSet,
+    index: usize,
+    mut detectors: Detectors,
+    storage: Option<&dyn SampleStorage>,
+    at: UnixMillis,
+    limiter: &dyn QueryLimiter,
+) -> RuleResult {
+    let rule = &set.rules[index];
+    let guard = limiter.begin();
+    let (rows, rendered) = match (storage, rule.history_query()) {
+        (Some(storage), Some(history_query)) => {
+            let context = QueryContext {
+                storage,
+                at,
+                guard: &guard,
+                names: &rule.labels,
+                added: &rule.identity.add_labels,
+            };
+            let rows = history_query.rows(&context, &mut detectors);
+            let found = rows.as_ref().map_or(&[][..], |rows| &rows.rows[..]);
+            let rendered = rendered_text::render(rule, &set.templates, found, &context);
+            (rows, rendered)
+        }
+        _ => (Err(NO_HISTORY.to_owned()), RenderedTexts::default()),
+    };
+    RuleResult {
+        index,
+        detectors,
+        rows,
+        rendered,
+        took: limiter.end(),
     }
 }
 

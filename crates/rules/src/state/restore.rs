@@ -2,25 +2,28 @@
 //!
 //! Owns which alerts keep their state and which transitions the others get: an alert that was
 //! notified as firing is either kept or resolved, never forgotten. Knows no files; they are in
-//! `state_file`.
+//! `saved`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Alert, AlertState, LabelSet, MonoMillis, Now, Transition};
+use serde::Deserialize;
 
 use crate::alert::active_alert::ActiveAlert;
 use crate::alert::limit;
 use crate::eval::engine::{Engine, Evaluation, RecordingState};
 use crate::query::recording::Recording;
 use crate::rule::Identity;
+use crate::state::saved::SavedRule;
 
 /// Shortest time after a restart in which a missing series does not count as stale.
 const GRACE: Duration = Duration::from_secs(60);
 
 /// Alerts of one rule, from one engine to another.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(try_from = "SavedRule")]
 pub struct RestoredRule {
     pub identity: Identity,
     /// Each alert with the labels that identify it.

@@ -12,7 +12,7 @@ use crate::mute::silence::SilenceDraft;
 use crate::route::matchers::Matchers;
 use crate::route::settings::{HeartbeatSettings, ReceiverSettings, Routes};
 use crate::routing::{RoutingSettings, RuleTraits, Traits};
-use crate::state_file::State;
+use crate::state::State;
 use crate::testing::{after, alert, fires, resolves};
 
 bellwether_schema::section! {

@@ -15,7 +15,7 @@ use bellwether_schema::{
 
 use super::maintenance::moment;
 use super::recurrence::Recurs;
-use super::{NO_END, Silence, SilenceDraft, check};
+use super::{NO_END, Silence, SilenceDraft, SilenceError};
 use crate::mute::time_interval::{Location, RecurringSettings, TimeIntervals};
 use crate::route::matchers::Matchers;
 
@@ -173,7 +173,7 @@ impl SilenceSpec {
         }
         let draft = self.draft(UnixMillis(0), diagnostics);
         let starts_at = draft.starts_at.unwrap_or(UnixMillis(0));
-        if let Err(error) = check(&draft, starts_at, UnixMillis(0)) {
+        if let Err(error) = draft.check(starts_at, UnixMillis(0)) {
             diagnostics.error(at, error.to_string());
         }
         let file = at.file.as_deref().unwrap_or_default();
@@ -194,7 +194,7 @@ impl SilenceSpec {
 
     /// Converts it to a draft at `now`; errors go to `diagnostics`.
     fn draft(&self, now: UnixMillis, diagnostics: &mut Diagnostics) -> SilenceDraft {
-        let Self { settings, at } = self;
+        let settings = &self.settings;
         let recurs = Recurs {
             times: settings.times.clone(),
             intervals: settings.intervals.clone(),
@@ -209,25 +209,7 @@ impl SilenceSpec {
             parse_time(&settings.ends_at),
         );
         let from = starts_at.unwrap_or(now).max(now);
-        if let (Some(_), Some(duration)) = (&settings.ends_at, &settings.duration) {
-            diagnostics
-                .error(&duration.at, "both ends_at and duration")
-                .hint("remove one");
-        }
-        if settings
-            .duration
-            .as_ref()
-            .is_some_and(|duration| duration.is_zero())
-        {
-            diagnostics
-                .error(at, "duration: 0")
-                .hint("such as 30m, 2h or 1d12h");
-        }
-        if settings.ends_at.is_none() && settings.duration.is_none() && recurs.is_always() {
-            diagnostics.error(at, "no end").hint(
-                "set ends_at, or duration for the API; only recurring times or intervals need no end",
-            );
-        }
+        self.check_end(&recurs, diagnostics);
         let length = settings
             .duration
             .as_ref()
@@ -241,6 +223,26 @@ impl SilenceSpec {
             recurs,
             created_by: settings.created_by.0.clone(),
             comment: settings.comment.0.clone(),
+        }
+    }
+
+    fn check_end(&self, recurs: &Recurs, diagnostics: &mut Diagnostics) {
+        let Self { settings, at } = self;
+        let (ends_at, duration) = (&settings.ends_at, &settings.duration);
+        if let (Some(_), Some(duration)) = (ends_at, duration) {
+            diagnostics
+                .error(&duration.at, "both ends_at and duration")
+                .hint("remove one");
+        }
+        if duration.as_ref().is_some_and(|duration| duration.is_zero()) {
+            diagnostics
+                .error(at, "duration: 0")
+                .hint("such as 30m, 2h or 1d12h");
+        }
+        if ends_at.is_none() && duration.is_none() && recurs.is_always() {
+            diagnostics.error(at, "no end").hint(
+                "set ends_at, or duration for the API; only recurring times or intervals need no end",
+            );
         }
     }
 }
@@ -274,12 +276,12 @@ impl SilenceDraft {
     /// Parses the JSON body of a request at `now`.
     ///
     /// # Errors
-    /// Invalid JSON or settings, as a sentence.
-    pub fn parse(body: &[u8], now: UnixMillis) -> Result<Self, String> {
-        let spec: SilenceSpec = from_json(body)?;
+    /// Returns [`SilenceError::Invalid`] if the JSON or a setting is invalid.
+    pub fn parse(body: &[u8], now: UnixMillis) -> Result<Self, SilenceError> {
+        let spec: SilenceSpec = from_json(body).map_err(SilenceError::Invalid)?;
         let mut diagnostics = Diagnostics::default();
         let draft = spec.draft(now, &mut diagnostics);
-        ok_unless(draft, diagnostics)
+        ok_unless(draft, diagnostics).map_err(SilenceError::Invalid)
     }
 }
 

@@ -1,6 +1,8 @@
 use bellwether_core::Labels;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
+use super::draft::MAX_TEXT;
+use super::silences::uuid;
 use super::*;
 use crate::mute::time_interval::{TimeIntervalSettings, TimeIntervals};
 use crate::testing::{NOON, alert};
@@ -367,7 +369,7 @@ fn errors_of_maintenance_have_location_and_hint() {
 fn created(json: &str) -> Result<(Silences, String), String> {
     let mut all = Silences::default();
     all.declare(&[], &night());
-    let draft = SilenceDraft::parse(json.as_bytes(), NOON)?;
+    let draft = SilenceDraft::parse(json.as_bytes(), NOON).map_err(|error| error.to_string())?;
     let id = all.set(draft, 1, NOON).map_err(|error| error.to_string())?;
     Ok((all, id))
 }

@@ -3,7 +3,7 @@ use bellwether_tsdb::store::Store;
 
 use crate::Engine;
 use crate::query::query_batch::testing;
-use crate::state::saved;
+use crate::state::saved::roundtrip;
 use crate::testing::{DISK, at, commit, rules, store};
 
 const RULE: &str = "metric: disk_usage_percent, condition: '>', add_labels: {team: db}, \
@@ -147,9 +147,9 @@ fn a_restart_and_a_reload_go_on_and_a_lower_limit_ends_what_is_too_much() {
         &[("/a", 91.0), ("/b", 91.0), ("/c", 91.0), ("/d", 91.0)],
     );
     let restart = |old: &Engine, rule: &str, now: Now| {
-        let text = saved::write(&old.snapshot(), now).unwrap();
+        let saved = roundtrip(old.snapshot(), now).unwrap();
         let mut new = engine(rule, 60).0;
-        let transitions = new.restore(saved::read(&text).unwrap(), now);
+        let transitions = new.restore(saved, now);
         (new, changes(&transitions))
     };
     let (mut same, transitions) = restart(&old, &format!("{RULE}, limit: 3"), at(60));

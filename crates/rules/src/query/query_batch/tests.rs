@@ -4,7 +4,7 @@ use bellwether_tsdb::history::History;
 
 use super::*;
 use crate::query::query_batch::testing::Bench;
-use crate::state::saved;
+use crate::state::saved::roundtrip;
 use crate::testing::{at, both, remember};
 use crate::{Engine, SampleStorage, Tick};
 
@@ -209,14 +209,10 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     bench.next(&down);
     assert_eq!(bench.next(&down).len(), 1);
     let alerts = bench.engine.alerts();
-    let text = saved::write(&bench.engine.snapshot(), at(0)).unwrap();
+    let saved = roundtrip(bench.engine.snapshot(), at(0)).unwrap();
     let mut next = Bench::rule(yaml);
     next.now = bench.now;
-    assert_eq!(
-        next.engine
-            .restore(saved::read(&text).unwrap(), at(bench.now)),
-        []
-    );
+    assert_eq!(next.engine.restore(saved.clone(), at(bench.now)), []);
     assert_eq!(next.engine.alerts(), alerts);
     assert_eq!(next.next(&down), NOTHING, "changes before");
     assert_eq!(
@@ -228,11 +224,7 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     );
     let mut next = Bench::rule(yaml);
     next.now = bench.now;
-    assert_eq!(
-        next.engine
-            .restore(saved::read(&text).unwrap(), at(bench.now)),
-        []
-    );
+    assert_eq!(next.engine.restore(saved.clone(), at(bench.now)), []);
     let ended: Vec<usize> = (0..4).map(|_| next.next(&[]).len()).collect();
     assert_eq!(
         ended,
@@ -241,7 +233,7 @@ fn a_restart_carries_alerts_of_any_labels_on() {
     );
     // Another query is another rule.
     let mut other = Engine::new(both("rules: [{name: r, promql: 'up < 1'}]").unwrap(), at(0));
-    let transitions = other.restore(saved::read(&text).unwrap(), at(bench.now));
+    let transitions = other.restore(saved.clone(), at(bench.now));
     assert_eq!(transitions[0].reason, "rule changed");
 }
 

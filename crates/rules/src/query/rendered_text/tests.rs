@@ -5,7 +5,7 @@ use bellwether_core::Origin;
 use bellwether_promql::Guard;
 
 use crate::query::query_batch::testing::Bench;
-use crate::state::saved;
+use crate::state::saved::roundtrip;
 use crate::testing::{at, both, remember, rules};
 use crate::{Engine, QueryLimiter};
 
@@ -89,16 +89,11 @@ fn a_text_is_written_anew_at_each_evaluation_and_stays_with_the_end() {
     assert_eq!(changes(&mut bench, 2.0, 0.0), [""; 0]);
     assert_eq!(bench.engine.alerts()[0].message, "2 a");
     // A restart asks nothing: what was changes holds until the next evaluation.
-    let text = saved::write(&bench.engine.snapshot(), at(bench.now)).unwrap();
+    let saved = roundtrip(bench.engine.snapshot(), at(bench.now)).unwrap();
     let yaml = rule("{{ query('load') | first | value }} {{ labels.job }}");
     let set = both(&format!("rules: [{{name: r, {yaml}}}]")).unwrap();
     bench.engine = Engine::new(set, at(bench.now));
-    assert_eq!(
-        bench
-            .engine
-            .restore(saved::read(&text).unwrap(), at(bench.now)),
-        []
-    );
+    assert_eq!(bench.engine.restore(saved, at(bench.now)), []);
     assert_eq!(bench.engine.alerts()[0].message, "1 a");
     assert_eq!(changes(&mut bench, 3.0, 0.0), [""; 0]);
     assert_eq!(bench.engine.alerts()[0].message, "3 a");

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bellwether_core::UnixMillis;
-use bellwether_files::{self as files, Output, durable};
+use bellwether_files::durable::{self, StateError};
+use bellwether_files::{self as files, Output};
 use tracing::warn;
 
 use super::read::Block;
@@ -64,7 +65,7 @@ fn read(folder: &Path) -> String {
             .ok()
             .filter(|list| is_whole(list))
             .map(str::to_owned)
-            .ok_or_else(|| "it is damaged".to_owned())
+            .ok_or_else(|| StateError::Invalid("it is damaged".to_owned()))
     });
     list.unwrap_or_else(|error| {
         warn!("{error}; blocks of history that were removed cannot be detected");

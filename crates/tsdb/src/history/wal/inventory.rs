@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use bellwether_core::UnixMillis;
-use bellwether_files::{Output, durable};
+use bellwether_files::Output;
+use bellwether_files::durable::{self, LoadError, StateError};
 
 use crate::history::time_span::TimeSpan;
 
@@ -40,12 +41,12 @@ pub(super) fn write(folder: &Path, segments: &[Listed]) -> io::Result<()> {
 ///
 /// # Errors
 /// The list cannot be read, or is damaged and was renamed.
-pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, String> {
+pub(in super::super) fn read(folder: &Path) -> Result<Vec<Listed>, LoadError> {
     durable::load_optional(&folder.join(NAME), |list| {
         str::from_utf8(list)
             .ok()
             .and_then(parse)
-            .ok_or_else(|| "it is damaged".to_owned())
+            .ok_or_else(|| StateError::Invalid("it is damaged".to_owned()))
     })
     .map(Option::unwrap_or_default)
 }
@@ -105,6 +106,7 @@ mod tests {
         assert!(
             read(folder.path())
                 .unwrap_err()
+                .to_string()
                 .contains("a symbolic link to nothing")
         );
     }
