@@ -46,6 +46,7 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo test --locked --workspace --quiet --doc
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
+	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 
 # With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target. Without a sanitizer: there is

@@ -10,12 +10,12 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_collectors::Collector;
 use bellwether_collectors::self_metrics::Process;
 use bellwether_collectors::system::{
     ResolvedMetric, System, SystemCollector, SystemMetric, resolve,
 };
-use bellwether_core::{Batch, MetricId, MonoMillis, Now};
+use bellwether_collectors::{Collector, MetricDefaults};
+use bellwether_core::{Batch, MetricId, MonoMillis, Now, Origin};
 use bellwether_schema::{Diagnostics, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};
 use procfs::{Current, CurrentSI};
@@ -55,8 +55,12 @@ fn declared(names: &[&str]) -> Arc<[(MetricId, ResolvedMetric)]> {
             exclude: Default::default(),
         })
         .collect();
-    let interval = Duration::from_secs(30);
-    let resolved = resolve(&metrics, "", interval, &mut Diagnostics::default());
+    let defaults = MetricDefaults {
+        origin: Origin::new("system"),
+        prefix: "",
+        interval: Duration::from_secs(30),
+    };
+    let resolved = resolve(&metrics, defaults, &mut Diagnostics::default());
     assert_eq!(resolved.len(), names.len());
     (0..).map(MetricId).zip(resolved).collect()
 }

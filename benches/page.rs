@@ -51,7 +51,7 @@ fn ours(series: usize, history: Option<Arc<History>>) -> (Store, Batch) {
             labels: LABELS.iter().map(|label| Arc::from(*label)).collect(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(30),
         })
         .collect();

@@ -14,8 +14,9 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use bellwether_collectors::MetricDefaults;
 use bellwether_collectors::application::{ApplicationMetric, record_json, resolve};
-use bellwether_core::{Batch, MetricId};
+use bellwether_core::{Batch, MetricId, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 use criterion::measurement::WallTime;
@@ -45,7 +46,12 @@ fn recorder() -> Recorder {
     let metrics: Vec<ApplicationMetric> =
         Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
             .expect("good metrics");
-    let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
+    let defaults = MetricDefaults {
+        origin: Origin::APPLICATION,
+        prefix: "app",
+        interval: Duration::from_secs(30),
+    };
+    let declared = resolve(&metrics, defaults, &mut problems);
     let recorder = Recorder::new((0..).map(MetricId).zip(declared));
     // As in life, the series at hand is one of many.
     for user in 0..1000 {

@@ -34,7 +34,7 @@ fn metrics() -> Arc<[MetricDef]> {
         labels: labels.iter().map(|label| (*label).into()).collect(),
         buckets: [].into(),
         quantiles: [].into(),
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: INTERVAL,
     };
     [
@@ -89,7 +89,7 @@ fn filled(set: RuleSet) -> (Store, Engine, Now) {
 fn tick(criterion: &mut Criterion, name: &str, line: &str, count: usize) {
     let (store, mut engine, now) = filled(rules(line, count));
     criterion.bench_function(name, |bencher| {
-        bencher.iter(|| black_box(engine.tick(&store, None, now, Some(Origin::System))));
+        bencher.iter(|| black_box(engine.tick(&store, None, now, Some(Origin::new("system")))));
     });
 }
 
@@ -139,7 +139,7 @@ fn churn(criterion: &mut Criterion) {
             batch.push(MetricId(0), &[&format!("new{n}"), "sda"], 1.0);
             n += 1;
             store.commit(&batch, now);
-            black_box(engine.tick(&store, None, now, Some(Origin::System)))
+            black_box(engine.tick(&store, None, now, Some(Origin::new("system"))))
         });
     });
 }

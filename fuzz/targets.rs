@@ -174,8 +174,8 @@ impl Recording {
         RECORDING.get_or_init(|| {
             let plan = config::plan(config::decode(&Source::Embedded, STATSD, &|_| None));
             let plan = plan.expect("a configuration without problems");
-            let settings = &plan.root.performance_monitor.application.statsd;
-            let settings = settings.as_ref().expect("the section above");
+            let recorded = plan.recorded().expect("the collector above");
+            let settings = recorded.statsd.as_ref().expect("the section above");
             let dialects = [
                 StatsdDialect::Auto,
                 StatsdDialect::Statsd,
@@ -185,9 +185,9 @@ impl Recording {
                 dialect,
                 ..settings.clone()
             });
-            let application = plan.application.unwrap_or_default();
+            let application = recorded.metrics.clone();
             Self {
-                metrics: plan.metrics,
+                metrics: plan.metrics.clone(),
                 application,
                 statsd: statsd.into(),
             }

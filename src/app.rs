@@ -20,11 +20,9 @@ mod query_timeout;
 mod remote_write;
 mod self_metrics;
 mod state_directory;
-mod statsd;
 mod systemd;
 mod web;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,8 +32,8 @@ use alert_pipeline::AlertPipeline;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use backend::AppBackend;
-use bellwether_collectors::HealthBoard;
-use bellwether_collectors::neo4j::KnownServers;
+use bellwether_collectors::application::{Listeners, Prepared};
+use bellwether_collectors::{HealthBoard, Memory};
 use bellwether_core::{AlertState, Now, UnixMillis, counted};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
@@ -80,6 +78,7 @@ struct App {
     /// State directory; `None`: all state ends with the process.
     state: Option<Arc<StateDirectory>>,
     board: HealthBoard,
+    memory: Memory,
     current: ArcSwap<ActiveConfig>,
     evaluator: Arc<Evaluator>,
     generated: Arc<GeneratedSeries>,
@@ -90,9 +89,8 @@ struct App {
     /// `None`: the configuration at the start disables the alert history.
     alert_log: Option<AlertLog>,
     remote_write: RemoteWriteManager,
-    neo4j_seen: KnownServers,
     web: Web,
-    statsd: statsd::Intake,
+    listeners: Listeners,
     reloads: Mutex<Reloads>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -143,20 +141,23 @@ impl App {
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
         let socket = Web::socket(&settings).await.map_err(anyhow::Error::msg)?;
-        statsd::probe(&plan).await.map_err(anyhow::Error::msg)?;
+        Listeners::probe(plan.recorded())
+            .await
+            .map_err(anyhow::Error::msg)?;
         remote_write::probe(&plan)
             .await
             .map_err(anyhow::Error::msg)?;
         let app = Self::build(source, overrides, plan).await?;
         let backend = Arc::new(AppBackend(app.clone()));
         let active = app.current.load_full();
-        let statsd = app.statsd.prepare(&active.plan, &active.recorder).await;
-        let statsd = statsd.map_err(anyhow::Error::msg)?;
+        let recorded = active.plan.recorded();
+        let listeners = app.listeners.prepare(recorded, &active.recorder).await;
+        let listeners = listeners.map_err(anyhow::Error::msg)?;
         app.web
             .open(&settings, backend, Some(socket))
             .await
             .map_err(anyhow::Error::msg)?;
-        app.statsd.replace(statsd);
+        app.listeners.replace(listeners);
         let remote = app
             .remote_write
             .prepare(&active.plan)
@@ -174,7 +175,7 @@ impl App {
 
         info!("stopping");
         systemd::stopping();
-        app.statsd.replace(statsd::Prepared::None);
+        app.listeners.replace(Prepared::None);
         app.current.load().stop().await;
         stop.cancel();
         if let Err(error) = evaluating.await {
@@ -221,13 +222,6 @@ impl App {
                 .map_or_else(alert_log::noop, AlertLog::observer),
         };
         let notifier = Arc::new(Notifier::new(setup));
-        let neo4j_seen = seen(
-            default_folder
-                .folder
-                .as_ref()
-                .map(|folder| folder.join("neo4j.json")),
-        )
-        .await;
         notifier.replace(channels).await;
         let history_handle = HistoryHandle::open(&plan, &default_folder, clock).await;
         let remote_write = RemoteWriteManager::new(default_folder.folder.clone(), clock);
@@ -290,6 +284,7 @@ impl App {
             started: now,
             state,
             board: HealthBoard::default(),
+            memory: Memory::new(default_folder.folder),
             current: ArcSwap::from_pointee(active),
             evaluator,
             generated,
@@ -298,9 +293,8 @@ impl App {
             history_handle,
             alert_log,
             remote_write,
-            neo4j_seen,
             web: Web::default(),
-            statsd: statsd::Intake::default(),
+            listeners: Listeners::default(),
             reloads: Mutex::new(Reloads {
                 loaded_at: now.wall,
                 ..Reloads::default()
@@ -384,7 +378,8 @@ impl App {
         let channels = channels.map_err(|error| error.to_string())?;
         let remote = self.remote_write.prepare(&plan).await?;
         let old = self.current.load_full();
-        let statsd = self.statsd.prepare(&plan, &old.recorder).await?;
+        let recorded = plan.recorded();
+        let listeners = self.listeners.prepare(recorded, &old.recorder).await?;
         self.web
             .open(
                 &monitor.prometheus,
@@ -409,7 +404,7 @@ impl App {
         old.stop().await;
         next.adopt(&old);
         history::backfill(next.store.clone(), self.clock.now()).await;
-        self.statsd.replace(statsd);
+        self.listeners.replace(listeners);
         self.notifier.replace(channels).await;
         let ended = self.evaluator.replace(rules, next.store.clone());
         self.pipeline.replace(next.plan.routing.clone());
@@ -455,13 +450,6 @@ fn warn_of(source: &Source, plan: &Plan) {
     for problem in &plan.left_out {
         error!("a rule file is skipped: {}", problem.render(source));
     }
-}
-
-/// Loads the Neo4j servers that answered before.
-async fn seen(file: Option<PathBuf>) -> KnownServers {
-    tokio::task::spawn_blocking(move || KnownServers::load(file))
-        .await
-        .unwrap_or_default()
 }
 
 /// Loads the alerts that the last process saved.

@@ -24,4 +24,4 @@ pub use metrics::metrics;
 pub use outside::check_outside;
 pub use print::{print, print_rules};
 pub use reference::reference;
-pub use sections::{CollectorName, Root};
+pub use sections::Root;

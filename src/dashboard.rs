@@ -9,7 +9,9 @@ mod query;
 mod render;
 mod threshold;
 
-use bellwether_core::MetricDef;
+use std::collections::{BTreeSet, HashMap};
+
+use bellwether_core::{MetricDef, Origin};
 use layout::Drawn;
 use panels::{Panel, Query, ROWS, Row};
 use serde_json::{Value, json};
@@ -36,10 +38,9 @@ pub fn render(plan: &Plan) -> Value {
         drawing.others(row, drawn);
     }
     rows.retain(|(_, drawn)| !drawn.is_empty());
+    let rows = rows.into_iter().map(|(row, drawn)| (row.title, drawn));
     document(&layout::arrange(
-        rows.into_iter()
-            .map(|(row, drawn)| (row.title, drawn))
-            .collect(),
+        rows.chain(drawing.further_rows()).collect(),
     ))
 }
 
@@ -59,20 +60,18 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(plan: &'a Plan) -> Self {
-        let mut metrics: Vec<_> = plan
-            .metrics
-            .iter()
-            .map(|def| PanelMetric {
-                def,
-                source: &def.name,
-                drawn: false,
-            })
+        let collectors = plan.root.performance_monitor.collectors.all();
+        let configured = collectors.flat_map(|settings| settings.kind().configured());
+        let names: HashMap<&str, &str> = configured
+            .map(|metric| (metric.name.as_str(), metric.catalogue_name))
             .collect();
-        for (id, declared) in plan.system.iter().flatten() {
-            metrics[id.0 as usize].source = declared.source_name();
-        }
+        let shown = |def: &'a MetricDef| PanelMetric {
+            def,
+            source: names.get(&*def.name).copied().unwrap_or(&def.name),
+            drawn: false,
+        };
         Self {
-            metrics,
+            metrics: plan.metrics.iter().map(shown).collect(),
             limits: threshold::limits(&plan.rules),
         }
     }
@@ -126,13 +125,34 @@ impl<'a> Drawing<'a> {
             .collect()
     }
 
-    /// Returns panels for the metrics of the row's origin that no panel shows yet.
+    /// Adds panels for the metrics of the row's origin that no panel shows yet.
     fn others(&self, row: &Row, drawn: &mut Vec<Drawn>) {
-        let left = self
+        drawn.extend(row.others.into_iter().flat_map(|origin| self.rest(origin)));
+    }
+
+    /// Returns panels for the metrics of `origin` that no panel of the catalogue shows.
+    fn rest(&self, origin: Origin) -> Vec<Drawn> {
+        let metrics = self.metrics.iter();
+        metrics
+            .filter(|metric| !metric.drawn && metric.def.origin == origin)
+            .map(|metric| panels::generic(metric.def, &self.limits))
+            .collect()
+    }
+
+    /// Returns a row for each collector that has none in the catalogue.
+    fn further_rows(&self) -> Vec<(&'static str, Vec<Drawn>)> {
+        let has_row = |origin: Origin| ROWS.iter().any(|row| row.others == Some(origin));
+        let origins: BTreeSet<Origin> = self
             .metrics
             .iter()
-            .filter(|m| !m.drawn && Some(m.def.origin) == row.others);
-        drawn.extend(left.map(|metric| panels::generic(metric.def, &self.limits)));
+            .filter(|metric| !metric.drawn)
+            .map(|metric| metric.def.origin)
+            .filter(|origin| *origin != Origin::SELF_METRICS && !has_row(*origin))
+            .collect();
+        origins
+            .into_iter()
+            .map(|origin| (origin.as_str(), self.rest(origin)))
+            .collect()
     }
 }
 
@@ -216,4 +236,36 @@ fn choice(name: &str, label: &str, query: &str) -> Value {
         "sort": 1,
         "type": "query",
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, EMBEDDED, Source};
+
+    fn plan(text: &str) -> Plan {
+        config::plan(config::decode(&Source::Embedded, text, &|_| None)).unwrap()
+    }
+
+    #[test]
+    fn a_collector_without_a_row_of_its_own_has_one_by_its_name() {
+        let mut plan = plan(EMBEDDED);
+        let mut metrics = plan.metrics.to_vec();
+        let last = metrics.last_mut().unwrap();
+        (last.name, last.origin) = ("jobs_waiting".into(), Origin::new("jobs"));
+        plan.metrics = metrics.into();
+        let document = render(&plan).to_string();
+        assert!(document.contains(r#""title":"jobs""#), "{document}");
+        assert!(document.contains(r#""title":"Jobs waiting""#), "{document}");
+    }
+
+    #[test]
+    #[cfg(feature = "neo4j")]
+    fn a_metric_of_a_catalogue_is_in_its_panel_under_any_name() {
+        let queries = "[{name: things, source: neo4j_node_count}]";
+        let text = format!("performance_monitor: {{neo4j_metrics: {{queries: {queries}}}}}");
+        let document = render(&plan(&text)).to_string();
+        assert!(document.contains(r#""title":"Nodes""#), "{document}");
+        assert!(!document.contains(r#""title":"Things""#), "{document}");
+    }
 }

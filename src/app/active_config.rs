@@ -4,9 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::neo4j::{Neo4jCollector, SkippedRows};
 use bellwether_collectors::self_metrics::SelfMetrics;
-use bellwether_collectors::{Build, Collector, Runner, Schedule, system};
+use bellwether_collectors::{Build, Input, Runner, Schedule};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -23,8 +22,6 @@ use super::groups::Groups;
 use super::{App, history};
 use crate::config::{self, Plan, Source};
 
-/// Delay until metrics that need two readings have values, such as `cpu_percent`.
-const SETTLE: Duration = Duration::from_secs(1);
 /// Time to wait for running collectors at a stop.
 const LAST_RUNS: Duration = Duration::from_secs(1);
 /// Points of a refresh that are stored at once; bounds memory.
@@ -37,8 +34,6 @@ pub(super) struct ActiveConfig {
     pub(super) anomaly_monitor: Arc<AnomalyMonitor>,
     pub(super) analysis_settings: Arc<AnalysisSettings>,
     pub(super) recorder: Recorder,
-    pub(super) skipped: Arc<system::Skipped>,
-    pub(super) skipped_rows: Arc<SkippedRows>,
     pub(super) groups: Groups,
     /// The configuration as YAML without its secrets, compressed.
     printed: Result<Vec<u8>, String>,
@@ -72,7 +67,9 @@ impl ActiveConfig {
         };
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
         let anomaly_monitor = Arc::new(anomaly_monitor(&plan));
-        let recorder = Recorder::new(plan.application.clone().unwrap_or_default());
+        let recorded = plan.recorded().into_iter();
+        let recorder =
+            Recorder::new(recorded.flat_map(|recorded| recorded.metrics.iter().cloned()));
         let trends = &plan.root.trend_analysis;
         let analysis_settings = Arc::new(AnalysisSettings {
             bottlenecks: std::mem::take(&mut plan.bottlenecks).into(),
@@ -85,8 +82,6 @@ impl ActiveConfig {
             anomaly_monitor,
             analysis_settings,
             recorder,
-            skipped: Arc::default(),
-            skipped_rows: Arc::default(),
             groups,
             printed,
             own: Mutex::default(),
@@ -109,46 +104,22 @@ impl ActiveConfig {
 
     /// Returns the schedule of the collector of `origin`.
     pub(super) fn schedule(&self, origin: Origin) -> Schedule {
-        let (interval, deadline) = (self.plan.interval, self.plan.deadline);
-        match (&self.plan.neo4j, origin) {
-            // It has timeouts of its own and ends within its interval, slow queries or not.
-            (Some((_, plan)), Origin::Neo4j) => Schedule {
-                interval: plan.interval,
-                deadline: plan.interval,
-                settle: None,
-            },
-            (_, Origin::System) => Schedule {
-                interval,
-                deadline,
-                settle: Some(SETTLE),
-            },
-            _ => Schedule {
-                interval,
-                deadline,
-                settle: None,
-            },
-        }
+        let collector = self.plan.collector(origin);
+        collector.map_or(self.plan.schedule, |collector| collector.schedule)
     }
 
     /// Takes over state from the previous configuration.
     pub(super) fn adopt(&self, old: &ActiveConfig) {
         self.recorder.adopt(&old.recorder);
-        self.skipped.adopt(&old.skipped);
-        self.skipped_rows.adopt(&old.skipped_rows);
         self.store.adopt(&old.store);
     }
 
     /// Returns the enabled collectors.
     pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
-        let enabled = [
-            (Origin::System, self.plan.system.is_some()),
-            (Origin::Application, self.plan.application.is_some()),
-            (Origin::Neo4j, self.plan.neo4j.is_some()),
-            (Origin::SelfMetrics, true),
-        ];
+        let enabled = self.plan.collectors.iter();
         enabled
-            .into_iter()
-            .filter_map(|(origin, enabled)| enabled.then_some(origin))
+            .map(|collector| collector.origin)
+            .chain([Origin::SELF_METRICS])
     }
 
     /// Starts the collectors.
@@ -164,42 +135,21 @@ impl ActiveConfig {
         *self.own.lock() = Some(own.clone());
         self.spawn(
             app,
-            Origin::SelfMetrics,
-            Box::new(move || Box::new(own.clone())),
+            Origin::SELF_METRICS,
+            Arc::new(move |_| Box::new(own.clone())),
         );
-        if let Some(metrics) = &self.plan.system {
-            let metrics: Arc<[_]> = metrics.clone().into();
-            let settings = self.plan.root.performance_monitor.system.clone();
-            let skipped = self.skipped.clone();
-            let build = move || -> Box<dyn Collector> {
-                let (settings, metrics) = (settings.clone(), metrics.clone());
-                Box::new(system::SystemCollector::new(
-                    settings,
-                    metrics,
-                    skipped.clone(),
-                ))
-            };
-            self.spawn(app, Origin::System, Box::new(build));
+        for collector in &self.plan.collectors {
+            self.spawn(app, collector.origin, self.build(&collector.input));
         }
-        if self.plan.application.is_some() {
-            let recorder = self.recorder.clone();
-            let build = Box::new(move || -> Box<dyn Collector> { Box::new(recorder.clone()) });
-            self.spawn(app, Origin::Application, build);
-        }
-        self.start_neo4j(app);
     }
 
-    fn start_neo4j(&self, app: &Arc<App>) {
-        let settings = self.plan.root.performance_monitor.neo4j_metrics.clone();
-        if let (Some((first, plan)), Some(settings)) = (self.plan.neo4j.clone(), settings) {
-            let seen = app.neo4j_seen.clone();
-            let skipped = self.skipped_rows.clone();
-            let build = move || -> Box<dyn Collector> {
-                let collector =
-                    Neo4jCollector::new(&settings, plan.clone(), first, skipped.clone());
-                Box::new(collector.with_known_servers(seen.clone()))
-            };
-            self.spawn(app, Origin::Neo4j, Box::new(build));
+    fn build(&self, input: &Input) -> Build {
+        match input {
+            Input::Pull(build) => build.clone(),
+            Input::Record(_) => {
+                let recorder = self.recorder.clone();
+                Arc::new(move |_| Box::new(recorder.clone()))
+            }
         }
     }
 
@@ -217,6 +167,7 @@ impl ActiveConfig {
             origin,
             schedule: self.schedule(origin),
             build,
+            memory: app.memory.clone(),
             board: app.board.clone(),
             sink: Arc::new(sink),
             clock: app.clock,

@@ -214,7 +214,7 @@ impl Evaluator {
             tick
         };
         // Once an interval, and at once where anything has changed.
-        if origin == Origin::SelfMetrics || !tick.transitions.is_empty() {
+        if origin == Origin::SELF_METRICS || !tick.transitions.is_empty() {
             self.record_alerts();
         }
         self.follow(tick).await

@@ -164,8 +164,8 @@ mod tests {
         let history = Arc::new(History::in_memory(100));
         let labels = Labels::from([("instance".to_owned(), "here".to_owned())]);
         let generated = GeneratedSeries::new(Some(history.clone()), labels);
-        generated.collected(Origin::System, true, UnixMillis(1000));
-        generated.collected(Origin::Neo4j, false, UnixMillis(1000));
+        generated.collected(Origin::new("system"), true, UnixMillis(1000));
+        generated.collected(Origin::new("neo4j"), false, UnixMillis(1000));
         let up = [
             ("up{collector=\"neo4j\", instance=\"here\"}".to_owned(), 0.0),
             (
@@ -176,7 +176,7 @@ mod tests {
         let mut found = ask(&history, "up", 2);
         found.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(found, up);
-        generated.forget(Origin::Neo4j, UnixMillis(2000));
+        generated.forget(Origin::new("neo4j"), UnixMillis(2000));
         assert_eq!(ask(&history, "up", 3).len(), 1);
     }
 

@@ -31,7 +31,7 @@ impl Groups {
         let own = RuleGroup {
             name: OWN.into(),
             file,
-            interval: plan.interval,
+            interval: plan.schedule.interval,
             limit: 0,
         };
         let mut groups = Self {
@@ -43,7 +43,7 @@ impl Groups {
             let shared = Arc::new(RuleGroup {
                 name: group.name.clone(),
                 file: group.file.clone(),
-                interval: group.interval.unwrap_or(plan.interval),
+                interval: group.interval.unwrap_or(plan.schedule.interval),
                 limit: group.limit,
             });
             for name in &group.rules {

@@ -7,6 +7,7 @@ use bellwether_analysis::monitor::{AnomalyMonitor, MonitoredSeries};
 use bellwether_collectors::self_metrics::{
     AnomalyStats, ChannelStats, Gather, HttpStats, Process, QueryStats, RuleStats, Snapshot,
 };
+use bellwether_collectors::{neo4j, system};
 use bellwether_core::Now;
 
 use super::App;
@@ -62,9 +63,9 @@ impl App {
                 .into_iter()
                 .map(|count| (count.metric, count.over_limit))
                 .collect(),
-            statsd: self.statsd.received(),
-            skipped: active.skipped.counts().collect(),
-            skipped_rows: active.skipped_rows.counts().collect(),
+            statsd: self.listeners.received(),
+            skipped: system::skipped(&self.memory).counts().collect(),
+            skipped_rows: neo4j::skipped_rows(&self.memory).counts().collect(),
             requests: self
                 .web
                 .stats()

@@ -171,14 +171,15 @@ impl Trial<'_> {
         let (source, to) = (self.source, self.range.1);
         let observed = replay::observed_interval(source, &plan.metrics, self.matchers, to)?;
         // Ticks come a little late now and then; that is no other interval.
-        let Some(observed) = observed.filter(|observed| *observed > plan.interval.mul_f64(1.2))
+        let Some(observed) =
+            observed.filter(|observed| *observed > plan.schedule.interval.mul_f64(1.2))
         else {
             return Ok(plan);
         };
         eprintln!(
             "recorded every {}, configured every {}: the recorded interval is used",
             format_duration(observed),
-            format_duration(plan.interval)
+            format_duration(plan.schedule.interval)
         );
         let mut loaded = config::load(rules, &process_environment)?;
         if let Some(root) = &mut loaded.root {

@@ -8,24 +8,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::bottleneck::{self, Bottleneck};
-use bellwether_collectors::{application, neo4j, self_metrics, system};
+use bellwether_collectors::application::Recorded;
+use bellwether_collectors::{
+    CollectorName, CollectorPlan, CollectorSettings, Input, MetricDefaults, ResolveContext,
+    Schedule, self_metrics,
+};
 use bellwether_compat::RuleFile;
-use bellwether_core::{Kind, Labels, MetricDef, MetricId};
+use bellwether_core::{Kind, Labels, MetricDef, MetricId, Origin};
 use bellwether_notify::Sender;
 use bellwether_routing::{Routing, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
-use bellwether_schema::{
-    Diagnostic, Diagnostics, SourceLocation, check_metric_name, format_duration,
-};
+use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation, check_metric_name};
 use bellwether_tsdb::history::Backend;
 
 pub use self::rules::RuleGroup;
 use super::exec;
 use super::load::{Loaded, Report};
-use super::sections::{CollectorName, Root};
-
-/// An application metric and its id.
-type Application = (MetricId, bellwether_recorder::RecordedMetric);
+use super::sections::Root;
 
 /// Everything that the app needs to run a configuration.
 pub struct Plan {
@@ -37,16 +36,10 @@ pub struct Plan {
     pub metrics: Arc<[MetricDef]>,
     /// Labels of every exported series.
     pub default_labels: Labels,
-    /// Interval of the collectors.
-    pub interval: Duration,
-    /// Timeout of one collection.
-    pub deadline: Duration,
-    /// Host metrics, where that collector is enabled.
-    pub system: Option<Vec<(MetricId, system::ResolvedMetric)>>,
-    /// Application metrics, where that collector is enabled.
-    pub application: Option<Vec<Application>>,
-    /// Neo4j and the id of the first of its metrics, where that collector is enabled.
-    pub neo4j: Option<(MetricId, neo4j::Plan)>,
+    /// Schedule of the collectors that have no other.
+    pub schedule: Schedule,
+    /// Enabled collectors.
+    pub collectors: Vec<CollectorPlan>,
     /// The first self-metric.
     pub own: MetricId,
     /// Rules to evaluate; empty if alerting is disabled.
@@ -63,6 +56,23 @@ pub struct Plan {
     pub warnings: Vec<Diagnostic>,
     /// Problems of rule files that were left out.
     pub left_out: Vec<Diagnostic>,
+}
+
+impl Plan {
+    /// Returns how the metrics of `origin` are collected, if that is an enabled collector.
+    #[must_use]
+    pub fn collector(&self, origin: Origin) -> Option<&CollectorPlan> {
+        self.collectors.iter().find(|plan| plan.origin == origin)
+    }
+
+    /// Returns the metrics that applications record, if their collector is enabled.
+    #[must_use]
+    pub fn recorded(&self) -> Option<&Recorded> {
+        self.collectors.iter().find_map(|plan| match &plan.input {
+            Input::Record(recorded) => Some(&**recorded),
+            Input::Pull(_) => None,
+        })
+    }
 }
 
 /// Builds the plan at a start: an invalid rule file is left out. Every other problem is an error.
@@ -177,21 +187,14 @@ impl<'a> Checker<'a> {
                 .hint("begin with performance_monitor: and see config/bellwether.yaml");
         }
         let interval = self.interval();
-        let deadline = self.deadline(interval);
+        let schedule = Schedule {
+            interval,
+            deadline: self.deadline(interval),
+            settle: None,
+        };
         monitor.prometheus.check(self.problems);
         self.names();
-        let enabled = self.enabled();
-        let prefix = monitor.prometheus.metric_prefix.as_str();
-
-        let system = system::resolve(&monitor.system_metrics, prefix, interval, self.problems);
-        let system = enabled.contains(&CollectorName::System).then(|| {
-            let first = self.metrics.len() as u32;
-            self.metrics
-                .extend(system.iter().map(|declared| declared.def.clone()));
-            (first..).map(MetricId).zip(system).collect()
-        });
-        let application = self.application(prefix, enabled.contains(&CollectorName::Application));
-        let neo4j = self.neo4j(prefix, interval, enabled.contains(&CollectorName::Neo4j));
+        let collectors = self.collectors(schedule);
         let own = MetricId(self.metrics.len() as u32);
         self.metrics.extend(self_metrics::definitions(interval));
         self.series_names();
@@ -221,11 +224,8 @@ impl<'a> Checker<'a> {
             checksum,
             metrics,
             default_labels,
-            interval,
-            deadline,
-            system,
-            application,
-            neo4j,
+            schedule,
+            collectors,
             own,
             rules,
             rule_groups,
@@ -264,39 +264,67 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn enabled(&mut self) -> Vec<CollectorName> {
-        let Some(names) = &self.root.performance_monitor.enabled_collectors else {
-            return vec![
-                CollectorName::System,
-                CollectorName::Application,
-                CollectorName::Neo4j,
-            ];
+    /// Returns the plans of the enabled collectors, and adds their metrics. The others are checked only.
+    fn collectors(&mut self, schedule: Schedule) -> Vec<CollectorPlan> {
+        self.check_repeated_collectors();
+        let all = self.root.performance_monitor.collectors.all();
+        all.filter_map(|settings| self.collector(settings, schedule))
+            .collect()
+    }
+
+    fn collector(
+        &mut self,
+        settings: CollectorSettings<'_>,
+        schedule: Schedule,
+    ) -> Option<CollectorPlan> {
+        let (enabled, listed_at) = self.enabled(settings.name());
+        let (mut unused_metrics, mut unused_warnings) = (Vec::new(), Vec::new());
+        let (metrics, warnings) = match enabled {
+            true => (&mut self.metrics, &mut self.warnings),
+            false => (&mut unused_metrics, &mut unused_warnings),
         };
+        let plan = settings.kind().resolve(&mut ResolveContext {
+            defaults: MetricDefaults {
+                origin: settings.name().origin(),
+                prefix: &self.root.performance_monitor.prometheus.metric_prefix,
+                interval: schedule.interval,
+            },
+            schedule,
+            enabled,
+            listed_at,
+            problems: self.problems,
+            warnings,
+            metrics,
+        });
+        plan.filter(|_| enabled)
+    }
+
+    /// Returns whether the collector is enabled, and its location in `enabled_collectors`.
+    fn enabled(&self, name: CollectorName) -> (bool, Option<&'a SourceLocation>) {
+        let Some(listed) = &self.root.performance_monitor.enabled_collectors else {
+            return (true, None);
+        };
+        let place = listed.iter().find(|listed| listed.value == name);
+        (place.is_some(), place.map(|place| &place.at))
+    }
+
+    fn check_repeated_collectors(&mut self) {
+        let listed = self.root.performance_monitor.enabled_collectors.iter();
+        let names: Vec<_> = listed.flatten().collect();
         for (index, name) in names.iter().enumerate() {
             if names[..index].contains(name) {
                 let message = format!("collector {:?} twice", name.as_str());
                 self.problems.error(&name.at, message).hint("leave one out");
             }
         }
-        names.iter().map(|name| name.value).collect()
     }
 
-    /// Adds a metric; its name must be unique over all sections.
+    /// Checks the name of each configured metric, which must be unique over all sections.
     fn names(&mut self) {
-        let monitor = &self.root.performance_monitor;
-        let system = monitor.system_metrics.iter().map(|metric| &metric.name);
-        let application = monitor
-            .application_metrics
-            .iter()
-            .map(|metric| &metric.name);
-        let neo4j = monitor
-            .neo4j_metrics
-            .iter()
-            .flat_map(|neo4j| &neo4j.queries);
-        for name in system
-            .chain(application)
-            .chain(neo4j.map(|query| &query.name))
-        {
+        let collectors = &self.root.performance_monitor.collectors;
+        let kinds = collectors.all().map(CollectorSettings::kind);
+        for metric in kinds.flat_map(|kind| kind.configured()) {
+            let name = metric.name;
             check_metric_name(name, self.problems);
             if name.starts_with("bellwether_") || name.starts_with("process_") {
                 let message = format!("{:?} is reserved for self-metrics", name.value);
@@ -362,67 +390,6 @@ impl<'a> Checker<'a> {
         }
     }
 
-    fn application(&mut self, prefix: &str, enabled: bool) -> Option<Vec<Application>> {
-        let monitor = &self.root.performance_monitor;
-        let interval = monitor.collection_interval.0;
-        let metrics = &monitor.application_metrics;
-        let declared = application::resolve(metrics, prefix, interval, self.problems);
-        if let Some(statsd) = &monitor.application.statsd {
-            statsd.check(metrics, self.problems);
-        }
-        enabled.then(|| {
-            let first = self.metrics.len() as u32;
-            self.metrics
-                .extend(declared.iter().map(|declared| declared.def.clone()));
-            (first..).map(MetricId).zip(declared).collect()
-        })
-    }
-
-    fn neo4j(
-        &mut self,
-        prefix: &str,
-        interval: Duration,
-        enabled: bool,
-    ) -> Option<(MetricId, neo4j::Plan)> {
-        let Some(settings) = &self.root.performance_monitor.neo4j_metrics else {
-            let mut names = self
-                .root
-                .performance_monitor
-                .enabled_collectors
-                .iter()
-                .flatten();
-            if let Some(name) = names.find(|name| name.value == CollectorName::Neo4j) {
-                self.problems
-                    .error(&name.at, "collector \"neo4j\" is enabled but not set up")
-                    .hint("add a section neo4j_metrics, or leave neo4j out here");
-            }
-            return None;
-        };
-        let before = self.problems.len();
-        settings.check(self.problems);
-        if self.problems.len() > before || !enabled {
-            return None;
-        }
-        let first = MetricId(self.metrics.len() as u32);
-        let plan = settings.plan(prefix, interval);
-        let (connect, longest) = (&settings.connect_timeout, plan.longest_run());
-        // The default is cut as well, and nobody asked for it.
-        if connect.at.pos.line > 0 && connect.value.0 > longest {
-            self.warnings.push(Diagnostic {
-                location: connect.at.clone(),
-                message: format!(
-                    "connect_timeout {} is cut to {}: a collection ends within four fifths of its \
-                     interval",
-                    format_duration(connect.value.0),
-                    format_duration(longest)
-                ),
-                help: Some("take less, or a longer collection_interval".into()),
-            });
-        }
-        self.metrics.extend(plan.metrics.iter().cloned());
-        Some((first, plan))
-    }
-
     /// Returns a metric of the rule that is configured but not collected: it or its collector is
     /// disabled, which must not make the rule an error.
     fn not_collected(&self, rule: &RuleSettings, metrics: &[MetricDef]) -> Option<String> {
@@ -432,8 +399,12 @@ impl<'a> Checker<'a> {
             .map_or("", |metric| metric.value.as_str());
         let expr = rule.expr.as_ref().map_or("", |expr| &expr.value);
         let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
-        let declared =
-            |name: &str| self.declared.contains_key(name) || name == neo4j::catalogue::UP;
+        let collectors = &self.root.performance_monitor.collectors;
+        let implied = |name: &str| {
+            let mut kinds = collectors.all().map(CollectorSettings::kind);
+            kinds.any(|kind| kind.implied().contains(&name))
+        };
+        let declared = |name: &str| self.declared.contains_key(name) || implied(name);
         words
             .chain([metric])
             .find(|word| declared(word) && !metrics.iter().any(|def| *def.name == **word))

@@ -4,8 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use bellwether_files as files;
-use bellwether_notify as notify;
-use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation};
+use bellwether_notify::{self as notify, ChannelSettings};
+use bellwether_remote_write::RemoteWrite;
+use bellwether_schema::{Decode, Diagnostic, Diagnostics, Shape, SourceLocation};
 use rustls::RootCertStore;
 use rustls::crypto::ring::sign::any_supported_type;
 use rustls::pki_types::pem::PemObject;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
 use super::check::Plan;
+use super::print::Fields;
 use crate::logging;
 
 /// Returns the problems of everything that the enabled parts of `plan` name. Reads files; uses no
@@ -28,7 +30,7 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
             continue;
         }
         let at = &channel.at.0;
-        if check_files(channel, at, &mut problems)
+        if check_files(channel, ChannelSettings::shape(), at, &mut problems)
             && let Err(error) = notify::try_build(&name, channel, &plan.sender)
         {
             problems.error(at, error.to_string());
@@ -42,14 +44,16 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
             .find(|one| std::ptr::eq(&one.value, destination));
         let at = at.map(|one| one.at.clone()).unwrap_or_default();
         if destination.enabled
-            && check_files(destination, &at, &mut problems)
+            && check_files(destination, RemoteWrite::shape(), &at, &mut problems)
             && let Err(error) = bellwether_remote_write::try_build(&name, destination)
         {
             problems.error(&at, error.to_string());
         }
     }
-    if let (Some(neo4j), Some(_)) = (&monitor.neo4j_metrics, &plan.neo4j) {
-        check_files(neo4j, &monitor.at.key("neo4j_metrics"), &mut problems);
+    for settings in monitor.collectors.all() {
+        if plan.collector(settings.name().origin()).is_some() {
+            check_files(&settings, settings.shape(), &monitor.at, &mut problems);
+        }
     }
     if let Err(error) = logging::check(&plan.root.logging) {
         problems.error(
@@ -65,35 +69,55 @@ pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
 
 /// Checks the files in settings whose key ends in `_file`; `at` is the location of `settings`.
 /// Returns whether all are valid.
-fn check_files(settings: &impl Serialize, at: &SourceLocation, problems: &mut Diagnostics) -> bool {
+fn check_files(
+    settings: &impl Serialize,
+    shape: Shape,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
+) -> bool {
     let before = problems.len();
     if let Ok(value) = serde_yaml::to_value(settings) {
-        check_value(&value, at, problems);
+        check_value(&value, shape, at, problems);
     }
     problems.len() == before
 }
 
-fn check_value(value: &Value, at: &SourceLocation, problems: &mut Diagnostics) {
-    match value {
-        Value::Mapping(entries) => {
+fn check_value(value: &Value, shape: Shape, at: &SourceLocation, problems: &mut Diagnostics) {
+    match (value, shape) {
+        // Names of labels and headers are no keys.
+        (Value::Mapping(entries), Shape::Map(of)) => entries
+            .iter()
+            .for_each(|(_, value)| check_value(value, of(), at, problems)),
+        (Value::Mapping(entries), Shape::Section(of)) => {
+            let fields = Fields::new(of(), entries);
             for (key, value) in entries {
                 let key = key.as_str().unwrap_or_default();
+                let place = at.key(key);
                 match value.as_str() {
                     Some(path) if key.ends_with("_file") => {
-                        if let Err(reason) = check_file(key, Path::new(path), entries) {
-                            problems
-                                .error(&at.key(key), format!("{path}: {reason}"))
-                                .hint(HINT);
-                        }
+                        check_path(key, path, entries, &place, problems);
                     }
-                    _ => check_value(value, &at.key(key), problems),
+                    _ => check_value(value, fields.shape(key), &place, problems),
                 }
             }
         }
-        Value::Sequence(items) => items
+        (Value::Sequence(items), Shape::List(of)) => items
             .iter()
-            .for_each(|item| check_value(item, at, problems)),
+            .for_each(|item| check_value(item, of(), at, problems)),
         _ => {}
+    }
+}
+
+fn check_path(
+    key: &str,
+    path: &str,
+    beside: &Mapping,
+    at: &SourceLocation,
+    problems: &mut Diagnostics,
+) {
+    if let Err(reason) = check_file(key, Path::new(path), beside) {
+        let message = format!("{path}: {reason}");
+        problems.error(at, message).hint(HINT);
     }
 }
 

@@ -1,9 +1,9 @@
 //! The effective configuration as YAML: defaults and environment filled in, secrets as `<secret>`.
 
 use bellwether_rules::{RecordingSettings, RuleSettings};
-use bellwether_schema::{Decode, Shape, blank};
+use bellwether_schema::{Decode, SectionDoc, Shape, blank};
 use serde::Serialize;
-use serde_yaml::Value;
+use serde_yaml::{Mapping, Value};
 
 use super::sections::Root;
 
@@ -85,20 +85,9 @@ fn escape(value: &mut Value, shape: Shape) {
                 .for_each(|(_, value)| escape(value, of()));
         }
         (Value::Mapping(entries), Shape::Section(of)) => {
-            let doc = of();
-            // A channel has the keys of its type beside those of all.
-            let kind = entries.get("type").and_then(Value::as_str);
-            let kind = kind
-                .map(|kind| format!("(type: {kind})"))
-                .unwrap_or_default();
-            let of_kind = doc.field(&kind).and_then(|field| field.shape.section());
+            let fields = Fields::new(of(), entries);
             for (key, value) in entries.iter_mut() {
-                let key = key.as_str().unwrap_or_default();
-                let field = doc.field(key).or_else(|| of_kind.as_ref()?.field(key));
-                escape(
-                    value,
-                    field.map_or(Shape::Word("text"), |field| field.shape),
-                );
+                escape(value, fields.shape(key.as_str().unwrap_or_default()));
             }
         }
         (Value::Sequence(items), Shape::List(of)) => {
@@ -107,6 +96,28 @@ fn escape(value: &mut Value, shape: Shape) {
         // What may be one value or several says so in words.
         (Value::Sequence(items), shape) => items.iter_mut().for_each(|item| escape(item, shape)),
         _ => {}
+    }
+}
+
+/// Forms of the values of a section.
+pub(super) struct Fields {
+    common: SectionDoc,
+    /// A channel has the keys of its type beside those of all.
+    of_type: Option<SectionDoc>,
+}
+
+impl Fields {
+    pub(super) fn new(common: SectionDoc, entries: &Mapping) -> Self {
+        let word = entries.get("type").and_then(Value::as_str);
+        let field = word.and_then(|word| common.field(&format!("(type: {word})")));
+        let of_type = field.and_then(|field| field.shape.section());
+        Self { common, of_type }
+    }
+
+    pub(super) fn shape(&self, key: &str) -> Shape {
+        let of_type = || self.of_type.as_ref()?.field(key);
+        let field = self.common.field(key).or_else(of_type);
+        field.map_or(Shape::Word("text"), |field| field.shape)
     }
 }
 

@@ -6,10 +6,7 @@ use bellwether_alert_history::AlertHistorySettings;
 use bellwether_analysis::AnomalyDetection;
 use bellwether_analysis::bottleneck::BottleneckSettings;
 use bellwether_analysis::health::HealthSettings;
-use bellwether_collectors::application::{Application, ApplicationMetric};
-use bellwether_collectors::neo4j::Neo4jMetrics;
-use bellwether_collectors::system::{System, SystemMetric};
-use bellwether_core::Origin;
+use bellwether_collectors::{CollectorName, Collectors};
 use bellwether_notify::ChannelSettings;
 use bellwether_remote_write::RemoteWrite;
 use bellwether_routing::{
@@ -17,35 +14,11 @@ use bellwether_routing::{
     ReceiverSettings, Routes, TimeIntervalSettings,
 };
 use bellwether_rules::{RecordingSettings, RuleSettings};
-use bellwether_schema::{HumanDuration, Spanned, section, string_enum};
+use bellwether_schema::{HumanDuration, Spanned, section};
 use bellwether_server::Prometheus;
 use bellwether_tsdb::history::TrendStorage;
 
 use crate::logging::Logging;
-
-string_enum! {
-    /// A collector that can be enabled.
-    pub enum CollectorName {
-        /// /proc and /sys.
-        System = "system",
-        /// Metrics that applications record.
-        Application = "application",
-        /// Neo4j.
-        Neo4j = "neo4j",
-    }
-}
-
-impl CollectorName {
-    /// Returns the origin of its metrics.
-    #[must_use]
-    pub fn origin(self) -> Origin {
-        match self {
-            Self::System => Origin::System,
-            Self::Application => Origin::Application,
-            Self::Neo4j => Origin::Neo4j,
-        }
-    }
-}
 
 section! {
     /// The configuration file.
@@ -72,16 +45,9 @@ section! {
         pub collection_timeout: Option<Spanned<HumanDuration>>,
         /// Collectors to run. Default: all that are configured.
         pub enabled_collectors: Option<Vec<Spanned<CollectorName>>>,
-        /// Host metrics.
-        pub system_metrics: Vec<SystemMetric> = Vec::new(),
-        /// Paths of the host's files.
-        pub system: System,
-        /// Metrics that applications record.
-        pub application_metrics: Vec<ApplicationMetric> = Vec::new(),
-        /// Ways for applications to record metrics beside HTTP.
-        pub application: Application,
-        /// Neo4j.
-        pub neo4j_metrics: Option<Neo4jMetrics>,
+        /// Settings of the collectors.
+        #[serde(flatten)]
+        pub collectors: Collectors,
         /// HTTP server: `/metrics` and the API.
         pub prometheus: Prometheus,
         /// Rules and channels.

@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "System resources",
         panels: system::PANELS,
-        others: Some(Origin::System),
+        others: Some(Origin::new("system")),
     },
     Row {
         title: "Agents",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Neo4j",
         panels: neo4j::PANELS,
-        others: Some(Origin::Neo4j),
+        others: Some(Origin::new("neo4j")),
     },
     Row {
         title: "Entities",
@@ -126,7 +126,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Further application metrics",
         panels: &[],
-        others: Some(Origin::Application),
+        others: Some(Origin::APPLICATION),
     },
 ];
 

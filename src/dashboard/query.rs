@@ -1,6 +1,6 @@
 //! `PromQL` for one metric, in the few shapes that panels have.
 
-use bellwether_core::{Kind, MetricDef, Origin};
+use bellwether_core::{Kind, MetricDef};
 
 use super::panels::{Query, Target};
 
@@ -71,10 +71,7 @@ fn grouping_labels<'a>(target: &Target<'_>, def: &'a MetricDef) -> Vec<&'a str> 
     def.labels
         .iter()
         .map(AsRef::as_ref)
-        .filter(|label| {
-            all || target.by.contains(label)
-                || (def.origin == Origin::Neo4j && *label == "database")
-        })
+        .filter(|label| all || target.by.contains(label))
         .collect()
 }
 

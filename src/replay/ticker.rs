@@ -37,7 +37,7 @@ impl Ticker {
                 pace.origins
                     .iter()
                     .copied()
-                    .chain(pace.origins.is_empty().then_some(Origin::SelfMetrics))
+                    .chain(pace.origins.is_empty().then_some(Origin::SELF_METRICS))
             })
             .collect();
         let every = paces

@@ -254,3 +254,20 @@ fn install_leaves_an_edited_configuration_alone() {
         shipped
     );
 }
+
+#[test]
+fn a_build_without_neo4j_has_no_client_of_it() {
+    let manifest = shipped("Cargo.toml");
+    let manifest = manifest.to_str().expect("utf-8");
+    let tree = |features: &[&str]| {
+        let tree = ["tree", "--locked", "--edges", "no-dev", "--prefix", "none"];
+        let place = ["--no-default-features", "--manifest-path", manifest];
+        let output = run(env!("CARGO"), &[&tree, &place[..], features].concat());
+        assert!(output.status.success(), "{}", text(&output));
+        text(&output)
+    };
+    assert!(tree(&["--features", "neo4j"]).contains("\nneo4rs "));
+    let without = tree(&[]);
+    assert!(without.contains("\nbellwether-collectors "), "{without}");
+    assert!(!without.contains("neo4rs"), "{without}");
+}

@@ -17,6 +17,7 @@ mod deploy;
 mod history;
 mod hostile;
 mod kafka;
+#[cfg(feature = "neo4j")]
 mod neo4j;
 mod promql_rules;
 mod query;

@@ -7,8 +7,9 @@ mod statsd;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bellwether_collectors::MetricDefaults;
 use bellwether_collectors::application::{ApplicationMetric, resolve};
-use bellwether_core::{Batch, LabelValues, MonoMillis, Now};
+use bellwether_core::{Batch, LabelValues, MonoMillis, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics};
 
@@ -43,7 +44,12 @@ fn recorder_of(yaml: &str) -> Recorder {
     let node = bellwether_schema::parse(yaml).unwrap();
     let metrics: Vec<ApplicationMetric> =
         Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-    let declared = resolve(&metrics, "app", Duration::from_secs(30), &mut problems);
+    let defaults = MetricDefaults {
+        origin: Origin::APPLICATION,
+        prefix: "app",
+        interval: Duration::from_secs(30),
+    };
+    let declared = resolve(&metrics, defaults, &mut problems);
     assert!(problems.is_empty(), "{:?}", problems.into_sorted());
     Recorder::new(
         declared

@@ -126,10 +126,11 @@ fn every_good_configuration_prints_as_one_that_loads_to_the_same() {
 #[test]
 fn the_shipped_configuration_holds_the_whole_catalogue() {
     let plan = report("bellwether.yaml", EMBEDDED).unwrap();
-    let monitor = &plan.root.performance_monitor;
-    assert_eq!(monitor.system_metrics.len(), 24);
-    assert_eq!(monitor.application_metrics.len(), 14);
-    assert_eq!(monitor.neo4j_metrics.as_ref().unwrap().queries.len(), 13);
+    let collectors = &plan.root.performance_monitor.collectors;
+    assert_eq!(collectors.system.system_metrics.len(), 24);
+    assert_eq!(collectors.application.application_metrics.len(), 14);
+    let neo4j = collectors.neo4j.neo4j_metrics.as_ref().unwrap();
+    assert_eq!(neo4j.queries.len(), 13);
     assert!(plan.rules.rules.len() >= 13);
     let conditions: Vec<String> = plan
         .rules
@@ -194,7 +195,8 @@ fn a_list_or_a_mapping_with_nothing_behind_it_is_the_default() {
                 default_labels:\n  alerting:\n    rules:\n    notifications:\n      channels:\n\
                 remote_write:\nlogging:\n";
     let plan = report("x.yaml", text).unwrap();
-    assert_eq!(plan.root.performance_monitor.system_metrics.len(), 0);
+    let collectors = &plan.root.performance_monitor.collectors;
+    assert!(collectors.system.system_metrics.is_empty());
     assert!(plan.root.remote_write.is_empty());
     let text =
         "performance_monitor:\n  alerting:\n    recording_rules:\n      - {record: a, promql: }\n";
@@ -218,6 +220,19 @@ fn the_generated_docs_are_what_the_code_gives() {
              UPDATE_EXPECTED=1 cargo test --test library config writes it anew"
         );
     }
+}
+
+#[test]
+fn a_header_or_label_whose_name_ends_in_file_names_no_file() {
+    let text = "performance_monitor:\n  application_metrics: [{name: a, type: gauge, labels: [log_file]}]\n  \
+                application:\n    statsd: {mappings: [{match: m.*, metric: a, labels: {log_file: $1}}]}\n  \
+                alerting:\n    notifications:\n      channels:\n        \
+                - {type: webhook, url: 'http://localhost', headers: {x_file: none}}\n";
+    let plan = report("x.yaml", text).unwrap();
+    assert_eq!(config::check_outside(&plan), []);
+    let missing = text.replace("url:", "bearer_token_file: /none, url:");
+    let plan = report("x.yaml", &missing).unwrap();
+    assert_eq!(config::check_outside(&plan).len(), 1);
 }
 
 #[test]

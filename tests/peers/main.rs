@@ -10,6 +10,7 @@
 
 mod dashboard;
 mod delivery;
+#[cfg(feature = "neo4j")]
 mod neo4j;
 mod promql;
 mod remote;

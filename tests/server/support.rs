@@ -59,7 +59,7 @@ fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
             [].into()
         },
         quantiles: [].into(),
-        origin: Origin::Application,
+        origin: Origin::APPLICATION,
         interval: Duration::from_secs(30),
     }
 }

@@ -3,12 +3,16 @@
 //! A record becomes a value of a configured metric, or is rejected and counted by reason. It never
 //! becomes a new metric.
 
+mod kind;
+mod listeners;
 mod record;
 mod settings;
 mod statsd;
 
 use bellwether_core::{Batch, Now};
 use bellwether_recorder::Recorder;
+pub use kind::{ApplicationSettings, Recorded};
+pub use listeners::{Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet};

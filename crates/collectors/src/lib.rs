@@ -1,9 +1,13 @@
 //! Collectors: the host, applications, Neo4j and Bellwether itself, and the runner that they share.
 //!
 //! A collector fills a batch and does nothing else. The runner owns its schedule, its deadline, its
-//! panics and its health.
+//! panics and its health. A kind of collector ([`CollectorKind`]) makes collectors of settings; the
+//! register of all kinds is in `kinds.rs`.
 
 pub mod application;
+mod kind;
+mod kinds;
+mod memory;
 pub mod neo4j;
 mod runner;
 pub mod self_metrics;
@@ -13,7 +17,13 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
-pub use runner::{Build, Health, HealthBoard, Runner, Schedule, Sink};
+pub use kind::{
+    Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, MetricDefaults, MetricReference,
+    MetricRow, ResolveContext,
+};
+pub use kinds::{CollectorName, CollectorSettings, Collectors};
+pub use memory::Memory;
+pub use runner::{Health, HealthBoard, Runner, Schedule, Sink};
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

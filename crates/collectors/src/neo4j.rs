@@ -1,24 +1,31 @@
 //! Neo4j: queries of the configuration and a catalogue of built-in metrics, over Bolt.
 //!
 //! Owns the section `neo4j_metrics`, the connections, and the conversion of rows to samples. No other
-//! module talks to a graph database.
+//! module talks to a graph database. Without the feature `neo4j` there is the section alone.
 
 pub mod catalogue;
-mod collector;
-mod durations;
-mod error;
-mod jobs;
-mod known_servers;
-mod plan;
-mod pool;
-mod rows;
-mod schedule;
+#[cfg(feature = "neo4j")]
+mod connector;
+mod kind;
 mod settings;
+#[cfg_attr(
+    not(feature = "neo4j"),
+    expect(dead_code, reason = "only the connector skips rows")
+)]
 mod skipped;
-mod statement;
 
-pub use collector::Neo4jCollector;
-pub use known_servers::KnownServers;
-pub use plan::Plan;
+use std::sync::Arc;
+
+#[cfg(feature = "neo4j")]
+pub use connector::{KnownServers, Neo4jCollector, Plan};
+pub use kind::Neo4jSettings;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
 pub use skipped::SkippedRows;
+
+use crate::{CollectorName, Memory};
+
+/// Returns the counts of skipped rows since the start of the process.
+#[must_use]
+pub fn skipped_rows(memory: &Memory) -> Arc<SkippedRows> {
+    memory.get(CollectorName::Neo4j.origin())
+}

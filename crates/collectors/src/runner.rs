@@ -4,18 +4,19 @@
 //! discarded. So a collector that hangs costs its own metrics and one waiting task.
 
 use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Collector, UNSEEN};
+use super::{Build, Collector, Memory, UNSEEN};
 
 /// Receiver of batches.
 pub trait Sink: Send + Sync + 'static {
@@ -119,13 +120,10 @@ impl HealthBoard {
     }
 }
 
-/// Creates a collector, at the start and again after a panic.
-pub type Build = Box<dyn FnMut() -> Box<dyn Collector> + Send>;
-
 type Job = JoinHandle<(Box<dyn Collector>, Batch, Result<(), Failure>)>;
 
 /// Schedule of a collector.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Schedule {
     /// Time from the start of one run to the start of the next.
     pub interval: Duration,
@@ -141,8 +139,10 @@ pub struct Runner {
     pub origin: Origin,
     /// Schedule of its runs.
     pub schedule: Schedule,
-    /// Creates the collector.
+    /// Creates the collector, at the start and again after a panic.
     pub build: Build,
+    /// State that the collector finds again.
+    pub memory: Memory,
     /// Receives its health.
     pub board: HealthBoard,
     /// Receives the batches.
@@ -153,7 +153,8 @@ pub struct Runner {
 
 /// State of a runner between two runs.
 enum State {
-    Idle(Box<dyn Collector>, Batch),
+    /// Without a collector before the first run and after a panic.
+    Idle(Option<Box<dyn Collector>>, Batch),
     /// A run that missed its deadline and has not ended.
     Overdue(Job),
 }
@@ -164,7 +165,7 @@ impl Runner {
         self.board.expect(self.origin);
         let mut ticks = interval(self.schedule.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut state = State::Idle((self.build)(), Batch::default());
+        let mut state = State::Idle(None, Batch::default());
         ticks.tick().await;
         let mut settle = self
             .schedule
@@ -197,7 +198,7 @@ impl Runner {
     async fn collect(&mut self, state: State) -> State {
         let now = self.clock.now();
         let (fresh, mut job) = match state {
-            State::Idle(collector, batch) => (true, start(collector, batch, now)),
+            State::Idle(collector, batch) => (true, self.start(collector, batch, now)),
             State::Overdue(job) => (false, job),
         };
         let started = Instant::now();
@@ -215,27 +216,34 @@ impl Runner {
                     self.sink.collected(self.origin, &batch, now);
                 }
                 batch.clear();
-                State::Idle(collector, batch)
+                State::Idle(Some(collector), batch)
             }
             Err(error) => {
                 self.fail(started.elapsed(), panicked(error), now);
-                State::Idle((self.build)(), Batch::default())
+                State::Idle(None, Batch::default())
             }
         }
+    }
+
+    /// Starts a run in a task of its own, so that a panic ends there.
+    fn start(&self, collector: Option<Box<dyn Collector>>, mut batch: Batch, now: Now) -> Job {
+        let (build, memory) = (self.build.clone(), self.memory.clone());
+        tokio::spawn(async move {
+            let mut collector = match collector {
+                Some(collector) => collector,
+                None => spawn_blocking(move || build(&memory))
+                    .await
+                    .unwrap_or_else(|error| resume_unwind(Box::new(panicked(error).detail))),
+            };
+            let result = collector.collect(&mut batch, now).await;
+            (collector, batch, result)
+        })
     }
 
     fn fail(&self, duration: Duration, failure: Failure, now: Now) {
         self.board.record(self.origin, duration, now, Err(failure));
         self.sink.collected(self.origin, &Batch::default(), now);
     }
-}
-
-/// Starts a run in a task of its own, so that a panic ends there.
-fn start(mut collector: Box<dyn Collector>, mut batch: Batch, now: Now) -> Job {
-    tokio::spawn(async move {
-        let result = collector.collect(&mut batch, now).await;
-        (collector, batch, result)
-    })
 }
 
 fn panicked(error: JoinError) -> Failure {
@@ -288,6 +296,23 @@ mod tests {
         }
     }
 
+    /// A runner every 10 s, with a deadline of 5 s.
+    fn runner(build: Build, board: &HealthBoard, sink: Arc<Sizes>) -> Runner {
+        Runner {
+            origin: Origin::new("system"),
+            schedule: Schedule {
+                interval: Duration::from_secs(10),
+                deadline: Duration::from_secs(5),
+                settle: None,
+            },
+            build,
+            memory: Memory::default(),
+            board: board.clone(),
+            sink,
+            clock: Clock::start(),
+        }
+    }
+
     /// Runs `script` (last word first) for `seconds` of virtual time.
     async fn drive(script: &[&'static str], seconds: u64) -> (Health, Vec<usize>) {
         drive_settling(script, seconds, None).await
@@ -300,25 +325,16 @@ mod tests {
     ) -> (Health, Vec<usize>) {
         let (board, sink) = (HealthBoard::default(), Arc::new(Sizes::default()));
         let script = Arc::new(Mutex::new(script.to_vec()));
-        let runner = Runner {
-            origin: Origin::System,
-            schedule: Schedule {
-                interval: Duration::from_secs(10),
-                deadline: Duration::from_secs(5),
-                settle,
-            },
-            build: Box::new(move || Box::new(Scripted(script.clone()))),
-            board: board.clone(),
-            sink: sink.clone(),
-            clock: Clock::start(),
-        };
+        let build: Build = Arc::new(move |_| Box::new(Scripted(script.clone())));
+        let mut runner = runner(build, &board, sink.clone());
+        runner.schedule.settle = settle;
         let stop = CancellationToken::new();
         let task = tokio::spawn(runner.run(stop.clone()));
         tokio::time::sleep(Duration::from_secs(seconds)).await;
         stop.cancel();
         task.await.unwrap();
         let sizes = sink.0.lock().clone();
-        (board.all().remove(&Origin::System).unwrap(), sizes)
+        (board.all().remove(&Origin::new("system")).unwrap(), sizes)
     }
 
     #[tokio::test(start_paused = true)]
@@ -348,6 +364,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_collector_that_cannot_be_built_is_built_again_at_the_next_run() {
+        let (board, builds) = (HealthBoard::default(), Mutex::new(0));
+        let build: Build = Arc::new(move |_| {
+            *builds.lock() += 1;
+            assert!(*builds.lock() > 1, "the first time");
+            Box::new(Scripted(Arc::default()))
+        });
+        let stop = CancellationToken::new();
+        let running =
+            tokio::spawn(runner(build, &board, Arc::<Sizes>::default()).run(stop.clone()));
+        tokio::time::sleep(Duration::from_secs(11)).await;
+        stop.cancel();
+        running.await.unwrap();
+        let health = board.all().remove(&Origin::new("system")).unwrap();
+        assert_eq!((health.success, health.runs), (Some(true), 2));
+        assert_eq!(health.failures, BTreeMap::from([("panic", 1)]));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_hang_is_not_run_twice_and_what_it_brings_late_is_dropped() {
         // Hangs from 0 to 25 s: overdue at 0 and 10, ended within the tick at 20, fresh at 30.
         let (health, sizes) = drive(&["hang"], 31).await;
@@ -359,8 +394,8 @@ mod tests {
     fn what_was_never_seen_is_no_failure_until_it_was_there() {
         let board = HealthBoard::default();
         let run = |result| {
-            board.record(Origin::Neo4j, Duration::ZERO, Now::default(), result);
-            board.all().remove(&Origin::Neo4j).unwrap()
+            board.record(Origin::new("neo4j"), Duration::ZERO, Now::default(), result);
+            board.all().remove(&Origin::new("neo4j")).unwrap()
         };
         let unseen = run(Err(Failure::new(UNSEEN, "bolt://localhost:7687: refused")));
         assert_eq!(

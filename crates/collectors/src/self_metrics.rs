@@ -322,7 +322,7 @@ pub fn definitions(interval: Duration) -> Vec<MetricDef> {
             labels: labels.iter().map(|label| Arc::from(*label)).collect(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::SelfMetrics,
+            origin: Origin::SELF_METRICS,
             interval,
         })
         .collect()

@@ -9,6 +9,7 @@ mod file;
 mod filter;
 mod globs;
 mod groups;
+mod kind;
 mod parse;
 mod probe;
 mod resolve;
@@ -16,12 +17,23 @@ mod settings;
 mod skipped;
 mod totals;
 
+use std::sync::Arc;
+
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
 pub use globs::Globs;
+pub use kind::SystemSettings;
 pub use resolve::{ResolvedMetric, resolve};
 pub use settings::{Selection, System, SystemMetric};
 pub use skipped::Skipped;
+
+use crate::{CollectorName, Memory};
+
+/// Returns the counts of skipped parts since the start of the process.
+#[must_use]
+pub fn skipped(memory: &Memory) -> Arc<Skipped> {
+    memory.get(CollectorName::System.origin())
+}
 
 #[cfg(test)]
 mod tests;

@@ -43,29 +43,26 @@ impl Kind {
     }
 }
 
-/// Collector that fills a metric.
+/// Collector that fills a metric, by its name in the configuration, in labels and in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Origin {
-    /// Of the host, from `/proc` and `/sys`.
-    System,
-    /// Recorded by applications.
-    Application,
-    /// Queried from Neo4j.
-    Neo4j,
-    /// Self-metrics: of Bellwether itself.
-    SelfMetrics,
-}
+pub struct Origin(&'static str);
 
 impl Origin {
-    /// Returns the collector's name in the configuration, in labels and in messages.
+    /// Recorded by applications.
+    pub const APPLICATION: Self = Self::new("application");
+    /// Self-metrics: of Bellwether itself.
+    pub const SELF_METRICS: Self = Self::new("self");
+
+    /// Creates the origin of the collector `name`.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Returns the name of the collector.
     #[must_use]
     pub fn as_str(self) -> &'static str {
-        match self {
-            Origin::System => "system",
-            Origin::Application => "application",
-            Origin::Neo4j => "neo4j",
-            Origin::SelfMetrics => "self",
-        }
+        self.0
     }
 }
 
@@ -104,7 +101,7 @@ impl MetricDef {
             labels: Arc::from([]),
             buckets: Arc::from([]),
             quantiles: Arc::from([]),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(30),
         }
     }

@@ -247,7 +247,7 @@ mod tests {
             } else {
                 [].into()
             },
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(1),
         }
     }

@@ -96,7 +96,7 @@ fn counting(metric: &MetricDef, suffix: &str, started: UnixMillis) -> Option<Cou
         Kind::Summary => !suffix.is_empty(),
         Kind::Gauge => false,
     };
-    let is_own = matches!(metric.origin, Origin::Application | Origin::SelfMetrics);
+    let is_own = matches!(metric.origin, Origin::APPLICATION | Origin::SELF_METRICS);
     counts.then(|| Counting {
         start: is_own.then_some(started),
         may_decrease: suffix == "_sum",

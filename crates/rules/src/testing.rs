@@ -47,33 +47,33 @@ pub(crate) fn metrics() -> Arc<[MetricDef]> {
         interval: INTERVAL,
     };
     [
-        metric("cpu_percent", Kind::Gauge, &[], Origin::System),
+        metric("cpu_percent", Kind::Gauge, &[], Origin::new("system")),
         metric(
             "disk_usage_percent",
             Kind::Gauge,
             &["mount_point"],
-            Origin::System,
+            Origin::new("system"),
         ),
         metric(
             "api_errors",
             Kind::Counter,
             &["endpoint", "kind"],
-            Origin::Application,
+            Origin::APPLICATION,
         ),
         metric(
             "api_duration",
             Kind::Histogram,
             &["endpoint"],
-            Origin::Application,
+            Origin::APPLICATION,
         ),
         metric(
             "cache_misses",
             Kind::Counter,
             &["cache"],
-            Origin::Application,
+            Origin::APPLICATION,
         ),
-        metric("cache_hits", Kind::Counter, &["cache"], Origin::Application),
-        metric("query_duration", Kind::Summary, &[], Origin::Neo4j),
+        metric("cache_hits", Kind::Counter, &["cache"], Origin::APPLICATION),
+        metric("query_duration", Kind::Summary, &[], Origin::new("neo4j")),
     ]
     .into()
 }

@@ -96,7 +96,7 @@ impl Rules {
         self.store.commit(&batch, now);
         self.store.expire(now);
         self.engine
-            .evaluate(&self.store, now, Some(&[Origin::Application]))
+            .evaluate(&self.store, now, Some(&[Origin::APPLICATION]))
     }
 }
 
@@ -109,7 +109,7 @@ fn metrics() -> Arc<[MetricDef]> {
         labels: ["host".into()].into(),
         buckets: [].into(),
         quantiles: [].into(),
-        origin: Origin::Application,
+        origin: Origin::APPLICATION,
         interval: Duration::from_secs(1),
     };
     RULES.map(metric).into()

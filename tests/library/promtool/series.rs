@@ -154,7 +154,7 @@ fn metrics() -> Arc<[MetricDef]> {
         labels: labels.iter().map(|label| (*label).into()).collect(),
         buckets: buckets.into(),
         quantiles: [].into(),
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: MINUTE,
     };
     [

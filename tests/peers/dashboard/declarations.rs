@@ -50,7 +50,7 @@ fn every_metric_of_every_query_is_in_the_exposition_and_every_declared_metric_is
         let mut left: BTreeSet<&str> = plan
             .metrics
             .iter()
-            .filter(|def| def.origin != Origin::SelfMetrics)
+            .filter(|def| def.origin != Origin::SELF_METRICS)
             .map(|def| &*def.exported)
             .collect();
         each_name(&made, |_, name| {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bellwether_collectors::Collector;
 use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
-use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
+use bellwether_collectors::{Collector, MetricDefaults};
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now, Origin};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use neo4rs::{ConfigBuilder, Graph, query};
 
@@ -128,7 +128,11 @@ impl Agent {
         }
         assert!(problems.is_empty(), "{problems:?}");
         let settings = settings.expect("settings");
-        let plan = settings.plan("", Duration::from_secs(30));
+        let plan = settings.plan(MetricDefaults {
+            origin: Origin::new("neo4j"),
+            prefix: "",
+            interval: Duration::from_secs(30),
+        });
         // Not zero, to see that ids are counted from there.
         let skipped = Arc::new(SkippedRows::default());
         let collector =

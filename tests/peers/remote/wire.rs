@@ -54,7 +54,7 @@ fn families() -> Families {
             labels: [].into(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(1),
         }],
         UnixMillis(900),

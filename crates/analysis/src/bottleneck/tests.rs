@@ -20,7 +20,7 @@ fn metric(name: &str, kind: Kind) -> MetricDef {
         } else {
             Arc::default()
         },
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: Duration::from_secs(15),
     }
 }

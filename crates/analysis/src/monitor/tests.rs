@@ -13,7 +13,7 @@ fn def(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
         labels: labels.iter().map(|label| (*label).into()).collect(),
         buckets: [].into(),
         quantiles: [].into(),
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: INTERVAL,
     }
 }

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+use bellwether_core::{Kind, MetricDef};
 use bellwether_recorder::{MAX_LABELS, RecordedMetric};
 use bellwether_schema::{
     Diagnostics, HumanDuration, Spanned, check_label_names, section, string_enum,
 };
 
 use super::statsd::Statsd;
+use crate::MetricDefaults;
 
 string_enum! {
     /// Types of application metrics.
@@ -73,15 +74,12 @@ const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 /// names are checked with those of all other sections.
 pub fn resolve(
     metrics: &[ApplicationMetric],
-    prefix: &str,
-    interval: Duration,
+    defaults: MetricDefaults<'_>,
     problems: &mut Diagnostics,
 ) -> Vec<RecordedMetric> {
     metrics.iter().for_each(|metric| metric.check(problems));
     let enabled = metrics.iter().filter(|metric| metric.enabled);
-    enabled
-        .map(|metric| metric.resolve(prefix, interval))
-        .collect()
+    enabled.map(|metric| metric.resolve(defaults)).collect()
 }
 
 impl From<ApplicationType> for Kind {
@@ -96,7 +94,7 @@ impl From<ApplicationType> for Kind {
 }
 
 impl ApplicationMetric {
-    fn resolve(&self, prefix: &str, interval: Duration) -> RecordedMetric {
+    fn resolve(&self, defaults: MetricDefaults<'_>) -> RecordedMetric {
         let kind = Kind::from(self.r#type);
         let numbers = |setting: &Option<Spanned<Vec<f64>>>, default: &[f64], of: Kind| {
             let numbers = setting
@@ -109,14 +107,11 @@ impl ApplicationMetric {
             }
         };
         let def = MetricDef {
-            name: self.name.as_str().into(),
-            exported: exported_name(prefix, &self.name),
             help: self
                 .help
                 .as_deref()
                 .unwrap_or("Recorded by applications.")
                 .into(),
-            kind,
             labels: self
                 .labels
                 .iter()
@@ -124,8 +119,7 @@ impl ApplicationMetric {
                 .collect(),
             buckets: numbers(&self.buckets, &DEFAULT_BUCKETS, Kind::Histogram),
             quantiles: numbers(&self.quantiles, &DEFAULT_QUANTILES, Kind::Summary),
-            origin: Origin::Application,
-            interval,
+            ..defaults.define(&self.name, kind)
         };
         RecordedMetric {
             def,
@@ -227,6 +221,7 @@ impl ApplicationMetric {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::Origin;
     use bellwether_schema::{Decode, DecodeContext};
 
     use super::*;
@@ -236,7 +231,12 @@ mod tests {
         let node = bellwether_schema::parse(yaml).unwrap();
         let decoded = Vec::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None))
             .unwrap_or_default();
-        let declared = resolve(&decoded, "app", Duration::from_secs(30), &mut problems);
+        let defaults = MetricDefaults {
+            origin: Origin::APPLICATION,
+            prefix: "app",
+            interval: Duration::from_secs(30),
+        };
+        let declared = resolve(&decoded, defaults, &mut problems);
         (
             declared,
             problems
@@ -263,7 +263,7 @@ mod tests {
         assert_eq!(&*def.exported, "app_agent_execution_time");
         assert_eq!(
             (def.kind, def.width(), def.origin),
-            (Kind::Histogram, 6, Origin::Application)
+            (Kind::Histogram, 6, Origin::APPLICATION)
         );
         assert_eq!((*max_series, *expire_after), (10_000, None));
     }

@@ -34,13 +34,6 @@ impl SkippedRows {
         self.0[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Adds the counts of `old`, after a reload.
-    pub fn adopt(&self, old: &Self) {
-        for (count, old) in self.0.iter().zip(&old.0) {
-            count.fetch_add(old.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
     /// Returns all counts by reason.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, u64)> {
         REASONS
@@ -56,12 +49,10 @@ mod tests {
 
     #[test]
     fn counts_stand_under_their_words() {
-        let mut skipped = SkippedRows::default();
+        let skipped = SkippedRows::default();
         skipped.count(SkipReason::NotALabel);
         skipped.count(SkipReason::NegativeCounter);
         skipped.count(SkipReason::NegativeCounter);
-        let old = std::mem::take(&mut skipped);
-        skipped.adopt(&old);
         let counted: Vec<_> = skipped.counts().filter(|(_, count)| *count > 0).collect();
         assert_eq!(counted, [("not_a_label", 1), ("negative_counter", 2)]);
     }

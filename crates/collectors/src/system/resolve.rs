@@ -1,14 +1,14 @@
 //! Resolves the host metrics of the configuration against the catalogue. Pure.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+use bellwether_core::{Kind, MetricDef};
 use bellwether_schema::{Diagnostics, Spanned, did_you_mean};
 
 use super::catalogue::{CATALOGUE, Nature, Source, find};
 use super::filter::Filter;
 use super::settings::{Selection, SystemMetric};
+use crate::MetricDefaults;
 
 /// A metric to collect: its definition, its source and its filter.
 #[derive(Clone, Debug)]
@@ -33,14 +33,13 @@ impl ResolvedMetric {
 /// ones too; names are checked with those of all other sections.
 pub fn resolve(
     declared: &[SystemMetric],
-    prefix: &str,
-    interval: Duration,
+    defaults: MetricDefaults<'_>,
     problems: &mut Diagnostics,
 ) -> Vec<ResolvedMetric> {
     declared
         .iter()
         .filter_map(|metric| {
-            let resolved = resolve_one(metric, prefix, interval, problems);
+            let resolved = resolve_one(metric, defaults, problems);
             resolved.filter(|_| metric.enabled)
         })
         .collect()
@@ -48,8 +47,7 @@ pub fn resolve(
 
 fn resolve_one(
     metric: &SystemMetric,
-    prefix: &str,
-    interval: Duration,
+    defaults: MetricDefaults<'_>,
     problems: &mut Diagnostics,
 ) -> Option<ResolvedMetric> {
     let source = source_of(metric, problems)?;
@@ -66,22 +64,16 @@ fn resolve_one(
     };
     Some(ResolvedMetric {
         def: MetricDef {
-            name: metric.name.as_str().into(),
-            exported: exported_name(prefix, &metric.name),
             help: match &metric.help {
                 Some(help) => help.as_str().into(),
                 None => format!("{}{per_second}", source.help).into(),
             },
-            kind,
             labels: source
                 .labels
                 .iter()
                 .map(|label| Arc::from(*label))
                 .collect(),
-            buckets: [].into(),
-            quantiles: [].into(),
-            origin: Origin::System,
-            interval,
+            ..defaults.define(&metric.name, kind)
         },
         source,
         filter: Filter::new(source, &metric.include, &metric.exclude),
@@ -167,6 +159,9 @@ fn check_selection(selection: &Selection, source: &Source, problems: &mut Diagno
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bellwether_core::Origin;
     use bellwether_schema::{Decode, DecodeContext, parse};
 
     use super::*;
@@ -176,12 +171,12 @@ mod tests {
         let tree = parse(yaml).unwrap();
         let metrics =
             Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
-        let resolved = resolve(
-            &metrics.unwrap_or_default(),
-            "pre",
-            Duration::from_secs(30),
-            &mut problems,
-        );
+        let defaults = MetricDefaults {
+            origin: Origin::new("system"),
+            prefix: "pre",
+            interval: Duration::from_secs(30),
+        };
+        let resolved = resolve(&metrics.unwrap_or_default(), defaults, &mut problems);
         if problems.is_empty() {
             return Ok(resolved);
         }

@@ -92,19 +92,6 @@ impl Skipped {
         }
     }
 
-    /// Adds the counts of `old`, after a reload.
-    pub fn adopt(&self, old: &Self) {
-        for (count, old) in self
-            .counts
-            .iter()
-            .flatten()
-            .zip(old.counts.iter().flatten())
-        {
-            count.fetch_add(old.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-        self.logged.lock().extend(old.logged.lock().iter().cloned());
-    }
-
     fn add(&self, what: SkippedPart, why: SkipReason, count: u64) {
         self.counts[what as usize][why as usize].fetch_add(count, Ordering::Relaxed);
     }
@@ -140,9 +127,7 @@ mod tests {
         let mut bad = BadLines::default();
         (1..=7).for_each(|line| bad.add(Malformed::line(line, "a number", b"x")));
         skipped.count_lines(path, &bad);
-        let after_reload = Skipped::default();
-        after_reload.adopt(&skipped);
-        let counted: Vec<_> = after_reload
+        let counted: Vec<_> = skipped
             .counts()
             .filter(|(_, _, count)| *count > 0)
             .collect();

@@ -111,7 +111,10 @@ fn what_a_rule_knows() {
     );
     assert_eq!(a.policy.tolerance, Duration::from_secs(90));
     assert!(!b.enabled);
-    assert_eq!(c.schedule.origins, [Origin::System, Origin::Application]);
+    assert_eq!(
+        c.schedule.origins,
+        [Origin::APPLICATION, Origin::new("system")]
+    );
     assert_eq!(
         c.labels
             .fixed()

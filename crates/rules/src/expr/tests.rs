@@ -18,7 +18,7 @@ fn metric(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
             [].into()
         },
         quantiles: [].into(),
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: Duration::from_secs(30),
     }
 }

@@ -225,7 +225,7 @@ mod tests {
                 [].into()
             },
             quantiles: [].into(),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(30),
         };
         let metrics = [

@@ -276,7 +276,7 @@ mod tests {
             labels: [Arc::from("host")].into(),
             buckets: [].into(),
             quantiles: [].into(),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: std::time::Duration::from_secs(1),
         };
         let labels: Vec<LabelValues> = (0..series)

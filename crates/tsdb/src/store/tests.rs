@@ -25,7 +25,7 @@ fn metrics() -> Arc<[MetricDef]> {
         labels: labels.iter().map(|label| Arc::from(*label)).collect(),
         buckets: buckets.into(),
         quantiles: [].into(),
-        origin: Origin::Application,
+        origin: Origin::APPLICATION,
         interval: Duration::from_secs(interval),
     };
     [

@@ -128,7 +128,7 @@ mod tests {
             labels: [].into(),
             buckets: buckets.into(),
             quantiles: [].into(),
-            origin: Origin::Application,
+            origin: Origin::APPLICATION,
             interval: Duration::from_secs(1),
         }
     }

@@ -180,11 +180,12 @@ fn record(
 mod tests {
     use std::time::Duration;
 
-    use bellwether_core::{Batch, MetricId};
+    use bellwether_core::{Batch, MetricId, Origin};
     use bellwether_schema::{Decode, DecodeContext, Diagnostics};
     use proptest::prelude::*;
 
     use super::*;
+    use crate::MetricDefaults;
     use crate::application::settings::{ApplicationMetric, resolve};
     use crate::application::statsd::Statsd;
 
@@ -204,12 +205,12 @@ mod tests {
     /// Each packet into a fresh recorder: how many lines, series and rejections that makes.
     fn take(packet: &[u8]) -> (u64, usize, u64) {
         let metrics: Vec<ApplicationMetric> = decoded(METRICS);
-        let declared = resolve(
-            &metrics,
-            "",
-            Duration::from_secs(30),
-            &mut Diagnostics::default(),
-        );
+        let defaults = MetricDefaults {
+            origin: Origin::APPLICATION,
+            prefix: "",
+            interval: Duration::from_secs(30),
+        };
+        let declared = resolve(&metrics, defaults, &mut Diagnostics::default());
         let recorder = Recorder::new((0..).map(MetricId).zip(declared));
         let translation = Translation::new(&decoded::<Statsd>(STATSD));
         let clock = Box::new(|| UnixMillis(1_700_000_000_000));

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
-use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now};
+use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now, Origin};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
 use super::super::collector::{Host, Setup};
 use super::super::groups::Usage;
 use super::super::probe::Probe;
 use super::super::*;
+use crate::MetricDefaults;
 
 pub(super) const STEP: Duration = Duration::from_secs(10);
 
@@ -55,7 +56,12 @@ pub(super) fn declared(configuration: &str) -> Vec<ResolvedMetric> {
     let tree = parse(configuration).unwrap();
     let metrics =
         Vec::<SystemMetric>::decode(&tree, &mut DecodeContext::new(&mut problems, &|_| None));
-    let declared = resolve(&metrics.unwrap_or_default(), "", STEP, &mut problems);
+    let defaults = MetricDefaults {
+        origin: Origin::new("system"),
+        prefix: "",
+        interval: STEP,
+    };
+    let declared = resolve(&metrics.unwrap_or_default(), defaults, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
     declared
 }

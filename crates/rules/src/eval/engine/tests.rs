@@ -330,7 +330,7 @@ fn waits(interval: u64, intervals: u64, episodes: usize) -> Vec<u64> {
         let now = at(tick * interval).after(Duration::from_millis(drawn % 41));
         commit(&store, now, &[(CPU, &[], &[if hot { 99.0 } else { 1.0 }])]);
         for change in engine
-            .evaluate(&store, now, Some(&[Origin::System]))
+            .evaluate(&store, now, Some(&[Origin::new("system")]))
             .transitions
         {
             if change.alert.state == AlertState::Pending {
@@ -764,11 +764,11 @@ fn a_trigger_evaluates_what_it_filled_and_what_waits_too_long() {
     let mut engine = Engine::new(set, at(0));
     let mut evaluated =
         |seconds, trigger| engine.tick(&store, None, at(seconds), trigger).evaluated;
-    assert_eq!(evaluated(1, Some(Origin::System)), 2);
-    assert_eq!(evaluated(2, Some(Origin::Application)), 2);
-    assert_eq!(evaluated(3, Some(Origin::Neo4j)), 0);
+    assert_eq!(evaluated(1, Some(Origin::new("system"))), 2);
+    assert_eq!(evaluated(2, Some(Origin::APPLICATION)), 2);
+    assert_eq!(evaluated(3, Some(Origin::new("neo4j"))), 0);
     assert_eq!(
-        evaluated(50, Some(Origin::Neo4j)),
+        evaluated(50, Some(Origin::new("neo4j"))),
         3,
         "not evaluated for one and a half intervals"
     );

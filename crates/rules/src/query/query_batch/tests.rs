@@ -180,7 +180,7 @@ fn a_hostile_query_ends_by_its_limits_and_the_others_are_evaluated() {
     }
     let batch = bench
         .engine
-        .query_batch(at(bench.now), Some(&[Origin::System]));
+        .query_batch(at(bench.now), Some(&[Origin::new("system")]));
     let tick = bench.engine.apply(batch.run(Some(&bench.history), &Strict));
     assert_eq!(
         (tick.evaluated, tick.failed, tick.transitions.len()),
@@ -352,18 +352,22 @@ rules:
         );
         (tick.evaluated, tick.failed)
     };
-    assert_eq!(evaluated(30, Origin::System), (5, 0));
-    assert_eq!(evaluated(31, Origin::Application), (1, 0), "the histogram");
-    assert_eq!(evaluated(32, Origin::SelfMetrics), (0, 0));
-    assert_eq!(evaluated(60, Origin::System), (4, 0), "not the slow one");
+    assert_eq!(evaluated(30, Origin::new("system")), (5, 0));
+    assert_eq!(evaluated(31, Origin::APPLICATION), (1, 0), "the histogram");
+    assert_eq!(evaluated(32, Origin::SELF_METRICS), (0, 0));
     assert_eq!(
-        evaluated(90, Origin::System),
+        evaluated(60, Origin::new("system")),
+        (4, 0),
+        "not the slow one"
+    );
+    assert_eq!(
+        evaluated(90, Origin::new("system")),
         (5, 0),
         "the histogram waits too long"
     );
-    assert_eq!(evaluated(120, Origin::System), (4, 0));
+    assert_eq!(evaluated(120, Origin::new("system")), (4, 0));
     assert_eq!(
-        evaluated(148, Origin::System),
+        evaluated(148, Origin::new("system")),
         (6, 0),
         "a little early is not too early"
     );

@@ -120,7 +120,7 @@ fn what_a_text_asks_is_charged_to_its_rule_and_the_alert_is_reported_all_the_sam
     }
     let batch = bench
         .engine
-        .query_batch(at(bench.now), Some(&[Origin::System]));
+        .query_batch(at(bench.now), Some(&[Origin::new("system")]));
     let tick = bench.engine.apply(batch.run(Some(&bench.history), &Strict));
     assert_eq!((tick.failed, tick.transitions.len()), (0, 1));
     let message = &tick.transitions[0].alert.message;

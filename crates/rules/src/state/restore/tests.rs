@@ -336,7 +336,7 @@ fn every_kind_of_state_survives_the_file() {
 fn a_disabled_rule_is_never_evaluated() {
     let (mut engine, store) = engine(&[&format!("name: cpu, {CPU_RULE}, enabled: false")], 0);
     commit(&store, at(30), &[(CPU, &[], &[90.0])]);
-    let tick = engine.tick(&store, None, at(30), Some(Origin::System));
+    let tick = engine.tick(&store, None, at(30), Some(Origin::new("system")));
     assert_eq!((tick.evaluated, tick.transitions.len()), (0, 0));
     assert!(
         engine

@@ -138,7 +138,7 @@ fn is_self_metric(series: &SampledSeries, context: &AnalysisContext<'_>) -> bool
     let name = series.labels.name();
     let def = context.metrics.iter().find(|def| *def.exported == *name);
     def.map_or(name.starts_with(SELF_METRICS_PREFIX), |def| {
-        def.origin == Origin::SelfMetrics
+        def.origin == Origin::SELF_METRICS
     })
 }
 

@@ -130,7 +130,7 @@ fn metric(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
         labels: labels.iter().map(|label| (*label).into()).collect(),
         buckets: Arc::default(),
         quantiles: Arc::default(),
-        origin: Origin::System,
+        origin: Origin::new("system"),
         interval: Duration::from_secs(300),
     }
 }
@@ -182,7 +182,7 @@ fn ask(analysis: Analysis, query: &str) -> Result<Value, (u16, String)> {
         failure,
         ..CollectorHealth::default()
     };
-    health.collectors.insert(Origin::Neo4j, failed);
+    health.collectors.insert(Origin::new("neo4j"), failed);
     let analysis_settings = AnalysisSettings {
         bottlenecks: [
             bottleneck("full", "app_disk_percent", 60.0),

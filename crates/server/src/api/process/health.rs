@@ -249,7 +249,7 @@ mod tests {
             started: at(40_000, 7_140_000),
             ..Health::default()
         };
-        all.collectors.insert(Origin::System, good.clone());
+        all.collectors.insert(Origin::new("system"), good.clone());
         let view = health(&all, true, "1", now);
         assert_eq!(view["status"], "healthy");
         assert_eq!(
@@ -333,7 +333,7 @@ mod tests {
             failure: Some(failure),
             ..good
         };
-        all.collectors.insert(Origin::Neo4j, bad);
+        all.collectors.insert(Origin::new("neo4j"), bad);
         let channel = ChannelHealth {
             name: "hook".into(),
             sent: 3,

@@ -196,7 +196,8 @@ mod tests {
             }),
             ..CollectorHealth::default()
         };
-        let collectors = BTreeMap::from([(Origin::System, up), (Origin::Neo4j, down)]);
+        let collectors =
+            BTreeMap::from([(Origin::new("system"), up), (Origin::new("neo4j"), down)]);
         let health = Health {
             collectors,
             ..Health::default()

@@ -18,8 +18,8 @@ use super::plan::{Job, Reading};
 use super::pool::Pool;
 use super::rows::{Row, read};
 use super::schedule::Schedule;
-use super::skipped::SkippedRows;
 use super::statement::{Answer, Statement};
+use crate::neo4j::skipped::SkippedRows;
 
 /// Time after which a statement that the server does not support is tried again.
 const RETRY_MISSING: Duration = Duration::from_secs(300);

@@ -17,7 +17,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use super::error::{Kind, Neo4jError};
-use super::settings::Neo4jMetrics;
+use crate::neo4j::settings::Neo4jMetrics;
 
 /// Rows fetched at a time.
 const FETCH: usize = 1000;

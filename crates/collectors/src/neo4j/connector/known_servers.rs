@@ -95,7 +95,7 @@ mod tests {
         seen.save().unwrap();
         let seen = KnownServers::load(file.clone());
         assert!(seen.contains("bolt://a:7687") && !seen.contains("bolt://b:7687"));
-        let before_versions = include_bytes!("../../../../tests/fixtures/state/neo4j.json");
+        let before_versions = include_bytes!("../../../../../tests/fixtures/state/neo4j.json");
         std::fs::write(file.as_ref().unwrap(), before_versions).unwrap();
         assert!(KnownServers::load(file.clone()).contains("bolt://localhost:7687"));
         std::fs::write(file.as_ref().unwrap(), "nonsense").unwrap();

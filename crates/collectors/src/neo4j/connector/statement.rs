@@ -8,10 +8,10 @@ use bellwether_schema::format_duration;
 use neo4rs::{BoltMap, BoltType, DetachedRowStream, Graph, Query, query};
 use tokio::time::{Instant, timeout_at};
 
-use super::catalogue::APP;
 use super::error::{Kind, Neo4jError};
 use super::pool::Pool;
 use super::rows::{Cell, Row};
+use crate::neo4j::catalogue::APP;
 
 /// A statement with its limits.
 #[derive(Clone, Copy, Debug)]

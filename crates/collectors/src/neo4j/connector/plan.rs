@@ -5,10 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, Origin, exported_name};
+use bellwether_core::{Kind, MetricDef};
 
-use super::catalogue::{self, Call, Source, UP};
-use super::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
+use crate::MetricDefaults;
+use crate::neo4j::catalogue::{self, Call, Source, UP};
+use crate::neo4j::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
 
 /// Metrics and statements of a configuration.
 #[derive(Clone, Debug)]
@@ -25,7 +26,6 @@ pub struct Plan {
     pub(super) local: Vec<(usize, Source)>,
     /// Statements to run.
     pub(super) jobs: Vec<Job>,
-    prefix: Arc<str>,
 }
 
 /// One statement on one database, and the metrics that its rows fill.
@@ -62,10 +62,9 @@ pub(super) struct Reading {
 }
 
 impl Neo4jMetrics {
-    /// Builds the plan. Exported names begin with `prefix`; a query runs every `collection_interval` if
-    /// it has no interval of its own. Expects settings that [`Neo4jMetrics::check`] accepted.
+    /// Builds the plan. A query runs at the interval of `defaults` if it has none of its own. Expects settings that [`Neo4jMetrics::check`] accepted.
     #[must_use]
-    pub fn plan(&self, prefix: &str, collection_interval: Duration) -> Plan {
+    pub fn plan(&self, defaults: MetricDefaults<'_>) -> Plan {
         let labelled = self.databases.as_ref();
         let databases = match labelled {
             Some(databases) => databases.iter().map(|name| name.as_str().into()).collect(),
@@ -80,22 +79,21 @@ impl Neo4jMetrics {
             enabled().filter_map(|query| query.interval.as_ref().map(|span| span.value.0));
         let mut plan = Plan {
             metrics: Vec::new(),
-            interval: intervals.fold(collection_interval, Duration::min),
+            interval: intervals.fold(defaults.interval, Duration::min),
             databases,
             labelled: labelled.is_some(),
             local: Vec::new(),
             jobs: Vec::new(),
-            prefix: prefix.into(),
         };
         if !self
             .queries
             .iter()
             .any(|query| query.built_in().is_some_and(|b| b.source == Source::Up))
         {
-            plan.add_up();
+            plan.add_up(defaults);
         }
         for query in enabled() {
-            plan.add(query, collection_interval, self.query_timeout.value.0);
+            plan.add(query, defaults, self.query_timeout.value.0);
         }
         plan
     }
@@ -108,33 +106,17 @@ impl Plan {
         self.interval * 4 / 5
     }
 
-    fn add_up(&mut self) {
+    fn add_up(&mut self, defaults: MetricDefaults<'_>) {
         if let Some(up) = catalogue::find(UP) {
             let labels = self.labels(&[], true);
             self.local.push((self.metrics.len(), up.source));
-            self.define(up.name, up.kind, up.help, labels, self.interval);
+            self.metrics.push(MetricDef {
+                help: up.help.into(),
+                labels,
+                interval: self.interval,
+                ..defaults.define(up.name, up.kind)
+            });
         }
-    }
-
-    fn define(
-        &mut self,
-        name: &str,
-        kind: Kind,
-        help: &str,
-        labels: Arc<[Arc<str>]>,
-        interval: Duration,
-    ) {
-        self.metrics.push(MetricDef {
-            name: name.into(),
-            exported: exported_name(&self.prefix, name),
-            help: help.into(),
-            kind,
-            labels,
-            buckets: Arc::default(),
-            quantiles: Arc::default(),
-            origin: Origin::Neo4j,
-            interval,
-        });
     }
 
     fn labels(&self, names: &[Arc<str>], per_database: bool) -> Arc<[Arc<str>]> {
@@ -142,11 +124,11 @@ impl Plan {
         names.iter().cloned().chain(database).collect()
     }
 
-    fn add(&mut self, query: &Neo4jQuery, interval: Duration, timeout: Duration) {
+    fn add(&mut self, query: &Neo4jQuery, defaults: MetricDefaults<'_>, timeout: Duration) {
         let interval = query
             .interval
             .as_ref()
-            .map_or(interval, |span| span.value.0);
+            .map_or(defaults.interval, |span| span.value.0);
         let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
         let metric = self.metrics.len();
         let built_in = query.built_in();
@@ -170,14 +152,19 @@ impl Plan {
             .as_deref()
             .or(built_in.map(|b| b.help))
             .unwrap_or("Queried from Neo4j.");
+        self.metrics.push(MetricDef {
+            help: help.into(),
+            labels,
+            interval,
+            ..defaults.define(&query.name, kind)
+        });
         let (cypher, call, reading) = match statement_of(query, metric, names) {
             Ok(statement) => statement,
             Err(source) => {
-                self.local.push((metric, source));
-                return self.define(&query.name, kind, help, labels, self.interval);
+                self.metrics[metric].interval = self.interval;
+                return self.local.push((metric, source));
             }
         };
-        self.define(&query.name, kind, help, labels, interval);
         let counter = kind == Kind::Counter;
         let databases = match &query.database {
             Some(database) => vec![database.as_str().into()],
@@ -271,6 +258,7 @@ fn statement_of(
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::Origin;
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
@@ -282,7 +270,11 @@ mod tests {
             Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
         settings.check(&mut problems);
         assert!(problems.is_empty(), "{problems:?}");
-        settings.plan("app", Duration::from_secs(30))
+        settings.plan(MetricDefaults {
+            origin: Origin::new("neo4j"),
+            prefix: "app",
+            interval: Duration::from_secs(30),
+        })
     }
 
     fn names(plan: &Plan) -> Vec<&str> {

@@ -11,7 +11,6 @@ use bellwether_schema::format_duration;
 use tokio::time::{Instant, timeout_at};
 use tracing::warn;
 
-use super::catalogue::Source;
 use super::durations::{Durations, quantile};
 use super::error::{Kind, Neo4jError};
 use super::jobs::Jobs;
@@ -19,9 +18,10 @@ use super::known_servers::KnownServers;
 use super::plan::Plan;
 use super::pool::Pool;
 use super::schedule::Backoff;
-use super::settings::Neo4jMetrics;
-use super::skipped::SkippedRows;
 use super::statement::Statement;
+use crate::neo4j::catalogue::Source;
+use crate::neo4j::settings::Neo4jMetrics;
+use crate::neo4j::skipped::SkippedRows;
 use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.
@@ -341,9 +341,11 @@ impl Collector for Neo4jCollector {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::Origin;
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
+    use crate::MetricDefaults;
 
     /// Collects from a port without a listener; returns whether `neo4j_up` is there, and the reason.
     async fn collect(known_servers: Option<KnownServers>) -> (bool, &'static str) {
@@ -351,7 +353,11 @@ mod tests {
         let node = parse("uri: bolt://127.0.0.1:1").unwrap();
         let settings =
             Neo4jMetrics::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap();
-        let plan = settings.plan("", Duration::from_secs(5));
+        let plan = settings.plan(MetricDefaults {
+            origin: Origin::new("neo4j"),
+            prefix: "",
+            interval: Duration::from_secs(5),
+        });
         let mut collector = Neo4jCollector::new(&settings, plan, MetricId(0), Arc::default());
         if let Some(servers) = known_servers {
             collector = collector.with_known_servers(servers);

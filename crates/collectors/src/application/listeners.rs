@@ -1,20 +1,21 @@
 //! The StatsD listener over reloads: its socket stays open as long as its address stays the same.
 
-use bellwether_collectors::application::{Statsd, StatsdListener};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
 
-use crate::config::Plan;
+use super::kind::Recorded;
+use super::statsd::{Statsd, StatsdListener};
 
 /// Listener, if StatsD is configured.
-#[derive(Default)]
-pub(super) struct Intake {
-    listener: Mutex<Option<StatsdListener>>,
+#[derive(Debug, Default)]
+pub struct Listeners {
+    statsd: Mutex<Option<StatsdListener>>,
 }
 
-/// Listener that a plan needs, with every step done that can fail.
-pub(super) enum Prepared {
+/// Listener that a configuration needs, with every step done that can fail.
+#[derive(Debug)]
+pub enum Prepared {
     /// No listener.
     None,
     /// Keeps the listener and applies these settings.
@@ -23,36 +24,41 @@ pub(super) enum Prepared {
     New(StatsdListener),
 }
 
-/// Tests whether the StatsD address of `plan` can be bound.
-pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
-    let declared = plan.root.performance_monitor.application.statsd.clone();
-    let Some(settings) = declared.filter(|_| plan.application.is_some()) else {
-        return Ok(());
-    };
-    let probing = tokio::task::spawn_blocking(move || {
-        StatsdListener::probe(&settings).map_err(|error| cannot_listen(&settings.listen, &error))
-    });
-    probing.await.map_err(|error| error.to_string())?
-}
-
 fn cannot_listen(address: &str, error: &std::io::Error) -> String {
     format!("cannot listen for StatsD on {address}: {error}")
 }
 
-impl Intake {
-    /// Binds the address of `plan` unless it is bound already. `recorder` receives the lines; a
+impl Listeners {
+    /// Tests whether the address of `recorded` can be bound.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub async fn probe(recorded: Option<&Recorded>) -> Result<(), String> {
+        let Some(settings) = statsd(recorded) else {
+            return Ok(());
+        };
+        let probing = tokio::task::spawn_blocking(move || {
+            StatsdListener::probe(&settings)
+                .map_err(|error| cannot_listen(&settings.listen, &error))
+        });
+        probing.await.map_err(|error| error.to_string())?
+    }
+
+    /// Binds the address of `recorded` unless it is bound already. `recorder` receives the lines; a
     /// later one may adopt it.
-    pub(super) async fn prepare(
+    ///
+    /// # Errors
+    /// The address cannot be bound.
+    pub async fn prepare(
         &self,
-        plan: &Plan,
+        recorded: Option<&Recorded>,
         recorder: &Recorder,
     ) -> Result<Prepared, String> {
-        let declared = &plan.root.performance_monitor.application.statsd;
-        let Some(settings) = declared.clone().filter(|_| plan.application.is_some()) else {
+        let Some(settings) = statsd(recorded) else {
             return Ok(Prepared::None);
         };
         if self
-            .listener
+            .statsd
             .lock()
             .as_ref()
             .is_some_and(|listener| listener.serves(&settings))
@@ -73,8 +79,8 @@ impl Intake {
     }
 
     /// Replaces the listener.
-    pub(super) fn replace(&self, prepared: Prepared) {
-        let mut listener = self.listener.lock();
+    pub fn replace(&self, prepared: Prepared) {
+        let mut listener = self.statsd.lock();
         match prepared {
             Prepared::None => *listener = None,
             Prepared::New(new) => *listener = Some(new),
@@ -87,7 +93,11 @@ impl Intake {
     }
 
     /// Returns the number of packets and lines received, if it listens.
-    pub(super) fn received(&self) -> Option<(u64, u64)> {
-        self.listener.lock().as_ref().map(StatsdListener::received)
+    pub fn received(&self) -> Option<(u64, u64)> {
+        self.statsd.lock().as_ref().map(StatsdListener::received)
     }
+}
+
+fn statsd(recorded: Option<&Recorded>) -> Option<Statsd> {
+    recorded?.statsd.clone()
 }

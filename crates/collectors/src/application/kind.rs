@@ -1,0 +1,81 @@
+//! Applications as a kind of collector.
+
+use std::sync::Arc;
+
+use bellwether_core::MetricId;
+use bellwether_recorder::RecordedMetric;
+use bellwether_schema::section;
+
+use super::settings::{Application, ApplicationMetric, resolve};
+use super::statsd::Statsd;
+use crate::{
+    CollectorKind, CollectorPlan, ConfiguredMetric, Input, MetricReference, MetricRow,
+    ResolveContext,
+};
+
+section! {
+    /// Applications.
+    pub struct ApplicationSettings {
+        /// Metrics that applications record.
+        pub application_metrics: Vec<ApplicationMetric> = Vec::new(),
+        /// Ways for applications to record metrics beside HTTP.
+        pub application: Application,
+    }
+}
+
+/// Metrics that a recorder takes, and its sources beside HTTP.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// The metrics.
+    pub metrics: Vec<(MetricId, RecordedMetric)>,
+    /// `StatsD`, if it is configured.
+    pub statsd: Option<Statsd>,
+}
+
+impl CollectorKind for ApplicationSettings {
+    fn configured(&self) -> Vec<ConfiguredMetric<'_>> {
+        let metrics = self.application_metrics.iter();
+        metrics
+            .map(|metric| ConfiguredMetric::named(&metric.name))
+            .collect()
+    }
+
+    fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        let metrics = &self.application_metrics;
+        let resolved = resolve(metrics, context.defaults, context.problems);
+        if let Some(statsd) = &self.application.statsd {
+            statsd.check(metrics, context.problems);
+        }
+        let recorded = Recorded {
+            metrics: resolved
+                .into_iter()
+                .map(|metric| (context.add(metric.def.clone()), metric))
+                .collect(),
+            statsd: self.application.statsd.clone(),
+        };
+        Some(CollectorPlan {
+            origin: context.defaults.origin,
+            schedule: context.schedule,
+            input: Input::Record(Arc::new(recorded)),
+        })
+    }
+
+    fn reference(&self) -> MetricReference {
+        MetricReference {
+            title: "Applications",
+            text: "Metrics of the shipped configuration; configure your own in \
+                   `application_metrics`.",
+            metrics: self.application_metrics.iter().map(row).collect(),
+        }
+    }
+}
+
+fn row(metric: &ApplicationMetric) -> MetricRow {
+    let labels = metric.labels.iter();
+    MetricRow {
+        name: metric.name.value.clone(),
+        types: metric.r#type.as_str(),
+        labels: labels.map(|label| label.value.clone()).collect(),
+        help: metric.help.clone().unwrap_or_default(),
+    }
+}

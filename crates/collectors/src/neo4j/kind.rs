@@ -1,0 +1,170 @@
+//! Neo4j as a kind of collector.
+
+use bellwether_schema::{Spanned, section};
+
+use super::catalogue::{BuiltIn, CATALOGUE, UP};
+#[cfg(feature = "neo4j")]
+use super::connector;
+use super::settings::{Neo4jMetrics, Neo4jQuery};
+use crate::{
+    CollectorKind, CollectorPlan, ConfiguredMetric, MetricReference, MetricRow, ResolveContext,
+};
+
+section! {
+    /// Neo4j.
+    pub struct Neo4jSettings {
+        /// Neo4j.
+        pub neo4j_metrics: Option<Spanned<Neo4jMetrics>>,
+    }
+}
+
+impl CollectorKind for Neo4jSettings {
+    fn configured(&self) -> Vec<ConfiguredMetric<'_>> {
+        let queries = self.neo4j_metrics.iter().flat_map(|all| &all.queries);
+        queries.map(configured).collect()
+    }
+
+    fn implied(&self) -> &'static [&'static str] {
+        &[UP]
+    }
+
+    fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        let Some(settings) = &self.neo4j_metrics else {
+            context.not_set_up("neo4j_metrics");
+            return None;
+        };
+        let before = context.problems.len();
+        settings.check(context.problems);
+        if context.problems.len() > before {
+            return None;
+        }
+        plan(settings, context)
+    }
+
+    fn reference(&self) -> MetricReference {
+        MetricReference {
+            title: "Neo4j",
+            text: "Entries of `neo4j_metrics.queries` that need no query of their own.",
+            metrics: CATALOGUE.iter().map(row).collect(),
+        }
+    }
+}
+
+#[cfg(feature = "neo4j")]
+fn plan(
+    settings: &Spanned<Neo4jMetrics>,
+    context: &mut ResolveContext<'_>,
+) -> Option<CollectorPlan> {
+    Some(connector::plan(settings, context))
+}
+
+#[cfg(not(feature = "neo4j"))]
+fn plan(
+    settings: &Spanned<Neo4jMetrics>,
+    context: &mut ResolveContext<'_>,
+) -> Option<CollectorPlan> {
+    if context.enabled {
+        context
+            .problems
+            .error(&settings.at, "this binary was built without Neo4j")
+            .hint("build with `--features neo4j`, or leave neo4j out of enabled_collectors");
+    }
+    None
+}
+
+fn configured(query: &Neo4jQuery) -> ConfiguredMetric<'_> {
+    ConfiguredMetric {
+        name: &query.name,
+        catalogue_name: query.source.as_ref().unwrap_or(&query.name),
+    }
+}
+
+fn row(built_in: &BuiltIn) -> MetricRow {
+    MetricRow {
+        name: built_in.name.to_owned(),
+        types: built_in.kind.as_str(),
+        labels: built_in.labels.iter().map(ToString::to_string).collect(),
+        help: built_in.help.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use bellwether_core::Origin;
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+    use super::*;
+    use crate::{MetricDefaults, Schedule};
+
+    /// Resolves the section; returns the schedule, the names of the metrics, and the errors.
+    fn resolve(yaml: &str, enabled: bool) -> (Option<Schedule>, Vec<String>, Vec<String>) {
+        let (mut problems, mut warnings, mut metrics) =
+            (Diagnostics::default(), Vec::new(), Vec::new());
+        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
+        let settings = Neo4jSettings::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
+        let plan = settings.resolve(&mut ResolveContext {
+            defaults: MetricDefaults {
+                origin: Origin::new("neo4j"),
+                prefix: "",
+                interval: Duration::from_secs(30),
+            },
+            schedule: Schedule {
+                interval: Duration::from_secs(30),
+                deadline: Duration::from_secs(10),
+                settle: None,
+            },
+            enabled,
+            listed_at: None,
+            problems: &mut problems,
+            warnings: &mut warnings,
+            metrics: &mut metrics,
+        });
+        let problems = problems.into_sorted();
+        (
+            plan.map(|plan| plan.schedule),
+            metrics
+                .iter()
+                .map(|metric| metric.name.to_string())
+                .collect(),
+            problems.iter().map(ToString::to_string).collect(),
+        )
+    }
+
+    const QUERY: &str = "neo4j_metrics:\n  queries: [{name: a, query: RETURN 1, interval: 5s}]";
+
+    #[test]
+    #[cfg(feature = "neo4j")]
+    fn the_shortest_interval_is_that_of_the_collector() {
+        let (schedule, metrics, problems) = resolve(QUERY, true);
+        assert_eq!(schedule.unwrap().interval, Duration::from_secs(5));
+        assert_eq!(metrics, [UP, "a"]);
+        assert_eq!(problems, [""; 0]);
+    }
+
+    #[test]
+    #[cfg(not(feature = "neo4j"))]
+    fn only_an_enabled_neo4j_needs_a_build_with_neo4j() {
+        let (_, _, problems) = resolve(QUERY, true);
+        assert_eq!(
+            problems,
+            [
+                "2:3: neo4j_metrics: this binary was built without Neo4j\n  hint: build with \
+                 `--features neo4j`, or leave neo4j out of enabled_collectors"
+            ]
+        );
+        assert_eq!(resolve(QUERY, false).2, [""; 0]);
+    }
+
+    #[test]
+    fn a_disabled_section_is_checked_and_an_absent_one_is_not_set_up() {
+        let problems = resolve("neo4j_metrics: {row_limit: 0}", false).2;
+        assert_eq!(
+            problems,
+            ["1:28: neo4j_metrics.row_limit: expected at least 1, found 0"]
+        );
+        let (schedule, metrics, problems) = resolve("{}", true);
+        assert_eq!((schedule, metrics.len(), problems.len()), (None, 0, 0));
+    }
+}

@@ -1,0 +1,79 @@
+//! The host as a kind of collector.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_schema::section;
+
+use super::catalogue::{CATALOGUE, Nature, Source};
+use super::collector::SystemCollector;
+use super::resolve::resolve;
+use super::settings::{System, SystemMetric};
+use super::skipped::Skipped;
+use crate::{
+    CollectorKind, CollectorPlan, ConfiguredMetric, MetricReference, MetricRow, ResolveContext,
+    Schedule,
+};
+
+/// Delay until metrics that need two readings have values, such as `cpu_percent`.
+const SETTLE: Duration = Duration::from_secs(1);
+
+section! {
+    /// The host.
+    pub struct SystemSettings {
+        /// Host metrics.
+        pub system_metrics: Vec<SystemMetric> = Vec::new(),
+        /// Paths of the host's files.
+        pub system: System = System::default(),
+    }
+}
+
+impl CollectorKind for SystemSettings {
+    fn configured(&self) -> Vec<ConfiguredMetric<'_>> {
+        let metrics = self.system_metrics.iter();
+        metrics
+            .map(|metric| ConfiguredMetric {
+                name: &metric.name,
+                catalogue_name: metric.source.as_ref().unwrap_or(&metric.name),
+            })
+            .collect()
+    }
+
+    fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        let resolved = resolve(&self.system_metrics, context.defaults, context.problems);
+        let metrics: Arc<[_]> = resolved
+            .into_iter()
+            .map(|metric| (context.add(metric.def.clone()), metric))
+            .collect();
+        let (origin, settings) = (context.defaults.origin, self.system.clone());
+        let schedule = Schedule {
+            settle: Some(SETTLE),
+            ..context.schedule
+        };
+        Some(context.pull(schedule, move |memory| {
+            let skipped = memory.get::<Skipped>(origin);
+            SystemCollector::new(settings.clone(), metrics.clone(), skipped)
+        }))
+    }
+
+    fn reference(&self) -> MetricReference {
+        MetricReference {
+            title: "Host",
+            text: "Metrics of `system_metrics`. A total configured as `type: gauge` is its rate per \
+                   second.",
+            metrics: CATALOGUE.iter().map(row).collect(),
+        }
+    }
+}
+
+fn row(source: &Source) -> MetricRow {
+    MetricRow {
+        name: source.name.to_owned(),
+        types: match source.nature {
+            Nature::Level => "gauge",
+            Nature::Total => "counter, or gauge",
+        },
+        labels: source.labels.iter().map(ToString::to_string).collect(),
+        help: source.help.to_owned(),
+    }
+}
