@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_collectors::self_metrics::Process;
+use bellwether_collectors::process::Process;
 use bellwether_collectors::system::{
     ResolvedMetric, System, SystemCollector, SystemMetric, resolve,
 };

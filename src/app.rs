@@ -90,7 +90,7 @@ struct App {
     alert_log: Option<AlertLog>,
     remote_write: RemoteWriteManager,
     web: Web,
-    listeners: Listeners,
+    listeners: Arc<Listeners>,
     reloads: Mutex<Reloads>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -294,7 +294,7 @@ impl App {
             alert_log,
             remote_write,
             web: Web::default(),
-            listeners: Listeners::default(),
+            listeners: Arc::default(),
             reloads: Mutex::new(Reloads {
                 loaded_at: now.wall,
                 ..Reloads::default()

@@ -8,6 +8,7 @@
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
 //! - [`ruletest`]: unit tests of rules, on virtual time.
 //! - [`replay`]: rules over recorded series, on virtual time.
+//! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
 
 pub mod app;
@@ -17,3 +18,4 @@ pub mod dashboard;
 pub mod logging;
 pub mod replay;
 pub mod ruletest;
+pub mod self_metrics;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::self_metrics::SelfMetrics;
-use bellwether_collectors::{Build, Input, Runner, Schedule};
+use bellwether_collectors::{Build, Input, Runner, Schedule, SelfMetricsCollector};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -19,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::evaluator::Committer;
 use super::groups::Groups;
-use super::{App, history};
+use super::{App, history, self_metrics};
 use crate::config::{self, Plan, Source};
 
 /// Time to wait for running collectors at a stop.
@@ -37,7 +36,7 @@ pub(super) struct ActiveConfig {
     pub(super) groups: Groups,
     /// The configuration as YAML without its secrets, compressed.
     printed: Result<Vec<u8>, String>,
-    own: Mutex<Option<SelfMetrics>>,
+    own: Mutex<Option<SelfMetricsCollector>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
     /// Kept between two scrapes for its buffers.
@@ -131,7 +130,7 @@ impl ActiveConfig {
                 app.clock.now(),
             );
         }
-        let own = SelfMetrics::new(self.plan.own, app.gatherer());
+        let own = SelfMetricsCollector::new(&self.plan.metrics, self_metrics::sources(app, self));
         *self.own.lock() = Some(own.clone());
         self.spawn(
             app,

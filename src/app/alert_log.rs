@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
-use bellwether_collectors::self_metrics::AlertHistoryStats;
 use bellwether_core::{Cause, Status, Transition, UnixMillis};
 use bellwether_notify::{Event, Observer, Outcome};
 use bellwether_routing::{MuteChange, MuteReason};
@@ -113,28 +112,6 @@ impl AlertLog {
             warn!(
                 "the alert history could not be closed in time; its newest records may be missing"
             );
-        }
-    }
-
-    /// Returns the counters for self-metrics.
-    pub(super) fn figures(&self) -> AlertHistoryStats {
-        let stats = self.history.stats();
-        AlertHistoryStats {
-            records: [
-                ("transition", stats.transitions),
-                ("notification", stats.notifications),
-            ],
-            lost: [
-                ("queue_full_transition", stats.no_room_transitions),
-                ("queue_full_notification", stats.no_room_notifications),
-                ("memory", stats.evicted),
-            ],
-            damaged: stats.damaged,
-            torn_bytes: stats.torn_bytes,
-            write_failures: stats.write_failures,
-            disk_bytes: stats.disk_bytes,
-            memory_bytes: stats.memory_bytes,
-            oldest: stats.oldest,
         }
     }
 

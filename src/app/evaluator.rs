@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::{HealthBoard, Sink};
-use bellwether_core::{Batch, Fingerprint, Now, Origin, Transition};
+use bellwether_core::{Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition};
 use bellwether_files::durable::{JsonFile, Saver};
 use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, SavedAlerts, Tick};
 use bellwether_runtime::Clock;
@@ -29,6 +29,7 @@ use tracing::{error, info};
 use super::alert_pipeline::AlertPipeline;
 use super::generated_series::GeneratedSeries;
 use super::query_timeout::QueryTimeout;
+use crate::self_metrics::{RULE_TICK_DURATION, RULE_TICKS_MISSED, STATE_SAVE_FAILURES};
 
 /// Maximum age of pending and firing durations in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -100,16 +101,6 @@ impl Evaluator {
     /// Locks the rules. Hold it briefly: evaluation waits for it.
     pub(super) fn loaded(&self) -> MutexGuard<'_, LoadedRules> {
         self.loaded.lock()
-    }
-
-    /// Returns the number of evaluations skipped because the previous one was still running.
-    pub(super) fn missed(&self) -> u64 {
-        self.missed.load(Relaxed)
-    }
-
-    /// Returns the number of failed attempts to save the state.
-    pub(super) fn save_failures(&self) -> u64 {
-        self.file.as_ref().map_or(0, |file| file.failures())
     }
 
     /// Returns why the state is not on disk.
@@ -312,6 +303,19 @@ impl Evaluator {
         if self.file.as_ref().is_some_and(|file| file.is_due()) {
             self.save().await;
         }
+    }
+}
+
+impl SelfMetrics for Evaluator {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, now: Now) {
+        let failures = self.file.as_ref().map_or(0, |file| file.failures());
+        batch.push(&STATE_SAVE_FAILURES, &[], failures as f64);
+        let missed = self.missed.load(Relaxed);
+        batch.push(&RULE_TICKS_MISSED, &[], missed as f64);
+        let loaded = self.loaded.lock();
+        let last_tick = loaded.last_tick.as_secs_f64();
+        batch.push(&RULE_TICK_DURATION, &[], last_tick);
+        loaded.engine.add_self_metrics(batch, now);
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::self_metrics::HistoryStats;
 use bellwether_core::Now;
 use bellwether_runtime::Clock;
 use bellwether_server::HistoryHealth;
@@ -85,39 +84,6 @@ impl HistoryHandle {
         let closing = tokio::task::spawn_blocking(move || history.close());
         if !matches!(timeout(CLOSE, closing).await, Ok(Ok(()))) {
             warn!("history could not be closed in time; its newest samples may be missing");
-        }
-    }
-
-    /// Returns the counters for self-metrics.
-    pub(super) fn figures(&self) -> HistoryStats {
-        let stats = self.history.stats();
-        let (refused, losses) = (stats.refused, stats.losses);
-        HistoryStats {
-            series: stats.series,
-            samples: [
-                ("head", stats.head_samples),
-                ("blocks", stats.block_samples),
-            ],
-            appended: stats.appended,
-            refused: vec![
-                ("duplicate", refused.duplicate),
-                ("series_limit", refused.series_limit),
-                ("unknown", refused.unknown),
-            ],
-            lost: vec![("not_written", stats.dropped), ("memory", stats.evicted)],
-            damage: vec![
-                ("wal_frame", losses.wal_frames),
-                ("wal_segment", losses.wal_segments),
-                ("chunk", losses.chunks),
-                ("block", losses.blocks),
-                ("missing_block", losses.missing_blocks),
-            ],
-            torn_bytes: losses.torn_bytes,
-            head_bytes: stats.head_bytes,
-            disk_bytes: [("wal", stats.wal_bytes), ("blocks", stats.block_bytes)],
-            blocks: stats.blocks,
-            write_failures: stats.fsync_failures,
-            oldest: stats.oldest,
         }
     }
 

@@ -1,10 +1,8 @@
 //! Remote write from history to the destinations of the active plan.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bellwether_collectors::self_metrics::RemoteStats;
 use bellwether_core::UnixMillis;
 use bellwether_remote_write::{Families, Prepared, Setup, Writers};
 use bellwether_runtime::Clock;
@@ -16,7 +14,7 @@ use crate::config::Plan;
 
 /// Destinations over all reloads.
 pub(super) struct RemoteWriteManager {
-    writers: Arc<Writers>,
+    pub(super) writers: Arc<Writers>,
     /// Start of this process's counters.
     started: UnixMillis,
 }
@@ -81,23 +79,6 @@ impl RemoteWriteManager {
 
     pub(super) async fn stop(&self) {
         self.writers.stop().await;
-    }
-
-    pub(super) fn figures(&self) -> BTreeMap<String, RemoteStats> {
-        let figures = self.writers.stats().into_iter().map(|(name, figures)| {
-            let figures = RemoteStats {
-                sent: figures.sent,
-                failed: figures.failed,
-                retried: figures.retried,
-                dropped: figures.dropped,
-                bytes: figures.bytes,
-                newest_sent: figures.newest_sent,
-                pending_samples: figures.pending_samples,
-                pending_bytes: figures.pending_bytes,
-            };
-            (name, figures)
-        });
-        figures.collect()
     }
 
     pub(super) fn health(&self) -> Vec<RemoteHealth> {

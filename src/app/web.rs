@@ -18,7 +18,8 @@ const LAST_REQUESTS: Duration = Duration::from_secs(2);
 /// Running server, if any.
 #[derive(Default)]
 pub(super) struct Web {
-    stats: Arc<Stats>,
+    /// Counters over all reloads.
+    pub(super) stats: Arc<Stats>,
     open: Mutex<Option<Open>>,
 }
 
@@ -75,11 +76,6 @@ impl Local {
 }
 
 impl Web {
-    /// Returns the server's counters over all reloads.
-    pub(super) fn stats(&self) -> &Stats {
-        &self.stats
-    }
-
     /// Opens the socket of `settings` before anything else is changed, and checks their files.
     ///
     /// # Errors

@@ -19,21 +19,22 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let target = &options.target;
-    let summary = get(target, global, "/api/v1/summary")?;
-    let health = get(target, global, "/api/v1/health")?;
-    let alerts = get(target, global, "/api/v1/alerts")?;
+    let path = "/api/v1/summary";
+    let mut summary = data(path, &options.target.get(global, path)?)?;
     if options.form.is_json() {
-        let all = json!({ "summary": summary, "health": health, "alerts": alerts["alerts"] });
+        let health = summary.as_object_mut().and_then(|all| all.remove("health"));
+        let alerts = &summary["alerts"]["active"];
+        let all = json!({ "summary": summary, "health": health, "alerts": alerts });
         println!("{all:#}");
     } else {
-        print!("{}", screen(&summary, &health, &alerts));
+        print!("{}", screen(&summary));
     }
     Ok(())
 }
 
 /// Formats the whole screen.
-fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
+fn screen(summary: &Value) -> String {
+    let health = &summary["health"];
     let mut out = format!(
         "bellwether {}  {}  up {} s  {} series  {}\n{}\ncollectors\n",
         text(&summary["version"]),
@@ -96,7 +97,8 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
     }
     out += &remote_write(&health["remoteWrite"]);
     out += "\nalerts\n";
-    for alert in alerts["alerts"].as_array().into_iter().flatten() {
+    let alerts = &summary["alerts"]["active"];
+    for alert in alerts.as_array().into_iter().flatten() {
         out += &format!(
             "  {:<8} {:<9} {}  {}\n",
             text(&alert["state"]),
@@ -106,10 +108,6 @@ fn screen(summary: &Value, health: &Value, alerts: &Value) -> String {
         );
     }
     out
-}
-
-fn get(target: &Target, global: &Global, path: &str) -> anyhow::Result<Value> {
-    data(path, &target.get(global, path)?)
 }
 
 /// Formats the state directory and its error; empty if the agent does not report it.
@@ -226,8 +224,8 @@ mod tests {
     #[test]
     fn failures_and_alerts_are_on_the_screen() {
         let screen = screen(
-            &json!({"version": "1", "status": "healthy", "uptimeSeconds": 3.2, "series": 7, "rules": 2}),
-            &json!({"collectors": {"neo4j": {"success": false, "reason": "connect",
+            &json!({"version": "1", "status": "healthy", "uptimeSeconds": 3.2, "series": 7, "rules": 2,
+                    "health": {"collectors": {"neo4j": {"success": false, "reason": "connect",
                     "error": "refused", "lastDurationSeconds": 0.0015},
                     "own": {"success": null, "error": null, "lastDurationSeconds": 0},
                     "statsd": {"success": null, "error": "no answer", "lastDurationSeconds": 0}},
@@ -240,9 +238,9 @@ mod tests {
                     "alertHistory": {"directory": "/a", "bytes": 7, "error": null},
                     "state": {"directory": "/s", "error": "it is another's"},
                     "channels": [{"name": "log", "sent": 1, "queued": 0, "dropped": 0, "deadLetters": 0},
-                    {"name": "pager", "sent": 1, "queued": 0, "rejected": 2, "dropped": 3, "deadLetters": 2}]}),
-            &json!({"alerts": [{"state": "firing", "severity": "critical", "rule": "disk",
-                    "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}),
+                    {"name": "pager", "sent": 1, "queued": 0, "rejected": 2, "dropped": 3, "deadLetters": 2}]},
+                    "alerts": {"active": [{"state": "firing", "severity": "critical", "rule": "disk",
+                    "labels": {"alertname": "disk", "mount_point": "/"}, "message": "full"}]}}),
         );
         assert_eq!(
             screen,

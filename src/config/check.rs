@@ -11,10 +11,10 @@ use bellwether_analysis::bottleneck::{self, Bottleneck};
 use bellwether_collectors::application::Recorded;
 use bellwether_collectors::{
     CollectorName, CollectorPlan, CollectorSettings, Input, MetricDefaults, ResolveContext,
-    Schedule, self_metrics,
+    Schedule,
 };
 use bellwether_compat::RuleFile;
-use bellwether_core::{Kind, Labels, MetricDef, MetricId, Origin};
+use bellwether_core::{Kind, Labels, MetricDef, Origin};
 use bellwether_notify::Sender;
 use bellwether_routing::{Routing, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
@@ -40,8 +40,6 @@ pub struct Plan {
     pub schedule: Schedule,
     /// Enabled collectors.
     pub collectors: Vec<CollectorPlan>,
-    /// The first self-metric.
-    pub own: MetricId,
     /// Rules to evaluate; empty if alerting is disabled.
     pub rules: RuleSet,
     /// Groups of Prometheus rule files.
@@ -195,8 +193,8 @@ impl<'a> Checker<'a> {
         monitor.prometheus.check(self.problems);
         self.names();
         let collectors = self.collectors(schedule);
-        let own = MetricId(self.metrics.len() as u32);
-        self.metrics.extend(self_metrics::definitions(interval));
+        self.metrics
+            .extend(crate::self_metrics::definitions(interval));
         self.series_names();
 
         let metrics: Arc<[MetricDef]> = std::mem::take(&mut self.metrics).into();
@@ -226,7 +224,6 @@ impl<'a> Checker<'a> {
             default_labels,
             schedule,
             collectors,
-            own,
             rules,
             rule_groups,
             sender,

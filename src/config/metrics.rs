@@ -3,11 +3,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwether_collectors::{Collectors, MetricReference, self_metrics};
+use bellwether_collectors::{Collectors, MetricReference};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::load::EMBEDDED;
 use super::sections::Root;
+use crate::self_metrics;
 
 /// Returns Markdown with one heading and one table per collector.
 #[must_use]

@@ -25,6 +25,7 @@ mod readme;
 mod recording;
 mod reload;
 mod scrape;
+mod self_metrics;
 mod silences;
 mod state;
 

@@ -16,6 +16,7 @@ mod parts;
 mod query;
 mod queue;
 mod record;
+mod self_metrics;
 mod settings;
 mod shared;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use parking_lot::Mutex;
 pub use query::{Page, Query, Stopped};
 use queue::Queue;
 pub use record::{Notice, Record, Step};
+pub use self_metrics::SELF_METRICS;
 pub use settings::AlertHistorySettings;
 use shared::Shared;
 pub use shared::Stats;

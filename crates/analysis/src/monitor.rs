@@ -1,5 +1,6 @@
 //! Monitors configured metrics for anomalies as they are collected: one detector per series.
 
+mod self_metrics;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ use bellwether_core::{
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use parking_lot::Mutex;
+pub use self_metrics::SELF_METRICS;
 use tracing::warn;
 
 use super::anomaly::{Detector, Observation, Settings};

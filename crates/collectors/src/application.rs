@@ -15,7 +15,9 @@ pub use kind::{ApplicationSettings, Recorded};
 pub use listeners::{Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
-pub use statsd::{Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet};
+pub use statsd::{
+    SELF_METRICS, Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet,
+};
 
 use crate::{Collecting, Collector};
 

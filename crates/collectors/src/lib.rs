@@ -9,8 +9,9 @@ mod kind;
 mod kinds;
 mod memory;
 pub mod neo4j;
+pub mod process;
 mod runner;
-pub mod self_metrics;
+mod self_metrics;
 pub mod system;
 
 use std::future::Future;
@@ -23,7 +24,8 @@ pub use kind::{
 };
 pub use kinds::{CollectorName, CollectorSettings, Collectors};
 pub use memory::Memory;
-pub use runner::{Health, HealthBoard, Runner, Schedule, Sink};
+pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
+pub use self_metrics::SelfMetricsCollector;
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -20,7 +20,7 @@ use std::sync::Arc;
 pub use connector::{KnownServers, Neo4jCollector, Plan};
 pub use kind::Neo4jSettings;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
-pub use skipped::SkippedRows;
+pub use skipped::{SELF_METRICS, SkippedRows};
 
 use crate::{CollectorName, Memory};
 

@@ -3,6 +3,8 @@
 //! A run that misses its deadline continues, and no second one is started beside it; its samples are
 //! discarded. So a collector that hangs costs its own metrics and one waiting task.
 
+mod self_metrics;
+
 use std::collections::BTreeMap;
 use std::panic::resume_unwind;
 use std::sync::Arc;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
+pub use self_metrics::SELF_METRICS;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;

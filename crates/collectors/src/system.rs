@@ -25,7 +25,7 @@ pub use globs::Globs;
 pub use kind::SystemSettings;
 pub use resolve::{ResolvedMetric, resolve};
 pub use settings::{Selection, System, SystemMetric};
-pub use skipped::Skipped;
+pub use skipped::{SELF_METRICS, Skipped};
 
 use crate::{CollectorName, Memory};
 

@@ -8,6 +8,8 @@
 //! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; [`Labels`] is the
 //!   sorted map that alerts have.
 //! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
+//! - [`SelfMetrics`] is a source of metrics of Bellwether about itself, which
+//!   [`self_metrics!`] declares.
 //! - [`Now`] is one reading of both clocks. Functions take it as an argument, so that tests run in
 //!   virtual time.
 //!
@@ -45,6 +47,7 @@ mod metric;
 mod names;
 mod nesting;
 mod record;
+mod self_metrics;
 #[cfg(feature = "serde")]
 mod serialize;
 mod time;
@@ -61,4 +64,5 @@ pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RejectedRecord};
+pub use self_metrics::{SelfMetric, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
 pub use time::{MonoMillis, Now, UnixMillis};

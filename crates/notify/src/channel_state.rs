@@ -51,7 +51,7 @@ impl ChannelStats {
 pub(super) struct Counts {
     pub(super) sent: u64,
     pub(super) failed: u64,
-    dropped: BTreeMap<&'static str, u64>,
+    pub(super) dropped: BTreeMap<&'static str, u64>,
     pub(super) last_error: Option<String>,
     pub(super) failing_since: Option<Now>,
     pub(super) held_since: Option<UnixMillis>,

@@ -16,6 +16,7 @@ mod observe;
 mod outbox;
 mod preview;
 mod rate_limit;
+mod self_metrics;
 mod settings;
 mod test_send;
 #[cfg(test)]
@@ -44,6 +45,7 @@ pub use observe::{Event, Observer, Outcome};
 use parking_lot::Mutex;
 pub use preview::Preview;
 pub use rate_limit::RateLimit;
+pub use self_metrics::SELF_METRICS;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
 pub use test_send::{TestResult, test_send};
 use tokio::time::timeout;

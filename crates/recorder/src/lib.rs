@@ -64,6 +64,7 @@ mod handle;
 mod helpers;
 mod metric;
 mod recorder;
+mod self_metrics;
 mod sketch;
 mod table;
 
@@ -72,3 +73,4 @@ pub use error::{MAX_VALUE_LEN, Reason, RecordError};
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{MAX_LABELS, RecordedMetric};
 pub use recorder::{Recorder, SeriesCount};
+pub use self_metrics::SELF_METRICS;

@@ -13,6 +13,7 @@ mod encode;
 mod family;
 mod message;
 mod relabel;
+mod self_metrics;
 mod sender;
 mod settings;
 mod start_times;
@@ -22,6 +23,7 @@ mod writers;
 
 pub use family::{Families, Family};
 pub use relabel::{Relabel, RelabelAction, RelabelConfig, RelabelError};
+pub use self_metrics::SELF_METRICS;
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
 pub use stats::{Stats, WriteStats};
 pub use tail::{Log, Pending, Tail};

@@ -40,7 +40,7 @@ pub struct Setup {
 pub struct Writers {
     setup: Setup,
     running: Mutex<Vec<Running>>,
-    stats: Mutex<BTreeMap<String, Arc<Stats>>>,
+    pub(super) stats: Mutex<BTreeMap<String, Arc<Stats>>>,
 }
 
 struct Running {

@@ -21,7 +21,7 @@ pub use compile::{CompileInput, compile};
 pub use eval::aggregate::{Aggregate, Aggregation};
 pub use eval::condition::Condition;
 pub use eval::engine::status::{RecordingStatus, RuleStatus};
-pub use eval::engine::{Counts, Engine, Evaluation, Tick};
+pub use eval::engine::{Counts, Engine, Evaluation, SELF_METRICS, Tick};
 pub use eval::schedule::Schedule;
 pub use query::promql::NotPromql;
 pub use query::query_batch::{QueryBatch, QueryResults};

@@ -30,4 +30,4 @@ pub use backend::{
 pub use net::activity::CloseReason;
 pub use net::listener::{BindError, Handle, OpenSocket, Server};
 pub use settings::{Control, Limits, LocalSocket, Prometheus};
-pub use stats::{Requests, Stats};
+pub use stats::{Requests, SELF_METRICS, Stats};

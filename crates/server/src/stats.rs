@@ -1,4 +1,6 @@
-//! Counters of the server, for the self-metrics.
+//! Counters of the server.
+
+mod self_metrics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+pub use self_metrics::SELF_METRICS;
 
 use crate::api::query::QueryStats;
 use crate::net::activity::CloseReason;
@@ -49,23 +52,6 @@ impl Stats {
     #[must_use]
     pub fn closed_by_server(&self) -> BTreeMap<CloseReason, u64> {
         self.closed_by_server.lock().clone()
-    }
-
-    /// Connections that the server closed, rejected because all others were being served (`full`),
-    /// or closed after a failed TLS handshake (`handshake`), by reason.
-    #[must_use]
-    pub fn closed(&self) -> Vec<(&'static str, u64)> {
-        let closed_by_server = self
-            .closed_by_server()
-            .into_iter()
-            .map(|(cut, count)| (cut.as_str(), count));
-        let others = [
-            ("full", self.rejected()),
-            ("handshake", self.handshakes_failed()),
-        ];
-        closed_by_server
-            .chain(others.into_iter().filter(|(_, count)| *count > 0))
-            .collect()
     }
 
     /// Open connections.

@@ -4,6 +4,7 @@
 //! clock, no I/O, no rules.
 
 mod family;
+mod self_metrics;
 mod series_links;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Sample};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use parking_lot::{RwLock, RwLockReadGuard};
+pub use self_metrics::SELF_METRICS;
 use series_links::HistorySamples;
 pub use window::Samples;
 

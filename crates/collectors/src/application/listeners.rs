@@ -1,5 +1,6 @@
 //! The StatsD listener over reloads: its socket stays open as long as its address stays the same.
 
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
@@ -91,10 +92,13 @@ impl Listeners {
             }
         }
     }
+}
 
-    /// Returns the number of packets and lines received, if it listens.
-    pub fn received(&self) -> Option<(u64, u64)> {
-        self.statsd.lock().as_ref().map(StatsdListener::received)
+impl SelfMetrics for Listeners {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, now: Now) {
+        if let Some(listener) = &*self.statsd.lock() {
+            listener.add_self_metrics(batch, now);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bellwether_core::UnixMillis;
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, UnixMillis, self_metrics};
 use bellwether_recorder::Recorder;
 use intake::Intake;
 use mapping::Translation;
@@ -24,6 +24,13 @@ use rustix::net::{RecvFlags, recv};
 pub use settings::{Statsd, StatsdDialect, StatsdMapping};
 use socket2::SockRef;
 use tracing::{info, warn};
+
+self_metrics! {
+    PACKETS = "bellwether_statsd_packets_total" Counter []
+        "StatsD packets received.";
+    LINES = "bellwether_statsd_lines_total" Counter []
+        "StatsD lines received.";
+}
 
 /// Largest payload of a UDP packet, and one byte more.
 const PACKET: usize = 65_536;
@@ -135,6 +142,14 @@ impl StatsdListener {
     /// Stops receiving and waits for the thread to end, a second at the most.
     pub fn stop(self) {
         drop(self);
+    }
+}
+
+impl SelfMetrics for StatsdListener {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
+        let (packets, lines) = self.received();
+        batch.push(&PACKETS, &[], packets as f64);
+        batch.push(&LINES, &[], lines as f64);
     }
 }
 

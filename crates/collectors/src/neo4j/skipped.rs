@@ -1,6 +1,13 @@
-//! Counts of skipped rows, for the self-metrics.
+//! Counts of skipped rows, and their self-metric.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
+
+self_metrics! {
+    SKIPPED = "bellwether_neo4j_rows_skipped_total" Counter ["reason"]
+        "Rows of Neo4j's results that did not fit their metric and were skipped.";
+}
 
 /// Reason why a row was skipped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +47,14 @@ impl SkippedRows {
             .iter()
             .zip(&self.0)
             .map(|(why, count)| (*why, count.load(Ordering::Relaxed)))
+    }
+}
+
+impl SelfMetrics for SkippedRows {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
+        for (reason, count) in self.counts() {
+            batch.push(&SKIPPED, &[reason], count as f64);
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! Counts of skipped parts of the host, for the self-metrics.
+//! Counts of skipped parts of the host, and their self-metric.
 
 use std::collections::HashSet;
 use std::fmt::Display;
@@ -6,10 +6,16 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
 use parking_lot::Mutex;
 use tracing::{info, warn};
 
 use super::parse::BadLines;
+
+self_metrics! {
+    SKIPPED = "bellwether_system_skipped_total" Counter ["part", "reason"]
+        "Parts of the host that could not be read and were skipped.";
+}
 
 /// Kind of a skipped part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,11 +108,19 @@ impl Skipped {
     }
 
     /// Returns all counts with their part and reason.
-    pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+    pub(super) fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         PARTS.iter().zip(&self.counts).flat_map(|(what, row)| {
             let row = REASONS.iter().zip(row);
             row.map(move |(why, count)| (*what, *why, count.load(Ordering::Relaxed)))
         })
+    }
+}
+
+impl SelfMetrics for Skipped {
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
+        for (what, reason, count) in self.counts() {
+            batch.push(&SKIPPED, &[what, reason], count as f64);
+        }
     }
 }
 

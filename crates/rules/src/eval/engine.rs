@@ -3,6 +3,7 @@
 //! Owns the alerts of all rules and the last evaluation of each rule. Reads the store, sends
 //! nothing, writes nothing, and knows the time only as an argument.
 
+mod self_metrics;
 pub(crate) mod status;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use bellwether_core::{
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::{HashMap, HashSet};
+pub use self_metrics::SELF_METRICS;
 
 use crate::alert::active_alert::ActiveAlert;
 use crate::alert::template::Templates;

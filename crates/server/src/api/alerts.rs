@@ -23,10 +23,15 @@ use crate::api::view::ViewRequest;
 /// `acknowledgedBy`.
 pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
     let backend = request.backend;
-    Ok(alerts(&backend.alerts(), &backend.suppressions()))
+    let alerts = view_alerts(&backend.alerts(), &backend.suppressions());
+    Ok(json!({ "alerts": alerts }))
 }
 
-fn alerts(alerts: &[Arc<Alert>], suppressions: &HashMap<Fingerprint, Suppression>) -> Value {
+/// Returns alerts, each with what suppresses it.
+pub(crate) fn view_alerts(
+    alerts: &[Arc<Alert>],
+    suppressions: &HashMap<Fingerprint, Suppression>,
+) -> Vec<Value> {
     let view = |alert: &Arc<Alert>| {
         let mut view = view_alert(alert);
         if let Some(suppression) = suppressions.get(&alert.fingerprint) {
@@ -43,7 +48,7 @@ fn alerts(alerts: &[Arc<Alert>], suppressions: &HashMap<Fingerprint, Suppression
         }
         view
     };
-    json!({ "alerts": alerts.iter().map(view).collect::<Vec<_>>() })
+    alerts.iter().map(view).collect()
 }
 
 /// Returns one alert with Prometheus's fields and ours.
@@ -80,7 +85,7 @@ mod tests {
             ..Suppression::default()
         };
         let suppressions = HashMap::from([(alert.fingerprint, suppression)]);
-        let view = &alerts(&[alert], &suppressions)["alerts"][0];
+        let view = &view_alerts(&[alert], &suppressions)[0];
         assert_eq!(
             (&view["silencedBy"], &view["acknowledgedBy"]),
             (&json!("7"), &Value::Null)

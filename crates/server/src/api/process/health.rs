@@ -1,13 +1,14 @@
 //! `/api/v1/health` and `/api/v1/summary`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use bellwether_core::{Alert, AlertState, Now, Severity};
+use bellwether_core::{Alert, AlertState, Fingerprint, Now, Severity};
+use bellwether_routing::Suppression;
 use serde_json::{Value, json};
 
 use crate::api::VERSION;
-use crate::api::alerts::view_alert;
+use crate::api::alerts::view_alerts;
 use crate::api::json::time;
 use crate::api::response::ApiError;
 use crate::api::view::ViewRequest;
@@ -19,7 +20,7 @@ pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
     Ok(health(&backend.health(), backend.is_ready(), VERSION, now))
 }
 
-/// Returns the data of `/api/v1/summary`.
+/// Returns the data of `/api/v1/summary`, with that of `/api/v1/health` and of `/api/v1/alerts`.
 pub(crate) fn view_summary(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
     let ViewRequest {
         backend,
@@ -38,7 +39,16 @@ pub(crate) fn view_summary(request: &ViewRequest<'_>) -> Result<Value, ApiError>
     };
     let (status, alerts) = (backend.health(), backend.alerts());
     let ready = backend.is_ready();
-    Ok(summary(&status, ready, &alerts, &counts, VERSION, *now))
+    let suppressions = backend.suppressions();
+    Ok(summary(
+        &status,
+        ready,
+        &alerts,
+        &suppressions,
+        &counts,
+        VERSION,
+        *now,
+    ))
 }
 
 fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
@@ -182,6 +192,7 @@ fn summary(
     health: &Health,
     ready: bool,
     alerts: &[Arc<Alert>],
+    suppressions: &HashMap<Fingerprint, Suppression>,
     counts: &Counts,
     version: &str,
     now: Now,
@@ -206,7 +217,7 @@ fn summary(
             "firing": in_state(AlertState::Firing).count(),
             "pending": in_state(AlertState::Pending).count(),
             "firingBySeverity": by_severity,
-            "active": alerts.iter().map(|alert| view_alert(alert)).collect::<Vec<_>>(),
+            "active": view_alerts(alerts, suppressions),
         },
         "collectors": {
             "enabled": health.collectors.len(),
@@ -219,6 +230,7 @@ fn summary(
             "failed": sum(|channel| channel.failed),
             "dropped": sum(|channel| channel.dropped),
         },
+        "health": self::health(health, ready, version, now),
         "http": { "connections": counts.connections, "requests": counts.requests },
     })
 }
@@ -356,7 +368,14 @@ mod tests {
             connections: 1,
             requests: 7,
         };
-        let view = summary(&all, true, &active, &counts, "1", now);
+        let suppression = Suppression {
+            silenced_by: Some("7".into()),
+            ..Suppression::default()
+        };
+        let suppressions = HashMap::from([(active[0].fingerprint, suppression)]);
+        let view = summary(&all, true, &active, &suppressions, &counts, "1", now);
+        assert_eq!(view["alerts"]["active"][0]["silencedBy"], "7");
+        assert_eq!(view["health"], health(&all, true, "1", now));
         assert_eq!(view["alerts"]["firing"], 1);
         assert_eq!(view["alerts"]["firingBySeverity"]["critical"], 1);
         assert_eq!(view["collectors"]["failing"], json!(["neo4j"]));

@@ -1,11 +1,53 @@
-//! Metrics of the process from `/proc/self`. They are read for each scrape, so few files are read.
+//! Self-metrics of the process from `/proc/self`, named as in all Prometheus clients. They are read for
+//! each scrape, so few files are read, none of which block.
 
 use std::fs::{self, File};
 use std::sync::OnceLock;
 
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
 use procfs::process::Stat;
 use procfs::{FromRead, WithCurrentSystemInfo};
 use rustix::process::{Resource, getrlimit};
+
+self_metrics! {
+    CPU = "process_cpu_seconds_total" Counter []
+        "Total user and system CPU time spent in seconds.";
+    RESIDENT = "process_resident_memory_bytes" Gauge []
+        "Resident memory size in bytes.";
+    VIRTUAL = "process_virtual_memory_bytes" Gauge []
+        "Virtual memory size in bytes.";
+    OPEN_FDS = "process_open_fds" Gauge []
+        "Number of open file descriptors.";
+    MAX_FDS = "process_max_fds" Gauge []
+        "Maximum number of open file descriptors.";
+    THREADS = "process_threads" Gauge []
+        "Number of operating system threads in the process.";
+    START = "process_start_time_seconds" Gauge []
+        "Start time of the process since unix epoch in seconds.";
+}
+
+/// Source of the metrics of this process.
+pub struct ProcessMetrics;
+
+impl SelfMetrics for ProcessMetrics {
+    /// Values that /proc does not have are left out.
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
+        let process = Process::read();
+        for (metric, value) in [
+            (&CPU, process.cpu_seconds),
+            (&RESIDENT, process.resident_bytes),
+            (&VIRTUAL, process.virtual_bytes),
+            (&OPEN_FDS, process.open_fds),
+            (&MAX_FDS, process.max_fds),
+            (&THREADS, process.threads),
+            (&START, process.start_seconds),
+        ] {
+            if let Some(value) = value {
+                batch.push(metric, &[], value);
+            }
+        }
+    }
+}
 
 /// The standard metrics of a process; `None` if /proc does not have them.
 #[derive(Clone, Debug, Default, PartialEq)]
