@@ -60,7 +60,6 @@ use RelabelAction as Action;
 impl RelabelConfig {
     /// Validates one step as Prometheus does.
     pub(super) fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
-        let word = self.action.as_str();
         if let Err(error) = Pattern::new(&self.regex) {
             diagnostics.error(
                 &self.regex.at,
@@ -72,35 +71,44 @@ impl RelabelConfig {
                 .error(at, "hashmod without `modulus`")
                 .hint("set it to 1 or more");
         }
-        let target = &*self.target_label;
+        self.check_target(at, diagnostics);
+        self.check_unused(at, diagnostics);
+    }
+
+    fn check_target(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
         match self.action {
-            Action::Replace if target.contains('$') => {}
             Action::Replace
             | Action::HashMod
             | Action::Lowercase
             | Action::Uppercase
             | Action::KeepEqual
             | Action::DropEqual
-                if target.is_empty() =>
+                if self.target_label.is_empty() =>
             {
+                let word = self.action.as_str();
                 diagnostics
                     .error(at, format!("{word} without `target_label`"))
                     .hint("set it to the label that is set or compared");
             }
             _ => {}
         }
-        let unused = match self.action {
-            Action::LabelDrop | Action::LabelKeep => {
-                !self.source_labels.is_empty() || !target.is_empty()
-            }
-            Action::KeepEqual | Action::DropEqual => &**self.regex != "(.*)",
-            _ => false,
+    }
+
+    /// Reports settings that the action does not use.
+    fn check_unused(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
+        let (unused, allowed) = match self.action {
+            Action::LabelDrop | Action::LabelKeep => (
+                !self.source_labels.is_empty() || !self.target_label.is_empty(),
+                "`regex` alone",
+            ),
+            Action::KeepEqual | Action::DropEqual => (
+                &**self.regex != "(.*)",
+                "`source_labels` and `target_label` alone",
+            ),
+            _ => return,
         };
         if unused {
-            let allowed = match self.action {
-                Action::LabelDrop | Action::LabelKeep => "`regex` alone",
-                _ => "`source_labels` and `target_label` alone",
-            };
+            let word = self.action.as_str();
             diagnostics
                 .error(at, format!("{word} allows {allowed}"))
                 .hint("remove the others");

@@ -91,23 +91,27 @@ impl RemoteWrite {
         for step in &self.write_relabel_configs {
             step.check(&step.at, diagnostics);
         }
-        let queue = &self.queue;
-        let at = at.key("queue");
-        if queue.max_samples_per_send == 0 {
+        self.queue.check(&at.key("queue"), diagnostics);
+    }
+}
+
+impl RemoteQueue {
+    fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
+        if self.max_samples_per_send == 0 {
             diagnostics.error(&at.key("max_samples_per_send"), "must be at least 1");
         }
         for (key, span) in [
-            ("batch_send_deadline", queue.batch_send_deadline),
-            ("min_backoff", queue.min_backoff),
+            ("batch_send_deadline", self.batch_send_deadline),
+            ("min_backoff", self.min_backoff),
         ] {
             if *span < Duration::from_millis(10) {
                 diagnostics.error(&at.key(key), "must be at least 10ms");
             }
         }
-        if queue.max_backoff < queue.min_backoff {
+        if self.max_backoff < self.min_backoff {
             let message = format!(
                 "{} is shorter than `min_backoff`, {}",
-                queue.max_backoff, queue.min_backoff
+                self.max_backoff, self.min_backoff
             );
             diagnostics.error(&at.key("max_backoff"), message);
         }

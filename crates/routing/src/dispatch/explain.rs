@@ -7,6 +7,7 @@ use std::time::Duration;
 use bellwether_core::{Alert, Fingerprint, Labels, MonoMillis, Now, Severity, UnixMillis};
 
 use super::dispatcher::Dispatcher;
+use super::tracked::TrackedAlert;
 use crate::mute::acknowledge::Acknowledgement;
 use crate::mute::silence::Silence;
 use crate::route::tree::Route;
@@ -172,40 +173,8 @@ impl Dispatcher {
     #[must_use]
     pub fn explain(&self, alert: Fingerprint, now: Now) -> Option<Explanation> {
         let tracked = self.alerts.get(&alert)?;
-        let view = View {
-            alert: &tracked.alert,
-            sender: &self.routing.sender,
-        };
-        let wall = |at| wall_time(at, now);
-        let groups = tracked.groups.iter().filter_map(|id| {
-            let group = self.groups.get(id)?;
-            let member = group.members.get(&alert)?;
-            let route = &self.routing.tree.routes()[group.route];
-            let mutes = self.mute_context(route, now);
-            let reason = mutes
-                .mute_reason(tracked, member.notified.is_some())
-                .or_else(|| mutes.acknowledgement(tracked));
-            let escalated = route
-                .steps
-                .iter()
-                .enumerate()
-                .filter(|(step, _)| member.escalated.contains(*step));
-            Some(GroupStatus {
-                route: self.routing.route_match(route, &view, now.wall),
-                notified: member
-                    .notified
-                    .and_then(|severity| Some((severity, wall(member.first_notified)?))),
-                muted: reason
-                    .map(|reason| (reason.name(), reason.describe(|by| self.alert_name(by)))),
-                last_message: group.last_notified.and_then(wall),
-                next_flush: wall(group.next_flush),
-                next_repeat: wall(group.next_repeat.max(now.mono)),
-                escalated: escalated
-                    .map(|(_, step)| step.receiver.name.clone())
-                    .collect(),
-                fell_back: member.fell_back,
-            })
-        });
+        let groups = tracked.groups.iter();
+        let groups = groups.filter_map(|id| self.group_status(*id, tracked, now));
         Some(Explanation {
             alert: tracked.alert.clone(),
             reason: tracked.reason.clone(),
@@ -213,6 +182,38 @@ impl Dispatcher {
             flapping: tracked.flapping,
             acknowledged: self.acknowledgements.active(alert, now.wall).cloned(),
             groups: groups.collect(),
+        })
+    }
+
+    /// Returns the status of an alert in one of its groups.
+    fn group_status(&self, id: usize, tracked: &TrackedAlert, now: Now) -> Option<GroupStatus> {
+        let group = self.groups.get(&id)?;
+        let member = group.members.get(&tracked.alert.fingerprint)?;
+        let route = &self.routing.tree.routes()[group.route];
+        let view = View {
+            alert: &tracked.alert,
+            sender: &self.routing.sender,
+        };
+        let mutes = self.mute_context(route, now);
+        let reason = mutes
+            .mute_reason(tracked, member.notified.is_some())
+            .or_else(|| mutes.acknowledgement(tracked));
+        let wall = |at| wall_time(at, now);
+        let steps = route.steps.iter().enumerate();
+        let escalated = steps.filter(|(step, _)| member.escalated.contains(*step));
+        Some(GroupStatus {
+            route: self.routing.route_match(route, &view, now.wall),
+            notified: member
+                .notified
+                .and_then(|severity| Some((severity, wall(member.first_notified)?))),
+            muted: reason.map(|reason| (reason.name(), reason.describe(|by| self.alert_name(by)))),
+            last_message: group.last_notified.and_then(wall),
+            next_flush: wall(group.next_flush),
+            next_repeat: wall(group.next_repeat.max(now.mono)),
+            escalated: escalated
+                .map(|(_, step)| step.receiver.name.clone())
+                .collect(),
+            fell_back: member.fell_back,
         })
     }
 }

@@ -62,6 +62,26 @@ pub(crate) struct Heartbeat {
     started: Option<UnixMillis>,
 }
 
+impl HeartbeatPlan {
+    /// Creates the notification at `now` of a process that started at `started`.
+    fn notification(&self, started: UnixMillis, now: UnixMillis) -> Notification {
+        let alert = Alert {
+            active_at: started,
+            fired_at: Some(started),
+            ..Alert::clone(&self.alert)
+        };
+        Notification {
+            id: alert.change_id(now),
+            status: Status::Firing,
+            cause: Cause::Heartbeat,
+            group: self.group.clone(),
+            alert: Arc::new(alert),
+            reason: "rules are evaluated and no channel fails".into(),
+            at: now,
+        }
+    }
+}
+
 impl Heartbeat {
     pub(crate) fn new(now: MonoMillis) -> Self {
         Self {
@@ -101,23 +121,9 @@ impl Heartbeat {
             return None;
         }
         let started = *self.started.get_or_insert(now.wall);
-        let alert = Alert {
-            active_at: started,
-            fired_at: Some(started),
-            ..Alert::clone(&plan.alert)
-        };
-        let notification = Notification {
-            id: alert.change_id(now.wall),
-            status: Status::Firing,
-            cause: Cause::Heartbeat,
-            group: plan.group.clone(),
-            alert: Arc::new(alert),
-            reason: "rules are evaluated and no channel fails".into(),
-            at: now.wall,
-        };
         Some(Dispatch {
             to: Some(plan.channels.clone()),
-            notifications: vec![notification],
+            notifications: vec![plan.notification(started, now.wall)],
         })
     }
 }

@@ -88,27 +88,29 @@ impl TrackedAlert {
         } else {
             at
         };
-        let reason = match (cause, self.flapping) {
-            (Cause::Repeat, _) => format!("still firing: {}", self.reason),
-            (Cause::Escalation, _) => format!("not acknowledged: {}", self.reason),
-            (Cause::Fallback, _) => format!("the channels of its receiver fail: {}", self.reason),
-            (Cause::Flapping, true) => {
-                format!(
-                    "flapping; the next notification comes when that ends: {}",
-                    self.reason
-                )
-            }
-            (Cause::Flapping, false) => format!("no longer flapping: {}", self.reason),
-            _ => self.reason.clone(),
-        };
         Notification {
             id: alert.change_id(at),
             status,
             cause,
             group: group.clone(),
             alert,
-            reason,
+            reason: self.reason_of(cause),
             at,
+        }
+    }
+
+    /// Returns the reason of a notification, as a sentence.
+    fn reason_of(&self, cause: Cause) -> String {
+        let reason = &self.reason;
+        match (cause, self.flapping) {
+            (Cause::Repeat, _) => format!("still firing: {reason}"),
+            (Cause::Escalation, _) => format!("not acknowledged: {reason}"),
+            (Cause::Fallback, _) => format!("the channels of its receiver fail: {reason}"),
+            (Cause::Flapping, true) => {
+                format!("flapping; the next notification comes when that ends: {reason}")
+            }
+            (Cause::Flapping, false) => format!("no longer flapping: {reason}"),
+            _ => reason.clone(),
         }
     }
 }

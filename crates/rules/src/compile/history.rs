@@ -17,7 +17,7 @@ use crate::query::history_query::{Detection, Forecasting, HistoryQuery, QueryKin
 use crate::query::promql::Series;
 use crate::rule::Source;
 use crate::settings::matcher::Matcher;
-use crate::settings::{NoDataPolicy, Side};
+use crate::settings::{Forecast, NoDataPolicy, Side};
 
 pub(super) const NO_HISTORY: &str = "the rule queries history, which is disabled";
 pub(super) const TURN_ON: &str = "trend_analysis: {enabled: true}";
@@ -45,18 +45,8 @@ impl Compiler<'_> {
                 .hint("write them in the query: up{job=\"x\"}");
         }
         let compared = rule.is_compared();
-        if !compared && rule.on_no_data != NoDataPolicy::Keep {
-            self.problems
-                .error(at, "`on_no_data` beside a query without `condition`")
-                .hint("its alerts resolve when their series are missing; query absent(...), or add `condition`");
-        }
-        if let (false, Some(after)) = (compared, &rule.resolve_missing_after) {
-            self.problems
-                .error(
-                    &after.at,
-                    "`resolve_missing_after` beside a query without `condition`",
-                )
-                .hint("its alerts resolve as soon as their series are missing; leave it out, or add `condition`");
+        if !compared {
+            self.check_missing_keys(at);
         }
         self.needs_history(at);
         let spanned = Spanned {
@@ -86,6 +76,24 @@ impl Compiler<'_> {
             labels: AlertLabels::FromSeries,
             schedule,
         })
+    }
+
+    /// Reports keys about missing series beside a query whose series are the alerts.
+    fn check_missing_keys(&mut self, at: &SourceLocation) {
+        let rule = self.rule;
+        if rule.on_no_data != NoDataPolicy::Keep {
+            self.problems
+                .error(at, "`on_no_data` beside a query without `condition`")
+                .hint("its alerts resolve when their series are missing; query absent(...), or add `condition`");
+        }
+        if let Some(after) = &rule.resolve_missing_after {
+            self.problems
+                .error(
+                    &after.at,
+                    "`resolve_missing_after` beside a query without `condition`",
+                )
+                .hint("its alerts resolve as soon as their series are missing; leave it out, or add `condition`");
+        }
     }
 
     /// Compiles an anomaly or a forecast of a metric.
@@ -142,34 +150,7 @@ impl Compiler<'_> {
     fn query_kind(&mut self, def: &MetricDef) -> Option<QueryKind> {
         let rule = self.rule;
         if let Some(forecast) = &rule.forecast {
-            let [shortest, longest] = FORECAST_WINDOWS;
-            if !(shortest..=longest).contains(&forecast.window.value.0) {
-                self.problems
-                    .error(
-                        &forecast.window.at,
-                        "the window of a forecast must be 10m to 90d",
-                    )
-                    .hint("6h is usual");
-                return None;
-            }
-            if forecast.within.value.is_zero() {
-                self.problems
-                    .error(&forecast.within.at, "`within` must not be 0")
-                    .hint("`within: 4h`");
-                return None;
-            }
-            let direction = match forecast.direction {
-                Side::Rising => forecast::Direction::Rising,
-                Side::Falling => forecast::Direction::Falling,
-            };
-            let horizon = Horizon {
-                target: Target {
-                    value: forecast.reaches.value,
-                    direction,
-                },
-                within: *forecast.within.value,
-                window: *forecast.window.value,
-            };
+            let horizon = self.horizon(forecast)?;
             let step = (horizon.lookback() / FORECAST_POINTS).max(def.interval);
             return Some(QueryKind::Forecast(Forecasting { horizon, step }));
         }
@@ -186,6 +167,34 @@ impl Compiler<'_> {
             settings,
             interval: def.interval,
         }))
+    }
+
+    fn horizon(&mut self, settings: &Forecast) -> Option<Horizon> {
+        let [shortest, longest] = FORECAST_WINDOWS;
+        if !(shortest..=longest).contains(&settings.window.value.0) {
+            let message = "the window of a forecast must be 10m to 90d";
+            self.problems
+                .error(&settings.window.at, message)
+                .hint("6h is usual");
+            return None;
+        }
+        if settings.within.value.is_zero() {
+            self.problems
+                .error(&settings.within.at, "`within` must not be 0")
+                .hint("`within: 4h`");
+            return None;
+        }
+        Some(Horizon {
+            target: Target {
+                value: settings.reaches.value,
+                direction: match settings.direction {
+                    Side::Rising => forecast::Direction::Rising,
+                    Side::Falling => forecast::Direction::Falling,
+                },
+            },
+            within: *settings.within.value,
+            window: *settings.window.value,
+        })
     }
 
     /// Returns the matchers of the rule with the label names of `def`.

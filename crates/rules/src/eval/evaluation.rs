@@ -144,17 +144,7 @@ impl RuleEvaluation<'_> {
             detail,
         } in rows
         {
-            let sample = self.now.mono;
-            let compared = |condition| (Observation::Evaluated { condition, sample }, Cause::Value);
-            let (observation, cause) = match state {
-                RowState::Compare => self.observation(value, sample),
-                RowState::Breached => compared(ConditionState::Breached(0)),
-                RowState::KeepsFiring if self.has_alert(&key) => {
-                    compared(ConditionState::Breached(0))
-                }
-                RowState::KeepsFiring | RowState::Ok => compared(ConditionState::Ok),
-                RowState::Unknown => (Observation::Unknown, Cause::NoData),
-            };
+            let (observation, cause) = self.row_observation(&key, value, state);
             let holds = observation.level().is_some();
             self.count(state == RowState::Unknown || cause == Cause::NoData, holds);
             let value = Some(value).filter(|value| !value.is_nan());
@@ -171,6 +161,23 @@ impl RuleEvaluation<'_> {
         }
         self.missing(true);
         self.limit();
+    }
+
+    fn row_observation(
+        &self,
+        key: &LabelSet,
+        value: f64,
+        state: RowState,
+    ) -> (Observation, Cause<'static>) {
+        let sample = self.now.mono;
+        let condition = match state {
+            RowState::Compare => return self.observation(value, sample),
+            RowState::Unknown => return (Observation::Unknown, Cause::NoData),
+            RowState::Breached => ConditionState::Breached(0),
+            RowState::KeepsFiring if self.has_alert(key) => ConditionState::Breached(0),
+            RowState::KeepsFiring | RowState::Ok => ConditionState::Ok,
+        };
+        (Observation::Evaluated { condition, sample }, Cause::Value)
     }
 
     fn count(&mut self, unknown: bool, holds: bool) {

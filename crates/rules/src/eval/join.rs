@@ -163,6 +163,35 @@ impl Selection {
     }
 }
 
+/// Elements with the values of the labels that the rows do not have.
+type OwnValues = Vec<(u32, Vec<String>)>;
+
+/// Returns the elements of `input` by the values of the labels that have a position in the rows.
+fn by_shared_values(
+    positions: &[Option<usize>],
+    input: &Input,
+    elements: &Elements,
+    reader: &Reader<'_>,
+) -> HashMap<Vec<String>, OwnValues> {
+    let family = reader.family(input.metric);
+    let mut by_shared: HashMap<Vec<String>, OwnValues> = HashMap::new();
+    for element in 0..elements.len() {
+        let key = input.key(family, elements, element);
+        let (mut shared, mut own) = (Vec::new(), Vec::new());
+        for (value, position) in key.iter().zip(positions) {
+            match position {
+                Some(_) => shared.push(value.to_owned()),
+                None => own.push(value.to_owned()),
+            }
+        }
+        by_shared
+            .entry(shared)
+            .or_default()
+            .push((element as u32, own));
+    }
+    by_shared
+}
+
 /// Joins the elements of one more input to `rows`, whose labels are `names`.
 fn extend(
     rows: &[Partial],
@@ -177,23 +206,7 @@ fn extend(
         .iter()
         .map(|label| names.iter().position(|name| *name == label))
         .collect();
-    let family = reader.family(input.metric);
-    let mut by_shared: HashMap<Vec<String>, Vec<(u32, Vec<String>)>> = HashMap::new();
-    for element in 0..elements.len() {
-        let key = input.key(family, elements, element);
-        let (mut shared, mut own) = (Vec::new(), Vec::new());
-        for (value, position) in key.iter().zip(&positions) {
-            if position.is_some() {
-                shared.push(value.to_owned())
-            } else {
-                own.push(value.to_owned())
-            }
-        }
-        by_shared
-            .entry(shared)
-            .or_default()
-            .push((element as u32, own));
-    }
+    let by_shared = by_shared_values(&positions, input, elements, reader);
     let mut joined = Vec::new();
     for row in rows {
         let shared: Vec<String> = positions

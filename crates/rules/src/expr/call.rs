@@ -144,25 +144,7 @@ impl Lowering<'_> {
                 "takes a metric and the labels to keep",
             ));
         };
-        let of = bare(of);
-        let input = match (of.operator(), of.children()) {
-            (Op::FunctionIdentifier { identifier }, [inner]) => {
-                let (operand, column) = self.operand(identifier)?;
-                let (Operand::Function(name) | Operand::Name(name)) = operand else {
-                    return Err(ExprError::new(*column, "expected a metric"));
-                };
-                self.reads(name, *column, arguments_of(inner))?
-            }
-            _ => {
-                let (name, at) = self.metric_name(of, column)?;
-                let (id, def) = self.metric(name, at)?;
-                let reading = reading::resolve(def, None, None).map_err(|error| ExprError {
-                    hint: error.hint,
-                    ..ExprError::new(at, error.message)
-                })?;
-                Input::all_series(id, def, reading)
-            }
-        };
+        let input = self.grouped_input(bare(of), column)?;
         if input.grouping.is_some() {
             return Err(ExprError::new(column, "groups cannot be grouped again"));
         }
@@ -181,6 +163,24 @@ impl Lowering<'_> {
             })?);
         }
         Ok(input.grouped(def, reduce, by))
+    }
+
+    /// Compiles the series that are grouped: a metric, or an aggregation of it over time.
+    fn grouped_input(&self, of: &Node, column: usize) -> Result<Input, ExprError> {
+        if let (Op::FunctionIdentifier { identifier }, [inner]) = (of.operator(), of.children()) {
+            let (operand, column) = self.operand(identifier)?;
+            let (Operand::Function(name) | Operand::Name(name)) = operand else {
+                return Err(ExprError::new(*column, "expected a metric"));
+            };
+            return self.reads(name, *column, arguments_of(inner));
+        }
+        let (name, at) = self.metric_name(of, column)?;
+        let (id, def) = self.metric(name, at)?;
+        let reading = reading::resolve(def, None, None).map_err(|error| ExprError {
+            hint: error.hint,
+            ..ExprError::new(at, error.message)
+        })?;
+        Ok(Input::all_series(id, def, reading))
     }
 
     /// Returns the text of `node`, if it is a quoted text.

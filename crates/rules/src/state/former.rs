@@ -197,6 +197,14 @@ mod tests {
             ..Alert::firing("backlog", Severity::Critical, queue)
         };
         assert_eq!(backlog.notified.as_deref(), Some(&notified));
+        assert_eq!(
+            (backlog.value, backlog.fired_value, backlog.peak),
+            (Some(42.5), Some(42.5), Some(42.5))
+        );
+        assert_eq!(
+            (backlog.active_at, backlog.fired_at),
+            (active_at, Some(fired_at))
+        );
         let slow = &rules[1].alerts[0].1;
         assert_eq!((slow.phase(), &slow.notified), (AlertState::Pending, &None));
         let levels = &rules[2].alerts[1].1;

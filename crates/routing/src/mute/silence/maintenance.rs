@@ -62,34 +62,16 @@ fn compile(
     intervals: &TimeIntervals,
     diagnostics: &mut Diagnostics,
 ) -> Silence {
-    if !is_file_name(&settings.name) {
-        diagnostics
-            .error(
-                &settings.name.at,
-                format!("invalid name: {:?}", settings.name.value),
-            )
-            .hint("up to 64 letters, digits, dashes, underscores and dots");
-    }
     let recurs = Recurs {
         times: settings.times.clone(),
         intervals: settings.intervals.clone(),
         location: settings.location.clone(),
     };
-    if recurs.is_always() && settings.from.is_none() && settings.until.is_none() {
-        diagnostics.error(&settings.name.at, "no times").hint(
-            "set `times` or `intervals` for recurring times, `from` and `until` for a single time",
-        );
-    }
-    let from = settings
-        .from
-        .as_ref()
-        .and_then(|at| moment(at, &settings.location, diagnostics));
-    let until = settings
-        .until
-        .as_ref()
-        .and_then(|at| moment(at, &settings.location, diagnostics));
-    let starts_at = from.unwrap_or(UnixMillis(0));
-    let ends_at = until.unwrap_or(NO_END);
+    check_name_and_times(settings, &recurs, diagnostics);
+    let mut parse_time =
+        |text: &Option<Spanned<String>>| moment(text.as_ref()?, &settings.location, diagnostics);
+    let starts_at = parse_time(&settings.from).unwrap_or(UnixMillis(0));
+    let ends_at = parse_time(&settings.until).unwrap_or(NO_END);
     if let Some(until) = settings.until.as_ref().filter(|_| ends_at <= starts_at) {
         diagnostics.error(&until.at, "must be later than `from`");
     }
@@ -105,6 +87,24 @@ fn compile(
         times: recurs.compile(intervals, diagnostics),
         recurs,
         source: Some("alerting.maintenance".into()),
+    }
+}
+
+fn check_name_and_times(
+    settings: &MaintenanceSettings,
+    recurs: &Recurs,
+    diagnostics: &mut Diagnostics,
+) {
+    let name = &settings.name;
+    if !is_file_name(name) {
+        diagnostics
+            .error(&name.at, format!("invalid name: {:?}", name.value))
+            .hint("up to 64 letters, digits, dashes, underscores and dots");
+    }
+    if recurs.is_always() && settings.from.is_none() && settings.until.is_none() {
+        diagnostics.error(&name.at, "no times").hint(
+            "set `times` or `intervals` for recurring times, `from` and `until` for a single time",
+        );
     }
 }
 
