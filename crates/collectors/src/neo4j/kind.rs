@@ -90,45 +90,18 @@ fn row(built_in: &BuiltIn) -> MetricRow {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use bellwether_core::Origin;
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
-
     use super::*;
-    use crate::{MetricDefaults, Schedule};
+    use crate::Schedule;
+    use crate::kind::testing;
 
     /// Resolves the section; returns the schedule, the names of the metrics, and the errors.
     fn resolve(yaml: &str, enabled: bool) -> (Option<Schedule>, Vec<String>, Vec<String>) {
-        let (mut problems, mut warnings, mut metrics) =
-            (Diagnostics::default(), Vec::new(), Vec::new());
-        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
-        let settings = Neo4jSettings::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
-        let plan = settings.resolve(&mut ResolveContext {
-            defaults: MetricDefaults {
-                origin: Origin::new("neo4j"),
-                prefix: "",
-                interval: Duration::from_secs(30),
-            },
-            schedule: Schedule {
-                interval: Duration::from_secs(30),
-                deadline: Duration::from_secs(10),
-                settle: None,
-            },
-            enabled,
-            listed_at: None,
-            problems: &mut problems,
-            warnings: &mut warnings,
-            metrics: &mut metrics,
-        });
-        let problems = problems.into_sorted();
+        let resolved = testing::resolve::<Neo4jSettings>(yaml, enabled);
+        let metrics = resolved.metrics.iter();
         (
-            plan.map(|plan| plan.schedule),
-            metrics
-                .iter()
-                .map(|metric| metric.name.to_string())
-                .collect(),
-            problems.iter().map(ToString::to_string).collect(),
+            resolved.plan.map(|plan| plan.schedule),
+            metrics.map(|metric| metric.name.to_string()).collect(),
+            resolved.problems,
         )
     }
 
@@ -138,7 +111,7 @@ mod tests {
     #[cfg(feature = "neo4j")]
     fn the_shortest_interval_is_that_of_the_collector() {
         let (schedule, metrics, problems) = resolve(QUERY, true);
-        assert_eq!(schedule.unwrap().interval, Duration::from_secs(5));
+        assert_eq!(schedule.unwrap().interval.as_secs(), 5);
         assert_eq!(metrics, [UP, "a"]);
         assert_eq!(problems, [""; 0]);
     }
