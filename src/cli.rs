@@ -263,3 +263,23 @@ fn print_help(text: &dyn std::fmt::Display) -> ExitCode {
     output::flush();
     ExitCode::SUCCESS
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn docs_list_every_command() {
+        let page = include_str!("../docs/command-line.md");
+        for command in Cli::command().get_subcommands() {
+            let name = command.get_name();
+            let listed = [format!("`{name}`"), format!("`{name} ")];
+            assert!(
+                listed.iter().any(|text| page.contains(text)),
+                "docs/command-line.md lacks {name}"
+            );
+        }
+    }
+}

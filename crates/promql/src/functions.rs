@@ -182,6 +182,12 @@ const TABLE: &[(&str, Kind)] = &[
     ("year", Date(date::year)),
 ];
 
+/// Returns the names of all functions, in the order of the table.
+#[cfg(test)]
+pub(super) fn names() -> Vec<&'static str> {
+    TABLE.iter().map(|(name, _)| *name).collect()
+}
+
 /// Calls a function.
 pub(super) fn call(eval: &Eval<'_>, call: &Call) -> Result<Evaluated, QueryError> {
     let name = call.func.name;
@@ -394,10 +400,5 @@ mod tests {
             [0.0, -1.0, 0.25, 1e6].map(quantile_text),
             ["0.0", "-1.0", "0.25", "1e+06"]
         );
-    }
-
-    #[test]
-    fn the_table_is_sorted_and_holds_each_function_once() {
-        assert!(TABLE.windows(2).all(|two| two[0].0 < two[1].0));
     }
 }
