@@ -46,10 +46,10 @@ fn unescaped(text: &str) -> Vec<u8> {
 /// Inputs that a target is tried with, beside its corpus: fewer where one is expensive.
 fn count(name: &str) -> usize {
     match name {
-        "configuration" | "alertmanager" | "rule_file" | "expansion" => 1_500,
-        "log" | "block" => 1_000,
-        "promql" => 4_000,
-        _ => 6_000,
+        "configuration" | "alertmanager" | "rule_file" | "expansion" => 7_500,
+        "log" | "block" => 5_000,
+        "promql" => 20_000,
+        _ => 30_000,
     }
 }
 
