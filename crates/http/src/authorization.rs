@@ -77,6 +77,27 @@ impl Authorization {
         }
     }
 
+    /// Returns all secrets that requests carry, to be removed from messages. Blocks where one is in
+    /// a file; a file that cannot be read has none.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        let basic = self.basic_auth.as_ref();
+        let files = [
+            self.bearer_token_file.as_ref(),
+            basic.and_then(|basic| basic.password_file.as_ref()),
+        ];
+        let values = [
+            self.bearer_token.as_ref(),
+            basic.and_then(|basic| basic.password.as_ref()),
+        ];
+        let headers = self.headers.values().map(|value| &value.value);
+        let values = values.into_iter().flatten().chain(headers).cloned();
+        let files = files.into_iter().flatten();
+        values
+            .chain(files.filter_map(|path| read_secret(path).ok()))
+            .collect()
+    }
+
     /// Returns the configured headers.
     ///
     /// # Errors

@@ -30,7 +30,7 @@ mod templates;
 pub mod webhook;
 
 macro_rules! channel_types {
-    ($( $(#[$doc:meta])* $variant:ident = $word:literal, $heading:literal, $settings:ty; )+) => {
+    ($( $(#[$doc:meta])* $variant:ident = $word:literal, $settings:ty; )+) => {
         bellwether_schema::string_enum! {
             /// Types of channels.
             pub enum ChannelType { $( $(#[$doc])* $variant = $word ),+ }
@@ -50,7 +50,7 @@ macro_rules! channel_types {
 
             /// Returns the heading and the settings of each type, for the reference documentation.
             pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
-                vec![ $( ($heading, Shape::Section(<$settings as Section>::doc)) ),+ ]
+                vec![ $( (concat!("(type: ", $word, ")"), Shape::Section(<$settings as Section>::doc)) ),+ ]
             }
 
             /// Validates the settings beyond decoding.
@@ -83,27 +83,27 @@ impl KindSettings {
 
 channel_types! {
     /// Bellwether's own log.
-    Log = "log", "(type: log)", log::LogChannel;
+    Log = "log", log::LogChannel;
     /// A Kafka topic.
-    Kafka = "kafka", "(type: kafka)", kafka::KafkaChannel;
+    Kafka = "kafka", kafka::KafkaChannel;
     /// An HTTP receiver.
-    Webhook = "webhook", "(type: webhook)", webhook::WebhookChannel;
+    Webhook = "webhook", webhook::WebhookChannel;
     /// Alertmanagers.
-    Alertmanager = "alertmanager", "(type: alertmanager)", alertmanager::AlertmanagerChannel;
+    Alertmanager = "alertmanager", alertmanager::AlertmanagerChannel;
     /// Mail.
-    Email = "email", "(type: email)", email::EmailChannel;
+    Email = "email", email::EmailChannel;
     /// A program.
-    Exec = "exec", "(type: exec)", exec::ExecChannel;
+    Exec = "exec", exec::ExecChannel;
     /// A channel of Slack.
-    Slack = "slack", "(type: slack)", slack::SlackChannel;
+    Slack = "slack", slack::SlackChannel;
     /// A channel of Discord.
-    Discord = "discord", "(type: discord)", discord::DiscordChannel;
+    Discord = "discord", discord::DiscordChannel;
     /// A channel of Microsoft Teams.
-    Teams = "teams", "(type: teams)", teams::TeamsChannel;
+    Teams = "teams", teams::TeamsChannel;
     /// A chat of Telegram.
-    Telegram = "telegram", "(type: telegram)", telegram::TelegramChannel;
+    Telegram = "telegram", telegram::TelegramChannel;
     /// A service of PagerDuty.
-    PagerDuty = "pagerduty", "(type: pagerduty)", pagerduty::PagerDutyChannel;
+    PagerDuty = "pagerduty", pagerduty::PagerDutyChannel;
     /// Opsgenie.
-    Opsgenie = "opsgenie", "(type: opsgenie)", opsgenie::OpsgenieChannel;
+    Opsgenie = "opsgenie", opsgenie::OpsgenieChannel;
 }

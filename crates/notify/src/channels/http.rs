@@ -147,18 +147,23 @@ impl Endpoint {
         access: impl Into<Access>,
         clock: WallClock,
     ) -> Result<Self, HttpError> {
+        let access = access.into();
         let secrets = [Some(url.path()), url.query(), url.password()];
-        Ok(Self {
-            client: Client::open(access.into(), &url)?,
+        let secrets = secrets.into_iter().flatten().map(str::to_owned).collect();
+        let authorization = access.authorization.secrets();
+        let endpoint = Self {
+            client: Client::open(access, &url)?,
             origin: url.origin().ascii_serialization(),
             service: true,
-            secrets: secrets.into_iter().flatten().map(str::to_owned).collect(),
+            secrets,
             url,
             clock,
-        })
+        };
+        Ok(authorization.iter().fold(endpoint, Self::with_secret))
     }
 
-    /// Adds a secret of the request, to be removed from messages.
+    /// Adds a secret of the request's body or URL, to be removed from messages. Those of its
+    /// authorization are added already.
     pub(super) fn with_secret(mut self, secret: &Secret) -> Self {
         self.secrets.push(secret.expose().trim().to_owned());
         self
@@ -281,9 +286,10 @@ mod tests {
     use std::sync::Arc;
 
     use bellwether_core::UnixMillis;
-    use bellwether_http::ClientSettings;
+    use bellwether_http::{Authorization, ClientSettings};
 
     use super::*;
+    use crate::testing::decoded;
 
     fn endpoint(url: &str) -> Endpoint {
         let (url, clock) = (Url::parse(url).unwrap(), Arc::new(UnixMillis::default));
@@ -298,6 +304,24 @@ mod tests {
         assert_eq!(
             endpoint.redacted(page.into()),
             "cannot reach http://proxy.test<secret>?<secret>: <secret>"
+        );
+    }
+
+    #[test]
+    fn secrets_of_the_authorization_are_removed_too() {
+        let authorization: Authorization = decoded(
+            "{bearer_token: token-1234, headers: {x-key: key-1234}, \
+             basic_auth: {username: ops, password: password-1234}}",
+        );
+        let access = Access {
+            authorization,
+            client: ClientSettings::default(),
+        };
+        let url = Url::parse("http://a/").unwrap();
+        let endpoint = Endpoint::open(url, access, Arc::new(UnixMillis::default)).unwrap();
+        assert_eq!(
+            endpoint.redacted("token-1234 of ops: key-1234, password-1234".into()),
+            "<secret> of ops: <secret>, <secret>"
         );
     }
 

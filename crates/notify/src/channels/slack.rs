@@ -147,10 +147,7 @@ impl SlackChannel {
     }
 
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
-        let mut endpoint = Endpoint::open(self.target()?, self.access(), context.clock.clone())?;
-        if let Some(token) = &self.token {
-            endpoint = endpoint.with_secret(token);
-        }
+        let endpoint = Endpoint::open(self.target()?, self.access(), context.clock.clone())?;
         let keys = [
             ("channel", self.channel.as_ref()),
             ("username", self.username.as_ref()),
