@@ -107,3 +107,14 @@ pub fn error_chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+/// Removes `secrets` from `text`. One that is shorter than six bytes stays: it occurs in any text, as
+/// the path `/` does.
+#[must_use]
+pub fn redacted<'a>(text: String, secrets: impl IntoIterator<Item = &'a str>) -> String {
+    const SHORTEST: usize = 6;
+    let secrets = secrets.into_iter();
+    secrets
+        .filter(|secret| secret.len() >= SHORTEST)
+        .fold(text, |text, secret| text.replace(secret, "<secret>"))
+}

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use bellwether_http::{Authorization, HttpError, error_chain, parse_url, read_error_response};
+use bellwether_http::{
+    Authorization, HttpError, error_chain, parse_url, read_error_response, redacted,
+};
+use bellwether_schema::Secret;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 
@@ -41,6 +44,8 @@ pub(super) struct Sender {
     /// True once a response has confirmed support of 2.0.
     v2_confirmed: bool,
     clock: WallClock,
+    /// Secrets that a response may quote, removed from messages.
+    secrets: Vec<Secret>,
 }
 
 const VERSION: HeaderName = HeaderName::from_static("x-prometheus-remote-write-version");
@@ -64,6 +69,7 @@ impl Sender {
             protocol: settings.protocol,
             v2_confirmed: false,
             clock,
+            secrets: settings.authorization.secrets(),
         })
     }
 
@@ -165,7 +171,8 @@ impl Sender {
             return (Outcome::Accepted { bytes, rejected }, support);
         }
         let rejection = read_error_response(response, &self.origin, (self.clock)()).await;
-        let message = rejection.message;
+        let secrets = self.secrets.iter().map(|secret| secret.expose().trim());
+        let message = redacted(rejection.message, secrets);
         // Responses that are neither a success nor an error of the client, such as redirects, may be
         // fixed at the receiver.
         let outcome = if status.is_client_error() && !is_retryable(status) {

@@ -296,18 +296,19 @@ async fn what_is_rejected_for_good_is_given_up_and_the_rest_goes_on() {
         }
         Some(Reply {
             status: 400,
-            body: "label \"bad\" is\nnot liked",
+            body: "label \"bad\" is\nnot liked from token-1234",
             ..Reply::default()
         })
     });
     let (log, writers) = (Memory::default(), writers(None));
-    send(&writers, &one(sink.address(), ""), &log).await;
+    let token = "bearer_token: token-1234,";
+    send(&writers, &one(sink.address(), token), &log).await;
     log.collect(1, &[("bad", 1.0)]);
     let figures = until(&writers, "it is rejected", |figures| figures.failed == 1).await;
     let error = figures.last_error.unwrap();
     assert!(error.contains("dropped 1 sample:"), "{error}");
     assert!(
-        error.contains("400") && error.contains("label \"bad\" is not liked"),
+        error.contains("400") && error.contains("label \"bad\" is not liked from <secret>"),
         "{error}"
     );
     log.collect(2, &[("good", 1.0)]);

@@ -15,10 +15,10 @@ use std::path::{Path, PathBuf};
 use account::Account;
 pub use account::AccountError;
 use bellwether_core::Notification;
+use bellwether_http::redacted;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use process::{Invocation, Termination};
 
-use super::message::redacted;
 use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
 use crate::wire::{Webhook, to_json};

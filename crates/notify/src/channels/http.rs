@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use bellwether_http::{
     Access, Client, HttpError, SendError, body_text, parse_url, read_error_response, read_secret,
+    redacted,
 };
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -14,7 +15,6 @@ use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::Value;
 
 use super::body_error::body_error;
-use super::message::redacted;
 use super::templates::is_template;
 use super::{DeliveryError, SettingsError, WallClock};
 

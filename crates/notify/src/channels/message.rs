@@ -11,8 +11,7 @@ mod wording;
 use bellwether_core::{Alert, Cause, Labels, Notification, Severity, Status, UnixMillis, counted};
 use bellwether_schema::format_duration;
 pub(super) use wording::{
-    backslashed, labels_line, number, one_line, outside_urls, redacted, shorten, utc, web_link,
-    width,
+    backslashed, labels_line, number, one_line, outside_urls, shorten, utc, web_link, width,
 };
 use wording::{capital, tidy};
 

@@ -10,11 +10,12 @@ use std::path::PathBuf;
 
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
 use bellwether_http::ClientSettings;
+use bellwether_http::redacted;
 use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
 use super::http::{Endpoint, api_url, check_api_url, check_secret, secret};
-use super::message::{self, Color, Plain, one_line, redacted, shorten, width};
+use super::message::{self, Color, Plain, one_line, shorten, width};
 use super::pager::{MAX_BATCH, check_severities, send_each};
 use super::templates::{Details, MessageTemplates, TemplatedValue, is_blank};
 use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};

@@ -3,19 +3,6 @@
 use bellwether_core::{Labels, UnixMillis};
 use reqwest::Url;
 
-/// Removes `secrets` from `text`. What is shorter than six bytes stays: it occurs in any text, as the
-/// path `/` does.
-pub(in crate::channels) fn redacted<'a>(
-    text: String,
-    secrets: impl IntoIterator<Item = &'a str>,
-) -> String {
-    const SHORTEST: usize = 6;
-    let secrets = secrets.into_iter();
-    secrets
-        .filter(|secret| secret.len() >= SHORTEST)
-        .fold(text, |text, secret| text.replace(secret, "<secret>"))
-}
-
 /// Returns a URL of the web, encoded so that it cannot end the markup of a chat.
 pub(in crate::channels) fn web_link(text: &str) -> Option<String> {
     const LONGEST: usize = 1000;
