@@ -31,8 +31,8 @@ use crate::stats::Stats;
 /// Time for which a connection may keep the server waiting before one of a client with as many
 /// replaces it.
 const GRACE: Duration = Duration::from_millis(100);
-/// The same for a scrape under way, whose client may be slow.
-const SCRAPE_GRACE: Duration = Duration::from_millis(500);
+/// The same while the response of a scrape is sent, whose client may be slow.
+const SCRAPE_GRACE: Duration = Duration::from_millis(200);
 /// Interval of the checks of the queue, beside each time a place becomes free.
 pub(crate) const QUEUE_INTERVAL: Duration = Duration::from_millis(20);
 /// Maximum number of connections whose sockets are checked before one is closed.
@@ -467,10 +467,10 @@ impl Inner {
         let own = self.connections_of(client);
         let rank = |entry: &Entry, waited: Option<u64>| {
             let activity = &entry.activity;
-            let grace = if activity.is_scraping() {
-                SCRAPE_GRACE
-            } else {
-                GRACE
+            // A head that never ends may begin like that of a scrape.
+            let grace = match activity.is_scraping() && !activity.is_quiet() {
+                true => SCRAPE_GRACE,
+                false => GRACE,
             };
             let long = waited.is_some_and(|waited| u128::from(waited) >= grace.as_millis());
             let held = self.connections_of(entry.peer.client());
@@ -621,13 +621,22 @@ mod tests {
         places[0].activity.set_scrape(true);
         places[0].activity.response_started();
         places[0].activity.wrote(true, registry.now());
-        later(200).await;
+        later(150).await;
         assert!(place(&registry, 1, 3).is_none(), "it may be slow");
         let other = place(&registry, 2, 3).unwrap();
         assert_eq!(cut(&places), [false, true, false]);
-        later(300).await;
+        later(50).await;
         assert!(place(&registry, 1, 3).is_some() && !other.cut.is_cancelled());
         assert_eq!(cut(&places), [true, true, false], "but not for ever");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_head_that_does_not_end_is_no_scrape_under_way() {
+        let registry = registry();
+        let place_of_one = place(&registry, 1, 1).unwrap();
+        place_of_one.activity.set_scrape(true);
+        later(100).await;
+        assert!(place(&registry, 1, 1).is_some() && place_of_one.cut.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
