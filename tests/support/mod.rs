@@ -19,6 +19,8 @@ pub mod smtp;
 pub mod storage;
 
 use std::net::TcpListener;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 /// Asks again and again until there is an answer; panics with `what` at the deadline.
@@ -36,11 +38,19 @@ pub fn poll<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that was free a moment ago, never the same twice. It is below those that the system gives to
+/// connections: one of these would take it before a server that starts slowly.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    const FIRST: u32 = 16_000;
+    const PORTS: u32 = 16_000;
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let start = std::process::id().wrapping_mul(61);
+    for _ in 0..PORTS {
+        let offset = start.wrapping_add(NEXT.fetch_add(1, Relaxed)) % PORTS;
+        let port = u16::try_from(FIRST + offset).unwrap();
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port of 127.0.0.1 from {FIRST} on is free");
 }
