@@ -32,7 +32,7 @@ pub struct Plan {
     pub root: Root,
     /// CRC-32 of the configuration file's text.
     pub checksum: u32,
-    /// All metrics; a [`MetricId`] is an index into it.
+    /// All metrics; a [`MetricId`](bellwether_core::MetricId) is an index into it.
     pub metrics: Arc<[MetricDef]>,
     /// Labels of every exported series.
     pub default_labels: Labels,
