@@ -16,7 +16,8 @@ pub(super) const HEADER: &[u8] = b"\"outbox\"";
 pub(super) enum Line {
     Episode {
         id: u64,
-        told: Option<(UnixMillis, UnixMillis)>,
+        #[serde(rename = "told")]
+        notified: Option<(UnixMillis, UnixMillis)>,
         open: bool,
         alert: Box<Alert>,
         group: Group,
@@ -84,13 +85,13 @@ impl Line {
         match self {
             Self::Episode {
                 id,
-                told,
+                notified,
                 open,
                 alert,
                 group,
             } => super::Line::Episode {
                 id,
-                notified: told.map(|(first, last)| NotifiedTimes { first, last }),
+                notified: notified.map(|(first, last)| NotifiedTimes { first, last }),
                 open,
                 alert: Box::new(alert.into_alert()),
                 group: group.into_group(),

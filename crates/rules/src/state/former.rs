@@ -46,7 +46,8 @@ struct FormerAlert {
     peak: Option<f64>,
     observed: Option<bool>,
     missing_ms: Option<u64>,
-    told: Option<FormerNotified>,
+    #[serde(rename = "told")]
+    notified: Option<FormerNotified>,
 }
 
 #[derive(Deserialize)]
@@ -116,7 +117,7 @@ impl FormerAlert {
             fired_value: self.fired_value,
             peak: self.peak,
             missing_ms: self.missing_ms,
-            notified: self.told.map(|told| told.into_alert(rule)),
+            notified: self.notified.map(|notified| notified.into_alert(rule)),
         }
     }
 }

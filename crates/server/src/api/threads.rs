@@ -1,6 +1,6 @@
 //! Threads of low priority, for queries and views.
 //!
-//! Where cores are scarce, scrapes and collections go first.
+//! Scrapes and collections go first where cores are scarce.
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
