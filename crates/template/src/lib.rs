@@ -226,4 +226,16 @@ mod tests {
             "more than 7 bytes"
         );
     }
+
+    #[test]
+    fn slices_of_empty_texts_and_beyond_the_ends_are_empty() {
+        for source in [
+            "{{ ''[::-1] }}",
+            "{{ [][::-1] | join }}",
+            "{{ 'abcdef'[2:-1:-2] }}",
+            "{{ 'abc'[9223372036854775807:] }}",
+        ] {
+            assert_eq!(render(source, 10).unwrap(), "", "{source}");
+        }
+    }
 }
