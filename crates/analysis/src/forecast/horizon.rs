@@ -207,7 +207,7 @@ impl Horizon {
             -1.0
         };
         let after = |look: i64| UnixMillis(now.0.saturating_add(within / CHECKED_TIMES * look));
-        let missed = |at: UnixMillis| sign * (target - profile.at(at.0) - line.at(at));
+        let missed = |at: UnixMillis| sign * (target - profile.crest(at.0, sign) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
         let Some(reaches_at) = (0..=CHECKED_TIMES)
