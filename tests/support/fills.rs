@@ -10,7 +10,8 @@ use bellwether_analysis::forecast::{Days, Horizon, Outlook};
 use bellwether_core::UnixMillis;
 
 const MINUTE: i64 = 60_000;
-const DAY: usize = 1440;
+/// Minutes of a day.
+pub const DAY: usize = 1440;
 /// A Monday.
 const START: i64 = 1_700_438_400_000;
 /// Usage in percent at which a disk counts as full.
@@ -142,7 +143,11 @@ pub fn random(seed: u64, count: usize) -> Vec<Fill> {
                 base,
                 noise: between(0.05, 0.5),
                 unlike: between(0.0, 0.2),
-                weekend: if between(0.0, 1.0) < 0.3 { between(0.3, 1.0) } else { 1.0 },
+                weekend: if between(0.0, 1.0) < 0.3 {
+                    between(0.3, 1.0)
+                } else {
+                    1.0
+                },
                 onset: (between(6.0, 20.0) * DAY as f64) as usize,
                 slope,
                 within,
@@ -158,15 +163,15 @@ impl Fill {
         let mut random = fastrand::Rng::with_seed(self.seed);
         let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
         let days: Vec<f64> = (0..=minutes / DAY)
-            .map(|day| {
-                let week = if day % 7 >= 5 { self.weekend } else { 1.0 };
-                week * (1.0 + self.unlike * normal().clamp(-2.0, 2.0) / 2.0)
-            })
+            .map(|day| self.week(day) * (1.0 + self.unlike * normal().clamp(-2.0, 2.0) / 2.0))
             .collect();
         let course = (0..minutes)
             .map(|minute| self.base + self.height * days[minute / DAY] * self.wave.at(minute % DAY))
             .collect();
-        (course, (0..minutes).map(|_| self.noise * normal()).collect())
+        (
+            course,
+            (0..minutes).map(|_| self.noise * normal()).collect(),
+        )
     }
 
     /// Returns the usage until the disk is full.
@@ -183,7 +188,11 @@ impl Fill {
     /// Returns the usage of three weeks without the fill.
     pub fn quiet(&self) -> Vec<f64> {
         let (course, noise) = self.usual(21 * DAY);
-        course.iter().zip(noise).map(|(course, noise)| course + noise).collect()
+        course
+            .iter()
+            .zip(noise)
+            .map(|(course, noise)| course + noise)
+            .collect()
     }
 
     pub fn horizon(&self) -> Horizon {
@@ -194,13 +203,32 @@ impl Fill {
         }
     }
 
-    /// Returns the minute at which an observer is sure of the fill who knows everything but its
-    /// slope, and asks that it has lasted as long as a rule asks.
+    /// Returns the minute at which an ideal observer knows that the disk is going to be full: one
+    /// who knows the wave, noise, slope and beginning, but neither noise nor heights of days to
+    /// come, and who waits as long as a rule does. It is full when the expected usage and one
+    /// standard deviation are.
     fn known(&self) -> usize {
-        let lasted = if self.onset >= 8 * DAY { self.within * 30 } else { self.within * 60 };
+        let lasted = if self.onset >= 8 * DAY {
+            self.within * 30
+        } else {
+            self.within * 60
+        };
         // The slope's standard error over n minutes is noise / sqrt(n^3 / 12) per minute.
         let sure = (12.0 * (2.576 * self.noise * 60.0 / self.slope).powi(2)).cbrt();
-        self.onset + lasted.max(sure.ceil() as usize)
+        let expected = |minute: &usize| {
+            let wave = self.height * self.week(minute / DAY) * self.wave.at(minute % DAY);
+            let filled = (minute - self.onset) as f64 / 60.0 * self.slope;
+            let spread = self.noise.hypot(self.unlike / 2.0 * wave);
+            self.base + wave + filled + spread >= FULL
+        };
+        let full = (self.onset..).find(expected).unwrap_or(self.onset);
+        let foreseen = full.saturating_sub(self.within * 60);
+        foreseen.max(self.onset + lasted.max(sure.ceil() as usize))
+    }
+
+    /// Returns the height of a day as a share of a working day's.
+    fn week(&self, day: usize) -> f64 {
+        if day % 7 >= 5 { self.weekend } else { 1.0 }
     }
 
     /// Runs `warns` every ten minutes from a day before the fill on until its first alarm in it.
@@ -237,7 +265,11 @@ pub struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     pub fn new(horizon: Horizon, values: &'a [f64]) -> Self {
-        Self { horizon, values, days: Days::default() }
+        Self {
+            horizon,
+            values,
+            days: Days::default(),
+        }
     }
 
     pub fn outlook(&mut self, at: usize) -> Outlook {
@@ -247,7 +279,8 @@ impl<'a> Rule<'a> {
         let now = UnixMillis(START + at as i64 * MINUTE);
         let (span, step) = self.horizon.past();
         let past = || spaced(self.values, at, span, step.as_secs() as usize / 60);
-        self.horizon.outlook(&times, &recent, now, &mut self.days, past)
+        self.horizon
+            .outlook(&times, &recent, now, &mut self.days, past)
     }
 
     pub fn fires(&mut self, at: usize) -> bool {

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-use super::daily_profile::DailyProfile;
 use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
+use super::profile::Profile;
 use super::season::seasonal;
 use super::words::span;
 
@@ -190,7 +190,7 @@ impl Horizon {
     /// The outlook if they do not reach it.
     fn with_profile(
         &self,
-        profile: &DailyProfile,
+        profile: &Profile,
         recent: Samples<'_>,
         now: UnixMillis,
     ) -> Result<CandidateLine, Outlook> {
@@ -328,7 +328,7 @@ struct CandidateLine {
 pub struct Days {
     /// Hour in which it was computed.
     hour: Option<i64>,
-    profile: Option<DailyProfile>,
+    profile: Option<Profile>,
 }
 
 impl Days {
@@ -341,7 +341,7 @@ impl Days {
     fn learn(&mut self, now: UnixMillis, times: &[i64], values: &[f64]) {
         *self = Self {
             hour: Some(now.0.div_euclid(HOUR)),
-            profile: DailyProfile::from_samples(times, values),
+            profile: Profile::from_samples(times, values),
         };
     }
 }
