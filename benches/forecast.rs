@@ -130,7 +130,8 @@ fn warnings(_: &mut Criterion) {
 fn ahead(_: &mut Criterion) {
     let grid =
         [1, 2, 3, 6, 12].map(|days| (format!("grid, {days} days before"), fills::grid(days)));
-    let random = [1, 2, 3, 4, 5].map(|seed| (format!("random, seed {seed}"), fills::random(seed, 200)));
+    let random =
+        [1, 2, 3, 4, 5].map(|seed| (format!("random, seed {seed}"), fills::random(seed, 200)));
     for (name, fills) in grid.into_iter().chain(random) {
         let report = |method: &str, outcomes: &[(usize, fills::Outcome)]| {
             let count = |of: &dyn Fn(&(usize, fills::Outcome)) -> bool| {
