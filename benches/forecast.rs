@@ -4,13 +4,15 @@
 //! competition, in `../shared/data` or `BELLWETHER_TEST_DATA`. The combination and its figures were
 //! chosen on hours held back from the known part; the part that came then only scores it. What rules
 //! would have shown for disks that are made here and of the recorded series: how often it came within
-//! the band.
+//! the band. How far ahead rules warn of disks that fill on a daily wave, beside `predict_linear`.
 
 // The macros of criterion make undocumented functions.
 #![allow(missing_docs, clippy::print_stdout)]
 
 #[path = "../tests/support/backtest.rs"]
 mod backtest;
+#[path = "../tests/support/fills.rs"]
+mod fills;
 #[path = "../tests/support/m4.rs"]
 mod m4;
 #[path = "../tests/support/nab.rs"]
@@ -124,6 +126,61 @@ fn warnings(_: &mut Criterion) {
     );
 }
 
+/// Warnings of fills on a daily wave.
+fn ahead(_: &mut Criterion) {
+    let grid =
+        [1, 2, 3, 6, 12].map(|days| (format!("grid, {days} days before"), fills::grid(days)));
+    let random =
+        [1, 2, 3, 4, 5].map(|seed| (format!("random, seed {seed}"), fills::random(seed, 200)));
+    for (name, fills) in grid.into_iter().chain(random) {
+        let report = |method: &str, outcomes: &[(usize, fills::Outcome)]| {
+            let count = |of: &dyn Fn(&(usize, fills::Outcome)) -> bool| {
+                outcomes.iter().filter(|outcome| of(outcome)).count()
+            };
+            println!(
+                "fills on a wave, {name}, {method}: of {} {} later than half the horizon ahead, {} later \
+                 than that and than an ideal observer, {} with alarms in the day before",
+                outcomes.len(),
+                count(&|(half, outcome)| outcome.alarm.is_none_or(|at| at + half > outcome.full)),
+                count(&|(_, outcome)| outcome.late() > fills::EVERY),
+                count(&|(_, outcome)| outcome.false_alarms > 0),
+            );
+        };
+        let (mut ours, mut peers) = (Vec::new(), Vec::new());
+        for fill in fills {
+            let values = fill.values();
+            let (half, minutes) = (fill.within * 30, fill.within * 60);
+            let mut rule = fills::Rule::new(fill.horizon(), &values);
+            ours.push((half, fill.run(&values, |at| rule.fires(at))));
+            let range = rule.horizon.lookback().as_secs() as usize / 60;
+            let peer = |at| fills::predict_linear(&values, at, range, minutes);
+            peers.push((half, fill.run(&values, peer)));
+        }
+        report("forecast rule", &ours);
+        report("predict_linear", &peers);
+    }
+}
+
+/// Series of [`fills`] without their fill that have an alarm, by the day of it.
+fn quiet(_: &mut Criterion) {
+    let (mut first_day, mut later, mut count) = (0, 0, 0);
+    for fill in (1..=3).flat_map(|seed| fills::random(seed, 200)) {
+        let values = fill.quiet();
+        let mut rule = fills::Rule::new(fill.horizon(), &values);
+        let alarms: Vec<usize> = (10..values.len())
+            .step_by(2 * fills::EVERY)
+            .filter(|at| rule.fires(*at))
+            .collect();
+        count += 1;
+        first_day += usize::from(alarms.first().is_some_and(|at| *at < fills::DAY));
+        later += usize::from(alarms.last().is_some_and(|at| *at >= fills::DAY));
+    }
+    println!(
+        "the same without the fill, random, three weeks: of {count} {first_day} with alarms on \
+         the first day, {later} later"
+    );
+}
+
 fn cost(criterion: &mut Criterion) {
     let times: Vec<i64> = (0..5760).map(|step| step * 15_000).collect();
     let wave = |step: i64| (step as f64 / 900.0).sin() + (step * 7919 % 101) as f64 / 50.0;
@@ -173,5 +230,5 @@ fn correlations(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, quality, warnings, cost, correlations);
+criterion_group!(benches, quality, warnings, ahead, quiet, cost, correlations);
 criterion_main!(benches);

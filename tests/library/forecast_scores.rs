@@ -2,6 +2,8 @@
 
 #[path = "../support/backtest.rs"]
 mod backtest;
+#[path = "../support/fills.rs"]
+mod fills;
 #[path = "../support/m4.rs"]
 mod m4;
 
@@ -78,4 +80,17 @@ fn what_fires_before_a_disk_is_full_holds_its_band() {
         }
     }
     assert!(all.share() >= 80.0, "{all:?}");
+}
+
+#[test]
+fn a_fill_on_a_daily_wave_is_reported_when_it_can_be_known() {
+    // Some of the cases of `benches/forecast.rs`.
+    let grid = [1, 3, 6, 12].map(|days| fills::grid(days).into_iter().skip(days % 5).step_by(9));
+    for fill in grid.into_iter().flatten() {
+        let values = fill.values();
+        let mut rule = fills::Rule::new(fill.horizon(), &values);
+        let outcome = fill.run(&values, |at| rule.fires(at));
+        assert_eq!(outcome.false_alarms, 0, "{fill:?}");
+        assert!(outcome.late() <= fills::EVERY, "{fill:?}: {outcome:?}");
+    }
 }

@@ -2,10 +2,10 @@
 //! and weekly seasonality.
 
 mod autoregression;
-mod daily_profile;
 mod horizon;
 mod line;
 mod linear;
+mod profile;
 mod season;
 #[cfg(test)]
 mod tests;

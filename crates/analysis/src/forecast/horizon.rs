@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use bellwether_core::UnixMillis;
 
-use super::daily_profile::DailyProfile;
 use super::linear::{Direction, Drawn, NoForecast, Reach, Target, finite, linear};
+use super::profile::Profile;
 use super::season::seasonal;
 use super::words::span;
 
@@ -190,7 +190,7 @@ impl Horizon {
     /// The outlook if they do not reach it.
     fn with_profile(
         &self,
-        profile: &DailyProfile,
+        profile: &Profile,
         recent: Samples<'_>,
         now: UnixMillis,
     ) -> Result<CandidateLine, Outlook> {
@@ -207,7 +207,7 @@ impl Horizon {
             -1.0
         };
         let after = |look: i64| UnixMillis(now.0.saturating_add(within / CHECKED_TIMES * look));
-        let missed = |at: UnixMillis| sign * (target - profile.at(at.0) - line.at(at));
+        let missed = |at: UnixMillis| sign * (target - profile.crest(at.0, sign) - line.at(at));
         // The one of the values around the line that gets there first.
         let spread = SPREAD * line.spread();
         let Some(reaches_at) = (0..=CHECKED_TIMES)
@@ -328,7 +328,7 @@ struct CandidateLine {
 pub struct Days {
     /// Hour in which it was computed.
     hour: Option<i64>,
-    profile: Option<DailyProfile>,
+    profile: Option<Profile>,
 }
 
 impl Days {
@@ -341,7 +341,7 @@ impl Days {
     fn learn(&mut self, now: UnixMillis, times: &[i64], values: &[f64]) {
         *self = Self {
             hour: Some(now.0.div_euclid(HOUR)),
-            profile: DailyProfile::from_samples(times, values),
+            profile: Profile::from_samples(times, values),
         };
     }
 }

@@ -97,6 +97,11 @@ impl Line {
         sign * (self.at(*end) - last) > (10.0 * usual).max(0.3 * rise)
     }
 
+    /// Returns whether a point is as near to the line as most are.
+    pub(super) fn holds(&self, x: f64, y: f64) -> bool {
+        (y - self.at(x)).abs() <= 2.0 * self.spread
+    }
+
     /// Returns the value at `x`.
     pub(super) fn at(&self, x: f64) -> f64 {
         self.level + self.slope * (x - self.centre)

@@ -158,6 +158,8 @@ pub(super) struct Drawn {
     line: Line,
     x: Vec<f64>,
     y: Vec<f64>,
+    /// Beginning of the trend.
+    since: f64,
 }
 
 impl Drawn {
@@ -179,11 +181,14 @@ impl Drawn {
         let last = values.last().copied().ok_or(NoForecast::NoTrend)?;
         let frame = Frame::new(times, values, now).ok_or(NoForecast::NoTrend)?;
         let (mut x, mut y) = frame.points(times, values);
-        if let Some(at) = change(&x, &y, AFTER_CHANGE) {
-            x.drain(..at);
-            y.drain(..at);
-        }
+        let changed = change(&x, &y, AFTER_CHANGE).unwrap_or(0);
+        let (x_before, y_before): (Vec<f64>, Vec<f64>) =
+            (x.drain(..changed).collect(), y.drain(..changed).collect());
         let line = Line::through(&x, &y);
+        // Where a rise begins, some of it may count to what was before.
+        let on_the_line = x_before.iter().zip(&y_before).rev();
+        let on_the_line = on_the_line.take_while(|(x, y)| line.holds(**x, **y));
+        let since = on_the_line.last().map_or(x[0], |(x, _)| *x);
         let least = student(SIGNIFICANT, line.freedom) * line.slope_error;
         if line.slope == 0.0 || line.slope.abs() < least {
             return Err(NoForecast::NoTrend);
@@ -196,12 +201,20 @@ impl Drawn {
         if line.left_by(&x, &y, frame.y(last), sign) {
             return Err(NoForecast::NoTrend);
         }
-        Ok(Self { frame, line, x, y })
+        Ok(Self {
+            frame,
+            line,
+            x,
+            y,
+            since,
+        })
     }
 
     /// Returns the forecast for that time, without an interval.
     pub(super) fn reach(&self, reaches_at: UnixMillis) -> Reach {
-        let Self { frame, line, x, .. } = self;
+        let Self {
+            frame, line, since, ..
+        } = self;
         Reach {
             reaches_at,
             earliest: reaches_at,
@@ -209,7 +222,7 @@ impl Drawn {
             slope: frame.slope(line.slope),
             confidence: confidence(line),
             level: frame.value(line.at(frame.now)),
-            since: frame.wall(x[0]),
+            since: frame.wall(*since),
         }
     }
 
@@ -236,7 +249,9 @@ impl Drawn {
     /// Returns the half width of the prediction interval of 90 % at a time, for slope changes until
     /// `until`.
     pub(super) fn band(&self, until: UnixMillis) -> impl Fn(UnixMillis) -> f64 {
-        let Self { frame, line, x, y } = self;
+        let Self {
+            frame, line, x, y, ..
+        } = self;
         let line = line.at_its_paces(x, y, frame.x(until.0));
         let quantile = student(BAND, line.freedom);
         move |at| {
