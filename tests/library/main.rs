@@ -11,6 +11,7 @@
 mod anomaly_scores;
 mod application;
 mod config;
+mod docs;
 mod forecast_scores;
 mod fuzz;
 mod pipeline;
