@@ -267,7 +267,7 @@ mod tests {
             let slots = labels
                 .iter()
                 .enumerate()
-                .map(|(slot, labels)| (slot as u32, labels));
+                .map(|(slot, labels)| (slot as u32, labels.as_packed()));
             let layout = Arc::new(Layout::new(&def.labels, slots));
             let values: Vec<f64> = series
                 .iter()
@@ -408,7 +408,7 @@ mod tests {
         let slots = labels
             .iter()
             .enumerate()
-            .map(|(slot, labels)| (slot as u32, labels));
+            .map(|(slot, labels)| (slot as u32, labels.as_packed()));
         let layout = Arc::new(Layout::new(&gauge.labels, slots));
         let mut snapshot = Snapshot::new([gauge].into(), 0);
         snapshot.push(MetricId(0), &"".into(), layout, &[1.0; 5000]);

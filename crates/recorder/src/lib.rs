@@ -72,5 +72,5 @@ pub use bellwether_core::{Batch, Kind, LabelValues, MetricDef, MetricId, MonoMil
 pub use error::{MAX_VALUE_LEN, Reason, RecordError};
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{MAX_LABELS, RecordedMetric};
-pub use recorder::{Recorder, SeriesCount};
+pub use recorder::{Part, Recorder, SeriesCount};
 pub use self_metrics::SELF_METRICS;

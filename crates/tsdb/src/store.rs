@@ -102,12 +102,19 @@ impl Store {
             0
         };
         let mut samples = HistorySamples::with_capacity(room);
-        self.write(batch, |family, sample| {
-            let slot = family.set(sample.labels, sample.values, now.mono, true);
-            if let (Some(slot), Some(history)) = (slot, &self.history) {
-                family.push_row(slot, history, &mut samples);
+        self.write(|families| {
+            let mut refused = 0;
+            for sample in batch.iter() {
+                let slot = families.get_mut(sample.metric.0 as usize).and_then(|family| {
+                    let slot = family.set(sample.labels, sample.values, now.mono, true)?;
+                    if let Some(history) = &self.history {
+                        family.push_row(slot, history, &mut samples);
+                    }
+                    Some(slot)
+                });
+                refused += u64::from(slot.is_none());
             }
-            slot.is_some()
+            refused
         });
         self.append_history(&samples, now);
     }
@@ -115,10 +122,20 @@ impl Store {
     /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
     /// neither to windows nor to history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
-        self.write(batch, |family, sample| {
-            family
-                .set(sample.labels, sample.values, now.mono, false)
-                .is_some()
+        self.refresh_each(now, |refresh| batch.iter().for_each(|sample| refresh.set(sample)));
+    }
+
+    /// As [`Store::refresh`], with samples that `source` has without a batch. The store is locked while
+    /// `source` runs.
+    pub fn refresh_each(&self, now: Now, source: impl FnOnce(&mut Refresh<'_>)) {
+        self.write(|families| {
+            let mut refresh = Refresh {
+                families,
+                now,
+                refused: 0,
+            };
+            source(&mut refresh);
+            refresh.refused
         });
     }
 
@@ -131,15 +148,10 @@ impl Store {
         }
     }
 
-    fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Sample<'_>) -> bool) {
-        let mut refused = 0;
+    /// Runs `set`, which returns the number of samples that it rejected, on the families.
+    fn write(&self, set: impl FnOnce(&mut [Family]) -> u64) {
         let mut inner = self.inner.write();
-        for sample in batch.iter() {
-            let family = inner.families.get_mut(sample.metric.0 as usize);
-            if !family.is_some_and(|family| set(family, sample)) {
-                refused += 1;
-            }
-        }
+        let refused = set(&mut inner.families);
         inner.refused += refused;
         drop(inner);
         if refused > 0 {
@@ -234,6 +246,25 @@ impl Store {
                 }
             }
         }
+    }
+}
+
+/// The store, locked for a refresh; see [`Store::refresh_each`].
+#[derive(Debug)]
+pub struct Refresh<'a> {
+    families: &'a mut [Family],
+    now: Now,
+    refused: u64,
+}
+
+impl Refresh<'_> {
+    /// Sets the current values of a series.
+    #[inline]
+    pub fn set(&mut self, sample: Sample<'_>) {
+        let family = self.families.get_mut(sample.metric.0 as usize);
+        let slot = family
+            .and_then(|family| family.set(sample.labels, sample.values, self.now.mono, false));
+        self.refused += u64::from(slot.is_none());
     }
 }
 

@@ -285,7 +285,7 @@ mod tests {
         let slots = labels
             .iter()
             .enumerate()
-            .map(|(slot, labels)| (slot as u32, labels));
+            .map(|(slot, labels)| (slot as u32, labels.as_packed()));
         let layout = Arc::new(Layout::new(&def.labels, slots));
         let mut snapshot = Snapshot::new([def].into(), series);
         snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);
