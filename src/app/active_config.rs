@@ -187,10 +187,16 @@ impl ActiveConfig {
 
     /// Updates the metrics that change between collections, before a scrape.
     pub(super) fn refresh(&self, now: Now) {
-        // Part by part, so that readers of the store wait for few series.
+        // Part by part, so that readers of the store wait for few series. The part is locked last, because
+        // applications that record new series wait for it.
         self.recorder.for_each_part(|part| {
             self.store.refresh_each(now, |refresh| {
-                part.for_each(|sample| refresh.set(sample));
+                if let Some(series) = part.read() {
+                    let (metric, version) = (part.metric(), series.version());
+                    refresh.set_part(metric, part.index(), version, |refresh| {
+                        series.for_each(|sample| refresh.set(sample));
+                    });
+                }
             });
         });
         let mut batch = self.scratch.lock();

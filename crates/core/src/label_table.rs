@@ -1,21 +1,22 @@
-//! Packed label values of many series in one buffer.
+//! Packed label values of many series, in few allocations.
 
 use super::labels::PackedLabels;
 
-/// Packed label values by slot, in one buffer: less memory than an allocation for each series, and
-/// neighbours are read without a miss of the cache. The space of removed ones is reclaimed once it is
-/// more than a half.
+/// Packed label values by slot, in blocks: less memory than an allocation for each series, and
+/// neighbours are read without a miss of the cache. A block never grows, so that many tables which fill up
+/// leave no outgrown buffers behind. The space of removed labels is reclaimed once it is more than a half.
 #[derive(Clone, Debug, Default)]
 pub struct LabelTable {
-    bytes: Vec<u8>,
+    blocks: Vec<Vec<u8>>,
     places: Vec<Place>,
-    /// Bytes that belong to no slot.
+    /// Bytes in the blocks, and those of them that belong to no slot.
+    used: usize,
     unused: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    /// Index of the first byte; `FREE` if the slot is.
+    /// Index of the block, and index of the first byte in it in the lowest [`BLOCK_BITS`]; `FREE` if the slot is.
     start: u32,
     length: u32,
 }
@@ -24,6 +25,12 @@ const FREE: Place = Place {
     start: u32::MAX,
     length: 0,
 };
+
+const BLOCK_BITS: u32 = 12;
+
+/// Bytes of the smallest blocks and of the largest; a longer label set has a block of its own.
+const SMALLEST_BLOCK: usize = 64;
+const LARGEST_BLOCK: usize = 1 << BLOCK_BITS;
 
 impl LabelTable {
     /// Returns the number of slots, free ones included.
@@ -37,32 +44,48 @@ impl LabelTable {
     #[must_use]
     pub fn get(&self, slot: usize) -> Option<PackedLabels<'_>> {
         let place = self.places.get(slot)?;
-        let start = place.start as usize;
-        let bytes = self.bytes.get(start..start + place.length as usize)?;
+        let block = self.blocks.get((place.start >> BLOCK_BITS) as usize)?;
+        let start = place.start as usize % LARGEST_BLOCK;
+        let bytes = block.get(start..start + place.length as usize)?;
         Some(PackedLabels::new(bytes))
     }
 
     /// Puts labels into `slot`, which is free or behind the last one. Returns false, and changes nothing,
-    /// if the buffer would have more than 4 GiB.
+    /// if there are about 4 GiB of labels.
     #[must_use]
     pub fn set(&mut self, slot: usize, labels: PackedLabels<'_>) -> bool {
-        let packed = labels.packed();
-        let start = self.bytes.len();
-        if start + packed.len() >= u32::MAX as usize {
+        let Some(place) = self.add(labels.packed()) else {
             return false;
-        }
-        reserve_tightly(&mut self.bytes, packed.len());
-        self.bytes.extend_from_slice(packed);
+        };
         if slot >= self.places.len() {
             let missing = slot + 1 - self.places.len();
             reserve_tightly(&mut self.places, missing);
             self.places.resize(slot + 1, FREE);
         }
-        self.places[slot] = Place {
-            start: start as u32,
-            length: packed.len() as u32,
-        };
+        self.places[slot] = place;
         true
+    }
+
+    fn add(&mut self, packed: &[u8]) -> Option<Place> {
+        let length = u32::try_from(packed.len()).ok()?;
+        let fits = self.blocks.last().is_some_and(|block| {
+            // The place has no bits for a start behind the largest block.
+            let end = block.capacity().min(LARGEST_BLOCK);
+            block.len() < end && block.len() + packed.len() <= end
+        });
+        if !fits {
+            if self.blocks.len() >= (u32::MAX >> BLOCK_BITS) as usize {
+                return None;
+            }
+            let size = self.used.clamp(SMALLEST_BLOCK, LARGEST_BLOCK);
+            self.blocks.push(Vec::with_capacity(size.max(packed.len())));
+        }
+        let index = self.blocks.len() - 1;
+        let block = self.blocks.last_mut()?;
+        let start = (index as u32) << BLOCK_BITS | block.len() as u32;
+        block.extend_from_slice(packed);
+        self.used += packed.len();
+        Some(Place { start, length })
     }
 
     /// Frees `slot`.
@@ -71,30 +94,35 @@ impl LabelTable {
             self.unused += place.length as usize;
             *place = FREE;
         }
-        if self.unused > self.bytes.len() / 2 {
+        if self.unused > self.used / 2 {
             self.reclaim();
         }
     }
 
     fn reclaim(&mut self) {
-        let mut bytes = Vec::with_capacity(self.bytes.len() - self.unused);
-        for place in &mut self.places {
-            let range = place.start as usize..(place.start + place.length) as usize;
-            if let Some(labels) = self.bytes.get(range) {
-                place.start = bytes.len() as u32;
-                bytes.extend_from_slice(labels);
-            }
+        let mut packed = Self::default();
+        for slot in 0..self.slots() {
+            let place = self
+                .get(slot)
+                .and_then(|labels| packed.add(labels.packed()));
+            packed.places.push(place.unwrap_or(FREE));
         }
-        self.bytes = bytes;
-        self.unused = 0;
+        *self = packed;
     }
 }
 
-/// Reserves room for `additional` items. Grows by a quarter where `Vec::reserve` doubles: a large vector
-/// that is filled once has less unused memory, and growth still costs O(1) an item.
+/// Reserves room for `additional` items. A long vector grows by a quarter where `Vec::reserve` doubles it: if it is
+/// filled once, less of its memory is unused, and growth still costs O(1) an item.
 pub fn reserve_tightly<T>(items: &mut Vec<T>, additional: usize) {
+    /// Below it, the memory of outgrown buffers counts for more.
+    const LONG: usize = 1024;
     if items.capacity() - items.len() < additional {
-        items.reserve_exact(additional.max(items.len() / 4));
+        let growth = if items.len() < LONG {
+            items.len()
+        } else {
+            items.len() / 4
+        };
+        items.reserve_exact(growth.max(additional));
     }
 }
 
@@ -120,7 +148,7 @@ mod tests {
         for slot in (0..100).filter(|slot| slot % 10 != 0) {
             table.remove(slot);
         }
-        assert!(table.bytes.len() < 200, "{} bytes", table.bytes.len());
+        assert!(table.used < 200, "{} bytes", table.used);
         set(&mut table, 7, "new");
         set(&mut table, 102, "last");
         for slot in (0..100).step_by(10) {
@@ -129,6 +157,36 @@ mod tests {
         assert_eq!((get(&table, 7), get(&table, 8)), (Some("new"), None));
         assert_eq!((get(&table, 101), get(&table, 102)), (None, Some("last")));
         assert_eq!(table.slots(), 103);
+    }
+
+    #[test]
+    fn labels_of_all_lengths_are_found() {
+        let mut table = LabelTable::default();
+        let lengths = [0, 1, 62, 64, 2000, 4000, 4095, 4096, 70_000, 0, 5, 4094, 1];
+        for round in 0..20 {
+            for (index, length) in lengths.iter().enumerate() {
+                set(
+                    &mut table,
+                    round * lengths.len() + index,
+                    &"x".repeat(*length),
+                );
+            }
+        }
+        for slot in 0..table.slots() {
+            let found = get(&table, slot).map(str::len);
+            assert_eq!(found, Some(lengths[slot % lengths.len()]), "{slot}");
+        }
+        let room: usize = table.blocks.iter().map(Vec::capacity).sum();
+        assert!(room < table.used * 3 / 2, "{room} bytes for {}", table.used);
+    }
+
+    #[test]
+    fn nothing_starts_behind_a_full_block() {
+        let mut table = LabelTable::default();
+        set(&mut table, 0, &"x".repeat(LARGEST_BLOCK - 1));
+        assert!(table.set(1, PackedLabels::new(&[])));
+        set(&mut table, 2, "y");
+        assert_eq!((get(&table, 2), table.get(1).is_some()), (Some("y"), true));
     }
 
     #[test]
@@ -141,12 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn growth_leaves_at_most_a_quarter_unused() {
-        let mut items = Vec::new();
+    fn a_long_vector_has_at_most_a_quarter_unused() {
+        let (mut items, mut grown) = (Vec::new(), 0);
         for item in 0..10_000 {
+            let before = items.capacity();
             reserve_tightly(&mut items, 1);
+            grown += usize::from(items.capacity() != before);
             items.push(item);
-            assert!(items.capacity() <= items.len() + items.len() / 4 + 1);
+            assert!(items.len() < 2048 || items.capacity() <= items.len() + items.len() / 4);
         }
+        assert!(grown < 30, "grown {grown} times");
     }
 }

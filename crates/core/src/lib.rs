@@ -6,8 +6,7 @@
 //! - [`Batch`] holds the samples of one collection in two flat buffers, so that filling it again
 //!   allocates nothing.
 //! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; a [`LabelTable`] holds
-//!   those of many series in one buffer; [`Labels`] is the
-//!   sorted map that alerts have.
+//!   those of many series; [`Labels`] is the sorted map that alerts have.
 //! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
 //! - [`SelfMetrics`] is a source of metrics of Bellwether about itself, which
 //!   [`self_metrics!`] declares.

@@ -63,6 +63,7 @@ impl Layout {
     }
 
     /// Returns label text and slot of the series at `index`.
+    #[inline]
     pub(super) fn series(&self, index: usize) -> (&str, usize) {
         let start = index
             .checked_sub(1)

@@ -161,14 +161,14 @@ impl Cell<'_> {
     pub(super) fn observe(self, shape: Shape<'_>, value: f64, weight: f64) -> Result<(), Reason> {
         finite(value)?;
         match &self.chunk.values {
-            Values::Histograms(histograms) => histograms[self.index]
-                .lock()
-                .observe(shape.buckets, value, weight),
-            Values::Summaries(summaries) => {
-                summaries[self.index]
+            Values::Histograms(histograms) => {
+                histograms[self.index]
                     .lock()
-                    .observe(shape.slot, value, weight)
+                    .observe(shape.buckets, value, weight)
             }
+            Values::Summaries(summaries) => summaries[self.index]
+                .lock()
+                .observe(shape.slot, value, weight),
             Values::Counters(_) | Values::Gauges(_) => Err(Reason::WrongKind),
         }?;
         self.touch();
@@ -268,6 +268,7 @@ impl Counter {
         }
     }
 
+    #[inline]
     fn total(&self) -> f64 {
         self.whole.load(Ordering::Relaxed) as f64 + load(&self.fraction)
     }
@@ -338,6 +339,7 @@ fn finite(value: f64) -> Result<f64, Reason> {
     }
 }
 
+#[inline]
 fn load(bits: &AtomicU64) -> f64 {
     f64::from_bits(bits.load(Ordering::Relaxed))
 }
@@ -448,7 +450,7 @@ mod tests {
         let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
         for kind in kinds {
             let chunk = Chunk::new(kind, 2, 1);
-        let cell = chunk.cell(0);
+            let cell = chunk.cell(0);
             let observed = cell.observe(SHAPE, 1.0, 1.0).is_ok();
             assert_eq!(observed, matches!(kind, Kind::Histogram | Kind::Summary));
             assert_eq!(cell.inc(1.0).is_ok(), kind == Kind::Counter);

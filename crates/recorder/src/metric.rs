@@ -119,7 +119,12 @@ impl Metric {
     ) -> Result<(), RecordError> {
         let table = &self.series.table;
         table
-            .record(values, self.recorded.max_series, |length| self.new_chunk(length), record)
+            .record(
+                values,
+                self.recorded.max_series,
+                |length| self.new_chunk(length),
+                record,
+            )
             .map_err(|error| match error.reason {
                 Reason::WrongKind => self.wrong_kind(),
                 _ => error,
@@ -132,7 +137,9 @@ impl Metric {
         let values = self.sorted(labels, &mut buffer)?.iter().copied();
         self.series
             .table
-            .cell(values, self.recorded.max_series, |length| self.new_chunk(length))
+            .cell(values, self.recorded.max_series, |length| {
+                self.new_chunk(length)
+            })
     }
 
     fn new_chunk(&self, length: usize) -> Chunk {

@@ -7,13 +7,13 @@ use std::sync::{Arc, Weak};
 use arc_swap::ArcSwap;
 use bellwether_core::{Batch, Kind, MetricId, Now, Sample};
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{MappedRwLockReadGuard, Mutex};
 
 use super::cell::CellHandle;
 use super::error::{Reason, RecordError, RejectedCounts};
 use super::handle::{Counter, Gauge, Observer};
 use super::metric::{Metric, RecordedMetric};
-use super::table::Shard;
+use super::table::{Series, Shard};
 
 /// Records values of metrics that were defined up front. Cheap to clone; clones record to the same
 /// series, also after a reload.
@@ -32,17 +32,54 @@ pub struct Recorder {
 #[derive(Debug)]
 pub struct Part<'a> {
     metric: &'a Metric,
+    index: usize,
     shard: &'a Shard,
 }
 
+/// A [`Part`], locked for reading.
+#[derive(Debug)]
+pub struct PartReader<'a> {
+    metric: &'a Metric,
+    series: MappedRwLockReadGuard<'a, Series>,
+}
+
 impl Part<'_> {
-    /// Calls `visit` with the values of each series, which are from one moment. No series is added
-    /// meanwhile.
+    /// Returns the metric of the series.
+    #[must_use]
+    pub fn metric(&self) -> MetricId {
+        self.metric.id
+    }
+
+    /// Returns the number of the part among those of its metric, which are few.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Locks the part; `None` if it has lost its series. Hold it briefly: new series wait.
+    #[must_use]
+    pub fn read(&self) -> Option<PartReader<'_>> {
+        Some(PartReader {
+            metric: self.metric,
+            series: self.shard.read()?,
+        })
+    }
+}
+
+impl PartReader<'_> {
+    /// Returns a number that changes whenever a series is added or deleted. Parts never have the same one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.series.version()
+    }
+
+    /// Calls `visit` with the values of each series, which are from one moment. The order of the series is the
+    /// same as long as the version is.
     #[inline]
     pub fn for_each(&self, mut visit: impl FnMut(Sample<'_>)) {
         let (mut scratch, mut values) = (Vec::new(), Vec::new());
         let (metric, shape) = (self.metric.id, self.metric.shape());
-        self.shard.for_each(|labels, cell| {
+        self.series.for_each(|labels, cell| {
             values.clear();
             cell.read(shape, &mut scratch, &mut values);
             visit(Sample {
@@ -195,16 +232,24 @@ impl Recorder {
     /// Adds the values of all series to `batch`. The values of one series are from one moment.
     pub fn fill(&self, batch: &mut Batch) {
         self.for_each_part(|part| {
-            part.for_each(|sample| batch.push_packed(sample.metric, sample.labels, sample.values));
+            if let Some(part) = part.read() {
+                part.for_each(|sample| {
+                    batch.push_packed(sample.metric, sample.labels, sample.values);
+                });
+            }
         });
     }
 
     /// Calls `visit` with all series, in parts of one metric each. Unlike [`Recorder::fill`] copies nothing.
     pub fn for_each_part(&self, mut visit: impl FnMut(Part<'_>)) {
         for metric in &self.registry.load().metrics {
-            let shards = metric.table().shards().iter();
-            for shard in shards.filter(|shard| !shard.is_empty()) {
-                visit(Part { metric, shard });
+            let shards = metric.table().shards().iter().enumerate();
+            for (index, shard) in shards.filter(|(_, shard)| shard.read().is_some()) {
+                visit(Part {
+                    metric,
+                    index,
+                    shard,
+                });
             }
         }
     }

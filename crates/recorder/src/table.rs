@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bellwether_core::{LabelTable, MonoMillis, PackedLabels, pack};
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::RwLock;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
 use super::cell::{Cell, CellHandle, Chunk};
 use super::error::{MAX_VALUE_LEN, Reason, RecordError};
@@ -39,7 +39,7 @@ pub(super) struct Shard(RwLock<Option<Box<Series>>>);
 
 /// Series of a shard. Each has a slot for its labels and its cell, which another series gets after it.
 #[derive(Debug, Default)]
-struct Series {
+pub(super) struct Series {
     by_labels: HashTable<u32>,
     labels: LabelTable,
     /// Cells by slot; see [`place`].
@@ -47,6 +47,8 @@ struct Series {
     free: Vec<u32>,
     /// Time of the last expiry run that found the cell touched, by slot; shorter before the first run.
     last_touched: Vec<MonoMillis>,
+    /// Number that no other series of a shard have, now or earlier.
+    version: u64,
 }
 
 /// Label values in the order of the metric's definition.
@@ -159,21 +161,34 @@ impl Table {
 }
 
 impl Shard {
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.read().is_none()
-    }
-
-    /// Calls `visit` with each series' labels and cell.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(PackedLabels<'_>, Cell<'_>)) {
-        if let Some(series) = &*self.0.read() {
-            for (slot, labels) in series.occupied() {
-                visit(labels, series.cell(slot));
-            }
-        }
+    /// Locks the series for reading; `None` if there is none.
+    pub(super) fn read(&self) -> Option<MappedRwLockReadGuard<'_, Series>> {
+        RwLockReadGuard::try_map(self.0.read(), |series| series.as_deref()).ok()
     }
 }
 
 impl Series {
+    /// Returns a number that changes whenever a series is added or deleted.
+    pub(super) fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Calls `visit` with each series' labels and cell, in an order that is the same until the version
+    /// changes.
+    #[inline]
+    pub(super) fn for_each(&self, mut visit: impl FnMut(PackedLabels<'_>, Cell<'_>)) {
+        for slot in 0..self.labels.slots() {
+            if let Some(labels) = self.labels.get(slot) {
+                visit(labels, self.cell(slot));
+            }
+        }
+    }
+
+    fn change_version(&mut self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.version = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
     fn find<'a>(&self, hash: u64, values: impl Values<'a>) -> Option<usize> {
         let slot = self.by_labels.find(hash, |slot| {
             self.labels
@@ -191,10 +206,6 @@ impl Series {
     fn handle(&self, slot: usize) -> CellHandle {
         let (chunk, index) = place(slot);
         CellHandle::new(&self.chunks[chunk], index)
-    }
-
-    fn occupied(&self) -> impl Iterator<Item = (usize, PackedLabels<'_>)> {
-        (0..self.labels.slots()).filter_map(|slot| Some((slot, self.labels.get(slot)?)))
     }
 
     /// Returns a slot that has a cell and no series. It stays vacant until [`Series::occupy`].
@@ -225,6 +236,7 @@ impl Series {
         };
         let slot = slot as u32;
         by_labels.insert_unique(hash_of(&slot), slot, hash_of);
+        self.change_version();
         true
     }
 
@@ -257,6 +269,7 @@ impl Series {
         }
         self.labels.remove(slot);
         self.free.push(slot as u32);
+        self.change_version();
     }
 }
 
@@ -395,12 +408,13 @@ mod tests {
             slot: 0,
         };
         for shard in table.shards() {
-            shard.for_each(|labels, cell| {
+            let series = shard.read().unwrap();
+            series.for_each(|labels, cell| {
                 let mut values = Vec::new();
                 cell.read(shape, &mut Vec::new(), &mut values);
                 totals.push((labels.get(0).unwrap().to_owned(), values[0]));
             });
-            let slots = shard.0.read().as_ref().unwrap().labels.slots();
+            let slots = series.labels.slots();
             assert!(slots < 130, "slots are used again: {slots}");
         }
         totals.sort_by(|a, b| a.0.cmp(&b.0));

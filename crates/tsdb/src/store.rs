@@ -4,6 +4,7 @@
 //! clock, no I/O, no rules.
 
 mod family;
+mod part_refresh;
 mod self_metrics;
 mod series_links;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Sample};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use parking_lot::{RwLock, RwLockReadGuard};
+pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;
 use series_links::HistorySamples;
 pub use window::Samples;
@@ -105,13 +107,15 @@ impl Store {
         self.write(|families| {
             let mut refused = 0;
             for sample in batch.iter() {
-                let slot = families.get_mut(sample.metric.0 as usize).and_then(|family| {
-                    let slot = family.set(sample.labels, sample.values, now.mono, true)?;
-                    if let Some(history) = &self.history {
-                        family.push_row(slot, history, &mut samples);
-                    }
-                    Some(slot)
-                });
+                let slot = families
+                    .get_mut(sample.metric.0 as usize)
+                    .and_then(|family| {
+                        let slot = family.set(sample.labels, sample.values, now.mono, true)?;
+                        if let Some(history) = &self.history {
+                            family.push_row(slot, history, &mut samples);
+                        }
+                        Some(slot)
+                    });
                 refused += u64::from(slot.is_none());
             }
             refused
@@ -122,7 +126,9 @@ impl Store {
     /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
     /// neither to windows nor to history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
-        self.refresh_each(now, |refresh| batch.iter().for_each(|sample| refresh.set(sample)));
+        self.refresh_each(now, |refresh| {
+            batch.iter().for_each(|sample| refresh.set(sample))
+        });
     }
 
     /// As [`Store::refresh`], with samples that `source` has without a batch. The store is locked while
@@ -265,6 +271,23 @@ impl Refresh<'_> {
         let slot = family
             .and_then(|family| family.set(sample.labels, sample.values, self.now.mono, false));
         self.refused += u64::from(slot.is_none());
+    }
+
+    /// Sets the current values of the series of `metric` that `source` has; it has several parts. Their labels
+    /// are not looked at if the part has the same `version` as at the last refresh: the same series in the
+    /// same order.
+    pub fn set_part(
+        &mut self,
+        metric: MetricId,
+        part: usize,
+        version: u64,
+        source: impl FnOnce(&mut PartRefresh<'_>),
+    ) {
+        if let Some(family) = self.families.get_mut(metric.0 as usize) {
+            let mut refresh = PartRefresh::new(family, part, version, self.now.mono);
+            source(&mut refresh);
+            self.refused += refresh.finish();
+        }
     }
 }
 

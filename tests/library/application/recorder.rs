@@ -317,9 +317,11 @@ fn parts_hold_each_series_once_and_are_small() {
     let mut taken = Vec::new();
     recorder.for_each_part(|part| {
         let before = taken.len();
-        part.for_each(|sample| taken.push(sample.labels.to_vec()));
+        if let Some(series) = part.read() {
+            series.for_each(|sample| taken.push(sample.labels.to_vec()));
+        }
         let count = taken.len() - before;
-        assert!((1..500).contains(&count), "{count} samples");
+        assert!(count < 500, "{count} samples");
     });
     assert_eq!(taken.len(), whole.len());
     let queues: BTreeSet<Vec<u8>> = taken

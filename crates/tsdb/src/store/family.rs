@@ -11,6 +11,7 @@ use bellwether_promql::SampledSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
+use super::part_refresh::PartSlots;
 use super::series_links::{HistorySamples, SeriesLinks};
 use super::warm_up::{Backfill, BackfillQuery};
 use super::window::{Samples, Windows};
@@ -40,6 +41,8 @@ pub struct Family {
     values: Vec<f64>,
     windows: Option<Windows>,
     links: Option<SeriesLinks>,
+    /// Slots of the parts of sources that are refreshed part by part.
+    parts: Vec<PartSlots>,
     by_labels: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: Vec<u32>,
@@ -62,6 +65,7 @@ impl Family {
             values: Vec::new(),
             windows: None,
             links: None,
+            parts: Vec::new(),
             by_labels: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             free: Vec::new(),
@@ -180,6 +184,28 @@ impl Family {
             _ => true,
         };
         in_order.then_some(slot)
+    }
+
+    /// Sets the values of the series in `slot`.
+    #[inline]
+    pub(super) fn overwrite(&mut self, slot: u32, values: &[f64], now: MonoMillis) {
+        let slot = slot as usize;
+        self.values[slot * self.width..][..self.width].copy_from_slice(values);
+        self.updated[slot] = self.updated[slot].max(now);
+    }
+
+    pub(super) fn take_part(&mut self, part: usize) -> PartSlots {
+        self.parts
+            .get_mut(part)
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn put_part(&mut self, part: usize, slots: PartSlots) {
+        if self.parts.len() <= part {
+            self.parts.resize_with(part + 1, PartSlots::default);
+        }
+        self.parts[part] = slots;
     }
 
     /// Appends the row in `slot` to the samples for `history`.
@@ -339,9 +365,9 @@ impl Family {
         let mut cached = self.layout.lock();
         if cached.0 != self.generation {
             let order = self.exposition_order(&cached.1);
-            let series = order.iter().filter_map(|slot| {
-                Some((*slot, self.labels.get(*slot as usize)?))
-            });
+            let series = order
+                .iter()
+                .filter_map(|slot| Some((*slot, self.labels.get(*slot as usize)?)));
             *cached = (
                 self.generation,
                 Arc::new(Layout::new(&self.def.labels, series)),
@@ -354,9 +380,7 @@ impl Family {
     /// one pass if only few series changed.
     fn exposition_order(&self, before: &Layout) -> Vec<u32> {
         let slots = 0..self.labels.slots();
-        let mut wanted: Vec<bool> = slots
-            .map(|slot| self.labels.get(slot).is_some())
-            .collect();
+        let mut wanted: Vec<bool> = slots.map(|slot| self.labels.get(slot).is_some()).collect();
         let mut order = Vec::with_capacity(self.len());
         for slot in before.slots().chain(0..self.labels.slots() as u32) {
             if std::mem::take(&mut wanted[slot as usize]) {

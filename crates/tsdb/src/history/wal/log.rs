@@ -458,3 +458,44 @@ fn undefined(defined: &mut Vec<bool>, entry: &Entry) -> Vec<SeriesId> {
 pub(in super::super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Record;
+    use super::super::segment::Segment;
+    use super::*;
+
+    #[test]
+    fn many_new_series_are_logged_with_a_small_buffer() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = SegmentSet::default();
+        let mut log = Log::new(folder.path(), 0);
+        let entry = Entry {
+            at: UnixMillis(0),
+            samples: (0..5000).map(|id| (SeriesId(id), f64::from(id))).collect(),
+        };
+        let labels = |id: SeriesId| Some(LabelSet::new([("host", id.0.to_string().repeat(20))]));
+        let (written, result) = log.write(&[entry.clone(), entry], &segments, labels);
+        result.unwrap();
+        assert_eq!(written, 2);
+        assert!(log.buffer.capacity() <= MAX_BUFFER);
+        let segment = Segment::read(folder.path(), segments.end().segment).unwrap();
+        assert_eq!((segment.damaged(), segment.whole()), (0, segment.len()));
+        assert_eq!(segment.len(), segments.bytes());
+        assert_eq!(segments.end().samples, 10_000);
+        // Definitions, samples, the same definitions; and samples of series that are defined.
+        let frames = segment.records().map(|record| match record {
+            Record::Definitions(definitions) => definitions.count(),
+            Record::Samples(samples) => samples.iter().count(),
+        });
+        let definitions = [vec![DEFINITIONS; 9], vec![5000 - 9 * DEFINITIONS]].concat();
+        let first = [&definitions[..], &[5000], &definitions, &[5000]].concat();
+        assert_eq!(frames.collect::<Vec<_>>(), first);
+        let defined = segment.definitions();
+        assert_eq!(defined.len(), 5000);
+        assert_eq!(
+            defined.get(&SeriesId(4999)),
+            labels(SeriesId(4999)).as_ref()
+        );
+    }
+}
