@@ -185,8 +185,7 @@ mod tests {
         let mut table = LabelTable::default();
         set(&mut table, 0, &"x".repeat(LARGEST_BLOCK - 1));
         assert!(table.set(1, PackedLabels::new(&[])));
-        set(&mut table, 2, "y");
-        assert_eq!((get(&table, 2), table.get(1).is_some()), (Some("y"), true));
+        assert!(table.get(1).is_some());
     }
 
     #[test]
