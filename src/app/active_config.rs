@@ -23,8 +23,6 @@ use crate::config::{self, Plan, Source};
 
 /// Time to wait for running collectors at a stop.
 const LAST_RUNS: Duration = Duration::from_secs(1);
-/// Points of a refresh that are stored at once; bounds memory.
-const PIECE: usize = 4096;
 
 /// Everything that a reload replaces.
 pub(super) struct ActiveConfig {
@@ -189,10 +187,20 @@ impl ActiveConfig {
 
     /// Updates the metrics that change between collections, before a scrape.
     pub(super) fn refresh(&self, now: Now) {
+        // Part by part, so that readers of the store wait for few series. The part is locked last, because
+        // applications that record new series wait for it.
+        self.recorder.for_each_part(|part| {
+            self.store.refresh_each(now, |refresh| {
+                if let Some(series) = part.read() {
+                    let (metric, version) = (part.metric(), series.version());
+                    refresh.set_part(metric, part.index(), version, |refresh| {
+                        series.for_each(|sample| refresh.set(sample));
+                    });
+                }
+            });
+        });
         let mut batch = self.scratch.lock();
         batch.clear();
-        let refresh = |piece: &Batch| self.store.refresh(piece, now);
-        self.recorder.fill_in_chunks(&mut batch, PIECE, refresh);
         if let Some(own) = self.own.lock().as_ref() {
             own.fill(&mut batch, now);
         }

@@ -1,5 +1,6 @@
 //! Batches: the samples of one collection, and the error of a collection that failed.
 
+use super::label_table::reserve_tightly;
 use super::labels::pack;
 use super::metric::MetricId;
 
@@ -15,8 +16,9 @@ pub struct Batch {
 #[derive(Debug)]
 struct Entry {
     metric: MetricId,
-    labels: (u32, u32),
-    values: (u32, u32),
+    /// Ends in the buffers; the start is the end of the entry before.
+    labels_end: u32,
+    values_end: u32,
 }
 
 /// Sample of a batch: the values of one series.
@@ -39,34 +41,41 @@ impl Batch {
     /// Adds a series of any type. `values` are in the order of
     /// [`MetricDef::width`](super::MetricDef::width).
     pub fn push_values(&mut self, metric: MetricId, labels: &[&str], values: &[f64]) {
-        let start = self.labels.len();
         pack(labels, &mut self.labels);
-        self.push_entry(metric, start, values);
+        self.push_entry(metric, values);
     }
 
     /// Adds a series whose label values are packed already, see [`pack`].
     pub fn push_packed(&mut self, metric: MetricId, labels: &[u8], values: &[f64]) {
-        let start = self.labels.len();
+        reserve_tightly(&mut self.labels, labels.len());
         self.labels.extend_from_slice(labels);
-        self.push_entry(metric, start, values);
+        self.push_entry(metric, values);
     }
 
-    fn push_entry(&mut self, metric: MetricId, labels_start: usize, values: &[f64]) {
-        let values_start = self.values.len();
+    fn push_entry(&mut self, metric: MetricId, values: &[f64]) {
+        reserve_tightly(&mut self.values, values.len());
         self.values.extend_from_slice(values);
+        reserve_tightly(&mut self.entries, 1);
         self.entries.push(Entry {
             metric,
-            labels: (labels_start as u32, self.labels.len() as u32),
-            values: (values_start as u32, self.values.len() as u32),
+            labels_end: self.labels.len() as u32,
+            values_end: self.values.len() as u32,
         });
     }
 
     /// Iterates over the series in the order in which they were added.
     pub fn iter(&self) -> impl Iterator<Item = Sample<'_>> {
-        self.entries.iter().map(|entry| Sample {
-            metric: entry.metric,
-            labels: &self.labels[entry.labels.0 as usize..entry.labels.1 as usize],
-            values: &self.values[entry.values.0 as usize..entry.values.1 as usize],
+        let (mut labels_start, mut values_start) = (0, 0);
+        self.entries.iter().map(move |entry| {
+            let labels_end = entry.labels_end as usize;
+            let values_end = entry.values_end as usize;
+            let labels = std::mem::replace(&mut labels_start, labels_end)..labels_end;
+            let values = std::mem::replace(&mut values_start, values_end)..values_end;
+            Sample {
+                metric: entry.metric,
+                labels: &self.labels[labels],
+                values: &self.values[values],
+            }
         })
     }
 

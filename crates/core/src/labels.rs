@@ -51,8 +51,49 @@ impl LabelValues {
         &self.0
     }
 
+    /// Borrows the values.
+    #[must_use]
+    pub fn as_packed(&self) -> PackedLabels<'_> {
+        PackedLabels(&self.0)
+    }
+
     /// Iterates over the values in the order of the metric's definition.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.as_packed().iter()
+    }
+
+    /// Returns the value of the label at `index` of the metric's definition.
+    #[must_use]
+    pub fn get(&self, index: usize) -> Option<&str> {
+        self.as_packed().get(index)
+    }
+}
+
+impl From<PackedLabels<'_>> for LabelValues {
+    fn from(labels: PackedLabels<'_>) -> Self {
+        Self::from_packed(labels.0)
+    }
+}
+
+/// Borrowed [`LabelValues`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PackedLabels<'a>(&'a [u8]);
+
+impl<'a> PackedLabels<'a> {
+    /// Wraps bytes that [`pack`] wrote.
+    #[must_use]
+    pub fn new(packed: &'a [u8]) -> Self {
+        Self(packed)
+    }
+
+    /// Returns the packed bytes.
+    #[must_use]
+    pub fn packed(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// Iterates over the values in the order of the metric's definition.
+    pub fn iter(self) -> impl Iterator<Item = &'a str> + Clone {
         self.0
             .split_inclusive(|byte| *byte == END)
             .map(|value| std::str::from_utf8(&value[..value.len() - 1]).unwrap_or_default())
@@ -60,7 +101,7 @@ impl LabelValues {
 
     /// Returns the value of the label at `index` of the metric's definition.
     #[must_use]
-    pub fn get(&self, index: usize) -> Option<&str> {
+    pub fn get(self, index: usize) -> Option<&'a str> {
         self.iter().nth(index)
     }
 }

@@ -5,8 +5,8 @@
 //! - [`MetricDef`] defines a metric, [`MetricId`] is its index, [`Kind`] its type.
 //! - [`Batch`] holds the samples of one collection in two flat buffers, so that filling it again
 //!   allocates nothing.
-//! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; [`Labels`] is the
-//!   sorted map that alerts have.
+//! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; a [`LabelTable`] holds
+//!   those of many series; [`Labels`] is the sorted map that alerts have.
 //! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
 //! - [`SelfMetrics`] is a source of metrics of Bellwether about itself, which
 //!   [`self_metrics!`] declares.
@@ -42,6 +42,7 @@ mod alert;
 mod batch;
 mod counted;
 mod label_set;
+mod label_table;
 mod labels;
 mod metric;
 mod names;
@@ -59,7 +60,8 @@ pub use alert::{
 pub use batch::{Batch, Failure, Sample};
 pub use counted::counted;
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
-pub use labels::{LabelValues, Labels, braced, pack};
+pub use label_table::{LabelTable, reserve_tightly};
+pub use labels::{LabelValues, Labels, PackedLabels, braced, pack};
 pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;

@@ -23,7 +23,7 @@
 //! let hits = MetricDef::new("hits_total", Kind::Counter).with_labels(["path"]);
 //! let root = LabelValues::new(&["/"]);
 //! // The only series has its value in slot 0.
-//! let layout = Arc::new(Layout::new(&hits.labels, [(0, &root)].into_iter()));
+//! let layout = Arc::new(Layout::new(&hits.labels, [(0, root.as_packed())].into_iter()));
 //! let constant = constant_labels(&Labels::new(), &hits);
 //! let mut snapshot = Snapshot::new([hits].into(), 1);
 //! snapshot.push(MetricId(0), &constant, layout, &[3.0]);

@@ -13,8 +13,9 @@ use super::number::{bound, push_value};
 use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
 
-/// Bytes after which a chunk ends.
-const CHUNK: usize = 64 * 1024;
+/// Bytes after which a chunk ends. With its last line and the frame of HTTP it is one segment of TCP, at most
+/// 65,483 bytes on the loopback interface: 64 KiB would send a second one of a few bytes.
+const CHUNK: usize = 62 * 1024;
 
 /// Renders a [`Snapshot`] in chunks.
 #[derive(Debug)]
@@ -41,7 +42,7 @@ impl Renderer {
         }
     }
 
-    /// Appends the next chunk, about 64 KiB, to `out`. Returns `false` if nothing was left to append.
+    /// Appends the next chunk, about 62 KiB, to `out`. Returns `false` if nothing was left to append.
     pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
         if self.ended {
             return false;
@@ -267,7 +268,7 @@ mod tests {
             let slots = labels
                 .iter()
                 .enumerate()
-                .map(|(slot, labels)| (slot as u32, labels));
+                .map(|(slot, labels)| (slot as u32, labels.as_packed()));
             let layout = Arc::new(Layout::new(&def.labels, slots));
             let values: Vec<f64> = series
                 .iter()
@@ -408,7 +409,7 @@ mod tests {
         let slots = labels
             .iter()
             .enumerate()
-            .map(|(slot, labels)| (slot as u32, labels));
+            .map(|(slot, labels)| (slot as u32, labels.as_packed()));
         let layout = Arc::new(Layout::new(&gauge.labels, slots));
         let mut snapshot = Snapshot::new([gauge].into(), 0);
         snapshot.push(MetricId(0), &"".into(), layout, &[1.0; 5000]);

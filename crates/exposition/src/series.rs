@@ -1,6 +1,6 @@
 //! Names and labels of the series that a row of values represents.
 
-use bellwether_core::{Kind, LabelSet, LabelValues, Labels, METRIC_NAME, MetricDef};
+use bellwether_core::{Kind, LabelSet, Labels, METRIC_NAME, MetricDef, PackedLabels};
 use bellwether_matcher::LabelMatcher;
 
 use super::number::bound;
@@ -138,7 +138,7 @@ impl SeriesNames {
     /// # Panics
     /// If there is no such series.
     #[must_use]
-    pub fn label_set(&self, index: usize, values: &LabelValues) -> LabelSet {
+    pub fn label_set(&self, index: usize, values: PackedLabels<'_>) -> LabelSet {
         let Named { name, bound, .. } = &self.named[index];
         let bound = bound.iter().map(|(label, value)| (*label, value.as_str()));
         let declared = self.labels.iter().map(String::as_str).zip(values.iter());

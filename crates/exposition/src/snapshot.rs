@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use bellwether_core::{LabelValues, Labels, MetricDef, MetricId};
+use bellwether_core::{Labels, MetricDef, MetricId, PackedLabels};
 
 use super::escape::push_label_value;
 use super::series::default_labels;
@@ -24,7 +24,7 @@ impl Layout {
     /// of its values. `names` are the label names of the metric.
     pub fn new<'a>(
         names: &[Arc<str>],
-        series: impl Iterator<Item = (u32, &'a LabelValues)> + Clone,
+        series: impl Iterator<Item = (u32, PackedLabels<'a>)> + Clone,
     ) -> Self {
         let names_length: usize = names.iter().map(|name| name.len() + r#"="","#.len()).sum();
         let (count, length) = series.clone().fold((0, 0), |(count, length), (_, labels)| {
@@ -63,6 +63,7 @@ impl Layout {
     }
 
     /// Returns label text and slot of the series at `index`.
+    #[inline]
     pub(super) fn series(&self, index: usize) -> (&str, usize) {
         let start = index
             .checked_sub(1)

@@ -1,12 +1,16 @@
-//! The value of one series, recorded by many threads at once.
+//! The values of series, recorded by many threads at once.
 //!
 //! Owns the arithmetic; does not know the names of metrics and labels.
 //!
 //! Counters and gauges are atomics. Histograms and summaries hold a lock for the few
 //! nanoseconds that an observation takes: uncontended it costs as much as the two atomic
 //! additions it replaces, and buckets, count and sum are always read as of one moment.
+//!
+//! Series of one metric are side by side in chunks, so that a scrape reads them without waiting for memory.
+//! A chunk never moves, so that a handle finds its cell without a lock.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bellwether_core::Kind;
 use parking_lot::Mutex;
@@ -14,21 +18,37 @@ use parking_lot::Mutex;
 use super::error::Reason;
 use super::sketch::Sketch;
 
-/// Value of one series.
+/// Values of some series of one metric.
 #[derive(Debug)]
-pub(super) struct Cell {
-    value: Value,
-    /// Set by each record, cleared by `take_touched`.
-    touched: AtomicBool,
+pub(super) struct Chunk {
+    values: Values,
+    /// [`TOUCHED`] and the number of handles, by series.
+    marks: Box<[AtomicU32]>,
 }
 
+/// Set by each record, cleared by `take_touched`.
+const TOUCHED: u32 = 1 << 31;
+
 #[derive(Debug)]
-enum Value {
-    Counter(Counter),
-    Gauge(AtomicU64),
-    // The others are boxed, since most series are counters and gauges.
-    Histogram(Box<Mutex<Histogram>>),
-    Summary(Box<Mutex<Summary>>),
+enum Values {
+    Counters(Box<[Counter]>),
+    Gauges(Box<[AtomicU64]>),
+    Histograms(Box<[Mutex<Histogram>]>),
+    Summaries(Box<[Mutex<Summary>]>),
+}
+
+/// Value of one series.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'a> {
+    chunk: &'a Chunk,
+    index: usize,
+}
+
+/// Cell that is not given to another series meanwhile.
+#[derive(Debug)]
+pub(super) struct CellHandle {
+    chunk: Arc<Chunk>,
+    index: usize,
 }
 
 /// Whole increments, which are nearly all, go to `whole`, which needs no retry under contention.
@@ -65,96 +85,169 @@ pub(super) struct Shape<'a> {
     pub(super) slot: u64,
 }
 
-impl Cell {
-    /// Creates an empty cell for a metric of `kind` with this many bucket bounds.
-    pub(super) fn new(kind: Kind, bounds: usize) -> Self {
-        let value = match kind {
-            Kind::Counter => Value::Counter(Counter::default()),
-            Kind::Gauge => Value::Gauge(AtomicU64::new(0)),
-            Kind::Histogram => Value::Histogram(Box::new(Mutex::new(Histogram {
-                buckets: vec![0; bounds + 1].into_boxed_slice(),
-                sum: 0.0,
-                carry: 0.0,
-            }))),
-            Kind::Summary => Value::Summary(Box::default()),
+impl Chunk {
+    /// Creates a chunk of empty cells for a metric of `kind` with this many bucket bounds.
+    pub(super) fn new(kind: Kind, bounds: usize, length: usize) -> Self {
+        let cells = 0..length;
+        let values = match kind {
+            Kind::Counter => Values::Counters(cells.map(|_| Counter::default()).collect()),
+            Kind::Gauge => Values::Gauges(cells.map(|_| AtomicU64::new(0)).collect()),
+            Kind::Histogram => {
+                let histogram = |_| Mutex::new(Histogram::new(bounds));
+                Values::Histograms(cells.map(histogram).collect())
+            }
+            Kind::Summary => Values::Summaries(cells.map(|_| Mutex::default()).collect()),
         };
         Self {
-            value,
-            touched: AtomicBool::new(true),
+            values,
+            marks: (0..length).map(|_| AtomicU32::new(TOUCHED)).collect(),
         }
     }
 
+    /// Returns the cell at `index`.
+    #[inline]
+    pub(super) fn cell(&self, index: usize) -> Cell<'_> {
+        Cell { chunk: self, index }
+    }
+}
+
+impl CellHandle {
+    pub(super) fn new(chunk: &Arc<Chunk>, index: usize) -> Self {
+        chunk.marks[index].fetch_add(1, Ordering::Relaxed);
+        Self {
+            chunk: chunk.clone(),
+            index,
+        }
+    }
+
+    #[inline]
+    pub(super) fn cell(&self) -> Cell<'_> {
+        self.chunk.cell(self.index)
+    }
+}
+
+impl Clone for CellHandle {
+    fn clone(&self) -> Self {
+        Self::new(&self.chunk, self.index)
+    }
+}
+
+impl Drop for CellHandle {
+    fn drop(&mut self) {
+        self.chunk.marks[self.index].fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Cell<'_> {
+    /// Empties the cell, for another series.
+    pub(super) fn reset(self) {
+        match &self.chunk.values {
+            Values::Counters(counters) => {
+                let counter = &counters[self.index];
+                counter.whole.store(0, Ordering::Relaxed);
+                counter.fraction.store(0, Ordering::Relaxed);
+            }
+            Values::Gauges(gauges) => gauges[self.index].store(0, Ordering::Relaxed),
+            Values::Histograms(histograms) => {
+                let mut histogram = histograms[self.index].lock();
+                *histogram = Histogram::new(histogram.buckets.len() - 1);
+            }
+            Values::Summaries(summaries) => *summaries[self.index].lock() = Summary::default(),
+        }
+        self.touch();
+    }
+
     /// Adds `weight` observations, at least 1 (sampled `StatsD` lines).
-    pub(super) fn observe(&self, shape: Shape<'_>, value: f64, weight: f64) -> Result<(), Reason> {
+    pub(super) fn observe(self, shape: Shape<'_>, value: f64, weight: f64) -> Result<(), Reason> {
         finite(value)?;
-        match &self.value {
-            Value::Histogram(histogram) => histogram.lock().observe(shape.buckets, value, weight),
-            Value::Summary(summary) => summary.lock().observe(shape.slot, value, weight),
-            Value::Counter(_) | Value::Gauge(_) => Err(Reason::WrongKind),
+        match &self.chunk.values {
+            Values::Histograms(histograms) => {
+                histograms[self.index]
+                    .lock()
+                    .observe(shape.buckets, value, weight)
+            }
+            Values::Summaries(summaries) => summaries[self.index]
+                .lock()
+                .observe(shape.slot, value, weight),
+            Values::Counters(_) | Values::Gauges(_) => Err(Reason::WrongKind),
         }?;
         self.touch();
         Ok(())
     }
 
     /// Adds `by` to a counter.
-    pub(super) fn inc(&self, by: f64) -> Result<(), Reason> {
-        let Value::Counter(counter) = &self.value else {
+    pub(super) fn inc(self, by: f64) -> Result<(), Reason> {
+        let Values::Counters(counters) = &self.chunk.values else {
             return Err(Reason::WrongKind);
         };
-        counter.inc(by)?;
+        counters[self.index].inc(by)?;
         self.touch();
         Ok(())
     }
 
     /// Sets a gauge; infinities are accepted.
-    pub(super) fn set(&self, value: f64) -> Result<(), Reason> {
-        let Value::Gauge(gauge) = &self.value else {
+    pub(super) fn set(self, value: f64) -> Result<(), Reason> {
+        let Values::Gauges(gauges) = &self.chunk.values else {
             return Err(Reason::WrongKind);
         };
         if value.is_nan() {
             return Err(Reason::NotANumber);
         }
-        gauge.store(value.to_bits(), Ordering::Relaxed);
+        gauges[self.index].store(value.to_bits(), Ordering::Relaxed);
         self.touch();
         Ok(())
     }
 
     /// Adds `by`, which may be negative, to a gauge.
-    pub(super) fn add(&self, by: f64) -> Result<(), Reason> {
-        let Value::Gauge(gauge) = &self.value else {
+    pub(super) fn add(self, by: f64) -> Result<(), Reason> {
+        let Values::Gauges(gauges) = &self.chunk.values else {
             return Err(Reason::WrongKind);
         };
         finite(by)?;
-        add_to(gauge, by)?;
+        add_to(&gauges[self.index], by)?;
         self.touch();
         Ok(())
     }
 
     /// Appends the values in the order of `MetricDef::width`.
+    #[inline]
     pub(super) fn read(
-        &self,
+        self,
         shape: Shape<'_>,
         scratch: &mut Vec<(i32, u32)>,
         values: &mut Vec<f64>,
     ) {
-        match &self.value {
-            Value::Counter(counter) => values.push(counter.total()),
-            Value::Gauge(gauge) => values.push(load(gauge)),
-            Value::Histogram(histogram) => histogram.lock().read(values),
-            Value::Summary(summary) => summary.lock().read(shape, scratch, values),
+        match &self.chunk.values {
+            Values::Counters(counters) => values.push(counters[self.index].total()),
+            Values::Gauges(gauges) => values.push(load(&gauges[self.index])),
+            Values::Histograms(histograms) => histograms[self.index].lock().read(values),
+            Values::Summaries(summaries) => {
+                summaries[self.index].lock().read(shape, scratch, values);
+            }
         }
     }
 
     /// Returns whether there was a record since the last call.
-    pub(super) fn take_touched(&self) -> bool {
-        self.touched.swap(false, Ordering::Relaxed)
+    pub(super) fn take_touched(self) -> bool {
+        self.mark().fetch_and(!TOUCHED, Ordering::Relaxed) & TOUCHED != 0
+    }
+
+    /// Returns whether there is a handle.
+    pub(super) fn has_handle(self) -> bool {
+        self.mark().load(Ordering::Relaxed) & !TOUCHED != 0
     }
 
     /// Reads first, so that busy series do not pass the cache line from core to core for it.
-    fn touch(&self) {
-        if !self.touched.load(Ordering::Relaxed) {
-            self.touched.store(true, Ordering::Relaxed);
+    #[inline]
+    fn touch(self) {
+        if self.mark().load(Ordering::Relaxed) & TOUCHED == 0 {
+            self.mark().fetch_or(TOUCHED, Ordering::Relaxed);
         }
+    }
+
+    #[inline]
+    fn mark(&self) -> &AtomicU32 {
+        &self.chunk.marks[self.index]
     }
 }
 
@@ -175,12 +268,21 @@ impl Counter {
         }
     }
 
+    #[inline]
     fn total(&self) -> f64 {
         self.whole.load(Ordering::Relaxed) as f64 + load(&self.fraction)
     }
 }
 
 impl Histogram {
+    fn new(bounds: usize) -> Self {
+        Self {
+            buckets: vec![0; bounds + 1].into_boxed_slice(),
+            sum: 0.0,
+            carry: 0.0,
+        }
+    }
+
     fn observe(&mut self, bounds: &[f64], value: f64, weight: f64) -> Result<(), Reason> {
         let times = whole_weight(weight, &mut self.carry);
         self.sum = finite(self.sum + value * times as f64)?;
@@ -237,6 +339,7 @@ fn finite(value: f64) -> Result<f64, Reason> {
     }
 }
 
+#[inline]
 fn load(bits: &AtomicU64) -> f64 {
     f64::from_bits(bits.load(Ordering::Relaxed))
 }
@@ -261,7 +364,7 @@ mod tests {
         slot: 0,
     };
 
-    fn values(cell: &Cell) -> Vec<f64> {
+    fn values(cell: Cell<'_>) -> Vec<f64> {
         let mut values = Vec::new();
         cell.read(SHAPE, &mut Vec::new(), &mut values);
         values
@@ -269,40 +372,44 @@ mod tests {
 
     #[test]
     fn a_bound_belongs_to_its_bucket_and_buckets_are_cumulative() {
-        let cell = Cell::new(Kind::Histogram, 2);
+        let chunk = Chunk::new(Kind::Histogram, 2, 1);
+        let cell = chunk.cell(0);
         for value in [-3.0, 1.0, 1.5, 5.0, 7.0] {
             cell.observe(SHAPE, value, 1.0).unwrap();
         }
-        assert_eq!(values(&cell), [2.0, 4.0, 5.0, 11.5]);
+        assert_eq!(values(cell), [2.0, 4.0, 5.0, 11.5]);
     }
 
     #[test]
     fn a_summary_reads_quantiles_count_and_sum() {
-        let cell = Cell::new(Kind::Summary, 0);
+        let chunk = Chunk::new(Kind::Summary, 0, 1);
+        let cell = chunk.cell(0);
         (1..=3).for_each(|value| cell.observe(SHAPE, f64::from(value), 1.0).unwrap());
-        let got = values(&cell);
+        let got = values(cell);
         assert!((got[0] - 2.0).abs() < 0.04, "{got:?}");
         assert_eq!(got[1..], [3.0, 3.0, 6.0]);
     }
 
     #[test]
     fn fractional_weights_count_right_in_the_long_run() {
-        let cell = Cell::new(Kind::Histogram, 2);
+        let chunk = Chunk::new(Kind::Histogram, 2, 1);
+        let cell = chunk.cell(0);
         for _ in 0..300 {
             cell.observe(SHAPE, 2.0, 1.0 / 0.3).unwrap();
         }
-        let got = values(&cell);
+        let got = values(cell);
         assert!((got[2] - 1000.0).abs() <= 1.0, "{got:?}");
         assert_eq!(got[3], got[2] * 2.0);
     }
 
     #[test]
     fn counters_take_fractions_and_never_fall() {
-        let cell = Cell::new(Kind::Counter, 0);
+        let chunk = Chunk::new(Kind::Counter, 0, 1);
+        let cell = chunk.cell(0);
         for by in [1.0, 0.25, 2.0_f64.powi(60), 0.0] {
             cell.inc(by).unwrap();
         }
-        assert_eq!(values(&cell), [2.0_f64.powi(60) + 1.25]);
+        assert_eq!(values(cell), [2.0_f64.powi(60) + 1.25]);
         assert_eq!(cell.inc(-0.1), Err(Reason::NegativeCounter));
         assert_eq!(cell.inc(f64::NAN), Err(Reason::NotANumber));
         assert_eq!(cell.inc(f64::INFINITY), Err(Reason::Infinite));
@@ -310,36 +417,40 @@ mod tests {
 
     #[test]
     fn gauges_move_both_ways_and_may_be_infinite() {
-        let cell = Cell::new(Kind::Gauge, 0);
+        let chunk = Chunk::new(Kind::Gauge, 0, 1);
+        let cell = chunk.cell(0);
         cell.set(5.0).unwrap();
         cell.add(-7.5).unwrap();
-        assert_eq!(values(&cell), [-2.5]);
+        assert_eq!(values(cell), [-2.5]);
         cell.set(f64::NEG_INFINITY).unwrap();
-        assert_eq!(values(&cell), [f64::NEG_INFINITY]);
+        assert_eq!(values(cell), [f64::NEG_INFINITY]);
         assert_eq!(cell.set(f64::NAN), Err(Reason::NotANumber));
         assert_eq!(cell.add(f64::INFINITY), Err(Reason::Infinite));
     }
 
     #[test]
     fn sums_stay_finite() {
-        let counter = Cell::new(Kind::Counter, 0);
+        let chunk = Chunk::new(Kind::Counter, 0, 1);
+        let counter = chunk.cell(0);
         counter.inc(f64::MAX).unwrap();
         assert_eq!(counter.inc(f64::MAX), Err(Reason::Infinite));
-        assert_eq!(values(&counter), [f64::MAX]);
-        let histogram = Cell::new(Kind::Histogram, 2);
+        assert_eq!(values(counter), [f64::MAX]);
+        let chunk = Chunk::new(Kind::Histogram, 2, 1);
+        let histogram = chunk.cell(0);
         histogram.observe(SHAPE, f64::MAX, 1.0).unwrap();
         assert_eq!(
             histogram.observe(SHAPE, f64::MAX, 1.0),
             Err(Reason::Infinite)
         );
-        assert_eq!(values(&histogram), [0.0, 0.0, 1.0, f64::MAX]);
+        assert_eq!(values(histogram), [0.0, 0.0, 1.0, f64::MAX]);
     }
 
     #[test]
     fn operations_of_another_kind_are_rejected() {
         let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
         for kind in kinds {
-            let cell = Cell::new(kind, 2);
+            let chunk = Chunk::new(kind, 2, 1);
+            let cell = chunk.cell(0);
             let observed = cell.observe(SHAPE, 1.0, 1.0).is_ok();
             assert_eq!(observed, matches!(kind, Kind::Histogram | Kind::Summary));
             assert_eq!(cell.inc(1.0).is_ok(), kind == Kind::Counter);
@@ -350,7 +461,8 @@ mod tests {
 
     #[test]
     fn touched_says_whether_anything_came_since() {
-        let cell = Cell::new(Kind::Gauge, 0);
+        let chunk = Chunk::new(Kind::Gauge, 0, 1);
+        let cell = chunk.cell(0);
         assert!(cell.take_touched());
         assert!(!cell.take_touched());
         assert!(cell.set(f64::NAN).is_err());

@@ -5,14 +5,14 @@
 
 use std::sync::Arc;
 
-use super::cell::Cell;
+use super::cell::CellHandle;
 use super::error::{Reason, RecordError, RejectedCounts};
 use super::metric::Metric;
 
 /// Handle of one series of a histogram or a summary; see [`Recorder::observer`](crate::Recorder::observer).
 #[derive(Clone, Debug)]
 pub struct Observer {
-    pub(super) cell: Arc<Cell>,
+    pub(super) cell: CellHandle,
     pub(super) metric: Arc<Metric>,
     pub(super) rejected: Arc<RejectedCounts>,
 }
@@ -26,7 +26,7 @@ impl Observer {
     pub fn observe(&self, value: f64) -> Result<(), RecordError> {
         counted(
             &self.rejected,
-            self.cell.observe(self.metric.shape(), value, 1.0),
+            self.cell.cell().observe(self.metric.shape(), value, 1.0),
         )
     }
 }
@@ -34,7 +34,7 @@ impl Observer {
 /// Handle of one series of a counter; see [`Recorder::counter`](crate::Recorder::counter).
 #[derive(Clone, Debug)]
 pub struct Counter {
-    pub(super) cell: Arc<Cell>,
+    pub(super) cell: CellHandle,
     pub(super) rejected: Arc<RejectedCounts>,
 }
 
@@ -45,14 +45,14 @@ impl Counter {
     /// Returns an error, and counts it, if `by` is negative or not finite.
     #[inline]
     pub fn inc(&self, by: f64) -> Result<(), RecordError> {
-        counted(&self.rejected, self.cell.inc(by))
+        counted(&self.rejected, self.cell.cell().inc(by))
     }
 }
 
 /// Handle of one series of a gauge; see [`Recorder::gauge`](crate::Recorder::gauge).
 #[derive(Clone, Debug)]
 pub struct Gauge {
-    pub(super) cell: Arc<Cell>,
+    pub(super) cell: CellHandle,
     pub(super) rejected: Arc<RejectedCounts>,
 }
 
@@ -63,7 +63,7 @@ impl Gauge {
     /// Returns an error, and counts it, if the value is NaN.
     #[inline]
     pub fn set(&self, value: f64) -> Result<(), RecordError> {
-        counted(&self.rejected, self.cell.set(value))
+        counted(&self.rejected, self.cell.cell().set(value))
     }
 
     /// Adds `by`, which may be negative, to the gauge.
@@ -72,7 +72,7 @@ impl Gauge {
     /// Returns an error, and counts it, if `by` or the sum is not finite.
     #[inline]
     pub fn add(&self, by: f64) -> Result<(), RecordError> {
-        counted(&self.rejected, self.cell.add(by))
+        counted(&self.rejected, self.cell.cell().add(by))
     }
 }
 

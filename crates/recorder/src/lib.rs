@@ -10,7 +10,8 @@
 //!   a summary.
 //! - [`RecordError`] is the reason why a record was rejected. Rejected records are counted by reason
 //!   ([`Recorder::rejected`]), so most callers can ignore the result.
-//! - [`Recorder::fill`] writes the values of all series into a [`Batch`], which an exporter reads.
+//! - [`Recorder::fill`] writes the values of all series into a [`Batch`], which an exporter reads;
+//!   [`Recorder::for_each_part`] shows them without a copy.
 //!
 //! All metrics are defined up front. A record never defines a metric or a label, so a mistake in a
 //! name or an unbounded label value costs an error and no memory: each metric has a limit of series,
@@ -72,5 +73,5 @@ pub use bellwether_core::{Batch, Kind, LabelValues, MetricDef, MetricId, MonoMil
 pub use error::{MAX_VALUE_LEN, Reason, RecordError};
 pub use handle::{Counter, Gauge, Observer};
 pub use metric::{MAX_LABELS, RecordedMetric};
-pub use recorder::{Recorder, SeriesCount};
+pub use recorder::{Part, PartReader, Recorder, SeriesCount};
 pub use self_metrics::SELF_METRICS;

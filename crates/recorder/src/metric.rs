@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, MetricId, Now};
 
-use super::cell::{Cell, Shape};
+use super::cell::{Cell, CellHandle, Chunk, Shape};
 use super::error::{Reason, RecordError};
 use super::sketch::SLOTS;
 use super::table::{Table, Values};
@@ -73,7 +73,7 @@ impl Metric {
             let _ = metric
                 .series
                 .table
-                .cell(std::iter::empty(), 1, || metric.new_cell());
+                .cell(std::iter::empty(), 1, |length| metric.new_chunk(length));
         }
         metric
     }
@@ -100,9 +100,9 @@ impl Metric {
     pub(super) fn record(
         &self,
         labels: &[(&str, &str)],
-        record: impl FnOnce(&Cell, Shape<'_>) -> Result<(), Reason>,
+        record: impl FnOnce(Cell<'_>, Shape<'_>) -> Result<(), Reason>,
     ) -> Result<(), RecordError> {
-        let record = |cell: &Cell| record(cell, self.shape());
+        let record = |cell: Cell<'_>| record(cell, self.shape());
         if self.in_order(labels) {
             self.record_values(labels.iter().map(|(_, value)| *value), record)
         } else {
@@ -115,11 +115,16 @@ impl Metric {
     fn record_values<'a>(
         &self,
         values: impl Values<'a>,
-        record: impl FnOnce(&Cell) -> Result<(), Reason>,
+        record: impl FnOnce(Cell<'_>) -> Result<(), Reason>,
     ) -> Result<(), RecordError> {
         let table = &self.series.table;
         table
-            .record(values, self.recorded.max_series, || self.new_cell(), record)
+            .record(
+                values,
+                self.recorded.max_series,
+                |length| self.new_chunk(length),
+                record,
+            )
             .map_err(|error| match error.reason {
                 Reason::WrongKind => self.wrong_kind(),
                 _ => error,
@@ -127,16 +132,19 @@ impl Metric {
     }
 
     /// Returns the cell of these labels, for a handle.
-    pub(super) fn cell(&self, labels: &[(&str, &str)]) -> Result<Arc<Cell>, RecordError> {
+    pub(super) fn cell(&self, labels: &[(&str, &str)]) -> Result<CellHandle, RecordError> {
         let mut buffer = [""; MAX_LABELS];
         let values = self.sorted(labels, &mut buffer)?.iter().copied();
         self.series
             .table
-            .cell(values, self.recorded.max_series, || self.new_cell())
+            .cell(values, self.recorded.max_series, |length| {
+                self.new_chunk(length)
+            })
     }
 
-    fn new_cell(&self) -> Cell {
-        Cell::new(self.recorded.def.kind, self.recorded.def.buckets.len())
+    fn new_chunk(&self, length: usize) -> Chunk {
+        let def = &self.recorded.def;
+        Chunk::new(def.kind, def.buckets.len(), length)
     }
 
     pub(super) fn wrong_kind(&self) -> RecordError {

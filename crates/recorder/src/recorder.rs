@@ -5,14 +5,15 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
-use bellwether_core::{Batch, Kind, MetricId, Now};
+use bellwether_core::{Batch, Kind, MetricId, Now, Sample};
 use hashbrown::HashMap;
-use parking_lot::Mutex;
+use parking_lot::{MappedRwLockReadGuard, Mutex};
 
-use super::cell::Cell;
+use super::cell::CellHandle;
 use super::error::{Reason, RecordError, RejectedCounts};
 use super::handle::{Counter, Gauge, Observer};
 use super::metric::{Metric, RecordedMetric};
+use super::table::{Series, Shard};
 
 /// Records values of metrics that were defined up front. Cheap to clone; clones record to the same
 /// series, also after a reload.
@@ -25,6 +26,69 @@ pub struct Recorder {
     registry: Arc<ArcSwap<Registry>>,
     /// Registries of recorders from before a reload, which are replaced together with this one.
     followers: Arc<Mutex<Vec<Weak<ArcSwap<Registry>>>>>,
+}
+
+/// Some of the series of one metric; see [`Recorder::for_each_part`].
+#[derive(Debug)]
+pub struct Part<'a> {
+    metric: &'a Metric,
+    index: usize,
+    shard: &'a Shard,
+}
+
+/// A [`Part`], locked for reading.
+#[derive(Debug)]
+pub struct PartReader<'a> {
+    metric: &'a Metric,
+    series: MappedRwLockReadGuard<'a, Series>,
+}
+
+impl Part<'_> {
+    /// Returns the metric of the series.
+    #[must_use]
+    pub fn metric(&self) -> MetricId {
+        self.metric.id
+    }
+
+    /// Returns the number of the part among those of its metric, which are few.
+    #[must_use]
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Locks the part; `None` if it has lost its series. Hold it briefly: new series wait.
+    #[must_use]
+    pub fn read(&self) -> Option<PartReader<'_>> {
+        Some(PartReader {
+            metric: self.metric,
+            series: self.shard.read()?,
+        })
+    }
+}
+
+impl PartReader<'_> {
+    /// Returns a number that changes whenever a series is added or deleted. Parts never have the same one.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.series.version()
+    }
+
+    /// Calls `visit` with the values of each series, which are from one moment. The order of the series is the
+    /// same as long as the version is.
+    #[inline]
+    pub fn for_each(&self, mut visit: impl FnMut(Sample<'_>)) {
+        let (mut scratch, mut values) = (Vec::new(), Vec::new());
+        let (metric, shape) = (self.metric.id, self.metric.shape());
+        self.series.for_each(|labels, cell| {
+            values.clear();
+            cell.read(shape, &mut scratch, &mut values);
+            visit(Sample {
+                metric,
+                labels: labels.packed(),
+                values: &values,
+            });
+        });
+    }
 }
 
 /// Number of series of a metric.
@@ -167,26 +231,25 @@ impl Recorder {
 
     /// Adds the values of all series to `batch`. The values of one series are from one moment.
     pub fn fill(&self, batch: &mut Batch) {
-        self.fill_in_chunks(batch, usize::MAX, |_| ());
+        self.for_each_part(|part| {
+            if let Some(part) = part.read() {
+                part.for_each(|sample| {
+                    batch.push_packed(sample.metric, sample.labels, sample.values);
+                });
+            }
+        });
     }
 
-    /// Adds the values of all series as [`Recorder::fill`] does, but passes the batch to `consume` and
-    /// clears it each time it has `chunk` series or more, so that many series need little memory. The
-    /// rest stays in `batch`. No lock is held while `consume` runs.
-    pub fn fill_in_chunks(&self, batch: &mut Batch, chunk: usize, consume: impl Fn(&Batch)) {
-        let (mut scratch, mut values) = (Vec::new(), Vec::new());
+    /// Calls `visit` with all series, in parts of one metric each. Unlike [`Recorder::fill`] copies nothing.
+    pub fn for_each_part(&self, mut visit: impl FnMut(Part<'_>)) {
         for metric in &self.registry.load().metrics {
-            let shape = metric.shape();
-            for shard in metric.table().shards() {
-                shard.for_each(|labels, cell| {
-                    values.clear();
-                    cell.read(shape, &mut scratch, &mut values);
-                    batch.push_packed(metric.id, labels, &values);
+            let shards = metric.table().shards().iter().enumerate();
+            for (index, shard) in shards.filter(|(_, shard)| shard.read().is_some()) {
+                visit(Part {
+                    metric,
+                    index,
+                    shard,
                 });
-                if batch.len() >= chunk {
-                    consume(batch);
-                    batch.clear();
-                }
             }
         }
     }
@@ -286,7 +349,7 @@ impl Recorder {
 }
 
 /// Parts of a handle.
-type Resolved = (Arc<Cell>, Arc<Metric>, Arc<RejectedCounts>);
+type Resolved = (CellHandle, Arc<Metric>, Arc<RejectedCounts>);
 
 impl Registry {
     fn new(metrics: Vec<Arc<Metric>>, rejected: Arc<RejectedCounts>) -> Self {

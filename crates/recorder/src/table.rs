@@ -7,15 +7,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bellwether_core::{LabelValues, MonoMillis};
+use bellwether_core::{LabelTable, MonoMillis, PackedLabels, pack};
 use hashbrown::{DefaultHashBuilder, HashTable};
-use parking_lot::RwLock;
+use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
-use super::cell::Cell;
+use super::cell::{Cell, CellHandle, Chunk};
 use super::error::{MAX_VALUE_LEN, Reason, RecordError};
 
 /// Enough that threads which record different series seldom meet at one lock.
 const SHARDS: usize = 16;
+
+/// Cells of the smallest and of the largest chunks.
+const SMALLEST: usize = 4;
+const LARGEST: usize = 64;
+
+/// Chunks before the first of the largest ones: of 4, 4, 8, 16 and 32 cells.
+const SMALL_CHUNKS: usize = 5;
 
 /// Series by their label values. Lookups lock one shard for reading and allocate nothing.
 #[derive(Debug, Default)]
@@ -26,17 +33,22 @@ pub(super) struct Table {
     over_limit: AtomicU64,
 }
 
-/// The part of the series that one lock guards.
+/// The part of the series that one lock guards; `None` while there is none.
 #[derive(Debug, Default)]
-pub(super) struct Shard(RwLock<HashTable<Entry>>);
+pub(super) struct Shard(RwLock<Option<Box<Series>>>);
 
-#[derive(Debug)]
-struct Entry {
-    hash: u64,
-    labels: LabelValues,
-    cell: Arc<Cell>,
-    /// Time of the last expiry run that found the cell touched.
-    last_touched: MonoMillis,
+/// Series of a shard. Each has a slot for its labels and its cell, which another series gets after it.
+#[derive(Debug, Default)]
+pub(super) struct Series {
+    by_labels: HashTable<u32>,
+    labels: LabelTable,
+    /// Cells by slot; see [`place`].
+    chunks: Vec<Arc<Chunk>>,
+    free: Vec<u32>,
+    /// Time of the last expiry run that found the cell touched, by slot; shorter before the first run.
+    last_touched: Vec<MonoMillis>,
+    /// Number that no other series of a shard have, now or earlier.
+    version: u64,
 }
 
 /// Label values in the order of the metric's definition.
@@ -44,24 +56,22 @@ pub(super) trait Values<'a>: Iterator<Item = &'a str> + Clone {}
 impl<'a, I: Iterator<Item = &'a str> + Clone> Values<'a> for I {}
 
 impl Table {
-    /// Runs `record` on the cell of the series. A new series is created, with a cell of `new_cell`,
+    /// Runs `record` on the cell of the series. A new series is created, in a chunk of `new_chunk`,
     /// only if `record` accepts the value and fewer than `max` series exist.
     pub(super) fn record<'a>(
         &self,
         values: impl Values<'a>,
         max: usize,
-        new_cell: impl FnOnce() -> Cell,
-        record: impl FnOnce(&Cell) -> Result<(), Reason>,
+        new_chunk: impl FnOnce(usize) -> Chunk,
+        record: impl FnOnce(Cell<'_>) -> Result<(), Reason>,
     ) -> Result<(), RecordError> {
-        let hash = self.hash(values.clone());
-        if let Some(entry) = self
-            .shard(hash)
-            .read()
-            .find(hash, matches(hash, values.clone()))
+        let hash = hash(&self.hasher, values.clone());
+        if let Some(series) = &*self.shard(hash).read()
+            && let Some(slot) = series.find(hash, values.clone())
         {
-            return record(&entry.cell).map_err(RecordError::from);
+            return record(series.cell(slot)).map_err(RecordError::from);
         }
-        self.insert(hash, values, max, new_cell, record).map(drop)
+        self.insert(hash, values, max, new_chunk, record).map(drop)
     }
 
     /// Returns the cell of the series, which is created if fewer than `max` series exist.
@@ -69,9 +79,10 @@ impl Table {
         &self,
         values: impl Values<'a>,
         max: usize,
-        new_cell: impl FnOnce() -> Cell,
-    ) -> Result<Arc<Cell>, RecordError> {
-        self.insert(self.hash(values.clone()), values, max, new_cell, |_| Ok(()))
+        new_chunk: impl FnOnce(usize) -> Chunk,
+    ) -> Result<CellHandle, RecordError> {
+        let hash = hash(&self.hasher, values.clone());
+        self.insert(hash, values, max, new_chunk, |_| Ok(()))
     }
 
     fn insert<'a>(
@@ -79,30 +90,30 @@ impl Table {
         hash: u64,
         values: impl Values<'a>,
         max: usize,
-        new_cell: impl FnOnce() -> Cell,
-        record: impl FnOnce(&Cell) -> Result<(), Reason>,
-    ) -> Result<Arc<Cell>, RecordError> {
+        new_chunk: impl FnOnce(usize) -> Chunk,
+        record: impl FnOnce(Cell<'_>) -> Result<(), Reason>,
+    ) -> Result<CellHandle, RecordError> {
         let mut shard = self.shard(hash).write();
-        if let Some(entry) = shard.find(hash, matches(hash, values.clone())) {
-            record(&entry.cell)?;
-            return Ok(entry.cell.clone());
+        let series = shard.get_or_insert_default();
+        if let Some(slot) = series.find(hash, values.clone()) {
+            record(series.cell(slot))?;
+            return Ok(series.handle(slot));
         }
         if let Some(long) = values.clone().find(|value| value.len() > MAX_VALUE_LEN) {
             return Err(RecordError::new(Reason::LabelTooLong, head(long)));
         }
-        let cell = Arc::new(new_cell());
-        record(&cell)?;
+        let slot = series.vacant_slot(new_chunk);
+        let cell = series.cell(slot);
+        cell.reset();
+        record(cell)?;
         self.reserve_series(max)?;
-        let values: Vec<&str> = values.collect();
-        let labels = LabelValues::new(&values);
-        let entry = Entry {
-            hash,
-            labels,
-            cell: cell.clone(),
-            last_touched: MonoMillis::default(),
-        };
-        shard.insert_unique(hash, entry, |entry| entry.hash);
-        Ok(cell)
+        let mut packed = Vec::new();
+        pack(&values.collect::<Vec<_>>(), &mut packed);
+        if !series.occupy(slot, PackedLabels::new(&packed), &self.hasher) {
+            self.series.fetch_sub(1, Ordering::Relaxed);
+            return Err(Reason::TooManySeries.into());
+        }
+        Ok(series.handle(slot))
     }
 
     fn reserve_series(&self, max: usize) -> Result<(), Reason> {
@@ -123,17 +134,13 @@ impl Table {
     }
 
     /// Deletes series without a record for `age` and without a handle. The lock keeps others from
-    /// getting a cell meanwhile, so the count of its owners is exact.
+    /// getting a cell meanwhile, so the count of its handles is exact.
     pub(super) fn expire(&self, age: Duration, now: MonoMillis) {
         for shard in &self.shards {
-            shard.0.write().retain(|entry| {
-                if entry.cell.take_touched() || Arc::strong_count(&entry.cell) > 1 {
-                    entry.last_touched = now;
-                }
-                let keep = now.since(entry.last_touched) < age;
-                self.series.fetch_sub(usize::from(!keep), Ordering::Relaxed);
-                keep
-            });
+            if let Some(series) = &mut *shard.0.write() {
+                let expired = series.expire(age, now, &self.hasher);
+                self.series.fetch_sub(expired, Ordering::Relaxed);
+            }
         }
     }
 
@@ -147,45 +154,163 @@ impl Table {
         self.over_limit.load(Ordering::Relaxed)
     }
 
-    fn hash<'a>(&self, values: impl Iterator<Item = &'a str>) -> u64 {
-        let mut hasher = self.hasher.build_hasher();
-        for value in values {
-            hasher.write(value.as_bytes());
-            hasher.write_u8(0xFF);
-        }
-        hasher.finish()
-    }
-
     /// Chooses by middle bits, since the table inside a shard uses the lowest and the highest ones.
-    fn shard(&self, hash: u64) -> &RwLock<HashTable<Entry>> {
+    fn shard(&self, hash: u64) -> &RwLock<Option<Box<Series>>> {
         &self.shards[(hash >> 40) as usize % SHARDS].0
     }
 }
 
 impl Shard {
-    /// Calls `visit` with each series' packed labels and cell.
-    pub(super) fn for_each(&self, mut visit: impl FnMut(&[u8], &Cell)) {
-        self.0
-            .read()
-            .iter()
-            .for_each(|entry| visit(entry.labels.packed(), &entry.cell));
+    /// Locks the series for reading; `None` if there is none.
+    pub(super) fn read(&self) -> Option<MappedRwLockReadGuard<'_, Series>> {
+        RwLockReadGuard::try_map(self.0.read(), |series| series.as_deref()).ok()
     }
 }
 
-/// Compares with the packed form without packing: each value's bytes, then one byte that ends it.
-fn matches<'a>(hash: u64, values: impl Values<'a>) -> impl Fn(&Entry) -> bool {
-    move |entry| {
-        let mut rest = entry.labels.packed();
-        entry.hash == hash
-            && values.clone().all(|value| {
-                let Some((head, tail)) = rest.split_at_checked(value.len()) else {
-                    return false;
-                };
-                rest = tail.get(1..).unwrap_or_default();
-                head == value.as_bytes() && tail.first() == Some(&0xFF)
-            })
-            && rest.is_empty()
+impl Series {
+    /// Returns a number that changes whenever a series is added or deleted.
+    pub(super) fn version(&self) -> u64 {
+        self.version
     }
+
+    /// Calls `visit` with each series' labels and cell, in an order that is the same until the version
+    /// changes.
+    #[inline]
+    pub(super) fn for_each(&self, mut visit: impl FnMut(PackedLabels<'_>, Cell<'_>)) {
+        for slot in 0..self.labels.slots() {
+            if let Some(labels) = self.labels.get(slot) {
+                visit(labels, self.cell(slot));
+            }
+        }
+    }
+
+    fn change_version(&mut self) {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        self.version = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
+    fn find<'a>(&self, hash: u64, values: impl Values<'a>) -> Option<usize> {
+        let slot = self.by_labels.find(hash, |slot| {
+            self.labels
+                .get(*slot as usize)
+                .is_some_and(|labels| matches(labels, values.clone()))
+        });
+        slot.map(|slot| *slot as usize)
+    }
+
+    fn cell(&self, slot: usize) -> Cell<'_> {
+        let (chunk, index) = place(slot);
+        self.chunks[chunk].cell(index)
+    }
+
+    fn handle(&self, slot: usize) -> CellHandle {
+        let (chunk, index) = place(slot);
+        CellHandle::new(&self.chunks[chunk], index)
+    }
+
+    /// Returns a slot that has a cell and no series. It stays vacant until [`Series::occupy`].
+    fn vacant_slot(&mut self, new_chunk: impl FnOnce(usize) -> Chunk) -> usize {
+        if let Some(slot) = self.free.last() {
+            return *slot as usize;
+        }
+        let slot = self.labels.slots();
+        if place(slot).0 == self.chunks.len() {
+            let chunk = Arc::new(new_chunk(chunk_length(self.chunks.len())));
+            self.chunks.push(chunk);
+        }
+        slot
+    }
+
+    /// Gives the vacant `slot` to a series. Returns false if there is no room for its labels.
+    fn occupy(&mut self, slot: usize, labels: PackedLabels<'_>, hasher: &impl BuildHasher) -> bool {
+        if !self.labels.set(slot, labels) {
+            return false;
+        }
+        self.free.pop_if(|free| *free as usize == slot);
+        let Self {
+            by_labels, labels, ..
+        } = self;
+        let hash_of = |slot: &u32| {
+            let labels = labels.get(*slot as usize);
+            hash(hasher, labels.into_iter().flat_map(PackedLabels::iter))
+        };
+        let slot = slot as u32;
+        by_labels.insert_unique(hash_of(&slot), slot, hash_of);
+        self.change_version();
+        true
+    }
+
+    /// Deletes expired series, and returns their number.
+    fn expire(&mut self, age: Duration, now: MonoMillis, hasher: &impl BuildHasher) -> usize {
+        self.last_touched
+            .resize(self.labels.slots(), MonoMillis::default());
+        let mut expired = 0;
+        for slot in 0..self.labels.slots() {
+            let Some(labels) = self.labels.get(slot) else {
+                continue;
+            };
+            let cell = self.cell(slot);
+            if cell.take_touched() || cell.has_handle() {
+                self.last_touched[slot] = now;
+            }
+            if now.since(self.last_touched[slot]) >= age {
+                let hash = hash(hasher, labels.iter());
+                self.remove(slot, hash);
+                expired += 1;
+            }
+        }
+        expired
+    }
+
+    fn remove(&mut self, slot: usize, hash: u64) {
+        let is_slot = |other: &u32| *other as usize == slot;
+        if let Ok(entry) = self.by_labels.find_entry(hash, is_slot) {
+            entry.remove();
+        }
+        self.labels.remove(slot);
+        self.free.push(slot as u32);
+        self.change_version();
+    }
+}
+
+/// Returns the chunk and the index in it of the cell in `slot`.
+fn place(slot: usize) -> (usize, usize) {
+    if slot >= LARGEST {
+        return (SMALL_CHUNKS - 1 + slot / LARGEST, slot % LARGEST);
+    }
+    match (slot / SMALLEST).checked_ilog2() {
+        Some(log) => (log as usize + 1, slot - (SMALLEST << log)),
+        None => (0, slot),
+    }
+}
+
+/// Returns the number of cells of the chunk at `index`.
+fn chunk_length(index: usize) -> usize {
+    match index.checked_sub(1) {
+        Some(doublings) => LARGEST.min(SMALLEST << doublings.min(SMALL_CHUNKS)),
+        None => SMALLEST,
+    }
+}
+
+fn hash<'a>(hasher: &impl BuildHasher, values: impl Iterator<Item = &'a str>) -> u64 {
+    let mut hasher = hasher.build_hasher();
+    for value in values {
+        hasher.write(value.as_bytes());
+        hasher.write_u8(0xFF);
+    }
+    hasher.finish()
+}
+
+/// Compares with the packed form without packing: each value's bytes, then one byte that ends it.
+fn matches<'a>(labels: PackedLabels<'_>, values: impl Values<'a>) -> bool {
+    let mut rest = labels.packed();
+    values.clone().all(|value| {
+        let Some((head, tail)) = rest.split_at_checked(value.len()) else {
+            return false;
+        };
+        rest = tail.get(1..).unwrap_or_default();
+        head == value.as_bytes() && tail.first() == Some(&0xFF)
+    }) && rest.is_empty()
 }
 
 /// Returns the first characters of a text that is too long to repeat.
@@ -197,10 +322,11 @@ fn head(text: &str) -> String {
 mod tests {
     use bellwether_core::Kind;
 
+    use super::super::cell::Shape;
     use super::*;
 
-    fn counter() -> Cell {
-        Cell::new(Kind::Counter, 0)
+    fn counter(length: usize) -> Chunk {
+        Chunk::new(Kind::Counter, 0, length)
     }
 
     fn inc(table: &Table, labels: &[&str], by: f64, max: usize) -> Result<(), RecordError> {
@@ -258,5 +384,56 @@ mod tests {
         assert_eq!(table.len(), 1, "only the held one was seen at 60 s");
         table.expire(age, MonoMillis(120_000));
         assert_eq!(table.len(), 0);
+    }
+
+    #[test]
+    fn a_new_series_gets_the_cell_of_an_expired_one_empty() {
+        let table = Table::default();
+        let age = Duration::from_secs(60);
+        let names: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+        for name in &names {
+            inc(&table, &[name], 1.5, 1000).unwrap();
+        }
+        table.expire(age, MonoMillis(0));
+        inc(&table, &["7"], 1.0, 1000).unwrap();
+        table.expire(age, MonoMillis(60_000));
+        assert_eq!(table.len(), 1);
+        for name in &names {
+            inc(&table, &[name], 1.0, 1000).unwrap();
+        }
+        let mut totals = Vec::new();
+        let shape = Shape {
+            buckets: &[],
+            quantiles: &[],
+            slot: 0,
+        };
+        for shard in table.shards() {
+            let series = shard.read().unwrap();
+            series.for_each(|labels, cell| {
+                let mut values = Vec::new();
+                cell.read(shape, &mut Vec::new(), &mut values);
+                totals.push((labels.get(0).unwrap().to_owned(), values[0]));
+            });
+            let slots = series.labels.slots();
+            assert!(slots < 130, "slots are used again: {slots}");
+        }
+        totals.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut expected: Vec<_> = names.iter().map(|name| (name.clone(), 1.0)).collect();
+        expected[7].1 = 3.5;
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(totals, expected);
+    }
+
+    #[test]
+    fn each_slot_has_a_place_of_its_own_in_its_chunk() {
+        let mut expected = (0, 0);
+        for slot in 0..1000 {
+            assert_eq!(place(slot), expected, "{slot}");
+            expected.1 += 1;
+            if expected.1 == chunk_length(expected.0) {
+                expected = (expected.0 + 1, 0);
+            }
+        }
+        assert_eq!(place(64), (SMALL_CHUNKS, 0));
     }
 }

@@ -4,6 +4,7 @@
 //! clock, no I/O, no rules.
 
 mod family;
+mod part_refresh;
 mod self_metrics;
 mod series_links;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Sample};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use parking_lot::{RwLock, RwLockReadGuard};
+pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;
 use series_links::HistorySamples;
 pub use window::Samples;
@@ -102,12 +104,21 @@ impl Store {
             0
         };
         let mut samples = HistorySamples::with_capacity(room);
-        self.write(batch, |family, sample| {
-            let slot = family.set(sample.labels, sample.values, now.mono, true);
-            if let (Some(slot), Some(history)) = (slot, &self.history) {
-                family.push_row(slot, history, &mut samples);
+        self.write(|families| {
+            let mut refused = 0;
+            for sample in batch.iter() {
+                let slot = families
+                    .get_mut(sample.metric.0 as usize)
+                    .and_then(|family| {
+                        let slot = family.set(sample.labels, sample.values, now.mono, true)?;
+                        if let Some(history) = &self.history {
+                            family.push_row(slot, history, &mut samples);
+                        }
+                        Some(slot)
+                    });
+                refused += u64::from(slot.is_none());
             }
-            slot.is_some()
+            refused
         });
         self.append_history(&samples, now);
     }
@@ -115,10 +126,22 @@ impl Store {
     /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
     /// neither to windows nor to history.
     pub fn refresh(&self, batch: &Batch, now: Now) {
-        self.write(batch, |family, sample| {
-            family
-                .set(sample.labels, sample.values, now.mono, false)
-                .is_some()
+        self.refresh_each(now, |refresh| {
+            batch.iter().for_each(|sample| refresh.set(sample))
+        });
+    }
+
+    /// As [`Store::refresh`], with samples that `source` has without a batch. The store is locked while
+    /// `source` runs.
+    pub fn refresh_each(&self, now: Now, source: impl FnOnce(&mut Refresh<'_>)) {
+        self.write(|families| {
+            let mut refresh = Refresh {
+                families,
+                now,
+                refused: 0,
+            };
+            source(&mut refresh);
+            refresh.refused
         });
     }
 
@@ -131,15 +154,10 @@ impl Store {
         }
     }
 
-    fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Sample<'_>) -> bool) {
-        let mut refused = 0;
+    /// Runs `set`, which returns the number of samples that it rejected, on the families.
+    fn write(&self, set: impl FnOnce(&mut [Family]) -> u64) {
         let mut inner = self.inner.write();
-        for sample in batch.iter() {
-            let family = inner.families.get_mut(sample.metric.0 as usize);
-            if !family.is_some_and(|family| set(family, sample)) {
-                refused += 1;
-            }
-        }
+        let refused = set(&mut inner.families);
         inner.refused += refused;
         drop(inner);
         if refused > 0 {
@@ -233,6 +251,42 @@ impl Store {
                     family.adopt_links(before);
                 }
             }
+        }
+    }
+}
+
+/// The store, locked for a refresh; see [`Store::refresh_each`].
+#[derive(Debug)]
+pub struct Refresh<'a> {
+    families: &'a mut [Family],
+    now: Now,
+    refused: u64,
+}
+
+impl Refresh<'_> {
+    /// Sets the current values of a series.
+    #[inline]
+    pub fn set(&mut self, sample: Sample<'_>) {
+        let family = self.families.get_mut(sample.metric.0 as usize);
+        let slot = family
+            .and_then(|family| family.set(sample.labels, sample.values, self.now.mono, false));
+        self.refused += u64::from(slot.is_none());
+    }
+
+    /// Sets the current values of the series of `metric` that `source` has; it has several parts. Their labels
+    /// are not looked at if the part has the same `version` as at the last refresh: the same series in the
+    /// same order.
+    pub fn set_part(
+        &mut self,
+        metric: MetricId,
+        part: usize,
+        version: u64,
+        source: impl FnOnce(&mut PartRefresh<'_>),
+    ) {
+        if let Some(family) = self.families.get_mut(metric.0 as usize) {
+            let mut refresh = PartRefresh::new(family, part, version, self.now.mono);
+            source(&mut refresh);
+            self.refused += refresh.finish();
         }
     }
 }

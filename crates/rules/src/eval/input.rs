@@ -109,11 +109,10 @@ impl Input {
             return Elements { slots, ends: None };
         };
         let group = |slot: &Slot| {
-            let labels = family.get(*slot).map(|series| series.labels().clone());
+            let labels = family.get(*slot).map(|series| series.labels());
             grouping.by.iter().map(move |index| {
                 labels
-                    .as_ref()
-                    .and_then(|l| l.get(*index))
+                    .and_then(|labels| labels.get(*index))
                     .unwrap_or_default()
                     .to_owned()
             })
@@ -164,7 +163,7 @@ impl Input {
             .of(index)
             .first()
             .and_then(|slot| family.get(*slot))
-            .map_or_else(|| LabelValues::new(&[]), |series| series.labels().clone());
+            .map_or_else(|| LabelValues::new(&[]), |series| series.labels().into());
         match &self.grouping {
             None => labels,
             Some(grouping) => {

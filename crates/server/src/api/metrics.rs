@@ -135,7 +135,7 @@ fn copy(store: &Store, query: &Query) -> Vec<MetricView> {
             let rows: Vec<_> = family
                 .series()
                 .take(remaining)
-                .map(|(_, series)| (series.labels().clone(), series.values().to_vec()))
+                .map(|(_, series)| (series.labels().into(), series.values().to_vec()))
                 .collect();
             remaining -= rows.len();
             MetricView {

@@ -5,7 +5,7 @@
 //! other tasks get their turn.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
@@ -13,6 +13,7 @@ use std::task::{Context, Poll};
 
 use bellwether_exposition::Renderer;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
+use tokio::task::yield_now;
 
 use crate::net::activity::Activity;
 use crate::net::compress::Compressor;
@@ -198,8 +199,10 @@ impl ResponseBody {
             Source::Streamed(rendering) => rendering,
         };
         if std::mem::take(&mut rendering.yields) {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+            // Woken at once it would be offered to the other workers, which wake up to move it between cores.
+            if pin!(yield_now()).poll(cx).is_pending() {
+                return Poll::Pending;
+            }
         }
         let mut chunk = Vec::with_capacity(CHUNK_CAPACITY);
         if rendering.chunks.next_chunk(&mut chunk) {
@@ -285,7 +288,7 @@ mod tests {
         let slots = labels
             .iter()
             .enumerate()
-            .map(|(slot, labels)| (slot as u32, labels));
+            .map(|(slot, labels)| (slot as u32, labels.as_packed()));
         let layout = Arc::new(Layout::new(&def.labels, slots));
         let mut snapshot = Snapshot::new([def].into(), series);
         snapshot.push(MetricId(0), &Arc::from(""), layout, &vec![1.5; series]);

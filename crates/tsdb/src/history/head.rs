@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bellwether_core::UnixMillis;
+use bellwether_core::{UnixMillis, reserve_tightly};
 
 use super::SeriesId;
 use super::chunk::{unpack_times, unpack_values};
@@ -93,34 +93,128 @@ impl Unpacker {
     }
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Series {
-    chunks: Vec<Arc<Chunk>>,
-    times: Vec<i64>,
-    values: Vec<f64>,
-    last: Option<UnixMillis>,
+    chunks: Box<[Arc<Chunk>]>,
+    tail: Tail,
+    /// Time of the last sample, also if it is sealed; [`UnixMillis::MIN`] if there was none.
+    last: UnixMillis,
+}
+
+impl Default for Series {
+    fn default() -> Self {
+        Self {
+            chunks: Box::default(),
+            tail: Tail::default(),
+            last: UnixMillis::MIN,
+        }
+    }
 }
 
 impl Series {
     /// Seals the tail. Returns whether there was one.
     fn seal(&mut self) -> bool {
-        let Some(span) = TimeSpan::of(&self.times) else {
+        let Some(span) = self.tail.span() else {
             return false;
         };
-        let mut times = std::mem::take(&mut self.times);
-        let mut values = std::mem::take(&mut self.values);
-        times.shrink_to_fit();
-        values.shrink_to_fit();
-        self.chunks.push(Arc::new(Chunk {
+        let tail = std::mem::take(&mut self.tail);
+        let (times, values) = tail.samples_in(span);
+        let mut chunks = std::mem::take(&mut self.chunks).into_vec();
+        chunks.reserve_exact(1);
+        chunks.push(Arc::new(Chunk {
             span,
             body: Body::Open { times, values },
         }));
+        self.chunks = chunks.into_boxed_slice();
         true
     }
 
     /// Returns whether the tail began in the block that starts at `window`.
     fn tail_is_in(&self, window: UnixMillis) -> bool {
-        TimeSpan::of(&self.times).is_some_and(|tail| block_start(tail.first) == window)
+        self.tail
+            .span()
+            .is_some_and(|tail| block_start(tail.first) == window)
+    }
+}
+
+/// Newest samples of a series, ascending, all in one block, and therefore within 2^32 ms.
+#[derive(Debug, Default)]
+struct Tail {
+    /// Time of the first sample.
+    first: UnixMillis,
+    samples: Vec<TailSample>,
+}
+
+/// Sample without padding: 12 bytes rather than 16.
+#[derive(Clone, Copy, Debug)]
+struct TailSample {
+    /// Milliseconds since the first sample.
+    offset: u32,
+    /// Bytes of the value.
+    value: [u8; 8],
+}
+
+impl Tail {
+    fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    fn span(&self) -> Option<TimeSpan> {
+        Some(TimeSpan {
+            first: self.first,
+            last: self.time(self.samples.last()?),
+        })
+    }
+
+    fn time(&self, sample: &TailSample) -> UnixMillis {
+        UnixMillis(self.first.0 + i64::from(sample.offset))
+    }
+
+    /// Appends a sample, if it is later than the last one and in the same block.
+    fn push(&mut self, at: UnixMillis, value: f64) -> bool {
+        let Some(span) = self.span() else {
+            self.first = at;
+            self.samples = Vec::with_capacity(1);
+            self.samples.push(TailSample::new(0, value));
+            return true;
+        };
+        if span.last >= at || block_start(span.first) != block_start(at) {
+            return false;
+        }
+        let Ok(offset) = u32::try_from(at.0 - span.first.0) else {
+            return false;
+        };
+        if self.samples.len() == self.samples.capacity() {
+            let more = (self.samples.len() / 4).max(4);
+            self.samples.reserve_exact(more);
+        }
+        self.samples.push(TailSample::new(offset, value));
+        true
+    }
+
+    /// Returns times and values of the samples in `span`.
+    fn samples_in(&self, span: TimeSpan) -> (Vec<i64>, Vec<f64>) {
+        let samples = &self.samples;
+        let start = samples.partition_point(|sample| self.time(sample) < span.first);
+        let end = samples.partition_point(|sample| self.time(sample) <= span.last);
+        let samples = &samples[start..end.max(start)];
+        (
+            samples.iter().map(|sample| self.time(sample).0).collect(),
+            samples.iter().map(TailSample::value).collect(),
+        )
+    }
+}
+
+impl TailSample {
+    fn new(offset: u32, value: f64) -> Self {
+        Self {
+            offset,
+            value: value.to_bits().to_ne_bytes(),
+        }
+    }
+
+    fn value(&self) -> f64 {
+        f64::from_bits(u64::from_ne_bytes(self.value))
     }
 }
 
@@ -157,6 +251,8 @@ impl Head {
     pub fn admit(&mut self, series: SeriesId) {
         let slot = series.index();
         if self.series.len() <= slot {
+            let missing = slot + 1 - self.series.len();
+            reserve_tightly(&mut self.series, missing);
             self.series.resize_with(slot + 1, || None);
         }
         self.series[slot].get_or_insert_default();
@@ -182,21 +278,20 @@ impl Head {
                 appended.unknown += 1;
                 continue;
             };
-            if series.last == Some(at) {
+            if series.last == at {
                 appended.duplicate += 1;
                 continue;
             }
-            let follows = TimeSpan::of(&series.times)
-                .is_none_or(|tail| tail.last < at && block_start(tail.first) == block_start(at));
-            if (!follows || series.times.len() >= TAIL) && series.seal() {
+            let is_full = series.tail.len() >= TAIL;
+            if is_full || !series.tail.push(at, value) {
+                series.seal();
                 self.sealed.push(id);
                 let chunk = series.chunks.last().map_or(0, |chunk| chunk.bytes());
                 self.sealed_bytes += chunk;
                 self.bytes += CHUNK_OVERHEAD;
+                series.tail.push(at, value);
             }
-            series.times.push(at.0);
-            series.values.push(value);
-            series.last = Some(at);
+            series.last = at;
             appended.accepted += 1;
             accepted(id, value);
         }
@@ -235,7 +330,7 @@ impl Head {
             .flatten()
             .flat_map(|series| {
                 let chunks = series.chunks.iter().map(|chunk| chunk.span);
-                chunks.chain(TimeSpan::of(&series.times))
+                chunks.chain(series.tail.span())
             })
             .reduce(TimeSpan::join)
     }
@@ -249,11 +344,11 @@ impl Head {
             .chunks
             .iter()
             .filter(|chunk| chunk.span.overlaps(span));
-        let tail = span.range_of(&series.times);
+        let (times, values) = series.tail.samples_in(span);
         HeadSeries {
             chunks: chunks.cloned().collect(),
-            times: series.times[tail.clone()].to_vec(),
-            values: series.values[tail].to_vec(),
+            times,
+            values,
         }
     }
 
@@ -266,7 +361,7 @@ impl Head {
             .chunks
             .iter()
             .map(|chunk| chunk.span)
-            .chain(TimeSpan::of(&series.times));
+            .chain(series.tail.span());
         spans.any(|own| own.overlaps(span))
     }
 
@@ -277,7 +372,7 @@ impl Head {
             .zip(&self.series)
             .filter_map(|(id, series)| {
                 let series = series.as_ref()?;
-                (!series.chunks.is_empty() || !series.times.is_empty()).then_some(id)
+                (!series.chunks.is_empty() || series.tail.len() > 0).then_some(id)
             })
     }
 
@@ -347,7 +442,8 @@ impl Head {
         let mut evicted = 0;
         let mut by_window: BTreeMap<UnixMillis, u64> = BTreeMap::new();
         for series in self.series.iter_mut().flatten() {
-            let ended = TimeSpan::of(&series.times).is_some_and(|tail| tail.last < before);
+            let tail = series.tail.span();
+            let ended = tail.is_some_and(|tail| tail.last < before);
             if ended && series.seal() {
                 self.bytes += CHUNK_OVERHEAD;
             }
@@ -424,7 +520,8 @@ impl Head {
 /// Drops the chunks for which `drops` is true. Returns the number of their samples.
 fn discard(series: &mut Series, bytes: &mut usize, mut drops: impl FnMut(&Chunk) -> bool) -> u64 {
     let mut samples = 0;
-    series.chunks.retain(|chunk| {
+    let mut chunks = std::mem::take(&mut series.chunks).into_vec();
+    chunks.retain(|chunk| {
         let dropped = drops(chunk);
         if dropped {
             samples += chunk.count() as u64;
@@ -432,6 +529,6 @@ fn discard(series: &mut Series, bytes: &mut usize, mut drops: impl FnMut(&Chunk)
         }
         !dropped
     });
-    series.chunks.shrink_to_fit();
+    series.chunks = chunks.into_boxed_slice();
     samples
 }

@@ -1,9 +1,12 @@
 //! Inverted index: selection of series by matchers.
 
-use bellwether_core::LabelSet;
+use std::hash::BuildHasher;
+
+use bellwether_core::{LabelSet, reserve_tightly};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Stopped};
-use hashbrown::{HashMap, HashSet};
+use hashbrown::hash_table::OccupiedEntry;
+use hashbrown::{DefaultHashBuilder, HashMap, HashSet, HashTable};
 
 use super::SeriesId;
 
@@ -11,7 +14,10 @@ use super::SeriesId;
 /// one.
 #[derive(Debug, Default)]
 pub(super) struct Index {
-    by_labels: HashMap<LabelSet, SeriesId>,
+    /// Ids by the hash of their labels.
+    by_labels: HashTable<SeriesId>,
+    hasher: DefaultHashBuilder,
+    /// By series id; `None` for a series that was removed.
     labels: Vec<Option<LabelSet>>,
     /// Ascending, as all lists of ids here.
     all: Vec<SeriesId>,
@@ -25,7 +31,10 @@ impl Index {
     }
 
     pub fn get(&self, labels: &LabelSet) -> Option<SeriesId> {
-        self.by_labels.get(labels).copied()
+        let hash = self.hasher.hash_one(labels);
+        self.by_labels
+            .find(hash, |series| self.labels(*series) == Some(labels))
+            .copied()
     }
 
     pub fn labels(&self, series: SeriesId) -> Option<&LabelSet> {
@@ -43,8 +52,15 @@ impl Index {
             return series;
         }
         let new = SeriesId(self.labels.len() as u32);
+        reserve_tightly(&mut self.labels, 1);
         self.labels.push(Some(labels.clone()));
-        self.by_labels.insert(labels.clone(), new);
+        let hash = self.hasher.hash_one(labels);
+        let (all_labels, hasher) = (&self.labels, &self.hasher);
+        self.by_labels.insert_unique(hash, new, |series| {
+            let labels = all_labels.get(series.index()).and_then(Option::as_ref);
+            labels.map_or(0, |labels| hasher.hash_one(labels))
+        });
+        reserve_tightly(&mut self.all, 1);
         self.all.push(new);
         for (name, value) in labels.iter() {
             let values = self.postings.entry_ref(name).or_default();
@@ -57,7 +73,9 @@ impl Index {
     pub fn remove(&mut self, gone: &HashSet<SeriesId>) {
         for series in gone {
             if let Some(labels) = self.labels.get_mut(series.index()).and_then(Option::take) {
-                self.by_labels.remove(&labels);
+                let hash = self.hasher.hash_one(&labels);
+                let entry = self.by_labels.find_entry(hash, |other| other == series);
+                entry.ok().map(OccupiedEntry::remove);
             }
         }
         self.all.retain(|series| !gone.contains(series));

@@ -5,12 +5,13 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{LabelValues, MetricDef, MonoMillis};
+use bellwether_core::{LabelTable, MetricDef, MonoMillis, PackedLabels, reserve_tightly};
 use bellwether_exposition::{Layout, SeriesNames};
 use bellwether_promql::SampledSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
+use super::part_refresh::PartSlots;
 use super::series_links::{HistorySamples, SeriesLinks};
 use super::warm_up::{Backfill, BackfillQuery};
 use super::window::{Samples, Windows};
@@ -34,10 +35,14 @@ pub struct Family {
     width: usize,
     /// Default labels as text of the exposition.
     constant: Arc<str>,
-    entries: Vec<Entry>,
+    labels: LabelTable,
+    /// Time of the last refresh, by slot.
+    updated: Vec<MonoMillis>,
     values: Vec<f64>,
     windows: Option<Windows>,
     links: Option<SeriesLinks>,
+    /// Slots of the parts of sources that are refreshed part by part.
+    parts: Vec<PartSlots>,
     by_labels: HashTable<u32>,
     hasher: DefaultHashBuilder,
     free: Vec<u32>,
@@ -49,23 +54,18 @@ pub struct Family {
     layout: Mutex<(u64, Arc<Layout>)>,
 }
 
-#[derive(Clone, Debug)]
-struct Entry {
-    /// `None` if the slot is free.
-    labels: Option<LabelValues>,
-    updated: MonoMillis,
-}
-
 impl Family {
     pub(super) fn new(def: MetricDef, constant: Arc<str>) -> Self {
         Self {
             width: def.width(),
             def,
             constant,
-            entries: Vec::new(),
+            labels: LabelTable::default(),
+            updated: Vec::new(),
             values: Vec::new(),
             windows: None,
             links: None,
+            parts: Vec::new(),
             by_labels: HashTable::new(),
             hasher: DefaultHashBuilder::default(),
             free: Vec::new(),
@@ -102,7 +102,7 @@ impl Family {
     /// later.
     pub(super) fn warm_up(&mut self, backfill: Backfill, now: MonoMillis) {
         if let Some(windows) = &mut self.windows {
-            let labels = self.entries.iter().map(|entry| entry.labels.as_ref());
+            let labels = (0..self.labels.slots()).map(|slot| self.labels.get(slot));
             windows.warm_up(labels, backfill, self.width, now);
         }
     }
@@ -138,7 +138,7 @@ impl Family {
 
     /// Returns the series with their slots, ascending.
     pub fn series(&self) -> impl Iterator<Item = (Slot, Series<'_>)> {
-        (0..self.entries.len() as u32)
+        (0..self.labels.slots() as u32)
             .map(Slot)
             .filter_map(|slot| self.get(slot).map(|series| (slot, series)))
     }
@@ -146,22 +146,20 @@ impl Family {
     /// Returns the series in `slot`, if it is in use.
     #[must_use]
     pub fn get(&self, slot: Slot) -> Option<Series<'_>> {
-        let entry = self.entries.get(slot.0 as usize)?;
-        let labels = entry.labels.as_ref()?;
+        let slot = slot.0 as usize;
         Some(Series {
             family: self,
-            slot: slot.0 as usize,
-            labels,
-            updated: entry.updated,
+            slot,
+            labels: self.labels.get(slot)?,
         })
     }
 
-    /// Returns the slot of the series with these label values, packed as [`LabelValues::packed`].
+    /// Returns the slot of the series with these label values, packed as [`PackedLabels::packed`].
     #[must_use]
     pub fn find(&self, packed: &[u8]) -> Option<Slot> {
         let hash = self.hasher.hash_one(packed);
         self.by_labels
-            .find(hash, |slot| self.entries[*slot as usize].holds(packed))
+            .find(hash, |slot| self.holds(*slot as usize, packed))
             .map(|slot| Slot(*slot))
     }
 
@@ -180,8 +178,7 @@ impl Family {
         let slot = self.locate(packed).or_else(|| self.insert(packed))?;
         self.guess = slot + 1;
         self.values[slot * self.width..][..self.width].copy_from_slice(values);
-        let entry = &mut self.entries[slot];
-        entry.updated = entry.updated.max(now);
+        self.updated[slot] = self.updated[slot].max(now);
         let in_order = match &mut self.windows {
             Some(windows) if keep_sample => windows.push(slot, now, values),
             _ => true,
@@ -189,22 +186,57 @@ impl Family {
         in_order.then_some(slot)
     }
 
+    /// Sets the values of the series in `slot`.
+    #[inline]
+    pub(super) fn overwrite(&mut self, slot: u32, values: &[f64], now: MonoMillis) {
+        let slot = slot as usize;
+        self.values[slot * self.width..][..self.width].copy_from_slice(values);
+        self.updated[slot] = self.updated[slot].max(now);
+    }
+
+    pub(super) fn take_part(&mut self, part: usize) -> PartSlots {
+        self.parts
+            .get_mut(part)
+            .map(std::mem::take)
+            .unwrap_or_default()
+    }
+
+    pub(super) fn put_part(&mut self, part: usize, slots: PartSlots) {
+        if self.parts.len() <= part {
+            self.parts.resize_with(part + 1, PartSlots::default);
+        }
+        self.parts[part] = slots;
+    }
+
     /// Appends the row in `slot` to the samples for `history`.
     pub(super) fn push_row(&mut self, slot: usize, history: &History, out: &mut HistorySamples) {
-        if let (Some(links), Some(labels)) = (&mut self.links, &self.entries[slot].labels) {
+        if let (Some(links), Some(labels)) = (&mut self.links, self.labels.get(slot)) {
             let row = &self.values[slot * self.width..][..self.width];
             links.push_row(slot, labels, row, history, out);
         }
     }
 
     fn locate(&mut self, packed: &[u8]) -> Option<usize> {
-        if self.guess >= self.entries.len() {
+        if self.guess >= self.labels.slots() {
             self.guess = 0;
         }
-        match self.entries.get(self.guess) {
-            Some(entry) if entry.holds(packed) => Some(self.guess),
-            _ => self.find(packed).map(|slot| slot.0 as usize),
+        if self.holds(self.guess, packed) {
+            return Some(self.guess);
         }
+        self.find(packed).map(|slot| slot.0 as usize)
+    }
+
+    fn holds(&self, slot: usize, packed: &[u8]) -> bool {
+        self.labels
+            .get(slot)
+            .is_some_and(|labels| labels.packed() == packed)
+    }
+
+    /// Returns the label values in `slot`; none if it is free.
+    fn packed(&self, slot: u32) -> &[u8] {
+        self.labels
+            .get(slot as usize)
+            .map_or(&[], PackedLabels::packed)
     }
 
     fn insert(&mut self, packed: &[u8]) -> Option<usize> {
@@ -216,39 +248,41 @@ impl Family {
         if values != self.def.labels.len() || !ended || !is_text {
             return None;
         }
-        let slot = self.free.pop().unwrap_or_else(|| self.new_slot());
+        let slot = self.free.last().copied();
+        let slot = slot.unwrap_or(self.labels.slots() as u32);
+        if !self.labels.set(slot as usize, PackedLabels::new(packed)) {
+            return None;
+        }
+        if self.free.pop().is_none() {
+            self.add_slot();
+        }
+        self.updated[slot as usize] = MonoMillis::default();
         if let Some(windows) = &mut self.windows {
             windows.begin(slot as usize, packed);
         }
-        let entry = &mut self.entries[slot as usize];
-        *entry = Entry {
-            labels: Some(LabelValues::from_packed(packed)),
-            updated: MonoMillis::default(),
-        };
         let Self {
-            entries,
+            labels,
             hasher,
             by_labels,
             ..
         } = self;
         let hash = hasher.hash_one(packed);
         by_labels.insert_unique(hash, slot, |slot| {
-            hasher.hash_one(entries[*slot as usize].packed())
+            let labels = labels.get(*slot as usize);
+            hasher.hash_one(labels.map_or(&[][..], PackedLabels::packed))
         });
         self.generation += 1;
         Some(slot as usize)
     }
 
-    fn new_slot(&mut self) -> u32 {
-        self.entries.push(Entry {
-            labels: None,
-            updated: MonoMillis::default(),
-        });
-        self.values.resize(self.entries.len() * self.width, 0.0);
+    fn add_slot(&mut self) {
+        reserve_tightly(&mut self.updated, 1);
+        self.updated.push(MonoMillis::default());
+        reserve_tightly(&mut self.values, self.width);
+        self.values.resize(self.values.len() + self.width, 0.0);
         if let Some(windows) = &mut self.windows {
-            windows.resize(self.entries.len());
+            windows.resize(self.updated.len());
         }
-        (self.entries.len() - 1) as u32
     }
 
     /// Drops series that were not refreshed for too long, and returns their number. Appends their staleness
@@ -259,9 +293,9 @@ impl Family {
         if let Some(windows) = &mut self.windows {
             windows.expire_backfill(now, limit);
         }
-        for slot in 0..self.entries.len() {
-            let entry = &self.entries[slot];
-            if entry.labels.is_some() && now.since(entry.updated) > limit {
+        for slot in 0..self.labels.slots() {
+            let in_use = self.labels.get(slot).is_some();
+            if in_use && now.since(self.updated[slot]) > limit {
                 self.remove(slot);
                 let ended = self.links.iter_mut().flat_map(|links| links.unlink(slot));
                 out.extend(ended.map(|series| (series, SampledSeries::stale())));
@@ -271,14 +305,14 @@ impl Family {
     }
 
     fn remove(&mut self, slot: usize) {
-        let hash = self.hasher.hash_one(self.entries[slot].packed());
+        let hash = self.hasher.hash_one(self.packed(slot as u32));
         if let Ok(entry) = self
             .by_labels
             .find_entry(hash, |other| *other as usize == slot)
         {
             entry.remove();
         }
-        self.entries[slot].labels = None;
+        self.labels.remove(slot);
         if let Some(windows) = &mut self.windows {
             windows.end(slot);
         }
@@ -298,7 +332,8 @@ impl Family {
 
     /// Copies the series of `old`, which has the same shape, and its samples if both have windows.
     pub(super) fn adopt(&mut self, old: &Family) {
-        self.entries.clone_from(&old.entries);
+        self.labels.clone_from(&old.labels);
+        self.updated.clone_from(&old.updated);
         self.values.clone_from(&old.values);
         self.by_labels.clone_from(&old.by_labels);
         self.hasher.clone_from(&old.hasher);
@@ -306,7 +341,7 @@ impl Family {
         self.generation = old.generation;
         self.layout = Mutex::new(old.layout.lock().clone());
         if let Some(windows) = &mut self.windows {
-            windows.adopt(old.windows.as_ref(), self.entries.len());
+            windows.adopt(old.windows.as_ref(), self.labels.slots());
         }
     }
 
@@ -330,10 +365,9 @@ impl Family {
         let mut cached = self.layout.lock();
         if cached.0 != self.generation {
             let order = self.exposition_order(&cached.1);
-            let series = order.iter().filter_map(|slot| {
-                let labels = self.entries[*slot as usize].labels.as_ref()?;
-                Some((*slot, labels))
-            });
+            let series = order
+                .iter()
+                .filter_map(|slot| Some((*slot, self.labels.get(*slot as usize)?)));
             *cached = (
                 self.generation,
                 Arc::new(Layout::new(&self.def.labels, series)),
@@ -345,23 +379,15 @@ impl Family {
     /// Returns the slots in use, sorted by label values. Starts from the previous order, with which the sort is
     /// one pass if only few series changed.
     fn exposition_order(&self, before: &Layout) -> Vec<u32> {
-        let mut wanted: Vec<bool> = self
-            .entries
-            .iter()
-            .map(|entry| entry.labels.is_some())
-            .collect();
+        let slots = 0..self.labels.slots();
+        let mut wanted: Vec<bool> = slots.map(|slot| self.labels.get(slot).is_some()).collect();
         let mut order = Vec::with_capacity(self.len());
-        for slot in before.slots().chain(0..self.entries.len() as u32) {
+        for slot in before.slots().chain(0..self.labels.slots() as u32) {
             if std::mem::take(&mut wanted[slot as usize]) {
                 order.push(slot);
             }
         }
-        order.sort_by(|a, b| {
-            by_values(
-                self.entries[*a as usize].packed(),
-                self.entries[*b as usize].packed(),
-            )
-        });
+        order.sort_by(|a, b| by_values(self.packed(*a), self.packed(*b)));
         order
     }
 }
@@ -373,31 +399,18 @@ fn by_values(a: &[u8], b: &[u8]) -> Ordering {
     a.cmp(b)
 }
 
-impl Entry {
-    fn packed(&self) -> &[u8] {
-        self.labels.as_ref().map_or(&[], LabelValues::packed)
-    }
-
-    fn holds(&self, packed: &[u8]) -> bool {
-        self.labels
-            .as_ref()
-            .is_some_and(|labels| labels.packed() == packed)
-    }
-}
-
 /// One series, borrowed from the store.
 #[derive(Clone, Copy, Debug)]
 pub struct Series<'a> {
     family: &'a Family,
     slot: usize,
-    labels: &'a LabelValues,
-    updated: MonoMillis,
+    labels: PackedLabels<'a>,
 }
 
 impl<'a> Series<'a> {
     /// Returns the label values.
     #[must_use]
-    pub fn labels(&self) -> &'a LabelValues {
+    pub fn labels(&self) -> PackedLabels<'a> {
         self.labels
     }
 
@@ -411,7 +424,7 @@ impl<'a> Series<'a> {
     /// Returns the time of the last refresh.
     #[must_use]
     pub fn updated(&self) -> MonoMillis {
-        self.updated
+        self.family.updated[self.slot]
     }
 
     /// Returns the samples at `since` or later, oldest first; none if the metric has no window.

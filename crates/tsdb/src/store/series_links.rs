@@ -1,6 +1,6 @@
 //! Links from the rows of a family to their series in history.
 
-use bellwether_core::LabelValues;
+use bellwether_core::{PackedLabels, reserve_tightly};
 use bellwether_exposition::SeriesNames;
 
 use crate::history::{History, SeriesId};
@@ -34,14 +34,17 @@ impl SeriesLinks {
     pub(super) fn push_row(
         &mut self,
         slot: usize,
-        labels: &LabelValues,
+        labels: PackedLabels<'_>,
         row: &[f64],
         history: &History,
         samples: &mut HistorySamples,
     ) {
         let width = self.names.value_indices().len();
-        if self.series.len() < (slot + 1) * width {
-            self.series.resize((slot + 1) * width, None);
+        let length = (slot + 1) * width;
+        if self.series.len() < length {
+            let missing = length - self.series.len();
+            reserve_tightly(&mut self.series, missing);
+            self.series.resize(length, None);
         }
         let series = &mut self.series[slot * width..][..width];
         for (index, (number, series)) in self.names.value_indices().zip(series).enumerate() {

@@ -154,6 +154,89 @@ fn a_window_keeps_its_span_and_one_interval() {
     }
 }
 
+fn refresh_part(store: &Store, version: u64, samples: &[([&str; 2], f64)], now: Now) {
+    store.refresh_each(now, |refresh| {
+        refresh.set_part(GAUGE, 3, version, |refresh| {
+            for (labels, value) in samples {
+                refresh.set(Sample {
+                    metric: GAUGE,
+                    labels: LabelValues::new(labels).packed(),
+                    values: &[*value],
+                });
+            }
+        });
+    });
+}
+
+/// Values of the gauge by its first label.
+fn gauges(store: &Store) -> Vec<(String, f64)> {
+    let reader = store.read();
+    let series = reader.family(GAUGE).series();
+    let mut gauges: Vec<_> = series
+        .map(|(_, series)| {
+            (
+                series.labels().get(0).unwrap().to_owned(),
+                series.values()[0],
+            )
+        })
+        .collect();
+    gauges.sort_by(|a, b| a.0.cmp(&b.0));
+    gauges
+}
+
+#[test]
+fn labels_of_a_part_count_once_per_version() {
+    let expect = |store: &Store, expected: &[(&str, f64)]| {
+        let expected = expected
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value));
+        assert_eq!(gauges(store), expected.collect::<Vec<_>>());
+    };
+    let store = store();
+    refresh_part(&store, 1, &[(["b", ""], 1.0), (["a", ""], 2.0)], at(0));
+    expect(&store, &[("a", 2.0), ("b", 1.0)]);
+    refresh_part(&store, 1, &[(["?", ""], 3.0), (["!", ""], 4.0)], at(0));
+    expect(&store, &[("a", 4.0), ("b", 3.0)]);
+    // Another series in the family: slots may have moved.
+    store.refresh(&gauge(["c", ""], 5.0), at(0));
+    refresh_part(&store, 1, &[(["b", ""], 6.0), (["a", ""], 7.0)], at(60));
+    expect(&store, &[("a", 7.0), ("b", 6.0), ("c", 5.0)]);
+    // A refresh without labels counts as a refresh.
+    refresh_part(&store, 1, &[(["?", ""], 8.0), (["?", ""], 9.0)], at(120));
+    store.expire(at(121));
+    expect(&store, &[("a", 9.0), ("b", 8.0)]);
+    refresh_part(&store, 2, &[(["a", ""], 1.0)], at(122));
+    expect(&store, &[("a", 1.0), ("b", 8.0)]);
+    refresh_part(&store, 1, &[(["b", ""], 2.0), (["a", ""], 3.0)], at(123));
+    expect(&store, &[("a", 3.0), ("b", 2.0)]);
+    // Slots of expired series belong to others.
+    store.expire(at(400));
+    expect(&store, &[]);
+    store.refresh(&gauge(["d", ""], 4.0), at(401));
+    refresh_part(&store, 1, &[(["b", ""], 5.0), (["a", ""], 6.0)], at(402));
+    expect(&store, &[("a", 6.0), ("b", 5.0), ("d", 4.0)]);
+}
+
+#[test]
+fn a_part_with_a_rejected_sample_is_looked_at_each_time() {
+    let store = store();
+    for round in 1..3 {
+        store.refresh_each(at(1), |refresh| {
+            refresh.set_part(GAUGE, 0, 1, |refresh| {
+                for labels in [&b"too few\xFF"[..], b"a\xFF\xFF"] {
+                    refresh.set(Sample {
+                        metric: GAUGE,
+                        labels,
+                        values: &[round as f64],
+                    });
+                }
+            });
+        });
+        assert_eq!(store.refused(), round);
+        assert_eq!(gauges(&store), [("a".to_owned(), round as f64)]);
+    }
+}
+
 #[test]
 fn series_not_refreshed_for_three_intervals_go() {
     let store = store();

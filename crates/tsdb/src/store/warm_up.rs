@@ -65,7 +65,7 @@ fn read(history: &History, wanted: &BackfillQuery, now: Now) -> Result<Backfill,
                 .collect();
             let values = LabelValues::new(&values);
             // A series of another source with the same name, or with other default labels.
-            if wanted.names.label_set(index, &values) != series.labels {
+            if wanted.names.label_set(index, values.as_packed()) != series.labels {
                 continue;
             }
             let times = rows.entry(values).or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_core::{LabelValues, MonoMillis};
+use bellwether_core::{MonoMillis, PackedLabels};
 
 use super::warm_up::Backfill;
 
@@ -63,13 +63,13 @@ impl Windows {
     /// the rest for series that appear later.
     pub(super) fn warm_up<'a>(
         &mut self,
-        labels: impl Iterator<Item = Option<&'a LabelValues>>,
+        labels: impl Iterator<Item = Option<PackedLabels<'a>>>,
         mut backfill: Backfill,
         width: usize,
         now: MonoMillis,
     ) {
         for (labels, window) in labels.zip(&mut self.windows) {
-            if let Some(older) = labels.and_then(|labels| backfill.remove(labels)) {
+            if let Some(older) = labels.and_then(|labels| backfill.remove(labels.packed())) {
                 window.precede(older, width);
             }
         }

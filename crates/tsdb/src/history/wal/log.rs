@@ -19,6 +19,12 @@ use crate::history::time_span::{TimeSpan, block_start};
 /// Bytes after which a segment ends, because segments are read as a whole.
 const MAX_SEGMENT: u64 = 32 << 20;
 
+/// Bytes of frames that are written at once; a frame of samples may be longer.
+const MAX_BUFFER: usize = 64 << 10;
+
+/// Series in one frame of definitions.
+const DEFINITIONS: usize = 512;
+
 /// Samples of one collection, to be logged.
 #[derive(Clone, Debug)]
 pub(in super::super) struct Entry {
@@ -222,7 +228,7 @@ impl Log {
         }
     }
 
-    /// Writes `entries` and waits until they are on disk, with one write per segment. Returns the number of
+    /// Writes `entries` and waits until they are on disk, with one fdatasync per segment. Returns the number of
     /// entries written before the first error.
     pub fn write(
         &mut self,
@@ -271,50 +277,64 @@ impl Log {
             .iter()
             .take_while(|entry| block_start(entry.at) == window)
             .count();
-        self.buffer.clear();
-        let mut logged = self.logged;
-        let mut count = 0;
-        for entry in &entries[..same] {
-            if current.length + self.buffer.len() as u64 >= MAX_SEGMENT {
-                break;
-            }
-            let new = current.undefined(entry, labels);
-            if !new.is_empty() {
-                put_definitions(&mut self.buffer, &new);
-            }
-            put_samples(&mut self.buffer, entry.at, logged, &entry.samples);
-            if !new.is_empty() {
-                put_definitions(&mut self.buffer, &new);
-            }
-            logged += entry.samples.len() as u64;
-            count += 1;
-        }
-        let result = current
-            .file
-            .write_all(&self.buffer)
-            .and_then(|()| current.file.sync_data());
-        if result.is_ok() {
-            current.length += self.buffer.len() as u64;
-            self.logged = logged;
+        let appended = self.append(&mut current, &entries[..same], labels);
+        let written = appended.map(|appended| {
+            current.length = appended.length;
+            self.logged = appended.logged;
             segments.note(current.number, current.length, [current.window]);
             segments.note_times(
                 current.number,
-                entries[..count].iter().map(|entry| entry.at),
+                entries[..appended.entries].iter().map(|entry| entry.at),
             );
             segments.set_end(Cursor {
                 segment: current.number,
                 offset: current.length,
-                samples: logged,
+                samples: appended.logged,
             });
-        }
+            appended.entries
+        });
         self.current = Some(current);
-        result.map(|()| count)
+        written
+    }
+
+    /// Appends as many of `entries` to the segment as it has room for, and waits until they are on disk.
+    fn append(
+        &mut self,
+        current: &mut Current,
+        entries: &[Entry],
+        labels: &impl Fn(SeriesId) -> Option<LabelSet>,
+    ) -> io::Result<Appended> {
+        let mut appended = Appended {
+            entries: 0,
+            logged: self.logged,
+            length: current.length,
+        };
+        let mut output = Output {
+            file: &current.file,
+            buffer: &mut self.buffer,
+            length: &mut appended.length,
+        };
+        output.buffer.clear();
+        for entry in entries {
+            if output.length() >= MAX_SEGMENT {
+                break;
+            }
+            let new = undefined(&mut current.defined, entry);
+            output.define(&new, labels)?;
+            put_samples(output.buffer, entry.at, appended.logged, &entry.samples);
+            output.define(&new, labels)?;
+            appended.logged += entry.samples.len() as u64;
+            appended.entries += 1;
+        }
+        output.flush()?;
+        current.file.sync_data()?;
+        self.buffer.shrink_to(MAX_BUFFER);
+        Ok(appended)
     }
 
     /// Ends the segment; the next write begins a new one.
     pub fn rotate(&mut self) {
         self.current = None;
-        self.buffer.shrink_to(1 << 16);
     }
 
     /// Ends the segment if it has samples of the block that starts at `window`. Returns the segment number
@@ -368,29 +388,114 @@ impl Log {
     }
 }
 
-impl Current {
-    /// Returns the series of `entry` that are not yet defined in this segment, and marks them as defined.
-    fn undefined(
+/// Result of a write.
+struct Appended {
+    entries: usize,
+    /// As [`Log::logged`].
+    logged: u64,
+    /// New length of the segment.
+    length: u64,
+}
+
+/// Frames on their way to a file, of which few are in memory.
+struct Output<'a> {
+    file: &'a File,
+    buffer: &'a mut Vec<u8>,
+    /// Bytes in the file.
+    length: &'a mut u64,
+}
+
+impl Output<'_> {
+    /// Returns the length of the file with the frames in the buffer.
+    fn length(&self) -> u64 {
+        *self.length + self.buffer.len() as u64
+    }
+
+    /// Puts definitions of `series`, unless they were removed meanwhile.
+    fn define(
         &mut self,
-        entry: &Entry,
+        series: &[SeriesId],
         labels: &impl Fn(SeriesId) -> Option<LabelSet>,
-    ) -> Vec<(SeriesId, LabelSet)> {
-        let mut new = Vec::new();
-        for (id, _) in &entry.samples {
-            let slot = id.index();
-            if self.defined.len() <= slot {
-                self.defined.resize(slot + 1, false);
+    ) -> io::Result<()> {
+        for part in series.chunks(DEFINITIONS) {
+            let definitions = part.iter().filter_map(|id| Some((*id, labels(*id)?)));
+            let definitions: Vec<_> = definitions.collect();
+            if !definitions.is_empty() {
+                put_definitions(self.buffer, &definitions);
             }
-            if !self.defined[slot] {
-                self.defined[slot] = true;
-                new.extend(labels(*id).map(|labels| (*id, labels)));
+            if self.buffer.len() >= MAX_BUFFER {
+                self.flush()?;
             }
         }
-        new
+        Ok(())
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let mut file = self.file;
+        file.write_all(self.buffer)?;
+        *self.length += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+}
+
+/// Returns the series of `entry` that are not in `defined`, and adds them.
+fn undefined(defined: &mut Vec<bool>, entry: &Entry) -> Vec<SeriesId> {
+    let mut new = Vec::new();
+    for (id, _) in &entry.samples {
+        let slot = id.index();
+        if defined.len() <= slot {
+            defined.resize(slot + 1, false);
+        }
+        if !std::mem::replace(&mut defined[slot], true) {
+            new.push(*id);
+        }
+    }
+    new
 }
 
 /// Makes the entries of a directory durable.
 pub(in super::super) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::Record;
+    use super::super::segment::Segment;
+    use super::*;
+
+    #[test]
+    fn many_new_series_are_logged_with_a_small_buffer() {
+        let folder = tempfile::tempdir().unwrap();
+        let segments = SegmentSet::default();
+        let mut log = Log::new(folder.path(), 0);
+        let entry = Entry {
+            at: UnixMillis(0),
+            samples: (0..5000).map(|id| (SeriesId(id), f64::from(id))).collect(),
+        };
+        let labels = |id: SeriesId| Some(LabelSet::new([("host", id.0.to_string().repeat(20))]));
+        let (written, result) = log.write(&[entry.clone(), entry], &segments, labels);
+        result.unwrap();
+        assert_eq!(written, 2);
+        assert!(log.buffer.capacity() <= MAX_BUFFER);
+        let segment = Segment::read(folder.path(), segments.end().segment).unwrap();
+        assert_eq!((segment.damaged(), segment.whole()), (0, segment.len()));
+        assert_eq!(segment.len(), segments.bytes());
+        assert_eq!(segments.end().samples, 10_000);
+        // Definitions, samples, the same definitions; and samples of series that are defined.
+        let frames = segment.records().map(|record| match record {
+            Record::Definitions(definitions) => definitions.count(),
+            Record::Samples(samples) => samples.iter().count(),
+        });
+        let definitions = [vec![DEFINITIONS; 9], vec![5000 - 9 * DEFINITIONS]].concat();
+        let first = [&definitions[..], &[5000], &definitions, &[5000]].concat();
+        assert_eq!(frames.collect::<Vec<_>>(), first);
+        let defined = segment.definitions();
+        assert_eq!(defined.len(), 5000);
+        assert_eq!(
+            defined.get(&SeriesId(4999)),
+            labels(SeriesId(4999)).as_ref()
+        );
+    }
 }
