@@ -41,7 +41,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::Overrides;
-use crate::config::{self as configuration, Plan, Root, Source, process_environment};
+use crate::config::{self as configuration, Loaded, Plan, Root, Source, process_environment};
 use crate::logging::Format;
 
 /// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
@@ -170,8 +170,7 @@ impl Global {
     /// Returns the settings of the configuration with the flags applied, as far as they are valid; other problems of
     /// the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
-        let mut loaded = configuration::load(&self.source(), &process_environment)?;
-        self.overrides().apply(&mut loaded)?;
+        let loaded = self.loaded()?;
         match loaded.root {
             Some(root) => Ok(root),
             None => Ok(configuration::plan(loaded)?.root),
@@ -180,10 +179,14 @@ impl Global {
 
     /// Returns the plan of the configuration with the flags applied.
     fn plan(&self) -> anyhow::Result<Plan> {
-        let source = self.source();
-        let mut loaded = configuration::load(&source, &process_environment)?;
+        Ok(configuration::plan(self.loaded()?)?)
+    }
+
+    /// Returns the configuration with the flags applied, and its problems.
+    fn loaded(&self) -> anyhow::Result<Loaded> {
+        let mut loaded = configuration::load(&self.source(), &process_environment)?;
         self.overrides().apply(&mut loaded)?;
-        Ok(configuration::plan(loaded)?)
+        Ok(loaded)
     }
 }
 

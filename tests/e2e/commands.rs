@@ -44,6 +44,25 @@ fn check_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn check_lists_the_files_that_it_read() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("x.yaml"), "include: [y.yaml]\nperformance_monitor: {}\n").unwrap();
+    std::fs::write(
+        at("y.yaml"),
+        "performance_monitor: {alerting: {rule_files: [z.yml]}}\n",
+    )
+    .unwrap();
+    std::fs::write(at("z.yml"), "groups: []\n").unwrap();
+    let output = bellwether(&["check", at("x.yaml").to_str().unwrap()]);
+    let list: String = ["x.yaml", "y.yaml", "z.yml"]
+        .map(|name| format!("  {}\n", at(name).display()))
+        .concat();
+    let said = text(&output.stdout);
+    assert!(said.ends_with(&format!("files read:\n{list}")), "{said}");
+}
+
+#[test]
 fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.yaml");
