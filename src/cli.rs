@@ -21,6 +21,7 @@ mod export;
 mod forecast;
 mod health;
 mod import;
+mod init;
 mod installed;
 mod nearby;
 mod notify_test;
@@ -97,6 +98,8 @@ enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run,
+    /// Write a first configuration for what is on this host.
+    Init(init::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
     Check(check::Options),
     /// Print the effective configuration without its secrets.
@@ -213,6 +216,7 @@ pub fn main() -> ExitCode {
     }
     let result = match command {
         Command::Run => run::run(&global),
+        Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
         Command::Dashboard => dashboard::run(&global),
