@@ -39,6 +39,10 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let path = options.output.clone().unwrap_or_else(usual_path);
     match write_new(&path, &text) {
         Ok(()) => {}
+        Err(_) if path.is_dir() => bail!(
+            "{0} is a directory; hint: --output {0}/bellwether.yaml",
+            path.display()
+        ),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => bail!(exists(&path, options)),
         Err(error) => {
             return Err(error).with_context(|| format!("cannot write {}", path.display()));

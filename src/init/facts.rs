@@ -93,8 +93,11 @@ impl HostFacts {
             .unwrap_or(STATSD_PORT)
     }
 
-    /// Returns the port for Bolt of a Neo4j on this host.
+    /// Returns the port for Bolt of a Neo4j on this host, if this build can collect its metrics.
     pub(super) fn neo4j_port(&self) -> Option<u16> {
+        if !HAS_NEO4J {
+            return None;
+        }
         let is_there = self.neo4j.is_some() || self.service(&NEO4J).is_some();
         let configured = self.neo4j.as_ref().and_then(|neo4j| neo4j.bolt_port);
         is_there.then(|| configured.unwrap_or(NEO4J.ports[0]))
@@ -122,6 +125,9 @@ impl HostFacts {
             .or_else(|| unit().map(|unit| Found::Unit(unit)))
     }
 }
+
+/// True if this build has the collector of Neo4j; in others its settings are an error.
+pub(super) const HAS_NEO4J: bool = cfg!(feature = "neo4j");
 
 /// Evidence of a service.
 pub(super) enum Found<'a> {

@@ -1,6 +1,8 @@
 //! Facts about a host in words.
 
-use super::facts::{DEFAULT_PORT, Found, HostFacts, NEO4J, OTHERS, Protocol, STATSD_PORT, Service};
+use super::facts::{
+    DEFAULT_PORT, Found, HAS_NEO4J, HostFacts, NEO4J, OTHERS, Protocol, STATSD_PORT, Service,
+};
 use bellwether_core::counted;
 
 /// Maximum number of names in a line.
@@ -23,7 +25,8 @@ pub fn findings(facts: &HostFacts) -> Vec<String> {
         lines.push(format!("network interfaces: {}", names(all)));
     }
     lines.extend(neo4j(facts));
-    lines.extend(OTHERS.iter().filter_map(|service| {
+    let without_collector = OTHERS.iter().chain((!HAS_NEO4J).then_some(&NEO4J));
+    lines.extend(without_collector.filter_map(|service| {
         let found = facts.service(service)?;
         Some(format!(
             "{}: Bellwether has no metrics of it",
@@ -75,7 +78,7 @@ fn neo4j(facts: &HostFacts) -> Option<String> {
     let port = facts.neo4j_port()?;
     let access = match &facts.neo4j {
         Some(neo4j) if !neo4j.has_authentication => ", without a password",
-        _ => "",
+        _ => ", with the password in NEO4J_PASSWORD",
     };
     Some(match facts.service(&NEO4J) {
         Some(Found::Socket(_)) => format!("Neo4j: its metrics are read on port {port}{access}"),
