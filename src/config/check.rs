@@ -185,8 +185,7 @@ impl<'a> Checker<'a> {
     /// Builds the plan without the settings, which may be large.
     fn plan(mut self) -> impl FnOnce(Root, u32, Vec<ConfigFile>) -> Plan + use<> {
         let monitor = &self.root.performance_monitor;
-        let lacks_files = self.problems.any(|at| at.path.starts_with("include"));
-        if monitor.at.pos.line == 0 && !lacks_files {
+        if monitor.at.pos.line == 0 && !self.lacks_files() {
             self.problems
                 .error(&SourceLocation::default(), "the configuration is empty")
                 .hint("begin with performance_monitor: and see config/bellwether.yaml");
@@ -240,6 +239,14 @@ impl<'a> Checker<'a> {
             warnings,
             left_out: Vec::new(),
         }
+    }
+
+    /// Returns whether a file of the configuration could not be read: then what is missing may be in it.
+    fn lacks_files(&self) -> bool {
+        self.problems.any(|at| {
+            let is_included = at.pos.file > 1;
+            at.path.starts_with("include") || (is_included && at.path.is_empty())
+        })
     }
 
     fn interval(&mut self) -> Duration {

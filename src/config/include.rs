@@ -199,7 +199,10 @@ impl<'a> Reader<'a> {
     fn entry(&mut self, number: usize, entry: &Spanned<PathBuf>) {
         let folder = self.files[number - 1].path.parent().map(Path::to_owned);
         let pattern = folder.unwrap_or_default().join(&entry.value);
-        let is_pattern = has_wildcard(&entry.value);
+        if !has_wildcard(&entry.value) {
+            self.include(pattern, &entry.at);
+            return;
+        }
         let paths = match expanded(&pattern) {
             Ok(paths) => paths,
             Err(error) => {
@@ -210,10 +213,9 @@ impl<'a> Reader<'a> {
         };
         let shows_hidden = is_hidden(&pattern);
         for path in paths {
-            if is_pattern && !shows_hidden && is_hidden(&path) {
-                continue;
+            if shows_hidden || !is_hidden(&path) {
+                self.include(path, &entry.at);
             }
-            self.include(path, &entry.at);
         }
     }
 
@@ -491,6 +493,28 @@ mod tests {
              conf.d/f.yaml:2:23: performance_monitor.interval: unknown key \"interval\"\n  \
              hint: known keys: collection_interval, collection_timeout, enabled_collectors, system_metrics, system, application_metrics, application, neo4j_metrics, prometheus, alerting, state_directory"
         );
+    }
+
+    #[test]
+    fn what_a_missing_file_may_have_is_not_reported() {
+        let broken = "performance_monitor: {system_metrics: [{name: cpu_percent}]\n";
+        let files = Files::new(&[
+            (
+                "main.yaml",
+                &format!("include: [x.yaml]\n{}", rules(&[("a", "")])),
+            ),
+            ("x.yaml", broken),
+        ]);
+        let report = files.report();
+        assert!(report.starts_with("x.yaml:2:1: not valid YAML"), "{report}");
+        assert_eq!(report.lines().count(), 1, "{report}");
+        fs::remove_file(files.at("x.yaml")).unwrap();
+        let report = files.report();
+        assert!(
+            report.starts_with("main.yaml:1:11: include[0]: x.yaml: cannot read"),
+            "{report}"
+        );
+        assert_eq!(report.lines().count(), 2, "{report}");
     }
 
     #[test]

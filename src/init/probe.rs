@@ -226,7 +226,7 @@ fn neo4j_config(text: &str) -> Neo4jConfig {
         lines
             .filter(|(key, _)| keys.contains(&key.trim()))
             .map(|(_, value)| value.trim())
-            .last()
+            .next_back()
     };
     let address = value([
         "server.bolt.listen_address",
