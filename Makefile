@@ -77,6 +77,7 @@ install:
 	chmod 0644 $(DESTDIR)$(UNITDIR)/bellwether.service
 	install -D -m 0644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/bellwether.conf
 	install -d $(DESTDIR)$(CONFDIR) $(DESTDIR)$(SHAREDIR)
+	install -d -m 2750 $(DESTDIR)$(CONFDIR)/conf.d
 	@if [ ! -e $(DESTDIR)$(CONFDIR)/bellwether.yaml ]; then \
 	    set -x; install -m 0640 config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; \
 	elif ! cmp -s config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; then \
@@ -87,7 +88,7 @@ install:
 	install -m 0644 deploy/prometheus.yml $(DESTDIR)$(SHAREDIR)/prometheus.yml
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	    set -ex; systemd-sysusers $(SYSUSERSDIR)/bellwether.conf; \
-	    chgrp bellwether $(CONFDIR)/bellwether.yaml*; \
+	    chgrp bellwether $(CONFDIR)/bellwether.yaml* $(CONFDIR)/conf.d; \
 	    systemctl daemon-reload; \
 	fi
 

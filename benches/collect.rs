@@ -16,7 +16,7 @@ use bellwether_collectors::system::{
 };
 use bellwether_collectors::{Collector, MetricDefaults};
 use bellwether_core::{Batch, MetricId, MonoMillis, Now, Origin};
-use bellwether_schema::{Diagnostics, Spanned};
+use bellwether_schema::{Diagnostics, Override, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};
 use procfs::{Current, CurrentSI};
 
@@ -45,6 +45,7 @@ fn declared(names: &[&str]) -> Arc<[(MetricId, ResolvedMetric)]> {
     let metrics: Vec<SystemMetric> = names
         .iter()
         .map(|name| SystemMetric {
+            r#override: Override,
             labels: None,
             name: Spanned::nowhere((*name).to_owned()),
             r#type: None,

@@ -394,10 +394,13 @@ impl App {
         }
         history::warn_of_change(&old.plan, &plan);
         alert_log::warn_of_change(&old.plan, &plan);
+        let changes = config::changed_files(&old.plan.files, &plan.files);
+        let changes = (!changes.is_empty()).then(|| format!("; {changes}"));
         let summary = format!(
-            "{}, {}",
+            "{}, {}{}",
             counted(plan.metrics.len(), "metric"),
-            counted(plan.rules.rules.len(), "rule")
+            counted(plan.rules.rules.len(), "rule"),
+            changes.unwrap_or_default()
         );
         let (next, rules) = ActiveConfig::new(plan, self.history(), &self.source);
         let next = Arc::new(next);

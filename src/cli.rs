@@ -21,6 +21,7 @@ mod export;
 mod forecast;
 mod health;
 mod import;
+mod init;
 mod installed;
 mod nearby;
 mod notify_test;
@@ -41,7 +42,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::app::Overrides;
-use crate::config::{self as configuration, Plan, Root, Source, process_environment};
+use crate::config::{self as configuration, Loaded, Plan, Root, Source, process_environment};
 use crate::logging::Format;
 
 /// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
@@ -97,6 +98,8 @@ enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run,
+    /// Write a first configuration for what is on this host.
+    Init(init::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
     Check(check::Options),
     /// Print the effective configuration without its secrets.
@@ -170,8 +173,7 @@ impl Global {
     /// Returns the settings of the configuration with the flags applied, as far as they are valid; other problems of
     /// the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
-        let mut loaded = configuration::load(&self.source(), &process_environment)?;
-        self.overrides().apply(&mut loaded)?;
+        let loaded = self.loaded()?;
         match loaded.root {
             Some(root) => Ok(root),
             None => Ok(configuration::plan(loaded)?.root),
@@ -180,10 +182,14 @@ impl Global {
 
     /// Returns the plan of the configuration with the flags applied.
     fn plan(&self) -> anyhow::Result<Plan> {
-        let source = self.source();
-        let mut loaded = configuration::load(&source, &process_environment)?;
+        Ok(configuration::plan(self.loaded()?)?)
+    }
+
+    /// Returns the configuration with the flags applied, and its problems.
+    fn loaded(&self) -> anyhow::Result<Loaded> {
+        let mut loaded = configuration::load(&self.source(), &process_environment)?;
         self.overrides().apply(&mut loaded)?;
-        Ok(configuration::plan(loaded)?)
+        Ok(loaded)
     }
 }
 
@@ -210,6 +216,7 @@ pub fn main() -> ExitCode {
     }
     let result = match command {
         Command::Run => run::run(&global),
+        Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
         Command::Dashboard => dashboard::run(&global),

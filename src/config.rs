@@ -6,6 +6,7 @@ mod check;
 mod exec;
 mod files;
 mod folders;
+mod include;
 mod load;
 mod metrics;
 mod outside;
@@ -16,12 +17,13 @@ mod sections;
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use files::{expanded, read_files};
 pub use folders::{alert_history_folder, history_folder, state_directory};
+pub use include::{ConfigFile, changed_files};
 pub use load::{
-    EMBEDDED, Loaded, ReadError, Report, Source, decode, load, process_environment, read,
-    set_fallback_environment,
+    EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
+    process_environment, read, set_fallback_environment,
 };
 pub use metrics::metrics;
 pub use outside::check_outside;
-pub use print::{print, print_rules};
+pub use print::{print, print_rules, print_with_origins};
 pub use reference::reference;
 pub use sections::Root;

@@ -5,6 +5,7 @@
 //! - [`config`]: the sections of all crates put together; the configuration resolved to a plan.
 //! - [`app`]: builds, starts, reloads and stops everything.
 //! - [`cli`]: the commands. Only they print.
+//! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
 //! - [`ruletest`]: unit tests of rules, on virtual time.
 //! - [`replay`]: rules over recorded series, on virtual time.
@@ -15,6 +16,7 @@ pub mod app;
 pub mod cli;
 pub mod config;
 pub mod dashboard;
+pub mod init;
 pub mod logging;
 pub mod replay;
 pub mod ruletest;

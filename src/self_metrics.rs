@@ -26,7 +26,7 @@ self_metrics! {
     LOADED_AT = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
         "Time at which the active configuration was loaded.";
     CONFIG_HASH = "bellwether_config_hash" Gauge []
-        "Hash of the active configuration file (CRC-32): equal on hosts with equal files.";
+        "Hash of the files of the active configuration (CRC-32): equal on hosts with equal files.";
 }
 
 /// Lists of all crates, in the order of the reference. `app` has their sources.

@@ -28,6 +28,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     };
     // What `run` would take of the flags is looked at too.
     global.overrides().apply(&mut loaded)?;
+    let named_files = std::mem::take(&mut loaded.named_files);
     let plan = match config::plan(loaded) {
         Ok(plan) => plan,
         Err(report) => return reject(&report.problems, &source),
@@ -43,6 +44,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         return reject(&outside, &source);
     }
     print_summary(&plan, &source);
+    print_files(&plan, &named_files);
     Ok(())
 }
 
@@ -73,4 +75,16 @@ fn print_summary(plan: &Plan, source: &Source) {
         counted(plan.rules.rules.len(), "rule"),
         counted(channels.len(), "channel"),
     );
+}
+
+/// Prints the files that were read, if there are several.
+fn print_files(plan: &Plan, named: &[PathBuf]) {
+    let paths = plan.files.iter().map(|file| &file.path).chain(named);
+    let paths: Vec<&PathBuf> = paths.collect();
+    if paths.len() > 1 {
+        println!("files read:");
+        for path in paths {
+            println!("  {}", path.display());
+        }
+    }
 }

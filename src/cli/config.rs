@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::Global;
-use crate::config::{metrics, print, reference};
+use crate::config::{metrics, plan, print, print_with_origins, reference};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -21,7 +21,14 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     } else if options.metrics {
         print!("{}", metrics());
     } else {
-        print!("{}", print(&global.plan()?.root)?);
+        let mut loaded = global.loaded()?;
+        let tree = loaded.tree.take();
+        let plan = plan(loaded)?;
+        let text = match &tree {
+            Some(tree) => print_with_origins(&plan.root, tree, &plan.files)?,
+            None => print(&plan.root)?,
+        };
+        print!("{text}");
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use crate::config::{Source, read, set_fallback_environment};
 
 /// Configuration of the installed service.
-const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
+pub(super) const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
 /// `EnvironmentFile=` of the unit.
 const ENVIRONMENT: &str = "/etc/bellwether/environment";
 /// `StateDirectory=` of the unit.

@@ -23,6 +23,7 @@ use bellwether_tsdb::history::Backend;
 
 pub use self::rules::RuleGroup;
 use super::exec;
+use super::include::ConfigFile;
 use super::load::{Loaded, Report};
 use super::sections::Root;
 
@@ -30,8 +31,10 @@ use super::sections::Root;
 pub struct Plan {
     /// Settings of the plan.
     pub root: Root,
-    /// CRC-32 of the configuration file's text.
+    /// CRC-32 of the texts of all configuration files.
     pub checksum: u32,
+    /// Files of the configuration; the first includes the others.
+    pub files: Vec<ConfigFile>,
     /// All metrics; a [`MetricId`](bellwether_core::MetricId) is an index into it.
     pub metrics: Arc<[MetricDef]>,
     /// Labels of every exported series.
@@ -109,6 +112,9 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
     let Loaded {
         source,
         checksum,
+        files,
+        tree: _,
+        named_files: _,
         root,
         mut problems,
         rule_files,
@@ -117,7 +123,7 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
         host,
     } = loaded;
     if let Some(root) = &root {
-        exec::check(root, &source, &mut problems);
+        exec::check(root, &files, &mut problems);
     }
     let plan = root.map(|root| {
         let checker = Checker::new(&root, &rule_files, &silences, warnings, &mut problems);
@@ -126,7 +132,7 @@ pub fn plan(loaded: Loaded) -> Result<Plan, Report> {
             ..checker
         }
         .plan();
-        plan(root, checksum)
+        plan(root, checksum, files)
     });
     match plan {
         Some(plan) if problems.is_empty() => Ok(plan),
@@ -177,9 +183,9 @@ impl<'a> Checker<'a> {
     }
 
     /// Builds the plan without the settings, which may be large.
-    fn plan(mut self) -> impl FnOnce(Root, u32) -> Plan + use<> {
+    fn plan(mut self) -> impl FnOnce(Root, u32, Vec<ConfigFile>) -> Plan + use<> {
         let monitor = &self.root.performance_monitor;
-        if monitor.at.pos.line == 0 {
+        if monitor.at.pos.line == 0 && !self.lacks_files() {
             self.problems
                 .error(&SourceLocation::default(), "the configuration is empty")
                 .hint("begin with performance_monitor: and see config/bellwether.yaml");
@@ -217,9 +223,10 @@ impl<'a> Checker<'a> {
         self.remote_write();
         let default_labels = monitor.prometheus.default_labels.value.clone();
         let (warnings, rule_groups) = (self.warnings, self.rule_groups);
-        move |root, checksum| Plan {
+        move |root, checksum, files| Plan {
             root,
             checksum,
+            files,
             metrics,
             default_labels,
             schedule,
@@ -232,6 +239,14 @@ impl<'a> Checker<'a> {
             warnings,
             left_out: Vec::new(),
         }
+    }
+
+    /// Returns whether a file of the configuration could not be read: then what is missing may be in it.
+    fn lacks_files(&self) -> bool {
+        self.problems.any(|at| {
+            let is_included = at.pos.file > 1;
+            at.path.starts_with("include") || (is_included && at.path.is_empty())
+        })
     }
 
     fn interval(&mut self) -> Duration {
@@ -332,7 +347,7 @@ impl<'a> Checker<'a> {
             match self.declared.get(&name.value) {
                 Some(first) => {
                     let message = format!("metric {:?} is configured twice", name.value);
-                    let hint = format!("the first is on line {}", first.pos.line);
+                    let hint = format!("the first is on {}", first.words());
                     self.problems.error(&name.at, message).hint(hint);
                 }
                 None => {

@@ -7,11 +7,11 @@ use std::path::Path;
 use bellwether_notify::ChannelType;
 use bellwether_schema::Diagnostics;
 
-use super::load::Source;
+use super::include::ConfigFile;
 use super::sections::Root;
 
 /// Checks channels of type `exec`, including disabled ones: `notify-test` starts them.
-pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
+pub(super) fn check(root: &Root, files: &[ConfigFile], problems: &mut Diagnostics) {
     let alerting = &root.performance_monitor.alerting;
     let channels = alerting.notifications.channels.iter();
     for channel in channels.filter(|channel| channel.common.r#type == ChannelType::Exec) {
@@ -23,9 +23,7 @@ pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
                     "a channel of type exec starts a program, which is not allowed",
                 )
                 .hint("set performance_monitor.alerting.allow_exec to true");
-        } else if let Source::File(path) = source
-            && let Err(reason) = is_guarded(path)
-        {
+        } else if let Some((path, reason)) = unguarded(files) {
             problems
                 .error(
                     at,
@@ -34,6 +32,22 @@ pub(super) fn check(root: &Root, source: &Source, problems: &mut Diagnostics) {
                 .hint(format!("chown root {0} && chmod go-w {0}", path.display()));
         }
     }
+}
+
+/// Returns the first file that others may write, and the reason: whoever may write one of them may
+/// add or replace a channel.
+fn unguarded(files: &[ConfigFile]) -> Option<(&Path, String)> {
+    // The embedded configuration has no path.
+    let paths = files.iter().map(|file| &*file.path);
+    let mut written = paths.filter(|path| *path != Path::new(""));
+    written.find_map(|path| {
+        let reason = is_guarded(path).err()?;
+        let reason = match files.len() {
+            1 => reason,
+            _ => format!("{}: {reason}", path.display()),
+        };
+        Some((path, reason))
+    })
 }
 
 /// Returns an error unless only root and this process's user may write a file.
@@ -53,7 +67,7 @@ fn is_guarded(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{load, plan};
+    use crate::config::{Source, load, plan};
 
     const EXEC: &str = "performance_monitor:\n  alerting:\n    allow_exec: true\n    notifications:\n      \
          channels:\n        - {type: exec, command: [/bin/true], enabled: false}\n";

@@ -1,6 +1,9 @@
 //! Files that the configuration names.
 
-use std::io;
+use std::io::{
+    self,
+    ErrorKind::{NotADirectory, NotFound, PermissionDenied},
+};
 use std::path::{Component, Path, PathBuf};
 
 use bellwether_compat::{FilesError, RuleFile};
@@ -8,7 +11,8 @@ use bellwether_routing::read_silences;
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
 use globset::{GlobBuilder, GlobMatcher};
 
-use super::load::{self, Loaded, Source};
+use super::include::ConfigFile;
+use super::load::{self, Loaded};
 
 /// Reads the files that `loaded` names; problems are added to it.
 pub fn read_files(loaded: &mut Loaded) {
@@ -31,9 +35,11 @@ pub fn read_files(loaded: &mut Loaded) {
                 .hint_if(error.hint);
             String::new()
         });
+        loaded.named_files.push(path.clone());
         loaded.rule_files.push(RuleFile { path, text });
     }
     for (path, text) in read_named(&silences, loaded) {
+        loaded.named_files.push(path.clone());
         let read = read_silences(&path, &text, &mut loaded.problems);
         loaded.silences.extend(read);
     }
@@ -43,8 +49,9 @@ pub fn read_files(loaded: &mut Loaded) {
 /// Adds the contents of an Alertmanager configuration.
 fn read_alertmanager(loaded: &mut Loaded) {
     let Loaded {
-        source,
+        files,
         root,
+        named_files,
         problems,
         warnings,
         ..
@@ -58,7 +65,7 @@ fn read_alertmanager(loaded: &mut Loaded) {
     let Some(named) = alerting.alertmanager_config.take() else {
         return;
     };
-    let path = folder(source).join(&named.value);
+    let path = folder(files, &named.at).join(&named.value);
     let mut read = match load::read(&path) {
         Ok(text) => bellwether_compat::alertmanager(&path, &text, &texts, problems),
         Err(error) => {
@@ -67,6 +74,7 @@ fn read_alertmanager(loaded: &mut Loaded) {
             return;
         }
     };
+    named_files.push(path);
     if alerting.routes.is_some() {
         problems
             .error(&named.at, "both `alertmanager_config` and `routes`")
@@ -109,12 +117,21 @@ fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, 
 
 /// Returns the files that `names` match, each once, with the location of the name.
 fn named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, SourceLocation)> {
-    let folder = folder(&loaded.source);
     let mut paths = Vec::new();
     for named in names {
+        let folder = folder(&loaded.files, &named.at);
         match expanded(&folder.join(&named.value)) {
             Ok(found) if found.is_empty() => loaded.warnings.push(no_file(named)),
             Ok(found) => paths.extend(found.into_iter().map(|path| (path, named.at.clone()))),
+            // Only the rules in it are missing, as after a wrong rule file.
+            Err(error) if error.kind() == PermissionDenied => {
+                let shown = named.value.display();
+                let message = format!("cannot find files {shown}: {error}");
+                loaded.warnings.push(Diagnostic {
+                    message,
+                    ..no_file(named)
+                });
+            }
             Err(error) => {
                 let shown = named.value.display();
                 loaded
@@ -137,12 +154,12 @@ fn no_file(named: &Spanned<PathBuf>) -> Diagnostic {
     }
 }
 
-/// Returns the directory that relative paths start from.
-fn folder(source: &Source) -> PathBuf {
-    match source {
-        Source::Embedded => PathBuf::new(),
-        Source::File(path) => path.parent().map(Path::to_owned).unwrap_or_default(),
-    }
+/// Returns the directory of the file that has the value at `at`: relative paths start from it.
+fn folder(files: &[ConfigFile], at: &SourceLocation) -> PathBuf {
+    let number = usize::from(at.pos.file).max(1);
+    let file = files.get(number - 1);
+    let folder = file.and_then(|file| file.path.parent());
+    folder.map(Path::to_owned).unwrap_or_default()
 }
 
 /// Maximum number of files and directories that a pattern may match at each of its parts.
@@ -151,15 +168,21 @@ const MOST_FITTING: usize = 1000;
 /// Returns the files that `pattern` matches, sorted; a name without wildcards matches itself.
 ///
 /// # Errors
-/// The pattern is invalid, or matches more than `MOST_FITTING` files.
+/// The pattern is invalid, matches more than `MOST_FITTING` files, or a directory cannot be read.
 pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = vec![PathBuf::new()];
     for component in pattern.components() {
         match matcher(component)? {
             None => found.iter_mut().for_each(|path| path.push(component)),
             Some(matcher) => {
-                let fit = found.iter().flat_map(|path| fitting(path, &matcher));
-                found = fit.take(MOST_FITTING + 1).collect();
+                let mut fit = Vec::new();
+                for path in &found {
+                    fit.append(&mut fitting(path, &matcher)?);
+                    if fit.len() > MOST_FITTING {
+                        break;
+                    }
+                }
+                found = fit;
                 if found.len() > MOST_FITTING {
                     let message =
                         format!("it matches more than {MOST_FITTING} files and directories");
@@ -171,12 +194,19 @@ pub fn expanded(pattern: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+const WILDCARDS: [char; 3] = ['*', '?', '['];
+
+/// Returns whether `path` is a pattern.
+pub(super) fn has_wildcard(path: &Path) -> bool {
+    path.to_string_lossy().contains(WILDCARDS)
+}
+
 fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
     let Component::Normal(name) = component else {
         return Ok(None);
     };
     let name = name.to_string_lossy();
-    if !name.contains(['*', '?', '[']) {
+    if !name.contains(WILDCARDS) {
         return Ok(None);
     }
     if name.contains("**") {
@@ -189,15 +219,25 @@ fn matcher(component: Component<'_>) -> io::Result<Option<GlobMatcher>> {
         .map_err(io::Error::other)
 }
 
-/// Returns the matching entries of `folder`; none if it does not exist.
-fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
+/// Returns the matching entries of `folder`; none if there is no such directory.
+fn fitting(folder: &Path, matcher: &GlobMatcher) -> io::Result<Vec<PathBuf>> {
     let here = if folder.as_os_str().is_empty() {
         Path::new(".")
     } else {
         folder
     };
-    let entries = std::fs::read_dir(here).into_iter().flatten().flatten();
+    let entries = match std::fs::read_dir(here) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(Vec::new()),
+        Err(error) => {
+            return Err(io::Error::new(
+                error.kind(),
+                format!("{}: {error}", here.display()),
+            ));
+        }
+    };
     let names = entries
+        .flatten()
         .map(|entry| entry.file_name())
         .filter(|name| matcher.is_match(name));
     // The caller fails above this limit, and a directory may have millions of entries.
@@ -206,7 +246,7 @@ fn fitting(folder: &Path, matcher: &GlobMatcher) -> Vec<PathBuf> {
         .map(|name| folder.join(name))
         .collect();
     found.sort();
-    found
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -10,17 +10,19 @@ use std::sync::OnceLock;
 use bellwether_compat::RuleFile;
 use bellwether_routing::SilenceSpec;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, SourceLocation, YamlError, parse,
+    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, Node, SourceLocation, YamlError,
+    parse,
 };
 
 use super::files;
+use super::include::{ConfigFile, Merged, read_included};
 use super::sections::Root;
 
 /// Configuration that runs if no file is named.
 pub const EMBEDDED: &str = include_str!("../../config/bellwether.yaml");
 
-/// Size limit of a configuration file; ten thousand rules are about 3 MB.
-const MAX_BYTES: u64 = 32 * 1024 * 1024;
+/// Size limit of a configuration with all of its files; ten thousand rules are about 3 MB.
+pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 /// Source of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,8 +83,14 @@ impl std::error::Error for Report {}
 pub struct Loaded {
     /// Source of the configuration.
     pub source: Source,
-    /// CRC-32 of the text.
+    /// CRC-32 of the texts of all files.
     pub checksum: u32,
+    /// Files of the configuration; the first includes the others.
+    pub files: Vec<ConfigFile>,
+    /// Merged tree of the files, in which each value has its location.
+    pub tree: Option<Node>,
+    /// Files of other formats that it names.
+    pub named_files: Vec<PathBuf>,
     /// Settings; defaults replace invalid values.
     pub root: Option<Root>,
     /// Problems.
@@ -128,35 +136,70 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
             })?
         }
     };
-    let mut loaded = decode(source, &text, environment);
+    let mut loaded = decode_with_included(source, &text, environment);
     files::read_files(&mut loaded);
     Ok(loaded)
 }
 
-/// Decodes `text` as the configuration of `source`, without reading the files that it names.
+/// Decodes `text` as the configuration of `source`, with the files that it includes. Other files
+/// that it names are not read. Blocks on the file system.
+#[must_use]
+pub fn decode_with_included(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
+    let mut problems = Diagnostics::default();
+    let merged = read_included(source, text, environment, &mut problems);
+    decode_merged(source, merged, problems, environment)
+}
+
+/// Decodes `text` as the configuration of `source`, without reading the files that it names or
+/// includes.
 #[must_use]
 pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
     let mut problems = Diagnostics::default();
-    let root = match parse(text) {
-        Ok(node) => Root::decode(&node, &mut DecodeContext::new(&mut problems, environment)),
-        Err(YamlError { at: pos, message }) => {
-            problems.error(
-                &SourceLocation {
-                    pos,
-                    ..SourceLocation::default()
-                },
-                message,
-            );
-            None
-        }
+    let tree = parse(text).map_err(|YamlError { at: pos, message }| {
+        let at = SourceLocation {
+            pos,
+            ..SourceLocation::default()
+        };
+        problems.error(&at, message);
+    });
+    let checksum = crc32fast::hash(text.as_bytes());
+    let path = match source {
+        Source::Embedded => PathBuf::new(),
+        Source::File(path) => path.clone(),
     };
-    let (source, checksum) = (source.clone(), crc32fast::hash(text.as_bytes()));
+    let merged = Merged {
+        tree: tree.ok(),
+        files: vec![ConfigFile { path, checksum }],
+        names: Vec::new(),
+        checksum,
+    };
+    decode_merged(source, merged, problems, environment)
+}
+
+fn decode_merged(
+    source: &Source,
+    merged: Merged,
+    mut problems: Diagnostics,
+    environment: Environment<'_>,
+) -> Loaded {
+    let Merged {
+        tree,
+        files,
+        names,
+        checksum,
+    } = merged;
+    let mut cx = DecodeContext::for_files(&mut problems, environment, &names);
+    let root = tree.as_ref().and_then(|tree| Root::decode(tree, &mut cx));
+    let source = source.clone();
     let (rule_files, silences) = Default::default();
     let host = environment("HOSTNAME").and_then(|host| host.into_string().ok());
     let host = host.filter(|host| !host.is_empty());
     Loaded {
         source,
         checksum,
+        files,
+        tree,
+        named_files: Vec::new(),
         root,
         warnings: problems.take_warnings(),
         problems,

@@ -1,22 +1,81 @@
 //! The effective configuration as YAML: defaults and environment filled in, secrets as `<secret>`.
 
 use bellwether_rules::{RecordingSettings, RuleSettings};
-use bellwether_schema::{Decode, SectionDoc, Shape, blank};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use bellwether_schema::{Decode, Key, Node, Pos, SectionDoc, Shape, Value as Form, blank, parse};
 use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
+use super::include::ConfigFile;
 use super::sections::Root;
 
-/// Prints `root`. Absent settings without a default are omitted.
+/// Prints `root`, which has the settings of all included files. Absent settings without a default are omitted.
 ///
 /// # Errors
 /// None for a decoded configuration.
 pub fn print(root: &Root) -> Result<String, serde_yaml::Error> {
     let mut value = serde_yaml::to_value(root)?;
+    if let Value::Mapping(entries) = &mut value {
+        entries.shift_remove("include");
+    }
     prune(&mut value);
     hide(&mut value);
     escape(&mut value, Root::shape());
     serde_yaml::to_string(&value)
+}
+
+/// Prints `root`, with a comment behind each entry and each value outside of lists: the file that it
+/// is from, and the line. Values without one are defaults. `tree` is what `root` was decoded from. The
+/// names of files start at the directory of the first one. A single file needs no comments.
+///
+/// # Errors
+/// None for a decoded configuration.
+pub fn print_with_origins(
+    root: &Root,
+    tree: &Node,
+    files: &[ConfigFile],
+) -> Result<String, serde_yaml::Error> {
+    let text = print(root)?;
+    let (2.., Ok(printed)) = (files.len(), parse(&text)) else {
+        return Ok(text);
+    };
+    let mut origins = BTreeMap::new();
+    find_origins(&printed, tree, &mut origins);
+    let start = files[0].path.parent().unwrap_or(Path::new(""));
+    let lines = (1..).zip(text.lines()).map(|(number, line)| {
+        let origin = origins.get(&number).and_then(|pos| {
+            let file = files.get(usize::from(pos.file).checked_sub(1)?)?;
+            let path = file.path.strip_prefix(start).unwrap_or(&file.path);
+            Some(format!("  # {}:{}", path.display(), pos.line))
+        });
+        format!("{line}{}\n", origin.unwrap_or_default())
+    });
+    Ok(lines.collect())
+}
+
+/// Finds the position in `source` of what begins on each line of `printed`.
+fn find_origins(printed: &Node, source: &Node, origins: &mut BTreeMap<u32, Pos>) {
+    let (Form::Map(printed), Form::Map(source)) = (&printed.value, &source.value) else {
+        return;
+    };
+    for (key, node) in printed {
+        let is_key = |(source, _): &&(Key, Node)| source.text == key.text;
+        let Some((source_key, source)) = source.iter().find(is_key) else {
+            continue;
+        };
+        match (&node.value, &source.value) {
+            (Form::Map(entries), Form::Map(_)) if !entries.is_empty() => {
+                find_origins(node, source, origins);
+            }
+            (Form::List(items), Form::List(sources)) if !items.is_empty() => {
+                let places = items.iter().zip(sources);
+                origins.extend(places.map(|(item, source)| (item.pos.line, source.pos)));
+            }
+            _ => drop(origins.insert(key.pos.line, source_key.pos)),
+        }
+    }
 }
 
 /// Prints rules in the format of the configuration, without defaults.

@@ -18,11 +18,14 @@ use bellwether_schema::{HumanDuration, Spanned, section};
 use bellwether_server::Prometheus;
 use bellwether_tsdb::history::TrendStorage;
 
+use super::include::Include;
 use crate::logging::Logging;
 
 section! {
     /// The configuration file.
     pub struct Root {
+        #[serde(flatten)]
+        pub include: Include,
         /// Collectors, HTTP server, rules and notifications.
         pub performance_monitor: Spanned<Monitor>,
         /// History, anomaly detection, bottlenecks and health score.
@@ -68,7 +71,7 @@ section! {
         /// Enables the evaluation of rules.
         pub enabled: bool = true,
         /// Allows channels of type `exec` to start programs. Also required: only root and
-        /// Bellwether's own user may write the configuration.
+        /// Bellwether's own user may write the files of the configuration.
         pub allow_exec: bool = false,
         /// Channels and settings of notifications.
         pub notifications: Notifications,

@@ -320,7 +320,7 @@ impl Step {
             self.missing.is_some(),
         ];
         let count = done.iter().filter(|action| **action).count();
-        if count != 1 && !problems.any(|path| path.starts_with(&*at.path)) {
+        if count != 1 && !problems.any(|one| one.path.starts_with(&*at.path)) {
             let message = if count == 0 {
                 "a step that does nothing"
             } else {

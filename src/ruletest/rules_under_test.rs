@@ -94,7 +94,8 @@ impl RulesUnderTest {
                     ));
                 }
                 Ok(Form::Configuration) => {
-                    let mut loaded = config::decode(&source, &file.text, &environment);
+                    let mut loaded =
+                        config::decode_with_included(&source, &file.text, &environment);
                     beside(&mut loaded);
                     match config::plan(loaded) {
                         Ok(declared) => plan = Some(declared),
@@ -372,7 +373,7 @@ fn form(file: &RuleFile) -> Result<Form, YamlError> {
     }
     Ok(match () {
         () if has(&node, "groups") => Form::Prometheus(file.clone()),
-        () if has(&node, "performance_monitor") => Form::Configuration,
+        () if has(&node, "performance_monitor") || has(&node, "include") => Form::Configuration,
         () => Form::Rules(node),
     })
 }

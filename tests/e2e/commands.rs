@@ -44,6 +44,57 @@ fn check_says_what_is_wrong_and_where() {
 }
 
 #[test]
+fn a_first_configuration_is_good_and_never_overwrites() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("first.yaml");
+    let file = file.to_str().unwrap();
+    let output = bellwether(&["init", "--output", file]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let said = text(&output.stdout);
+    assert!(
+        said.contains(&format!("  bellwether run --config {file}\n")),
+        "{said}"
+    );
+    let written = std::fs::read_to_string(file).unwrap();
+
+    let checked = text(&bellwether(&["check", file]).stdout);
+    assert!(checked.starts_with(&format!("{file}: good: ")), "{checked}");
+    let printed = bellwether(&["init", "--dry-run"]);
+    assert_eq!(text(&printed.stdout), written);
+
+    let again = bellwether(&["init", "--full", "--output", file]);
+    assert_eq!(again.status.code(), Some(1));
+    let said = text(&again.stderr);
+    let shows = format!("bellwether init --full --dry-run | diff {file} -");
+    assert!(
+        said.contains("exists and stays as it is") && said.contains(&shows),
+        "{said}"
+    );
+    assert_eq!(std::fs::read_to_string(file).unwrap(), written);
+    let full = text(&bellwether(&["init", "--full", "--output", "-"]).stdout);
+    assert_eq!(full, bellwether::config::EMBEDDED);
+}
+
+#[test]
+fn check_lists_the_files_that_it_read() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("x.yaml"), "include: [y.yaml]\nperformance_monitor: {}\n").unwrap();
+    std::fs::write(
+        at("y.yaml"),
+        "performance_monitor: {alerting: {rule_files: [z.yml]}}\n",
+    )
+    .unwrap();
+    std::fs::write(at("z.yml"), "groups: []\n").unwrap();
+    let output = bellwether(&["check", at("x.yaml").to_str().unwrap()]);
+    let list: String = ["x.yaml", "y.yaml", "z.yml"]
+        .map(|name| format!("  {}\n", at(name).display()))
+        .concat();
+    let said = text(&output.stdout);
+    assert!(said.ends_with(&format!("files read:\n{list}")), "{said}");
+}
+
+#[test]
 fn a_channel_is_tried_by_a_marked_sample_also_one_that_is_off() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("x.yaml");

@@ -92,6 +92,43 @@ fn a_broken_configuration_changes_nothing_and_says_why() {
 }
 
 #[test]
+fn a_reload_finds_new_and_removed_files() {
+    let folder = TempDir::new().unwrap();
+    let yaml = format!("include: ['conf.d/*.yaml']\n{}", queue_rule("{type: log}"));
+    let agent = Agent::start(folder.path(), &yaml);
+    let directory = folder.path().join("conf.d");
+    std::fs::create_dir_all(&directory).unwrap();
+    let added = directory.join("mail.yaml");
+    let rule = "performance_monitor:\n  alerting:\n    rules:\n      \
+                - {name: mails, metric: queue_length, condition: '>', threshold: 10, severity: info}\n";
+    std::fs::write(&added, rule).unwrap();
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 200, "{body}");
+    assert!(
+        body.contains("2 rules; new ") && body.contains("mail.yaml"),
+        "{body}"
+    );
+    set_queue(&agent, "mail", 42.0);
+    agent.wait_for_log(&["mails", "=> firing"]);
+
+    // A broken one leaves everything as it was.
+    let broken = directory.join("broken.yaml");
+    std::fs::write(&broken, "performance_monitor: {intervl: 3}\n").unwrap();
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 500);
+    assert!(
+        body.contains("conf.d/broken.yaml:1:23: performance_monitor.intervl"),
+        "{body}"
+    );
+    std::fs::remove_file(&broken).unwrap();
+
+    std::fs::remove_file(&added).unwrap();
+    agent.signal("HUP");
+    agent.wait_for_log(&["reloaded: ", "1 rule; removed ", "mail.yaml"]);
+    agent.wait_for_log(&["mails", "firing => inactive"]);
+}
+
+#[test]
 fn a_rule_that_is_taken_out_resolves_its_alerts() {
     let folder = TempDir::new().unwrap();
     let yaml = queue_rule("{type: log}");

@@ -329,7 +329,7 @@ impl Notes {
 
 /// Returns a label; that of an imported rule is a template already.
 fn label(value: &Spanned<String>) -> String {
-    if value.at.file.is_some() {
+    if value.at.is_imported() {
         value.value.clone()
     } else {
         literal(&value.value)

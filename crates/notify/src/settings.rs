@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, FieldDoc, HumanDuration, MapReader, Matcher, Node, Section,
-    SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
+    Decode, DecodeContext, Diagnostics, FieldDoc, HumanDuration, MapReader, Matcher, Node,
+    Override, Section, SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
 };
 use globset::Glob;
 use serde::Serialize;
@@ -24,6 +24,8 @@ bellwether_schema::section! {
         /// Name in the log, in metrics and of the queue's file: letters, digits, `-`, `_` and `.`.
         /// By default the type, and for the second of a type `webhook-2`.
         pub name: Option<Spanned<String>>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// If false, nothing is sent to it.
         pub enabled: bool = true,
         /// Least severity of alerts that are sent. An alert that falls below it after it was sent

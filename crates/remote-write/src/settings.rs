@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_http::{Authorization, ClientSettings, parse_url};
 use bellwether_schema::{
-    Diagnostics, HumanDuration, Secret, SourceLocation, Spanned, is_file_name,
+    Diagnostics, HumanDuration, Override, Secret, SourceLocation, Spanned, is_file_name,
 };
 
 use super::relabel::RelabelConfig;
@@ -31,6 +31,8 @@ bellwether_schema::section! {
         /// Name in the log, in metrics and of the progress file: letters, digits, `-`, `_` and `.`. By
         /// default it is the URL's host and port.
         pub name: Option<Spanned<String>>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Enables the destination.
         pub enabled: bool = true,
         /// Version of the protocol.

@@ -9,7 +9,7 @@ use std::ops::Deref;
 use bellwether_analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Section, Shape,
+    Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Override, Section, Shape,
     SourceLocation, Spanned, Value, section, string_enum,
 };
 use serde::{Serialize, Serializer};
@@ -167,6 +167,8 @@ section! {
     pub struct RecordingSettings {
         /// Name of the recorded series; usually `level:metric:operation`.
         pub record: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// PromQL query.
         pub promql: Spanned<Literal>,
         /// Labels of the recorded series.
@@ -184,6 +186,8 @@ section! {
     pub struct RuleSettings {
         /// Unique name; the `alertname` of its alerts.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Metric, with its name in the configuration. A rule has either this, `expr` or `promql`.
         pub metric: Option<Spanned<String>>,
         /// Expression over metrics of the configuration: `cache_misses / (cache_hits +
@@ -342,10 +346,14 @@ impl RuleSettings {
     /// has it.
     #[must_use]
     pub fn is_broken(&self, key: &str, problems: &Diagnostics) -> bool {
-        let key = format!("{}.{key}", self.location().path);
-        problems.any(|path| {
-            path.strip_prefix(&*key)
-                .is_some_and(|r| r.is_empty() || r.starts_with('.'))
+        let location = self.location();
+        let key = format!("{}.{key}", location.path);
+        problems.any(|at| {
+            at.file == location.file
+                && at
+                    .path
+                    .strip_prefix(&*key)
+                    .is_some_and(|r| r.is_empty() || r.starts_with('.'))
         })
     }
 }

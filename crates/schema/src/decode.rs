@@ -40,6 +40,7 @@ pub struct DecodeContext<'a> {
     environment: Environment<'a>,
     path: String,
     file: Option<Arc<str>>,
+    files: &'a [Arc<str>],
 }
 
 impl<'a> DecodeContext<'a> {
@@ -50,6 +51,20 @@ impl<'a> DecodeContext<'a> {
             environment,
             path: String::new(),
             file: None,
+            files: &[],
+        }
+    }
+
+    /// Creates a context for a configuration of several files; `files` are the names of those that
+    /// [`Pos::file`] numbers.
+    pub fn for_files(
+        diagnostics: &'a mut Diagnostics,
+        environment: Environment<'a>,
+        files: &'a [Arc<str>],
+    ) -> Self {
+        Self {
+            files,
+            ..Self::new(diagnostics, environment)
         }
     }
 
@@ -63,16 +78,37 @@ impl<'a> DecodeContext<'a> {
             environment: &unset,
             path: String::new(),
             file: Some(file),
+            files: &[],
         }
+    }
+
+    /// Returns this context with other diagnostics.
+    pub(super) fn with_diagnostics<'b>(&self, diagnostics: &'b mut Diagnostics) -> DecodeContext<'b>
+    where
+        'a: 'b,
+    {
+        DecodeContext {
+            diagnostics,
+            environment: self.environment,
+            path: self.path.clone(),
+            file: self.file.clone(),
+            files: self.files,
+        }
+    }
+
+    /// Returns whether the current path is that of the file as a whole.
+    pub(super) fn is_at_top(&self) -> bool {
+        self.path.is_empty()
     }
 
     /// Returns the location of `pos` at the current path.
     #[must_use]
     pub fn at(&self, pos: Pos) -> SourceLocation {
+        let numbered = || self.files.get(usize::from(pos.file).checked_sub(1)?);
         SourceLocation {
             pos,
             path: self.path.as_str().into(),
-            file: self.file.clone(),
+            file: self.file.as_ref().or_else(numbered).cloned(),
         }
     }
 
@@ -82,8 +118,14 @@ impl<'a> DecodeContext<'a> {
         self.diagnostics.error(&at, message)
     }
 
+    /// Adds a warning at `pos` with the current path.
+    pub fn warning(&mut self, pos: Pos, message: impl Into<String>) -> &mut Diagnostic {
+        let at = self.at(pos);
+        self.diagnostics.warning(&at, message)
+    }
+
     /// Extends the current path by `step` while `inner` runs.
-    fn within<T>(
+    pub(super) fn within<T>(
         &mut self,
         step: std::fmt::Arguments<'_>,
         inner: impl FnOnce(&mut Self) -> T,
@@ -238,7 +280,7 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
     }
 
     /// Reads the value of `key` like [`field`](Self::field), or else that of `former`, its name in
-    /// earlier versions, with a warning.
+    /// earlier versions, with a warning. Both together are an error.
     pub fn renamed_field<T: Decode>(
         &mut self,
         key: &'static str,
@@ -248,13 +290,18 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
         let find = |name| self.entries.iter().find(|(key, _)| key.text == name);
         match (find(key), find(former)) {
             (None, Some((found, _))) => {
-                let location = self.cx.at(found.pos);
                 self.cx
-                    .diagnostics
-                    .warning(&location, format!("key {former:?} is now {key:?}"))
+                    .warning(found.pos, format!("key {former:?} is now {key:?}"))
                     .hint("use the new name");
                 self.read.push(key);
                 self.field(former, default)
+            }
+            (Some((current, _)), Some((old, _))) => {
+                let place = self.cx.at(current.pos).words();
+                let message = format!("key {former:?} is now {key:?}, which is set on {place} too");
+                self.cx.error(old.pos, message).hint("keep the new name");
+                self.read.push(former);
+                self.field(key, default)
             }
             _ => self.field(key, default),
         }
@@ -411,13 +458,28 @@ impl<T: Decode> Decode for Vec<T> {
             }
         };
         // An invalid item is reported and skipped, so that the others are still checked.
-        let decoded = items.iter().enumerate().filter_map(|(index, item)| {
+        let mut indices = OwnIndices::default();
+        let decoded = items.iter().filter_map(|item| {
+            let index = indices.next(item);
             cx.within(format_args!("[{index}]"), |cx| T::decode(item, cx))
         });
         Some(decoded.collect())
     }
     fn shape() -> Shape {
         Shape::List(T::shape)
+    }
+}
+
+/// Counts the items of a list by their files, so that a path has the index that its file shows.
+#[derive(Default)]
+pub(super) struct OwnIndices(BTreeMap<u16, usize>);
+
+impl OwnIndices {
+    /// Returns the index of the next item within its file.
+    pub(super) fn next(&mut self, item: &Node) -> usize {
+        let count = self.0.entry(item.pos.file).or_default();
+        *count += 1;
+        *count - 1
     }
 }
 

@@ -15,7 +15,8 @@ pub struct SourceLocation {
     /// Path of keys, as in `performance_monitor.alerting.rules[2].metric`; empty for the file as a
     /// whole.
     pub path: Arc<str>,
-    /// The file, if it is another one than the configuration file itself.
+    /// The file, if it is another one than the configuration file itself, or if the configuration
+    /// has several.
     pub file: Option<Arc<str>>,
 }
 
@@ -28,6 +29,13 @@ impl SourceLocation {
             path: format!("{}.{name}", self.path).into(),
             ..self.clone()
         }
+    }
+
+    /// Returns whether the location is in a file of another format, such as a rule file of
+    /// Prometheus.
+    #[must_use]
+    pub fn is_imported(&self) -> bool {
+        self.file.is_some() && self.pos.file == 0
     }
 
     /// Returns the location in words for a help text: `line 3`, or `line 3 of other.yml`.
@@ -128,22 +136,27 @@ impl Diagnostics {
         self.list.len()
     }
 
-    /// Returns whether the path of some diagnostic satisfies `predicate`.
+    /// Returns whether the location of some diagnostic satisfies `predicate`.
     #[must_use]
-    pub fn any(&self, predicate: impl Fn(&str) -> bool) -> bool {
+    pub fn any(&self, predicate: impl Fn(&SourceLocation) -> bool) -> bool {
         self.list
             .iter()
-            .any(|diagnostic| predicate(&diagnostic.location.path))
+            .any(|diagnostic| predicate(&diagnostic.location))
     }
 
-    /// Returns the diagnostics by file, those of the configuration file first, then by position.
+    /// Returns the diagnostics by file, those of the configuration's files first and in the order
+    /// in which they were read, then by position.
     #[must_use]
     pub fn into_sorted(mut self) -> Vec<Diagnostic> {
-        self.list.sort_by(|a, b| {
-            (&a.location.file, a.location.pos).cmp(&(&b.location.file, b.location.pos))
-        });
+        self.list.sort_by(|a, b| order(a).cmp(&order(b)));
         self.list
     }
+}
+
+fn order(diagnostic: &Diagnostic) -> (bool, Option<&str>, Pos) {
+    let location = &diagnostic.location;
+    let imported = location.file.as_deref().filter(|_| location.is_imported());
+    (imported.is_some(), imported, location.pos)
 }
 
 fn push<'a>(

@@ -8,6 +8,7 @@
 //! - [`Decode`] turns a node into a value. `${NAME}`, `${NAME:-default}` and `${NAME:?message}` are
 //!   expanded from the environment.
 //! - [`Diagnostics`] collects every finding of a file, so that all of them are reported at once.
+//! - [`merge`] makes one tree of the files of a configuration.
 //! - [`SectionDoc`] describes a section for the reference.
 //!
 //! # Example
@@ -48,6 +49,7 @@ mod decode;
 mod diagnostics;
 mod expand;
 mod matcher;
+mod merge;
 mod names;
 mod quotes;
 mod reference;
@@ -59,6 +61,7 @@ pub use choice::decode_choice;
 pub use decode::{Decode, DecodeContext, Environment, MapReader, blank};
 pub use diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 pub use matcher::Matcher;
+pub use merge::{Override, merge};
 pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
 pub use reference::{
     FieldDoc, SectionDoc, Shape, flattened, join_doc, join_fields, sections_below,
@@ -67,7 +70,7 @@ pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration
 pub use section::{Section, key};
 #[doc(hidden)]
 pub use serde;
-pub use tree::{Key, Node, Pos, Value, YamlError, parse, parse_first};
+pub use tree::{Key, Node, Pos, Value, YamlError, parse, parse_first, parse_numbered};
 
 /// Returns a default value as JSON, for the reference.
 #[doc(hidden)]

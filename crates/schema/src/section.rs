@@ -303,7 +303,10 @@ mod tests {
         assert_eq!((size, warnings), (Some(3), vec![]));
         assert_eq!(
             errors,
-            ["2:1: connections: unknown key \"connections\"\n  hint: known keys: size, wait"]
+            [
+                "2:1: key \"connections\" is now \"size\", which is set on line 1 too\n  \
+              hint: keep the new name"
+            ]
         );
     }
 

@@ -16,6 +16,8 @@ const MAX_ALIASED: usize = 100_000;
 /// Line and column, both from 1; zero if there is no position.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Pos {
+    /// Number of the configuration file that was read, from 1; zero for any other text.
+    pub file: u16,
     /// Line, from 1.
     pub line: u32,
     /// Column in characters, from 1.
@@ -114,12 +116,24 @@ impl YamlError {
 /// The text is not valid YAML, has a second document, is nested
 /// deeper than [`MAX_NESTING`] levels, or grows too large by its aliases.
 pub fn parse(text: &str) -> Result<Node, YamlError> {
-    match parse_first(text)? {
+    parse_numbered(text, 0)
+}
+
+fn second_document(at: Pos) -> YamlError {
+    YamlError::new(
+        at,
+        "a second YAML document: a configuration file has only one",
+    )
+}
+
+/// Parses a file of a configuration that may have several: each position has the number `file`.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_numbered(text: &str, file: u16) -> Result<Node, YamlError> {
+    match first_document(text, file)? {
         (node, None) => Ok(node),
-        (_, Some(at)) => Err(YamlError::new(
-            at,
-            "a second YAML document: a configuration file has only one",
-        )),
+        (_, Some(at)) => Err(second_document(at)),
     }
 }
 
@@ -129,16 +143,21 @@ pub fn parse(text: &str) -> Result<Node, YamlError> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_first(text: &str) -> Result<(Node, Option<Pos>), YamlError> {
+    first_document(text, 0)
+}
+
+fn first_document(text: &str, file: u16) -> Result<(Node, Option<Pos>), YamlError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    Builder::new(text).document().or_else(|error| {
+    Builder::new(text, file).document().or_else(|error| {
         // Go's parser does not require continuation lines of a quoted text to be indented.
         let indented = quotes::indented(text).ok_or_else(|| error.clone())?;
-        Builder::new(&indented).document().map_err(|_| error)
+        Builder::new(&indented, file).document().map_err(|_| error)
     })
 }
 
 struct Builder<'a> {
     parser: Parser<'a, StrInput<'a>>,
+    file: u16,
     anchors: HashMap<usize, Node>,
     aliased: usize,
 }
@@ -146,9 +165,10 @@ struct Builder<'a> {
 type Parsed<T> = Result<T, YamlError>;
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str) -> Self {
+    fn new(text: &'a str, file: u16) -> Self {
         Self {
             parser: Parser::new_from_str(text),
+            file,
             anchors: HashMap::new(),
             aliased: 0,
         }
@@ -156,12 +176,20 @@ impl<'a> Builder<'a> {
 
     fn next(&mut self) -> Parsed<(Event<'a>, Pos)> {
         match self.parser.next_event() {
-            Some(Ok((event, span))) => Ok((event, pos(span.start))),
+            Some(Ok((event, span))) => Ok((event, self.pos(span.start))),
             Some(Err(error)) => Err(YamlError::new(
-                pos(*error.marker()),
+                self.pos(*error.marker()),
                 format!("not valid YAML: {}", error.info()),
             )),
             None => Ok((Event::StreamEnd, Pos::default())),
+        }
+    }
+
+    fn pos(&self, marker: saphyr_parser::Marker) -> Pos {
+        Pos {
+            file: self.file,
+            line: marker.line() as u32,
+            column: marker.col() as u32 + 1,
         }
     }
 
@@ -185,7 +213,11 @@ impl<'a> Builder<'a> {
             match event {
                 Event::StreamEnd => {
                     let empty = Node {
-                        pos: Pos { line: 1, column: 1 },
+                        pos: Pos {
+                            file: self.file,
+                            line: 1,
+                            column: 1,
+                        },
                         value: Value::Null,
                     };
                     return Ok((root.unwrap_or(empty), None));
@@ -309,16 +341,17 @@ fn scalar(text: &str, style: ScalarStyle) -> Value {
     }
 }
 
-fn pos(marker: saphyr_parser::Marker) -> Pos {
-    Pos {
-        line: marker.line() as u32,
-        column: marker.col() as u32 + 1,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn at(line: u32, column: u32) -> Pos {
+        Pos {
+            line,
+            column,
+            ..Pos::default()
+        }
+    }
 
     fn scalar_at<'a>(node: &'a Node, key: &str) -> (&'a str, Pos) {
         let Value::Map(entries) = &node.value else {
@@ -334,14 +367,14 @@ mod tests {
     #[test]
     fn values_keep_their_text_and_place() {
         let root = parse("a: 0123\nb:   \"x: y\"\n").unwrap();
-        assert_eq!(scalar_at(&root, "a"), ("0123", Pos { line: 1, column: 4 }));
-        assert_eq!(scalar_at(&root, "b"), ("x: y", Pos { line: 2, column: 6 }));
+        assert_eq!(scalar_at(&root, "a"), ("0123", at(1, 4)));
+        assert_eq!(scalar_at(&root, "b"), ("x: y", at(2, 6)));
     }
 
     #[test]
     fn a_duplicate_key_is_an_error_at_its_place() {
         let error = parse("a: 1\nb: 2\na: 3\n").unwrap_err();
-        assert_eq!(error.at, Pos { line: 3, column: 1 });
+        assert_eq!(error.at, at(3, 1));
         assert_eq!(
             error.to_string(),
             "3:1: duplicate key \"a\", first on line 1"

@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
     /// Compiles the rules; there are none if alerting is disabled.
     pub(super) fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
         // A metric that could not be read is missing, and a rule that uses it is not to blame.
-        if self.problems.any(|path| path.contains("_metrics")) {
+        if self.lacks_files() || self.problems.any(|at| at.path.contains("_metrics")) {
             return RuleSet::default();
         }
         let root = self.root;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_schema::{HumanDuration, Literal, Spanned, section, string_enum};
+use bellwether_schema::{HumanDuration, Literal, Override, Spanned, section, string_enum};
 
 string_enum! {
     /// Resource that can be scarce.
@@ -28,6 +28,8 @@ section! {
     pub struct BottleneckSettings {
         /// Unique name.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Scarce resource.
         pub resource: Resource,
         /// Metric by its configured name: the mean over `window` of a gauge, the rate of a counter,

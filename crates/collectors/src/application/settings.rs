@@ -7,7 +7,7 @@ use std::time::Duration;
 use bellwether_core::{Kind, MetricDef};
 use bellwether_recorder::{MAX_LABELS, RecordedMetric};
 use bellwether_schema::{
-    Diagnostics, HumanDuration, Spanned, check_label_names, section, string_enum,
+    Diagnostics, HumanDuration, Override, Spanned, check_label_names, section, string_enum,
 };
 
 use super::statsd::Statsd;
@@ -32,6 +32,8 @@ section! {
     pub struct ApplicationMetric {
         /// Name.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Type.
         pub r#type: ApplicationType,
         /// Label names; every record needs a value for each.

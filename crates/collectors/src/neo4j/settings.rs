@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use bellwether_core::Kind;
 use bellwether_schema::{
-    Diagnostics, HumanDuration, Literal, Secret, Spanned, check_label_names, did_you_mean,
-    is_host_name, section, string_enum,
+    Diagnostics, HumanDuration, Literal, Override, Secret, Spanned, check_label_names,
+    did_you_mean, is_host_name, section, string_enum,
 };
 
 use super::catalogue::{self, BuiltIn, CATALOGUE, Source, UP};
@@ -59,6 +59,8 @@ section! {
     pub struct Neo4jQuery {
         /// Name of the metric.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Type; default: that of the catalogue, or `gauge` for your own Cypher.
         pub r#type: Option<Neo4jType>,
         /// Help text.

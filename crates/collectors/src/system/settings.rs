@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use bellwether_core::Kind;
-use bellwether_schema::{HumanDuration, Spanned, section};
+use bellwether_schema::{HumanDuration, Override, Spanned, section};
 
 use super::globs::Globs;
 
@@ -16,6 +16,8 @@ section! {
     pub struct SystemMetric {
         /// Name of the metric. Without `source` it is the name in the catalogue.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// `counter` exports the kernel's total, `gauge` the current value or, for a total, its
         /// rate per second. Default: the type in the catalogue.
         pub r#type: Option<Spanned<Kind>>,

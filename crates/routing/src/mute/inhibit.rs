@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use bellwether_core::Fingerprint;
-use bellwether_schema::{Diagnostics, Spanned, section};
+use bellwether_schema::{Diagnostics, Override, Spanned, section};
 use hashbrown::HashMap;
 
 use crate::route::matchers::Matchers;
@@ -19,6 +19,8 @@ section! {
     pub struct InhibitRuleSettings {
         /// Name in explanations of muted alerts; by default its number.
         pub name: Option<String> = None,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Matchers of the inhibiting alerts.
         pub source_matchers: Spanned<Matchers>,
         /// Matchers of the inhibited alerts.

@@ -12,7 +12,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use bellwether_core::UnixMillis;
-use bellwether_schema::{Diagnostics, Spanned, section};
+use bellwether_schema::{Diagnostics, Override, Spanned, section};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
@@ -52,6 +52,8 @@ section! {
     pub struct TimeIntervalSettings {
         /// Name by which routes and maintenance refer to it.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// The times, of which one must match.
         pub time_intervals: Spanned<Vec<RecurringSettings>>,
     }

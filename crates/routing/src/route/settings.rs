@@ -5,8 +5,8 @@
 
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Decode, DecodeContext, HumanDuration, Node, Section, Shape, SourceLocation, Spanned, Value,
-    section,
+    Decode, DecodeContext, HumanDuration, Node, Override, Section, Shape, SourceLocation, Spanned,
+    Value, section,
 };
 use serde::{Serialize, Serializer};
 
@@ -17,6 +17,8 @@ section! {
     pub struct ReceiverSettings {
         /// Name by which routes refer to it.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Names of channels; each is notified. Without any, alerts routed here are not notified.
         pub channels: Vec<Spanned<String>> = Vec::new(),
         /// Receiver or channel that is notified once all of these channels fail for

@@ -71,7 +71,7 @@ impl Compiler<'_> {
         let rule = self.rule;
         for (name, value) in rule.added_labels() {
             // The import of a rule file has warned of its own.
-            let imported = value.at.file.is_some();
+            let imported = value.at.is_imported();
             if !imported
                 && ["{{", "{%", "$value"]
                     .iter()

@@ -73,7 +73,7 @@ fn check_duplicate(
         .find(|other| other.settings.record.value == *name);
     match first {
         // In a rule file of Prometheus several queries may have the same name.
-        Some(first) if at.file.is_none() && first.settings.labels == settings.labels => {
+        Some(first) if !at.is_imported() && first.settings.labels == settings.labels => {
             problems
                 .error(
                     at,

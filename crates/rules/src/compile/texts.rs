@@ -20,7 +20,7 @@ impl Compiler<'_> {
         }
         for (name, value) in rule.added_labels() {
             // Rule files of Prometheus may set `alertname` and `severity`.
-            let foreign = value.at.file.is_some();
+            let foreign = value.at.is_imported();
             if RESERVED.contains(&name) && !foreign {
                 self.problems
                     .error(

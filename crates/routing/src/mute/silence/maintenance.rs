@@ -1,7 +1,7 @@
 //! Maintenance: silences of the configuration.
 
 use bellwether_core::UnixMillis;
-use bellwether_schema::{Diagnostics, Spanned, is_file_name, section};
+use bellwether_schema::{Diagnostics, Override, Spanned, is_file_name, section};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
@@ -17,6 +17,8 @@ section! {
     pub struct MaintenanceSettings {
         /// Name; the id of the silence is `maintenance/NAME`.
         pub name: Spanned<String>,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
         /// Matchers as in routes. Without any, all alerts match.
         pub matchers: Matchers = Matchers::default(),
         /// Globs of rule names; alerts of other rules are notified. Empty: all rules.

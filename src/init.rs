@@ -1,0 +1,11 @@
+//! A first configuration for this host: facts ([`probe`]) to findings and text, both pure.
+
+mod facts;
+mod findings;
+mod probe;
+mod text;
+
+pub use facts::{FileSystem, HostFacts, ListeningSocket, Neo4jConfig, Protocol};
+pub use findings::findings;
+pub use probe::probe;
+pub use text::configuration;
