@@ -91,7 +91,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "System resources",
         panels: system::PANELS,
-        others: Some(Origin::new("system")),
+        others: Some(Origin::from_static("system")),
     },
     Row {
         title: "Agents",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Neo4j",
         panels: neo4j::PANELS,
-        others: Some(Origin::new("neo4j")),
+        others: Some(Origin::from_static("neo4j")),
     },
     Row {
         title: "Entities",

@@ -28,7 +28,11 @@ impl<'a> Checker<'a> {
     /// Compiles the rules; there are none if alerting is disabled.
     pub(super) fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
         // A metric that could not be read is missing, and a rule that uses it is not to blame.
-        if self.problems.any(|path| path.contains("_metrics")) {
+        let collectors = &self.root.performance_monitor.collectors;
+        if self
+            .problems
+            .any(|path| collectors.all().any(|kind| kind.loses_metrics(path)))
+        {
             return RuleSet::default();
         }
         let root = self.root;
