@@ -155,11 +155,12 @@ impl ResolveContext<'_> {
         schedule: Schedule,
         build: impl Fn(&Memory) -> C + Send + Sync + 'static,
     ) -> CollectorPlan {
-        let build = move |memory: &Memory| Box::new(build(memory)) as Box<dyn Collector>;
         CollectorPlan {
             origin: self.defaults.origin,
             schedule,
-            input: Input::Pull(Arc::new(build)),
+            input: Input::Pull(Arc::new(move |memory: &Memory| {
+                Box::new(build(memory)) as Box<dyn Collector>
+            })),
         }
     }
 

@@ -330,14 +330,17 @@ impl Delivery {
         seqs: Vec<u64>,
         reason: DropReason<'static>,
     ) -> Vec<Notification> {
-        let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
-            seqs.iter()
-                .flat_map(|seq| outbox.drop_entry(*seq, &reason))
-                .collect()
-        };
-        self.blocking(move |delivery| delivery.state.change(drop_all))
-            .await
-            .dropped
+        self.blocking(move |delivery| {
+            delivery
+                .state
+                .change(move |outbox: &mut Outbox| -> Vec<Record> {
+                    seqs.iter()
+                        .flat_map(|seq| outbox.drop_entry(*seq, &reason))
+                        .collect()
+                })
+        })
+        .await
+        .dropped
     }
 
     /// Drops alerts that resolved unsent too long ago.

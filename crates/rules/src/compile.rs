@@ -221,13 +221,12 @@ fn policy(rule: &RuleSettings, schedule: &Schedule) -> Policy {
 }
 
 fn identity(rule: &RuleSettings) -> Identity {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let source = match (&rule.metric, &rule.expr, &rule.promql) {
         (Some(metric), ..) if rule.has_anomaly() => format!("anomaly {}", metric.value),
         (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
         (Some(metric), ..) => format!("metric {}", metric.value),
-        (None, Some(expr), _) => format!("expr {}", words(&expr.value)),
-        (None, None, Some(query)) => format!("promql {}", words(&query.value)),
+        (None, Some(expr), _) => format!("expr {}", on_one_line(&expr.value)),
+        (None, None, Some(query)) => format!("promql {}", on_one_line(&query.value)),
         (None, None, None) => String::new(),
     };
     let added = rule.added_labels().into_iter();
@@ -240,6 +239,10 @@ fn identity(rule: &RuleSettings) -> Identity {
         matchers: serde_json::to_string(&rule.labels).unwrap_or_default(),
         add_labels,
     }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -155,15 +155,15 @@ impl<P> Metric<P> {
         declared: &[(MetricId, ResolvedMetric)],
         pick: impl Fn(Measurement) -> Option<P>,
     ) -> Vec<Self> {
-        let of = |(id, metric): &(MetricId, ResolvedMetric)| {
+        let metrics = declared.iter().filter_map(|(id, metric)| {
             Some(Self {
                 id: *id,
                 pick: pick(metric.source.measurement)?,
                 filter: metric.filter.clone(),
                 reading: Reading::of(metric),
             })
-        };
-        declared.iter().filter_map(of).collect()
+        });
+        metrics.collect()
     }
 
     /// Adds the value; for a rate, only if there was a reading before.

@@ -122,8 +122,11 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -
 
 fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) {
     let Some(labels) = &metric.labels else { return };
-    let is_label = |label: &String| source.labels.contains(&label.as_str());
-    if labels.len() == source.labels.len() && labels.iter().all(is_label) {
+    if labels.len() == source.labels.len()
+        && labels
+            .iter()
+            .all(|label| source.labels.contains(&label.as_str()))
+    {
         return;
     }
     let hint = match source.labels {

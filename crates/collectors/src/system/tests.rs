@@ -641,16 +641,20 @@ fn include_and_exclude_choose_series_and_what_is_summed() {
 fn in_a_container_the_mounts_of_the_host_are_reported() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
-    let record = move |path: &Path| {
-        log.lock().push(path.display().to_string());
-        statvfs(path)
-    };
     let configuration = only(&[
         "disk_total_bytes",
         "network_bytes_recv",
         "network_errors_in",
     ]);
-    let mut bench = Bench::with("container", &configuration, "/host", Arc::new(record));
+    let mut bench = Bench::with(
+        "container",
+        &configuration,
+        "/host",
+        Arc::new(move |path: &Path| {
+            log.lock().push(path.display().to_string());
+            statvfs(path)
+        }),
+    );
     assert_eq!(bench.collect().1, Ok(()));
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
@@ -672,18 +676,22 @@ fn a_dead_mount_costs_only_itself() {
     let gate = Arc::new((Mutex::new(true), Condvar::new()));
     let (asked, held) = (Arc::new(Mutex::new(0)), Arc::clone(&gate));
     let count = Arc::clone(&asked);
-    let hanging = move |path: &Path| {
-        if path.ends_with("backup") {
-            *count.lock() += 1;
-            let mut dead = held.0.lock();
-            while *dead {
-                held.1.wait(&mut dead);
-            }
-        }
-        statvfs(path)
-    };
     let configuration = only(&["disk_usage_percent", "uptime_seconds"]);
-    let mut bench = Bench::with("healthy", &configuration, "/", Arc::new(hanging));
+    let mut bench = Bench::with(
+        "healthy",
+        &configuration,
+        "/",
+        Arc::new(move |path: &Path| {
+            if path.ends_with("backup") {
+                *count.lock() += 1;
+                let mut dead = held.0.lock();
+                while *dead {
+                    held.1.wait(&mut dead);
+                }
+            }
+            statvfs(path)
+        }),
+    );
     let backup = "disk_usage_percent{mount_point=\"/mnt/backup\"}";
     for round in 1..=3 {
         let (values, result) = bench.collect();

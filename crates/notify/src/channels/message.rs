@@ -116,7 +116,7 @@ pub(super) fn title(batch: &Batch) -> String {
             counted(all, "alert")
         );
     }
-    let severity = |color| match color {
+    let severity = match color(batch) {
         Color::Firing(severity) => format!(" ({})", severity.as_str()),
         Color::Resolved | Color::Neutral => String::new(),
     };
@@ -136,7 +136,7 @@ pub(super) fn title(batch: &Batch) -> String {
             )
         });
     let counts = counts.collect::<Vec<_>>().join(", ").to_uppercase();
-    format!("[{counts}] {}{}", subject(batch), severity(color(batch)))
+    format!("[{counts}] {}{}", subject(batch), severity)
 }
 
 /// Returns one line about an alert, plain: `disk (critical): 91 % of /data used`.
@@ -513,7 +513,6 @@ pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
 pub(super) fn details(notification: &Notification, sender: &Sender, longest: usize) -> Labels {
     const VALUE: usize = 1000;
     let alert = &notification.alert;
-    let own = |name: &str, value: String| (name.to_owned(), value);
     let mut all = vec![own("reason", one_line(&notification.reason, VALUE))];
     all.extend(values(alert, notification.status).map(|line| own("value", line)));
     all.push(own("since", utc(alert.starts())));
@@ -545,6 +544,10 @@ pub(super) fn identity(alert: &Alert, sender: &Sender) -> String {
     let notification =
         bellwether_core::Fingerprint::of(&alert.fingerprint.to_string(), &sender.labels);
     format!("bellwether-{notification}")
+}
+
+fn own(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
 }
 
 #[cfg(test)]

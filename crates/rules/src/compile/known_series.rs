@@ -90,17 +90,19 @@ impl KnownSeries {
             .collect();
         unknown.sort_unstable();
         unknown.dedup();
-        let warning = |name: String| Diagnostic {
-            location: at.clone(),
-            message: format!("no collector or recording rule makes series named {name:?}"),
-            help: match self.renamed.get(&name) {
-                Some(exported) => Some(format!(
-                    "its name in history and in /metrics is {exported:?}"
-                )),
-                None => did_you_mean(&name, self.series.keys().map(String::as_str)),
-            },
-        };
-        unknown.into_iter().map(warning).collect()
+        unknown
+            .into_iter()
+            .map(|name| Diagnostic {
+                location: at.clone(),
+                message: format!("no collector or recording rule makes series named {name:?}"),
+                help: match self.renamed.get(&name) {
+                    Some(exported) => Some(format!(
+                        "its name in history and in /metrics is {exported:?}"
+                    )),
+                    None => did_you_mean(&name, self.series.keys().map(String::as_str)),
+                },
+            })
+            .collect()
     }
 }
 

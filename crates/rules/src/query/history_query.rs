@@ -138,14 +138,15 @@ impl HistoryQuery {
 
     fn values(&self, context: &QueryContext<'_>, state: RowState) -> Result<Rows, String> {
         let values = self.instant(context)?.into_iter();
-        let row = |(key, labels, value)| Row {
-            key,
-            value,
-            state,
-            detail: Some(Detail::Series(labels)),
-        };
         Ok(Rows {
-            rows: values.map(row).collect(),
+            rows: values
+                .map(|(key, labels, value)| Row {
+                    key,
+                    value,
+                    state,
+                    detail: Some(Detail::Series(labels)),
+                })
+                .collect(),
             note: None,
         })
     }

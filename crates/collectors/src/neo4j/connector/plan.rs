@@ -42,6 +42,18 @@ pub(super) struct Job {
     call: Option<Call>,
 }
 
+impl Job {
+    /// Returns true if `other` runs the same built-in statement in the same way.
+    fn has_same_call(&self, other: &Self) -> bool {
+        self.call.is_some()
+            && self.call == other.call
+            && self.database == other.database
+            && self.interval == other.interval
+            && self.timeout == other.timeout
+            && self.auto == other.auto
+    }
+}
+
 /// Columns and rows that one metric is read from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
@@ -191,17 +203,8 @@ impl Plan {
 
     /// Adds the job's readings to a job with the same statement, or adds the job.
     fn add_job(&mut self, job: Job) {
-        let same = |other: &&mut Job| {
-            other.call.is_some()
-                && (
-                    other.call,
-                    &other.database,
-                    other.interval,
-                    other.timeout,
-                    other.auto,
-                ) == (job.call, &job.database, job.interval, job.timeout, job.auto)
-        };
-        match self.jobs.iter_mut().find(same) {
+        let mut others = self.jobs.iter_mut();
+        match others.find(|other| other.has_same_call(&job)) {
             Some(other) => other.readings.extend(job.readings),
             None => self.jobs.push(job),
         }

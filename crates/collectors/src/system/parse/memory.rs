@@ -84,17 +84,16 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
     let total = total.filter(|total| *total > 0);
     // Kernels before 3.14 and some containers have no MemAvailable; this is the fallback of
     // procps.
-    let estimate = || {
-        let reusable = buffers?
-            .saturating_add(cached?)
-            .saturating_add(reclaimable.unwrap_or(0));
-        Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
-    };
     // In some containers the total is theirs and MemAvailable is the host's; procps and psutil
     // use MemFree then.
     let fits = |size: &u64| total.is_none_or(|total| *size <= total);
     let available = available
-        .or_else(estimate)
+        .or_else(|| {
+            let reusable = buffers?
+                .saturating_add(cached?)
+                .saturating_add(reclaimable.unwrap_or(0));
+            Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
+        })
         .filter(fits)
         .or(free)
         .filter(fits);
