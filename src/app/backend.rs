@@ -64,7 +64,10 @@ impl LifecycleBackend for AppBackend {
     }
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>> {
-        Box::pin(async { self.0.reload().await.map_err(BackendError::Failed) })
+        Box::pin(async {
+            let reloaded = self.0.reload().await;
+            reloaded.map_err(|error| BackendError::Failed(error.to_string()))
+        })
     }
 }
 
@@ -159,7 +162,7 @@ impl RuleBackend for AppBackend {
 impl StatusBackend for AppBackend {
     fn configuration(&self) -> Result<String, BackendError> {
         let printed = self.0.current.load().configuration();
-        printed.map_err(BackendError::Failed)
+        printed.map_err(|error| BackendError::Failed(error.to_string()))
     }
 
     fn flags(&self) -> BTreeMap<&'static str, String> {
@@ -222,10 +225,7 @@ impl StatusBackend for AppBackend {
                 directory: self.0.state.as_ref().map(|state| state.path().to_owned()),
                 error: self.0.state_problem(),
             },
-            reload: reloads.last.map(|(at, result)| ReloadHealth {
-                at,
-                error: result.err(),
-            }),
+            reload: reloads.last.map(|(at, error)| ReloadHealth { at, error }),
             configuration: ConfigurationHealth {
                 source: self.0.source.to_string(),
                 checksum: self.0.current.load().plan.checksum,

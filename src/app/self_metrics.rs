@@ -60,7 +60,7 @@ impl App {
         let last_succeeded = reloads
             .last
             .as_ref()
-            .is_none_or(|(_, result)| result.is_ok());
+            .is_none_or(|(_, error)| error.is_none());
         batch.push(&LAST_RELOAD_SUCCESSFUL, &[], f64::from(last_succeeded));
         let loaded_at = reloads.loaded_at.0 as f64 / 1000.0;
         batch.push(&LOADED_AT, &[], loaded_at);
