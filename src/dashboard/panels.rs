@@ -4,7 +4,7 @@
 
 mod application;
 mod neo4j;
-mod own;
+mod self_metrics;
 mod system;
 
 use bellwether_core::{Kind, MetricDef, Origin};
@@ -85,7 +85,7 @@ pub(super) enum Query {
 pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Alerts and Bellwether itself",
-        panels: own::PANELS,
+        panels: self_metrics::PANELS,
         others: None,
     },
     Row {

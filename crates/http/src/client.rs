@@ -129,11 +129,11 @@ impl Client {
         is_same_host: bool,
     ) -> Result<Response, SendError> {
         let mut headers = headers.clone();
-        let declared = self
+        let configured = self
             .headers
             .iter()
             .filter(|(name, _)| is_same_host || **name == CONTENT_TYPE);
-        for (name, value) in declared {
+        for (name, value) in configured {
             headers.insert(name.clone(), value.clone());
         }
         let client = self.client_for(url).await?;

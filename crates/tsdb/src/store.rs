@@ -50,7 +50,7 @@ pub struct Store {
 struct Inner {
     families: Vec<Family>,
     dropped: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 impl Store {
@@ -77,7 +77,7 @@ impl Store {
         let inner = RwLock::new(Inner {
             families,
             dropped: 0,
-            refused: 0,
+            rejected: 0,
         });
         Self {
             metrics,
@@ -132,19 +132,19 @@ impl Store {
     }
 
     fn write(&self, batch: &Batch, mut set: impl FnMut(&mut Family, Sample<'_>) -> bool) {
-        let mut refused = 0;
+        let mut rejected = 0;
         let mut inner = self.inner.write();
         for sample in batch.iter() {
             let family = inner.families.get_mut(sample.metric.0 as usize);
             if !family.is_some_and(|family| set(family, sample)) {
-                refused += 1;
+                rejected += 1;
             }
         }
-        inner.refused += refused;
+        inner.rejected += rejected;
         drop(inner);
-        if refused > 0 {
+        if rejected > 0 {
             tracing::debug!(
-                samples = refused,
+                samples = rejected,
                 "rejected samples that do not fit their metric"
             );
         }
@@ -175,8 +175,8 @@ impl Store {
     /// Returns the number of samples rejected since the start, adopted stores included: unknown metric, wrong
     /// number of labels or values, text that is not UTF-8, or a sample older than the last one.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.inner.read().refused
+    pub fn rejected(&self) -> u64 {
+        self.inner.read().rejected
     }
 
     /// Returns the number of series.
@@ -225,7 +225,7 @@ impl Store {
         let old = old.inner.read();
         let mut inner = self.inner.write();
         inner.dropped += old.dropped;
-        inner.refused += old.refused;
+        inner.rejected += old.rejected;
         for family in &mut inner.families {
             if let Some(before) = old.families.iter().find(|before| family.same_shape(before)) {
                 family.adopt(before);

@@ -44,7 +44,7 @@ impl<'a> Checker<'a> {
         }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
-        let declared = bellwether_rules::CompileInput {
+        let input = bellwether_rules::CompileInput {
             rules: &evaluated,
             recordings: &recordings,
             metrics,
@@ -53,7 +53,7 @@ impl<'a> Checker<'a> {
             history: root.trend_analysis.enabled,
             limit: alerting.rule_limit,
         };
-        let mut rules = bellwether_rules::compile(&declared, self.problems);
+        let mut rules = bellwether_rules::compile(&input, self.problems);
         rules.templates.set_external(self.external());
         self.warnings.append(&mut rules.warnings);
         match alerting.enabled {

@@ -12,7 +12,7 @@ use bellwether_core::{Batch, MetricId, Now};
 use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 
-use self::bench::{Bench, declared, fixture, statvfs};
+use self::bench::{Bench, configured, fixture, statvfs};
 use super::*;
 use crate::Collector;
 
@@ -727,11 +727,11 @@ fn a_mount_that_may_not_be_asked_is_counted() {
 
 #[tokio::test]
 async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
-    let declared: Arc<[_]> = (0..)
+    let configured: Arc<[_]> = (0..)
         .map(MetricId)
-        .zip(declared("[{name: uptime_seconds}]"))
+        .zip(configured("[{name: uptime_seconds}]"))
         .collect();
-    let mut collector = SystemCollector::new(System::default(), declared, Arc::default());
+    let mut collector = SystemCollector::new(System::default(), configured, Arc::default());
     let mut batch = Batch::default();
     for run in 1..=3 {
         drop(collector.collect(&mut batch, Now::default()));

@@ -20,9 +20,9 @@ pub(super) struct KnownSeries {
 }
 
 impl KnownSeries {
-    pub(super) fn new(declared: &CompileInput<'_>) -> Self {
+    pub(super) fn new(input: &CompileInput<'_>) -> Self {
         let (mut series, mut renamed) = (BTreeMap::new(), BTreeMap::new());
-        for def in declared.metrics {
+        for def in input.metrics {
             for name in series_of(def) {
                 series.insert(name, (vec![def.origin], def.interval));
             }
@@ -33,7 +33,7 @@ impl KnownSeries {
         Self {
             series,
             renamed,
-            interval: declared.interval,
+            interval: input.interval,
         }
     }
 

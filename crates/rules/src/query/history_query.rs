@@ -24,7 +24,7 @@ use crate::settings::matcher::Matcher;
 pub struct HistoryQuery {
     pub query: Query,
     /// Text of the configuration, where the rule has a query.
-    pub declared: Option<Arc<str>>,
+    pub configured: Option<Arc<str>>,
     /// Maximum age of the last sample of a series.
     pub lookback: Duration,
     /// Matchers by label name; a series must match all.

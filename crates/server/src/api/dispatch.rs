@@ -78,7 +78,7 @@ impl Shared {
     }
 
     fn reject(&self) -> ApiError {
-        self.stats.refused("busy");
+        self.stats.count_rejected("busy");
         let message = "too many requests are under way";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).header(RETRY_AFTER, "1")
     }

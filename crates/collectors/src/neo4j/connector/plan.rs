@@ -136,24 +136,16 @@ impl Plan {
         names.iter().cloned().chain(database).collect()
     }
 
-    fn add(&mut self, query: &Neo4jQuery, defaults: MetricDefaults<'_>, timeout: Duration) {
-        let interval = query
-            .interval
-            .as_ref()
-            .map_or(defaults.interval, |span| span.value.0);
-        let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
-        let metric = self.metrics.len();
+    /// Adds the definition of the query's metric. Returns its type.
+    fn define(
+        &mut self,
+        query: &Neo4jQuery,
+        names: &[Arc<str>],
+        interval: Duration,
+        defaults: MetricDefaults<'_>,
+    ) -> Kind {
         let built_in = query.built_in();
-        let names: Vec<Arc<str>> = match (&query.labels, built_in) {
-            (_, Some(built_in)) => built_in
-                .labels
-                .iter()
-                .map(|name| Arc::from(*name))
-                .collect(),
-            (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
-            (None, None) => Vec::new(),
-        };
-        let labels = self.labels(&names, built_in.is_none_or(|b| b.source.is_per_database()));
+        let labels = self.labels(names, built_in.is_none_or(|b| b.source.is_per_database()));
         let kind = query
             .r#type
             .map(Kind::from)
@@ -170,6 +162,18 @@ impl Plan {
             interval,
             ..defaults.define(&query.name, kind)
         });
+        kind
+    }
+
+    fn add(&mut self, query: &Neo4jQuery, defaults: MetricDefaults<'_>, timeout: Duration) {
+        let interval = query
+            .interval
+            .as_ref()
+            .map_or(defaults.interval, |span| span.value.0);
+        let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
+        let metric = self.metrics.len();
+        let names = label_names(query);
+        let kind = self.define(query, &names, interval, defaults);
         let (cypher, call, reading) = match statement_of(query, metric, names) {
             Ok(statement) => statement,
             Err(source) => {
@@ -208,6 +212,19 @@ impl Plan {
             Some(other) => other.readings.extend(job.readings),
             None => self.jobs.push(job),
         }
+    }
+}
+
+/// Returns the label names of a query, without that of the database.
+fn label_names(query: &Neo4jQuery) -> Vec<Arc<str>> {
+    match (&query.labels, query.built_in()) {
+        (_, Some(built_in)) => built_in
+            .labels
+            .iter()
+            .map(|name| Arc::from(*name))
+            .collect(),
+        (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
+        (None, None) => Vec::new(),
     }
 }
 

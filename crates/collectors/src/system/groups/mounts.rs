@@ -87,10 +87,10 @@ const MOUNT_POINT: usize = 0;
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
     prober: Prober<Usage>,
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Mount(pick) => Some(pick),
         _ => None,
     });

@@ -41,7 +41,7 @@ fn routing(yaml: &str) -> Arc<Routing> {
         cooldown: None,
         interval: Duration::from_secs(10),
     };
-    let declared = RoutingSettings {
+    let settings = RoutingSettings {
         receivers: &scenery.receivers,
         routes: scenery.routes.as_ref(),
         time_intervals: &[],
@@ -55,7 +55,7 @@ fn routing(yaml: &str) -> Arc<Routing> {
         sender: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
         traits: Traits::from([("disk".into(), traits)]),
     };
-    let routing = Routing::compile(declared, &mut diagnostics);
+    let routing = Routing::compile(settings, &mut diagnostics);
     assert!(diagnostics.is_empty(), "{:?}", diagnostics.into_sorted());
     Arc::new(routing)
 }
@@ -1136,7 +1136,7 @@ fn conflicting_settings_are_errors_with_location() {
         let scenery =
             Scenery::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None)).unwrap();
         let channels = [("chat".to_owned(), true), ("off".to_owned(), false)];
-        let declared = RoutingSettings {
+        let settings = RoutingSettings {
             receivers: &scenery.receivers,
             routes: scenery.routes.as_ref(),
             time_intervals: &[],
@@ -1150,7 +1150,7 @@ fn conflicting_settings_are_errors_with_location() {
             sender: Labels::new(),
             traits: Traits::new(),
         };
-        let routing = Routing::compile(declared, &mut diagnostics);
+        let routing = Routing::compile(settings, &mut diagnostics);
         let errors: Vec<_> = diagnostics
             .into_sorted()
             .iter()
