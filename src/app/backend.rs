@@ -11,6 +11,7 @@ use bellwether_collectors::application::record_json;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity,
 };
+use bellwether_notify::ChannelStats;
 use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
@@ -197,22 +198,7 @@ impl StatusBackend for AppBackend {
             };
             (origin, health)
         });
-        let channels = self
-            .0
-            .notifier
-            .stats()
-            .into_iter()
-            .map(|channel| ChannelHealth {
-                rejected: channel.rejected(),
-                name: channel.name,
-                kind: channel.kind,
-                queued: channel.queued,
-                dead_letters: channel.dead_letters,
-                sent: channel.sent,
-                failed: channel.failed,
-                dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
-                last_error: channel.last_error,
-            });
+        let channels = self.0.notifier.stats().into_iter().map(channel_health);
         let reloads = self.0.reloads.lock().clone();
         Health {
             started: self.0.started,
@@ -232,6 +218,20 @@ impl StatusBackend for AppBackend {
                 loaded_at: reloads.loaded_at,
             },
         }
+    }
+}
+
+fn channel_health(channel: ChannelStats) -> ChannelHealth {
+    ChannelHealth {
+        rejected: channel.rejected(),
+        name: channel.name,
+        kind: channel.kind,
+        queued: channel.queued,
+        dead_letters: channel.dead_letters,
+        sent: channel.sent,
+        failed: channel.failed,
+        dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
+        last_error: channel.last_error,
     }
 }
 
