@@ -473,3 +473,46 @@ async fn pages_of_allowed_origins_may_read() {
     let reload = send(server.address, request("POST", "/-/reload", &[allowed], "")).await;
     assert_eq!(reload.status, 403, "no page changes state");
 }
+
+#[tokio::test]
+async fn answers_have_the_shapes_of_the_table_of_endpoints() {
+    let server = start().await;
+    for path in [
+        "/api/v1/metrics",
+        "/api/v1/alerts",
+        "/api/v1/silences",
+        "/api/v1/dead-letters",
+        "/api/v1/explain",
+        "/api/v1/rules",
+        "/api/v1/health",
+        "/api/v1/summary",
+        "/api/v1/query?query=1",
+        "/api/v1/query?query=1&stats=all",
+        "/api/v1/query_range?query=1&start=0&end=60&step=30",
+        "/api/v1/series?match[]=up",
+        "/api/v1/labels",
+        "/api/v1/label/job/values",
+        "/api/v1/metadata",
+        "/api/v1/query_exemplars",
+        "/api/v1/status/buildinfo",
+        "/api/v1/format_query?query=1",
+        "/api/v1/parse_query?query=1",
+        "/api/v1/targets",
+        "/api/v1/scrape_pools",
+        "/api/v1/alertmanagers",
+        "/api/v1/status/config",
+        "/api/v1/status/flags",
+        "/api/v1/status/runtimeinfo",
+        "/api/v1/status/tsdb",
+        "/api/v1/status/walreplay",
+        "/api/v1/bottlenecks",
+        "/api/v1/score",
+    ] {
+        let reply = get(server.address, path, &[]).await;
+        let (endpoint, _) = path.split_once('?').unwrap_or((path, ""));
+        let answer = reply.json();
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        let checked = bellwether_server::check_answer("GET", endpoint, &answer);
+        assert!(checked.is_ok(), "{path}: {}", checked.unwrap_err());
+    }
+}
