@@ -45,6 +45,14 @@ pub(crate) struct Field {
     pub(crate) optional: bool,
 }
 
+impl Field {
+    /// Returns the name in quotes, with a mark if it may be absent.
+    fn quoted(&self) -> String {
+        let mark = if self.optional { "?" } else { "" };
+        format!("\"{}\"{mark}", self.name)
+    }
+}
+
 /// Key that is always there.
 pub(crate) const fn key(name: &'static str, shape: Shape) -> Field {
     Field {
@@ -63,7 +71,33 @@ pub(crate) const fn optional(name: &'static str, shape: Shape) -> Field {
     }
 }
 
+/// Width of a line of the reference, in characters.
+const WIDTH: usize = 100;
+
 impl Shape {
+    /// Formats the shape for the reference: an object that is too long for a line has a line for each
+    /// key.
+    pub(crate) fn pretty(&self, indent: usize) -> String {
+        let line = self.to_string();
+        if indent + line.len() <= WIDTH {
+            return line;
+        }
+        match self {
+            Self::Nullable(shape) => format!("{} or null", shape.pretty(indent)),
+            Self::List(shape) => format!("[{}]", shape.pretty(indent)),
+            Self::Map(shape) => format!("{{name: {}}}", shape.pretty(indent)),
+            Self::Object(fields) => {
+                let lines = fields.iter().map(|field| {
+                    let shape = field.shape.pretty(indent + 2);
+                    format!("{:indent$}  {}: {shape}", "", field.quoted())
+                });
+                let lines: Vec<String> = lines.collect();
+                format!("{{\n{}\n{:indent$}}}", lines.join(",\n"), "")
+            }
+            Self::Text | Self::Number | Self::Boolean | Self::Time | Self::Any => line,
+        }
+    }
+
     /// Checks that `value` has the shape, and no key that the shape lacks.
     ///
     /// # Errors
@@ -153,8 +187,7 @@ impl fmt::Display for Shape {
                 out.write_str("{")?;
                 for (index, field) in fields.iter().enumerate() {
                     let comma = if index > 0 { ", " } else { "" };
-                    let mark = if field.optional { "?" } else { "" };
-                    write!(out, "{comma}\"{}\"{mark}: {}", field.name, field.shape)?;
+                    write!(out, "{comma}{}: {}", field.quoted(), field.shape)?;
                 }
                 out.write_str("}")
             }
@@ -204,8 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn a_shape_is_written_as_one_line() {
+    fn a_shape_has_a_line_or_one_for_each_key() {
         let expected = r#"{"at": time, "value": number or null, "labels"?: {name: text}}"#;
         assert_eq!(SHAPE.to_string(), expected);
+        assert_eq!(SHAPE.pretty(0), expected);
+        assert_eq!(
+            SHAPE.pretty(WIDTH - 50).replace(' ', ""),
+            "{\n\"at\":time,\n\"value\":numberornull,\n\"labels\"?:{name:text}\n}"
+        );
     }
 }

@@ -334,7 +334,7 @@ pub(crate) const QUERY_RESULT: Shape = Object(&[
         key("samples", Object(&[
             key("totalQueryableSamples", Number),
             key("peakSamples", Number),
-            optional("totalQueryableSamplesPerStep", Any),
+            key("steps", Number),
         ])),
     ])),
 ]);

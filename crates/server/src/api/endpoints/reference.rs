@@ -45,6 +45,7 @@ fn answer(endpoint: &Endpoint) -> Option<String> {
     let Answer::Data(shape) = endpoint.answer else {
         return None;
     };
+    let shape = shape.pretty(0);
     Some(format!("\n`{}`\n\n```\n{shape}\n```\n", title(endpoint)))
 }
 
