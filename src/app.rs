@@ -64,7 +64,7 @@ struct Reloads {
     good: u64,
     bad: u64,
     /// Time of the last reload, and its error if it failed.
-    last: Option<(UnixMillis, Result<(), String>)>,
+    last: Option<(UnixMillis, Option<String>)>,
     /// Time at which the active configuration was loaded.
     loaded_at: UnixMillis,
 }
@@ -140,29 +140,17 @@ impl App {
         let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
-        let socket = Web::socket(&settings).await.map_err(anyhow::Error::msg)?;
-        Listeners::probe(plan.recorded())
-            .await
-            .map_err(anyhow::Error::msg)?;
-        remote_write::probe(&plan)
-            .await
-            .map_err(anyhow::Error::msg)?;
+        let socket = Web::socket(&settings).await?;
+        Listeners::probe(plan.recorded()).await?;
+        remote_write::probe(&plan).await?;
         let app = Self::build(source, overrides, plan).await?;
         let backend = Arc::new(AppBackend(app.clone()));
         let active = app.current.load_full();
         let recorded = active.plan.recorded();
-        let listeners = app.listeners.prepare(recorded, &active.recorder).await;
-        let listeners = listeners.map_err(anyhow::Error::msg)?;
-        app.web
-            .open(&settings, backend, Some(socket))
-            .await
-            .map_err(anyhow::Error::msg)?;
+        let listeners = app.listeners.prepare(recorded, &active.recorder).await?;
+        app.web.open(&settings, backend, Some(socket)).await?;
         app.listeners.replace(listeners);
-        let remote = app
-            .remote_write
-            .prepare(&active.plan)
-            .await
-            .map_err(anyhow::Error::msg)?;
+        let remote = app.remote_write.prepare(&active.plan).await?;
         app.remote_write
             .replace(remote, app.history_handle.as_ref(), &active.plan)
             .await;
@@ -343,14 +331,14 @@ impl App {
     }
 
     /// Swaps in the configuration that is on disk now, completely or not at all.
-    async fn reload(self: &Arc<Self>) -> Result<String, String> {
+    async fn reload(self: &Arc<Self>) -> anyhow::Result<String> {
         let _guard = self.reloading.lock().await;
         systemd::reloading();
         let result = self.try_reload().await;
         systemd::ready();
         let now = self.clock.now().wall;
         let mut reloads = self.reloads.lock();
-        reloads.last = Some((now, result.as_ref().map(|_| ()).map_err(Clone::clone)));
+        reloads.last = Some((now, result.as_ref().err().map(ToString::to_string)));
         match &result {
             Ok(summary) => {
                 reloads.good += 1;
@@ -365,17 +353,17 @@ impl App {
         result
     }
 
-    async fn try_reload(self: &Arc<Self>) -> Result<String, String> {
+    async fn try_reload(self: &Arc<Self>) -> anyhow::Result<String> {
         let (source, overrides) = (self.source.clone(), self.overrides.clone());
-        let plan = tokio::task::spawn_blocking(move || plan(&source, &overrides)).await;
-        let plan = plan.map_err(|error| error.to_string())?;
-        let plan = plan.map_err(|error| format!("{error:#}"))?;
+        let plan = tokio::task::spawn_blocking(move || plan(&source, &overrides)).await?;
+        // The error has all problems, and what they are about.
+        let plan = plan.map_err(|error| anyhow::anyhow!("{error:#}"))?;
 
         // What can fail comes first, and leaves everything as it is when it does.
         let monitor = &plan.root.performance_monitor;
         let channels = &monitor.alerting.notifications.channels;
-        let channels = self.notifier.prepare(channels, plan.sender.clone()).await;
-        let channels = channels.map_err(|error| error.to_string())?;
+        let channels = self.notifier.prepare(channels, plan.sender.clone());
+        let channels = channels.await?;
         let remote = self.remote_write.prepare(&plan).await?;
         let old = self.current.load_full();
         let recorded = plan.recorded();

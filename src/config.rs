@@ -4,17 +4,18 @@
 
 mod check;
 mod exec;
+mod external;
 mod files;
 mod folders;
 mod include;
 mod load;
 mod metrics;
-mod outside;
 mod print;
 mod reference;
 mod sections;
 
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
+pub use external::check_external;
 pub use files::{expanded, read_files};
 pub use folders::{alert_history_folder, history_folder, state_directory};
 pub use include::{ConfigFile, changed_files};
@@ -23,7 +24,6 @@ pub use load::{
     process_environment, read, set_fallback_environment,
 };
 pub use metrics::metrics;
-pub use outside::check_outside;
 pub use print::{print, print_rules, print_with_origins};
 pub use reference::reference;
 pub use sections::Root;

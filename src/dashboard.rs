@@ -11,6 +11,7 @@ mod threshold;
 
 use std::collections::{BTreeSet, HashMap};
 
+use bellwether_collectors::CollectorName;
 use bellwether_core::{MetricDef, Origin};
 use layout::Drawn;
 use panels::{Panel, Query, ROWS, Row};
@@ -151,9 +152,14 @@ impl<'a> Drawing<'a> {
             .collect();
         origins
             .into_iter()
-            .map(|origin| (origin.as_str(), self.rest(origin)))
+            .map(|origin| (title_of(origin), self.rest(origin)))
             .collect()
     }
+}
+
+/// Returns the title of a row for the collector `origin`: of its kind, or else its name.
+fn title_of(origin: Origin) -> &'static str {
+    CollectorName::from_origin(origin).map_or(origin.as_str(), CollectorName::title)
 }
 
 /// Returns the dashboard with `panels`.
@@ -257,6 +263,12 @@ mod tests {
         let document = render(&plan).to_string();
         assert!(document.contains(r#""title":"jobs""#), "{document}");
         assert!(document.contains(r#""title":"Jobs waiting""#), "{document}");
+    }
+
+    #[test]
+    fn the_row_of_a_kind_has_its_title() {
+        assert_eq!(title_of(CollectorName::System.origin()), "Host");
+        assert_eq!(title_of(Origin::new("jobs")), "jobs");
     }
 
     #[test]

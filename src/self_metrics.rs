@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_collectors::{application, neo4j, process, system};
+use bellwether_collectors::{application, process};
 use bellwether_core::{MetricDef, SelfMetric, self_metrics};
 use bellwether_tsdb::{history, store};
 
@@ -29,14 +29,13 @@ self_metrics! {
         "Hash of the files of the active configuration (CRC-32): equal on hosts with equal files.";
 }
 
-/// Lists of all crates, in the order of the reference. `app` has their sources.
+/// Lists of all crates but those of the kinds of collectors, in the order of the reference. `app` has
+/// their sources.
 static LISTS: &[&[&SelfMetric]] = &[
     SELF_METRICS,
     bellwether_collectors::SELF_METRICS,
-    system::SELF_METRICS,
     bellwether_recorder::SELF_METRICS,
     application::SELF_METRICS,
-    neo4j::SELF_METRICS,
     store::SELF_METRICS,
     history::SELF_METRICS,
     bellwether_rules::SELF_METRICS,
@@ -50,6 +49,7 @@ static LISTS: &[&[&SelfMetric]] = &[
 
 /// Returns the definitions of all self-metrics, for a collection every `interval`.
 pub fn definitions(interval: Duration) -> impl Iterator<Item = MetricDef> {
-    let metrics = LISTS.iter().copied().flatten();
+    let metrics = LISTS.iter().copied().flatten().copied();
+    let metrics = metrics.chain(bellwether_collectors::self_metrics());
     metrics.map(move |metric| metric.definition(interval))
 }

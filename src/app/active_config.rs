@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use super::evaluator::Committer;
 use super::groups::Groups;
 use super::{App, history, self_metrics};
-use crate::config::{self, Plan, Source};
+use crate::config::{self, Plan, Root, Source};
 
 /// Time to wait for running collectors at a stop.
 const LAST_RUNS: Duration = Duration::from_secs(1);
@@ -33,7 +33,7 @@ pub(super) struct ActiveConfig {
     pub(super) recorder: Recorder,
     pub(super) groups: Groups,
     /// The configuration as YAML without its secrets, compressed.
-    printed: Result<Vec<u8>, String>,
+    printed: anyhow::Result<Vec<u8>>,
     own: Mutex<Option<SelfMetricsCollector>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     stop: CancellationToken,
@@ -50,10 +50,7 @@ impl ActiveConfig {
         source: &Source,
     ) -> (Self, RuleSet) {
         let rules = std::mem::take(&mut plan.rules);
-        let printed = config::print(&plan.root).map_err(|error| error.to_string());
-        let printed = printed.and_then(|text| {
-            zstd::encode_all(text.as_bytes(), 0).map_err(|error| error.to_string())
-        });
+        let printed = packed(&plan.root);
         let groups = Groups::new(&plan, source.to_string());
         // Each rule has its settings; ten thousand of them need not be in memory twice.
         plan.root.performance_monitor.value.alerting.rules = Vec::new();
@@ -93,10 +90,10 @@ impl ActiveConfig {
     ///
     /// # Errors
     /// The configuration could not be printed.
-    pub(super) fn configuration(&self) -> Result<String, String> {
-        let packed = self.printed.as_ref().map_err(Clone::clone)?;
-        let bytes = zstd::decode_all(&packed[..]).map_err(|error| error.to_string())?;
-        String::from_utf8(bytes).map_err(|error| error.to_string())
+    pub(super) fn configuration(&self) -> anyhow::Result<String> {
+        let packed = self.printed.as_ref();
+        let packed = packed.map_err(|error| anyhow::anyhow!("{error}"))?;
+        Ok(String::from_utf8(zstd::decode_all(&packed[..])?)?)
     }
 
     /// Returns the schedule of the collector of `origin`.
@@ -221,4 +218,10 @@ fn anomaly_monitor(plan: &Plan) -> AnomalyMonitor {
         &plan.default_labels,
         detection.detector(),
     )
+}
+
+/// Prints the settings without secrets, and compresses the text.
+fn packed(root: &Root) -> anyhow::Result<Vec<u8>> {
+    let text = config::print(root)?;
+    Ok(zstd::encode_all(text.as_bytes(), 0)?)
 }

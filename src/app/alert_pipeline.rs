@@ -112,17 +112,15 @@ impl AlertPipeline {
 
     /// Saves silences and acknowledgements. Acknowledgements of resolved alerts are removed at the
     /// next save.
-    async fn save(&self) -> Result<(), String> {
+    async fn save(&self) -> anyhow::Result<()> {
         let Some(saver) = self.file.clone() else {
             return Ok(());
         };
         let state = self.dispatcher.lock().state();
-        let saving = move || saver.save(|| JsonFile::new(saver.path()).save(&state));
-        match tokio::task::spawn_blocking(saving).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(error) => Err(error.to_string()),
-        }
+        let saving = tokio::task::spawn_blocking(move || {
+            saver.save(|| JsonFile::new(saver.path()).save(&state))
+        });
+        Ok(saving.await??)
     }
 
     /// Saves queues and silences that could not be saved before or whose files were deleted.
@@ -130,7 +128,7 @@ impl AlertPipeline {
         self.notifier.save_pending().await;
         if self.file.as_ref().is_some_and(|file| file.is_due()) {
             let _guard = self.order.lock().await;
-            // Told by the saver.
+            // The saver logs a failure.
             self.save().await.ok();
         }
     }
@@ -210,7 +208,7 @@ impl AlertPipeline {
         }
         self.notifier.offer(advance.dispatches).await;
         if unsaved {
-            // Told by the saver.
+            // The saver logs a failure.
             self.save().await.ok();
         }
     }

@@ -11,6 +11,7 @@ use bellwether_collectors::application::record_json;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity,
 };
+use bellwether_notify::ChannelStats;
 use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
@@ -64,7 +65,10 @@ impl LifecycleBackend for AppBackend {
     }
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>> {
-        Box::pin(async { self.0.reload().await.map_err(BackendError::Failed) })
+        Box::pin(async {
+            let reloaded = self.0.reload().await;
+            reloaded.map_err(|error| BackendError::Failed(error.to_string()))
+        })
     }
 }
 
@@ -159,7 +163,7 @@ impl RuleBackend for AppBackend {
 impl StatusBackend for AppBackend {
     fn configuration(&self) -> Result<String, BackendError> {
         let printed = self.0.current.load().configuration();
-        printed.map_err(BackendError::Failed)
+        printed.map_err(|error| BackendError::Failed(error.to_string()))
     }
 
     fn flags(&self) -> BTreeMap<&'static str, String> {
@@ -194,22 +198,7 @@ impl StatusBackend for AppBackend {
             };
             (origin, health)
         });
-        let channels = self
-            .0
-            .notifier
-            .stats()
-            .into_iter()
-            .map(|channel| ChannelHealth {
-                rejected: channel.rejected(),
-                name: channel.name,
-                kind: channel.kind,
-                queued: channel.queued,
-                dead_letters: channel.dead_letters,
-                sent: channel.sent,
-                failed: channel.failed,
-                dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
-                last_error: channel.last_error,
-            });
+        let channels = self.0.notifier.stats().into_iter().map(channel_health);
         let reloads = self.0.reloads.lock().clone();
         Health {
             started: self.0.started,
@@ -222,16 +211,27 @@ impl StatusBackend for AppBackend {
                 directory: self.0.state.as_ref().map(|state| state.path().to_owned()),
                 error: self.0.state_problem(),
             },
-            reload: reloads.last.map(|(at, result)| ReloadHealth {
-                at,
-                error: result.err(),
-            }),
+            reload: reloads.last.map(|(at, error)| ReloadHealth { at, error }),
             configuration: ConfigurationHealth {
                 source: self.0.source.to_string(),
                 checksum: self.0.current.load().plan.checksum,
                 loaded_at: reloads.loaded_at,
             },
         }
+    }
+}
+
+fn channel_health(channel: ChannelStats) -> ChannelHealth {
+    ChannelHealth {
+        rejected: channel.rejected(),
+        name: channel.name,
+        kind: channel.kind,
+        queued: channel.queued,
+        dead_letters: channel.dead_letters,
+        sent: channel.sent,
+        failed: channel.failed,
+        dropped: channel.dropped.iter().map(|(_, count)| count).sum(),
+        last_error: channel.last_error,
     }
 }
 

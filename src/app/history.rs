@@ -90,7 +90,7 @@ impl HistoryHandle {
     /// Returns the health for the status API.
     pub(super) fn health(&self) -> HistoryHealth {
         let stats = self.history.stats();
-        let at_limit = stats.refused.series_limit > 0 && stats.series >= self.max_series;
+        let at_limit = stats.rejected.series_limit > 0 && stats.series >= self.max_series;
         let limit = at_limit.then(|| {
             format!(
                 "the maximum of {} series is reached and new series are dropped; hint: raise \

@@ -20,7 +20,7 @@ pub(super) struct RemoteWriteManager {
 }
 
 /// Tests whether the destinations of `plan` can be built.
-pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
+pub(super) async fn probe(plan: &Plan) -> anyhow::Result<()> {
     let settings = plan.root.remote_write.clone();
     let probing = tokio::task::spawn_blocking(move || {
         let mut enabled = bellwether_remote_write::named(&settings)
@@ -28,8 +28,7 @@ pub(super) async fn probe(plan: &Plan) -> Result<(), String> {
             .filter(|(_, settings)| settings.enabled);
         enabled.try_for_each(|(name, settings)| bellwether_remote_write::try_build(&name, settings))
     });
-    let probed = probing.await.map_err(|error| error.to_string())?;
-    probed.map_err(|error| error.to_string())
+    Ok(probing.await??)
 }
 
 impl RemoteWriteManager {
@@ -49,11 +48,9 @@ impl RemoteWriteManager {
     }
 
     /// Builds the destinations of `plan` without sending.
-    pub(super) async fn prepare(&self, plan: &Plan) -> Result<Prepared, String> {
+    pub(super) async fn prepare(&self, plan: &Plan) -> anyhow::Result<Prepared> {
         let (writers, settings) = (self.writers.clone(), plan.root.remote_write.clone());
-        let prepared = tokio::task::spawn_blocking(move || writers.prepare(&settings)).await;
-        let prepared = prepared.map_err(|error| error.to_string())?;
-        prepared.map_err(|error| error.to_string())
+        Ok(tokio::task::spawn_blocking(move || writers.prepare(&settings)).await??)
     }
 
     /// Starts sending the samples of history to `prepared`.
@@ -82,25 +79,24 @@ impl RemoteWriteManager {
     }
 
     pub(super) fn health(&self) -> Vec<RemoteHealth> {
-        let lost = |dropped: &[(&str, u64)]| {
-            dropped
-                .iter()
-                .find(|(reason, _)| *reason == "lost")
-                .map_or(0, |(_, count)| *count)
-        };
         let health = self
             .writers
             .stats()
             .into_iter()
-            .map(|(name, figures)| RemoteHealth {
+            .map(|(name, stats)| RemoteHealth {
                 name,
-                sent: figures.sent,
-                lost: figures.failed + lost(&figures.dropped),
-                pending_bytes: figures.pending_bytes,
-                newest_sent: (figures.newest_sent > 0.0)
-                    .then_some(UnixMillis((figures.newest_sent * 1000.0) as i64)),
-                last_error: figures.last_error,
+                sent: stats.sent,
+                lost: stats.failed + lost(&stats.dropped),
+                pending_bytes: stats.pending_bytes,
+                newest_sent: (stats.newest_sent > 0.0)
+                    .then_some(UnixMillis((stats.newest_sent * 1000.0) as i64)),
+                last_error: stats.last_error,
             });
         health.collect()
     }
+}
+
+fn lost(dropped: &[(&str, u64)]) -> u64 {
+    let lost = dropped.iter().find(|(reason, _)| *reason == "lost");
+    lost.map_or(0, |(_, count)| *count)
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use bellwether_collectors::process::ProcessMetrics;
-use bellwether_collectors::{neo4j, system};
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 
 use super::App;
@@ -19,10 +18,8 @@ pub(super) fn sources(app: &Arc<App>, active: &ActiveConfig) -> Vec<Arc<dyn Self
     let mut sources: Vec<Arc<dyn SelfMetrics>> = vec![
         Arc::new(AppMetrics(Arc::downgrade(app))),
         Arc::new(app.board.clone()),
-        system::skipped(&app.memory),
         Arc::new(active.recorder.clone()),
         app.listeners.clone(),
-        neo4j::skipped_rows(&app.memory),
         active.store.clone(),
         app.evaluator.clone(),
         active.anomaly_monitor.clone(),
@@ -31,6 +28,7 @@ pub(super) fn sources(app: &Arc<App>, active: &ActiveConfig) -> Vec<Arc<dyn Self
         app.web.stats.clone(),
         Arc::new(ProcessMetrics),
     ];
+    sources.extend(bellwether_collectors::self_metrics_sources(&app.memory));
     if let Some(history) = app.history() {
         sources.push(history);
     }
@@ -62,7 +60,7 @@ impl App {
         let last_succeeded = reloads
             .last
             .as_ref()
-            .is_none_or(|(_, result)| result.is_ok());
+            .is_none_or(|(_, error)| error.is_none());
         batch.push(&LAST_RELOAD_SUCCESSFUL, &[], f64::from(last_succeeded));
         let loaded_at = reloads.loaded_at.0 as f64 / 1000.0;
         batch.push(&LOADED_AT, &[], loaded_at);

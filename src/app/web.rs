@@ -60,14 +60,13 @@ impl Open {
 
 impl Local {
     /// Binds and serves the Unix socket, if `settings` name one.
-    async fn new(settings: Option<&LocalSocket>, handle: &Handle) -> Result<Option<Self>, String> {
+    async fn new(settings: Option<&LocalSocket>, handle: &Handle) -> anyhow::Result<Option<Self>> {
         let Some(settings) = settings.cloned() else {
             return Ok(None);
         };
         let (path, handle) = (settings.path.clone(), handle.clone());
-        let server = tokio::task::spawn_blocking(move || handle.bind_socket(&settings)).await;
-        let server = server.map_err(|error| error.to_string())?;
-        let server = server.map_err(|error| error.to_string())?;
+        let binding = tokio::task::spawn_blocking(move || handle.bind_socket(&settings));
+        let server = binding.await??;
         info!(path = %path.display(), "listening");
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
@@ -80,11 +79,9 @@ impl Web {
     ///
     /// # Errors
     /// A file is invalid or the socket cannot be opened.
-    pub(super) async fn socket(settings: &Prometheus) -> Result<OpenSocket, String> {
+    pub(super) async fn socket(settings: &Prometheus) -> anyhow::Result<OpenSocket> {
         load(settings).await?;
-        OpenSocket::open(settings)
-            .await
-            .map_err(|error| error.to_string())
+        Ok(OpenSocket::open(settings).await?)
     }
 
     /// Applies `settings`, on `socket` if one is open already. Connections stay open if the address
@@ -97,7 +94,7 @@ impl Web {
         settings: &Prometheus,
         backend: Arc<dyn Backend>,
         socket: Option<OpenSocket>,
-    ) -> Result<(), String> {
+    ) -> anyhow::Result<()> {
         let access = load(settings).await?;
         let local = settings.control.socket.as_ref().map(|socket| &socket.value);
         let same = self
@@ -111,25 +108,15 @@ impl Web {
             } else {
                 Some(Local::new(local, &handle).await?)
             };
-            if let Some(open) = &mut *self.open.lock() {
-                open.handle.apply(access);
-                open.settings = settings.clone();
-                if let Some(new) = local
-                    && let Some(old) = std::mem::replace(&mut open.local, new)
-                {
-                    old.stop.cancel();
-                }
-            }
+            self.apply(settings, access, local);
             return Ok(());
         }
         let socket = match socket {
             Some(socket) => socket,
-            None => OpenSocket::open(settings)
-                .await
-                .map_err(|error| error.to_string())?,
+            None => OpenSocket::open(settings).await?,
         };
         let server = Server::on(socket, access, backend, self.stats.clone());
-        let address = server.local_addr().map_err(|error| error.to_string())?;
+        let address = server.local_addr()?;
         let handle = server.handle();
         let local = Local::new(local, &handle).await?;
         info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
@@ -152,6 +139,19 @@ impl Web {
         Ok(())
     }
 
+    /// Applies settings to the open server. `local` replaces its Unix socket, if it is given.
+    fn apply(&self, settings: &Prometheus, access: Access, local: Option<Option<Local>>) {
+        let mut open = self.open.lock();
+        let Some(open) = &mut *open else { return };
+        open.handle.apply(access);
+        open.settings = settings.clone();
+        if let Some(new) = local
+            && let Some(old) = std::mem::replace(&mut open.local, new)
+        {
+            old.stop.cancel();
+        }
+    }
+
     /// Stops serving after running requests end.
     pub(super) async fn close(&self) {
         let open = self.open.lock().take();
@@ -170,10 +170,7 @@ impl Web {
 }
 
 /// Loads the files that the settings name.
-async fn load(settings: &Prometheus) -> Result<Access, String> {
+async fn load(settings: &Prometheus) -> anyhow::Result<Access> {
     let settings = settings.clone();
-    let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await;
-    access
-        .map_err(|error| error.to_string())?
-        .map_err(|error| error.to_string())
+    Ok(tokio::task::spawn_blocking(move || Access::load(&settings)).await??)
 }

@@ -33,7 +33,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Ok(plan) => plan,
         Err(report) => return reject(&report.problems, &source),
     };
-    let outside = config::check_outside(&plan);
+    let outside = config::check_external(&plan);
     if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
         eprintln!("{problems}");
         if outside.is_empty() {

@@ -302,6 +302,7 @@ impl<'a> Checker<'a> {
                 interval: schedule.interval,
             },
             schedule,
+            host: &self.root.performance_monitor.collectors.system.system,
             enabled,
             listed_at,
             problems: self.problems,

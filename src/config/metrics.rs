@@ -19,7 +19,11 @@ pub fn metrics() -> String {
          prefix `prometheus.metric_prefix`; OpenMetrics adds `_total` to counters.\n",
     );
     for settings in shipped_collectors().iter().flat_map(Collectors::all) {
-        table(&mut out, &settings.kind().reference());
+        table(
+            &mut out,
+            settings.name().title(),
+            &settings.kind().reference(),
+        );
     }
     heading(
         &mut out,
@@ -33,8 +37,8 @@ pub fn metrics() -> String {
     out
 }
 
-fn table(out: &mut String, reference: &MetricReference) {
-    heading(out, reference.title, reference.text);
+fn table(out: &mut String, title: &str, reference: &MetricReference) {
+    heading(out, title, reference.text);
     for metric in &reference.metrics {
         let labels = metric.labels.iter().map(String::as_str);
         row(out, &metric.name, metric.types, labels, &metric.help);

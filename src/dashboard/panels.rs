@@ -4,7 +4,7 @@
 
 mod application;
 mod neo4j;
-mod own;
+mod self_metrics;
 mod system;
 
 use bellwether_core::{Kind, MetricDef, Origin};
@@ -85,13 +85,13 @@ pub(super) enum Query {
 pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Alerts and Bellwether itself",
-        panels: own::PANELS,
+        panels: self_metrics::PANELS,
         others: None,
     },
     Row {
         title: "System resources",
         panels: system::PANELS,
-        others: Some(Origin::new("system")),
+        others: Some(Origin::from_static("system")),
     },
     Row {
         title: "Agents",
@@ -111,7 +111,7 @@ pub(super) const ROWS: &[Row] = &[
     Row {
         title: "Neo4j",
         panels: neo4j::PANELS,
-        others: Some(Origin::new("neo4j")),
+        others: Some(Origin::from_static("neo4j")),
     },
     Row {
         title: "Entities",

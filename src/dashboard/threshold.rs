@@ -21,7 +21,7 @@ pub(super) struct Limit {
 
 /// Returns the thresholds of the enabled rules. A rule with `==` or `!=` has none.
 pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
-    let enabled = rules.declared().filter(|(rule, _)| rule.enabled);
+    let enabled = rules.with_settings().filter(|(rule, _)| rule.enabled);
     enabled
         .flat_map(|(rule, settings)| limits_of(rule, settings))
         .collect()

@@ -229,10 +229,10 @@ fn a_header_or_label_whose_name_ends_in_file_names_no_file() {
                 alerting:\n    notifications:\n      channels:\n        \
                 - {type: webhook, url: 'http://localhost', headers: {x_file: none}}\n";
     let plan = report("x.yaml", text).unwrap();
-    assert_eq!(config::check_outside(&plan), []);
+    assert_eq!(config::check_external(&plan), []);
     let missing = text.replace("url:", "bearer_token_file: /none, url:");
     let plan = report("x.yaml", &missing).unwrap();
-    assert_eq!(config::check_outside(&plan).len(), 1);
+    assert_eq!(config::check_external(&plan).len(), 1);
 }
 
 #[test]

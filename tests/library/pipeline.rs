@@ -4,13 +4,13 @@
 //! The engine of the rules, the dispatcher and the outboxes are the live ones. Data, channels,
 //! crashes and the clocks are this test's, and so is a model of what each receiver saw.
 
+mod configuration;
 mod contract;
-mod declared;
 mod rules;
 mod world;
 
 use bellwether_core::Severity;
-use declared::{ALERTS, CHANNELS, ROUTES, SILENCED};
+use configuration::{ALERTS, CHANNELS, ROUTES, SILENCED};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};

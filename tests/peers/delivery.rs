@@ -2,9 +2,9 @@
 //! back, real Alertmanagers and a real mail server.
 
 mod alertmanager;
-mod desk;
 mod email;
 mod kafka;
+mod notifier;
 mod receiver;
 mod schema;
 mod services;

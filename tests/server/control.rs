@@ -118,7 +118,7 @@ async fn each_rejection() {
     ] {
         let before = server
             .stats
-            .refusals()
+            .rejected_requests()
             .get(reason)
             .copied()
             .unwrap_or_default();
@@ -128,7 +128,11 @@ async fn each_rejection() {
             assert_eq!(reply.status, 403, "{path} {extra:?}");
             assert!(reply.text().contains("hint: "), "{}", reply.text());
         }
-        assert_eq!(server.stats.refusals()[reason], before + 2, "{extra:?}");
+        assert_eq!(
+            server.stats.rejected_requests()[reason],
+            before + 2,
+            "{extra:?}"
+        );
         // Reading is not affected.
         assert_eq!(
             get(server.address, "/metrics", extra).await.status,
@@ -191,7 +195,7 @@ async fn declared_networks_and_tokens_decide() {
             "{source} {extra:?}"
         );
     }
-    assert_eq!(server.stats.refusals()["token"], 2);
+    assert_eq!(server.stats.rejected_requests()["token"], 2);
 }
 
 #[tokio::test]
@@ -218,7 +222,7 @@ async fn with_users_only_token_and_socket_change_state_on_this_host() {
     .await;
     assert_eq!(reply.status, 403);
     assert!(reply.text().contains("control.socket"), "{}", reply.text());
-    assert_eq!(server.stats.refusals()["users"], 1);
+    assert_eq!(server.stats.rejected_requests()["users"], 1);
     assert_eq!(
         get(server.address, "/metrics", &[password]).await.status,
         200

@@ -528,3 +528,55 @@ async fn scrapes_go_on_under_a_hundred_heavy_queries() {
 async fn get_owned(address: std::net::SocketAddr, path: &'static str) -> Reply {
     get(address, path, &[]).await
 }
+
+#[tokio::test]
+async fn answers_have_the_shapes_of_the_table_of_endpoints() {
+    let server = server().await;
+    let mut differences = Vec::new();
+    for path in [
+        "/api/v1/metrics",
+        "/api/v1/alerts",
+        "/api/v1/silences",
+        "/api/v1/dead-letters",
+        "/api/v1/explain?rule=too_hot",
+        "/api/v1/rules",
+        "/api/v1/health",
+        "/api/v1/summary",
+        "/api/v1/query?query=1",
+        "/api/v1/query?query=load&time=1700001400&stats=all",
+        "/api/v1/query_range?query=load&start=1700000000&end=1700000900&step=60",
+        "/api/v1/series?match[]=load",
+        "/api/v1/labels",
+        "/api/v1/label/host/values",
+        "/api/v1/metadata",
+        "/api/v1/query_exemplars",
+        "/api/v1/status/buildinfo",
+        "/api/v1/format_query?query=1",
+        "/api/v1/parse_query?query=1",
+        "/api/v1/targets",
+        "/api/v1/scrape_pools",
+        "/api/v1/alertmanagers",
+        "/api/v1/status/config",
+        "/api/v1/status/flags",
+        "/api/v1/status/runtimeinfo",
+        "/api/v1/status/tsdb",
+        "/api/v1/status/walreplay",
+        "/api/v1/trends?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
+        "/api/v1/baseline?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
+        "/api/v1/anomalies?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
+        "/api/v1/forecast?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400&reaches=200&within=1h",
+        "/api/v1/correlations?metric=%7B__name__%3D%22load%22,host%3D%22h3%22%7D&window=20m&time=1700001400",
+        "/api/v1/bottlenecks",
+        "/api/v1/score",
+    ] {
+        let reply = get(server.address, path, &[]).await;
+        let (endpoint, _) = path.split_once('?').unwrap_or((path, ""));
+        let answer = reply.json();
+        match bellwether_server::check_answer("GET", endpoint, &answer) {
+            Ok(()) if answer["status"] == "success" => {}
+            Ok(()) => differences.push(format!("{path}: {answer}")),
+            Err(error) => differences.push(format!("{path}: {error}; {answer}")),
+        }
+    }
+    assert_eq!(differences, [""; 0]);
+}

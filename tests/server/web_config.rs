@@ -562,7 +562,7 @@ async fn passwords_decide_and_health_is_exempt() {
         403,
         "that is for reading"
     );
-    assert_eq!(server.stats.refusals()["password"], 17);
+    assert_eq!(server.stats.rejected_requests()["password"], 17);
 }
 
 #[tokio::test]
@@ -598,7 +598,7 @@ async fn headers_and_rate() {
         );
     }
     assert_eq!(get(server.address, "/-/healthy", &[]).await.status, 200);
-    assert_eq!(server.stats.refusals()["rate"], 2);
+    assert_eq!(server.stats.rejected_requests()["rate"], 2);
 }
 
 #[tokio::test]

@@ -169,8 +169,10 @@ impl Query {
             memmem::Finder::new(&format!("\"{name}\":{value}")).into_owned()
         };
         let needles = fields.map(|(names, values)| {
-            let of = |value| names.iter().map(move |name| needle(name, value));
-            values.iter().flat_map(of).collect::<Vec<_>>()
+            values
+                .iter()
+                .flat_map(|value| names.iter().map(move |name| needle(name, value)))
+                .collect::<Vec<_>>()
         });
         needles.into()
     }
@@ -179,9 +181,6 @@ impl Query {
         fn allows<T: PartialEq>(allowed: &[T], value: &T) -> bool {
             allowed.is_empty() || allowed.contains(value)
         }
-        let allows_text = |allowed: &[String], value: &str| {
-            allowed.is_empty() || allowed.iter().any(|allowed| allowed == value)
-        };
         (self.from..=self.to).contains(&entry.at)
             && allows(&self.kinds, &entry.kind)
             && allows(&self.events, &entry.event)
@@ -213,4 +212,9 @@ fn all_match(matchers: &[LabelMatcher], entry: &Entry<'_>) -> bool {
 /// Returns whether `bytes` contain one of `needles`, or there are none.
 fn contains_any(bytes: &[u8], needles: &[memmem::Finder<'_>]) -> bool {
     needles.is_empty() || needles.iter().any(|needle| needle.find(bytes).is_some())
+}
+
+/// Returns true if `value` is one of `allowed`, or there are none.
+fn allows_text(allowed: &[String], value: &str) -> bool {
+    allowed.is_empty() || allowed.iter().any(|allowed| allowed == value)
 }

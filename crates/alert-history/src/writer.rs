@@ -227,8 +227,8 @@ impl Writer {
             self.open_folder(folder)?;
         }
         while let Some(chunk) = self.shared.with(|state| state.unwritten.front().cloned()) {
-            let failed = |error: io::Error| format!("cannot write: {}: {error}", folder.display());
-            self.write(folder, &chunk).map_err(failed)?;
+            self.write(folder, &chunk)
+                .map_err(|error| format!("cannot write: {}: {error}", folder.display()))?;
         }
         Ok(())
     }
@@ -248,10 +248,10 @@ impl Writer {
     fn write(&mut self, folder: &Path, chunk: &Chunk) -> io::Result<()> {
         let day = day_of(chunk.from);
         let full = self.shared.options.max_bytes.min(16 * SEGMENT_BYTES) / 16;
-        let fits = |current: &Current| {
+        let fits = self.current.as_ref().is_some_and(|current| {
             current.day == day && current.bytes < full && current.next == chunk.first
-        };
-        if !self.current.as_ref().is_some_and(fits) {
+        });
+        if !fits {
             self.sync_current()?;
             self.current = Some(self.open_segment(folder, chunk.first, day)?);
         }

@@ -3,17 +3,17 @@
 //! Pure: a [`Detector`] receives the samples of one series in order of time. Its memory is bounded
 //! (see `sample`), so ten thousand detectors are affordable, and it is rebuilt from history.
 
+mod rarity;
 mod sample;
 mod season;
-mod surprise;
 mod tail;
 
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
+use rarity::RarityScore;
 use sample::{Sample, Summary};
 use season::Season;
-use surprise::RarityScore;
 
 use super::settings::{Algorithm, Deviation, Direction};
 
@@ -279,7 +279,7 @@ impl Model {
                 Some(Evaluation { low, high, ..rest })
             }
             Self::Rarity(rarity) => {
-                let surprise::Evaluation {
+                let rarity::Evaluation {
                     score,
                     usual,
                     reach,

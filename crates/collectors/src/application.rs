@@ -12,7 +12,7 @@ mod statsd;
 use bellwether_core::{Batch, Now};
 use bellwether_recorder::Recorder;
 pub use kind::{ApplicationSettings, Recorded};
-pub use listeners::{Listeners, Prepared};
+pub use listeners::{ListenError, Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub use statsd::{

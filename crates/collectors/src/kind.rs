@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, MetricId, Origin, exported_name};
+use bellwether_core::{Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, exported_name};
 use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation, Spanned};
 
 use crate::application::Recorded;
+use crate::system::System;
 use crate::{Collector, Memory, Schedule};
 
 /// Settings of a kind of collector: a section, and what follows from it.
@@ -17,6 +18,18 @@ pub trait CollectorKind {
     /// Returns the names of metrics that exist without an entry in the configuration.
     fn implied(&self) -> &'static [&'static str] {
         &[]
+    }
+
+    /// Returns the keys of the settings that hold the metrics. An error below one of them costs metrics,
+    /// so that rules which use them are not checked.
+    fn metric_keys(&self) -> &'static [&'static str];
+
+    /// Returns the metrics of the kind about itself, if it has some.
+    fn self_metrics() -> Option<KindSelfMetrics>
+    where
+        Self: Sized,
+    {
+        None
     }
 
     /// Checks the settings, also of a disabled collector, and returns how it is run, with its metrics
@@ -47,11 +60,18 @@ impl<'a> ConfiguredMetric<'a> {
     }
 }
 
+/// Metrics of a kind about itself.
+#[derive(Clone, Copy)]
+pub struct KindSelfMetrics {
+    /// Their definitions.
+    pub metrics: &'static [&'static SelfMetric],
+    /// Returns their source, which outlives a reload.
+    pub source: fn(&Memory) -> Arc<dyn SelfMetrics>,
+}
+
 /// Metrics of a kind, for the reference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricReference {
-    /// Heading.
-    pub title: &'static str,
     /// Sentence below the heading.
     pub text: &'static str,
     /// The metrics.
@@ -101,6 +121,8 @@ pub struct ResolveContext<'a> {
     pub defaults: MetricDefaults<'a>,
     /// Schedule of a collector that has no other.
     pub schedule: Schedule,
+    /// Directories of the host's files, which are elsewhere in a container.
+    pub host: &'a System,
     /// Set if the collector is to run.
     pub enabled: bool,
     /// Location in `enabled_collectors`, if it is listed there.
@@ -133,11 +155,12 @@ impl ResolveContext<'_> {
         schedule: Schedule,
         build: impl Fn(&Memory) -> C + Send + Sync + 'static,
     ) -> CollectorPlan {
-        let build = move |memory: &Memory| Box::new(build(memory)) as Box<dyn Collector>;
         CollectorPlan {
             origin: self.defaults.origin,
             schedule,
-            input: Input::Pull(Arc::new(build)),
+            input: Input::Pull(Arc::new(move |memory: &Memory| {
+                Box::new(build(memory)) as Box<dyn Collector>
+            })),
         }
     }
 
@@ -205,6 +228,7 @@ pub(crate) mod testing {
                 deadline: Duration::from_secs(10),
                 settle: None,
             },
+            host: &System::default(),
             enabled,
             listed_at: None,
             problems: &mut problems,

@@ -19,10 +19,10 @@ use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
 pub use kind::{
-    Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, MetricDefaults, MetricReference,
-    MetricRow, ResolveContext,
+    Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, KindSelfMetrics, MetricDefaults,
+    MetricReference, MetricRow, ResolveContext,
 };
-pub use kinds::{CollectorName, CollectorSettings, Collectors};
+pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use memory::Memory;
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
 pub use self_metrics::SelfMetricsCollector;

@@ -14,18 +14,8 @@ mod settings;
 )]
 mod skipped;
 
-use std::sync::Arc;
-
 #[cfg(feature = "neo4j")]
 pub use connector::{KnownServers, Neo4jCollector, Plan};
 pub use kind::Neo4jSettings;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
-pub use skipped::{SELF_METRICS, SkippedRows};
-
-use crate::{CollectorName, Memory};
-
-/// Returns the counts of skipped rows since the start of the process.
-#[must_use]
-pub fn skipped_rows(memory: &Memory) -> Arc<SkippedRows> {
-    memory.get(CollectorName::Neo4j.origin())
-}
+pub use skipped::SkippedRows;

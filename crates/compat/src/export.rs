@@ -65,7 +65,7 @@ pub fn export(set: &RuleSet, metrics: &[MetricDef], source: &str) -> Exported {
     for recording in &set.recordings {
         exporter.recording(recording);
     }
-    for (rule, settings) in set.declared() {
+    for (rule, settings) in set.with_settings() {
         exporter.rule(rule, settings);
     }
     exporter.finish()
@@ -152,8 +152,9 @@ impl Exporter<'_> {
     ) -> RuleYaml {
         let severity = rule.severity(level).as_str();
         let added = settings.added_labels();
-        let value = |name: &str| added.get(name).map(|value| value.value.as_str());
-        let alertname = value("alertname").unwrap_or(&rule.name);
+        let alertname = added
+            .get("alertname")
+            .map_or(&*rule.name, |name| name.value.as_str());
         let values = KnownValues {
             threshold: rule.threshold(level),
             rule: &rule.name,
@@ -170,42 +171,10 @@ impl Exporter<'_> {
             .entry("severity".into())
             .or_insert_with(|| severity.to_owned());
         labels.retain(|name, value| name != "severity" || !value.is_empty());
-        let mut texts: BTreeMap<&str, &TextTemplate> = settings
-            .annotations
-            .iter()
-            .map(|(name, text)| (name.as_str(), &text.value))
+        let annotations = texts(settings)
+            .into_iter()
+            .map(|(name, text)| (name.to_owned(), annotation(name, text, &values, notes)))
             .collect();
-        // The message of an imported rule is one of its annotations.
-        if let Some(message) = settings
-            .message
-            .as_ref()
-            .filter(|m| m.value.written.is_none())
-        {
-            texts.entry("summary").or_insert(&message.value);
-        }
-        let mut annotations = BTreeMap::new();
-        for (
-            name,
-            TextTemplate {
-                template: text,
-                written,
-            },
-        ) in texts
-        {
-            if let Some(written) = written {
-                annotations.insert(name.to_owned(), written.clone());
-                continue;
-            }
-            let translated = to_go(text, &values).unwrap_or_else(|| {
-                let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
-                notes.add(
-                    format!("its text {name:?} cannot be translated and stays as it is"),
-                    Some(hint),
-                );
-                literal(text)
-            });
-            annotations.insert(name.to_owned(), translated);
-        }
         RuleYaml {
             alert: Some(alertname.to_owned()),
             record: None,
@@ -268,6 +237,41 @@ impl Exporter<'_> {
             unsupported: self.unsupported,
         }
     }
+}
+
+/// Returns the texts of a rule by the names of their annotations.
+fn texts(settings: &RuleSettings) -> BTreeMap<&str, &TextTemplate> {
+    let mut texts: BTreeMap<&str, &TextTemplate> = settings
+        .annotations
+        .iter()
+        .map(|(name, text)| (name.as_str(), &text.value))
+        .collect();
+    // The message of an imported rule is one of its annotations.
+    let message = settings.message.as_ref();
+    if let Some(message) = message.filter(|message| message.value.written.is_none()) {
+        texts.entry("summary").or_insert(&message.value);
+    }
+    texts
+}
+
+/// Returns a text in Go's language: as it was imported, or translated.
+fn annotation(
+    name: &str,
+    text: &TextTemplate,
+    values: &KnownValues<'_>,
+    notes: &mut Notes,
+) -> String {
+    if let Some(written) = &text.written {
+        return written.clone();
+    }
+    to_go(&text.template, values).unwrap_or_else(|| {
+        let hint = "only {{ value }}, {{ labels.x }} and pipes through functions can";
+        notes.add(
+            format!("its text {name:?} cannot be translated and stays as it is"),
+            Some(hint),
+        );
+        literal(&text.template)
+    })
 }
 
 impl Group {

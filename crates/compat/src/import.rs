@@ -55,14 +55,14 @@ pub struct GroupRange {
     pub recordings: Range<usize>,
 }
 
-/// Imports `files`; no rule gets a name in `declared`. Errors go to `problems`.
+/// Imports `files`; no rule gets a name in `names`. Errors go to `problems`.
 pub fn import<'a>(
     files: &[RuleFile],
-    declared: impl Iterator<Item = &'a str>,
+    names: impl Iterator<Item = &'a str>,
     problems: &mut Diagnostics,
 ) -> Imported {
     let mut importer = Importer {
-        taken: declared.map(str::to_owned).collect(),
+        taken: names.map(str::to_owned).collect(),
         imported: Imported::default(),
         problems,
         templates: Templates::default(),
@@ -202,36 +202,7 @@ impl Importer<'_> {
         let Some(mut settings) = blank::<RuleSettings>(&[("name", "x")]) else {
             return;
         };
-        let mut labels = self.labels(group, rule);
-        let word = labels.get("severity").filter(|word| !word.value.is_empty());
-        let severity = word.map(|word| self.severity(word));
-        if severity
-            .as_ref()
-            .is_some_and(|severity| labels["severity"].value == severity.as_str())
-        {
-            labels.remove("severity");
-        }
-        // An alert without severity stays without one in routes (`""`) and is a warning to
-        // channels, as in Prometheus.
-        if !labels.contains_key("severity") && severity.is_none() {
-            labels.insert(
-                "severity".into(),
-                Spanned {
-                    value: String::new(),
-                    at: alert.at.clone(),
-                },
-            );
-        }
-        if name != alertname {
-            let value = alertname.clone();
-            labels.insert(
-                "alertname".into(),
-                Spanned {
-                    value,
-                    at: alert.at.clone(),
-                },
-            );
-        }
+        let (labels, severity) = self.alert_labels(group, rule, alert, &name);
         settings.name = Spanned {
             value: name,
             at: alert.at.clone(),
@@ -255,12 +226,45 @@ impl Importer<'_> {
         });
         settings.add_labels = labels;
         settings.annotations = self.annotations(rule);
-        let shown = ["summary", "description", "message"];
-        let mut texts = shown
+        settings.message = ["summary", "description", "message"]
             .iter()
-            .filter_map(|name| settings.annotations.get(*name));
-        settings.message = texts.next().cloned();
+            .find_map(|name| settings.annotations.get(*name))
+            .cloned();
         self.imported.rules.push(settings);
+    }
+
+    /// Returns the labels that the alert of a rule adds, and its severity. `name` is the name of the
+    /// rule here.
+    fn alert_labels(
+        &mut self,
+        group: &Group,
+        rule: &Rule,
+        alert: &Spanned<Literal>,
+        name: &str,
+    ) -> (BTreeMap<String, Spanned<String>>, Option<Severity>) {
+        let mut labels = self.labels(group, rule);
+        let word = labels.get("severity").filter(|word| !word.value.is_empty());
+        let severity = word.map(|word| self.severity(word));
+        if severity
+            .as_ref()
+            .is_some_and(|severity| labels["severity"].value == severity.as_str())
+        {
+            labels.remove("severity");
+        }
+        let spanned = |value| Spanned {
+            value,
+            at: alert.at.clone(),
+        };
+        // An alert without severity stays without one in routes (`""`) and is a warning to
+        // channels, as in Prometheus.
+        if !labels.contains_key("severity") && severity.is_none() {
+            labels.insert("severity".into(), spanned(String::new()));
+        }
+        let alertname = alert.value.to_string();
+        if name != alertname {
+            labels.insert("alertname".into(), spanned(alertname));
+        }
+        (labels, severity)
     }
 
     /// Returns the name of the rule; if the alert name is in use, with the group and then a number.

@@ -1,6 +1,7 @@
 //! Definitions of metrics.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Index of a metric in the configuration and in the store that was built from it.
@@ -47,15 +48,31 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Origin(&'static str);
 
+/// Names of origins that are no constants. Each is kept until the process ends: there are as many as
+/// collectors were ever configured.
+static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+
 impl Origin {
     /// Recorded by applications.
-    pub const APPLICATION: Self = Self::new("application");
+    pub const APPLICATION: Self = Self::from_static("application");
     /// Self-metrics: of Bellwether itself.
-    pub const SELF_METRICS: Self = Self::new("self");
+    pub const SELF_METRICS: Self = Self::from_static("self");
 
-    /// Creates the origin of the collector `name`.
+    /// Creates the origin of a collector whose name is known when this is compiled.
     #[must_use]
-    pub const fn new(name: &'static str) -> Self {
+    pub const fn from_static(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Returns the origin of the collector `name`, which may come from the configuration.
+    #[must_use]
+    pub fn new(name: &str) -> Self {
+        let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = names.get(name) {
+            return Self(known);
+        }
+        let name: &'static str = Box::leak(name.into());
+        names.insert(name);
         Self(name)
     }
 
@@ -154,5 +171,20 @@ pub fn exported_name(prefix: &str, name: &str) -> Arc<str> {
         name.into()
     } else {
         format!("{prefix}_{name}").into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_is_its_name_wherever_the_name_comes_from() {
+        let configured = Origin::new(&format!("{}_{}", "orders", "database"));
+        assert_eq!(configured.as_str(), "orders_database");
+        assert_eq!(configured, Origin::from_static("orders_database"));
+        let again = Origin::new(&String::from("orders_database"));
+        assert!(std::ptr::eq(configured.as_str(), again.as_str()));
+        assert_eq!(Origin::new("application"), Origin::APPLICATION);
     }
 }

@@ -129,11 +129,11 @@ impl Client {
         is_same_host: bool,
     ) -> Result<Response, SendError> {
         let mut headers = headers.clone();
-        let declared = self
+        let configured = self
             .headers
             .iter()
             .filter(|(name, _)| is_same_host || **name == CONTENT_TYPE);
-        for (name, value) in declared {
+        for (name, value) in configured {
             headers.insert(name.clone(), value.clone());
         }
         let client = self.client_for(url).await?;
@@ -208,10 +208,10 @@ fn not_followed(from: &Url, what: impl fmt::Display) -> SendError {
 /// Returns true if credentials for `one` may be sent to `other`: the same host and port, or from
 /// the default port of `http` to that of `https`.
 fn same_host(one: &Url, other: &Url) -> bool {
-    let usual = |url: &Url| url.port().is_none();
     let upgraded = one.scheme() == "http" && other.scheme() == "https";
     let same_port = one.port_or_known_default() == other.port_or_known_default();
-    one.host() == other.host() && (same_port || (upgraded && usual(one) && usual(other)))
+    one.host() == other.host()
+        && (same_port || (upgraded && one.port().is_none() && other.port().is_none()))
 }
 
 #[cfg(test)]

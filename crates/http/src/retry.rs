@@ -32,12 +32,13 @@ pub fn parse_retry_after(value: &str, date: Option<&str>, now: UnixMillis) -> Op
     if let Ok(seconds) = value.trim().parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    let http_date = |text: &str| {
-        let zoned = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-        Some(UnixMillis(zoned.timestamp().as_millisecond()))
-    };
     let from = date.and_then(http_date).unwrap_or(now);
     http_date(value).map(|until| until.since(from))
+}
+
+fn http_date(text: &str) -> Option<UnixMillis> {
+    let zoned = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+    Some(UnixMillis(zoned.timestamp().as_millisecond()))
 }
 
 #[cfg(test)]

@@ -330,14 +330,17 @@ impl Delivery {
         seqs: Vec<u64>,
         reason: DropReason<'static>,
     ) -> Vec<Notification> {
-        let drop_all = move |outbox: &mut Outbox| -> Vec<Record> {
-            seqs.iter()
-                .flat_map(|seq| outbox.drop_entry(*seq, &reason))
-                .collect()
-        };
-        self.blocking(move |delivery| delivery.state.change(drop_all))
-            .await
-            .dropped
+        self.blocking(move |delivery| {
+            delivery
+                .state
+                .change(move |outbox: &mut Outbox| -> Vec<Record> {
+                    seqs.iter()
+                        .flat_map(|seq| outbox.drop_entry(*seq, &reason))
+                        .collect()
+                })
+        })
+        .await
+        .dropped
     }
 
     /// Drops alerts that resolved unsent too long ago.
@@ -378,13 +381,7 @@ impl Delivery {
         progress: &mut Progress,
     ) -> Option<Duration> {
         let failure = result.err();
-        let (mut delivered, mut undelivered) = (Vec::new(), Vec::new());
-        for (index, (seq, _)) in batch.iter().enumerate() {
-            match &failure {
-                Some(error) if !error.delivered.contains(&index) => undelivered.push(*seq),
-                _ => delivered.push(*seq),
-            }
-        }
+        let (delivered, undelivered) = by_result(batch, failure.as_ref());
         let is_rejected = failure.as_ref().is_some_and(|error| !error.retryable);
         if is_rejected && undelivered.len() > 1 {
             // Perhaps only one of them is rejected: each is tried alone.
@@ -396,44 +393,11 @@ impl Delivery {
             Vec::new()
         };
         self.state.counts.lock().sent += delivered.len() as u64;
-        let mut lost = Vec::new();
-        if !delivered.is_empty() || !rejected.is_empty() {
-            let error = failure
-                .as_ref()
-                .map(|error| error.message.clone())
-                .unwrap_or_default();
-            let Changed { dropped, .. } = self
-                .blocking(move |delivery| {
-                    let reason = delivery.drop_reason(REJECTED, &error);
-                    let now = (delivery.clock)();
-                    delivery.state.change(|outbox| {
-                        outbox.claim([]);
-                        let mut records = Vec::new();
-                        for seq in delivered {
-                            records.extend(outbox.mark_delivered(seq, now));
-                        }
-                        for seq in rejected {
-                            records.extend(outbox.drop_entry(seq, &reason));
-                        }
-                        records
-                    })
-                })
-                .await;
-            lost = dropped;
-        }
+        let lost = self.record(delivered, rejected, failure.as_ref()).await;
         let attempt = progress.failures + 1;
         let Some(error) = failure else {
             self.observe_attempt(batch, attempt, None, Duration::ZERO);
-            if progress.failures > 0 {
-                let failures = progress.failures;
-                info!(
-                    channel = self.name(),
-                    failures, "the channel delivers again"
-                );
-            }
-            progress.failures = 0;
-            let mut counts = self.state.counts.lock();
-            (counts.last_error, counts.failing_since) = (None, None);
+            self.note_success(progress);
             return None;
         };
         let dropped = self.state.count_dropped(REJECTED, &lost);
@@ -450,6 +414,48 @@ impl Delivery {
         let wait = next_delay(initial, max, progress.failures, error.retry_after, random);
         self.observe_attempt(batch, attempt, Some(&error), wait);
         Some(wait)
+    }
+
+    /// Records the result of an attempt in the outbox. Returns the notifications that were dropped.
+    async fn record(
+        self: &Arc<Self>,
+        delivered: Vec<u64>,
+        rejected: Vec<u64>,
+        failure: Option<&DeliveryError>,
+    ) -> Vec<Notification> {
+        if delivered.is_empty() && rejected.is_empty() {
+            return Vec::new();
+        }
+        let error = failure.map_or_else(String::new, |error| error.message.clone());
+        let changed = self.blocking(move |delivery| {
+            let reason = delivery.drop_reason(REJECTED, &error);
+            let now = (delivery.clock)();
+            delivery.state.change(|outbox| {
+                outbox.claim([]);
+                let mut records = Vec::new();
+                for seq in delivered {
+                    records.extend(outbox.mark_delivered(seq, now));
+                }
+                for seq in rejected {
+                    records.extend(outbox.drop_entry(seq, &reason));
+                }
+                records
+            })
+        });
+        changed.await.dropped
+    }
+
+    fn note_success(&self, progress: &mut Progress) {
+        if progress.failures > 0 {
+            let failures = progress.failures;
+            info!(
+                channel = self.name(),
+                failures, "the channel delivers again"
+            );
+        }
+        progress.failures = 0;
+        let mut counts = self.state.counts.lock();
+        (counts.last_error, counts.failing_since) = (None, None);
     }
 
     fn observe(&self, notification: &Notification, outcome: Outcome<'_>) {
@@ -573,6 +579,21 @@ impl Progress {
             .as_mut()
             .map_or(Ok(()), |bucket| bucket.try_acquire(limit, urgent, now))
     }
+}
+
+/// Splits the sequence numbers of a batch into those that were delivered and the others.
+fn by_result(
+    batch: &[(u64, Notification)],
+    failure: Option<&DeliveryError>,
+) -> (Vec<u64>, Vec<u64>) {
+    let (mut delivered, mut undelivered) = (Vec::new(), Vec::new());
+    for (index, (seq, _)) in batch.iter().enumerate() {
+        match failure {
+            Some(error) if !error.delivered.contains(&index) => undelivered.push(*seq),
+            _ => delivered.push(*seq),
+        }
+    }
+    (delivered, undelivered)
 }
 
 #[cfg(test)]

@@ -160,8 +160,10 @@ pub(super) fn read(bytes: &[u8], now: Now) -> (Outbox, usize) {
 
 /// Parses a line of this version or the one before; `None` if it is damaged.
 fn parse(line: &[u8]) -> Option<Line> {
-    let former = || serde_json::from_slice(line).map(former::Line::into_line);
-    serde_json::from_slice(line).or_else(|_| former()).ok()
+    let line_of_today = serde_json::from_slice(line);
+    line_of_today
+        .or_else(|_| serde_json::from_slice(line).map(former::Line::into_line))
+        .ok()
 }
 
 /// Serializes `records` to the lines of a journal.
@@ -523,11 +525,12 @@ mod tests {
         let (mut passes, mut lines) = (0, 0);
         let mut write = |outbox: &Outbox, records: &[Record]| {
             lines += records.len();
-            let snapshot = || {
-                passes += 1;
-                outbox.records()
-            };
-            journal.append(records, snapshot).unwrap();
+            journal
+                .append(records, || {
+                    passes += 1;
+                    outbox.records()
+                })
+                .unwrap();
         };
         let alerts: Vec<String> = (0..2 * SLACK).map(|number| number.to_string()).collect();
         for status in [Status::Firing, Status::Resolved] {

@@ -95,17 +95,16 @@ mod tests {
     }
 
     fn picked(outbox: &Outbox, priority: Priority) -> Vec<String> {
-        let text = |(_, notification): &(u64, Notification)| {
-            format!(
-                "{} {} {}",
-                notification.status.as_str(),
-                notification.alert.rule,
-                notification.alert.labels["mount"]
-            )
-        };
         next_batch(outbox, &Chat, priority, 100)
             .iter()
-            .map(text)
+            .map(|(_, notification)| {
+                format!(
+                    "{} {} {}",
+                    notification.status.as_str(),
+                    notification.alert.rule,
+                    notification.alert.labels["mount"]
+                )
+            })
             .collect()
     }
 

@@ -148,26 +148,27 @@ pub(super) fn hostile() -> Notification {
 
 /// A batch of `count` alerts, of which every third is resolved, with as many that still fire.
 pub(super) fn crowd(count: usize) -> Batch {
-    let each = |index: usize| {
-        let status = if index % 3 == 2 {
-            Status::Resolved
-        } else {
-            Status::Firing
-        };
-        let mut notification = notification("disk", &format!("/{index}"), status);
-        if index.is_multiple_of(7) {
-            let mut alert = (*notification.alert).clone();
-            alert.message = format!("{index}: {}", HOSTILE.repeat(40));
-            alert.labels = (0..40)
-                .map(|n| (format!("label_{n}"), HOSTILE.repeat(5)))
-                .collect();
-            notification.alert = Arc::new(alert);
-        }
-        notification
-    };
     let still_firing = (0..count).map(|index| Arc::new(alert("disk", &format!("/firing{index}"))));
     Batch {
-        notifications: (0..count).map(each).collect(),
+        notifications: (0..count)
+            .map(|index| {
+                let status = if index % 3 == 2 {
+                    Status::Resolved
+                } else {
+                    Status::Firing
+                };
+                let mut notification = notification("disk", &format!("/{index}"), status);
+                if index.is_multiple_of(7) {
+                    let mut alert = (*notification.alert).clone();
+                    alert.message = format!("{index}: {}", HOSTILE.repeat(40));
+                    alert.labels = (0..40)
+                        .map(|n| (format!("label_{n}"), HOSTILE.repeat(5)))
+                        .collect();
+                    notification.alert = Arc::new(alert);
+                }
+                notification
+            })
+            .collect(),
         still_firing: still_firing.collect(),
         digest: None,
     }

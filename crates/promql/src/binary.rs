@@ -144,13 +144,7 @@ impl Eval<'_> {
                 continue;
             }
             groups.fill(Group::default());
-            for (index, group) in one_groups.iter().enumerate() {
-                if !absent(one[index].values[step])
-                    && let Some(other) = groups[*group].one.replace(index)
-                {
-                    return Err(join.ambiguous(other, index));
-                }
-            }
+            join.partners(&one_groups, &mut groups, step)?;
             for (index, group) in many_groups.iter().enumerate() {
                 let value = many[index].values[step];
                 if absent(value) {
@@ -167,10 +161,8 @@ impl Eval<'_> {
                 }
                 joined.add(&join, (Some(index), group.one), (value, other), step)?;
             }
-            let Some(fill) = fill_many else { continue };
-            for (index, group) in one_groups.iter().enumerate() {
-                let value = one[index].values[step];
-                if !absent(value) && !groups[*group].matched {
+            if let Some(fill) = fill_many {
+                for (index, value) in join.unmatched(&one_groups, &groups, step) {
                     joined.add(&join, (None, Some(index)), (fill, value), step)?;
                 }
             }
@@ -298,6 +290,38 @@ impl Join<'_> {
         QueryError::Execution(format!(
             "found duplicate series for the match group {group} on the {side} hand-side of the operation: [{first}, {second}];many-to-many matching not allowed: matching labels must be unique on one side"
         ))
+    }
+
+    /// Sets the partner of each group in `step`.
+    fn partners(
+        &self,
+        one_groups: &[usize],
+        groups: &mut [Group],
+        step: usize,
+    ) -> Result<(), QueryError> {
+        for (index, group) in one_groups.iter().enumerate() {
+            if !absent(self.one[index].values[step])
+                && let Some(other) = groups[*group].one.replace(index)
+            {
+                return Err(self.ambiguous(other, index));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the series of the one side that have a value in `step` and no partner.
+    fn unmatched(
+        &self,
+        one_groups: &[usize],
+        groups: &[Group],
+        step: usize,
+    ) -> impl Iterator<Item = (usize, f64)> {
+        one_groups
+            .iter()
+            .enumerate()
+            .map(move |(index, group)| (index, *group, self.one[index].values[step]))
+            .filter(|(_, group, value)| !absent(*value) && !groups[*group].matched)
+            .map(|(index, _, value)| (index, value))
     }
 
     /// Returns the labels of the result of a pair; a missing side contributes nothing.

@@ -375,38 +375,14 @@ impl Eval<'_> {
             .saturating_mul(step);
         let end = moment.at(self.grid.last());
         let grid = Grid { start, end, step };
-        match grid.steps() {
-            0 => {
-                return Ok(Ranges {
-                    series: Vec::new(),
-                    moment,
-                    range,
-                });
-            }
-            steps if steps > MAX_SUBQUERY_STEPS => {
-                return Err(QueryError::Execution(format!(
-                    "subquery of {steps} steps, at most {MAX_SUBQUERY_STEPS} are allowed: try a longer step or a shorter range"
-                )));
-            }
-            // Even without any series: a scalar has a value in each step.
-            steps => self.guard.charge(steps)?,
+        if grid.steps() == 0 {
+            return Ok(Ranges {
+                series: Vec::new(),
+                moment,
+                range,
+            });
         }
-        let inner = Eval { grid, ..*self };
-        let vector = match inner.eval(&subquery.expr)? {
-            Evaluated::Vector(vector) => vector,
-            Evaluated::Scalar(values) => {
-                vec![Series {
-                    labels: LabelSet::default(),
-                    drop_name: false,
-                    values,
-                }]
-            }
-            _ => {
-                return Err(QueryError::BadData(
-                    "the expression of a subquery must be an instant vector".into(),
-                ));
-            }
-        };
+        let vector = self.inner_steps(grid, &subquery.expr)?;
         let mut ranges = Vec::with_capacity(vector.len());
         for series in vector {
             self.guard.charge(series.values.len())?;
@@ -422,6 +398,30 @@ impl Eval<'_> {
             moment,
             range,
         })
+    }
+
+    /// Evaluates the expression of a subquery in the steps of `grid`.
+    fn inner_steps(&self, grid: Grid, expr: &Expr) -> Result<Vec<Series>, QueryError> {
+        let steps = grid.steps();
+        if steps > MAX_SUBQUERY_STEPS {
+            return Err(QueryError::Execution(format!(
+                "subquery of {steps} steps, at most {MAX_SUBQUERY_STEPS} are allowed: try a longer step or a shorter range"
+            )));
+        }
+        // Even without any series: a scalar has a value in each step.
+        self.guard.charge(steps)?;
+        let inner = Eval { grid, ..*self };
+        match inner.eval(expr)? {
+            Evaluated::Vector(vector) => Ok(vector),
+            Evaluated::Scalar(values) => Ok(vec![Series {
+                labels: LabelSet::default(),
+                drop_name: false,
+                values,
+            }]),
+            _ => Err(QueryError::BadData(
+                "the expression of a subquery must be an instant vector".into(),
+            )),
+        }
     }
 
     /// Applies `function` to the window of each step and series; drops series without any result.

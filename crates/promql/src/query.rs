@@ -334,20 +334,7 @@ impl Query {
         options: &Options,
         guard: &Guard,
     ) -> Result<Answer, QueryError> {
-        let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
-        if step == 0 {
-            return bad(
-                "zero or negative query resolution step widths are not accepted. Try a positive integer",
-            );
-        }
-        if end < start {
-            return bad("end timestamp must not be before start time");
-        }
-        if (end.0.saturating_sub(start.0)) / step > MAX_STEPS {
-            return bad(
-                "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
-            );
-        }
+        let grid = range_grid(start, end, step)?;
         let kind = match self.expr.value_type() {
             ValueType::Matrix => Some("range vector"),
             ValueType::String => Some("string"),
@@ -358,33 +345,8 @@ impl Query {
                 "invalid expression type {kind:?} for range query, must be Scalar or instant Vector"
             ));
         }
-        let grid = Grid {
-            start: start.0,
-            end: end.0,
-            step,
-        };
         let (out, notes) = self.evaluate(source, grid, options, guard)?;
-        let lines = match out {
-            Evaluated::Scalar(values) => vec![(LabelSet::default(), values)],
-            Evaluated::Vector(lines) => lines.into_iter().map(|l| (l.labels, l.values)).collect(),
-            Evaluated::String(_) | Evaluated::Matrix(_) => Vec::new(),
-        };
-        let mut series: Vec<SampledSeries> = Vec::with_capacity(lines.len());
-        for (labels, values) in lines {
-            guard.check()?;
-            let points = grid.times().zip(values);
-            let (times, values): (Vec<i64>, _) = points
-                .filter(|(_, value)| !SampledSeries::is_stale(*value))
-                .unzip();
-            if !times.is_empty() {
-                series.push(SampledSeries {
-                    labels,
-                    times,
-                    values,
-                });
-            }
-        }
-        series.sort_by(|a, b| a.labels.cmp(&b.labels));
+        let series = sampled(out, grid, guard)?;
         Ok(notes.answer(Value::Matrix(series), &self.text))
     }
 
@@ -440,6 +402,55 @@ impl Query {
         }
         selectors
     }
+}
+
+/// Returns the steps of a range query.
+fn range_grid(start: UnixMillis, end: UnixMillis, step: Duration) -> Result<Grid, QueryError> {
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+    if step == 0 {
+        return bad(
+            "zero or negative query resolution step widths are not accepted. Try a positive integer",
+        );
+    }
+    if end < start {
+        return bad("end timestamp must not be before start time");
+    }
+    if (end.0.saturating_sub(start.0)) / step > MAX_STEPS {
+        return bad(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        );
+    }
+    Ok(Grid {
+        start: start.0,
+        end: end.0,
+        step,
+    })
+}
+
+/// Returns the series of a range query that have samples, sorted by labels.
+fn sampled(out: Evaluated, grid: Grid, guard: &Guard) -> Result<Vec<SampledSeries>, QueryError> {
+    let lines = match out {
+        Evaluated::Scalar(values) => vec![(LabelSet::default(), values)],
+        Evaluated::Vector(lines) => lines.into_iter().map(|l| (l.labels, l.values)).collect(),
+        Evaluated::String(_) | Evaluated::Matrix(_) => Vec::new(),
+    };
+    let mut series: Vec<SampledSeries> = Vec::with_capacity(lines.len());
+    for (labels, values) in lines {
+        guard.check()?;
+        let points = grid.times().zip(values);
+        let (times, values): (Vec<i64>, _) = points
+            .filter(|(_, value)| !SampledSeries::is_stale(*value))
+            .unzip();
+        if !times.is_empty() {
+            series.push(SampledSeries {
+                labels,
+                times,
+                values,
+            });
+        }
+    }
+    series.sort_by(|a, b| a.labels.cmp(&b.labels));
+    Ok(series)
 }
 
 fn bad<T>(message: impl Into<String>) -> Result<T, QueryError> {

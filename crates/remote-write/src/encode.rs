@@ -21,14 +21,12 @@ pub(super) fn encode_body(
     chunk: &Chunk,
     protocol: Protocol,
     metadata: &[Family],
-) -> Result<Vec<u8>, String> {
+) -> Result<Vec<u8>, snap::Error> {
     let message = match protocol {
         Protocol::V1 => write_request_v1(chunk, metadata).encode_to_vec(),
         Protocol::V2 => write_request_v2(chunk).encode_to_vec(),
     };
-    snap::raw::Encoder::new()
-        .compress_vec(&message)
-        .map_err(|error| error.to_string())
+    snap::raw::Encoder::new().compress_vec(&message)
 }
 
 fn write_request_v1(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {

@@ -114,8 +114,8 @@ impl Sender {
     ) -> (Outcome, V2Support) {
         let body = match encode::encode_body(chunk, protocol, metadata) {
             Ok(body) => body,
-            Err(message) => {
-                let written = 0;
+            Err(error) => {
+                let (message, written) = (error.to_string(), 0);
                 return (Outcome::Rejected { message, written }, V2Support::Yes);
             }
         };

@@ -77,18 +77,20 @@ mod tests {
 
     fn starts(counting: Counting, samples: &[(i64, f64)]) -> Vec<i64> {
         let mut starts = StartTimes::default();
-        let sample = |(at, value): &(i64, f64)| {
-            let labels = LabelSet::new([("__name__", "a")]);
-            starts.start(
-                &TailSample {
-                    labels,
-                    at: *at,
-                    value: *value,
-                },
-                counting,
-            )
-        };
-        samples.iter().map(sample).collect()
+        samples
+            .iter()
+            .map(|(at, value)| {
+                let labels = LabelSet::new([("__name__", "a")]);
+                starts.start(
+                    &TailSample {
+                        labels,
+                        at: *at,
+                        value: *value,
+                    },
+                    counting,
+                )
+            })
+            .collect()
     }
 
     const OWN: Counting = Counting {

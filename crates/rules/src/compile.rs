@@ -81,19 +81,19 @@ impl<'a> CompileInput<'a> {
 }
 
 /// Checks and compiles rules. Errors go to `problems`; rules with an error are not in the result.
-pub fn compile(declared: &CompileInput<'_>, problems: &mut Diagnostics) -> RuleSet {
+pub fn compile(input: &CompileInput<'_>, problems: &mut Diagnostics) -> RuleSet {
     let mut set = RuleSet::default();
-    set.rules.reserve_exact(declared.rules.len());
-    set.settings.reserve_exact(declared.rules.len());
-    let mut known_series = KnownSeries::new(declared);
-    recording::compile(declared, &mut known_series, &mut set, problems);
+    set.rules.reserve_exact(input.rules.len());
+    set.settings.reserve_exact(input.rules.len());
+    let mut known_series = KnownSeries::new(input);
+    recording::compile(input, &mut known_series, &mut set, problems);
     let mut names: HashMap<&str, &RuleSettings> = HashMap::new();
-    for rule in declared.rules {
+    for rule in input.rules {
         check_name(rule, &mut names, problems);
         let compiler = Compiler {
             rule,
-            metrics: declared.metrics,
-            declared,
+            metrics: input.metrics,
+            input,
             known_series: &known_series,
             problems,
             warnings: &mut set.warnings,
@@ -125,7 +125,7 @@ fn check_name<'a>(
 struct Compiler<'a> {
     rule: &'a RuleSettings,
     metrics: &'a [MetricDef],
-    declared: &'a CompileInput<'a>,
+    input: &'a CompileInput<'a>,
     known_series: &'a KnownSeries,
     problems: &'a mut Diagnostics,
     warnings: &'a mut Vec<Diagnostic>,
@@ -165,7 +165,7 @@ impl Compiler<'_> {
             subject,
             comparison,
             policy: policy(rule, &schedule),
-            limit: Some(rule.limit.unwrap_or(self.declared.limit) as usize).filter(|n| *n > 0),
+            limit: Some(rule.limit.unwrap_or(self.input.limit) as usize).filter(|n| *n > 0),
             on_no_data: rule.on_no_data,
             resolve_missing_after,
             on_error: rule.on_error,
@@ -221,13 +221,12 @@ fn policy(rule: &RuleSettings, schedule: &Schedule) -> Policy {
 }
 
 fn identity(rule: &RuleSettings) -> Identity {
-    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let source = match (&rule.metric, &rule.expr, &rule.promql) {
         (Some(metric), ..) if rule.has_anomaly() => format!("anomaly {}", metric.value),
         (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
         (Some(metric), ..) => format!("metric {}", metric.value),
-        (None, Some(expr), _) => format!("expr {}", words(&expr.value)),
-        (None, None, Some(query)) => format!("promql {}", words(&query.value)),
+        (None, Some(expr), _) => format!("expr {}", on_one_line(&expr.value)),
+        (None, None, Some(query)) => format!("promql {}", on_one_line(&query.value)),
         (None, None, None) => String::new(),
     };
     let added = rule.added_labels().into_iter();
@@ -240,6 +239,10 @@ fn identity(rule: &RuleSettings) -> Identity {
         matchers: serde_json::to_string(&rule.labels).unwrap_or_default(),
         add_labels,
     }
+}
+
+fn on_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

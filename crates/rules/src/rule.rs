@@ -247,7 +247,7 @@ impl Rule {
         };
         let subject = match self
             .history_query()
-            .map(|history_query| (&history_query.kind, &history_query.declared))
+            .map(|history_query| (&history_query.kind, &history_query.configured))
         {
             Some((QueryKind::Anomaly(_), _)) => return format!("{} is anomalous", self.subject),
             Some((QueryKind::Forecast(forecasting), _)) => {
@@ -305,7 +305,7 @@ pub struct RuleSet {
 
 impl RuleSet {
     /// Returns each rule with its settings.
-    pub fn declared(&self) -> impl Iterator<Item = (&Rule, &RuleSettings)> {
+    pub fn with_settings(&self) -> impl Iterator<Item = (&Rule, &RuleSettings)> {
         self.rules.iter().zip(&self.settings)
     }
 

@@ -117,11 +117,11 @@ pub(crate) fn both(yaml: &str) -> Result<RuleSet, Vec<String>> {
     let both =
         Both::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None)).unwrap_or_default();
     let metrics = metrics();
-    let declared = CompileInput {
+    let input = CompileInput {
         recordings: &both.recording_rules,
         ..CompileInput::new(&both.rules, &metrics)
     };
-    let set = compile(&declared, &mut problems);
+    let set = compile(&input, &mut problems);
     match problems.is_empty() {
         true => Ok(set),
         false => Err(problems

@@ -25,6 +25,7 @@ mod threads;
 mod view;
 
 pub use endpoints::reference::endpoint_reference;
+pub use endpoints::{AnswerError, check_answer};
 
 /// Version of Bellwether in responses.
 const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -18,7 +18,7 @@ use crate::net::activity::CloseReason;
 #[derive(Debug, Default)]
 pub struct Stats {
     requests: Mutex<BTreeMap<(&'static str, u16), Requests>>,
-    refusals: Mutex<BTreeMap<&'static str, u64>>,
+    rejected_requests: Mutex<BTreeMap<&'static str, u64>>,
     closed_by_server: Mutex<BTreeMap<CloseReason, u64>>,
     connections: AtomicU64,
     rejected: AtomicU64,
@@ -44,8 +44,8 @@ impl Stats {
     /// Requests denied because of their client, by reason: `peer`, `host`, `cross_site`,
     /// `forwarded`, `token`, `password`, `rate`.
     #[must_use]
-    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        self.refusals.lock().clone()
+    pub fn rejected_requests(&self) -> BTreeMap<&'static str, u64> {
+        self.rejected_requests.lock().clone()
     }
 
     /// Connections that the server closed because the client kept it waiting, by reason.
@@ -85,8 +85,8 @@ impl Stats {
         entry.duration += duration;
     }
 
-    pub(crate) fn refused(&self, reason: &'static str) {
-        *self.refusals.lock().entry(reason).or_default() += 1;
+    pub(crate) fn count_rejected(&self, reason: &'static str) {
+        *self.rejected_requests.lock().entry(reason).or_default() += 1;
     }
 
     pub(crate) fn count_closed(&self, reason: CloseReason) {

@@ -162,8 +162,17 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
                 .match_indices('{')
                 .map(|(brace, _)| brace)
                 .find(|brace| rest[brace + 1..].starts_with(['{', '%', '#']))?;
+        let part = Part::read(source, start);
+        at = part.end;
+        Some(part)
+    })
+}
+
+impl Part {
+    /// Reads the tag that begins at `start`.
+    fn read(source: &str, start: usize) -> Self {
         let (kind, inside) = (&source[start..start + 2], &source[start + 2..]);
-        let mut part = Part {
+        let mut part = Self {
             start,
             end: source.len(),
             step: Step::None,
@@ -174,33 +183,24 @@ fn parts(source: &str) -> impl Iterator<Item = Part> {
             part.end = inside
                 .find("#}")
                 .map_or(source.len(), |end| start + 2 + end + 2);
-        } else {
-            let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
-            part.end = source.len() - tag.rest.len();
-            part.deepest = tag.deepest;
-            if kind == "{%" {
-                part.set = tag.set(inside).map(|set| Set {
-                    value: set.value.map(|at| start + 2 + at),
-                    end: start + 2 + set.end,
-                    ..set
-                });
-                part.step = match tag.first {
-                    "raw" => {
-                        part.end = end_of_raw(tag.rest).map_or(source.len(), |end| part.end + end);
-                        Step::None
-                    }
-                    "elif" => Step::Branches,
-                    "set" if tag.assigns.is_some() => Step::Sets,
-                    "set" => Step::Opens,
-                    word if BLOCKS.contains(&word) => Step::Opens,
-                    word if word.starts_with("end") => Step::Closes,
-                    _ => Step::None,
-                };
+            return part;
+        }
+        let tag = Tag::read(inside, if kind == "{{" { "}}" } else { "%}" });
+        part.end = source.len() - tag.rest.len();
+        part.deepest = tag.deepest;
+        if kind == "{%" {
+            part.set = tag.set(inside).map(|set| Set {
+                value: set.value.map(|at| start + 2 + at),
+                end: start + 2 + set.end,
+                ..set
+            });
+            part.step = tag.step();
+            if tag.first == "raw" {
+                part.end = end_of_raw(tag.rest).map_or(source.len(), |end| part.end + end);
             }
         }
-        at = part.end;
-        Some(part)
-    })
+        part
+    }
 }
 
 /// Returns the end of `{% endraw %}`.
@@ -249,86 +249,26 @@ impl<'s> Tag<'s> {
             closed: None,
             rest: "",
         };
-        let mut levels = vec![Level::default()];
-        let mut after_value = false;
+        let mut brackets = Brackets {
+            levels: vec![Level::default()],
+            after_value: false,
+        };
         let mut at = 0;
         while let Some(c) = text[at..].chars().next() {
             let rest = &text[at..];
-            if rest.starts_with(close) && (close == "%}" || levels.len() == 1) {
+            if rest.starts_with(close) && (close == "%}" || brackets.levels.len() == 1) {
                 (tag.closed, tag.rest) = (Some(at), &rest[2..]);
                 return tag;
             }
-            let top = levels.len() - 1;
-            let mut length = c.len_utf8();
-            match c {
-                '"' | '\'' => {
-                    length = quoted(rest, c);
-                    after_value = true;
-                }
-                '(' | '[' | '{' => {
-                    levels[top].after += usize::from(after_value);
-                    levels.push(Level::default());
-                    after_value = false;
-                }
-                ')' | ']' | '}' => {
-                    if top > 0 {
-                        levels.pop();
-                    }
-                    after_value = true;
-                }
-                ',' | ':' => {
-                    levels[top] = Level::default();
-                    after_value = false;
-                }
-                '=' if !rest.starts_with("==") => {
-                    if top == 0 {
-                        tag.assigns.get_or_insert(at + 1);
-                    }
-                    levels[top] = Level::default();
-                    after_value = false;
-                }
-                '.' => levels[top].after += 1,
-                '0'..='9' => {
-                    length = rest
-                        .find(|c: char| !c.is_ascii_alphanumeric())
-                        .unwrap_or(rest.len());
-                    after_value = true;
-                }
-                _ if c.is_alphabetic() || c == '_' => {
-                    let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
-                    let word = &rest[..end.unwrap_or(rest.len())];
-                    length = word.len();
-                    if tag.first.is_empty() {
-                        tag.first = word;
-                    }
-                    after_value = !OPERATORS.contains(&word);
-                    if !after_value {
-                        levels[top] = Level {
-                            operators: levels[top].operators + 1,
-                            after: 0,
-                        };
-                    }
-                }
-                '-' | '+' | '*' | '/' | '%' | '~' | '=' | '!' | '<' | '>' | '|' => {
-                    let two = ["**", "//", "==", "!=", "<=", ">="];
-                    length = if two.iter().any(|two| rest.starts_with(two)) {
-                        2
-                    } else {
-                        1
-                    };
-                    levels[top] = Level {
-                        operators: levels[top].operators + 1,
-                        after: 0,
-                    };
-                    after_value = false;
-                }
-                _ => {}
+            if c == '=' && !rest.starts_with("==") && brackets.levels.len() == 1 {
+                tag.assigns.get_or_insert(at + 1);
+            }
+            let length = brackets.read(c, rest);
+            if tag.first.is_empty() && is_word_start(c) {
+                tag.first = &rest[..length];
             }
             at += length;
-            let depth = levels
-                .iter()
-                .map(|level| 1 + level.operators + level.after)
-                .sum();
+            let depth = brackets.depth();
             tag.deepest = tag.deepest.max(depth);
             // What follows makes it no less deep.
             if depth > MAX_NESTING {
@@ -339,7 +279,102 @@ impl<'s> Tag<'s> {
     }
 }
 
+fn is_word_start(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+/// Open brackets of a tag, while it is read.
+struct Brackets {
+    levels: Vec<Level>,
+    /// True behind a value, where a bracket is an access.
+    after_value: bool,
+}
+
+impl Brackets {
+    fn depth(&self) -> usize {
+        let levels = self.levels.iter();
+        levels.map(|level| 1 + level.operators + level.after).sum()
+    }
+
+    /// Reads the next piece of the tag, which begins with `c`. Returns its length.
+    fn read(&mut self, c: char, rest: &str) -> usize {
+        let top = self.levels.len() - 1;
+        match c {
+            '"' | '\'' => {
+                self.after_value = true;
+                return quoted(rest, c);
+            }
+            '(' | '[' | '{' => {
+                self.levels[top].after += usize::from(self.after_value);
+                self.levels.push(Level::default());
+                self.after_value = false;
+            }
+            ')' | ']' | '}' => {
+                if top > 0 {
+                    self.levels.pop();
+                }
+                self.after_value = true;
+            }
+            ',' | ':' => self.begin_anew(),
+            '=' if !rest.starts_with("==") => self.begin_anew(),
+            '.' => self.levels[top].after += 1,
+            '0'..='9' => {
+                self.after_value = true;
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
+                return end.unwrap_or(rest.len());
+            }
+            _ if is_word_start(c) => return self.word(rest),
+            '-' | '+' | '*' | '/' | '%' | '~' | '=' | '!' | '<' | '>' | '|' => {
+                self.operator();
+                let two = ["**", "//", "==", "!=", "<=", ">="];
+                let is_two = two.iter().any(|two| rest.starts_with(two));
+                return 1 + usize::from(is_two);
+            }
+            _ => {}
+        }
+        c.len_utf8()
+    }
+
+    fn word(&mut self, rest: &str) -> usize {
+        let end = rest.find(|c: char| !(c.is_alphanumeric() || c == '_'));
+        let word = &rest[..end.unwrap_or(rest.len())];
+        if OPERATORS.contains(&word) {
+            self.operator();
+        } else {
+            self.after_value = true;
+        }
+        word.len()
+    }
+
+    /// Begins a new expression on the same level.
+    fn begin_anew(&mut self) {
+        let top = self.levels.len() - 1;
+        self.levels[top] = Level::default();
+        self.after_value = false;
+    }
+
+    fn operator(&mut self) {
+        let top = self.levels.len() - 1;
+        self.levels[top].operators += 1;
+        self.levels[top].after = 0;
+        self.after_value = false;
+    }
+}
+
 impl Tag<'_> {
+    /// Returns the effect of a statement on the depth.
+    fn step(&self) -> Step {
+        match self.first {
+            "raw" => Step::None,
+            "elif" => Step::Branches,
+            "set" if self.assigns.is_some() => Step::Sets,
+            "set" => Step::Opens,
+            word if BLOCKS.contains(&word) => Step::Opens,
+            word if word.starts_with("end") => Step::Closes,
+            _ => Step::None,
+        }
+    }
+
     /// Returns the positions of a `set` tag in `text`, which begins with the tag.
     fn set(&self, text: &str) -> Option<Set> {
         let closed = self.closed.filter(|_| self.first == "set")?;

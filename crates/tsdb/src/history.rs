@@ -42,7 +42,7 @@ use directory::Lock;
 pub use self_metrics::SELF_METRICS;
 pub use settings::{Backend, TrendStorage};
 use shared::Shared;
-pub use stats::{Losses, Options, Recovery, Refused, Stats};
+pub use stats::{Losses, Options, Recovery, Rejected, Stats};
 use time_span::{TimeSpan, block_of};
 pub use wal::{Cursor, Tail, TailBatch};
 use writer::Writer;

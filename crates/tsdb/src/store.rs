@@ -52,7 +52,7 @@ pub struct Store {
 struct Inner {
     families: Vec<Family>,
     dropped: u64,
-    refused: u64,
+    rejected: u64,
 }
 
 impl Store {
@@ -79,7 +79,7 @@ impl Store {
         let inner = RwLock::new(Inner {
             families,
             dropped: 0,
-            refused: 0,
+            rejected: 0,
         });
         Self {
             metrics,
@@ -157,12 +157,12 @@ impl Store {
     /// Runs `set`, which returns the number of samples that it rejected, on the families.
     fn write(&self, set: impl FnOnce(&mut [Family]) -> u64) {
         let mut inner = self.inner.write();
-        let refused = set(&mut inner.families);
-        inner.refused += refused;
+        let rejected = set(&mut inner.families);
+        inner.rejected += rejected;
         drop(inner);
-        if refused > 0 {
+        if rejected > 0 {
             tracing::debug!(
-                samples = refused,
+                samples = rejected,
                 "rejected samples that do not fit their metric"
             );
         }
@@ -193,8 +193,8 @@ impl Store {
     /// Returns the number of samples rejected since the start, adopted stores included: unknown metric, wrong
     /// number of labels or values, text that is not UTF-8, or a sample older than the last one.
     #[must_use]
-    pub fn refused(&self) -> u64 {
-        self.inner.read().refused
+    pub fn rejected(&self) -> u64 {
+        self.inner.read().rejected
     }
 
     /// Returns the number of series.
@@ -243,7 +243,7 @@ impl Store {
         let old = old.inner.read();
         let mut inner = self.inner.write();
         inner.dropped += old.dropped;
-        inner.refused += old.refused;
+        inner.rejected += old.rejected;
         for family in &mut inner.families {
             if let Some(before) = old.families.iter().find(|before| family.same_shape(before)) {
                 family.adopt(before);

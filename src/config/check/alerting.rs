@@ -30,7 +30,7 @@ impl Checker<'_> {
         let Some(least) = enabled.map(|channel| channel.common.min_severity).min() else {
             return;
         };
-        for (rule, settings) in rules.declared().filter(|(rule, _)| rule.enabled) {
+        for (rule, settings) in rules.with_settings().filter(|(rule, _)| rule.enabled) {
             let worst = rule.worst_severity();
             if worst < least {
                 let at = settings
@@ -83,7 +83,7 @@ impl Checker<'_> {
             let cooldown = rule.cooldown_period.map(|span| span.0);
             (rule.name.as_str().into(), RuleTraits { cooldown, interval })
         });
-        let declared = bellwether_routing::RoutingSettings {
+        let settings = bellwether_routing::RoutingSettings {
             receivers: &alerting.receivers,
             routes: alerting.routes.as_ref(),
             time_intervals: &alerting.time_intervals,
@@ -97,7 +97,7 @@ impl Checker<'_> {
             sender: self.sender_labels(),
             traits: traits.collect(),
         };
-        let mut routing = Routing::compile(declared, self.problems);
+        let mut routing = Routing::compile(settings, self.problems);
         self.warnings.append(&mut routing.warnings);
         routing
     }

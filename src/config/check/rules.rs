@@ -28,7 +28,9 @@ impl<'a> Checker<'a> {
     /// Compiles the rules; there are none if alerting is disabled.
     pub(super) fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
         // A metric that could not be read is missing, and a rule that uses it is not to blame.
-        if self.lacks_files() || self.problems.any(|at| at.path.contains("_metrics")) {
+        let collectors = &self.root.performance_monitor.collectors;
+        let broken = |at: &SourceLocation| collectors.all().any(|kind| kind.loses_metrics(&at.path));
+        if self.lacks_files() || self.problems.any(broken) {
             return RuleSet::default();
         }
         let root = self.root;
@@ -40,7 +42,7 @@ impl<'a> Checker<'a> {
         }
         let mut recordings = alerting.recording_rules.clone();
         recordings.append(&mut imported.recordings);
-        let declared = bellwether_rules::CompileInput {
+        let input = bellwether_rules::CompileInput {
             rules: &evaluated,
             recordings: &recordings,
             metrics,
@@ -49,7 +51,7 @@ impl<'a> Checker<'a> {
             history: root.trend_analysis.enabled,
             limit: alerting.rule_limit,
         };
-        let mut rules = bellwether_rules::compile(&declared, self.problems);
+        let mut rules = bellwether_rules::compile(&input, self.problems);
         rules.templates.set_external(self.external());
         self.warnings.append(&mut rules.warnings);
         match alerting.enabled {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bellwether_core::{Cause, Fingerprint, Notification, Severity, Status, UnixMillis};
 
-use super::declared::REPEAT;
+use super::configuration::REPEAT;
 
 /// The channel without resolved notifications.
 const QUIET: &str = "quiet";

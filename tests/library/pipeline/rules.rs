@@ -9,7 +9,7 @@ use bellwether_rules::{
 };
 use bellwether_tsdb::store::{Options, Store};
 
-use super::declared::{ALERTS, decode};
+use super::configuration::{ALERTS, decode};
 
 /// One metric and one rule of each name: one waits before it fires, one before it ends, and each
 /// has a policy of its own for series that go missing.

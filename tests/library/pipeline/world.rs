@@ -12,10 +12,10 @@ use bellwether_notify::Preview;
 use bellwether_routing::{Command, Dispatcher, Feedback, Matchers, SilenceDraft, State, View};
 use bellwether_rules::Tick;
 
-use super::contract::{AlertStatus, Contract};
-use super::declared::{
+use super::configuration::{
     ALERTS, CHANNELS, SILENCED, alert, channels, inhibits, maintained, repeat, routing, silences,
 };
+use super::contract::{AlertStatus, Contract};
 use super::rules::{Rules, Saved, Values, value};
 
 /// Way in which the process dies.

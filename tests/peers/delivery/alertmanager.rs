@@ -9,7 +9,7 @@ use bellwether_core::UnixMillis;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Send, firing, open_today, resolved, until};
+use super::notifier::{Send, firing, open_today, resolved, until};
 use crate::support::alertmanager::Alertmanager;
 use crate::support::{free_port, poll};
 

@@ -9,7 +9,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair}
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Send, firing, open, resolved, until};
+use super::notifier::{Send, firing, open, resolved, until};
 use crate::support::smtp::Smtp;
 
 const PASSWORD: &str = "sesame-123";

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Send, firing, open, resolved, until};
+use super::notifier::{Send, firing, open, resolved, until};
 use crate::support::kafka::{Message, Topic};
 use crate::support::servers::Server;
 

@@ -10,7 +10,7 @@ use bellwether_core::{Dispatch, Group};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::desk::{Send, firing, notification_of, open, resolved, until};
+use super::notifier::{Send, firing, notification_of, open, resolved, until};
 use super::receiver::{Answer, Receiver, Request, authority};
 use super::schema::Schema;
 

@@ -9,7 +9,7 @@ use bellwether_notify::ChannelStats;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::desk::{Send, firing, open, prepare, resolved, until};
+use super::notifier::{Send, firing, open, prepare, resolved, until};
 use super::receiver::{Answer, Receiver, TAKEN, authority, closed_address, wait_for};
 
 /// A channel with quick retries; `more` are further keys.
@@ -376,7 +376,7 @@ async fn a_new_channel_is_notified_of_what_fires_and_one_that_knows_is_not() {
     let prepared = prepare(&notifier, &format!("[{one}, {other}]")).await;
     let during = [
         resolved("disk", "/b", 0),
-        super::desk::firing("disk", "/c", 0),
+        super::notifier::firing("disk", "/c", 0),
     ];
     tokio::join!(notifier.replace(prepared), notifier.notify(&during));
     // A dispatcher notifies again of all firing alerts after a reload.

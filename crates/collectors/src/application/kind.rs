@@ -40,6 +40,10 @@ impl CollectorKind for ApplicationSettings {
             .collect()
     }
 
+    fn metric_keys(&self) -> &'static [&'static str] {
+        &["application_metrics"]
+    }
+
     fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
         let metrics = &self.application_metrics;
         let resolved = resolve(metrics, context.defaults, context.problems);
@@ -62,7 +66,6 @@ impl CollectorKind for ApplicationSettings {
 
     fn reference(&self) -> MetricReference {
         MetricReference {
-            title: "Applications",
             text: "Metrics of the shipped configuration; configure your own in \
                    `application_metrics`.",
             metrics: self.application_metrics.iter().map(row).collect(),

@@ -4,6 +4,7 @@ use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
+use std::io;
 
 use super::kind::Recorded;
 use super::statsd::{Statsd, StatsdListener};
@@ -25,8 +26,14 @@ pub enum Prepared {
     New(StatsdListener),
 }
 
-fn cannot_listen(address: &str, error: &std::io::Error) -> String {
-    format!("cannot listen for StatsD on {address}: {error}")
+/// An address that cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot listen for StatsD on {address}: {error}")]
+pub struct ListenError {
+    /// Address of the configuration.
+    pub address: String,
+    /// Error of the system.
+    pub error: io::Error,
 }
 
 impl Listeners {
@@ -34,15 +41,12 @@ impl Listeners {
     ///
     /// # Errors
     /// It cannot.
-    pub async fn probe(recorded: Option<&Recorded>) -> Result<(), String> {
+    pub async fn probe(recorded: Option<&Recorded>) -> Result<(), ListenError> {
         let Some(settings) = statsd(recorded) else {
             return Ok(());
         };
-        let probing = tokio::task::spawn_blocking(move || {
-            StatsdListener::probe(&settings)
-                .map_err(|error| cannot_listen(&settings.listen, &error))
-        });
-        probing.await.map_err(|error| error.to_string())?
+        let address = settings.listen.value.clone();
+        on_blocking_thread(address, move || StatsdListener::probe(&settings)).await
     }
 
     /// Binds the address of `recorded` unless it is bound already. `recorder` receives the lines; a
@@ -54,7 +58,7 @@ impl Listeners {
         &self,
         recorded: Option<&Recorded>,
         recorder: &Recorder,
-    ) -> Result<Prepared, String> {
+    ) -> Result<Prepared, ListenError> {
         let Some(settings) = statsd(recorded) else {
             return Ok(Prepared::None);
         };
@@ -68,15 +72,10 @@ impl Listeners {
         }
         let (recorder, address) = (recorder.clone(), settings.listen.value.clone());
         let clock = Clock::start();
-        // A host name may have to be asked for.
-        let started = tokio::task::spawn_blocking(move || {
+        let started = on_blocking_thread(address, move || {
             StatsdListener::start(&settings, recorder, move || clock.now().wall)
-        })
-        .await;
-        let listener = started.map_err(|error| error.to_string())?;
-        listener
-            .map(Prepared::New)
-            .map_err(|error| cannot_listen(&address, &error))
+        });
+        started.await.map(Prepared::New)
     }
 
     /// Replaces the listener.
@@ -100,6 +99,17 @@ impl SelfMetrics for Listeners {
             listener.add_self_metrics(batch, now);
         }
     }
+}
+
+/// Runs what binds `address` on a blocking thread: a host name may have to be resolved.
+async fn on_blocking_thread<T: Send + 'static>(
+    address: String,
+    bind: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ListenError> {
+    let bound = tokio::task::spawn_blocking(bind).await;
+    bound
+        .unwrap_or_else(|error| Err(error.into()))
+        .map_err(|error| ListenError { address, error })
 }
 
 fn statsd(recorded: Option<&Recorded>) -> Option<Statsd> {

@@ -135,8 +135,11 @@ impl StatsdListener {
     /// Returns the number of packets and lines received so far.
     #[must_use]
     pub fn received(&self) -> (u64, u64) {
-        let load = |total: &AtomicU64| total.load(Ordering::Relaxed);
-        (load(&self.shared.packets), load(&self.shared.lines))
+        let Shared { packets, lines, .. } = &*self.shared;
+        (
+            packets.load(Ordering::Relaxed),
+            lines.load(Ordering::Relaxed),
+        )
     }
 
     /// Stops receiving and waits for the thread to end, a second at the most.

@@ -6,8 +6,10 @@ use super::catalogue::{BuiltIn, CATALOGUE, UP};
 #[cfg(feature = "neo4j")]
 use super::connector;
 use super::settings::{Neo4jMetrics, Neo4jQuery};
+use super::skipped::{SELF_METRICS, SkippedRows};
 use crate::{
-    CollectorKind, CollectorPlan, ConfiguredMetric, MetricReference, MetricRow, ResolveContext,
+    CollectorKind, CollectorName, CollectorPlan, ConfiguredMetric, KindSelfMetrics,
+    MetricReference, MetricRow, ResolveContext,
 };
 
 section! {
@@ -22,6 +24,17 @@ impl CollectorKind for Neo4jSettings {
     fn configured(&self) -> Vec<ConfiguredMetric<'_>> {
         let queries = self.neo4j_metrics.iter().flat_map(|all| &all.queries);
         queries.map(configured).collect()
+    }
+
+    fn metric_keys(&self) -> &'static [&'static str] {
+        &["neo4j_metrics"]
+    }
+
+    fn self_metrics() -> Option<KindSelfMetrics> {
+        Some(KindSelfMetrics {
+            metrics: SELF_METRICS,
+            source: |memory| memory.get::<SkippedRows>(CollectorName::Neo4j.origin()),
+        })
     }
 
     fn implied(&self) -> &'static [&'static str] {
@@ -43,7 +56,6 @@ impl CollectorKind for Neo4jSettings {
 
     fn reference(&self) -> MetricReference {
         MetricReference {
-            title: "Neo4j",
             text: "Entries of `neo4j_metrics.queries` that need no query of their own.",
             metrics: CATALOGUE.iter().map(row).collect(),
         }

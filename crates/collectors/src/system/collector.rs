@@ -28,7 +28,7 @@ pub struct SystemCollector {
 #[derive(Clone)]
 pub(super) struct Setup {
     pub(super) settings: System,
-    pub(super) declared: Arc<[(MetricId, ResolvedMetric)]>,
+    pub(super) configured: Arc<[(MetricId, ResolvedMetric)]>,
     pub(super) skipped: Arc<Skipped>,
     /// Tests replace it by a function that hangs.
     pub(super) statvfs: Probe<Usage>,
@@ -49,14 +49,14 @@ impl SystemCollector {
     /// Creates the collector without reading. Skipped parts are counted in `skipped`.
     pub fn new(
         settings: System,
-        declared: Arc<[(MetricId, ResolvedMetric)]>,
+        configured: Arc<[(MetricId, ResolvedMetric)]>,
         skipped: Arc<Skipped>,
     ) -> Self {
         let statvfs = Arc::new(Usage::of);
         Self {
             setup: Setup {
                 settings,
-                declared,
+                configured,
                 skipped,
                 statvfs,
             },
@@ -141,7 +141,7 @@ impl Host {
             rootfs,
         };
         let interval = setup
-            .declared
+            .configured
             .iter()
             .map(|(_, metric)| metric.def.interval)
             .min();
@@ -153,7 +153,7 @@ impl Host {
             chip: Prober::new(Arc::new(Chip::read), timeout),
         };
         Self {
-            groups: groups(&roots, &setup.declared, probers),
+            groups: groups(&roots, &setup.configured, probers),
             skipped: Arc::clone(&setup.skipped),
         }
     }

@@ -21,7 +21,7 @@ impl Filter {
                 let excluded = exclude.get(dimension).map(|globs| globs.value.clone());
                 let excluded = match (&included, excluded) {
                     (None, None) => source.default_exclude(dimension),
-                    (_, declared) => declared,
+                    (_, configured) => configured,
                 };
                 (included.is_some() || excluded.is_some()).then_some((index, included, excluded))
             });

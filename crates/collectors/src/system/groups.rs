@@ -152,18 +152,18 @@ impl Reading {
 impl<P> Metric<P> {
     /// Returns the configured metrics for which `pick` returns a value.
     pub(super) fn all(
-        declared: &[(MetricId, ResolvedMetric)],
+        configured: &[(MetricId, ResolvedMetric)],
         pick: impl Fn(Measurement) -> Option<P>,
     ) -> Vec<Self> {
-        let of = |(id, metric): &(MetricId, ResolvedMetric)| {
+        let metrics = configured.iter().filter_map(|(id, metric)| {
             Some(Self {
                 id: *id,
                 pick: pick(metric.source.measurement)?,
                 filter: metric.filter.clone(),
                 reading: Reading::of(metric),
             })
-        };
-        declared.iter().filter_map(of).collect()
+        });
+        metrics.collect()
     }
 
     /// Adds the value; for a rate, only if there was a reading before.
@@ -222,27 +222,27 @@ impl Roots<'_> {
     }
 }
 
-/// Creates the groups that `declared` needs. Counters come first, so that the rates of one collection
+/// Creates the groups that `configured` needs. Counters come first, so that the rates of one collection
 /// span the time between two starts, however long the mounts and sensors after them take.
 pub(super) fn groups(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
     probers: Probers,
 ) -> Vec<Box<dyn Group>> {
     let groups = [
-        cpu::group(roots, declared),
-        disks::group(roots, declared),
-        network::interfaces_group(roots, declared),
-        pressure::group(roots, declared),
-        one_file::paging_group(roots, declared),
-        one_file::memory_group(roots, declared),
-        one_file::load_group(roots, declared),
-        one_file::descriptors_group(roots, declared),
-        one_file::uptime_group(roots, declared),
-        cpu::frequency_group(roots, declared),
-        network::sockets_group(roots, declared),
-        mounts::group(roots, declared, probers.usage),
-        sensors::group(roots, declared, probers.chip),
+        cpu::group(roots, configured),
+        disks::group(roots, configured),
+        network::interfaces_group(roots, configured),
+        pressure::group(roots, configured),
+        one_file::paging_group(roots, configured),
+        one_file::memory_group(roots, configured),
+        one_file::load_group(roots, configured),
+        one_file::descriptors_group(roots, configured),
+        one_file::uptime_group(roots, configured),
+        cpu::frequency_group(roots, configured),
+        network::sockets_group(roots, configured),
+        mounts::group(roots, configured, probers.usage),
+        sensors::group(roots, configured, probers.chip),
     ];
     groups.into_iter().flatten().collect()
 }

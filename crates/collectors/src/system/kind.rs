@@ -9,10 +9,10 @@ use super::catalogue::{CATALOGUE, Nature, Source};
 use super::collector::SystemCollector;
 use super::resolve::resolve;
 use super::settings::{System, SystemMetric};
-use super::skipped::Skipped;
+use super::skipped::{SELF_METRICS, Skipped};
 use crate::{
-    CollectorKind, CollectorPlan, ConfiguredMetric, MetricReference, MetricRow, ResolveContext,
-    Schedule,
+    CollectorKind, CollectorName, CollectorPlan, ConfiguredMetric, KindSelfMetrics,
+    MetricReference, MetricRow, ResolveContext, Schedule,
 };
 
 /// Delay until metrics that need two readings have values, such as `cpu_percent`.
@@ -39,13 +39,24 @@ impl CollectorKind for SystemSettings {
             .collect()
     }
 
+    fn metric_keys(&self) -> &'static [&'static str] {
+        &["system_metrics"]
+    }
+
+    fn self_metrics() -> Option<KindSelfMetrics> {
+        Some(KindSelfMetrics {
+            metrics: SELF_METRICS,
+            source: |memory| memory.get::<Skipped>(CollectorName::System.origin()),
+        })
+    }
+
     fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
         let resolved = resolve(&self.system_metrics, context.defaults, context.problems);
         let metrics: Arc<[_]> = resolved
             .into_iter()
             .map(|metric| (context.add(metric.def.clone()), metric))
             .collect();
-        let (origin, settings) = (context.defaults.origin, self.system.clone());
+        let (origin, settings) = (context.defaults.origin, context.host.clone());
         let schedule = Schedule {
             settle: Some(SETTLE),
             ..context.schedule
@@ -58,7 +69,6 @@ impl CollectorKind for SystemSettings {
 
     fn reference(&self) -> MetricReference {
         MetricReference {
-            title: "Host",
             text: "Metrics of `system_metrics`. A total configured as `type: gauge` is its rate per \
                    second.",
             metrics: CATALOGUE.iter().map(row).collect(),

@@ -111,8 +111,13 @@ impl<T: Send + 'static> Prober<T> {
         let worker = match self.worker.take().map_or_else(|| self.start(), Ok) {
             Ok(worker) => worker,
             Err(error) => {
-                let reject = |(index, _)| (index, Err(io::Error::from(error.kind())));
-                return (waiting.into_iter().map(reject).collect(), None);
+                return (
+                    waiting
+                        .into_iter()
+                        .map(|(index, _)| (index, Err(io::Error::from(error.kind()))))
+                        .collect(),
+                    None,
+                );
             }
         };
         let mut state = worker.state.lock();
@@ -224,20 +229,22 @@ mod tests {
 
     fn prober(world: &Arc<World>) -> Prober<usize> {
         let world = Arc::clone(world);
-        let probe = move |path: &Path| {
-            let name = path.display().to_string();
-            *world.asked.lock().entry(name.clone()).or_default() += 1;
-            let mut dead = world.dead.lock();
-            while dead.contains(&name.as_str()) {
-                world.revived.wait(&mut dead);
-            }
-            if name == "denied" {
-                Err(io::ErrorKind::PermissionDenied.into())
-            } else {
-                Ok(name.len())
-            }
-        };
-        Prober::new(Arc::new(probe), Duration::from_millis(500))
+        Prober::new(
+            Arc::new(move |path: &Path| {
+                let name = path.display().to_string();
+                *world.asked.lock().entry(name.clone()).or_default() += 1;
+                let mut dead = world.dead.lock();
+                while dead.contains(&name.as_str()) {
+                    world.revived.wait(&mut dead);
+                }
+                if name == "denied" {
+                    Err(io::ErrorKind::PermissionDenied.into())
+                } else {
+                    Ok(name.len())
+                }
+            }),
+            Duration::from_millis(500),
+        )
     }
 
     fn probe_all(prober: &mut Prober<usize>, paths: &[&str]) -> Vec<String> {
@@ -314,8 +321,10 @@ mod tests {
     fn its_threads_end_with_it() {
         let alive = Arc::new(());
         let held = Arc::clone(&alive);
-        let probe = move |_: &Path| Ok(Arc::strong_count(&held));
-        let mut prober = Prober::new(Arc::new(probe), Duration::from_secs(5));
+        let mut prober = Prober::new(
+            Arc::new(move |_: &Path| Ok(Arc::strong_count(&held))),
+            Duration::from_secs(5),
+        );
         prober.probe_all([Arc::from(Path::new("a"))].into_iter(), |_, _| ());
         drop(prober);
         let deadline = Instant::now() + Duration::from_secs(10);

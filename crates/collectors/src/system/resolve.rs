@@ -29,14 +29,14 @@ impl ResolvedMetric {
     }
 }
 
-/// Resolves the enabled metrics of `declared`, in their order. Every entry is checked, disabled
+/// Resolves the enabled metrics of `configured`, in their order. Every entry is checked, disabled
 /// ones too; names are checked with those of all other sections.
 pub fn resolve(
-    declared: &[SystemMetric],
+    configured: &[SystemMetric],
     defaults: MetricDefaults<'_>,
     problems: &mut Diagnostics,
 ) -> Vec<ResolvedMetric> {
-    declared
+    configured
         .iter()
         .filter_map(|metric| {
             let resolved = resolve_one(metric, defaults, problems);
@@ -99,7 +99,7 @@ fn source_of(metric: &SystemMetric, problems: &mut Diagnostics) -> Option<&'stat
 }
 
 fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -> Option<Kind> {
-    let Some(declared) = &metric.r#type else {
+    let Some(configured) = &metric.r#type else {
         return Some(match source.nature {
             Nature::Level => Kind::Gauge,
             Nature::Total => Kind::Counter,
@@ -112,18 +112,21 @@ fn kind_of(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) -
             "counter for the total, gauge for the rate per second",
         ),
     };
-    if possible.contains(&declared.value) {
-        return Some(declared.value);
+    if possible.contains(&configured.value) {
+        return Some(configured.value);
     }
-    let message = format!("{} cannot be a {}", source.name, declared.value.as_str());
-    problems.error(&declared.at, message).hint(hint);
+    let message = format!("{} cannot be a {}", source.name, configured.value.as_str());
+    problems.error(&configured.at, message).hint(hint);
     None
 }
 
 fn check_labels(metric: &SystemMetric, source: &Source, problems: &mut Diagnostics) {
     let Some(labels) = &metric.labels else { return };
-    let is_label = |label: &String| source.labels.contains(&label.as_str());
-    if labels.len() == source.labels.len() && labels.iter().all(is_label) {
+    if labels.len() == source.labels.len()
+        && labels
+            .iter()
+            .all(|label| source.labels.contains(&label.as_str()))
+    {
         return;
     }
     let hint = match source.labels {

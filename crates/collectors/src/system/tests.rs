@@ -12,7 +12,7 @@ use bellwether_core::{Batch, MetricId, Now};
 use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 
-use self::bench::{Bench, declared, fixture, statvfs};
+use self::bench::{Bench, configured, fixture, statvfs};
 use super::*;
 use crate::Collector;
 
@@ -641,16 +641,20 @@ fn include_and_exclude_choose_series_and_what_is_summed() {
 fn in_a_container_the_mounts_of_the_host_are_reported() {
     let asked = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&asked);
-    let record = move |path: &Path| {
-        log.lock().push(path.display().to_string());
-        statvfs(path)
-    };
     let configuration = only(&[
         "disk_total_bytes",
         "network_bytes_recv",
         "network_errors_in",
     ]);
-    let mut bench = Bench::with("container", &configuration, "/host", Arc::new(record));
+    let mut bench = Bench::with(
+        "container",
+        &configuration,
+        "/host",
+        Arc::new(move |path: &Path| {
+            log.lock().push(path.display().to_string());
+            statvfs(path)
+        }),
+    );
     assert_eq!(bench.collect().1, Ok(()));
     let (values, result) = bench.collect();
     assert_eq!(result, Ok(()));
@@ -672,18 +676,22 @@ fn a_dead_mount_costs_only_itself() {
     let gate = Arc::new((Mutex::new(true), Condvar::new()));
     let (asked, held) = (Arc::new(Mutex::new(0)), Arc::clone(&gate));
     let count = Arc::clone(&asked);
-    let hanging = move |path: &Path| {
-        if path.ends_with("backup") {
-            *count.lock() += 1;
-            let mut dead = held.0.lock();
-            while *dead {
-                held.1.wait(&mut dead);
-            }
-        }
-        statvfs(path)
-    };
     let configuration = only(&["disk_usage_percent", "uptime_seconds"]);
-    let mut bench = Bench::with("healthy", &configuration, "/", Arc::new(hanging));
+    let mut bench = Bench::with(
+        "healthy",
+        &configuration,
+        "/",
+        Arc::new(move |path: &Path| {
+            if path.ends_with("backup") {
+                *count.lock() += 1;
+                let mut dead = held.0.lock();
+                while *dead {
+                    held.1.wait(&mut dead);
+                }
+            }
+            statvfs(path)
+        }),
+    );
     let backup = "disk_usage_percent{mount_point=\"/mnt/backup\"}";
     for round in 1..=3 {
         let (values, result) = bench.collect();
@@ -719,11 +727,11 @@ fn a_mount_that_may_not_be_asked_is_counted() {
 
 #[tokio::test]
 async fn the_collector_reads_on_a_thread_of_its_own_and_survives_its_callers() {
-    let declared: Arc<[_]> = (0..)
+    let configured: Arc<[_]> = (0..)
         .map(MetricId)
-        .zip(declared("[{name: uptime_seconds}]"))
+        .zip(configured("[{name: uptime_seconds}]"))
         .collect();
-    let mut collector = SystemCollector::new(System::default(), declared, Arc::default());
+    let mut collector = SystemCollector::new(System::default(), configured, Arc::default());
     let mut batch = Batch::default();
     for run in 1..=3 {
         drop(collector.collect(&mut batch, Now::default()));

@@ -108,34 +108,55 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
     let global = top.within("global");
     let (mut channels, mut receivers) = (Vec::new(), Vec::new());
     let mut names = BTreeSet::new();
-    let declared = match top.take("receivers").map(|node| &node.value) {
+    let entries = match top.take("receivers").map(|node| &node.value) {
         Some(Value::List(receivers)) => receivers.as_slice(),
         _ => &[],
     };
-    for (number, node) in declared.iter().enumerate() {
-        let mut fields = Fields::of(node, &format!("receivers[{number}]"));
+    for (number, node) in entries.iter().enumerate() {
+        let fields = Fields::of(node, &format!("receivers[{number}]"));
+        let mut import = ReceiverImport {
+            global: &global,
+            names: &mut names,
+            channels: &mut channels,
+            report,
+        };
+        receivers.push(import.receiver(node, fields));
+    }
+    (channels, receivers)
+}
+
+/// Import of one receiver.
+struct ReceiverImport<'i, 'a> {
+    global: &'i Fields<'i>,
+    /// Names of channels so far.
+    names: &'i mut BTreeSet<String>,
+    channels: &'i mut Vec<Node>,
+    report: &'i mut Report<'a>,
+}
+
+impl ReceiverImport<'_, '_> {
+    /// Adds the channels of a receiver. Returns the receiver.
+    fn receiver(&mut self, node: &Node, mut fields: Fields<'_>) -> Node {
         let mut mapping = MappingBuilder::at(node.pos);
         let name = fields.take("name");
         let mut own = Vec::new();
         for kind in &KINDS {
-            let Some(integrations) = fields.take(kind.key) else {
-                continue;
-            };
-            let Value::List(integrations) = &integrations.value else {
+            let integrations = fields.take(kind.key).map(|node| &node.value);
+            let Some(Value::List(integrations)) = integrations else {
                 continue;
             };
             for (number, integration) in integrations.iter().enumerate() {
                 let path = format!("{}.{}[{number}]", fields.path(), kind.key);
-                let channel = free_name(name, kind.channel, &mut names);
+                let channel = free_name(name, kind.channel, self.names);
                 let conversion = ChannelConversion {
                     fields: Fields::of(integration, &path),
-                    global: &global,
+                    global: self.global,
                     output: MappingBuilder::at(integration.pos),
                     pos: integration.pos,
-                    report,
+                    report: self.report,
                 };
                 if let Some(node) = conversion.channel(kind, &channel) {
-                    channels.push(node);
+                    self.channels.push(node);
                     own.push(scalar(&channel, integration.pos));
                 }
             }
@@ -143,24 +164,25 @@ pub(super) fn all(top: &mut Fields<'_>, report: &mut Report<'_>) -> (Vec<Node>, 
         if let Some(name) = name {
             mapping.put("name", name.clone());
         }
-        mapping.put(
-            "channels",
-            Node {
-                pos: node.pos,
-                value: Value::List(own),
-            },
-        );
-        receivers.push(mapping.node());
+        let value = Value::List(own);
+        let pos = node.pos;
+        mapping.put("channels", Node { pos, value });
+        self.report_remaining(&fields);
+        mapping.node()
+    }
+
+    /// Reports the keys without a counterpart.
+    fn report_remaining(&mut self, fields: &Fields<'_>) {
         for (key, at) in fields.remaining() {
             if key.ends_with("_configs") {
                 let hint = "a `webhook` or `exec` channel can tell it; write the receiver so";
-                report.error(&at, format!("there is no channel for `{key}`"), Some(hint));
+                let message = format!("there is no channel for `{key}`");
+                self.report.error(&at, message, Some(hint));
             } else {
-                report.warn(&at, format!("`{key}` is ignored"), None);
+                self.report.warn(&at, format!("`{key}` is ignored"), None);
             }
         }
     }
-    (channels, receivers)
 }
 
 /// Returns a unique name for a channel of the receiver `name`, usable as a file name.

@@ -32,41 +32,7 @@ impl<'s> Translator<'s> {
         let mut nothing = true;
         while let Some(next) = self.rest.chars().next() {
             let before = self.rest;
-            let operator = match next {
-                '\\' => {
-                    self.escaped()?;
-                    false
-                }
-                '[' => {
-                    self.class()?;
-                    false
-                }
-                '(' => {
-                    depth += usize::from(self.group()?);
-                    false
-                }
-                ')' => {
-                    depth = depth
-                        .checked_sub(1)
-                        .ok_or(PatternError::UnexpectedParenthesis)?;
-                    self.copy(1);
-                    false
-                }
-                '*' | '+' | '?' => {
-                    self.copy(1);
-                    true
-                }
-                '{' => self.counted()?,
-                ']' | '}' => {
-                    self.out.push('\\');
-                    self.copy(1);
-                    false
-                }
-                _ => {
-                    self.copy(next.len_utf8());
-                    false
-                }
-            };
+            let operator = self.piece(next, &mut depth)?;
             if !operator {
                 repeated = "";
                 nothing = matches!(next, '(' | '|');
@@ -88,6 +54,32 @@ impl<'s> Translator<'s> {
             return Err(PatternError::UnclosedGroup);
         }
         Ok(())
+    }
+
+    /// Reads a piece that begins with `next`. Returns true if it is an operator of repetition.
+    fn piece(&mut self, next: char, depth: &mut usize) -> Result<bool, PatternError> {
+        match next {
+            '\\' => self.escaped()?,
+            '[' => self.class()?,
+            '(' => *depth += usize::from(self.group()?),
+            ')' => {
+                *depth = depth
+                    .checked_sub(1)
+                    .ok_or(PatternError::UnexpectedParenthesis)?;
+                self.copy(1);
+            }
+            '*' | '+' | '?' => {
+                self.copy(1);
+                return Ok(true);
+            }
+            '{' => return self.counted(),
+            ']' | '}' => {
+                self.out.push('\\');
+                self.copy(1);
+            }
+            _ => self.copy(next.len_utf8()),
+        }
+        Ok(false)
     }
 
     /// Copies `length` bytes as they are.
@@ -236,50 +228,53 @@ impl<'s> Translator<'s> {
             'n' => ('\n', 2),
             'r' => ('\r', 2),
             'v' => ('\u{b}', 2),
-            'x' => {
-                let (digits, length) = match behind.strip_prefix('{') {
-                    Some(inner) => {
-                        let end = inner
-                            .find('}')
-                            .ok_or_else(|| invalid_escape(self.rest, 3))?;
-                        (&inner[..end], end + 4)
-                    }
-                    None => (
-                        behind
-                            .get(..2)
-                            .ok_or_else(|| invalid_escape(self.rest, 3))?,
-                        4,
-                    ),
-                };
-                let number = u32::from_str_radix(digits, 16)
-                    .ok()
-                    .and_then(char::from_u32);
-                (
-                    number.ok_or_else(|| invalid_escape(self.rest, length))?,
-                    length,
-                )
-            }
-            '0'..='7' => {
-                let digits = behind
-                    .bytes()
-                    .take(2)
-                    .take_while(|b| matches!(b, b'0'..=b'7'));
-                let count = digits.count();
-                if kind != '0' && count == 0 {
-                    return Err(invalid_escape(self.rest, 2));
-                }
-                let text = &self.rest[1..2 + count];
-                let number = u32::from_str_radix(text, 8).ok().and_then(char::from_u32);
-                (
-                    number.ok_or_else(|| invalid_escape(self.rest, 2))?,
-                    2 + count,
-                )
-            }
+            'x' => self.hexadecimal(behind)?,
+            '0'..='7' => self.octal(kind, behind)?,
             kind if kind.is_ascii_punctuation() => (kind, 2),
             _ => return Err(invalid_escape(self.rest, 2)),
         };
         self.skip(length);
         Ok(c)
+    }
+
+    /// Returns the character of `\x41` or `\x{41}` and the length of the escape, whose digits are at
+    /// the start of `behind`.
+    fn hexadecimal(&self, behind: &str) -> Result<(char, usize), PatternError> {
+        let (digits, length) = match behind.strip_prefix('{') {
+            Some(inner) => {
+                let end = inner
+                    .find('}')
+                    .ok_or_else(|| invalid_escape(self.rest, 3))?;
+                (&inner[..end], end + 4)
+            }
+            None => (
+                behind
+                    .get(..2)
+                    .ok_or_else(|| invalid_escape(self.rest, 3))?,
+                4,
+            ),
+        };
+        let number = u32::from_str_radix(digits, 16)
+            .ok()
+            .and_then(char::from_u32);
+        let c = number.ok_or_else(|| invalid_escape(self.rest, length))?;
+        Ok((c, length))
+    }
+
+    /// Returns the character of `\0` or `\101` and the length of the escape.
+    fn octal(&self, first: char, behind: &str) -> Result<(char, usize), PatternError> {
+        let digits = behind
+            .bytes()
+            .take(2)
+            .take_while(|b| matches!(b, b'0'..=b'7'));
+        let count = digits.count();
+        if first != '0' && count == 0 {
+            return Err(invalid_escape(self.rest, 2));
+        }
+        let text = &self.rest[1..2 + count];
+        let number = u32::from_str_radix(text, 8).ok().and_then(char::from_u32);
+        let c = number.ok_or_else(|| invalid_escape(self.rest, 2))?;
+        Ok((c, 2 + count))
     }
 
     /// Reads `[...]`, in which only a closing bracket, a range and an escape are special.
@@ -295,58 +290,59 @@ impl<'s> Translator<'s> {
             if self.rest.is_empty() {
                 return Err(PatternError::UnclosedClass(whole.to_owned()));
             }
-            if let Some(end) = self
-                .rest
-                .strip_prefix("[:")
-                .and_then(|rest| rest.find(":]"))
-            {
-                self.named(end + 4)?;
-                continue;
-            }
-            let kind = self
-                .rest
-                .strip_prefix('\\')
-                .and_then(|rest| rest.chars().next());
-            if matches!(kind, Some('p' | 'P')) {
-                self.property()?;
-                continue;
-            }
-            if let Some(set) = kind.and_then(perl) {
-                let negated = set.starts_with('^');
-                write!(
-                    self.out,
-                    "{}{set}{}",
-                    if negated { "[" } else { "" },
-                    if negated { "]" } else { "" }
-                )
-                .ok();
-                self.skip(2);
-                continue;
-            }
-            let from = self.rest;
-            let low = self.character()?;
-            let ranged = self
-                .rest
-                .strip_prefix('-')
-                .is_some_and(|rest| !rest.starts_with(']') && !rest.is_empty());
-            let high = if ranged {
-                self.skip(1);
-                self.character()?
-            } else {
-                low
-            };
-            if high < low {
-                return Err(range(&from[..from.len() - self.rest.len()]));
-            }
-            write!(
-                self.out,
-                "\\x{{{:x}}}-\\x{{{:x}}}",
-                u32::from(low),
-                u32::from(high)
-            )
-            .ok();
+            self.class_item()?;
         }
         self.copy(1);
+        Ok(())
+    }
+
+    /// Reads a named class, a property, a Perl class, a character or a range.
+    fn class_item(&mut self) -> Result<(), PatternError> {
+        if let Some(end) = self
+            .rest
+            .strip_prefix("[:")
+            .and_then(|rest| rest.find(":]"))
+        {
+            return self.named(end + 4);
+        }
+        let kind = self
+            .rest
+            .strip_prefix('\\')
+            .and_then(|rest| rest.chars().next());
+        if matches!(kind, Some('p' | 'P')) {
+            return self.property();
+        }
+        if let Some(set) = kind.and_then(perl) {
+            let (open, close) = match set.starts_with('^') {
+                true => ("[", "]"),
+                false => ("", ""),
+            };
+            write!(self.out, "{open}{set}{close}").ok();
+            self.skip(2);
+            return Ok(());
+        }
+        self.character_range()
+    }
+
+    /// Reads `a` or `a-z`.
+    fn character_range(&mut self) -> Result<(), PatternError> {
+        let from = self.rest;
+        let low = self.character()?;
+        let ranged = self
+            .rest
+            .strip_prefix('-')
+            .is_some_and(|rest| !rest.starts_with(']') && !rest.is_empty());
+        let high = if ranged {
+            self.skip(1);
+            self.character()?
+        } else {
+            low
+        };
+        if high < low {
+            return Err(range(&from[..from.len() - self.rest.len()]));
+        }
+        let (low, high) = (u32::from(low), u32::from(high));
+        write!(self.out, "\\x{{{low:x}}}-\\x{{{high:x}}}").ok();
         Ok(())
     }
 

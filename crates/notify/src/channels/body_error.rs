@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 
 use super::message::one_line;
 
+/// Words of a status or result that is a failure.
+const FAILURES: [&str; 4] = ["error", "fail", "failed", "failure"];
+
 /// Error that a 2xx response has in its body.
 #[derive(Debug, PartialEq)]
 pub(super) struct BodyError {
@@ -57,8 +60,8 @@ fn is_failure(body: &Map<String, Value>) -> bool {
             .and_then(Value::as_str)
             .map(str::to_ascii_lowercase)
     };
-    let is_bad = |word: &str| ["error", "fail", "failed", "failure"].contains(&word);
-    let words = ["status", "result"].map(|key| word(key).filter(|word| is_bad(word)).is_some());
+    let words = ["status", "result"]
+        .map(|key| word(key).is_some_and(|word| FAILURES.contains(&word.as_str())));
     if flag("ok") == Some(false) || flag("success") == Some(false) || words.contains(&true) {
         return true;
     }
@@ -134,10 +137,12 @@ fn reason_text(value: &Value) -> Option<String> {
 fn codes(body: &Map<String, Value>) -> impl Iterator<Item = i64> {
     let inside = body.get("error").and_then(Value::as_object);
     [Some(body), inside].into_iter().flatten().flat_map(|map| {
-        let number = |value: &Value| value.as_i64().or_else(|| value.as_str()?.parse().ok());
         ["error_code", "code", "status", "statusCode"]
             .into_iter()
-            .filter_map(move |key| map.get(key).and_then(number))
+            .filter_map(move |key| {
+                map.get(key)
+                    .and_then(|value| value.as_i64().or_else(|| value.as_str()?.parse().ok()))
+            })
     })
 }
 

@@ -177,8 +177,9 @@ impl Discord {
         let text = match text {
             Some(text) => cut(&text, room, |_| String::new()),
             None => {
-                let cost = |text: &str| width(text) + 2;
-                let render = message::paragraphs(batch, sender, &Markdown, room, cost);
+                let render = message::paragraphs(batch, sender, &Markdown, room, |text: &str| {
+                    width(text) + 2
+                });
                 render.join("\n\n")
             }
         };

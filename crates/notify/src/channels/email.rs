@@ -6,6 +6,12 @@
 
 mod mail;
 mod smtp;
+fn is_host(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    !text.is_empty() && bytes.all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+        || text.parse::<IpAddr>().is_ok()
+}
+
 #[cfg(test)]
 mod tests;
 
@@ -195,12 +201,8 @@ impl EmailChannel {
     }
 
     fn check_server(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let host = |text: &str| {
-            let byte = |b: u8| b.is_ascii_alphanumeric() || b".-_".contains(&b);
-            !text.is_empty() && text.bytes().all(byte) || text.parse::<IpAddr>().is_ok()
-        };
         let names = [Some(&self.smtp_server), self.hello()];
-        for name in names.into_iter().flatten().filter(|name| !host(name)) {
+        for name in names.into_iter().flatten().filter(|name| !is_host(name)) {
             problems
                 .error(&name.at, format!("not a host name: {:?}", name.value))
                 .hint("mail.example.org; the port goes to `smtp_port`");
@@ -283,15 +285,19 @@ impl EmailChannel {
         let configured = templates
             .iter()
             .filter_map(|(name, one)| Some((*name, (*one)?)));
-        let header = |(name, text): (&String, &Spanned<String>)| {
-            TemplatedValue::new(name, text).map_err(|error| error.of(format!("headers.{name}")))
-        };
         Ok(MailWriter {
             from: mailbox(&self.from)?,
             to: mailboxes(&self.recipients)?,
             cc: mailboxes(&self.cc)?,
             reply_to: self.reply_to.as_ref().map(|one| mailbox(one)).transpose()?,
-            headers: self.headers.iter().map(header).collect::<Result<_, _>>()?,
+            headers: self
+                .headers
+                .iter()
+                .map(|(name, text)| {
+                    TemplatedValue::new(name, text)
+                        .map_err(|error| error.of(format!("headers.{name}")))
+                })
+                .collect::<Result<_, _>>()?,
             templates: Templates::new(&configured.collect::<Vec<_>>())?,
             max_alerts: self.max_alerts,
             context,
@@ -323,8 +329,11 @@ impl EmailChannel {
 fn this_host() -> ClientId {
     let system = rustix::system::uname();
     let name = system.nodename().to_string_lossy();
-    let fits = |b: u8| b.is_ascii_alphanumeric() || b".-".contains(&b);
-    if !name.is_empty() && name.bytes().all(fits) {
+    if !name.is_empty()
+        && name
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))
+    {
         ClientId::Domain(name.into_owned())
     } else {
         ClientId::Ipv4([127, 0, 0, 1].into())

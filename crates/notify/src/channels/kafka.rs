@@ -223,8 +223,12 @@ impl KafkaChannel {
     }
 
     fn check_topic(&self, problems: &mut Diagnostics) {
-        let topic_byte = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
-        if !(1..=249).contains(&self.topic.len()) || !self.topic.bytes().all(topic_byte) {
+        if !(1..=249).contains(&self.topic.len())
+            || !self
+                .topic
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        {
             problems.error(
                 &self.topic.at,
                 format!("not a topic name: {:?}", self.topic.value),
@@ -234,8 +238,11 @@ impl KafkaChannel {
 
     fn check_source(&self, problems: &mut Diagnostics) {
         let Some(source) = &self.source else { return };
-        let no_uri = |c: char| c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c);
-        if source.is_empty() || source.contains(no_uri) {
+        if source.is_empty()
+            || source.contains(|c: char| {
+                c.is_whitespace() || c.is_control() || "<>\"{}|\\^`".contains(c)
+            })
+        {
             problems.error(
                 &source.at,
                 format!("not a URI reference: {:?}", source.value),

@@ -116,7 +116,7 @@ pub(super) fn title(batch: &Batch) -> String {
             counted(all, "alert")
         );
     }
-    let severity = |color| match color {
+    let severity = match color(batch) {
         Color::Firing(severity) => format!(" ({})", severity.as_str()),
         Color::Resolved | Color::Neutral => String::new(),
     };
@@ -136,7 +136,7 @@ pub(super) fn title(batch: &Batch) -> String {
             )
         });
     let counts = counts.collect::<Vec<_>>().join(", ").to_uppercase();
-    format!("[{counts}] {}{}", subject(batch), severity(color(batch)))
+    format!("[{counts}] {}{}", subject(batch), severity)
 }
 
 /// Returns one line about an alert, plain: `disk (critical): 91 % of /data used`.
@@ -396,34 +396,28 @@ fn alert_text(
     }
     lines.extend(values(alert, notification.status).map(|line| markup.text(&line)));
     lines.push(when(notification, markup));
-    lines.push(markup.text(&format!(
-        "Why: {}",
-        one_line(&notification.reason, detail.longest())
-    )));
-    let mixed = batch.digest.is_some()
-        || batch
-            .notifications
-            .iter()
-            .any(|other| other.cause != notification.cause);
+    let reason = one_line(&notification.reason, detail.longest());
+    lines.push(markup.text(&format!("Why: {reason}")));
+    let mut others = batch.notifications.iter();
+    let mixed = batch.digest.is_some() || others.any(|other| other.cause != notification.cause);
     if let Some(why) = why_now(notification.cause).filter(|_| mixed) {
         lines.push(markup.text(why));
     }
-    for (name, text) in notes(alert).take(8) {
+    lines.extend(notes(alert).take(8).map(|(name, text)| {
         let text = shorten(&tidy(text), detail.longest());
-        lines.push(format!(
-            "{}: {}",
-            markup.text(&capital(name)),
-            markup.text(&text)
-        ));
-    }
+        format!("{}: {}", markup.text(&capital(name)), markup.text(&text))
+    }));
+    lines.extend(links_line(alert, markup));
+    lines.join("\n")
+}
+
+/// Returns the links of an alert, if it has some.
+fn links_line(alert: &Alert, markup: &dyn Markup) -> Option<String> {
     let links: Vec<_> = links(alert)
         .map(|(name, url)| markup.link(&url, &name))
         .take(6)
         .collect();
-    if !links.is_empty() {
-        lines.push(links.join(&markup.text(" | ")));
-    }
-    lines.join("\n")
+    (!links.is_empty()).then(|| links.join(&markup.text(" | ")))
 }
 
 /// Returns the rule's message, or else the annotation `summary`.
@@ -513,7 +507,6 @@ pub(super) fn own_labels(alert: &Alert, sender: &Sender) -> Labels {
 pub(super) fn details(notification: &Notification, sender: &Sender, longest: usize) -> Labels {
     const VALUE: usize = 1000;
     let alert = &notification.alert;
-    let own = |name: &str, value: String| (name.to_owned(), value);
     let mut all = vec![own("reason", one_line(&notification.reason, VALUE))];
     all.extend(values(alert, notification.status).map(|line| own("value", line)));
     all.push(own("since", utc(alert.starts())));
@@ -545,6 +538,10 @@ pub(super) fn identity(alert: &Alert, sender: &Sender) -> String {
     let notification =
         bellwether_core::Fingerprint::of(&alert.fingerprint.to_string(), &sender.labels);
     format!("bellwether-{notification}")
+}
+
+fn own(name: &str, value: String) -> (String, String) {
+    (name.to_owned(), value)
 }
 
 #[cfg(test)]

@@ -139,8 +139,12 @@ impl OpsgenieChannel {
         for tag in &self.tags {
             TemplatedValue::check(tag, &tag.at, problems);
         }
-        let long = |tag: &Spanned<String>| !is_template(tag) && width(tag) > TAG;
-        if self.tags.len() > TAGS - 2 || self.tags.iter().any(long) {
+        if self.tags.len() > TAGS - 2
+            || self
+                .tags
+                .iter()
+                .any(|tag| !is_template(tag) && width(tag) > TAG)
+        {
             problems.error(
                 &at.key("tags"),
                 format!(
@@ -321,10 +325,7 @@ impl Opsgenie {
         let room = DESCRIPTION - width(&errors) - 2;
         let mut texts = match rendered.text {
             Some(text) => vec![cut(&text, room, |_| String::new())],
-            None => {
-                let cost = |text: &str| width(text) + 2;
-                message::paragraphs(&alone, sender, &Plain, room, cost)
-            }
+            None => message::paragraphs(&alone, sender, &Plain, room, |text: &str| width(text) + 2),
         };
         texts.extend(Some(errors).filter(|text| !text.is_empty()));
         let mut details = message::details(notification, sender, DETAILS);

@@ -293,8 +293,7 @@ impl Slack {
 
 /// Returns a section per text, and a link to Bellwether at `page`.
 fn blocks(texts: &[String], page: &str) -> Vec<Value> {
-    let section = |text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
-    let mut blocks: Vec<Value> = texts.iter().map(section).collect();
+    let mut blocks: Vec<Value> = texts.iter().map(|text| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}})).collect();
     if let Some(url) = message::web_link(page) {
         let link = Mrkdwn.link(&url, "Bellwether");
         blocks.push(json!({"type": "context", "elements": [{"type": "mrkdwn", "text": link}]}));
@@ -309,7 +308,6 @@ fn blocks(texts: &[String], page: &str) -> Vec<Value> {
 /// (`:fire:`) makes an emoji.
 fn escape(plain: &str) -> String {
     let mut text = String::with_capacity(plain.len());
-    let word = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let (mut before, mut begun) = (None, false);
     let mut chars = plain.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
@@ -317,7 +315,7 @@ fn escape(plain: &str) -> String {
             '*' => text.push('∗'),
             '`' => text.push('ˋ'),
             '~' => text.push('∼'),
-            '_' if !word(before) || !word(chars.peek().map(|(_, c)| *c)) => text.push('ˍ'),
+            '_' if !is_word(before) || !is_word(chars.peek().map(|(_, c)| *c)) => text.push('ˍ'),
             '>' if !begun => text.push('›'),
             ':' if is_emoji(before, &plain[at..]) => text.push('꞉'),
             c => text += &entity(c),
@@ -332,10 +330,13 @@ fn escape(plain: &str) -> String {
 /// of a time are none.
 fn is_emoji(before: Option<char>, text: &str) -> bool {
     let inside = text[1..].split_once(':').map_or("", |(inside, _)| inside);
-    let fits = |c: char| c.is_alphanumeric() || "_+-'".contains(c);
-    let digits = |c: char| c.is_ascii_digit();
-    let timed = before.is_some_and(digits) && inside.chars().all(digits);
-    !inside.is_empty() && inside.chars().all(fits) && !timed
+    let timed =
+        before.is_some_and(|c| c.is_ascii_digit()) && inside.chars().all(|c| c.is_ascii_digit());
+    !inside.is_empty()
+        && inside
+            .chars()
+            .all(|c| c.is_alphanumeric() || "_+-'".contains(c))
+        && !timed
 }
 
 fn entity(c: char) -> String {
@@ -379,6 +380,10 @@ impl Markup for Mrkdwn {
             message::utc(at)
         )
     }
+}
+
+fn is_word(c: Option<char>) -> bool {
+    c.is_some_and(char::is_alphanumeric)
 }
 
 #[cfg(test)]

@@ -98,9 +98,10 @@ fn hidden_error(body: &str) -> Option<bool> {
     let status = body
         .split_once("HTTP error ")
         .and_then(|(_, after)| after.get(..3)?.parse().ok());
-    let passes = |status: u16| status >= 500 || matches!(status, 408 | 412 | 429);
     let failed = body.contains("delivery failed");
-    status.map(passes).or(failed.then_some(true))
+    status
+        .map(|status| status >= 500 || matches!(status, 408 | 412 | 429))
+        .or(failed.then_some(true))
 }
 
 impl Teams {
@@ -168,8 +169,8 @@ fn actions(batch: &Batch, page: &str) -> Vec<Value> {
     let alone = (batch.notifications.len() == 1)
         .then(|| message::links(&batch.notifications[0].alert).take(4));
     let all = page.into_iter().chain(alone.into_iter().flatten());
-    let open = |(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url});
-    all.map(open).collect()
+    all.map(|(title, url)| json!({"type": "Action.OpenUrl", "title": title, "url": url}))
+        .collect()
 }
 
 fn json_bytes(text: &str) -> usize {
@@ -189,8 +190,10 @@ fn style(color: Color) -> &'static str {
 /// Escapes Markdown with backslashes, except in URLs, and breaks functions of cards such as
 /// `{{DATE(`.
 fn escape(plain: &str) -> String {
-    let marks = |text: &str| message::backslashed(text, "\\*_~`|[]()#<>");
-    message::outside_urls(plain, marks).replace("{{", "{\u{200b}{")
+    message::outside_urls(plain, |text: &str| {
+        message::backslashed(text, "\\*_~`|[]()#<>")
+    })
+    .replace("{{", "{\u{200b}{")
 }
 
 /// The Markdown of Adaptive Cards,

@@ -195,10 +195,8 @@ impl Telegram {
         let own = text.is_none();
         let body = match text {
             Some(text) => cut(&text, room, closing),
-            None => {
-                let cost = |text: &str| width(text) + 2;
-                message::paragraphs(batch, sender, &Html, room, cost).join("\n\n")
-            }
+            None => message::paragraphs(batch, sender, &Html, room, |text: &str| width(text) + 2)
+                .join("\n\n"),
         };
         let parts = [title, body, end]
             .into_iter()

@@ -102,8 +102,7 @@ pub(super) fn tokens(text: &str) -> (Vec<Token<'_>>, Option<SyntaxError>) {
 
 fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxError> {
     let mut at = 0;
-    // A colon is part of a name, except in braces (matchers) and in brackets (durations).
-    let [mut parens, mut braces, mut brackets] = [0_usize; 3];
+    let mut open = OpenBrackets::default();
     while let Some(first) = text[at..].chars().next() {
         let rest = &text[at..];
         if first.is_ascii_whitespace() {
@@ -114,45 +113,10 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
             at += rest.find('\n').unwrap_or(rest.len());
             continue;
         }
-        let failed = |why: String| SyntaxError::new(at, why);
-        let (kind, length) = match first {
-            '"' | '\'' | '`' => (Kind::String, quoted(rest, first).map_err(failed)?),
-            '0'..='9' => number(rest).map_err(failed)?,
-            '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
-                number(rest).map_err(failed)?
-            }
-            ':' if brackets > 0 => (Kind::Symbol, 1),
-            _ if is_letter(first) || (first == ':' && braces == 0) => {
-                let colon = braces == 0;
-                (
-                    Kind::Identifier,
-                    rest.find(|c: char| {
-                        !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':'))
-                    })
-                    .unwrap_or(rest.len()),
-                )
-            }
-            _ => (Kind::Symbol, symbol(rest, braces > 0).map_err(failed)?),
-        };
-        let open = match (kind, first) {
-            (Kind::Symbol, '(' | ')') => Some((&mut parens, "parenthesis")),
-            (Kind::Symbol, '{' | '}') => Some((&mut braces, "brace")),
-            (Kind::Symbol, '[' | ']') => Some((&mut brackets, "bracket")),
-            _ => None,
-        };
-        match open {
-            Some((open, _)) if matches!(first, '(' | '{' | '[') => *open += 1,
-            Some((open, name)) => match open.checked_sub(1) {
-                Some(less) => *open = less,
-                None if first == '}' => {
-                    return Err(SyntaxError::new(at, "unexpected character: '}'"));
-                }
-                None => {
-                    let why = format!("unexpected right {name} {first:?}");
-                    return Err(SyntaxError::new(at, why));
-                }
-            },
-            None => {}
+        let (kind, length) = token(rest, first, &open).map_err(|why| SyntaxError::new(at, why))?;
+        if kind == Kind::Symbol {
+            open.update(first)
+                .map_err(|why| SyntaxError::new(at, why))?;
         }
         tokens.push(Token {
             kind,
@@ -161,13 +125,64 @@ fn read<'t>(text: &'t str, tokens: &mut Vec<Token<'t>>) -> Result<(), SyntaxErro
         });
         at += length;
     }
-    let why = match (parens, braces, brackets) {
-        (_, 1.., _) => "unexpected end of input inside braces",
-        (_, _, 1..) => "unclosed left bracket",
-        (1.., ..) => "unclosed left parenthesis",
-        _ => return Ok(()),
-    };
-    Err(SyntaxError::new(at, why))
+    open.check_closed().map_err(|why| SyntaxError::new(at, why))
+}
+
+/// Returns the kind and the length of the token at the start of `rest`.
+fn token(rest: &str, first: char, open: &OpenBrackets) -> Result<(Kind, usize), String> {
+    // A colon is part of a name, except in braces (matchers) and in brackets (durations).
+    let colon = open.braces == 0;
+    match first {
+        '"' | '\'' | '`' => Ok((Kind::String, quoted(rest, first)?)),
+        '0'..='9' => number(rest),
+        '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => number(rest),
+        ':' if open.brackets > 0 => Ok((Kind::Symbol, 1)),
+        _ if is_letter(first) || (first == ':' && colon) => {
+            let end =
+                rest.find(|c: char| !(is_letter(c) || c.is_ascii_digit() || (colon && c == ':')));
+            Ok((Kind::Identifier, end.unwrap_or(rest.len())))
+        }
+        _ => Ok((Kind::Symbol, symbol(rest, !colon)?)),
+    }
+}
+
+/// Numbers of open brackets.
+#[derive(Default)]
+struct OpenBrackets {
+    parens: usize,
+    braces: usize,
+    brackets: usize,
+}
+
+impl OpenBrackets {
+    /// Counts the symbol, if it is a bracket.
+    fn update(&mut self, symbol: char) -> Result<(), String> {
+        let (open, name) = match symbol {
+            '(' | ')' => (&mut self.parens, "parenthesis"),
+            '{' | '}' => (&mut self.braces, "brace"),
+            '[' | ']' => (&mut self.brackets, "bracket"),
+            _ => return Ok(()),
+        };
+        if matches!(symbol, '(' | '{' | '[') {
+            *open += 1;
+            return Ok(());
+        }
+        *open = match open.checked_sub(1) {
+            Some(less) => less,
+            None if symbol == '}' => return Err("unexpected character: '}'".to_owned()),
+            None => return Err(format!("unexpected right {name} {symbol:?}")),
+        };
+        Ok(())
+    }
+
+    fn check_closed(&self) -> Result<(), &'static str> {
+        match (self.parens, self.braces, self.brackets) {
+            (_, 1.., _) => Err("unexpected end of input inside braces"),
+            (_, _, 1..) => Err("unclosed left bracket"),
+            (1.., ..) => Err("unclosed left parenthesis"),
+            _ => Ok(()),
+        }
+    }
 }
 
 fn is_letter(c: char) -> bool {
@@ -308,54 +323,68 @@ pub(super) fn unquoted(token: &Token<'_>) -> Result<String, SyntaxError> {
         // As in Go, where a source file may have carriage returns.
         return Ok(inner.replace('\r', ""));
     }
-    let failed = |why| SyntaxError::new(token.start, why);
-    let mut out = Vec::with_capacity(inner.len());
-    let mut rest = inner;
+    unescaped(inner, quote).map_err(|why| SyntaxError::new(token.start, why))
+}
+
+/// Replaces the escape sequences in the text between two `quote`s.
+fn unescaped(text: &str, quote: char) -> Result<String, String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text;
     while let Some(at) = rest.find('\\') {
         out.extend_from_slice(&rest.as_bytes()[..at]);
         let escape = &rest[at + 1..];
         let kind = escape.chars().next().unwrap_or_default();
-        let plain = match kind {
-            'a' => Some(7),
-            'b' => Some(8),
-            'f' => Some(12),
-            'n' => Some(b'\n'),
-            'r' => Some(b'\r'),
-            't' => Some(b'\t'),
-            'v' => Some(11),
-            '\\' => Some(b'\\'),
-            c if c == quote => Some(c as u8),
-            _ => None,
-        };
-        if let Some(byte) = plain {
-            out.push(byte);
-            rest = &escape[1..];
-            continue;
-        }
-        let (digits, radix, skip) = match kind {
-            'x' => (2, 16, 1),
-            'u' => (4, 16, 1),
-            'U' => (8, 16, 1),
-            '0'..='7' => (3, 8, 0),
-            kind => {
-                let why = format!("unknown escape sequence U+{:04X} {kind:?}", u32::from(kind));
-                return Err(SyntaxError::new(token.start, why));
+        let length = match plain_escape(kind, quote) {
+            Some(byte) => {
+                out.push(byte);
+                1
             }
+            None => push_numbered(escape, kind, &mut out)?,
         };
-        let number = escape
-            .get(skip..skip + digits)
-            .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
-            .and_then(|digits| u32::from_str_radix(digits, radix).ok())
-            .ok_or_else(|| failed("invalid escape sequence"))?;
-        if matches!(kind, 'u' | 'U') {
-            let c = char::from_u32(number)
-                .ok_or_else(|| failed("escape sequence is not a valid character"))?;
-            out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-        } else {
-            out.push(u8::try_from(number).map_err(|_| failed("escape sequence is no byte"))?);
-        }
-        rest = &escape[skip + digits..];
+        rest = &escape[length..];
     }
     out.extend_from_slice(rest.as_bytes());
-    String::from_utf8(out).map_err(|_| failed("a text that is not UTF-8"))
+    String::from_utf8(out).map_err(|_| "a text that is not UTF-8".to_owned())
+}
+
+/// Returns the character of an escape sequence of one letter.
+fn plain_escape(kind: char, quote: char) -> Option<u8> {
+    match kind {
+        'a' => Some(7),
+        'b' => Some(8),
+        'f' => Some(12),
+        'n' => Some(b'\n'),
+        'r' => Some(b'\r'),
+        't' => Some(b'\t'),
+        'v' => Some(11),
+        '\\' => Some(b'\\'),
+        c if c == quote => Some(c as u8),
+        _ => None,
+    }
+}
+
+/// Pushes the character of an escape sequence with digits. Returns the length of the sequence.
+fn push_numbered(escape: &str, kind: char, out: &mut Vec<u8>) -> Result<usize, String> {
+    let (digits, radix, skip) = match kind {
+        'x' => (2, 16, 1),
+        'u' => (4, 16, 1),
+        'U' => (8, 16, 1),
+        '0'..='7' => (3, 8, 0),
+        kind => {
+            let code = u32::from(kind);
+            return Err(format!("unknown escape sequence U+{code:04X} {kind:?}"));
+        }
+    };
+    let number = escape
+        .get(skip..skip + digits)
+        .filter(|digits| digits.chars().all(|digit| digit.is_digit(radix)))
+        .and_then(|digits| u32::from_str_radix(digits, radix).ok())
+        .ok_or("invalid escape sequence")?;
+    if matches!(kind, 'u' | 'U') {
+        let c = char::from_u32(number).ok_or("escape sequence is not a valid character")?;
+        out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        out.push(u8::try_from(number).map_err(|_| "escape sequence is no byte")?);
+    }
+    Ok(skip + digits)
 }

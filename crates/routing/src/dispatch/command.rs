@@ -201,7 +201,7 @@ impl Dispatcher {
         }
         self.silences = silences;
         self.silences
-            .declare(&self.routing.silences, &self.routing.intervals);
+            .configure(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = acknowledgements;
         let alerts = &self.alerts;
         self.acknowledgements.retain(|alert, acknowledgement| {

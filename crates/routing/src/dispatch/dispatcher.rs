@@ -97,7 +97,7 @@ impl Dispatcher {
     pub fn new(routing: Arc<Routing>, now: Now) -> Self {
         let inhibitions = Inhibitions::new(&routing.inhibit);
         let mut silences = Silences::default();
-        silences.declare(&routing.silences, &routing.intervals);
+        silences.configure(&routing.silences, &routing.intervals);
         Self {
             routing,
             silences,
@@ -147,7 +147,7 @@ impl Dispatcher {
         self.unsaved = before.unsaved;
         self.silences = before.silences;
         self.silences
-            .declare(&self.routing.silences, &self.routing.intervals);
+            .configure(&self.routing.silences, &self.routing.intervals);
         self.acknowledgements = before.acknowledgements;
         self.heartbeat = before.heartbeat;
         self.unrouted_resolved.extend(before.unrouted_resolved);

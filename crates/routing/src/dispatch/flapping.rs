@@ -67,9 +67,12 @@ impl Flapping {
     #[must_use]
     pub fn percent(&self, now: MonoMillis, interval: Duration) -> f64 {
         let changes = self.shifted(now, interval, 0);
-        let weight = |age: u32| 0.8 + 0.02 * f64::from(CHECKS - 1 - age);
         let changed = (0..CHECKS).filter(|age| changes & (1 << age) != 0);
-        changed.map(weight).sum::<f64>() * 100.0 / f64::from(CHECKS)
+        changed
+            .map(|age| 0.8 + 0.02 * f64::from(CHECKS - 1 - age))
+            .sum::<f64>()
+            * 100.0
+            / f64::from(CHECKS)
     }
 
     /// Returns whether the alert is flapping, which depends on whether it was.

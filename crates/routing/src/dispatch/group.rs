@@ -187,8 +187,10 @@ impl Group {
             true => MonoMillis::NEVER,
             false => self.changes_due,
         };
-        let is_unmuted = |(_, decision): &(_, _)| matches!(decision, Decision::Unmuted);
-        if !decisions.iter().any(is_unmuted) {
+        if !decisions
+            .iter()
+            .any(|(_, decision)| matches!(decision, Decision::Unmuted))
+        {
             return due;
         }
         let soonest = last_notified.map_or(now, |last| last.after(context.route.group_interval));

@@ -133,7 +133,7 @@ pub enum SilenceError {
     Unknown(String),
     /// The silence with this id is in the configuration or a file, at this location.
     #[error("silence {0:?} is in {1}; hint: change it there, and reload")]
-    Declared(String, Arc<str>),
+    Configured(String, Arc<str>),
     /// The limit of silences is reached.
     #[error("too many silences: the limit is {MAX_SILENCES}")]
     Full,

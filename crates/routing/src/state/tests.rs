@@ -52,7 +52,7 @@ fn what_is_saved_is_found() {
     assert_eq!(found.acknowledgements, saved.acknowledgements);
     assert_eq!(found.uninhibited, saved.uninhibited);
     let (mut found, silences) = (found.silences, saved.silences);
-    found.declare(&[], &TimeIntervals::default());
+    found.configure(&[], &TimeIntervals::default());
     // Tuesday 02:00 in Berlin.
     let hold = |all: &Silences| {
         all.by_users()

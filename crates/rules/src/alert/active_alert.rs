@@ -347,11 +347,11 @@ impl ActiveAlert {
         let value = self.value.filter(|_| holds && of_value);
         match (before.phase, self.state.phase, value) {
             (AlertState::Firing, AlertState::Firing, Some(value)) => {
-                let worse = |peak| match cause {
+                let is_worse = self.peak.is_none_or(|peak| match cause {
                     Cause::Limit(_) => value > peak,
                     _ => rule.is_worse(value, peak, self.detail.as_ref()),
-                };
-                if self.peak.is_none_or(worse) {
+                });
+                if is_worse {
                     self.peak = Some(value);
                 }
             }

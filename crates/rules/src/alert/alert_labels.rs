@@ -35,11 +35,10 @@ impl AlertLabels {
     #[must_use]
     pub fn key(&self, series: &LabelSet, added: &Labels) -> LabelSet {
         let is_reserved = |name: &str| RESERVED.contains(&name) || added.contains_key(name);
-        let is_key = |name: &str| match self {
-            Self::Fixed(names) => names.iter().any(|label| **label == *name),
-            Self::FromSeries => name != METRIC_NAME && !is_reserved(name),
-        };
-        LabelSet::new(series.iter().filter(|(name, _)| is_key(name)))
+        LabelSet::new(series.iter().filter(|(name, _)| match self {
+            Self::Fixed(names) => names.iter().any(|label| **label == **name),
+            Self::FromSeries => *name != METRIC_NAME && !is_reserved(name),
+        }))
     }
 
     /// Returns the labels of the alert of `key`. An empty key is the alert of the rule as a whole;

@@ -31,17 +31,21 @@ pub fn remove_over_limit(
     let remembered = alerts
         .extract_if(.., |(_, alert)| alert.is_idle())
         .collect::<Vec<_>>();
-    let rank = |(key, alert): &(LabelSet, ActiveAlert)| match alert.phase() {
-        _ if is_overflow(key) => 0,
-        AlertState::Firing => 1,
-        AlertState::Pending => 2,
-        AlertState::Inactive => 3,
-    };
     alerts.sort_unstable_by(|a, b| (rank(a), &a.0).cmp(&(rank(b), &b.0)));
     let beside = usize::from(alerts.first().is_some_and(|(key, _)| is_overflow(key)));
     let over_limit = alerts.split_off(alerts.len().min(limit + beside));
     alerts.extend(remembered);
     over_limit
+}
+
+/// Order in which alerts stay within the limit.
+fn rank((key, alert): &(LabelSet, ActiveAlert)) -> u8 {
+    match alert.phase() {
+        _ if is_overflow(key) => 0,
+        AlertState::Firing => 1,
+        AlertState::Pending => 2,
+        AlertState::Inactive => 3,
+    }
 }
 
 #[cfg(test)]

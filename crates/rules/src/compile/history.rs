@@ -62,10 +62,10 @@ impl Compiler<'_> {
             QueryKind::Present
         };
         let lookback = bellwether_promql::Options::default().lookback;
-        let declared = Some(text.0.as_str().into());
+        let configured = Some(text.0.as_str().into());
         let history_query = HistoryQuery {
             query,
-            declared,
+            configured,
             lookback,
             matchers: Vec::new(),
             kind,
@@ -136,7 +136,7 @@ impl Compiler<'_> {
         Some(CompiledSource {
             source: Source::History(HistoryQuery {
                 query,
-                declared: None,
+                configured: None,
                 lookback,
                 matchers,
                 kind,
@@ -160,7 +160,7 @@ impl Compiler<'_> {
         anomaly
             .with_defaults(&AnomalyDetection::default())
             .check_values(self.problems);
-        let mut settings = anomaly.with_defaults(self.declared.anomaly).detector();
+        let mut settings = anomaly.with_defaults(self.input.anomaly).detector();
         let samples = rule.consecutive.value.saturating_sub(1);
         settings.hold = (*rule.duration.value).max(def.interval * samples);
         Some(QueryKind::Anomaly(Detection {
@@ -210,7 +210,7 @@ impl Compiler<'_> {
     }
 
     fn needs_history(&mut self, at: &SourceLocation) {
-        if self.rule.enabled && !self.declared.history {
+        if self.rule.enabled && !self.input.history {
             self.problems.error(at, NO_HISTORY).hint(TURN_ON);
         }
     }

@@ -20,9 +20,9 @@ pub(super) struct KnownSeries {
 }
 
 impl KnownSeries {
-    pub(super) fn new(declared: &CompileInput<'_>) -> Self {
+    pub(super) fn new(input: &CompileInput<'_>) -> Self {
         let (mut series, mut renamed) = (BTreeMap::new(), BTreeMap::new());
-        for def in declared.metrics {
+        for def in input.metrics {
             for name in series_of(def) {
                 series.insert(name, (vec![def.origin], def.interval));
             }
@@ -33,7 +33,7 @@ impl KnownSeries {
         Self {
             series,
             renamed,
-            interval: declared.interval,
+            interval: input.interval,
         }
     }
 
@@ -90,17 +90,19 @@ impl KnownSeries {
             .collect();
         unknown.sort_unstable();
         unknown.dedup();
-        let warning = |name: String| Diagnostic {
-            location: at.clone(),
-            message: format!("no collector or recording rule makes series named {name:?}"),
-            help: match self.renamed.get(&name) {
-                Some(exported) => Some(format!(
-                    "its name in history and in /metrics is {exported:?}"
-                )),
-                None => did_you_mean(&name, self.series.keys().map(String::as_str)),
-            },
-        };
-        unknown.into_iter().map(warning).collect()
+        unknown
+            .into_iter()
+            .map(|name| Diagnostic {
+                location: at.clone(),
+                message: format!("no collector or recording rule makes series named {name:?}"),
+                help: match self.renamed.get(&name) {
+                    Some(exported) => Some(format!(
+                        "its name in history and in /metrics is {exported:?}"
+                    )),
+                    None => did_you_mean(&name, self.series.keys().map(String::as_str)),
+                },
+            })
+            .collect()
     }
 }
 

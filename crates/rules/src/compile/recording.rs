@@ -12,18 +12,18 @@ use crate::settings::RecordingSettings;
 
 /// Compiles the recording rules into `set`, and adds their names to `known_series`.
 pub(super) fn compile(
-    declared: &CompileInput<'_>,
+    input: &CompileInput<'_>,
     known_series: &mut KnownSeries,
     set: &mut RuleSet,
     problems: &mut Diagnostics,
 ) {
-    for settings in declared.recordings {
+    for settings in input.recordings {
         let before = problems.len();
         check_name(&settings.record, problems);
         check_duplicate(settings, known_series, &set.recordings, problems);
         let labels = labels(settings, problems);
         check_interval(settings.interval.as_ref(), problems);
-        if settings.enabled && !declared.history {
+        if settings.enabled && !input.history {
             problems
                 .error(&settings.promql.at, super::history::NO_HISTORY)
                 .hint(super::history::TURN_ON);

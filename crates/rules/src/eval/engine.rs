@@ -218,18 +218,24 @@ impl Engine {
     #[must_use]
     pub fn from_shared(set: Arc<RuleSet>, now: Now) -> Self {
         let last_run = LastRun::none(now.mono);
-        let fresh = || RuleState {
-            since: now.mono,
-            last_run,
-            ..RuleState::default()
-        };
-        let recording_state = || RecordingState {
-            last_run,
-            ..RecordingState::default()
-        };
         Self {
-            rule_states: set.rules.iter().map(|_| fresh()).collect(),
-            recording_states: set.recordings.iter().map(|_| recording_state()).collect(),
+            rule_states: set
+                .rules
+                .iter()
+                .map(|_| RuleState {
+                    since: now.mono,
+                    last_run,
+                    ..RuleState::default()
+                })
+                .collect(),
+            recording_states: set
+                .recordings
+                .iter()
+                .map(|_| RecordingState {
+                    last_run,
+                    ..RecordingState::default()
+                })
+                .collect(),
             set,
             ended_series: Vec::new(),
             index: Index::default(),

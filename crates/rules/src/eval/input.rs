@@ -118,11 +118,12 @@ impl Input {
             })
         };
         slots.sort_by_cached_key(|slot| group(slot).collect::<Vec<_>>());
-        let same = |a: &Slot, b: &Slot| group(a).eq(group(b));
-        let ends = slots.chunk_by(same).scan(0, |end, chunk| {
-            *end += chunk.len();
-            Some(*end)
-        });
+        let ends = slots
+            .chunk_by(|a, b| group(a).eq(group(b)))
+            .scan(0, |end, chunk| {
+                *end += chunk.len();
+                Some(*end)
+            });
         let ends = Some(ends.collect());
         Elements { slots, ends }
     }

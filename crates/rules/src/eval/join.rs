@@ -57,8 +57,10 @@ impl Selection {
             return Ok(());
         }
         self.generations.clear();
-        let select = |input: &Input| input.select(reader.family(input.metric), index);
-        self.elements = inputs.iter().map(select).collect();
+        self.elements = inputs
+            .iter()
+            .map(|input| input.select(reader.family(input.metric), index))
+            .collect();
         self.joined = match inputs {
             [_] => None,
             _ => Some(self.join(inputs, labels, reader)?),

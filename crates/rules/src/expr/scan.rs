@@ -174,12 +174,11 @@ impl Scanner {
 
     fn word(&mut self) -> Result<(), ExprError> {
         let start = self.at;
-        let part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        let mut word = self.take_while(part);
+        let mut word = self.take_while(is_word_part);
         // `math::abs` is how evalexpr spells it; only the last part counts.
         while self.peek(0) == Some(':') && self.peek(1) == Some(':') {
             self.at += 2;
-            word = self.take_while(part);
+            word = self.take_while(is_word_part);
         }
         let operator = match word.as_str() {
             "and" => Some("&&"),
@@ -310,4 +309,8 @@ impl Scanner {
         self.emit(operator);
         Ok(())
     }
+}
+
+fn is_word_part(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_'
 }

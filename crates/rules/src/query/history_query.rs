@@ -24,7 +24,7 @@ use crate::settings::matcher::Matcher;
 pub struct HistoryQuery {
     pub query: Query,
     /// Text of the configuration, where the rule has a query.
-    pub declared: Option<Arc<str>>,
+    pub configured: Option<Arc<str>>,
     /// Maximum age of the last sample of a series.
     pub lookback: Duration,
     /// Matchers by label name; a series must match all.
@@ -138,14 +138,15 @@ impl HistoryQuery {
 
     fn values(&self, context: &QueryContext<'_>, state: RowState) -> Result<Rows, String> {
         let values = self.instant(context)?.into_iter();
-        let row = |(key, labels, value)| Row {
-            key,
-            value,
-            state,
-            detail: Some(Detail::Series(labels)),
-        };
         Ok(Rows {
-            rows: values.map(row).collect(),
+            rows: values
+                .map(|(key, labels, value)| Row {
+                    key,
+                    value,
+                    state,
+                    detail: Some(Detail::Series(labels)),
+                })
+                .collect(),
             note: None,
         })
     }

@@ -140,9 +140,9 @@ impl Rule {
             Source::History(HistoryQuery {
                 kind: QueryKind::Present,
                 query,
-                declared,
+                configured,
                 ..
-            }) => Ok(declared
+            }) => Ok(configured
                 .as_ref()
                 .map_or_else(|| query.to_string(), |text| text.trim().to_owned())),
             Source::History(HistoryQuery {

@@ -71,8 +71,11 @@ impl QueryBatch {
         limiter: &dyn QueryLimiter,
     ) -> QueryResults {
         if let (Some(storage), false) = (storage, self.ended_series.is_empty()) {
-            let stale = |labels: &LabelSet| (labels.clone(), SampledSeries::stale());
-            let ended: Vec<_> = self.ended_series.iter().map(stale).collect();
+            let ended: Vec<_> = self
+                .ended_series
+                .iter()
+                .map(|labels| (labels.clone(), SampledSeries::stale()))
+                .collect();
             storage.record(self.now.wall, &ended);
         }
         let (set, now) = (self.set, self.now);

@@ -121,10 +121,14 @@ impl TextRenderer<'_> {
             .guard
             .check()
             .map_err(|stopped| stopped.to_string());
-        let run_query = |query: &str| self.query(query);
         let written = within_limits.and_then(|()| {
-            self.templates
-                .render_query(source, facts, self.context.at, &self.answers, run_query)
+            self.templates.render_query(
+                source,
+                facts,
+                self.context.at,
+                &self.answers,
+                |query: &str| self.query(query),
+            )
         });
         written.unwrap_or_else(|error| {
             tracing::warn!(rule = facts.rule, error, "cannot render a template");
@@ -144,19 +148,20 @@ impl TextRenderer<'_> {
         } = *self.context;
         let parsed = parse_within(query, guard).map_err(|error| error.to_string())?;
         let samples = instant(&parsed, storage, at, Options::default().lookback, guard)?;
-        let owned = |labels: LabelSet| -> Labels {
-            labels
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect()
-        };
         Ok(Samples::value(
             samples
                 .into_iter()
-                .map(|(labels, value)| (owned(labels), value)),
+                .map(|(labels, value)| (to_labels(&labels), value)),
             "",
         ))
     }
+}
+
+fn to_labels(labels: &LabelSet) -> Labels {
+    let labels = labels.iter();
+    labels
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 #[cfg(test)]

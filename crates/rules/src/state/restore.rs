@@ -88,8 +88,11 @@ impl Engine {
     fn adopt_recordings(&mut self, rules: &[Recording], states: Vec<RecordingState>) {
         let set = Arc::clone(&self.set);
         for (rule, state) in rules.iter().zip(states) {
-            let same = |new: &Recording| new.enabled && new.is_same(rule);
-            match set.recordings.iter().position(same) {
+            match set
+                .recordings
+                .iter()
+                .position(|new| new.enabled && new.is_same(rule))
+            {
                 Some(index) => {
                     let new = &mut self.recording_states[index];
                     (new.series, new.last) = (state.series, state.last);
@@ -109,9 +112,9 @@ impl Engine {
         for RestoredRule { identity, alerts } in restored {
             let place = places.get(&identity).copied();
             let enabled = place.filter(|index| set.rules[*index].enabled);
-            let fits = |key: &LabelSet| enabled.is_some_and(|index| set.rules[index].fits(key));
-            let (mut fitting, lost): (Vec<_>, Vec<_>) =
-                alerts.into_iter().partition(|(key, _)| fits(key));
+            let (mut fitting, lost): (Vec<_>, Vec<_>) = alerts
+                .into_iter()
+                .partition(|(key, _)| enabled.is_some_and(|index| set.rules[index].fits(key)));
             if let Some(index) = enabled {
                 let over_limit = limit::remove_over_limit(&mut fitting, set.rules[index].limit);
                 let boxed = fitting

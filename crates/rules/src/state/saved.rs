@@ -176,10 +176,6 @@ impl SavedAlert {
             // Its resolved transition is made from the alert that was notified.
             return Err("a firing alert without its notification".to_owned());
         }
-        let share_name = |alert| Alert {
-            rule: Arc::clone(rule),
-            ..alert
-        };
         let alert = ActiveAlert {
             state: self.state.try_into()?,
             value: self.value,
@@ -190,7 +186,13 @@ impl SavedAlert {
             fired_at: self.fired_at,
             fired_value: self.fired_value,
             peak: self.peak,
-            notified: self.notified.map(share_name).map(Arc::new),
+            notified: self
+                .notified
+                .map(|alert| Alert {
+                    rule: Arc::clone(rule),
+                    ..alert
+                })
+                .map(Arc::new),
             last_tick: 0,
             grace: MonoMillis::default(),
             observed: self.observed,

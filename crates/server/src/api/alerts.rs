@@ -32,7 +32,7 @@ pub(crate) fn view_alerts(
     alerts: &[Arc<Alert>],
     suppressions: &HashMap<Fingerprint, Suppression>,
 ) -> Vec<Value> {
-    let view = |alert: &Arc<Alert>| {
+    let views = alerts.iter().map(|alert| {
         let mut view = view_alert(alert);
         if let Some(suppression) = suppressions.get(&alert.fingerprint) {
             let inhibited_by = suppression.inhibited_by.map(|by| by.to_string());
@@ -47,8 +47,8 @@ pub(crate) fn view_alerts(
             }
         }
         view
-    };
-    alerts.iter().map(view).collect()
+    });
+    views.collect()
 }
 
 /// Returns one alert with Prometheus's fields and ours.

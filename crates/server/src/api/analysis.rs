@@ -64,20 +64,23 @@ pub(crate) async fn respond(
         lookback: **request.access.query.lookback,
         ..Options::default()
     };
-    let work = move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
-        let store = backend.store();
-        let context = AnalysisContext {
-            source,
-            now: backend.now().wall,
-            guard,
-            options,
-            metrics: store.metrics(),
-            analysis_settings: &backend.analysis_settings(),
-            alerts: &backend.alerts(),
-            rules: &backend.rules(),
-            health: &backend.health(),
-        };
-        Ok(Reply::json(&analyse(&parameters, &context)?))
-    };
-    run_job(request, work).await
+    run_job(
+        request,
+        move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
+            let store = backend.store();
+            let context = AnalysisContext {
+                source,
+                now: backend.now().wall,
+                guard,
+                options,
+                metrics: store.metrics(),
+                analysis_settings: &backend.analysis_settings(),
+                alerts: &backend.alerts(),
+                rules: &backend.rules(),
+                health: &backend.health(),
+            };
+            Ok(Reply::json(&analyse(&parameters, &context)?))
+        },
+    )
+    .await
 }

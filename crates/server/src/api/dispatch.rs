@@ -78,7 +78,7 @@ impl Shared {
     }
 
     fn reject(&self) -> ApiError {
-        self.stats.refused("busy");
+        self.stats.count_rejected("busy");
         let message = "too many requests are under way";
         ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message).header(RETRY_AFTER, "1")
     }
@@ -126,10 +126,11 @@ fn check_host(parts: &Parts) -> Result<(), ApiError> {
 
 /// Returns true for the preflight request of a browser, which has no password.
 fn is_preflight(request: &RequestContext<'_>) -> bool {
-    let is_readable = |resource: Resource| resource.endpoint(&Method::GET).is_some();
     request.method() == Method::OPTIONS
         && request.is_api()
-        && request.resource.is_some_and(is_readable)
+        && request
+            .resource
+            .is_some_and(|resource| resource.endpoint(&Method::GET).is_some())
 }
 
 fn endpoint(request: &RequestContext<'_>) -> Result<&'static Endpoint, ApiError> {

@@ -3,6 +3,8 @@
 //! Everything that is known without answering derives from the table [`ENDPOINTS`]: the lookup of a
 //! path, `Allow`, access, the landing page and the reference of the parameters.
 
+mod answer;
+mod answers;
 pub(crate) mod parameter;
 pub(crate) mod reference;
 mod resource;
@@ -16,6 +18,8 @@ pub(crate) use resource::{Resource, without_repeated_slashes};
 use serde_json::Value;
 pub(crate) use table::ENDPOINTS;
 
+use self::answer::{Answer, Shape};
+pub use self::answer::{AnswerError, check_answer};
 use self::parameter::{Necessity, Parameter};
 use crate::api::analysis::AnalysisContext;
 use crate::api::query::{HistoryRequest, Parameters, Reply, TIMEOUT};
@@ -36,6 +40,7 @@ pub(crate) struct Endpoint {
     pub(crate) summary: &'static str,
     /// Parameters but for those of all endpoints of its kind; see [`Endpoint::parameters`].
     own_parameters: &'static [Parameter],
+    pub(crate) answer: Answer,
     pub(crate) handler: Handler,
     /// True if its requests are scrapes, for which places and permits are reserved.
     is_scrape: bool,
@@ -86,6 +91,7 @@ const fn get(
         name,
         summary,
         own_parameters: &[],
+        answer: Answer::Text,
         handler,
         is_scrape: false,
     }
@@ -141,6 +147,14 @@ impl Endpoint {
         }
     }
 
+    /// Sets the shape of `data`; answers are text otherwise.
+    const fn answers(self, shape: &'static Shape) -> Self {
+        Self {
+            answer: Answer::Data(shape),
+            ..self
+        }
+    }
+
     /// All parameters, in the order of the documentation.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let timeout = match self.handler {
@@ -173,6 +187,18 @@ mod tests {
             assert_eq!(
                 reads,
                 endpoint.access != AccessLevel::Change,
+                "{}",
+                endpoint.path
+            );
+        }
+    }
+
+    #[test]
+    fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
+        for endpoint in ENDPOINTS {
+            assert_eq!(
+                matches!(endpoint.answer, Answer::Data(_)),
+                endpoint.path.starts_with("/api/"),
                 "{}",
                 endpoint.path
             );

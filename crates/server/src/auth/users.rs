@@ -139,8 +139,10 @@ impl Verifier {
         let is_user = user_hash.is_some();
         let check = tokio::spawn(async move {
             let start = Instant::now();
-            let check = move || bcrypt::verify(password, &hash).unwrap_or(false);
-            let right = tokio::task::spawn_blocking(check).await.unwrap_or(false) && is_user;
+            let right = tokio::task::spawn_blocking(move || {
+                bcrypt::verify(password, &hash).unwrap_or(false)
+            });
+            let right = right.await.unwrap_or(false) && is_user;
             turn.end(right, start.elapsed());
             right
         });
@@ -295,8 +297,11 @@ impl State {
             return None;
         }
         if self.waiting.len() >= WAITING {
-            let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
-            let (wrong, last) = self.waiting.iter().map(rank).max()?;
+            let (wrong, last) = self
+                .waiting
+                .iter()
+                .map(|(ticket, client)| (self.wrong(*client, now), *ticket))
+                .max()?;
             if wrong <= self.wrong(client, now) {
                 return None;
             }
@@ -313,8 +318,11 @@ impl State {
         if self.busy {
             return None;
         }
-        let rank = |(ticket, client): (&u64, &Client)| (self.wrong(*client, now), *ticket);
-        let (wrong, ticket) = self.waiting.iter().map(rank).min()?;
+        let (wrong, ticket) = self
+            .waiting
+            .iter()
+            .map(|(ticket, client)| (self.wrong(*client, now), *ticket))
+            .min()?;
         (wrong == 0 || self.pause.is_none_or(|pause| pause <= now)).then_some(ticket)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use bellwether_files as files;
-use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics};
+use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, Node, SourceLocation};
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
@@ -84,31 +84,11 @@ impl Web {
     fn read(path: &Path, problems: &mut Diagnostics) -> Option<Self> {
         // The stamps come first: what changes while it is read is read again.
         let stamp_of_config = stamp(path);
-        let text = match files::read_text(path, files::SMALL) {
-            Ok(text) => text,
-            Err(error) => {
-                problems.error(
-                    &bellwether_schema::SourceLocation::default(),
-                    format!("cannot read: {error}"),
-                );
-                return None;
-            }
-        };
-        let node = match bellwether_schema::parse(&text) {
-            Ok(node) => node,
-            Err(bellwether_schema::YamlError { at: pos, message }) => {
-                problems.error(
-                    &bellwether_schema::SourceLocation {
-                        pos,
-                        ..bellwether_schema::SourceLocation::default()
-                    },
-                    message,
-                );
-                return None;
-            }
-        };
-        let environment = |name: &str| std::env::var_os(name);
-        let config = WebConfig::decode(&node, &mut DecodeContext::new(problems, &environment))?;
+        let node = read_node(path, problems)?;
+        let config = WebConfig::decode(
+            &node,
+            &mut DecodeContext::new(problems, &|name| std::env::var_os(name)),
+        )?;
         let directory = path.parent().unwrap_or(Path::new(""));
         let named = config.files().map(|file| directory.join(file));
         let files = named
@@ -155,4 +135,21 @@ impl Web {
 fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// Reads and parses the file at `path`. A failure goes to `problems`.
+fn read_node(path: &Path, problems: &mut Diagnostics) -> Option<Node> {
+    let mut at = SourceLocation::default();
+    let message = match files::read_text(path, files::SMALL) {
+        Err(error) => format!("cannot read: {error}"),
+        Ok(text) => match bellwether_schema::parse(&text) {
+            Ok(node) => return Some(node),
+            Err(error) => {
+                at.pos = error.at;
+                error.message
+            }
+        },
+    };
+    problems.error(&at, message);
+    None
 }

@@ -193,9 +193,6 @@ impl Activity {
     /// Returns the time at which the connection passes a timeout if its phase does not change, and
     /// that timeout.
     pub(crate) fn deadline(&self, limits: &Limits) -> (u64, CloseReason) {
-        let after = |since: u64, limit: &HumanDuration| {
-            since.saturating_add(u64::try_from(limit.as_millis()).unwrap_or(NEVER))
-        };
         let since = self.since.load(Relaxed);
         let phase = if self.is_quiet() {
             let head = after(self.head_since.load(Relaxed), &limits.header_timeout);
@@ -229,6 +226,11 @@ impl Activity {
         };
         Some(now.saturating_sub(since))
     }
+}
+
+/// Returns `since` and the limit behind it, in milliseconds.
+fn after(since: u64, limit: &HumanDuration) -> u64 {
+    since.saturating_add(u64::try_from(limit.as_millis()).unwrap_or(NEVER))
 }
 
 #[cfg(test)]

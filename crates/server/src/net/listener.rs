@@ -239,21 +239,7 @@ impl Server {
             )));
             helpers.push(tokio::spawn(renew(Arc::clone(&shared), stop.child_token())));
         }
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => break,
-                accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => admit(&shared, stream, peer, &tracker, &stop),
-                    Err(error) if is_client_error(&error) => {}
-                    Err(error) => {
-                        tracing::warn!(%error, "cannot accept connections");
-                        shared.registry.evict_longest_waiting();
-                        sleep(ACCEPT_PAUSE).await;
-                    }
-                }
-            }
-        }
+        accept(&listener, &shared, &tracker, &stop).await;
         drop(listener);
         if alone {
             shared.registry.close(true);
@@ -269,6 +255,30 @@ impl Server {
         }
         for helper in helpers {
             helper.await.ok();
+        }
+    }
+}
+
+/// Accepts connections until `stop`.
+async fn accept(
+    listener: &Listener,
+    shared: &Arc<Shared>,
+    tracker: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => admit(shared, stream, peer, tracker, stop),
+                Err(error) if is_client_error(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "cannot accept connections");
+                    shared.registry.evict_longest_waiting();
+                    sleep(ACCEPT_PAUSE).await;
+                }
+            }
         }
     }
 }

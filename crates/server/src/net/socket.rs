@@ -38,18 +38,7 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// Another file has that name, or the file cannot be created with its owner and mode.
 pub(crate) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
     let path = &settings.path;
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            return Err(io::Error::other("the file exists and is not a socket"));
-        }
-        // A killed process leaves a socket on which nobody listens. Our own is replaced.
-        Ok(_) if !is_own(path) && UnixStream::connect(path).is_ok() => {
-            return Err(io::ErrorKind::AddrInUse.into());
-        }
-        Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
+    check_free(path)?;
     let owner = settings
         .owner
         .as_deref()
@@ -65,27 +54,48 @@ pub(crate) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
     let temporary = PathBuf::from(temporary);
     fs::remove_file(&temporary).ok();
     let listener = UnixListener::bind(&temporary)?;
-    let publish = || {
-        // Only the owner may open it until owner, group and mode are set.
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(0o600))?;
-        if owner.is_some() || group.is_some() {
-            chown(&temporary, owner, group)?;
-        }
-        fs::set_permissions(&temporary, fs::Permissions::from_mode(settings.mode()))?;
-        let id = identity(&temporary)?;
-        fs::rename(&temporary, path)?;
-        Ok(File {
-            path: path.clone(),
-            id,
-        })
-    };
-    match publish() {
+    match publish(&temporary, settings, owner, group) {
         Ok(file) => Ok((listener, file)),
         Err(error) => {
             fs::remove_file(&temporary).ok();
             Err(error)
         }
     }
+}
+
+/// Checks that nobody else uses `path`.
+fn check_free(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(io::Error::other("the file exists and is not a socket"))
+        }
+        // A killed process leaves a socket on which nobody listens. Our own is replaced.
+        Ok(_) if !is_own(path) && UnixStream::connect(path).is_ok() => {
+            Err(io::ErrorKind::AddrInUse.into())
+        }
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives the socket its owner, group and mode, and then its name.
+fn publish(
+    temporary: &Path,
+    settings: &LocalSocket,
+    owner: Option<u32>,
+    group: Option<u32>,
+) -> io::Result<File> {
+    // Only the owner may open it until owner, group and mode are set.
+    fs::set_permissions(temporary, fs::Permissions::from_mode(0o600))?;
+    if owner.is_some() || group.is_some() {
+        chown(temporary, owner, group)?;
+    }
+    fs::set_permissions(temporary, fs::Permissions::from_mode(settings.mode()))?;
+    let id = identity(temporary)?;
+    let path = settings.path.clone();
+    fs::rename(temporary, &path)?;
+    Ok(File { path, id })
 }
 
 /// Returns true if the process that listens on it is this one: a reload creates the file anew.

@@ -33,7 +33,7 @@ impl SelfMetrics for Stats {
             let labels = [*handler, digits.format(*code)];
             batch.push(&REQUESTS, &labels, requests.count as f64);
         }
-        for (reason, count) in self.refusals.lock().iter() {
+        for (reason, count) in self.rejected_requests.lock().iter() {
             batch.push(&REFUSALS, &[reason], *count as f64);
         }
         add_connections(self, batch);

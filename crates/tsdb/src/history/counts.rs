@@ -7,7 +7,7 @@ use bellwether_files::durable::WriteWatch;
 use parking_lot::Mutex;
 use tracing::{error, info};
 
-use super::stats::{Losses, Refused, Stats};
+use super::stats::{Losses, Rejected, Stats};
 
 #[derive(Debug, Default)]
 pub(super) struct Counts {
@@ -56,7 +56,7 @@ impl Counts {
     pub fn stats(&self) -> Stats {
         Stats {
             appended: self.appended.load(Relaxed),
-            refused: Refused {
+            rejected: Rejected {
                 duplicate: self.duplicate.load(Relaxed),
                 series_limit: self.series_limit.load(Relaxed),
                 unknown: self.unknown.load(Relaxed),

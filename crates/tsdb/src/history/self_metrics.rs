@@ -11,7 +11,7 @@ self_metrics! {
         "Samples in history by part: head (memory), blocks.";
     APPENDED = "bellwether_history_samples_appended_total" Counter []
         "Samples appended to history.";
-    REFUSED = "bellwether_history_samples_rejected_total" Counter ["reason"]
+    REJECTED = "bellwether_history_samples_rejected_total" Counter ["reason"]
         "Samples that history rejected.";
     LOST = "bellwether_history_samples_lost_total" Counter ["reason"]
         "Samples that were appended to history and lost.";
@@ -34,14 +34,14 @@ self_metrics! {
 impl SelfMetrics for History {
     fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
         let stats = self.stats();
-        let (refused, losses) = (stats.refused, stats.losses);
+        let (rejected, losses) = (stats.rejected, stats.losses);
         batch.push(&SERIES, &[], stats.series as f64);
         batch.push(&SAMPLES, &["head"], stats.head_samples as f64);
         batch.push(&SAMPLES, &["blocks"], stats.block_samples as f64);
         batch.push(&APPENDED, &[], stats.appended as f64);
-        batch.push(&REFUSED, &["duplicate"], refused.duplicate as f64);
-        batch.push(&REFUSED, &["series_limit"], refused.series_limit as f64);
-        batch.push(&REFUSED, &["unknown"], refused.unknown as f64);
+        batch.push(&REJECTED, &["duplicate"], rejected.duplicate as f64);
+        batch.push(&REJECTED, &["series_limit"], rejected.series_limit as f64);
+        batch.push(&REJECTED, &["unknown"], rejected.unknown as f64);
         batch.push(&LOST, &["not_written"], stats.dropped as f64);
         batch.push(&LOST, &["memory"], stats.evicted as f64);
         batch.push(&DAMAGE, &["wal_frame"], losses.wal_frames as f64);

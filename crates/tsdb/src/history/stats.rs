@@ -34,7 +34,7 @@ impl Default for Options {
 
 /// Rejected samples, by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refused {
+pub struct Rejected {
     /// The series already has a sample at that time.
     pub duplicate: u64,
     /// The series was new and the limit of series was reached.
@@ -43,7 +43,7 @@ pub struct Refused {
     pub unknown: u64,
 }
 
-impl Refused {
+impl Rejected {
     /// Returns the number for all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
@@ -117,7 +117,7 @@ pub struct Stats {
     /// Samples accepted since the start.
     pub appended: u64,
     /// Samples rejected since the start.
-    pub refused: Refused,
+    pub rejected: Rejected,
     /// Accepted samples that never reached the write-ahead log, because the disk was full or too slow.
     pub dropped: u64,
     /// Samples dropped before the end of their retention, because memory was full and they could not be

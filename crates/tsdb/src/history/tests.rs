@@ -122,10 +122,10 @@ fn what_was_appended_is_selected() {
     }
     history.append(UnixMillis(9000), &[(series, 0.0)]);
     history.append(UnixMillis(9000), &[(SeriesId(7), 0.0)]);
-    let refused = history.stats().refused;
+    let rejected = history.stats().rejected;
     assert_eq!(
-        refused,
-        Refused {
+        rejected,
+        Rejected {
             duplicate: 1,
             series_limit: 1,
             unknown: 1

@@ -9,7 +9,7 @@ self_metrics! {
         "Series with a current value.";
     DROPPED = "bellwether_series_dropped_total" Counter []
         "Series dropped because nothing refreshed them for three intervals.";
-    REFUSED = "bellwether_samples_rejected_total" Counter []
+    REJECTED = "bellwether_samples_rejected_total" Counter []
         "Collected samples that did not fit the definition of their metric.";
 }
 
@@ -19,6 +19,6 @@ impl SelfMetrics for Store {
         let series: usize = inner.families.iter().map(Family::len).sum();
         batch.push(&SERIES, &[], series as f64);
         batch.push(&DROPPED, &[], inner.dropped as f64);
-        batch.push(&REFUSED, &[], inner.refused as f64);
+        batch.push(&REJECTED, &[], inner.rejected as f64);
     }
 }

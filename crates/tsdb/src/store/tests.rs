@@ -98,7 +98,7 @@ fn points_that_do_not_fit_are_rejected_and_counted() {
     batch.push(MetricId(7), &[], 1.0);
     batch.push(GAUGE, &["fits", ""], f64::NAN);
     store.commit(&batch, at(1));
-    assert_eq!((store.series(), store.refused()), (1, 6));
+    assert_eq!((store.series(), store.rejected()), (1, 6));
     assert_eq!(
         exposition(&store, Format::Text),
         "# TYPE x_gauge gauge\nx_gauge{a=\"fits\",b=\"\"} NaN\n"
@@ -112,7 +112,7 @@ fn of_two_points_for_one_series_the_last_wins() {
     batch.push_values(HISTOGRAM, &["x"], &[2.0, 2.0, 2.0]);
     store.commit(&batch, at(5));
     assert_eq!(samples(&store, "x", at(0)), [(5, vec![2.0, 2.0, 2.0])]);
-    assert_eq!(store.refused(), 0);
+    assert_eq!(store.rejected(), 0);
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn a_window_takes_commits_in_order_and_no_refresh() {
         [(10, vec![1.0; 3]), (20, vec![3.0; 3])]
     );
     assert_eq!(samples(&store, "x", at(11)), [(20, vec![3.0; 3])]);
-    assert_eq!(store.refused(), 1);
+    assert_eq!(store.rejected(), 1);
     let reader = store.read();
     let (_, series) = reader.family(HISTOGRAM).series().next().unwrap();
     assert_eq!(series.updated(), at(20).mono);
@@ -494,7 +494,7 @@ proptest! {
                 prop_assert_eq!(parsed_samples(&exposition, format), expected_samples(&model, format));
             }
         }
-        prop_assert_eq!(store.refused(), 0);
+        prop_assert_eq!(store.rejected(), 0);
     }
 
     #[test]

@@ -109,13 +109,11 @@ impl Intake {
             None if self.buffer.is_empty() => (line.name, 1.0),
             None => (&*self.buffer, 1.0),
         };
-        let (mut pairs, mut start) = (
-            Pairs {
-                pairs: [("", ""); MAX_LABELS],
-                len: 0,
-            },
-            0,
-        );
+        let mut pairs = Pairs {
+            pairs: [("", ""); MAX_LABELS],
+            len: 0,
+        };
+        let mut start = 0;
         for (name, end) in &ends[..mapped] {
             pairs.push(name, &self.buffer[start..*end])?;
             start = *end;

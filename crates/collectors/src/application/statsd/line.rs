@@ -123,14 +123,7 @@ pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
 
 /// Converts the names of tags to valid label names. Only invalid names cost a copy.
 pub(super) fn tags_as_labels(text: &str) -> Cow<'_, str> {
-    let odd = |tag: &str| {
-        tag.split(':')
-            .next()
-            .unwrap_or_default()
-            .bytes()
-            .any(|byte| !plain(byte))
-    };
-    if !text.split(',').any(odd) {
+    if text.split(',').all(has_plain_name) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len());
@@ -158,6 +151,11 @@ pub(super) fn is_plain(name: &str) -> bool {
 
 fn plain(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
+}
+
+fn has_plain_name(tag: &str) -> bool {
+    let name = tag.split(':').next().unwrap_or_default();
+    name.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -128,13 +128,7 @@ impl Mapping {
 /// # Errors
 /// Returns a message if the glob is invalid.
 pub(super) fn glob(text: &Literal) -> Result<Vec<Option<Box<str>>>, &'static str> {
-    let part = |part: &str| match part {
-        "" => Err("a part between dots is empty"),
-        "*" => Ok(None),
-        part if part.contains('*') => Err("`*` stands for one whole part between dots"),
-        part => Ok(Some(part.into())),
-    };
-    let parts: Vec<_> = text.split('.').map(part).collect::<Result<_, _>>()?;
+    let parts: Vec<_> = text.split('.').map(parse_part).collect::<Result<_, _>>()?;
     let stars = parts.iter().filter(|part| part.is_none()).count();
     if stars > MAX_STARS {
         Err("more than 16 `*`")
@@ -186,6 +180,16 @@ fn reference(text: &str) -> Option<(usize, &str)> {
         ),
     };
     Some((digits.parse().ok()?, rest))
+}
+
+/// Parses a part between dots; `None` is `*`.
+fn parse_part(part: &str) -> Result<Option<Box<str>>, &'static str> {
+    match part {
+        "" => Err("a part between dots is empty"),
+        "*" => Ok(None),
+        part if part.contains('*') => Err("`*` stands for one whole part between dots"),
+        part => Ok(Some(part.into())),
+    }
 }
 
 #[cfg(test)]

@@ -193,10 +193,9 @@ impl Jobs {
 
     /// Returns the names of statements that were answered, but never with a value.
     pub(super) fn empty(&self) -> impl Iterator<Item = &str> {
-        let empty = |progress: &&Progress| progress.answers == Answers::Empty;
         self.all
             .iter()
-            .filter(empty)
+            .filter(|progress| progress.answers == Answers::Empty)
             .map(|progress| progress.name.as_str())
     }
 

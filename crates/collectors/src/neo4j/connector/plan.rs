@@ -42,6 +42,18 @@ pub(super) struct Job {
     call: Option<Call>,
 }
 
+impl Job {
+    /// Returns true if `other` runs the same built-in statement in the same way.
+    fn has_same_call(&self, other: &Self) -> bool {
+        self.call.is_some()
+            && self.call == other.call
+            && self.database == other.database
+            && self.interval == other.interval
+            && self.timeout == other.timeout
+            && self.auto == other.auto
+    }
+}
+
 /// Columns and rows that one metric is read from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
@@ -124,24 +136,16 @@ impl Plan {
         names.iter().cloned().chain(database).collect()
     }
 
-    fn add(&mut self, query: &Neo4jQuery, defaults: MetricDefaults<'_>, timeout: Duration) {
-        let interval = query
-            .interval
-            .as_ref()
-            .map_or(defaults.interval, |span| span.value.0);
-        let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
-        let metric = self.metrics.len();
+    /// Adds the definition of the query's metric. Returns its type.
+    fn define(
+        &mut self,
+        query: &Neo4jQuery,
+        names: &[Arc<str>],
+        interval: Duration,
+        defaults: MetricDefaults<'_>,
+    ) -> Kind {
         let built_in = query.built_in();
-        let names: Vec<Arc<str>> = match (&query.labels, built_in) {
-            (_, Some(built_in)) => built_in
-                .labels
-                .iter()
-                .map(|name| Arc::from(*name))
-                .collect(),
-            (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
-            (None, None) => Vec::new(),
-        };
-        let labels = self.labels(&names, built_in.is_none_or(|b| b.source.is_per_database()));
+        let labels = self.labels(names, built_in.is_none_or(|b| b.source.is_per_database()));
         let kind = query
             .r#type
             .map(Kind::from)
@@ -158,6 +162,18 @@ impl Plan {
             interval,
             ..defaults.define(&query.name, kind)
         });
+        kind
+    }
+
+    fn add(&mut self, query: &Neo4jQuery, defaults: MetricDefaults<'_>, timeout: Duration) {
+        let interval = query
+            .interval
+            .as_ref()
+            .map_or(defaults.interval, |span| span.value.0);
+        let timeout = query.timeout.as_ref().map_or(timeout, |span| span.value.0);
+        let metric = self.metrics.len();
+        let names = label_names(query);
+        let kind = self.define(query, &names, interval, defaults);
         let (cypher, call, reading) = match statement_of(query, metric, names) {
             Ok(statement) => statement,
             Err(source) => {
@@ -191,20 +207,24 @@ impl Plan {
 
     /// Adds the job's readings to a job with the same statement, or adds the job.
     fn add_job(&mut self, job: Job) {
-        let same = |other: &&mut Job| {
-            other.call.is_some()
-                && (
-                    other.call,
-                    &other.database,
-                    other.interval,
-                    other.timeout,
-                    other.auto,
-                ) == (job.call, &job.database, job.interval, job.timeout, job.auto)
-        };
-        match self.jobs.iter_mut().find(same) {
+        let mut others = self.jobs.iter_mut();
+        match others.find(|other| other.has_same_call(&job)) {
             Some(other) => other.readings.extend(job.readings),
             None => self.jobs.push(job),
         }
+    }
+}
+
+/// Returns the label names of a query, without that of the database.
+fn label_names(query: &Neo4jQuery) -> Vec<Arc<str>> {
+    match (&query.labels, query.built_in()) {
+        (_, Some(built_in)) => built_in
+            .labels
+            .iter()
+            .map(|name| Arc::from(*name))
+            .collect(),
+        (Some(labels), None) => labels.iter().map(|name| Arc::from(name.as_str())).collect(),
+        (None, None) => Vec::new(),
     }
 }
 

@@ -48,9 +48,9 @@ impl Before {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Cpu(measurement) => Some(measurement),
         _ => None,
     });
@@ -162,9 +162,9 @@ impl Policy {
 
 pub(super) fn frequency_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| {
+    let metrics = Metric::all(configured, |measurement| {
         matches!(measurement, Measurement::Frequency).then_some(())
     });
     if metrics.is_empty() {

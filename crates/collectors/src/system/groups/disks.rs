@@ -58,9 +58,9 @@ enum Counted {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Disk(total) => Some(total),
         _ => None,
     });

@@ -87,10 +87,10 @@ const MOUNT_POINT: usize = 0;
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
     prober: Prober<Usage>,
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Mount(pick) => Some(pick),
         _ => None,
     });
@@ -197,15 +197,17 @@ fn targets(mounts: Vec<Mount>, rootfs: &Path, metrics: &[Metric<Pick>]) -> Vec<T
 /// mounts below it are the host's; if there are none, the table is that of the host itself.
 fn beneath(mounts: Vec<Mount>, rootfs: &Path) -> Vec<(Mount, String)> {
     let ours = mounts.iter().any(|mount| mount.point.starts_with(rootfs));
-    let cut = |mut mount: Mount| {
-        if ours {
-            mount.point = Path::new("/").join(mount.point.strip_prefix(rootfs).ok()?);
-        }
-        // A probe of an automount point would mount its file system.
-        let label = mount.point.to_string_lossy().into_owned();
-        (mount.fs_type != "autofs").then_some((mount, label))
-    };
-    mounts.into_iter().filter_map(cut).collect()
+    mounts
+        .into_iter()
+        .filter_map(|mut mount| {
+            if ours {
+                mount.point = Path::new("/").join(mount.point.strip_prefix(rootfs).ok()?);
+            }
+            // A probe of an automount point would mount its file system.
+            let label = mount.point.to_string_lossy().into_owned();
+            (mount.fs_type != "autofs").then_some((mount, label))
+        })
+        .collect()
 }
 
 fn under(rootfs: &Path, point: &Path) -> Arc<Path> {

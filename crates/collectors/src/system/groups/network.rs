@@ -26,9 +26,9 @@ struct Known {
 
 pub(super) fn interfaces_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Interface(pick) => Some(pick),
         _ => None,
     });
@@ -103,9 +103,9 @@ struct Sockets {
 
 pub(super) fn sockets_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| {
+    let metrics = Metric::all(configured, |measurement| {
         matches!(measurement, Measurement::Sockets).then_some(())
     });
     if metrics.is_empty() {

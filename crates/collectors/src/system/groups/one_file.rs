@@ -58,9 +58,9 @@ fn group<T: 'static>(
 
 pub(super) fn memory_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Memory(pick) => Some(pick),
         _ => None,
     });
@@ -69,9 +69,9 @@ pub(super) fn memory_group(
 
 pub(super) fn paging_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Paging(pick) => Some(pick),
         _ => None,
     });
@@ -80,9 +80,9 @@ pub(super) fn paging_group(
 
 pub(super) fn load_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Load(pick) => Some(pick),
         _ => None,
     });
@@ -91,9 +91,9 @@ pub(super) fn load_group(
 
 pub(super) fn descriptors_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Descriptors(pick) => Some(pick),
         _ => None,
     });
@@ -102,9 +102,9 @@ pub(super) fn descriptors_group(
 
 pub(super) fn uptime_group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Uptime(pick) => Some(pick),
         _ => None,
     });

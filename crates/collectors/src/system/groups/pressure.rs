@@ -17,9 +17,9 @@ struct Pressures {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| match measurement {
+    let metrics = Metric::all(configured, |measurement| match measurement {
         Measurement::Pressure(measurement) => Some(measurement),
         _ => None,
     });

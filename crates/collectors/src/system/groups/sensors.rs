@@ -35,10 +35,10 @@ struct Sensors {
 
 pub(super) fn group(
     roots: &Roots<'_>,
-    declared: &[(MetricId, ResolvedMetric)],
+    configured: &[(MetricId, ResolvedMetric)],
     prober: Prober<Chip>,
 ) -> Option<Box<dyn Group>> {
-    let metrics = Metric::all(declared, |measurement| {
+    let metrics = Metric::all(configured, |measurement| {
         matches!(measurement, Measurement::Temperature).then_some(())
     });
     if metrics.is_empty() {

@@ -48,7 +48,53 @@ const KEYS: [&[u8]; 9] = [
 
 /// Reads /proc/meminfo; `None` if it has no usable line.
 pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memory> {
-    let mut found = [None; KEYS.len()];
+    let (sizes, spoilt) = sizes(bytes, bad);
+    let [
+        total,
+        available,
+        swap_total,
+        swap_free,
+        free,
+        buffers,
+        cached,
+        reclaimable,
+        shared,
+    ] = sizes;
+    if total.is_none() && !spoilt[0] {
+        bad.add(Malformed::missing("MemTotal"));
+    }
+    sizes.iter().any(Option::is_some).then_some(())?;
+    let total = total.filter(|total| *total > 0);
+    // Kernels before 3.14 and some containers have no MemAvailable; this is the fallback of
+    // procps.
+    // In some containers the total is theirs and MemAvailable is the host's; procps and psutil
+    // use MemFree then.
+    let fits = |size: &u64| total.is_none_or(|total| *size <= total);
+    let available = available
+        .or_else(|| {
+            let reusable = buffers?
+                .saturating_add(cached?)
+                .saturating_add(reclaimable.unwrap_or(0));
+            Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
+        })
+        .filter(fits)
+        .or(free)
+        .filter(fits);
+    if available.is_none() && !spoilt[1] {
+        bad.add(Malformed::missing("credible MemAvailable"));
+    }
+    let [swap_total, swap_free] = swap([swap_total, swap_free], [spoilt[2], spoilt[3]], bad);
+    Some(Memory {
+        total,
+        available,
+        swap_total,
+        swap_free,
+    })
+}
+
+/// Reads the sizes of [`KEYS`], in bytes, and which of their lines are malformed.
+fn sizes(bytes: &[u8], bad: &mut BadLines) -> ([Option<u64>; KEYS.len()], [bool; KEYS.len()]) {
+    let mut sizes = [None; KEYS.len()];
     let mut spoilt = [false; KEYS.len()];
     for (at, line) in lines(bytes) {
         let mut columns = fields(line);
@@ -60,67 +106,32 @@ pub(in super::super) fn memory(bytes: &[u8], bad: &mut BadLines) -> Option<Memor
         let value = kibibytes.and_then(|value| value.checked_mul(1024));
         // The unit ends the line: without it the line is truncated, and so may be its number.
         if value.is_some() && columns.next() == Some(b"kB") {
-            found[index] = value;
+            sizes[index] = value;
         } else {
             spoilt[index] = true;
             bad.add(Malformed::line(at, "a size in kB", line));
         }
     }
-    let [
-        total,
-        available,
-        swap_total,
-        swap_free,
-        free,
-        buffers,
-        cached,
-        reclaimable,
-        shared,
-    ] = found;
-    if total.is_none() && !spoilt[0] {
-        bad.add(Malformed::missing("MemTotal"));
-    }
-    found.iter().any(Option::is_some).then_some(())?;
-    let total = total.filter(|total| *total > 0);
-    // Kernels before 3.14 and some containers have no MemAvailable; this is the fallback of
-    // procps.
-    let estimate = || {
-        let reusable = buffers?
-            .saturating_add(cached?)
-            .saturating_add(reclaimable.unwrap_or(0));
-        Some(free?.saturating_add(reusable.saturating_sub(shared.unwrap_or(0))))
-    };
-    // In some containers the total is theirs and MemAvailable is the host's; procps and psutil
-    // use MemFree then.
-    let fits = |size: &u64| total.is_none_or(|total| *size <= total);
-    let available = available
-        .or_else(estimate)
-        .filter(fits)
-        .or(free)
-        .filter(fits);
-    if available.is_none() && !spoilt[1] {
-        bad.add(Malformed::missing("credible MemAvailable"));
-    }
-    let [swap_total, swap_free] = match [swap_total, swap_free] {
+    (sizes, spoilt)
+}
+
+/// Returns the total and the free swap space, if they are credible.
+fn swap(sizes: [Option<u64>; 2], spoilt: [bool; 2], bad: &mut BadLines) -> [Option<u64>; 2] {
+    let [total, free] = match sizes {
         // A kernel without swap space may leave both out.
-        [None, None] if !spoilt[2] && !spoilt[3] => [Some(0), Some(0)],
+        [None, None] if spoilt == [false; 2] => [Some(0), Some(0)],
         [total, free] => [
             total,
             free.filter(|free| total.is_none_or(|total| *free <= total)),
         ],
     };
-    if swap_total.is_none() && !spoilt[2] {
+    if total.is_none() && !spoilt[0] {
         bad.add(Malformed::missing("SwapTotal"));
     }
-    if swap_free.is_none() && !spoilt[3] && swap_total != Some(0) {
+    if free.is_none() && !spoilt[1] && total != Some(0) {
         bad.add(Malformed::missing("credible SwapFree"));
     }
-    Some(Memory {
-        total,
-        available,
-        swap_total,
-        swap_free,
-    })
+    [total, free]
 }
 
 /// Traffic with the swap space since the boot, in bytes; `None` if its line is bad.

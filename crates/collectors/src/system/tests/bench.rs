@@ -51,7 +51,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 /// A list of metrics, resolved.
-pub(super) fn declared(configuration: &str) -> Vec<ResolvedMetric> {
+pub(super) fn configured(configuration: &str) -> Vec<ResolvedMetric> {
     let mut problems = Diagnostics::default();
     let tree = parse(configuration).unwrap();
     let metrics =
@@ -61,9 +61,9 @@ pub(super) fn declared(configuration: &str) -> Vec<ResolvedMetric> {
         prefix: "",
         interval: STEP,
     };
-    let declared = resolve(&metrics.unwrap_or_default(), defaults, &mut problems);
+    let configured = resolve(&metrics.unwrap_or_default(), defaults, &mut problems);
     assert!(problems.is_empty(), "{problems:?}");
-    declared
+    configured
 }
 
 /// Fixed metrics, and trouble by name.
@@ -96,8 +96,8 @@ impl Bench {
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&fixture(fixture_name), folder.path());
-        let declared = declared(configuration);
-        let names = declared.iter().map(|metric| {
+        let configured = configured(configuration);
+        let names = configured.iter().map(|metric| {
             let labels = metric
                 .def
                 .labels
@@ -115,7 +115,7 @@ impl Bench {
                 rootfs: rootfs.into(),
                 probe_timeout: HumanDuration::millis(500),
             },
-            declared: (0..).map(MetricId).zip(declared).collect(),
+            configured: (0..).map(MetricId).zip(configured).collect(),
             skipped: Arc::clone(&skipped),
             statvfs,
         };

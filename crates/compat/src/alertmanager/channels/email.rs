@@ -1,63 +1,20 @@
 //! Import of `email_configs`, and of the `smtp_` keys of `global`.
 
 use bellwether_notify::owned_header;
-use bellwether_schema::{Key, Node, SourceLocation, Value};
+use bellwether_schema::{Key, Node, Pos, SourceLocation, Value};
 
 use super::super::fields::map;
 use super::{ChannelConversion, OnUntranslatable, split};
 
 pub(super) fn email(it: &mut ChannelConversion<'_, '_, '_>) {
     let to = it.fields.text("to");
-    match to {
-        Some((to, pos)) if to.contains("{{") => {
-            it.error(
-                "to",
-                pos,
-                "no template can stand here",
-                Some("a channel for each recipient"),
-            );
-        }
-        Some((to, pos)) => it.output.put("recipients", split(to, pos)),
-        None => it.error("to", it.pos, "missing key \"to\"", None),
-    }
-    match it.or_global("from", "smtp_from") {
-        Some(from) => it.output.put("from", from),
-        None => it.error(
-            "from",
-            it.pos,
-            "neither `from` nor `smtp_from` in `global`",
-            None,
-        ),
-    }
+    addresses(it, to);
     let port = host(it);
     encryption(it, port.as_deref());
-    for (key, general, own) in [
-        ("hello", "smtp_hello", "hello"),
-        ("auth_username", "smtp_auth_username", "username"),
-    ] {
-        if let Some(node) = it.or_global(key, general) {
-            it.output.put(own, node);
-        }
+    if let Some(node) = it.or_global("hello", "smtp_hello") {
+        it.output.put("hello", node);
     }
-    it.secret("auth_password", "smtp_auth_password", "password");
-    for key in ["auth_secret", "auth_secret_file"] {
-        if let Some(node) = it.or_global(key, &format!("smtp_{key}")) {
-            it.warn(
-                key,
-                node.pos,
-                "there is no CRAM-MD5",
-                Some("give `auth_password`"),
-            );
-        }
-    }
-    if let Some(node) = it.or_global("auth_identity", "smtp_auth_identity") {
-        it.warn(
-            "auth_identity",
-            node.pos,
-            "`auth_identity` is ignored",
-            None,
-        );
-    }
+    authentication(it);
     if it
         .fields
         .clone()
@@ -70,6 +27,43 @@ pub(super) fn email(it: &mut ChannelConversion<'_, '_, '_>) {
     it.message("html", "html");
     it.message("text", "text");
     headers(it, to.map(|(to, _)| to));
+}
+
+/// Converts recipients and sender.
+fn addresses(it: &mut ChannelConversion<'_, '_, '_>, to: Option<(&str, Pos)>) {
+    match to {
+        Some((to, pos)) if to.contains("{{") => {
+            let hint = "a channel for each recipient";
+            it.error("to", pos, "no template can stand here", Some(hint));
+        }
+        Some((to, pos)) => it.output.put("recipients", split(to, pos)),
+        None => it.error("to", it.pos, "missing key \"to\"", None),
+    }
+    match it.or_global("from", "smtp_from") {
+        Some(from) => it.output.put("from", from),
+        None => {
+            let message = "neither `from` nor `smtp_from` in `global`";
+            it.error("from", it.pos, message, None);
+        }
+    }
+}
+
+/// Converts user and password.
+fn authentication(it: &mut ChannelConversion<'_, '_, '_>) {
+    if let Some(node) = it.or_global("auth_username", "smtp_auth_username") {
+        it.output.put("username", node);
+    }
+    it.secret("auth_password", "smtp_auth_password", "password");
+    for key in ["auth_secret", "auth_secret_file"] {
+        if let Some(node) = it.or_global(key, &format!("smtp_{key}")) {
+            let hint = "give `auth_password`";
+            it.warn(key, node.pos, "there is no CRAM-MD5", Some(hint));
+        }
+    }
+    if let Some(node) = it.or_global("auth_identity", "smtp_auth_identity") {
+        let key = "auth_identity";
+        it.warn(key, node.pos, "`auth_identity` is ignored", None);
+    }
 }
 
 /// Converts the server; returns its port.

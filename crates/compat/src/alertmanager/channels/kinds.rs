@@ -8,43 +8,7 @@ use super::http::Proof;
 use super::{ChannelConversion, OnUntranslatable, items, split};
 
 pub(super) fn slack(it: &mut ChannelConversion<'_, '_, '_>) {
-    let mut url = it.fields.clone();
-    let bot = ["app_token", "app_token_file"]
-        .into_iter()
-        .any(|key| url.take_non_empty(key).is_some());
-    let own = ["api_url", "api_url_file"]
-        .into_iter()
-        .any(|key| url.take_non_empty(key).is_some());
-    let posts = it.fields.clone().text("api_url");
-    let general = it.global.clone().text("slack_api_url").filter(|_| !own);
-    let method = posts.or(general).filter(|(url, _)| is_method(url));
-    let (mut by_token, mut proof) = (false, Proof::Own);
-    if bot
-        || (!own
-            && it
-                .global
-                .clone()
-                .take_non_empty("slack_app_token")
-                .is_some())
-    {
-        by_token = it.secret("app_token", "slack_app_token", "token");
-        it.fields.take("app_url");
-    } else if let Some((url, pos)) = method {
-        // URL of the bot API; its token is in `http_config`.
-        it.fields.take("api_url");
-        let api = url
-            .trim_end_matches('/')
-            .trim_end_matches("/chat.postMessage");
-        it.output.put_text("api_url", api, pos);
-        (by_token, proof) = (true, Proof::Bot);
-    } else if !it.secret("api_url", "slack_api_url", "url") {
-        it.error(
-            "api_url",
-            it.pos,
-            "neither `api_url` nor `slack_api_url` in `global`",
-            None,
-        );
-    }
+    let (by_token, proof) = slack_access(it);
     it.http(proof);
     if by_token && !it.output.has("token") && !it.output.has("token_file") {
         let hint = "`http_config.authorization.credentials`, or `app_token`";
@@ -81,6 +45,43 @@ pub(super) fn slack(it: &mut ChannelConversion<'_, '_, '_>) {
             "icon_url",
         ],
     );
+}
+
+/// Converts the way to Slack: a bot's token or a webhook. Returns whether it is a token.
+fn slack_access(it: &mut ChannelConversion<'_, '_, '_>) -> (bool, Proof) {
+    let mut url = it.fields.clone();
+    let bot = ["app_token", "app_token_file"]
+        .into_iter()
+        .any(|key| url.take_non_empty(key).is_some());
+    let own = ["api_url", "api_url_file"]
+        .into_iter()
+        .any(|key| url.take_non_empty(key).is_some());
+    let mut global = it.global.clone();
+    if bot || (!own && global.take_non_empty("slack_app_token").is_some()) {
+        let by_token = it.secret("app_token", "slack_app_token", "token");
+        it.fields.take("app_url");
+        return (by_token, Proof::Own);
+    }
+    let posts = it.fields.clone().text("api_url");
+    let general = it.global.clone().text("slack_api_url").filter(|_| !own);
+    if let Some((url, pos)) = posts.or(general).filter(|(url, _)| is_method(url)) {
+        // URL of the bot API; its token is in `http_config`.
+        it.fields.take("api_url");
+        let api = url
+            .trim_end_matches('/')
+            .trim_end_matches("/chat.postMessage");
+        it.output.put_text("api_url", api, pos);
+        return (true, Proof::Bot);
+    }
+    if !it.secret("api_url", "slack_api_url", "url") {
+        it.error(
+            "api_url",
+            it.pos,
+            "neither `api_url` nor `slack_api_url` in `global`",
+            None,
+        );
+    }
+    (false, Proof::Own)
 }
 
 pub(super) fn pagerduty(it: &mut ChannelConversion<'_, '_, '_>) {

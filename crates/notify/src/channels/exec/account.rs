@@ -56,8 +56,10 @@ impl<'a> Account<'a> {
                 .map(|(user, group)| Self::Ids(user, group))
                 .ok_or_else(invalid);
         }
-        let fits = |c: char| c.is_ascii_graphic() && c != '/';
-        if text.is_empty() || !text.chars().all(fits) || text.parse::<u32>().is_ok() {
+        if text.is_empty()
+            || !text.chars().all(|c| c.is_ascii_graphic() && c != '/')
+            || text.parse::<u32>().is_ok()
+        {
             return Err(invalid());
         }
         Ok(Self::Name(text))

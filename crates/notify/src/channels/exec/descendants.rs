@@ -28,8 +28,10 @@ pub(super) fn kill(leader: Pid, mark: &str) {
         if new.is_empty() {
             return;
         }
-        let open = |pid: &Pid| Some((*pid, pidfd_open(*pid, PidfdFlags::empty()).ok()?));
-        let handles: Vec<_> = new.iter().filter_map(open).collect();
+        let handles: Vec<_> = new
+            .iter()
+            .filter_map(|pid| Some((*pid, pidfd_open(*pid, PidfdFlags::empty()).ok()?)))
+            .collect();
         // A number may have been given anew before its handle was made, but not since.
         let still = related(leader, &entry);
         for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
@@ -66,16 +68,7 @@ fn related(leader: Pid, entry: &str) -> Vec<Pid> {
 fn parents() -> BTreeMap<i32, i32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
-    let parent = |pid: i32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may hold anything but ends at the last parenthesis.
-        let (_, fields) = stat.rsplit_once(')')?;
-        let mut fields = fields.split_whitespace();
-        let state = fields.next()?;
-        let parent = fields.next()?.parse().ok()?;
-        (state != "Z").then_some((pid, parent))
-    };
-    pids.filter_map(parent).collect()
+    pids.filter_map(with_parent).collect()
 }
 
 fn is_marked(pid: i32, entry: &str) -> bool {
@@ -83,4 +76,15 @@ fn is_marked(pid: i32, entry: &str) -> bool {
     environment
         .split(|byte| *byte == 0)
         .any(|variable| variable == entry.as_bytes())
+}
+
+/// Returns the process and its parent, unless it ended.
+fn with_parent(pid: i32) -> Option<(i32, i32)> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name may hold anything but ends at the last parenthesis.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let mut fields = fields.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (state != "Z").then_some((pid, parent))
 }

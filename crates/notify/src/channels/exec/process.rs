@@ -130,13 +130,13 @@ impl Started {
             // So that none of them goes on where one it waits for has ended.
             kill_process_group(leader, Signal::STOP).ok();
             let mark = self.mark.clone();
-            let sweep = move || {
-                descendants::kill(leader, &mark);
-                done.send(()).ok();
-            };
-            if let Err(error) = std::thread::Builder::new()
-                .name("exec-end".into())
-                .spawn(sweep)
+            if let Err(error) =
+                std::thread::Builder::new()
+                    .name("exec-end".into())
+                    .spawn(move || {
+                        descendants::kill(leader, &mark);
+                        done.send(()).ok();
+                    })
             {
                 tracing::warn!("descendants of a program may still run: {error}");
             }

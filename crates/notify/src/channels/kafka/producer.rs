@@ -7,7 +7,7 @@
 mod broker_log;
 mod cloud_event;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 use bellwether_core::Notification;
@@ -86,16 +86,20 @@ fn set_security(config: &mut ClientConfig, security: &KafkaSecurity, password: O
     if security.authenticates() {
         config.set("sasl.mechanism", security.mechanism.as_str());
     }
-    let path = |file: &Option<PathBuf>| Some(file.as_ref()?.to_string_lossy().into_owned());
-    let secret = |secret: Option<&Secret>| Some(secret?.expose().to_owned());
     // An OpenSSL that is built along knows no folder of this system.
     let probe = security.encrypts().then(|| "probe".to_owned());
     for (option, value) in [
         ("sasl.username", security.user.clone()),
         ("sasl.password", secret(password)),
-        ("ssl.ca.location", path(&security.ca_file).or(probe)),
-        ("ssl.certificate.location", path(&security.cert_file)),
-        ("ssl.key.location", path(&security.key_file)),
+        (
+            "ssl.ca.location",
+            path(security.ca_file.as_deref()).or(probe),
+        ),
+        (
+            "ssl.certificate.location",
+            path(security.cert_file.as_deref()),
+        ),
+        ("ssl.key.location", path(security.key_file.as_deref())),
         ("ssl.key.password", secret(security.key_password.as_ref())),
     ] {
         if let Some(value) = value {
@@ -270,6 +274,14 @@ fn is_retryable(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::InvalidMessageSize
         )
     )
+}
+
+fn path(file: Option<&Path>) -> Option<String> {
+    Some(file?.to_string_lossy().into_owned())
+}
+
+fn secret(secret: Option<&Secret>) -> Option<String> {
+    Some(secret?.expose().to_owned())
 }
 
 #[cfg(test)]

@@ -173,7 +173,6 @@ fn url_len(text: &str) -> usize {
 /// letters is not a mark.
 fn unmarked(url: &str) -> String {
     let mut text = String::with_capacity(url.len());
-    let letter = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
     let mut before = None;
     let mut chars = url.chars().peekable();
     while let Some(c) = chars.next() {
@@ -182,7 +181,7 @@ fn unmarked(url: &str) -> String {
             '`' => text += "%60",
             '|' => text += "%7C",
             '~' if chars.peek() == Some(&'~') || before == Some('~') => text += "%7E",
-            '_' if !letter(before) || !letter(chars.peek().copied()) => text += "%5F",
+            '_' if !is_letter(before) || !is_letter(chars.peek().copied()) => text += "%5F",
             c => text.push(c),
         }
         before = Some(c);
@@ -219,4 +218,8 @@ fn item_mark(line: &str) -> Option<usize> {
     let after = rest[digits + mark.len_utf8()..].chars().next();
     let item = marks.contains(mark) && after.is_none_or(char::is_whitespace);
     item.then_some(start + digits)
+}
+
+fn is_letter(c: Option<char>) -> bool {
+    c.is_some_and(char::is_alphanumeric)
 }

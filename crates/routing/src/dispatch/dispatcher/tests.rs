@@ -41,7 +41,7 @@ fn routing(yaml: &str) -> Arc<Routing> {
         cooldown: None,
         interval: Duration::from_secs(10),
     };
-    let declared = RoutingSettings {
+    let settings = RoutingSettings {
         receivers: &scenery.receivers,
         routes: scenery.routes.as_ref(),
         time_intervals: &[],
@@ -55,7 +55,7 @@ fn routing(yaml: &str) -> Arc<Routing> {
         sender: Labels::from([("instance".to_owned(), "host-1".to_owned())]),
         traits: Traits::from([("disk".into(), traits)]),
     };
-    let routing = Routing::compile(declared, &mut diagnostics);
+    let routing = Routing::compile(settings, &mut diagnostics);
     assert!(diagnostics.is_empty(), "{:?}", diagnostics.into_sorted());
     Arc::new(routing)
 }
@@ -748,10 +748,9 @@ fn the_fallback_is_notified_once_all_channels_fail_or_one_rejects() {
            routes: {{receiver: team, {NO_WAIT}}}}}"
     );
     let failing = |channels: &[(&str, u64)]| {
-        let long = |(name, seconds): &(&str, u64)| ((*name).into(), Duration::from_secs(*seconds));
         channels
             .iter()
-            .map(long)
+            .map(|(name, seconds)| ((*name).into(), Duration::from_secs(*seconds)))
             .collect::<HashMap<Arc<str>, Duration>>()
     };
     let mut scene = Scene::new(&yaml);
@@ -955,11 +954,12 @@ fn an_alert_that_waited_at_a_restart_is_notified_once_its_data_are_there() {
     // Without data it waits for a minute.
     let mut dispatcher = Dispatcher::new(routing, after(40));
     dispatcher.restore(vec![Arc::new(fired)], HashMap::new(), after(40));
-    let sent = |second: &u64| {
-        let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, after(*second));
-        !out.dispatches.is_empty()
-    };
-    let first = (41..200).find(sent).unwrap();
+    let first = (41..200)
+        .find(|second| {
+            let out = dispatcher.advance(&Feedback::default(), &|_: &str, _| None, after(*second));
+            !out.dispatches.is_empty()
+        })
+        .unwrap();
     assert!((100..=105).contains(&first), "{first}");
 }
 
@@ -1136,7 +1136,7 @@ fn conflicting_settings_are_errors_with_location() {
         let scenery =
             Scenery::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None)).unwrap();
         let channels = [("chat".to_owned(), true), ("off".to_owned(), false)];
-        let declared = RoutingSettings {
+        let settings = RoutingSettings {
             receivers: &scenery.receivers,
             routes: scenery.routes.as_ref(),
             time_intervals: &[],
@@ -1150,7 +1150,7 @@ fn conflicting_settings_are_errors_with_location() {
             sender: Labels::new(),
             traits: Traits::new(),
         };
-        let routing = Routing::compile(declared, &mut diagnostics);
+        let routing = Routing::compile(settings, &mut diagnostics);
         let errors: Vec<_> = diagnostics
             .into_sorted()
             .iter()

@@ -21,7 +21,7 @@ pub struct Silences {
     /// Silences of users by id.
     by_users: BTreeMap<String, Silence>,
     /// Silences of the configuration and of files.
-    declared: Vec<Silence>,
+    configured: Vec<Silence>,
     /// Time intervals that silences refer to by name.
     intervals: TimeIntervals,
 }
@@ -41,8 +41,8 @@ impl Silences {
     }
 
     /// Replaces the silences of the configuration and of files, and the time intervals.
-    pub fn declare(&mut self, declared: &[Silence], intervals: &TimeIntervals) {
-        self.declared = declared.to_vec();
+    pub fn configure(&mut self, configured: &[Silence], intervals: &TimeIntervals) {
+        self.configured = configured.to_vec();
         self.intervals = intervals.clone();
         for silence in self.by_users.values_mut() {
             // It was valid when it was created; an interval that is gone contains no time.
@@ -163,9 +163,9 @@ impl Silences {
     }
 
     fn get_mut(&mut self, id: &str) -> Result<&mut Silence, SilenceError> {
-        let mut declared = self.declared.iter().filter(|silence| silence.id == id);
-        if let Some(source) = declared.find_map(|silence| silence.source.clone()) {
-            return Err(SilenceError::Declared(id.to_owned(), source));
+        let mut configured = self.configured.iter().filter(|silence| silence.id == id);
+        if let Some(source) = configured.find_map(|silence| silence.source.clone()) {
+            return Err(SilenceError::Configured(id.to_owned(), source));
         }
         self.by_users
             .get_mut(id)
@@ -177,12 +177,12 @@ impl Silences {
     pub fn get(&self, id: &str) -> Option<&Silence> {
         self.by_users
             .get(id)
-            .or_else(|| self.declared.iter().find(|silence| silence.id == id))
+            .or_else(|| self.configured.iter().find(|silence| silence.id == id))
     }
 
     /// Returns all: those of the configuration and of files in their order, then those of users.
     pub fn iter(&self) -> impl Iterator<Item = &Silence> {
-        self.declared.iter().chain(self.by_users())
+        self.configured.iter().chain(self.by_users())
     }
 
     /// Returns the silences of users.

@@ -312,23 +312,22 @@ pub(crate) fn ok_unless<T>(value: T, diagnostics: Diagnostics) -> Result<T, Stri
 
 /// Formats diagnostics without positions, which a request does not show.
 fn format_problems(diagnostics: Diagnostics) -> String {
-    let format_one = |problem: &bellwether_schema::Diagnostic| {
-        let path = if problem.location.path.is_empty() {
-            ""
-        } else {
-            ": "
-        };
-        let hint = problem
-            .help
-            .as_ref()
-            .map(|hint| format!(" ({hint})"))
-            .unwrap_or_default();
-        format!("{}{path}{}{hint}", problem.location.path, problem.message)
-    };
     diagnostics
         .into_sorted()
         .iter()
-        .map(format_one)
+        .map(|problem| {
+            let path = if problem.location.path.is_empty() {
+                ""
+            } else {
+                ": "
+            };
+            let hint = problem
+                .help
+                .as_ref()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            format!("{}{path}{}{hint}", problem.location.path, problem.message)
+        })
         .collect::<Vec<_>>()
         .join("; ")
 }

@@ -259,7 +259,7 @@ fn maintenance(yaml: &str) -> Result<Silences, Vec<String>> {
     let settings = settings.unwrap_or_default();
     let compiled = MaintenanceSettings::compile(&settings, &night(), &mut diagnostics);
     let mut all = Silences::default();
-    all.declare(&compiled, &night());
+    all.configure(&compiled, &night());
     if diagnostics.is_empty() {
         return Ok(all);
     }
@@ -318,16 +318,17 @@ fn a_single_maintenance_is_in_the_time_zone_of_its_location() {
 fn maintenance_changes_with_the_configuration_only() {
     let mut all = maintenance("[{name: m, intervals: [night]}]").unwrap();
     let made = all.set(draft(None, 60), 1, NOON).unwrap();
-    let declared = SilenceError::Declared("maintenance/m".into(), "alerting.maintenance".into());
-    assert_eq!(all.expire("maintenance/m", NOON), Err(declared.clone()));
+    let configured =
+        SilenceError::Configured("maintenance/m".into(), "alerting.maintenance".into());
+    assert_eq!(all.expire("maintenance/m", NOON), Err(configured.clone()));
     assert_eq!(
         all.set(change("maintenance/m", draft(None, 60)), 2, NOON),
-        Err(declared)
+        Err(configured)
     );
     assert!(!all.delete_expired(NOON));
     let ids: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["maintenance/m", &made]);
-    all.declare(&[], &night());
+    all.configure(&[], &night());
     assert_eq!(all.iter().count(), 1);
 }
 
@@ -368,7 +369,7 @@ fn errors_of_maintenance_have_location_and_hint() {
 /// Creates a silence of a user from JSON.
 fn created(json: &str) -> Result<(Silences, String), String> {
     let mut all = Silences::default();
-    all.declare(&[], &night());
+    all.configure(&[], &night());
     let draft = SilenceDraft::parse(json.as_bytes(), NOON).map_err(|error| error.to_string())?;
     let id = all.set(draft, 1, NOON).map_err(|error| error.to_string())?;
     Ok((all, id))
@@ -409,10 +410,10 @@ fn a_silence_of_a_user_recurs_by_name_and_by_its_own_times() {
         created(r#"{"matchers": "host=a", "created_by": "ann", "intervals": ["night"]}"#).unwrap();
     assert!(holds(&all, 720));
     // After a reload without the interval it silences nothing, not more than before.
-    all.declare(&[], &TimeIntervals::default());
+    all.configure(&[], &TimeIntervals::default());
     assert!(!holds(&all, 720) && !holds(&all, 0));
     assert_eq!(all.dangling().collect::<Vec<_>>(), [(&*id, "night")]);
-    all.declare(&[], &night());
+    all.configure(&[], &night());
     assert!(holds(&all, 720));
 }
 
@@ -459,7 +460,7 @@ fn file(text: &str) -> Result<Silences, Vec<String>> {
     let written = read_silences(std::path::Path::new("s.yml"), text, &mut diagnostics);
     let compiled = SilenceSpec::compile(&written, &night(), &mut diagnostics);
     let mut all = Silences::default();
-    all.declare(&compiled, &night());
+    all.configure(&compiled, &night());
     match diagnostics.is_empty() {
         true => Ok(all),
         false => Err(diagnostics

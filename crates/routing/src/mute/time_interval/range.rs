@@ -235,10 +235,6 @@ impl TimeOfDay {
             let minutes = digits.then(|| text.parse::<i16>().ok()).flatten()?;
             return (minutes <= 24 * 60).then_some(Self(minutes));
         };
-        let two_digits = |text: &str| {
-            let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-            digits.then(|| text.parse::<i16>().ok()).flatten()
-        };
         let (hour, minute) = (two_digits(hour)?, two_digits(minute)?);
         let minutes = hour * 60 + minute;
         (minute < 60 && minutes <= 24 * 60).then_some(Self(minutes))
@@ -319,4 +315,9 @@ impl Serialize for Location {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.name)
     }
+}
+
+fn two_digits(text: &str) -> Option<i16> {
+    let digits = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits.then(|| text.parse().ok()).flatten()
 }

@@ -25,17 +25,19 @@ fn evaluate(engine: &mut Engine, store: &Store, now: u64, disks: &[(&str, f64)])
 }
 
 fn changes(transitions: &[Transition]) -> Vec<String> {
-    let line = |t: &Transition| {
-        let label = |name: &str| t.alert.labels.get(name).cloned().unwrap_or_default();
-        let who = format!("{}{}", label("mount_point"), label("overflow"));
-        format!(
-            "{who} > {} {}: {}",
-            t.alert.state.as_str(),
-            t.alert.severity.as_str(),
-            t.reason
-        )
-    };
-    transitions.iter().map(line).collect()
+    transitions
+        .iter()
+        .map(|t| {
+            let label = |name: &str| t.alert.labels.get(name).cloned().unwrap_or_default();
+            let who = format!("{}{}", label("mount_point"), label("overflow"));
+            format!(
+                "{who} > {} {}: {}",
+                t.alert.state.as_str(),
+                t.alert.severity.as_str(),
+                t.reason
+            )
+        })
+        .collect()
 }
 
 fn left_out(engine: &Engine) -> u32 {

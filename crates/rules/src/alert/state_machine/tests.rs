@@ -25,11 +25,13 @@ const HOLDS: ConditionState = ConditionState::Breached(0);
 
 /// The state after these sightings, one each 30 s from 0 on.
 fn after(sights: &[ConditionState]) -> State {
-    let step_one = |state, (index, condition): (usize, &ConditionState)| {
-        let at = 30 * index as u64;
-        step(state, sees(*condition, at), secs(at), &POLICY)
-    };
-    sights.iter().enumerate().fold(State::INACTIVE, step_one)
+    sights
+        .iter()
+        .enumerate()
+        .fold(State::INACTIVE, |state, (index, condition)| {
+            let at = 30 * index as u64;
+            step(state, sees(*condition, at), secs(at), &POLICY)
+        })
 }
 
 fn name(state: State) -> String {
@@ -185,15 +187,14 @@ fn a_timer_that_ends_between_two_evaluations_ends_at_the_second() {
         ..POLICY
     };
     // Evaluated each 30 s: when it fires.
-    let fires = |duration: u64| {
+    let found = [1, 29, 30, 31, 45, 59, 60, 61, 300].map(|duration| {
         let (mut state, mut at) = (State::INACTIVE, 0);
         while state.phase != AlertState::Firing {
             at += 30;
             state = step(state, sees(HOLDS, at), secs(at), &policy(duration));
         }
         at - 30
-    };
-    let found = [1, 29, 30, 31, 45, 59, 60, 61, 300].map(fires);
+    });
     assert_eq!(found, [30, 30, 30, 60, 60, 60, 60, 90, 300]);
     // Evaluated each second, no more than a twentieth of the interval early.
     let (mut state, mut at) = (State::INACTIVE, 0);

@@ -78,8 +78,11 @@ impl Templates {
         template: &Template<'_, '_>,
         scope: Scope<'_>,
     ) -> Result<(), HintedError> {
-        let sample_label = |label: &Arc<str>| (label.to_string(), "1".to_owned());
-        let labels = scope.labels.iter().map(sample_label).collect();
+        let labels = scope
+            .labels
+            .iter()
+            .map(|label| (label.to_string(), "1".to_owned()))
+            .collect();
         let detail = sample_detail(scope);
         let data = TemplateData {
             labels: &labels,

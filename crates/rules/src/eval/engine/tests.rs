@@ -43,19 +43,21 @@ impl Bench {
 
 /// `inactive > firing warning: reason`, with the labels where there are some.
 fn changes(transitions: &[Transition]) -> Vec<String> {
-    let line = |t: &Transition| {
-        let labels: Vec<&str> = t.alert.labels.values().map(String::as_str).collect();
-        format!(
-            "{}{}{} > {} {}: {}",
-            labels.join(","),
-            if labels.is_empty() { "" } else { " " },
-            t.from.as_str(),
-            t.alert.state.as_str(),
-            t.alert.severity.as_str(),
-            t.reason
-        )
-    };
-    transitions.iter().map(line).collect()
+    transitions
+        .iter()
+        .map(|t| {
+            let labels: Vec<&str> = t.alert.labels.values().map(String::as_str).collect();
+            format!(
+                "{}{}{} > {} {}: {}",
+                labels.join(","),
+                if labels.is_empty() { "" } else { " " },
+                t.from.as_str(),
+                t.alert.state.as_str(),
+                t.alert.severity.as_str(),
+                t.reason
+            )
+        })
+        .collect()
 }
 
 const NOTHING: [&str; 0] = [];

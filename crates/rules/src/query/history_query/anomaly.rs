@@ -20,10 +20,12 @@ impl HistoryQuery {
         if !detectors.warm {
             *detectors = self.warmed(context, detection)?;
         }
-        let fresh = || Detector::new(&detection.settings, detection.interval);
         let mut rows = Vec::new();
         for (key, _, value) in self.instant(context)? {
-            let detector = detectors.by_key.entry(key.clone()).or_insert_with(fresh);
+            let detector = detectors
+                .by_key
+                .entry(key.clone())
+                .or_insert_with(|| Detector::new(&detection.settings, detection.interval));
             let assessment = detector.observe(context.at, value);
             rows.push(Row {
                 key,
@@ -72,8 +74,10 @@ impl HistoryQuery {
         let after = self.range(context, end, recent, *interval)?;
         for series in before.into_iter().chain(after) {
             let key = context.names.key(&series.labels, context.added);
-            let fresh = || Detector::new(settings, *interval);
-            let detector = detectors.by_key.entry(key).or_insert_with(fresh);
+            let detector = detectors
+                .by_key
+                .entry(key)
+                .or_insert_with(|| Detector::new(settings, *interval));
             for (time, value) in series.times.iter().zip(&series.values) {
                 detector.observe(UnixMillis(*time), *value);
             }

@@ -96,8 +96,10 @@ impl<'a> Past<'a> {
             self.error = Some(format!("history cannot be read: {error}"));
             Vec::new()
         });
-        let key = |series: &SampledSeries| context.names.key(&series.labels, context.added);
-        let keyed = series.into_iter().map(|series| (key(&series), series));
+        let keyed = series.into_iter().map(|series| {
+            let key = context.names.key(&series.labels, context.added);
+            (key, series)
+        });
         keyed.collect()
     }
 }

@@ -171,9 +171,12 @@ const LASTING: &str = "metric: cpu_percent, anomaly: true, duration: 5m";
 
 #[test]
 fn a_duration_is_of_the_value_itself_being_outside() {
-    let spike = |n, usual| if n == 0 { 60.0 } else { usual };
     assert_eq!(
-        changes_of(LASTING, 360, 100, spike),
+        changes_of(LASTING, 360, 100, |n, usual| if n == 0 {
+            60.0
+        } else {
+            usual
+        }),
         NOTHING,
         "one anomalous sample"
     );

@@ -40,13 +40,6 @@ pub(super) fn joined(a: &Term, operator: &str, b: &Term) -> TermResult {
     let (Some(left), Some(right)) = (&a.labels, &b.labels) else {
         return term(operator, a.labels.clone().or_else(|| b.labels.clone()));
     };
-    let list = |labels: BTreeSet<&Arc<str>>| {
-        labels
-            .into_iter()
-            .map(|label| &**label)
-            .collect::<Vec<&str>>()
-            .join(", ")
-    };
     let (more, fewer): (BTreeSet<_>, BTreeSet<_>) = (
         left.difference(right).collect(),
         right.difference(left).collect(),
@@ -109,4 +102,9 @@ pub(super) fn symbol(operator: Operator) -> &'static str {
         Operator::Remainder => "%",
         Operator::Power => "^",
     }
+}
+
+fn list(labels: BTreeSet<&Arc<str>>) -> String {
+    let labels = labels.into_iter().map(|label| &**label);
+    labels.collect::<Vec<&str>>().join(", ")
 }

@@ -63,15 +63,17 @@ impl Bench {
 }
 
 fn changes(transitions: &[Transition]) -> Vec<String> {
-    let line = |t: &Transition| {
-        let labels: Vec<&str> = t.alert.labels.values().map(String::as_str).collect();
-        let (from, to) = (t.from.as_str(), t.alert.state.as_str());
-        format!(
-            "{} {from} > {to} {}: {}",
-            labels.join(","),
-            t.alert.severity.as_str(),
-            t.reason
-        )
-    };
-    transitions.iter().map(line).collect()
+    transitions
+        .iter()
+        .map(|t| {
+            let labels: Vec<&str> = t.alert.labels.values().map(String::as_str).collect();
+            let (from, to) = (t.from.as_str(), t.alert.state.as_str());
+            format!(
+                "{} {from} > {to} {}: {}",
+                labels.join(","),
+                t.alert.severity.as_str(),
+                t.reason
+            )
+        })
+        .collect()
 }

@@ -26,15 +26,17 @@ fn evaluate(engine: &mut Engine, store: &Store, now: u64, points: &[Point<'_>]) 
 }
 
 fn reasons(transitions: &[Transition]) -> Vec<String> {
-    let line = |t: &Transition| {
-        format!(
-            "{} > {}: {}",
-            t.from.as_str(),
-            t.alert.state.as_str(),
-            t.reason
-        )
-    };
-    transitions.iter().map(line).collect()
+    transitions
+        .iter()
+        .map(|t| {
+            format!(
+                "{} > {}: {}",
+                t.from.as_str(),
+                t.alert.state.as_str(),
+                t.reason
+            )
+        })
+        .collect()
 }
 
 /// Returns the engine of a new process that loads the state file of `engine`.

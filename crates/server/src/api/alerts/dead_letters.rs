@@ -214,13 +214,14 @@ mod tests {
             dead_letter("c", "mail"),
         ];
         let selected = select(&Parameters::new(query, b""), changes, all);
-        let ids = |selected: Vec<DeadLetter>| {
-            selected
-                .into_iter()
-                .map(|dead_letter| dead_letter.id)
-                .collect()
-        };
-        selected.map(ids).map_err(|error| error.message)
+        selected
+            .map(|selected| {
+                selected
+                    .into_iter()
+                    .map(|dead_letter| dead_letter.id)
+                    .collect()
+            })
+            .map_err(|error| error.message)
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! `/api/v1/explain`: why the alerts of a rule fire or not, and who is notified.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Alert, AlertState, Fingerprint, Now};
+use bellwether_core::{AlertState, Fingerprint, Now};
 use bellwether_routing::{Acknowledgement, GroupStatus, RouteMatch};
 use bellwether_schema::HumanDuration;
 use hyper::StatusCode;
@@ -63,10 +62,11 @@ impl<'a> Selection<'a> {
     }
 
     fn matches(&self, rule: &RuleView) -> bool {
-        let has = |alert| rule.alerts.iter().any(|other| other.fingerprint == alert);
         !rule.records
             && self.rule.is_none_or(|name| rule.name == name)
-            && self.alert.is_none_or(has)
+            && self
+                .alert
+                .is_none_or(|alert| rule.alerts.iter().any(|other| other.fingerprint == alert))
     }
 }
 
@@ -78,8 +78,7 @@ fn explain(
     only: Option<Fingerprint>,
     now: Now,
 ) -> Value {
-    let matches = |alert: &&Arc<Alert>| only.is_none_or(|only| alert.fingerprint == only);
-    let alerts = rule.alerts.iter().filter(matches).map(|alert| {
+    let alerts = rule.alerts.iter().filter(|alert| only.is_none_or(|only| alert.fingerprint == only)).map(|alert| {
         let explanation = backend.explain(alert.fingerprint);
         let pending = now.wall.since(alert.active_at).min(rule.duration);
         json!({

@@ -57,7 +57,6 @@ fn rules(rules: Vec<RuleView>, parameters: &Parameters) -> Result<Value, ApiErro
             rules.push(rule);
         }
     }
-    let token = |group: &RuleGroup| format!("{};{}", group.file, group.name);
     let start = match filter.next_token {
         None => 0,
         Some(next) => groups
@@ -140,7 +139,6 @@ impl<'a> Filter<'a> {
     }
 
     fn matches(&self, rule: &RuleView) -> bool {
-        let among = |names: &[&str], name: &str| names.is_empty() || names.contains(&name);
         let label = |name: &str| match name {
             "severity" if !rule.records => rule.severity.as_str(),
             _ => rule.labels.get(name).map_or("", String::as_str),
@@ -215,6 +213,16 @@ fn view_rule(rule: &RuleView, alerts: bool) -> Value {
         "evaluationTime": rule.evaluation_time.as_secs_f64(),
         "lastEvaluation": last,
     })
+}
+
+/// Token of the page that begins with `group`.
+fn token(group: &RuleGroup) -> String {
+    format!("{};{}", group.file, group.name)
+}
+
+/// Returns true if `name` is one of `names`, or there are none.
+fn among(names: &[&str], name: &str) -> bool {
+    names.is_empty() || names.contains(&name)
 }
 
 #[cfg(test)]

@@ -68,7 +68,7 @@ fn parse(body: &[u8], now: UnixMillis) -> Result<Command, ApiError> {
 }
 
 fn silences(all: &[Silence], now: UnixMillis) -> Value {
-    let view = |silence: &Silence| {
+    let views = all.iter().map(|silence| {
         let mut view = json!({
             "id": silence.id,
             "state": silence.state(now).as_str(),
@@ -86,8 +86,8 @@ fn silences(all: &[Silence], now: UnixMillis) -> Value {
             view.extend(recurs(&silence.recurs));
         }
         view
-    };
-    json!({ "silences": all.iter().map(view).collect::<Vec<_>>() })
+    });
+    json!({ "silences": views.collect::<Vec<_>>() })
 }
 
 /// Recurrence of a silence, with the keys of the request that creates one.

@@ -75,25 +75,7 @@ pub(crate) fn correlations(
     };
     let from = to.before(window);
     let selected = Selection { at: to, ..selected };
-    let mut targets = selected.series(context, window)?;
-    if targets.len() > 1 {
-        let examples: Vec<String> = targets
-            .iter()
-            .take(3)
-            .map(|series| series.labels.to_string())
-            .collect();
-        let message = format!(
-            "{} series; select one, such as {}",
-            targets.len(),
-            examples.join(" or ")
-        );
-        return Err(
-            unprocessable(message).hint("a selector with labels: cpu_percent{instance=\"a\"}")
-        );
-    }
-    let Some(target) = targets.pop() else {
-        return Err(unprocessable("no samples"));
-    };
+    let target = only_one(selected.series(context, window)?)?;
     let mut others = others(params, context, from, to)?;
     // Self-metrics move with everything that Bellwether watches, and explain nothing.
     let own = params.one_of("own", &[("true", true), ("false", false)])?;
@@ -118,6 +100,26 @@ pub(crate) fn correlations(
         "skipped": answer.left_out,
         "related": answer.related.iter().map(|related| view(related, grid)).collect::<Vec<_>>(),
     }))
+}
+
+/// Returns the one series that was selected.
+fn only_one(mut series: Vec<SampledSeries>) -> Result<SampledSeries, ApiError> {
+    if series.len() > 1 {
+        let examples: Vec<String> = series
+            .iter()
+            .take(3)
+            .map(|series| series.labels.to_string())
+            .collect();
+        let message = format!(
+            "{} series; select one, such as {}",
+            series.len(),
+            examples.join(" or ")
+        );
+        return Err(
+            unprocessable(message).hint("a selector with labels: cpu_percent{instance=\"a\"}")
+        );
+    }
+    series.pop().ok_or_else(|| unprocessable("no samples"))
 }
 
 fn view(related: &Related, grid: Grid) -> Value {

@@ -67,39 +67,22 @@ pub(crate) fn forecast(
     let hours = params.count("hours", 48)?.unwrap_or(24);
     let lookback = within.map_or(window, |within| window.max(within * 2));
     let all = selected.series(context, SEASONAL_WINDOW.max(lookback))?;
-    let start = selected.at.before(window);
+    let ahead = Ahead {
+        window,
+        within,
+        hours,
+        target: reaches.map(|value| Target {
+            value,
+            direction: direction.unwrap_or(Direction::Rising),
+        }),
+    };
     let mut views = Vec::new();
     for series in &all {
         context
             .guard
             .check()
             .map_err(|stopped| super::select::storage_error(stopped.into()))?;
-        let recent = series.times.partition_point(|time| *time < start.0);
-        let (times, values) = (&series.times[recent..], &series.values[recent..]);
-        let latest = values.iter().rev().find(|value| value.is_finite());
-        let mut view = json!({
-            "labels": labels(&series.labels),
-            "latest": latest.copied().map(number),
-            "seasonal": view_seasonal(series, selected.at, hours, upper_bound(&selected)),
-        });
-        if let Some(value) = reaches {
-            let target = Target {
-                value,
-                direction: direction.unwrap_or(Direction::Rising),
-            };
-            view["linear"] = view_linear(times, values, selected.at, target, within);
-            if let Some(within) = within {
-                let horizon = Horizon {
-                    target,
-                    within,
-                    window,
-                };
-                let outlook = outlook(horizon, series, selected.at);
-                view["linear"]["fires"] = json!(matches!(outlook, Outlook::Soon(_)));
-                view["linear"]["suppressedReason"] = json!(outlook.not_firing_reason());
-            }
-        }
-        views.push(view);
+        views.push(view_series(series, &selected, &ahead));
     }
     Ok(json!({
         "metric": selected.selector,
@@ -109,6 +92,45 @@ pub(crate) fn forecast(
         "reaches": reaches,
         "series": views,
     }))
+}
+
+/// Parameters of the forecasts.
+struct Ahead {
+    /// Window of the linear trend.
+    window: Duration,
+    /// Horizon of a rule.
+    within: Option<Duration>,
+    /// Hours of the seasonal forecast.
+    hours: usize,
+    /// Value to be reached.
+    target: Option<Target>,
+}
+
+fn view_series(series: &SampledSeries, selected: &Selection<'_>, ahead: &Ahead) -> Value {
+    let start = selected.at.before(ahead.window);
+    let recent = series.times.partition_point(|time| *time < start.0);
+    let (times, values) = (&series.times[recent..], &series.values[recent..]);
+    let latest = values.iter().rev().find(|value| value.is_finite());
+    let mut view = json!({
+        "labels": labels(&series.labels),
+        "latest": latest.copied().map(number),
+        "seasonal": view_seasonal(series, selected.at, ahead.hours, upper_bound(selected)),
+    });
+    let Some(target) = ahead.target else {
+        return view;
+    };
+    view["linear"] = view_linear(times, values, selected.at, target, ahead.within);
+    if let Some(within) = ahead.within {
+        let horizon = Horizon {
+            target,
+            within,
+            window: ahead.window,
+        };
+        let outlook = outlook(horizon, series, selected.at);
+        view["linear"]["fires"] = json!(matches!(outlook, Outlook::Soon(_)));
+        view["linear"]["suppressedReason"] = json!(outlook.not_firing_reason());
+    }
+    view
 }
 
 /// Evaluates the forecast as a rule does.

@@ -37,12 +37,11 @@ impl<'a> Selection<'a> {
         params: &Parameters,
         context: &AnalysisContext<'a>,
     ) -> Result<Self, ApiError> {
-        let missing = || {
+        let selector = params.non_empty("metric").ok_or_else(|| {
             bad_data(
                 "parameter \"metric\" is missing: the name of a metric, or a selector such as cpu_percent{instance=\"a\"}",
             )
-        };
-        let selector = params.non_empty("metric").ok_or_else(missing)?;
+        })?;
         let all = selector_within(selector, context.guard);
         let mut all = all.map_err(query_error)?;
         let (Some(mut matchers), true) = (all.pop(), all.is_empty()) else {
@@ -243,16 +242,17 @@ pub(super) fn rates(series: SampledSeries) -> SampledSeries {
         values,
     } = series;
     let steps = times.windows(2).zip(values.windows(2));
-    let rate = |(times, values): (&[i64], &[f64])| {
-        let seconds = times[1].saturating_sub(times[0]) as f64 / 1000.0;
-        let added = if values[1] < values[0] {
-            values[1]
-        } else {
-            values[1] - values[0]
-        };
-        (times[1], added / seconds)
-    };
-    let (times, values) = steps.map(rate).unzip();
+    let (times, values) = steps
+        .map(|(times, values)| {
+            let seconds = times[1].saturating_sub(times[0]) as f64 / 1000.0;
+            let added = if values[1] < values[0] {
+                values[1]
+            } else {
+                values[1] - values[0]
+            };
+            (times[1], added / seconds)
+        })
+        .unzip();
     SampledSeries {
         labels,
         times,

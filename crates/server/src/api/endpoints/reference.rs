@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::parameter::{Necessity, Parameter, Place};
-use super::{ENDPOINTS, Endpoint};
+use super::{Answer, ENDPOINTS, Endpoint};
 
 const INTRODUCTION: &str = "\
 ## Parameters
@@ -14,25 +14,47 @@ const INTRODUCTION: &str = "\
 - A duration is a text such as `1h30m` or, in `query`, a number of seconds.
 ";
 
-/// Returns the section of docs/http-api.md on the parameters of each endpoint.
+const ANSWERS: &str = "
+## Answers
+
+An answer of `/api` is `{\"status\": \"success\", \"data\": ...}`, an error `{\"status\": \"error\", \"errorType\": text, \"error\": text}`.
+The shape of `data` is below. `?` marks keys that may be absent, `name` stands for any name. A time is in RFC 3339; a number that JSON cannot
+express is the text `NaN`, `+Inf` or `-Inf`.
+";
+
+/// Returns the sections of docs/http-api.md on the parameters and the answers of each endpoint.
 #[must_use]
 pub fn endpoint_reference() -> String {
     let with_parameters = ENDPOINTS
         .iter()
         .filter(|endpoint| endpoint.parameters().next().is_some());
     let sections: String = with_parameters.map(section).collect();
-    format!("{INTRODUCTION}{sections}")
+    let answers: String = ENDPOINTS.iter().filter_map(answer).collect();
+    format!("{INTRODUCTION}{sections}{ANSWERS}{answers}")
+}
+
+/// Returns the methods and the path of an endpoint.
+fn title(Endpoint { path, methods, .. }: &Endpoint) -> String {
+    let methods = methods.iter().filter(|method| **method != Method::HEAD);
+    let methods: Vec<&str> = methods.map(Method::as_str).collect();
+    format!("{} {path}", methods.join(", "))
+}
+
+/// Returns the answer of an endpoint with JSON.
+fn answer(endpoint: &Endpoint) -> Option<String> {
+    let Answer::Data(shape) = endpoint.answer else {
+        return None;
+    };
+    let shape = shape.pretty(0);
+    Some(format!("\n`{}`\n\n```\n{shape}\n```\n", title(endpoint)))
 }
 
 fn section(endpoint: &Endpoint) -> String {
-    let Endpoint { path, methods, .. } = endpoint;
-    let methods = methods.iter().filter(|method| **method != Method::HEAD);
-    let methods: Vec<&str> = methods.map(Method::as_str).collect();
     let rows: String = endpoint.parameters().map(row).collect();
     format!(
-        "\n### `{} {path}`\n\n| parameter | in | type | required | description |\n\
+        "\n### `{}`\n\n| parameter | in | type | required | description |\n\
          |---|---|---|---|---|\n{rows}",
-        methods.join(", "),
+        title(endpoint),
     )
 }
 

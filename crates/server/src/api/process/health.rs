@@ -12,7 +12,9 @@ use crate::api::alerts::view_alerts;
 use crate::api::json::time;
 use crate::api::response::ApiError;
 use crate::api::view::ViewRequest;
-use crate::backend::{ChannelHealth, Health, RemoteHealth};
+use crate::backend::{
+    AlertHistoryHealth, ChannelHealth, CollectorHealth, Health, HistoryHealth, RemoteHealth,
+};
 
 /// Returns the data of `/api/v1/health`.
 pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
@@ -55,32 +57,8 @@ fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
     let collectors: BTreeMap<&str, Value> = health
         .collectors
         .iter()
-        .map(|(origin, collector)| {
-            let view = json!({
-                "success": collector.success,
-                "lastDurationSeconds": collector.duration.as_secs_f64(),
-                "lastSuccess": collector.last_success.map(|last| time(last.wall)),
-                "ageSeconds": collector.last_success.map(|last| now.mono.since(last.mono).as_secs_f64()),
-                "reason": collector.failure.as_ref().map(|failure| failure.reason),
-                "error": collector.failure.as_ref().map(|failure| failure.detail.as_str()),
-                "notes": collector.notes,
-            });
-            (origin.as_str(), view)
-        })
+        .map(|(origin, collector)| (origin.as_str(), view_collector(collector, now)))
         .collect();
-    let channels = health.channels.iter().map(|channel| {
-        json!({
-            "name": channel.name,
-            "type": channel.kind,
-            "queued": channel.queued,
-            "deadLetters": channel.dead_letters,
-            "sent": channel.sent,
-            "failed": channel.failed,
-            "rejected": channel.rejected,
-            "dropped": channel.dropped,
-            "lastError": channel.last_error,
-        })
-    });
     json!({
         "status": status(health, ready),
         "ready": ready,
@@ -88,27 +66,10 @@ fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
         "startedAt": time(health.started.wall),
         "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
         "collectors": collectors,
-        "channels": channels.collect::<Vec<_>>(),
+        "channels": health.channels.iter().map(view_channel).collect::<Vec<_>>(),
         "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
-        "history": health.history.as_ref().map(|history| {
-            json!({
-                "directory": history.directory,
-                "series": history.series,
-                "bytes": history.bytes,
-                "oldest": history.oldest.map(time),
-                "damaged": history.damaged,
-                "error": history.error,
-            })
-        }),
-        "alertHistory": health.alert_history.as_ref().map(|history| {
-            json!({
-                "directory": history.directory,
-                "bytes": history.bytes,
-                "oldest": history.oldest.map(time),
-                "damaged": history.damaged,
-                "error": history.error,
-            })
-        }),
+        "history": health.history.as_ref().map(view_history),
+        "alertHistory": health.alert_history.as_ref().map(view_alert_history),
         "state": {
             "directory": health.state.directory,
             "error": health.state.error,
@@ -125,6 +86,54 @@ fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
             "checksum": format!("{:08x}", health.configuration.checksum),
             "loadedAt": time(health.configuration.loaded_at),
         },
+    })
+}
+
+fn view_collector(collector: &CollectorHealth, now: Now) -> Value {
+    let failure = collector.failure.as_ref();
+    json!({
+        "success": collector.success,
+        "lastDurationSeconds": collector.duration.as_secs_f64(),
+        "lastSuccess": collector.last_success.map(|last| time(last.wall)),
+        "ageSeconds": collector.last_success.map(|last| now.mono.since(last.mono).as_secs_f64()),
+        "reason": failure.map(|failure| failure.reason),
+        "error": failure.map(|failure| failure.detail.as_str()),
+        "notes": collector.notes,
+    })
+}
+
+fn view_channel(channel: &ChannelHealth) -> Value {
+    json!({
+        "name": channel.name,
+        "type": channel.kind,
+        "queued": channel.queued,
+        "deadLetters": channel.dead_letters,
+        "sent": channel.sent,
+        "failed": channel.failed,
+        "rejected": channel.rejected,
+        "dropped": channel.dropped,
+        "lastError": channel.last_error,
+    })
+}
+
+fn view_history(history: &HistoryHealth) -> Value {
+    json!({
+        "directory": history.directory,
+        "series": history.series,
+        "bytes": history.bytes,
+        "oldest": history.oldest.map(time),
+        "damaged": history.damaged,
+        "error": history.error,
+    })
+}
+
+fn view_alert_history(history: &AlertHistoryHealth) -> Value {
+    json!({
+        "directory": history.directory,
+        "bytes": history.bytes,
+        "oldest": history.oldest.map(time),
+        "damaged": history.damaged,
+        "error": history.error,
     })
 }
 
@@ -197,15 +206,14 @@ fn summary(
     version: &str,
     now: Now,
 ) -> Value {
-    let in_state = |state| alerts.iter().filter(move |alert| alert.state == state);
+    let firing: Vec<_> = in_state(alerts, AlertState::Firing).collect();
     let by_severity: BTreeMap<&str, usize> = Severity::ALL
         .iter()
         .map(|severity| {
-            let count = in_state(AlertState::Firing).filter(|alert| alert.severity == *severity);
-            (severity.as_str(), count.count())
+            let alerts = firing.iter().filter(|alert| alert.severity == *severity);
+            (severity.as_str(), alerts.count())
         })
         .collect();
-    let sum = |of: fn(&ChannelHealth) -> u64| health.channels.iter().map(of).sum::<u64>();
     json!({
         "status": status(health, ready),
         "version": version,
@@ -214,8 +222,8 @@ fn summary(
         "series": counts.series,
         "rules": counts.rules,
         "alerts": {
-            "firing": in_state(AlertState::Firing).count(),
-            "pending": in_state(AlertState::Pending).count(),
+            "firing": firing.len(),
+            "pending": in_state(alerts, AlertState::Pending).count(),
             "firingBySeverity": by_severity,
             "active": view_alerts(alerts, suppressions),
         },
@@ -223,15 +231,30 @@ fn summary(
             "enabled": health.collectors.len(),
             "failing": failing_collectors(health).collect::<Vec<_>>(),
         },
-        "notifications": {
-            "channels": health.channels.len(),
-            "queued": health.channels.iter().map(|channel| channel.queued).sum::<usize>(),
-            "sent": sum(|channel| channel.sent),
-            "failed": sum(|channel| channel.failed),
-            "dropped": sum(|channel| channel.dropped),
-        },
+        "notifications": view_notifications(&health.channels),
         "health": self::health(health, ready, version, now),
         "http": { "connections": counts.connections, "requests": counts.requests },
+    })
+}
+
+fn in_state(alerts: &[Arc<Alert>], state: AlertState) -> impl Iterator<Item = &Arc<Alert>> {
+    alerts.iter().filter(move |alert| alert.state == state)
+}
+
+fn view_notifications(channels: &[ChannelHealth]) -> Value {
+    let (mut queued, mut sent, mut failed, mut dropped) = (0, 0, 0, 0);
+    for channel in channels {
+        queued += channel.queued;
+        sent += channel.sent;
+        failed += channel.failed;
+        dropped += channel.dropped;
+    }
+    json!({
+        "channels": channels.len(),
+        "queued": queued,
+        "sent": sent,
+        "failed": failed,
+        "dropped": dropped,
     })
 }
 
@@ -241,7 +264,7 @@ mod tests {
 
     use super::*;
     use crate::api::testing::alert;
-    use crate::backend::{AlertHistoryHealth, CollectorHealth, HistoryHealth, StateHealth};
+    use crate::backend::StateHealth;
 
     #[test]
     fn health_and_summary_name_failing_components() {

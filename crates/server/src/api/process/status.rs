@@ -138,7 +138,6 @@ fn targets(health: &Health, parameters: &Parameters) -> Result<Value, ApiError> 
 }
 
 fn target(name: &str, collector: &CollectorHealth) -> Value {
-    let seconds = |duration: std::time::Duration| format!("{}s", duration.as_secs_f64());
     json!({
         "discoveredLabels": {},
         "labels": { "collector": name },
@@ -170,6 +169,10 @@ fn scrape_pools(health: &Health) -> Value {
 fn alertmanagers(urls: &[String]) -> Value {
     let active: Vec<Value> = urls.iter().map(|url| json!({ "url": url })).collect();
     json!({ "activeAlertmanagers": active, "droppedAlertmanagers": [] })
+}
+
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{}s", duration.as_secs_f64())
 }
 
 #[cfg(test)]

@@ -73,10 +73,10 @@ impl Parameters {
             return Ok(None);
         }
         // Prometheus says it twice where a time may be left out.
-        let wrong = |why| invalid(name, &format!("Invalid time value for '{name}': {why}"));
-        parse_time(text)
-            .map(Some)
-            .ok_or_else(|| wrong(no_time(text)))
+        parse_time(text).map(Some).ok_or_else(|| {
+            let why = no_time(text);
+            invalid(name, &format!("Invalid time value for '{name}': {why}"))
+        })
     }
 
     /// Parses a required time.
@@ -120,8 +120,8 @@ impl Parameters {
         } else {
             parse_duration(text)
         };
-        let wrong = || invalid(name, &format!("cannot parse {text:?} to a valid duration"));
-        span.map(Some).ok_or_else(wrong)
+        span.map(Some)
+            .ok_or_else(|| invalid(name, &format!("cannot parse {text:?} to a valid duration")))
     }
 
     /// Parses a limit; no limit if it is absent or zero.

@@ -28,17 +28,20 @@ pub(crate) async fn respond(
     let backend = request.backend();
     let path_parameter = request.path_parameter().to_owned();
     let (now, lookback) = (backend.now().wall, **request.access.query.lookback);
-    let work = move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
-        let request = HistoryRequest {
-            parameters,
-            path_parameter,
-            now,
-            lookback,
-            backend,
-        };
-        answer(&request, source, guard)
-    };
-    run_job(request, work).await
+    run_job(
+        request,
+        move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
+            let request = HistoryRequest {
+                parameters,
+                path_parameter,
+                now,
+                lookback,
+                backend,
+            };
+            answer(&request, source, guard)
+        },
+    )
+    .await
 }
 
 /// Runs `work` on the parameters and history as a job, and responds with its reply.
@@ -53,8 +56,13 @@ pub(crate) async fn run_job(
     let history = request.shared.backend.history().ok_or_else(no_history)?;
     let parameters = request.form_parameters().await?;
     let limits = request.job_limits(&parameters)?;
-    let work = move |guard: &Guard| work(parameters, &*history, guard);
-    let output = request.shared.jobs.run(limits, work).await?;
+    let output = request
+        .shared
+        .jobs
+        .run(limits, move |guard: &Guard| {
+            work(parameters, &*history, guard)
+        })
+        .await?;
     // The job keeps its slot until then, so that output that is not sent is bounded.
     let permit = request.permit().await?;
     let (body, coding) = body(output, coding, permit)

@@ -39,7 +39,7 @@ impl RequestContext<'_> {
             }
             PasswordCheck::Busy => too_many("too many passwords are being checked"),
         };
-        self.shared.stats.refused("password");
+        self.shared.stats.count_rejected("password");
         Err(error)
     }
 
@@ -47,7 +47,7 @@ impl RequestContext<'_> {
         let now = self.shared.registry.now();
         match &self.access.web.rate {
             Some(rate) if !rate.try_acquire(self.peer.client(), now) => {
-                self.shared.stats.refused("rate");
+                self.shared.stats.count_rejected("rate");
                 Err(too_many("too many requests"))
             }
             _ => Ok(()),
@@ -71,7 +71,7 @@ impl RequestContext<'_> {
         control
             .authorize(self.peer, uri, headers, users)
             .map_err(|error| {
-                self.shared.stats.refused(error.reason);
+                self.shared.stats.count_rejected(error.reason);
                 error.into()
             })
     }

@@ -30,7 +30,7 @@ fn old_blocks_go_by_age_once_the_clock_has_proven_itself() {
     assert_eq!(history.stats().oldest, Some(UnixMillis(later)));
     assert_eq!(history.stats().series, 2, "a series without samples leaves");
     history.append(UnixMillis(later + 6 * HOUR), &[(gone, 1.0)]);
-    assert_eq!(history.stats().refused.unknown, 1);
+    assert_eq!(history.stats().rejected.unknown, 1);
     assert_ne!(history.series_id(&named(7)), Some(gone));
 }
 

@@ -120,7 +120,7 @@ fn history_has_the_series_and_values_of_the_text_exposition() {
     ]);
     assert_eq!(remembered[&bucket].times[..2], [1_001_000, 1_001_500]);
     assert_eq!(remembered[&bucket].values[..2], [2.0, 2.5]);
-    assert_eq!(history.stats().refused.total(), 0);
+    assert_eq!(history.stats().rejected.total(), 0);
 }
 
 #[test]
@@ -178,7 +178,7 @@ fn a_series_over_the_ceiling_is_in_the_exposition_and_counted() {
     }
     assert_eq!(on_page(&store).len(), 4);
     assert_eq!(all(&history).len(), 2);
-    assert_eq!(history.stats().refused.total(), 6);
+    assert_eq!(history.stats().rejected.total(), 6);
 }
 
 /// The clocks of a process that started when the wall stood at `wall(seconds)`.

@@ -132,16 +132,15 @@ impl ClientContext for BrokerLog {
         let Ok(Statistics { brokers }) = serde_json::from_slice(statistics) else {
             return;
         };
-        let named = |error: &str, broker: &Broker| {
-            !broker.nodename.is_empty() && error.contains(&broker.nodename)
-        };
         let mut state = self.0.state.lock();
         let Some(error) = &state.last_error else {
             return;
         };
         let names_any = brokers.values().any(|broker| named(error, broker));
-        let is_up = |broker: &Broker| broker.state == "UP" && (named(error, broker) || !names_any);
-        if brokers.values().any(is_up) {
+        if brokers
+            .values()
+            .any(|broker| broker.state == "UP" && (named(error, broker) || !names_any))
+        {
             state.last_error = None;
         }
     }
@@ -153,6 +152,11 @@ impl ClientContext for BrokerLog {
             state.last_error = Some(reason.to_owned());
         }
     }
+}
+
+/// Returns true if the message of `error` has the name of the broker.
+fn named(error: &str, broker: &Broker) -> bool {
+    !broker.nodename.is_empty() && error.contains(&broker.nodename)
 }
 
 #[cfg(test)]

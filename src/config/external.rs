@@ -22,7 +22,7 @@ use crate::logging;
 /// Returns the problems of everything that the enabled parts of `plan` name. Reads files; uses no
 /// network and writes nothing.
 #[must_use]
-pub fn check_outside(plan: &Plan) -> Vec<Diagnostic> {
+pub fn check_external(plan: &Plan) -> Vec<Diagnostic> {
     let mut problems = Diagnostics::default();
     let monitor = &plan.root.performance_monitor;
     for (name, channel) in notify::named(&monitor.alerting.notifications.channels) {
