@@ -20,16 +20,17 @@ mod explain;
 mod export;
 mod forecast;
 mod health;
+mod history_directory;
 mod import;
-mod installed;
-mod nearby;
+mod installation;
 mod notify_test;
 mod query;
-mod recorded;
 mod route;
 mod rules;
 mod run;
+mod running_agents;
 mod silence;
+mod similar_names;
 mod status;
 mod test;
 mod trends;
@@ -152,7 +153,7 @@ enum Command {
 
 impl Global {
     fn source(&self) -> Source {
-        installed::source(self.config.as_deref())
+        installation::source(self.config.as_deref())
     }
 
     fn overrides(&self) -> Overrides {
@@ -167,15 +168,39 @@ impl Global {
         }
     }
 
-    /// Returns the settings of the configuration with the flags applied, as far as they are valid; other problems of
+    /// Returns the settings of the configuration with the flags applied, as far as they are valid; problems of
     /// the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
-        let mut loaded = configuration::load(&self.source(), &process_environment)?;
+        self.settings_with(&[])
+    }
+
+    /// Returns the settings as [`Global::settings`]. Problems in the settings that begin with one
+    /// of `keys` are errors.
+    fn settings_with(&self, keys: &[&str]) -> anyhow::Result<Root> {
+        let source = self.source();
+        let mut loaded = configuration::load(&source, &process_environment)?;
         self.overrides().apply(&mut loaded)?;
-        match loaded.root {
-            Some(root) => Ok(root),
-            None => Ok(configuration::plan(loaded)?.root),
+        let Some(root) = loaded.root else {
+            return Ok(configuration::plan(loaded)?.root);
+        };
+        let problems = loaded.problems.into_sorted();
+        let needed: Vec<String> = problems
+            .iter()
+            .filter(|problem| {
+                let path = &problem.location.path;
+                keys.iter().any(|key| path.starts_with(key))
+            })
+            .map(|problem| problem.render(&source).to_string())
+            .collect();
+        match needed.is_empty() {
+            true => Ok(root),
+            false => anyhow::bail!("{}", needed.join("\n")),
         }
+    }
+
+    /// Returns whether the flags override the address of the configuration.
+    fn overrides_address(&self) -> bool {
+        self.listen_address.is_some() || self.web_config.is_some()
     }
 
     /// Returns the plan of the configuration with the flags applied.
@@ -204,7 +229,8 @@ pub fn main() -> ExitCode {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
     }
-    if let Err(error) = installed::read_environment(&global.source(), global.env_file.as_deref()) {
+    if let Err(error) = installation::read_environment(&global.source(), global.env_file.as_deref())
+    {
         eprintln!("bellwether: {error:#}");
         return ExitCode::FAILURE;
     }

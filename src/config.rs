@@ -15,7 +15,9 @@ mod sections;
 
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use files::{expanded, read_files};
-pub use folders::{alert_history_folder, history_folder, state_directory};
+pub use folders::{
+    alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
+};
 pub use load::{
     EMBEDDED, Loaded, ReadError, Report, Source, decode, load, process_environment, read,
     set_fallback_environment,

@@ -10,6 +10,7 @@
 //! - [`replay`]: rules over recorded series, on virtual time.
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
+//! - [`runtime_file`]: what a running agent tells the commands on its host.
 
 pub mod app;
 pub mod cli;
@@ -18,4 +19,5 @@ pub mod dashboard;
 pub mod logging;
 pub mod replay;
 pub mod ruletest;
+pub mod runtime_file;
 pub mod self_metrics;

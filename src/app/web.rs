@@ -23,8 +23,18 @@ pub(super) struct Web {
     open: Mutex<Option<Open>>,
 }
 
+/// Place and protocol of a server that listens.
+pub(super) struct Endpoint {
+    pub(super) settings: Prometheus,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+}
+
 struct Open {
     settings: Prometheus,
+    /// Port that it listens on, also where the settings ask for any.
+    port: u16,
+    tls: bool,
     handle: Handle,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -112,6 +122,7 @@ impl Web {
                 Some(Local::new(local, &handle).await?)
             };
             if let Some(open) = &mut *self.open.lock() {
+                open.tls = access.is_tls();
                 open.handle.apply(access);
                 open.settings = settings.clone();
                 if let Some(new) = local
@@ -128,6 +139,7 @@ impl Web {
                 .await
                 .map_err(|error| error.to_string())?,
         };
+        let tls = access.is_tls();
         let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr().map_err(|error| error.to_string())?;
         let handle = server.handle();
@@ -137,6 +149,8 @@ impl Web {
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
         let open = Open {
             settings: settings.clone(),
+            port: address.port(),
+            tls,
             handle,
             stop,
             task,
@@ -150,6 +164,16 @@ impl Web {
             }
         }
         Ok(())
+    }
+
+    /// Returns the endpoint of the server, if it listens.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        let open = self.open.lock();
+        open.as_ref().map(|open| Endpoint {
+            settings: open.settings.clone(),
+            port: open.port,
+            tls: open.tls,
+        })
     }
 
     /// Stops serving after running requests end.

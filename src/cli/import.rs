@@ -13,7 +13,7 @@ use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported,
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use super::recorded::{Folder, bar, give_to_owner};
+use super::history_directory::{AsOwner, Folder, bar};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -54,7 +54,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         bail!("no samples to import: {name}");
     }
     let now = Clock::start().now().wall;
-    let retention = global
+    let retention = options
+        .folder
+        .global(global)
         .settings()
         .ok()
         .filter(|_| options.folder.is_default())
@@ -137,8 +139,9 @@ fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
 }
 
 fn write(import: Import, folder: &Path) -> anyhow::Result<Imported> {
+    let writing = AsOwner::begin(folder)?;
     let done = import.write(folder)?;
-    give_to_owner(folder)?;
+    writing.finish()?;
     Ok(done)
 }
 

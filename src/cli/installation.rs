@@ -15,16 +15,13 @@ const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
 /// `EnvironmentFile=` of the unit.
 const ENVIRONMENT: &str = "/etc/bellwether/environment";
 /// `StateDirectory=` of the unit.
-const STATE: &str = "/var/lib/bellwether";
+pub(super) const STATE: &str = "/var/lib/bellwether";
 
 /// Returns the configuration to use: that of `--config`, of `BELLWETHER_CONFIG`, of the installed
 /// service, or the embedded one.
 pub(super) fn source(flag: Option<&Path>) -> Source {
-    let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
     let installed = Path::new(CONFIGURATION);
-    let file = flag
-        .map(Path::to_owned)
-        .or_else(|| variable.map(PathBuf::from))
+    let file = named(flag)
         // One that may not be looked at is not absent.
         .or_else(|| {
             installed
@@ -33,6 +30,13 @@ pub(super) fn source(flag: Option<&Path>) -> Source {
                 .then(|| installed.to_owned())
         });
     file.map_or(Source::Embedded, Source::File)
+}
+
+/// Returns the configuration of `--config` or `BELLWETHER_CONFIG`, if either is given.
+pub(super) fn named(flag: Option<&Path>) -> Option<PathBuf> {
+    let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
+    flag.map(Path::to_owned)
+        .or_else(|| variable.map(PathBuf::from))
 }
 
 /// Adds the variables of the environment file as fallbacks for those of the process, and for the
