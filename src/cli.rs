@@ -273,10 +273,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!(
-                "bellwether: {}",
-                asking::printable_lines(&format!("{error:#}"))
-            );
+            let message = asking::printable_lines(&format!("{error:#}"));
+            eprintln!("bellwether: {message}");
+            if let Some(hint) = installation::variable_hint(&message) {
+                eprintln!("bellwether: {hint}");
+            }
             ExitCode::FAILURE
         }
     }

@@ -29,6 +29,8 @@ pub(in crate::cli) struct Address {
     pub(super) socket: Option<PathBuf>,
     /// File with the token of the agent on this host.
     pub(super) token_file: Option<PathBuf>,
+    /// Web configuration file of the agent on this host.
+    pub(super) web_config_file: Option<PathBuf>,
     pub(super) origin: Origin,
 }
 
@@ -76,6 +78,7 @@ impl Address {
             url,
             socket: None,
             token_file: None,
+            web_config_file: None,
             origin,
         })
     }
@@ -103,6 +106,7 @@ impl Address {
             url,
             socket: agent.socket.filter(may_open),
             token_file: agent.token_file,
+            web_config_file: agent.web_config_file,
             origin: Origin::Agent { file, pid },
         })
     }
@@ -124,6 +128,7 @@ impl Address {
                 .map(|socket| socket.value.path.clone())
                 .filter(may_open),
             token_file: web.control.token_file.clone(),
+            web_config_file: web.web_config_file.clone(),
             origin: Origin::Configuration {
                 source: global.source(),
                 is_overridden: global.overrides_address(),

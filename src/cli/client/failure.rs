@@ -40,17 +40,20 @@ impl Failure {
         user: Option<&str>,
     ) -> Self {
         let place = address.shown();
+        let file = match &address.web_config_file {
+            Some(file) => file.display().to_string(),
+            None => "the web configuration file of the server".to_owned(),
+        };
         let (problem, hint) = match user {
             None => (
                 format!("{place} wants a user and a password"),
-                "--user NAME --password-file FILE; the names are in basic_auth_users of its web \
-                 configuration file"
-                    .to_owned(),
+                format!(
+                    "--user NAME --password-file FILE; basic_auth_users in {file} has the names"
+                ),
             ),
             Some(user) => (
                 format!("{place} rejected the user {user:?} or the password"),
-                "compare them with basic_auth_users in the web configuration file of the server"
-                    .to_owned(),
+                format!("compare them with basic_auth_users in {file}"),
             ),
         };
         Self {
@@ -181,7 +184,14 @@ fn tls_cause(error: &rustls::Error) -> Cause {
                 Cause::Untrusted
             }
             NotValidForName => Cause::OtherName(Vec::new()),
-            NotValidForNameContext { presented, .. } => Cause::OtherName(presented.clone()),
+            NotValidForNameContext { presented, .. } => {
+                // Each is as `DnsName("monitor.example")`.
+                let name = |text: &String| {
+                    let quoted = text.split('"').nth(1);
+                    quoted.unwrap_or(text).to_owned()
+                };
+                Cause::OtherName(presented.iter().map(name).collect())
+            }
             Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
                 Cause::NotValidNow(reason.to_string())
             }
@@ -230,9 +240,16 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
             "the certificate of the server is not trusted: it is self-signed, or of an unknown \
              authority"
                 .to_owned(),
-            "--ca-file FILE with the certificate of the authority or, if it is self-signed, of the \
-             server"
-                .to_owned(),
+            format!(
+                "--ca-file FILE with the certificate of the authority or, if it is self-signed, of the server{}",
+                address
+                    .web_config_file
+                    .as_deref()
+                    .map_or_else(String::new, |file| format!(
+                        " (cert_file in {})",
+                        file.display()
+                    ))
+            ),
         ),
         Cause::OtherName(names) if names.is_empty() => (
             "the certificate of the server is for another name".to_owned(),
@@ -268,15 +285,21 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
         ),
         Cause::NoHttp(reason) => (
             format!("the answer is not HTTP: {reason}"),
-            format!("https:// in {other_url} if the server has TLS; another service may use port {port}"),
+            format!(
+                "https:// in {other_url} if the server has TLS; another service may use port {port}"
+            ),
         ),
         Cause::Closed(reason) if !address.is_tls() => (
             reason.clone(),
-            format!("https:// in {other_url} if the server has TLS; another service may use port {port}"),
+            format!(
+                "https:// in {other_url} if the server has TLS; another service may use port {port}"
+            ),
         ),
         Cause::Closed(reason) => (
             reason.clone(),
-            format!("http:// in {other_url} if the server has no TLS; another service may use port {port}"),
+            format!(
+                "http:// in {other_url} if the server has no TLS; another service may use port {port}"
+            ),
         ),
         Cause::Other(reason) => (
             reason.clone(),
