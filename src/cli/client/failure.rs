@@ -82,7 +82,7 @@ enum Cause {
     NoTls,
     OtherTls(String),
     /// HTTP was spoken to a server that may want TLS.
-    NoHttp(String),
+    NoHttp,
     Closed(String),
     Other(String),
 }
@@ -133,14 +133,10 @@ fn cause(error: &(dyn std::error::Error + 'static)) -> Cause {
         }
         next = error.source();
     }
-    let last = || {
-        let reason = chain.rsplit(": ").next().unwrap_or(&chain);
-        reason.to_owned()
-    };
     if chain.contains("dns error") {
         Cause::UnknownName
-    } else if chain.contains("invalid HTTP version") || chain.contains("invalid HTTP") {
-        Cause::NoHttp(last())
+    } else if chain.contains("invalid HTTP") {
+        Cause::NoHttp
     } else if chain.contains("closed before message completed") {
         Cause::Closed("the connection was closed".to_owned())
     } else {
@@ -214,7 +210,7 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
     };
     match cause {
         Cause::Refused => (
-            "connection refused, nothing listens there".to_owned(),
+            "connection refused".to_owned(),
             refused_hint(&address.origin, other_url),
         ),
         Cause::TimedOut => (
@@ -237,9 +233,7 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
             "this host has no route to that address; is it right?".to_owned(),
         ),
         Cause::Untrusted => (
-            "the certificate of the server is not trusted: it is self-signed, or of an unknown \
-             authority"
-                .to_owned(),
+            "its certificate is self-signed or of an unknown authority".to_owned(),
             format!(
                 "--ca-file FILE with the certificate of the authority or, if it is self-signed, of the server{}",
                 address
@@ -252,22 +246,19 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
             ),
         ),
         Cause::OtherName(names) if names.is_empty() => (
-            "the certificate of the server is for another name".to_owned(),
+            "its certificate is for another name".to_owned(),
             format!("give {other_url} the name in the certificate"),
         ),
         Cause::OtherName(names) => (
-            format!(
-                "the certificate of the server is for another name: {}",
-                names.join(", ")
-            ),
+            format!("its certificate is for {}", names.join(", ")),
             format!("give {other_url} a name that the certificate has"),
         ),
         Cause::NotValidNow(reason) => (
-            format!("the certificate of the server: {reason}"),
+            format!("its certificate is not valid now: {reason}"),
             "renew it, or correct the clock of this host".to_owned(),
         ),
         Cause::OtherCertificate(reason) => (
-            format!("the certificate of the server is not accepted: {reason}"),
+            format!("its certificate is not accepted: {reason}"),
             "compare --ca-file with the certificate of the server".to_owned(),
         ),
         Cause::ClientCertificate => (
@@ -283,8 +274,8 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
             format!("TLS failed: {reason}"),
             format!("http:// in {other_url} if the server has no TLS"),
         ),
-        Cause::NoHttp(reason) => (
-            format!("the answer is not HTTP: {reason}"),
+        Cause::NoHttp => (
+            "it does not answer in HTTP".to_owned(),
             format!(
                 "https:// in {other_url} if the server has TLS; another service may use port {port}"
             ),
@@ -311,15 +302,15 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
 fn refused_hint(origin: &Origin, other_url: &str) -> String {
     match origin {
         Origin::Flag | Origin::Variable => format!(
-            "is it running? on that host `systemctl status bellwether` says so; else correct host \
-             and port in {other_url}"
+            "nothing listens there: is it running? on that host `systemctl status bellwether` says so; else \
+             correct host and port in {other_url}"
         ),
         Origin::Agent { pid, .. } => {
             format!("the process {pid} runs but does not listen; its log may say why")
         }
         Origin::Configuration { .. } => {
-            "is it running? `systemctl start bellwether` or `bellwether run` starts it; --url names \
-             another address"
+            "nothing listens there: is it running? `systemctl start bellwether` or `bellwether run` starts it; \
+             --url names another address"
                 .to_owned()
         }
     }
@@ -374,12 +365,12 @@ mod tests {
     fn each_cause_has_its_own_fix() {
         let certificate = |reason| tls_cause(&rustls::Error::InvalidCertificate(reason));
         let cases = [
-            (Cause::Refused, "nothing listens there", "is it running?"),
+            (Cause::Refused, "connection refused", "is it running?"),
             (Cause::TimedOut, "timed out after 10 s", "a firewall"),
             (Cause::UnknownName, "name is not known", "the spelling"),
             (
                 certificate(CertificateError::UnknownIssuer),
-                "not trusted",
+                "is self-signed or of an unknown authority",
                 "--ca-file FILE",
             ),
             (
