@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bellwether_core::{UnixMillis, counted};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
@@ -139,7 +139,12 @@ fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
 }
 
 fn write(import: Import, folder: &Path) -> anyhow::Result<Imported> {
-    let writing = AsOwner::begin(folder)?;
+    let writing = AsOwner::begin(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("{error}; hint: run the command as root, or as the user of the agent")
+        }
+        _ => error.into(),
+    })?;
     let done = import.write(folder)?;
     writing.finish()?;
     Ok(done)

@@ -75,7 +75,7 @@ enum Cause {
     Untrusted,
     /// The certificate is for these names.
     OtherName(Vec<String>),
-    NotValidNow(String),
+    NotValidNow(&'static str),
     OtherCertificate(String),
     ClientCertificate,
     /// TLS was spoken to a server without it.
@@ -188,9 +188,8 @@ fn tls_cause(error: &rustls::Error) -> Cause {
                 };
                 Cause::OtherName(presented.iter().map(name).collect())
             }
-            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. } => {
-                Cause::NotValidNow(reason.to_string())
-            }
+            Expired | ExpiredContext { .. } => Cause::NotValidNow("has expired"),
+            NotValidYet | NotValidYetContext { .. } => Cause::NotValidNow("is not valid yet"),
             other => Cause::OtherCertificate(other.to_string()),
         },
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Cause::NoTls,
@@ -254,7 +253,7 @@ fn described(cause: &Cause, address: &Address, request: &Request<'_>) -> (String
             format!("give {other_url} a name that the certificate has"),
         ),
         Cause::NotValidNow(reason) => (
-            format!("its certificate is not valid now: {reason}"),
+            format!("its certificate {reason}"),
             "renew it, or correct the clock of this host".to_owned(),
         ),
         Cause::OtherCertificate(reason) => (
@@ -380,7 +379,7 @@ mod tests {
             ),
             (
                 certificate(CertificateError::Expired),
-                "expired",
+                "has expired",
                 "renew it",
             ),
             (
