@@ -8,6 +8,7 @@
 mod active_config;
 mod alert_log;
 mod alert_pipeline;
+mod announcer;
 mod backend;
 mod descriptors;
 mod evaluator;
@@ -29,6 +30,7 @@ use std::time::Duration;
 use active_config::ActiveConfig;
 use alert_log::AlertLog;
 use alert_pipeline::AlertPipeline;
+use announcer::Announcer;
 use anyhow::Context;
 use arc_swap::ArcSwap;
 use backend::AppBackend;
@@ -75,6 +77,7 @@ struct App {
     overrides: Overrides,
     clock: Clock,
     started: Now,
+    announcer: Arc<Announcer>,
     /// State directory; `None`: all state ends with the process.
     state: Option<Arc<StateDirectory>>,
     board: HealthBoard,
@@ -158,11 +161,15 @@ impl App {
         let evaluating = tokio::spawn(app.evaluator.clone().run(stop.clone()));
         app.current.load().start(&app);
         let watchdog = tokio::spawn(app.clone().watchdog());
+        app.announce().await;
+        let announcing = tokio::spawn(app.clone().keep_announced());
         systemd::ready();
         app.until_stopped(&mut hangup).await?;
 
         info!("stopping");
         systemd::stopping();
+        announcing.abort();
+        app.withdraw().await;
         app.listeners.replace(Prepared::None);
         app.current.load().stop().await;
         stop.cancel();
@@ -265,7 +272,9 @@ impl App {
             generated.clone(),
         ));
         evaluator.process(&ended).await;
+        let announcer = Arc::new(Announcer::new(state.as_deref()));
         Ok(Arc::new(Self {
+            announcer,
             source,
             overrides,
             clock,
@@ -336,6 +345,7 @@ impl App {
         systemd::reloading();
         let result = self.try_reload().await;
         systemd::ready();
+        self.announcer.changed.notify_one();
         let now = self.clock.now().wall;
         let mut reloads = self.reloads.lock();
         reloads.last = Some((now, result.as_ref().err().map(ToString::to_string)));

@@ -20,17 +20,18 @@ mod explain;
 mod export;
 mod forecast;
 mod health;
+mod history_directory;
 mod import;
 mod init;
-mod installed;
-mod nearby;
+mod installation;
 mod notify_test;
 mod query;
-mod recorded;
 mod route;
 mod rules;
 mod run;
+mod running_agents;
 mod silence;
+mod similar_names;
 mod status;
 mod test;
 mod trends;
@@ -155,7 +156,7 @@ enum Command {
 
 impl Global {
     fn source(&self) -> Source {
-        installed::source(self.config.as_deref())
+        installation::source(self.config.as_deref())
     }
 
     fn overrides(&self) -> Overrides {
@@ -170,14 +171,38 @@ impl Global {
         }
     }
 
-    /// Returns the settings of the configuration with the flags applied, as far as they are valid; other problems of
+    /// Returns the settings of the configuration with the flags applied, as far as they are valid; problems of
     /// the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
+        self.settings_with(&[])
+    }
+
+    /// Returns the settings as [`Global::settings`]. Problems in the settings that begin with one
+    /// of `keys` are errors.
+    fn settings_with(&self, keys: &[&str]) -> anyhow::Result<Root> {
+        let source = self.source();
         let loaded = self.loaded()?;
-        match loaded.root {
-            Some(root) => Ok(root),
-            None => Ok(configuration::plan(loaded)?.root),
+        let Some(root) = loaded.root else {
+            return Ok(configuration::plan(loaded)?.root);
+        };
+        let problems = loaded.problems.into_sorted();
+        let needed: Vec<String> = problems
+            .iter()
+            .filter(|problem| {
+                let path = &problem.location.path;
+                keys.iter().any(|key| path.starts_with(key))
+            })
+            .map(|problem| problem.render(&source).to_string())
+            .collect();
+        match needed.is_empty() {
+            true => Ok(root),
+            false => anyhow::bail!("{}", needed.join("\n")),
         }
+    }
+
+    /// Returns whether the flags override the address of the configuration.
+    fn overrides_address(&self) -> bool {
+        self.listen_address.is_some() || self.web_config.is_some()
     }
 
     /// Returns the plan of the configuration with the flags applied.
@@ -210,7 +235,8 @@ pub fn main() -> ExitCode {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
     }
-    if let Err(error) = installed::read_environment(&global.source(), global.env_file.as_deref()) {
+    if let Err(error) = installation::read_environment(&global.source(), global.env_file.as_deref())
+    {
         eprintln!("bellwether: {error:#}");
         return ExitCode::FAILURE;
     }
@@ -254,10 +280,11 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!(
-                "bellwether: {}",
-                asking::printable_lines(&format!("{error:#}"))
-            );
+            let message = asking::printable_lines(&format!("{error:#}"));
+            eprintln!("bellwether: {message}");
+            if let Some(hint) = installation::variable_hint(&message) {
+                eprintln!("bellwether: {hint}");
+            }
             ExitCode::FAILURE
         }
     }

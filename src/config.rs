@@ -17,7 +17,9 @@ mod sections;
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use external::check_external;
 pub use files::{expanded, read_files};
-pub use folders::{alert_history_folder, history_folder, state_directory};
+pub use folders::{
+    alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
+};
 pub use include::{ConfigFile, changed_files};
 pub use load::{
     EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,

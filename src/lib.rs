@@ -11,6 +11,7 @@
 //! - [`replay`]: rules over recorded series, on virtual time.
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
+//! - [`runtime_file`]: what a running agent tells the commands on its host.
 
 pub mod app;
 pub mod cli;
@@ -20,4 +21,5 @@ pub mod init;
 pub mod logging;
 pub mod replay;
 pub mod ruletest;
+pub mod runtime_file;
 pub mod self_metrics;

@@ -25,7 +25,8 @@ use hashbrown::HashMap;
 
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
-use super::{App, flags};
+use super::{App, announcer, flags};
+use crate::config::Source;
 
 /// Adapter from the app to the server.
 pub(super) struct AppBackend(pub(super) Arc<App>);
@@ -213,7 +214,10 @@ impl StatusBackend for AppBackend {
             },
             reload: reloads.last.map(|(at, error)| ReloadHealth { at, error }),
             configuration: ConfigurationHealth {
-                source: self.0.source.to_string(),
+                source: match &self.0.source {
+                    Source::File(path) => announcer::absolute(path).display().to_string(),
+                    Source::Embedded => self.0.source.to_string(),
+                },
                 checksum: self.0.current.load().plan.checksum,
                 loaded_at: reloads.loaded_at,
             },

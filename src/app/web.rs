@@ -23,8 +23,18 @@ pub(super) struct Web {
     open: Mutex<Option<Open>>,
 }
 
+/// Place and protocol of a server that listens.
+pub(super) struct Endpoint {
+    pub(super) settings: Prometheus,
+    pub(super) port: u16,
+    pub(super) tls: bool,
+}
+
 struct Open {
     settings: Prometheus,
+    /// Port that it listens on, also where the settings ask for any.
+    port: u16,
+    tls: bool,
     handle: Handle,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -115,6 +125,7 @@ impl Web {
             Some(socket) => socket,
             None => OpenSocket::open(settings).await?,
         };
+        let tls = access.is_tls();
         let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr()?;
         let handle = server.handle();
@@ -124,6 +135,8 @@ impl Web {
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
         let open = Open {
             settings: settings.clone(),
+            port: address.port(),
+            tls,
             handle,
             stop,
             task,
@@ -143,6 +156,7 @@ impl Web {
     fn apply(&self, settings: &Prometheus, access: Access, local: Option<Option<Local>>) {
         let mut open = self.open.lock();
         let Some(open) = &mut *open else { return };
+        open.tls = access.is_tls();
         open.handle.apply(access);
         open.settings = settings.clone();
         if let Some(new) = local
@@ -150,6 +164,16 @@ impl Web {
         {
             old.stop.cancel();
         }
+    }
+
+    /// Returns the endpoint of the server, if it listens.
+    pub(super) fn endpoint(&self) -> Option<Endpoint> {
+        let open = self.open.lock();
+        open.as_ref().map(|open| Endpoint {
+            settings: open.settings.clone(),
+            port: open.port,
+            tls: open.tls,
+        })
     }
 
     /// Stops serving after running requests end.

@@ -15,8 +15,7 @@ use serde_json::{Value, json};
 use super::asking::{Form, data};
 use super::client::Target;
 use super::when::When;
-use super::{Global, output, process_environment};
-use crate::config;
+use super::{Global, history_directory, output};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -153,7 +152,7 @@ fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
         Err(error) if options.target.is_named() => return Err(error),
         Err(error) => error,
     };
-    let folder = config::alert_history_folder(&global.plan()?.root, &process_environment);
+    let folder = history_directory::of_alerts(global);
     let Some(folder) = folder.filter(|folder| folder.is_dir()) else {
         return Err(unanswered);
     };

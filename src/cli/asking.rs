@@ -1,6 +1,6 @@
 //! Shared parts of the commands that query the API of a running Bellwether.
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use bellwether_core::{GoQuoted, counted, is_label_name};
 use bellwether_template::humanize;
 use clap::{Args, ValueEnum};
@@ -93,12 +93,7 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     match body {
         Ok(mut body) if answer.status == 200 => Ok(body["data"].take()),
         Ok(body) if body["error"].is_string() => bail!("{}", text(&body["error"])),
-        Ok(_) => bail!(
-            "{path}: {}: {}",
-            answer.status,
-            printable_lines(answer.body.trim())
-        ),
-        Err(error) => Err(error).context(format!("{path}: not a response of Bellwether")),
+        Ok(_) | Err(_) => Err(answer.foreign(path)),
     }
 }
 

@@ -18,7 +18,7 @@ use prometheus::Server;
 
 use super::asking::Form;
 use super::client::Target;
-use super::recorded::{Folder, bar};
+use super::history_directory::{Folder, bar};
 use super::when::When;
 use super::{Global, import, process_environment};
 use crate::config::{self, Plan, Source};
@@ -100,6 +100,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .rules
         .clone()
         .map_or_else(|| global.source(), Source::File);
+    if rules == Source::Embedded
+        && options.openmetrics.is_none()
+        && !options.server.is_named()
+        && let Source::File(path) = options.folder.global(global).source()
+    {
+        eprintln!(
+            "hint: the rules are those of {rules}; --rules {} takes those of the running agent",
+            path.display()
+        );
+    }
     let first = trial.of(&rules)?;
     let second = options
         .against

@@ -8,7 +8,7 @@ use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 use clap::Args;
 
-use super::{Global, process_environment};
+use super::{Global, installation, process_environment};
 use crate::config::{self, Plan, Source};
 
 #[derive(Args)]
@@ -51,6 +51,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
     for problem in problems {
         eprintln!("{}", problem.render(source));
+    }
+    let mut hints = problems
+        .iter()
+        .filter_map(|problem| installation::variable_hint(&problem.message));
+    if let Some(hint) = hints.next() {
+        eprintln!("{hint}");
     }
     bail!(counted(problems.len(), "error"))
 }

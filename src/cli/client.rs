@@ -1,28 +1,38 @@
-//! HTTP requests to a running Bellwether.
+//! HTTP requests to a Bellwether: flags of the connection ([`Target`]), the address that they lead to,
+//! and a [`Client`] for it.
+
+mod address;
+mod failure;
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Once, OnceLock};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bellwether_files as files;
-use bellwether_http::{client_config, error_chain, read_secret};
-use bellwether_schema::Secret;
-use bellwether_server::{Access, Prometheus, read_token};
+use bellwether_http::{client_config, read_secret};
+use bellwether_server::read_token;
 use clap::Args;
-use reqwest::header::{AUTHORIZATION, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::Method;
+use reqwest::header::{AUTHORIZATION, HeaderValue, SERVER};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Global;
+pub(super) use address::Address;
+use address::Origin;
+use failure::Failure;
 
-/// Address and credentials of a Bellwether.
+/// Timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Flags of the connection to a Bellwether.
 #[derive(Args)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Target {
     /// Address of the Bellwether, such as host:9091 or https://host:9091. Default:
-    /// `BELLWETHER_URL`, else the address in the configuration.
+    /// `BELLWETHER_URL`, else the agent that runs on this host, else the address in the
+    /// configuration.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// User name for basic authentication; needs --password-file.
@@ -39,39 +49,93 @@ pub(super) struct Target {
     #[arg(long, conflicts_with = "ca_file")]
     insecure: bool,
     /// File with the token for requests that change state (`prometheus.control.token_file` of the
-    /// server). Default: `BELLWETHER_TOKEN_FILE`; without --url, else the file that the
-    /// configuration names.
+    /// server). Default: `BELLWETHER_TOKEN_FILE`; without --url, else the file of the agent on this
+    /// host.
     #[arg(long = "token-file", value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// Server settings of the configuration, once they were read.
+    /// Client of the default address, once a request was sent.
     #[arg(skip)]
-    configured: OnceLock<Prometheus>,
-    /// Connection to the server, once a request was sent.
-    #[arg(skip)]
-    link: OnceLock<Link>,
+    client: OnceLock<Client>,
 }
 
-/// Connection to a Bellwether, for all requests of a command.
-struct Link {
-    address: Url,
-    /// True for the Unix socket, which needs no credentials.
-    local: bool,
-    client: reqwest::Client,
+/// Client of one Bellwether. One request is sent at a time.
+pub(super) struct Client {
+    address: Address,
+    credentials: Credentials,
+    http: reqwest::Client,
     runtime: Runtime,
 }
 
-/// HTTP request.
-struct Request<'a> {
-    method: Method,
-    path: &'a str,
-    body: Option<&'a Value>,
-    timeout: Duration,
+/// Files with what a request is authorized by.
+struct Credentials {
+    /// User and file with the password.
+    user: Option<(String, PathBuf)>,
+    token_file: Option<PathBuf>,
 }
 
-/// Status code and body of a response.
+/// HTTP request.
+pub(super) struct Request<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    pub(super) body: Option<&'a Value>,
+    pub(super) timeout: Duration,
+}
+
+impl<'a> Request<'a> {
+    /// Creates a GET request for `path`.
+    pub(super) fn get(path: &'a str) -> Self {
+        Self {
+            method: Method::GET,
+            path,
+            body: None,
+            timeout: TIMEOUT,
+        }
+    }
+}
+
+/// Response to a request.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) body: String,
+    /// Address that answered, as text.
+    place: String,
+    /// Name of the server software, if it tells.
+    server: Option<String>,
+}
+
+impl Answer {
+    /// Returns whether no API of Bellwether or Prometheus sends such a response.
+    pub(super) fn is_foreign(&self) -> bool {
+        let body = serde_json::from_str::<Value>(&self.body);
+        !body.is_ok_and(|body| body["status"].is_string())
+    }
+
+    /// Returns the error of a response that no Bellwether sends to a request for `path`.
+    pub(super) fn foreign(&self, path: &str) -> anyhow::Error {
+        failure::foreign(self, path).into()
+    }
+}
+
+/// Creates a client of the Bellwether at `address`, with the credentials and certificates of `target`.
+/// Sends nothing.
+///
+/// # Errors
+/// A file with certificates is invalid.
+pub(super) fn connect(target: &Target, address: Address) -> anyhow::Result<Client> {
+    let user = target.user.clone().zip(target.password_file.clone());
+    let token_file = target
+        .token_file
+        .clone()
+        .or_else(|| variable("BELLWETHER_TOKEN_FILE").map(PathBuf::from))
+        .or_else(|| address.token_file.clone());
+    Ok(Client {
+        credentials: Credentials { user, token_file },
+        http: target.http_client(&address)?,
+        runtime: tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?,
+        address,
+    })
 }
 
 /// Returns a variable of the environment unless it is empty.
@@ -80,47 +144,38 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Target {
-    fn given_url(&self) -> Option<String> {
-        self.url.clone().or_else(|| variable("BELLWETHER_URL"))
+    /// Returns the address of `--url`, else of `BELLWETHER_URL`.
+    fn given(&self) -> Option<(String, Origin)> {
+        let flag = self.url.clone().map(|url| (url, Origin::Flag));
+        flag.or_else(|| Some((variable("BELLWETHER_URL")?, Origin::Variable)))
     }
 
     /// Returns whether an address was given.
     pub(super) fn is_named(&self) -> bool {
-        self.given_url().is_some()
+        self.given().is_some()
     }
 
-    /// Returns the base URL without a trailing slash.
-    fn address(&self, global: &Global) -> anyhow::Result<Url> {
-        if let Some(url) = self.given_url() {
-            return parse_url(&url);
+    /// Returns the address to use: the given one, that of the agent on this host, or that of the
+    /// configuration.
+    fn address(&self, global: &Global) -> anyhow::Result<Address> {
+        match self.given() {
+            Some((url, origin)) => Address::parse(&url, origin),
+            None => Address::of_host(global),
         }
-        let web = self.configured(global)?;
-        let host = match web.host.as_str() {
-            "0.0.0.0" => "127.0.0.1".to_owned(),
-            "::" => "[::1]".to_owned(),
-            ipv6 if ipv6.contains(':') => format!("[{ipv6}]"),
-            host => host.to_owned(),
-        };
-        // A user who may not read the files of the server most likely may not read its key.
-        let tls = Access::load(web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
-        let scheme = if tls { "https" } else { "http" };
-        Ok(Url::parse(&format!("{scheme}://{host}:{}", web.port))?)
     }
 
-    /// Returns the Unix socket of the Bellwether on this host, if the configuration names one that
-    /// this user may open.
-    fn socket(&self, global: &Global) -> anyhow::Result<Option<PathBuf>> {
-        if self.is_named() {
-            return Ok(None);
+    /// Returns the client of the default address.
+    fn client(&self, global: &Global) -> anyhow::Result<&Client> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
         }
-        let socket = self.configured(global)?.control.socket.as_ref();
-        let path = socket.map(|socket| socket.value.path.clone());
-        Ok(path.filter(|path| std::os::unix::net::UnixStream::connect(path).is_ok()))
+        let client = connect(self, self.address(global)?)?;
+        Ok(self.client.get_or_init(|| client))
     }
 
     /// Sends a GET request for `path`.
     pub(super) fn get(&self, global: &Global, path: &str) -> anyhow::Result<Answer> {
-        self.get_within(global, path, Duration::from_secs(10))
+        self.client(global)?.send(&Request::get(path))
     }
 
     /// Sends a GET request for `path` with a timeout.
@@ -130,15 +185,11 @@ impl Target {
         path: &str,
         timeout: Duration,
     ) -> anyhow::Result<Answer> {
-        self.send(
-            global,
-            &Request {
-                method: Method::GET,
-                path,
-                body: None,
-                timeout,
-            },
-        )
+        let request = Request {
+            timeout,
+            ..Request::get(path)
+        };
+        self.client(global)?.send(&request)
     }
 
     /// Sends `method` to `path`, with a JSON body if there is one.
@@ -149,36 +200,43 @@ impl Target {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
-        let timeout = Duration::from_secs(10);
-        self.send(
-            global,
-            &Request {
-                method,
-                path,
-                body,
-                timeout,
-            },
-        )
+        let request = Request {
+            method,
+            body,
+            ..Request::get(path)
+        };
+        self.client(global)?.send(&request)
     }
 
+    fn http_client(&self, address: &Address) -> anyhow::Result<reqwest::Client> {
+        static WARNING: Once = Once::new();
+        let mut client = reqwest::Client::builder().no_proxy();
+        if let Some(socket) = address.socket.clone() {
+            client = client.unix_socket(socket);
+        }
+        if let Some(file) = &self.ca_file {
+            let pem = files::read(file, files::SMALL)
+                .with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
+            let config = client_config(&pem)
+                .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
+            client = client.tls_backend_preconfigured(config);
+        } else if self.insecure {
+            WARNING.call_once(|| {
+                eprintln!("warning: --insecure: the certificate of the server is not verified");
+            });
+            client = client.tls_danger_accept_invalid_certs(true);
+        }
+        Ok(client.build()?)
+    }
+}
+
+impl Credentials {
     /// Returns the `Authorization` header: the token for a request that changes state, else user
     /// and password.
-    fn authorization(
-        &self,
-        global: &Global,
-        method: &Method,
-    ) -> anyhow::Result<Option<HeaderValue>> {
-        let token_file = self
-            .token_file
-            .clone()
-            .or_else(|| variable("BELLWETHER_TOKEN_FILE").map(PathBuf::from))
-            .or_else(|| match self.given_url() {
-                Some(_) => None,
-                None => self.configured(global).ok()?.control.token_file.clone(),
-            });
-        let credentials = match (&token_file, &self.user, &self.password_file) {
-            (Some(file), ..) if *method != Method::GET => format!("Bearer {}", token(file)?),
-            (_, Some(user), Some(file)) => {
+    fn header(&self, method: &Method) -> anyhow::Result<Option<HeaderValue>> {
+        let credentials = match (&self.token_file, &self.user) {
+            (Some(file), _) if *method != Method::GET => format!("Bearer {}", token(file)?),
+            (_, Some((user, file))) => {
                 let password = read_secret(file)
                     .map_err(|error| anyhow::anyhow!("--password-file: {error}"))?;
                 basic(&format!("{user}:{}", password.expose()))
@@ -189,153 +247,60 @@ impl Target {
         value.set_sensitive(true);
         Ok(Some(value))
     }
+}
 
-    fn client(&self, socket: Option<PathBuf>) -> anyhow::Result<reqwest::Client> {
-        let mut client = reqwest::Client::builder().no_proxy();
-        if let Some(socket) = socket {
-            client = client.unix_socket(socket);
-        }
-        if let Some(file) = &self.ca_file {
-            let pem = files::read(file, files::SMALL)
-                .with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
-            let config = client_config(&pem)
-                .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
-            client = client.tls_backend_preconfigured(config);
-        } else if self.insecure {
-            eprintln!("warning: --insecure: the certificate of the server is not verified");
-            client = client.tls_danger_accept_invalid_certs(true);
-        }
-        Ok(client.build()?)
-    }
-
-    /// Returns the server settings of the configuration. Other parts may be invalid, or use
-    /// variables that only the service has.
-    fn configured(&self, global: &Global) -> anyhow::Result<&Prometheus> {
-        if let Some(configured) = self.configured.get() {
-            return Ok(configured);
-        }
-        let root = global.settings()?;
-        Ok(self
-            .configured
-            .get_or_init(|| root.performance_monitor.value.prometheus))
-    }
-
-    fn link(&self, global: &Global) -> anyhow::Result<&Link> {
-        if let Some(link) = self.link.get() {
-            return Ok(link);
-        }
-        let socket = self.socket(global)?;
-        let link = Link {
-            address: match socket {
-                Some(_) => Url::parse("http://localhost")?,
-                None => self.address(global)?,
-            },
-            local: socket.is_some(),
-            client: self.client(socket)?,
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?,
+impl Client {
+    /// Sends a request and returns the response, whatever its status is.
+    ///
+    /// # Errors
+    /// There is no response, or the server wants a user or another password.
+    pub(super) fn send(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
+        let address = &self.address;
+        // Whoever may open the socket needs nothing else.
+        let authorization = match address.socket {
+            Some(_) => None,
+            None => self.credentials.header(&request.method)?,
         };
-        Ok(self.link.get_or_init(|| link))
-    }
-
-    fn send(&self, global: &Global, request: &Request<'_>) -> anyhow::Result<Answer> {
-        let Request {
-            method,
-            path,
-            body,
-            timeout,
-        } = request;
-        let Link {
-            address,
-            local,
-            client,
-            runtime,
-        } = self.link(global)?;
-        let authorization = match local {
-            true => None,
-            false => self.authorization(global, method)?,
-        };
-        let url = format!("{}{path}", address.as_str().trim_end_matches('/'));
-        let mut request = client.request(method.clone(), url).timeout(*timeout);
-        if let Some(body) = body {
-            request = request
+        let url = format!("{}{}", address.base(), request.path);
+        let mut sent = self
+            .http
+            .request(request.method.clone(), url)
+            .timeout(request.timeout);
+        if let Some(body) = request.body {
+            sent = sent
                 .header("content-type", "application/json")
                 .body(body.to_string());
         }
         if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
+            sent = sent.header(AUTHORIZATION, authorization);
         }
-        let answer = runtime
-            .block_on(async {
-                let response = request.send().await?;
-                let status = response.status().as_u16();
-                Ok(Answer {
-                    status,
-                    body: response.text().await?,
-                })
+        let exchange = async {
+            let response = sent.send().await?;
+            let server = response.headers().get(SERVER);
+            let server = server.and_then(|value| Some(value.to_str().ok()?.to_owned()));
+            Ok(Answer {
+                status: response.status().as_u16(),
+                place: address.shown(),
+                server,
+                body: response.text().await?,
             })
-            .map_err(|error| unanswered(address, *timeout, error))?;
+        };
+        let answer = self
+            .runtime
+            .block_on(exchange)
+            .map_err(|error| failure::unanswered(address, request, error))?;
         match answer.status {
             // A missing or wrong token is said by the server itself.
             401 if answer.body.contains("token") => Ok(answer),
-            401 if self.user.is_none() && address.password().is_none() => bail!(
-                "{} wants a user and a password; hint: --user NAME --password-file FILE",
-                shown(address)
-            ),
-            401 => bail!("{} rejected the user or the password", shown(address)),
+            401 => {
+                let user = self.credentials.user.as_ref();
+                let user = user.map(|(user, _)| user.as_str());
+                let user = user.or(address.user());
+                Err(Failure::unauthorized(address, request, user).into())
+            }
             _ => Ok(answer),
         }
     }
-}
-
-/// Parses a URL; the default scheme is HTTP.
-fn parse_url(text: &str) -> anyhow::Result<Url> {
-    let text = text.trim();
-    let whole = if text.contains("://") {
-        text.to_owned()
-    } else {
-        format!("http://{text}")
-    };
-    bellwether_http::parse_url(&Secret::new(whole))
-        .map_err(|reason| anyhow::anyhow!("--url: {reason}; hint: host:9091 or https://host:9091"))
-}
-
-/// Formats a URL without user and password.
-fn shown(url: &Url) -> String {
-    let mut url = url.clone();
-    url.set_username("").ok();
-    url.set_password(None).ok();
-    url.as_str().trim_end_matches('/').to_owned()
-}
-
-/// Formats a connection error with its likely cause.
-fn unanswered(address: &Url, timeout: Duration, error: reqwest::Error) -> anyhow::Error {
-    let place = shown(address);
-    let timed_out = error.is_timeout();
-    let error = error.without_url();
-    let reason = error_chain(&error);
-    let lower = reason.to_ascii_lowercase();
-    let hint = if timed_out {
-        return anyhow::anyhow!(
-            "no answer from {place} within {} s; hint: is the address right, and does a firewall drop it?",
-            timeout.as_secs()
-        );
-    } else if lower.contains("connection refused") {
-        "nothing listens there: is it running? (bellwether run, or systemctl status bellwether); \
-         --url names another address"
-    } else if lower.contains("invalid peer certificate") {
-        "the certificate is not trusted: --ca-file FILE with its authority or, if it is self-signed, with itself"
-    } else if address.scheme() == "https" && error.is_connect() {
-        "TLS failed: does the server speak https there? http:// in --url if not"
-    } else if address.scheme() == "http" && !error.is_connect() {
-        "something listens there, but does not answer in HTTP: https:// in --url if it serves TLS, or another port"
-    } else if lower.contains("dns") || lower.contains("lookup") {
-        "the name is not known: check --url"
-    } else {
-        "is it running there? --url names another address"
-    };
-    anyhow::anyhow!("no answer from {place}: {reason}; hint: {hint}")
 }
 
 fn token(file: &Path) -> anyhow::Result<String> {
@@ -354,26 +319,4 @@ fn basic(pair: &str) -> String {
         "Basic {}",
         base64::engine::general_purpose::STANDARD.encode(pair)
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_needs_no_scheme_and_is_shown_without_its_password() {
-        for (text, url) in [
-            ("localhost:9391", "http://localhost:9391"),
-            ("http://h:1/", "http://h:1"),
-            ("https://user:pass@h:1/sub/", "https://h:1/sub"),
-            ("[::1]:9091", "http://[::1]:9091"),
-            ("10.0.0.1", "http://10.0.0.1"),
-        ] {
-            assert_eq!(shown(&parse_url(text).unwrap()), url, "{text}");
-        }
-        for (text, error) in [("ftp://h", "not an HTTP URL"), ("http://", "not a URL")] {
-            let found = parse_url(text).unwrap_err().to_string();
-            assert!(found.contains(error), "{text}: {found}");
-        }
-    }
 }

@@ -15,9 +15,9 @@ use bellwether_tsdb::transfer::{
 };
 use clap::{Args, ValueEnum};
 
-use super::recorded::{Folder, bar};
+use super::history_directory::{Folder, bar};
 use super::when::When;
-use super::{Global, nearby, output};
+use super::{Global, output, similar_names};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -71,13 +71,15 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     }
     let series = list(&history, &selectors, from, to)?;
     if series.is_empty()
-        && let Some(names) = nearby::names(&history)
-        && let Some(hint) = nearby::hint(selectors.iter().map(Vec::as_slice), &names)
+        && let Some(names) = similar_names::names(&history)
+        && let Some(hint) = similar_names::hint(selectors.iter().map(Vec::as_slice), &names)
     {
         eprintln!("hint: {hint}");
     }
     // Without a configuration that is right no type is known, which is no reason to export nothing.
-    let families = global
+    let families = options
+        .folder
+        .global(global)
         .plan()
         .map(|plan| Families::new(&plan.metrics))
         .unwrap_or_default();

@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use bellwether_core::{UnixMillis, counted};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
@@ -13,7 +13,7 @@ use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported,
 use clap::{Args, ValueEnum};
 
 use super::Global;
-use super::recorded::{Folder, bar, give_to_owner};
+use super::history_directory::{AsOwner, Folder, bar};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -54,7 +54,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         bail!("no samples to import: {name}");
     }
     let now = Clock::start().now().wall;
-    let retention = global
+    let retention = options
+        .folder
+        .global(global)
         .settings()
         .ok()
         .filter(|_| options.folder.is_default())
@@ -137,8 +139,14 @@ fn open(input: &Path) -> anyhow::Result<(String, u64, Box<dyn BufRead>)> {
 }
 
 fn write(import: Import, folder: &Path) -> anyhow::Result<Imported> {
+    let writing = AsOwner::begin(folder).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => {
+            anyhow!("{error}; hint: run the command as root, or as the user of the agent")
+        }
+        _ => error.into(),
+    })?;
     let done = import.write(folder)?;
-    give_to_owner(folder)?;
+    writing.finish()?;
     Ok(done)
 }
 

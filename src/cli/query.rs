@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
 use super::when::When;
-use super::{Global, nearby, output};
+use super::{Global, output, similar_names};
 
 /// Timeout of a query.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -174,6 +174,9 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
     };
     let path = format!("/api/v1/{name}?{}", parameters.finish());
     let answer = options.target.get_within(global, &path, PATIENCE)?;
+    if answer.is_foreign() {
+        return Err(answer.foreign(&format!("/api/v1/{name}")));
+    }
     if answer.status != 200 {
         bail!(
             "{}",
@@ -189,7 +192,7 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
     let names = match &options.history {
         Some(folder) => {
             let (history, _) = History::open_read_only(folder);
-            nearby::names(&history)?
+            similar_names::names(&history)?
         }
         None => {
             let path = "/api/v1/label/__name__/values";
@@ -197,7 +200,7 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
             list(&names).iter().map(text).collect()
         }
     };
-    nearby::hint(selectors.iter().map(|selector| &*selector.matchers), &names)
+    similar_names::hint(selectors.iter().map(|selector| &*selector.matchers), &names)
 }
 
 /// Formats a time in Unix seconds.

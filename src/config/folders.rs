@@ -14,18 +14,28 @@ pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<Path
     root.performance_monitor
         .state_directory
         .clone()
-        // systemd may name several, separated by colons.
-        .or_else(|| {
-            let list = set(environment, "STATE_DIRECTORY")?.into_encoded_bytes();
-            let first = list.split(|byte| *byte == b':').next()?;
-            Some(PathBuf::from(OsStr::from_bytes(first)))
-        })
-        .or_else(|| {
-            set(environment, "XDG_STATE_HOME").map(|home| PathBuf::from(home).join("bellwether"))
-        })
-        .or_else(|| {
-            set(environment, "HOME").map(|home| PathBuf::from(home).join(".local/state/bellwether"))
-        })
+        .or_else(|| service_directory(environment, "STATE_DIRECTORY"))
+        .or_else(|| user_state_directory(environment))
+}
+
+/// Returns the state directory of agents that no service manager started.
+#[must_use]
+pub fn user_state_directory(environment: Environment<'_>) -> Option<PathBuf> {
+    let under = |name: &str, rest: &str| Some(PathBuf::from(set(environment, name)?).join(rest));
+    under("XDG_STATE_HOME", "bellwether").or_else(|| under("HOME", ".local/state/bellwether"))
+}
+
+/// Returns the runtime directory that systemd created for the service, if there is one.
+#[must_use]
+pub fn runtime_directory(environment: Environment<'_>) -> Option<PathBuf> {
+    service_directory(environment, "RUNTIME_DIRECTORY")
+}
+
+/// Returns the directory of a variable of systemd, which may name several, separated by colons.
+fn service_directory(environment: Environment<'_>, name: &str) -> Option<PathBuf> {
+    let list = set(environment, name)?.into_encoded_bytes();
+    let first = list.split(|byte| *byte == b':').next()?;
+    Some(PathBuf::from(OsStr::from_bytes(first)))
 }
 
 /// Returns the directory of history, if it is on disk.

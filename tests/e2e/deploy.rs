@@ -80,6 +80,9 @@ fn the_unit_can_do_what_the_agent_needs() {
         "StateDirectory=bellwether",
         "LogsDirectory=bellwether",
         "ConfigurationDirectory=bellwether",
+        // Commands of every user read the runtime file in it.
+        "RuntimeDirectory=bellwether",
+        "RuntimeDirectoryMode=0755",
         // Sizes of the file systems below the homes, and /proc/stat and the like.
         "ProtectHome=read-only",
         "ProcSubset=all",

@@ -24,6 +24,7 @@ mod query;
 mod readme;
 mod recording;
 mod reload;
+mod running_agent;
 mod scrape;
 mod self_metrics;
 mod silences;

@@ -53,6 +53,20 @@ impl Agent {
         )
     }
 
+    /// Starts with `yaml` in `folder`, further arguments and variables of the environment.
+    pub fn start_as_service(
+        folder: &Path,
+        yaml: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        fs::write(folder.join("bellwether.yaml"), yaml).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_bellwether"));
+        command.envs(environment.iter().copied());
+        let address = ["--web.listen-address", "127.0.0.1:0"];
+        Self::spawn(command, folder, &[&address, arguments].concat())
+    }
+
     /// Starts it with the file that is in `folder`, and kills it `after` a moment, wherever it is
     /// by then.
     pub fn start_and_kill(folder: &Path, after: Duration) {

@@ -258,6 +258,15 @@ impl Output {
         Ok(output)
     }
 
+    /// Sets the mode of the file, whatever the umask is.
+    ///
+    /// # Errors
+    /// Returns an error if the mode cannot be set.
+    pub fn set_mode(&self, mode: u32) -> io::Result<()> {
+        let file = self.file.get_ref();
+        file.set_permissions(Permissions::from_mode(mode))
+    }
+
     /// Syncs the file to disk and renames it to its path.
     ///
     /// # Errors

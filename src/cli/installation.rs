@@ -5,26 +5,27 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use anyhow::Context;
 
-use crate::config::{Source, read, set_fallback_environment};
+use crate::config::{ReadError, Source, read, set_fallback_environment};
 
 /// Configuration of the installed service.
 pub(super) const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";
 /// `EnvironmentFile=` of the unit.
 const ENVIRONMENT: &str = "/etc/bellwether/environment";
 /// `StateDirectory=` of the unit.
-const STATE: &str = "/var/lib/bellwether";
+pub(super) const STATE: &str = "/var/lib/bellwether";
+
+/// Error of reading the environment file of the service.
+static UNREADABLE: OnceLock<ReadError> = OnceLock::new();
 
 /// Returns the configuration to use: that of `--config`, of `BELLWETHER_CONFIG`, of the installed
 /// service, or the embedded one.
 pub(super) fn source(flag: Option<&Path>) -> Source {
-    let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
     let installed = Path::new(CONFIGURATION);
-    let file = flag
-        .map(Path::to_owned)
-        .or_else(|| variable.map(PathBuf::from))
+    let file = named(flag)
         // One that may not be looked at is not absent.
         .or_else(|| {
             installed
@@ -33,6 +34,13 @@ pub(super) fn source(flag: Option<&Path>) -> Source {
                 .then(|| installed.to_owned())
         });
     file.map_or(Source::Embedded, Source::File)
+}
+
+/// Returns the configuration of `--config` or `BELLWETHER_CONFIG`, if either is given.
+pub(super) fn named(flag: Option<&Path>) -> Option<PathBuf> {
+    let variable = std::env::var_os("BELLWETHER_CONFIG").filter(|value| !value.is_empty());
+    flag.map(Path::to_owned)
+        .or_else(|| variable.map(PathBuf::from))
 }
 
 /// Adds the variables of the environment file as fallbacks for those of the process, and for the
@@ -47,8 +55,17 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
             let text = read(file).with_context(|| format!("--env-file {}", file.display()))?;
             parse(&text)
         }
-        // Most users may not read it, and need it only where the configuration names a variable.
-        None if is_installed => parse(&read(Path::new(ENVIRONMENT)).unwrap_or_default()),
+        None if is_installed && Path::new(ENVIRONMENT).try_exists().unwrap_or(true) => {
+            match read(Path::new(ENVIRONMENT)) {
+                Ok(text) => parse(&text),
+                // Most users may not read it, and need it only where the configuration names a variable.
+                Err(error) => {
+                    UNREADABLE.set(error).ok();
+                    BTreeMap::new()
+                }
+            }
+        }
+        None if is_installed => BTreeMap::new(),
         None => return Ok(()),
     };
     if is_installed && Path::new(STATE).is_dir() {
@@ -58,6 +75,19 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
     }
     set_fallback_environment(variables);
     Ok(())
+}
+
+/// Returns a hint for an error with `message`, if it is of a variable that the environment file of the
+/// service may have, and that file could not be read.
+pub(super) fn variable_hint(message: &str) -> Option<String> {
+    let error = UNREADABLE.get()?;
+    let is_variable = message.contains("environment variable");
+    is_variable.then(|| {
+        format!(
+            "the service has its variables from {ENVIRONMENT}, which this user may not use: {error}; hint: run \
+             the command as root, or --env-file FILE"
+        )
+    })
 }
 
 /// Parses the assignments of an environment file, by the rules of `EnvironmentFile=` in

@@ -1,0 +1,212 @@
+//! The address of a Bellwether: URL or Unix socket, and the place that it comes from.
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use bellwether_schema::Secret;
+use bellwether_server::Access;
+use reqwest::Url;
+
+use crate::cli::Global;
+use crate::cli::running_agents::{FoundAgent, Search, Selection, select};
+use crate::config::Source;
+use crate::runtime_file::client_url;
+
+/// Settings that say how an agent is reached.
+const SETTINGS: [&str; 4] = [
+    "performance_monitor.prometheus.host",
+    "performance_monitor.prometheus.port",
+    "performance_monitor.prometheus.web_config_file",
+    "performance_monitor.prometheus.control",
+];
+
+/// Address of a Bellwether.
+pub(in crate::cli) struct Address {
+    url: Url,
+    /// Unix socket to use instead of the URL.
+    pub(super) socket: Option<PathBuf>,
+    /// File with the token of the agent on this host.
+    pub(super) token_file: Option<PathBuf>,
+    /// Web configuration file of the agent on this host.
+    pub(super) web_config_file: Option<PathBuf>,
+    pub(super) origin: Origin,
+}
+
+/// Place that an address comes from.
+pub(in crate::cli) enum Origin {
+    /// `--url`.
+    Flag,
+    /// `BELLWETHER_URL`.
+    Variable,
+    /// Runtime file of an agent that runs.
+    Agent { file: PathBuf, pid: u32 },
+    /// Configuration, or flags that override it; no agent was found, or none was searched for.
+    Configuration {
+        source: Source,
+        is_overridden: bool,
+        search: Option<Search>,
+    },
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag => out.write_str("--url"),
+            Self::Variable => out.write_str("BELLWETHER_URL"),
+            Self::Agent { file, pid } => write!(out, "{}, pid {pid}", file.display()),
+            Self::Configuration {
+                is_overridden: true,
+                ..
+            } => out.write_str("--web.listen-address or --web.config.file"),
+            Self::Configuration { source, .. } => write!(out, "{source}"),
+        }
+    }
+}
+
+impl Address {
+    /// Parses a URL; the default scheme is HTTP.
+    ///
+    /// # Errors
+    /// It is not an HTTP URL.
+    pub(in crate::cli) fn parse(text: &str, origin: Origin) -> anyhow::Result<Self> {
+        let url = parse_url(text).map_err(|error| {
+            anyhow::anyhow!("{origin}: {error}; hint: host:9091 or https://host:9091")
+        })?;
+        Ok(Self {
+            url,
+            socket: None,
+            token_file: None,
+            web_config_file: None,
+            origin,
+        })
+    }
+
+    /// Returns the address of the agent that runs on this host, else that of the configuration.
+    ///
+    /// # Errors
+    /// Several agents run, or the configuration does not say where one listens.
+    pub(super) fn of_host(global: &Global) -> anyhow::Result<Self> {
+        if global.overrides_address() {
+            return Self::of_configuration(global, None);
+        }
+        match select(global, "--config FILE or --url URL")? {
+            Selection::Agent(found) => Self::of_agent(*found),
+            Selection::None(search) => Self::of_configuration(global, Some(search)),
+        }
+    }
+
+    fn of_agent(found: FoundAgent) -> anyhow::Result<Self> {
+        let FoundAgent { file, agent } = found;
+        let pid = agent.process.pid;
+        let url = parse_url(&agent.url)
+            .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+        Ok(Self {
+            url,
+            socket: agent.socket.filter(may_open),
+            token_file: agent.token_file,
+            web_config_file: agent.web_config_file,
+            origin: Origin::Agent { file, pid },
+        })
+    }
+
+    fn of_configuration(global: &Global, search: Option<Search>) -> anyhow::Result<Self> {
+        let root = global.settings_with(&SETTINGS).with_context(|| {
+            let unreadable = search.iter().flat_map(Search::unreadable);
+            let lines: Vec<_> = unreadable.map(|line| format!("{line}\n")).collect();
+            let lines = lines.concat();
+            format!("{lines}no --url, and no configuration that says where the agent listens")
+        })?;
+        let web = &root.performance_monitor.prometheus;
+        // A user who may not read the files of the server most likely may not read its key.
+        let tls = Access::load(web).map_or(web.web_config_file.is_some(), |web| web.is_tls());
+        let socket = web.control.socket.as_ref();
+        Ok(Self {
+            url: parse_url(&client_url(&web.host, web.port, tls))?,
+            socket: socket
+                .map(|socket| socket.value.path.clone())
+                .filter(may_open),
+            token_file: web.control.token_file.clone(),
+            web_config_file: web.web_config_file.clone(),
+            origin: Origin::Configuration {
+                source: global.source(),
+                is_overridden: global.overrides_address(),
+                search,
+            },
+        })
+    }
+
+    /// Returns the URL that the paths of requests are appended to.
+    pub(super) fn base(&self) -> String {
+        match self.socket {
+            Some(_) => "http://localhost".to_owned(),
+            None => self.url.as_str().trim_end_matches('/').to_owned(),
+        }
+    }
+
+    /// Formats the address without user and password.
+    pub(in crate::cli) fn shown(&self) -> String {
+        if let Some(socket) = &self.socket {
+            return socket.display().to_string();
+        }
+        let mut url = self.url.clone();
+        url.set_username("").ok();
+        url.set_password(None).ok();
+        url.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// Returns whether requests go over TLS.
+    pub(super) fn is_tls(&self) -> bool {
+        self.socket.is_none() && self.url.scheme() == "https"
+    }
+
+    /// Returns the user in the URL.
+    pub(super) fn user(&self) -> Option<&str> {
+        Some(self.url.username()).filter(|user| !user.is_empty())
+    }
+
+    /// Returns the port.
+    pub(super) fn port(&self) -> u16 {
+        self.url.port_or_known_default().unwrap_or_default()
+    }
+}
+
+fn may_open(socket: &PathBuf) -> bool {
+    UnixStream::connect(socket).is_ok()
+}
+
+fn parse_url(text: &str) -> Result<Url, bellwether_http::HttpError> {
+    let text = text.trim();
+    let whole = match text.contains("://") {
+        true => text.to_owned(),
+        false => format!("http://{text}"),
+    };
+    bellwether_http::parse_url(&Secret::new(whole))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_needs_no_scheme_and_is_shown_without_its_password() {
+        for (text, url) in [
+            ("localhost:9391", "http://localhost:9391"),
+            ("http://h:1/", "http://h:1"),
+            ("https://user:pass@h:1/sub/", "https://h:1/sub"),
+            ("[::1]:9091", "http://[::1]:9091"),
+            ("10.0.0.1", "http://10.0.0.1"),
+        ] {
+            let address = Address::parse(text, Origin::Flag).unwrap();
+            assert_eq!(address.shown(), url, "{text}");
+        }
+        for (text, origin, error) in [
+            ("ftp://h", Origin::Flag, "--url: not an HTTP URL"),
+            ("http://", Origin::Variable, "BELLWETHER_URL: not a URL"),
+        ] {
+            let found = Address::parse(text, origin).err().unwrap().to_string();
+            assert!(found.starts_with(error), "{text}: {found}");
+        }
+    }
+}
