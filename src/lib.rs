@@ -10,6 +10,7 @@
 //! - [`replay`]: rules over recorded series, on virtual time.
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
+//! - [`version`]: of the binary, and what it was built from.
 
 pub mod app;
 pub mod cli;
@@ -19,3 +20,4 @@ pub mod logging;
 pub mod replay;
 pub mod ruletest;
 pub mod self_metrics;
+pub mod version;

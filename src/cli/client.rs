@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Global;
+use super::hosts::Host;
 
 /// Address and credentials of a Bellwether.
 #[derive(Args)]
@@ -80,6 +81,27 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Target {
+    /// Returns the target for a host of many; the flags are for those that have no settings of their own.
+    pub(super) fn of_host(&self, host: &Host) -> Self {
+        let own = &host.credentials;
+        let ca_file = own.ca_file.clone().or_else(|| self.ca_file.clone());
+        // Whoever names certificates speaks TLS.
+        let is_tls = ca_file.is_some() || self.insecure;
+        Self {
+            url: Some(host.url(if is_tls { "https" } else { "http" })),
+            user: own.user.clone().or_else(|| self.user.clone()),
+            password_file: own
+                .password_file
+                .clone()
+                .or_else(|| self.password_file.clone()),
+            insecure: self.insecure && ca_file.is_none(),
+            ca_file,
+            token_file: own.token_file.clone().or_else(|| self.token_file.clone()),
+            configured: OnceLock::new(),
+            link: OnceLock::new(),
+        }
+    }
+
     fn given_url(&self) -> Option<String> {
         self.url.clone().or_else(|| variable("BELLWETHER_URL"))
     }
@@ -202,7 +224,10 @@ impl Target {
                 .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
             client = client.tls_backend_preconfigured(config);
         } else if self.insecure {
-            eprintln!("warning: --insecure: the certificate of the server is not verified");
+            static WARNED: std::sync::Once = std::sync::Once::new();
+            WARNED.call_once(|| {
+                eprintln!("warning: --insecure: the certificate of the server is not verified");
+            });
             client = client.tls_danger_accept_invalid_certs(true);
         }
         Ok(client.build()?)
