@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::asking::{data, list, printable, text, time};
-use super::form::{ListForm, format_table};
+use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, Reach};
-use super::output::Style;
+use super::output::{Screen, Style};
 use super::table::{Cell, Table};
 use super::when::When;
 
@@ -36,7 +36,7 @@ enum Command {
     },
     /// Expire a silence now.
     Expire {
-        /// Id of the silence, as `list` shows it.
+        /// Id of the silence, or its beginning, as `list` shows it.
         id: String,
         #[command(flatten)]
         form: ListForm,
@@ -186,8 +186,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Command::List { all, form, reach } => {
             let answers = reach.ask(|target| data(PATH, &target.get(global, PATH)?))?;
             let layout = form.layout();
-            let table = |data: &Value| silences(data, *all);
-            let text = |data: &Value| format_table(layout, &silences(data, *all), NONE);
+            let is_short = matches!(layout, Layout::Text(Screen { width: Some(_), .. }));
+            let table = |data: &Value| silences(data, *all, is_short);
+            let text = |data: &Value| format_table(layout, &table(data), NONE);
             answers.show(layout, table, text, NONE)
         }
         Command::Expire { id, form, reach } => expire(global, id, form, reach),
@@ -195,25 +196,70 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn expire(global: &Global, id: &str, form: &ListForm, reach: &Reach) -> anyhow::Result<()> {
-    let path = format!("{PATH}/{id}");
     let is_single = reach.single().is_some();
     let answers = reach.ask(|target| {
-        let answer = target.change(global, Method::DELETE, &path, None)?;
-        // Of many hosts, one has it.
-        match answer.status {
-            404 if !is_single => Ok(Value::Null),
-            _ => data(&path, &answer),
-        }
+        let all = data(PATH, &target.get(global, PATH)?)?;
+        let Some(id) = whole_id(&all, id)? else {
+            // Of many hosts, one has it.
+            return match is_single {
+                true => bail!("{}", unknown(id)),
+                false => Ok(Value::Null),
+            };
+        };
+        let path = format!("{PATH}/{id}");
+        data(&path, &target.change(global, Method::DELETE, &path, None)?)
     })?;
     if let Answers::Many(all) = &answers
         && all
             .iter()
             .all(|answer| matches!(&answer.answer, Ok(Value::Null)))
     {
-        bail!("no host has a silence {id}");
+        bail!("{}", unknown(id));
     }
     let ended = |ended: &Value| format!("{} ends now\n", text(&ended["id"]));
     answers.show(form.layout(), ids, ended, "")
+}
+
+fn unknown(id: &str) -> String {
+    format!("no silence {id}; hint: `bellwether silence list` shows the ids")
+}
+
+/// Returns the id of the silence that has this id, or the only one that is not expired and whose id
+/// begins so.
+fn whole_id(data: &Value, wanted: &str) -> anyhow::Result<Option<String>> {
+    let ids = |is_wanted: &dyn Fn(&Value) -> bool| -> Vec<String> {
+        let silences = list(&data["silences"]).iter();
+        let wanted = silences.filter(|silence| is_wanted(silence));
+        wanted
+            .filter_map(|silence| Some(silence["id"].as_str()?.to_owned()))
+            .collect()
+    };
+    if let Some(id) = ids(&|silence| silence["id"] == wanted).pop() {
+        return Ok(Some(id));
+    }
+    let mut begin = ids(&|silence| {
+        let id = silence["id"].as_str().unwrap_or_default();
+        silence["state"] != "expired" && !wanted.is_empty() && id.starts_with(wanted)
+    });
+    match begin.len() {
+        0 | 1 => Ok(begin.pop()),
+        _ => bail!(
+            "several silences begin with {wanted}:\n  {}",
+            begin.join("\n  ")
+        ),
+    }
+}
+
+/// Returns the beginning of an id that is a UUID, which `expire` accepts too.
+fn short_id(id: String) -> String {
+    let is_uuid = id.len() == 36
+        && id
+            .bytes()
+            .all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    match is_uuid {
+        true => id[..8].to_owned(),
+        false => id,
+    }
 }
 
 /// Text of a list without silences.
@@ -228,8 +274,9 @@ fn ids(data: &Value) -> Table {
     table
 }
 
-/// Returns a table of silences, without those that are expired unless `all` are wanted.
-fn silences(data: &Value, all: bool) -> Table {
+/// Returns a table of silences, without those that are expired unless `all` are wanted; with the
+/// beginnings of their ids if `is_short`.
+fn silences(data: &Value, all: bool, is_short: bool) -> Table {
     let heads = [
         "ID",
         "STATE",
@@ -261,8 +308,9 @@ fn silences(data: &Value, all: bool) -> Table {
             true => time(&silence["endsAt"]),
             false => "never".to_owned(),
         };
+        let id = text(&silence["id"]);
         table.push([
-            text(&silence["id"]).into(),
+            if is_short { short_id(id) } else { id }.into(),
             Cell::styled(state, style),
             time(&silence["startsAt"]).into(),
             ends.into(),
@@ -315,7 +363,6 @@ fn joined(list: &[Value], format: fn(&Value) -> String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::output::Screen;
     use super::*;
 
     #[test]
@@ -332,16 +379,16 @@ mod tests {
             "source": "/etc/silences.yml:3", "intervals": ["lunch"], "location": "Europe/Berlin",
             "times": [{"weekdays": ["monday:friday"], "location": null,
                        "times": [{"start_time": "01:00", "end_time": "05:00"}]}]});
-        let expired = json!({"id": "8", "state": "expired", "matchers": "{}", "startsAt": "2026-11-27T00:00:00Z",
+        let expired = json!({"id": "5a4ef85b-21b4-4738-ae2f-f87389daa040", "state": "expired", "matchers": "{}", "startsAt": "2026-11-27T00:00:00Z",
             "endsAt": "2026-11-28T00:00:00Z", "createdBy": "bob", "comment": ""});
         let data = json!({"silences": [silence, expired]});
         assert_eq!(
-            silences(&data, false).csv(),
+            silences(&data, false, false).csv(),
             "id,state,starts (utc),ends (utc),by,matchers,comment,only,from file\r\n\
              file-7,waiting,2026-11-27 00:00:00,never,ada,\"{a=\"\"b\"\"}\",nightly,\
              \"during lunch, or monday:friday, 01:00 to 05:00, Europe/Berlin\",/etc/silences.yml:3\r\n"
         );
-        let shown = silences(&data, true).render(Screen {
+        let shown = silences(&data, true, true).render(Screen {
             width: Some(80),
             colours: false,
         });
@@ -350,10 +397,22 @@ mod tests {
             "{shown}"
         );
         assert!(
-            shown.contains("8       expired  2026-11-28 00:00:00  bob"),
+            shown.contains("5a4ef85b  expired  2026-11-28 00:00:00  bob"),
             "{shown}"
         );
         assert!(!shown.contains("STARTS"), "{shown}");
-        assert!(silences(&json!({"silences": []}), true).is_empty());
+        assert_eq!(whole_id(&data, "file").unwrap().as_deref(), Some("file-7"));
+        assert_eq!(whole_id(&data, "5a4e").unwrap(), None, "it is over");
+        let whole = "5a4ef85b-21b4-4738-ae2f-f87389daa040";
+        assert_eq!(whole_id(&data, whole).unwrap().as_deref(), Some(whole));
+        let two = json!({"silences": [{"id": "ab1"}, {"id": "ab2"}]});
+        assert!(
+            whole_id(&two, "ab")
+                .unwrap_err()
+                .to_string()
+                .ends_with(":\n  ab1\n  ab2")
+        );
+        assert_eq!(whole_id(&two, "").unwrap(), None);
+        assert!(silences(&json!({"silences": []}), true, true).is_empty());
     }
 }

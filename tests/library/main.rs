@@ -10,6 +10,7 @@
 
 mod anomaly_scores;
 mod application;
+mod build_script;
 mod config;
 mod forecast_scores;
 mod fuzz;
