@@ -215,7 +215,7 @@ impl AgentFlags {
 
 /// Returns the command line, with the examples in the help of each command.
 fn command_line() -> clap::Command {
-    examples::add(Cli::command())
+    examples::add(Cli::command().max_term_width(100))
 }
 
 /// Parses the arguments.

@@ -57,9 +57,9 @@ pub(super) struct Options {
     )]
     watch: Option<Duration>,
     #[command(flatten)]
-    past: HistoryOptions,
-    #[command(flatten)]
     form: ListForm,
+    #[command(flatten)]
+    past: HistoryOptions,
     #[command(flatten)]
     reach: Reach,
 }
@@ -106,9 +106,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let clock = Clock::start();
     let ask = || options.reach.ask(|target| active(global, target, options));
     if let Some(interval) = options.watch {
-        return watch::run(interval, &clock, || {
-            look(ask(), options.form.layout(), &clock)
-        });
+        return watch::run(interval, &clock, || look(ask(), &options.form, &clock));
     }
     let now = clock.now().wall;
     ask()?.show(
@@ -120,7 +118,11 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 /// Returns what `--watch` shows of an answer.
-fn look(answers: anyhow::Result<Answers<Value>>, layout: Layout, clock: &Clock) -> watch::Look {
+fn look<'a>(
+    answers: anyhow::Result<Answers<Value>>,
+    form: &'a ListForm,
+    clock: &Clock,
+) -> watch::Look<'a> {
     let now = clock.now().wall;
     match answers {
         Err(error) => watch::Look {
@@ -129,11 +131,13 @@ fn look(answers: anyhow::Result<Answers<Value>>, layout: Layout, clock: &Clock) 
             has_failed: true,
         },
         Ok(answers) => {
-            let table = |data: &Value| screen::active(data, now);
+            let (note, has_failed) = (answers.summary(), answers.has_failed());
+            let table = move |data: &Value| screen::active(data, now);
+            let text = move || answers.format(form.layout(), table, screen::NONE);
             watch::Look {
-                text: Some(answers.format(layout, table, screen::NONE)),
-                note: answers.summary(),
-                has_failed: answers.has_failed(),
+                text: Some(Box::new(text)),
+                note,
+                has_failed,
             }
         }
     }

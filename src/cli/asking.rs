@@ -15,9 +15,9 @@ use super::form::Form;
 #[derive(Args)]
 pub(super) struct Asking {
     #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
     form: Form,
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Asking {

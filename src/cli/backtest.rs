@@ -47,11 +47,11 @@ pub(super) struct Options {
     /// JSON lines of VictoriaMetrics.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "url"])]
     openmetrics: Option<PathBuf>,
+    #[command(flatten)]
+    form: Form,
     /// Read from the API of the server at --url: Prometheus, VictoriaMetrics or Bellwether.
     #[command(flatten)]
     server: Target,
-    #[command(flatten)]
-    form: Form,
 }
 
 /// Outcome for one configuration.

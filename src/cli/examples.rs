@@ -258,7 +258,7 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "silence alerts for two hours",
             ),
             (
-                "bellwether silence add severity=warning --weekdays saturday:sunday --location Europe/Berlin",
+                "bellwether silence add severity=warning --weekdays saturday --weekdays sunday --location Europe/Berlin",
                 "silence warnings at weekends",
             ),
             (

@@ -544,6 +544,22 @@ mod tests {
     }
 
     #[test]
+    fn the_examples_of_the_docs_are_read() {
+        let page = include_str!("../../docs/command-line.md");
+        let block = |language: &str| {
+            let begin = format!("```{language}\n");
+            let (_, rest) = page.split_once(&begin).unwrap();
+            rest.split("```").next().unwrap()
+        };
+        let hosts = inventory::read(block("ini")).unwrap();
+        assert_eq!(hosts.hosts.len(), 23);
+        let production = hosts.choose(&["production".to_owned()]).unwrap();
+        assert_eq!(production.len(), 22);
+        let hosts = declared::read(block("yaml"), Path::new("/home/ada"), &|_| None).unwrap();
+        assert_eq!(hosts.hosts.len(), 2);
+    }
+
+    #[test]
     fn an_unknown_group_is_an_error_with_those_that_exist() {
         let hosts = inventory::read("[web]\na\n[db]\nb\n").unwrap();
         let error = |group: &str| {

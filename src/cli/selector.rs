@@ -43,7 +43,8 @@ pub(super) fn to_promql(flag: &str, text: &str) -> anyhow::Result<String> {
 }
 
 fn is_bare(text: &str) -> bool {
-    !text.trim_start().starts_with('{')
+    let text = text.trim_start();
+    !text.is_empty() && !text.starts_with('{')
 }
 
 fn label_matchers(matchers: &Matchers) -> Vec<LabelMatcher> {

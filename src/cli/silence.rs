@@ -289,7 +289,7 @@ fn silences(data: &Value, all: bool, is_short: bool) -> Table {
         "FROM FILE",
     ];
     let mut table = Table::new(heads)
-        .dispensable(&["STARTS (UTC)"])
+        .dispensable(&["STARTS (UTC)", "FROM FILE"])
         .optional(&["COMMENT", "ONLY", "FROM FILE"])
         .elastic(&["MATCHERS", "COMMENT", "ONLY", "FROM FILE"]);
     let wanted = |silence: &&Value| all || silence["state"] != "expired";

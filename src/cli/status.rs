@@ -417,7 +417,9 @@ mod tests {
             "{shown:?}"
         );
         assert!(
-            shown.contains("UTC  3 parts\n      damaged or missing, see the log  \u{1b}[33mDEGRADED\u{1b}[0m no\n      space left\n"),
+            shown.contains(
+                "UTC  3 parts\n      damaged or missing, see the log \u{1b}[33mDEGRADED\u{1b}[0m no space left\n"
+            ),
             "{shown:?}"
         );
     }

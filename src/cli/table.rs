@@ -184,19 +184,19 @@ impl Table {
     fn fitting(&self, columns: &[usize], most: Option<usize>) -> Vec<usize> {
         let mut widths: Vec<usize> = columns.iter().map(|index| self.width(*index)).collect();
         let Some(most) = most else { return widths };
-        let (mut elastic, fixed): (Vec<usize>, Vec<usize>) =
+        let (elastic, fixed): (Vec<usize>, Vec<usize>) =
             (0..columns.len()).partition(|at| self.columns[columns[*at]].is_elastic);
         let fixed: usize = fixed.into_iter().map(|at| widths[at]).sum();
         let gaps = GAP.len() * columns.len().saturating_sub(1);
         let mut room = most.saturating_sub(fixed + gaps);
-        // The narrow ones get what they need, and the wide ones share the rest.
-        elastic.sort_by_key(|at| widths[*at]);
-        let mut count = elastic.len();
-        for at in elastic {
-            let share = (room / count).max(NARROWEST);
-            widths[at] = widths[at].min(share);
-            room = room.saturating_sub(widths[at]);
-            count -= 1;
+        // The first ones get what they need, as long as the others keep a share.
+        let share = (room / (elastic.len() + 1)).max(NARROWEST);
+        for (number, at) in elastic.iter().enumerate() {
+            let later = elastic[number + 1..].iter();
+            let reserve: usize = later.map(|at| widths[*at].min(share)).sum();
+            let width = room.saturating_sub(reserve).max(NARROWEST);
+            widths[*at] = widths[*at].min(width);
+            room = room.saturating_sub(widths[*at]);
         }
         widths
     }

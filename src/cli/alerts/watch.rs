@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::screen::round;
 use crate::cli::output::{self, Screen, Style};
-use crate::cli::table::shortened;
+use crate::cli::table::wrapped;
 
 /// Enters the alternate screen, hides the cursor and lets long lines end at the edge (xterm's
 /// control sequences).
@@ -23,13 +23,16 @@ const ENTER: &str = "\u{1b}[?1049h\u{1b}[?25l\u{1b}[?7l";
 const LEAVE: &str = "\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l";
 /// Begins an update that the terminal shows at once, at the top left.
 const BEGIN: &str = "\u{1b}[?2026h\u{1b}[H";
-/// Ends an update, and clears what is below.
-const END: &str = "\u{1b}[J\u{1b}[?2026l";
+/// Clears what is below, and ends an update.
+const END: &str = "\r\n\u{1b}[J\u{1b}[?2026l";
+
+/// Formats alerts for the terminal as it is now.
+type Text<'a> = Box<dyn Fn() -> String + 'a>;
 
 /// Result of one look at the alerts.
-pub(super) struct Look {
+pub(super) struct Look<'a> {
     /// Alerts, as far as there are answers.
-    pub(super) text: Option<String>,
+    pub(super) text: Option<Text<'a>>,
     /// Error, or the summary of hosts.
     pub(super) note: Option<String>,
     pub(super) has_failed: bool,
@@ -37,14 +40,17 @@ pub(super) struct Look {
 
 /// Alerts as they were at the last answer, and since when there is none.
 #[derive(Default)]
-struct Watched {
-    text: Option<(String, UnixMillis)>,
+struct Watched<'a> {
+    text: Option<(Text<'a>, UnixMillis)>,
+    /// True if the alerts are of the last look.
+    is_current: bool,
     note: Option<String>,
     failing_since: Option<UnixMillis>,
 }
 
-impl Watched {
-    fn update(&mut self, look: Look, now: UnixMillis) {
+impl<'a> Watched<'a> {
+    fn update(&mut self, look: Look<'a>, now: UnixMillis) {
+        self.is_current = look.text.is_some();
         if let Some(text) = look.text {
             self.text = Some((text, now));
         }
@@ -57,35 +63,46 @@ impl Watched {
 
     /// Formats the screen: a line with the time, one about a failure, and the alerts.
     fn frame(&self, interval: Duration, now: UnixMillis, screen: Screen) -> Vec<String> {
-        let cut = |text: &str| shortened(text, screen.width.unwrap_or(usize::MAX));
+        let line = |style: Style, text: &str| {
+            let text = wrapped(text, screen.width, 2);
+            let lines = text.lines().map(|line| screen.paint(style, line));
+            lines.collect::<Vec<_>>()
+        };
         let head = format!("alerts  {}  every {}", time(now), format_duration(interval));
-        let mut lines = vec![screen.paint(Style::Heading, &cut(&head))];
+        let mut lines = line(Style::Heading, &head);
         let note = self.note.as_deref().unwrap_or_default();
         match self.failing_since {
             Some(since) => {
-                let span = round(now.since(since).as_secs_f64());
-                let line = format!("since {} ({span}): {note}", time(since));
-                lines.push(screen.paint(Style::Bad, &cut(&line)));
+                let span = round(now.since(since).as_secs_f64().round());
+                let text = format!("since {} ({span}): {note}", clock(since));
+                lines.extend(line(Style::Bad, &text));
             }
-            None if !note.is_empty() => lines.push(screen.paint(Style::Faint, &cut(note))),
-            None => {}
+            None => lines.extend(line(Style::Faint, note)),
         }
         let Some((text, at)) = &self.text else {
             return lines;
         };
-        if self.failing_since.is_some() && *at < now {
-            let line = format!("the last answer, of {}:", time(*at));
-            lines.push(screen.paint(Style::Faint, &cut(&line)));
+        if !self.is_current {
+            let text = format!("the last answer, of {}:", clock(*at));
+            lines.extend(line(Style::Faint, &text));
         }
         lines.push(String::new());
-        lines.extend(text.lines().map(str::to_owned));
+        lines.extend(text().lines().map(str::to_owned));
         lines
     }
 }
 
 fn time(at: UnixMillis) -> String {
+    formatted(at, "%Y-%m-%d %H:%M:%S UTC")
+}
+
+fn clock(at: UnixMillis) -> String {
+    formatted(at, "%H:%M:%S")
+}
+
+fn formatted(at: UnixMillis, format: &str) -> String {
     let at = jiff::Timestamp::from_second(at.0.div_euclid(1000)).unwrap_or_default();
-    at.strftime("%Y-%m-%d %H:%M:%S UTC").to_string()
+    at.strftime(format).to_string()
 }
 
 /// Cuts the lines to the height of the terminal, and says how many are missing.
@@ -102,13 +119,14 @@ fn fitting(mut lines: Vec<String>, height: usize) -> Vec<String> {
 ///
 /// # Errors
 /// Signals cannot be received.
-pub(super) fn run(
+pub(super) fn run<'a>(
     interval: Duration,
     clock: &Clock,
-    mut look: impl FnMut() -> Look,
+    mut look: impl FnMut() -> Look<'a>,
 ) -> anyhow::Result<()> {
-    let terminal = output::is_terminal().then(Terminal::enter);
-    let events = listen(terminal.is_some()).context("cannot receive signals")?;
+    let is_terminal = output::is_terminal();
+    let events = listen(is_terminal).context("cannot receive signals")?;
+    let terminal = is_terminal.then(Terminal::enter);
     let mut watched = Watched::default();
     loop {
         watched.update(look(), clock.now().wall);
@@ -180,9 +198,13 @@ impl Terminal {
     fn draw(&self, lines: Vec<String>) {
         // Nothing is drawn once the screen is left.
         let _before = BEFORE.lock();
-        let lines = fitting(lines, output::lines().unwrap_or(usize::MAX));
-        let text = lines.join("\u{1b}[K\r\n");
-        output::print(format_args!("{BEGIN}{text}\u{1b}[K{END}"));
+        // The cursor stays on a line of its own.
+        let height = output::lines().unwrap_or(usize::MAX);
+        let lines = fitting(lines, height.saturating_sub(1));
+        // Each line is erased before it is written: after a full line its last character would go.
+        let lines = lines.into_iter().map(|line| format!("\u{1b}[2K{line}"));
+        let text = lines.collect::<Vec<_>>().join("\r\n");
+        output::print(format_args!("{BEGIN}{text}{END}"));
         output::flush();
     }
 }
@@ -267,15 +289,15 @@ mod tests {
         UnixMillis(NOW.0 + (seconds * 1000) as i64)
     }
 
-    fn answer(text: &str) -> Look {
+    fn answer(text: &str) -> Look<'_> {
         Look {
-            text: Some(text.to_owned()),
+            text: Some(Box::new(|| text.to_owned())),
             note: None,
             has_failed: false,
         }
     }
 
-    fn failure() -> Look {
+    fn failure() -> Look<'static> {
         Look {
             text: None,
             note: Some("no answer from http://db1:9091: connection refused".into()),
@@ -291,7 +313,8 @@ mod tests {
             watched.frame(INTERVAL, NOW, SCREEN),
             [
                 "alerts  2023-11-14 22:13:20 UTC  every 2s",
-                "since 2023-11-14 22:13:20 UTC (0s): no answer from http://d…",
+                "since 22:13:20 (0s): no answer from http://db1:9091:",
+                "  connection refused",
             ]
         );
         watched.update(answer("a\nb\n"), later(2));
@@ -306,8 +329,8 @@ mod tests {
         assert_eq!(
             frame[1..],
             [
-                "since 2023-11-14 22:13:24 UTC (1m6s): no answer from http://db1:9091: connection refused",
-                "the last answer, of 2023-11-14 22:13:22 UTC:",
+                "since 22:13:24 (1m6s): no answer from http://db1:9091: connection refused",
+                "the last answer, of 22:13:22:",
                 "",
                 "a",
                 "b",
