@@ -238,7 +238,16 @@ impl Reach {
         }
         let path = match &self.many.hosts {
             Some(path) => path.clone(),
-            None => own_file()?,
+            None => {
+                let path = own_file()?;
+                if !path.exists() {
+                    bail!(
+                        "no hosts: {} does not exist; hint: write it, or give --hosts FILE",
+                        path.display()
+                    );
+                }
+                path
+            }
         };
         let hosts = read(&path)?
             .choose(&self.many.group)

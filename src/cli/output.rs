@@ -189,9 +189,12 @@ pub(super) fn stream<T, E: From<io::Error>>(
 mod tests {
     use super::*;
 
+    /// Choice, whether the output is a terminal, variables, and whether there are colours.
+    type Case<'a> = (ColorChoice, bool, &'a [(&'a str, &'a str)], bool);
+
     #[test]
     fn colours_are_for_terminals_and_for_whoever_asks() {
-        let cases: [(ColorChoice, bool, &[(&str, &str)], bool); 11] = [
+        let cases: [Case<'_>; 11] = [
             (ColorChoice::Auto, true, &[], true),
             (ColorChoice::Auto, false, &[], false),
             (ColorChoice::Auto, true, &[("NO_COLOR", "1")], false),
