@@ -187,7 +187,8 @@ fn lines_of(child: &mut std::process::Child) -> Receiver<String> {
 
 fn wait_for(lines: &Receiver<String>, words: &[&str]) {
     loop {
-        let line = lines.recv_timeout(SOON).expect(&words.join(" "));
+        let line = lines.recv_timeout(SOON);
+        let line = line.unwrap_or_else(|_| panic!("no line with {words:?}"));
         if words.iter().all(|word| line.contains(word)) {
             return;
         }

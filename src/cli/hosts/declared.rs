@@ -224,6 +224,11 @@ mod tests {
              6:10: hosts[4].name: `user` and `password_file` belong together\n  hint: set both, or neither\n\
              7:13: hosts[5].ulr: unknown key \"ulr\"\n  hint: did you mean \"url\"?"
         );
+        let others = "defaults: {user: ops, password_file: p}\nhosts: [{name: c, user: x}]";
+        assert!(
+            read_text(others).unwrap_err().contains("belong together"),
+            "the password of another user"
+        );
         assert!(read_text("hosts: [").is_err());
         assert!(
             read_text("- db1")
