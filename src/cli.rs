@@ -16,40 +16,54 @@ mod config;
 mod correlate;
 mod dashboard;
 mod dead_letters;
+mod examples;
 mod explain;
 mod export;
 mod forecast;
+mod form;
 mod health;
 mod history_directory;
+mod hosts;
 mod import;
 mod init;
 mod installation;
 mod notify_test;
 mod query;
+mod range;
 mod route;
 mod rules;
 mod run;
 mod running_agents;
+mod selector;
 mod silence;
 mod similar_names;
 mod status;
+mod table;
 mod test;
 mod trends;
 mod when;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use output::ColorChoice;
 
 use crate::app::Overrides;
 use crate::config::{self as configuration, Loaded, Plan, Root, Source, process_environment};
 use crate::logging::Format;
+use crate::version;
 
 /// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
 /// evaluates alerting rules and sends notifications.
 #[derive(Parser)]
-#[command(name = "bellwether", version, arg_required_else_help = true)]
+#[command(
+    name = "bellwether",
+    version = version::SHORT,
+    long_version = version::LONG,
+    arg_required_else_help = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -70,21 +84,34 @@ struct Global {
     /// /etc/bellwether/bellwether.yaml.
     #[arg(long = "env-file", global = true, value_name = "FILE")]
     env_file: Option<PathBuf>,
-    /// Set the log level to debug; overrides the configuration.
-    #[arg(long, global = true)]
-    debug: bool,
-    /// Listen on ADDRESS:PORT or :PORT; overrides the configuration.
+    /// Colours in the output: auto, on a terminal; always; or never. NO_COLOR and CLICOLOR_FORCE
+    /// are respected.
     #[arg(
-        long = "web.listen-address",
+        long,
         global = true,
-        value_name = "ADDRESS:PORT"
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_default_value = true,
+        hide_possible_values = true
     )]
+    color: ColorChoice,
+}
+
+/// Flags of the agent; they override the configuration.
+#[derive(Args, Clone)]
+#[command(next_help_heading = "Agent options")]
+struct AgentFlags {
+    /// Set the log level to debug.
+    #[arg(long)]
+    debug: bool,
+    /// Listen on ADDRESS:PORT or :PORT.
+    #[arg(long = "web.listen-address", value_name = "ADDRESS:PORT")]
     listen_address: Option<String>,
     /// File with TLS settings and users of the HTTP server, in the format of exporter-toolkit.
-    #[arg(long = "web.config.file", global = true, value_name = "FILE")]
+    #[arg(long = "web.config.file", value_name = "FILE")]
     web_config: Option<PathBuf>,
-    /// Format of log lines; overrides the configuration.
-    #[arg(long = "log.format", global = true, value_name = "FORMAT")]
+    /// Format of log lines.
+    #[arg(long = "log.format", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
 }
 
@@ -98,7 +125,7 @@ enum LogFormat {
 enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
-    Run,
+    Run(AgentFlags),
     /// Write a first configuration for what is on this host.
     Init(init::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
@@ -141,7 +168,7 @@ enum Command {
     /// List dead letters, resend them or discard them.
     DeadLetters(Box<dead_letters::Options>),
     /// Exit with status 0 if a running Bellwether is healthy and ready.
-    Health(client::Target),
+    Health(health::Options),
     /// Run rules over recorded samples: the alerts that would have fired, and the notifications.
     Backtest(backtest::Options),
     /// Run unit tests of rules, in promtool's format with extensions.
@@ -159,20 +186,7 @@ impl Global {
         installation::source(self.config.as_deref())
     }
 
-    fn overrides(&self) -> Overrides {
-        Overrides {
-            listen_address: self.listen_address.clone(),
-            web_config: self.web_config.clone(),
-            debug: self.debug,
-            log_format: self.log_format.map(|format| match format {
-                LogFormat::Text => Format::Text,
-                LogFormat::Json => Format::Json,
-            }),
-        }
-    }
-
-    /// Returns the settings of the configuration with the flags applied, as far as they are valid; problems of
-    /// the configuration are no error.
+    /// Returns the settings of the configuration, as far as they are valid; problems of the configuration are no error.
     fn settings(&self) -> anyhow::Result<Root> {
         self.settings_with(&[])
     }
@@ -200,38 +214,75 @@ impl Global {
         }
     }
 
-    /// Returns whether the flags override the address of the configuration.
-    fn overrides_address(&self) -> bool {
-        self.listen_address.is_some() || self.web_config.is_some()
-    }
-
-    /// Returns the plan of the configuration with the flags applied.
+    /// Returns the plan of the configuration.
     fn plan(&self) -> anyhow::Result<Plan> {
         Ok(configuration::plan(self.loaded()?)?)
     }
 
-    /// Returns the configuration with the flags applied, and its problems.
+    /// Returns the configuration and its problems.
     fn loaded(&self) -> anyhow::Result<Loaded> {
-        let mut loaded = configuration::load(&self.source(), &process_environment)?;
-        self.overrides().apply(&mut loaded)?;
-        Ok(loaded)
+        Ok(configuration::load(&self.source(), &process_environment)?)
     }
+}
+
+impl AgentFlags {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            listen_address: self.listen_address.clone(),
+            web_config: self.web_config.clone(),
+            debug: self.debug,
+            log_format: self.log_format.map(|format| match format {
+                LogFormat::Text => Format::Text,
+                LogFormat::Json => Format::Json,
+            }),
+        }
+    }
+}
+
+/// Returns the command line, with the examples in the help of each command.
+fn command_line() -> clap::Command {
+    examples::add(Cli::command().max_term_width(100))
+}
+
+/// Parses the arguments.
+///
+/// # Errors
+/// They are wrong, or ask for help or the version.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = command_line().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Returns the use of colours that arguments ask for that were not parsed.
+fn colour_of(arguments: &[OsString]) -> ColorChoice {
+    let words = || arguments.iter().filter_map(|argument| argument.to_str());
+    let separate = words()
+        .zip(words().skip(1))
+        .find(|(flag, _)| *flag == "--color");
+    let joined = words().find_map(|word| word.strip_prefix("--color="));
+    let value = joined.or(separate.map(|(_, value)| value));
+    value
+        .and_then(|value| ColorChoice::from_str(value, false).ok())
+        .unwrap_or_default()
 }
 
 /// Runs the command that the arguments name. Exit status: 0 good, 1 failed, 2 wrong arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    let Cli { global, command } = match Cli::try_parse() {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let Cli { global, command } = match parse(arguments.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => error.exit(),
-        Err(help) if output::is_terminal() => return print_help(&help.render().ansi()),
-        Err(help) => return print_help(&help.render()),
+        Err(error) => {
+            output::set_colour(colour_of(&arguments));
+            return print_help_or_error(&error);
+        }
     };
+    output::set_colour(global.color);
     // Two providers are linked into some dependencies; the first TLS connection would panic.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    if !matches!(command, Command::Run) {
+    if !matches!(command, Command::Run(_)) {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
     }
@@ -241,7 +292,7 @@ pub fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let result = match command {
-        Command::Run => run::run(&global),
+        Command::Run(flags) => run::run(&global, &flags),
         Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
@@ -262,7 +313,7 @@ pub fn main() -> ExitCode {
         Command::Silence(options) => silence::run(&global, &options),
         Command::Acknowledge(options) => acknowledge::run(&global, &options),
         Command::DeadLetters(options) => dead_letters::run(&global, &options),
-        Command::Health(target) => health::run(&global, &target),
+        Command::Health(options) => health::run(&global, &options),
         Command::Backtest(options) => backtest::run(&global, &options),
         Command::Test(options) => {
             let status = test::run(&options);
@@ -272,7 +323,7 @@ pub fn main() -> ExitCode {
         Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
         Command::Version => {
-            println!("bellwether {}", env!("CARGO_PKG_VERSION"));
+            println!("bellwether {}", version::LONG);
             Ok(())
         }
     };
@@ -290,19 +341,51 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints the help or the version that was asked for.
-fn print_help(text: &dyn std::fmt::Display) -> ExitCode {
+/// Prints the help or the version that was asked for, or the error of wrong arguments.
+fn print_help_or_error(error: &clap::Error) -> ExitCode {
+    let text = error.render();
+    if error.use_stderr() {
+        match output::error_colours() {
+            true => output::print_error(format_args!("{}", text.ansi())),
+            false => output::print_error(format_args!("{text}")),
+        }
+        return ExitCode::from(2);
+    }
     sigpipe::reset();
-    print!("{text}");
+    match output::screen().colours {
+        true => print!("{}", text.ansi()),
+        false => print!("{text}"),
+    }
     output::flush();
     ExitCode::SUCCESS
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        command_line().debug_assert();
+    }
+
+    #[test]
+    fn colours_of_the_help_are_as_asked() {
+        let choice = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            colour_of(&words)
+        };
+        assert_eq!(choice("bellwether --help"), ColorChoice::Auto);
+        assert_eq!(
+            choice("bellwether --color never --help"),
+            ColorChoice::Never
+        );
+        assert_eq!(
+            choice("bellwether run --color=always -h"),
+            ColorChoice::Always
+        );
+        assert_eq!(choice("bellwether --color"), ColorChoice::Auto);
+    }
 
     #[test]
     fn docs_list_every_command() {

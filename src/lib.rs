@@ -12,6 +12,7 @@
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
 //! - [`runtime_file`]: what a running agent tells the commands on its host.
+//! - [`version`]: of the binary, and what it was built from.
 
 pub mod app;
 pub mod cli;
@@ -23,3 +24,4 @@ pub mod replay;
 pub mod ruletest;
 pub mod runtime_file;
 pub mod self_metrics;
+pub mod version;

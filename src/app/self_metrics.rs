@@ -12,6 +12,7 @@ use crate::self_metrics::{
     BUILD_INFO, CONFIG_HASH, LAST_RELOAD_SUCCESSFUL, LOADED_AT, RELOADS, RULE_FILES_LEFT_OUT,
     STATE_ON_DISK,
 };
+use crate::version;
 
 /// Returns the sources of the self-metrics while `active` is in effect.
 pub(super) fn sources(app: &Arc<App>, active: &ActiveConfig) -> Vec<Arc<dyn SelfMetrics>> {
@@ -67,7 +68,13 @@ impl App {
     }
 
     fn add_configuration(&self, batch: &mut SelfMetricsBatch<'_>) {
-        batch.push(&BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1.0);
+        let build = [
+            version::VERSION,
+            version::REVISION,
+            version::RUST_VERSION,
+            version::FEATURES,
+        ];
+        batch.push(&BUILD_INFO, &build, 1.0);
         let plan = &self.current.load().plan;
         let left_out = plan.left_out.iter().map(|problem| &problem.location.file);
         let left_out: BTreeSet<_> = left_out.collect();

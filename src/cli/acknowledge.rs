@@ -6,8 +6,12 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::asking::{Asking, labels, list, text};
+use super::asking::{data, labels, list, text};
+use super::client::Target;
+use super::form::ListForm;
+use super::hosts::{Answers, Reach};
 use super::silence::user;
+use super::table::Table;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -20,62 +24,95 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// Comment, such as what is being done.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     comment: String,
     /// Remove the acknowledgement.
     #[arg(long, conflicts_with_all = ["duration", "by", "comment"])]
     release: bool,
     #[command(flatten)]
-    asking: Asking,
+    form: ListForm,
+    #[command(flatten)]
+    reach: Reach,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let alert = fingerprint(global, options)?;
-    let path = format!("/api/v1/alerts/{alert}/acknowledge");
-    if options.release {
-        let done = options.asking.change(global, Method::DELETE, &path, None)?;
-        options.asking.show(&done, |done| {
-            format!("{} is not acknowledged any more\n", text(&done["id"]))
-        });
-        return Ok(());
-    }
     let by = options.by.clone().unwrap_or_else(user);
-    let mut body = json!({ "by": by, "comment": options.comment });
-    if let Some(duration) = &options.duration {
-        body["duration"] = json!(duration);
+    let is_single = options.reach.single().is_some();
+    let answers = options.reach.ask(|target| {
+        match fingerprint(global, target, &options.alert)? {
+            Some(alert) => change(global, target, options, &alert, &by),
+            // Of many hosts, some have it.
+            None if !is_single => Ok(Value::Null),
+            None => bail!("{}", none(&options.alert)),
+        }
+    })?;
+    if let Answers::Many(all) = &answers
+        && all
+            .iter()
+            .all(|answer| matches!(&answer.answer, Ok(Value::Null)))
+    {
+        bail!("{}", none(&options.alert));
     }
-    let done = options
-        .asking
-        .change(global, Method::POST, &path, Some(&body))?;
-    options.asking.show(&done, |done| {
-        format!("{} is acknowledged by {by}\n", text(&done["id"]))
-    });
-    Ok(())
+    let sentence = |done: &Value| match options.release {
+        true => format!("{} is not acknowledged any more\n", text(&done["id"])),
+        false => format!("{} is acknowledged by {by}\n", text(&done["id"])),
+    };
+    answers.show(options.form.layout(), fingerprints, sentence, "")
+}
+
+fn none(alert: &str) -> String {
+    format!("no alert {alert:?} fires; hint: `bellwether alerts` lists those that do")
+}
+
+/// Returns a table with the fingerprint of an alert that was changed.
+fn fingerprints(data: &Value) -> Table {
+    let mut table = Table::new(["FINGERPRINT"]);
+    if data["id"].is_string() {
+        table.push([text(&data["id"]).into()]);
+    }
+    table
+}
+
+/// Acknowledges an alert, or takes that back.
+fn change(
+    global: &Global,
+    target: &Target,
+    options: &Options,
+    alert: &str,
+    by: &str,
+) -> anyhow::Result<Value> {
+    let path = format!("/api/v1/alerts/{alert}/acknowledge");
+    let answer = if options.release {
+        target.change(global, Method::DELETE, &path, None)?
+    } else {
+        let mut body = json!({ "by": by, "comment": options.comment });
+        if let Some(duration) = &options.duration {
+            body["duration"] = json!(duration);
+        }
+        target.change(global, Method::POST, &path, Some(&body))?
+    };
+    data(&path, &answer)
 }
 
 /// Returns the fingerprint of the firing alert, given by fingerprint or as the only one of a rule.
-fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
-    let data = options.asking.ask(global, "/api/v1/alerts", &[])?;
+fn fingerprint(global: &Global, target: &Target, wanted: &str) -> anyhow::Result<Option<String>> {
+    let path = "/api/v1/alerts";
+    let data = data(path, &target.get(global, path)?)?;
     let firing: Vec<&Value> = list(&data["alerts"])
         .iter()
         .filter(|alert| alert["state"] == "firing")
         .collect();
-    if let Some(exact) = firing
-        .iter()
-        .find(|alert| alert["fingerprint"] == options.alert.as_str())
-    {
-        return Ok(text(&exact["fingerprint"]));
+    let is_exact = |alert: &&&Value| alert["fingerprint"] == wanted;
+    if let Some(exact) = firing.iter().find(is_exact) {
+        return Ok(Some(text(&exact["fingerprint"])));
     }
-    let of_rule: Vec<&&Value> = firing
-        .iter()
-        .filter(|alert| alert["rule"] == options.alert.as_str())
+    let of_rule: Vec<&Value> = firing
+        .into_iter()
+        .filter(|alert| alert["rule"] == wanted)
         .collect();
     match of_rule.as_slice() {
-        [one] => Ok(text(&one["fingerprint"])),
-        [] => bail!(
-            "no alert {:?} fires; bellwether alerts lists those that do",
-            options.alert
-        ),
+        [one] => Ok(Some(text(&one["fingerprint"]))),
+        [] => Ok(None),
         several => {
             let each = several.iter().map(|alert| {
                 format!(
@@ -85,8 +122,7 @@ fn fingerprint(global: &Global, options: &Options) -> anyhow::Result<String> {
                 )
             });
             bail!(
-                "several alerts of {:?} fire; give a fingerprint:{}",
-                options.alert,
+                "several alerts of {wanted:?} fire; give a fingerprint:{}",
                 each.collect::<String>()
             )
         }

@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, count, list, number, printable_lines, table, text};
+use super::asking::{Asking, count, list, number, printable_lines, text};
+use super::table::table;
 use super::trends::seconds;
 use super::when::When;
 

@@ -1,21 +1,26 @@
 //! `bellwether alerts`: the active alerts, or the alert history.
 
 pub(super) mod screen;
+mod watch;
 
-use anyhow::Context;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
-use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
 use bellwether_server::{alert_history_data, alert_history_query};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::asking::{Form, data};
+use super::asking::data;
 use super::client::Target;
-use super::when::When;
-use super::{Global, history_directory, output};
+use super::form::{Layout, ListForm, format_table};
+use super::hosts::{Answers, Reach, brief};
+use super::output::Style;
+use super::range::{Range, duration};
+use super::{Global, history_directory, selector};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -40,29 +45,30 @@ pub(super) struct Options {
     /// inactive; repeatable.
     #[arg(long)]
     state: Vec<String>,
+    /// Show the active alerts again at each interval, until Ctrl-C. Default interval: 2s.
+    #[arg(
+        long,
+        value_name = "INTERVAL",
+        num_args = 0..=1,
+        default_missing_value = "2s",
+        value_parser = duration,
+        conflicts_with = "history"
+    )]
+    watch: Option<Duration>,
+    #[command(flatten)]
+    form: ListForm,
     #[command(flatten)]
     past: HistoryOptions,
     #[command(flatten)]
-    form: Form,
-    #[command(flatten)]
-    target: Target,
+    reach: Reach,
 }
 
 /// Flags that need `--history`.
 #[derive(Args)]
+#[command(next_help_heading = "With --history")]
 struct HistoryOptions {
-    /// Start of the time range: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: the oldest
-    /// record.
-    #[arg(
-        long,
-        alias = "start",
-        allow_hyphen_values = true,
-        requires = "history"
-    )]
-    from: Option<When>,
-    /// End of the time range, written like --from. Default: now.
-    #[arg(long, alias = "end", allow_hyphen_values = true, requires = "history")]
-    to: Option<When>,
+    #[command(flatten)]
+    range: Range,
     /// Show only records of this kind: transition or notification.
     #[arg(long, requires = "history")]
     kind: Option<String>,
@@ -88,35 +94,94 @@ struct HistoryOptions {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let data = if options.history {
-        past(global, options)?
-    } else {
-        active(global, options)?
-    };
-    if options.form.is_json() {
-        println!("{data:#}");
-    } else if options.history {
-        let oldest = options.past.oldest;
-        print!("{}", screen::story(&data, oldest));
-        print!("{}", screen::next_page(&data, oldest));
-    } else {
-        let columns = output::columns().map(usize::from);
-        print!(
-            "{}",
-            screen::active(&data, Clock::start().now().wall, columns)
-        );
+    if options.past.range.is_given() && !options.history {
+        bail!("--from, --to and --window need --history");
     }
-    Ok(())
+    let layout = options.form.layout();
+    if options.history {
+        let answers = options.reach.ask(|target| past(global, target, options))?;
+        return show_history(answers, layout, options.past.oldest);
+    }
+    let clock = Clock::start();
+    let ask = || options.reach.ask(|target| active(global, target, options));
+    if let Some(interval) = options.watch {
+        return watch::run(interval, &clock, || look(ask(), &options.form, &clock));
+    }
+    let now = clock.now().wall;
+    ask()?.show(
+        layout,
+        |data| screen::active(data, now),
+        |data| format_table(layout, &screen::active(data, now), screen::NONE),
+        screen::NONE,
+    )
+}
+
+/// Returns what `--watch` shows of an answer.
+fn look<'a>(
+    answers: anyhow::Result<Answers<Value>>,
+    form: &'a ListForm,
+    clock: &Clock,
+) -> watch::Look<'a> {
+    let now = clock.now().wall;
+    match answers {
+        Err(error) => watch::Look {
+            text: None,
+            note: Some(brief_with_address(&error)),
+            has_failed: true,
+        },
+        Ok(answers) => {
+            let (note, has_failed) = (answers.summary(), answers.has_failed());
+            let table = move |data: &Value| screen::active(data, now);
+            let text = move || answers.format(form.layout(), table, screen::NONE);
+            watch::Look {
+                text: Some(Box::new(text)),
+                note,
+                has_failed,
+            }
+        }
+    }
+}
+
+/// Formats an error in one line, with the address that did not answer.
+fn brief_with_address(error: &anyhow::Error) -> String {
+    let text = format!("{error:#}");
+    let place = text
+        .strip_prefix("no answer from ")
+        .and_then(|rest| rest.split([' ', ';']).next())
+        .map(|place| place.trim_end_matches(':'));
+    match place {
+        Some(place) => format!("no answer from {place}: {}", brief(error)),
+        None => brief(error),
+    }
+}
+
+/// Prints the alert history, of many hosts one after the other.
+fn show_history(answers: Answers<Value>, layout: Layout, oldest: bool) -> anyhow::Result<()> {
+    let table = |data: &Value| screen::history(data, oldest);
+    let Layout::Text(screen) = layout else {
+        return answers.show(layout, table, |_| String::new(), "");
+    };
+    let text =
+        |data: &Value| screen::story(data, oldest, screen) + &screen::next_page(data, oldest);
+    match &answers {
+        Answers::One(data) => print!("{}", text(data)),
+        Answers::Many(all) => {
+            for answer in all {
+                if let Ok(data) = &answer.answer {
+                    let host = screen.paint(Style::Heading, &answer.host);
+                    println!("{host}\n{}", text(data));
+                }
+            }
+        }
+    }
+    answers.summarize()
 }
 
 /// Returns the pending and firing alerts that the flags select.
-fn active(global: &Global, options: &Options) -> anyhow::Result<Value> {
+fn active(global: &Global, target: &Target, options: &Options) -> anyhow::Result<Value> {
     let path = "/api/v1/alerts";
-    let data = data(path, &options.target.get(global, path)?)?;
-    let mut matchers: Vec<Vec<LabelMatcher>> = Vec::new();
-    for text in &options.matchers {
-        matchers.extend(parse_selector(text).map_err(|error| anyhow::anyhow!("--match: {error}"))?);
-    }
+    let data = data(path, &target.get(global, path)?)?;
+    let matchers = selector::parse_all("--match", &options.matchers)?;
     let alerts: Vec<&Value> = data["alerts"]
         .as_array()
         .into_iter()
@@ -144,12 +209,12 @@ fn all_match(matchers: &[LabelMatcher], alert: &Value) -> bool {
 }
 
 /// Returns the alert history of a running Bellwether, or of the directory if none answers.
-fn past(global: &Global, options: &Options) -> anyhow::Result<Value> {
-    let query = options.query();
+fn past(global: &Global, target: &Target, options: &Options) -> anyhow::Result<Value> {
+    let query = options.query()?;
     let path = format!("/api/v1/alerts/history?{query}");
-    let unanswered = match options.target.get(global, &path) {
+    let unanswered = match target.get(global, &path) {
         Ok(answer) => return data("/api/v1/alerts/history", &answer),
-        Err(error) if options.target.is_named() => return Err(error),
+        Err(error) if target.is_named() => return Err(error),
         Err(error) => error,
     };
     let folder = history_directory::of_alerts(global);
@@ -177,13 +242,18 @@ impl Options {
     }
 
     /// Returns the query part of the URL.
-    fn query(&self) -> String {
+    fn query(&self) -> anyhow::Result<String> {
         let now = Clock::start().now().wall;
         let past = &self.past;
+        let matchers: Vec<String> = self
+            .matchers
+            .iter()
+            .map(|text| selector::to_promql("--match", text))
+            .collect::<anyhow::Result<_>>()?;
         let lists = [
             ("rule", &self.rule),
             ("fingerprint", &self.fingerprint),
-            ("match[]", &self.matchers),
+            ("match[]", &matchers),
             ("state", &self.state),
             ("event", &past.event),
             ("channel", &past.channel),
@@ -196,8 +266,8 @@ impl Options {
             }
         }
         let single = [
-            ("start", past.from.map(|from| seconds(from.at(now)))),
-            ("end", past.to.map(|to| seconds(to.at(now)))),
+            ("start", past.range.start(now).map(seconds)),
+            ("end", past.range.end(now).map(seconds)),
             ("kind", past.kind.clone()),
             ("cursor", past.cursor.clone()),
             ("order", past.oldest.then(|| "oldest".to_owned())),
@@ -208,7 +278,7 @@ impl Options {
                 query.append_pair(name, &value);
             }
         }
-        query.finish()
+        Ok(query.finish())
     }
 }
 

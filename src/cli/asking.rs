@@ -3,46 +3,21 @@
 use anyhow::bail;
 use bellwether_core::{GoQuoted, counted, is_label_name};
 use bellwether_template::humanize;
-use clap::{Args, ValueEnum};
+use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
 use super::Global;
 use super::client::{Answer, Target};
+use super::form::Form;
 
 /// Target of a command and format of its output.
 #[derive(Args)]
 pub(super) struct Asking {
     #[command(flatten)]
-    target: Target,
-    #[command(flatten)]
     form: Form,
-}
-
-/// Output format of a command.
-#[derive(Args)]
-pub(super) struct Form {
-    /// Output format.
-    #[arg(long, value_enum, default_value = "table", value_name = "FORM")]
-    format: Format,
-    /// Same as --format json; kept for compatibility.
-    #[arg(long, hide = true, conflicts_with = "format")]
-    json: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// Text for people.
-    Table,
-    /// JSON as the API returns it.
-    Json,
-}
-
-impl Form {
-    /// Returns whether the output format is JSON.
-    pub(super) fn is_json(&self) -> bool {
-        self.json || self.format == Format::Json
-    }
+    #[command(flatten)]
+    target: Target,
 }
 
 impl Asking {
@@ -77,13 +52,9 @@ impl Asking {
         data(path, &self.target.change(global, method, path, body)?)
     }
 
-    /// Prints `data` as JSON, or as `screen` formats it.
+    /// Prints `data` in the output format; `screen` formats it for people.
     pub(super) fn show(&self, data: &Value, screen: impl FnOnce(&Value) -> String) {
-        if self.form.is_json() {
-            println!("{data:#}");
-        } else {
-            print!("{}", screen(data));
-        }
+        self.form.show(data, screen);
     }
 }
 
@@ -212,43 +183,6 @@ pub(super) fn percent(value: &Value) -> String {
     }
 }
 
-/// Formats a table with two blanks between columns. Cells that look like numbers are right-aligned,
-/// except in the first column.
-pub(super) fn table(rows: &[Vec<String>]) -> String {
-    // A sentence may begin with a digit, too.
-    aligned(rows, |_, cell| {
-        cell.starts_with(|c: char| c.is_ascii_digit() || "+-<".contains(c))
-            && cell.matches(' ').count() < 3
-    })
-}
-
-/// Formats a table with two blanks between columns. `right` returns whether a cell of a column is
-/// right-aligned.
-pub(super) fn aligned(rows: &[Vec<String>], right: impl Fn(usize, &str) -> bool) -> String {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..columns)
-        .map(|column| {
-            let cells = rows.iter().filter_map(|row| row.get(column));
-            cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-        })
-        .collect();
-    let mut out = String::new();
-    for row in rows {
-        let cells = row
-            .iter()
-            .zip(&widths)
-            .enumerate()
-            .map(|(column, (cell, width))| match right(column, cell) {
-                true => format!("{cell:>width$}"),
-                false => format!("{cell:<width$}"),
-            });
-        let line = cells.collect::<Vec<_>>().join("  ");
-        out += line.trim_end();
-        out.push('\n');
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -295,13 +229,5 @@ mod tests {
             labels.chars().all(|c| !c.is_control() && c != '\u{202e}'),
             "{labels}"
         );
-    }
-
-    #[test]
-    fn columns_stand_below_each_other() {
-        let shown = table(
-            &[["a", "mean", "to"], ["long", "1.5", "x"]].map(|row| row.map(str::to_owned).to_vec()),
-        );
-        assert_eq!(shown, "a     mean  to\nlong   1.5  x\n");
     }
 }

@@ -4,6 +4,7 @@ mod prometheus;
 mod report;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bellwether_core::UnixMillis;
@@ -16,13 +17,16 @@ use bellwether_tsdb::transfer::{CEILING, Import};
 use clap::Args;
 use prometheus::Server;
 
-use super::asking::Form;
 use super::client::Target;
+use super::form::{Form, Layout, format_data};
+use super::range::Range;
 use super::history_directory::{Folder, bar};
-use super::when::When;
-use super::{Global, import, process_environment};
+use super::{Global, import, process_environment, selector};
 use crate::config::{self, Plan, Source};
 use crate::replay::{self, Outcome, Setup};
+
+/// Length of the time range by default.
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -32,12 +36,8 @@ pub(super) struct Options {
     /// Second configuration to run over the same samples; prints the differences.
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
-    /// Start of the time range: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds.
-    #[arg(long, default_value = "-7d", allow_hyphen_values = true)]
-    from: When,
-    /// End of the time range, written like --from.
-    #[arg(long, default_value = "now", allow_hyphen_values = true)]
-    to: When,
+    #[command(flatten)]
+    range: Range,
     /// Selector of the recorded series to use, such as '{instance="a"}'. Default: all.
     #[arg(long = "match", value_name = "SELECTOR")]
     matching: Option<String>,
@@ -47,11 +47,11 @@ pub(super) struct Options {
     /// JSON lines of VictoriaMetrics.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["history", "url"])]
     openmetrics: Option<PathBuf>,
+    #[command(flatten)]
+    form: Form,
     /// Read from the API of the server at --url: Prometheus, VictoriaMetrics or Bellwether.
     #[command(flatten)]
     server: Target,
-    #[command(flatten)]
-    form: Form,
 }
 
 /// Outcome for one configuration.
@@ -62,8 +62,8 @@ struct BacktestRun {
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
-    let range = (options.from.at(now), options.to.at(now));
-    if range.0 >= range.1 {
+    let range = options.range.times(now, |to| to.before(WEEK))?;
+    if range.0 == range.1 {
         bail!("--from is not before --to");
     }
     let matchers = match &options.matching {
@@ -116,19 +116,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .clone()
         .map(|file| trial.of(&Source::File(file)))
         .transpose()?;
-    let text = match (&second, options.form.is_json()) {
-        (None, false) => report::text(&first, range),
-        (None, true) => report::json(&first, range),
-        (Some(second), false) => report::difference(&first, second, range),
-        (Some(second), true) => report::difference_json(&first, second, range),
+    let text = match (&second, options.form.layout()) {
+        (None, Layout::Text(_)) => report::text(&first, range),
+        (None, layout) => format_data(layout, &report::data(&first, range)),
+        (Some(second), Layout::Text(_)) => report::difference(&first, second, range),
+        (Some(second), layout) => {
+            format_data(layout, &report::difference_data(&first, second, range))
+        }
     };
     print!("{text}");
     Ok(())
 }
 
 fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
-    let mut alternatives = bellwether_promql::parse_selector(selector)
-        .with_context(|| format!("--match {selector}"))?;
+    let mut alternatives = selector::parse("--match", selector)?;
     match alternatives.len() {
         1 => Ok(alternatives.remove(0)),
         _ => bail!("--match {selector}: one selector without `or`"),

@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, table, text};
+use super::asking::{Asking, labels, list, number, text};
+use super::table::table;
 
 #[derive(Args)]
 pub(super) struct Options {

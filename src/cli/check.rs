@@ -8,13 +8,15 @@ use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 use clap::Args;
 
-use super::{Global, installation, process_environment};
+use super::{AgentFlags, Global, installation, process_environment};
 use crate::config::{self, Plan, Source};
 
 #[derive(Args)]
 pub(super) struct Options {
     /// Configuration file. Default: that of --config.
     file: Option<PathBuf>,
+    #[command(flatten)]
+    agent: AgentFlags,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -27,7 +29,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Err(report) => return reject(&report.problems, &source),
     };
     // What `run` would take of the flags is looked at too.
-    global.overrides().apply(&mut loaded)?;
+    options.agent.overrides().apply(&mut loaded)?;
     let named_files = std::mem::take(&mut loaded.named_files);
     let plan = match config::plan(loaded) {
         Ok(plan) => plan,

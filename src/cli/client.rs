@@ -22,6 +22,7 @@ use super::Global;
 pub(super) use address::Address;
 use address::Origin;
 use failure::Failure;
+use super::hosts::Host;
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -144,6 +145,26 @@ fn variable(name: &str) -> Option<String> {
 }
 
 impl Target {
+    /// Returns the target for a host of many; the flags are for those that have no settings of their own.
+    pub(super) fn of_host(&self, host: &Host) -> Self {
+        let own = &host.credentials;
+        let ca_file = own.ca_file.clone().or_else(|| self.ca_file.clone());
+        // Whoever names certificates speaks TLS.
+        let is_tls = ca_file.is_some() || self.insecure;
+        Self {
+            url: Some(host.url(if is_tls { "https" } else { "http" })),
+            user: own.user.clone().or_else(|| self.user.clone()),
+            password_file: own
+                .password_file
+                .clone()
+                .or_else(|| self.password_file.clone()),
+            insecure: self.insecure && ca_file.is_none(),
+            ca_file,
+            token_file: own.token_file.clone().or_else(|| self.token_file.clone()),
+            client: OnceLock::new(),
+        }
+    }
+
     /// Returns the address of `--url`, else of `BELLWETHER_URL`.
     fn given(&self) -> Option<(String, Origin)> {
         let flag = self.url.clone().map(|url| (url, Origin::Flag));

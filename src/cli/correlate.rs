@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, list, percent, table, text, time};
+use super::asking::{Asking, list, percent, text, time};
+use super::table::table;
 use super::trends::seconds;
 use super::when::When;
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::alerts::screen::story;
 use super::asking::{Asking, labels, list, text};
 use super::when::When;
-use super::{Global, route};
+use super::{Global, output, route};
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -71,7 +71,7 @@ fn screen(data: &Value) -> String {
     }
     if !data["past"].is_null() {
         out += "alert history:\n";
-        out += &story(&data["past"], false);
+        out += &story(&data["past"], false, output::screen());
     }
     out
 }

@@ -3,11 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bellwether_core::{LabelSet, counted};
 use bellwether_files as files;
-use bellwether_matcher::LabelMatcher;
-use bellwether_promql::parse_selector;
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{
@@ -16,30 +14,31 @@ use bellwether_tsdb::transfer::{
 use clap::{Args, ValueEnum};
 
 use super::history_directory::{Folder, bar};
-use super::when::When;
-use super::{Global, output, similar_names};
+use super::range::Range;
+use super::{Global, output, selector, similar_names};
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Start of the time range: -7d, 2026-11-01, 2026-11-01T10:00:00Z or Unix seconds. Default: the
-    /// oldest sample.
-    #[arg(long, allow_hyphen_values = true)]
-    from: Option<When>,
-    /// End of the time range, written like --from.
-    #[arg(long, default_value = "now", allow_hyphen_values = true)]
-    to: When,
+    #[command(flatten)]
+    range: Range,
     /// Selector of series to export, such as 'up{job="x"}'; repeatable. Default: all.
     #[arg(long = "match", value_name = "SELECTOR")]
     selectors: Vec<String>,
     /// Output format.
-    #[arg(long, default_value = "openmetrics")]
-    format: Format,
+    #[arg(
+        short,
+        long,
+        alias = "format",
+        default_value = "openmetrics",
+        value_name = "FORMAT"
+    )]
+    output: Format,
     #[command(flatten)]
     folder: Folder,
     /// File to write. Default: standard output. A regular file is replaced once the new one is
     /// complete; a device or FIFO is written to.
     #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
+    file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -54,21 +53,14 @@ enum Format {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let mut selectors: Vec<Vec<LabelMatcher>> = Vec::new();
-    for text in &options.selectors {
-        selectors.extend(parse_selector(text).with_context(|| format!("--match {text}"))?);
-    }
+    let mut selectors = selector::parse_all("--match", &options.selectors)?;
     if selectors.is_empty() {
         selectors.push(Vec::new());
     }
     let history = options.folder.open(global)?;
     let now = Clock::start().now().wall;
     let oldest = history.stats().oldest.unwrap_or(now);
-    let from = options.from.map_or(oldest, |from| from.at(now));
-    let to = options.to.at(now);
-    if from > to {
-        bail!("--from is after --to");
-    }
+    let (from, to) = options.range.times(now, |_| oldest)?;
     let series = list(&history, &selectors, from, to)?;
     if series.is_empty()
         && let Some(names) = similar_names::names(&history)
@@ -86,18 +78,18 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let samples = ExportOptions {
         from,
         to,
-        format: match options.format {
+        format: match options.output {
             Format::Openmetrics => OutputFormat::OpenMetrics,
             Format::Json => OutputFormat::Json,
             Format::Csv => OutputFormat::Csv,
         },
         families: &families,
     };
-    let done = match &options.output {
+    let done = match &options.file {
         Some(path) => to_file(path, |out| write(&history, &series, &samples, out))?,
         None => output::stream(|out| write(&history, &series, &samples, out))?,
     };
-    if options.output.is_some() || !output::is_terminal() {
+    if options.file.is_some() || !output::is_terminal() {
         report(done);
     }
     Ok(())
@@ -144,7 +136,7 @@ fn report(done: Exported) {
     );
     if done.left_out > 0 {
         eprintln!(
-            "left out {}: only --format json can represent them",
+            "left out {}: only --output json can represent them",
             counted(done.left_out, "staleness marker")
         );
     }

@@ -4,7 +4,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, table, text, time};
+use super::asking::{Asking, labels, list, number, text, time};
+use super::table::table;
 use super::trends::seconds;
 use super::when::When;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 
-use super::installed;
+use super::installation;
 use crate::config::EMBEDDED;
 use crate::init::{HostFacts, configuration, findings, probe};
 
@@ -54,7 +54,7 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
 
 /// Returns the path of the installed service if this user may write there.
 fn usual_path() -> PathBuf {
-    let installed = Path::new(installed::CONFIGURATION);
+    let installed = Path::new(installation::CONFIGURATION);
     let is_writable = installed.parent().is_some_and(|folder| {
         folder.is_dir() && rustix::fs::access(folder, rustix::fs::Access::WRITE_OK).is_ok()
     });
@@ -96,7 +96,7 @@ fn report(path: &Path, facts: &HostFacts, options: &Options) {
         }
     }
     println!("next:");
-    if path == Path::new(installed::CONFIGURATION) {
+    if path == Path::new(installation::CONFIGURATION) {
         println!("  bellwether check");
         println!("  systemctl restart bellwether");
     } else {

@@ -11,13 +11,19 @@ use anyhow::{Context, bail};
 use bellwether_core::UnixMillis;
 use bellwether_promql::{Answer, Guard, Value};
 use bellwether_runtime::Clock;
-use bellwether_schema::{format_duration, parse_duration};
+use bellwether_schema::format_duration;
 use bellwether_server::answer_json;
 use bellwether_tsdb::history::History;
 use clap::{Args, ValueEnum};
+use serde_json::Value as Json;
 
 use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
+use super::form::{Layout, format_data, format_table};
+use super::hosts::{Answers, HostAnswer, Reach, envelope};
+use super::output::Screen;
+use super::range::{Range, duration};
+use super::table::Table;
 use super::when::When;
 use super::{Global, output, similar_names};
 
@@ -31,45 +37,47 @@ pub(super) struct Options {
     /// PromQL query, such as 'avg by (mount_point) (disk_usage_percent)'.
     expr: String,
     /// Time of an instant query: now, -1h, 2026-11-21T10:00:00Z or Unix seconds. Default: now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to", "step"])]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with_all = ["from", "to", "window", "step"])]
     at: Option<When>,
-    /// Start of a range query, written like --at. Default with --to: one hour before it.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    from: Option<When>,
-    /// End of a range query, written like --at. Default: now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    to: Option<When>,
+    #[command(flatten)]
+    range: Range,
     /// Step of a range query, such as 30s. Default: the range divided by 250.
-    #[arg(long, value_parser = step)]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<Duration>,
     /// Output format.
-    #[arg(long, default_value = "table")]
-    format: Form,
-    /// Same as --format json; kept for compatibility.
-    #[arg(long, hide = true, conflicts_with = "format")]
+    #[arg(
+        short,
+        long,
+        alias = "format",
+        default_value = "table",
+        value_name = "FORMAT"
+    )]
+    output: Form,
+    /// Same as --output json; kept for compatibility.
+    #[arg(long, hide = true, conflicts_with = "output")]
     json: bool,
     /// Read a history directory, also one in use, instead of sending the query to a server.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user", "hosts", "group"])]
     history: Option<PathBuf>,
     #[command(flatten)]
-    target: Target,
+    reach: Reach,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
 enum Form {
-    /// One line per series; for a range query with count, first, last, mean, minimum and maximum.
+    /// One line per series, as wide as the terminal; for a range query with count, first, last, mean,
+    /// minimum and maximum.
     Table,
+    /// The same, and nothing is cut.
+    Wide,
     /// JSON of Prometheus's API.
     Json,
+    /// The same as YAML.
+    Yaml,
     /// One line per value.
     Csv,
     /// Chart of a range query, by default of the last hour.
     Chart,
-}
-
-fn step(text: &str) -> Result<Duration, String> {
-    let step = parse_duration(text).filter(|step| step.as_millis() > 0);
-    step.ok_or_else(|| "no duration; hint: 30s, 5m, 1h30m".to_owned())
 }
 
 /// Time or time range of a query.
@@ -84,27 +92,25 @@ enum Times {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
-    let format = if options.json {
-        Form::Json
-    } else {
-        options.format
-    };
     let times = options.times(Clock::start().now().wall)?;
-    let answer = match &options.history {
-        Some(folder) => local(folder, &options.expr, times)?,
-        None => match remote(global, options, times)? {
-            text if format == Form::Json => {
-                println!("{text}");
-                return Ok(());
-            }
-            text => read::answer(&text)?,
-        },
-    };
-    for (word, notes) in [("warning", &answer.warnings), ("info", &answer.infos)] {
-        for note in notes {
-            eprintln!("{word}: {}", printable(note));
-        }
+    if let Some(folder) = &options.history {
+        return print_one(&local(folder, &options.expr, times)?, global, options);
     }
+    let answers = options
+        .reach
+        .ask(|target| remote(global, target, options, times))?;
+    match &answers {
+        // As the server wrote it, also in what this version does not know.
+        Answers::One(text) if options.form() == Form::Json => println!("{text}"),
+        Answers::One(text) => print_one(&read::answer(text)?, global, options)?,
+        Answers::Many(all) => print_many(all, options)?,
+    }
+    answers.summarize()
+}
+
+/// Prints the answer of one server or directory.
+fn print_one(answer: &Answer, global: &Global, options: &Options) -> anyhow::Result<()> {
+    print_notes("", answer);
     let is_empty = match &answer.value {
         Value::Vector(samples) => samples.is_empty(),
         Value::Matrix(series) => series.is_empty(),
@@ -113,37 +119,98 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     if is_empty && let Some(hint) = nothing_found(global, options) {
         eprintln!("hint: {hint}");
     }
-    let text = match format {
-        Form::Table => table::table(&answer.value),
-        Form::Csv => table::csv(&answer.value),
-        Form::Json => String::from_utf8(answer_json(answer))? + "\n",
+    let screen = options.screen();
+    let text = match options.form() {
+        Form::Table | Form::Wide => table::text(&answer.value, screen),
+        Form::Csv => table::csv(&answer.value, None),
+        Form::Json => String::from_utf8(answer_json(answer.clone()))? + "\n",
+        Form::Yaml => {
+            let json: Json = serde_json::from_slice(&answer_json(answer.clone()))?;
+            format_data(Layout::Yaml, &json)
+        }
         Form::Chart => {
-            let Value::Matrix(series) = answer.value else {
+            let Value::Matrix(series) = &answer.value else {
                 bail!("only a range can be drawn")
             };
-            chart::chart(&series, chart::Screen::of_terminal())
+            chart::chart(series, screen)
         }
     };
     print!("{text}");
     Ok(())
 }
 
+/// Prints the answers of many hosts.
+fn print_many(all: &[HostAnswer<String>], options: &Options) -> anyhow::Result<()> {
+    let layout = match options.form() {
+        Form::Table | Form::Wide => Layout::Text(options.screen()),
+        Form::Csv => Layout::Csv,
+        Form::Json => Layout::Json,
+        Form::Yaml => Layout::Yaml,
+        Form::Chart => bail!("the series of many hosts cannot be drawn; hint: --url"),
+    };
+    if !layout.is_table() {
+        let json = |text: &String| serde_json::from_str::<Json>(text).unwrap_or_default();
+        print!("{}", format_data(layout, &envelope(all, json)));
+        return Ok(());
+    }
+    let mut merged: Option<Table> = None;
+    let mut csv = String::new();
+    for HostAnswer { host, answer } in all {
+        let Ok(text) = answer else { continue };
+        let answer = read::answer(text).with_context(|| host.clone())?;
+        print_notes(&format!("{host}: "), &answer);
+        let table = table::table(&answer.value).with_first_column("HOST", host);
+        let lines = table::csv(&answer.value, Some(host));
+        // The heading is that of the first.
+        csv += match csv.is_empty() {
+            true => &lines,
+            false => lines.split_once('\n').map_or("", |(_, lines)| lines),
+        };
+        match &mut merged {
+            Some(merged) => merged.append(table),
+            None => merged = Some(table),
+        }
+    }
+    match (layout, merged) {
+        (Layout::Csv, _) => print!("{csv}"),
+        (_, Some(table)) => print!("{}", format_table(layout, &table, table::NONE)),
+        (_, None) => {}
+    }
+    Ok(())
+}
+
+fn print_notes(of: &str, answer: &Answer) {
+    for (word, notes) in [("warning", &answer.warnings), ("info", &answer.infos)] {
+        for note in notes {
+            eprintln!("{word}: {of}{}", printable(note));
+        }
+    }
+}
+
 impl Options {
+    fn form(&self) -> Form {
+        if self.json { Form::Json } else { self.output }
+    }
+
+    fn screen(&self) -> Screen {
+        let screen = output::screen();
+        Screen {
+            width: screen.width.filter(|_| self.form() != Form::Wide),
+            ..screen
+        }
+    }
+
     fn times(&self, now: UnixMillis) -> anyhow::Result<Times> {
-        let asked = self.from.is_some() || self.to.is_some() || self.step.is_some();
-        let drawn = self.format == Form::Chart;
+        let asked = self.range.is_given() || self.step.is_some();
+        let drawn = self.output == Form::Chart;
         if self.at.is_some() && drawn {
             bail!("one time cannot be drawn; hint: --from and --to in place of --at");
         }
         if !asked && !drawn {
             return Ok(Times::At(self.at.map_or(now, |at| at.at(now))));
         }
-        let to = self.to.map_or(now, |to| to.at(now));
         let hour = Duration::from_secs(3600);
-        let from = self.from.map_or(to.before(hour), |from| from.at(now));
-        if from > to {
-            bail!("--from is after --to");
-        }
+        let (from, to) = self.range.times(now, |to| to.before(hour))?;
         let Some(step) = self.step else {
             // So that the last step is the end of the range, where the newest samples are.
             let step = Duration::from_secs((to.since(from) / STEPS).as_secs().max(1));
@@ -156,7 +223,12 @@ impl Options {
 }
 
 /// Sends the query to a server and returns the body of the response.
-fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<String> {
+fn remote(
+    global: &Global,
+    target: &Target,
+    options: &Options,
+    times: Times,
+) -> anyhow::Result<String> {
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("query", &options.expr);
     let name = match times {
@@ -173,7 +245,7 @@ fn remote(global: &Global, options: &Options, times: Times) -> anyhow::Result<St
         }
     };
     let path = format!("/api/v1/{name}?{}", parameters.finish());
-    let answer = options.target.get_within(global, &path, PATIENCE)?;
+    let answer = target.get_within(global, &path, PATIENCE)?;
     if answer.is_foreign() {
         return Err(answer.foreign(&format!("/api/v1/{name}")));
     }
@@ -196,7 +268,8 @@ fn nothing_found(global: &Global, options: &Options) -> Option<String> {
         }
         None => {
             let path = "/api/v1/label/__name__/values";
-            let names = data(path, &options.target.get(global, path).ok()?).ok()?;
+            let target = options.reach.single()?;
+            let names = data(path, &target.get(global, path).ok()?).ok()?;
             list(&names).iter().map(text).collect()
         }
     };
@@ -226,11 +299,6 @@ fn local(folder: &std::path::Path, expr: &str, times: Times) -> anyhow::Result<A
             answer.with_context(|| format!("with a step of {}", format_duration(step)))?
         }
     })
-}
-
-/// Returns whether the output goes to a terminal.
-fn to_terminal() -> bool {
-    output::is_terminal()
 }
 
 #[cfg(test)]
@@ -271,6 +339,7 @@ mod tests {
             ("up --format chart", steps, 14),
             ("up --step 1m", hour, 60),
             ("up --to 1700000000", steps, 14),
+            ("up --window 1h", steps, 14),
             ("up --from -2s", (1_699_999_998_000, 1_700_000_000_000), 1),
         ] {
             let Ok(Times::Range { from, to, step }) = times(arguments) else {

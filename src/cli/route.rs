@@ -10,7 +10,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Form, labels, list, text};
+use super::asking::{labels, list, text};
+use super::form::Form;
 use super::when::When;
 
 #[derive(Args)]
@@ -38,11 +39,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .iter()
         .map(route_match_view)
         .collect();
-    if options.form.is_json() {
-        println!("{:#}", Value::Array(routes));
-    } else {
-        routes.iter().for_each(|route| print!("{}", screen(route)));
-    }
+    options.form.show(&Value::Array(routes), |routes| {
+        list(routes).iter().map(screen).collect()
+    });
     Ok(())
 }
 

@@ -17,14 +17,21 @@ pub(super) struct Options {
     /// Prometheus rule files to read instead of the rules of the configuration.
     files: Vec<PathBuf>,
     /// Output format.
-    #[arg(long, value_enum, default_value = "bellwether")]
-    format: Format,
+    #[arg(
+        short,
+        long,
+        alias = "format",
+        default_value = "yaml",
+        value_name = "FORMAT"
+    )]
+    output: Format,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Format {
     /// YAML of the configuration.
-    Bellwether,
+    #[value(alias = "bellwether")]
+    Yaml,
     /// Prometheus rule file.
     Prometheus,
     /// JSON with all defaults.
@@ -39,7 +46,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         files => Some(import(files, &plan)?),
     };
     let set = imported.as_ref().unwrap_or(&plan.rules);
-    if let Format::Prometheus = options.format {
+    if let Format::Prometheus = options.output {
         let exported = bellwether_compat::export(set, &plan.metrics, &source.to_string());
         exported
             .unsupported
@@ -54,7 +61,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .iter()
         .map(|recording| recording.settings.clone())
         .collect();
-    match options.format {
+    match options.output {
         Format::Json => {
             let all = serde_json::json!({"rules": settings, "recording_rules": recordings});
             println!("{all:#}");

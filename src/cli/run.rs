@@ -1,8 +1,8 @@
 //! `bellwether run`: the service itself.
 
-use super::Global;
+use super::{AgentFlags, Global};
 use crate::app;
 
-pub(super) fn run(global: &Global) -> anyhow::Result<()> {
-    app::run(global.source(), global.overrides())
+pub(super) fn run(global: &Global, flags: &AgentFlags) -> anyhow::Result<()> {
+    app::run(global.source(), flags.overrides())
 }

@@ -5,7 +5,8 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, percent, table, text};
+use super::asking::{Asking, labels, list, number, percent, text};
+use super::table::table;
 use super::when::When;
 
 #[derive(Args)]

@@ -231,10 +231,14 @@ fn status_health_and_version() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("is it running?"));
     let output = bellwether(&["version"]);
-    assert_eq!(
-        text(&output.stdout),
-        format!("bellwether {}\n", env!("CARGO_PKG_VERSION"))
-    );
+    let version = text(&output.stdout);
+    let first = format!("bellwether {}\n", env!("CARGO_PKG_VERSION"));
+    assert!(version.starts_with(&first), "{version}");
+    for line in ["revision:", "rust version: 1.", "features:"] {
+        assert!(version.contains(line), "{version}");
+    }
+    assert_eq!(text(&bellwether(&["--version"]).stdout), version);
+    assert_eq!(text(&bellwether(&["-V"]).stdout).lines().count(), 1);
 }
 
 #[test]
@@ -358,7 +362,7 @@ fn a_command_that_writes_a_file_replaces_regular_files_alone() {
             history,
             "--from",
             "2023-01-01",
-            "--output",
+            "--file",
             output,
         ])
     };

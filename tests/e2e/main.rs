@@ -16,6 +16,7 @@ mod dead_letters;
 mod deploy;
 mod history;
 mod hostile;
+mod hosts;
 mod kafka;
 #[cfg(feature = "neo4j")]
 mod neo4j;

@@ -78,14 +78,15 @@ fn a_file_silences_until_a_reload_takes_it_away() {
 
     let (_, list) = silence(&agent, &["list"]);
     assert!(
-        list.contains("open end  by ada  moved\n  only during always\n  from "),
+        list.contains("never") && list.contains("ada") && list.contains("moved    during always"),
         "{list}"
     );
     assert!(
         list.contains("silences/a.yml:1") && list.contains("silences/a.yml:2"),
         "{list}"
     );
-    let id = list.split_whitespace().next().unwrap();
+    let first = list.lines().nth(1).unwrap();
+    let id = first.split_whitespace().next().unwrap();
     let (status, said) = silence(&agent, &["expire", id]);
     assert!(
         status == Some(1) && said.contains("silences/a.yml:1; hint: change it there"),
@@ -142,9 +143,9 @@ fn one_that_recurs_is_made_at_the_shell_and_outlives_kill_9() {
         "until when?"
     );
     let (_, list) = silence(&agent, &["list"]);
-    let recurs = "  only saturday and sunday, 01:00 to 05:00, Europe/Berlin\n";
+    let recurs = "  saturday and sunday, 01:00 to 05:00, Europe/Berlin\n";
     assert!(
-        list.contains(recurs) && list.contains("  only during always\n"),
+        list.contains(recurs) && list.contains("  during always\n"),
         "{list}"
     );
     agent.kill();

@@ -10,6 +10,7 @@
 
 mod anomaly_scores;
 mod application;
+mod build_script;
 mod config;
 mod docs;
 mod forecast_scores;

@@ -113,18 +113,14 @@ fn what_goes_out_comes_in_the_same() {
     let out = export(&first);
     assert_eq!(out, exposition);
     let file = folder.path().join("out.om");
-    run(&["export", "--output", file.to_str().unwrap()], &first, "");
+    run(&["export", "--file", file.to_str().unwrap()], &first, "");
     run(&["import", file.to_str().unwrap()], &second, "");
     assert_eq!(export(&second), out);
     // Again, and in another format: nothing changes.
-    let json = run(&["export", "--format", "json"], &second, "");
+    let json = run(&["export", "-o", "json"], &second, "");
     run(&["import", "-"], &second, &json);
     assert_eq!(export(&second), out);
-    let csv = run(
-        &["export", "--format", "csv", "--match", "odd"],
-        &second,
-        "",
-    );
+    let csv = run(&["export", "-o", "csv", "--match", "odd"], &second, "");
     assert_eq!(
         csv.lines().nth(3),
         Some("2025-10-09T08:53:50.000Z,\"odd\",-0.1")
@@ -250,7 +246,7 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
         "",
     );
     run(
-        &["export", "--output", path("out.om").to_str().unwrap()],
+        &["export", "--file", path("out.om").to_str().unwrap()],
         &path("history"),
         "",
     );
@@ -274,7 +270,7 @@ fn promtool_and_prometheus_take_it_and_give_it_back() {
         data.to_str().unwrap(),
     ]);
 
-    let ours = lines(&run(&["export", "--format", "json"], &path("history"), ""));
+    let ours = lines(&run(&["export", "-o", "json"], &path("history"), ""));
     let mut prometheus = Storage::prometheus(&path("prometheus"));
     assert_eq!(
         difference(&ours, &prometheus.samples(), prometheus.rounding()),
@@ -298,7 +294,7 @@ fn victoria_metrics_takes_it() {
     let history = folder.path().join("history");
     run(&["import", "-"], &history, &exposition());
     // The one of Debian rejects lines with NaN or infinity, which stand by themselves.
-    let json = run(&["export", "--format", "json"], &history, "");
+    let json = run(&["export", "-o", "json"], &history, "");
     let finite: String = json
         .split_inclusive('\n')
         .filter(|line| !line.contains("Infinity") && !line.contains("NaN"))

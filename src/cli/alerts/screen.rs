@@ -7,19 +7,21 @@ use bellwether_core::{UnixMillis, counted};
 use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
-use crate::cli::asking::{labels as series_labels, list, number, table, text};
+use unicode_width::UnicodeWidthStr;
 
-/// Columns at which lines of the history are wrapped.
-const WIDTH: usize = 100;
-/// Maximum number of columns for the name of an alert in the history.
-const NAME: usize = 34;
+use crate::cli::asking::{labels as series_labels, list, number, text};
+use crate::cli::output::{Screen, Style};
+use crate::cli::table::{Cell, Table, shortened};
 
-/// Formats one line per alert, by severity and age; messages are cut at `width` columns.
-pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> String {
+/// Column at which a wrapped record goes on, below the name of the alert.
+const CONTINUED: usize = 12;
+
+/// Text of a table without alerts.
+pub(super) const NONE: &str = "no alert is pending or firing";
+
+/// Returns a table of alerts, by state, severity and age.
+pub(super) fn active(data: &Value, now: UnixMillis) -> Table {
     let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
-    if alerts.is_empty() {
-        return "no alert is pending or firing\n".to_owned();
-    }
     let order = ["emergency", "critical", "warning", "info"];
     alerts.sort_by_key(|alert| {
         let severity = order.iter().position(|word| alert["severity"] == *word);
@@ -37,34 +39,41 @@ pub(super) fn active(data: &Value, now: UnixMillis, width: Option<usize>) -> Str
         "ALERT",
         "MESSAGE",
     ];
-    let mut rows = vec![heads.map(str::to_owned).to_vec()];
-    rows.extend(alerts.iter().map(|alert| {
+    let mut table = Table::new(heads)
+        .right(&["FOR"])
+        .dispensable(&["FINGERPRINT"])
+        .elastic(&["ALERT", "MESSAGE"]);
+    for alert in alerts {
         let since = if alert["firedAt"].is_null() {
             &alert["activeAt"]
         } else {
             &alert["firedAt"]
         };
-        vec![
-            text(&alert["fingerprint"]),
+        table.push([
+            Cell::styled(text(&alert["fingerprint"]), Some(Style::Faint)),
             state(alert),
-            text(&alert["severity"]),
-            age(since, now),
-            name(&alert["labels"], &alert["rule"]),
-            text(&alert["message"]),
-        ]
-    }));
-    let lines = table(&rows);
-    lines
-        .lines()
-        .map(|line| {
-            let line = width.map_or_else(|| line.to_owned(), |width| shortened(line, width));
-            line + "\n"
-        })
-        .collect()
+            Cell::styled(text(&alert["severity"]), severity_style(alert)),
+            age(since, now).into(),
+            name(&alert["labels"], &alert["rule"]).into(),
+            text(&alert["message"]).into(),
+        ]);
+    }
+    table
+}
+
+/// Returns the colour of an alert's severity.
+pub(in crate::cli) fn severity_style(alert: &Value) -> Option<Style> {
+    Some(match alert["severity"].as_str()? {
+        "emergency" => Style::Emergency,
+        "critical" => Style::Bad,
+        "warning" => Style::Warning,
+        "info" => Style::Info,
+        _ => return None,
+    })
 }
 
 /// Formats the state of an alert, and why its notifications are muted.
-fn state(alert: &Value) -> String {
+pub(in crate::cli) fn state(alert: &Value) -> Cell {
     let state = text(&alert["state"]);
     let held: Vec<&str> = [
         ("silencedBy", "silenced"),
@@ -75,14 +84,19 @@ fn state(alert: &Value) -> String {
     .filter(|(key, _)| alert[key].is_string())
     .map(|(_, word)| word)
     .collect();
-    if held.is_empty() {
-        state
-    } else {
-        format!("{state} ({})", held.join(", "))
+    if !held.is_empty() {
+        let text = format!("{state} ({})", held.join(", "));
+        return Cell::styled(text, Some(Style::Faint));
     }
+    let style = match &*state {
+        "firing" => Some(Style::Bad),
+        "pending" => Some(Style::Warning),
+        _ => None,
+    };
+    Cell::styled(state, style)
 }
 
-fn age(since: &Value, now: UnixMillis) -> String {
+pub(in crate::cli) fn age(since: &Value, now: UnixMillis) -> String {
     let since: Option<jiff::Timestamp> = since.as_str().and_then(|text| text.parse().ok());
     let Some(since) = since else {
         return "-".to_owned();
@@ -91,7 +105,7 @@ fn age(since: &Value, now: UnixMillis) -> String {
 }
 
 /// Formats a duration in at most two units.
-fn round(seconds: f64) -> String {
+pub(in crate::cli) fn round(seconds: f64) -> String {
     let whole = match seconds {
         seconds if seconds < 10.0 => {
             return format!("{}s", number(&Value::from((seconds * 10.0).round() / 10.0)));
@@ -114,40 +128,75 @@ pub(in crate::cli) fn next_page(data: &Value, oldest: bool) -> String {
 
 /// Formats the records in order of time, grouped by day. `oldest`: the records are in that order
 /// already.
-pub(in crate::cli) fn story(data: &Value, oldest: bool) -> String {
-    let mut records: Vec<&Value> = list(&data["records"]).iter().collect();
-    if !oldest {
-        records.reverse();
-    }
+pub(in crate::cli) fn story(data: &Value, oldest: bool, screen: Screen) -> String {
+    let records = by_time(data, oldest);
     let mut out = String::new();
     if records.is_empty() {
         out.push_str("nothing is recorded\n");
     }
+    let most = screen.width.map_or(usize::MAX, |width| (width / 3).max(16));
     let names: Vec<String> = records
         .iter()
-        .map(|record| shortened(&name(&record["labels"], &record["alertname"]), NAME))
+        .map(|record| shortened(&name(&record["labels"], &record["alertname"]), most))
         .collect();
-    let column = names
-        .iter()
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or(0);
+    let column = names.iter().map(|name| name.width()).max().unwrap_or(0);
     let mut day = String::new();
     for (record, name) in records.iter().zip(&names) {
         let at = text(&record["at"]);
         let (date, time) = at.split_once('T').unwrap_or((&at, ""));
         if date != day {
             date.clone_into(&mut day);
-            writeln!(out, "{date} UTC").ok();
+            let heading = screen.paint(Style::Heading, &format!("{date} UTC"));
+            writeln!(out, "{heading}").ok();
         }
         let clock = time.split('.').next().unwrap_or_default();
-        let head = format!("  {clock}  {name:<column$}  ");
-        wrapped(&mut out, &head, &sentence(record));
+        let blanks = " ".repeat(column - name.width());
+        let head = format!("  {clock}  {name}{blanks}  ");
+        wrapped(&mut out, &head, &sentence(record), screen);
     }
     if let Some(damaged) = data["damaged"].as_u64().filter(|damaged| *damaged > 0) {
         writeln!(out, "skipped {}", counted(damaged, "damaged line")).ok();
     }
     out
+}
+
+/// Returns the records in order of time. `oldest`: they are in that order already.
+fn by_time(data: &Value, oldest: bool) -> Vec<&Value> {
+    let records = list(&data["records"]).iter();
+    match oldest {
+        true => records.collect(),
+        false => records.rev().collect(),
+    }
+}
+
+/// Returns a table of the records in order of time.
+pub(super) fn history(data: &Value, oldest: bool) -> Table {
+    let heads = [
+        "TIME",
+        "FINGERPRINT",
+        "ALERT",
+        "SEVERITY",
+        "EVENT",
+        "CHANNEL",
+        "DETAIL",
+    ];
+    let mut table = Table::new(heads);
+    for record in by_time(data, oldest) {
+        let given = |key: &str| match record[key].is_null() {
+            true => Cell::from(""),
+            false => Cell::from(text(&record[key])),
+        };
+        table.push([
+            given("at"),
+            given("fingerprint"),
+            name(&record["labels"], &record["alertname"]).into(),
+            given("severity"),
+            given("event"),
+            given("channel"),
+            sentence(record).into(),
+        ]);
+    }
+    table
 }
 
 /// Formats one record as a sentence.
@@ -214,27 +263,39 @@ fn status_and_cause(record: &Value) -> String {
     }
 }
 
-/// Appends `sentence` after `head`, wrapped between words.
-fn wrapped(out: &mut String, head: &str, sentence: &str) {
-    let indent = head.chars().count();
-    let room = WIDTH.saturating_sub(indent).max(20);
+/// Appends `sentence` after `head`, wrapped between words where the screen ends.
+fn wrapped(out: &mut String, head: &str, sentence: &str, screen: Screen) {
+    let most = screen.width.unwrap_or(usize::MAX);
     let mut line = head.to_owned();
-    let mut used = 0;
+    let mut column = head.width();
+    let mut is_first = true;
     for word in sentence.split_whitespace() {
-        let length = word.chars().count();
-        if used > 0 && used + 1 + length > room {
+        let length = word.width();
+        if !is_first && column + 1 + length > most {
             writeln!(out, "{}", line.trim_end()).ok();
-            // Continuation lines are indented.
-            line = " ".repeat(indent + 2);
-            used = 2;
-        } else if used > 0 {
+            line = " ".repeat(CONTINUED);
+            column = CONTINUED;
+        } else if !is_first {
             line.push(' ');
-            used += 1;
+            column += 1;
         }
-        line.push_str(word);
-        used += length;
+        is_first = false;
+        line.push_str(&match event_style(word) {
+            Some(style) => screen.paint(style, word),
+            None => word.to_owned(),
+        });
+        column += length;
     }
     writeln!(out, "{}", line.trim_end()).ok();
+}
+
+/// Returns the colour of a word that says what happened.
+fn event_style(word: &str) -> Option<Style> {
+    match word.trim_end_matches([',', ':']) {
+        "FIRING" | "FAILED" | "REJECTED" | "DROPPED" => Some(Style::Bad),
+        "RESOLVED" => Some(Style::Good),
+        _ => None,
+    }
 }
 
 /// Formats `rule{a="b"}`, without the labels that every alert has.
@@ -249,18 +310,16 @@ pub(in crate::cli) fn name(labels: &Value, rule: &Value) -> String {
     format!("{}{}", text(rule), series_labels(&Value::Object(own)))
 }
 
-fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    text.chars().take(most - 1).chain(['…']).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const SCREEN: Screen = Screen {
+        width: Some(100),
+        colours: false,
+    };
 
     fn base(at: &str, event: &str) -> Value {
         json!({"at": at, "event": event, "alertname": "backlog", "severity": "critical",
@@ -308,9 +367,9 @@ mod tests {
         ];
         let newest: Vec<_> = records.iter().rev().collect();
         let data = json!({"records": newest, "nextCursor": "7", "damaged": 0});
-        let shown = story(&data, false);
+        let shown = story(&data, false, SCREEN);
         assert!(
-            shown.lines().all(|line| line.chars().count() <= WIDTH),
+            shown.lines().all(|line| line.chars().count() <= 100),
             "{shown}"
         );
         assert_eq!(
@@ -318,15 +377,31 @@ mod tests {
             "2026-11-21 UTC\n  \
              02:59:58  backlog{queue_name=\"mail\"}  pending, critical: queue_length 42 > 10\n  \
              03:00:58  backlog{queue_name=\"mail\"}  FIRING, critical: queue_length 42 > 10 for 1m; 42 wait in\n\
-             \x20                                         mail\n  \
+             \x20           mail\n  \
              03:00:58  backlog{queue_name=\"mail\"}  -> pager: firing is queued\n  \
              03:00:59  backlog{queue_name=\"mail\"}  -> pager: firing FAILED, attempt 1: connect: connection\n\
-             \x20                                         refused; retry in 1.5s\n  \
+             \x20           refused; retry in 1.5s\n  \
              03:01:01  backlog{queue_name=\"mail\"}  -> pager: firing delivered, attempt 2\n  \
              03:02:00  backlog{queue_name=\"mail\"}  -> pager (ops): firing (repeat) is muted by silence:\n\
-             \x20                                         maintenance of mail by eva until 04:00\n\
+             \x20           maintenance of mail by eva until 04:00\n\
              2026-11-22 UTC\n  \
              00:10:00  backlog{queue_name=\"mail\"}  RESOLVED after 21h9m: queue_length 3 is no longer > 10\n"
+        );
+        let wide = story(&data, false, Screen::default());
+        assert_eq!(wide.lines().count(), 9, "a line each: {wide}");
+        let coloured = Screen {
+            colours: true,
+            ..SCREEN
+        };
+        let shown = story(&data, false, coloured);
+        assert!(
+            shown.contains("\u{1b}[31mFIRING,\u{1b}[0m critical"),
+            "{shown:?}"
+        );
+        let csv = history(&data, false).csv();
+        assert!(
+            csv.contains("\"backlog{queue_name=\"\"mail\"\"}\",critical,delivered,pager,"),
+            "{csv}"
         );
         assert_eq!(next_page(&data, false), "older records: --cursor 7\n");
         assert_eq!(next_page(&json!({"nextCursor": null}), false), "");
@@ -347,7 +422,8 @@ mod tests {
         alerts[2]["fingerprint"] = json!("00000000000000ff");
         alerts[2]["silencedBy"] = json!("7");
         let data = json!({ "alerts": alerts });
-        let shown = active(&data, UnixMillis(1_700_000_090_000), None);
+        let now = UnixMillis(1_700_000_090_000);
+        let shown = active(&data, now).render(Screen::default());
         let lines: Vec<&str> = shown.lines().collect();
         let first = "00000000000000ff  firing (silenced)  critical  1m30s  c{m=\"/\"}  xxx";
         assert!(lines[1].starts_with(first), "{shown}");
@@ -356,11 +432,15 @@ mod tests {
             lines[3].contains("pending            critical  1m30s  a{m=\"/\"}"),
             "{shown}"
         );
-        let shown = active(&data, UnixMillis(1_700_000_090_000), Some(100));
+        let shown = active(&data, now).render(SCREEN);
         assert!(
             shown.lines().all(|line| line.chars().count() <= 100),
             "{shown}"
         );
-        assert!(active(&json!({"alerts": []}), UnixMillis(0), None).starts_with("no alert"));
+        assert!(
+            shown.starts_with("STATE"),
+            "a narrow one has no room for it: {shown}"
+        );
+        assert!(active(&json!({"alerts": []}), now).is_empty());
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn text(run: &BacktestRun, range: Range) -> String {
             .checked_sub(LISTED)
             .filter(|more| *more > 0)
         {
-            let _ = writeln!(out, "  and {more} more; --format json lists all");
+            let _ = writeln!(out, "  and {more} more; --output json lists all");
         }
     }
     out
@@ -177,11 +177,6 @@ pub(super) fn difference(before: &BacktestRun, after: &BacktestRun, range: Range
     out
 }
 
-/// Formats the outcome as JSON.
-pub(super) fn json(run: &BacktestRun, range: Range) -> String {
-    pretty(&view(run, range))
-}
-
 /// Counts the episodes of an outcome, and the notifications of them.
 fn count(outcome: &Outcome) -> (usize, usize) {
     let episodes = outcome.rules.iter().flat_map(|rule| &rule.episodes);
@@ -190,18 +185,18 @@ fn count(outcome: &Outcome) -> (usize, usize) {
     })
 }
 
-/// Formats the differences to the second configuration as JSON.
-pub(super) fn difference_json(before: &BacktestRun, after: &BacktestRun, range: Range) -> String {
+/// Returns the differences to the second configuration as data.
+pub(super) fn difference_data(before: &BacktestRun, after: &BacktestRun, range: Range) -> Value {
     let changes = compare(&before.outcome, &after.outcome, range.1);
     let changes: BTreeMap<&str, Vec<Value>> = changes
         .into_iter()
         .map(|(rule, changes)| (rule, changes.iter().map(change).collect()))
         .collect();
-    pretty(&json!({
-        "before": view(before, range),
-        "after": view(after, range),
+    json!({
+        "before": data(before, range),
+        "after": data(after, range),
         "changes": changes,
-    }))
+    })
 }
 
 fn change(change: &Change<'_>) -> Value {
@@ -214,7 +209,8 @@ fn change(change: &Change<'_>) -> Value {
     }
 }
 
-fn view(run: &BacktestRun, (from, to): Range) -> Value {
+/// Returns the outcome as data.
+pub(super) fn data(run: &BacktestRun, (from, to): Range) -> Value {
     let outcome = &run.outcome;
     let rules: Vec<Value> = outcome
         .rules
@@ -260,10 +256,6 @@ fn episode(episode: &Episode) -> Value {
         "reason": episode.reason,
         "notifications": notifications.collect::<Vec<_>>(),
     })
-}
-
-fn pretty(value: &Value) -> String {
-    format!("{value:#}\n")
 }
 
 fn labels(labels: &Labels) -> String {

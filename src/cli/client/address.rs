@@ -42,12 +42,8 @@ pub(in crate::cli) enum Origin {
     Variable,
     /// Runtime file of an agent that runs.
     Agent { file: PathBuf, pid: u32 },
-    /// Configuration, or flags that override it; no agent was found, or none was searched for.
-    Configuration {
-        source: Source,
-        is_overridden: bool,
-        search: Option<Search>,
-    },
+    /// Configuration; no agent was found.
+    Configuration { source: Source, search: Search },
 }
 
 impl fmt::Display for Origin {
@@ -56,10 +52,6 @@ impl fmt::Display for Origin {
             Self::Flag => out.write_str("--url"),
             Self::Variable => out.write_str("BELLWETHER_URL"),
             Self::Agent { file, pid } => write!(out, "{}, pid {pid}", file.display()),
-            Self::Configuration {
-                is_overridden: true,
-                ..
-            } => out.write_str("--web.listen-address or --web.config.file"),
             Self::Configuration { source, .. } => write!(out, "{source}"),
         }
     }
@@ -88,12 +80,9 @@ impl Address {
     /// # Errors
     /// Several agents run, or the configuration does not say where one listens.
     pub(super) fn of_host(global: &Global) -> anyhow::Result<Self> {
-        if global.overrides_address() {
-            return Self::of_configuration(global, None);
-        }
         match select(global, "--config FILE or --url URL")? {
             Selection::Agent(found) => Self::of_agent(*found),
-            Selection::None(search) => Self::of_configuration(global, Some(search)),
+            Selection::None(search) => Self::of_configuration(global, search),
         }
     }
 
@@ -111,11 +100,11 @@ impl Address {
         })
     }
 
-    fn of_configuration(global: &Global, search: Option<Search>) -> anyhow::Result<Self> {
+    fn of_configuration(global: &Global, search: Search) -> anyhow::Result<Self> {
         let root = global.settings_with(&SETTINGS).with_context(|| {
-            let unreadable = search.iter().flat_map(Search::unreadable);
-            let lines: Vec<_> = unreadable.map(|line| format!("{line}\n")).collect();
-            let lines = lines.concat();
+            let unreadable = search.unreadable();
+            let lines = unreadable.iter().map(|line| format!("{line}\n"));
+            let lines = lines.collect::<String>();
             format!("{lines}no --url, and no configuration that says where the agent listens")
         })?;
         let web = &root.performance_monitor.prometheus;
@@ -131,7 +120,6 @@ impl Address {
             web_config_file: web.web_config_file.clone(),
             origin: Origin::Configuration {
                 source: global.source(),
-                is_overridden: global.overrides_address(),
                 search,
             },
         })

@@ -110,11 +110,7 @@ pub(super) fn unanswered(
 fn tried(address: &Address, request: &Request<'_>) -> String {
     let path = request.path.split('?').next().unwrap_or_default();
     let mut text = format!("{} {path}, address from {}", request.method, address.origin);
-    if let Origin::Configuration {
-        search: Some(search),
-        ..
-    } = &address.origin
-    {
+    if let Origin::Configuration { search, .. } = &address.origin {
         text += &format!("; {search}");
         for line in search.unreadable() {
             text += &format!("\n  {line}");

@@ -3,10 +3,11 @@
 use bellwether_promql::SampledSeries;
 use jiff::Timestamp;
 
-use super::super::output;
-use super::to_terminal;
 use crate::cli::asking::printable;
+use crate::cli::output::Screen;
 
+/// Width in columns, where there is no terminal.
+const WIDTH: usize = 80;
 /// Height in lines.
 const LINES: usize = 15;
 /// Maximum number of series drawn; more cannot be distinguished.
@@ -15,26 +16,6 @@ const MOST: usize = 8;
 const COLOURS: [u8; MOST] = [32, 33, 36, 35, 34, 31, 92, 93];
 /// Width of the margin for the numbers.
 const MARGIN: usize = 10;
-
-/// Size and style of the drawing.
-#[derive(Clone, Copy)]
-pub(super) struct Screen {
-    /// Width in characters.
-    pub(super) width: usize,
-    /// True to draw in colour. Otherwise each of several series is drawn with its own letter.
-    pub(super) colours: bool,
-}
-
-impl Screen {
-    pub(super) fn of_terminal() -> Self {
-        let width = output::columns().map_or(80, usize::from);
-        let colours = to_terminal() && std::env::var_os("NO_COLOR").is_none();
-        Self {
-            width: width.clamp(60, 300),
-            colours,
-        }
-    }
-}
 
 /// Character with its 2 by 4 dots, and the series that set a dot last.
 #[derive(Clone, Copy, Default)]
@@ -64,7 +45,8 @@ pub(super) fn chart(all: &[SampledSeries], screen: Screen) -> String {
         let half = if low == 0.0 { 1.0 } else { low.abs() / 2.0 };
         (low, high) = (low - half, high + half);
     }
-    let columns = screen.width.saturating_sub(MARGIN + 2).max(10);
+    let width = screen.width.unwrap_or(WIDTH).clamp(60, 300);
+    let columns = width - (MARGIN + 2);
     let mut cells = vec![Cell::default(); columns * LINES];
     for (index, one) in series.iter().enumerate() {
         draw(one, index, &mut cells, columns, (from, to), (low, high));
@@ -194,7 +176,7 @@ mod tests {
     use super::*;
 
     const PLAIN: Screen = Screen {
-        width: 60,
+        width: Some(60),
         colours: false,
     };
 

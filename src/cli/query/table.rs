@@ -1,54 +1,66 @@
 //! Formats results as tables and as CSV. Pure.
 
-use std::fmt::Write;
-
-use bellwether_core::UnixMillis;
 use bellwether_promql::{SampledSeries, Value};
 use jiff::Timestamp;
 
-use crate::cli::asking::{aligned, printable};
+use crate::cli::asking::printable;
+use crate::cli::form::{Layout, format_table};
+use crate::cli::output::Screen;
+use crate::cli::table::{Cell, Table, csv_line};
 
-/// Formats columns that are as wide as their widest cell; the first is text, the others are
-/// numbers.
-pub(super) fn table(value: &Value) -> String {
-    let rows: Vec<Vec<String>> = match value {
-        Value::Scalar { value, .. } => return format!("{value}\n"),
-        Value::String { text, .. } => return format!("{}\n", printable(text)),
-        Value::Vector(samples) => samples
-            .iter()
-            .map(|sample| {
-                vec![
-                    printable(&sample.labels.to_string()),
-                    sample.value.to_string(),
-                ]
-            })
-            .collect(),
-        Value::Matrix(series) => {
-            let heads = ["series", "values", "first", "last", "min", "mean", "max"];
-            let head = heads.map(str::to_owned).to_vec();
-            std::iter::once(head)
-                .chain(series.iter().map(summary))
-                .collect()
-        }
-    };
-    if rows.is_empty() || (matches!(value, Value::Matrix(_)) && rows.len() == 1) {
-        return "no series\n".to_owned();
+/// Text of a result without series.
+pub(super) const NONE: &str = "no series";
+
+/// Formats a result for people.
+pub(super) fn text(value: &Value, screen: Screen) -> String {
+    match value {
+        Value::Scalar { value, .. } => format!("{value}\n"),
+        Value::String { text, .. } => format!("{}\n", printable(text)),
+        _ => format_table(Layout::Text(screen), &table(value), NONE),
     }
-    aligned(&rows, |column, _| column > 0)
 }
 
-fn summary(series: &SampledSeries) -> Vec<String> {
+/// Returns a table with a row for each series.
+pub(super) fn table(value: &Value) -> Table {
+    let numbers = ["VALUE", "VALUES", "FIRST", "LAST", "MIN", "MEAN", "MAX"];
+    let table = match value {
+        Value::Matrix(_) => Table::new(["SERIES", "VALUES", "FIRST", "LAST", "MIN", "MEAN", "MAX"]),
+        _ => Table::new(["SERIES", "VALUE"]),
+    };
+    let mut table = table.elastic(&["SERIES"]).right(&numbers);
+    match value {
+        Value::Scalar { value, .. } => table.push(["".into(), value.to_string().into()]),
+        Value::String { text, .. } => table.push(["".into(), printable(text).into()]),
+        Value::Vector(samples) => {
+            for sample in samples {
+                let series = printable(&sample.labels.to_string());
+                table.push([series.into(), sample.value.to_string().into()]);
+            }
+        }
+        Value::Matrix(series) => series.iter().for_each(|series| table.push(summary(series))),
+    }
+    table
+}
+
+fn summary(series: &SampledSeries) -> [Cell; 7] {
     let values = &series.values;
-    let ends = [values.first(), values.last()].map(|value| value.copied().unwrap_or(f64::NAN));
+    let [first, last] =
+        [values.first(), values.last()].map(|value| value.copied().unwrap_or(f64::NAN));
     let min = values.iter().copied().fold(f64::NAN, f64::min);
     let max = values.iter().copied().fold(f64::NAN, f64::max);
     let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let mut cells = vec![
-        printable(&series.labels.to_string()),
-        values.len().to_string(),
-    ];
-    cells.extend([ends[0], ends[1], min, mean, max].map(short));
-    cells
+    let [first, last, min, mean, max] =
+        [first, last, min, mean, max].map(|value| Cell::from(short(value)));
+    let labels = printable(&series.labels.to_string()).into();
+    [
+        labels,
+        values.len().to_string().into(),
+        first,
+        last,
+        min,
+        mean,
+        max,
+    ]
 }
 
 /// Formats a number with six significant digits.
@@ -68,33 +80,31 @@ fn short(value: f64) -> String {
     }
 }
 
-/// Formats one line per value: time, series, value; quoted by RFC 4180.
-pub(super) fn csv(value: &Value) -> String {
-    let mut out = "time,series,value\r\n".to_owned();
+/// Formats one line per value: host if there are several, time, series, value.
+pub(super) fn csv(value: &Value, host: Option<&str>) -> String {
+    let line = |at: i64, series: String, value: String| {
+        let at = Timestamp::from_millisecond(at).map(|at| format!("{at:.3}"));
+        let host = host.map(str::to_owned);
+        csv_line(
+            host.into_iter()
+                .chain([at.unwrap_or_default(), series, value]),
+        )
+    };
+    let heads = ["time", "series", "value"].map(str::to_owned);
+    let mut out = csv_line(host.map(|_| "host".to_owned()).into_iter().chain(heads));
     match value {
-        Value::Scalar {
-            at: UnixMillis(at),
-            value,
-        } => csv_line(&mut out, *at, "", &number(*value)),
-        Value::String {
-            at: UnixMillis(at),
-            text,
-        } => csv_line(&mut out, *at, "", text),
+        Value::Scalar { at, value } => out += &line(at.0, String::new(), number(*value)),
+        Value::String { at, text } => out += &line(at.0, String::new(), text.clone()),
         Value::Vector(samples) => {
             for sample in samples {
-                csv_line(
-                    &mut out,
-                    sample.at.0,
-                    &sample.labels.to_string(),
-                    &number(sample.value),
-                );
+                out += &line(sample.at.0, sample.labels.to_string(), number(sample.value));
             }
         }
         Value::Matrix(all) => {
             for series in all {
                 let name = series.labels.to_string();
                 for (at, value) in series.times.iter().zip(&series.values) {
-                    csv_line(&mut out, *at, &name, &number(*value));
+                    out += &line(*at, name.clone(), number(*value));
                 }
             }
         }
@@ -110,25 +120,9 @@ fn number(value: f64) -> String {
     }
 }
 
-/// Writes one line: time, series, value.
-fn csv_line(out: &mut String, at: i64, series: &str, value: &str) {
-    let at = Timestamp::from_millisecond(at)
-        .map(|at| format!("{at:.3}"))
-        .unwrap_or_default();
-    write!(out, "{at},{},{}\r\n", quoted(series), quoted(value)).ok();
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use bellwether_core::LabelSet;
+    use bellwether_core::{LabelSet, UnixMillis};
     use bellwether_promql::Sample;
 
     use super::*;
@@ -145,16 +139,20 @@ mod tests {
         }
     }
 
+    fn shown(value: &Value) -> String {
+        text(value, Screen::default())
+    }
+
     #[test]
     fn tables_are_aligned() {
         assert_eq!(
-            table(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
-            "load{host=\"a\"}    1.5\nload{host=\"bcd\"}  100\n"
+            shown(&Value::Vector(vec![sample("a", 1.5), sample("bcd", 100.0)])),
+            "SERIES            VALUE\nload{host=\"a\"}      1.5\nload{host=\"bcd\"}    100\n"
         );
-        assert_eq!(table(&Value::Vector(Vec::new())), "no series\n");
-        assert_eq!(table(&Value::Matrix(Vec::new())), "no series\n");
+        assert_eq!(shown(&Value::Vector(Vec::new())), "no series\n");
+        assert_eq!(shown(&Value::Matrix(Vec::new())), "no series\n");
         assert_eq!(
-            table(&Value::Scalar {
+            shown(&Value::Scalar {
                 at: UnixMillis(0),
                 value: 2.0
             }),
@@ -166,8 +164,8 @@ mod tests {
             values: vec![1.0, 3.0, 1.0 / 3.0],
         };
         assert_eq!(
-            table(&Value::Matrix(vec![series])),
-            "series          values  first      last       min     mean  max\n\
+            shown(&Value::Matrix(vec![series])),
+            "SERIES          VALUES  FIRST      LAST       MIN     MEAN  MAX\n\
              load{host=\"a\"}       3      1  0.333333  0.333333  1.44444    3\n"
         );
     }
@@ -194,16 +192,19 @@ mod tests {
             value: f64::NEG_INFINITY,
         };
         assert_eq!(
-            csv(&Value::Vector(vec![sample])),
+            csv(&Value::Vector(vec![sample]), None),
             "time,series,value\r\n\
              1970-01-01T00:00:01.500Z,\"load{host=\"\"a,\\\"\"b\\\"\"\"\"}\",-Inf\r\n"
         );
         assert_eq!(
-            csv(&Value::String {
-                at: UnixMillis(0),
-                text: "x".into()
-            }),
-            "time,series,value\r\n1970-01-01T00:00:00.000Z,,x\r\n"
+            csv(
+                &Value::String {
+                    at: UnixMillis(0),
+                    text: "x".into()
+                },
+                Some("db1")
+            ),
+            "host,time,series,value\r\ndb1,1970-01-01T00:00:00.000Z,,x\r\n"
         );
     }
 }

@@ -58,7 +58,7 @@ fn outage(agent: &Agent, destination: &str) {
 
 fn history(folder: &Path) -> Samples {
     let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
-        .args(["export", "--format", "json", "--history"])
+        .args(["export", "-o", "json", "--history"])
         .arg(folder.join("state/history"))
         .output()
         .unwrap();

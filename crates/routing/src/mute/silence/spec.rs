@@ -106,7 +106,7 @@ fn normalize_key((key, node): &(Key, Node)) -> Option<(Key, Node)> {
 }
 
 /// Reads the silences of the file at `path` with the content `text`: a list, or the output of
-/// `bellwether silence list --format json`. Errors go to `diagnostics`.
+/// `bellwether silence list -o json`. Errors go to `diagnostics`.
 #[must_use]
 pub fn read_silences(path: &Path, text: &str, diagnostics: &mut Diagnostics) -> Vec<SilenceSpec> {
     let file: Arc<str> = path.display().to_string().into();
