@@ -29,6 +29,7 @@ mod recorded;
 mod route;
 mod rules;
 mod run;
+mod schema;
 mod silence;
 mod status;
 mod test;
@@ -101,6 +102,8 @@ enum Command {
     Check(check::Options),
     /// Print the effective configuration without its secrets.
     Config(config::Options),
+    /// Print the JSON Schema of the configuration file, for editors and validators.
+    Schema,
     /// Print a Grafana dashboard for the configured metrics.
     Dashboard,
     /// Export history as OpenMetrics, JSON lines or CSV.
@@ -212,6 +215,10 @@ pub fn main() -> ExitCode {
         Command::Run => run::run(&global),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
+        Command::Schema => {
+            schema::run();
+            Ok(())
+        }
         Command::Dashboard => dashboard::run(&global),
         Command::Export(options) => export::run(&global, &options),
         Command::Import(options) => import::run(&global, &options),

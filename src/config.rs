@@ -6,6 +6,7 @@ mod check;
 mod exec;
 mod files;
 mod folders;
+mod json_schema;
 mod load;
 mod metrics;
 mod outside;
@@ -16,6 +17,7 @@ mod sections;
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use files::{expanded, read_files};
 pub use folders::{alert_history_folder, history_folder, state_directory};
+pub use json_schema::json_schema;
 pub use load::{
     EMBEDDED, Loaded, ReadError, Report, Source, decode, load, process_environment, read,
     set_fallback_environment,

@@ -6,7 +6,7 @@
 use bellwether_core::Severity;
 use bellwether_schema::{
     Decode, DecodeContext, HumanDuration, Node, Section, Shape, SourceLocation, Spanned, Value,
-    section,
+    json_schema, section,
 };
 use serde::{Serialize, Serializer};
 
@@ -109,7 +109,9 @@ impl Decode for Routes {
     }
 
     fn shape() -> Shape {
-        Shape::Section(RouteSettings::doc)
+        Shape::SectionOr(RouteSettings::doc, || {
+            json_schema::list(json_schema::reference_to("RouteSettings"))
+        })
     }
 }
 
