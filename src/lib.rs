@@ -4,6 +4,7 @@
 //! The crates below it are in `crates/`; ARCHITECTURE.md has the map.
 //! - [`config`]: the sections of all crates put together; the configuration resolved to a plan.
 //! - [`app`]: builds, starts, reloads and stops everything.
+//! - [`audit`]: the lines about changes that people make.
 //! - [`cli`]: the commands. Only they print.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
 //! - [`ruletest`]: unit tests of rules, on virtual time.
@@ -12,6 +13,7 @@
 //! - [`logging`]: the process's own log.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod dashboard;

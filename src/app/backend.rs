@@ -15,9 +15,10 @@ use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
-    AlertBackend, AnalysisSettings, BackendError, ChannelHealth, CollectorHealth,
-    ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend, MetricsBackend, ReloadHealth,
-    Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
+    AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, ChannelHealth,
+    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend,
+    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
+    StatusBackend,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
@@ -25,6 +26,7 @@ use hashbrown::HashMap;
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, flags};
+use crate::audit;
 
 /// Adapter from the app to the server.
 pub(super) struct AppBackend(pub(super) Arc<App>);
@@ -65,6 +67,12 @@ impl LifecycleBackend for AppBackend {
 
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<String, BackendError>> + Send + '_>> {
         Box::pin(async { self.0.reload().await.map_err(BackendError::Failed) })
+    }
+}
+
+impl AuditBackend for AppBackend {
+    fn audit(&self, entry: AuditEntry) {
+        audit::record(&entry);
     }
 }
 

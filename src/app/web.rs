@@ -1,5 +1,6 @@
 //! The HTTP server over reloads: rules change in place, the socket only if the address changes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,9 @@ pub(super) struct Web {
 
 struct Open {
     settings: Prometheus,
+    /// Address that it listens on.
+    address: SocketAddr,
+    tls: bool,
     handle: Handle,
     stop: CancellationToken,
     task: JoinHandle<()>,
@@ -112,6 +116,7 @@ impl Web {
                 Some(Local::new(local, &handle).await?)
             };
             if let Some(open) = &mut *self.open.lock() {
+                open.tls = access.is_tls();
                 open.handle.apply(access);
                 open.settings = settings.clone();
                 if let Some(new) = local
@@ -128,15 +133,18 @@ impl Web {
                 .await
                 .map_err(|error| error.to_string())?,
         };
+        let tls = access.is_tls();
         let server = Server::on(socket, access, backend, self.stats.clone());
         let address = server.local_addr().map_err(|error| error.to_string())?;
         let handle = server.handle();
         let local = Local::new(local, &handle).await?;
-        info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        info!(%address, "listening");
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
         let open = Open {
             settings: settings.clone(),
+            address,
+            tls,
             handle,
             stop,
             task,
@@ -150,6 +158,21 @@ impl Web {
             }
         }
         Ok(())
+    }
+
+    /// Returns the URL to open in a browser; empty if nothing listens.
+    pub(super) fn url(&self) -> String {
+        let open = self.open.lock();
+        let Some(open) = &*open else {
+            return String::new();
+        };
+        let scheme = if open.tls { "https" } else { "http" };
+        let this_host = rustix::system::uname();
+        url(
+            scheme,
+            open.address,
+            &this_host.nodename().to_string_lossy(),
+        )
     }
 
     /// Stops serving after running requests end.
@@ -169,6 +192,15 @@ impl Web {
     }
 }
 
+/// Returns the URL of a server that listens on `address`; one that listens everywhere is called by the name of the
+/// host.
+fn url(scheme: &str, address: SocketAddr, this_host: &str) -> String {
+    if address.ip().is_unspecified() {
+        return format!("{scheme}://{this_host}:{}/", address.port());
+    }
+    format!("{scheme}://{address}/")
+}
+
 /// Loads the files that the settings name.
 async fn load(settings: &Prometheus) -> Result<Access, String> {
     let settings = settings.clone();
@@ -176,4 +208,21 @@ async fn load(settings: &Prometheus) -> Result<Access, String> {
     access
         .map_err(|error| error.to_string())?
         .map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_one_to_open() {
+        for (address, expected) in [
+            ("0.0.0.0:9091", "http://db-1:9091/"),
+            ("[::]:9091", "http://db-1:9091/"),
+            ("127.0.0.1:80", "http://127.0.0.1:80/"),
+            ("[fd00::1]:9091", "http://[fd00::1]:9091/"),
+        ] {
+            assert_eq!(url("http", address.parse().unwrap(), "db-1"), expected);
+        }
+    }
 }
