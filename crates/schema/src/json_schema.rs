@@ -419,7 +419,8 @@ fn description(field: &FieldDoc, doc: &str) -> String {
 fn default_of(field: &FieldDoc) -> Option<Value> {
     let default: Value = serde_json::from_str(field.default.as_deref()?).ok()?;
     let is_section = matches!(field.shape, Shape::Section(_) | Shape::SectionOr(..));
-    (!default.is_null() && !(is_section && default.is_object())).then_some(default)
+    let is_elsewhere = is_section && default.is_object();
+    (!default.is_null() && !is_elsewhere).then_some(default)
 }
 
 fn value(shape: Shape) -> Json {
