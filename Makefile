@@ -14,6 +14,8 @@ UNITDIR     = $(PREFIX)/lib/systemd/system
 SYSUSERSDIR = $(PREFIX)/lib/sysusers.d
 SHAREDIR    = $(PREFIX)/share/bellwether
 CONFDIR     = $(SYSCONFDIR)/bellwether
+# The shipped configuration, with the path of the installed schema for editors.
+SHIPPED     = $(DESTDIR)$(SHAREDIR)/bellwether.yaml
 
 CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
@@ -78,11 +80,14 @@ install:
 	install -D -m 0644 deploy/sysusers.conf $(DESTDIR)$(SYSUSERSDIR)/bellwether.conf
 	install -d $(DESTDIR)$(CONFDIR) $(DESTDIR)$(SHAREDIR)
 	install -d -m 2750 $(DESTDIR)$(CONFDIR)/conf.d
+	install -m 0644 config/bellwether.schema.json $(DESTDIR)$(SHAREDIR)/bellwether.schema.json
+	sed 's|$$schema=bellwether.schema.json|$$schema=$(SHAREDIR)/bellwether.schema.json|' config/bellwether.yaml > $(SHIPPED)
+	chmod 0644 $(SHIPPED)
 	@if [ ! -e $(DESTDIR)$(CONFDIR)/bellwether.yaml ]; then \
-	    set -x; install -m 0640 config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; \
-	elif ! cmp -s config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml; then \
+	    set -x; install -m 0640 $(SHIPPED) $(DESTDIR)$(CONFDIR)/bellwether.yaml; \
+	elif ! cmp -s $(SHIPPED) $(DESTDIR)$(CONFDIR)/bellwether.yaml; then \
 	    echo "kept $(DESTDIR)$(CONFDIR)/bellwether.yaml; the shipped one is bellwether.yaml.new beside it"; \
-	    install -m 0640 config/bellwether.yaml $(DESTDIR)$(CONFDIR)/bellwether.yaml.new; \
+	    install -m 0640 $(SHIPPED) $(DESTDIR)$(CONFDIR)/bellwether.yaml.new; \
 	fi
 	cp -R grafana $(DESTDIR)$(SHAREDIR)/
 	install -m 0644 deploy/prometheus.yml $(DESTDIR)$(SHAREDIR)/prometheus.yml

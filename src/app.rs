@@ -41,6 +41,8 @@ use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
 use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, SavedAlerts};
 use bellwether_runtime::Clock;
+use bellwether_schema::HumanDuration;
+use bellwether_server::{Actor, AuditEntry};
 use bellwether_tsdb::history::History;
 use evaluator::{Evaluator, LoadedRules};
 use generated_series::GeneratedSeries;
@@ -55,7 +57,7 @@ use tracing::{error, info, warn};
 use web::Web;
 
 use crate::config::{self, Plan, Source, process_environment};
-use crate::logging;
+use crate::{audit, logging};
 
 /// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -141,6 +143,9 @@ fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan>
 impl App {
     async fn main(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<()> {
         let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+        let clock = Clock::start();
+        let began = clock.now();
+        announce(&source, &plan);
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
         let socket = Web::socket(&settings).await?;
@@ -164,6 +169,8 @@ impl App {
         app.announce().await;
         let announcing = tokio::spawn(app.clone().keep_announced());
         systemd::ready();
+        let took = clock.now().mono.since(began.mono);
+        info!(url = app.web.url(), took = %HumanDuration(took), "started");
         app.until_stopped(&mut hangup).await?;
 
         info!("stopping");
@@ -333,7 +340,13 @@ impl App {
                 _ = interrupt.recv() => return Ok(()),
                 _ = hangup.recv() => {
                     // A failure is in the log and in metrics; the active config is unchanged.
-                    self.reload().await.ok();
+                    let result = self.reload().await;
+                    let actor = Actor {
+                        auth: Some("signal"),
+                        from: "SIGHUP".into(),
+                        ..Actor::default()
+                    };
+                    audit::record(&AuditEntry::of("reload", "reload", actor, &result));
                 }
             }
         }
@@ -441,6 +454,14 @@ impl App {
             }
         }
     }
+}
+
+/// Logs the version, and the files that the process is going to use.
+fn announce(source: &Source, plan: &Plan) {
+    let state = config::state_directory(&plan.root, &process_environment);
+    let state = state.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
+    let version = env!("CARGO_PKG_VERSION");
+    info!(configuration = %source, state_directory = state, "bellwether {version} starts");
 }
 
 /// Logs the warnings of a plan.

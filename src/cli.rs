@@ -34,6 +34,7 @@ mod route;
 mod rules;
 mod run;
 mod running_agents;
+mod schema;
 mod selector;
 mod silence;
 mod similar_names;
@@ -132,6 +133,8 @@ enum Command {
     Check(check::Options),
     /// Print the effective configuration without its secrets.
     Config(config::Options),
+    /// Print the JSON Schema of the configuration file, for editors and validators.
+    Schema,
     /// Print a Grafana dashboard for the configured metrics.
     Dashboard,
     /// Export history as OpenMetrics, JSON lines or CSV.
@@ -296,6 +299,10 @@ pub fn main() -> ExitCode {
         Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
+        Command::Schema => {
+            schema::run();
+            Ok(())
+        }
         Command::Dashboard => dashboard::run(&global),
         Command::Export(options) => export::run(&global, &options),
         Command::Import(options) => import::run(&global, &options),

@@ -8,6 +8,7 @@ mod external;
 mod files;
 mod folders;
 mod include;
+mod json_schema;
 mod load;
 mod metrics;
 mod print;
@@ -21,6 +22,7 @@ pub use folders::{
     alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
 };
 pub use include::{ConfigFile, changed_files};
+pub use json_schema::json_schema;
 pub use load::{
     EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
     process_environment, read, set_fallback_environment,

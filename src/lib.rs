@@ -4,6 +4,7 @@
 //! The crates below it are in `crates/`; ARCHITECTURE.md has the map.
 //! - [`config`]: the sections of all crates put together; the configuration resolved to a plan.
 //! - [`app`]: builds, starts, reloads and stops everything.
+//! - [`audit`]: the lines about changes that people make.
 //! - [`cli`]: the commands. Only they print.
 //! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
@@ -15,6 +16,7 @@
 //! - [`version`]: of the binary, and what it was built from.
 
 pub mod app;
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod dashboard;

@@ -1,17 +1,28 @@
-//! The process's own log: level, text or JSON, stderr or a file that rotates by size.
+//! The process's own log: level, text or JSON, stderr or a file that rotates by size; and the audit file.
 //!
 //! A thread of its own writes the lines, so neither a slow disk nor a slow terminal blocks an async
 //! thread.
+
+mod audit_file;
+mod journal;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use audit_file::AuditFile;
+pub use audit_file::lost_audit_lines;
 use bellwether_files as files;
 use bellwether_schema::{section, string_enum};
+use journal::WithPriority;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
+
+use crate::audit;
 
 /// Maximum number of queued lines; lines beyond it are dropped.
 const BUFFERED_LINES: usize = 32_768;
@@ -43,7 +54,8 @@ string_enum! {
 }
 
 section! {
-    /// Log of Bellwether. Without `file` it is written to standard error.
+    /// Log of Bellwether. Without `file` it is written to standard error; where that is the journal of
+    /// systemd, lines have its priorities and no time of their own.
     pub struct Logging {
         /// Minimum level of log lines.
         pub level: Level = Level::Info,
@@ -56,35 +68,64 @@ section! {
         pub max_bytes: u64 = 10 * 1024 * 1024,
         /// Number of renamed files to keep.
         pub backup_count: u32 = 5,
+        /// Audit lines: who silenced, acknowledged, reloaded, resent or discarded, or was refused.
+        pub audit: AuditLog = AuditLog::default(),
     }
 }
 
-/// Starts the log for the whole process, including panics. Queued lines are written when the guard
-/// is dropped.
+section! {
+    /// Audit lines. The log has them too, at level `info` and `warn`.
+    pub struct AuditLog {
+        /// File that they are appended to, whatever the level of the log; its directory is created. A
+        /// new file has mode 0640. It is never renamed or shortened here: if it was renamed, as by
+        /// logrotate, the next line is in a new one.
+        pub file: Option<PathBuf> = None,
+    }
+}
+
+/// Log of the process. Queued lines are written when it is dropped.
+pub struct Log {
+    _main: WorkerGuard,
+    _audit: Option<WorkerGuard>,
+}
+
+/// Starts the log for the whole process, including panics.
 ///
 /// # Errors
-/// The file cannot be opened, or a log was started before.
-pub fn start(settings: &Logging) -> anyhow::Result<WorkerGuard> {
-    let lines = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES);
+/// A file cannot be opened, or a log was started before.
+pub fn start(settings: &Logging) -> anyhow::Result<Log> {
     let (writer, guard) = match &settings.file {
         Some(path) => {
             let file = Rotating::open(path, settings.max_bytes, settings.backup_count)
                 .with_context(|| format!("cannot open log file: {}", path.display()))?;
-            lines.finish(file)
+            queue(file)
         }
-        None => lines.finish(io::stderr()),
+        None => queue(io::stderr()),
     };
     let colours = settings.file.is_none() && io::IsTerminal::is_terminal(&io::stderr());
-    subscribe(settings, writer, colours).map_err(|error| anyhow::anyhow!("{error}"))?;
+    let journal = settings.file.is_none() && journal::is_stderr();
+    let (audit, audit_guard) = audit_layer(&settings.audit, settings.format)?.unzip();
+    let main = main_layer(settings, writer, colours, journal);
+    let layers: Vec<BoxedLayer> = [main].into_iter().chain(audit).collect();
+    registry()
+        .with(layers)
+        .try_init()
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    Ok(guard)
+    Ok(Log {
+        _main: guard,
+        _audit: audit_guard,
+    })
 }
 
-fn subscribe(
-    settings: &Logging,
-    writer: NonBlocking,
-    colours: bool,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+type BoxedLayer = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn queue(writer: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    let lines = NonBlockingBuilder::default().buffered_lines_limit(BUFFERED_LINES);
+    lines.finish(writer)
+}
+
+fn main_layer(settings: &Logging, writer: NonBlocking, colours: bool, journal: bool) -> BoxedLayer {
     // Libraries log only problems: outages of their peers are logged by our code.
     let level = settings.level.as_str();
     let libraries = if matches!(settings.level, Level::Trace | Level::Debug) {
@@ -93,28 +134,75 @@ fn subscribe(
         "error"
     };
     let filter = EnvFilter::new(format!("{libraries},bellwether={level}"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer);
-    match settings.format {
-        Format::Text => builder.with_ansi(colours).with_target(false).try_init(),
-        Format::Json => builder
+    let layer = fmt::layer().with_writer(writer);
+    match (settings.format, journal) {
+        (Format::Text, false) => layer
+            .with_ansi(colours)
+            .with_target(false)
+            .with_filter(filter)
+            .boxed(),
+        (Format::Text, true) => layer
+            .with_ansi(false)
+            .with_target(false)
+            .without_time()
+            .map_event_format(WithPriority)
+            .with_filter(filter)
+            .boxed(),
+        (Format::Json, false) => layer
             .json()
             .flatten_event(true)
             .with_current_span(false)
-            .try_init(),
+            .with_filter(filter)
+            .boxed(),
+        (Format::Json, true) => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .without_time()
+            .map_event_format(WithPriority)
+            .with_filter(filter)
+            .boxed(),
     }
 }
 
-/// Tests whether the log file could be opened; creates nothing.
+/// Returns the layer that writes the audit file, if there is one.
 ///
 /// # Errors
-/// The file could not be opened.
+/// The file cannot be opened.
+pub fn audit_layer(
+    settings: &AuditLog,
+    format: Format,
+) -> anyhow::Result<Option<(BoxedLayer, WorkerGuard)>> {
+    let Some(path) = &settings.file else {
+        return Ok(None);
+    };
+    let file = AuditFile::open(path)
+        .with_context(|| format!("cannot open audit file: {}", path.display()))?;
+    let (writer, guard) = queue(file);
+    audit_file::count_dropped(writer.error_counter());
+    let layer = fmt::layer().with_writer(writer).with_ansi(false);
+    let is_audit = filter_fn(|metadata| metadata.target() == audit::TARGET);
+    let layer = match format {
+        Format::Text => layer.with_target(false).with_filter(is_audit).boxed(),
+        Format::Json => layer
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_filter(is_audit)
+            .boxed(),
+    };
+    Ok(Some((layer, guard)))
+}
+
+/// Tests whether the files of the log could be opened; creates nothing.
+///
+/// # Errors
+/// A file could not be opened.
 pub fn check(settings: &Logging) -> anyhow::Result<()> {
-    match &settings.file {
-        Some(path) => try_open(path).with_context(|| format!("cannot open {}", path.display())),
-        None => Ok(()),
-    }
+    let files = settings.file.iter().chain(&settings.audit.file);
+    files.into_iter().try_for_each(|path| {
+        try_open(path).with_context(|| format!("cannot open {}", path.display()))
+    })
 }
 
 fn try_open(path: &Path) -> io::Result<()> {

@@ -25,6 +25,8 @@ self_metrics! {
         "Whether the last reload took effect.";
     LOADED_AT = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
         "Time at which the active configuration was loaded.";
+    AUDIT_LINES_LOST = "bellwether_audit_lines_lost_total" Counter []
+        "Audit lines that are not in the audit file, since it could not be written.";
     CONFIG_HASH = "bellwether_config_hash" Gauge []
         "Hash of the files of the active configuration (CRC-32): equal on hosts with equal files.";
 }

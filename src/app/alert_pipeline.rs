@@ -17,7 +17,7 @@ use bellwether_routing::{
 };
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::alert_log::AlertLog;
 
@@ -92,18 +92,12 @@ impl AlertPipeline {
     /// Executes a command and saves the result.
     pub(super) async fn order(&self, order: Command) -> Result<String, CommandError> {
         let _guard = self.order.lock().await;
-        let audit = order.to_string();
-        let done = {
+        let id = {
             let random = u128::from(fastrand::u64(..)) << 64 | u128::from(fastrand::u64(..));
             self.dispatcher
                 .lock()
                 .execute(order, random, self.clock.now())
-        };
-        match &done {
-            Ok(id) => info!(id, "{audit}"),
-            Err(error) => warn!(%error, "rejected: {audit}"),
-        }
-        let id = done?;
+        }?;
         self.save().await.map_err(|error| {
             CommandError::Invalid(format!("done, but not saved for a restart: {error}"))
         })?;

@@ -16,9 +16,10 @@ use bellwether_promql::Queryable;
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
-    AlertBackend, AnalysisSettings, BackendError, ChannelHealth, CollectorHealth,
-    ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend, MetricsBackend, ReloadHealth,
-    Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
+    AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, ChannelHealth,
+    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend,
+    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
+    StatusBackend,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
@@ -26,6 +27,7 @@ use hashbrown::HashMap;
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, announcer, flags};
+use crate::audit;
 use crate::config::Source;
 
 /// Adapter from the app to the server.
@@ -70,6 +72,12 @@ impl LifecycleBackend for AppBackend {
             let reloaded = self.0.reload().await;
             reloaded.map_err(|error| BackendError::Failed(error.to_string()))
         })
+    }
+}
+
+impl AuditBackend for AppBackend {
+    fn audit(&self, entry: AuditEntry) {
+        audit::record(&entry);
     }
 }
 

@@ -8,9 +8,10 @@ use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 
 use super::App;
 use super::active_config::ActiveConfig;
+use crate::logging::lost_audit_lines;
 use crate::self_metrics::{
-    BUILD_INFO, CONFIG_HASH, LAST_RELOAD_SUCCESSFUL, LOADED_AT, RELOADS, RULE_FILES_LEFT_OUT,
-    STATE_ON_DISK,
+    AUDIT_LINES_LOST, BUILD_INFO, CONFIG_HASH, LAST_RELOAD_SUCCESSFUL, LOADED_AT, RELOADS,
+    RULE_FILES_LEFT_OUT, STATE_ON_DISK,
 };
 use crate::version;
 
@@ -48,6 +49,7 @@ impl SelfMetrics for AppMetrics {
             app.add_reloads(batch);
             app.add_configuration(batch);
             let on_disk = app.state.is_some() && app.state_problem().is_none();
+            batch.push(&AUDIT_LINES_LOST, &[], lost_audit_lines() as f64);
             batch.push(&STATE_ON_DISK, &[], f64::from(on_disk));
         }
     }

@@ -1,5 +1,6 @@
 //! The HTTP server over reloads: rules change in place, the socket only if the address changes.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,8 +33,8 @@ pub(super) struct Endpoint {
 
 struct Open {
     settings: Prometheus,
-    /// Port that it listens on, also where the settings ask for any.
-    port: u16,
+    /// Address that it listens on.
+    address: SocketAddr,
     tls: bool,
     handle: Handle,
     stop: CancellationToken,
@@ -130,12 +131,12 @@ impl Web {
         let address = server.local_addr()?;
         let handle = server.handle();
         let local = Local::new(local, &handle).await?;
-        info!(%address, version = env!("CARGO_PKG_VERSION"), "listening");
+        info!(%address, "listening");
         let stop = CancellationToken::new();
         let task = tokio::spawn(server.run(stop.clone(), LAST_REQUESTS));
         let open = Open {
             settings: settings.clone(),
-            port: address.port(),
+            address,
             tls,
             handle,
             stop,
@@ -171,9 +172,24 @@ impl Web {
         let open = self.open.lock();
         open.as_ref().map(|open| Endpoint {
             settings: open.settings.clone(),
-            port: open.port,
+            port: open.address.port(),
             tls: open.tls,
         })
+    }
+
+    /// Returns the URL to open in a browser; empty if nothing listens.
+    pub(super) fn url(&self) -> String {
+        let open = self.open.lock();
+        let Some(open) = &*open else {
+            return String::new();
+        };
+        let scheme = if open.tls { "https" } else { "http" };
+        let this_host = rustix::system::uname();
+        url(
+            scheme,
+            open.address,
+            &this_host.nodename().to_string_lossy(),
+        )
     }
 
     /// Stops serving after running requests end.
@@ -193,8 +209,34 @@ impl Web {
     }
 }
 
+/// Returns the URL of a server that listens on `address`; one that listens everywhere is called by the name of the
+/// host.
+fn url(scheme: &str, address: SocketAddr, this_host: &str) -> String {
+    if address.ip().is_unspecified() {
+        return format!("{scheme}://{this_host}:{}/", address.port());
+    }
+    format!("{scheme}://{address}/")
+}
+
 /// Loads the files that the settings name.
 async fn load(settings: &Prometheus) -> anyhow::Result<Access> {
     let settings = settings.clone();
     Ok(tokio::task::spawn_blocking(move || Access::load(&settings)).await??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_url_is_one_to_open() {
+        for (address, expected) in [
+            ("0.0.0.0:9091", "http://db-1:9091/"),
+            ("[::]:9091", "http://db-1:9091/"),
+            ("127.0.0.1:80", "http://127.0.0.1:80/"),
+            ("[fd00::1]:9091", "http://[fd00::1]:9091/"),
+        ] {
+            assert_eq!(url("http", address.parse().unwrap(), "db-1"), expected);
+        }
+    }
 }

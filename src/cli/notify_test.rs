@@ -6,9 +6,16 @@ use anyhow::bail;
 use bellwether_core::{Severity, Status, counted};
 use bellwether_notify::{ChannelSettings, TestResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
+use bellwether_server::{Actor, AuditEntry};
 use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, registry};
 
-use super::Global;
+use super::{Global, silence};
+use crate::audit;
+use crate::logging::audit_layer;
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -58,11 +65,21 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let chosen = choose(&channels, options)?;
     // What channels of type `log` write, and what others have to say beside an error.
     let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let log = tracing_subscriber::fmt()
+    let log = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(colours)
-        .log_internal_errors(false);
-    log.without_time().init();
+        .log_internal_errors(false)
+        .without_time()
+        .with_filter(filter_fn(|event| event.target() != audit::TARGET));
+    let settings = &plan.root.logging;
+    let (audit_layer, _audit_guard) = match audit_layer(&settings.audit, settings.format) {
+        Ok(layer) => layer.unzip(),
+        Err(error) => {
+            eprintln!("warning: this test is not in the audit file: {error:#}");
+            (None, None)
+        }
+    };
+    registry().with(audit_layer).with(log).init();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -75,13 +92,16 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         let tried = test_send(name, channel, context, severity, options.resolve);
         match runtime.block_on(tried) {
             Ok(tried) => {
-                failed += usize::from(tried.iter().any(|result| result.error.is_some()));
+                let error = tried.iter().find_map(|result| result.error.as_ref());
+                failed += usize::from(error.is_some());
+                record(name, error.map_or(Ok(()), Err));
                 tried
                     .iter()
                     .for_each(|result| println!("{name}: {}", outcome(result)));
             }
             Err(error) => {
                 failed += 1;
+                record(name, Err(&error.error));
                 println!("{name}: cannot be built: {}", error.error);
             }
         }
@@ -93,6 +113,19 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Adds the test of a channel to the audit file.
+fn record(channel: &str, result: Result<(), impl ToString>) {
+    let uid = rustix::process::getuid().as_raw();
+    let actor = Actor {
+        user: Some(silence::user()),
+        auth: Some("command"),
+        from: format!("this host, uid {uid}"),
+        via: None,
+    };
+    let what = format!("test notification to channel {channel}");
+    audit::record(&AuditEntry::of("notify_test", what, actor, &result));
 }
 
 fn choose<'a>(

@@ -88,7 +88,7 @@ fn check_value(value: &Value, shape: Shape, at: &SourceLocation, problems: &mut 
         (Value::Mapping(entries), Shape::Map(of)) => entries
             .iter()
             .for_each(|(_, value)| check_value(value, of(), at, problems)),
-        (Value::Mapping(entries), Shape::Section(of)) => {
+        (Value::Mapping(entries), Shape::Section(of) | Shape::SectionOr(of, _)) => {
             let fields = Fields::new(of(), entries);
             for (key, value) in entries {
                 let key = key.as_str().unwrap_or_default();

@@ -133,7 +133,7 @@ fn said<T: Serialize + Decode>(
 fn escape(value: &mut Value, shape: Shape) {
     match (value, shape) {
         // A matcher is taken as written where it is a regular expression.
-        (Value::String(text), Shape::Word(words))
+        (Value::String(text), Shape::Word(words, _))
             if words.contains("=~regex") && (text.starts_with("=~") || text.starts_with("!~")) => {}
         (Value::String(text), shape) if !shape.is_raw() => {
             *text = text.replace("${", "$${").replace("$<", "$$<");
@@ -143,7 +143,7 @@ fn escape(value: &mut Value, shape: Shape) {
                 .iter_mut()
                 .for_each(|(_, value)| escape(value, of()));
         }
-        (Value::Mapping(entries), Shape::Section(of)) => {
+        (Value::Mapping(entries), Shape::Section(of) | Shape::SectionOr(of, _)) => {
             let fields = Fields::new(of(), entries);
             for (key, value) in entries.iter_mut() {
                 escape(value, fields.shape(key.as_str().unwrap_or_default()));
@@ -168,15 +168,16 @@ pub(super) struct Fields {
 impl Fields {
     pub(super) fn new(common: SectionDoc, entries: &Mapping) -> Self {
         let word = entries.get("type").and_then(Value::as_str);
-        let field = word.and_then(|word| common.field(&format!("(type: {word})")));
-        let of_type = field.and_then(|field| field.shape.section());
+        let mut variants = common.variants.iter();
+        let variant = word.and_then(|word| variants.find(|variant| variant.word == word));
+        let of_type = variant.map(|variant| (variant.section)());
         Self { common, of_type }
     }
 
     pub(super) fn shape(&self, key: &str) -> Shape {
         let of_type = || self.of_type.as_ref()?.field(key);
         let field = self.common.field(key).or_else(of_type);
-        field.map_or(Shape::Word("text"), |field| field.shape)
+        field.map_or(String::shape(), |field| field.shape)
     }
 }
 

@@ -18,6 +18,7 @@ pub fn reference() -> String {
          `$<NAME:?message>`, for files that another program fills in before. `$${` and `$$<` stand for `${` and `$<`:\n\
          the password `pa$<SS>w` is written `pa$$<SS>w`. A key without a default is required.\n",
     );
+    out += EDITORS;
     for section in sections_below(Root::doc()) {
         table(&mut out, &section);
     }
@@ -28,6 +29,33 @@ pub fn reference() -> String {
     }
     out
 }
+
+/// Setup of editors with the JSON Schema.
+const EDITORS: &str = "
+## Editors
+
+`bellwether schema` prints a JSON Schema of the configuration, with everything that is on this page. An editor with it completes keys and
+words, shows their meaning, and underlines what is wrong. It cannot know names of metrics, expressions and templates: `bellwether check`
+does.
+
+The shipped files name the schema in a comment, as any file may:
+
+```yaml
+# yaml-language-server: $schema=/usr/local/share/bellwether/bellwether.schema.json
+```
+
+`make install` puts it there; `bellwether schema > bellwether.schema.json` writes it elsewhere.
+
+- VS Code: install the extension *YAML* of Red Hat. It reads the comment. For files without it, add to `settings.json`:
+  `\"yaml.schemas\": {\"/usr/local/share/bellwether/bellwether.schema.json\": \"**/bellwether/*.yaml\"}`.
+- Neovim: install `yaml-language-server` with npm, then `vim.lsp.enable(\"yamlls\")` with nvim-lspconfig. It reads the comment, too.
+  `K` shows the meaning of a key, and `CTRL-X CTRL-O` completes.
+- IntelliJ: *Settings, Languages & Frameworks, Schemas and DTDs, JSON Schema Mappings*: add the file as *JSON Schema version 2020-12* or the
+  newest that it offers, for the pattern `bellwether*.yaml`. It does not read the comment.
+
+In CI, any validator of JSON Schema 2020-12 reads it, as `check-jsonschema --schemafile bellwether.schema.json bellwether.yaml`.
+`bellwether check` reports more.
+";
 
 fn table(out: &mut String, section: &SectionDoc) {
     let name = section.name;
@@ -64,6 +92,15 @@ fn table(out: &mut String, section: &SectionDoc) {
             value.replace('|', "\\|"),
             default.replace('|', "\\|"),
             field.doc.replace('|', "\\|"),
+        );
+    }
+    for variant in &section.variants {
+        let name = (variant.section)().name;
+        let _ = writeln!(
+            out,
+            "| `(type: {})` | [{name}](#{}) | see there | Further keys of this type. |",
+            variant.word,
+            name.to_lowercase(),
         );
     }
 }

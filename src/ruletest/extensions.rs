@@ -9,8 +9,8 @@ use bellwether_matcher::LabelMatcher;
 use bellwether_promql as promql;
 use bellwether_routing::Matchers;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
-    decode_choice, section, string_enum,
+    Choice, Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned,
+    Value, decode_choice, json_schema, section, string_enum,
 };
 use serde::{Serialize, Serializer};
 
@@ -139,7 +139,7 @@ impl Decode for ExpectedCause {
     }
 
     fn shape() -> Shape {
-        Shape::Choice(&[
+        const WORDS: [Choice; 7] = Choice::all([
             "change",
             "repeat",
             "escalation",
@@ -147,7 +147,8 @@ impl Decode for ExpectedCause {
             "flapping",
             "heartbeat",
             "test",
-        ])
+        ]);
+        Shape::Choice(&WORDS)
     }
 }
 
@@ -171,7 +172,7 @@ impl Decode for Restart {
     }
 
     fn shape() -> Shape {
-        Shape::Word("`true`, or a duration")
+        Shape::Word("`true`, or a duration", json_schema::any)
     }
 }
 
@@ -193,7 +194,7 @@ impl Decode for Selector {
     }
 
     fn shape() -> Shape {
-        Shape::Word("series selector")
+        Shape::Word("series selector", json_schema::any)
     }
 }
 
@@ -294,7 +295,7 @@ impl Decode for Json {
     }
 
     fn shape() -> Shape {
-        Shape::Word("any")
+        Shape::Word("any", json_schema::any)
     }
 }
 

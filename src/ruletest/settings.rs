@@ -10,7 +10,7 @@ use std::time::Duration;
 use bellwether_core::{LabelSet, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, Literal, Node, Shape, SourceLocation, Spanned, Value,
-    format_duration, section,
+    format_duration, json_schema, section,
 };
 use serde::{Serialize, Serializer};
 
@@ -172,7 +172,7 @@ impl Decode for Series {
     }
 
     fn shape() -> Shape {
-        Shape::Word("series")
+        Shape::Word("series", json_schema::any)
     }
 }
 
@@ -191,7 +191,7 @@ impl Decode for Values {
     }
 
     fn shape() -> Shape {
-        Shape::Word("values")
+        Shape::Word("values", json_schema::any)
     }
 }
 
@@ -276,7 +276,7 @@ impl Decode for Elapsed {
     }
 
     fn shape() -> Shape {
-        Shape::Word("duration")
+        Shape::Word("duration", json_schema::any)
     }
 }
 
@@ -303,7 +303,7 @@ impl Decode for Number {
     }
 
     fn shape() -> Shape {
-        Shape::Word("number")
+        Shape::Word("number", json_schema::any)
     }
 }
 
@@ -328,7 +328,7 @@ impl Decode for Unsupported {
     }
 
     fn shape() -> Shape {
-        Shape::Word("-")
+        Shape::Word("-", json_schema::any)
     }
 }
 
@@ -359,7 +359,7 @@ impl Decode for Timestamp {
     }
 
     fn shape() -> Shape {
-        Shape::Word("time")
+        Shape::Word("time", json_schema::any)
     }
 }
 

@@ -208,6 +208,8 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
             "usr/bin/bellwether",
             "usr/lib/systemd/system/bellwether.service",
             "usr/lib/sysusers.d/bellwether.conf",
+            "usr/share/bellwether/bellwether.schema.json",
+            "usr/share/bellwether/bellwether.yaml",
             "usr/share/bellwether/grafana/dashboards/bellwether.json",
             "usr/share/bellwether/grafana/provisioning/dashboards/bellwether.yml",
             "usr/share/bellwether/grafana/provisioning/datasources/bellwether.yml",
@@ -224,6 +226,9 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
     assert!(!unit.contains("/usr/local"), "{unit}");
     let binary = root.path().join("usr/bin/bellwether");
     let config = root.path().join("etc/bellwether/bellwether.yaml");
+    let schema = "\n# yaml-language-server: $schema=/usr/share/bellwether/bellwether.schema.json\n";
+    let written = fs::read_to_string(&config).expect("config");
+    assert!(written.contains(schema), "{written}");
     let output = run(
         binary.to_str().expect("utf-8"),
         &["check", config.to_str().expect("utf-8")],

@@ -20,3 +20,4 @@ mod promtool;
 mod replay;
 mod rule_files;
 mod ruletest;
+mod schema;

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::sync::atomic::Ordering::SeqCst;
 
-use bellwether_server::{Access, BackendError, LocalSocket, Prometheus};
+use bellwether_server::{
+    Access, Actor, AuditEntry, AuditOutcome, BackendError, LocalSocket, Prometheus,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, UnixStream};
 use tokio::sync::Semaphore;
@@ -98,6 +100,87 @@ async fn records_are_counted_and_rejected_ones_named() {
     assert_eq!(
         post("[1]", &[JSON, "content-encoding: gzip"]).await.status,
         415
+    );
+}
+
+#[tokio::test]
+async fn a_change_has_an_audit_entry_with_its_author() {
+    let server = start().await;
+    let via = ["authorization: Basic YWRhOng="];
+    send(server.address, request("POST", "/-/reload", &via, "")).await;
+    let entries = server.backend.entries.lock().clone();
+    assert_eq!(
+        entries,
+        [AuditEntry {
+            action: "reload",
+            what: "reload: reloaded".into(),
+            actor: Actor {
+                user: None,
+                auth: Some("address"),
+                from: "127.0.0.1".into(),
+                via: None,
+            },
+            outcome: AuditOutcome::Done,
+        }],
+        "without configured users nobody has checked the name"
+    );
+    get(server.address, "/metrics", &[]).await;
+    get(server.address, "/api/v1/silences", &[]).await;
+    assert_eq!(server.backend.entries.lock().len(), 1);
+}
+
+#[tokio::test]
+async fn a_change_that_fails_has_an_audit_entry_with_its_error() {
+    let mut backend = TestBackend::new(1);
+    backend.reload_result = Err(BackendError::Failed("line 3: unknown key".into()));
+    let server = run(settings(|_| {}), backend).await;
+    send(server.address, request("POST", "/-/reload", &[], "")).await;
+    let entry = server.backend.entries.lock()[0].clone();
+    let failed = AuditOutcome::Failed("line 3: unknown key".into());
+    assert_eq!((entry.what, entry.outcome), ("reload".into(), failed));
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_does_not_keep_its_change_from_the_audit() {
+    let mut backend = TestBackend::new(1);
+    backend.reload_gate = Semaphore::new(0);
+    let server = run(settings(|_| {}), backend).await;
+    let mut client = connect(server.address).await;
+    let reload = request("POST", "/-/reload", &[], "");
+    client.write_all(reload.as_bytes()).await.unwrap();
+    until("the reload", || {
+        server.backend.reloads_begun.load(SeqCst) == 1
+    })
+    .await;
+    drop(client);
+    until("the client to be gone", || server.stats.connections() == 0).await;
+    assert!(server.backend.entries.lock().is_empty());
+    server.backend.reload_gate.add_permits(1);
+    until("the entry", || server.backend.entries.lock().len() == 1).await;
+}
+
+#[tokio::test]
+async fn a_refused_change_has_an_audit_entry_and_a_flood_of_them_has_few() {
+    let server = start().await;
+    let forwarded = ["x-forwarded-for: 203.0.113.9"];
+    for _ in 0..20 {
+        let reload = request("POST", "/-/reload", &forwarded, "");
+        assert_eq!(send(server.address, reload).await.status, 403);
+    }
+    let entries = server.backend.entries.lock().clone();
+    assert_eq!(entries.len(), 5);
+    let entry = &entries[0];
+    assert_eq!(
+        (entry.action, &*entry.what, entry.actor.via.as_deref()),
+        (
+            "reload",
+            "POST /-/reload",
+            Some("x-forwarded-for: 203.0.113.9")
+        )
+    );
+    assert_eq!(
+        entry.outcome,
+        AuditOutcome::Refused("requests that came through a proxy are rejected".into())
     );
 }
 
@@ -249,6 +332,12 @@ async fn with_users_only_token_and_socket_change_state_on_this_host() {
     assert_eq!(
         over_socket(request("POST", "/-/reload", &[], "")).await,
         200
+    );
+    let uid = rustix::process::getuid().as_raw();
+    let actor = server.backend.entries.lock().last().unwrap().actor.clone();
+    assert_eq!(
+        (actor.auth, actor.from),
+        (Some("socket"), format!("unix socket, uid {uid}"))
     );
     assert_eq!(over_socket(request("GET", "/metrics", &[], "")).await, 200);
     let forwarded = ["x-forwarded-for: 203.0.113.9"];

@@ -18,11 +18,12 @@ use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppressio
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
-    Access, AlertBackend, AnalysisSettings, Backend, BackendError, DeadLetterBackend, Handle,
-    Health, LifecycleBackend, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server,
-    Stats, StatusBackend,
+    Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
+    DeadLetterBackend, Handle, Health, LifecycleBackend, MetricsBackend, Prometheus, Resent,
+    RuleBackend, RuleView, Server, Stats, StatusBackend,
 };
 use bellwether_tsdb::store::{Options, Store};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -43,6 +44,7 @@ pub struct TestBackend {
     pub reloads: AtomicU64,
     /// A reload takes one of these; none are there at first when it shall hang.
     pub reload_gate: Semaphore,
+    pub entries: Mutex<Vec<AuditEntry>>,
     pub reload_result: Result<String, BackendError>,
 }
 
@@ -92,6 +94,7 @@ impl TestBackend {
             reloads_begun: AtomicU64::new(0),
             reloads: AtomicU64::new(0),
             reload_gate: Semaphore::new(Semaphore::MAX_PERMITS),
+            entries: Mutex::default(),
             reload_result: Ok("reloaded".into()),
         }
     }
@@ -170,6 +173,12 @@ impl LifecycleBackend for TestBackend {
             self.reloads.fetch_add(1, SeqCst);
             self.reload_result.clone()
         })
+    }
+}
+
+impl AuditBackend for TestBackend {
+    fn audit(&self, entry: AuditEntry) {
+        self.entries.lock().push(entry);
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef};
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, HumanDuration, Node, Shape, Spanned, did_you_mean, section,
-    string_enum,
+    Decode, DecodeContext, Diagnostics, HumanDuration, Node, Shape, Spanned, did_you_mean,
+    json_schema, section, string_enum,
 };
 
 use super::anomaly;
@@ -82,7 +82,9 @@ impl Decode for Deviation {
         cx.parsed(node, "a distance such as 5 or 10%", Self::parse)
     }
     fn shape() -> Shape {
-        Shape::Word("number or percentage")
+        Shape::Word("number or percentage", || {
+            json_schema::number_or(f64::MAX, r"[0-9.eE+]+\s*%")
+        })
     }
 }
 

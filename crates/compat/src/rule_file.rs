@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bellwether_schema::{
     Decode, DecodeContext, HumanDuration, Literal, Node, Shape, Spanned, Value, format_duration,
-    parse_duration, section,
+    json_schema, parse_duration, section,
 };
 use serde::{Serialize, Serializer};
 
@@ -127,6 +127,8 @@ impl Decode for Limit {
     }
 
     fn shape() -> Shape {
-        Shape::Word("whole number")
+        Shape::Word("whole number", || {
+            json_schema::integer(i64::MIN, i64::MAX.unsigned_abs())
+        })
     }
 }

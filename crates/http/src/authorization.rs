@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use bellwether_files as files;
-use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Secret, SourceLocation, Spanned};
 use reqwest::RequestBuilder;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -12,6 +12,7 @@ use super::error::HttpError;
 
 bellwether_schema::section! {
     /// User and password of a receiver.
+    #[constraints = [Constraint::AtMostOne(&["password", "password_file"])]]
     pub struct BasicAuth {
         /// User name.
         pub username: String,
@@ -24,6 +25,9 @@ bellwether_schema::section! {
 
 bellwether_schema::section! {
     /// Headers and authorization of requests.
+    #[constraints = [
+        Constraint::AtMostOne(&["bearer_token", "bearer_token_file", "basic_auth"]),
+    ]]
     pub struct Authorization {
         /// Further headers. Values are never shown.
         pub headers: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),

@@ -3,7 +3,7 @@
 //! To add a type: write one file in this folder that implements [`Channel`], and add its `mod` line
 //! and its line in `channel_types!`.
 
-use bellwether_schema::{Diagnostics, MapReader, Section, Shape, SourceLocation};
+use bellwether_schema::{Diagnostics, MapReader, Section, SourceLocation, Variant};
 
 pub use self::email::AddressError;
 pub use self::exec::AccountError;
@@ -30,16 +30,16 @@ mod templates;
 pub mod webhook;
 
 macro_rules! channel_types {
-    ($( $(#[$doc:meta])* $variant:ident = $word:literal, $settings:ty; )+) => {
+    ($( $(#[doc = $doc:literal])* $variant:ident = $word:literal, $settings:ty; )+) => {
         bellwether_schema::string_enum! {
             /// Types of channels.
-            pub enum ChannelType { $( $(#[$doc])* $variant = $word ),+ }
+            pub enum ChannelType { $( $(#[doc = $doc])* $variant = $word ),+ }
         }
 
         /// Settings of one type of channel.
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
-        pub enum KindSettings { $( $(#[$doc])* $variant($settings) ),+ }
+        pub enum KindSettings { $( $(#[doc = $doc])* $variant($settings) ),+ }
 
         impl KindSettings {
             /// Reads the settings of `kind`.
@@ -48,9 +48,9 @@ macro_rules! channel_types {
                     <$settings as Section>::read(map, None).map(Self::$variant) ),+ }
             }
 
-            /// Returns the heading and the settings of each type, for the reference documentation.
-            pub(super) fn shapes() -> Vec<(&'static str, Shape)> {
-                vec![ $( (concat!("(type: ", $word, ")"), Shape::Section(<$settings as Section>::doc)) ),+ ]
+            /// Describes the settings of each type.
+            pub(super) fn variants() -> Vec<Variant> {
+                vec![ $( Variant { word: $word, section: <$settings as Section>::doc } ),+ ]
             }
 
             /// Validates the settings beyond decoding.

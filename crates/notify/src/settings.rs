@@ -121,20 +121,14 @@ impl Decode for ChannelSettings {
     }
 }
 
-/// Documents the common keys, then one line per type that leads to its own keys.
+/// Documents the common keys, and the keys of each type.
 fn doc() -> SectionDoc {
-    let mut doc = ChannelCommon::doc();
-    doc.name = "Channel";
-    "A channel: a service that notifications are sent to.".clone_into(&mut doc.doc);
-    for (key, shape) in KindSettings::shapes() {
-        doc.fields.push(FieldDoc {
-            key,
-            doc: "Further keys of this type.".into(),
-            shape,
-            default: Some("{}".into()),
-        });
+    SectionDoc {
+        name: "Channel",
+        doc: "A channel: a service that notifications are sent to.".into(),
+        variants: KindSettings::variants(),
+        ..ChannelCommon::doc()
     }
-    doc
 }
 
 /// Returns each channel with its name, in the order of the configuration. The first unnamed channel

@@ -9,8 +9,8 @@ use std::ops::Deref;
 use bellwether_analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Override, Section, Shape,
-    SourceLocation, Spanned, Value, section, string_enum,
+    Constraint, Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Override, Section,
+    Shape, SourceLocation, Spanned, Value, json_schema, section, string_enum,
 };
 use serde::{Serialize, Serializer};
 
@@ -37,6 +37,9 @@ string_enum! {
 
 section! {
     /// Thresholds of a rule with several severities; at least one is needed.
+    #[constraints = [
+        Constraint::AnyOf(&["warning", "critical", "emergency"]),
+    ]]
     pub struct Thresholds {
         /// Threshold of `warning`.
         pub warning: Option<f64>,
@@ -113,7 +116,7 @@ impl Decode for Anomaly {
     }
 
     fn shape() -> Shape {
-        Shape::Section(AnomalySettings::doc)
+        Shape::SectionOr(AnomalySettings::doc, json_schema::boolean)
     }
 }
 
@@ -183,6 +186,21 @@ section! {
 
 section! {
     /// An alerting rule: evaluates each label set of its metric or query on its own.
+    #[constraints = [
+        Constraint::AnyOf(&["metric", "expr", "promql"]),
+        Constraint::AtMostOne(&["metric", "expr", "promql"]),
+        Constraint::Needs("metric", &["condition", "anomaly", "forecast"]),
+        Constraint::Needs("condition", &["threshold", "thresholds"]),
+        Constraint::Needs("threshold", &["condition"]),
+        Constraint::Needs("thresholds", &["condition"]),
+        Constraint::AtMostOne(&["threshold", "thresholds"]),
+        Constraint::Excludes("thresholds", &["severity"]),
+        Constraint::AtMostOne(&["anomaly", "forecast"]),
+        Constraint::Excludes("anomaly", &["condition", "threshold", "thresholds", "resolve_threshold"]),
+        Constraint::Excludes("forecast", &["condition", "threshold", "thresholds", "resolve_threshold"]),
+        Constraint::Excludes("expr", &["aggregation", "window", "anomaly", "forecast"]),
+        Constraint::Excludes("promql", &["aggregation", "window", "anomaly", "forecast", "labels"]),
+    ]]
     pub struct RuleSettings {
         /// Unique name; the `alertname` of its alerts.
         pub name: Spanned<String>,

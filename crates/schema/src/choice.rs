@@ -32,11 +32,11 @@ pub fn decode_choice<T: Copy>(
 macro_rules! string_enum {
     (
         $(#[$meta:meta])*
-        pub enum $name:ident { $( $(#[$vmeta:meta])* $variant:ident = $word:literal $(| $other:literal)* ),+ $(,)? }
+        pub enum $name:ident { $( $(#[doc = $vdoc:literal])* $variant:ident = $word:literal $(| $other:literal)* ),+ $(,)? }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $( $(#[$vmeta])* $variant ),+ }
+        pub enum $name { $( $(#[doc = $vdoc])* $variant ),+ }
 
         impl $name {
             /// Each variant with its canonical word.
@@ -56,7 +56,11 @@ macro_rules! string_enum {
                     node, cx, &[ $( ($word, Self::$variant), $( ($other, Self::$variant), )* )+ ])
             }
             fn shape() -> $crate::Shape {
-                $crate::Shape::Choice(&[ $( $word ),+ ])
+                $crate::Shape::Choice(&[ $( $crate::Choice {
+                    word: $word,
+                    others: &[ $( $other ),* ],
+                    doc: &[ $( $vdoc ),* ],
+                } ),+ ])
             }
         }
 

@@ -10,7 +10,8 @@ use bellwether_core::{Kind, Severity};
 use super::choice::decode_choice;
 use super::diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
 use super::expand::expand;
-use super::reference::{RAW, Shape};
+use super::json_schema;
+use super::reference::{Choice, RAW, Shape};
 use super::scalars::{HumanDuration, Literal, Secret, Size, Spanned, parse_duration};
 use super::tree::{Key, Node, Pos, Value};
 
@@ -324,31 +325,31 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
 }
 
 macro_rules! decode_parsed {
-    ($($type:ty: $word:literal, $expected:literal, $parse:expr;)*) => {$(
+    ($($type:ty: $word:literal, $schema:expr, $expected:literal, $parse:expr;)*) => {$(
         impl Decode for $type {
             fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
                 cx.parsed(node, $expected, $parse)
             }
             fn shape() -> Shape {
-                Shape::Word($word)
+                Shape::Word($word, $schema)
             }
         }
     )*};
 }
 
 decode_parsed! {
-    bool: "true or false", "true or false", |text| match text {
+    bool: "true or false", json_schema::boolean, "true or false", |text| match text {
         "true" | "True" | "TRUE" => Some(true),
         "false" | "False" | "FALSE" => Some(false),
         _ => None,
     };
-    u16: "whole number", "a whole number from 0 to 65535", |text| text.parse().ok();
-    u32: "whole number", "a whole number from 0 to 4294967295", |text| text.parse().ok();
-    u64: "whole number", "a whole number, 0 or more", |text| text.parse().ok();
-    usize: "whole number", "a whole number, 0 or more", |text| text.parse().ok();
-    f64: "number", "a number", |text| text.parse().ok().filter(|number: &f64| number.is_finite());
-    HumanDuration: "duration", "a duration such as 30, 30s, 5m, 1h30m or 7d", |text| parse_duration(text).map(HumanDuration);
-    Size: "size", "a size such as 1048576, 500MB or 2GiB", Size::parse;
+    u16: "whole number", || json_schema::integer(0, u16::MAX.into()), "a whole number from 0 to 65535", |text| text.parse().ok();
+    u32: "whole number", || json_schema::integer(0, u32::MAX.into()), "a whole number from 0 to 4294967295", |text| text.parse().ok();
+    u64: "whole number", || json_schema::integer(0, u64::MAX), "a whole number, 0 or more", |text| text.parse().ok();
+    usize: "whole number", || json_schema::integer(0, u64::MAX), "a whole number, 0 or more", |text| text.parse().ok();
+    f64: "number", json_schema::number, "a number", |text| text.parse().ok().filter(|number: &f64| number.is_finite());
+    HumanDuration: "duration", json_schema::duration, "a duration such as 30, 30s, 5m, 1h30m or 7d", |text| parse_duration(text).map(HumanDuration);
+    Size: "size", json_schema::size, "a size such as 1048576, 500MB or 2GiB", Size::parse;
 }
 
 impl Decode for String {
@@ -356,7 +357,7 @@ impl Decode for String {
         cx.text(node)
     }
     fn shape() -> Shape {
-        Shape::Word("text")
+        Shape::Word("text", json_schema::text)
     }
 }
 
@@ -365,7 +366,7 @@ impl Decode for Literal {
         cx.raw(node, "text").map(|text| Literal(text.to_owned()))
     }
     fn shape() -> Shape {
-        Shape::Word(RAW)
+        Shape::Word(RAW, json_schema::text)
     }
 }
 
@@ -374,7 +375,7 @@ impl Decode for Secret {
         cx.text(node).map(Secret::new)
     }
     fn shape() -> Shape {
-        Shape::Word("secret text")
+        Shape::Word("secret text", json_schema::text)
     }
 }
 
@@ -391,7 +392,7 @@ impl Decode for PathBuf {
         ))
     }
     fn shape() -> Shape {
-        Shape::Word("path")
+        Shape::Word("path", json_schema::text)
     }
 }
 
@@ -404,7 +405,8 @@ impl Decode for Severity {
         )
     }
     fn shape() -> Shape {
-        Shape::Choice(&["info", "warning", "critical", "emergency"])
+        const WORDS: [Choice; 4] = Choice::all(["info", "warning", "critical", "emergency"]);
+        Shape::Choice(&WORDS)
     }
 }
 
@@ -414,7 +416,8 @@ impl Decode for Kind {
         decode_choice(node, cx, &kinds.map(|kind| (kind.as_str(), kind)))
     }
     fn shape() -> Shape {
-        Shape::Choice(&["counter", "gauge", "histogram", "summary"])
+        const WORDS: [Choice; 4] = Choice::all(["counter", "gauge", "histogram", "summary"]);
+        Shape::Choice(&WORDS)
     }
 }
 

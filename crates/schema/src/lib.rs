@@ -1,7 +1,7 @@
 //! Typed sections of a YAML configuration, each declared once.
 //!
 //! [`section!`] and [`string_enum!`] turn one declaration into a struct or enum, its decoding with
-//! defaults, and its part of the configuration reference. A declaration is beside the code that
+//! defaults, and its part of the configuration reference and of the JSON Schema. A declaration is beside the code that
 //! it configures; this crate knows no single section.
 //!
 //! - [`parse`] reads YAML into a tree of [`Node`]s, each with its line and column.
@@ -9,7 +9,7 @@
 //!   expanded from the environment.
 //! - [`Diagnostics`] collects every finding of a file, so that all of them are reported at once.
 //! - [`merge`] makes one tree of the files of a configuration.
-//! - [`SectionDoc`] describes a section for the reference.
+//! - [`SectionDoc`] describes a section for the reference, and [`json_schema`] for editors.
 //!
 //! # Example
 //!
@@ -48,6 +48,7 @@ mod choice;
 mod decode;
 mod diagnostics;
 mod expand;
+pub mod json_schema;
 mod matcher;
 mod merge;
 mod names;
@@ -64,7 +65,8 @@ pub use matcher::Matcher;
 pub use merge::{Override, merge};
 pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
 pub use reference::{
-    FieldDoc, SectionDoc, Shape, flattened, join_doc, join_fields, sections_below,
+    Choice, Constraint, FieldDoc, SectionDoc, Shape, Variant, flattened, join_constraints,
+    join_doc, join_fields, sections_below,
 };
 pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration, parse_duration};
 pub use section::{Section, key};

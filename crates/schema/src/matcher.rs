@@ -6,6 +6,7 @@ use bellwether_matcher::{PatternError, ValueTest};
 use serde::{Serialize, Serializer};
 
 use super::decode::{Decode, DecodeContext};
+use super::json_schema;
 use super::reference::Shape;
 use super::tree::Node;
 
@@ -101,7 +102,10 @@ impl Decode for Matcher {
         }
     }
     fn shape() -> Shape {
-        Shape::Word("matcher: `x`, `!=x`, `=~regex` or `!~regex`")
+        Shape::Word(
+            "matcher: `x`, `!=x`, `=~regex` or `!~regex`",
+            json_schema::text,
+        )
     }
 }
 

@@ -2,21 +2,53 @@
 
 use serde::Serialize;
 
+use super::json_schema::Json;
 use super::section::Section;
 
-/// Form of a value, as the reference describes it.
+/// Form of a value, as the reference and the JSON Schema describe it.
 #[derive(Clone, Copy)]
 pub enum Shape {
-    /// A scalar of this kind: `text`, `duration`.
-    Word(&'static str),
+    /// A value of this kind in words, `text` or `duration`, and as JSON Schema.
+    Word(&'static str, fn() -> Json),
     /// One of these words.
-    Choice(&'static [&'static str]),
+    Choice(&'static [Choice]),
     /// A list of these.
     List(fn() -> Shape),
     /// A mapping from names to these.
     Map(fn() -> Shape),
     /// A section of its own.
     Section(fn() -> SectionDoc),
+    /// A section of its own, or a shorter form of it with this JSON Schema.
+    SectionOr(fn() -> SectionDoc, fn() -> Json),
+}
+
+/// A word of the configuration that stands for a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// Canonical spelling.
+    pub word: &'static str,
+    /// Other accepted spellings.
+    pub others: &'static [&'static str],
+    /// Lines of the doc comment.
+    pub doc: &'static [&'static str],
+}
+
+impl Choice {
+    /// Returns words of one spelling each, which explain themselves.
+    #[must_use]
+    pub const fn all<const N: usize>(words: [&'static str; N]) -> [Self; N] {
+        let mut choices = [Self {
+            word: "",
+            others: &[],
+            doc: &[],
+        }; N];
+        let mut index = 0;
+        while index < N {
+            choices[index].word = words[index];
+            index += 1;
+        }
+        choices
+    }
 }
 
 impl Shape {
@@ -24,22 +56,22 @@ impl Shape {
     #[must_use]
     pub fn describe(self) -> String {
         match self {
-            Shape::Word(word) => word.to_owned(),
-            Shape::Choice(words) => words
+            Shape::Word(word, _) => word.to_owned(),
+            Shape::Choice(choices) => choices
                 .iter()
-                .map(|word| format!("`{word}`"))
+                .map(|choice| format!("`{}`", choice.word))
                 .collect::<Vec<_>>()
                 .join(", "),
             Shape::List(of) => format!("list of {}", of().describe()),
             Shape::Map(of) => format!("mapping of name to {}", of().describe()),
-            Shape::Section(of) => of().name.to_owned(),
+            Shape::Section(of) | Shape::SectionOr(of, _) => of().name.to_owned(),
         }
     }
 
     /// Returns whether the value is text without expansion of `${...}`.
     #[must_use]
     pub fn is_raw(self) -> bool {
-        matches!(self, Shape::Word(words) if words.contains("taken as written"))
+        matches!(self, Shape::Word(words, _) if words.contains("taken as written"))
     }
 
     /// Returns the section inside of lists and mappings, if there is one.
@@ -47,8 +79,8 @@ impl Shape {
     pub fn section(self) -> Option<SectionDoc> {
         match self {
             Shape::List(of) | Shape::Map(of) => of().section(),
-            Shape::Section(of) => Some(of()),
-            Shape::Word(_) | Shape::Choice(_) => None,
+            Shape::Section(of) | Shape::SectionOr(of, _) => Some(of()),
+            Shape::Word(..) | Shape::Choice(_) => None,
         }
     }
 }
@@ -64,6 +96,32 @@ pub struct SectionDoc {
     pub doc: String,
     /// Keys in the order of the declaration.
     pub fields: Vec<FieldDoc>,
+    /// Further keys, by the value of `type`.
+    pub variants: Vec<Variant>,
+    /// Rules about keys that are set together.
+    pub constraints: Vec<Constraint>,
+}
+
+/// Further keys of a section with this value of `type`.
+pub struct Variant {
+    /// Value of `type`.
+    pub word: &'static str,
+    /// The further keys.
+    pub section: fn() -> SectionDoc,
+}
+
+/// A rule about keys of a section that are set together. A key is set if its value is neither null
+/// nor `false`. The JSON Schema has it; the check with a message is beside the declaration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Constraint {
+    /// At least one of these is set.
+    AnyOf(&'static [&'static str]),
+    /// At most one of these is set.
+    AtMostOne(&'static [&'static str]),
+    /// If the first is set, at least one of the others is.
+    Needs(&'static str, &'static [&'static str]),
+    /// If the first is set, none of the others is.
+    Excludes(&'static str, &'static [&'static str]),
 }
 
 impl SectionDoc {
@@ -75,9 +133,12 @@ impl SectionDoc {
 }
 
 /// Description of one key of a section.
+#[derive(Clone)]
 pub struct FieldDoc {
     /// The key.
     pub key: &'static str,
+    /// Name of the key in earlier versions.
+    pub former: Option<&'static str>,
     /// Doc comment of the field.
     pub doc: String,
     /// Form of the value.
@@ -107,13 +168,10 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
         if sections.iter().any(|other| other.name == section.name) {
             continue;
         }
-        waiting.extend(
-            section
-                .fields
-                .iter()
-                .rev()
-                .filter_map(|field| field.shape.section()),
-        );
+        let variants = section.variants.iter().rev();
+        waiting.extend(variants.map(|variant| (variant.section)()));
+        let fields = section.fields.iter().rev();
+        waiting.extend(fields.filter_map(|field| field.shape.section()));
         sections.push(section);
     }
     sections
@@ -123,6 +181,12 @@ pub fn sections_below(root: SectionDoc) -> Vec<SectionDoc> {
 #[must_use]
 pub fn join_fields(fields: Vec<Vec<FieldDoc>>) -> Vec<FieldDoc> {
     fields.into_iter().flatten().collect()
+}
+
+/// Joins the constraints of a section with those of its flattened sections.
+#[must_use]
+pub fn join_constraints(constraints: Vec<Vec<Constraint>>) -> Vec<Constraint> {
+    constraints.into_iter().flatten().collect()
 }
 
 /// Joins the lines of a doc comment into one line.

@@ -51,7 +51,8 @@ impl Serialize for HumanDuration {
     }
 }
 
-const UNITS: [(&str, u64); 7] = [
+/// Units of durations in milliseconds, the longest first.
+pub(super) const DURATION_UNITS: [(&str, u64); 7] = [
     ("y", 365 * 86_400_000),
     ("w", 604_800_000),
     ("d", 86_400_000),
@@ -61,14 +62,17 @@ const UNITS: [(&str, u64); 7] = [
     ("ms", 1),
 ];
 
+/// Longest duration: 100 years.
+const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
+pub(super) const LONGEST_SECONDS: f64 = (LONGEST_MS / 1000) as f64;
+
 /// Parses a duration in the form of [`HumanDuration`]; `None` if it is invalid, negative or longer
 /// than 100 years.
 #[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
-    const LONGEST_MS: u64 = 100 * 365 * 86_400_000;
     let text = text.trim();
     if let Ok(seconds) = text.parse::<f64>() {
-        let fits = (0.0..=(LONGEST_MS / 1000) as f64).contains(&seconds);
+        let fits = (0.0..=LONGEST_SECONDS).contains(&seconds);
         return fits.then(|| Duration::from_secs_f64(seconds));
     }
     let (mut total, mut rest, mut last_unit) = (0_u64, text, u64::MAX);
@@ -79,7 +83,9 @@ pub fn parse_duration(text: &str) -> Option<Duration> {
         let unit_end = rest
             .find(|c: char| c.is_ascii_digit())
             .unwrap_or(rest.len());
-        let (_, millis) = UNITS.iter().find(|(unit, _)| *unit == &rest[..unit_end])?;
+        let (_, millis) = DURATION_UNITS
+            .iter()
+            .find(|(unit, _)| *unit == &rest[..unit_end])?;
         if *millis >= last_unit {
             return None;
         }
@@ -99,7 +105,7 @@ pub fn format_duration(duration: Duration) -> String {
         return "0s".into();
     }
     let mut out = String::new();
-    for (unit, millis) in &UNITS[2..] {
+    for (unit, millis) in &DURATION_UNITS[2..] {
         if left >= *millis {
             out += &format!("{}{unit}", left / millis);
             left %= millis;
@@ -125,11 +131,13 @@ const SIZES: [(&str, u64); 9] = [
     ("b", 1),
 ];
 
+/// Largest size in bytes.
+pub(super) const LARGEST_SIZE: f64 = 1e15;
+
 impl Size {
     /// Parses a size, ignoring case; `None` if it is invalid or larger than 1000 TB.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        const LARGEST: f64 = 1e15;
         let text = text.trim().to_ascii_lowercase();
         let unit = SIZES
             .iter()
@@ -140,7 +148,7 @@ impl Size {
             return None;
         }
         let bytes = (number.parse::<f64>().ok()? * bytes as f64).round();
-        (bytes <= LARGEST).then_some(Self(bytes as u64))
+        (bytes <= LARGEST_SIZE).then_some(Self(bytes as u64))
     }
 }
 

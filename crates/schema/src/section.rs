@@ -27,16 +27,20 @@ pub trait Section: Sized {
 ///
 /// A field with `#[serde(flatten)]` is a section whose keys are among those of this one. Its
 /// `= default` replaces the defaults of these keys.
+///
+/// `#[constraints = EXPRESSION]` before `pub struct` names the [`Constraint`](crate::Constraint)s
+/// of the section, for the JSON Schema.
 #[macro_export]
 macro_rules! section {
     (
         $(#[doc = $doc:literal])*
+        $(#[constraints = $constraints:expr])?
         pub struct $name:ident {
             $( $(#[doc = $fdoc:literal])* $(#[former = $former:literal])?
             pub $field:ident : $type:ty = $default:expr ),* $(,)?
         }
     ) => {
-        $crate::section! { @body [$($doc)*] $name {
+        $crate::section! { @body [$($doc)*] [$($constraints)?] $name {
             $( [$($fdoc)*] [$($former)?] $field : $type = (Some($default)) ),*
         } }
 
@@ -48,17 +52,22 @@ macro_rules! section {
     };
     (
         $(#[doc = $doc:literal])*
+        $(#[constraints = $constraints:expr])?
         pub struct $name:ident {
             $( $(#[doc = $fdoc:literal])* $(#[serde($flatten:ident)])? $(#[former = $former:literal])?
             pub $field:ident : $type:ty $(= $default:expr)? ),* $(,)?
         }
     ) => {
-        $crate::section! { @body [$($doc)*] $name {
+        $crate::section! { @body [$($doc)*] [$($constraints)?] $name {
             $( [$($fdoc)*] [$($flatten)? $($former)?] $field : $type = ($crate::section!(@default $($default)?)) ),*
         } }
     };
     (@default $default:expr) => { Some($default) };
     (@default) => { None };
+    (@former $former:literal) => { Some($former) };
+    (@former) => { None };
+    (@constraints [flatten] $type:ty) => { <$type as $crate::Section>::doc().constraints };
+    (@constraints [$($former:literal)?] $type:ty) => { Vec::new() };
     (@read $map:ident [] $field:ident : $type:ty = $default:expr) => {
         $map.field::<$type>($crate::key(stringify!($field)), $default)
     };
@@ -71,6 +80,7 @@ macro_rules! section {
     (@doc [$($fdoc:literal)*] [$($former:literal)?] $field:ident : $type:ty = $default:expr) => {
         vec![$crate::FieldDoc {
             key: $crate::key(stringify!($field)),
+            former: $crate::section!(@former $($former)?),
             doc: $crate::join_doc(&[$($fdoc),*]),
             shape: <$type as $crate::Decode>::shape(),
             default: {
@@ -84,7 +94,7 @@ macro_rules! section {
     (@doc [$($fdoc:literal)*] [flatten] $field:ident : $type:ty = $default:expr) => {
         $crate::flattened::<$type>($default)
     };
-    (@body [$($doc:literal)*] $name:ident {
+    (@body [$($doc:literal)*] [$($constraints:expr)?] $name:ident {
         $( [$($fdoc:literal)*] [$($flatten:ident)? $($former:literal)?] $field:ident : $type:ty = ($default:expr) ),*
     }) => {
         $(#[doc = $doc])*
@@ -122,6 +132,11 @@ macro_rules! section {
                     fields: $crate::join_fields(vec![ $(
                         $crate::section!(@doc [$($fdoc)*] [$($flatten)? $($former)?] $field : $type = $default)
                     ),* ]),
+                    variants: Vec::new(),
+                    constraints: $crate::join_constraints(vec![
+                        $( $constraints.to_vec(), )?
+                        $( $crate::section!(@constraints [$($flatten)? $($former)?] $type) ),*
+                    ]),
                 }
             }
         }

@@ -18,11 +18,18 @@ use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppressio
 use bellwether_tsdb::store::Store;
 
 use crate::api::analysis::AnalysisSettings;
+use crate::audit::AuditEntry;
 
 /// Interface of the application to the server: all of the traits below. Endpoints take the narrowest
 /// one that they need.
 pub trait Backend:
-    MetricsBackend + LifecycleBackend + AlertBackend + DeadLetterBackend + RuleBackend + StatusBackend
+    MetricsBackend
+    + LifecycleBackend
+    + AlertBackend
+    + DeadLetterBackend
+    + RuleBackend
+    + StatusBackend
+    + AuditBackend
 {
 }
 
@@ -33,6 +40,7 @@ impl<T> Backend for T where
         + DeadLetterBackend
         + RuleBackend
         + StatusBackend
+        + AuditBackend
 {
 }
 
@@ -148,6 +156,12 @@ pub trait StatusBackend: Send + Sync + 'static {
 
     /// Settings of the analysis endpoints.
     fn analysis_settings(&self) -> Arc<AnalysisSettings>;
+}
+
+/// Record of changes and of attempts at them.
+pub trait AuditBackend: Send + Sync + 'static {
+    /// Adds an entry. Never blocks.
+    fn audit(&self, entry: AuditEntry);
 }
 
 /// Dead letters that were to be sent again, each with whether it is. One whose alert the channel

@@ -5,6 +5,7 @@
 //! nor channels.
 
 mod api;
+mod audit;
 mod auth;
 mod backend;
 mod net;
@@ -17,15 +18,16 @@ pub use api::analysis::AnalysisSettings;
 pub use api::query::{QueryLimits, QueryStats, answer_json};
 pub use api::response::ApiError;
 pub use api::{AnswerError, check_answer, endpoint_reference};
+pub use audit::{Actor, AuditEntry, AuditOutcome};
 pub use auth::access::{Access, AccessLoadError};
 pub use auth::control::{ControlError, TokenError, TokenErrorReason, read_token};
 pub use auth::network::{Network, NetworkError};
 pub use auth::web::{WebConfig, WebError};
 pub use backend::{
-    AlertBackend, AlertHistoryHealth, Backend, BackendError, ChannelHealth, CollectorHealth,
-    ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth, LifecycleBackend,
-    MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup, RuleView,
-    StateHealth, StatusBackend,
+    AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, ChannelHealth,
+    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth,
+    LifecycleBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup,
+    RuleView, StateHealth, StatusBackend,
 };
 pub use net::activity::CloseReason;
 pub use net::listener::{BindError, Handle, OpenSocket, Server};

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_schema::{HumanDuration, Literal, Override, Spanned, section, string_enum};
+use bellwether_schema::{
+    Constraint, HumanDuration, Literal, Override, Spanned, section, string_enum,
+};
 
 string_enum! {
     /// Resource that can be scarce.
@@ -25,6 +27,10 @@ string_enum! {
 section! {
     /// Bottleneck: a metric that shows how much a resource limits others. One with the name of a
     /// shipped one replaces that.
+    #[constraints = [
+        Constraint::AnyOf(&["metric", "promql"]),
+        Constraint::AtMostOne(&["metric", "promql"]),
+    ]]
     pub struct BottleneckSettings {
         /// Unique name.
         pub name: Spanned<String>,

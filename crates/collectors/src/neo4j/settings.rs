@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bellwether_core::Kind;
 use bellwether_schema::{
-    Diagnostics, HumanDuration, Literal, Override, Secret, Spanned, check_label_names,
+    Constraint, Diagnostics, HumanDuration, Literal, Override, Secret, Spanned, check_label_names,
     did_you_mean, is_host_name, section, string_enum,
 };
 
@@ -14,6 +14,7 @@ use super::catalogue::{self, BuiltIn, CATALOGUE, Source, UP};
 section! {
     /// Address of Neo4j, and its metrics. `neo4j_up` (1 or 0) exists from the first answer on: a
     /// server that never answered since installation is no failure.
+    #[constraints = [Constraint::AtMostOne(&["password", "password_file"])]]
     pub struct Neo4jMetrics {
         /// Address: `bolt://host:7687`; `bolt+s://` for TLS; `bolt+ssc://` for TLS with any
         /// certificate. `neo4j` works in place of `bolt`.
@@ -56,6 +57,7 @@ section! {
 
 section! {
     /// A metric of Neo4j: your own Cypher in `query`, or a metric of the catalogue.
+    #[constraints = [Constraint::AtMostOne(&["query", "source"])]]
     pub struct Neo4jQuery {
         /// Name of the metric.
         pub name: Spanned<String>,

@@ -1,6 +1,6 @@
 //! Globs of the configuration: one, or a list.
 
-use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, json_schema};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 /// One or more globs, compiled. `*` also matches `/`, so `/data*` matches `/data/1`.
@@ -73,7 +73,9 @@ impl Decode for Globs {
     }
 
     fn shape() -> Shape {
-        Shape::Word("glob or list of globs")
+        Shape::Word("glob or list of globs", || {
+            json_schema::one_or_many(json_schema::text())
+        })
     }
 }
 

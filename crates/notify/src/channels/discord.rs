@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bellwether_core::{Notification, Status, UnixMillis};
 use bellwether_http::ClientSettings;
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -29,6 +29,10 @@ use crate::wire::rfc3339;
 bellwether_schema::section! {
     /// Channel of type `discord`: posts a message per group to the channel of a webhook, colored by
     /// severity. Labels and messages cannot mention anybody; see `mention_roles`.
+    #[constraints = [
+        Constraint::AnyOf(&["url", "url_file"]),
+        Constraint::AtMostOne(&["url", "url_file"]),
+    ]]
     pub struct DiscordChannel {
         /// URL of the webhook. Never shown.
         pub url: Option<Spanned<Secret>>,

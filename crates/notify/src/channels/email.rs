@@ -21,7 +21,9 @@ use std::path::PathBuf;
 
 use bellwether_core::Notification;
 use bellwether_http::{HttpError, reread_secret};
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{
+    Constraint, Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned,
+};
 use lettre::message::Mailbox;
 use lettre::message::header::HeaderName;
 use lettre::transport::smtp::extension::ClientId;
@@ -73,6 +75,12 @@ bellwether_schema::section! {
     /// Channel of type `email`: sends a mail per group of notifications. It is delivered once the
     /// server accepts it for at least one recipient; rejected recipients are logged. A response of
     /// 4xx, and an error before the session begins, is retried; a response of 5xx is not.
+    #[constraints = [
+        Constraint::AtMostOne(&["password", "password_file"]),
+        Constraint::Needs("username", &["password", "password_file"]),
+        Constraint::Needs("password", &["username"]),
+        Constraint::Needs("password_file", &["username"]),
+    ]]
     pub struct EmailChannel {
         /// Host of the mail server.
         pub smtp_server: Spanned<String>,

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 #[cfg(not(feature = "kafka"))]
 use absent as producer;
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 
 use super::{Channel, Context, SettingsError};
 use crate::error::MissingClient;
@@ -81,6 +81,11 @@ bellwether_schema::section! {
 bellwether_schema::section! {
     /// Encryption and authentication towards Kafka. A build without the features `kafka-ssl` and
     /// `kafka-ssl-vendored`, of which the second is a default, has neither TLS nor SCRAM.
+    #[constraints = [
+        Constraint::AtMostOne(&["password", "password_file"]),
+        Constraint::Needs("cert_file", &["key_file"]),
+        Constraint::Needs("key_file", &["cert_file"]),
+    ]]
     pub struct KafkaSecurity {
         /// Protocol of the brokers.
         pub protocol: KafkaProtocol = KafkaProtocol::Plaintext,

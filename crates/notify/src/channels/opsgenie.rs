@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use bellwether_core::{Cause, Notification, Severity, Status};
 use bellwether_http::{Access, Authorization, ClientSettings};
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::{Method, Url};
 use serde_json::{Value, json};
 
@@ -58,6 +58,10 @@ bellwether_schema::string_enum! {
 bellwether_schema::section! {
     /// Responder of an Opsgenie alert: by `id` or `name`, which may be templates, such as `{{
     /// commonLabels.team }}`.
+    #[constraints = [
+        Constraint::AnyOf(&["name", "id"]),
+        Constraint::AtMostOne(&["name", "id"]),
+    ]]
     pub struct OpsgenieResponder {
         /// Type of the responder.
         pub r#type: OpsgenieResponderType,
@@ -70,6 +74,10 @@ bellwether_schema::section! {
 
 bellwether_schema::section! {
     /// Channel of type `opsgenie`: creates an alert and closes it when it resolves.
+    #[constraints = [
+        Constraint::AnyOf(&["api_key", "api_key_file"]),
+        Constraint::AtMostOne(&["api_key", "api_key_file"]),
+    ]]
     pub struct OpsgenieChannel {
         /// Key of an API integration. Never shown.
         pub api_key: Option<Spanned<Secret>>,

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use bellwether_core::{Alert, Fingerprint, Notification, Severity, Status};
 use bellwether_http::ClientSettings;
 use bellwether_http::redacted;
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use serde_json::{Value, json};
 
 use super::http::{Endpoint, api_url, check_api_url, check_secret, secret};
@@ -46,6 +46,10 @@ bellwether_schema::string_enum! {
 bellwether_schema::section! {
     /// Channel of type `pagerduty`: triggers an event per alert and resolves it when the alert
     /// resolves.
+    #[constraints = [
+        Constraint::AnyOf(&["routing_key", "routing_key_file"]),
+        Constraint::AtMostOne(&["routing_key", "routing_key_file"]),
+    ]]
     pub struct PagerDutyChannel {
         /// Integration key of an "Events API v2" integration; may be a template, such as
         /// `{{ commonLabels.pagerduty_key }}`. Never shown.

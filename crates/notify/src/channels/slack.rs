@@ -12,7 +12,7 @@ use std::path::PathBuf;
 
 use bellwether_core::{Notification, UnixMillis};
 use bellwether_http::{Access, Authorization, ClientSettings, parse_url, read_secret};
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -28,6 +28,13 @@ bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, colored by severity. Needs either `url`
     /// of an incoming webhook, or `token` of a bot with the scope `chat:write` and the `channel`
     /// that it posts to.
+    #[constraints = [
+        Constraint::AnyOf(&["url", "url_file", "token", "token_file"]),
+        Constraint::AtMostOne(&["url", "url_file", "token", "token_file"]),
+        Constraint::Needs("token", &["channel"]),
+        Constraint::Needs("token_file", &["channel"]),
+        Constraint::Needs("channel", &["token", "token_file"]),
+    ]]
     pub struct SlackChannel {
         /// URL of an incoming webhook. Never shown.
         pub url: Option<Spanned<Secret>>,

@@ -10,7 +10,9 @@ use std::path::PathBuf;
 
 use bellwether_core::{Notification, Severity};
 use bellwether_http::ClientSettings;
-use bellwether_schema::{Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{
+    Constraint, Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned,
+};
 use serde_json::{Value, json};
 
 use super::http::{Endpoint, check_url, secret_url};
@@ -21,6 +23,10 @@ use super::{Attempt, Batch, Channel, Context, SettingsError, same_group};
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
     /// Teams ("Post to a channel when a webhook request is received").
+    #[constraints = [
+        Constraint::AnyOf(&["url", "url_file"]),
+        Constraint::AtMostOne(&["url", "url_file"]),
+    ]]
     pub struct TeamsChannel {
         /// URL of the workflow. Never shown.
         pub url: Option<Spanned<Secret>>,

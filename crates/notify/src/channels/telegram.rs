@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bellwether_core::{Notification, Severity};
 use bellwether_http::ClientSettings;
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use reqwest::Url;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -22,6 +22,10 @@ use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
+    #[constraints = [
+        Constraint::AnyOf(&["token", "token_file"]),
+        Constraint::AtMostOne(&["token", "token_file"]),
+    ]]
     pub struct TelegramChannel {
         /// Token of the bot, from @BotFather. Never shown.
         pub token: Option<Spanned<Secret>>,

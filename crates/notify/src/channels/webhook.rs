@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use bellwether_core::Notification;
 use bellwether_http::{Access, Authorization, ClientSettings};
-use bellwether_schema::{Diagnostics, Literal, Secret, SourceLocation, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, Literal, Secret, SourceLocation, Spanned};
 use minijinja::Environment;
 use minijinja::value::Serde;
 use reqwest::Method;
@@ -32,6 +32,10 @@ bellwether_schema::section! {
     /// Alertmanager's webhook document, version 4, or the output of `template`. It is delivered by
     /// a 2xx, unless the response is JSON with an error, such as `{"ok": false}`. Network errors,
     /// 408, 429 and 5xx are retried; other statuses are not.
+    #[constraints = [
+        Constraint::AnyOf(&["url", "url_file"]),
+        Constraint::AtMostOne(&["url", "url_file"]),
+    ]]
     pub struct WebhookChannel {
         /// URL: `http://` or `https://`. Never shown.
         pub url: Option<Spanned<Secret>>,

@@ -30,13 +30,13 @@ pub enum Command {
     Release(Fingerprint),
 }
 
-/// Formats the line of the audit log.
+/// Formats the command for the audit log, whether it succeeds or not.
 impl fmt::Display for Command {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Silence(draft) => {
                 match &draft.id {
-                    Some(id) => write!(out, "silence {id} changed to {}", draft.matchers)?,
+                    Some(id) => write!(out, "change silence {id} to {}", draft.matchers)?,
                     None => write!(out, "silence {}", draft.matchers)?,
                 }
                 if let Some(from) = draft.starts_at {
@@ -47,20 +47,20 @@ impl fmt::Display for Command {
                 }
                 write_author(out, &draft.created_by, &draft.comment)
             }
-            Self::Expire(id) => write!(out, "silence {id} expired"),
+            Self::Expire(id) => write!(out, "expire silence {id}"),
             Self::Acknowledge {
                 alert,
                 by,
                 comment,
                 until,
             } => {
-                write!(out, "alert {alert} acknowledged")?;
+                write!(out, "acknowledge alert {alert}")?;
                 if let Some(until) = until {
                     write!(out, " until {}", utc(*until))?;
                 }
                 write_author(out, by, comment)
             }
-            Self::Release(alert) => write!(out, "acknowledgement of alert {alert} removed"),
+            Self::Release(alert) => write!(out, "release alert {alert}"),
         }
     }
 }
@@ -264,7 +264,7 @@ mod tests {
         };
         assert_eq!(
             Command::Silence(changed).to_string(),
-            "silence 7 changed to {alertname=\"disk_full\"} by \"ada\\nroot\""
+            "change silence 7 to {alertname=\"disk_full\"} by \"ada\\nroot\""
         );
         let alert = Fingerprint(0xff);
         let command = Command::Acknowledge {
@@ -275,12 +275,12 @@ mod tests {
         };
         assert_eq!(
             command.to_string(),
-            "alert 00000000000000ff acknowledged by \"eva\""
+            "acknowledge alert 00000000000000ff by \"eva\""
         );
         assert_eq!(
             Command::Release(alert).to_string(),
-            "acknowledgement of alert 00000000000000ff removed"
+            "release alert 00000000000000ff"
         );
-        assert_eq!(Command::Expire("7".into()).to_string(), "silence 7 expired");
+        assert_eq!(Command::Expire("7".into()).to_string(), "expire silence 7");
     }
 }

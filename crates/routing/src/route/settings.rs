@@ -6,7 +6,7 @@
 use bellwether_core::Severity;
 use bellwether_schema::{
     Decode, DecodeContext, HumanDuration, Node, Override, Section, Shape, SourceLocation, Spanned,
-    Value, section,
+    Value, json_schema, section,
 };
 use serde::{Serialize, Serializer};
 
@@ -111,7 +111,9 @@ impl Decode for Routes {
     }
 
     fn shape() -> Shape {
-        Shape::Section(RouteSettings::doc)
+        Shape::SectionOr(RouteSettings::doc, || {
+            json_schema::list(json_schema::reference_to("RouteSettings"))
+        })
     }
 }
 

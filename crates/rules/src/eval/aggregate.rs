@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use bellwether_core::MonoMillis;
+use bellwether_schema::json_schema::{self, Json};
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, did_you_mean, parse_duration};
 use serde::{Serialize, Serializer};
 
@@ -124,6 +125,13 @@ impl Aggregation {
     }
 }
 
+/// Returns the JSON Schema: the names, or a percentile, each also with a window.
+fn schema() -> Json {
+    let names = NAMES.map(|(name, _)| name);
+    let pattern = format!("(?:{}|p[0-9][0-9.]*)(?:_[0-9].*)?", names.join("|"));
+    json_schema::pattern_with_words(&names, &pattern)
+}
+
 impl Decode for Aggregation {
     fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
         let text = cx.text(node)?;
@@ -139,6 +147,7 @@ impl Decode for Aggregation {
     fn shape() -> Shape {
         Shape::Word(
             "`mean` (`avg`), `max`, `min`, `sum`, `count`, `last`, `pNN`, `rate`, `increase`, `delta` or `stddev`, also with its window as in `rate_5m`",
+            schema,
         )
     }
 }

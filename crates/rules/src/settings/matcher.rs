@@ -1,6 +1,6 @@
 //! Matcher of a rule for the values of one label: one matcher, or a list of alternatives.
 
-use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value};
+use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, json_schema};
 use serde::{Serialize, Serializer};
 
 /// Matcher of one label's value.
@@ -69,7 +69,10 @@ impl Decode for Matcher {
     }
 
     fn shape() -> Shape {
-        Shape::Word("`x`, `!=x`, `=~regex`, `!~regex`, or a list of which one must accept")
+        Shape::Word(
+            "`x`, `!=x`, `=~regex`, `!~regex`, or a list of which one must accept",
+            || json_schema::one_or_many(json_schema::text()),
+        )
     }
 }
 

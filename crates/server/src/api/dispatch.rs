@@ -102,11 +102,13 @@ async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiEr
         return Ok(response::text(StatusCode::NO_CONTENT, ""));
     }
     if !request.resource.is_some_and(|resource| resource.is_open()) {
-        request.authenticate().await?;
+        let authenticated = request.authenticate().await;
+        authenticated.inspect_err(|error| request.audit_refusal(error))?;
     }
     let endpoint = endpoint(request)?;
     if endpoint.access == AccessLevel::Change {
-        request.authorize()?;
+        let authorized = request.authorize();
+        authorized.inspect_err(|error| request.audit_refusal(error))?;
     }
     match endpoint.handler {
         Handler::View(view) => view::respond(request, view).await,

@@ -4,6 +4,7 @@
 //! threads; and the checks of its client.
 
 mod admission;
+mod audit;
 mod authentication;
 mod body;
 mod form;

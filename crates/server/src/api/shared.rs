@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 
 use crate::api::query::Jobs;
 use crate::api::threads::Threads;
+use crate::audit::Refusals;
 use crate::auth::access::Access;
 use crate::auth::users::Verifier;
 use crate::backend::Backend;
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     /// Threads of jobs and views.
     pub(crate) threads: Arc<Threads>,
     pub(crate) verifier: Verifier,
+    /// Limit of audit entries about refused requests.
+    pub(crate) refusals: Mutex<Refusals>,
 }
 
 impl Shared {
@@ -52,6 +56,7 @@ impl Shared {
             jobs,
             threads,
             verifier: Verifier::new(),
+            refusals: Mutex::default(),
         }
     }
 }

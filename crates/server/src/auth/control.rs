@@ -32,7 +32,7 @@ use crate::settings;
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Headers that proxies add.
-const FORWARDED_BY: [HeaderName; 4] = [
+pub(crate) const FORWARDED_BY: [HeaderName; 4] = [
     FORWARDED,
     VIA,
     HeaderName::from_static("x-forwarded-for"),
@@ -117,8 +117,8 @@ impl Control {
         let forwarded = FORWARDED_BY.iter().any(|name| headers.contains_key(name));
         let peer = match peer {
             // The mode of the socket's file has decided, unless a proxy is in front of it.
-            Peer::Socket if !forwarded || self.has_token(headers) => return Ok(()),
-            Peer::Socket => return Err(FORWARDED_REQUEST),
+            Peer::Socket(_) if !forwarded || self.has_token(headers) => return Ok(()),
+            Peer::Socket(_) => return Err(FORWARDED_REQUEST),
             Peer::Network(peer) => peer,
         };
         if let Some(networks) = &self.networks

@@ -117,7 +117,8 @@ impl Listener {
             }
             Self::Unix { listener, .. } => {
                 let (stream, _) = listener.accept().await?;
-                Ok((Stream::Unix(stream), Peer::Socket))
+                let uid = stream.peer_cred().ok().map(|process| process.uid());
+                Ok((Stream::Unix(stream), Peer::Socket(uid)))
             }
         }
     }
@@ -358,7 +359,7 @@ fn admit(
         };
         let Some(place) = place else {
             shared.stats.connection_rejected();
-            if !access.is_tls() || peer == Peer::Socket {
+            if !access.is_tls() || peer.is_socket() {
                 stream.try_write(TOO_MANY_CONNECTIONS).ok();
             }
             return;
@@ -392,7 +393,7 @@ async fn serve_connection(
         stream: Arc::clone(&stream),
     };
     let stream = Watched::new(stream, activity, Arc::clone(&shared.registry));
-    let tls = access.web.tls.as_ref().filter(|_| peer != Peer::Socket);
+    let tls = access.web.tls.as_ref().filter(|_| !peer.is_socket());
     let Some(tls) = tls else {
         return serve(shared, &access.limits, stream, &connection, stop, false).await;
     };

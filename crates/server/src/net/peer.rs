@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv6Addr};
 pub(crate) enum Peer {
     /// Host on the network.
     Network(IpAddr),
-    /// Process of this host, over the Unix socket.
-    Socket,
+    /// Process of this host, over the Unix socket, with its user id if the kernel knows it.
+    Socket(Option<u32>),
 }
 
 /// Unit of fair shares: an IPv4 address, the /64 network of an IPv6 address, of which one host has
@@ -23,10 +23,15 @@ impl From<IpAddr> for Peer {
 }
 
 impl Peer {
+    /// Returns true for a process of this host that came over the Unix socket.
+    pub(crate) fn is_socket(self) -> bool {
+        matches!(self, Self::Socket(_))
+    }
+
     /// Client that its share is counted by.
     pub(crate) fn client(self) -> Client {
         Client(match self {
-            Self::Socket => None,
+            Self::Socket(_) => None,
             Self::Network(IpAddr::V6(address)) => {
                 let network = u128::from(address) & !u128::from(u64::MAX);
                 Some(Ipv6Addr::from(network).into())
@@ -40,7 +45,8 @@ impl std::fmt::Display for Peer {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Network(address) => address.fmt(out),
-            Self::Socket => out.write_str("unix socket"),
+            Self::Socket(None) => out.write_str("unix socket"),
+            Self::Socket(Some(uid)) => write!(out, "unix socket, uid {uid}"),
         }
     }
 }
@@ -56,6 +62,6 @@ mod tests {
         assert_ne!(client("10.0.0.1"), client("10.0.0.2"));
         assert_eq!(client("fd00:0:0:1::1"), client("fd00:0:0:1:ffff::2"));
         assert_ne!(client("fd00:0:0:1::1"), client("fd00:0:0:2::1"));
-        assert_ne!(client("::"), Peer::Socket.client());
+        assert_ne!(client("::"), Peer::Socket(None).client());
     }
 }

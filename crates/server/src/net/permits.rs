@@ -64,7 +64,7 @@ impl Drop for Permit {
 impl Permit {
     /// Permit that is not limited.
     pub(crate) fn unlimited() -> Self {
-        let client = crate::net::peer::Peer::Socket.client();
+        let client = crate::net::peer::Peer::Socket(None).client();
         let permits = Arc::new(Permits::new(0));
         permits.0.lock().held.insert(client, 1);
         Self {

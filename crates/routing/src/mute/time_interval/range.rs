@@ -4,6 +4,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use bellwether_schema::json_schema::{self, Json};
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, did_you_mean};
 use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
@@ -194,7 +195,23 @@ impl<U: Unit> Decode for Range<U> {
     }
 
     fn shape() -> Shape {
-        Shape::Word(U::EXPECTED)
+        Shape::Word(U::EXPECTED, schema::<U>)
+    }
+}
+
+/// Returns the JSON Schema of a value or a range: names in any case, and numbers.
+fn schema<U: Unit>() -> Json {
+    let mut values: Vec<String> = U::NAMES
+        .0
+        .iter()
+        .map(|name| json_schema::in_any_case(name))
+        .collect();
+    values.extend(U::NUMBERS.map(|_| "-?[0-9]+".to_owned()));
+    let value = values.join("|");
+    let pattern = format!(r"(?:{value})(?:\s*:\s*(?:{value}))?");
+    match U::NUMBERS {
+        Some((least, most)) => json_schema::pattern_or_integer(&pattern, least.into(), most.into()),
+        None => json_schema::pattern(&pattern),
     }
 }
 
@@ -251,7 +268,10 @@ impl Decode for TimeOfDay {
     }
 
     fn shape() -> Shape {
-        Shape::Word("time of day from \"00:00\" to \"24:00\", or minutes since midnight")
+        Shape::Word(
+            "time of day from \"00:00\" to \"24:00\", or minutes since midnight",
+            || json_schema::number_or(1440.0, "(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00"),
+        )
     }
 }
 
@@ -307,7 +327,7 @@ impl Decode for Location {
     }
 
     fn shape() -> Shape {
-        Shape::Word("IANA time zone")
+        Shape::Word("IANA time zone", json_schema::text)
     }
 }
 

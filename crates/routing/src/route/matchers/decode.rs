@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwether_matcher::ValueTest;
+use bellwether_schema::json_schema::{self, Json};
 use bellwether_schema::{Decode, DecodeContext, Literal, MapReader, Matcher, Node, Shape, Value};
 
 use super::Matchers;
@@ -75,12 +76,23 @@ impl Decode for Matchers {
     fn shape() -> Shape {
         Shape::Word(
             "matchers, taken as written: `a=\"b\"`, `a!=\"b\"`, `a=~\"regex\"`, `a!~\"regex\"`, or a list of them",
+            schema,
         )
     }
 
     fn absent() -> Option<Self> {
         Some(Self::default())
     }
+}
+
+/// Returns the JSON Schema: text, a mapping of labels, or a list with texts and matchers of Alertmanager's API.
+fn schema() -> Json {
+    let labels = json_schema::map_of(Matcher::shape());
+    let items = json_schema::list(Json::object().with(
+        "anyOf",
+        vec![json_schema::text(), json_schema::map_of(Literal::shape())],
+    ));
+    Json::object().with("anyOf", vec![json_schema::text(), items, labels])
 }
 
 /// Decodes a text with matchers, or a matcher of Alertmanager's API.

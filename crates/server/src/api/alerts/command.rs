@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::api::query::bad_data;
 use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse};
+use crate::audit::AuditEntry;
 use crate::net::permits::Permit;
 
 /// Executes `command` within a permit of its own.
@@ -31,11 +32,31 @@ pub(super) async fn execute_within(
     command: Command,
     permit: Permit,
 ) -> Result<HttpResponse, ApiError> {
-    let backend = request.backend();
-    let work = detached(async move { (backend.execute(command).await, permit) });
+    let (backend, actor) = (request.backend(), request.actor());
+    // The entry is part of the work: a client that goes away does not keep it from the log.
+    let work = detached(async move {
+        let (action, what) = (action(&command), command.to_string());
+        let result = backend.execute(command).await;
+        let what = match &result {
+            Ok(id) if !what.contains(id.as_str()) => format!("{what} ({id})"),
+            _ => what,
+        };
+        backend.audit(AuditEntry::of(action, what, actor, &result));
+        (result, permit)
+    });
     let (result, _permit) = work.await?;
     let data = json!({ "id": result? });
     Ok(response::success(&data, request.coding_or_identity(), None))
+}
+
+/// Returns the kind of a command for the audit.
+fn action(command: &Command) -> &'static str {
+    match command {
+        Command::Silence(_) => "silence",
+        Command::Expire(_) => "expire",
+        Command::Acknowledge { .. } => "acknowledge",
+        Command::Release(_) => "release",
+    }
 }
 
 impl From<CommandError> for ApiError {

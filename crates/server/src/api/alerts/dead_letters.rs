@@ -3,10 +3,10 @@
 //!
 //! Owns the parameters and the JSON.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-use bellwether_core::DeadLetter;
+use bellwether_core::{DeadLetter, counted};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -15,12 +15,16 @@ use crate::api::json::time_to_second;
 use crate::api::query::{Parameters, bad_data};
 use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse};
+use crate::audit::{Actor, AuditEntry, AuditOutcome};
 use crate::backend::Backend;
 use crate::net::negotiate::Coding;
 use crate::net::permits::Permit;
 
 pub(crate) const LIST: &[Parameter] = &parameters(Necessity::Optional);
 pub(crate) const CHANGE: &[Parameter] = &parameters(Necessity::Alternative);
+
+/// Number of ids in an audit entry.
+const LISTED: usize = 10;
 
 const fn parameters(necessity: Necessity) -> [Parameter; 3] {
     [
@@ -50,9 +54,13 @@ pub(crate) async fn list(request: &mut RequestContext<'_>) -> Result<HttpRespons
 /// # Errors
 /// A parameter is invalid, or none is selected.
 pub(crate) async fn resend(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
-    settle(request, |backend, ids| async move {
-        let resent = backend.resend(ids).await.into_iter();
+    settle(request, |backend, ids, actor| async move {
+        let resent = backend.resend(ids).await;
+        let sent = resent.iter().filter(|(_, sent)| *sent);
+        let what = summary("resend of", sent.map(|(dead_letter, _)| dead_letter));
+        backend.audit(done("resend", what, actor));
         resent
+            .into_iter()
             .map(|(dead_letter, sent)| resend_view(&dead_letter, sent))
             .collect()
     })
@@ -64,8 +72,11 @@ pub(crate) async fn resend(request: &mut RequestContext<'_>) -> Result<HttpRespo
 /// # Errors
 /// A parameter is invalid, or none is selected.
 pub(crate) async fn discard(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
-    settle(request, |backend, ids| async move {
-        backend.discard(ids).await.iter().map(view).collect()
+    settle(request, |backend, ids, actor| async move {
+        let discarded = backend.discard(ids).await;
+        let what = summary("discard of", discarded.iter());
+        backend.audit(done("discard", what, actor));
+        discarded.iter().map(view).collect()
     })
     .await
 }
@@ -73,16 +84,43 @@ pub(crate) async fn discard(request: &mut RequestContext<'_>) -> Result<HttpResp
 /// Responds with the views that `change` returns of the selected dead letters.
 async fn settle<F: Future<Output = Vec<Value>> + Send + 'static>(
     request: &RequestContext<'_>,
-    change: impl FnOnce(Arc<dyn Backend>, HashSet<String>) -> F,
+    change: impl FnOnce(Arc<dyn Backend>, HashSet<String>, Actor) -> F,
 ) -> Result<HttpResponse, ApiError> {
     let coding = request.coding()?;
     let permit = request.permit().await?;
     let backend = request.backend();
     let selected = select(&request.parameters(), true, backend.dead_letters())?;
     let ids = selected.into_iter().map(|dead_letter| dead_letter.id);
-    let settled = change(backend, ids.collect());
+    let settled = change(backend, ids.collect(), request.actor());
     let (views, permit) = detached(async move { (settled.await, permit) }).await?;
     Ok(success(&views, coding, permit))
+}
+
+fn done(action: &'static str, what: String, actor: Actor) -> AuditEntry {
+    let outcome = AuditOutcome::Done;
+    AuditEntry {
+        action,
+        what,
+        actor,
+        outcome,
+    }
+}
+
+/// Returns the number, the channels and the first ids of dead letters, for the audit.
+fn summary<'a>(what: &str, dead_letters: impl Iterator<Item = &'a DeadLetter>) -> String {
+    let all: Vec<&DeadLetter> = dead_letters.collect();
+    let mut text = format!("{what} {}", counted(all.len(), "dead letter"));
+    let channels: BTreeSet<&str> = all.iter().map(|letter| &*letter.channel).collect();
+    if !channels.is_empty() {
+        let channels: Vec<&str> = channels.into_iter().collect();
+        text += &format!(" of {}", channels.join(", "));
+    }
+    let ids: Vec<&str> = all.iter().take(LISTED).map(|letter| &*letter.id).collect();
+    if !ids.is_empty() {
+        let more = if all.len() > LISTED { ", ..." } else { "" };
+        text += &format!(": {}{more}", ids.join(", "));
+    }
+    text
 }
 
 fn success(views: &[Value], coding: Coding, permit: Permit) -> HttpResponse {
@@ -242,6 +280,22 @@ mod tests {
         ] {
             assert_eq!(choose(query, true), Err(expected.to_owned()), "{query}");
         }
+    }
+
+    #[test]
+    fn the_audit_names_channels_and_the_first_ids() {
+        let letters: Vec<DeadLetter> = (0..12)
+            .map(|index| dead_letter(&format!("i{index}"), ["mail", "pager"][index % 2]))
+            .collect();
+        assert_eq!(
+            summary("discard of", letters.iter()),
+            "discard of 12 dead letters of mail, pager: i0, i1, i2, i3, i4, i5, i6, i7, i8, i9, ..."
+        );
+        assert_eq!(
+            summary("resend of", letters.iter().take(1)),
+            "resend of 1 dead letter of mail: i0"
+        );
+        assert_eq!(summary("resend of", [].iter()), "resend of 0 dead letters");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use hyper::header::RETRY_AFTER;
 
 use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse, internal};
+use crate::audit::AuditEntry;
 
 /// Responds as long as the process does.
 pub(crate) async fn healthy(_: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
@@ -29,11 +30,19 @@ pub(crate) async fn ready(request: &mut RequestContext<'_>) -> Result<HttpRespon
 /// The configuration has errors; then nothing changed.
 pub(crate) async fn reload(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
     let permit = request.permit().await?;
-    let backend = request.backend();
+    let (backend, actor) = (request.backend(), request.actor());
     // The permit goes along: a client that leaves must not make room for its next reload.
-    let (summary, _permit) = detached(async move { (backend.reload().await, permit) })
-        .await
-        .map_err(|_| internal("the reload failed: see the log"))?;
+    let (summary, _permit) = detached(async move {
+        let result = backend.reload().await;
+        let what = match &result {
+            Ok(summary) => format!("reload: {summary}"),
+            Err(_) => "reload".to_owned(),
+        };
+        backend.audit(AuditEntry::of("reload", what, actor, &result));
+        (result, permit)
+    })
+    .await
+    .map_err(|_| internal("the reload failed: see the log"))?;
     let text = format!("{}\n", summary?.trim_end());
     Ok(response::text(StatusCode::OK, text))
 }

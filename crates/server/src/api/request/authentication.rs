@@ -8,7 +8,6 @@ use crate::api::endpoints::AccessLevel;
 use crate::api::response::ApiError;
 use crate::auth::control::AccessError;
 use crate::auth::users::PasswordCheck;
-use crate::net::peer::Peer;
 
 const BASIC: &str = "Basic realm=\"bellwether\", charset=\"UTF-8\"";
 
@@ -19,7 +18,7 @@ impl RequestContext<'_> {
     /// The client sends too many requests, or has no right to read.
     pub(crate) async fn authenticate(&self) -> Result<(), ApiError> {
         // The mode of the Unix socket has decided.
-        if self.peer == Peer::Socket {
+        if self.peer.is_socket() {
             return Ok(());
         }
         self.check_rate()?;
@@ -54,7 +53,8 @@ impl RequestContext<'_> {
         }
     }
 
-    fn changes_state(&self) -> bool {
+    /// Returns whether the request would change state.
+    pub(crate) fn changes_state(&self) -> bool {
         self.resource
             .and_then(|resource| resource.endpoint(self.method()))
             .is_some_and(|endpoint| endpoint.access == AccessLevel::Change)

@@ -177,7 +177,7 @@ fn with_users_a_client_on_this_host_alone_is_not_enough() {
     );
     assert_eq!(users(&control(&[], Some("s3cret")), local, &token), "ok");
     assert_eq!(users(&control(&[], Some("s3cret")), local, &host), "token");
-    assert_eq!(users(&control(&[], None), Peer::Socket, &host), "ok");
+    assert_eq!(users(&control(&[], None), Peer::Socket(None), &host), "ok");
 }
 
 #[test]
@@ -197,7 +197,7 @@ fn the_mode_of_the_socket_decides_but_for_proxies_and_web_pages() {
         ),
     ] {
         assert_eq!(
-            decide(&control, Peer::Socket, headers, true),
+            decide(&control, Peer::Socket(None), headers, true),
             expected,
             "{headers:?}"
         );
