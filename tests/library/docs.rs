@@ -79,14 +79,24 @@ fn whole(block: &str) -> Option<String> {
             "    notifications:",
             "      channels:",
         ],
-        (8, _) => &["performance_monitor:", "  alerting:", "    routes:", "      routes:"],
+        (8, _) => &[
+            "performance_monitor:",
+            "  alerting:",
+            "    routes:",
+            "      routes:",
+        ],
         (indent, _) => panic!("a block is indented by {indent}: {first}"),
     };
     Some(format!("{}\n{block}", parents.join("\n")))
 }
 
 /// Errors that a part of a configuration has, and the whole has not: what it refers to is in another block.
-const OF_A_PART: [&str; 4] = ["no receiver", "no channel", "unknown metric", "is not configured"];
+const OF_A_PART: [&str; 4] = [
+    "no receiver",
+    "no channel",
+    "unknown metric",
+    "is not configured",
+];
 
 #[test]
 fn every_yaml_block_is_valid() {
@@ -108,7 +118,12 @@ fn every_yaml_block_is_valid() {
                 .filter(|line| !OF_A_PART.iter().any(|part| line.contains(part)))
                 .collect();
             if !errors.is_empty() {
-                wrong.push(format!("{}:{}: {}", block.page, block.line, errors.join("\n  ")));
+                wrong.push(format!(
+                    "{}:{}: {}",
+                    block.page,
+                    block.line,
+                    errors.join("\n  ")
+                ));
             }
         }
     }
@@ -119,9 +134,7 @@ fn every_yaml_block_is_valid() {
 /// Names that look like metrics of Bellwether: those with the prefix of the shipped configuration, and self-metrics.
 fn metric_names(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter(|word| {
-            word.starts_with("bellwether_") || word.starts_with("multi_agent_system_")
-        })
+        .filter(|word| word.starts_with("bellwether_") || word.starts_with("multi_agent_system_"))
         .collect()
 }
 
