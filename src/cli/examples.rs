@@ -45,6 +45,33 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["init"],
+        &[
+            (
+                "bellwether init",
+                "write bellwether.yaml for what is on this host",
+            ),
+            ("bellwether init --output -", "print it instead"),
+            (
+                "bellwether init --full --output all.yaml",
+                "write the whole catalogue of metrics and rules",
+            ),
+        ],
+    ),
+    (
+        &["schema"],
+        &[
+            (
+                "bellwether schema > bellwether.schema.json",
+                "write the JSON Schema for an editor",
+            ),
+            (
+                "bellwether schema | jq '.[\"$defs\"] | keys'",
+                "list the sections that it describes",
+            ),
+        ],
+    ),
+    (
         &["config"],
         &[
             (
@@ -434,9 +461,10 @@ mod tests {
     use super::super::{command_line, parse};
     use super::*;
 
-    /// Splits a line as a shell does: single quotes group; the line ends at a redirection.
+    /// Splits a line as a shell does: single quotes group; the line ends at a pipe or a redirection.
     fn words(line: &str) -> Vec<OsString> {
         let line = line.split(" > ").next().unwrap_or_default();
+        let line = line.split(" | ").next().unwrap_or_default();
         let mut words = vec![String::new()];
         let mut is_quoted = false;
         for c in line.chars() {
