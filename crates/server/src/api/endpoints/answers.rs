@@ -471,7 +471,7 @@ pub(crate) const ANOMALIES: Shape = Object(&[
     key("series", List(&Object(&[
         key("labels", LABELS),
         key("evaluated", Number),
-        key("warming", Boolean),
+        key("warming", Number),
         key("anomalies", List(&Object(&[
             key("from", Time),
             key("to", Time),
