@@ -12,6 +12,7 @@ mod backtest;
 mod bottlenecks;
 mod check;
 mod client;
+mod completion;
 mod config;
 mod correlate;
 mod dashboard;
@@ -22,6 +23,7 @@ mod forecast;
 mod health;
 mod import;
 mod installed;
+mod man_pages;
 mod nearby;
 mod notify_test;
 mod query;
@@ -38,7 +40,7 @@ mod when;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::app::Overrides;
 use crate::config::{self as configuration, Plan, Root, Source, process_environment};
@@ -146,6 +148,11 @@ enum Command {
     NotifyTest(notify_test::Options),
     /// Print rules, in the format of the configuration or as a Prometheus rule file.
     Rules(rules::Options),
+    /// Print a script that completes commands and flags in a shell.
+    Completion(completion::Options),
+    /// Write a man page for each command to a directory; packages have them.
+    #[command(hide = true)]
+    ManPages(man_pages::Options),
     /// Print the version.
     Version,
 }
@@ -238,6 +245,8 @@ pub fn main() -> ExitCode {
         }
         Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
+        Command::Completion(options) => completion::run(Cli::command(), &options),
+        Command::ManPages(options) => man_pages::run(Cli::command(), &options),
         Command::Version => {
             println!("bellwether {}", env!("CARGO_PKG_VERSION"));
             Ok(())
@@ -266,8 +275,6 @@ fn print_help(text: &dyn std::fmt::Display) -> ExitCode {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
