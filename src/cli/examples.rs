@@ -72,6 +72,32 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["completion"],
+        &[
+            (
+                "bellwether completion bash > ~/.local/share/bash-completion/completions/bellwether",
+                "complete commands and flags in bash",
+            ),
+            (
+                "bellwether completion zsh > ~/.zfunc/_bellwether",
+                "the same in zsh, if ~/.zfunc is in $fpath",
+            ),
+        ],
+    ),
+    (
+        &["man-pages"],
+        &[
+            (
+                "bellwether man-pages man1",
+                "write the man page of each command to the directory man1",
+            ),
+            (
+                "bellwether man-pages /usr/local/share/man/man1",
+                "install them for `man`",
+            ),
+        ],
+    ),
+    (
         &["config"],
         &[
             (
