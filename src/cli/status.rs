@@ -386,6 +386,7 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::client::Failure;
 
     #[test]
     fn failures_and_alerts_are_on_the_screen() {
@@ -430,15 +431,13 @@ mod tests {
             host: host.to_owned(),
             answer,
         };
-        let answers = [
-            answer("a", Ok(sample())),
-            answer(
-                "b",
-                Err(anyhow::anyhow!(
-                    "no answer from http://b: x: Connection refused (os error 111); hint: y"
-                )),
-            ),
-        ];
+        let refused = Failure::unanswered(
+            "http://b",
+            "connection refused".to_owned(),
+            String::new(),
+            String::new(),
+        );
+        let answers = [answer("a", Ok(sample())), answer("b", Err(refused.into()))];
         assert_eq!(
             many(&answers).render(Screen::default()),
             "HOST  STATUS     VERSION    UP  SERIES  RULES  FIRING  PENDING  FAILS\n\
