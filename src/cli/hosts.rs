@@ -290,6 +290,12 @@ fn in_parallel<T: Send>(hosts: &[Host], ask: impl Fn(&Host) -> T + Sync) -> Vec<
 }
 
 impl Answers<Value> {
+    /// Returns whether all of many hosts answered null: none has what was asked for.
+    pub(super) fn is_on_no_host(&self) -> bool {
+        let is_null = |answer: &HostAnswer<Value>| matches!(answer.answer, Ok(Value::Null));
+        matches!(self, Self::Many(answers) if answers.iter().all(is_null))
+    }
+
     /// Prints the answers: that of one Bellwether as `text` formats it, those of many as one table with
     /// a column for the host.
     ///
