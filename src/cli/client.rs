@@ -22,7 +22,7 @@ use super::Global;
 use super::hosts::Host;
 pub(super) use address::Address;
 use address::Origin;
-use failure::Failure;
+pub(super) use failure::Failure;
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);

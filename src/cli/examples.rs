@@ -35,6 +35,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["init"],
+        &[
+            (
+                "bellwether init --dry-run",
+                "print a configuration for this host",
+            ),
+            (
+                "bellwether init --output bellwether.yaml",
+                "write it to a file, which must not exist yet",
+            ),
+        ],
+    ),
+    (
         &["check"],
         &[
             ("bellwether check", "check the configuration of the service"),
@@ -107,6 +120,16 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether config --reference",
                 "print the reference of all settings",
+            ),
+        ],
+    ),
+    (
+        &["schema"],
+        &[
+            ("bellwether schema", "print it"),
+            (
+                "bellwether schema > bellwether.schema.json",
+                "write it to a file, for an editor",
             ),
         ],
     ),

@@ -107,6 +107,7 @@ pub(crate) const HEALTH: Shape = Object(&[
     ]))),
     key("configuration", Object(&[
         key("source", Text),
+        key("includedFiles", Number),
         key("checksum", Text),
         key("loadedAt", Time),
     ])),
