@@ -180,6 +180,69 @@ fn every_metric_exists() {
 }
 
 #[test]
+fn the_counterparts_of_node_exporter_exist() {
+    let reference = fs::read_to_string("docs/metrics.md").unwrap();
+    let page = fs::read_to_string("docs/migration.md").unwrap();
+    let rows = page.lines().filter(|line| line.contains("`node_"));
+    let cells = rows.filter_map(|row| row.rsplit('|').nth(1));
+    let names: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !name.contains(' '))
+        .collect();
+    let unknown = names
+        .iter()
+        .filter(|name| !reference.contains(&format!("| `{name}` |")));
+    assert!(names.len() > 20, "only {names:?}");
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+/// Messages of the system, which are in no source of ours.
+const OF_THE_SYSTEM: [&str; 1] = ["Permission denied"];
+
+/// All sources as one text, with literals over several lines joined.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                match line.strip_suffix('\\') {
+                    Some(part) => *all += part.trim_start(),
+                    None => *all += &format!("{}\n", line.trim_start()),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_of_troubleshooting_are_those_of_the_program() {
+    let mut code = String::new();
+    sources(Path::new("src"), &mut code);
+    sources(Path::new("crates"), &mut code);
+    let page = fs::read_to_string("docs/troubleshooting.md").unwrap();
+    let cells = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let spans = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let messages: Vec<&str> = spans
+        .filter(|span| span.contains(' ') && !span.starts_with("bellwether "))
+        .collect();
+    let parts = messages.iter().flat_map(|message| message.split("..."));
+    let unknown: Vec<&str> = parts
+        .map(|part| {
+            part.trim()
+                .trim_start_matches("hint: ")
+                .trim_end_matches('?')
+        })
+        .filter(|part| !OF_THE_SYSTEM.contains(part) && !code.contains(part))
+        .collect();
+    assert!(messages.len() > 12, "only {messages:?}");
+    assert!(unknown.is_empty(), "no such message: {unknown:?}");
+}
+
+#[test]
 fn the_book_has_every_page() {
     let summary = fs::read_to_string("docs/SUMMARY.md").unwrap();
     let missing: Vec<String> = pages()
