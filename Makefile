@@ -4,6 +4,7 @@
 # make lint-deploy   workflows, Ansible play and Kubernetes files, by their linters
 # make test   every check there is, real servers included
 # make fuzz   every fuzz target for a bounded time (FUZZ_SECONDS each)
+# make book   docs as a book in target/book
 # make bench  benchmarks, the comparison with node_exporter, client_golang and Prometheus, and hardship for minutes
 # make build, then make install or make uninstall (PREFIX, SYSCONFDIR, DESTDIR)
 
@@ -23,7 +24,7 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build dist packages test-packages lint-deploy run test fuzz bench install uninstall
+.PHONY: build dist packages test-packages lint-deploy run test book fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make perl
@@ -83,6 +84,11 @@ test:
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
 	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
+
+# Links, blocks and command lines are checked by `make test`, without mdbook.
+book:
+	@scripts/need mdbook
+	mdbook build docs
 
 # With libFuzzer, which needs the nightly compiler and cargo-fuzz; FUZZ_SECONDS for each target. Without a sanitizer: there is
 # no unsafe code of ours, and librdkafka's build rejects libraries that AddressSanitizer is built into.

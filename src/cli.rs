@@ -250,7 +250,8 @@ impl AgentFlags {
 }
 
 /// Returns the command line, with the examples in the help of each command.
-fn command_line() -> clap::Command {
+#[must_use]
+pub fn command_line() -> clap::Command {
     examples::add(Cli::command().max_term_width(100))
 }
 

@@ -70,7 +70,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .with_ansi(colours)
         .log_internal_errors(false)
         .without_time()
-        .with_filter(filter_fn(|event| event.target() != audit::TARGET));
+        .with_filter(filter_fn(|event| {
+            event.target() != audit::TARGET && *event.level() <= tracing::Level::INFO
+        }));
     let settings = &plan.root.logging;
     let (audit_layer, _audit_guard) = match audit_layer(&settings.audit, settings.format) {
         Ok(layer) => layer.unzip(),

@@ -22,7 +22,6 @@ mod kafka;
 mod neo4j;
 mod promql_rules;
 mod query;
-mod readme;
 mod recording;
 mod reload;
 mod running_agent;

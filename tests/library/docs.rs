@@ -1,4 +1,4 @@
-//! README and docs: every YAML block is valid, every metric that they name exists, and the book has every page.
+//! README and docs: every YAML block is valid, every metric that they name exists, the book has every page, and every link a target.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -53,7 +53,8 @@ fn yaml_blocks(page: &str, text: &str) -> Vec<Block> {
 }
 
 /// Files of other programs and formats, by their first key.
-const OTHER_FORMATS: [&str; 6] = [
+const OTHER_FORMATS: [&str; 7] = [
+    "defaults:",
     "scrape_configs:",
     "http:",
     "rule_files:",
@@ -64,13 +65,21 @@ const OTHER_FORMATS: [&str; 6] = [
 
 /// The whole configuration that a block is a part of: its indentation says where it belongs.
 fn whole(block: &str) -> Option<String> {
-    let first = block.lines().find(|line| !line.trim().is_empty())?;
+    let is_content = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let first = block.lines().find(is_content)?;
     let key = first.trim_start();
     if OTHER_FORMATS.iter().any(|other| key.starts_with(other)) && !first.starts_with(' ') {
         return None;
     }
     let parents: &[&str] = match (first.len() - key.len(), key) {
-        (0, _) => &[],
+        (0, _)
+            if block
+                .lines()
+                .any(|line| line.starts_with("performance_monitor:")) =>
+        {
+            &[]
+        }
+        (0, _) => &["performance_monitor: {}"],
         (2, _) => &["performance_monitor:"],
         (4, _) => &["performance_monitor:", "  alerting:"],
         (8, channel) if channel.starts_with("- type:") || channel.starts_with("- {type:") => &[
@@ -91,9 +100,10 @@ fn whole(block: &str) -> Option<String> {
 }
 
 /// Errors that a part of a configuration has, and the whole has not: what it refers to is in another block.
-const OF_A_PART: [&str; 4] = [
+const OF_A_PART: [&str; 5] = [
     "no receiver",
     "no channel",
+    "no such metric",
     "unknown metric",
     "is not configured",
 ];
@@ -134,7 +144,11 @@ fn every_yaml_block_is_valid() {
 /// Names that look like metrics of Bellwether: those with the prefix of the shipped configuration, and self-metrics.
 fn metric_names(text: &str) -> BTreeSet<&str> {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
-        .filter(|word| word.starts_with("bellwether_") || word.starts_with("multi_agent_system_"))
+        .filter(|word| {
+            // `bellwether_0` is the beginning of a package's name.
+            (word.starts_with("bellwether_") || word.starts_with("multi_agent_system_"))
+                && !word.starts_with("bellwether_0")
+        })
         .collect()
 }
 
@@ -166,6 +180,69 @@ fn every_metric_exists() {
 }
 
 #[test]
+fn the_counterparts_of_node_exporter_exist() {
+    let reference = fs::read_to_string("docs/metrics.md").unwrap();
+    let page = fs::read_to_string("docs/migration.md").unwrap();
+    let rows = page.lines().filter(|line| line.contains("`node_"));
+    let cells = rows.filter_map(|row| row.rsplit('|').nth(1));
+    let names: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|name| !name.contains(' '))
+        .collect();
+    let unknown = names
+        .iter()
+        .filter(|name| !reference.contains(&format!("| `{name}` |")));
+    assert!(names.len() > 20, "only {names:?}");
+    assert_eq!(unknown.collect::<Vec<_>>(), Vec::<&&str>::new());
+}
+
+/// Messages of the system, which are in no source of ours.
+const OF_THE_SYSTEM: [&str; 1] = ["Permission denied"];
+
+/// All sources as one text, with literals over several lines joined.
+fn sources(folder: &Path, all: &mut String) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, all);
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            for line in fs::read_to_string(&path).unwrap().lines() {
+                match line.strip_suffix('\\') {
+                    Some(part) => *all += part.trim_start(),
+                    None => *all += &format!("{}\n", line.trim_start()),
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn messages_of_troubleshooting_are_those_of_the_program() {
+    let mut code = String::new();
+    sources(Path::new("src"), &mut code);
+    sources(Path::new("crates"), &mut code);
+    let page = fs::read_to_string("docs/troubleshooting.md").unwrap();
+    let cells = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next());
+    let spans = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    let messages: Vec<&str> = spans
+        .filter(|span| span.contains(' ') && !span.starts_with("bellwether "))
+        .collect();
+    let parts = messages.iter().flat_map(|message| message.split("..."));
+    let unknown: Vec<&str> = parts
+        .map(|part| {
+            part.trim()
+                .trim_start_matches("hint: ")
+                .trim_end_matches('?')
+        })
+        .filter(|part| !OF_THE_SYSTEM.contains(part) && !code.contains(part))
+        .collect();
+    assert!(messages.len() > 12, "only {messages:?}");
+    assert!(unknown.is_empty(), "no such message: {unknown:?}");
+}
+
+#[test]
 fn the_book_has_every_page() {
     let summary = fs::read_to_string("docs/SUMMARY.md").unwrap();
     let missing: Vec<String> = pages()
@@ -190,7 +267,21 @@ fn anchor(heading: &str) -> String {
 fn every_link_has_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut broken, mut checked) = (Vec::new(), 0);
-    for (page, text) in pages() {
+    let others = [
+        "CONTRIBUTING.md",
+        "ARCHITECTURE.md",
+        "STYLE.md",
+        "SECURITY.md",
+        "CHANGELOG.md",
+        "benches/README.md",
+    ];
+    let read = |name: &str| {
+        (
+            name.to_owned(),
+            fs::read_to_string(root.join(name)).unwrap(),
+        )
+    };
+    for (page, text) in pages().into_iter().chain(others.map(read)) {
         for rest in text.split("](").skip(1) {
             let target = rest.split(')').next().unwrap_or_default();
             if target.contains("://") || target.contains(' ') {
