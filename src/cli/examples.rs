@@ -11,8 +11,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[],
         &[
             (
-                "bellwether check bellwether.yaml",
-                "find every error of a configuration",
+                "bellwether init",
+                "write a first configuration for this host",
             ),
             (
                 "bellwether run --config bellwether.yaml",
@@ -31,6 +31,23 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether run --config bellwether.yaml --web.listen-address 127.0.0.1:9092 --debug",
                 "run beside another agent, and log more",
+            ),
+        ],
+    ),
+    (
+        &["init"],
+        &[
+            (
+                "bellwether init",
+                "write a configuration for this host, and say what was found",
+            ),
+            (
+                "bellwether init --dry-run",
+                "look at it first, and write nothing",
+            ),
+            (
+                "bellwether init --full -o catalogue.yaml",
+                "all metrics and rules, to copy from",
             ),
         ],
     ),
@@ -54,6 +71,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether config --reference",
                 "print the reference of all settings",
+            ),
+        ],
+    ),
+    (
+        &["schema"],
+        &[
+            (
+                "bellwether schema > bellwether.schema.json",
+                "beside a configuration, for the editor to complete and check it",
+            ),
+            (
+                "bellwether schema | jq '.\"$defs\" | keys'",
+                "list the sections that it describes",
             ),
         ],
     ),
@@ -434,9 +464,10 @@ mod tests {
     use super::super::{command_line, parse};
     use super::*;
 
-    /// Splits a line as a shell does: single quotes group; the line ends at a redirection.
+    /// Splits a line as a shell does: single quotes group; the line ends at a redirection or pipe.
     fn words(line: &str) -> Vec<OsString> {
         let line = line.split(" > ").next().unwrap_or_default();
+        let line = line.split(" | ").next().unwrap_or_default();
         let mut words = vec![String::new()];
         let mut is_quoted = false;
         for c in line.chars() {

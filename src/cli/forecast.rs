@@ -91,7 +91,8 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
             "  {} within {span}\n",
             if soon { "this is" } else { "this is not" }
         );
-        if let Some(reason) = linear["suppressedReason"].as_str() {
+        if linear["suppressedReason"].is_string() {
+            let reason = text(&linear["suppressedReason"]);
             line += &format!("  a rule does not fire: {reason}\n");
         }
     }

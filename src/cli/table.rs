@@ -6,6 +6,8 @@ use super::output::{Screen, Style};
 
 /// Blanks between two columns.
 const GAP: &str = "  ";
+/// Text of an absent value.
+const ABSENT: &str = "-";
 /// Width below which no column is cut.
 const NARROWEST: usize = 8;
 
@@ -201,12 +203,17 @@ impl Table {
         widths
     }
 
-    /// Formats the table as CSV by RFC 4180; heads are in lower case.
+    /// Formats the table as CSV by RFC 4180; heads are in lower case. The dash of an absent value is
+    /// for people: here the cell is empty.
     pub(super) fn csv(&self) -> String {
         let heads = self.columns.iter().map(|column| column.head.to_lowercase());
         let mut out = csv_line(heads);
         for row in &self.rows {
-            out += &csv_line(row.iter().map(|cell| cell.text.clone()));
+            let cells = row.iter().map(|cell| match &*cell.text {
+                ABSENT => String::new(),
+                text => text.to_owned(),
+            });
+            out += &csv_line(cells);
         }
         out
     }
@@ -463,6 +470,14 @@ mod tests {
             "{shown:?}"
         );
         assert!(!sample().render(WIDE).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn an_absent_value_is_empty_in_csv() {
+        let mut table = Table::new(["STATUS", "UP"]);
+        table.push(["no answer".into(), "-".into()]);
+        assert_eq!(table.csv(), "status,up\r\nno answer,\r\n");
+        assert!(table.render(WIDE).contains("no answer  -\n"));
     }
 
     #[test]
