@@ -57,7 +57,7 @@ use tracing::{error, info, warn};
 use web::Web;
 
 use crate::config::{self, Plan, Source, process_environment};
-use crate::{audit, logging};
+use crate::{audit, logging, version};
 
 /// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -170,7 +170,14 @@ impl App {
         let announcing = tokio::spawn(app.clone().keep_announced());
         systemd::ready();
         let took = clock.now().mono.since(began.mono);
-        info!(url = app.web.url(), took = %HumanDuration(took), "started");
+        info!(
+            url = app.web.url(),
+            version = version::SHORT,
+            configuration = %app.source,
+            state_directory = %state_text(&active.plan),
+            took = %HumanDuration(took),
+            "started"
+        );
         app.until_stopped(&mut hangup).await?;
 
         info!("stopping");
@@ -458,10 +465,14 @@ impl App {
 
 /// Logs the version, and the files that the process is going to use.
 fn announce(source: &Source, plan: &Plan) {
+    let (state, version) = (state_text(plan), version::SHORT);
+    info!(configuration = %source, state_directory = %state, "bellwether {version} starts");
+}
+
+/// Returns the state directory in words.
+fn state_text(plan: &Plan) -> String {
     let state = config::state_directory(&plan.root, &process_environment);
-    let state = state.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    let version = env!("CARGO_PKG_VERSION");
-    info!(configuration = %source, state_directory = state, "bellwether {version} starts");
+    state.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
 }
 
 /// Logs the warnings of a plan.

@@ -7,8 +7,8 @@ use bellwether_core::{MetricDef, SelfMetric, self_metrics};
 use bellwether_tsdb::{history, store};
 
 self_metrics! {
-    BUILD_INFO = "bellwether_build_info" Gauge ["version", "revision", "rustversion", "features"]
-        "Version, commit, compiler and cargo features of the running binary; always 1.";
+    BUILD_INFO = "bellwether_build_info" Gauge ["version", "revision", "date", "rustversion", "features"]
+        "Version, commit and its date, compiler and cargo features of the running binary; always 1.";
     RULE_TICK_DURATION = "bellwether_rule_evaluation_last_duration_seconds" Gauge []
         "Duration of the last evaluation of all due rules.";
     RULE_TICKS_MISSED = "bellwether_rule_evaluations_missed_total" Counter []

@@ -6,6 +6,8 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 pub const SHORT: &str = env!("BUILD_SHORT_VERSION");
 /// Hash of the commit, or `unknown`; it ends with `-modified` if files differ from it.
 pub const REVISION: &str = env!("BUILD_REVISION");
+/// Date of the commit in UTC, or `unknown`.
+pub const DATE: &str = env!("BUILD_DATE");
 /// Version of the compiler.
 pub const RUST_VERSION: &str = env!("BUILD_RUST_VERSION");
 /// Cargo features, separated by commas.

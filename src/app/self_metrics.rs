@@ -73,6 +73,7 @@ impl App {
         let build = [
             version::VERSION,
             version::REVISION,
+            version::DATE,
             version::RUST_VERSION,
             version::FEATURES,
         ];

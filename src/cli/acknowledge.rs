@@ -53,7 +53,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         true => format!("{} is not acknowledged any more\n", text(&done["id"])),
         false => format!("{} is acknowledged by {by}\n", text(&done["id"])),
     };
-    answers.show(options.form.layout(), fingerprints, sentence, "")
+    answers.show(
+        options.form.layout(),
+        fingerprints,
+        sentence,
+        &none(&options.alert),
+    )
 }
 
 fn none(alert: &str) -> String {

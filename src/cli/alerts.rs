@@ -41,9 +41,8 @@ pub(super) struct Options {
     /// repeatable.
     #[arg(long = "match", value_name = "SELECTOR")]
     matchers: Vec<String>,
-    /// Show only alerts in this state: pending or firing; with --history also resolved and
-    /// inactive; repeatable.
-    #[arg(long)]
+    /// Show only alerts in this state; resolved and inactive are those of --history; repeatable.
+    #[arg(long, value_parser = ["pending", "firing", "resolved", "inactive"])]
     state: Vec<String>,
     /// Show the active alerts again at each interval, until Ctrl-C. Default interval: 2s.
     #[arg(
@@ -131,6 +130,13 @@ fn look<'a>(
         },
         Ok(answers) => {
             let (note, has_failed) = (answers.summary(), answers.has_failed());
+            if !answers.has_answered() {
+                return watch::Look {
+                    text: None,
+                    note,
+                    has_failed,
+                };
+            }
             let table = move |data: &Value| screen::active(data, now);
             let text = move || answers.format(form.layout(), table, screen::NONE);
             watch::Look {

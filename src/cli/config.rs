@@ -3,6 +3,7 @@
 use clap::Args;
 
 use super::Global;
+use super::running_agents::hint_at_its_configuration;
 use crate::config::{metrics, plan, print, print_with_origins, reference};
 
 #[derive(Args)]
@@ -21,6 +22,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     } else if options.metrics {
         print!("{}", metrics());
     } else {
+        hint_at_its_configuration(global);
         let mut loaded = global.loaded()?;
         let tree = loaded.tree.take();
         let plan = plan(loaded)?;

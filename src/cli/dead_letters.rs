@@ -5,7 +5,11 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, text, time};
+use super::alerts::screen::name;
+use super::asking::{Asking, data, labels, list, text, time};
+use super::client::Target;
+use super::form::{Layout, ListForm, format_data};
+use super::table::Table;
 
 #[derive(Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -16,7 +20,9 @@ pub(super) struct Options {
     #[arg(long, value_name = "NAME")]
     channel: Vec<String>,
     #[command(flatten)]
-    asking: Asking,
+    form: ListForm,
+    #[command(flatten)]
+    target: Target,
 }
 
 #[derive(Subcommand)]
@@ -48,13 +54,15 @@ const PATH: &str = "/api/v1/dead-letters";
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let (method, chosen) = match &options.command {
         None => {
-            let channels: Vec<_> = options
-                .channel
-                .iter()
-                .map(|channel| ("channel", Some(channel.clone())))
-                .collect();
-            let data = options.asking.ask(global, PATH, &channels)?;
-            options.asking.show(&data, screen);
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            query.extend_pairs(options.channel.iter().map(|channel| ("channel", channel)));
+            let path = format!("{PATH}?{}", query.finish());
+            let data = data(&path, &options.target.get(global, &path)?)?;
+            match options.form.layout() {
+                Layout::Text(_) => print!("{}", screen(&data)),
+                Layout::Csv => print!("{}", table(&data).csv()),
+                layout => print!("{}", format_data(layout, &data)),
+            }
             return Ok(());
         }
         Some(Command::Resend(chosen)) => (Method::POST, chosen),
@@ -102,6 +110,29 @@ fn screen(data: &Value) -> String {
             )
         })
         .collect()
+}
+
+/// Returns a table of dead letters.
+fn table(data: &Value) -> Table {
+    let heads = [
+        "ID", "CHANNEL", "STATUS", "ALERT", "SEVERITY", "STARTS", "ENDS", "TIME", "REASON", "ERROR",
+    ];
+    let mut table = Table::new(heads);
+    for letter in list(&data["deadLetters"]) {
+        table.push([
+            text(&letter["id"]).into(),
+            text(&letter["channel"]).into(),
+            text(&letter["notification"]["status"]).into(),
+            name(&letter["labels"], &letter["alertname"]).into(),
+            text(&letter["severity"]).into(),
+            text(&letter["startsAt"]).into(),
+            text(&letter["endsAt"]).into(),
+            text(&letter["at"]).into(),
+            text(&letter["reason"]).into(),
+            text(&letter["error"]).into(),
+        ]);
+    }
+    table
 }
 
 /// Formats the result for each dead letter.
@@ -154,6 +185,14 @@ mod tests {
              resolved at 2026-11-27 20:00:00\n  rejected on 2026-11-27 19:41:26: it answered 400\n"
         );
         assert_eq!(screen(&json!({"deadLetters": []})), "no dead letters\n");
+        let mut active = letter.clone();
+        active["endsAt"] = Value::Null;
+        assert_eq!(
+            table(&json!({"deadLetters": [active]})).csv(),
+            "id,channel,status,alert,severity,starts,ends,time,reason,error\r\n\
+             00ff,pager,firing,\"backlog{queue_name=\"\"orders\"\"}\",critical,2026-11-27T19:39:25Z,,\
+             2026-11-27T19:41:26Z,rejected,it answered 400\r\n"
+        );
         let with = |sent: Value| {
             let mut letter = letter.clone();
             (letter["sent"], letter["skippedReason"]) = (sent, json!("it knows"));

@@ -11,8 +11,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         &[],
         &[
             (
-                "bellwether check bellwether.yaml",
-                "find every error of a configuration",
+                "bellwether init",
+                "write a first configuration for this host",
             ),
             (
                 "bellwether run --config bellwether.yaml",
@@ -38,12 +38,16 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         &["init"],
         &[
             (
-                "bellwether init --dry-run",
-                "print a configuration for this host",
+                "bellwether init",
+                "write a configuration for this host, and say what was found",
             ),
             (
-                "bellwether init --output bellwether.yaml",
-                "write it to a file, which must not exist yet",
+                "bellwether init --dry-run",
+                "look at it first, and write nothing",
+            ),
+            (
+                "bellwether init --full -o catalogue.yaml",
+                "all metrics and rules, to copy from",
             ),
         ],
     ),
@@ -54,33 +58,6 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether check new.yaml",
                 "check a file before it is installed",
-            ),
-        ],
-    ),
-    (
-        &["init"],
-        &[
-            (
-                "bellwether init",
-                "write bellwether.yaml for what is on this host",
-            ),
-            ("bellwether init --output -", "print it instead"),
-            (
-                "bellwether init --full --output all.yaml",
-                "write the whole catalogue of metrics and rules",
-            ),
-        ],
-    ),
-    (
-        &["schema"],
-        &[
-            (
-                "bellwether schema > bellwether.schema.json",
-                "write the JSON Schema for an editor",
-            ),
-            (
-                "bellwether schema | jq '.[\"$defs\"] | keys'",
-                "list the sections that it describes",
             ),
         ],
     ),
@@ -126,10 +103,13 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
     (
         &["schema"],
         &[
-            ("bellwether schema", "print it"),
             (
                 "bellwether schema > bellwether.schema.json",
-                "write it to a file, for an editor",
+                "beside a configuration, for the editor to complete and check it",
+            ),
+            (
+                "bellwether schema | jq '.\"$defs\" | keys'",
+                "list the sections that it describes",
             ),
         ],
     ),

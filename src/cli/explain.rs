@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::alerts::screen::story;
-use super::asking::{Asking, labels, list, printable, text};
+use super::asking::{Asking, labels, list, number, printable, text};
 use super::when::When;
 use super::{Global, output, route};
 
@@ -109,14 +109,18 @@ fn of_rule(rule: &Value) -> String {
 }
 
 fn of_alert(alert: &Value, rule: &Value) -> String {
-    let mut out = format!(
-        "  {} {} {} {}\n    value {} threshold {}, since {}\n",
+    let head = format!(
+        "  {} {} {} {}",
         text(&alert["fingerprint"]),
         text(&alert["state"]),
         text(&alert["severity"]),
         labels(&alert["labels"]),
-        text(&alert["value"]),
-        text(&alert["threshold"]),
+    );
+    let mut out = format!(
+        "{}\n    value {} threshold {}, since {}\n",
+        head.trim_end(),
+        number(&alert["value"]),
+        number(&alert["threshold"]),
         text(&alert["activeAt"]),
     );
     if !alert["pendingFor"].is_null() {
@@ -135,12 +139,13 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
     if alert["flapping"] == true {
         out += "    flapping: it changes too often, and counts as firing until that ends\n";
     }
-    if let Some(by) = alert["acknowledged"]["by"].as_str() {
-        out += &format!(
-            "    acknowledged by {}: {}\n",
-            printable(by),
-            text(&alert["acknowledged"]["comment"])
-        );
+    let acknowledged = &alert["acknowledged"];
+    if acknowledged["by"].is_string() {
+        let by = text(&acknowledged["by"]);
+        out += &match text(&acknowledged["comment"]) {
+            none if none.is_empty() => format!("    acknowledged by {by}\n"),
+            comment => format!("    acknowledged by {by}: {comment}\n"),
+        };
     }
     for group in list(&alert["groups"]) {
         for line in route::screen(group).lines() {
@@ -187,4 +192,22 @@ fn of_group(group: &Value) -> String {
         out += "      its channels fail: the fallback was notified\n";
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alert_is_one_line_with_rounded_values_that_a_terminal_obeys_not() {
+        let alert = json!({"fingerprint": "00ff", "state": "firing", "severity": "warning",
+            "labels": {}, "value": 99.966_669_996, "threshold": 90.0,
+            "activeAt": "2026-11-29T06:54:49Z",
+            "acknowledged": {"by": "e\u{1b}[31m", "comment": ""}});
+        assert_eq!(
+            of_alert(&alert, &json!({"duration": "15m"})),
+            "  00ff firing warning\n    value 99.97 threshold 90, since 2026-11-29T06:54:49Z\n    \
+             acknowledged by e\\u{1b}[31m\n"
+        );
+    }
 }

@@ -21,8 +21,8 @@ use super::form::{Layout, format_data, format_table};
 use super::process_environment;
 use super::table::Table;
 
-/// Number of hosts that are asked at the same time.
-const PARALLEL: usize = 16;
+/// Number of hosts that are asked at the same time: those that hang shall not wait for each other.
+const PARALLEL: usize = 64;
 /// Maximum number of hosts.
 const MAX_HOSTS: usize = 10_000;
 /// Maximum number of hosts that the summary names.
@@ -326,6 +326,8 @@ impl Answers<Value> {
             (Self::One(data), Layout::Text(_) | Layout::Csv) => {
                 format_table(layout, &table(data), empty)
             }
+            // That there is nothing to list is not known.
+            (Self::Many(_), Layout::Text(_)) if !self.has_answered() => String::new(),
             (Self::Many(answers), Layout::Text(_) | Layout::Csv) => {
                 let none = |_: &anyhow::Error| table(&Value::Null);
                 format_table(layout, &merged(answers, &table, none), empty)
@@ -342,6 +344,14 @@ impl<T> Answers<T> {
         match self {
             Self::One(_) => false,
             Self::Many(answers) => answers.iter().any(|answer| answer.answer.is_err()),
+        }
+    }
+
+    /// Returns whether there is an answer.
+    pub(super) fn has_answered(&self) -> bool {
+        match self {
+            Self::One(_) => true,
+            Self::Many(answers) => answers.iter().any(|answer| answer.answer.is_ok()),
         }
     }
 
@@ -437,6 +447,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::cli::output::Screen;
 
     fn host(name: &str) -> Host {
         Host::new(name, name).unwrap()
@@ -448,6 +459,18 @@ mod tests {
             answer: answer.clone().map_err(|error| anyhow!("{error}")),
         });
         answers.collect()
+    }
+
+    #[test]
+    fn without_an_answer_nothing_is_said_about_alerts() {
+        let layout = Layout::Text(Screen::default());
+        let table = |_: &Value| Table::new(["ALERT"]);
+        let text = |all: &[(&str, Result<Value, &str>)]| {
+            Answers::Many(answers(all)).format(layout, table, "no alerts")
+        };
+        let failed = ("a", Err("connection refused"));
+        assert_eq!(text(&[failed.clone()]), "");
+        assert_eq!(text(&[failed, ("b", Ok(json!({})))]), "no alerts\n");
     }
 
     #[test]
@@ -490,6 +513,7 @@ mod tests {
             busy.fetch_sub(1, Ordering::SeqCst);
             host.name.clone()
         });
+        const { assert!(PARALLEL >= 40 && PARALLEL < 100) }
         assert!(most.into_inner() <= PARALLEL);
         let names: Vec<String> = hosts.into_iter().map(|host| host.name).collect();
         assert_eq!(answers, names);

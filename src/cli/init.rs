@@ -26,11 +26,23 @@ pub(super) struct Options {
     dry_run: bool,
 }
 
+/// Schemas of a package and of `make install`.
+const SCHEMAS: [&str; 2] = [
+    "/usr/share/bellwether/bellwether.schema.json",
+    "/usr/local/share/bellwether/bellwether.schema.json",
+];
+/// Reference to a schema beside the configuration.
+const BESIDE: &str = "$schema=bellwether.schema.json";
+
 pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let facts = probe();
     let text = match options.full {
         true => EMBEDDED.to_owned(),
         false => configuration(&facts),
+    };
+    let text = match installed_schema(&SCHEMAS.map(Path::new)) {
+        Some(schema) => with_schema(&text, schema),
+        None => text,
     };
     if options.dry_run || options.output.as_deref() == Some(Path::new("-")) {
         print!("{text}");
@@ -50,6 +62,15 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     }
     report(&path, &facts, options);
     Ok(())
+}
+
+fn installed_schema<'a>(paths: &[&'a Path]) -> Option<&'a Path> {
+    paths.iter().copied().find(|path| path.is_file())
+}
+
+/// Refers to `schema` instead of to one beside the configuration.
+fn with_schema(text: &str, schema: &Path) -> String {
+    text.replacen(BESIDE, &format!("$schema={}", schema.display()), 1)
 }
 
 /// Returns the path of the installed service if this user may write there.
@@ -124,5 +145,20 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert!(!folder.path().join("nowhere.yaml").exists());
+    }
+
+    #[test]
+    fn the_file_refers_to_the_schema_that_is_installed() {
+        let folder = tempfile::tempdir().unwrap();
+        let schema = folder.path().join("bellwether.schema.json");
+        assert_eq!(installed_schema(&[&schema]), None);
+        fs::write(&schema, "{}").unwrap();
+        let none = folder.path().join("none");
+        let found = installed_schema(&[&none, &schema]).unwrap();
+        let line = format!("\n# yaml-language-server: $schema={}\n", schema.display());
+        for text in [EMBEDDED, &configuration(&HostFacts::default())] {
+            assert!(text.contains("\n# yaml-language-server: $schema=bellwether.schema.json\n"));
+            assert!(with_schema(text, found).contains(&line), "{text}");
+        }
     }
 }

@@ -13,6 +13,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, registry};
 
+use super::running_agents::hint_at_its_configuration;
 use super::{Global, silence};
 use crate::audit;
 use crate::logging::audit_layer;
@@ -53,6 +54,7 @@ impl From<Level> for Severity {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    hint_at_its_configuration(global);
     let plan = global.plan()?;
     let channels = named(
         &plan

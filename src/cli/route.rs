@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::Global;
 use super::asking::{labels, list, text};
 use super::form::Form;
+use super::running_agents::hint_at_its_configuration;
 use super::when::When;
 
 #[derive(Args)]
@@ -29,6 +30,7 @@ pub(super) struct Options {
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    hint_at_its_configuration(global);
     let plan = global.plan()?;
     let now = Clock::start().now().wall;
     let at = options.at.map_or(now, |at| at.at(now));

@@ -10,6 +10,7 @@ use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::{Args, ValueEnum};
 
 use super::Global;
+use super::running_agents::hint_at_its_configuration;
 use crate::config::{self, Plan};
 
 #[derive(Args)]
@@ -42,7 +43,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let plan = global.plan()?;
     let source = global.source();
     let imported = match options.files.as_slice() {
-        [] => None,
+        [] => {
+            hint_at_its_configuration(global);
+            None
+        }
         files => Some(import(files, &plan)?),
     };
     let set = imported.as_ref().unwrap_or(&plan.rules);

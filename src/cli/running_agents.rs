@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use super::{Global, installation};
-use crate::config;
+use crate::config::{self, Source};
 use crate::runtime_file::{self, RunningAgent};
 
 /// Directory of systemd for what a service needs while it runs.
@@ -52,6 +52,26 @@ pub(super) fn select(global: &Global, flags: &str) -> anyhow::Result<Selection> 
     let search = Search::of(directories(&environment, configured));
     let wanted = installation::named(global.config.as_deref());
     search.only(wanted.as_deref(), flags)
+}
+
+/// Prints which file the agent of this host runs with, if a command reads the embedded configuration.
+pub(super) fn hint_at_its_configuration(global: &Global) {
+    if global.source() == Source::Embedded
+        && let Ok(selection) = select(global, "--config")
+        && let Some(hint) = configuration_hint(&selection)
+    {
+        eprintln!("{hint}");
+    }
+}
+
+fn configuration_hint(selection: &Selection) -> Option<String> {
+    let Selection::Agent(found) = selection else {
+        return None;
+    };
+    let path = found.agent.configuration.first()?.display();
+    Some(format!(
+        "hint: this is the embedded configuration; --config {path} takes that of the running agent"
+    ))
 }
 
 /// Returns the directories that may have runtime files. Variables of systemd in the environment of
@@ -191,7 +211,7 @@ impl fmt::Display for FoundAgent {
         let agent = &self.agent;
         let configuration = match agent.configuration.first() {
             Some(path) => path.display().to_string(),
-            None => config::Source::Embedded.to_string(),
+            None => Source::Embedded.to_string(),
         };
         let state = match &agent.state_directory {
             Some(path) => path.display().to_string(),
@@ -280,6 +300,23 @@ mod tests {
         );
         let none = selected(&both, Some(&at("c.yaml"))).unwrap();
         assert!(none.starts_with("no running agent has"), "{none}");
+    }
+
+    #[test]
+    fn a_command_names_the_configuration_that_it_does_not_use() {
+        let of = |configuration: &[&str]| {
+            let mut agent = agent(1, Path::new("/"));
+            agent.configuration = configuration.iter().map(PathBuf::from).collect();
+            let file = PathBuf::new();
+            configuration_hint(&Selection::Agent(Box::new(FoundAgent { file, agent })))
+        };
+        let hint = of(&["/a.yaml", "/conf.d/b.yaml"]).unwrap();
+        assert!(hint.contains("--config /a.yaml takes"), "{hint}");
+        assert_eq!(of(&[]), None, "it runs with the same one");
+        assert_eq!(
+            configuration_hint(&Selection::None(Search::default())),
+            None
+        );
     }
 
     #[test]

@@ -6,6 +6,8 @@ use super::output::{Screen, Style};
 
 /// Blanks between two columns.
 const GAP: &str = "  ";
+/// Text of an absent value.
+const ABSENT: &str = "-";
 /// Width below which no column is cut.
 const NARROWEST: usize = 8;
 
@@ -206,12 +208,17 @@ impl Table {
         widths
     }
 
-    /// Formats the table as CSV by RFC 4180; heads are in lower case.
+    /// Formats the table as CSV by RFC 4180; heads are in lower case. The dash of an absent value is
+    /// for people: here the cell is empty.
     pub(super) fn csv(&self) -> String {
         let heads = self.columns.iter().map(|column| column.head.to_lowercase());
         let mut out = csv_line(heads);
         for row in &self.rows {
-            out += &csv_line(row.iter().map(|cell| cell.text.clone()));
+            let cells = row.iter().map(|cell| match &*cell.text {
+                ABSENT => String::new(),
+                text => text.to_owned(),
+            });
+            out += &csv_line(cells);
         }
         out
     }
@@ -480,6 +487,14 @@ mod tests {
         assert_eq!(all.render(WIDE), "A  B\n2  3\n1\n");
         narrow.append(wide);
         assert_eq!(narrow.csv(), "a\r\n1\r\n2\r\n");
+    }
+
+    #[test]
+    fn an_absent_value_is_empty_in_csv() {
+        let mut table = Table::new(["STATUS", "UP"]);
+        table.push(["no answer".into(), "-".into()]);
+        assert_eq!(table.csv(), "status,up\r\nno answer,\r\n");
+        assert!(table.render(WIDE).contains("no answer  -\n"));
     }
 
     #[test]

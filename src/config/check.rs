@@ -188,7 +188,9 @@ impl<'a> Checker<'a> {
         if monitor.at.pos.line == 0 && !self.lacks_files() {
             self.problems
                 .error(&SourceLocation::default(), "the configuration is empty")
-                .hint("begin with performance_monitor: and see config/bellwether.yaml");
+                .hint(
+                    "begin with performance_monitor:, or let `bellwether init` write a first one",
+                );
         }
         let interval = self.interval();
         let schedule = Schedule {

@@ -129,7 +129,8 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
     let text = match source {
         Source::Embedded => EMBEDDED.to_owned(),
         Source::File(path) => {
-            let missing = "without --config the embedded configuration is used";
+            let missing =
+                "check --config or BELLWETHER_CONFIG; `bellwether init` writes a first one";
             read_config_file(path).map_err(|error| {
                 let hint = error.hint.or((!path.exists()).then_some(missing));
                 Report::whole(source, error.message, hint)

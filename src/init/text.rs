@@ -32,7 +32,9 @@ fn head(out: &mut String, facts: &HostFacts) {
     }
     out.push_str(
         "#\n# It is yours to edit. `bellwether check` reports every error in it, `bellwether config` prints all settings with\n\
-         # their defaults, and `bellwether init --full --dry-run` prints the catalogue of metrics and rules.\n\n\
+         # their defaults, and `bellwether init --full --dry-run` prints the catalogue of metrics and rules.\n\
+         # An editor completes and checks it with the schema, which `bellwether schema` prints:\n\
+         # yaml-language-server: $schema=bellwether.schema.json\n\n\
          # Further files: their entries are added. One of the same name replaces the one here if it has `override: true`.\n\
          include: [conf.d/*.yaml]\n\n",
     );

@@ -216,6 +216,10 @@ fn status_health_and_version() {
     crate::set_queue(&agent, "mail", 42.0);
     agent.wait_for_value("bellwether_alerts{state=\"firing\"", |firing| firing == 1.0);
     let url = format!("http://{}", agent.address());
+    let line = agent.wait_for_log(&["started url="]);
+    for field in ["version=", "configuration=", "state_directory="] {
+        assert!(line.contains(field), "{line}");
+    }
     let output = bellwether(&["health", "--url", &url]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let output = bellwether(&["status", "--url", &url]);

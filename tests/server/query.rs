@@ -534,6 +534,20 @@ async fn get_owned(address: std::net::SocketAddr, path: &'static str) -> Reply {
 }
 
 #[tokio::test]
+async fn an_unknown_rule_has_a_hint_with_a_similar_name() {
+    let server = server().await;
+    for (rule, hint) in [
+        ("to_hot", "did you mean \\\"too_hot\\\"?"),
+        ("xyz", "/api/v1/rules"),
+    ] {
+        let path = format!("/api/v1/explain?rule={rule}");
+        let reply = get(server.address, &path, &[]).await;
+        assert_eq!(reply.status, 404);
+        assert!(reply.text().contains(hint), "{}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn answers_have_the_shapes_of_the_table_of_endpoints() {
     // The name on `/metrics` of the configured metric `load`.
     let server = server_of(

@@ -201,8 +201,12 @@ pub(super) fn history(data: &Value, oldest: bool) -> Table {
     table
 }
 
-/// Formats one record as a sentence.
+/// Formats one record as a sentence, safe for a terminal.
 fn sentence(record: &Value) -> String {
+    printable(&raw_sentence(record))
+}
+
+fn raw_sentence(record: &Value) -> String {
     let reason = text(&record["reason"]);
     let severity = text(&record["severity"]);
     let channel = text(&record["channel"]);
@@ -476,5 +480,29 @@ mod tests {
             "a narrow one has no room for it: {shown}"
         );
         assert!(active(&json!({"alerts": []}), now).is_empty());
+    }
+
+    #[test]
+    fn a_terminal_obeys_no_message_of_the_history() {
+        let evil = "\u{1b}[31mred\r\nforged \u{202e}";
+        let record = with(
+            base("2026-11-21T03:00:58.000Z", "firing"),
+            json!({"message": evil}),
+        );
+        let sent = with(
+            base("2026-11-21T03:00:59.000Z", "rejected"),
+            json!({"receiver": evil, "cause": evil, "error": evil}),
+        );
+        let data = json!({"records": [record, sent], "damaged": 0});
+        let csv = history(&data, true).csv();
+        for shown in [story(&data, true, SCREEN), csv.replace("\r\n", "\n")] {
+            assert!(
+                shown
+                    .chars()
+                    .all(|c| c == '\n' || printable(&c.to_string()) == c.to_string()),
+                "{shown:?}"
+            );
+            assert!(shown.contains("forged"), "{shown}");
+        }
     }
 }

@@ -27,6 +27,8 @@ pub(super) fn check_secret(
     problems: &mut Diagnostics,
 ) {
     match (value, file) {
+        // One that cannot be read, such as with an unset variable, has its own error already.
+        (None, None) if has_error(problems, at, &[key, &format!("{key}_file")]) => {}
         (None, None) => {
             problems
                 .error(at, format!("missing key {key:?}"))
@@ -42,6 +44,14 @@ pub(super) fn check_secret(
         }
         _ => {}
     }
+}
+
+/// Returns whether the value of one of `keys` in the mapping at `at` has an error.
+fn has_error(problems: &Diagnostics, at: &SourceLocation, keys: &[&str]) -> bool {
+    keys.iter().any(|key| {
+        let path = at.key(key).path;
+        problems.any(|location| location.path == path)
+    })
 }
 
 /// Checks that a secret has no template, as it is not rendered.
@@ -294,6 +304,20 @@ mod tests {
     fn endpoint(url: &str) -> Endpoint {
         let (url, clock) = (Url::parse(url).unwrap(), Arc::new(UnixMillis::default));
         Endpoint::open(url, ClientSettings::default(), clock).unwrap()
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_is_not_missing() {
+        let at = SourceLocation {
+            path: "channels[1]".into(),
+            ..SourceLocation::default()
+        };
+        for (key, expected) in [("url", 1), ("url_file", 1), ("name", 2)] {
+            let mut problems = Diagnostics::default();
+            problems.error(&at.key(key), "environment variable X is not set");
+            check_secret("url", None, None, &at, &mut problems);
+            assert_eq!(problems.len(), expected, "{key}");
+        }
     }
 
     #[test]

@@ -134,12 +134,14 @@ fn sentence(notification: &Notification) -> String {
     }
 }
 
-/// Replaces control characters: label values come from applications and must not forge lines of the
-/// log.
+/// Replaces control characters and marks of the direction of text: label values come from applications
+/// and must not forge lines of the log, or parts of one.
 fn one_line(text: &str) -> String {
-    text.chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect()
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.replace(is_hidden, " ")
 }
 
 #[cfg(test)]
@@ -235,7 +237,7 @@ mod tests {
     fn a_label_cannot_forge_a_line() {
         let mut firing = notification("disk", "/a\nERROR forged", Status::Firing);
         let mut alert = (*firing.alert).clone();
-        alert.message = "x\nERROR forged".into();
+        alert.message = "x\nERROR \u{202e}forged".into();
         firing.alert = Arc::new(alert);
         for format in [None, Some(LogForm::Text), Some(LogForm::Json)] {
             let settings = LogChannel {
@@ -244,6 +246,8 @@ mod tests {
             };
             let text = written(settings, std::slice::from_ref(&firing));
             assert_eq!(text.lines().count(), 1, "{text}");
+            let is_json = matches!(format, Some(LogForm::Json));
+            assert!(is_json || !text.contains('\u{202e}'), "{text:?}");
         }
     }
 }

@@ -57,10 +57,15 @@ pub struct BindError {
 impl fmt::Display for BindError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (reason, hint) = match self.error.kind() {
-            io::ErrorKind::AddrInUse => (
+            io::ErrorKind::AddrInUse if self.address.ends_with(":9091") => (
                 "address already in use".to_owned(),
                 "another Bellwether or a Pushgateway may use the port, which is the default of both; \
                  choose another with --web.listen-address",
+            ),
+            io::ErrorKind::AddrInUse => (
+                "address already in use".to_owned(),
+                "another Bellwether or another service uses the port, which `ss -ltnp` shows; choose \
+                 another with --web.listen-address",
             ),
             io::ErrorKind::PermissionDenied if self.address.contains('/') => (
                 "permission denied".to_owned(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwether_core::{AlertState, Fingerprint, Now};
 use bellwether_routing::{Acknowledgement, GroupStatus, RouteMatch};
-use bellwether_schema::HumanDuration;
+use bellwether_schema::{HumanDuration, did_you_mean};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -35,10 +35,29 @@ pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
         .map(|rule| explain(rule, backend, selection.alert, request.now))
         .collect();
     if rules.is_empty() {
-        let hint = "/api/v1/rules and /api/v1/alerts list them";
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "no such rule or alert").hint(hint));
+        return Err(unknown(&selection, backend));
     }
     Ok(json!({ "rules": rules }))
+}
+
+/// Returns the error about a rule or alert that does not exist, with a rule of a similar name if there is one.
+fn unknown(selection: &Selection<'_>, backend: &dyn RuleBackend) -> ApiError {
+    let rules = backend.rules();
+    let names = rules
+        .iter()
+        .filter(|rule| !rule.records)
+        .map(|rule| &*rule.name);
+    match selection
+        .rule
+        .and_then(|wanted| did_you_mean(wanted, names))
+    {
+        Some(similar) => {
+            let message = format!("no such rule or alert; hint: {similar}");
+            ApiError::new(StatusCode::NOT_FOUND, message)
+        }
+        None => ApiError::new(StatusCode::NOT_FOUND, "no such rule or alert")
+            .hint("/api/v1/rules and /api/v1/alerts list them"),
+    }
 }
 
 /// Parsed parameters.
@@ -91,7 +110,7 @@ fn explain(
             "activeAt": time_to_second(alert.active_at),
             "firedAt": alert.fired_at.map(time_to_second),
             "missingFor": rule.missing.get(&alert.fingerprint).map(|at| format_seconds(*at)),
-            "pendingFor": (alert.state == AlertState::Pending).then(|| format_duration(pending)),
+            "pendingFor": (alert.state == AlertState::Pending).then(|| format_seconds(pending)),
             "reason": explanation.as_ref().map(|explanation| explanation.reason.clone()),
             "flapping": explanation.as_ref().is_some_and(|explanation| explanation.flapping),
             "acknowledged": explanation.as_ref().and_then(|explanation| explanation.acknowledged.as_ref()).map(acknowledgement_view),

@@ -1,6 +1,6 @@
 //! Author of a request, and the audit entry of a refused one.
 
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 
 use super::RequestContext;
 use crate::api::response::ApiError;
@@ -53,10 +53,58 @@ impl RequestContext<'_> {
             via: via(&self.parts.headers),
         };
         self.shared.backend.audit(AuditEntry {
-            action: resource.name,
+            action: action(resource.name, self.method()),
             what: format!("{} {}", self.method(), self.path),
             actor,
             outcome: AuditOutcome::Refused(reason),
         });
+    }
+}
+
+/// Returns the kind of a change as an entry about one that is done has it; `name` is that of the endpoint.
+fn action(name: &'static str, method: &Method) -> &'static str {
+    match (name, method) {
+        ("api_silences", &Method::DELETE) => "expire",
+        ("api_silences", _) => "silence",
+        ("api_acknowledge", &Method::DELETE) => "release",
+        ("api_acknowledge", _) => "acknowledge",
+        ("api_dead_letters", &Method::DELETE) => "discard",
+        ("api_dead_letters", _) => "resend",
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::endpoints::{AccessLevel, ENDPOINTS};
+
+    #[test]
+    fn a_refused_change_has_the_action_of_one_that_is_done() {
+        let cases = [
+            ("api_silences", Method::POST, "silence"),
+            ("api_silences", Method::DELETE, "expire"),
+            ("api_acknowledge", Method::POST, "acknowledge"),
+            ("api_acknowledge", Method::DELETE, "release"),
+            ("api_dead_letters", Method::POST, "resend"),
+            ("api_dead_letters", Method::DELETE, "discard"),
+            ("reload", Method::PUT, "reload"),
+        ];
+        for (name, method, expected) in cases {
+            assert_eq!(action(name, &method), expected, "{method} {name}");
+        }
+        for row in ENDPOINTS
+            .iter()
+            .filter(|row| row.access == AccessLevel::Change)
+        {
+            for method in row.methods {
+                let action = action(row.name, method);
+                assert!(
+                    !action.starts_with("api_"),
+                    "{method} {}: {action}",
+                    row.path
+                );
+            }
+        }
     }
 }
