@@ -1,5 +1,7 @@
 # make run    build, and run with the shipped configuration
-# make dist   build for packages: links once more, for less resident memory
+# make dist   the static binary for packages: links twice, for less resident memory
+# make packages, make test-packages   .deb, .rpm, tar archive, SBOM and checksums in target/packages; their test, as root
+# make lint-deploy   workflows, Ansible play and Kubernetes files, by their linters
 # make test   every check there is, real servers included
 # make fuzz   every fuzz target for a bounded time (FUZZ_SECONDS each)
 # make book   docs as a book in target/book
@@ -22,20 +24,51 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build dist run test book fuzz bench install uninstall
+.PHONY: build dist packages test-packages lint-deploy run test book fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make perl
 	cargo build --release --locked
 
-# The binary for packages: the functions that an idle agent runs stand side by side, so that less of it is resident.
-ORDER = $(abspath $(CARGO_TARGET_DIR))/function-order
-dist: build
-	@scripts/need bash curl valgrind
-	cargo rustc --release --locked --bin bellwether -- -C strip=none
-	scripts/order-functions $(BINARY) $(ORDER)
-	cargo rustc --release --locked --bin bellwether -- -C strip=symbols \
-	  -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--no-warn-symbol-ordering,--symbol-ordering-file=$(ORDER)
+# The binary for packages: static, so that it runs on every Linux of its architecture. Functions that an idle agent runs stand
+# side by side and relocations are packed, so that less of it is resident. The functions are those of a run under valgrind;
+# FUNCTION_ORDER=FILE takes them from a run before, so that the same binary can be built again. A build for another
+# architecture than the host's (DIST_TARGET) cannot be run here and goes without.
+ARCH            = $(shell uname -m)
+DIST_TARGET    ?= $(ARCH)-unknown-linux-musl
+DIST_BINARY     = $(CARGO_TARGET_DIR)/$(DIST_TARGET)/release/bellwether
+DIST_CARGO      = CC_$(subst -,_,$(DIST_TARGET))=musl-gcc CXX_$(subst -,_,$(DIST_TARGET))=g++ \
+                  cargo rustc --release --locked --target $(DIST_TARGET) --bin bellwether --
+DIST_LINK       = -C strip=symbols -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--pack-dyn-relocs=relr
+FUNCTION_ORDER ?=
+ORDER           = $(abspath $(CARGO_TARGET_DIR))/function-order
+dist:
+	@scripts/need $(NEED_INSTALL) cargo c++ make perl musl-gcc ld.lld $(DIST_TARGET)
+ifneq ($(FUNCTION_ORDER),)
+	cp $(FUNCTION_ORDER) $(ORDER)
+else
+	@scripts/need $(NEED_INSTALL) bash curl valgrind
+	$(DIST_CARGO) -C strip=none
+	scripts/order-functions $(DIST_BINARY) $(ORDER)
+endif
+	$(DIST_CARGO) $(DIST_LINK) -C link-arg=-Wl,--no-warn-symbol-ordering,--symbol-ordering-file=$(ORDER)
+
+# NEED_INSTALL=--install has the tools installed, as root on Debian.
+NEED_INSTALL ?=
+packages: dist
+	@scripts/need $(NEED_INSTALL) bash python3 cargo-deb cargo-generate-rpm cargo-cyclonedx
+	scripts/packages $(DIST_BINARY) $(DIST_TARGET)
+
+test-packages:
+	tests/packages
+
+# actionlint is a Go program, ansible-lint and kubernetes-validate are Python packages.
+lint-deploy:
+	@scripts/need actionlint ansible-lint kubectl kubernetes-validate systemd-analyze
+	actionlint
+	ansible-lint --offline --profile production deploy/ansible/install.yml
+	kubectl kustomize deploy/kubernetes | kubernetes-validate --strict /dev/stdin
+	systemd-analyze security --offline=true --threshold=13 --no-pager deploy/bellwether.service > /dev/null
 
 run: build
 	$(BINARY) run --config $(CONFIG)

@@ -2,12 +2,14 @@
 //! detectors, and the cost of it and of trends.
 //!
 //! `cargo bench --bench anomaly`. Quality: five families of NAB, in `../shared/data` or
-//! `BELLWETHER_TEST_DATA`. The first line is what ships, all settings the default; in the others the
+//! `BELLWETHER_TEST_DATA`, and two made families whose anomalies are slow. The first lines are what ships, all settings the default; in the others the
 //! threshold of each family was chosen on the four others.
 
 // The macros of criterion make undocumented functions.
 #![allow(missing_docs, clippy::print_stdout)]
 
+#[path = "../tests/support/drifts.rs"]
+mod drifts;
 #[path = "../tests/support/nab.rs"]
 mod nab;
 #[path = "../tests/support/rivals.rs"]
@@ -52,6 +54,20 @@ fn quality(_: &mut Criterion) {
         shown(&profile.name, &files, &scores)
     });
     println!("NAB as shipped: {}", all.collect::<Vec<_>>().join("; "));
+    let made: Vec<File> = [drifts::machine_temperature, drifts::daily_demand]
+        .into_iter()
+        .flat_map(|family| (0..10).map(family))
+        .collect();
+    for profile in &profiles {
+        let scores: Vec<_> = made
+            .iter()
+            .map(|file| profile.score(file, &rivals::shipped(file)))
+            .collect();
+        println!(
+            "made series with slow anomalies, as shipped: {}",
+            shown(&profile.name, &made, &scores)
+        );
+    }
     let all = profiles
         .iter()
         .map(|profile| line(rivals::shipped_left_out(&files, profile), profile));

@@ -6,6 +6,8 @@
 use bellwether_server::{AuditEntry, AuditOutcome};
 use tracing::{info, warn};
 
+use crate::printable::{controls_text, is_invisible};
+
 /// Target of the events.
 pub(crate) const TARGET: &str = "bellwether::audit";
 
@@ -58,15 +60,8 @@ fn printable(text: &str) -> String {
     out
 }
 
-/// Returns true for control characters, separators of lines, marks of the direction of text, and characters of no
-/// width.
 fn is_hidden(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}' | '\u{feff}'
-        )
+    controls_text(character) || is_invisible(character)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod backtest;
 mod bottlenecks;
 mod check;
 mod client;
+mod completion;
 mod config;
 mod correlate;
 mod dashboard;
@@ -27,6 +28,7 @@ mod hosts;
 mod import;
 mod init;
 mod installation;
+mod man_pages;
 mod notify_test;
 mod query;
 mod range;
@@ -180,6 +182,11 @@ enum Command {
     NotifyTest(notify_test::Options),
     /// Print rules, in the format of the configuration or as a Prometheus rule file.
     Rules(rules::Options),
+    /// Print a script that completes commands and flags in a shell.
+    Completion(completion::Options),
+    /// Write a man page for each command to a directory; packages have them.
+    #[command(hide = true)]
+    ManPages(man_pages::Options),
     /// Print the version.
     Version,
 }
@@ -330,6 +337,8 @@ pub fn main() -> ExitCode {
         }
         Command::NotifyTest(options) => notify_test::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
+        Command::Completion(options) => completion::run(command_line(), &options),
+        Command::ManPages(options) => man_pages::run(command_line(), &options),
         Command::Version => {
             println!("bellwether {}", version::LONG);
             Ok(())

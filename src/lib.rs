@@ -9,6 +9,7 @@
 //! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
 //! - [`ruletest`]: unit tests of rules, on virtual time.
+//! - `printable`: characters that texts of others may not have.
 //! - [`replay`]: rules over recorded series, on virtual time.
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
@@ -22,6 +23,7 @@ pub mod config;
 pub mod dashboard;
 pub mod init;
 pub mod logging;
+mod printable;
 pub mod replay;
 pub mod ruletest;
 pub mod runtime_file;

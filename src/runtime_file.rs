@@ -34,7 +34,7 @@ pub struct RunningAgent {
     pub web_config_file: Option<PathBuf>,
     /// File with the token for requests that change state.
     pub token_file: Option<PathBuf>,
-    /// Configuration files; empty for the embedded configuration.
+    /// Configuration files, of which the first includes the others; empty for the embedded configuration.
     pub configuration: Vec<PathBuf>,
     /// State directory, unless all state is in memory.
     pub state_directory: Option<PathBuf>,

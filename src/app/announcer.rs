@@ -151,7 +151,11 @@ impl App {
             web_config_file: settings.web_config_file.as_deref().map(absolute),
             token_file: settings.control.token_file.as_deref().map(absolute),
             configuration: match &self.source {
-                Source::File(path) => vec![absolute(path)],
+                Source::File(_) => {
+                    let active = self.current.load();
+                    let files = active.plan.files.iter();
+                    files.map(|file| absolute(&file.path)).collect()
+                }
                 Source::Embedded => Vec::new(),
             },
             state_directory: owned.map(|state| absolute(state.path())),

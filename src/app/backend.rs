@@ -226,7 +226,8 @@ impl StatusBackend for AppBackend {
                     Source::File(path) => announcer::absolute(path).display().to_string(),
                     Source::Embedded => self.0.source.to_string(),
                 },
-                checksum: self.0.current.load().plan.checksum,
+                included_files: active.plan.files.len().saturating_sub(1),
+                checksum: active.plan.checksum,
                 loaded_at: reloads.loaded_at,
             },
         }

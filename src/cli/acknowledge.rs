@@ -9,7 +9,7 @@ use super::Global;
 use super::asking::{data, labels, list, text};
 use super::client::Target;
 use super::form::ListForm;
-use super::hosts::{Answers, Reach};
+use super::hosts::Reach;
 use super::silence::user;
 use super::table::Table;
 
@@ -46,11 +46,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             None => bail!("{}", none(&options.alert)),
         }
     })?;
-    if let Answers::Many(all) = &answers
-        && all
-            .iter()
-            .all(|answer| matches!(&answer.answer, Ok(Value::Null)))
-    {
+    if answers.is_on_no_host() {
         bail!("{}", none(&options.alert));
     }
     let sentence = |done: &Value| match options.release {

@@ -61,7 +61,7 @@ fn screen(data: &Value) -> String {
         text(&data["metric"]),
         text(&data["measure"]),
         count(&data["samples"], "sample"),
-        data["series"],
+        text(&data["series"]),
         span(history.unwrap_or_default()),
         number(&range["min"]),
         number(&range["max"]),

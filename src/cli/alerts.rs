@@ -14,8 +14,8 @@ use bellwether_server::{alert_history_data, alert_history_query};
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::asking::data;
-use super::client::Target;
+use super::asking::{data, printable};
+use super::client::{Failure, Target};
 use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, Reach, brief};
 use super::output::Style;
@@ -144,13 +144,8 @@ fn look<'a>(
 
 /// Formats an error in one line, with the address that did not answer.
 fn brief_with_address(error: &anyhow::Error) -> String {
-    let text = format!("{error:#}");
-    let place = text
-        .strip_prefix("no answer from ")
-        .and_then(|rest| rest.split([' ', ';']).next())
-        .map(|place| place.trim_end_matches(':'));
-    match place {
-        Some(place) => format!("no answer from {place}: {}", brief(error)),
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => printable(failure.problem()),
         None => brief(error),
     }
 }

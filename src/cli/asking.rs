@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Global;
 use super::client::{Answer, Target};
 use super::form::Form;
+use crate::printable::controls_text;
 
 /// Target of a command and format of its output.
 #[derive(Args)]
@@ -95,7 +96,7 @@ pub(super) fn text(value: &Value) -> String {
 pub(super) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || directs_text(c) {
+        if controls_text(c) {
             out.extend(c.escape_default());
         } else {
             out.push(c);
@@ -107,14 +108,6 @@ pub(super) fn printable(text: &str) -> String {
 /// Applies [`printable`] to each line.
 pub(super) fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n")
-}
-
-/// Returns whether a character changes the direction of text.
-fn directs_text(c: char) -> bool {
-    matches!(
-        c,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    )
 }
 
 /// Formats a number for people, with metric prefixes from a thousand on: `0.25`, `97.3`, `1.25G`.

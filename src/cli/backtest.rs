@@ -19,8 +19,8 @@ use prometheus::Server;
 
 use super::client::Target;
 use super::form::{Form, Layout, format_data};
-use super::range::Range;
 use super::history_directory::{Folder, bar};
+use super::range::Range;
 use super::{Global, import, process_environment, selector};
 use crate::config::{self, Plan, Source};
 use crate::replay::{self, Outcome, Setup};

@@ -19,10 +19,10 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 
 use super::Global;
+use super::hosts::Host;
 pub(super) use address::Address;
 use address::Origin;
-use failure::Failure;
-use super::hosts::Host;
+pub(super) use failure::Failure;
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);

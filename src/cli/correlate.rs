@@ -63,16 +63,15 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 }
 
 fn screen(data: &Value) -> String {
+    let step = Duration::try_from_secs_f64(data["stepSeconds"].as_f64().unwrap_or_default());
     let mut out = format!(
         "correlations with {}\n{} to {} in steps of {}, {} series compared, {} skipped as constant or without samples\n",
         text(&data["metric"]),
         time(&data["from"]),
         time(&data["to"]),
-        span(Duration::from_secs_f64(
-            data["stepSeconds"].as_f64().unwrap_or_default().max(0.0)
-        )),
-        data["compared"],
-        data["skipped"],
+        span(step.unwrap_or_default()),
+        text(&data["compared"]),
+        text(&data["skipped"]),
     );
     let related = list(&data["related"]);
     for (significant, title) in [(true, "\nrelated"), (false, "\nnot significant")] {

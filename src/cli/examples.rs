@@ -35,12 +35,78 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["init"],
+        &[
+            (
+                "bellwether init --dry-run",
+                "print a configuration for this host",
+            ),
+            (
+                "bellwether init --output bellwether.yaml",
+                "write it to a file, which must not exist yet",
+            ),
+        ],
+    ),
+    (
         &["check"],
         &[
             ("bellwether check", "check the configuration of the service"),
             (
                 "bellwether check new.yaml",
                 "check a file before it is installed",
+            ),
+        ],
+    ),
+    (
+        &["init"],
+        &[
+            (
+                "bellwether init",
+                "write bellwether.yaml for what is on this host",
+            ),
+            ("bellwether init --output -", "print it instead"),
+            (
+                "bellwether init --full --output all.yaml",
+                "write the whole catalogue of metrics and rules",
+            ),
+        ],
+    ),
+    (
+        &["schema"],
+        &[
+            (
+                "bellwether schema > bellwether.schema.json",
+                "write the JSON Schema for an editor",
+            ),
+            (
+                "bellwether schema | jq '.[\"$defs\"] | keys'",
+                "list the sections that it describes",
+            ),
+        ],
+    ),
+    (
+        &["completion"],
+        &[
+            (
+                "bellwether completion bash > ~/.local/share/bash-completion/completions/bellwether",
+                "complete commands and flags in bash",
+            ),
+            (
+                "bellwether completion zsh > ~/.zfunc/_bellwether",
+                "the same in zsh, if ~/.zfunc is in $fpath",
+            ),
+        ],
+    ),
+    (
+        &["man-pages"],
+        &[
+            (
+                "bellwether man-pages man1",
+                "write the man page of each command to the directory man1",
+            ),
+            (
+                "bellwether man-pages /usr/local/share/man/man1",
+                "install them for `man`",
             ),
         ],
     ),
@@ -54,6 +120,16 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether config --reference",
                 "print the reference of all settings",
+            ),
+        ],
+    ),
+    (
+        &["schema"],
+        &[
+            ("bellwether schema", "print it"),
+            (
+                "bellwether schema > bellwether.schema.json",
+                "write it to a file, for an editor",
             ),
         ],
     ),
@@ -434,9 +510,10 @@ mod tests {
     use super::super::{command_line, parse};
     use super::*;
 
-    /// Splits a line as a shell does: single quotes group; the line ends at a redirection.
+    /// Splits a line as a shell does: single quotes group; the line ends at a pipe or a redirection.
     fn words(line: &str) -> Vec<OsString> {
         let line = line.split(" > ").next().unwrap_or_default();
+        let line = line.split(" | ").next().unwrap_or_default();
         let mut words = vec![String::new()];
         let mut is_quoted = false;
         for c in line.chars() {

@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::alerts::screen::story;
-use super::asking::{Asking, labels, list, text};
+use super::asking::{Asking, labels, list, printable, text};
 use super::when::When;
 use super::{Global, output, route};
 
@@ -91,7 +91,7 @@ fn of_rule(rule: &Value) -> String {
         .as_str()
         .filter(|absence| !absence.is_empty())
     {
-        out += &format!("  if a series is missing, {absence}\n");
+        out += &format!("  if a series is missing, {}\n", printable(absence));
     }
     for key in ["lastError", "note"] {
         if !rule[key].is_null() {
@@ -124,7 +124,10 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
         out += &format!("    not firing yet: the condition has held for {held} of {needed}\n");
     }
     if let Some(missing) = alert["missingFor"].as_str() {
-        out += &format!("    its series is missing, for {missing} so far\n");
+        out += &format!(
+            "    its series is missing, for {} so far\n",
+            printable(missing)
+        );
     }
     if !alert["reason"].is_null() {
         out += &format!("    why: {}\n", text(&alert["reason"]));
@@ -134,7 +137,8 @@ fn of_alert(alert: &Value, rule: &Value) -> String {
     }
     if let Some(by) = alert["acknowledged"]["by"].as_str() {
         out += &format!(
-            "    acknowledged by {by}: {}\n",
+            "    acknowledged by {}: {}\n",
+            printable(by),
             text(&alert["acknowledged"]["comment"])
         );
     }
@@ -152,7 +156,8 @@ fn of_group(group: &Value) -> String {
     match group["notifiedSeverity"].as_str() {
         Some(severity) => {
             out += &format!(
-                "      notified as {severity} since {}",
+                "      notified as {} since {}",
+                printable(severity),
                 text(&group["firstNotified"])
             );
             if !group["nextRepeat"].is_null() {

@@ -4,7 +4,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, text, time};
+use super::asking::{Asking, labels, list, number, printable, text, time};
 use super::table::table;
 use super::trends::seconds;
 use super::when::When;
@@ -92,7 +92,7 @@ fn line(linear: &Value, target: &str, within: Option<&str>) -> String {
             if soon { "this is" } else { "this is not" }
         );
         if let Some(reason) = linear["suppressedReason"].as_str() {
-            line += &format!("  a rule does not fire: {reason}\n");
+            line += &format!("  a rule does not fire: {}\n", printable(reason));
         }
     }
     line

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::{MetadataExt, lchown};
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bellwether_tsdb::history::History;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use rustix::fs::{Mode, OFlags};
 
 use super::running_agents::{FoundAgent, Search, Selection, select};
 use super::{Global, installation, process_environment};
@@ -142,7 +143,7 @@ impl AsOwner {
         fs::create_dir_all(directory)?;
         if let Some((user, group)) = owner {
             for path in missing {
-                lchown(path, Some(user), Some(group))?;
+                give(path, user, group)?;
             }
         }
         Ok(Self {
@@ -161,15 +162,29 @@ impl AsOwner {
             return Ok(());
         };
         for name in names(&self.directory)?.difference(&self.before) {
-            let path = self.directory.join(name);
-            match lchown(path, Some(user), Some(group)) {
-                // The agent may have merged it meanwhile.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+            give(&self.directory.join(name), user, group)?;
         }
         Ok(())
     }
+}
+
+/// Gives a file or directory that root created to another user, unless it is gone: the agent may have merged
+/// it meanwhile. The owner of its directory may also have put something else in its place, such as a link to a file
+/// of root.
+fn give(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    use rustix::io::Errno;
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT | Errno::LOOP | Errno::NXIO) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata = file.metadata()?;
+    let is_only_name = metadata.is_dir() || (metadata.is_file() && metadata.nlink() == 1);
+    if metadata.uid() == rustix::process::geteuid().as_raw() && is_only_name {
+        fchown(&file, Some(user), Some(group))?;
+    }
+    Ok(())
 }
 
 fn names(directory: &Path) -> io::Result<BTreeSet<OsString>> {
@@ -189,7 +204,7 @@ pub(super) fn bar(length: u64, template: &str) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::chown;
+    use std::os::unix::fs::{chown, symlink};
 
     use super::*;
 
@@ -225,5 +240,24 @@ mod tests {
             };
             assert_eq!((metadata.uid(), metadata.gid()), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_file_of_root_that_was_linked_into_the_directory_stays_roots() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let (state, secret) = (folder.path().join("state"), folder.path().join("secret"));
+        fs::create_dir(&state).unwrap();
+        chown(&state, Some(4242), Some(4243)).unwrap();
+        fs::write(&secret, "").unwrap();
+        let writing = AsOwner::begin(&state).unwrap();
+        fs::hard_link(&secret, state.join("hard")).unwrap();
+        symlink(&secret, state.join("soft")).unwrap();
+        fs::write(state.join("new.block"), "").unwrap();
+        writing.finish().unwrap();
+        assert_eq!(fs::metadata(&secret).unwrap().uid(), 0);
+        assert_eq!(fs::metadata(state.join("new.block")).unwrap().uid(), 4242);
     }
 }

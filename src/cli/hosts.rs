@@ -15,8 +15,8 @@ use clap::Args;
 use reqwest::Url;
 use serde_json::{Value, json};
 
-use super::asking::{printable, printable_lines};
-use super::client::Target;
+use super::asking::printable;
+use super::client::{Failure, Target};
 use super::form::{Layout, format_data, format_table};
 use super::process_environment;
 use super::table::Table;
@@ -290,6 +290,12 @@ fn in_parallel<T: Send>(hosts: &[Host], ask: impl Fn(&Host) -> T + Sync) -> Vec<
 }
 
 impl Answers<Value> {
+    /// Returns whether all of many hosts answered null: none has what was asked for.
+    pub(super) fn is_on_no_host(&self) -> bool {
+        let is_null = |answer: &HostAnswer<Value>| matches!(answer.answer, Ok(Value::Null));
+        matches!(self, Self::Many(answers) if answers.iter().all(is_null))
+    }
+
     /// Prints the answers: that of one Bellwether as `text` formats it, those of many as one table with
     /// a column for the host.
     ///
@@ -416,33 +422,14 @@ fn summary<T>(answers: &[HostAnswer<T>]) -> String {
     }
 }
 
-/// Formats an error in a few words: its root cause if there was no answer, without hint and address.
+/// Formats an error in one line, without hint and without the address of the host.
 pub(super) fn brief(error: &anyhow::Error) -> String {
-    let text = printable_lines(&format!("{error:#}"));
+    if let Some(failure) = error.downcast_ref::<Failure>() {
+        return printable(failure.brief());
+    }
+    let text = format!("{error:#}");
     let line = text.lines().next().unwrap_or_default();
-    let message = line.split("; hint:").next().unwrap_or_default();
-    let Some(unanswered) = message.strip_prefix("no answer from ") else {
-        return message.to_owned();
-    };
-    match unanswered.split_once(": ") {
-        Some((_, reason)) => {
-            let cause = reason.rsplit(": ").next().unwrap_or(reason);
-            let cause = cause.split(" (os error").next().unwrap_or(cause);
-            lower_first(cause)
-        }
-        None => {
-            let within = unanswered.find(" within ").map(|at| &unanswered[at..]);
-            format!("no answer{}", within.unwrap_or_default())
-        }
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
-    }
+    printable(line.split("; hint:").next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -510,24 +497,27 @@ mod tests {
 
     #[test]
     fn the_summary_names_those_that_failed_and_why() {
-        let refused = "no answer from http://db3:9091: client error (Connect): tcp connect error: \
-                       Connection refused (os error 111); hint: is it running?";
-        let slow = "no answer from http://db4:9091 within 10 s; hint: a firewall?";
+        let unanswered = |reason: &str| {
+            let hint = "is it running?".to_owned();
+            let reason = reason.to_owned();
+            Failure::unanswered("http://db:9091", reason, "GET /".to_owned(), hint).into()
+        };
+        let answer = |host: &str, answer| HostAnswer {
+            host: host.to_owned(),
+            answer,
+        };
         let all = [
-            ("db1", Ok(json!(1))),
-            ("db3", Err(refused)),
-            ("db4", Err(slow)),
-            (
-                "db5",
-                Err("http://db5:9091 rejected the user or the password"),
-            ),
+            answer("db1", Ok(json!(1))),
+            answer("db3", Err(unanswered("connection refused"))),
+            answer("db4", Err(unanswered("TLS failed: no\u{1b}[2J"))),
+            answer("db5", Err(anyhow!("no rule \"x\"; hint: y"))),
         ];
         assert_eq!(
-            summary(&answers(&all)),
-            "1 of 4 hosts answered; 3 failed: db3 (connection refused), db4 (no answer within 10 s), \
-             db5 (http://db5:9091 rejected the user or the password)"
+            summary(&all),
+            "1 of 4 hosts answered; 3 failed: db3 (connection refused), db4 (TLS failed: no\\u{1b}[2J), \
+             db5 (no rule \"x\")"
         );
-        assert_eq!(summary(&answers(&all[..1])), "1 of 1 host answered");
+        assert_eq!(summary(&all[..1]), "1 of 1 host answered");
         let names: Vec<String> = (0..12).map(|number| format!("h{number}")).collect();
         let many: Vec<_> = names.iter().map(|name| (name.as_str(), Err("x"))).collect();
         assert!(summary(&answers(&many)).ends_with("h9 (x), and 2 more"));

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Global;
 use super::asking::{data, list, printable, text, time};
 use super::form::{Layout, ListForm, format_table};
-use super::hosts::{Answers, Reach};
+use super::hosts::Reach;
 use super::output::{Screen, Style};
 use super::table::{Cell, Table};
 use super::when::When;
@@ -209,11 +209,7 @@ fn expire(global: &Global, id: &str, form: &ListForm, reach: &Reach) -> anyhow::
         let path = format!("{PATH}/{id}");
         data(&path, &target.change(global, Method::DELETE, &path, None)?)
     })?;
-    if let Answers::Many(all) = &answers
-        && all
-            .iter()
-            .all(|answer| matches!(&answer.answer, Ok(Value::Null)))
-    {
+    if answers.is_on_no_host() {
         bail!("{}", unknown(id));
     }
     let ended = |ended: &Value| format!("{} ends now\n", text(&ended["id"]));

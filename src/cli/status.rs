@@ -282,8 +282,12 @@ fn degraded(part: &Value) -> String {
 /// Formats the active config, and the error of the last reload.
 fn configuration(health: &Value, screen: Screen) -> String {
     let configuration = &health["configuration"];
+    let included = match configuration["includedFiles"].as_u64() {
+        Some(files) if files > 0 => format!("  includes {}", counted(files, "file")),
+        _ => String::new(),
+    };
     let mut out = format!(
-        "configuration {}  hash {}  loaded {} UTC\n",
+        "configuration {}{included}  hash {}  loaded {} UTC\n",
         text(&configuration["source"]),
         text(&configuration["checksum"]),
         time(&configuration["loadedAt"]),
@@ -386,6 +390,7 @@ fn entries(object: &Value) -> impl Iterator<Item = (&String, &Value)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::client::Failure;
 
     #[test]
     fn failures_and_alerts_are_on_the_screen() {
@@ -393,7 +398,7 @@ mod tests {
         assert_eq!(
             page(&data, Screen::default()),
             "bellwether 1  healthy  up 1h2m  7 series  2 rules\n\
-             configuration /b.yaml  hash 00c0ffee  loaded 2026-11-21 08:00:00 UTC\n\
+             configuration /b.yaml  includes 2 files  hash 00c0ffee  loaded 2026-11-21 08:00:00 UTC\n\
              reload at 2026-11-22 08:00:00 UTC FAILED, the active config is unchanged:\n  b.yaml:1:2: a\n    hint: b\n\n\
              collectors\n  \
              neo4j               1.50 ms  FAILED connect: refused\n  \
@@ -430,15 +435,13 @@ mod tests {
             host: host.to_owned(),
             answer,
         };
-        let answers = [
-            answer("a", Ok(sample())),
-            answer(
-                "b",
-                Err(anyhow::anyhow!(
-                    "no answer from http://b: x: Connection refused (os error 111); hint: y"
-                )),
-            ),
-        ];
+        let refused = Failure::unanswered(
+            "http://b",
+            "connection refused".to_owned(),
+            String::new(),
+            String::new(),
+        );
+        let answers = [answer("a", Ok(sample())), answer("b", Err(refused.into()))];
         assert_eq!(
             many(&answers).render(Screen::default()),
             "HOST  STATUS     VERSION    UP  SERIES  RULES  FIRING  PENDING  FAILS\n\
@@ -462,7 +465,7 @@ mod tests {
                 "damaged": 3, "error": "no space left"},
                 "remoteWrite": [{"name": "mimir", "sent": 5, "lost": 0, "pendingBytes": 9,
                 "lastError": "refused"}],
-                "configuration": {"source": "/b.yaml", "checksum": "00c0ffee", "loadedAt": "2026-11-21T08:00:00Z"},
+                "configuration": {"source": "/b.yaml", "includedFiles": 2, "checksum": "00c0ffee", "loadedAt": "2026-11-21T08:00:00Z"},
                 "lastReload": {"at": "2026-11-22T08:00:00Z", "success": false, "error": "b.yaml:1:2: a\n  hint: b"},
                 "alertHistory": {"directory": "/a", "bytes": 1_572_864, "error": null},
                 "state": {"directory": "/s", "error": "it is another's"},

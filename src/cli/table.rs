@@ -124,9 +124,14 @@ impl Table {
         self
     }
 
-    /// Adds the rows of a table with the same columns.
-    pub(super) fn append(&mut self, mut other: Self) {
-        self.rows.append(&mut other.rows);
+    /// Adds the rows of a table with the same columns. Another host decides what it answers, so cells beyond the
+    /// columns are dropped, and missing ones are empty.
+    pub(super) fn append(&mut self, other: Self) {
+        let width = self.columns.len();
+        self.rows.extend(other.rows.into_iter().map(|mut row| {
+            row.resize(width, "".into());
+            row
+        }));
     }
 
     /// Formats the table for a screen; cells are cut only where they do not fit.
@@ -463,6 +468,18 @@ mod tests {
             "{shown:?}"
         );
         assert!(!sample().render(WIDE).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn rows_of_another_width_are_shown_as_far_as_they_fit() {
+        let (mut narrow, mut wide) = (Table::new(["A"]), Table::new(["A", "B"]));
+        narrow.push(["1".into()]);
+        wide.push(["2".into(), "3".into()]);
+        let mut all = wide.clone();
+        all.append(narrow.clone());
+        assert_eq!(all.render(WIDE), "A  B\n2  3\n1\n");
+        narrow.append(wide);
+        assert_eq!(narrow.csv(), "a\r\n1\r\n2\r\n");
     }
 
     #[test]

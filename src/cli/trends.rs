@@ -5,7 +5,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, percent, text};
+use super::asking::{Asking, labels, list, number, percent, printable, text};
 use super::table::table;
 use super::when::When;
 
@@ -99,7 +99,7 @@ fn row(window: &str, series: &Value) -> Vec<String> {
 fn movement(series: &Value) -> String {
     let movement = text(&series["movement"]);
     let more = match series["verdict"].as_str() {
-        Some(verdict) => verdict,
+        Some(verdict) => &printable(verdict),
         None if series["slight"] != true => return movement,
         None if series["change"].as_f64().is_some_and(|change| change < 0.0) => "slightly down",
         None => "slightly up",

@@ -1,9 +1,9 @@
 //! The effective configuration as YAML: defaults and environment filled in, secrets as `<secret>`.
 
-use bellwether_rules::{RecordingSettings, RuleSettings};
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bellwether_rules::{RecordingSettings, RuleSettings};
 use bellwether_schema::{Decode, Key, Node, Pos, SectionDoc, Shape, Value as Form, blank, parse};
 use serde::Serialize;
 use serde_yaml::{Mapping, Value};

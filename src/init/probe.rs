@@ -4,6 +4,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fs;
 use std::path::Path;
 
+use bellwether_collectors::system::may_hang;
+use bellwether_files as files;
+
 use super::facts::{FileSystem, HostFacts, ListeningSocket, NEO4J, Neo4jConfig, OTHERS, Protocol};
 
 /// Directories of systemd units.
@@ -12,19 +15,6 @@ const UNIT_DIRECTORIES: [&str; 4] = [
     "/run/systemd/system",
     "/usr/lib/systemd/system",
     "/lib/systemd/system",
-];
-
-/// File systems on a network or in a process, which may never answer.
-const REMOTE: [&str; 9] = [
-    "nfs",
-    "nfs4",
-    "cifs",
-    "smb3",
-    "9p",
-    "ceph",
-    "glusterfs",
-    "afs",
-    "autofs",
 ];
 
 /// Reads the facts. Blocks on the file system; uses no network.
@@ -42,7 +32,7 @@ pub fn probe() -> HostFacts {
         interfaces: interfaces(&read("/proc/net/dev")),
         sockets: sockets(),
         units: units(),
-        neo4j: fs::read_to_string("/etc/neo4j/neo4j.conf")
+        neo4j: files::read_text(Path::new("/etc/neo4j/neo4j.conf"), files::SMALL)
             .ok()
             .map(|text| neo4j_config(&text)),
     }
@@ -74,7 +64,7 @@ fn file_systems(mountinfo: &str) -> Vec<FileSystem> {
             Some(FileSystem {
                 mount_point,
                 fs_type: mount.fs_type.to_owned(),
-                size_bytes: usage.f_frsize * usage.f_blocks,
+                size_bytes: usage.f_frsize.saturating_mul(usage.f_blocks),
             })
         })
         .collect()
@@ -94,12 +84,16 @@ fn local_mount(line: &str) -> Option<LocalMount<'_>> {
     let point = columns.nth(1)?;
     let mut source = source.split(' ');
     let (fs_type, from) = (source.next()?, source.next()?);
-    let is_local = !REMOTE.contains(&fs_type) && !fs_type.starts_with("fuse");
-    // Images of packages are always full, and a single file is bound into a container.
+    let is_local = !may_hang(fs_type) && fs_type != "autofs";
+    // Images of packages are always full, and a single file may be bound into a container.
     let is_image = matches!(fs_type, "squashfs" | "erofs" | "iso9660");
-    let is_file = fs::metadata(unescaped(point)).is_ok_and(|it| is_local && it.is_file());
     let on_disk = from.starts_with('/') || fs_type == "zfs" || (fs_type, point) == ("overlay", "/");
-    (is_local && on_disk && !is_image && !is_file).then_some(LocalMount {
+    if !is_local || !on_disk || is_image {
+        return None;
+    }
+    // Only local ones are looked at: others may never answer.
+    let is_file = fs::metadata(unescaped(point)).is_ok_and(|metadata| metadata.is_file());
+    (!is_file).then_some(LocalMount {
         device,
         point,
         fs_type,

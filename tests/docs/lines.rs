@@ -55,11 +55,7 @@ pub fn goes_on(line: &str) -> bool {
     while let Some(c) = rest.next() {
         match (quote, c) {
             (Some(mark), c) if c == mark => quote = None,
-            (Some('"') | None, '\\') => {
-                if rest.next().is_none() {
-                    return true;
-                }
-            }
+            (Some('"') | None, '\\') if rest.next().is_none() => return true,
             (None, '\'' | '"') => quote = Some(c),
             (None, '#') if before.is_whitespace() => return false,
             _ => {}

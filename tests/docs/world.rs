@@ -19,6 +19,9 @@ use crate::support::agent::Agent;
 use crate::support::sink::{Sink, status};
 use crate::support::{free_port, poll};
 
+/// Value of a series in each minute.
+type Values<'a> = &'a dyn Fn(u64) -> f64;
+
 /// Configuration of the agent that runs unless a page starts another.
 const WORLD: &str = "agent.yaml";
 
@@ -367,7 +370,7 @@ fn history() -> String {
         before => 1.0 + cpu(before) / 8.0 + noise(before * 3),
     };
     let queue = |minute: u64| (cpu(minute.saturating_sub(4)) / 10.0).round();
-    let series: [(&str, &str, &dyn Fn(u64) -> f64); 6] = [
+    let series: [(&str, &str, Values<'_>); 6] = [
         ("cpu_percent", "", &cpu),
         ("cpu_count", "", &|_| 1.0),
         ("load_average_1m", "", &load),

@@ -34,7 +34,7 @@ fn the_unit_is_sandboxed() {
         &[
             "security",
             "--offline=true",
-            "--threshold=20",
+            "--threshold=13",
             "--no-pager",
             unit,
         ],
@@ -106,13 +106,68 @@ fn what_is_shipped_speaks_tls_to_kafka() {
     let default =
         |line: &str| line.starts_with("default = [") && line.contains("\"kafka-ssl-vendored\"");
     assert!(read("Cargo.toml").lines().any(default), "not by default");
-    for path in ["Makefile", "deploy/Dockerfile"] {
-        assert!(
-            read(path).contains("cargo build --release --locked"),
-            "{path}"
-        );
+    for (path, build) in [
+        ("Makefile", "cargo build --release --locked"),
+        ("Makefile", "cargo rustc --release --locked"),
+        ("deploy/Dockerfile", "make dist"),
+    ] {
+        assert!(read(path).contains(build), "{path}: {build}");
         let without = |line: &str| line.contains("build") && line.contains("--no-default-features");
         assert!(!read(path).lines().any(without), "{path}");
+    }
+}
+
+/// The rpm has the files of the Debian package, with the same modes.
+#[test]
+fn both_packages_have_the_same_files() {
+    let manifest = fs::read_to_string(shipped("Cargo.toml")).expect("manifest");
+    let section = |name: &str| {
+        let header = format!("\n[package.metadata.{name}]\n");
+        let (_, rest) = manifest.split_once(&header).expect(name);
+        rest.split("\n[").next().unwrap_or(rest).to_owned()
+    };
+    let quoted = |line: &str| -> Vec<String> {
+        let texts = line.split('"').skip(1).step_by(2);
+        texts.map(str::to_owned).collect()
+    };
+    let files = |section: &str| -> Vec<(String, String)> {
+        let lines = section
+            .lines()
+            .filter(|line| line.contains("target/packages"));
+        let texts = lines.map(quoted);
+        texts
+            .map(|texts| (texts[0].clone(), texts[2].clone()))
+            .collect()
+    };
+    let deb = files(&section("deb"));
+    assert!(deb.len() > 10, "{deb:?}");
+    assert_eq!(deb, files(&section("generate-rpm")));
+}
+
+/// The agent on a node of Kubernetes has its host's paths, and a configuration that it accepts.
+#[test]
+fn the_configuration_of_kubernetes_is_good() {
+    let config = shipped("deploy/kubernetes/bellwether.yaml");
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .arg("check")
+        .arg(&config)
+        .env("HOSTNAME", "node-1")
+        .output()
+        .expect("bellwether runs");
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!text(&output).contains("warning"), "{}", text(&output));
+    let pods = fs::read_to_string(shipped("deploy/kubernetes/daemonset.yaml")).expect("pods");
+    let config = fs::read_to_string(config).expect("configuration");
+    for (key, path) in [
+        ("procfs", "/host/proc"),
+        ("sysfs", "/host/sys"),
+        ("rootfs", "/host/root"),
+    ] {
+        assert!(config.contains(&format!("{key}: {path}\n")), "{key}");
+        assert!(
+            pods.contains(&format!("mountPath: {path}, readOnly: true")),
+            "{path}"
+        );
     }
 }
 

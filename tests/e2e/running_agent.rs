@@ -178,6 +178,32 @@ fn a_reload_moves_the_address_in_the_runtime_file() {
 }
 
 #[test]
+fn the_runtime_file_and_status_know_the_files_of_the_configuration() {
+    let host = Host::new();
+    fs::create_dir_all(host.at("a/conf.d")).unwrap();
+    let yaml = format!("include: ['conf.d/*.yaml']\n{}", queue_rule(""));
+    let agent = host.start("a", &yaml, &[]);
+    let status = host.good(&["status"]);
+    assert!(status.contains("bellwether.yaml  hash "), "{status}");
+    fs::write(host.at("a/conf.d/mail.yaml"), "logging: {}\n").unwrap();
+    agent.signal("HUP");
+    agent.wait_for_log(&["reloaded"]);
+    let status = host.good(&["status"]);
+    assert!(status.contains("  includes 1 file  hash "), "{status}");
+    let file = host.at(&format!("run/agent-{}.json", agent.pid()));
+    let names = [
+        host.text("a/bellwether.yaml"),
+        host.text("a/conf.d/mail.yaml"),
+    ];
+    poll("both files", std::time::Duration::from_secs(30), || {
+        let text = fs::read_to_string(&file).ok()?;
+        let state: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let listed = state["configuration"].as_array()?.iter();
+        listed.eq(names.iter()).then_some(())
+    });
+}
+
+#[test]
 fn several_agents_are_listed_and_the_configuration_selects_one() {
     let host = Host::new();
     let yaml = queue_rule("");
@@ -205,11 +231,6 @@ fn several_agents_are_listed_and_the_configuration_selects_one() {
             .contains(&host.text("a/bellwether.yaml"))
     );
     assert!(a.stop().success());
-    let error = host.error(&["status", "--web.listen-address", "127.0.0.1:1"]);
-    assert!(
-        error.contains("address from --web.listen-address"),
-        "{error}"
-    );
     let port = format!(
         "performance_monitor: {{prometheus: {{port: {}}}}}",
         free_port()

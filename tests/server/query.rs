@@ -20,15 +20,19 @@ use crate::support::{
 const START: i64 = 1_700_000_000_000;
 
 fn history() -> History {
+    history_of("load", |host, step| step as f64 + host as f64 / 4.0)
+}
+
+fn history_of(metric: &str, value: impl Fn(i64, i64) -> f64) -> History {
     let history = History::in_memory(1000);
     for host in 0..10 {
         let name = format!("h{host}");
-        let labels = LabelSet::new([("__name__", "load"), ("host", &name)]);
+        let labels = LabelSet::new([("__name__", metric), ("host", &name)]);
         let series = history.series_id(&labels).unwrap();
         for step in 0..100 {
             history.append(
                 UnixMillis(START + step * 15_000),
-                &[(series, step as f64 + host as f64 / 4.0)],
+                &[(series, value(host, step))],
             );
         }
     }
@@ -531,7 +535,12 @@ async fn get_owned(address: std::net::SocketAddr, path: &'static str) -> Reply {
 
 #[tokio::test]
 async fn answers_have_the_shapes_of_the_table_of_endpoints() {
-    let server = server().await;
+    // The name on `/metrics` of the configured metric `load`.
+    let server = server_of(
+        history_of("test_load", |host, step| ((step * 7 + host) % 13) as f64),
+        |_| {},
+    )
+    .await;
     let mut differences = Vec::new();
     for path in [
         "/api/v1/metrics",
@@ -543,9 +552,9 @@ async fn answers_have_the_shapes_of_the_table_of_endpoints() {
         "/api/v1/health",
         "/api/v1/summary",
         "/api/v1/query?query=1",
-        "/api/v1/query?query=load&time=1700001400&stats=all",
-        "/api/v1/query_range?query=load&start=1700000000&end=1700000900&step=60",
-        "/api/v1/series?match[]=load",
+        "/api/v1/query?query=test_load&time=1700001400&stats=all",
+        "/api/v1/query_range?query=test_load&start=1700000000&end=1700000900&step=60",
+        "/api/v1/series?match[]=test_load",
         "/api/v1/labels",
         "/api/v1/label/host/values",
         "/api/v1/metadata",
@@ -561,11 +570,11 @@ async fn answers_have_the_shapes_of_the_table_of_endpoints() {
         "/api/v1/status/runtimeinfo",
         "/api/v1/status/tsdb",
         "/api/v1/status/walreplay",
-        "/api/v1/trends?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
-        "/api/v1/baseline?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
-        "/api/v1/anomalies?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400",
-        "/api/v1/forecast?metric=%7B__name__%3D%22load%22%7D&window=20m&time=1700001400&reaches=200&within=1h",
-        "/api/v1/correlations?metric=%7B__name__%3D%22load%22,host%3D%22h3%22%7D&window=20m&time=1700001400",
+        "/api/v1/trends?metric=load&window=20m&time=1700001400",
+        "/api/v1/baseline?metric=load&window=20m&time=1700001400",
+        "/api/v1/anomalies?metric=load&window=20m&time=1700001400",
+        "/api/v1/forecast?metric=load&window=20m&time=1700001400&reaches=200&within=1h",
+        "/api/v1/correlations?metric=load%7Bhost%3D%22h3%22%7D&window=20m&time=1700001400",
         "/api/v1/bottlenecks",
         "/api/v1/score",
     ] {

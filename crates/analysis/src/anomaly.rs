@@ -6,7 +6,9 @@
 mod rarity;
 mod sample;
 mod season;
+mod slow;
 mod tail;
+mod week;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use bellwether_core::UnixMillis;
 use rarity::RarityScore;
 use sample::{Sample, Summary};
 use season::Season;
+use slow::Slow;
 
 use super::settings::{Algorithm, Deviation, Direction};
 
@@ -123,8 +126,8 @@ enum Model {
     Values(Sample),
     /// Seasonality, and recent residuals.
     Residuals(Season, Sample),
-    /// State of the default algorithm.
-    Rarity(Box<RarityScore>),
+    /// State of the default algorithm, for values and for hours.
+    Rarity(Box<RarityScore>, Box<Slow>),
 }
 
 /// Score and expected range of one value.
@@ -145,10 +148,13 @@ impl Detector {
             ..
         } = settings;
         let millis = i64::try_from(window.as_millis()).unwrap_or(i64::MAX).max(1);
+        let usual = settings.algorithm.usual_sensitivity();
+        let sensitivity = settings.sensitivity.unwrap_or(usual);
         let model = match settings.algorithm {
-            Algorithm::Auto => {
-                Model::Rarity(Box::new(RarityScore::new(season, millis, min_samples)))
-            }
+            Algorithm::Auto => Model::Rarity(
+                Box::new(RarityScore::new(season, millis, min_samples)),
+                Box::new(Slow::new(season, millis, sensitivity)),
+            ),
             Algorithm::Seasonal => {
                 Model::Residuals(Season::new(season, millis), Sample::new(window, interval))
             }
@@ -156,9 +162,8 @@ impl Detector {
                 Model::Values(Sample::new(window, interval))
             }
         };
-        let usual = settings.algorithm.usual_sensitivity();
         Self {
-            sensitivity: settings.sensitivity.unwrap_or(usual),
+            sensitivity,
             model,
             settings: settings.clone(),
             seen: 0,
@@ -198,9 +203,10 @@ impl Detector {
             hold,
             ..
         } = self.settings;
-        if self
-            .event
-            .is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown)
+        if !self.model.is_in_excursion(at)
+            && self
+                .event
+                .is_some_and(|event| event.run.is_none() && at.since(event.last) >= cooldown)
         {
             let reported = self.event.take().is_some_and(|event| event.reported);
             // In the other measures 1 more is no certain share.
@@ -278,12 +284,16 @@ impl Model {
                 let (low, high) = (usual + rest.low, usual + rest.high);
                 Some(Evaluation { low, high, ..rest })
             }
-            Self::Rarity(rarity) => {
+            Self::Rarity(rarity, slow) => {
+                let now = rarity.evaluate(at, value, limit);
                 let rarity::Evaluation {
                     score,
                     usual,
                     reach,
-                } = rarity.evaluate(at, value, limit);
+                } = slow
+                    .evaluate(at, value)
+                    .filter(|slow| slow.score > limit && !now.is_anomaly(value, limit))
+                    .unwrap_or(now);
                 Some(Evaluation {
                     score,
                     low: usual - reach,
@@ -291,6 +301,11 @@ impl Model {
                 })
             }
         }
+    }
+
+    /// Returns whether values are part of one event though those between them are as expected.
+    fn is_in_excursion(&self, at: UnixMillis) -> bool {
+        matches!(self, Self::Rarity(_, slow) if slow.is_in_excursion(at))
     }
 
     fn push(&mut self, at: UnixMillis, value: f64) {
@@ -303,7 +318,10 @@ impl Model {
                 );
                 season.push(at, value);
             }
-            Self::Rarity(rarity) => rarity.push(at, value),
+            Self::Rarity(rarity, slow) => {
+                rarity.push(at, value);
+                slow.push(at, value);
+            }
         }
     }
 }

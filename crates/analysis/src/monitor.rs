@@ -26,7 +26,7 @@ use super::anomaly::{Detector, Observation, Settings};
 const STALE_INTERVALS: u32 = 3;
 /// Time without a sample after which a series is removed.
 const FORGET_AFTER: Duration = Duration::from_secs(3600);
-/// Maximum number of series; a detector takes about 15 KiB.
+/// Maximum number of series; a detector takes up to 40 KiB.
 const MAX_SERIES: usize = 1000;
 
 /// Detectors of the monitored metrics.

@@ -20,6 +20,7 @@ mod totals;
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
 pub use globs::Globs;
+pub use groups::may_hang;
 pub use kind::SystemSettings;
 pub use resolve::{ResolvedMetric, resolve};
 pub use settings::{Selection, System, SystemMetric};

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostics, FieldDoc, HumanDuration, MapReader, Matcher, Node,
-    Override, Section, SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
+    Decode, DecodeContext, Diagnostics, HumanDuration, MapReader, Matcher, Node, Override, Section,
+    SectionDoc, Shape, SourceLocation, Spanned, is_file_name,
 };
 use globset::Glob;
 use serde::Serialize;

@@ -134,7 +134,8 @@ impl Clone for CellHandle {
 
 impl Drop for CellHandle {
     fn drop(&mut self) {
-        self.chunk.marks[self.index].fetch_sub(1, Ordering::Relaxed);
+        // With `has_handle`: what was recorded through the handle is done before the cell is another series'.
+        self.chunk.marks[self.index].fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -234,7 +235,7 @@ impl Cell<'_> {
 
     /// Returns whether there is a handle.
     pub(super) fn has_handle(self) -> bool {
-        self.mark().load(Ordering::Relaxed) & !TOUCHED != 0
+        self.mark().load(Ordering::Acquire) & !TOUCHED != 0
     }
 
     /// Reads first, so that busy series do not pass the cache line from core to core for it.

@@ -9,8 +9,8 @@ use std::ops::Deref;
 use bellwether_analysis::{Algorithm, AnomalyDetection, Deviation, Direction};
 use bellwether_core::Severity;
 use bellwether_schema::{
-    Constraint, Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Override, Section,
-    Shape, SourceLocation, Spanned, Value, json_schema, section, string_enum,
+    Constraint, Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Node, Override,
+    Section, Shape, SourceLocation, Spanned, Value, json_schema, section, string_enum,
 };
 use serde::{Serialize, Serializer};
 

@@ -381,7 +381,9 @@ pub struct ReloadHealth {
 pub struct ConfigurationHealth {
     /// Path of the file, or the name of the embedded configuration.
     pub source: String,
-    /// CRC-32 of the text as it was loaded.
+    /// Number of files that it includes.
+    pub included_files: usize,
+    /// CRC-32 of the texts of all files as they were loaded.
     pub checksum: u32,
     pub loaded_at: UnixMillis,
 }

@@ -105,7 +105,7 @@ impl Store {
         };
         let mut samples = HistorySamples::with_capacity(room);
         self.write(|families| {
-            let mut refused = 0;
+            let mut rejected = 0;
             for sample in batch.iter() {
                 let slot = families
                     .get_mut(sample.metric.0 as usize)
@@ -116,9 +116,9 @@ impl Store {
                         }
                         Some(slot)
                     });
-                refused += u64::from(slot.is_none());
+                rejected += u64::from(slot.is_none());
             }
-            refused
+            rejected
         });
         self.append_history(&samples, now);
     }
@@ -138,10 +138,10 @@ impl Store {
             let mut refresh = Refresh {
                 families,
                 now,
-                refused: 0,
+                rejected: 0,
             };
             source(&mut refresh);
-            refresh.refused
+            refresh.rejected
         });
     }
 
@@ -260,7 +260,7 @@ impl Store {
 pub struct Refresh<'a> {
     families: &'a mut [Family],
     now: Now,
-    refused: u64,
+    rejected: u64,
 }
 
 impl Refresh<'_> {
@@ -270,7 +270,7 @@ impl Refresh<'_> {
         let family = self.families.get_mut(sample.metric.0 as usize);
         let slot = family
             .and_then(|family| family.set(sample.labels, sample.values, self.now.mono, false));
-        self.refused += u64::from(slot.is_none());
+        self.rejected += u64::from(slot.is_none());
     }
 
     /// Sets the current values of the series of `metric` that `source` has; it has several parts. Their labels
@@ -286,7 +286,7 @@ impl Refresh<'_> {
         if let Some(family) = self.families.get_mut(metric.0 as usize) {
             let mut refresh = PartRefresh::new(family, part, version, self.now.mono);
             source(&mut refresh);
-            self.refused += refresh.finish();
+            self.rejected += refresh.finish();
         }
     }
 }

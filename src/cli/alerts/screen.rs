@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use unicode_width::UnicodeWidthStr;
 
-use crate::cli::asking::{labels as series_labels, list, number, text};
+use crate::cli::asking::{labels as series_labels, list, number, printable, text};
 use crate::cli::output::{Screen, Style};
 use crate::cli::table::{Cell, Table, shortened};
 
@@ -114,15 +114,17 @@ pub(in crate::cli) fn round(seconds: f64) -> String {
         seconds if seconds < 86_400.0 => (seconds / 60.0).round() * 60.0,
         seconds => (seconds / 3600.0).round() * 3600.0,
     };
-    format_duration(Duration::from_secs_f64(whole))
+    format_duration(Duration::try_from_secs_f64(whole).unwrap_or(Duration::MAX))
 }
 
 /// Formats the command line flag that shows the next records; empty if there are none.
 pub(in crate::cli) fn next_page(data: &Value, oldest: bool) -> String {
-    match data["nextCursor"].as_str() {
-        Some(next) if oldest => format!("newer records: --cursor {next}\n"),
-        Some(next) => format!("older records: --cursor {next}\n"),
-        None => String::new(),
+    let Some(next) = data["nextCursor"].as_str().map(printable) else {
+        return String::new();
+    };
+    match oldest {
+        true => format!("newer records: --cursor {next}\n"),
+        false => format!("older records: --cursor {next}\n"),
     }
 }
 
@@ -204,8 +206,8 @@ fn sentence(record: &Value) -> String {
     let reason = text(&record["reason"]);
     let severity = text(&record["severity"]);
     let channel = text(&record["channel"]);
-    let to = match (record["receiver"].as_str(), &*channel) {
-        (Some(receiver), "-") => receiver.to_owned(),
+    let to = match (record["receiver"].as_str().map(printable), &*channel) {
+        (Some(receiver), "-") => receiver,
         (Some(receiver), channel) => format!("{channel} ({receiver})"),
         (None, channel) => channel.to_owned(),
     };
@@ -213,7 +215,7 @@ fn sentence(record: &Value) -> String {
     let error = text(&record["error"]);
     let message = record["message"]
         .as_str()
-        .map(|text| format!("; {text}"))
+        .map(|message| format!("; {}", printable(message)))
         .unwrap_or_default();
     match record["event"].as_str().unwrap_or_default() {
         "pending" => format!("pending, {severity}: {reason}{message}"),
@@ -250,7 +252,7 @@ fn sentence(record: &Value) -> String {
         }
         "rejected" => format!("-> {to}: {status} REJECTED: {error}"),
         "dropped" => format!("-> {to}: {status} DROPPED: {}", text(&record["dropReason"])),
-        other => format!("{other}: {reason}"),
+        other => format!("{}: {reason}", printable(other)),
     }
 }
 
@@ -259,7 +261,7 @@ fn status_and_cause(record: &Value) -> String {
     let status = text(&record["state"]);
     match record["cause"].as_str() {
         None | Some("change") => status,
-        Some(cause) => format!("{status} ({cause})"),
+        Some(cause) => format!("{status} ({})", printable(cause)),
     }
 }
 
@@ -332,6 +334,38 @@ mod tests {
             record[name] = value.clone();
         }
         record
+    }
+
+    #[test]
+    fn no_text_of_an_agent_reaches_the_terminal_as_it_is() {
+        let hostile = "x\u{1b}[2J";
+        for event in [
+            "firing",
+            "queued",
+            "muted",
+            "delivered",
+            "failed",
+            "dropped",
+            hostile,
+        ] {
+            let mut record = base("2026-11-21T08:00:00Z", event);
+            for key in [
+                "alertname",
+                "message",
+                "reason",
+                "receiver",
+                "channel",
+                "cause",
+                "error",
+            ] {
+                record[key] = hostile.into();
+            }
+            record["channel"] = "-".into();
+            let data = json!({"records": [record], "nextCursor": hostile});
+            let shown = story(&data, false, SCREEN) + &next_page(&data, false);
+            assert!(!shown.contains('\u{1b}'), "{shown:?}");
+        }
+        assert!(!round(f64::MAX).is_empty());
     }
 
     #[test]

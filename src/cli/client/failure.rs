@@ -11,9 +11,11 @@ use super::{Answer, Request};
 
 /// Failed request, formatted for a person.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(in crate::cli) struct Failure {
     /// Address and reason.
     problem: String,
+    /// Reason without the address, for a table that has it elsewhere.
+    brief: String,
     /// Request, origin of the address, and what else was tried.
     tried: String,
     hint: String,
@@ -32,6 +34,31 @@ impl fmt::Display for Failure {
 impl std::error::Error for Failure {}
 
 impl Failure {
+    /// Creates the failure of a request that `place` did not answer.
+    pub(in crate::cli) fn unanswered(
+        place: &str,
+        reason: String,
+        tried: String,
+        hint: String,
+    ) -> Self {
+        Self {
+            problem: format!("no answer from {place}: {reason}"),
+            brief: reason,
+            tried,
+            hint,
+        }
+    }
+
+    /// Returns the address and the reason, in one line.
+    pub(in crate::cli) fn problem(&self) -> &str {
+        &self.problem
+    }
+
+    /// Returns the reason without the address, in one line.
+    pub(in crate::cli) fn brief(&self) -> &str {
+        &self.brief
+    }
+
     /// Returns the failure of a request that the server wants a password for. `user` is the one
     /// that was sent.
     pub(super) fn unauthorized(
@@ -44,20 +71,21 @@ impl Failure {
             Some(file) => file.display().to_string(),
             None => "the web configuration file of the server".to_owned(),
         };
-        let (problem, hint) = match user {
+        let (brief, hint) = match user {
             None => (
-                format!("{place} wants a user and a password"),
+                "wants a user and a password".to_owned(),
                 format!(
                     "--user NAME --password-file FILE; basic_auth_users in {file} has the names"
                 ),
             ),
             Some(user) => (
-                format!("{place} rejected the user {user:?} or the password"),
+                format!("rejected the user {user:?} or the password"),
                 format!("compare them with basic_auth_users in {file}"),
             ),
         };
         Self {
-            problem,
+            problem: format!("{place} {brief}"),
+            brief,
             tried: tried(address, request),
             hint,
         }
@@ -99,11 +127,7 @@ pub(super) fn unanswered(
         false => cause(&error),
     };
     let (reason, hint) = described(&cause, address, request);
-    Failure {
-        problem: format!("no answer from {}: {reason}", address.shown()),
-        tried: tried(address, request),
-        hint,
-    }
+    Failure::unanswered(&address.shown(), reason, tried(address, request), hint)
 }
 
 /// Formats the request and the origin of the address.
@@ -330,11 +354,13 @@ pub(super) fn foreign(answer: &Answer, path: &str) -> Failure {
                 .to_owned()
         }
     };
+    let brief = format!(
+        "answers, but not as a Bellwether: {status} to {path}{}",
+        server.unwrap_or_default()
+    );
     Failure {
-        problem: format!(
-            "{place} answers, but not as a Bellwether: {status} to {path}{}",
-            server.unwrap_or_default()
-        ),
+        problem: format!("{place} {brief}"),
+        brief,
         tried: String::new(),
         hint,
     }
@@ -348,12 +374,8 @@ mod tests {
         let address = Address::parse(url, Origin::Flag).unwrap();
         let request = Request::get("/api/v1/summary?a=b");
         let (reason, hint) = described(cause, &address, &request);
-        let failure = Failure {
-            problem: format!("no answer from {}: {reason}", address.shown()),
-            tried: tried(&address, &request),
-            hint,
-        };
-        failure.to_string()
+        let tried = tried(&address, &request);
+        Failure::unanswered(&address.shown(), reason, tried, hint).to_string()
     }
 
     #[test]

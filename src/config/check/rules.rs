@@ -29,7 +29,8 @@ impl<'a> Checker<'a> {
     pub(super) fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
         // A metric that could not be read is missing, and a rule that uses it is not to blame.
         let collectors = &self.root.performance_monitor.collectors;
-        let broken = |at: &SourceLocation| collectors.all().any(|kind| kind.loses_metrics(&at.path));
+        let broken =
+            |at: &SourceLocation| collectors.all().any(|kind| kind.loses_metrics(&at.path));
         if self.lacks_files() || self.problems.any(broken) {
             return RuleSet::default();
         }

@@ -31,14 +31,14 @@ struct Slot {
 
 /// Mean over a window, weighted by age.
 #[derive(Clone, Copy, Debug, Default)]
-struct Fading {
-    mean: f64,
+pub(super) struct Fading {
+    pub(super) mean: f64,
     count: f64,
     last: Option<UnixMillis>,
 }
 
 impl Fading {
-    fn push(&mut self, at: UnixMillis, value: f64, window: f64) {
+    pub(super) fn push(&mut self, at: UnixMillis, value: f64, window: f64) {
         let passed = self
             .last
             .map_or(0.0, |last| at.since(last).as_millis() as f64);

@@ -4,6 +4,8 @@ use bellwether_core::UnixMillis;
 
 /// Maximum number of distances, 8 bytes each.
 const CAPACITY: usize = 256;
+/// Number of distances from which a limit is known.
+const FEWEST: usize = 100;
 /// Quantile at which the tail begins.
 const BODY: f64 = 0.8;
 
@@ -47,6 +49,17 @@ impl Tail {
             from_smallest: false,
             shape: Shape::default(),
         }
+    }
+
+    /// Adds a distance, or the one with the score `limit` if that is less and the sample is not small.
+    pub(super) fn push_limited(&mut self, at: UnixMillis, distance: f64, limit: f64) {
+        let known = self.sorted.len() >= FEWEST && limit.is_finite();
+        let farthest = if known {
+            self.distance(limit, f64::MIN_POSITIVE)
+        } else {
+            f64::INFINITY
+        };
+        self.push(at, distance.min(farthest));
     }
 
     /// Adds a distance, 0 or more.

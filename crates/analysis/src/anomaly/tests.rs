@@ -382,3 +382,76 @@ fn a_run_that_is_a_little_off_is_anomalous_as_a_run() {
     );
     assert!(!last(&settings(Algorithm::Mad), &values).anomalous);
 }
+
+/// A level of 50 that wanders slowly by a few units, for `days` days each 5 minutes, with a fall of 60
+/// for a day on the 20th and `sag`, at its deepest after a day and a half, on the 30th.
+fn wandering(days: u32, sag: f64) -> Vec<f64> {
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut wander = 0.0;
+    (0..days * 288)
+        .map(|step| {
+            let mut normal = || (0..12).map(|_| random.f64()).sum::<f64>() - 6.0;
+            wander = 0.98 * wander + 0.5 * normal();
+            let day = f64::from(step) / 288.0;
+            let fallen = if (20.0..21.0).contains(&day) {
+                60.0
+            } else {
+                0.0
+            };
+            let sagged = sag * ((day - 30.0) / 1.5).clamp(0.0, 1.0);
+            100.0 + wander + 0.5 * normal() - fallen - sagged
+        })
+        .collect()
+}
+
+fn reports(values: &[f64]) -> Vec<usize> {
+    let mut detector = Detector::new(&Settings::default(), 5 * MINUTE);
+    let seen = values.iter().enumerate().map(|(step, value)| {
+        let seen = detector.observe(at_step(step), *value);
+        let (low, high) = seen.expected.unwrap_or((*value, *value));
+        assert!(!seen.anomalous || *value < low || *value > high, "{seen:?}");
+        seen.reported
+    });
+    let reported: Vec<bool> = seen.collect();
+    (28 * 288..values.len())
+        .filter(|step| reported[*step])
+        .collect()
+}
+
+#[test]
+fn a_slow_sag_after_a_failure_is_one_event() {
+    // The failure ten days before is far larger, and does not hide it.
+    assert_eq!(reports(&wandering(34, 0.0)), [0; 0]);
+    let sagged = reports(&wandering(33, 16.0));
+    assert_eq!(sagged.len(), 1, "{sagged:?}");
+    assert!((30 * 288..32 * 288).contains(&sagged[0]), "{sagged:?}");
+}
+
+#[test]
+fn a_working_day_like_a_sunday_is_anomalous_to_those_who_know_the_week() {
+    let value = |step: u32, holiday: u32| {
+        let (day, hour) = (step / 48, f64::from(step % 48) / 2.0);
+        let rests = day % 7 >= 5 || day == holiday;
+        let busy = if (8.0..18.0).contains(&hour) && !rests {
+            60.0
+        } else {
+            0.0
+        };
+        20.0 + busy + f64::from(step * 7919 % 101) / 25.0
+    };
+    let reported = |holiday: u32| {
+        let mut detector = Detector::new(&Settings::default(), 30 * MINUTE);
+        let midnight = 1_751_241_600_000;
+        let steps = (0..49 * 48_u32).filter(|step| {
+            let at = UnixMillis(midnight + i64::from(*step) * 1_800_000);
+            detector.observe(at, value(*step, holiday)).reported
+        });
+        let days: Vec<u32> = steps.map(|step| step / 48).collect();
+        days.into_iter()
+            .filter(|day| *day >= 28)
+            .collect::<Vec<_>>()
+    };
+    // The Wednesday of the sixth week; the one after is as usual.
+    assert_eq!(reported(37), [37]);
+    assert_eq!(reported(1000), [0; 0]);
+}

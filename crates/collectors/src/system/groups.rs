@@ -15,6 +15,7 @@ use std::path::Path;
 
 use bellwether_core::{Batch, Failure, Kind, MetricId, Now};
 pub(super) use mounts::Usage;
+pub use mounts::may_hang;
 pub(super) use sensors::Chip;
 
 use super::catalogue::{Measurement, Nature};

@@ -25,7 +25,7 @@ pub struct PartRefresh<'a> {
     slots: Vec<u32>,
     /// Number of `slots` that are used.
     next: usize,
-    refused: u64,
+    rejected: u64,
 }
 
 impl<'a> PartRefresh<'a> {
@@ -43,7 +43,7 @@ impl<'a> PartRefresh<'a> {
             now,
             slots,
             next: 0,
-            refused: 0,
+            rejected: 0,
         }
     }
 
@@ -63,13 +63,13 @@ impl<'a> PartRefresh<'a> {
             .set(sample.labels, sample.values, self.now, false);
         match slot {
             Some(slot) => self.slots.push(slot as u32),
-            None => self.refused += 1,
+            None => self.rejected += 1,
         }
     }
 
     /// Remembers the slots. Returns the number of rejected samples.
     pub(super) fn finish(self) -> u64 {
-        if self.refused == 0 {
+        if self.rejected == 0 {
             let slots = PartSlots {
                 version: self.version,
                 generation: self.family.generation(),
@@ -77,6 +77,6 @@ impl<'a> PartRefresh<'a> {
             };
             self.family.put_part(self.part, slots);
         }
-        self.refused
+        self.rejected
     }
 }

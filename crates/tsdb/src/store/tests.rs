@@ -232,7 +232,7 @@ fn a_part_with_a_rejected_sample_is_looked_at_each_time() {
                 }
             });
         });
-        assert_eq!(store.refused(), round);
+        assert_eq!(store.rejected(), round);
         assert_eq!(gauges(&store), [("a".to_owned(), round as f64)]);
     }
 }

@@ -237,8 +237,9 @@ fn wanted(mounts: &[(Mount, String)], metric: &Metric<Pick>) -> Vec<usize> {
     admitted
 }
 
-/// File systems that depend on another machine or process.
-fn may_hang(fs_type: &str) -> bool {
+/// Returns whether file systems of a type depend on another machine or process, which may never answer.
+#[must_use]
+pub fn may_hang(fs_type: &str) -> bool {
     const REMOTE: [&str; 12] = [
         "9p",
         "afs",

@@ -107,6 +107,7 @@ pub(crate) const HEALTH: Shape = Object(&[
     ]))),
     key("configuration", Object(&[
         key("source", Text),
+        key("includedFiles", Number),
         key("checksum", Text),
         key("loadedAt", Time),
     ])),
@@ -471,7 +472,7 @@ pub(crate) const ANOMALIES: Shape = Object(&[
     key("series", List(&Object(&[
         key("labels", LABELS),
         key("evaluated", Number),
-        key("warming", Boolean),
+        key("warming", Number),
         key("anomalies", List(&Object(&[
             key("from", Time),
             key("to", Time),

@@ -83,6 +83,7 @@ fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
         }),
         "configuration": {
             "source": health.configuration.source,
+            "includedFiles": health.configuration.included_files,
             "checksum": format!("{:08x}", health.configuration.checksum),
             "loadedAt": time(health.configuration.loaded_at),
         },
