@@ -482,7 +482,7 @@ mod tests {
             Answers::Many(answers(all)).format(layout, table, "no alerts")
         };
         let failed = ("a", Err("connection refused"));
-        assert_eq!(text(&[failed.clone()]), "");
+        assert_eq!(text(std::slice::from_ref(&failed)), "");
         assert_eq!(text(&[failed, ("b", Ok(json!({})))]), "no alerts\n");
     }
 
