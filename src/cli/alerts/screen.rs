@@ -213,6 +213,8 @@ fn raw_sentence(record: &Value) -> String {
     let to = match (record["receiver"].as_str().map(printable), &*channel) {
         (Some(receiver), "-") => receiver,
         (Some(receiver), channel) => format!("{channel} ({receiver})"),
+        // A route without a receiver.
+        (None, "-") => "all channels".to_owned(),
         (None, channel) => channel.to_owned(),
     };
     let status = status_and_cause(record);
@@ -480,6 +482,18 @@ mod tests {
             "a narrow one has no room for it: {shown}"
         );
         assert!(active(&json!({"alerts": []}), now).is_empty());
+    }
+
+    #[test]
+    fn a_route_without_a_receiver_is_for_all_channels() {
+        let mut record = base("2026-11-21T03:00:58.000Z", "muted");
+        record["channel"] = Value::Null;
+        record["error"] = json!("maintenance");
+        record["muteReason"] = json!("silence");
+        assert_eq!(
+            sentence(&record),
+            "-> all channels: firing is muted by silence: maintenance"
+        );
     }
 
     #[test]
