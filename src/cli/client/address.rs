@@ -1,8 +1,9 @@
 //! The address of a Bellwether: URL or Unix socket, and the place that it comes from.
 
-use std::fmt;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use anyhow::Context;
 use bellwether_schema::Secret;
@@ -57,6 +58,31 @@ impl fmt::Display for Origin {
     }
 }
 
+/// Returns whether the owner of the runtime file may read the token file, and nobody but root and this user can put
+/// another file in its place. Else an agent whose user is compromised could have a command of root send it any file.
+fn is_of_agent(token: &Path, runtime_file: &Path) -> bool {
+    let this_user = rustix::process::getuid().as_raw();
+    let is_safe = |directory: &Path| {
+        fs::metadata(directory).is_ok_and(|directory| {
+            let is_sticky = directory.mode() & 0o1000 != 0;
+            [0, this_user].contains(&directory.uid())
+                && (is_sticky || directory.mode() & 0o022 == 0)
+        })
+    };
+    let Ok(token) = token.canonicalize() else {
+        return false;
+    };
+    let (Ok(file), Ok(agent)) = (fs::metadata(&token), fs::metadata(runtime_file)) else {
+        return false;
+    };
+    let may_read = match (file.uid() == agent.uid(), file.gid() == agent.gid()) {
+        (true, _) => 0o400,
+        (false, true) => 0o040,
+        (false, false) => 0o004,
+    };
+    file.mode() & may_read != 0 && token.ancestors().skip(1).all(is_safe)
+}
+
 impl Address {
     /// Parses a URL; the default scheme is HTTP.
     ///
@@ -94,7 +120,7 @@ impl Address {
         Ok(Self {
             url,
             socket: agent.socket.filter(may_open),
-            token_file: agent.token_file,
+            token_file: agent.token_file.filter(|token| is_of_agent(token, &file)),
             web_config_file: agent.web_config_file,
             origin: Origin::Agent { file, pid },
         })
@@ -175,7 +201,41 @@ fn parse_url(text: &str) -> Result<Url, bellwether_http::HttpError> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
     use super::*;
+
+    #[test]
+    fn a_token_file_that_others_can_replace_is_not_that_of_an_agent() {
+        let folder = tempfile::tempdir().unwrap();
+        let [directory, runtime_file] =
+            ["etc", "agent-1.json"].map(|name| folder.path().join(name));
+        let token = directory.join("token");
+        fs::create_dir(&directory).unwrap();
+        fs::write(&runtime_file, "{}").unwrap();
+        fs::write(&token, "s3cret").unwrap();
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(&directory, 0o755);
+        mode(&token, 0o600);
+        assert!(is_of_agent(&token, &runtime_file));
+        mode(&directory, 0o777);
+        assert!(!is_of_agent(&token, &runtime_file), "a directory of all");
+        mode(&directory, 0o755);
+        // Of another user, as /etc/shadow is to an agent.
+        if rustix::process::getuid().is_root() {
+            let agent = Some(4242);
+            std::os::unix::fs::chown(&runtime_file, agent, agent).unwrap();
+            let link = folder.path().join("link");
+            symlink(&token, &link).unwrap();
+            assert!(!is_of_agent(&token, &runtime_file), "only root may read it");
+            assert!(!is_of_agent(&link, &runtime_file), "through a link");
+            std::os::unix::fs::chown(&token, None, agent).unwrap();
+            mode(&token, 0o640);
+            assert!(is_of_agent(&token, &runtime_file), "its group may read it");
+        }
+    }
 
     #[test]
     fn an_address_needs_no_scheme_and_is_shown_without_its_password() {
