@@ -1,4 +1,18 @@
-//! Command lines that the test does not run, each with the reason. One that no page has any more is an error.
+//! Programs that the test runs, and command lines that it does not run, each with the reason. One that no page has any more is an error.
+
+/// Programs that a page may run: they change nothing outside of the folder of the test.
+pub const PROGRAMS: [&str; 10] = [
+    "bellwether",
+    "amtool",
+    "curl",
+    "echo",
+    "grep",
+    "nc",
+    "promtool",
+    "sed",
+    "tail",
+    "target/release/bellwether",
+];
 
 /// A command line that is not run.
 pub struct NotRun {
@@ -23,6 +37,9 @@ pub const NOT_RUN: &[NotRun] = &[
     because("builds the program", "make run"),
     because("builds the program", "cargo build"),
     because("needs Docker", "docker "),
+    because("needs a cluster", "kubectl "),
+    because("changes other hosts", "cd deploy/ansible"),
+    because("changes other hosts", "ansible-playbook "),
     because("runs until it is stopped", "prometheus --config.file"),
     because("asks another host", "https://web1:9091"),
     because("asks other hosts", "--hosts hosts.ini"),

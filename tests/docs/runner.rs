@@ -5,7 +5,7 @@ use std::env;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::allowed::NOT_RUN;
+use crate::allowed::{NOT_RUN, PROGRAMS};
 use crate::lines;
 use crate::pages::{Example, Page, Part};
 use crate::placeholders;
@@ -141,7 +141,15 @@ fn run_example(
             .push(format!("{}:{line}: {command}: {}", page.name, entry.why));
         return;
     }
-    if let Some(program) = missing_program(command) {
+    let programs = programs(command);
+    if let Some(other) = programs.iter().find(|it| !PROGRAMS.contains(&it.as_str())) {
+        let text = format!(
+            "{command}\n{other} is not in PROGRAMS of tests/docs/allowed.rs, nor the line in NOT_RUN"
+        );
+        report.fail(&page.name, *line, text);
+        return;
+    }
+    if let Some(program) = missing_program(programs) {
         report.not_run.push(format!(
             "{}:{line}: {command}: {program} is not installed",
             page.name
@@ -217,15 +225,20 @@ fn bellwether_commands(line: &str) -> Vec<Vec<String>> {
     commands
 }
 
-fn missing_program(line: &str) -> Option<String> {
+/// The programs of a line.
+fn programs(line: &str) -> Vec<String> {
+    lines::commands(&line.replace("sudo bellwether", "bellwether"))
+        .into_iter()
+        .map(|mut words| words.swap_remove(0))
+        .collect()
+}
+
+fn missing_program(programs: Vec<String>) -> Option<String> {
     let is_there = |program: &str| {
         program == "bellwether"
             || program.ends_with("/bellwether")
             || env::split_paths(&env::var_os("PATH").unwrap_or_default())
                 .any(|folder| folder.join(program).exists())
     };
-    lines::commands(&line.replace("sudo bellwether", "bellwether"))
-        .into_iter()
-        .map(|mut words| words.swap_remove(0))
-        .find(|program| !is_there(program))
+    programs.into_iter().find(|program| !is_there(program))
 }
