@@ -246,6 +246,9 @@ impl Target {
                 eprintln!("warning: --insecure: the certificate of the server is not verified");
             });
             client = client.tls_danger_accept_invalid_certs(true);
+        } else if !address.is_tls() {
+            // Reading the system's authorities costs time, and hosts without any exist.
+            client = client.tls_certs_only([]);
         }
         Ok(client.build()?)
     }
