@@ -1,8 +1,8 @@
 //! Limits of the depth and size of values that a template sets.
 //!
-//! Fuel counts instructions, not their results: `{% set ns.x = [ns.x] %}` in a loop nests a value a
+//! Fuel counts instructions and what they make, not how deep it is: `{% set ns.x = [ns.x] %}` in a loop nests a value a
 //! hundred thousand times, over which printing, JSON and the value's own end recurse, and `{% set
-//! ns.x = ns.x ~ ns.x %}` doubles a text with each turn. Only `set` carries a value on, so its
+//! ns.x = ns.x ~ ns.x %}` doubles a text with each turn up to 128 MB. Only `set` carries a value on, so its
 //! values go through a filter that `nesting` puts into the tag.
 
 use bellwether_core::MAX_NESTING;
@@ -221,9 +221,14 @@ mod tests {
                 "{source}: {error:.90}"
             );
         }
-        let wide =
-            "{% set x = range(9000) | list %}{% for i in range(900) %}{% set y = x %}{% endfor %}";
-        assert!(render(wide).contains("too large"), "{}", render(wide));
+        // Fuel is charged for the slots of the list that is set, and not for those inside of it.
+        let set_often = |x: &str| {
+            format!("{{% set x = {x} %}}{{% for i in range(900) %}}{{% set y = x %}}{{% endfor %}}")
+        };
+        let wide = render(&set_often("range(9000) | list"));
+        assert!(wide.contains("ran out of fuel"), "{wide}");
+        let deep = render(&set_often("[range(9000) | list]"));
+        assert!(deep.contains("too large"), "{deep}");
     }
 
     #[test]

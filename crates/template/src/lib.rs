@@ -23,8 +23,8 @@ pub use label_map::LabelMap;
 use minijinja::{AutoEscape, Environment, Error, Template, UndefinedBehavior, Value};
 pub use query::{Answers, Samples, add_queries};
 
-/// Maximum number of instructions of one rendering. A message of ten thousand alerts needs some hundred
-/// thousand; a template that loops for long ends here.
+/// Maximum number of instructions of one rendering, in which 64 bytes of text, or 4 of JSON, count as one. A message
+/// of ten thousand alerts needs some hundred thousand; a template that loops for long ends here.
 const FUEL: u64 = 2_000_000;
 
 /// Longest output of a message template, in bytes; a channel with a lower limit shortens it.
