@@ -140,9 +140,28 @@ fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan>
     })
 }
 
+/// Signals that reload and stop the agent.
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Replaces what the signals do by default, which is to end the process.
+    fn watched() -> anyhow::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup()).context("cannot watch SIGHUP")?,
+            terminate: signal(SignalKind::terminate()).context("cannot watch SIGTERM")?,
+            interrupt: signal(SignalKind::interrupt()).context("cannot watch SIGINT")?,
+        })
+    }
+}
+
 impl App {
     async fn main(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<()> {
-        let mut hangup = signal(SignalKind::hangup()).context("cannot watch SIGHUP")?;
+        // First of all: a signal during the start is handled once it is over.
+        let mut signals = Signals::watched()?;
         let clock = Clock::start();
         let began = clock.now();
         announce(&source, &plan);
@@ -178,7 +197,7 @@ impl App {
             took = %HumanDuration(took),
             "started"
         );
-        app.until_stopped(&mut hangup).await?;
+        app.until_stopped(&mut signals).await;
 
         info!("stopping");
         systemd::stopping();
@@ -338,14 +357,12 @@ impl App {
         (!problems.is_empty()).then(|| problems.join("; "))
     }
 
-    async fn until_stopped(self: &Arc<Self>, hangup: &mut Signal) -> anyhow::Result<()> {
-        let mut terminate = signal(SignalKind::terminate()).context("cannot watch SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("cannot watch SIGINT")?;
+    async fn until_stopped(self: &Arc<Self>, signals: &mut Signals) {
         loop {
             tokio::select! {
-                _ = terminate.recv() => return Ok(()),
-                _ = interrupt.recv() => return Ok(()),
-                _ = hangup.recv() => {
+                _ = signals.terminate.recv() => return,
+                _ = signals.interrupt.recv() => return,
+                _ = signals.hangup.recv() => {
                     // A failure is in the log and in metrics; the active config is unchanged.
                     let result = self.reload().await;
                     let actor = Actor {

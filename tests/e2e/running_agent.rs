@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
 use tempfile::TempDir;
@@ -46,7 +47,13 @@ impl Host {
         let environment = environment
             .each_ref()
             .map(|(name, value)| (*name, &**value));
-        Agent::start_as_service(&self.at(name), yaml, arguments, &environment)
+        let agent = Agent::start_as_service(&self.at(name), yaml, arguments, &environment);
+        // It listens before it writes its runtime file.
+        let file = self.at("run").join(format!("agent-{}.json", agent.pid()));
+        poll("the runtime file", Duration::from_secs(30), || {
+            file.exists().then_some(())
+        });
+        agent
     }
 
     /// Runs a command in a shell that knows the runtime directory and nothing else.
@@ -71,6 +78,13 @@ impl Host {
         let output = self.run(arguments);
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         text(&output.stderr)
+    }
+
+    /// Waits until an agent has removed stale files.
+    fn until_one_runtime_file(&self) {
+        poll("one runtime file", Duration::from_secs(30), || {
+            (self.runtime_files() == 1).then_some(())
+        });
     }
 
     fn runtime_files(&self) -> usize {
@@ -139,7 +153,7 @@ fn commands_find_the_agent_without_flags() {
         &host.text("variables"),
     ]);
 
-    assert_eq!(host.runtime_files(), 1);
+    host.until_one_runtime_file();
     assert!(agent.stop().success());
     assert_eq!(host.runtime_files(), 0, "a clean stop removes the file");
 }
@@ -243,7 +257,7 @@ fn several_agents_are_listed_and_the_configuration_selects_one() {
     }
     // The next agent removes what the killed one left.
     let next = host.start("b", &yaml, &[]);
-    assert_eq!(host.runtime_files(), 1);
+    host.until_one_runtime_file();
     assert!(next.stop().success());
 }
 
