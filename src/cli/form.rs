@@ -6,42 +6,43 @@ use serde_json::Value;
 use super::output::{self, Screen};
 use super::table::Table;
 
-/// Output format of a command that shows one thing.
+/// Set of output formats, which has JSON.
+pub(super) trait OutputFormat: ValueEnum + Copy + Send + Sync + 'static {
+    const JSON: Self;
+}
+
+/// Flags that select one of the formats `F`.
 #[derive(Args)]
-pub(super) struct Form {
+pub(super) struct FormatFlags<F: OutputFormat> {
     /// Output format.
     #[arg(
         short,
         long,
         alias = "format",
+        value_enum,
         default_value = "table",
         value_name = "FORMAT"
     )]
-    output: Format,
+    output: F,
     /// Same as --output json; kept for compatibility.
     #[arg(long, hide = true, conflicts_with = "output")]
     json: bool,
 }
+
+impl<F: OutputFormat> FormatFlags<F> {
+    pub(super) fn selected(&self) -> F {
+        if self.json { F::JSON } else { self.output }
+    }
+}
+
+/// Output format of a command that shows one thing.
+pub(super) type Form = FormatFlags<Format>;
 
 /// Output format of a command that lists things.
-#[derive(Args)]
-pub(super) struct ListForm {
-    /// Output format.
-    #[arg(
-        short,
-        long,
-        alias = "format",
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    output: ListFormat,
-    /// Same as --output json; kept for compatibility.
-    #[arg(long, hide = true, conflicts_with = "output")]
-    json: bool,
-}
+pub(super) type ListForm = FormatFlags<ListFormat>;
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
+pub(super) enum Format {
     /// Text for people.
     Table,
     /// JSON as the API returns it.
@@ -51,7 +52,7 @@ enum Format {
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum ListFormat {
+pub(super) enum ListFormat {
     /// Text for people, as wide as the terminal.
     Table,
     /// Text for people; nothing is cut, and no column is left out.
@@ -62,6 +63,14 @@ enum ListFormat {
     Yaml,
     /// One line per entry, with a heading.
     Csv,
+}
+
+impl OutputFormat for Format {
+    const JSON: Self = Self::Json;
+}
+
+impl OutputFormat for ListFormat {
+    const JSON: Self = Self::Json;
 }
 
 /// Form of the output, for the code of a command.
@@ -90,8 +99,7 @@ impl Form {
     }
 
     pub(super) fn layout(&self) -> Layout {
-        match self.output {
-            _ if self.json => Layout::Json,
+        match self.selected() {
             Format::Table => Layout::Text(output::screen()),
             Format::Json => Layout::Json,
             Format::Yaml => Layout::Yaml,
@@ -101,8 +109,7 @@ impl Form {
 
 impl ListForm {
     pub(super) fn layout(&self) -> Layout {
-        match self.output {
-            _ if self.json => Layout::Json,
+        match self.selected() {
             ListFormat::Table => Layout::Text(output::screen()),
             ListFormat::Wide => Layout::Text(Screen {
                 width: None,

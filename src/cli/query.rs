@@ -19,7 +19,7 @@ use serde_json::Value as Json;
 
 use super::asking::{data, list, printable, printable_lines, text};
 use super::client::Target;
-use super::form::{Layout, format_data, format_table};
+use super::form::{FormatFlags, Layout, OutputFormat, format_data, format_table};
 use super::hosts::{Answers, HostAnswer, Reach, envelope};
 use super::output::Screen;
 use super::range::{Range, duration};
@@ -44,18 +44,8 @@ pub(super) struct Options {
     /// Step of a range query, such as 30s. Default: the range divided by 250.
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     step: Option<Duration>,
-    /// Output format.
-    #[arg(
-        short,
-        long,
-        alias = "format",
-        default_value = "table",
-        value_name = "FORMAT"
-    )]
-    output: Form,
-    /// Same as --output json; kept for compatibility.
-    #[arg(long, hide = true, conflicts_with = "output")]
-    json: bool,
+    #[command(flatten)]
+    format: FormatFlags<Form>,
     /// Read a history directory, also one in use, instead of sending the query to a server.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "ca_file", "insecure", "user", "hosts", "group"])]
     history: Option<PathBuf>,
@@ -78,6 +68,10 @@ enum Form {
     Csv,
     /// Chart of a range query, by default of the last hour.
     Chart,
+}
+
+impl OutputFormat for Form {
+    const JSON: Self = Self::Json;
 }
 
 /// Time or time range of a query.
@@ -189,7 +183,7 @@ fn print_notes(of: &str, answer: &Answer) {
 
 impl Options {
     fn form(&self) -> Form {
-        if self.json { Form::Json } else { self.output }
+        self.format.selected()
     }
 
     fn screen(&self) -> Screen {
@@ -202,7 +196,7 @@ impl Options {
 
     fn times(&self, now: UnixMillis) -> anyhow::Result<Times> {
         let asked = self.range.is_given() || self.step.is_some();
-        let drawn = self.output == Form::Chart;
+        let drawn = self.form() == Form::Chart;
         if self.at.is_some() && drawn {
             bail!("one time cannot be drawn; hint: --from and --to in place of --at");
         }
