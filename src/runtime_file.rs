@@ -26,7 +26,7 @@ pub struct RunningAgent {
     pub agent_version: String,
     /// Base URL for a client on this host, without a trailing slash.
     pub url: String,
-    /// Whether the server speaks TLS.
+    /// True if the server speaks TLS.
     pub tls: bool,
     /// Unix socket beside the address.
     pub socket: Option<PathBuf>,

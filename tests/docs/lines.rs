@@ -47,7 +47,7 @@ fn end_word(commands: &mut [Vec<String>], word: &mut Option<String>) {
     }
 }
 
-/// Whether a line goes on in the next one: it ends with a backslash or within quotes.
+/// Returns whether a line goes on in the next one: it ends with a backslash or within quotes.
 pub fn goes_on(line: &str) -> bool {
     let mut quote = None;
     let mut before = ' ';
@@ -86,7 +86,7 @@ pub fn problem(words: &[String], is_mention: bool) -> Option<String> {
     (!is_mention || !is_complete).then(|| error.to_string())
 }
 
-/// Whether a word stands for another: `RULE`, `FILE...`.
+/// Returns whether a word stands for another: `RULE`, `FILE...`.
 fn is_stand_in(word: &str) -> bool {
     word.len() > 1
         && word

@@ -61,7 +61,7 @@ pub fn root() -> &'static Path {
 }
 
 impl Page {
-    /// What the page has for the test, in its order.
+    /// Parts of the page for the test, in its order.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         let mut at = 0;

@@ -56,7 +56,8 @@ pub fn ids(text: &str) -> Vec<&str> {
     ID.find_iter(text).map(|found| found.as_str()).collect()
 }
 
-/// Whether an output is the expected one. A line `...` stands for any lines, and ` ...` at the end of a line for the rest of it.
+/// Returns whether an output is the expected one. A line `...` stands for any lines, and ` ...` at the end of a line
+/// for the rest of it.
 pub fn matches(expected: &[&str], output: &[&str]) -> bool {
     let Some((first, rest)) = expected.split_first() else {
         return output.is_empty();

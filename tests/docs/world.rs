@@ -42,11 +42,11 @@ const SECRETS: [&str; 5] = [
     "watchdog-url",
 ];
 
-/// What a command printed, errors included, as the page would show it.
+/// Output of a command, errors included, as the page would show it.
 pub struct Outcome {
     /// Lines.
     pub text: String,
-    /// Whether it exited with 0 and gave no hint that there is no data.
+    /// True if it exited with 0 and gave no hint that there is no data.
     pub is_good: bool,
 }
 

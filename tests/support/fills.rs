@@ -75,7 +75,7 @@ pub struct Fill {
     pub seed: u64,
 }
 
-/// How a rule did on a fill.
+/// Outcome of a rule on a fill.
 #[derive(Clone, Copy, Debug)]
 pub struct Outcome {
     /// Alarms before the fill.
