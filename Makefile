@@ -2,6 +2,7 @@
 # make dist   the static binary for packages: links twice, for less resident memory
 # make packages, make test-packages   .deb, .rpm, tar archive, SBOM and checksums in target/packages; their test, as root
 # make lint-deploy   workflows, Ansible play and Kubernetes files, by their linters
+# make web    web/dist, the built page, from web/src
 # make test   every check there is, real servers included
 # make fuzz   every fuzz target for a bounded time (FUZZ_SECONDS each)
 # make book   docs as a book in target/book
@@ -24,7 +25,7 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build dist packages test-packages lint-deploy run test book fuzz bench install uninstall
+.PHONY: build dist packages test-packages lint-deploy run web test book fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make perl
@@ -72,6 +73,11 @@ lint-deploy:
 
 run: build
 	$(BINARY) run --config $(CONFIG)
+
+# The built page is committed, so that nothing else needs Node.
+web:
+	@scripts/need node npm
+	cd web && npm ci --silent && npm run --silent check && npm run --silent build
 
 test:
 	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze

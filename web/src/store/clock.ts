@@ -1,0 +1,60 @@
+// Time in the page: a second's tick for ages, and the refresh that makes views ask anew.
+import { computed, effect, signal } from '@preact/signals';
+import { queryOf, setQuery } from '../app/router';
+
+/** Current time in milliseconds since 1970; changes each second while the page is visible. */
+export const now = signal(Date.now());
+
+/** Counts refreshes: whatever reads it asks the agent anew when it changes. */
+export const refreshes = signal(0);
+
+/** Milliseconds between two refreshes; null while paused. */
+export const refreshInterval = computed<number | null>(() => {
+  const text = queryOf('refresh');
+  if (text === 'off') return null;
+  return parseDuration(text ?? '') ?? DEFAULT_REFRESH;
+});
+
+export const DEFAULT_REFRESH = 5_000;
+
+/** Asks anew now, paused or not. */
+export function refresh(): void {
+  now.value = Date.now();
+  refreshes.value += 1;
+}
+
+export function togglePause(): void {
+  const paused = refreshInterval.value === null;
+  setQuery({ refresh: paused ? null : 'off' });
+  if (paused) refresh();
+}
+
+/** Starts both ticks. A hidden page rests; it catches up when it is seen again. */
+export function startClock(): void {
+  setInterval(() => {
+    if (!document.hidden) now.value = Date.now();
+  }, 1000);
+  effect(() => {
+    const interval = refreshInterval.value;
+    if (interval === null) return;
+    const timer = setInterval(() => {
+      if (!document.hidden) refresh();
+    }, interval);
+    return () => clearInterval(timer);
+  });
+  document.addEventListener('visibilitychange', () => {
+    if (!document.hidden && refreshInterval.value !== null) refresh();
+  });
+}
+
+const UNITS: Record<string, number> = {
+  ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000, y: 31_536_000_000,
+};
+
+/** Returns the milliseconds of `90s`, `1h30m`, `2w`; null for any other text. */
+export function parseDuration(text: string): number | null {
+  if (!/^(\d+(ms|[smhdwy]))+$/.test(text)) return null;
+  let sum = 0;
+  for (const [, count, unit] of text.matchAll(/(\d+)(ms|[smhdwy])/g)) sum += Number(count) * (UNITS[unit ?? ''] ?? 0);
+  return sum;
+}
