@@ -7,6 +7,8 @@ import { dismiss, toasts } from '../store/toast';
 import { Ago } from '../components/Ago';
 import { Icon } from '../components/Icon';
 import { findView } from '../views';
+import { startKeys } from './keys';
+import { Dialogs } from './Dialogs';
 import { startRouter } from './router';
 import { Rail } from './Rail';
 import { TopBar } from './TopBar';
@@ -15,6 +17,7 @@ import { CurrentView } from './CurrentView';
 startTheme();
 startConnection();
 startClock();
+startKeys();
 startRouter((path) => findView(path) !== undefined);
 
 export function App() {
@@ -30,6 +33,7 @@ export function App() {
         {disconnectedSince.value !== null && <Disconnected since={disconnectedSince.value} />}
         <CurrentView />
       </main>
+      <Dialogs />
       <div class="toasts" role="status" aria-live="polite">
         {toasts.value.map(({ id, tone, text }) => (
           <p key={id} class={`toast tone-${tone}`}>

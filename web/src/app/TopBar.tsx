@@ -2,6 +2,7 @@
 import { host, worst } from '../store/agent';
 import { refresh, refreshInterval, togglePause } from '../store/clock';
 import { ageSeconds, disconnectedSince } from '../store/connection';
+import { open } from '../store/dialogs';
 import { theme, toggleTheme } from '../store/theme';
 import { formatDuration } from '../components/format';
 import { Icon } from '../components/Icon';
@@ -31,6 +32,9 @@ export function TopBar() {
           <Icon name="refresh" />
         </button>
       </div>
+      <button type="button" onClick={() => open({ kind: 'palette' })} aria-label="Search" title="Search for anything (Ctrl-K)">
+        <Icon name="search" />
+      </button>
       <Age />
       <button type="button" class="plain" onClick={toggleTheme} aria-label="Theme" title={theme.value === 'dark' ? 'Light theme' : 'Dark theme'}>
         <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />

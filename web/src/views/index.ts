@@ -12,11 +12,19 @@ export interface View {
   path: string;
   title: string;
   icon: IconName;
+  /** Second key of `g` and a key, which opens it. */
+  key: string;
   load: () => Promise<{ default: ComponentType<ViewProps> }>;
 }
 
 export const VIEWS: View[] = [
-  { path: '', title: 'Overview', icon: 'overview', load: () => import('./overview') },
+  { path: '', title: 'Overview', icon: 'overview', key: 'o', load: () => import('./overview') },
+  { path: 'alerts', title: 'Alerts', icon: 'alerts', key: 'a', load: () => import('./alerts') },
+  { path: 'rules', title: 'Rules', icon: 'rules', key: 'r', load: () => import('./rules') },
+  { path: 'notifications', title: 'Notifications', icon: 'notifications', key: 'n', load: () => import('./notifications') },
+  { path: 'silences', title: 'Silences', icon: 'silences', key: 's', load: () => import('./silences') },
+  { path: 'metrics-list', title: 'Metrics', icon: 'metrics', key: 'm', load: () => import('./metrics') },
+  { path: 'collectors', title: 'Collectors', icon: 'collectors', key: 'c', load: () => import('./collectors') },
 ];
 
 /** Returns the view of an address below the base, and the rest of it. */

@@ -1,0 +1,48 @@
+// Series that moved with the alert's.
+import type { Alert, Correlations } from '../../api/types';
+import { withQuery } from '../../api/client';
+import { Sparkline } from '../../charts/Sparkline';
+import { useResource } from '../../store/resource';
+import { onGrid, seriesOf, useRangeQuery } from '../../store/series';
+import { Card } from '../../components/Card';
+import { Loadable, Note } from '../../components/Loadable';
+import { formatDuration } from '../../components/format';
+import { href } from '../../app/router';
+
+const POINTS = 120;
+
+export function Correlated({ alert }: { alert: Alert }) {
+  const firing = alert.state === 'firing';
+  const found = useResource<Correlations>(() => (firing ? withQuery('api/v1/correlations', { alert: alert.rule, top: 3 }) : null), { every: 12 });
+  if (!firing) return null;
+  return (
+    <Card title="Moved with it">
+      {found.state.value.error?.cause === 'invalid' ? <Note icon="info">Not enough history yet: {found.state.value.error.message.split('; ')[0]}</Note> : <Loadable resource={found} empty={({ related }) => (related.length === 0 ? 'No other series moved like this one' : null)}>
+        {({ related }) => (
+          <ul class="lines">
+            {related.map((one) => (
+              <Related key={one.series} {...one} />
+            ))}
+          </ul>
+        )}
+      </Loadable>}
+    </Card>
+  );
+}
+
+function Related({ series, coefficient, lagSeconds }: Correlations['related'][number]) {
+  const trend = useRangeQuery(series, POINTS, 12);
+  const first = trend.state.value.data && seriesOf(trend.state.value.data)[0];
+  const order = lagSeconds === 0 ? 'at the same time' : lagSeconds > 0 ? `${formatDuration(lagSeconds)} later` : `${formatDuration(-lagSeconds)} before`;
+  return (
+    <li class="related">
+      <a class="mono" href={href('explore', { expr: series })}>
+        {series}
+      </a>
+      <span class="muted small">
+        {coefficient < 0 ? 'opposite' : 'alike'} <span class="num">{coefficient.toFixed(2)}</span>, {order}
+      </span>
+      {first && <Sparkline values={onGrid(first, POINTS)} label={`${series} in the range of the page`} width={240} />}
+    </li>
+  );
+}
