@@ -12,3 +12,4 @@ mod query_attacks;
 mod stop;
 mod support;
 mod web_config;
+mod web_page;

@@ -1,7 +1,7 @@
 //! Endpoints as data: path, methods, access, parameters, handler.
 //!
 //! Everything that is known without answering derives from the table [`ENDPOINTS`]: the lookup of a
-//! path, `Allow`, access, the landing page and the reference of the parameters.
+//! path, `Allow`, access, the list of endpoints and the reference of the parameters.
 
 mod answer;
 mod answers;
@@ -20,7 +20,7 @@ pub(crate) use table::ENDPOINTS;
 
 use self::answer::{Answer, Shape};
 pub use self::answer::{AnswerError, check_answer};
-use self::parameter::{Necessity, Parameter};
+use self::parameter::Parameter;
 use crate::api::analysis::AnalysisContext;
 use crate::api::query::{HistoryRequest, Parameters, Reply, TIMEOUT};
 use crate::api::request::RequestContext;
@@ -97,6 +97,14 @@ const fn get(
     }
 }
 
+/// Value of the label `handler` of the page's documents.
+const PAGE: &str = "page";
+
+/// View of the web page. Its path is one that the page itself knows.
+const fn view(path: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    get(path, PAGE, summary, handler)
+}
+
 /// Endpoint that reads, with parameters in the URL or in a form.
 const fn query(
     path: &'static str,
@@ -164,12 +172,9 @@ impl Endpoint {
         self.own_parameters.iter().chain(timeout)
     }
 
-    /// Returns true if a browser that follows a link to it gets an answer.
-    pub(crate) fn is_link(&self) -> bool {
-        self.methods.contains(&Method::GET)
-            && self
-                .parameters()
-                .all(|parameter| parameter.necessity == Necessity::Optional)
+    /// Returns true for the documents and files of the page.
+    pub(crate) fn is_page(&self) -> bool {
+        self.name == PAGE || self.path.starts_with("/assets/")
     }
 }
 

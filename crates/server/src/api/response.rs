@@ -150,16 +150,6 @@ pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> HttpResponse 
     full(status, TEXT, text.into())
 }
 
-/// Returns an HTML page that may load nothing and be framed by nobody.
-pub(crate) fn html(text: String) -> HttpResponse {
-    let mut response = full(StatusCode::OK, "text/html; charset=utf-8", text);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    response
-        .headers_mut()
-        .insert("content-security-policy", HeaderValue::from_static(policy));
-    response
-}
-
 /// Returns `{"status":"success","data":...}`. `permit` is given back when the client has read the
 /// response.
 pub(crate) fn success(data: &Value, coding: Coding, permit: Option<Permit>) -> HttpResponse {
