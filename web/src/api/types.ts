@@ -330,7 +330,8 @@ export interface Target {
 
 export interface Session {
   user: string | null;
-  role: 'viewer' | 'operator' | 'admin';
+  /** null before a login that is needed. */
+  role: 'viewer' | 'operator' | 'admin' | null;
   may_change: boolean;
   login: boolean;
 }

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { startClock } from '../store/clock';
 import { disconnectedSince, startConnection } from '../store/connection';
+import { needsLogin } from '../store/session';
 import { startTheme } from '../store/theme';
 import { dismiss, toasts } from '../store/toast';
 import { Ago } from '../components/Ago';
@@ -10,6 +11,7 @@ import { findView } from '../views';
 import { startKeys } from './keys';
 import { Dialogs } from './Dialogs';
 import { startRouter } from './router';
+import { Login } from './Login';
 import { Rail } from './Rail';
 import { TopBar } from './TopBar';
 import { CurrentView } from './CurrentView';
@@ -22,6 +24,7 @@ startRouter((path) => findView(path) !== undefined);
 
 export function App() {
   useEffect(() => document.body.classList.add('ready'), []);
+  if (needsLogin.value) return <Login />;
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>

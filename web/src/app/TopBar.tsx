@@ -3,9 +3,11 @@ import { host, worst } from '../store/agent';
 import { refresh, refreshInterval, togglePause } from '../store/clock';
 import { ageSeconds, disconnectedSince } from '../store/connection';
 import { open } from '../store/dialogs';
+import { logout, session } from '../store/session';
 import { theme, toggleTheme } from '../store/theme';
 import { formatDuration } from '../components/format';
 import { Icon } from '../components/Icon';
+import { Menu } from '../components/Menu';
 import { Badge } from '../components/Severity';
 import { href } from './router';
 import { TimeRange } from './TimeRange';
@@ -39,7 +41,26 @@ export function TopBar() {
       <button type="button" class="plain" onClick={toggleTheme} aria-label="Theme" title={theme.value === 'dark' ? 'Light theme' : 'Dark theme'}>
         <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
       </button>
+      <User />
     </header>
+  );
+}
+
+/** The user that is logged in, with the way out. */
+function User() {
+  const { user, role, login } = session.state.value.data ?? {};
+  if (!login || !user) return null;
+  return (
+    <Menu title={`${user}, ${role}`} label={<><Icon name="user" /> <span>{user}</span></>}>
+      {() => (
+        <>
+          <p class="muted">{role}</p>
+          <button type="button" onClick={() => void logout()}>
+            Log out
+          </button>
+        </>
+      )}
+    </Menu>
   );
 }
 

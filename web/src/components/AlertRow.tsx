@@ -20,6 +20,7 @@ export function AlertRow({ alert, selected = false, onLabel }: Props) {
   const { alertname = alert.rule, severity: _, ...labels } = alert.labels;
   const since = alert.state === 'firing' ? (alert.firedAt ?? alert.activeAt) : alert.activeAt;
   const suppression = suppressionOf(alert);
+  const name = `${alertname} ${formatLabels(labels)}`;
   return (
     <li class={`alert-row ${suppression ? 'suppressed' : ''}`} data-fingerprint={alert.fingerprint} aria-current={selected || undefined}>
       <span class="severity">
@@ -51,18 +52,18 @@ export function AlertRow({ alert, selected = false, onLabel }: Props) {
           )}
         </div>
       </div>
-      <span class="value num">{valueText(alert)}</span>
+      <span class="value num">{alert.threshold !== null && valueText(alert)}</span>
       <span class="since num muted">
         <Ago at={since} suffix="" />
       </span>
       {mayChange.value && (
         <span class="actions">
-          <button type="button" aria-label={`Silence ${alertname} ${formatLabels(labels)}`} onClick={() => open({ kind: 'silence', alert })}>
-            <Icon name="silence" /> <span>Silence</span>
+          <button type="button" onClick={() => open({ kind: 'silence', alert })}>
+            <Icon name="silence" /> <span>Silence</span> <span class="hidden">{name}</span>
           </button>
           {alert.state === 'firing' && !alert.acknowledgedBy && (
-            <button type="button" aria-label={`Acknowledge ${alertname} ${formatLabels(labels)}`} onClick={() => open({ kind: 'acknowledge', alert })}>
-              <Icon name="acknowledge" /> <span>Ack</span>
+            <button type="button" onClick={() => open({ kind: 'acknowledge', alert })}>
+              <Icon name="acknowledge" /> <span>Ack</span> <span class="hidden">{name}</span>
             </button>
           )}
         </span>
@@ -79,7 +80,7 @@ export function valueText(alert: Alert): string {
 }
 
 export function suppressionOf(alert: Alert): { icon: 'silence' | 'acknowledge'; text: string } | null {
-  if (alert.silencedBy) return { icon: 'silence', text: `silenced by ${alert.silencedBy.slice(0, 24)}` };
+  if (alert.silencedBy) return { icon: 'silence', text: `silenced by ${alert.silencedBy.replace(/^([0-9a-f]{8})-[0-9a-f-]{27}$/, '$1')}` };
   if (alert.inhibitedBy) return { icon: 'silence', text: `inhibited by ${alert.inhibitedBy}` };
   if (alert.acknowledgedBy) return { icon: 'acknowledge', text: `acknowledged by ${alert.acknowledgedBy}` };
   return null;

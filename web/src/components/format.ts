@@ -13,6 +13,8 @@ export function formatValue(value: number | null | undefined, unit = ''): string
       return `${formatBytes(value)}/s`;
     case 'seconds':
       return formatSeconds(value);
+    case 'milliseconds':
+      return formatSeconds(value / 1000);
     case 'timestamp':
       return value > 0 ? formatTime(value * 1000) : MISSING;
     case 'ratio':

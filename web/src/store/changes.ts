@@ -1,5 +1,5 @@
 // Changes that people make. Each says its outcome, and asks for the new state.
-import { postJson, sendJson, withQuery } from '../api/client';
+import { ApiError, postJson, sendJson, withQuery } from '../api/client';
 import { refresh } from './clock';
 import { attempt } from './toast';
 
@@ -32,7 +32,12 @@ export const resend = (letters: Selection) => change('Sent to the queue again', 
 
 export const discard = (letters: Selection) => change('Discarded', () => sendJson('DELETE', withQuery('api/v1/dead-letters', letters)));
 
-export const testChannel = (name: string) => change(`Test message sent by ${name}`, () => postJson(`api/v1/channels/${encodeURIComponent(name)}/test`));
+export const testChannel = (name: string) =>
+  change(`${name} has delivered a test message`, async () => {
+    const { results } = await postJson<{ results: { delivered: boolean; error: string | null }[] }>(`api/v1/channels/${encodeURIComponent(name)}/test`, {});
+    const failed = results.find((result) => !result.delivered);
+    if (failed) throw new ApiError('failed', `${name}: ${failed.error ?? 'not delivered'}`);
+  });
 
 export const reloadConfiguration = () => change('Configuration reloaded', () => sendJson('POST', '-/reload'));
 

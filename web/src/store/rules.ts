@@ -17,6 +17,12 @@ export function comparisonOf(query: string): Comparison | null {
   return { value: value.replace(/\s+bool$/, ''), operator: operator as Comparison['operator'], threshold: Number(number) };
 }
 
+/** Returns the metric and the target of a condition without PromQL: `cpu_percent is anomalous`, `x reaches 95 within 4h`. */
+export function subjectOf(condition: string): { metric: string; target: number | null } | null {
+  const found = condition.match(/^(?:\w+ of )?(\w+)(?:\{[^}]*\})?(?: over \w+)? (?:is anomalous|reaches (\S+) within )/);
+  return found ? { metric: found[1] ?? '', target: found[2] === undefined ? null : Number(found[2]) } : null;
+}
+
 /** Returns true if a series has all labels that it shares with an alert equal: it is the alert's series. */
 export function isSeriesOf(series: Labels, alert: Labels): boolean {
   return Object.entries(series).every(([name, value]) => name === '__name__' || alert[name] === undefined || alert[name] === value);

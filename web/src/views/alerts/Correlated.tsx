@@ -2,6 +2,7 @@
 import type { Alert, Correlations } from '../../api/types';
 import { withQuery } from '../../api/client';
 import { Sparkline } from '../../charts/Sparkline';
+import { summary } from '../../store/agent';
 import { useResource } from '../../store/resource';
 import { onGrid, seriesOf, useRangeQuery } from '../../store/series';
 import { Card } from '../../components/Card';
@@ -11,13 +12,18 @@ import { href } from '../../app/router';
 
 const POINTS = 120;
 
+/** Window of the correlations in milliseconds; a history that is shorter has too few samples. */
+const WINDOW = 3_600_000;
+
 export function Correlated({ alert }: { alert: Alert }) {
   const firing = alert.state === 'firing';
-  const found = useResource<Correlations>(() => (firing ? withQuery('api/v1/correlations', { alert: alert.rule, top: 3 }) : null), { every: 12 });
-  if (!firing) return null;
+  const oldest = summary.state.value.data?.health.history?.oldest;
+  const enough = typeof oldest === 'string' && Date.now() - Date.parse(oldest) > WINDOW;
+  const found = useResource<Correlations>(() => (firing && enough ? withQuery('api/v1/correlations', { alert: alert.rule, top: 3 }) : null), { every: 12 });
+  if (!firing || !enough) return null;
   return (
     <Card title="Moved with it">
-      {found.state.value.error?.cause === 'invalid' ? <Note icon="info">Not enough history yet: {found.state.value.error.message.split('; ')[0]}</Note> : <Loadable resource={found} empty={({ related }) => (related.length === 0 ? 'No other series moved like this one' : null)}>
+      {found.state.value.error?.cause === 'invalid' ? <Note icon="info">Nothing to compare: {found.state.value.error.message.split('; ')[0]}</Note> : <Loadable resource={found} empty={({ related }) => (related.length === 0 ? 'No other series moved like this one' : null)}>
         {({ related }) => (
           <ul class="lines">
             {related.map((one) => (

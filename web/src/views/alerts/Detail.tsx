@@ -61,8 +61,13 @@ function Heading({ alert }: { alert: Alert }) {
       </header>
       <p>
         <b>{alertname}</b> <span class="mono muted">{formatLabels(labels)}</span> {alert.state} for{' '}
-        <Ago at={alert.state === 'firing' ? alert.firedAt : alert.activeAt} suffix="" />, value <b class="num">{valueText(alert)}</b>
-        {alert.peak !== null && <span class="muted num">, peak {formatValue(alert.peak)}</span>}
+        <Ago at={alert.state === 'firing' ? alert.firedAt : alert.activeAt} suffix="" />
+        {alert.threshold !== null && (
+          <>
+            , value <b class="num">{valueText(alert)}</b>
+            {alert.peak !== null && <span class="muted num">, peak {formatValue(alert.peak)}</span>}
+          </>
+        )}{' '}
         {suppression && <span class="chip strong">{suppression.text}</span>}
       </p>
       <Annotations alert={alert} />

@@ -9,7 +9,7 @@ export function Explained({ alert }: { alert: ExplainedAlert }) {
     <Card title="Why, and who knows">
       <ul class="lines">
         {alert.reason && <li>{alert.reason}</li>}
-        {alert.missingFor && <li class="tone-warning">Without data for {alert.missingFor}</li>}
+        {alert.missingFor && alert.missingFor !== '0s' && <li class="tone-warning">Without data for {alert.missingFor}</li>}
         {alert.pendingFor && <li>Pending for {alert.pendingFor}</li>}
         {alert.flapping && <li class="tone-warning">Flapping: notifications are held together</li>}
         {alert.acknowledged && (

@@ -112,15 +112,17 @@ function useSelection(rows: Alert[]): Alert | undefined {
 
 function Choice({ name, label, values, fallback = '' }: { name: string; label: string; values: string[]; fallback?: string }) {
   return (
-    <label class="choice">
-      <span class="muted small">{label}</span>
-      <select value={queryOf(name) ?? fallback} onChange={(event) => setQuery({ [name]: event.currentTarget.value === fallback ? null : event.currentTarget.value })}>
+    <span class="choice">
+      <span class="muted small" aria-hidden="true">
+        {label}
+      </span>
+      <select aria-label={label} value={queryOf(name) ?? fallback} onChange={(event) => setQuery({ [name]: event.currentTarget.value === fallback ? null : event.currentTarget.value })}>
         {fallback === '' && <option value="">any</option>}
         {values.map((value) => (
           <option key={value}>{value}</option>
         ))}
       </select>
-    </label>
+    </span>
   );
 }
 

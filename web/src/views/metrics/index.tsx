@@ -106,7 +106,7 @@ function Row({ metric, health }: { metric: Metric; health: Health | undefined })
           <a class="mono" href={href('explore', { expr: metric.exportedName })}>
             {metric.exportedName}
           </a>
-          <p class="muted small">{metric.help}</p>
+          <span class="help muted small">{metric.help}</span>
         </td>
         <td class="muted">{metric.type}</td>
         <td>{metric.collector}</td>

@@ -9,7 +9,7 @@ import { Badge } from '../../components/Severity';
 export function Channels({ channels }: { channels: ChannelHealth[] }) {
   const sorted = [...channels].sort((a, b) => weight(b) - weight(a) || a.name.localeCompare(b.name));
   const failing = channels.filter((channel) => channel.lastError !== null);
-  const title = failing.length === 0 ? `All ${channels.length} channels deliver` : `${failing.map((channel) => channel.name).join(', ')} ${failing.length === 1 ? 'fails' : 'fail'}`;
+  const title = failing.length === 0 ? `All ${channels.length} channels deliver${letters(channels)}` : `${failing.map((channel) => channel.name).join(', ')} ${failing.length === 1 ? 'fails' : 'fail'}`;
   return (
     <Card title={title} class="scroll">
       <table class="rows">
@@ -24,7 +24,9 @@ export function Channels({ channels }: { channels: ChannelHealth[] }) {
             <th class="right">Rejected</th>
             <th class="right">Dropped</th>
             <th class="right">Dead letters</th>
-            <th />
+            <th>
+              <span class="hidden">Actions</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -57,13 +59,18 @@ function Row({ channel }: { channel: ChannelHealth }) {
       <Count value={channel.deadLetters} />
       <td class="right">
         {mayChange.value && (
-          <button type="button" aria-label={`Send a test message by ${channel.name}`} onClick={() => void testChannel(channel.name)}>
-            Test
+          <button type="button" title={`Send a test message by ${channel.name}`} onClick={() => void testChannel(channel.name)}>
+            Test <span class="hidden">{channel.name}</span>
           </button>
         )}
       </td>
     </tr>
   );
+}
+
+function letters(channels: ChannelHealth[]): string {
+  const count = channels.reduce((sum, channel) => sum + channel.deadLetters, 0);
+  return count === 0 ? '' : `, ${count} dead ${count === 1 ? 'letter' : 'letters'}`;
 }
 
 /** A count that ought to be zero. */

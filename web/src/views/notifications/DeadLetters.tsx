@@ -28,9 +28,13 @@ function Letters({ letters, reload }: { letters: DeadLetter[]; reload: () => Pro
   const selection = { id: ids.length > 0 ? ids : letters.map((letter) => letter.id) };
   const count = `${selection.id.length === letters.length ? 'all ' : ''}${selection.id.length}`;
   const toggle = (id: string) => choose(new Set(chosen.has(id) ? [...chosen].filter((other) => other !== id) : [...chosen, id]));
+  const changed = () => {
+    choose(new Set());
+    return reload();
+  };
   const actions = mayChange.value && (
     <>
-      <button type="button" onClick={() => void resend(selection).then(reload)}>
+      <button type="button" onClick={() => void resend(selection).then(changed)}>
         <Icon name="resend" /> Resend {count}
       </button>
       <button
@@ -41,7 +45,7 @@ function Letters({ letters, reload }: { letters: DeadLetter[]; reload: () => Pro
             title: `Discard ${count} dead letters?`,
             text: 'They are deleted and never sent. Alerts that go on firing are notified again by their routes.',
             action: 'Discard',
-            run: () => discard(selection).then(reload),
+            run: () => discard(selection).then(changed),
           })
         }
       >

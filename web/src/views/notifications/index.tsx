@@ -1,9 +1,10 @@
-// Notifications: channels with their queues, dead letters, and what was sent.
+// Notifications: channels with their queues, dead letters, where an alert would go, and what was sent.
 import { summary } from '../../store/agent';
 import { Loadable } from '../../components/Loadable';
 import { History } from '../alerts/History';
 import { Channels } from './Channels';
 import { DeadLetters } from './DeadLetters';
+import { Route } from './Route';
 
 export default function Notifications() {
   return (
@@ -13,6 +14,7 @@ export default function Notifications() {
         {({ health }) => <Channels channels={health.channels} />}
       </Loadable>
       <DeadLetters />
+      <Route />
       <History kind="notification" title="Sent, and not sent" />
     </div>
   );

@@ -2,7 +2,7 @@
 import { Gauge } from '../../charts/Gauge';
 import { Sparkline } from '../../charts/Sparkline';
 import type { Threshold } from '../../charts/model';
-import type { Bottleneck, Bottlenecks } from '../../api/types';
+import type { Bottleneck, Bottlenecks, Labels } from '../../api/types';
 import type { Resource } from '../../store/resource';
 import { onGrid, seriesOf, useRangeQuery } from '../../store/series';
 import { Loadable } from '../../components/Loadable';
@@ -24,7 +24,7 @@ export function Gauges({ resource }: { resource: Resource<Bottlenecks> }) {
   );
 }
 
-function GaugeCard({ source, worst, others }: GaugeData) {
+function GaugeCard({ source, worst, labels, others }: GaugeData) {
   const trend = useRangeQuery(worst.promql, POINTS, 3);
   const all = trend.state.value.data ? seriesOf(trend.state.value.data) : [];
   const series = all.find(({ labels }) => isSame(labels, worst)) ?? all[0];
@@ -33,7 +33,7 @@ function GaugeCard({ source, worst, others }: GaugeData) {
     <a class="card gauge-card" href={href('explore', { expr: worst.promql })} title={`${worst.promql}\n${worst.unit}${more}`}>
       <span class="name">{source.label}</span>
       <Gauge value={worst.value} label={source.label} unit={source.unit} thresholds={thresholds(worst)} />
-      <span class="of muted">{nameOf(worst, others) || '\u00a0'}</span>
+      <span class="of muted">{nameOf(labels, others) || '\u00a0'}</span>
       {series ? <Sparkline values={onGrid(series, POINTS)} /> : <span class="no-sparkline" />}
     </a>
   );
@@ -48,7 +48,7 @@ function thresholds({ name, warning, critical }: Bottleneck): Threshold[] {
 }
 
 /** Returns the value of the label that tells the series apart, where there are several; pressure names its resource. */
-function nameOf({ labels }: Bottleneck, others: number): string {
+function nameOf(labels: Labels, others: number): string {
   const { resource, scope, window, ...rest } = labels;
   return others > 0 || !resource ? Object.values(rest).join(', ') : [scope, window].filter(Boolean).join(' in ');
 }

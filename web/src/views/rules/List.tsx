@@ -1,6 +1,6 @@
 // All rules: those with alerts first, then those that fail, each with its value beside its threshold.
 import type { Rule, RuleGroup } from '../../api/types';
-import { toneOf, type Tone } from '../../store/agent';
+import { severityRank, toneOf, type Tone } from '../../store/agent';
 import { useResource } from '../../store/resource';
 import { href, queryOf, setQuery } from '../../app/router';
 import { Ago } from '../../components/Ago';
@@ -37,7 +37,7 @@ function Groups({ groups }: { groups: RuleGroup[] }) {
   const shown = all
     .filter(({ rule, group }) => wanted(`${rule.name} ${rule.condition ?? rule.query} ${group.name} ${Object.values(rule.labels).join(' ')}`))
     .filter(({ rule }) => !state || stateOf(rule) === state)
-    .sort((a, b) => STATES.indexOf(stateOf(a.rule)) - STATES.indexOf(stateOf(b.rule)) || a.rule.name.localeCompare(b.rule.name));
+    .sort((a, b) => STATES.indexOf(stateOf(a.rule)) - STATES.indexOf(stateOf(b.rule)) || severityOf(a.rule) - severityOf(b.rule) || a.rule.name.localeCompare(b.rule.name));
   const count = (wanted: string) => all.filter(({ rule }) => stateOf(rule) === wanted).length;
   return (
     <section aria-labelledby="rules">
@@ -96,7 +96,7 @@ function Row({ rule }: { rule: Rule }) {
       <td class="right num">{rule.duration ? formatSeconds(rule.duration) : ''}</td>
       <td class="right num">
         {alerts.length > 0 && alerts.length}
-        {worst && <span class="muted"> at {valueText(worst)}</span>}
+        {worst && worst.threshold !== null && <span class="muted"> at {valueText(worst)}</span>}
         {state === 'pending' && <Pending alerts={alerts} seconds={rule.duration ?? 0} />}
       </td>
       <td class="right num muted">
@@ -105,6 +105,11 @@ function Row({ rule }: { rule: Rule }) {
       <td class="right num muted">{formatSeconds(rule.evaluationTime)}</td>
     </tr>
   );
+}
+
+/** Rank of the severity, worst first; the order within a state. */
+function severityOf(rule: Rule): number {
+  return severityRank(rule.labels.severity ?? '');
 }
 
 export function stateOf(rule: Rule): string {

@@ -1,9 +1,11 @@
 // The value of a rule over time, with its threshold and its transitions.
-import type { HistoryRecord, Labels, Rule } from '../../api/types';
+import { withQuery } from '../../api/client';
+import type { HistoryRecord, Labels, Metric, Rule } from '../../api/types';
 import { TimeChart } from '../../charts/TimeChart';
 import type { Mark, Series, Severity, Threshold } from '../../charts/model';
 import { range, setRange, stepFor, zoomTo } from '../../store/range';
-import { comparisonOf, isSeriesOf, metricOf } from '../../store/rules';
+import { comparisonOf, isSeriesOf, metricOf, subjectOf } from '../../store/rules';
+import { useResource } from '../../store/resource';
 import { seriesOf, useRangeQuery, type SeriesData } from '../../store/series';
 import { Card } from '../../components/Card';
 import { Loadable } from '../../components/Loadable';
@@ -22,7 +24,10 @@ const MOST_SERIES = 12;
 
 export function ValueChart({ rule, labels, history = [] }: Props) {
   const comparison = comparisonOf(rule.query);
-  const query = comparison?.value ?? (rule.query === rule.condition ? null : rule.query);
+  const subject = comparison ? null : subjectOf(rule.condition ?? '');
+  const exported = useResource<{ metrics: Metric[] }>(() => (subject ? withQuery('api/v1/metrics', { metric: subject.metric, limit: 0 }) : null), { every: 1000 });
+  const query = comparison?.value ?? exported.state.value.data?.metrics[0]?.exportedName ?? (subject || rule.query === rule.condition ? null : rule.query);
+  const target = comparison ?? (subject?.target ? { threshold: subject.target, operator: '>' } : null);
   const values = useRangeQuery(query, POINTS, 2);
   if (query === null) return null;
   const unit = unitOf(metricOf(query));
@@ -37,7 +42,7 @@ export function ValueChart({ rule, labels, history = [] }: Props) {
             range={{ from: start, to: end }}
             step={stepFor(POINTS)}
             unit={unit}
-            thresholds={comparison ? thresholds(rule, comparison.threshold, comparison.operator.startsWith('>')) : []}
+            thresholds={target ? thresholds(rule, target.threshold, target.operator.startsWith('>')) : []}
             marks={marks(history, start, end)}
             onRange={(zoomed) => (zoomed ? zoomTo(zoomed.from, zoomed.to) : setRange('now-1h'))}
             height={220}

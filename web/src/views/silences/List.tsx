@@ -25,7 +25,9 @@ export function List({ silences }: { silences: Silence[] }) {
             <th>When</th>
             <th class="right">Covers</th>
             <th>By</th>
-            <th />
+            <th>
+              <span class="hidden">Actions</span>
+            </th>
           </tr>
         </thead>
         <tbody>

@@ -1,1 +1,0 @@
-import{P as r,i as o,j as t}from"./chunk-26PQAFE3.js";var a=r(()=>"api/v1/session",{every:12}),p=t(()=>a.state.value.data?.may_change??!0),s="bellwether.author",n=o(c()),l=t(()=>a.state.value.data?.user??n.value);function m(e){n.value=e;try{localStorage.setItem(s,e)}catch{}}function c(){try{return localStorage.getItem(s)??""}catch{return""}}export{a,p as b,l as c,m as d};
