@@ -17,6 +17,7 @@ export interface View {
 
 export const VIEWS: View[] = [
   { path: '', title: 'Overview', icon: 'overview', load: () => import('./overview') },
+  { path: 'explore', title: 'Explore', icon: 'explore', load: () => import('./explore') },
 ];
 
 /** Returns the view of an address below the base, and the rest of it. */
