@@ -16,7 +16,7 @@ export function Rail() {
         <Item key={view.path} view={view} active={view === active} extra={index >= BAR ? 'beyond' : ''} />
       ))}
       {VIEWS.length > BAR && (
-        <Menu class="rail-more" title="More views" label={<><Icon name="more" size={20} /><span>More</span></>}>
+        <Menu class="rail-more" name="More views" label={<><Icon name="more" size={20} /><span>More</span></>}>
           {(close) => (
             <div onClick={close}>
               {VIEWS.slice(BAR).map((view) => (

@@ -51,7 +51,7 @@ function User() {
   const { user, role, login } = session.state.value.data ?? {};
   if (!login || !user) return null;
   return (
-    <Menu title={`${user}, ${role}`} label={<><Icon name="user" /> <span>{user}</span></>}>
+    <Menu name={`${user}, ${role}`} label={<><Icon name="user" /> <span>{user}</span></>}>
       {() => (
         <>
           <p class="muted">{role}</p>

@@ -4,14 +4,15 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 interface Props {
   /** Content of the button, with text. */
   label: ComponentChildren;
-  title: string;
+  /** Title of the button. */
+  name: string;
   class?: string;
   /** Content of the panel; `close` closes it. */
   children: (close: () => void) => ComponentChildren;
 }
 
 /** A button with a panel below it. Escape, a click outside and leaving with Tab close it. */
-export function Menu({ label, title, class: extra = '', children }: Props) {
+export function Menu({ label, name, class: extra = '', children }: Props) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const button = useRef<HTMLButtonElement>(null);
@@ -41,7 +42,7 @@ export function Menu({ label, title, class: extra = '', children }: Props) {
         close();
       }}
     >
-      <button ref={button} type="button" aria-expanded={open} aria-haspopup="true" title={title} onClick={() => setOpen(!open)}>
+      <button ref={button} type="button" aria-expanded={open} aria-haspopup="true" title={name} onClick={() => setOpen(!open)}>
         {label}
       </button>
       {open && <div class="panel">{children(close)}</div>}

@@ -20,6 +20,7 @@ export interface View {
 export const VIEWS: View[] = [
   { path: '', title: 'Overview', icon: 'overview', key: 'o', load: () => import('./overview') },
   { path: 'alerts', title: 'Alerts', icon: 'alerts', key: 'a', load: () => import('./alerts') },
+  { path: 'explore', title: 'Explore', icon: 'explore', key: 'e', load: () => import('./explore') },
   { path: 'rules', title: 'Rules', icon: 'rules', key: 'r', load: () => import('./rules') },
   { path: 'notifications', title: 'Notifications', icon: 'notifications', key: 'n', load: () => import('./notifications') },
   { path: 'silences', title: 'Silences', icon: 'silences', key: 's', load: () => import('./silences') },

@@ -42,7 +42,7 @@ function Related({ series, coefficient, lagSeconds }: Correlations['related'][nu
   const order = lagSeconds === 0 ? 'at the same time' : lagSeconds > 0 ? `${formatDuration(lagSeconds)} later` : `${formatDuration(-lagSeconds)} before`;
   return (
     <li class="related">
-      <a class="mono" href={href('explore', { expr: series })}>
+      <a class="mono" href={href('explore', { q1: series })}>
         {series}
       </a>
       <span class="muted small">

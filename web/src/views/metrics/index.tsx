@@ -103,7 +103,7 @@ function Row({ metric, health }: { metric: Metric; health: Health | undefined })
           <button type="button" class="plain toggle" aria-expanded={open} aria-label={`Series of ${metric.exportedName}`} onClick={() => setOpen(!open)}>
             <Icon name={open ? 'down' : 'right'} size={12} />
           </button>
-          <a class="mono" href={href('explore', { expr: metric.exportedName })}>
+          <a class="mono" href={href('explore', { q1: metric.exportedName })}>
             {metric.exportedName}
           </a>
           <span class="help muted small">{metric.help}</span>

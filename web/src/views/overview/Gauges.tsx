@@ -30,7 +30,7 @@ function GaugeCard({ source, worst, labels, others }: GaugeData) {
   const series = all.find(({ labels }) => isSame(labels, worst)) ?? all[0];
   const more = others > 0 ? `, highest of ${others + 1}` : '';
   return (
-    <a class="card gauge-card" href={href('explore', { expr: worst.promql })} title={`${worst.promql}\n${worst.unit}${more}`}>
+    <a class="card gauge-card" href={href('explore', { q1: worst.promql })} title={`${worst.promql}\n${worst.unit}${more}`}>
       <span class="name">{source.label}</span>
       <Gauge value={worst.value} label={source.label} unit={source.unit} thresholds={thresholds(worst)} />
       <span class="of muted">{nameOf(labels, others) || '\u00a0'}</span>

@@ -58,7 +58,7 @@ function Row({ one }: { one: Bottleneck }) {
         <Icon name={tone} /> <b class="num">{Math.round(one.impact)}</b>
       </span>
       <div>
-        <a href={href('explore', { expr: one.promql })}>{one.name}</a>{' '}
+        <a href={href('explore', { q1: one.promql })}>{one.name}</a>{' '}
         <span class="num">
           {formatValue(one.value)} {one.unit}
         </span>{' '}

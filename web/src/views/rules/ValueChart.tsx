@@ -33,7 +33,7 @@ export function ValueChart({ rule, labels, history = [] }: Props) {
   const unit = unitOf(metricOf(query));
   const { start, end } = range.value;
   return (
-    <Card title="Value" actions={<a href={href('explore', { expr: query })}>Explore</a>}>
+    <Card title="Value" actions={<a href={href('explore', { q1: query })}>Explore</a>}>
       <Loadable resource={values} empty={(data) => (data.result.length === 0 ? 'No samples in this time range' : null)}>
         {(data) => (
           <TimeChart

@@ -1,0 +1,42 @@
+// Series of all queries in one graph.
+import { TimeChart } from '../../charts';
+import { unitOf } from '../../components/format';
+import { Note } from '../../components/Loadable';
+import { range, setRange, zoomTo } from '../../store/range';
+import { namesOf } from '../../store/range-query';
+import type { Results } from './results';
+
+const MOST_SERIES = 100;
+
+export function Graph({ queries, results }: { queries: string[]; results: Results }) {
+  if (!queries.some((text) => text.trim())) return <Note icon="explore">Type a query, or choose a metric.</Note>;
+  const all = queries.flatMap((text, at) => {
+    const series = results.series[at] ?? [];
+    const names = namesOf(series, null, text);
+    return series.map(({ times, values }, index) => ({ name: names[index] ?? text, times, values }));
+  });
+  const { start, end } = range.value;
+  return (
+    <>
+      <div class="card explore-graph">
+        <TimeChart
+          title="Query result"
+          series={all.slice(0, MOST_SERIES)}
+          range={{ from: start, to: end }}
+          step={results.grid.step}
+          unit={unitOfQueries(queries)}
+          onRange={(next) => (next ? zoomTo(next.from, next.to) : setRange('now-1h'))}
+        />
+      </div>
+      <p class="muted">
+        {all.length} series, step {results.grid.step} s{all.length > MOST_SERIES && `; the first ${MOST_SERIES} are drawn`}
+      </p>
+    </>
+  );
+}
+
+/** Returns the unit of a query that is one metric; of all if they have the same. */
+function unitOfQueries(queries: string[]): string {
+  const units = new Set(queries.filter((text) => text.trim()).map((text) => unitOf(/^\s*([\w:]+)\s*(\{[^}]*\})?\s*$/.exec(text)?.[1] ?? '')));
+  return units.size === 1 ? [...units][0]! : '';
+}
