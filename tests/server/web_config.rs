@@ -15,7 +15,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion, version};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::support::{
     Reply, Running, TestBackend, connect, get, read_all, request, run, scrape, send, settings,
@@ -78,6 +80,17 @@ impl Pki {
         let text =
             format!("tls_server_config:\n  cert_file: server.pem\n  key_file: server.key\n{more}");
         self.write("web.yml", &text)
+    }
+
+    /// A connection that trusts the authority and speaks `protocol`.
+    pub async fn connect(&self, address: SocketAddr, protocol: &[u8]) -> TlsStream<TcpStream> {
+        let mut client = self.client(None, ALL);
+        client.alpn_protocols = vec![protocol.to_vec()];
+        let stream = connect(address).await;
+        let name = ServerName::try_from("localhost").unwrap();
+        let connector = TlsConnector::from(Arc::new(client));
+        let connected = soon("the handshake", connector.connect(name, stream)).await;
+        connected.unwrap()
     }
 
     /// A client that trusts the authority, with the certificate `name` or none.

@@ -155,6 +155,13 @@ impl Endpoint {
         }
     }
 
+    const fn web_socket(self) -> Self {
+        Self {
+            answer: Answer::WebSocket,
+            ..self
+        }
+    }
+
     /// All parameters, in the order of the documentation.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let timeout = match self.handler {
@@ -167,6 +174,7 @@ impl Endpoint {
     /// Returns true if a browser that follows a link to it gets an answer.
     pub(crate) fn is_link(&self) -> bool {
         self.methods.contains(&Method::GET)
+            && !matches!(self.answer, Answer::WebSocket)
             && self
                 .parameters()
                 .all(|parameter| parameter.necessity == Necessity::Optional)
@@ -197,8 +205,8 @@ mod tests {
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
         for endpoint in ENDPOINTS {
             assert_eq!(
-                matches!(endpoint.answer, Answer::Data(_)),
-                endpoint.path.starts_with("/api/"),
+                matches!(endpoint.answer, Answer::Data(_) | Answer::WebSocket),
+                endpoint.path.starts_with("/api/") || endpoint.path == "/ws",
                 "{}",
                 endpoint.path
             );
