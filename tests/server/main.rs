@@ -5,6 +5,7 @@
 mod attacks;
 mod control;
 mod limits;
+mod live;
 mod page;
 mod prometheus;
 mod query;

@@ -2,6 +2,7 @@
 import { useEffect } from 'preact/hooks';
 import { startClock } from '../store/clock';
 import { disconnectedSince, startConnection } from '../store/connection';
+import { startLive } from '../store/live';
 import { needsLogin } from '../store/session';
 import { startTheme } from '../store/theme';
 import { dismiss, toasts } from '../store/toast';
@@ -20,6 +21,7 @@ startTheme();
 startConnection();
 startClock();
 startKeys();
+startLive();
 startRouter((path) => findView(path) !== undefined);
 
 export function App() {

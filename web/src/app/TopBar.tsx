@@ -3,6 +3,7 @@ import { host, worst } from '../store/agent';
 import { refresh, refreshInterval, togglePause } from '../store/clock';
 import { ageSeconds, disconnectedSince } from '../store/connection';
 import { open } from '../store/dialogs';
+import { isLive } from '../store/live';
 import { logout, session } from '../store/session';
 import { theme, toggleTheme } from '../store/theme';
 import { formatDuration } from '../components/format';
@@ -69,7 +70,7 @@ function Age() {
   const away = disconnectedSince.value !== null;
   const text = age === null ? 'connecting' : `${age < 2 ? 'just now' : `${formatDuration(age)} ago`}`;
   return (
-    <span class={`age ${away ? 'tone-critical' : ''}`} title={away ? 'Disconnected' : 'Age of the data'}>
+    <span class={`age ${away ? 'tone-critical' : ''}`} title={away ? 'Disconnected' : isLive.value ? 'Age of the data; changes come at once' : 'Age of the data; the page asks at its interval'}>
       <Icon name={away ? 'offline' : 'clock'} size={14} /> <span class="wide">{text}</span>
     </span>
   );

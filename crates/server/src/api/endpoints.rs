@@ -100,9 +100,9 @@ const fn get(
 /// Value of the label `handler` of the page's documents.
 const PAGE: &str = "page";
 
-/// View of the web page. Its path is one that the page itself knows.
+/// View of the web page. Its document has no data in it, and shows the login where one is needed.
 const fn view(path: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
-    get(path, PAGE, summary, handler)
+    get(path, PAGE, summary, handler).open()
 }
 
 /// Endpoint that reads, with parameters in the URL or in a form.
@@ -163,6 +163,13 @@ impl Endpoint {
         }
     }
 
+    const fn web_socket(self) -> Self {
+        Self {
+            answer: Answer::WebSocket,
+            ..self
+        }
+    }
+
     /// All parameters, in the order of the documentation.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let timeout = match self.handler {
@@ -202,8 +209,8 @@ mod tests {
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
         for endpoint in ENDPOINTS {
             assert_eq!(
-                matches!(endpoint.answer, Answer::Data(_)),
-                endpoint.path.starts_with("/api/"),
+                matches!(endpoint.answer, Answer::Data(_) | Answer::WebSocket),
+                endpoint.path.starts_with("/api/") || endpoint.path == "/ws",
                 "{}",
                 endpoint.path
             );

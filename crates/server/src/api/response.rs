@@ -83,18 +83,22 @@ impl ApiError {
         response
     }
 
+    /// Returns the message with its hint.
+    pub(crate) fn text(&self) -> String {
+        match self.hint {
+            Some(hint) => format!("{}; hint: {hint}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     fn body(self, api: bool) -> HttpResponse {
-        let hint = self
-            .hint
-            .map(|hint| format!("; hint: {hint}"))
-            .unwrap_or_default();
         if !api {
-            return text(self.status, format!("{}{hint}\n", self.message));
+            return text(self.status, self.text() + "\n");
         }
         let body = json!({
             "status": "error",
             "errorType": self.kind(),
-            "error": format!("{}{hint}", self.message),
+            "error": self.text(),
         });
         full(self.status, JSON, body.to_string())
     }

@@ -4,6 +4,7 @@ import { Sparkline } from '../../charts/Sparkline';
 import type { Threshold } from '../../charts/model';
 import type { Bottleneck, Bottlenecks, Labels } from '../../api/types';
 import type { Resource } from '../../store/resource';
+import { useLive } from '../../store/live';
 import { onGrid, seriesOf, useRangeQuery } from '../../store/series';
 import { Loadable } from '../../components/Loadable';
 import { href } from '../../app/router';
@@ -26,13 +27,14 @@ export function Gauges({ resource }: { resource: Resource<Bottlenecks> }) {
 
 function GaugeCard({ source, worst, labels, others }: GaugeData) {
   const trend = useRangeQuery(worst.promql, POINTS, 3);
+  const live = useLive(worst.promql).value?.find(({ labels }) => isSame(labels, worst));
   const all = trend.state.value.data ? seriesOf(trend.state.value.data) : [];
   const series = all.find(({ labels }) => isSame(labels, worst)) ?? all[0];
   const more = others > 0 ? `, highest of ${others + 1}` : '';
   return (
     <a class="card gauge-card" href={href('explore', { q1: worst.promql })} title={`${worst.promql}\n${worst.unit}${more}`}>
       <span class="name">{source.label}</span>
-      <Gauge value={worst.value} label={source.label} unit={source.unit} thresholds={thresholds(worst)} />
+      <Gauge value={live?.value ?? worst.value} label={source.label} unit={source.unit} thresholds={thresholds(worst)} />
       <span class="of muted">{nameOf(labels, others) || '\u00a0'}</span>
       {series ? <Sparkline values={onGrid(series, POINTS)} /> : <span class="no-sparkline" />}
     </a>

@@ -6,6 +6,7 @@ use super::Handler::{Analysis, History, Respond, View};
 use super::{Endpoint, answers, change, get, query, view};
 use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
+use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, lifecycle, page, status};
 use crate::api::query::{expression, labels, promql, tsdb};
@@ -24,7 +25,7 @@ macro_rules! respond {
 /// The list of endpoints and the message for an unknown path have the paths in this order.
 #[rustfmt::skip] // a row is a line
 pub(crate) static ENDPOINTS: &[Endpoint] = &[
-    get("/", "page", "the page; this list for clients that are no browsers", respond!(page::root)),
+    get("/", "page", "the page; this list for clients that are no browsers", respond!(page::root)).open(),
     view("/dashboards", "dashboards", respond!(page::view)),
     view("/dashboards/<name>", "a dashboard", respond!(page::view)).takes(page::DASHBOARD),
     view("/explore", "explore", respond!(page::view)),
@@ -60,6 +61,9 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
 
     get("/api/v1/health", "api_health", "status of collectors, channels and storage", View(health::view)).answers(&answers::HEALTH),
     get("/api/v1/summary", "api_summary", "summary of status, alerts and counts", View(health::view_summary)).answers(&answers::SUMMARY),
+
+    get("/api/v1/live", "api_live", "live updates over a WebSocket", respond!(live::respond)).web_socket(),
+    get("/ws", "ws", "the same as `/api/v1/live`", respond!(live::respond)).web_socket(),
 
     query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT).answers(&answers::QUERY_RESULT),
     query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE).answers(&answers::QUERY_RESULT),
