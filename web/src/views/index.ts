@@ -17,6 +17,7 @@ export interface View {
 
 export const VIEWS: View[] = [
   { path: '', title: 'Overview', icon: 'overview', load: () => import('./overview') },
+  { path: 'dashboards', title: 'Dashboards', icon: 'dashboards', load: () => import('./dashboards') },
   { path: 'explore', title: 'Explore', icon: 'explore', load: () => import('./explore') },
 ];
 
