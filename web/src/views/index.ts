@@ -19,6 +19,7 @@ export const VIEWS: View[] = [
   { path: '', title: 'Overview', icon: 'overview', load: () => import('./overview') },
   { path: 'dashboards', title: 'Dashboards', icon: 'dashboards', load: () => import('./dashboards') },
   { path: 'explore', title: 'Explore', icon: 'explore', load: () => import('./explore') },
+  { path: 'config', title: 'Configuration', icon: 'config', load: () => import('./config') },
 ];
 
 /** Returns the view of an address below the base, and the rest of it. */
