@@ -16,6 +16,7 @@ mod flags;
 mod generated_series;
 mod groups;
 mod history;
+mod live;
 mod overrides;
 mod query_timeout;
 mod remote_write;
@@ -42,7 +43,7 @@ use bellwether_notify::Notifier;
 use bellwether_rules::{Engine, RestoredRule, SavedAlerts};
 use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
-use bellwether_server::{Actor, AuditEntry};
+use bellwether_server::{Actor, AuditEntry, LiveFeed};
 use bellwether_tsdb::history::History;
 use evaluator::{Evaluator, LoadedRules};
 use generated_series::GeneratedSeries;
@@ -95,6 +96,8 @@ struct App {
     alert_log: Option<AlertLog>,
     remote_write: RemoteWriteManager,
     web: Web,
+    /// Way of collections and events to the clients of live updates.
+    live: Arc<LiveFeed>,
     listeners: Arc<Listeners>,
     reloads: Mutex<Reloads>,
     /// One reload at a time.
@@ -241,13 +244,17 @@ impl App {
         let state = state_directory::open(&plan).await;
         let default_folder = DefaultFolder::from_state(state.as_deref());
         let alert_log = AlertLog::open(&plan, &default_folder, clock).await;
+        let live = Arc::new(LiveFeed::default());
         let setup = bellwether_notify::Setup {
             state: state.clone(),
             clock: Arc::new(move || clock.now()),
             random: fastrand::f64,
-            observer: alert_log
-                .as_ref()
-                .map_or_else(alert_log::noop, AlertLog::observer),
+            observer: live::observer(
+                live.clone(),
+                alert_log
+                    .as_ref()
+                    .map_or_else(alert_log::noop, AlertLog::observer),
+            ),
         };
         let notifier = Arc::new(Notifier::new(setup));
         notifier.replace(channels).await;
@@ -303,6 +310,7 @@ impl App {
             file,
             history,
             generated.clone(),
+            live.clone(),
         ));
         evaluator.process(&ended).await;
         let announcer = Arc::new(Announcer::new(state.as_deref()));
@@ -324,6 +332,7 @@ impl App {
             alert_log,
             remote_write,
             web: Web::default(),
+            live,
             listeners: Arc::default(),
             reloads: Mutex::new(Reloads {
                 loaded_at: now.wall,
@@ -383,9 +392,11 @@ impl App {
         let result = self.try_reload().await;
         systemd::ready();
         self.announcer.changed.notify_one();
+        let error = result.as_ref().err().map(ToString::to_string);
+        self.live.reloaded(error.as_deref());
         let now = self.clock.now().wall;
         let mut reloads = self.reloads.lock();
-        reloads.last = Some((now, result.as_ref().err().map(ToString::to_string)));
+        reloads.last = Some((now, error));
         match &result {
             Ok(summary) => {
                 reloads.good += 1;

@@ -5,9 +5,11 @@ import { readFile } from 'node:fs/promises';
 import { dirname, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const dist = join(dirname(fileURLToPath(import.meta.url)), 'dist');
+const dist = process.env.OUT_DIR ?? join(dirname(fileURLToPath(import.meta.url)), 'dist');
 const agent = new URL(process.env.AGENT ?? 'http://127.0.0.1:9091');
 const port = Number(process.env.PORT ?? 9191);
+// As the agent has it, so that a violation is seen early.
+const POLICY = "default-src 'self'; base-uri 'self'; form-action 'self'; object-src 'none'; frame-ancestors 'none'";
 const TYPES = { '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.txt': 'text/plain' };
 
 const server = createServer(async (incoming, outgoing) => {
@@ -17,6 +19,7 @@ const server = createServer(async (incoming, outgoing) => {
   const file = asset ?? (pathname.split('/').length > 2 ? 'nested.html' : 'index.html');
   try {
     const content = await readFile(join(dist, file));
+    outgoing.setHeader('Content-Security-Policy', POLICY);
     outgoing.setHeader('Content-Type', TYPES[extname(file)] ?? 'text/html; charset=utf-8');
     outgoing.end(content);
   } catch {

@@ -17,8 +17,8 @@ use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppressio
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
     AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, ChannelHealth,
-    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend,
-    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
+    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend, LiveBackend,
+    LiveFeed, MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
     StatusBackend,
 };
 use bellwether_tsdb::store::Store;
@@ -78,6 +78,12 @@ impl LifecycleBackend for AppBackend {
 impl AuditBackend for AppBackend {
     fn audit(&self, entry: AuditEntry) {
         audit::record(&entry);
+    }
+}
+
+impl LiveBackend for AppBackend {
+    fn live(&self) -> &LiveFeed {
+        &self.0.live
     }
 }
 

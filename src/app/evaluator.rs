@@ -13,10 +13,13 @@ use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::{HealthBoard, Sink};
-use bellwether_core::{Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition};
+use bellwether_core::{
+    Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition, UnixMillis,
+};
 use bellwether_files::durable::{JsonFile, Saver};
 use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, SavedAlerts, Tick};
 use bellwether_runtime::Clock;
+use bellwether_server::LiveFeed;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::Store;
 use parking_lot::{Mutex, MutexGuard};
@@ -54,6 +57,7 @@ pub(super) struct Evaluator {
     history: Option<Arc<History>>,
     query_timeout: Arc<QueryTimeout>,
     generated: Arc<GeneratedSeries>,
+    live: Arc<LiveFeed>,
     missed: AtomicU64,
 }
 
@@ -83,9 +87,11 @@ impl Evaluator {
         file: Option<Arc<Saver>>,
         history: Option<Arc<History>>,
         generated: Arc<GeneratedSeries>,
+        live: Arc<LiveFeed>,
     ) -> Self {
         Self {
             generated,
+            live,
             loaded: Mutex::new(loaded),
             due: Mutex::default(),
             wake: Notify::new(),
@@ -125,8 +131,9 @@ impl Evaluator {
         self.loaded.try_lock_for(Duration::from_secs(1)).is_some()
     }
 
-    /// Records that `origin` was collected.
-    fn collected(&self, origin: Origin) {
+    /// Records that `origin` was collected at `at`.
+    fn collected(&self, origin: Origin, at: UnixMillis) {
+        self.live.collected(origin, at);
         if !self.due.lock().insert(origin) {
             self.missed.fetch_add(1, Relaxed);
         }
@@ -261,7 +268,7 @@ impl Evaluator {
         tick.changed
     }
 
-    /// Logs transitions and passes them to the alert pipeline.
+    /// Logs transitions, and passes them to the alert pipeline and then to live updates.
     pub(super) async fn process(&self, transitions: &[Transition]) {
         for transition in transitions {
             let alert = &transition.alert;
@@ -275,6 +282,8 @@ impl Evaluator {
             );
         }
         self.pipeline.process(transitions).await;
+        self.live
+            .transitions(transitions, || self.pipeline.suppressions());
     }
 
     /// Saves the state file on a blocking thread.
@@ -346,6 +355,6 @@ impl Sink for Committer {
         self.generated.collected(origin, up, now.wall);
         self.store.expire(now);
         self.anomaly_monitor.observe(batch, now);
-        self.evaluator.collected(origin);
+        self.evaluator.collected(origin, now.wall);
     }
 }

@@ -5,6 +5,7 @@
 mod attacks;
 mod control;
 mod limits;
+mod live;
 mod page;
 mod prometheus;
 mod query;
@@ -12,3 +13,4 @@ mod query_attacks;
 mod stop;
 mod support;
 mod web_config;
+mod web_page;

@@ -12,7 +12,7 @@ use super::support::{
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-fn gunzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gunzip(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     flate2::read::GzDecoder::new(bytes)
         .read_to_end(&mut out)
@@ -135,15 +135,8 @@ async fn wrong_methods_and_paths_get_the_right_ones() {
 }
 
 #[tokio::test]
-async fn landing_health_and_readiness() {
+async fn health_and_readiness() {
     let server = start().await;
-    let reply = get(server.address, "/", &[]).await;
-    assert!(reply.text().contains("<a href=\"/metrics\">"));
-    assert!(
-        reply
-            .header("content-security-policy")
-            .contains("default-src 'none'")
-    );
     assert_eq!(
         get(server.address, "/-/healthy", &[]).await.text(),
         "Bellwether is healthy.\n"
@@ -279,27 +272,27 @@ async fn both_families_of_addresses() {
 }
 
 #[tokio::test]
-async fn every_link_of_the_first_page_answers() {
+async fn every_path_of_the_list_of_endpoints_answers() {
     let mut backend = TestBackend::new(3);
     let history = bellwether_tsdb::history::History::in_memory(100);
     backend.history = Some(std::sync::Arc::new(history));
     let server = run(settings(|_| {}), backend).await;
-    let page = get(server.address, "/", &[]).await;
-    let links: Vec<&str> = page.text().split("href=\"").skip(1).collect();
-    let links = links.iter().map(|rest| rest.split('"').next().unwrap());
-    // The history of alerts is the one thing that this server has none of.
-    let links: Vec<&str> = links
-        .filter(|link| *link != "/api/v1/alerts/history")
+    let list = get(server.address, "/", &[]).await;
+    assert_eq!(list.header("content-type"), "text/plain; charset=utf-8");
+    let text = list.text().to_owned();
+    let paths: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(path, _)| path)
+        // Nothing but these needs a parameter, or is without data in this server.
+        .filter(|path| !path.contains('<') && *path != "/api/v1/alerts/history")
         .collect();
-    assert!(links.len() > 10, "{links:?}");
-    for link in links {
-        let reply = get(server.address, link, &[]).await;
-        assert_eq!(reply.status, 200, "{link}: {}", reply.text());
+    assert!(paths.len() > 10, "{paths:?}");
+    for path in paths {
+        let reply = get(server.address, path, &[]).await;
+        let answers = matches!(reply.status, 200 | 400 | 426);
+        assert!(answers, "{path}: {} {}", reply.status, reply.text());
     }
-    assert!(
-        page.text().contains("<li>/api/v1/explain why"),
-        "what needs a parameter is no link"
-    );
 }
 
 #[tokio::test]

@@ -10,18 +10,20 @@ use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
-    Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, Labels, MetricDef, MetricId, Now,
-    Origin, Recorded, RejectedRecord, Severity, UnixMillis,
+    Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, LabelSet, Labels, MetricDef, MetricId,
+    Now, Origin, Recorded, RejectedRecord, Severity, UnixMillis,
 };
-use bellwether_promql::Queryable;
+use bellwether_matcher::LabelMatcher;
+use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
     Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
-    DeadLetterBackend, Handle, Health, LifecycleBackend, MetricsBackend, Prometheus, Resent,
-    RuleBackend, RuleView, Server, Stats, StatusBackend,
+    DeadLetterBackend, Handle, Health, LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend,
+    Prometheus, Resent, RuleBackend, RuleView, Server, Stats, StatusBackend,
 };
+use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -35,6 +37,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct TestBackend {
     clock: Clock,
+    /// Series of `load`.
+    series: usize,
     store: Arc<Store>,
     pub history: Option<Arc<dyn Queryable>>,
     pub ready: AtomicBool,
@@ -46,6 +50,11 @@ pub struct TestBackend {
     pub reload_gate: Semaphore,
     pub entries: Mutex<Vec<AuditEntry>>,
     pub reload_result: Result<String, BackendError>,
+    pub live: LiveFeed,
+    /// Reads of history.
+    pub selects: Arc<AtomicU64>,
+    /// While it is set, reads with a matcher on the value `gated` do not end.
+    pub gate: Arc<AtomicBool>,
 }
 
 fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
@@ -77,16 +86,13 @@ impl TestBackend {
         let store = Store::new(metrics.into(), Options::default());
         let mut batch = Batch::default();
         for index in 0..series {
-            batch.push(
-                MetricId(0),
-                &[&format!("host-{index:06}")],
-                index as f64 + 0.25,
-            );
+            batch.push(MetricId(0), &[&host(index)], index as f64 + 0.25);
         }
         batch.push_values(MetricId(1), &[], &[1.0, 2.0, 3.0, 4.5]);
         store.commit(&batch, clock.now());
         Self {
             clock,
+            series,
             store: Arc::new(store),
             history: None,
             ready: AtomicBool::new(true),
@@ -96,7 +102,86 @@ impl TestBackend {
             reload_gate: Semaphore::new(Semaphore::MAX_PERMITS),
             entries: Mutex::default(),
             reload_result: Ok("reloaded".into()),
+            live: LiveFeed::default(),
+            selects: Arc::default(),
+            gate: Arc::default(),
         }
+    }
+
+    /// A backend whose collections go to history too, with `series` series of `load`.
+    pub fn with_history(series: usize) -> Self {
+        let history = Arc::new(History::in_memory(10_000));
+        let mut backend = Self::new(series);
+        let options = Options {
+            history: Some(Arc::clone(&history)),
+            ..Options::default()
+        };
+        let store = Store::new(Arc::clone(backend.store.metrics()), options);
+        store.adopt(&backend.store);
+        backend.store = Arc::new(store);
+        backend.series = series;
+        backend.history = Some(Arc::new(CountedReads {
+            history,
+            count: Arc::clone(&backend.selects),
+            gate: Arc::clone(&backend.gate),
+        }));
+        backend.store_load(|index| index as f64 + 0.25);
+        backend
+    }
+
+    /// Collects `value` for all series of `load`.
+    pub fn commit(&self, value: f64) {
+        let now = self.store_load(|_| value);
+        self.live.collected(Origin::APPLICATION, now.wall);
+    }
+
+    fn store_load(&self, value: impl Fn(usize) -> f64) -> Now {
+        let mut batch = Batch::default();
+        for index in 0..self.series {
+            batch.push(MetricId(0), &[&host(index)], value(index));
+        }
+        let now = self.clock.now();
+        self.store.commit(&batch, now);
+        now
+    }
+}
+
+fn host(index: usize) -> String {
+    format!("host-{index:06}")
+}
+
+/// History that counts how often it is read, and can be made slow.
+struct CountedReads {
+    history: Arc<History>,
+    count: Arc<AtomicU64>,
+    gate: Arc<AtomicBool>,
+}
+
+impl Queryable for CountedReads {
+    fn select(
+        &self,
+        matchers: &[LabelMatcher],
+        from: UnixMillis,
+        to: UnixMillis,
+        guard: &Guard,
+    ) -> Result<Vec<SampledSeries>, StorageError> {
+        self.count.fetch_add(1, SeqCst);
+        let is_gated = matchers.iter().any(|one| one.test.operand() == "gated");
+        while is_gated && self.gate.load(SeqCst) {
+            guard.check()?;
+            std::thread::yield_now();
+        }
+        self.history.select(matchers, from, to, guard)
+    }
+
+    fn series(
+        &self,
+        matchers: &[LabelMatcher],
+        from: UnixMillis,
+        to: UnixMillis,
+        guard: &Guard,
+    ) -> Result<Vec<LabelSet>, StorageError> {
+        self.history.series(matchers, from, to, guard)
     }
 }
 
@@ -179,6 +264,12 @@ impl LifecycleBackend for TestBackend {
 impl AuditBackend for TestBackend {
     fn audit(&self, entry: AuditEntry) {
         self.entries.lock().push(entry);
+    }
+}
+
+impl LiveBackend for TestBackend {
+    fn live(&self) -> &LiveFeed {
+        &self.live
     }
 }
 

@@ -6,26 +6,27 @@
 //!
 //! - [`dispatch`] checks a request and calls the handler that the table [`endpoints`] names.
 //! - [`request`] is a request as a handler gets it, with what a handler may take from the server.
-//! - `alerts`, `analysis`, `metrics`, `process` and `query` have the handlers, a file each.
+//! - `alerts`, `analysis`, `live`, `metrics`, `process` and `query` have the handlers, a file each.
 
 pub(crate) mod alerts;
 pub(crate) mod analysis;
 mod dispatch;
 mod endpoints;
 mod json;
+mod live;
 mod metrics;
-mod process;
+pub(crate) mod process;
 pub(crate) mod query;
 mod request;
 pub(crate) mod response;
 pub(crate) mod shared;
 #[cfg(test)]
 mod testing;
-mod threads;
-mod view;
+pub(crate) mod threads;
+pub(crate) mod view;
 
 pub use endpoints::reference::endpoint_reference;
 pub use endpoints::{AnswerError, check_answer};
 
 /// Version of Bellwether in responses.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -19,6 +19,7 @@ use bellwether_tsdb::store::Store;
 
 use crate::api::analysis::AnalysisSettings;
 use crate::audit::AuditEntry;
+use crate::live::LiveFeed;
 
 /// Interface of the application to the server: all of the traits below. Endpoints take the narrowest
 /// one that they need.
@@ -30,6 +31,7 @@ pub trait Backend:
     + RuleBackend
     + StatusBackend
     + AuditBackend
+    + LiveBackend
 {
 }
 
@@ -41,6 +43,7 @@ impl<T> Backend for T where
         + RuleBackend
         + StatusBackend
         + AuditBackend
+        + LiveBackend
 {
 }
 
@@ -162,6 +165,12 @@ pub trait StatusBackend: Send + Sync + 'static {
 pub trait AuditBackend: Send + Sync + 'static {
     /// Adds an entry. Never blocks.
     fn audit(&self, entry: AuditEntry);
+}
+
+/// Collections and events for live updates.
+pub trait LiveBackend: Send + Sync + 'static {
+    /// Way in of what clients follow; the same for as long as the application runs.
+    fn live(&self) -> &LiveFeed;
 }
 
 /// Dead letters that were to be sent again, each with whether it is. One whose alert the channel

@@ -8,6 +8,7 @@ mod api;
 mod audit;
 mod auth;
 mod backend;
+mod live;
 mod net;
 mod settings;
 mod stats;
@@ -26,9 +27,10 @@ pub use auth::web::{WebConfig, WebError};
 pub use backend::{
     AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, ChannelHealth,
     CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth,
-    LifecycleBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup,
-    RuleView, StateHealth, StatusBackend,
+    LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend,
+    RuleGroup, RuleView, StateHealth, StatusBackend,
 };
+pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;
 pub use net::listener::{BindError, Handle, OpenSocket, Server};
 pub use settings::{Control, Limits, LocalSocket, Prometheus};

@@ -16,6 +16,7 @@ use regex::Regex;
 
 use crate::api::query::QueryLimits;
 use crate::auth::network::Network;
+use crate::live::LiveLimits;
 
 section! {
     /// Address of the server, names of the exported metrics, limits and access.
@@ -42,6 +43,8 @@ section! {
         pub limits: Limits = Limits::default(),
         /// Limits of a query of history.
         pub query: QueryLimits = QueryLimits::default(),
+        /// Live updates over WebSockets.
+        pub live: LiveLimits = LiveLimits::default(),
         /// Access to the requests that change state: reload, record, silence, acknowledge, resend
         /// dead letters.
         pub control: Control = Control::default(),
@@ -166,6 +169,7 @@ impl Prometheus {
         }
         self.limits.check(problems);
         self.query.check(**self.limits.request_timeout, problems);
+        self.live.check(problems);
         if let Some(socket) = &self.control.socket {
             socket.check(problems);
         }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 pub use self_metrics::SELF_METRICS;
 
 use crate::api::query::QueryStats;
+use crate::live::LiveStats;
 use crate::net::activity::CloseReason;
 
 /// Counters of one server. They survive a reload.
@@ -24,6 +25,7 @@ pub struct Stats {
     rejected: AtomicU64,
     handshakes_failed: AtomicU64,
     queries: Arc<QueryStats>,
+    live: Arc<LiveStats>,
 }
 
 /// Requests of one endpoint that ended with one status code.
@@ -76,6 +78,22 @@ impl Stats {
     #[must_use]
     pub fn queries(&self) -> &Arc<QueryStats> {
         &self.queries
+    }
+
+    /// Clients of live updates.
+    #[must_use]
+    pub fn live_clients(&self) -> usize {
+        self.live.clients()
+    }
+
+    /// Results that slow clients of live updates did not get, since newer ones replaced them.
+    #[must_use]
+    pub fn live_dropped(&self) -> u64 {
+        self.live.dropped()
+    }
+
+    pub(crate) fn live(&self) -> &Arc<LiveStats> {
+        &self.live
     }
 
     pub(crate) fn answered(&self, handler: &'static str, code: u16, duration: Duration) {

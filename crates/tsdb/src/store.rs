@@ -44,6 +44,7 @@ pub struct Store {
     metrics: Arc<[MetricDef]>,
     /// Metrics in the order of the exposition, which is by exported name.
     exposition_order: Vec<MetricId>,
+    default_labels: Labels,
     history: Option<Arc<History>>,
     inner: RwLock<Inner>,
 }
@@ -84,6 +85,7 @@ impl Store {
         Self {
             metrics,
             exposition_order,
+            default_labels: options.default_labels,
             history: options.history,
             inner,
         }
@@ -93,6 +95,12 @@ impl Store {
     #[must_use]
     pub fn metrics(&self) -> &Arc<[MetricDef]> {
         &self.metrics
+    }
+
+    /// Returns the labels of every series in the exposition.
+    #[must_use]
+    pub fn default_labels(&self) -> &Labels {
+        &self.default_labels
     }
 
     /// Commits a scheduled collection: sets current values, and appends samples to windows and history. Of two

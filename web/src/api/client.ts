@@ -73,7 +73,8 @@ async function reach(path: string, init: RequestInit): Promise<Response> {
       credentials: 'same-origin',
       cache: 'no-store',
       ...init,
-      headers: { Accept: 'application/json', ...init.headers },
+      // With `X-Requested-With` a 401 opens no dialog of the browser.
+      headers: { Accept: 'application/json', 'X-Requested-With': 'bellwether', ...init.headers },
     });
     observers.forEach((observe) => observe(true));
     return response;

@@ -97,3 +97,241 @@ export interface RuntimeInfo {
   startTime: Time;
   storageRetention: string;
 }
+
+export interface HistoryRecord {
+  at: Time;
+  kind: 'transition' | 'notification';
+  event: string;
+  alertname: string;
+  rule?: string;
+  severity: Severity;
+  fingerprint: string;
+  labels: Labels;
+  state: string;
+  reason: string;
+  value?: number;
+  threshold?: number;
+  message?: string;
+  firedValue?: number;
+  peak?: number;
+  firedForSeconds?: number;
+  channel?: string;
+  receiver?: string;
+  cause?: string;
+  muteReason?: string;
+  dropReason?: string;
+  error?: string;
+  attempt?: number;
+  retryInSeconds?: number;
+}
+
+export interface AlertHistory {
+  records: HistoryRecord[];
+  nextCursor: string | null;
+  damaged: number;
+}
+
+export interface RouteMatch {
+  route: string;
+  matchers: string | null;
+  receiver: string | null;
+  channels: string[];
+  fallback: string | null;
+  group: unknown;
+  groupWait: string;
+  groupInterval: string;
+  repeatInterval: string | null;
+  mutedBy: string[] | null;
+  escalation: { after: string; receiver: string }[];
+}
+
+export interface GroupStatus extends RouteMatch {
+  notifiedSeverity: string | null;
+  firstNotified: Time | null;
+  muteReason: { name: string; detail: string } | null;
+  lastMessage: Time | null;
+  nextFlush: Time | null;
+  nextRepeat: Time | null;
+  escalatedTo: unknown;
+  fallbackNotified: unknown;
+}
+
+export interface ExplainedAlert {
+  fingerprint: string;
+  labels: Labels;
+  severity: Severity;
+  state: string;
+  value: number | string | null;
+  threshold: number | null;
+  activeAt: Time;
+  firedAt: Time | null;
+  missingFor: string | null;
+  pendingFor: string | null;
+  reason: string | null;
+  flapping: boolean;
+  acknowledged: { by: string; comment: string; at: Time; until: Time | null } | null;
+  groups: GroupStatus[];
+}
+
+export interface ExplainedRule {
+  rule: string;
+  condition: string;
+  state: string;
+  duration: string;
+  keepFiringFor: string;
+  onNoData: string;
+  lastEvaluation: Time | null;
+  lastError: string | null;
+  note: string | null;
+  alerts: ExplainedAlert[];
+}
+
+export interface Rule {
+  type: 'alerting' | 'recording';
+  name: string;
+  /** PromQL, if there is an equivalent. */
+  query: string;
+  condition?: string;
+  labels: Labels;
+  annotations?: Labels;
+  health: 'ok' | 'err' | 'unknown';
+  lastError: string;
+  evaluationTime: number;
+  lastEvaluation: Time;
+  state?: string;
+  /** Seconds. */
+  duration?: number;
+  keepFiringFor?: number;
+  alerts?: Alert[];
+  note?: string | null;
+}
+
+export interface RuleGroup {
+  name: string;
+  file: string;
+  rules: Rule[];
+  interval: number;
+  evaluationTime: number;
+  lastEvaluation: Time;
+}
+
+/** Recurring times of a silence, as in Alertmanager. */
+export interface TimeInterval {
+  times?: { start_time: string; end_time: string }[];
+  weekdays?: string[];
+  days_of_month?: string[];
+  months?: string[];
+  years?: string[];
+  location?: string;
+}
+
+export interface Silence {
+  id: string;
+  state: 'active' | 'pending' | 'expired' | (string & {});
+  inForce: boolean;
+  matchers: string;
+  startsAt: Time;
+  endsAt: Time | null;
+  createdBy: string;
+  comment: string;
+  updatedAt: Time;
+  configured: boolean;
+  source: string | null;
+  times?: TimeInterval[];
+  intervals?: string[];
+  location?: string;
+}
+
+export interface DeadLetter {
+  id: string;
+  channel: string;
+  at: Time;
+  reason: string;
+  error: string;
+  alertname: string;
+  fingerprint: string;
+  severity: Severity;
+  labels: Labels;
+  message: string;
+  value: number | null;
+  startsAt: Time;
+  endsAt: Time | null;
+}
+
+export interface Metric {
+  name: string;
+  exportedName: string;
+  type: string;
+  help: string;
+  labels: string[];
+  collector: string;
+  intervalSeconds: number;
+  series: number;
+  values: MetricValue[];
+}
+
+export interface MetricValue {
+  labels: Labels;
+  value?: number | string | null;
+  count?: number;
+  sum?: number;
+  quantiles?: Record<string, number | string>;
+}
+
+export interface Bottleneck {
+  name: string;
+  resource: string;
+  component: string | null;
+  labels: Labels;
+  /** 0 to 100. */
+  impact: number;
+  value: number;
+  unit: string;
+  warning: number;
+  critical: number;
+  promql: string;
+  advice: string;
+}
+
+export interface Bottlenecks {
+  time: Time;
+  bottlenecks: Bottleneck[];
+  clear: Bottleneck[];
+  withoutData: string[];
+  failed: { name: string; error: string }[];
+}
+
+export interface Score {
+  score: number;
+  rating: string;
+  parts: { cause: string; name: string; points: number; reason: string }[];
+}
+
+export interface Correlations {
+  metric: string;
+  alert: string | null;
+  from: Time;
+  to: Time;
+  stepSeconds: number;
+  compared: number;
+  related: { series: string; metric: string; labels: Labels; coefficient: number; lagSeconds: number; kind: string; significant: boolean }[];
+}
+
+export interface Target {
+  labels: Labels;
+  scrapePool: string;
+  lastError: string;
+  lastScrape: Time;
+  lastScrapeDuration: number;
+  health: string;
+  scrapeInterval: string;
+  scrapeTimeout: string;
+}
+
+export interface Session {
+  user: string | null;
+  /** null before a login that is needed. */
+  role: 'viewer' | 'operator' | 'admin' | null;
+  may_change: boolean;
+  login: boolean;
+}

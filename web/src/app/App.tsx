@@ -2,12 +2,17 @@
 import { useEffect } from 'preact/hooks';
 import { startClock } from '../store/clock';
 import { disconnectedSince, startConnection } from '../store/connection';
+import { startLive } from '../store/live';
+import { needsLogin } from '../store/session';
 import { startTheme } from '../store/theme';
 import { dismiss, toasts } from '../store/toast';
 import { Ago } from '../components/Ago';
 import { Icon } from '../components/Icon';
 import { findView } from '../views';
+import { startKeys } from './keys';
+import { Dialogs } from './Dialogs';
 import { startRouter } from './router';
+import { Login } from './Login';
 import { Rail } from './Rail';
 import { TopBar } from './TopBar';
 import { CurrentView } from './CurrentView';
@@ -15,10 +20,13 @@ import { CurrentView } from './CurrentView';
 startTheme();
 startConnection();
 startClock();
+startKeys();
+startLive();
 startRouter((path) => findView(path) !== undefined);
 
 export function App() {
   useEffect(() => document.body.classList.add('ready'), []);
+  if (needsLogin.value) return <Login />;
   return (
     <>
       <a class="skip" href="#main" onClick={skip}>
@@ -30,6 +38,7 @@ export function App() {
         {disconnectedSince.value !== null && <Disconnected since={disconnectedSince.value} />}
         <CurrentView />
       </main>
+      <Dialogs />
       <div class="toasts" role="status" aria-live="polite">
         {toasts.value.map(({ id, tone, text }) => (
           <p key={id} class={`toast tone-${tone}`}>

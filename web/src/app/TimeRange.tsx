@@ -12,7 +12,7 @@ export function TimeRange() {
       <button type="button" class="wide" aria-label="Back" title="Half a range back" onClick={() => shift(-0.5)}>
         <Icon name="left" />
       </button>
-      <Menu name="Time range" label={<><Icon name="clock" /> <span class="num">{label()}</span></>}>
+      <Menu name="Time range" label={<><Icon name="clock" /> <span class="hidden">Time range</span> <span class="num">{label()}</span></>}>
         {(close) => <Choice close={close} />}
       </Menu>
       <button type="button" class="wide" aria-label="Forward" title="Half a range forward" disabled={isRelative.value} onClick={() => shift(0.5)}>

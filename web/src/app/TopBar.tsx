@@ -2,9 +2,13 @@
 import { host, worst } from '../store/agent';
 import { refresh, refreshInterval, togglePause } from '../store/clock';
 import { ageSeconds, disconnectedSince } from '../store/connection';
+import { open } from '../store/dialogs';
+import { isLive } from '../store/live';
+import { logout, session } from '../store/session';
 import { theme, toggleTheme } from '../store/theme';
 import { formatDuration } from '../components/format';
 import { Icon } from '../components/Icon';
+import { Menu } from '../components/Menu';
 import { Badge } from '../components/Severity';
 import { href } from './router';
 import { TimeRange } from './TimeRange';
@@ -31,11 +35,33 @@ export function TopBar() {
           <Icon name="refresh" />
         </button>
       </div>
+      <button type="button" onClick={() => open({ kind: 'palette' })} aria-label="Search" title="Search for anything (Ctrl-K)">
+        <Icon name="search" />
+      </button>
       <Age />
       <button type="button" class="plain" onClick={toggleTheme} aria-label="Theme" title={theme.value === 'dark' ? 'Light theme' : 'Dark theme'}>
         <Icon name={theme.value === 'dark' ? 'sun' : 'moon'} />
       </button>
+      <User />
     </header>
+  );
+}
+
+/** The user that is logged in, with the way out. */
+function User() {
+  const { user, role, login } = session.state.value.data ?? {};
+  if (!login || !user) return null;
+  return (
+    <Menu name={`${user}, ${role}`} label={<><Icon name="user" /> <span>{user}</span></>}>
+      {() => (
+        <>
+          <p class="muted">{role}</p>
+          <button type="button" onClick={() => void logout()}>
+            Log out
+          </button>
+        </>
+      )}
+    </Menu>
   );
 }
 
@@ -44,7 +70,7 @@ function Age() {
   const away = disconnectedSince.value !== null;
   const text = age === null ? 'connecting' : `${age < 2 ? 'just now' : `${formatDuration(age)} ago`}`;
   return (
-    <span class={`age ${away ? 'tone-critical' : ''}`} title={away ? 'Disconnected' : 'Age of the data'}>
+    <span class={`age ${away ? 'tone-critical' : ''}`} title={away ? 'Disconnected' : isLive.value ? 'Age of the data; changes come at once' : 'Age of the data; the page asks at its interval'}>
       <Icon name={away ? 'offline' : 'clock'} size={14} /> <span class="wide">{text}</span>
     </span>
   );

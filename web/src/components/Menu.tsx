@@ -2,9 +2,9 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
 interface Props {
-  /** Content of the button. */
+  /** Content of the button, with text. */
   label: ComponentChildren;
-  /** Name of the button for screen readers, and its title. */
+  /** Title of the button. */
   name: string;
   class?: string;
   /** Content of the panel; `close` closes it. */
@@ -42,7 +42,7 @@ export function Menu({ label, name, class: extra = '', children }: Props) {
         close();
       }}
     >
-      <button ref={button} type="button" aria-expanded={open} aria-haspopup="true" aria-label={name} title={name} onClick={() => setOpen(!open)}>
+      <button ref={button} type="button" aria-expanded={open} aria-haspopup="true" title={name} onClick={() => setOpen(!open)}>
         {label}
       </button>
       {open && <div class="panel">{children(close)}</div>}

@@ -13,6 +13,10 @@ export function formatValue(value: number | null | undefined, unit = ''): string
       return `${formatBytes(value)}/s`;
     case 'seconds':
       return formatSeconds(value);
+    case 'milliseconds':
+      return formatSeconds(value / 1000);
+    case 'timestamp':
+      return value > 0 ? formatTime(value * 1000) : MISSING;
     case 'ratio':
       return `${significant(value * 100)} %`;
     case 'percent':
@@ -27,6 +31,7 @@ export function formatValue(value: number | null | undefined, unit = ''): string
 /** Guesses the unit of a metric by the ending of its name, as Prometheus's naming has it. */
 export function unitOf(metric: string): string {
   if (/_bytes_(total|per_second)$/.test(metric)) return metric.endsWith('_total') ? 'bytes' : 'bytes/s';
+  if (/_timestamp(_seconds)?$/.test(metric)) return 'timestamp';
   if (/_bytes$/.test(metric)) return 'bytes';
   if (/_seconds(_total|_sum)?$/.test(metric)) return 'seconds';
   if (/_(percent|percentage)$/.test(metric)) return 'percent';

@@ -35,14 +35,15 @@ const ORDER = ['emergency', 'critical', 'warning', 'info'];
 
 /** Orders worst first. */
 export function bySeverity(a: { severity: Severity }, b: { severity: Severity }): number {
-  return rank(a.severity) - rank(b.severity);
+  return severityRank(a.severity) - severityRank(b.severity);
 }
 
 export function toneOf(severity: Severity): Tone {
   return ORDER.includes(severity) ? (severity as Tone) : 'unknown';
 }
 
-function rank(severity: Severity): number {
+/** Returns 0 for the worst severity. */
+export function severityRank(severity: Severity): number {
   const index = ORDER.indexOf(severity);
   return index < 0 ? ORDER.length : index;
 }

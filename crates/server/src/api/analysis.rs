@@ -25,7 +25,7 @@ use serde_json::Value;
 use crate::api::query::{Parameters, Reply, run_job};
 use crate::api::request::RequestContext;
 use crate::api::response::{ApiError, HttpResponse};
-use crate::backend::{Health, RuleView};
+use crate::backend::{Backend, Health, RuleView};
 
 /// Settings of the analyses.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -51,6 +51,28 @@ pub(crate) struct AnalysisContext<'a> {
     pub(crate) health: &'a Health,
 }
 
+/// Runs `analyse` on the current state of `backend`.
+pub(crate) fn with_context<T>(
+    backend: &dyn Backend,
+    source: &dyn Queryable,
+    guard: &Guard,
+    options: Options,
+    analyse: impl FnOnce(&AnalysisContext<'_>) -> T,
+) -> T {
+    let store = backend.store();
+    analyse(&AnalysisContext {
+        source,
+        now: backend.now().wall,
+        guard,
+        options,
+        metrics: store.metrics(),
+        analysis_settings: &backend.analysis_settings(),
+        alerts: &backend.alerts(),
+        rules: &backend.rules(),
+        health: &backend.health(),
+    })
+}
+
 /// Responds with the `data` that `analyse` returns, made by a job.
 ///
 /// # Errors
@@ -67,19 +89,9 @@ pub(crate) async fn respond(
     run_job(
         request,
         move |parameters: Parameters, source: &dyn Queryable, guard: &Guard| {
-            let store = backend.store();
-            let context = AnalysisContext {
-                source,
-                now: backend.now().wall,
-                guard,
-                options,
-                metrics: store.metrics(),
-                analysis_settings: &backend.analysis_settings(),
-                alerts: &backend.alerts(),
-                rules: &backend.rules(),
-                health: &backend.health(),
-            };
-            Ok(Reply::json(&analyse(&parameters, &context)?))
+            with_context(&*backend, source, guard, options, |context| {
+                Ok(Reply::json(&analyse(&parameters, context)?))
+            })
         },
     )
     .await

@@ -42,6 +42,7 @@ impl Shared {
         let mut request = RequestContext {
             shared: &self,
             access: &access,
+            connection: &connection,
             peer: connection.peer,
             resource,
             path: &path,

@@ -1,7 +1,7 @@
 //! Endpoints as data: path, methods, access, parameters, handler.
 //!
 //! Everything that is known without answering derives from the table [`ENDPOINTS`]: the lookup of a
-//! path, `Allow`, access, the landing page and the reference of the parameters.
+//! path, `Allow`, access, the list of endpoints and the reference of the parameters.
 
 mod answer;
 mod answers;
@@ -20,7 +20,7 @@ pub(crate) use table::ENDPOINTS;
 
 use self::answer::{Answer, Shape};
 pub use self::answer::{AnswerError, check_answer};
-use self::parameter::{Necessity, Parameter};
+use self::parameter::Parameter;
 use crate::api::analysis::AnalysisContext;
 use crate::api::query::{HistoryRequest, Parameters, Reply, TIMEOUT};
 use crate::api::request::RequestContext;
@@ -97,6 +97,14 @@ const fn get(
     }
 }
 
+/// Value of the label `handler` of the page's documents.
+const PAGE: &str = "page";
+
+/// View of the web page. Its document has no data in it, and shows the login where one is needed.
+const fn view(path: &'static str, summary: &'static str, handler: Handler) -> Endpoint {
+    get(path, PAGE, summary, handler).open()
+}
+
 /// Endpoint that reads, with parameters in the URL or in a form.
 const fn query(
     path: &'static str,
@@ -155,6 +163,13 @@ impl Endpoint {
         }
     }
 
+    const fn web_socket(self) -> Self {
+        Self {
+            answer: Answer::WebSocket,
+            ..self
+        }
+    }
+
     /// All parameters, in the order of the documentation.
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let timeout = match self.handler {
@@ -164,12 +179,9 @@ impl Endpoint {
         self.own_parameters.iter().chain(timeout)
     }
 
-    /// Returns true if a browser that follows a link to it gets an answer.
-    pub(crate) fn is_link(&self) -> bool {
-        self.methods.contains(&Method::GET)
-            && self
-                .parameters()
-                .all(|parameter| parameter.necessity == Necessity::Optional)
+    /// Returns true for the documents and files of the page.
+    pub(crate) fn is_page(&self) -> bool {
+        self.name == PAGE || self.path.starts_with("/assets/")
     }
 }
 
@@ -197,8 +209,8 @@ mod tests {
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
         for endpoint in ENDPOINTS {
             assert_eq!(
-                matches!(endpoint.answer, Answer::Data(_)),
-                endpoint.path.starts_with("/api/"),
+                matches!(endpoint.answer, Answer::Data(_) | Answer::WebSocket),
+                endpoint.path.starts_with("/api/") || endpoint.path == "/ws",
                 "{}",
                 endpoint.path
             );

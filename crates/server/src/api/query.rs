@@ -20,12 +20,14 @@ mod stats;
 mod text;
 pub(crate) mod tsdb;
 
-pub(crate) use jobs::Jobs;
+pub(crate) use jobs::{Jobs, Limits as JobLimits};
+pub(crate) use number::{push_time, push_value};
 pub(crate) use params::{Parameters, bad_data, invalid};
 pub(crate) use request::{HistoryRequest, Reply, query_error};
 pub(crate) use respond::{TIMEOUT, respond, run_job};
 pub use settings::QueryLimits;
 pub use stats::QueryStats;
+pub(crate) use text::push_string;
 
 /// Serializes an answer in the form of Prometheus's API, as JSON.
 #[must_use]

@@ -21,7 +21,7 @@ pub(crate) use work::{blocking, detached, joined};
 use crate::api::endpoints::Resource;
 use crate::api::query::Parameters;
 use crate::api::response::{ApiError, not_acceptable};
-use crate::api::shared::Shared;
+use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
 use crate::backend::Backend;
 use crate::net::body::RequestGuard;
@@ -30,8 +30,9 @@ use crate::net::peer::Peer;
 
 /// Request with its body, as far as that is not read.
 pub(crate) struct RequestContext<'a> {
-    pub(crate) shared: &'a Shared,
+    pub(crate) shared: &'a Arc<Shared>,
     pub(crate) access: &'a Access,
+    pub(crate) connection: &'a Connection,
     pub(crate) peer: Peer,
     /// Endpoints of the path; none if there is no such path.
     pub(crate) resource: Option<Resource>,

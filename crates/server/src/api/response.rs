@@ -83,18 +83,22 @@ impl ApiError {
         response
     }
 
+    /// Returns the message with its hint.
+    pub(crate) fn text(&self) -> String {
+        match self.hint {
+            Some(hint) => format!("{}; hint: {hint}", self.message),
+            None => self.message.clone(),
+        }
+    }
+
     fn body(self, api: bool) -> HttpResponse {
-        let hint = self
-            .hint
-            .map(|hint| format!("; hint: {hint}"))
-            .unwrap_or_default();
         if !api {
-            return text(self.status, format!("{}{hint}\n", self.message));
+            return text(self.status, self.text() + "\n");
         }
         let body = json!({
             "status": "error",
             "errorType": self.kind(),
-            "error": format!("{}{hint}", self.message),
+            "error": self.text(),
         });
         full(self.status, JSON, body.to_string())
     }
@@ -148,16 +152,6 @@ fn error_type(status: StatusCode) -> &'static str {
 /// Returns a response of plain text.
 pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> HttpResponse {
     full(status, TEXT, text.into())
-}
-
-/// Returns an HTML page that may load nothing and be framed by nobody.
-pub(crate) fn html(text: String) -> HttpResponse {
-    let mut response = full(StatusCode::OK, "text/html; charset=utf-8", text);
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'";
-    response
-        .headers_mut()
-        .insert("content-security-policy", HeaderValue::from_static(policy));
-    response
 }
 
 /// Returns `{"status":"success","data":...}`. `permit` is given back when the client has read the

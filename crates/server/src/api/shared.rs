@@ -11,6 +11,7 @@ use crate::audit::Refusals;
 use crate::auth::access::Access;
 use crate::auth::users::Verifier;
 use crate::backend::Backend;
+use crate::live::{self, Hub};
 use crate::net::activity::Activity;
 use crate::net::peer::Peer;
 use crate::net::permits::Permits;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) jobs: Jobs,
     /// Threads of jobs and views.
     pub(crate) threads: Arc<Threads>,
+    /// Clients of live updates.
+    pub(crate) live: Arc<Hub>,
     pub(crate) verifier: Verifier,
     /// Limit of audit entries about refused requests.
     pub(crate) refusals: Mutex<Refusals>,
@@ -39,7 +42,8 @@ impl Shared {
     pub(crate) fn new(access: Access, backend: Arc<dyn Backend>, stats: Arc<Stats>) -> Self {
         let (limits, query) = (&access.limits, &access.query);
         let requests = *limits.max_concurrent_requests;
-        let threads = Arc::new(Threads::new(query.max_concurrency.saturating_add(requests)));
+        let most = query.max_concurrency.saturating_add(requests) + live::JOBS;
+        let threads = Arc::new(Threads::new(most));
         let jobs = Jobs::new(
             *query.max_concurrency,
             *limits.max_connections,
@@ -47,8 +51,10 @@ impl Shared {
             Arc::clone(stats.queries()),
             Arc::clone(&threads),
         );
+        let live = Arc::new(Hub::new(&access, &threads, Arc::clone(stats.live())));
         Self {
             backend,
+            live,
             permits: Arc::new(Permits::new(requests as usize)),
             access: ArcSwap::from_pointee(access),
             registry: Arc::new(Registry::new(Arc::clone(&stats))),

@@ -9,6 +9,7 @@ use regex::Regex;
 use crate::api::query::QueryLimits;
 use crate::auth::control::{Control, ControlError};
 use crate::auth::web::{Web, WebError};
+use crate::live::LiveLimits;
 use crate::settings::{Limits, Prometheus};
 
 /// Limits, web configuration and control rules, read and checked, ready to be applied.
@@ -16,6 +17,7 @@ use crate::settings::{Limits, Prometheus};
 pub struct Access {
     pub(crate) limits: Limits,
     pub(crate) query: QueryLimits,
+    pub(crate) live: LiveLimits,
     pub(crate) control: Arc<Control>,
     pub(crate) web: Arc<Web>,
     /// Origins whose web pages may read; none if no page may.
@@ -37,6 +39,7 @@ impl Access {
                 cors,
                 limits: settings.limits.clone(),
                 query: settings.query.clone(),
+                live: settings.live.clone(),
                 control: Arc::new(control),
                 web: Arc::new(web),
             }),
@@ -52,6 +55,15 @@ impl Access {
     #[must_use]
     pub fn is_tls(&self) -> bool {
         self.web.tls.is_some()
+    }
+
+    /// Returns true if whoever may read under these rules may under `other`, as far as can be told
+    /// without the passwords.
+    pub(crate) fn has_same_readers(&self, other: &Self) -> bool {
+        let origins = |access: &Self| access.cors.as_ref().map(Regex::to_string);
+        let same_users = self.web.is_unchanged_in(&other.web)
+            || (self.web.users.is_none() && other.web.users.is_none());
+        same_users && origins(self) == origins(other)
     }
 
     /// Web configuration file, if one is in use.

@@ -191,6 +191,11 @@ fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
     foreign_fetch || foreign_origin
 }
 
+/// Returns true if a browser sent the request for a page of another site than this server.
+pub(crate) fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
+    is_cross_site(headers, host_of(uri, headers).as_ref())
+}
+
 /// Returns true for an address or `localhost`, which no page can rebind.
 fn is_local_name(host: &Authority) -> bool {
     let name = host.host().trim_start_matches('[').trim_end_matches(']');

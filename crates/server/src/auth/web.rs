@@ -123,6 +123,11 @@ impl Web {
         self.path.as_deref()
     }
 
+    /// Returns true if `other` was read from the same files, which had not changed.
+    pub(crate) fn is_unchanged_in(&self, other: &Self) -> bool {
+        self.path == other.path && self.files == other.files
+    }
+
     /// Returns true if the file or one that it names has changed: certificates are renewed without
     /// a reload.
     pub(crate) fn changed(&self) -> bool {

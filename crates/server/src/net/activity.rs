@@ -70,6 +70,8 @@ pub(crate) struct Activity {
     scraped: AtomicBool,
     /// Requests that have ended.
     ended: AtomicU32,
+    /// True once the connection speaks another protocol than HTTP.
+    upgraded: AtomicBool,
 }
 
 impl Activity {
@@ -86,7 +88,18 @@ impl Activity {
             answers: Mutex::default(),
             scraped: AtomicBool::new(false),
             ended: AtomicU32::new(0),
+            upgraded: AtomicBool::new(false),
         }
+    }
+
+    /// Notes that the response to the request under way ends HTTP on this connection.
+    pub(crate) fn set_upgraded(&self) {
+        self.upgraded.store(true, Relaxed);
+    }
+
+    /// Returns true if no further request follows on this connection.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.upgraded.load(Relaxed)
     }
 
     /// Notes that the handshake chose HTTP/2.

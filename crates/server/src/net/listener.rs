@@ -23,6 +23,7 @@ use super::socket;
 use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
 use crate::backend::Backend;
+use crate::live;
 use crate::net::peer::Peer;
 use crate::net::registry::{Place, QUEUE_INTERVAL};
 use crate::net::request_line::RequestLines;
@@ -154,9 +155,12 @@ pub struct Handle(Arc<Shared>);
 
 impl Handle {
     /// Replaces limits, users, certificates and control rules. Connections stay, and the requests
-    /// on them are checked by the new rules; `max_concurrent_requests` stays as it was.
+    /// on them are checked by the new rules; `max_concurrent_requests` stays as it was. Clients of
+    /// live updates have to connect again if the users change.
     pub fn apply(&self, access: Access) {
-        self.0.access.store(Arc::new(access));
+        let access = Arc::new(access);
+        let old = self.0.access.swap(Arc::clone(&access));
+        self.0.live.access_changed(&old, &access);
     }
 
     /// Opens the Unix socket that `settings` name, with the same endpoints. Blocks on the file
@@ -244,14 +248,25 @@ impl Server {
                 stop.child_token(),
             )));
             helpers.push(tokio::spawn(renew(Arc::clone(&shared), stop.child_token())));
+            helpers.push(tokio::spawn(live::run(
+                Arc::clone(&shared),
+                stop.child_token(),
+            )));
         }
         accept(&listener, &shared, &tracker, &stop).await;
         drop(listener);
         if alone {
             shared.registry.close(true);
+            shared.live.close();
         }
         tracker.close();
-        if timeout(drain, tracker.wait()).await.is_err() && alone {
+        let ended = async {
+            tracker.wait().await;
+            if alone {
+                shared.live.closed().await;
+            }
+        };
+        if timeout(drain, ended).await.is_err() && alone {
             tracing::warn!(
                 connections = tracker.len(),
                 "requests did not end in time: closing their connections"
@@ -420,7 +435,7 @@ async fn serve_connection(
 async fn serve(
     shared: &Arc<Shared>,
     limits: &Limits,
-    stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     connection: &Connection,
     stop: &CancellationToken,
     http2: bool,
@@ -428,7 +443,8 @@ async fn serve(
     let service = service_fn(|request| Arc::clone(shared).handle(connection.clone(), request));
     let builder = protocol(limits, http2);
     let lines = RequestLines::new(stream, Arc::clone(&connection.activity), !http2);
-    let mut served = std::pin::pin!(builder.serve_connection(TokioIo::new(lines), service));
+    let served = builder.serve_connection_with_upgrades(TokioIo::new(lines), service);
+    let mut served = std::pin::pin!(served);
     let result = tokio::select! {
         result = served.as_mut() => result,
         () = stop.cancelled() => {
@@ -515,7 +531,9 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
         match renewed {
             Ok(Ok(Some(access))) => {
                 // A reload in between has read the files too.
-                shared.access.compare_and_swap(&before, Arc::new(access));
+                let access = Arc::new(access);
+                shared.access.compare_and_swap(&before, Arc::clone(&access));
+                shared.live.access_changed(&before, &access);
                 tracing::info!("reloaded the web configuration");
                 last_error = None;
             }

@@ -96,6 +96,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for RequestLines<S> {
             this.hand_on(buffer);
             return Poll::Ready(Ok(()));
         }
+        if this.activity.is_upgraded() {
+            this.ready = Vec::new();
+            return Pin::new(&mut this.stream).poll_read(cx, buffer);
+        }
         let ended = this.activity.ended();
         if this.http1 && ended != this.ended && this.activity.is_quiet() {
             (this.ended, this.at) = (ended, Position::Before);

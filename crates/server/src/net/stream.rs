@@ -27,6 +27,16 @@ impl Stream {
         }
     }
 
+    /// Limits the bytes that the system keeps for a client that does not read them.
+    pub(crate) fn limit_send_buffer(&self, bytes: usize) {
+        let limited = match self {
+            Self::Tcp(stream) => socket2::SockRef::from(stream).set_send_buffer_size(bytes),
+            Self::Unix(stream) => socket2::SockRef::from(stream).set_send_buffer_size(bytes),
+        };
+        // With another size the client gets somewhat older messages, no more.
+        limited.ok();
+    }
+
     /// Writes as much as the socket accepts without waiting.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {

@@ -6,6 +6,7 @@ use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
 
 use super::Stats;
 use crate::api::query::QueryStats;
+use crate::live::LiveStats;
 
 self_metrics! {
     QUERIES = "bellwether_queries_total" Counter ["result"]
@@ -22,6 +23,16 @@ self_metrics! {
         "Open HTTP connections.";
     CLOSED = "bellwether_http_connections_closed_total" Counter ["reason"]
         "HTTP connections that the server closed because of a slow client, or rejected.";
+    LIVE_CLIENTS = "bellwether_live_clients" Gauge []
+        "Clients of live updates.";
+    LIVE_SUBSCRIPTIONS = "bellwether_live_subscriptions" Gauge []
+        "Distinct subscriptions of all clients of live updates.";
+    LIVE_MESSAGES = "bellwether_live_messages_total" Counter ["type"]
+        "Messages sent to clients of live updates by type.";
+    LIVE_DROPPED = "bellwether_live_results_dropped_total" Counter []
+        "Results of subscriptions that a slow client did not get, since a newer one replaced them.";
+    LIVE_DURATION = "bellwether_live_evaluation_last_duration_seconds" Gauge []
+        "Duration of the last evaluation of the subscriptions that a collection concerned.";
     REFUSALS = "bellwether_http_requests_rejected_total" Counter ["reason"]
         "HTTP requests rejected because of their sender.";
 }
@@ -38,6 +49,7 @@ impl SelfMetrics for Stats {
         }
         add_connections(self, batch);
         add_queries(&self.queries, batch);
+        add_live(&self.live, batch);
     }
 }
 
@@ -56,6 +68,16 @@ fn add_connections(stats: &Stats, batch: &mut SelfMetricsBatch<'_>) {
             batch.push(&CLOSED, &[reason], count as f64);
         }
     }
+}
+
+fn add_live(live: &LiveStats, batch: &mut SelfMetricsBatch<'_>) {
+    batch.push(&LIVE_CLIENTS, &[], live.clients() as f64);
+    batch.push(&LIVE_SUBSCRIPTIONS, &[], live.topics() as f64);
+    for (kind, count) in live.messages() {
+        batch.push(&LIVE_MESSAGES, &[kind], count as f64);
+    }
+    batch.push(&LIVE_DROPPED, &[], live.dropped() as f64);
+    batch.push(&LIVE_DURATION, &[], live.last_round().as_secs_f64());
 }
 
 fn add_queries(queries: &QueryStats, batch: &mut SelfMetricsBatch<'_>) {

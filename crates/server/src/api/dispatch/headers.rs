@@ -1,8 +1,8 @@
 //! Headers that do not depend on the endpoint.
 
-use hyper::Version;
 use hyper::body::Body;
 use hyper::header::{CONNECTION, DATE, HeaderValue};
+use hyper::{StatusCode, Version};
 
 use crate::api::request::RequestContext;
 use crate::api::response::{self, HttpResponse};
@@ -12,6 +12,7 @@ use crate::auth::cors;
 /// connection.
 pub(super) fn complete(mut response: HttpResponse, request: &RequestContext<'_>) -> HttpResponse {
     let access = request.access;
+    let is_upgrade = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     for (name, value) in &access.web.headers {
         headers.insert(name, value.clone());
@@ -23,7 +24,7 @@ pub(super) fn complete(mut response: HttpResponse, request: &RequestContext<'_>)
     if let Some(date) = response::date(request.shared.backend.now().wall) {
         headers.insert(DATE, date);
     }
-    if request.parts.version < Version::HTTP_2 && ends_connection(request) {
+    if request.parts.version < Version::HTTP_2 && !is_upgrade && ends_connection(request) {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

@@ -12,6 +12,8 @@ use super::Resource;
 pub(crate) enum Answer {
     /// Text, in the format that its documentation names.
     Text,
+    /// Messages of a WebSocket.
+    WebSocket,
     /// JSON: `data` has the shape, in the envelope of Prometheus's API.
     Data(&'static Shape),
 }
@@ -142,6 +144,7 @@ pub fn check_answer(method: &str, path: &str, answer: &Value) -> Result<(), Answ
     let endpoint = Resource::find(path).and_then(|resource| resource.endpoint(&wanted?));
     match endpoint.map(|endpoint| endpoint.answer) {
         Some(Answer::Data(shape)) => shape.check(&answer["data"], "data").map_err(AnswerError),
+        Some(Answer::WebSocket) => Err(AnswerError(format!("{method} {path} is a WebSocket"))),
         Some(Answer::Text) => Err(AnswerError(format!("{method} {path} answers text"))),
         None => Err(AnswerError(format!("there is no {method} {path}"))),
     }

@@ -3,11 +3,12 @@
 use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
-use super::{Endpoint, answers, change, get, query};
+use super::{Endpoint, answers, change, get, query, view};
 use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
+use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
-use crate::api::process::{health, landing, lifecycle, status};
+use crate::api::process::{health, lifecycle, page, status};
 use crate::api::query::{expression, labels, promql, tsdb};
 
 const POST: &[Method] = &[Method::POST];
@@ -21,10 +22,23 @@ macro_rules! respond {
     };
 }
 
-/// The landing page and the message for an unknown path list the paths in this order.
+/// The list of endpoints and the message for an unknown path have the paths in this order.
 #[rustfmt::skip] // a row is a line
 pub(crate) static ENDPOINTS: &[Endpoint] = &[
-    get("/", "landing", "this page", respond!(landing::respond)),
+    get("/", "page", "the page; this list for clients that are no browsers", respond!(page::root)).open(),
+    view("/dashboards", "dashboards", respond!(page::view)),
+    view("/dashboards/<name>", "a dashboard", respond!(page::view)).takes(page::DASHBOARD),
+    view("/explore", "explore", respond!(page::view)),
+    view("/alerts", "alerts", respond!(page::view)),
+    view("/alerts/<fingerprint>", "an alert", respond!(page::view)).takes(page::ALERT),
+    view("/rules", "rules", respond!(page::view)),
+    view("/rules/<name>", "a rule", respond!(page::view)).takes(page::RULE),
+    view("/notifications", "notifications", respond!(page::view)),
+    view("/silences", "silences", respond!(page::view)),
+    view("/metrics-list", "metrics", respond!(page::view)),
+    view("/collectors", "collectors", respond!(page::view)),
+    view("/config", "configuration", respond!(page::view)),
+    get("/assets/<file>", "assets", "files of the page", respond!(page::asset)).takes(page::ASSET).open(),
     get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
@@ -47,6 +61,9 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
 
     get("/api/v1/health", "api_health", "status of collectors, channels and storage", View(health::view)).answers(&answers::HEALTH),
     get("/api/v1/summary", "api_summary", "summary of status, alerts and counts", View(health::view_summary)).answers(&answers::SUMMARY),
+
+    get("/api/v1/live", "api_live", "live updates over a WebSocket", respond!(live::respond)).web_socket(),
+    get("/ws", "ws", "the same as `/api/v1/live`", respond!(live::respond)).web_socket(),
 
     query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT).answers(&answers::QUERY_RESULT),
     query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE).answers(&answers::QUERY_RESULT),

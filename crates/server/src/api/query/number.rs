@@ -4,7 +4,7 @@
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Appends a sample's value: plain, and with an exponent where it is very small or large.
-pub(super) fn push_value(out: &mut Vec<u8>, value: f64) {
+pub(crate) fn push_value(out: &mut Vec<u8>, value: f64) {
     let size = value.abs();
     if size != 0.0 && size.is_finite() && !(1e-6..1e21).contains(&size) {
         let text = format!("{value:e}");
@@ -40,7 +40,7 @@ pub(super) fn push_plain(out: &mut Vec<u8>, value: f64) {
 }
 
 /// Appends milliseconds as seconds, with a fraction only where there is one.
-pub(super) fn push_time(out: &mut Vec<u8>, millis: i64) {
+pub(crate) fn push_time(out: &mut Vec<u8>, millis: i64) {
     if millis < 0 {
         out.push(b'-');
     }

@@ -283,7 +283,7 @@ fn push_labels(out: &mut Vec<u8>, labels: &LabelSet) {
 }
 
 /// Appends a JSON string.
-fn push_string(out: &mut Vec<u8>, text: &str) {
+pub(crate) fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut rest = text.as_bytes();
     while let Some(at) = rest
