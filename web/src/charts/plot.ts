@@ -155,9 +155,10 @@ export class Plot {
 
   /** Zero is the base of what is not negative; thresholds close to the data are within the scale. */
   private valueRange(dataLow: number | null, dataHigh: number | null): uPlot.Range.MinMax {
-    const { min, max, thresholds = [], stacked } = this.state;
+    const { min, max, thresholds = [], stacked, unit } = this.state;
+    const share = unit === 'percent' || unit === 'ratio';
     let [low, high] = [dataLow ?? 0, dataHigh ?? 1];
-    const fromZero = low >= 0 && (stacked || low < 0.6 * high || high === low);
+    const fromZero = low >= 0 && (stacked || share || low < 0.6 * high || high === low);
     if (fromZero) low = 0;
     const span = high - low || Math.abs(high) || 1;
     for (const { value } of thresholds) {

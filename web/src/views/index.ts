@@ -19,6 +19,7 @@ export interface View {
 
 export const VIEWS: View[] = [
   { path: '', title: 'Overview', icon: 'overview', key: 'o', load: () => import('./overview') },
+  { path: 'dashboards', title: 'Dashboards', icon: 'dashboards', key: 'd', load: () => import('./dashboards') },
   { path: 'alerts', title: 'Alerts', icon: 'alerts', key: 'a', load: () => import('./alerts') },
   { path: 'explore', title: 'Explore', icon: 'explore', key: 'e', load: () => import('./explore') },
   { path: 'rules', title: 'Rules', icon: 'rules', key: 'r', load: () => import('./rules') },
@@ -26,6 +27,7 @@ export const VIEWS: View[] = [
   { path: 'silences', title: 'Silences', icon: 'silences', key: 's', load: () => import('./silences') },
   { path: 'metrics-list', title: 'Metrics', icon: 'metrics', key: 'm', load: () => import('./metrics') },
   { path: 'collectors', title: 'Collectors', icon: 'collectors', key: 'c', load: () => import('./collectors') },
+  { path: 'config', title: 'Configuration', icon: 'config', key: 'f', load: () => import('./config') },
 ];
 
 /** Returns the view of an address below the base, and the rest of it. */

@@ -1,0 +1,45 @@
+// Series with their labels and latest values.
+import { formatValue } from '../../../components/format';
+import { useInstantQueries } from '../data';
+import { unitText } from '../model';
+import type { WidgetProps } from '.';
+import { State } from './State';
+
+const MOST_ROWS = 500;
+
+export function TableWidget({ title, widget, seen }: WidgetProps) {
+  const answer = useInstantQueries(widget.queries, seen);
+  const rows = (answer.data ?? []).flat();
+  const labels = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort();
+  return (
+    <State answer={answer} filled={rows.length > 0}>
+      {() => (
+        <div class="scroll" tabIndex={0} role="region" aria-label={title}>
+          <table class="widget-table">
+            <thead>
+              <tr>
+                {labels.map((label) => (
+                  <th key={label} scope="col">
+                    {label === '__name__' ? 'metric' : label}
+                  </th>
+                ))}
+                <th scope="col">value</th>
+              </tr>
+            </thead>
+            <tbody>
+              {rows.slice(0, MOST_ROWS).map((row) => (
+                <tr key={JSON.stringify(row.labels)}>
+                  {labels.map((label) => (
+                    <td key={label}>{row.labels[label] ?? ''}</td>
+                  ))}
+                  <td class="num">{widget.words[String(row.value)] ?? formatValue(row.value, unitText(widget.unit))}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+          {rows.length > MOST_ROWS && <p class="muted">{rows.length - MOST_ROWS} more series</p>}
+        </div>
+      )}
+    </State>
+  );
+}

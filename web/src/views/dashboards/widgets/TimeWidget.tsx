@@ -1,0 +1,50 @@
+// Lines or areas over time, with the alerts of the rules whose thresholds are shown.
+import { type Series, TimeChart } from '../../../charts';
+import { range, setRange, zoomTo } from '../../../store/range';
+import { namesOf, type SampledSeries } from '../../../store/range-query';
+import { useRangeQueries } from '../data';
+import { marksOf } from '../marks';
+import { unitText, type Widget } from '../model';
+import { useOverlays } from '../overlays';
+import type { WidgetProps } from '.';
+import { State } from './State';
+
+export function TimeWidget({ title, widget, seen }: WidgetProps) {
+  const answer = useRangeQueries(widget.queries, seen);
+  const overlays = useOverlays(widget, seen);
+  const { start, end } = range.value;
+  const until = Math.max(end, overlays.until ?? 0);
+  return (
+    <State answer={answer} filled>
+      {() => (
+        <TimeChart
+          title={title}
+          series={[...seriesOf(widget, answer.data ?? []), ...overlays.series]}
+          range={{ from: start, to: until }}
+          step={answer.grid?.step ?? 1}
+          unit={unitText(widget.unit)}
+          stacked={widget.type === 'area'}
+          thresholds={widget.thresholds.map((one) => ({ ...one, rule: one.rule ?? title }))}
+          marks={marksOf(widget)}
+          bands={overlays.bands}
+          onRange={(next) => (next ? zoomTo(next.from, next.to) : history.length > 1 && resetRange())}
+          {...(widget.min !== null && { min: widget.min })}
+          {...(widget.max !== null && { max: widget.max })}
+        />
+      )}
+    </State>
+  );
+}
+
+export function resetRange(): void {
+  setRange('now-1h');
+}
+
+/** Returns the series of all queries with their names. */
+export function seriesOf(widget: Widget, answers: SampledSeries[][]): Series[] {
+  return answers.flatMap((all, at) => {
+    const query = widget.queries[at];
+    const names = namesOf(all, query?.legend, query?.query ?? '');
+    return all.map(({ times, values }, index) => ({ name: names[index] ?? '', times, values }));
+  });
+}
