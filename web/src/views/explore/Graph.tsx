@@ -2,7 +2,7 @@
 import { TimeChart } from '../../charts';
 import { unitOf } from '../../components/format';
 import { Note } from '../../components/Loadable';
-import { range, setRange, zoomTo } from '../../store/range';
+import { range, zoom } from '../../store/range';
 import { namesOf } from '../../store/range-query';
 import type { Results } from './results';
 
@@ -25,7 +25,7 @@ export function Graph({ queries, results }: { queries: string[]; results: Result
           range={{ from: start, to: end }}
           step={results.grid.step}
           unit={unitOfQueries(queries)}
-          onRange={(next) => (next ? zoomTo(next.from, next.to) : setRange('now-1h'))}
+          onRange={zoom}
         />
       </div>
       <p class="muted">

@@ -1,7 +1,8 @@
 // Lines or areas over time, with the alerts of the rules whose thresholds are shown.
 import { type Series, TimeChart } from '../../../charts';
-import { range, setRange, zoomTo } from '../../../store/range';
-import { namesOf, type SampledSeries } from '../../../store/range-query';
+import { range, zoom } from '../../../store/range';
+import { namesOf } from '../../../store/range-query';
+import type { SeriesData } from '../../../store/series';
 import { useRangeQueries } from '../data';
 import { marksOf } from '../marks';
 import { unitText, type Widget } from '../model';
@@ -27,7 +28,7 @@ export function TimeWidget({ title, widget, seen }: WidgetProps) {
           thresholds={widget.thresholds.map((one) => ({ ...one, rule: one.rule ?? title }))}
           marks={marksOf(widget)}
           bands={overlays.bands}
-          onRange={(next) => (next ? zoomTo(next.from, next.to) : history.length > 1 && resetRange())}
+          onRange={zoom}
           {...(widget.min !== null && { min: widget.min })}
           {...(widget.max !== null && { max: widget.max })}
         />
@@ -36,12 +37,8 @@ export function TimeWidget({ title, widget, seen }: WidgetProps) {
   );
 }
 
-export function resetRange(): void {
-  setRange('now-1h');
-}
-
 /** Returns the series of all queries with their names. */
-export function seriesOf(widget: Widget, answers: SampledSeries[][]): Series[] {
+export function seriesOf(widget: Widget, answers: SeriesData[][]): Series[] {
   return answers.flatMap((all, at) => {
     const query = widget.queries[at];
     const names = namesOf(all, query?.legend, query?.query ?? '');
