@@ -1,6 +1,6 @@
 // Lines or areas over time, with the alerts of the rules whose thresholds are shown.
 import { type Series, TimeChart } from '../../../charts';
-import { range, zoom } from '../../../store/range';
+import { zoom } from '../../../store/range';
 import { namesOf } from '../../../store/range-query';
 import type { SeriesData } from '../../../store/series';
 import { useRangeQueries } from '../data';
@@ -13,7 +13,8 @@ import { State } from './State';
 export function TimeWidget({ title, widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen);
   const overlays = useOverlays(widget, seen);
-  const { start, end } = range.value;
+  // The range of the data: old lines stay until those of another range are there, and nothing is drawn twice.
+  const { start = 0, end = 1, step = 1 } = answer.grid ?? {};
   const until = Math.max(end, overlays.until ?? 0);
   return (
     <State answer={answer} filled>
@@ -22,7 +23,7 @@ export function TimeWidget({ title, widget, seen }: WidgetProps) {
           title={title}
           series={[...seriesOf(widget, answer.data ?? []), ...overlays.series]}
           range={{ from: start, to: until }}
-          step={answer.grid?.step ?? 1}
+          step={step}
           unit={unitText(widget.unit)}
           stacked={widget.type === 'area'}
           thresholds={widget.thresholds.map((one) => ({ ...one, rule: one.rule ?? title }))}
