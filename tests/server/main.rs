@@ -9,6 +9,7 @@ mod page;
 mod prometheus;
 mod query;
 mod query_attacks;
+mod roles;
 mod stop;
 mod support;
 mod web_config;

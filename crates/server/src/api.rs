@@ -24,7 +24,7 @@ mod testing;
 mod threads;
 mod view;
 
-pub use endpoints::reference::endpoint_reference;
+pub use endpoints::reference::{endpoint_reference, role_reference};
 pub use endpoints::{AnswerError, check_answer};
 
 /// Version of Bellwether in responses.

@@ -1,6 +1,7 @@
-//! The process itself: health, status, reload, the landing page.
+//! The process itself: health, status, reload, sessions, the landing page.
 
 pub(crate) mod health;
 pub(crate) mod landing;
 pub(crate) mod lifecycle;
+pub(crate) mod session;
 pub(crate) mod status;

@@ -7,8 +7,9 @@ use super::{Endpoint, answers, change, get, query};
 use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::metrics::{self, exposition, metadata, record};
-use crate::api::process::{health, landing, lifecycle, status};
+use crate::api::process::{health, landing, lifecycle, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
+use crate::auth::role::Role::Admin;
 
 const POST: &[Method] = &[Method::POST];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
@@ -24,11 +25,14 @@ macro_rules! respond {
 /// The landing page and the message for an unknown path list the paths in this order.
 #[rustfmt::skip] // a row is a line
 pub(crate) static ENDPOINTS: &[Endpoint] = &[
-    get("/", "landing", "this page", respond!(landing::respond)),
+    get("/", "landing", "this page", respond!(landing::respond)).open(),
     get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
-    change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)),
+    change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)).role(Admin),
+    get("/api/v1/session", "api_session", "user and role of the client", respond!(session::show)).open().answers(&answers::SESSION),
+    change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
+    change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).answers(&answers::RECORDED),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
