@@ -4,7 +4,9 @@ use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
 use super::{Endpoint, answers, change, get, query};
-use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
+use crate::api::alerts::{
+    self, acknowledge, dead_letters, explain, history, resolve, rules, silences,
+};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, landing, lifecycle, session, status};
@@ -40,6 +42,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/alerts/history", "api_alerts_history", "transitions of alerts and outcomes of notifications", respond!(history::respond)).takes(history::PARAMETERS).answers(&answers::ALERT_HISTORY),
     change(POST, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "acknowledges an alert", respond!(acknowledge::acknowledge)).takes(acknowledge::ACKNOWLEDGE).answers(&answers::ID),
     change(DELETE, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "ends an acknowledgement", respond!(acknowledge::release)).takes(acknowledge::RELEASE).answers(&answers::ID),
+    change(POST, "/api/v1/alerts/<fingerprint>/resolve", "api_resolve", "resolves an alert by hand", respond!(resolve::resolve)).takes(resolve::RESOLVE).answers(&answers::ID),
     get("/api/v1/silences", "api_silences", "silences", View(silences::view)).answers(&answers::SILENCES),
     change(POST, "/api/v1/silences", "api_silences", "creates or edits a silence", respond!(silences::create)).takes(silences::CREATE).answers(&answers::ID),
     change(DELETE, "/api/v1/silences/<id>", "api_silences", "ends a silence", respond!(silences::expire)).takes(silences::EXPIRE).answers(&answers::ID),

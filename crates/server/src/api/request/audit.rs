@@ -90,6 +90,7 @@ fn action(name: &'static str, method: &Method) -> &'static str {
         ("api_silences", _) => "silence",
         ("api_acknowledge", &Method::DELETE) => "release",
         ("api_acknowledge", _) => "acknowledge",
+        ("api_resolve", _) => "resolve",
         ("api_dead_letters", &Method::DELETE) => "discard",
         ("api_dead_letters", _) => "resend",
         _ => name,
