@@ -22,17 +22,18 @@ export function timeAxis(): uPlot.Axis {
   };
 }
 
+// Made once: a formatter costs more than all else of an axis.
+const DAYS = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' });
+const MINUTES = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit' });
+const SECONDS = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit' });
+
 function timeTexts(splits: number[], increment: number): string[] {
   let day = '';
   return splits.map((seconds) => {
     const date = new Date(seconds * 1000);
-    const name = date.toLocaleDateString('en-GB', { day: 'numeric', month: 'short' });
+    const name = DAYS.format(date);
     if (increment >= DAY) return name;
-    const clock = date.toLocaleTimeString('en-GB', {
-      hour: '2-digit',
-      minute: '2-digit',
-      ...(increment < 60 && { second: '2-digit' }),
-    });
+    const clock = (increment < 60 ? SECONDS : MINUTES).format(date);
     const text = name === day ? clock : `${clock}\n${name}`;
     day = name;
     return text;

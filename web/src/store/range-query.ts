@@ -2,13 +2,7 @@
 import { getJson, withQuery } from '../api/client';
 import type { Labels, QueryResult } from '../api/types';
 import { sampleValue } from '../components/format';
-
-/** A series of an answer. A value that is no finite number is null, a gap. */
-export interface SampledSeries {
-  labels: Labels;
-  times: number[];
-  values: (number | null)[];
-}
+import type { SeriesData } from './series';
 
 /** Bounds in Unix seconds, both on the grid. */
 export interface Grid {
@@ -23,17 +17,17 @@ export function gridOf({ start, end }: { start: number; end: number }, step: num
 }
 
 /** Puts durations in place of `$__rate_interval` and `$__range`. `interval` is that of the collections. */
-export function withDurations(query: string, { start, end }: { start: number; end: number }, step: number, interval: number): string {
+export function withDurations(query: string, { start, end, step }: Grid, interval: number): string {
   const rate = Math.max(4 * interval, step + interval);
   return query.replaceAll('$__rate_interval', `${Math.round(rate)}s`).replaceAll('$__range', `${Math.max(1, Math.round(end - start))}s`);
 }
 
 /** One query with what is known of its answer. */
 export class RangeQuery {
-  private known: { query: string; grid: Grid; series: Map<string, SampledSeries> } | undefined;
+  private known: { query: string; grid: Grid; series: Map<string, SeriesData> } | undefined;
 
   /** Returns the series on the grid. */
-  async update(query: string, grid: Grid, signal?: AbortSignal): Promise<SampledSeries[]> {
+  async update(query: string, grid: Grid, signal?: AbortSignal): Promise<SeriesData[]> {
     const known = this.known;
     const continues =
       known !== undefined && known.query === query && known.grid.step === grid.step && known.grid.start <= grid.start && known.grid.end >= grid.start;
@@ -41,15 +35,15 @@ export class RangeQuery {
     // The last step is asked again: its lookback may have got a sample since.
     const start = continues ? Math.min(known.grid.end, grid.end) : grid.start;
     const answer = await getJson<QueryResult>(withQuery('api/v1/query_range', { query, start, end: grid.end, step: grid.step }), signal);
-    const series = continues ? known.series : new Map<string, SampledSeries>();
+    const series = continues ? known.series : new Map<string, SeriesData>();
     merge(series, answer, start);
     this.known = { query, grid, series };
     return this.within(grid);
   }
 
   /** Drops what is before the grid. */
-  private within({ start, end }: Grid): SampledSeries[] {
-    const series = this.known?.series ?? new Map<string, SampledSeries>();
+  private within({ start, end }: Grid): SeriesData[] {
+    const series = this.known?.series ?? new Map<string, SeriesData>();
     for (const [key, { times, values }] of series) {
       const first = times.findIndex((time) => time >= start);
       const count = first < 0 ? times.length : first;
@@ -65,7 +59,7 @@ export class RangeQuery {
   }
 }
 
-function merge(series: Map<string, SampledSeries>, { result }: QueryResult, from: number): void {
+function merge(series: Map<string, SeriesData>, { result }: QueryResult, from: number): void {
   for (const { times, values } of series.values()) {
     while ((times.at(-1) ?? -1) >= from) {
       times.pop();

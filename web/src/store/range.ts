@@ -46,6 +46,15 @@ export function zoomTo(start: number, end: number): void {
   setRange(iso(start), iso(end));
 }
 
+let beforeZoom: { from: string; to: string } | undefined;
+
+/** Shows what was selected on a graph, in Unix seconds; null is the range before all zooming. */
+export function zoom(selected: { from: number; to: number } | null): void {
+  if (isRelative.value) beforeZoom = rangeText.value;
+  if (selected) return zoomTo(selected.from, selected.to);
+  setRange(beforeZoom?.from ?? DEFAULT_FROM, beforeZoom?.to);
+}
+
 /** Shows twice the range around the same middle. */
 export function zoomOut(): void {
   const { start, end } = range.value;

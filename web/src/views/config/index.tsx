@@ -87,11 +87,16 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
     }
   };
   const original = shown?.text ?? '';
+  const opened = useMemo(() => latest.current[path] ?? original, [path, original]);
   const extensions = useMemo(
     () => [configurationLanguage(schema, check), difference ? unifiedMergeView({ original, mergeControls: false }) : []],
     [schema, path, difference],
   );
   const changed = files.filter(({ path, text }) => texts[path] !== undefined && texts[path] !== text);
+  const discard = () => {
+    setTexts({});
+    view.current?.dispatch({ changes: { from: 0, to: view.current.state.doc.length, insert: original } });
+  };
   const apply = async () => {
     const body = {
       files: Object.fromEntries(changed.map(({ path }) => [path, texts[path]])),
@@ -116,7 +121,7 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
             Difference
           </button>
           {changed.length > 0 && (
-            <button type="button" onClick={() => void reload().then(() => setTexts({}))}>
+            <button type="button" onClick={discard}>
               Discard changes
             </button>
           )}
@@ -149,7 +154,7 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
             <CodeEditor
               key={path}
               label={`File ${path}`}
-              value={texts[path] ?? original}
+              value={opened}
               lines
               onChange={(text) => setTexts({ ...latest.current, [path]: text })}
               onView={(next) => (view.current = next)}

@@ -2,8 +2,8 @@
 import { type Completion, type CompletionContext, snippetCompletion } from '@codemirror/autocomplete';
 import { yaml, yamlLanguage } from '@codemirror/lang-yaml';
 import { type Diagnostic, linter, lintGutter } from '@codemirror/lint';
-import type { Extension, Text } from '@codemirror/state';
-import { hoverTooltip, lineNumbers } from '@codemirror/view';
+import { type Extension, Prec, type Text } from '@codemirror/state';
+import { type EditorView, hoverTooltip, keymap, lineNumbers } from '@codemirror/view';
 import { descriptionAt, keysAt, type KeyChoice, type Schema, valuesAt } from './schema';
 import { placeAt } from './yaml-path';
 
@@ -24,10 +24,23 @@ export function configurationLanguage(schema: Schema | undefined, check: (text: 
     lineNumbers(),
     lintGutter(),
     yaml(),
+    Prec.high(keymap.of([{ key: 'Enter', run: newLine }])),
     yamlLanguage.data.of({ autocomplete: (context: CompletionContext) => schema && complete(schema, context) }),
     linter(async (view) => (await check(view.state.doc.toString())).map((problem) => diagnostic(view.state.doc, problem)), { delay: DELAY_MILLISECONDS }),
     schema ? help(schema) : [],
   ];
+}
+
+/** A new line is as deep as the one before; below a key without a value, and beside the first key of an entry, deeper. */
+function newLine(view: EditorView): boolean {
+  const { from, to } = view.state.selection.main;
+  const line = view.state.doc.lineAt(from);
+  const before = line.text.slice(0, from - line.from);
+  const [indent = '', dashes = ''] = /^(\s*)((?:- +)*)/.exec(before)?.slice(1) ?? [];
+  const deeper = /^[^#]*:\s*$/.test(before) ? '  ' : '';
+  const insert = `\n${indent}${' '.repeat(dashes.length)}${deeper}`;
+  view.dispatch({ changes: { from, to, insert }, selection: { anchor: from + insert.length }, scrollIntoView: true, userEvent: 'input' });
+  return true;
 }
 
 function complete(schema: Schema, context: CompletionContext) {

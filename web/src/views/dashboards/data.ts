@@ -3,8 +3,9 @@ import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { ApiError } from '../../api/client';
 import { range, stepFor } from '../../store/range';
-import { gridOf, instantQuery, type Grid, type InstantSample, RangeQuery, type SampledSeries, withDurations } from '../../store/range-query';
-import { interval } from './interval';
+import { gridOf, instantQuery, type Grid, type InstantSample, RangeQuery, withDurations } from '../../store/range-query';
+import type { SeriesData } from '../../store/series';
+import { interval } from '../../store/interval';
 import type { WidgetQuery } from './model';
 
 /** Data that stay while others load; those of all queries, or an error. */
@@ -17,7 +18,7 @@ export interface Answer<T> {
 const POINTS = 300;
 
 /** Returns the series of queries over the time range of the page. */
-export function useRangeQueries(queries: WidgetQuery[], seen: boolean, points = POINTS): Answer<SampledSeries[]> {
+export function useRangeQueries(queries: WidgetQuery[], seen: boolean, points = POINTS): Answer<SeriesData[]> {
   const kept = useMemo(() => queries.map(() => new RangeQuery()), [queries.length]);
   return useAnswer(queries, seen, points, (query, grid, at, signal) => kept[at]!.update(query, grid, signal));
 }
@@ -43,7 +44,7 @@ function useAnswer<T>(queries: WidgetQuery[], seen: boolean, points: number, ask
     const { text, seen, grid, interval } = JSON.parse(target.value) as { text: string; seen: boolean; grid: Grid; interval: number };
     if (!seen) return;
     const controller = new AbortController();
-    const list = (JSON.parse(text) as string[]).map((query) => withDurations(query, grid, grid.step, interval));
+    const list = (JSON.parse(text) as string[]).map((query) => withDurations(query, grid, interval));
     Promise.all(list.map((query, at) => ask(query, grid, at, controller.signal))).then(
       (data) => !controller.signal.aborted && (answer.value = { data, grid, error: undefined }),
       (error: unknown) => !controller.signal.aborted && (answer.value = { ...answer.peek(), error: error instanceof ApiError ? error.message : String(error) }),

@@ -24,7 +24,10 @@ const transitions = resource<{ records: Transition[] }>(() => {
   const time = (seconds: number) => new Date(seconds * 1000).toISOString();
   const [from, to] = [Math.floor(start / 60) * 60, Math.ceil(end / 60) * 60];
   return withQuery('api/v1/alerts/history', { kind: 'transition', event: 'firing,resolved', start: time(from), end: time(to), limit: 500, order: 'oldest' });
-});
+}, { every: 10 });
+
+/** Changes when an answer arrives, and not while one is awaited. */
+const records = computed(() => transitions.state.value.data?.records ?? []);
 
 const byRule = computed(() => {
   const marks = new Map<string, Mark[]>();
@@ -36,7 +39,7 @@ const byRule = computed(() => {
     marks.set(rule, [...(marks.get(rule) ?? []), mark]);
     return mark;
   };
-  for (const record of transitions.state.value.data?.records ?? []) {
+  for (const record of records.value) {
     const at = Date.parse(record.at) / 1000;
     const began = open.get(record.fingerprint);
     if (record.event === 'firing') open.set(record.fingerprint, add(record, at));

@@ -4,7 +4,7 @@ import { withQuery } from '../../api/client';
 import type { Labels } from '../../api/types';
 import type { Band, Series } from '../../charts';
 import { isRelative, range } from '../../store/range';
-import { type SampledSeries } from '../../store/range-query';
+import type { SeriesData } from '../../store/series';
 import { resource, useResource } from '../../store/resource';
 import { useRangeQueries } from './data';
 import type { Widget } from './model';
@@ -43,7 +43,7 @@ function metricOf({ queries }: Widget): string | undefined {
 }
 
 /** Pairs the low and the high bound of each series. */
-function bandsOf(all: SampledSeries[]): Band[] {
+function bandsOf(all: SeriesData[]): Band[] {
   const lows = all.filter(({ labels }) => labels['bound'] === 'low');
   return lows.flatMap((low) => {
     const high = all.find(({ labels }) => labels['bound'] === 'high' && labels['series'] === low.labels['series']);

@@ -2,7 +2,7 @@
 import { TimeChart } from '../../charts';
 import { unitOf } from '../../components/format';
 import { Note } from '../../components/Loadable';
-import { range, setRange, zoomTo } from '../../store/range';
+import { zoom } from '../../store/range';
 import { namesOf } from '../../store/range-query';
 import type { Results } from './results';
 
@@ -15,17 +15,16 @@ export function Graph({ queries, results }: { queries: string[]; results: Result
     const names = namesOf(series, null, text);
     return series.map(({ times, values }, index) => ({ name: names[index] ?? text, times, values }));
   });
-  const { start, end } = range.value;
   return (
     <>
       <div class="card explore-graph">
         <TimeChart
           title="Query result"
           series={all.slice(0, MOST_SERIES)}
-          range={{ from: start, to: end }}
+          range={{ from: results.grid.start, to: results.grid.end }}
           step={results.grid.step}
           unit={unitOfQueries(queries)}
-          onRange={(next) => (next ? zoomTo(next.from, next.to) : setRange('now-1h'))}
+          onRange={zoom}
         />
       </div>
       <p class="muted">

@@ -2,14 +2,16 @@
 import { useComputed, useSignal, useSignalEffect } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { ApiError } from '../../api/client';
+import { interval } from '../../store/interval';
 import { range, stepFor } from '../../store/range';
-import { type Grid, gridOf, RangeQuery, type SampledSeries, withDurations } from '../../store/range-query';
+import { type Grid, gridOf, RangeQuery, withDurations } from '../../store/range-query';
+import type { SeriesData } from '../../store/series';
 import { MOST_QUERIES } from './queries';
 
 export interface Results {
   grid: Grid;
   /** Series by query; undefined before its first answer. */
-  series: (SampledSeries[] | undefined)[];
+  series: (SeriesData[] | undefined)[];
   errors: (string | undefined)[];
 }
 
@@ -26,7 +28,7 @@ export function useQueries(texts: string[]): Results {
     const { texts, grid } = JSON.parse(target.value) as { texts: string[]; grid: Grid };
     const controller = new AbortController();
     const asked = texts.map((text, at) => (text.trim() ? ask(kept[at]!, text, grid, controller.signal) : Promise.resolve({ series: [] })));
-    void Promise.all(asked).then((answers: { series?: SampledSeries[]; error?: string }[]) => {
+    void Promise.all(asked).then((answers: { series?: SeriesData[]; error?: string }[]) => {
       if (controller.signal.aborted) return;
       const before = results.peek();
       results.value = {
@@ -40,9 +42,9 @@ export function useQueries(texts: string[]): Results {
   return results.value;
 }
 
-async function ask(query: RangeQuery, text: string, grid: Grid, signal: AbortSignal): Promise<{ series?: SampledSeries[]; error?: string }> {
+async function ask(query: RangeQuery, text: string, grid: Grid, signal: AbortSignal): Promise<{ series?: SeriesData[]; error?: string }> {
   try {
-    return { series: await query.update(withDurations(text, grid, grid.step, 30), grid, signal) };
+    return { series: await query.update(withDurations(text, grid, interval.peek()), grid, signal) };
   } catch (error) {
     return { error: error instanceof ApiError ? error.message : String(error) };
   }

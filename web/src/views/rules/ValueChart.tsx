@@ -3,7 +3,7 @@ import { withQuery } from '../../api/client';
 import type { HistoryRecord, Labels, Metric, Rule } from '../../api/types';
 import { TimeChart } from '../../charts/TimeChart';
 import type { Mark, Series, Severity, Threshold } from '../../charts/model';
-import { range, setRange, stepFor, zoomTo } from '../../store/range';
+import { range, stepFor, zoom } from '../../store/range';
 import { comparisonOf, isSeriesOf, metricOf, subjectOf } from '../../store/rules';
 import { useResource } from '../../store/resource';
 import { seriesOf, useRangeQuery, type SeriesData } from '../../store/series';
@@ -44,7 +44,7 @@ export function ValueChart({ rule, labels, history = [] }: Props) {
             unit={unit}
             thresholds={target ? thresholds(rule, target.threshold, target.operator.startsWith('>')) : []}
             marks={marks(history, start, end)}
-            onRange={(zoomed) => (zoomed ? zoomTo(zoomed.from, zoomed.to) : setRange('now-1h'))}
+            onRange={zoom}
             height={220}
           />
         )}

@@ -1,7 +1,7 @@
 // A histogram over time: series with the label `le`, cumulative, become observations in each bucket.
 import { Heatmap } from '../../../charts';
 import { range } from '../../../store/range';
-import type { SampledSeries } from '../../../store/range-query';
+import type { SeriesData } from '../../../store/series';
 import { useRangeQueries } from '../data';
 import { unitText } from '../model';
 import type { WidgetProps } from '.';
@@ -21,7 +21,7 @@ export function HeatmapWidget({ title, widget, seen }: WidgetProps) {
 }
 
 /** Returns the observations in each bucket; buckets of one bound are added up. */
-export function bucketsOf(series: SampledSeries[]): { bounds: number[]; times: number[]; counts: (number | null)[][] } {
+export function bucketsOf(series: SeriesData[]): { bounds: number[]; times: number[]; counts: (number | null)[][] } {
   const times = [...new Set(series.flatMap((one) => one.times))].sort((a, b) => a - b);
   const cumulative = new Map<number, Map<number, number>>();
   for (const { labels, times, values } of series) {

@@ -1,6 +1,7 @@
 // Widgets of the latest values: bars, shares, gauges and figures.
 import { Bars, Gauge, Pie, Stat } from '../../../charts';
-import { type InstantSample, namesOf, type SampledSeries } from '../../../store/range-query';
+import { type InstantSample, namesOf } from '../../../store/range-query';
+import type { SeriesData } from '../../../store/series';
 import { type Answer, useInstantQueries, useRangeQueries } from '../data';
 import { unitText, type Widget } from '../model';
 import type { WidgetProps } from '.';
@@ -66,7 +67,7 @@ function InstantStat({ widget, seen }: WidgetProps) {
 function TrendStat({ widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen, TREND_POINTS);
   const end = answer.grid?.end ?? 0;
-  const latest = named<SampledSeries>(widget, answer, ({ times, values }) => ({
+  const latest = named<SeriesData>(widget, answer, ({ times, values }) => ({
     // A series that ended before is gone, not frozen.
     value: times.at(-1) === end ? (values.at(-1) ?? null) : null,
     trend: values,

@@ -1,7 +1,8 @@
 // Lines or areas over time, with the alerts of the rules whose thresholds are shown.
 import { type Series, TimeChart } from '../../../charts';
-import { range, setRange, zoomTo } from '../../../store/range';
-import { namesOf, type SampledSeries } from '../../../store/range-query';
+import { zoom } from '../../../store/range';
+import { namesOf } from '../../../store/range-query';
+import type { SeriesData } from '../../../store/series';
 import { useRangeQueries } from '../data';
 import { marksOf } from '../marks';
 import { unitText, type Widget } from '../model';
@@ -12,7 +13,8 @@ import { State } from './State';
 export function TimeWidget({ title, widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen);
   const overlays = useOverlays(widget, seen);
-  const { start, end } = range.value;
+  // The range of the data: old lines stay until those of another range are there, and nothing is drawn twice.
+  const { start = 0, end = 1, step = 1 } = answer.grid ?? {};
   const until = Math.max(end, overlays.until ?? 0);
   return (
     <State answer={answer} filled>
@@ -21,13 +23,13 @@ export function TimeWidget({ title, widget, seen }: WidgetProps) {
           title={title}
           series={[...seriesOf(widget, answer.data ?? []), ...overlays.series]}
           range={{ from: start, to: until }}
-          step={answer.grid?.step ?? 1}
+          step={step}
           unit={unitText(widget.unit)}
           stacked={widget.type === 'area'}
           thresholds={widget.thresholds.map((one) => ({ ...one, rule: one.rule ?? title }))}
           marks={marksOf(widget)}
           bands={overlays.bands}
-          onRange={(next) => (next ? zoomTo(next.from, next.to) : history.length > 1 && resetRange())}
+          onRange={zoom}
           {...(widget.min !== null && { min: widget.min })}
           {...(widget.max !== null && { max: widget.max })}
         />
@@ -36,12 +38,8 @@ export function TimeWidget({ title, widget, seen }: WidgetProps) {
   );
 }
 
-export function resetRange(): void {
-  setRange('now-1h');
-}
-
 /** Returns the series of all queries with their names. */
-export function seriesOf(widget: Widget, answers: SampledSeries[][]): Series[] {
+export function seriesOf(widget: Widget, answers: SeriesData[][]): Series[] {
   return answers.flatMap((all, at) => {
     const query = widget.queries[at];
     const names = namesOf(all, query?.legend, query?.query ?? '');

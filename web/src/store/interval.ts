@@ -1,6 +1,6 @@
 // The longest interval of the collectors, for the range of rates.
 import { computed } from '@preact/signals';
-import { resource } from '../../store/resource';
+import { resource } from './resource';
 
 const metrics = resource<{ metrics: { intervalSeconds: number }[] }>(() => 'api/v1/metrics?limit=0', { every: 60 });
 
