@@ -17,6 +17,7 @@ mod config;
 mod correlate;
 mod dashboard;
 mod dead_letters;
+mod demo;
 mod examples;
 mod explain;
 mod export;
@@ -129,6 +130,8 @@ enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run(AgentFlags),
+    /// Show everything with two weeks of made data, in memory; nothing is sent.
+    Demo(demo::Options),
     /// Write a first configuration for what is on this host.
     Init(init::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
@@ -293,7 +296,7 @@ pub fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    if !matches!(command, Command::Run(_)) {
+    if !matches!(command, Command::Run(_) | Command::Demo(_)) {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
     }
@@ -304,6 +307,7 @@ pub fn main() -> ExitCode {
     }
     let result = match command {
         Command::Run(flags) => run::run(&global, &flags),
+        Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),

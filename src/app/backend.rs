@@ -183,7 +183,7 @@ impl StatusBackend for AppBackend {
 
     fn flags(&self) -> BTreeMap<&'static str, String> {
         flags::flags(
-            &self.0.source,
+            &self.0.launch.source,
             &self.0.current.load().plan,
             self.0.history_handle.as_ref(),
         )
@@ -228,9 +228,9 @@ impl StatusBackend for AppBackend {
             },
             reload: reloads.last.map(|(at, error)| ReloadHealth { at, error }),
             configuration: ConfigurationHealth {
-                source: match &self.0.source {
+                source: match &self.0.launch.source {
                     Source::File(path) => announcer::absolute(path).display().to_string(),
-                    Source::Embedded => self.0.source.to_string(),
+                    Source::Embedded | Source::Demo => self.0.launch.source.to_string(),
                 },
                 included_files: active.plan.files.len().saturating_sub(1),
                 checksum: active.plan.checksum,

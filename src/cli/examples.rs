@@ -35,6 +35,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["demo"],
+        &[
+            (
+                "bellwether demo",
+                "look around on http://127.0.0.1:9091/, until Ctrl-C",
+            ),
+            (
+                "bellwether demo --listen 127.0.0.1:9191 --seed 2",
+                "on another port, with other data",
+            ),
+        ],
+    ),
+    (
         &["init"],
         &[
             (
