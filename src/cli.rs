@@ -33,6 +33,7 @@ mod man_pages;
 mod notify_test;
 mod query;
 mod range;
+mod resolve;
 mod route;
 mod rules;
 mod run;
@@ -173,6 +174,8 @@ enum Command {
     /// Acknowledge an alert: its notifications are neither repeated nor escalated.
     #[command(visible_alias = "ack")]
     Acknowledge(acknowledge::Options),
+    /// Resolve a firing alert by hand; it fires anew only after its condition did not hold once.
+    Resolve(resolve::Options),
     /// List dead letters, resend them or discard them.
     DeadLetters(Box<dead_letters::Options>),
     /// Exit with status 0 if a running Bellwether is healthy and ready.
@@ -331,6 +334,7 @@ pub fn main() -> ExitCode {
         Command::Route(options) => route::run(&global, &options),
         Command::Silence(options) => silence::run(&global, &options),
         Command::Acknowledge(options) => acknowledge::run(&global, &options),
+        Command::Resolve(options) => resolve::run(&global, &options),
         Command::DeadLetters(options) => dead_letters::run(&global, &options),
         Command::Health(options) => health::run(&global, &options),
         Command::Backtest(options) => backtest::run(&global, &options),

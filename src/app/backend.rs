@@ -118,7 +118,27 @@ impl AlertBackend for AppBackend {
         &self,
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
-        Box::pin(self.0.pipeline.order(command))
+        Box::pin(async move {
+            let resolve = match &command {
+                Command::Resolve { alert, by, comment } => Some((*alert, by_hand(by, comment))),
+                _ => None,
+            };
+            let id = self.0.pipeline.order(command).await?;
+            if let Some((alert, reason)) = resolve
+                && !self.0.evaluator.resolve(alert, &reason).await
+            {
+                return Err(CommandError::Unknown(format!("no firing alert {alert}")));
+            }
+            Ok(id)
+        })
+    }
+}
+
+/// Returns the reason of an alert that was resolved by hand. Quoted, as texts of clients are.
+fn by_hand(by: &str, comment: &str) -> String {
+    match comment {
+        "" => format!("resolved by {by:?}"),
+        comment => format!("resolved by {by:?}: {comment:?}"),
     }
 }
 

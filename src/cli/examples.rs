@@ -371,6 +371,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["resolve"],
+        &[
+            (
+                "bellwether resolve disk_full --comment 'a larger disk comes tomorrow'",
+                "end the only alert of a rule",
+            ),
+            (
+                "bellwether resolve 00f1a2b3c4d5e6f7 --by ada",
+                "end one alert of several",
+            ),
+        ],
+    ),
+    (
         &["dead-letters"],
         &[
             (

@@ -53,12 +53,15 @@ fn yaml_blocks(page: &str, text: &str) -> Vec<Block> {
 }
 
 /// Files of other programs and formats, by their first key.
-const OTHER_FORMATS: [&str; 7] = [
+const OTHER_FORMATS: [&str; 10] = [
     "defaults:",
     "scrape_configs:",
     "http:",
     "rule_files:",
     "tls_server_config:",
+    "basic_auth_users:",
+    "sessions:",
+    "trusted_proxies:",
     "- {matchers:",
     "apiVersion:",
 ];
