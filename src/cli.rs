@@ -32,6 +32,7 @@ mod man_pages;
 mod notify_test;
 mod query;
 mod range;
+mod records;
 mod route;
 mod rules;
 mod run;
