@@ -147,6 +147,8 @@ fn start(launch: Launch, ready: impl FnOnce(&str)) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("bellwether")
+        // Longer than usual intervals: a thread for files need not be made anew at each collection.
+        .thread_keep_alive(Duration::from_secs(90))
         .enable_all()
         .build()
         .context("cannot start the runtime")?;

@@ -33,6 +33,7 @@ mod man_pages;
 mod notify_test;
 mod query;
 mod range;
+mod records;
 mod resolve;
 mod route;
 mod rules;

@@ -26,6 +26,8 @@ use crate::audit;
 
 /// Maximum number of queued lines; lines beyond it are dropped.
 const BUFFERED_LINES: usize = 32_768;
+/// Mode of a new log file, before the umask.
+const MODE: u32 = 0o666;
 
 string_enum! {
     /// Minimum level of log lines.
@@ -208,7 +210,7 @@ pub fn check(settings: &Logging) -> anyhow::Result<()> {
 fn try_open(path: &Path) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
-        Ok(metadata) if metadata.is_file() => files::append(path).map(drop),
+        Ok(metadata) if metadata.is_file() => files::append(path, MODE).map(drop),
         Ok(_) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             // The nearest folder that is there must be one.
@@ -239,7 +241,7 @@ impl Rotating {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
         }
-        let file = files::append(path)?;
+        let file = files::append(path, MODE)?;
         let metadata = file.metadata()?;
         let descriptor = ["/dev", "/proc"]
             .iter()
@@ -278,7 +280,7 @@ impl Rotating {
             }
             let before = self.file.metadata()?;
             fs::rename(&self.path, self.numbered(1))?;
-            self.file = files::append(&self.path)?;
+            self.file = files::append(&self.path, MODE)?;
             files::keep_owner_and_mode(&self.file, &before)?;
         }
         self.size = 0;

@@ -15,7 +15,7 @@ use crate::runtime_file::{Announcement, Process, RunningAgent, client_url};
 
 /// Interval at which the file is looked at: somebody may delete it, and a directory that was not
 /// writable may be now.
-const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(30);
 
 /// Runtime file of this process.
 pub(super) struct Announcer {

@@ -3,6 +3,7 @@
 pub(super) mod screen;
 mod watch;
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -104,7 +105,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let clock = Clock::start();
     let ask = || options.reach.ask(|target| active(global, target, options));
     if let Some(interval) = options.watch {
-        return watch::run(interval, &clock, || look(ask(), &options.form, &clock));
+        let mut last = HashMap::new();
+        let look = || look(ask(), &mut last, &options.form, &clock);
+        return watch::run(interval, &clock, look);
     }
     let now = clock.now().wall;
     ask()?.show(
@@ -118,6 +121,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
 /// Returns what `--watch` shows of an answer.
 fn look<'a>(
     answers: anyhow::Result<Answers<Value>>,
+    last: &mut HashMap<String, Value>,
     form: &'a ListForm,
     clock: &Clock,
 ) -> watch::Look<'a> {
@@ -128,7 +132,7 @@ fn look<'a>(
             note: Some(brief_with_address(&error)),
             has_failed: true,
         },
-        Ok(answers) => {
+        Ok(mut answers) => {
             let (note, has_failed) = (answers.summary(), answers.has_failed());
             if !answers.has_answered() {
                 return watch::Look {
@@ -137,6 +141,7 @@ fn look<'a>(
                     has_failed,
                 };
             }
+            answers.keep_last(last);
             let table = move |data: &Value| screen::active(data, now);
             let text = move || answers.format(form.layout(), table, screen::NONE);
             watch::Look {

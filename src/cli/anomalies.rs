@@ -4,9 +4,26 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, count, labels, list, number, text, time};
+use super::asking::{ListAsking, count, labels, list, number, text, time};
+use super::records::records;
 use super::trends::seconds;
 use super::when::When;
+
+/// Lists of the answer that the records are in.
+const RECORDS: &[&str] = &["series", "anomalies"];
+/// Columns of a record.
+const COLUMNS: [(&str, &str); 10] = [
+    ("FROM", "from"),
+    ("TO", "to"),
+    ("SAMPLES", "samples"),
+    ("WORST AT", "worstAt"),
+    ("VALUE", "value"),
+    ("EXPECTED FROM", "expected/0"),
+    ("EXPECTED TO", "expected/1"),
+    ("SCORE", "score"),
+    ("REPORTED", "reported"),
+    ("SERIES", "labels"),
+];
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -29,7 +46,7 @@ pub(super) struct Options {
     #[arg(long)]
     direction: Option<String>,
     #[command(flatten)]
-    asking: Asking,
+    asking: ListAsking,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -49,7 +66,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let data = options
         .asking
         .ask(global, "/api/v1/anomalies", &parameters)?;
-    options.asking.show(&data, screen);
+    options
+        .asking
+        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -9,19 +9,25 @@ use serde_json::Value;
 
 use super::Global;
 use super::client::{Answer, Target};
-use super::form::Form;
+use super::form::{
+    Format, FormatFlags, Layout, ListFormat, OutputFormat, format_data, format_table,
+};
+use super::table::Table;
 use crate::printable::controls_text;
 
 /// Target of a command and format of its output.
 #[derive(Args)]
-pub(super) struct Asking {
+pub(super) struct Asking<F: OutputFormat = Format> {
     #[command(flatten)]
-    form: Form,
+    form: FormatFlags<F>,
     #[command(flatten)]
     target: Target,
 }
 
-impl Asking {
+/// The same for a command whose answer is also a list of records.
+pub(super) type ListAsking = Asking<ListFormat>;
+
+impl<F: OutputFormat> Asking<F> {
     /// Returns the data of a GET of `path` with `parameters`; parameters without a value are
     /// omitted.
     pub(super) fn ask(
@@ -52,10 +58,30 @@ impl Asking {
     ) -> anyhow::Result<Value> {
         data(path, &self.target.change(global, method, path, body)?)
     }
+}
 
+impl Asking {
     /// Prints `data` in the output format; `screen` formats it for people.
     pub(super) fn show(&self, data: &Value, screen: impl FnOnce(&Value) -> String) {
         self.form.show(data, screen);
+    }
+}
+
+impl ListAsking {
+    /// Prints `data` in the output format; `screen` formats it for people, and `records` has every
+    /// value of it.
+    pub(super) fn show(
+        &self,
+        data: &Value,
+        screen: impl FnOnce(&Value) -> String,
+        records: &Table,
+    ) {
+        let text = match (self.form.selected(), self.form.layout()) {
+            (ListFormat::Table, _) => screen(data),
+            (_, layout @ (Layout::Text(_) | Layout::Csv)) => format_table(layout, records, "none"),
+            (_, layout) => format_data(layout, data),
+        };
+        print!("{text}");
     }
 }
 

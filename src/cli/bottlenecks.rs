@@ -4,20 +4,39 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, text};
+use super::asking::{ListAsking, labels, list, number, text};
+use super::records::records;
 use super::table::table;
+
+/// Lists of the answer that the records are in.
+const RECORDS: &[&str] = &["bottlenecks"];
+/// Columns of a record.
+const COLUMNS: [(&str, &str); 10] = [
+    ("IMPACT", "impact"),
+    ("NAME", "name"),
+    ("RESOURCE", "resource"),
+    ("COMPONENT", "component"),
+    ("VALUE", "value"),
+    ("UNIT", "unit"),
+    ("WARNING", "warning"),
+    ("CRITICAL", "critical"),
+    ("SERIES", "labels"),
+    ("ADVICE", "advice"),
+];
 
 #[derive(Args)]
 pub(super) struct Options {
     #[command(flatten)]
-    asking: Asking,
+    asking: ListAsking,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let score = options.asking.ask(global, "/api/v1/score", &[])?;
     let mut data = options.asking.ask(global, "/api/v1/bottlenecks", &[])?;
     data["score"] = score;
-    options.asking.show(&data, screen);
+    options
+        .asking
+        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -7,10 +7,23 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, list, percent, text, time};
+use super::asking::{ListAsking, list, percent, text, time};
+use super::records::records;
 use super::table::table;
 use super::trends::seconds;
 use super::when::When;
+
+/// Lists of the answer that the records are in.
+const RECORDS: &[&str] = &["related"];
+/// Columns of a record.
+const COLUMNS: [(&str, &str); 6] = [
+    ("SERIES", "series"),
+    ("COEFFICIENT", "coefficient"),
+    ("LAG S", "lagSeconds"),
+    ("KIND", "kind"),
+    ("PVALUE", "pValue"),
+    ("SIGNIFICANT", "significant"),
+];
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -40,7 +53,7 @@ pub(super) struct Options {
     #[arg(long, default_value_t = 10)]
     top: u32,
     #[command(flatten)]
-    asking: Asking,
+    asking: ListAsking,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -58,7 +71,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let data = options
         .asking
         .ask(global, "/api/v1/correlations", &parameters)?;
-    options.asking.show(&data, screen);
+    options
+        .asking
+        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -4,10 +4,22 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, text, time};
+use super::asking::{ListAsking, labels, list, number, text, time};
+use super::records::records;
 use super::table::table;
 use super::trends::seconds;
 use super::when::When;
+
+/// Lists of the answer that the records are in.
+const RECORDS: &[&str] = &["series", "seasonal/hours"];
+/// Columns of a record.
+const COLUMNS: [(&str, &str); 5] = [
+    ("TIME", "time"),
+    ("VALUE", "value"),
+    ("LOW", "low"),
+    ("HIGH", "high"),
+    ("SERIES", "labels"),
+];
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -33,7 +45,7 @@ pub(super) struct Options {
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
     #[command(flatten)]
-    asking: Asking,
+    asking: ListAsking,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -50,7 +62,10 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .asking
         .ask(global, "/api/v1/forecast", &parameters)?;
     let within = options.within.as_deref();
-    options.asking.show(&data, |data| screen(data, within));
+    let screen = |data: &Value| screen(data, within);
+    options
+        .asking
+        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
     Ok(())
 }
 

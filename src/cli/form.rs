@@ -55,7 +55,7 @@ pub(super) enum Format {
 pub(super) enum ListFormat {
     /// Text for people, as wide as the terminal.
     Table,
-    /// Text for people; nothing is cut, and no column is left out.
+    /// Text for people; nothing is cut or rounded, and no column is left out.
     Wide,
     /// JSON as the API returns it.
     Json,

@@ -3,7 +3,7 @@
 mod declared;
 mod inventory;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -290,6 +290,25 @@ fn in_parallel<T: Send>(hosts: &[Host], ask: impl Fn(&Host) -> T + Sync) -> Vec<
 }
 
 impl Answers<Value> {
+    /// Puts the last answer of a host in place of a failure, marked as such, and remembers the others in
+    /// `last`.
+    pub(super) fn keep_last(&mut self, last: &mut HashMap<String, Value>) {
+        let Self::Many(answers) = self else { return };
+        for HostAnswer { host, answer } in answers {
+            match answer {
+                Ok(data) => {
+                    last.insert(host.clone(), data.clone());
+                }
+                Err(_) => {
+                    if let Some(data) = last.get(host) {
+                        *answer = Ok(data.clone());
+                        host.push_str(" (no answer)");
+                    }
+                }
+            }
+        }
+    }
+
     /// Returns whether all of many hosts answered null: none has what was asked for.
     pub(super) fn is_on_no_host(&self) -> bool {
         let is_null = |answer: &HostAnswer<Value>| matches!(answer.answer, Ok(Value::Null));
@@ -471,6 +490,34 @@ mod tests {
         let failed = ("a", Err("connection refused"));
         assert_eq!(text(std::slice::from_ref(&failed)), "");
         assert_eq!(text(&[failed, ("b", Ok(json!({})))]), "no alerts\n");
+    }
+
+    #[test]
+    fn a_host_that_fails_keeps_its_last_answer() {
+        let mut last = HashMap::new();
+        let mut look = |a: Result<Value, &str>| {
+            let failed = Err("connection refused");
+            let mut answers = Answers::Many(answers(&[("a", a), ("b", failed)]));
+            answers.keep_last(&mut last);
+            let Answers::Many(answers) = answers else {
+                panic!("there are two hosts")
+            };
+            answers
+                .into_iter()
+                .map(|answer| (answer.host, answer.answer.ok()))
+                .collect::<Vec<_>>()
+        };
+        let none = ("b".to_owned(), None);
+        assert_eq!(look(Err("x")), [("a".to_owned(), None), none.clone()]);
+        assert_eq!(
+            look(Ok(json!(1))),
+            [("a".to_owned(), Some(json!(1))), none.clone()]
+        );
+        for _ in 0..2 {
+            let kept = ("a (no answer)".to_owned(), Some(json!(1)));
+            assert_eq!(look(Err("x")), [kept, none.clone()]);
+        }
+        assert_eq!(look(Ok(json!(2))), [("a".to_owned(), Some(json!(2))), none]);
     }
 
     #[test]

@@ -53,6 +53,9 @@ pub(super) fn read_environment(source: &Source, file: Option<&Path>) -> anyhow::
     let mut variables = match file {
         Some(file) => {
             let text = read(file).with_context(|| format!("--env-file {}", file.display()))?;
+            for (line, problem) in ignored(&text) {
+                eprintln!("warning: {}:{line}: {problem}", file.display());
+            }
             parse(&text)
         }
         None if is_installed && Path::new(ENVIRONMENT).try_exists().unwrap_or(true) => {
@@ -105,6 +108,34 @@ fn parse(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Returns the lines of an environment file that are no assignment, with their number and the problem.
+fn ignored(text: &str) -> Vec<(usize, &'static str)> {
+    let mut ignored = Vec::new();
+    let mut goes_on = false;
+    for (line, number) in text.lines().zip(1..) {
+        let begins = !std::mem::replace(&mut goes_on, line.ends_with('\\'));
+        let line = line.trim();
+        if !begins || line.is_empty() || line.starts_with(['#', ';']) {
+            continue;
+        }
+        let is_name = |name: &str| {
+            let mut characters = name.bytes();
+            !name.starts_with(|first: char| first.is_ascii_digit())
+                && !name.is_empty()
+                && characters.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
+        };
+        match line.split_once('=') {
+            None => ignored.push((number, "ignored, for it has no `=`; hint: NAME=value")),
+            Some((name, _)) if is_name(name.trim()) => {}
+            Some((name, _)) if name.starts_with("export ") => {
+                ignored.push((number, "ignored; hint: remove `export`, as systemd asks"));
+            }
+            Some(_) => ignored.push((number, "ignored, for its name is no name of a variable")),
+        }
+    }
+    ignored
+}
+
 /// Returns a value without quotes and escapes.
 fn unquoted(value: &str) -> String {
     let mut out = String::new();
@@ -131,6 +162,14 @@ fn unquoted(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_without_an_assignment_are_reported() {
+        let text = "# a\n\nA=1 \\\nno assignment\nB\nexport C=1\n2D=1\nE = 1\n";
+        let lines: Vec<usize> = ignored(text).iter().map(|(line, _)| *line).collect();
+        assert_eq!(lines, [5, 6, 7]);
+        assert!(ignored(text)[1].1.contains("remove `export`"));
+    }
 
     #[test]
     fn an_environment_file_is_read_as_systemd_reads_it() {

@@ -85,6 +85,13 @@ enum Times {
     },
 }
 
+/// Response of a server.
+struct Response {
+    /// JSON as the server wrote it, also in what this version does not know.
+    text: String,
+    answer: Answer,
+}
+
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let times = options.times(Clock::start().now().wall)?;
     if let Some(folder) = &options.history {
@@ -94,9 +101,8 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .reach
         .ask(|target| remote(global, target, options, times))?;
     match &answers {
-        // As the server wrote it, also in what this version does not know.
-        Answers::One(text) if options.form() == Form::Json => println!("{text}"),
-        Answers::One(text) => print_one(&read::answer(text)?, global, options)?,
+        Answers::One(response) if options.form() == Form::Json => println!("{}", response.text),
+        Answers::One(response) => print_one(&response.answer, global, options)?,
         Answers::Many(all) => print_many(all, options)?,
     }
     answers.summarize()
@@ -134,7 +140,7 @@ fn print_one(answer: &Answer, global: &Global, options: &Options) -> anyhow::Res
 }
 
 /// Prints the answers of many hosts.
-fn print_many(all: &[HostAnswer<String>], options: &Options) -> anyhow::Result<()> {
+fn print_many(all: &[HostAnswer<Response>], options: &Options) -> anyhow::Result<()> {
     let layout = match options.form() {
         Form::Table | Form::Wide => Layout::Text(options.screen()),
         Form::Csv => Layout::Csv,
@@ -143,16 +149,18 @@ fn print_many(all: &[HostAnswer<String>], options: &Options) -> anyhow::Result<(
         Form::Chart => bail!("the series of many hosts cannot be drawn; hint: --url"),
     };
     if !layout.is_table() {
-        let json = |text: &String| serde_json::from_str::<Json>(text).unwrap_or_default();
+        let json =
+            |response: &Response| serde_json::from_str::<Json>(&response.text).unwrap_or_default();
         print!("{}", format_data(layout, &envelope(all, json)));
         return Ok(());
     }
     let mut merged: Option<Table> = None;
     let mut csv = String::new();
     for HostAnswer { host, answer } in all {
-        let Ok(text) = answer else { continue };
-        let answer = read::answer(text).with_context(|| host.clone())?;
-        print_notes(&format!("{host}: "), &answer);
+        let Ok(Response { answer, .. }) = answer else {
+            continue;
+        };
+        print_notes(&format!("{host}: "), answer);
         let table = table::table(&answer.value).with_first_column("HOST", host);
         let lines = table::csv(&answer.value, Some(host));
         // The heading is that of the first.
@@ -216,13 +224,13 @@ impl Options {
     }
 }
 
-/// Sends the query to a server and returns the body of the response.
+/// Sends the query to a server.
 fn remote(
     global: &Global,
     target: &Target,
     options: &Options,
     times: Times,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<Response> {
     let mut parameters = form_urlencoded::Serializer::new(String::new());
     parameters.append_pair("query", &options.expr);
     let name = match times {
@@ -249,7 +257,10 @@ fn remote(
             printable_lines(&read::error(answer.status, &answer.body))
         );
     }
-    Ok(answer.body)
+    Ok(Response {
+        answer: read::answer(&answer.body)?,
+        text: answer.body,
+    })
 }
 
 /// Returns a hint for a query without results, if the names of series can be read.

@@ -5,9 +5,34 @@ use clap::Args;
 use serde_json::Value;
 
 use super::Global;
-use super::asking::{Asking, labels, list, number, percent, printable, text};
+use super::asking::{ListAsking, labels, list, number, percent, printable, text};
+use super::records::records;
 use super::table::table;
 use super::when::When;
+
+/// Lists of the answer that the records are in.
+const RECORDS: &[&str] = &["windows", "series"];
+/// Columns of a record.
+const COLUMNS: [(&str, &str); 18] = [
+    ("WINDOW", "window"),
+    ("MOVEMENT", "movement"),
+    ("VERDICT", "verdict"),
+    ("CHANGE", "change"),
+    ("PVALUE", "pValue"),
+    ("SLOPE/S", "slopePerSecond"),
+    ("MEAN", "mean"),
+    ("MIN", "min"),
+    ("P50", "quantiles/p50"),
+    ("P95", "quantiles/p95"),
+    ("MAX", "max"),
+    ("STDDEV", "stddev"),
+    ("COUNT", "count"),
+    ("LATEST", "latest"),
+    ("FROM", "from"),
+    ("TO", "to"),
+    ("REASON", "reason"),
+    ("SERIES", "labels"),
+];
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -20,7 +45,7 @@ pub(super) struct Options {
     #[arg(long, default_value = "now", allow_hyphen_values = true)]
     at: When,
     #[command(flatten)]
-    asking: Asking,
+    asking: ListAsking,
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
@@ -35,7 +60,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             .map(|window| ("window", Some(window.clone()))),
     );
     let data = options.asking.ask(global, "/api/v1/trends", &parameters)?;
-    options.asking.show(&data, screen);
+    options
+        .asking
+        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
     Ok(())
 }
 

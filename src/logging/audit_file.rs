@@ -1,12 +1,13 @@
 //! The audit file: lines are appended, and it may be renamed at any time.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use bellwether_files as files;
 use tracing_appender::non_blocking::ErrorCounter;
 
 /// Mode of a new file: its group may read it.
@@ -48,7 +49,7 @@ impl AuditFile {
         }
         Ok(Self {
             path: path.to_owned(),
-            file: Some(open(path)?),
+            file: Some(files::append(path, MODE)?),
             lost: 0,
         })
     }
@@ -63,7 +64,7 @@ impl AuditFile {
         };
         let file = match self.file.as_mut().filter(is_same) {
             Some(file) => file,
-            None => self.file.insert(open(&self.path)?),
+            None => self.file.insert(files::append(&self.path, MODE)?),
         };
         if self.lost > 0 && file.metadata()?.len() > 0 {
             // A part of the line that failed may be there.
@@ -71,14 +72,6 @@ impl AuditFile {
         }
         file.write_all(line)
     }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(MODE)
-        .open(path)
 }
 
 fn identity(metadata: &Metadata) -> (u64, u64) {

@@ -24,6 +24,10 @@ const PATTERNS: &[(&str, &str)] = &[
     (r"\b\d+(\.\d+)? ?(B|kB|KB|MB|GB|KiB|MiB|GiB)\b", "<size>"),
     (r"[+-]0\.\d\d\b", "<correlation>"),
     (r"p-value <?\d+(\.\d+)? ?%", "p-value <probability>"),
+    // Of whole days, which begin and end within a minute.
+    (r"\b\d{4,} (samples|evaluations)\b", "<count> $1"),
+    // A chart of the last day has another shape and other limits at each hour.
+    (r"^ *[\d.]* ?┤.*", "<chart>"),
     (
         r"[\u{2801}-\u{28ff}]([ \u{2800}-\u{28ff}]*[\u{2801}-\u{28ff}])?",
         "<chart>",
@@ -96,6 +100,11 @@ pub fn check(report: &mut Report) {
             "score 20 of 100: critical ...",
             "score 20 of 100: critical (host)",
         ),
+        (
+            "1 series, 10083 samples, 10080 evaluations",
+            "1 series, 10082 samples, 10079 evaluations",
+        ),
+        ("      78.5 ┤   ⡄⢠⡀⣧", "           ┤"),
     ];
     let different = [
         ("queue_length 80 > 50 for 2s", "queue_length 8 > 50 for 2s"),

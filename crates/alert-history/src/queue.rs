@@ -36,6 +36,11 @@ pub(super) struct Queued {
 
 impl Queue {
     pub fn push(&self, records: impl IntoIterator<Item = Record>) {
+        let mut records = records.into_iter().peekable();
+        if records.peek().is_none() {
+            // Nothing to wake the thread for: most turns of the rules have no transition.
+            return;
+        }
         let mut waiting = self.waiting.lock();
         for record in records {
             let transition = record.is_transition();

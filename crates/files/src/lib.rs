@@ -140,13 +140,14 @@ fn nonblocking() -> i32 {
     rustix::fs::OFlags::NONBLOCK.bits().cast_signed()
 }
 
-/// Opens a file to append to, and creates it if it is missing. A FIFO without a reader is an error.
+/// Opens a file to append to, and creates it with `mode` if it is missing. A FIFO without a reader is
+/// an error.
 ///
 /// # Errors
 /// Returns an error if it cannot be opened.
-pub fn append(path: &Path) -> io::Result<File> {
+pub fn append(path: &Path, mode: u32) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
+    options.create(true).append(true).mode(mode);
     if !fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
         return options.open(path);
     }
@@ -466,7 +467,7 @@ mod tests {
                 .contains("a FIFO")
         );
         assert!(
-            append(&path)
+            append(&path, 0o600)
                 .unwrap_err()
                 .to_string()
                 .contains("without a reader")

@@ -1,7 +1,6 @@
 //! The address of a Bellwether: URL or Unix socket, and the place that it comes from.
 
 use std::os::unix::fs::MetadataExt;
-use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -9,6 +8,8 @@ use anyhow::Context;
 use bellwether_schema::Secret;
 use bellwether_server::Access;
 use reqwest::Url;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
 use crate::cli::Global;
 use crate::cli::running_agents::{FoundAgent, Search, Selection, select};
@@ -186,8 +187,16 @@ impl Address {
     }
 }
 
+/// Returns whether an agent listens on `socket` and this user may connect to it. Does not wait for an
+/// agent that hangs.
 fn may_open(socket: &PathBuf) -> bool {
-    UnixStream::connect(socket).is_ok()
+    let connect = || {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        rustix::net::connect(&client, &SocketAddrUnix::new(socket.as_path())?)
+    };
+    // Others wait to be accepted: the request will report how long.
+    matches!(connect(), Ok(()) | Err(Errno::AGAIN))
 }
 
 fn parse_url(text: &str) -> Result<Url, bellwether_http::HttpError> {

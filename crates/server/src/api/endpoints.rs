@@ -175,15 +175,15 @@ impl Endpoint {
         self.own_parameters.iter().chain(timeout)
     }
 
+    /// Returns true for the documents and files of the page.
+    pub(crate) fn is_page(&self) -> bool {
+        self.name == PAGE || self.path.starts_with("/assets/")
+    }
+
     /// Returns true if its methods only read.
     #[cfg(test)]
     pub(crate) fn is_read(&self) -> bool {
         [GET, QUERY].contains(&self.methods)
-    }
-
-    /// Returns true for the documents and files of the page.
-    pub(crate) fn is_page(&self) -> bool {
-        self.name == PAGE || self.path.starts_with("/assets/")
     }
 }
 
