@@ -112,9 +112,17 @@ function Stores({ health }: { health: Health }) {
           ))}
         </tbody>
       </table>
+      <p class="muted small">
+        <a href={licences} target="_blank" rel="noreferrer">
+          Licences of the libraries in this page
+        </a>
+      </p>
     </Card>
   );
 }
+
+/** Address of the licences, which the document names. */
+const licences = document.querySelector<HTMLLinkElement>('link[rel=license]')?.href ?? '';
 
 function seconds(text: string | undefined): number | null {
   const found = text?.match(/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$/);
