@@ -133,3 +133,19 @@ test('a new alert is on the page at once, long before the next refresh', async (
   assertClean(page);
   await page.context().close();
 });
+
+test('a filter by labels becomes a silence', async () => {
+  const page = await open(browser, agent, 'alerts');
+  await row(page, 'in fax').getByRole('button', { name: 'queue_name=fax' }).click();
+  await page.waitForURL(/q=queue_name/);
+  await page.getByRole('button', { name: 'Silence these' }).click();
+  const dialog = page.getByRole('dialog', { name: 'New silence' });
+  assert.equal(await dialog.getByLabel('Matchers').inputValue(), 'queue_name="fax"');
+  await dialog.getByText(/^Covers 1 of/).waitFor();
+  await page.keyboard.press('Escape');
+  await dialog.waitFor({ state: 'detached' });
+  await page.goBack();
+  await row(page, 'in sms').waitFor();
+  assertClean(page);
+  await page.context().close();
+});
