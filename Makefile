@@ -91,12 +91,14 @@ test:
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
 	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
+	npm --prefix web ci --silent
 	cd tests/web && npm ci --silent && npm run --silent short
 
 # Every view in three sizes and two themes, and everything that people do, in Debian's Chromium against the debug binary.
 test-web:
 	@scripts/need --install cargo cc c++ make perl node npm chromium
 	cargo build --locked
+	npm --prefix web ci --silent
 	cd tests/web && npm ci --silent && WRITE_IMAGES=1 npm test
 
 # Links, blocks and command lines are checked by `make test`, without mdbook.

@@ -87,7 +87,7 @@ async function keep(folder, name, png) {
     await image.decode();
     const canvas = Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
     canvas.getContext('2d').drawImage(image, 0, 0);
-    return canvas.toDataURL('image/webp', 0.82);
+    return canvas.toDataURL('image/webp', 0.72);
   }, `data:image/png;base64,${png.toString('base64')}`);
   const content = Buffer.from(data.slice(data.indexOf(',') + 1), 'base64');
   assert.ok(content.length > 5_000, `${name} is empty`);

@@ -2,7 +2,7 @@
 import test, { after, before } from 'node:test';
 import assert from 'node:assert/strict';
 import { Agent } from './agent.mjs';
-import { launch, open } from './browser.mjs';
+import { assertClean, launch, open } from './browser.mjs';
 
 let agent;
 let browser;
@@ -58,5 +58,20 @@ test('reduced motion has none', async () => {
   const page = await open(browser, agent, '', { reducedMotion: 'reduce' });
   const moving = await page.evaluate(() => document.getAnimations().length);
   assert.equal(moving, 0);
+  await page.context().close();
+});
+
+test('names and addresses that are hostile are text and nothing else', async () => {
+  const name = '<img src=x onerror=alert(1)> 100% / "quoted"';
+  const alert = await agent.fire(name);
+  const page = await open(browser, agent, 'alerts');
+  await page.getByText(`items wait in ${name}`).waitFor();
+  await page.goto(`${agent.url}/alerts/${alert.fingerprint}`);
+  await page.getByRole('heading', { name: `items wait in ${name}` }).waitFor();
+  for (const path of ['rules/100%25', 'rules/%E0%A4%A', 'alerts/%3Cb%3E', 'alerts?q=%22%7B(((&severity=nope&group=nope', '?from=now-x&to=never&refresh=0s&theme=pink']) {
+    await page.goto(`${agent.url}/${path}`);
+    await page.locator('main .card, main .note').first().waitFor();
+  }
+  assertClean(page);
   await page.context().close();
 });

@@ -1,12 +1,15 @@
 // The parts of the page that are pure functions.
 import test from 'node:test';
 import assert from 'node:assert/strict';
-import { build } from 'esbuild';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { ROOT } from './agent.mjs';
 
+const WEB = join(ROOT, 'web');
+const { build } = createRequire(join(WEB, 'package.json'))('esbuild');
+
 async function load(path) {
-  const { outputFiles } = await build({ entryPoints: [join(ROOT, 'web/src', path)], bundle: true, format: 'esm', write: false });
+  const { outputFiles } = await build({ entryPoints: [join(WEB, 'src', path)], bundle: true, format: 'esm', write: false });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 

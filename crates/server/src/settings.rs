@@ -16,8 +16,8 @@ use regex::Regex;
 
 use crate::api::query::QueryLimits;
 use crate::auth::network::Network;
-use crate::live::LiveLimits;
 use crate::auth::role::Role;
+use crate::live::LiveLimits;
 
 section! {
     /// Address of the server, names of the exported metrics, limits and access.

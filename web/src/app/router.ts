@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { BASE } from '../api/client';
 
 export interface Route {
-  /** Path below the base, without slashes at its ends: `` for the overview, `alerts/0a1b`. */
+  /** Path below the base as in the address, without slashes at its ends: `` for the overview, `rules/100%25`. */
   path: string;
   query: URLSearchParams;
 }
@@ -76,5 +76,5 @@ function current(): Route {
 
 function pathOf(url: URL): string | null {
   if (url.origin !== BASE.origin || !url.pathname.startsWith(BASE.pathname)) return null;
-  return decodeURI(url.pathname.slice(BASE.pathname.length)).replace(/^\/+|\/+$/g, '');
+  return url.pathname.slice(BASE.pathname.length).replace(/^\/+|\/+$/g, '');
 }

@@ -12,20 +12,22 @@ export interface Aligned {
 interface Part {
   times: ArrayLike<number>;
   values: ArrayLike<number | null>;
+  /** True if its times have distances of their own, and so no gaps. */
+  predicted?: boolean;
 }
 
 /** Returns the columns of a chart: those of the series, then the low and the high one of each band. */
 export function columnsOf(series: Series[], bands: Band[], step?: number): Aligned {
   const edges = bands.flatMap(({ times, low, high }) => [
-    { times, values: low },
-    { times, values: high },
+    { times, values: low, predicted: true },
+    { times, values: high, predicted: true },
   ]);
   return align([...series, ...edges], step);
 }
 
 /** Joins parts on one axis; a distance of more than one and a half steps is a gap. */
 export function align(parts: Part[], step?: number): Aligned {
-  const gaps = parts.map(({ times }) => gapsOf(times, step));
+  const gaps = parts.map(({ times, predicted }) => gapsOf(times, predicted ? undefined : step));
   const [first] = parts;
   if (!first) return { times: [], columns: [] };
   if (gaps.every((list) => list.length === 0) && parts.every(({ times }) => sameTimes(times, first.times)))

@@ -13,8 +13,7 @@ export function drawThresholds(u: uPlot, thresholds: Threshold[], unit: string):
   const ratio = devicePixelRatio;
   ctx.save();
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
-  ctx.textAlign = 'right';
-  for (const { value, severity, rule, above } of thresholds) {
+  thresholds.forEach(({ value, severity, rule, above }, index) => {
     const y = u.valToPos(value, 'y', true);
     const [low, high] = [y > bbox.top + bbox.height, y < bbox.top];
     ctx.strokeStyle = ctx.fillStyle = token(severity);
@@ -26,12 +25,17 @@ export function drawThresholds(u: uPlot, thresholds: Threshold[], unit: string):
       ctx.lineTo(bbox.left + bbox.width, Math.round(y) + 0.5);
       ctx.stroke();
     }
-    if (bbox.height < 90 * ratio) continue;
+    if (bbox.height < 90 * ratio) return;
     const text = `${low ? '↓ ' : high ? '↑ ' : ''}${severity} ${above ? '>' : '<'} ${formatValue(value, unit)}`;
     const inside = Math.min(bbox.top + bbox.height - 4 * ratio, Math.max(bbox.top + 12 * ratio, y - 4 * ratio));
     const name = bbox.width > 420 * ratio ? `${rule}: ` : '';
-    if (!low && !(high && thresholds.length > 2)) ctx.fillText(name + text, bbox.left + bbox.width - 4 * ratio, inside);
-  }
+    if (!low && !(high && thresholds.length > 2)) {
+      // Lines that are close have their texts at different ends.
+      const right = index % 2 === 0;
+      ctx.textAlign = right ? 'right' : 'left';
+      ctx.fillText(name + text, right ? bbox.left + bbox.width - 4 * ratio : bbox.left + 4 * ratio, inside);
+    }
+  });
   ctx.restore();
 }
 

@@ -20,11 +20,13 @@ const DURATIONS = [
 interface Props {
   alert?: Alert | undefined;
   silence?: Silence | undefined;
+  /** Matchers to begin with. */
+  initial?: string | undefined;
   onClose: () => void;
 }
 
-export function SilenceDialog({ alert, silence, onClose }: Props) {
-  const [matchers, setMatchers] = useState(silence?.matchers.replace(/^\{|\}$/g, '') ?? (alert ? equalTo(alert.labels) : ''));
+export function SilenceDialog({ alert, silence, initial = '', onClose }: Props) {
+  const [matchers, setMatchers] = useState(silence?.matchers.replace(/^\{|\}$/g, '') ?? (alert ? equalTo(alert.labels) : initial));
   const [duration, setDuration] = useState('2h');
   const [by, setBy] = useState(silence?.createdBy ?? initialAuthor());
   const [comment, setComment] = useState(silence?.comment ?? '');

@@ -13,7 +13,7 @@ export default function OpenDialog() {
     case undefined:
       return null;
     case 'silence':
-      return <SilenceDialog alert={open.alert} silence={open.silence} onClose={close} />;
+      return <SilenceDialog alert={open.alert} silence={open.silence} initial={open.matchers} onClose={close} />;
     case 'acknowledge':
       return <AcknowledgeDialog alert={open.alert} onClose={close} />;
     case 'resolve':

@@ -12,8 +12,10 @@ export const refreshes = signal(0);
 export const refreshInterval = computed<number | null>(() => {
   const text = queryOf('refresh');
   if (text === 'off') return null;
-  return parseDuration(text ?? '') ?? DEFAULT_REFRESH;
+  return Math.max(MIN_REFRESH, parseDuration(text ?? '') ?? DEFAULT_REFRESH);
 });
+
+const MIN_REFRESH = 1_000;
 
 export const DEFAULT_REFRESH = 5_000;
 

@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import type { Alert, Silence } from '../api/types';
 
 export type OpenDialog =
-  | { kind: 'silence'; alert?: Alert; silence?: Silence }
+  | { kind: 'silence'; alert?: Alert; silence?: Silence; matchers?: string }
   | { kind: 'acknowledge'; alert: Alert }
   | { kind: 'resolve'; alert: Alert }
   | { kind: 'confirm'; title: string; text: string; action: string; run: () => Promise<unknown> }

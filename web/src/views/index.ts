@@ -3,7 +3,7 @@ import type { ComponentType } from 'preact';
 import type { IconName } from '../components/Icon';
 
 export interface ViewProps {
-  /** The address behind the view's path: `0a1b` of `/alerts/0a1b`; empty for the view itself. */
+  /** The address behind the view's path, not escaped: `0a1b` of `/alerts/0a1b`; empty for the view itself. */
   rest: string;
 }
 
@@ -34,5 +34,14 @@ export const VIEWS: View[] = [
 export function findView(path: string): { view: View; rest: string } | undefined {
   const [first = '', ...rest] = path.split('/');
   const view = VIEWS.find((view) => view.path === first);
-  return view && { view, rest: rest.join('/') };
+  return view && { view, rest: decode(rest.join('/')) };
+}
+
+/** Returns an address in plain text; as it is, if it is not escaped well. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

@@ -30,45 +30,15 @@ const SEVERITIES = ['emergency', 'critical', 'warning', 'info'];
 const GROUPS = ['route', 'rule', 'severity', 'none'];
 
 function Active({ data }: { data: Summary }) {
-  const text = queryOf('q') ?? '';
-  const severity = queryOf('severity');
-  const state = queryOf('state');
-  const hideSuppressed = queryOf('suppressed') === 'hide';
-  const grouping = queryOf('group') ?? 'route';
   const all = data.alerts.active;
-  const shown = useMemo(() => {
-    const wanted = filter(text);
-    return all
-      .filter((alert) => wanted(alert) && (!severity || alert.severity === severity) && (!state || alert.state === state))
-      .filter((alert) => !hideSuppressed || !suppressionOf(alert))
-      .sort(byUrgency);
-  }, [all, text, severity, state, hideSuppressed]);
+  const shown = useShown(all);
+  const grouping = queryOf('group') ?? 'route';
   const routes = useRoutes(grouping === 'route' ? shown : []);
   const groups = groupsOf(shown, grouping, routes);
-  const rows = groups.flatMap((group) => group.alerts);
-  const selected = useSelection(rows);
-  const addLabel = (name: string, value: string) => {
-    const others = parseMatchers(text) ?? [];
-    const matchers = [...others.filter((one) => one.name !== name), { name, operator: '=', value }];
-    setQuery({ q: matchers.map((one) => `${one.name}${one.operator}${JSON.stringify(one.value)}`).join(', ') }, 'push');
-  };
+  const selected = useSelection(groups.flatMap((group) => group.alerts));
   return (
     <section aria-labelledby="alerts">
-      <header class="bar">
-        <h2 id="alerts">{headline(data, shown.length)}</h2>
-        <Filter label="Filter alerts" placeholder='Words, or queue="mail"' />
-        <Choice name="severity" label="Severity" values={SEVERITIES} />
-        <Choice name="state" label="State" values={['firing', 'pending']} />
-        <Choice name="group" label="Group by" values={GROUPS} fallback="route" />
-        <button type="button" aria-pressed={hideSuppressed} onClick={() => setQuery({ suppressed: hideSuppressed ? null : 'hide' })}>
-          Hide suppressed
-        </button>
-        {mayChange.value && text !== '' && parseMatchers(text)?.length ? (
-          <button type="button" onClick={() => open({ kind: 'silence' })}>
-            <Icon name="silence" /> Silence
-          </button>
-        ) : null}
-      </header>
+      <Bar data={data} shown={shown.length} />
       {all.length === 0 && <Note icon="ok">No alert is pending or firing. All {data.rules} rules are evaluated.</Note>}
       {all.length > 0 && shown.length === 0 && <Note icon="info">No alert passes the filter; {all.length} are hidden.</Note>}
       {groups.map((group) => (
@@ -80,13 +50,57 @@ function Active({ data }: { data: Summary }) {
           )}
           <ul class="card flush">
             {group.alerts.map((alert) => (
-              <AlertRow key={alert.fingerprint} alert={alert} selected={alert === selected} onLabel={addLabel} />
+              <AlertRow key={alert.fingerprint} alert={alert} selected={alert === selected} onLabel={filterByLabel} />
             ))}
           </ul>
         </div>
       ))}
     </section>
   );
+}
+
+function Bar({ data, shown }: { data: Summary; shown: number }) {
+  const text = queryOf('q') ?? '';
+  const hideSuppressed = queryOf('suppressed') === 'hide';
+  const matchers = parseMatchers(text);
+  return (
+    <header class="bar">
+      <h2 id="alerts">{headline(data, shown)}</h2>
+      <Filter label="Filter alerts" placeholder='Words, or queue="mail"' />
+      <Choice name="severity" label="Severity" values={SEVERITIES} />
+      <Choice name="state" label="State" values={['firing', 'pending']} />
+      <Choice name="group" label="Group by" values={GROUPS} fallback="route" />
+      <button type="button" aria-pressed={hideSuppressed} onClick={() => setQuery({ suppressed: hideSuppressed ? null : 'hide' })}>
+        Hide suppressed
+      </button>
+      {mayChange.value && matchers && matchers.length > 0 && (
+        <button type="button" onClick={() => open({ kind: 'silence', matchers: text })}>
+          <Icon name="silence" /> Silence these
+        </button>
+      )}
+    </header>
+  );
+}
+
+/** Alerts that pass the filter of the address, most urgent first. */
+function useShown(all: Alert[]): Alert[] {
+  const text = queryOf('q') ?? '';
+  const severity = queryOf('severity');
+  const state = queryOf('state');
+  const hideSuppressed = queryOf('suppressed') === 'hide';
+  return useMemo(() => {
+    const wanted = filter(text);
+    return all
+      .filter((alert) => wanted(alert) && (!severity || alert.severity === severity) && (!state || alert.state === state))
+      .filter((alert) => !hideSuppressed || !suppressionOf(alert))
+      .sort(byUrgency);
+  }, [all, text, severity, state, hideSuppressed]);
+}
+
+function filterByLabel(name: string, value: string): void {
+  const others = parseMatchers(queryOf('q') ?? '') ?? [];
+  const matchers = [...others.filter((one) => one.name !== name), { name, operator: '=', value }];
+  setQuery({ q: matchers.map((one) => `${one.name}${one.operator}${JSON.stringify(one.value)}`).join(', ') }, 'push');
 }
 
 /** The alert that the keys act on; j and k move it. */

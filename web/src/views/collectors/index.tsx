@@ -70,11 +70,11 @@ function Row({ name, collector, target }: { name: string; collector: CollectorHe
           </p>
         ))}
       </td>
-      <td class="right num">{target?.scrapeInterval ?? MISSING}</td>
-      <td class="right num">
+      <td class="right num" data-label="every">{target?.scrapeInterval ?? MISSING}</td>
+      <td class="right num" data-label="last success">
         <Ago at={collector.lastSuccess} />
       </td>
-      <td class="right num">{formatSeconds(collector.lastDurationSeconds)}</td>
+      <td class="right num" data-label="took">{formatSeconds(collector.lastDurationSeconds)}</td>
       <td>{interval !== null && <meter min={0} max={1} low={0.5} high={0.9} optimum={0} value={Math.min(1, collector.lastDurationSeconds / interval)} aria-label="Duration as a share of the interval" />}</td>
     </tr>
   );
@@ -112,9 +112,17 @@ function Stores({ health }: { health: Health }) {
           ))}
         </tbody>
       </table>
+      <p class="muted small">
+        <a href={licences} target="_blank" rel="noreferrer">
+          Licences of the libraries in this page
+        </a>
+      </p>
     </Card>
   );
 }
+
+/** Address of the licences, which the document names. */
+const licences = document.querySelector<HTMLLinkElement>('link[rel=license]')?.href ?? '';
 
 function seconds(text: string | undefined): number | null {
   const found = text?.match(/^(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+)ms)?$/);

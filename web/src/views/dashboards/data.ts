@@ -6,6 +6,7 @@ import { range, stepFor } from '../../store/range';
 import { gridOf, instantQuery, type Grid, type InstantSample, RangeQuery, withDurations } from '../../store/range-query';
 import type { SeriesData } from '../../store/series';
 import { interval } from '../../store/interval';
+import { Turns } from '../../store/turns';
 import type { WidgetQuery } from './model';
 
 /** Data that stay while others load; those of all queries, or an error. */
@@ -40,16 +41,20 @@ function useAnswer<T>(queries: WidgetQuery[], seen: boolean, points: number, ask
     const step = stepFor(points);
     return JSON.stringify({ ...wanted.value, grid: gridOf(range.value, step), interval: interval.value });
   });
+  const turns = useMemo(() => new Turns(), []);
+  useEffect(() => () => turns.stop(), []);
   useSignalEffect(() => {
     const { text, seen, grid, interval } = JSON.parse(target.value) as { text: string; seen: boolean; grid: Grid; interval: number };
-    if (!seen) return;
-    const controller = new AbortController();
+    if (!seen) return turns.stop();
     const list = (JSON.parse(text) as string[]).map((query) => withDurations(query, grid, interval));
-    Promise.all(list.map((query, at) => ask(query, grid, at, controller.signal))).then(
-      (data) => !controller.signal.aborted && (answer.value = { data, grid, error: undefined }),
-      (error: unknown) => !controller.signal.aborted && (answer.value = { ...answer.peek(), error: error instanceof ApiError ? error.message : String(error) }),
-    );
-    return () => controller.abort();
+    turns.take(`${grid.step} ${text}`, async (signal) => {
+      try {
+        const data = await Promise.all(list.map((query, at) => ask(query, grid, at, signal)));
+        if (!signal.aborted) answer.value = { data, grid, error: undefined };
+      } catch (error) {
+        if (!signal.aborted) answer.value = { ...answer.peek(), error: error instanceof ApiError ? error.message : String(error) };
+      }
+    });
   });
   return answer.value;
 }

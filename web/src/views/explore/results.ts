@@ -6,6 +6,7 @@ import { interval } from '../../store/interval';
 import { range, stepFor } from '../../store/range';
 import { type Grid, gridOf, RangeQuery, withDurations } from '../../store/range-query';
 import type { SeriesData } from '../../store/series';
+import { Turns } from '../../store/turns';
 import { MOST_QUERIES } from './queries';
 
 export interface Results {
@@ -24,25 +25,27 @@ export function useQueries(texts: string[]): Results {
   const wanted = useSignal(texts);
   useEffect(() => void (wanted.value = texts), [texts.join('\n\n')]);
   const target = useComputed(() => JSON.stringify({ texts: wanted.value, grid: gridOf(range.value, stepFor(POINTS)) }));
+  const turns = useMemo(() => new Turns(), []);
+  useEffect(() => () => turns.stop(), []);
   useSignalEffect(() => {
     const { texts, grid } = JSON.parse(target.value) as { texts: string[]; grid: Grid };
-    const controller = new AbortController();
-    const asked = texts.map((text, at) => (text.trim() ? ask(kept[at]!, text, grid, controller.signal) : Promise.resolve({ series: [] })));
-    void Promise.all(asked).then((answers: { series?: SeriesData[]; error?: string }[]) => {
-      if (controller.signal.aborted) return;
+    turns.take(`${grid.step} ${texts.join('\n\n')}`, async (signal) => {
+      const asked = texts.map((text, at): Promise<Answer> => (text.trim() ? ask(kept[at]!, text, grid, signal) : Promise.resolve({ series: [] })));
+      const answers = await Promise.all(asked);
       const before = results.peek();
-      results.value = {
-        grid,
-        series: answers.map(({ series }, at) => series ?? before.series[at]),
-        errors: answers.map(({ error }) => error),
-      };
+      const series = answers.map(({ series }, at) => series ?? before.series[at]);
+      if (!signal.aborted) results.value = { grid, series, errors: answers.map(({ error }) => error) };
     });
-    return () => controller.abort();
   });
   return results.value;
 }
 
-async function ask(query: RangeQuery, text: string, grid: Grid, signal: AbortSignal): Promise<{ series?: SeriesData[]; error?: string }> {
+interface Answer {
+  series?: SeriesData[];
+  error?: string;
+}
+
+async function ask(query: RangeQuery, text: string, grid: Grid, signal: AbortSignal): Promise<Answer> {
   try {
     return { series: await query.update(withDurations(text, grid, interval.peek()), grid, signal) };
   } catch (error) {

@@ -4,5 +4,5 @@ import { Detail } from './Detail';
 import { List } from './List';
 
 export default function Rules({ rest }: ViewProps) {
-  return rest ? <Detail key={rest} name={decodeURIComponent(rest)} /> : <List />;
+  return rest ? <Detail key={rest} name={rest} /> : <List />;
 }

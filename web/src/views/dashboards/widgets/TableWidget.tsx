@@ -10,7 +10,10 @@ const MOST_ROWS = 500;
 export function TableWidget({ title, widget, seen }: WidgetProps) {
   const answer = useInstantQueries(widget.queries, seen);
   const rows = (answer.data ?? []).flat();
-  const labels = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort();
+  const all = [...new Set(rows.flatMap((row) => Object.keys(row.labels)))].sort();
+  // A label that all series share says nothing about any of them.
+  const differing = all.filter((label) => new Set(rows.map((row) => row.labels[label])).size > 1);
+  const labels = differing.length > 0 ? differing : all;
   return (
     <State answer={answer} filled={rows.length > 0}>
       {() => (
