@@ -10,6 +10,7 @@ use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, landing, lifecycle, status};
 use crate::api::query::{expression, labels, promql, tsdb};
+use crate::api::simple;
 
 const POST: &[Method] = &[Method::POST];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
@@ -51,6 +52,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
 
     get("/api/v1/live", "api_live", "live updates over a WebSocket", respond!(live::respond)).web_socket(),
     get("/ws", "ws", "the same as `/api/v1/live`", respond!(live::respond)).web_socket(),
+
+    query("/api/metrics", "simple_metrics", "samples of a metric, or one aggregated value of each series", History(simple::metrics)).takes(simple::METRICS).answers(&answers::SIMPLE_METRICS),
+    get("/api/health", "simple_health", "state of the process in four numbers", View(simple::health)).answers(&answers::SIMPLE_HEALTH),
+    get("/api/alerts", "simple_alerts", "firing alerts", View(simple::alerts)).answers(&answers::SIMPLE_ALERTS),
 
     query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT).answers(&answers::QUERY_RESULT),
     query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE).answers(&answers::QUERY_RESULT),
