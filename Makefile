@@ -74,7 +74,7 @@ run: build
 	$(BINARY) run --config $(CONFIG)
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze curl python3 schemathesis
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings
@@ -84,6 +84,7 @@ test:
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
 	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
+	tests/openapi/run
 
 # Links, blocks and command lines are checked by `make test`, without mdbook.
 book:

@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
-use super::{Endpoint, answers, change, get, query};
+use super::{Endpoint, answers, change, get, openapi, query};
 use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::live;
@@ -31,7 +31,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
     change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)),
-    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).answers(&answers::RECORDED),
+    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),
@@ -67,6 +67,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/status/buildinfo", "api_buildinfo", "which Prometheus this API is compatible with", View(status::view_build_info)).answers(&answers::BUILD_INFO),
     query("/api/v1/format_query", "api_format_query", "a PromQL expression as it is usually written", View(expression::view_formatted)).takes(expression::PARAMETERS).answers(&answers::TEXT),
     query("/api/v1/parse_query", "api_parse_query", "a PromQL expression as a tree", View(expression::view_tree)).takes(expression::PARAMETERS).answers(&answers::TREE),
+
+    get("/api/v1/openapi.json", "api_openapi", "this API as an OpenAPI 3.1 document", respond!(openapi::respond)).document(),
 
     get("/api/v1/targets", "api_targets", "collectors, as Prometheus shows targets", View(status::view_targets)).takes(status::TARGETS).answers(&answers::TARGETS),
     get("/api/v1/scrape_pools", "api_scrape_pools", "names of collectors", View(status::view_scrape_pools)).answers(&answers::SCRAPE_POOLS),
