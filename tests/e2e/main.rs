@@ -18,6 +18,7 @@ mod history;
 mod hostile;
 mod hosts;
 mod kafka;
+mod live;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod promql_rules;

@@ -20,6 +20,7 @@ pub(crate) mod query;
 mod request;
 pub(crate) mod response;
 pub(crate) mod shared;
+mod simple;
 #[cfg(test)]
 mod testing;
 pub(crate) mod threads;

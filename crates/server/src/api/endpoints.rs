@@ -5,6 +5,7 @@
 
 mod answer;
 mod answers;
+pub(crate) mod openapi;
 pub(crate) mod parameter;
 pub(crate) mod reference;
 mod resource;
@@ -43,6 +44,8 @@ pub(crate) struct Endpoint {
     /// Parameters but for those of all endpoints of its kind; see [`Endpoint::parameters`].
     own_parameters: &'static [Parameter],
     pub(crate) answer: Answer,
+    /// Status of an error that has the data of a success, if there is one.
+    error_with_data: Option<u16>,
     pub(crate) handler: Handler,
     /// True if its requests are scrapes, for which places and permits are reserved.
     is_scrape: bool,
@@ -83,6 +86,7 @@ const fn get(
         summary,
         own_parameters: &[],
         answer: Answer::Text,
+        error_with_data: None,
         handler,
         is_scrape: false,
     }
@@ -159,6 +163,20 @@ impl Endpoint {
         }
     }
 
+    const fn also_answers(self, status: u16) -> Self {
+        Self {
+            error_with_data: Some(status),
+            ..self
+        }
+    }
+
+    const fn document(self) -> Self {
+        Self {
+            answer: Answer::Document,
+            ..self
+        }
+    }
+
     const fn web_socket(self) -> Self {
         Self {
             answer: Answer::WebSocket,
@@ -211,7 +229,7 @@ mod tests {
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
         for endpoint in ENDPOINTS {
             assert_eq!(
-                matches!(endpoint.answer, Answer::Data(_) | Answer::WebSocket),
+                !matches!(endpoint.answer, Answer::Text),
                 endpoint.path.starts_with("/api/") || endpoint.path == "/ws",
                 "{}",
                 endpoint.path

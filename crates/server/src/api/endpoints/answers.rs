@@ -331,6 +331,36 @@ pub(crate) const RULES: Shape = Object(&[
     optional("groupNextToken", Text),
 ]);
 
+// Simple forms
+
+pub(crate) const SIMPLE_METRICS: Shape = Object(&[
+    key("metric_name", Text),
+    key("data_points", List(&Object(&[
+        key("value", Number),
+        key("timestamp", Number),
+        key("tags", LABELS),
+        key("unit", Text),
+    ]))),
+]);
+
+pub(crate) const SIMPLE_HEALTH: Shape = Object(&[
+    key("running", Boolean),
+    key("collectors_count", Number),
+    key("active_alerts", Number),
+    key("uptime", Number),
+]);
+
+pub(crate) const SIMPLE_ALERTS: Shape = Object(&[key("alerts", List(&Object(&[
+    key("alert_id", Text),
+    key("rule_name", Text),
+    key("severity", Text),
+    key("current_value", MAYBE_NUMBER),
+    key("threshold", MAYBE_NUMBER),
+    key("timestamp", Number),
+    key("message", Text),
+    key("tags", LABELS),
+])))]);
+
 // PromQL
 
 /// `result` differs by `resultType`, as in Prometheus.

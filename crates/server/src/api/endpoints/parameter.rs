@@ -21,6 +21,8 @@ pub(crate) enum Place {
     Query,
     /// Key of the JSON object in the body.
     Body,
+    /// The whole body, which is JSON.
+    WholeBody,
 }
 
 /// Type of a parameter's value.
@@ -121,6 +123,14 @@ impl Parameter {
     pub(crate) const fn in_path(self) -> Self {
         Self {
             place: Place::Path,
+            necessity: Necessity::Required,
+            ..self
+        }
+    }
+
+    pub(crate) const fn as_body(self) -> Self {
+        Self {
+            place: Place::WholeBody,
             necessity: Necessity::Required,
             ..self
         }

@@ -3,7 +3,7 @@
 use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
-use super::{Endpoint, answers, change, get, query, view};
+use super::{Endpoint, answers, change, get, openapi, query, view};
 use crate::api::alerts::{
     self, acknowledge, dead_letters, explain, history, resolve, rules, silences,
 };
@@ -12,6 +12,7 @@ use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
+use crate::api::simple;
 use crate::auth::role::Role::Admin;
 
 const POST: &[Method] = &[Method::POST];
@@ -49,7 +50,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/session", "api_session", "user and role of the client", respond!(session::show)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
     change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
-    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).answers(&answers::RECORDED),
+    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),
@@ -72,6 +73,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/live", "api_live", "live updates over a WebSocket", respond!(live::respond)).web_socket(),
     get("/ws", "ws", "the same as `/api/v1/live`", respond!(live::respond)).web_socket(),
 
+    query("/api/metrics", "simple_metrics", "samples of a metric, or one aggregated value of each series", History(simple::metrics)).takes(simple::METRICS).answers(&answers::SIMPLE_METRICS),
+    get("/api/health", "simple_health", "state of the process in four numbers", View(simple::health)).answers(&answers::SIMPLE_HEALTH),
+    get("/api/alerts", "simple_alerts", "firing alerts", View(simple::alerts)).answers(&answers::SIMPLE_ALERTS),
+
     query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT).answers(&answers::QUERY_RESULT),
     query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE).answers(&answers::QUERY_RESULT),
     query("/api/v1/series", "api_series", "series in history", History(labels::series)).takes(labels::SERIES).answers(&answers::SERIES),
@@ -82,6 +87,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/status/buildinfo", "api_buildinfo", "which Prometheus this API is compatible with", View(status::view_build_info)).answers(&answers::BUILD_INFO),
     query("/api/v1/format_query", "api_format_query", "a PromQL expression as it is usually written", View(expression::view_formatted)).takes(expression::PARAMETERS).answers(&answers::TEXT),
     query("/api/v1/parse_query", "api_parse_query", "a PromQL expression as a tree", View(expression::view_tree)).takes(expression::PARAMETERS).answers(&answers::TREE),
+
+    get("/api/v1/openapi.json", "api_openapi", "this API as an OpenAPI 3.1 document", respond!(openapi::respond)).document(),
 
     get("/api/v1/targets", "api_targets", "collectors, as Prometheus shows targets", View(status::view_targets)).takes(status::TARGETS).answers(&answers::TARGETS),
     get("/api/v1/scrape_pools", "api_scrape_pools", "names of collectors", View(status::view_scrape_pools)).answers(&answers::SCRAPE_POOLS),
