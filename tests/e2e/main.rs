@@ -12,6 +12,7 @@ mod analysis;
 mod anomalies;
 mod backtest;
 mod commands;
+mod configuration;
 mod dead_letters;
 mod deploy;
 mod history;

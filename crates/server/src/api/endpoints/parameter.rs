@@ -39,6 +39,8 @@ pub(crate) enum ParameterKind {
     Boolean,
     /// JSON array.
     List,
+    /// JSON object.
+    Object,
 }
 
 /// Need for a parameter.
@@ -60,6 +62,7 @@ impl ParameterKind {
             Self::Duration => "duration",
             Self::Boolean => "boolean",
             Self::List => "list",
+            Self::Object => "object",
         }
     }
 }
@@ -102,6 +105,10 @@ pub(crate) const fn boolean(name: &'static str, description: &'static str) -> Pa
 
 pub(crate) const fn list(name: &'static str, description: &'static str) -> Parameter {
     optional(name, ParameterKind::List, description)
+}
+
+pub(crate) const fn object(name: &'static str, description: &'static str) -> Parameter {
+    optional(name, ParameterKind::Object, description)
 }
 
 impl Parameter {
