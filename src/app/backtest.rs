@@ -9,7 +9,7 @@ use bellwether_server::{BackendError, Backtest};
 use serde_json::json;
 
 use super::App;
-use crate::config::{self, Source, process_environment};
+use crate::config;
 use crate::replay::{self, Outcome, Setup, view};
 
 /// Runs the rule over history. Blocks.
@@ -58,14 +58,14 @@ fn rule(text: &str) -> Result<RuleSettings, BackendError> {
 
 /// Returns the rule of this name that is in the configuration on disk.
 fn today(app: &App, name: &str) -> Result<Option<RuleSettings>, BackendError> {
-    let root = load(&app.source)?.root;
+    let root = load(app)?.root;
     let rules = root.map(|root| root.performance_monitor.value.alerting.rules);
     let mut rules = rules.unwrap_or_default().into_iter();
     Ok(rules.find(|rule| *rule.name == *name))
 }
 
-fn load(source: &Source) -> Result<config::Loaded, BackendError> {
-    config::load(source, &process_environment)
+fn load(app: &App) -> Result<config::Loaded, BackendError> {
+    config::load(&app.launch.source, &|name| app.launch.environment(name))
         .map_err(|report| BackendError::Failed(report.to_string()))
 }
 
@@ -76,7 +76,7 @@ fn replayed(
     request: &Backtest,
     guard: &Guard,
 ) -> Result<Outcome, BackendError> {
-    let mut loaded = load(&app.source)?;
+    let mut loaded = load(app)?;
     if let Some(root) = &mut loaded.root {
         root.performance_monitor.value.alerting.rules = vec![rule];
     }

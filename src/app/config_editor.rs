@@ -19,10 +19,10 @@ use bellwether_server::{
 use super::App;
 use super::config_changes::changes;
 use super::config_writer::{Edit, Written};
-use super::overrides::Overrides;
+use super::launch::Launch;
 use crate::config::{
-    self, FileKind, Loaded, Plan, ReadError, Report, Source, hide_secrets, process_environment,
-    restore_secrets, secret_values,
+    self, FileKind, Loaded, Plan, ReadError, Report, Source, hide_secrets, restore_secrets,
+    secret_values,
 };
 
 /// Shortest value that is hidden in messages: shorter ones are part of ordinary words.
@@ -40,14 +40,14 @@ struct Disk {
 
 impl Disk {
     /// Reads all files. Blocks on the file system.
-    fn read(source: &Source, overrides: &Overrides) -> Result<Self, ReadError> {
+    fn read(launch: &Launch) -> Result<Self, ReadError> {
         let texts = RefCell::new(BTreeMap::new());
         let read = |path: &Path| -> Result<String, ReadError> {
-            let text = config::read_of(source, path)?;
+            let text = config::read_of(&launch.source, path)?;
             texts.borrow_mut().insert(path.to_owned(), text.clone());
             Ok(text)
         };
-        let loaded = load(source, overrides, &process_environment, &read).map_err(|report| {
+        let loaded = load(launch, &|name| launch.environment(name), &read).map_err(|report| {
             let message = report.to_string();
             ReadError {
                 message,
@@ -66,7 +66,7 @@ impl Disk {
         let shown = shown.map(|(path, kind)| (path.clone(), kind)).collect();
         let plan = config::plan(loaded);
         Ok(Self {
-            source: source.clone(),
+            source: launch.source.clone(),
             texts: texts.into_inner(),
             shown,
             plan,
@@ -108,14 +108,13 @@ fn checksum(text: &str) -> String {
 }
 
 fn load(
-    source: &Source,
-    overrides: &Overrides,
+    launch: &Launch,
     environment: &dyn Fn(&str) -> Option<OsString>,
     read: config::ReadFile<'_>,
 ) -> Result<Loaded, Report> {
-    let mut loaded = config::load_with(source, environment, read)?;
+    let mut loaded = config::load_with(&launch.source, environment, read)?;
     // The flags were valid at the start.
-    overrides.apply(&mut loaded).ok();
+    launch.overrides.apply(&mut loaded).ok();
     Ok(loaded)
 }
 
@@ -128,7 +127,7 @@ struct Checked {
 
 /// Returns the files with their texts, without secrets. Blocks on the file system.
 pub(super) fn show(app: &App) -> Result<ConfigFiles, ReadError> {
-    let disk = Disk::read(&app.source, &app.overrides)?;
+    let disk = Disk::read(&app.launch)?;
     Ok(ConfigFiles {
         files: disk
             .shown
@@ -140,7 +139,7 @@ pub(super) fn show(app: &App) -> Result<ConfigFiles, ReadError> {
 }
 
 fn may_edit(app: &App) -> bool {
-    app.source != Source::Embedded && app.current.load().plan.root.web.allow_edit
+    matches!(app.launch.source, Source::File(_)) && app.current.load().plan.root.web.allow_edit
 }
 
 /// Checks the configuration with `drafts`. Blocks on the file system.
@@ -149,8 +148,7 @@ pub(super) fn check(app: &App, drafts: &[ConfigDraft]) -> Result<ConfigReport, C
 }
 
 fn checked(app: &App, drafts: &[ConfigDraft]) -> Result<Checked, ConfigError> {
-    let disk = Disk::read(&app.source, &app.overrides)
-        .map_err(|error| ConfigError::Failed(error.to_string()))?;
+    let disk = Disk::read(&app.launch).map_err(|error| ConfigError::Failed(error.to_string()))?;
     let mut secrets = Secrets::default();
     for (path, kind) in &disk.shown {
         let text = disk.texts.get(path).map(String::as_str);
@@ -197,7 +195,7 @@ fn check_texts(
 ) -> ConfigReport {
     let variables = RefCell::new(Vec::new());
     let environment = |name: &str| {
-        let value = process_environment(name)?;
+        let value = app.launch.environment(name)?;
         // These two are in every path and message.
         if !["HOME", "HOSTNAME"].contains(&name) {
             variables
@@ -214,7 +212,7 @@ fn check_texts(
             ),
         })
     };
-    let planned = load(&disk.source, &app.overrides, &environment, &read).and_then(config::plan);
+    let planned = load(&app.launch, &environment, &read).and_then(config::plan);
     secrets.add(variables.into_inner());
     let source = disk.source.to_string();
     let views = |problems: &[Diagnostic]| -> Vec<ConfigProblem> {
