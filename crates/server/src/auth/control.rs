@@ -107,8 +107,11 @@ impl Control {
     pub(crate) fn token(&self, headers: &HeaderMap) -> Option<&Token> {
         let sent = bearer(headers)?;
         // All are compared, so that the time does not say which one is alike.
-        let matching = self.tokens.iter().filter(|token| token.matches(sent));
-        matching.last()
+        let tokens = self.tokens.iter();
+        tokens.fold(None, |found, token| match token.matches(sent) {
+            true => Some(token),
+            false => found,
+        })
     }
 
     /// Checks that a request may do what needs the role `needed`. Whoever may send requests at all

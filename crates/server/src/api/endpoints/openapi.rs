@@ -5,13 +5,14 @@ use std::sync::LazyLock;
 use hyper::Method;
 use serde_json::{Map, Value, json};
 
+use super::Endpoint;
 use super::answer::{Answer, Field, Shape};
 use super::parameter::{Necessity, Parameter, ParameterKind, Place};
 use super::resource::Resource;
-use super::{AccessLevel, Endpoint};
 use crate::api::VERSION;
 use crate::api::request::RequestContext;
 use crate::api::response::{self, ApiError, HttpResponse};
+use crate::auth::role::Role;
 
 const DESCRIPTION: &str = "\
 Answers of `/api` are `{\"status\": \"success\", \"data\": ...}`, errors `{\"status\": \"error\", \"errorType\": ..., \"error\": ...}`. \
@@ -78,7 +79,7 @@ fn components() -> Value {
             "token": {
                 "type": "http",
                 "scheme": "bearer",
-                "description": "Token of `prometheus.control.token_file`, for requests that change state.",
+                "description": "Token of `prometheus.control`, which has a role.",
             },
         },
     })
@@ -117,19 +118,22 @@ fn operation(endpoint: &Endpoint, method: &Method, method_name: &str) -> Value {
         "summary": endpoint.summary,
         "parameters": parameters.map(parameter).collect::<Vec<_>>(),
         "responses": responses(endpoint),
-        "security": security(endpoint.access),
+        "security": security(endpoint.role),
     });
+    if let Some(role) = endpoint.role {
+        operation["x-role"] = role.as_str().into();
+    }
     if let Some(body) = body(endpoint, has_form) {
         operation["requestBody"] = body;
     }
     operation
 }
 
-fn security(access: AccessLevel) -> Value {
-    match access {
-        AccessLevel::Open => json!([]),
-        AccessLevel::Read => json!([{}, {"password": []}]),
-        AccessLevel::Change => json!([{}, {"token": []}]),
+/// Returns the ways to prove a role. None of them is needed where the address of the client gives it.
+fn security(role: Option<Role>) -> Value {
+    match role {
+        None => json!([]),
+        Some(_) => json!([{}, {"password": []}, {"token": []}]),
     }
 }
 
@@ -208,6 +212,7 @@ fn kind_schema(kind: ParameterKind, in_json: bool) -> Value {
     let (in_both, only_in_query) = match kind {
         ParameterKind::Text => return json!({"type": "string"}),
         ParameterKind::List => return json!({"type": "array"}),
+        ParameterKind::Object => return json!({"type": "object"}),
         ParameterKind::Number => (number, None),
         ParameterKind::Count => (json!({"type": "integer", "minimum": 0}), None),
         ParameterKind::Boolean => (
