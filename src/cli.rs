@@ -44,6 +44,7 @@ mod similar_names;
 mod status;
 mod table;
 mod test;
+mod top;
 mod trends;
 mod when;
 
@@ -152,6 +153,8 @@ enum Command {
     Alerts(alerts::Options),
     /// Show the health of a running Bellwether.
     Status(status::Options),
+    /// Show a running Bellwether on the whole terminal, live.
+    Top(Box<top::Options>),
     /// Show the trend of a metric over one or more windows.
     Trends(trends::Options),
     /// List the anomalies of a metric.
@@ -321,6 +324,7 @@ pub fn main() -> ExitCode {
         Command::Query(options) => query::run(&global, &options),
         Command::Alerts(options) => alerts::run(&global, &options),
         Command::Status(options) => status::run(&global, &options),
+        Command::Top(options) => top::run(&global, *options),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),
         Command::Forecast(options) => forecast::run(&global, &options),

@@ -215,6 +215,17 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["top"],
+        &[
+            ("bellwether top", "the agent on this host, live"),
+            (
+                "bellwether top --url db1:9091 --interval 5s --view alerts",
+                "the alerts of another host",
+            ),
+            ("bellwether top --once | head -20", "one screen, as text"),
+        ],
+    ),
+    (
         &["trends"],
         &[
             (

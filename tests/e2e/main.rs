@@ -29,6 +29,7 @@ mod scrape;
 mod self_metrics;
 mod silences;
 mod state;
+mod top;
 
 /// A configuration with one gauge of queues, one rule on it and the channels in `channels`.
 fn queue_rule(channels: &str) -> String {
