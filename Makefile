@@ -74,7 +74,7 @@ run: build
 	$(BINARY) run --config $(CONFIG)
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ tmux make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ chromium tmux make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings

@@ -33,6 +33,7 @@ mod man_pages;
 mod notify_test;
 mod query;
 mod range;
+mod report;
 mod route;
 mod rules;
 mod run;
@@ -155,6 +156,8 @@ enum Command {
     Status(status::Options),
     /// Show a running Bellwether on the whole terminal, live.
     Top(Box<top::Options>),
+    /// Write a report over a time range: alerts, trends, anomalies, forecasts, capacity.
+    Report(Box<report::Options>),
     /// Show the trend of a metric over one or more windows.
     Trends(trends::Options),
     /// List the anomalies of a metric.
@@ -325,6 +328,7 @@ pub fn main() -> ExitCode {
         Command::Alerts(options) => alerts::run(&global, &options),
         Command::Status(options) => status::run(&global, &options),
         Command::Top(options) => top::run(&global, *options),
+        Command::Report(options) => report::run(&global, &options),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),
         Command::Forecast(options) => forecast::run(&global, &options),

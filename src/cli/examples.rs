@@ -226,6 +226,23 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["report"],
+        &[
+            (
+                "bellwether report > week.html",
+                "the last seven days, as a page",
+            ),
+            (
+                "bellwether report --from -24h --format html,json --output day",
+                "day.html and day.json",
+            ),
+            (
+                "bellwether report --from 2026-11-01 --to 2026-12-01 --format markdown",
+                "a month, for a ticket",
+            ),
+        ],
+    ),
+    (
         &["trends"],
         &[
             (

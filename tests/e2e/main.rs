@@ -13,6 +13,7 @@ mod anomalies;
 mod backtest;
 mod commands;
 mod dead_letters;
+mod demo;
 mod deploy;
 mod history;
 mod hostile;
