@@ -34,6 +34,7 @@ mod notify_test;
 mod query;
 mod range;
 mod records;
+mod report;
 mod resolve;
 mod route;
 mod rules;
@@ -46,6 +47,7 @@ mod similar_names;
 mod status;
 mod table;
 mod test;
+mod top;
 mod trends;
 mod when;
 
@@ -154,6 +156,10 @@ enum Command {
     Alerts(alerts::Options),
     /// Show the health of a running Bellwether.
     Status(status::Options),
+    /// Show a running Bellwether on the whole terminal, live.
+    Top(Box<top::Options>),
+    /// Write a report over a time range: alerts, trends, anomalies, forecasts, capacity.
+    Report(Box<report::Options>),
     /// Show the trend of a metric over one or more windows.
     Trends(trends::Options),
     /// List the anomalies of a metric.
@@ -325,6 +331,8 @@ pub fn main() -> ExitCode {
         Command::Query(options) => query::run(&global, &options),
         Command::Alerts(options) => alerts::run(&global, &options),
         Command::Status(options) => status::run(&global, &options),
+        Command::Top(options) => top::run(&global, *options),
+        Command::Report(options) => report::run(&global, &options),
         Command::Trends(options) => trends::run(&global, &options),
         Command::Anomalies(options) => anomalies::run(&global, &options),
         Command::Forecast(options) => forecast::run(&global, &options),

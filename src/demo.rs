@@ -30,8 +30,8 @@ pub const PAST: Duration = Duration::from_secs(14 * 86_400);
 
 /// Distance of the collections of the past by their age: the recent past is as dense as the present.
 const STEPS: [(Duration, Duration); 3] = [
-    (Duration::from_secs(6 * 3600), Duration::from_secs(5)),
-    (Duration::from_secs(36 * 3600), Duration::from_secs(15)),
+    (Duration::from_secs(3 * 3600), Duration::from_secs(5)),
+    (Duration::from_secs(24 * 3600), Duration::from_secs(15)),
     (Duration::MAX, Duration::from_secs(60)),
 ];
 
@@ -152,9 +152,11 @@ impl Demo {
     }
 
     /// Returns the commands that people give over time.
-    #[must_use]
     pub fn commands(&self) -> impl FnMut(&[Alert], UnixMillis) -> Vec<Command> + use<> {
         let mut people = People::new(self.start);
         move |alerts, now| people.commands(alerts, now)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@
 //! - [`ruletest`]: unit tests of rules, on virtual time.
 //! - `printable`: characters that texts of others may not have.
 //! - [`replay`]: rules over recorded series, on virtual time.
+//! - [`report`]: what was wrong over a time range, as a page, Markdown, CSV or JSON.
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
 //! - [`runtime_file`]: what a running agent tells the commands on its host.
@@ -27,6 +28,7 @@ pub mod init;
 pub mod logging;
 mod printable;
 pub mod replay;
+pub mod report;
 pub mod ruletest;
 pub mod runtime_file;
 pub mod self_metrics;

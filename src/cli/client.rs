@@ -165,6 +165,20 @@ impl Target {
         }
     }
 
+    /// Returns the same target with a connection of its own: an agent that was started again may be at another
+    /// address.
+    pub(super) fn afresh(&self) -> Self {
+        Self {
+            url: self.url.clone(),
+            user: self.user.clone(),
+            password_file: self.password_file.clone(),
+            ca_file: self.ca_file.clone(),
+            insecure: self.insecure,
+            token_file: self.token_file.clone(),
+            client: OnceLock::new(),
+        }
+    }
+
     /// Returns the address of `--url`, else of `BELLWETHER_URL`.
     fn given(&self) -> Option<(String, Origin)> {
         let flag = self.url.clone().map(|url| (url, Origin::Flag));

@@ -215,6 +215,34 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["top"],
+        &[
+            ("bellwether top", "the agent on this host, live"),
+            (
+                "bellwether top --url db1:9091 --interval 5s --view alerts",
+                "the alerts of another host",
+            ),
+            ("bellwether top --once | head -20", "one screen, as text"),
+        ],
+    ),
+    (
+        &["report"],
+        &[
+            (
+                "bellwether report > week.html",
+                "the last seven days, as a page",
+            ),
+            (
+                "bellwether report --from -24h --format html,json --output day",
+                "day.html and day.json",
+            ),
+            (
+                "bellwether report --from 2026-11-01 --to 2026-12-01 --format markdown",
+                "a month, for a ticket",
+            ),
+        ],
+    ),
+    (
         &["trends"],
         &[
             (

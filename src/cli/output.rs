@@ -162,6 +162,11 @@ pub(super) fn is_terminal() -> bool {
     io::stdout().is_terminal()
 }
 
+/// Returns standard output for a program that draws on the whole terminal.
+pub(super) fn terminal() -> io::Stdout {
+    io::stdout()
+}
+
 /// Returns the width of the terminal in columns, if standard output is one.
 fn columns() -> Option<u16> {
     rustix::termios::tcgetwinsize(io::stdout())

@@ -1,4 +1,4 @@
-//! What people did in the demo's past: silences and acknowledgements.
+//! Silences and acknowledgements of people in the demo's past.
 
 use std::time::Duration;
 

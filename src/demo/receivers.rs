@@ -38,8 +38,8 @@ pub(super) fn delivery(
     match (channel, &*notification.alert.rule) {
         // A long outage of the chat, and one of the gateway of the managers that still goes on.
         ("chat", _) if (73.0..75.0).contains(&hours) => Delivered::Later(UNAVAILABLE),
-        ("managers", _) if hours < 1.2 => Delivered::Later(UNAVAILABLE),
-        ("tickets", "queue_backlog" | "low_cache_hit_rate") if hours < 30.0 => {
+        ("managers", _) if hours < 2.5 => Delivered::Later(UNAVAILABLE),
+        ("tickets", "queue_backlog" | "worker_leaks") if hours < 40.0 => {
             Delivered::Never(NO_PROJECT)
         }
         _ => Delivered::Yes,
@@ -122,20 +122,13 @@ fn answer(path: &str, body: &str) -> (StatusCode, &'static str) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn services_answer_as_the_demo_needs_it() {
-        let receivers = Receivers::bind().unwrap();
-        receivers.serve().unwrap();
-        let url = receivers.url();
-        let client = reqwest::Client::new();
-        let status = |path: &str, body: &'static str| {
-            let request = client.post(format!("{url}/{path}")).body(body);
-            async move { request.send().await.unwrap().status().as_u16() }
-        };
-        assert_eq!(status("slack", "{}").await, 200);
-        assert_eq!(status("pagerduty/v2/enqueue", "{}").await, 202);
-        assert_eq!(status("teams", "{}").await, 503);
-        assert_eq!(status("tickets", "{}").await, 200);
-        assert_eq!(status("tickets", "slow_checkout").await, 422);
+    #[test]
+    fn services_answer_as_the_demo_needs_it() {
+        let status = |path: &str, body: &str| answer(path, body).0.as_u16();
+        assert_eq!(status("/slack", "{}"), 200);
+        assert_eq!(status("/pagerduty/v2/enqueue", "{}"), 202);
+        assert_eq!(status("/teams", "{}"), 503);
+        assert_eq!(status("/tickets", "{}"), 200);
+        assert_eq!(status("/tickets", "slow_checkout"), 422);
     }
 }

@@ -26,7 +26,7 @@ const LEAK_AGE: f64 = 4.5 * DAY;
 const BURST_PERIOD: f64 = 6.0 * MINUTE;
 const BURST_LENGTH: f64 = 75.0;
 
-/// What drives all series at one moment.
+/// State of the world that all series are made of.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     /// Unix time in seconds.
@@ -73,7 +73,7 @@ impl Moment {
         let deploy = incident(age, -3.1 * DAY, 40.0 * MINUTE);
         let burst = burst(age);
         let traffic = traffic(seconds) * (1.0 + 0.12 * sway("traffic")) + 1.8 * crawler;
-        let cpu = 0.10 + 0.30 * traffic + 0.14 * backup + 0.62 * deploy + 0.8 * burst;
+        let cpu = 0.10 + 0.30 * traffic + 0.14 * backup + 0.85 * deploy + 0.8 * burst;
         let leaked = leak(age);
         Self {
             seconds,
@@ -88,7 +88,7 @@ impl Moment {
             memory: memory(age, leaked) + 0.004 * sway("memory"),
             leaked,
             backlog: backlog(age) + 40.0 * traffic * (1.0 + 0.5 * sway("mails")),
-            checkout_slowness: 1.0 + 5.0 * smooth((age + 14.0 * MINUTE) / (3.0 * MINUTE)),
+            checkout_slowness: 1.0 + 2.4 * smooth((age + 14.0 * MINUTE) / (3.0 * MINUTE)),
             session_hits: 0.93 - 0.55 * smooth((age + 26.0 * HOUR) / HOUR),
             disk: disk(age),
         }

@@ -14,6 +14,7 @@ mod backtest;
 mod commands;
 mod configuration;
 mod dead_letters;
+mod demo;
 mod deploy;
 mod history;
 mod hostile;
@@ -32,6 +33,7 @@ mod scrape;
 mod self_metrics;
 mod silences;
 mod state;
+mod top;
 
 /// A configuration with one gauge of queues, one rule on it and the channels in `channels`.
 fn queue_rule(channels: &str) -> String {

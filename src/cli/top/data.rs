@@ -1,0 +1,173 @@
+//! Answers of an agent, as the views need them.
+
+use bellwether_core::UnixMillis;
+use serde_json::Value;
+
+/// Everything that one look at the agent brought.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Data {
+    /// Time of the look; 0 before the first.
+    pub(super) at: UnixMillis,
+    /// Answer of `/api/v1/summary`, with health and alerts.
+    pub(super) summary: Value,
+    /// Answer of `/api/v1/bottlenecks`.
+    pub(super) bottlenecks: Value,
+    /// Answer of `/api/v1/score`.
+    pub(super) score: Value,
+    /// Most important series over the window.
+    pub(super) vitals: Vec<Curve>,
+    /// Series of all metrics over the window; asked for only while they are shown.
+    pub(super) series: Vec<Curve>,
+    /// Time since which the agent does not answer, and the error.
+    pub(super) failing: Option<(UnixMillis, String)>,
+}
+
+/// A series over a window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Curve {
+    pub(super) name: String,
+    pub(super) unit: Unit,
+    /// Evenly spaced values, the oldest first; `None` is a gap.
+    pub(super) values: Vec<Option<f64>>,
+}
+
+/// Unit of a series, by which it is formatted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Unit {
+    #[default]
+    Number,
+    Percent,
+    Bytes,
+    BytesPerSecond,
+    PerSecond,
+    Seconds,
+    Milliseconds,
+}
+
+impl Curve {
+    /// Returns the newest value, unless the series ended.
+    pub(super) fn last(&self) -> Option<f64> {
+        self.values.iter().rev().take(2).find_map(|value| *value)
+    }
+
+    /// Returns the largest value.
+    pub(super) fn max(&self) -> Option<f64> {
+        self.values.iter().flatten().copied().reduce(f64::max)
+    }
+
+    /// Returns the smallest value.
+    pub(super) fn min(&self) -> Option<f64> {
+        self.values.iter().flatten().copied().reduce(f64::min)
+    }
+}
+
+impl Data {
+    /// Returns the pending and firing alerts: firing ones first, then by severity and age.
+    pub(super) fn alerts(&self) -> Vec<&Value> {
+        let mut alerts: Vec<&Value> = super::super::asking::list(&self.summary["alerts"]["active"])
+            .iter()
+            .collect();
+        let order = ["emergency", "critical", "warning", "info"];
+        alerts.sort_by_key(|alert| {
+            let severity = order.iter().position(|word| alert["severity"] == *word);
+            let is_muted = is_muted(alert);
+            let since = alert["activeAt"].as_str().map(str::to_owned);
+            (alert["state"] != "firing", is_muted, severity, since)
+        });
+        alerts
+    }
+}
+
+/// Returns whether nobody is notified of an alert.
+pub(super) fn is_muted(alert: &Value) -> bool {
+    ["silencedBy", "inhibitedBy", "acknowledgedBy"]
+        .iter()
+        .any(|key| alert[key].is_string())
+}
+
+impl Unit {
+    /// Guesses the unit from the name of a metric, by the conventions of Prometheus.
+    pub(super) fn of(name: &str, is_rate: bool) -> Self {
+        let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
+        match is_rate {
+            true if name.contains("_bytes") => Self::BytesPerSecond,
+            true => Self::PerSecond,
+            false if ends(&["_percent"]) => Self::Percent,
+            false if name.contains("_bytes") => Self::Bytes,
+            false if name.starts_with("neo4j") && name.contains("_duration") => Self::Milliseconds,
+            false if ends(&["_seconds", "_duration", "_time"]) => Self::Seconds,
+            false => Self::Number,
+        }
+    }
+
+    /// Formats a value with its unit; a dash if it is missing.
+    pub(super) fn format(self, value: Option<f64>) -> String {
+        let Some(value) = value else {
+            return "-".to_owned();
+        };
+        match self {
+            Self::Number => short(value),
+            Self::Percent => format!("{value:.1} %"),
+            Self::Bytes => bytes(value),
+            Self::BytesPerSecond => format!("{}/s", bytes(value)),
+            Self::PerSecond => format!("{}/s", short(value)),
+            Self::Seconds => time(value),
+            Self::Milliseconds => time(value / 1000.0),
+        }
+    }
+}
+
+fn short(value: f64) -> String {
+    super::super::asking::number(&Value::from(value))
+}
+
+/// Formats bytes with binary prefixes (IEC 80000-13).
+fn bytes(value: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
+    let mut value = value;
+    let mut unit = units[0];
+    for next in &units[1..] {
+        if value.abs() < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, next);
+    }
+    match value.abs() >= 100.0 || unit == "B" {
+        true => format!("{value:.0} {unit}"),
+        false => format!("{value:.1} {unit}"),
+    }
+}
+
+fn time(seconds: f64) -> String {
+    match seconds.abs() {
+        below if below < 0.001 => format!("{:.0} us", seconds * 1e6),
+        below if below < 1.0 => format!("{:.1} ms", seconds * 1e3),
+        below if below < 120.0 => format!("{seconds:.2} s"),
+        _ => super::super::alerts::screen::round(seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_units() {
+        for (name, is_rate, value, expected) in [
+            ("cpu_percent", false, 42.04, "42.0 %"),
+            ("memory_used_bytes", false, 1_610_612_736.0, "1.5 GiB"),
+            ("network_bytes_sent", true, 2048.0, "2.0 KiB/s"),
+            ("api_request_count", true, 12.5, "12.5/s"),
+            ("api_request_duration", false, 0.0421, "42.1 ms"),
+            ("neo4j_query_duration_p95", false, 62.0, "62.0 ms"),
+            ("queue_length", false, 1234.0, "1.234k"),
+        ] {
+            assert_eq!(
+                Unit::of(name, is_rate).format(Some(value)),
+                expected,
+                "{name}"
+            );
+        }
+        assert_eq!(Unit::Percent.format(None), "-");
+    }
+}
