@@ -149,3 +149,37 @@ test('a filter by labels becomes a silence', async () => {
   assertClean(page);
   await page.context().close();
 });
+
+test('an alert is resolved by hand, with who and why', async () => {
+  const alert = await agent.fire('by-hand');
+  const page = await open(browser, agent, `alerts/${alert.fingerprint}`);
+  await page.getByRole('button', { name: 'Resolve' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Resolve backlog' });
+  await dialog.getByLabel('By').fill('ada');
+  await dialog.getByLabel('Comment').fill('the queue is a test');
+  await dialog.getByRole('button', { name: 'Resolve' }).click();
+  await until('it is over', async () => !(await agent.alert('by-hand')));
+  await page.getByText(/the queue is a test/).first().waitFor();
+  assertClean(page);
+  await page.context().close();
+});
+
+test('a channel is tested, and its error is shown', async () => {
+  const page = await open(browser, agent, 'notifications');
+  await page.getByRole('button', { name: 'Test log' }).click();
+  await page.getByText('log has delivered a test message').waitFor();
+  await page.getByRole('button', { name: 'Test rejecting' }).click();
+  await page.locator('.toast', { hasText: /rejecting: .*400/ }).waitFor();
+  await page.context().close();
+});
+
+test('the page shows where an alert would go', async () => {
+  const page = await open(browser, agent, 'notifications');
+  await page.getByLabel('Labels of the alert').fill('alertname="backlog", severity="critical"');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.locator('.routes').getByText('rejecting, log').waitFor();
+  assert.match(page.url(), /labels=/);
+  await assertAccessible(page);
+  assertClean(page);
+  await page.context().close();
+});
