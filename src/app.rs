@@ -10,6 +10,10 @@ mod alert_log;
 mod alert_pipeline;
 mod announcer;
 mod backend;
+mod backtest;
+mod config_changes;
+mod config_editor;
+mod config_writer;
 mod descriptors;
 mod evaluator;
 mod flags;
@@ -107,6 +111,8 @@ struct App {
     reloads: Mutex<Reloads>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
+    /// One change of the configuration's files at a time.
+    editing: tokio::sync::Mutex<()>,
 }
 
 /// Runs the configuration of `source` until SIGTERM or SIGINT.
@@ -380,6 +386,7 @@ impl App {
                 ..Reloads::default()
             }),
             reloading: tokio::sync::Mutex::default(),
+            editing: tokio::sync::Mutex::default(),
         }))
     }
 

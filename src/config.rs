@@ -13,21 +13,23 @@ mod load;
 mod metrics;
 mod print;
 mod reference;
+mod secrets;
 mod sections;
 
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use external::check_external;
-pub use files::{expanded, read_files};
+pub use files::expanded;
 pub use folders::{
     alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
 };
 pub use include::{ConfigFile, changed_files};
 pub use json_schema::json_schema;
 pub use load::{
-    DEMO, EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
-    process_environment, read, set_fallback_environment,
+    DEMO, EMBEDDED, Loaded, ReadError, ReadFile, Report, Source, decode, decode_with_included,
+    load, load_with, process_environment, read, read_files, read_of, set_fallback_environment,
 };
 pub use metrics::metrics;
 pub use print::{print, print_rules, print_with_origins};
 pub use reference::reference;
+pub use secrets::{FileKind, hide_secrets, restore_secrets, secret_values};
 pub use sections::Root;

@@ -12,6 +12,7 @@ mod part;
 mod pipeline;
 mod replayer;
 mod ticker;
+pub mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

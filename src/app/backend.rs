@@ -9,24 +9,26 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_collectors::application::record_json;
 use bellwether_core::{
-    Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity,
+    Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
 };
-use bellwether_notify::ChannelStats;
-use bellwether_promql::Queryable;
-use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
+use bellwether_notify::{ChannelStats, WallClock, test_send};
+use bellwether_promql::{Guard, Queryable};
+use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
 use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
-    AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, ChannelHealth,
-    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, LifecycleBackend, LiveBackend,
-    LiveFeed, MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
-    StatusBackend,
+    AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, Backtest,
+    ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigDraft, ConfigError,
+    ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DeadLetterBackend,
+    Health, LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, ReloadHealth, Resent,
+    RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend, TestResult,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
+use serde_json::Value;
 
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
-use super::{App, announcer, flags};
+use super::{App, announcer, backtest, config_editor, flags};
 use crate::audit;
 use crate::config::Source;
 
@@ -164,6 +166,15 @@ impl RuleBackend for AppBackend {
         self.0.pipeline.explain(alert)
     }
 
+    fn matching_routes(&self, labels: Labels, at: UnixMillis) -> Vec<RouteMatch> {
+        let routing = self.0.current.load().plan.routing.clone();
+        routing.matching_routes(&bellwether_compat::firing_alert(labels), at)
+    }
+
+    fn backtest(&self, request: &Backtest, guard: &Guard) -> Result<Value, BackendError> {
+        backtest::run(&self.0, request, guard)
+    }
+
     fn rules(&self) -> Vec<RuleView> {
         let loaded = self.0.evaluator.loaded();
         let mut alerts = self.alerts_by_rule(loaded.engine.alerts());
@@ -192,6 +203,59 @@ impl RuleBackend for AppBackend {
             }
         });
         recordings.chain(rules).collect()
+    }
+}
+
+impl ChannelBackend for AppBackend {
+    fn test_channel(
+        &self,
+        name: String,
+        severity: Severity,
+        resolve: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<TestResult>, BackendError>> + Send + '_>> {
+        Box::pin(async move {
+            let active = self.0.current.load_full();
+            let alerting = &active.plan.root.performance_monitor.alerting;
+            let channels = bellwether_notify::named(&alerting.notifications.channels);
+            let channel = channels.iter().find(|(channel, _)| *channel == name);
+            let Some((_, channel)) = channel else {
+                let message = format!("there is no channel {name:?}");
+                return Err(BackendError::Invalid(message));
+            };
+            let clock = self.0.clock;
+            let clock: WallClock = Arc::new(move || clock.now().wall);
+            let context = (active.plan.sender.clone(), clock);
+            let tested = test_send(&name, channel, context, severity, resolve).await;
+            let results = tested.map_err(|error| BackendError::Failed(error.to_string()))?;
+            Ok(results.into_iter().map(test_result).collect())
+        })
+    }
+}
+
+fn test_result(result: bellwether_notify::TestResult) -> TestResult {
+    let error = result.error;
+    TestResult {
+        status: result.status,
+        error: error.map(|error| (error.to_string(), error.retryable)),
+        took: result.took,
+    }
+}
+
+impl ConfigurationBackend for AppBackend {
+    fn config_files(&self) -> Result<ConfigFiles, BackendError> {
+        let files = config_editor::show(&self.0);
+        files.map_err(|error| BackendError::Failed(error.to_string()))
+    }
+
+    fn check_config(&self, drafts: Vec<ConfigDraft>) -> Result<ConfigReport, ConfigError> {
+        config_editor::check(&self.0, &drafts)
+    }
+
+    fn apply_config(
+        &self,
+        drafts: Vec<ConfigDraft>,
+    ) -> Pin<Box<dyn Future<Output = Result<ConfigApplied, ConfigError>> + Send + '_>> {
+        Box::pin(config_editor::apply(&self.0, drafts))
     }
 }
 

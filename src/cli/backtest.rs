@@ -16,6 +16,7 @@ use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{CEILING, Import};
 use clap::Args;
 use prometheus::Server;
+use serde_json::{Value, json};
 
 use super::client::Target;
 use super::form::{Form, Layout, format_data};
@@ -23,7 +24,7 @@ use super::history_directory::{Folder, bar};
 use super::range::Range;
 use super::{Global, import, process_environment, selector};
 use crate::config::{self, Plan, Source};
-use crate::replay::{self, Outcome, Setup};
+use crate::replay::{self, Outcome, Setup, view};
 
 /// Length of the time range by default.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -118,14 +119,24 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .transpose()?;
     let text = match (&second, options.form.layout()) {
         (None, Layout::Text(_)) => report::text(&first, range),
-        (None, layout) => format_data(layout, &report::data(&first, range)),
+        (None, layout) => format_data(layout, &data(&first, range)),
         (Some(second), Layout::Text(_)) => report::difference(&first, second, range),
-        (Some(second), layout) => {
-            format_data(layout, &report::difference_data(&first, second, range))
-        }
+        (Some(second), layout) => format_data(layout, &difference(&first, second, range)),
     };
     print!("{text}");
     Ok(())
+}
+
+fn data(run: &BacktestRun, range: view::Range) -> Value {
+    view::outcome(&run.name, &run.outcome, range)
+}
+
+fn difference(before: &BacktestRun, after: &BacktestRun, range: view::Range) -> Value {
+    json!({
+        "before": data(before, range),
+        "after": data(after, range),
+        "changes": view::changes(&before.outcome, &after.outcome, range),
+    })
 }
 
 fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {

@@ -1,8 +1,8 @@
 //! `bellwether route`: where an alert would go, and when, without sending anything.
 
 use anyhow::{Context, anyhow};
-use bellwether_compat::severity_of;
-use bellwether_core::{Alert, Labels, Severity};
+use bellwether_compat::firing_alert;
+use bellwether_core::{Alert, Labels};
 use bellwether_routing::Matchers;
 use bellwether_runtime::Clock;
 use bellwether_server::route_match_view;
@@ -59,11 +59,7 @@ fn alert(texts: &[String]) -> anyhow::Result<Alert> {
             labels.insert(name.to_owned(), value.to_owned());
         }
     }
-    let rule = labels.remove("alertname").unwrap_or_default();
-    // As of a rule file: routes go by the label as it is, channels by what it means.
-    let word = labels.entry("severity".into()).or_default();
-    let severity = severity_of(word).unwrap_or(Severity::Warning);
-    Ok(Alert::firing(&rule, severity, labels))
+    Ok(firing_alert(labels))
 }
 
 /// Formats the timing of a group: `first after 30s, then at most every 5m`.

@@ -23,6 +23,14 @@ pub(super) fn check(root: &Root, files: &[ConfigFile], problems: &mut Diagnostic
                     "a channel of type exec starts a program, which is not allowed",
                 )
                 .hint("set performance_monitor.alerting.allow_exec to true");
+        } else if root.web.allow_edit {
+            problems
+                .error(
+                    at,
+                    "a channel of type exec needs a protected configuration: web.allow_edit lets \
+                     users of the web page change it",
+                )
+                .hint("remove the channel or web.allow_edit");
         } else if let Some((path, reason)) = unguarded(files) {
             problems
                 .error(

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde_yaml::{Mapping, Value};
 
 use super::check::Plan;
-use super::print::Fields;
+use super::print::{Fields, type_of};
 use crate::logging;
 
 /// Returns the problems of everything that the enabled parts of `plan` name. Reads files; uses no
@@ -89,7 +89,7 @@ fn check_value(value: &Value, shape: Shape, at: &SourceLocation, problems: &mut 
             .iter()
             .for_each(|(_, value)| check_value(value, of(), at, problems)),
         (Value::Mapping(entries), Shape::Section(of) | Shape::SectionOr(of, _)) => {
-            let fields = Fields::new(of(), entries);
+            let fields = Fields::new(of(), type_of(entries));
             for (key, value) in entries {
                 let key = key.as_str().unwrap_or_default();
                 let place = at.key(key);

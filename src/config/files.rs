@@ -12,15 +12,15 @@ use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::include::ConfigFile;
-use super::load::{self, Loaded};
+use super::load::{Loaded, ReadFile};
 
-/// Reads the files that `loaded` names; problems are added to it.
-pub fn read_files(loaded: &mut Loaded) {
+/// Reads the files that `loaded` names by `read_file`; problems are added to it.
+pub(super) fn read_named_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
     let Some(root) = &loaded.root else { return };
     let alerting = &root.performance_monitor.alerting;
     let (rules, silences) = (alerting.rule_files.clone(), alerting.silence_files.clone());
     for (path, at) in named(&rules, loaded) {
-        let text = load::read(&path).unwrap_or_else(|error| {
+        let text = read_file(&path).unwrap_or_else(|error| {
             let file = Some(path.display().to_string().into());
             let message = format!("{error}, named on {}", at.words());
             loaded
@@ -38,16 +38,16 @@ pub fn read_files(loaded: &mut Loaded) {
         loaded.named_files.push(path.clone());
         loaded.rule_files.push(RuleFile { path, text });
     }
-    for (path, text) in read_named(&silences, loaded) {
+    for (path, text) in read_all(&silences, loaded, read_file) {
         loaded.named_files.push(path.clone());
         let read = read_silences(&path, &text, &mut loaded.problems);
         loaded.silences.extend(read);
     }
-    read_alertmanager(loaded);
+    read_alertmanager(loaded, read_file);
 }
 
 /// Adds the contents of an Alertmanager configuration.
-fn read_alertmanager(loaded: &mut Loaded) {
+fn read_alertmanager(loaded: &mut Loaded, read_file: ReadFile<'_>) {
     let Loaded {
         files,
         root,
@@ -66,7 +66,8 @@ fn read_alertmanager(loaded: &mut Loaded) {
         return;
     };
     let path = folder(files, &named.at).join(&named.value);
-    let mut read = match load::read(&path) {
+    let texts = |pattern: &Path| texts(pattern, read_file);
+    let mut read = match read_file(&path) {
         Ok(text) => bellwether_compat::alertmanager(&path, &text, &texts, problems),
         Err(error) => {
             let message = format!("{}: {error}", path.display());
@@ -89,11 +90,11 @@ fn read_alertmanager(loaded: &mut Loaded) {
 }
 
 /// Reads the files that `pattern` matches; no file is no error.
-fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, FilesError> {
+fn texts(pattern: &Path, read_file: ReadFile<'_>) -> Result<Vec<(PathBuf, String)>, FilesError> {
     let paths = expanded(pattern).map_err(|error| format!("{}: {error}", pattern.display()))?;
     let there = paths.into_iter().filter(|path| path.exists());
     there
-        .map(|path| match load::read(&path) {
+        .map(|path| match read_file(&path) {
             Ok(text) => Ok((path, text)),
             Err(error) => Err(format!("{}: {error}", path.display()).into()),
         })
@@ -101,10 +102,14 @@ fn texts(pattern: &Path) -> Result<Vec<(PathBuf, String)>, FilesError> {
 }
 
 /// Reads the files that `names` match.
-fn read_named(names: &[Spanned<PathBuf>], loaded: &mut Loaded) -> Vec<(PathBuf, String)> {
+fn read_all(
+    names: &[Spanned<PathBuf>],
+    loaded: &mut Loaded,
+    read_file: ReadFile<'_>,
+) -> Vec<(PathBuf, String)> {
     let mut texts = Vec::new();
     for (path, at) in named(names, loaded) {
-        match load::read(&path) {
+        match read_file(&path) {
             Ok(text) => texts.push((path, text)),
             Err(error) => {
                 let message = format!("{}: {error}", path.display());

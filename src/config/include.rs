@@ -12,7 +12,7 @@ use bellwether_schema::{
 };
 
 use super::files::{expanded, has_wildcard};
-use super::load::{MAX_BYTES, Source, read};
+use super::load::{MAX_BYTES, ReadFile, Source};
 
 /// Maximum number of files of a configuration.
 const MAX_FILES: usize = 1000;
@@ -91,13 +91,11 @@ pub(super) fn read_included(
     source: &Source,
     text: &str,
     environment: Environment<'_>,
+    read_file: ReadFile<'_>,
     problems: &mut Diagnostics,
 ) -> Merged {
-    let path = match source {
-        Source::Embedded | Source::Demo => PathBuf::new(),
-        Source::File(path) => path.clone(),
-    };
-    let mut reader = Reader::new(environment, problems);
+    let path = source.path().to_owned();
+    let mut reader = Reader::new(environment, read_file, problems);
     if let Ok(metadata) = fs::metadata(&path) {
         reader.read.insert(id(&metadata), 1);
     }
@@ -116,6 +114,7 @@ fn id(metadata: &Metadata) -> FileId {
 
 struct Reader<'a> {
     environment: Environment<'a>,
+    read_file: ReadFile<'a>,
     problems: &'a mut Diagnostics,
     files: Vec<ConfigFile>,
     names: Vec<Arc<str>>,
@@ -132,9 +131,14 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(environment: Environment<'a>, problems: &'a mut Diagnostics) -> Self {
+    fn new(
+        environment: Environment<'a>,
+        read_file: ReadFile<'a>,
+        problems: &'a mut Diagnostics,
+    ) -> Self {
         Self {
             environment,
+            read_file,
             problems,
             files: Vec::new(),
             names: Vec::new(),
@@ -243,7 +247,7 @@ impl<'a> Reader<'a> {
             self.stop(at, &format!("it has more than {MAX_FILES} files"));
             return;
         }
-        let text = match read(&path) {
+        let text = match (self.read_file)(&path) {
             Ok(text) => text,
             Err(error) => {
                 let hint = hint(&path);

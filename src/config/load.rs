@@ -38,6 +38,17 @@ pub enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// Path of the first file; empty for an embedded configuration.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Embedded | Self::Demo => Path::new(""),
+            Self::File(path) => path,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,25 +138,48 @@ impl Loaded {
     }
 }
 
+/// Reads a file of a configuration.
+pub type ReadFile<'a> = &'a dyn Fn(&Path) -> Result<String, ReadError>;
+
 /// Reads and decodes `source`. Blocks on the file system.
 ///
 /// # Errors
 /// The file cannot be read.
 pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Report> {
-    let text = match source {
-        Source::Embedded => EMBEDDED.to_owned(),
-        Source::Demo => DEMO.to_owned(),
-        Source::File(path) => {
-            let missing =
-                "check --config or BELLWETHER_CONFIG; `bellwether init` writes a first one";
-            read_config_file(path).map_err(|error| {
-                let hint = error.hint.or((!path.exists()).then_some(missing));
-                Report::whole(source, error.message, hint)
-            })?
-        }
-    };
-    let mut loaded = decode_with_included(source, &text, environment);
-    files::read_files(&mut loaded);
+    load_with(source, environment, &|path| read_of(source, path))
+}
+
+/// Reads a file of the configuration of `source`.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_of(source: &Source, path: &Path) -> Result<String, ReadError> {
+    match source {
+        Source::Embedded if path == Path::new("") => Ok(EMBEDDED.to_owned()),
+        Source::Demo if path == Path::new("") => Ok(DEMO.to_owned()),
+        Source::File(first) if first == path => read_config_file(path),
+        _ => read(path),
+    }
+}
+
+/// Like [`load`], but all texts come from `read_file`, that of the embedded configuration by an empty
+/// path.
+///
+/// # Errors
+/// The first file cannot be read.
+pub fn load_with(
+    source: &Source,
+    environment: Environment<'_>,
+    read_file: ReadFile<'_>,
+) -> Result<Loaded, Report> {
+    let path = source.path();
+    let text = read_file(path).map_err(|error| {
+        let missing = "check --config or BELLWETHER_CONFIG; `bellwether init` writes a first one";
+        let hint = error.hint.or((!path.exists()).then_some(missing));
+        Report::whole(source, error.message, hint)
+    })?;
+    let mut loaded = decode_read(source, &text, environment, read_file);
+    files::read_named_files(&mut loaded, read_file);
     Ok(loaded)
 }
 
@@ -153,8 +187,22 @@ pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Rep
 /// that it names are not read. Blocks on the file system.
 #[must_use]
 pub fn decode_with_included(source: &Source, text: &str, environment: Environment<'_>) -> Loaded {
+    decode_read(source, text, environment, &read)
+}
+
+/// Reads the files that `loaded` names; problems are added to it.
+pub fn read_files(loaded: &mut Loaded) {
+    files::read_named_files(loaded, &read);
+}
+
+fn decode_read(
+    source: &Source,
+    text: &str,
+    environment: Environment<'_>,
+    read_file: ReadFile<'_>,
+) -> Loaded {
     let mut problems = Diagnostics::default();
-    let merged = read_included(source, text, environment, &mut problems);
+    let merged = read_included(source, text, environment, read_file, &mut problems);
     decode_merged(source, merged, problems, environment)
 }
 
@@ -171,10 +219,7 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
         problems.error(&at, message);
     });
     let checksum = crc32fast::hash(text.as_bytes());
-    let path = match source {
-        Source::Embedded | Source::Demo => PathBuf::new(),
-        Source::File(path) => path.clone(),
-    };
+    let path = source.path().to_owned();
     let merged = Merged {
         tree: tree.ok(),
         files: vec![ConfigFile { path, checksum }],

@@ -144,7 +144,7 @@ fn escape(value: &mut Value, shape: Shape) {
                 .for_each(|(_, value)| escape(value, of()));
         }
         (Value::Mapping(entries), Shape::Section(of) | Shape::SectionOr(of, _)) => {
-            let fields = Fields::new(of(), entries);
+            let fields = Fields::new(of(), type_of(entries));
             for (key, value) in entries.iter_mut() {
                 escape(value, fields.shape(key.as_str().unwrap_or_default()));
             }
@@ -158,6 +158,11 @@ fn escape(value: &mut Value, shape: Shape) {
     }
 }
 
+/// Returns the value of `type` of a section.
+pub(super) fn type_of(entries: &Mapping) -> Option<&str> {
+    entries.get("type").and_then(Value::as_str)
+}
+
 /// Forms of the values of a section.
 pub(super) struct Fields {
     common: SectionDoc,
@@ -166,8 +171,8 @@ pub(super) struct Fields {
 }
 
 impl Fields {
-    pub(super) fn new(common: SectionDoc, entries: &Mapping) -> Self {
-        let word = entries.get("type").and_then(Value::as_str);
+    /// Returns the forms for a section whose `type` is `word`.
+    pub(super) fn new(common: SectionDoc, word: Option<&str>) -> Self {
         let mut variants = common.variants.iter();
         let variant = word.and_then(|word| variants.find(|variant| variant.word == word));
         let of_type = variant.map(|variant| (variant.section)());
@@ -175,9 +180,18 @@ impl Fields {
     }
 
     pub(super) fn shape(&self, key: &str) -> Shape {
-        let of_type = || self.of_type.as_ref()?.field(key);
-        let field = self.common.field(key).or_else(of_type);
-        field.map_or(String::shape(), |field| field.shape)
+        self.find(key).unwrap_or(String::shape())
+    }
+
+    /// Returns the form of a key, which may be a name of earlier versions; none of an unknown key.
+    pub(super) fn find(&self, key: &str) -> Option<Shape> {
+        let fields = self
+            .common
+            .fields
+            .iter()
+            .chain(self.of_type.iter().flat_map(|of_type| &of_type.fields));
+        let mut fields = fields.filter(|field| field.key == key || field.former == Some(key));
+        fields.next().map(|field| field.shape)
     }
 }
 
@@ -207,13 +221,13 @@ fn hide(value: &mut Value) {
     }
 }
 
-const SECRET: &str = "<secret>";
+pub(super) const SECRET: &str = "<secret>";
 
 /// Parts of the names of query parameters that hold a secret.
 const SECRET_PARAMETERS: [&str; 7] = ["token", "key", "secret", "pass", "pwd", "auth", "sig"];
 
 /// Returns `text` without the secrets of its URLs; `None` if there are none.
-fn hidden(text: &str) -> Option<String> {
+pub(super) fn hidden(text: &str) -> Option<String> {
     let (mut out, mut rest, mut found) = (String::new(), text, false);
     while let Some(start) = rest.find("://").map(|at| at + 3) {
         out += &rest[..start];

@@ -34,8 +34,20 @@ section! {
         pub alert_history: AlertHistorySettings = AlertHistorySettings::default(),
         /// Destinations of Prometheus remote write, which receive all samples of history.
         pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
+        /// Web page.
+        pub web: WebPage = WebPage::default(),
         /// Log of Bellwether.
         pub logging: Logging,
+    }
+}
+
+section! {
+    /// Web page.
+    pub struct WebPage {
+        /// Lets admins change the files of the configuration over HTTP. Whoever may do that may have
+        /// Bellwether read files and send their contents anywhere. Channels of type `exec` are not
+        /// allowed together with it.
+        pub allow_edit: bool = false,
     }
 }
 

@@ -12,12 +12,14 @@ mod analysis;
 mod anomalies;
 mod backtest;
 mod commands;
+mod configuration;
 mod dead_letters;
 mod deploy;
 mod history;
 mod hostile;
 mod hosts;
 mod kafka;
+mod live;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod promql_rules;

@@ -476,7 +476,7 @@ async fn a_stop_closes_sessions_with_a_word() {
     let mut live = live(&server).await;
     server.stop.cancel();
     let (code, reason) = live.closed().await;
-    assert_eq!((code, reason.as_str()), (1001, "the agent stops"));
+    assert_eq!((code, reason.as_str()), (1001, "the server stops"));
     live.0.close().await.ok();
     soon("the server to end", &mut server.task).await.unwrap();
 }

@@ -548,6 +548,51 @@ async fn an_unknown_rule_has_a_hint_with_a_similar_name() {
 }
 
 #[tokio::test]
+async fn samples_of_a_metric_in_the_simple_form() {
+    let server = server_of(
+        history_of("test_load", |host, step| step as f64 + host as f64),
+        |_| {},
+    )
+    .await;
+    let ask = |query: &str| {
+        let path = format!("/api/metrics?{query}");
+        async move { get(server.address, &path, &[]).await }
+    };
+    let range = "start_time=1700000000&end_time=1700000030";
+    let samples = ask(&format!("metric_name=load&{range}")).await.json();
+    assert_eq!(samples["data"]["metric_name"], "load");
+    let points = samples["data"]["data_points"].as_array().unwrap();
+    assert_eq!(points.len(), 30);
+    let expected = json!({
+        "value": 2, "timestamp": 1_700_000_030, "tags": {"host": "h0"}, "unit": "",
+    });
+    assert_eq!(points[2], expected);
+    let path = format!("metric_name=test_load&{range}&aggregation=avg");
+    let averages = ask(&path).await.json();
+    let points = averages["data"]["data_points"].as_array().unwrap();
+    assert_eq!(points.len(), 10);
+    assert_eq!(
+        (&points[0]["value"], &points[9]["value"]),
+        (&json!(1), &json!(10))
+    );
+    for (query, status, expected) in [
+        ("", 400, "metric_name is missing; hint: "),
+        ("metric_name=nope", 404, "there is no metric \\\"nope\\\""),
+        ("metric_name=load&aggregation=mean", 400, "none of avg, min"),
+        ("metric_name=load&start=1", 400, "unknown parameter"),
+        (
+            "metric_name=load&start_time=2&end_time=1",
+            400,
+            "before start_time",
+        ),
+    ] {
+        let reply = ask(query).await;
+        assert_eq!(reply.status, status, "{query}: {}", reply.text());
+        assert!(reply.text().contains(expected), "{query}: {}", reply.text());
+    }
+}
+
+#[tokio::test]
 async fn answers_have_the_shapes_of_the_table_of_endpoints() {
     // The name on `/metrics` of the configured metric `load`.
     let server = server_of(
@@ -591,6 +636,10 @@ async fn answers_have_the_shapes_of_the_table_of_endpoints() {
         "/api/v1/correlations?metric=load%7Bhost%3D%22h3%22%7D&window=20m&time=1700001400",
         "/api/v1/bottlenecks",
         "/api/v1/score",
+        "/api/metrics?metric_name=load&start_time=1700000000&end_time=1700000100",
+        "/api/metrics?metric_name=load&start_time=1700000000&end_time=1700000100&aggregation=avg",
+        "/api/health",
+        "/api/alerts",
     ] {
         let reply = get(server.address, path, &[]).await;
         let (endpoint, _) = path.split_once('?').unwrap_or((path, ""));

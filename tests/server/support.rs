@@ -15,13 +15,15 @@ use bellwether_core::{
 };
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
-use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
+use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
 use bellwether_runtime::Clock;
 use bellwether_schema::Spanned;
 use bellwether_server::{
     Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
-    DeadLetterBackend, Handle, Health, LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend,
-    Prometheus, Resent, RuleBackend, RuleView, Server, Stats, StatusBackend,
+    Backtest, ChannelBackend, ConfigApplied, ConfigDraft, ConfigError, ConfigFiles, ConfigReport,
+    ConfigurationBackend, DeadLetterBackend, Handle, Health, LifecycleBackend, LiveBackend,
+    LiveFeed, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server, Stats,
+    StatusBackend, TestResult,
 };
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
@@ -320,6 +322,14 @@ impl RuleBackend for TestBackend {
         None
     }
 
+    fn backtest(&self, _: &Backtest, _: &Guard) -> Result<serde_json::Value, BackendError> {
+        Err(BackendError::Failed("history is disabled".into()))
+    }
+
+    fn matching_routes(&self, _: Labels, _: UnixMillis) -> Vec<RouteMatch> {
+        Vec::new()
+    }
+
     fn rules(&self) -> Vec<RuleView> {
         vec![RuleView {
             name: "too_hot".into(),
@@ -333,6 +343,35 @@ impl RuleBackend for TestBackend {
             evaluation_time: Duration::from_micros(3),
             ..RuleView::default()
         }]
+    }
+}
+
+impl ChannelBackend for TestBackend {
+    fn test_channel(
+        &self,
+        name: String,
+        _: Severity,
+        _: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<TestResult>, BackendError>> + Send + '_>> {
+        let error = BackendError::Invalid(format!("there is no channel {name:?}"));
+        Box::pin(std::future::ready(Err(error)))
+    }
+}
+
+impl ConfigurationBackend for TestBackend {
+    fn config_files(&self) -> Result<ConfigFiles, BackendError> {
+        Ok(ConfigFiles::default())
+    }
+
+    fn check_config(&self, _: Vec<ConfigDraft>) -> Result<ConfigReport, ConfigError> {
+        Ok(ConfigReport::default())
+    }
+
+    fn apply_config(
+        &self,
+        _: Vec<ConfigDraft>,
+    ) -> Pin<Box<dyn Future<Output = Result<ConfigApplied, ConfigError>> + Send + '_>> {
+        Box::pin(std::future::ready(Ok(ConfigApplied::default())))
     }
 }
 

@@ -14,4 +14,4 @@ mod to_go;
 pub use alertmanager::{Alertmanager, FilesError, MatchingFiles, alertmanager};
 pub use export::{Exported, export};
 pub use import::{GroupRange, Imported, RuleFile, import};
-pub use severity::severity_of;
+pub use severity::{firing_alert, severity_of};

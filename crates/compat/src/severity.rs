@@ -1,6 +1,6 @@
 //! Severities of rule files.
 
-use bellwether_core::Severity;
+use bellwether_core::{Alert, Labels, Severity};
 
 const WORDS: [(Severity, &[&str]); 4] = [
     (
@@ -51,6 +51,16 @@ pub fn severity_of(word: &str) -> Option<Severity> {
         .iter()
         .find(|(_, words)| words.contains(&word.as_str()))?;
     Some(*severity)
+}
+
+/// Returns a firing alert with these labels, as of a rule file: routes go by the label `severity` as
+/// it is, channels by what it means.
+#[must_use]
+pub fn firing_alert(mut labels: Labels) -> Alert {
+    let rule = labels.remove("alertname").unwrap_or_default();
+    let word = labels.entry("severity".into()).or_default();
+    let severity = severity_of(word).unwrap_or(Severity::Warning);
+    Alert::firing(&rule, severity, labels)
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ mod quotes;
 mod reference;
 mod scalars;
 mod section;
+mod spans;
 mod tree;
 
 pub use choice::decode_choice;
@@ -72,6 +73,7 @@ pub use scalars::{HumanDuration, Literal, Secret, Size, Spanned, format_duration
 pub use section::{Section, key};
 #[doc(hidden)]
 pub use serde;
+pub use spans::{Form, SpannedKey, SpannedNode, parse_spans};
 pub use tree::{Key, Node, Pos, Value, YamlError, parse, parse_first, parse_numbered};
 
 /// Returns a default value as JSON, for the reference.

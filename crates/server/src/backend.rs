@@ -11,11 +11,12 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
-    UnixMillis,
+    Status, UnixMillis,
 };
-use bellwether_promql::Queryable;
-use bellwether_routing::{Command, CommandError, Explanation, Silence, Suppression};
+use bellwether_promql::{Guard, Queryable};
+use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
 use bellwether_tsdb::store::Store;
+use serde_json::Value;
 
 use crate::api::analysis::AnalysisSettings;
 use crate::audit::AuditEntry;
@@ -29,7 +30,9 @@ pub trait Backend:
     + AlertBackend
     + DeadLetterBackend
     + RuleBackend
+    + ChannelBackend
     + StatusBackend
+    + ConfigurationBackend
     + AuditBackend
     + LiveBackend
 {
@@ -41,7 +44,9 @@ impl<T> Backend for T where
         + AlertBackend
         + DeadLetterBackend
         + RuleBackend
+        + ChannelBackend
         + StatusBackend
+        + ConfigurationBackend
         + AuditBackend
         + LiveBackend
 {
@@ -138,6 +143,31 @@ pub trait RuleBackend: Send + Sync + 'static {
 
     /// Routes and groups of an alert that fires or resolved a short time ago.
     fn explain(&self, alert: Fingerprint) -> Option<Explanation>;
+
+    /// Alerts and notifications that a rule would have had over recorded history, as JSON, beside
+    /// those of the rule of its name that is in force. Blocks.
+    ///
+    /// # Errors
+    /// The rule is invalid, history cannot be read, or `guard` stopped it.
+    fn backtest(&self, request: &Backtest, guard: &Guard) -> Result<Value, BackendError>;
+
+    /// Routes that match an alert with these labels at a time. Nothing is sent.
+    fn matching_routes(&self, labels: Labels, at: UnixMillis) -> Vec<RouteMatch>;
+}
+
+/// Channels.
+pub trait ChannelBackend: Send + Sync + 'static {
+    /// Sends a test notification by the channel of this name, and its resolved if `resolve` is set,
+    /// without filters and queue.
+    ///
+    /// # Errors
+    /// There is no such channel, or it cannot be built.
+    fn test_channel(
+        &self,
+        name: String,
+        severity: Severity,
+        resolve: bool,
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<TestResult>, BackendError>> + Send + '_>>;
 }
 
 /// Status and active config.
@@ -161,6 +191,27 @@ pub trait StatusBackend: Send + Sync + 'static {
     fn analysis_settings(&self) -> Arc<AnalysisSettings>;
 }
 
+/// Files of the configuration. They are read as they are on disk; secrets never leave the backend.
+pub trait ConfigurationBackend: Send + Sync + 'static {
+    /// Files with their texts, without secrets. Blocks on the file system.
+    ///
+    /// # Errors
+    /// The first file cannot be read.
+    fn config_files(&self) -> Result<ConfigFiles, BackendError>;
+
+    /// Checks the configuration with these texts in place of those of its files. Blocks.
+    ///
+    /// # Errors
+    /// A file is not one of the configuration.
+    fn check_config(&self, drafts: Vec<ConfigDraft>) -> Result<ConfigReport, ConfigError>;
+
+    /// Writes the texts to their files and reloads, or leaves everything as it is.
+    fn apply_config(
+        &self,
+        drafts: Vec<ConfigDraft>,
+    ) -> Pin<Box<dyn Future<Output = Result<ConfigApplied, ConfigError>> + Send + '_>>;
+}
+
 /// Record of changes and of attempts at them.
 pub trait AuditBackend: Send + Sync + 'static {
     /// Adds an entry. Never blocks.
@@ -176,6 +227,123 @@ pub trait LiveBackend: Send + Sync + 'static {
 /// Dead letters that were to be sent again, each with whether it is. One whose alert the channel
 /// was notified about in the meantime is not.
 pub type Resent = Vec<(DeadLetter, bool)>;
+
+/// Rule over recorded history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Backtest {
+    /// The rule as YAML.
+    pub rule: String,
+    pub from: UnixMillis,
+    pub to: UnixMillis,
+}
+
+/// Result of one test notification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestResult {
+    /// Status of the sample.
+    pub status: Status,
+    /// Error, and whether a later attempt may succeed; none for a success. Contains no secret.
+    pub error: Option<(String, bool)>,
+    pub took: Duration,
+}
+
+/// Files of the configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigFiles {
+    /// Files in the order in which they are read.
+    pub files: Vec<ConfigFile>,
+    /// True if `web.allow_edit` permits to change them.
+    pub may_edit: bool,
+}
+
+/// File of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    pub path: String,
+    /// `configuration` or `rules`.
+    pub kind: &'static str,
+    /// Text without secrets, or the reason why it cannot be shown.
+    pub text: Result<String, String>,
+    /// Checksum of the text with its secrets.
+    pub checksum: String,
+}
+
+/// Text for a file of the configuration, in which `<secret>` stands for what it is in the file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigDraft {
+    pub path: String,
+    pub text: String,
+    /// Checksum of the file that the text was made from; needed to apply it.
+    pub checksum: Option<String>,
+}
+
+/// Findings in a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigReport {
+    pub problems: Vec<ConfigProblem>,
+    pub warnings: Vec<ConfigProblem>,
+    /// Changes against the files on disk; none if either has problems.
+    pub changes: Option<ConfigChanges>,
+}
+
+/// Finding in a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigProblem {
+    pub file: String,
+    /// Line and column from 1; 0 for the file as a whole.
+    pub line: u32,
+    pub column: u32,
+    /// Keys down to the value.
+    pub path: String,
+    pub message: String,
+    pub hint: Option<String>,
+}
+
+/// Changes of a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigChanges {
+    pub metrics: Difference,
+    pub rules: Difference,
+    pub channels: Difference,
+}
+
+/// Names of what differs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    pub added: Vec<String>,
+    pub removed: Vec<String>,
+    pub altered: Vec<String>,
+}
+
+/// Configuration that was applied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConfigApplied {
+    /// Summary of the reload.
+    pub summary: String,
+    pub changes: Option<ConfigChanges>,
+    /// Files with the versions before.
+    pub backups: Vec<String>,
+}
+
+/// Error of a change of the configuration; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// `web.allow_edit` does not permit it.
+    #[error("the configuration does not permit changes over HTTP")]
+    NotAllowed,
+    /// A file is not one of the configuration.
+    #[error("{0} is no file of the configuration")]
+    UnknownFile(String),
+    /// A file has changed since it was read.
+    #[error("{0} has changed since it was read")]
+    Conflict(String),
+    /// The texts have problems.
+    #[error("the configuration has problems")]
+    Problems(Vec<ConfigProblem>),
+    /// The files cannot be read or written, or the reload failed.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Rule group, as in Prometheus.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -26,10 +26,12 @@ pub use auth::network::{Network, NetworkError};
 pub use auth::role::Role;
 pub use auth::web::{WebConfig, WebError};
 pub use backend::{
-    AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, ChannelHealth,
-    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth,
-    LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend,
-    RuleGroup, RuleView, StateHealth, StatusBackend,
+    AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, Backtest,
+    ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigChanges, ConfigDraft,
+    ConfigError, ConfigFile, ConfigFiles, ConfigProblem, ConfigReport, ConfigurationBackend,
+    ConfigurationHealth, DeadLetterBackend, Difference, Health, HistoryHealth, LifecycleBackend,
+    LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup,
+    RuleView, StateHealth, StatusBackend, TestResult,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;

@@ -1,23 +1,18 @@
-//! Formats the outcome of a backtest as text and as JSON.
+//! Formats the outcome of a backtest as text.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bellwether_core::{LabelSet, Labels, Status, UnixMillis, counted};
 use bellwether_schema::format_duration;
-use jiff::Timestamp;
-use serde_json::{Value, json};
 
 use super::BacktestRun;
 use crate::cli::asking::printable;
-use crate::replay::{Change, Episode, Outcome, RuleOutcome, compare};
+use crate::replay::view::{Range, notifications, time};
+use crate::replay::{Change, Episode, Outcome, compare};
 
 /// Maximum number of episodes listed per rule; the rest is counted.
 const LISTED: usize = 20;
-
-/// Start and end of the backtest.
-type Range = (UnixMillis, UnixMillis);
 
 /// Formats the outcome for people.
 pub(super) fn text(run: &BacktestRun, range: Range) -> String {
@@ -108,14 +103,6 @@ fn table(out: &mut String, outcome: &Outcome, (from, to): Range) {
     }
 }
 
-fn notifications(episodes: &[Episode]) -> BTreeMap<&str, usize> {
-    let mut counts = BTreeMap::new();
-    for notification in episodes.iter().flat_map(|episode| &episode.notifications) {
-        *counts.entry(notification.channel.as_str()).or_default() += 1;
-    }
-    counts
-}
-
 fn line(episode: &Episode, end: UnixMillis) -> String {
     let lasted = span(episode.lasted(end));
     let ended = match episode.resolved_at {
@@ -185,87 +172,8 @@ fn count(outcome: &Outcome) -> (usize, usize) {
     })
 }
 
-/// Returns the differences to the second configuration as data.
-pub(super) fn difference_data(before: &BacktestRun, after: &BacktestRun, range: Range) -> Value {
-    let changes = compare(&before.outcome, &after.outcome, range.1);
-    let changes: BTreeMap<&str, Vec<Value>> = changes
-        .into_iter()
-        .map(|(rule, changes)| (rule, changes.iter().map(change).collect()))
-        .collect();
-    json!({
-        "before": data(before, range),
-        "after": data(after, range),
-        "changes": changes,
-    })
-}
-
-fn change(change: &Change<'_>) -> Value {
-    match change {
-        Change::Added(after) => json!({ "after": episode(after) }),
-        Change::Removed(before) => json!({ "before": episode(before) }),
-        Change::Moved(before, after) => {
-            json!({ "before": episode(before), "after": episode(after) })
-        }
-    }
-}
-
-/// Returns the outcome as data.
-pub(super) fn data(run: &BacktestRun, (from, to): Range) -> Value {
-    let outcome = &run.outcome;
-    let rules: Vec<Value> = outcome
-        .rules
-        .iter()
-        .map(|outcome| rule(outcome, to.since(from)))
-        .collect();
-    json!({
-        "configuration": run.name,
-        "from": time(from),
-        "to": time(to),
-        "series": outcome.series,
-        "samples": outcome.samples,
-        "evaluations": outcome.ticks,
-        "warnings": outcome.warnings,
-        "rules": rules,
-    })
-}
-
-fn rule(rule: &RuleOutcome, span: Duration) -> Value {
-    json!({
-        "name": &*rule.name,
-        "condition": rule.condition,
-        "fired": rule.episodes.len(),
-        "perWeek": rule.per_week(span),
-        "averted": rule.averted,
-        "notifications": notifications(&rule.episodes),
-        "error": rule.error,
-        "episodes": rule.episodes.iter().map(episode).collect::<Vec<_>>(),
-    })
-}
-
-fn episode(episode: &Episode) -> Value {
-    let notifications = episode.notifications.iter().map(|notification| {
-        json!({ "channel": notification.channel, "status": notification.status.as_str(), "at": time(notification.at) })
-    });
-    json!({
-        "labels": episode.labels,
-        "severity": episode.severity.as_str(),
-        "activeAt": time(episode.active_at),
-        "firedAt": time(episode.fired_at),
-        "resolvedAt": episode.resolved_at.map(time),
-        "value": episode.value,
-        "reason": episode.reason,
-        "notifications": notifications.collect::<Vec<_>>(),
-    })
-}
-
 fn labels(labels: &Labels) -> String {
     printable(&LabelSet::new(labels).to_string())
-}
-
-/// Formats a time as RFC 3339 in UTC, in whole seconds.
-fn time(at: UnixMillis) -> String {
-    let seconds = Timestamp::from_second(at.0.div_euclid(1000));
-    seconds.map(|at| at.to_string()).unwrap_or_default()
 }
 
 /// Formats a duration in whole seconds.

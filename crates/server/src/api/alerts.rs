@@ -1,11 +1,14 @@
 //! `/api/v1/alerts`: pending and firing alerts, as Prometheus has them, with more fields.
 
 pub(crate) mod acknowledge;
+pub(crate) mod backtest;
+pub(crate) mod channels;
 mod command;
 pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod resolve;
+pub(crate) mod route;
 pub(crate) mod rules;
 pub(crate) mod silences;
 

@@ -5,6 +5,7 @@
 
 mod answer;
 mod answers;
+pub(crate) mod openapi;
 pub(crate) mod parameter;
 pub(crate) mod reference;
 mod resource;
@@ -43,6 +44,8 @@ pub(crate) struct Endpoint {
     /// Parameters but for those of all endpoints of its kind; see [`Endpoint::parameters`].
     own_parameters: &'static [Parameter],
     pub(crate) answer: Answer,
+    /// Status of an error that has the data of a success, if there is one.
+    error_with_data: Option<u16>,
     pub(crate) handler: Handler,
     /// True if its requests are scrapes, for which places and permits are reserved.
     is_scrape: bool,
@@ -83,6 +86,7 @@ const fn get(
         summary,
         own_parameters: &[],
         answer: Answer::Text,
+        error_with_data: None,
         handler,
         is_scrape: false,
     }
@@ -105,6 +109,20 @@ const fn query(
 ) -> Endpoint {
     Endpoint {
         methods: QUERY,
+        ..get(path, name, summary, handler)
+    }
+}
+
+/// Endpoint that reads, with other methods: its parameters are a JSON object.
+const fn read(
+    methods: &'static [Method],
+    path: &'static str,
+    name: &'static str,
+    summary: &'static str,
+    handler: Handler,
+) -> Endpoint {
+    Endpoint {
+        methods,
         ..get(path, name, summary, handler)
     }
 }
@@ -159,6 +177,20 @@ impl Endpoint {
         }
     }
 
+    const fn also_answers(self, status: u16) -> Self {
+        Self {
+            error_with_data: Some(status),
+            ..self
+        }
+    }
+
+    const fn document(self) -> Self {
+        Self {
+            answer: Answer::Document,
+            ..self
+        }
+    }
+
     const fn web_socket(self) -> Self {
         Self {
             answer: Answer::WebSocket,
@@ -196,7 +228,7 @@ mod tests {
 
     #[test]
     fn viewers_send_get_head_a_query_by_post_and_what_is_known_to_change_nothing() {
-        let harmless = ["api_login", "api_logout"];
+        let harmless = ["api_login", "api_logout", "api_route"];
         for endpoint in ENDPOINTS {
             let is_change = endpoint.role > Some(Role::Viewer);
             assert!(
@@ -211,7 +243,7 @@ mod tests {
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
         for endpoint in ENDPOINTS {
             assert_eq!(
-                matches!(endpoint.answer, Answer::Data(_) | Answer::WebSocket),
+                !matches!(endpoint.answer, Answer::Text),
                 endpoint.path.starts_with("/api/") || endpoint.path == "/ws",
                 "{}",
                 endpoint.path

@@ -39,11 +39,15 @@ pub(crate) fn exponent(value: f64) -> String {
     }
 }
 
-/// Formats a time as RFC 3339 in UTC.
+/// First time that RFC 3339 can express, in Unix milliseconds.
+const YEAR_ZERO: i64 = -62_167_219_200_000;
+
+/// Formats a time as RFC 3339 in UTC; one that has no date as the first or the last that has one.
 pub(crate) fn time(at: UnixMillis) -> String {
-    Timestamp::from_millisecond(at.0)
-        .map(|at| at.to_string())
-        .unwrap_or_default()
+    let millis = at.0.clamp(YEAR_ZERO, Timestamp::MAX.as_millisecond());
+    Timestamp::from_millisecond(millis)
+        .unwrap_or(Timestamp::MAX)
+        .to_string()
 }
 
 /// Formats a time to the second; null for one that has no date, such as the end of a silence
@@ -55,6 +59,17 @@ pub(crate) fn time_to_second(at: UnixMillis) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_time_is_one_that_can_be_read() {
+        for (millis, expected) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (i64::MAX, "9999-12-30T22:00:00.999999999Z"),
+            (i64::MIN, "0000-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(time(UnixMillis(millis)), expected);
+        }
+    }
 
     #[test]
     fn values_are_written_as_go_does() {

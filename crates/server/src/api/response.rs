@@ -6,7 +6,7 @@ use std::fmt;
 use bellwether_core::UnixMillis;
 use hyper::header::{CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, VARY};
 use hyper::{Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::backend::BackendError;
 use crate::net::body::ResponseBody;
@@ -95,7 +95,7 @@ impl ApiError {
         if !api {
             return text(self.status, self.text() + "\n");
         }
-        let body = json!({
+        let body = serde_json::json!({
             "status": "error",
             "errorType": self.kind(),
             "error": self.text(),
@@ -157,8 +157,13 @@ pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> HttpResponse 
 /// Returns `{"status":"success","data":...}`. `permit` is given back when the client has read the
 /// response.
 pub(crate) fn success(data: &Value, coding: Coding, permit: Option<Permit>) -> HttpResponse {
-    let body = json!({"status": "success", "data": data}).to_string();
-    match ResponseBody::compressed(body.into_bytes(), coding, permit) {
+    let body = serde_json::json!({"status": "success", "data": data}).to_string();
+    json(body.into_bytes(), coding, permit)
+}
+
+/// Returns a response of JSON. `permit` is given back when the client has read it.
+pub(crate) fn json(text: Vec<u8>, coding: Coding, permit: Option<Permit>) -> HttpResponse {
+    match ResponseBody::compressed(text, coding, permit) {
         Ok((body, coding)) => {
             let mut response = base(StatusCode::OK, JSON, body);
             set_coding(&mut response, coding);

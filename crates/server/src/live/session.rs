@@ -99,7 +99,7 @@ impl From<Error> for End {
 impl From<Result<Goodbye, oneshot::error::RecvError>> for End {
     fn from(goodbye: Result<Goodbye, oneshot::error::RecvError>) -> Self {
         match goodbye {
-            Ok(Goodbye::Stop) | Err(_) => Self::Goodbye(CloseCode::GOING_AWAY, "the agent stops"),
+            Ok(Goodbye::Stop) | Err(_) => Self::Goodbye(CloseCode::GOING_AWAY, "the server stops"),
             Ok(Goodbye::Access) => {
                 let why = "the access rules were reloaded; connect again";
                 Self::Goodbye(CloseCode::SERVICE_RESTART, why)

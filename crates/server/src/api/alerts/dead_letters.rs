@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::endpoints::parameter::{Necessity, Parameter, boolean, names, text};
 use crate::api::json::time_to_second;
-use crate::api::query::{Parameters, bad_data};
+use crate::api::query::{Parameters, bad_data, invalid};
 use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse};
 use crate::audit::{Actor, AuditEntry, AuditOutcome};
@@ -140,6 +140,16 @@ fn select(
             "unknown parameter {unknown:?}: there are {names}"
         )));
     }
+    let selects_all = match parameters.text("all") {
+        "" | "false" => false,
+        "true" => true,
+        other => {
+            return Err(invalid(
+                "all",
+                &format!("{other:?} is neither true nor false"),
+            ));
+        }
+    };
     let ids: HashSet<&str> = parameters.all("id").collect();
     let channels: HashSet<&str> = parameters.all("channel").collect();
     if let Some(unknown) = ids
@@ -150,7 +160,7 @@ fn select(
         return Err(ApiError::new(StatusCode::NOT_FOUND, message)
             .hint("it was sent again or discarded, or its channel was notified since"));
     }
-    if changes && ids.is_empty() && channels.is_empty() && parameters.text("all") != "true" {
+    if changes && ids.is_empty() && channels.is_empty() && !selects_all {
         return Err(bad_data("no dead letters selected").hint("give id=, channel= or all=true"));
     }
     Ok(all
@@ -272,6 +282,10 @@ mod tests {
         for (query, expected) in [
             ("", "no dead letters selected"),
             ("all=false", "no dead letters selected"),
+            (
+                "all=maybe",
+                "invalid parameter \"all\": \"maybe\" is neither true nor false",
+            ),
             ("id=a&id=x", "there is no dead letter \"x\""),
             (
                 "chanel=pager",

@@ -28,7 +28,7 @@ pub(super) fn unprocessable(message: impl Into<String>) -> ApiError {
 
 impl Parameters {
     /// Returns an error for a parameter that is neither in `known` nor `timeout`.
-    pub(super) fn reject_unknown(&self, known: &[Parameter]) -> Result<()> {
+    pub(crate) fn reject_unknown(&self, known: &[Parameter]) -> Result<()> {
         let every = [known, &[TIMEOUT]].concat();
         match self.unknown(&every) {
             None => Ok(()),

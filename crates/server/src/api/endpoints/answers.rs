@@ -248,6 +248,66 @@ pub(crate) const DEAD_LETTERS: Shape = Object(&[key("deadLetters", List(&Object(
     optional("skippedReason", MAYBE_TEXT),
 ])))]);
 
+pub(crate) const ROUTES: Shape = Object(&[key("routes", List(&Object(&[
+    key("route", Text),
+    key("matchers", Any),
+    key("receiver", Any),
+    key("channels", List(&Text)),
+    key("fallback", Any),
+    key("group", Any),
+    key("groupWait", Text),
+    key("groupInterval", Text),
+    key("repeatInterval", MAYBE_TEXT),
+    key("mutedBy", Any),
+    key("escalation", List(&Object(&[key("after", Text), key("receiver", Text)]))),
+])))]);
+
+const OUTCOME: Shape = Object(&[
+    key("configuration", Text),
+    key("from", Time),
+    key("to", Time),
+    key("series", Number),
+    key("samples", Number),
+    key("evaluations", Number),
+    key("warnings", List(&Text)),
+    key("rules", List(&Object(&[
+        key("name", Text),
+        key("condition", Text),
+        key("fired", Number),
+        key("perWeek", Number),
+        key("averted", Number),
+        key("notifications", Map(&Number)),
+        key("error", MAYBE_TEXT),
+        key("episodes", List(&EPISODE)),
+    ]))),
+]);
+
+const EPISODE: Shape = Object(&[
+    key("labels", LABELS),
+    key("severity", Text),
+    key("activeAt", Time),
+    key("firedAt", Time),
+    key("resolvedAt", MAYBE_TIME),
+    key("value", MAYBE_NUMBER),
+    key("reason", Text),
+    key("notifications", List(&Object(&[key("channel", Text), key("status", Text), key("at", Time)]))),
+]);
+
+pub(crate) const BACKTEST: Shape = Object(&[
+    // Of the rule that is in force, if there is one of the name.
+    key("before", Nullable(&OUTCOME)),
+    key("after", OUTCOME),
+    key("changes", Nullable(&Map(&List(&Object(&[optional("before", EPISODE), optional("after", EPISODE)]))))),
+]);
+
+pub(crate) const TEST_RESULTS: Shape = Object(&[key("results", List(&Object(&[
+    key("status", Text),
+    key("delivered", Boolean),
+    key("error", MAYBE_TEXT),
+    key("retryable", Nullable(&Boolean)),
+    key("tookSeconds", Number),
+])))]);
+
 pub(crate) const EXPLANATION: Shape = Object(&[key("rules", List(&Object(&[
     key("rule", Text),
     key("condition", Text),
@@ -331,6 +391,36 @@ pub(crate) const RULES: Shape = Object(&[
     optional("groupNextToken", Text),
 ]);
 
+// Simple forms
+
+pub(crate) const SIMPLE_METRICS: Shape = Object(&[
+    key("metric_name", Text),
+    key("data_points", List(&Object(&[
+        key("value", Number),
+        key("timestamp", Number),
+        key("tags", LABELS),
+        key("unit", Text),
+    ]))),
+]);
+
+pub(crate) const SIMPLE_HEALTH: Shape = Object(&[
+    key("running", Boolean),
+    key("collectors_count", Number),
+    key("active_alerts", Number),
+    key("uptime", Number),
+]);
+
+pub(crate) const SIMPLE_ALERTS: Shape = Object(&[key("alerts", List(&Object(&[
+    key("alert_id", Text),
+    key("rule_name", Text),
+    key("severity", Text),
+    key("current_value", MAYBE_NUMBER),
+    key("threshold", MAYBE_NUMBER),
+    key("timestamp", Number),
+    key("message", Text),
+    key("tags", LABELS),
+])))]);
+
 // PromQL
 
 /// `result` differs by `resultType`, as in Prometheus.
@@ -404,6 +494,51 @@ pub(crate) const ALERTMANAGERS: Shape = Object(&[
 ]);
 
 pub(crate) const CONFIG: Shape = Object(&[key("yaml", Text)]);
+
+pub(crate) const CONFIG_FILES: Shape = Object(&[
+    key("files", List(&Object(&[
+        key("path", Text),
+        key("kind", Text),
+        key("text", MAYBE_TEXT),
+        // Reason for a missing text.
+        key("error", MAYBE_TEXT),
+        key("checksum", Text),
+    ]))),
+    key("mayEdit", Boolean),
+]);
+
+const PROBLEMS: Shape = List(&Object(&[
+    key("file", Text),
+    key("line", Number),
+    key("column", Number),
+    key("path", Text),
+    key("message", Text),
+    key("hint", MAYBE_TEXT),
+]));
+
+const DIFFERENCE: Shape = Object(&[
+    key("added", List(&Text)),
+    key("removed", List(&Text)),
+    key("altered", List(&Text)),
+]);
+
+const CHANGES: Shape = Nullable(&Object(&[
+    key("metrics", DIFFERENCE),
+    key("rules", DIFFERENCE),
+    key("channels", DIFFERENCE),
+]));
+
+pub(crate) const CONFIG_REPORT: Shape = Object(&[
+    key("problems", PROBLEMS),
+    key("warnings", PROBLEMS),
+    key("changes", CHANGES),
+]);
+
+pub(crate) const CONFIG_APPLIED: Shape = Object(&[
+    key("summary", Text),
+    key("changes", CHANGES),
+    key("backups", List(&Text)),
+]);
 
 pub(crate) const FLAGS: Shape = Map(&Text);
 

@@ -21,6 +21,8 @@ pub(crate) enum Place {
     Query,
     /// Key of the JSON object in the body.
     Body,
+    /// The whole body, which is JSON.
+    WholeBody,
 }
 
 /// Type of a parameter's value.
@@ -37,6 +39,8 @@ pub(crate) enum ParameterKind {
     Boolean,
     /// JSON array.
     List,
+    /// JSON object.
+    Object,
 }
 
 /// Need for a parameter.
@@ -58,6 +62,7 @@ impl ParameterKind {
             Self::Duration => "duration",
             Self::Boolean => "boolean",
             Self::List => "list",
+            Self::Object => "object",
         }
     }
 }
@@ -102,6 +107,10 @@ pub(crate) const fn list(name: &'static str, description: &'static str) -> Param
     optional(name, ParameterKind::List, description)
 }
 
+pub(crate) const fn object(name: &'static str, description: &'static str) -> Parameter {
+    optional(name, ParameterKind::Object, description)
+}
+
 impl Parameter {
     pub(crate) const fn required(self) -> Self {
         self.with(Necessity::Required)
@@ -121,6 +130,14 @@ impl Parameter {
     pub(crate) const fn in_path(self) -> Self {
         Self {
             place: Place::Path,
+            necessity: Necessity::Required,
+            ..self
+        }
+    }
+
+    pub(crate) const fn as_body(self) -> Self {
+        Self {
+            place: Place::WholeBody,
             necessity: Necessity::Required,
             ..self
         }

@@ -9,7 +9,7 @@ use crate::auth::role::Role;
 const INTRODUCTION: &str = "\
 ## Parameters
 
-- `query` is the query of the URL or, with `POST`, a form. `path` is a part of the path, `body` a key of a JSON object.
+- `query` is the query of the URL or, with `POST`, a form. `path` is a part of the path, `body` a key of a JSON object, `whole body` all of the JSON.
 - A type with `...` may be given several times.
 - A time is in RFC 3339 or, in `query`, in Unix seconds.
 - A duration is a text such as `1h30m` or, in `query`, a number of seconds.
@@ -88,6 +88,7 @@ fn row(parameter: &Parameter) -> String {
         Place::Path => "path",
         Place::Query => "query",
         Place::Body => "body",
+        Place::WholeBody => "whole body",
     };
     let required = match parameter.necessity {
         Necessity::Optional => "",

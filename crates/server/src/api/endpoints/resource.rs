@@ -44,6 +44,11 @@ impl Resource {
         endpoints.find(|endpoint| endpoint.methods.contains(method))
     }
 
+    /// Rows of the path.
+    pub(super) fn endpoints(&self) -> &'static [Endpoint] {
+        self.endpoints
+    }
+
     /// Value of `Allow`.
     pub(crate) fn allow(&self) -> String {
         let methods = self.endpoints.iter().flat_map(|endpoint| endpoint.methods);

@@ -3,16 +3,19 @@
 use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
-use super::{Endpoint, answers, change, get, query, view};
+use super::{Endpoint, answers, change, get, openapi, query, read, view};
 use crate::api::alerts::{
-    self, acknowledge, dead_letters, explain, history, resolve, rules, silences,
+    self, acknowledge, backtest, channels, dead_letters, explain, history, resolve, route, rules,
+    silences,
 };
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
+use crate::api::configuration;
 use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
-use crate::auth::role::Role::Admin;
+use crate::api::simple;
+use crate::auth::role::Role::{Admin, Operator};
 
 const POST: &[Method] = &[Method::POST];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
@@ -49,7 +52,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/session", "api_session", "user and role of the client", respond!(session::show)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
     change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
-    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).answers(&answers::RECORDED),
+    change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),
@@ -64,6 +67,9 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     change(POST, "/api/v1/dead-letters", "api_dead_letters", "resends dead letters", respond!(dead_letters::resend)).takes(dead_letters::CHANGE).answers(&answers::DEAD_LETTERS),
     change(DELETE, "/api/v1/dead-letters", "api_dead_letters", "discards dead letters", respond!(dead_letters::discard)).takes(dead_letters::CHANGE).answers(&answers::DEAD_LETTERS),
     get("/api/v1/explain", "api_explain", "why a rule's alerts fire or not, and who is notified", View(explain::view)).takes(explain::PARAMETERS).answers(&answers::EXPLANATION),
+    read(POST, "/api/v1/route", "api_route", "where an alert with these labels would go, and why", respond!(route::respond)).takes(route::ROUTE).answers(&answers::ROUTES),
+    read(POST, "/api/v1/backtest", "api_backtest", "alerts that a rule would have had over history", respond!(backtest::respond)).role(Operator).takes(backtest::BACKTEST).answers(&answers::BACKTEST),
+    change(POST, "/api/v1/channels/<name>/test", "api_channel_test", "sends a test notification", respond!(channels::test)).takes(channels::TEST).answers(&answers::TEST_RESULTS),
     get("/api/v1/rules", "api_rules", "rules and their state", View(rules::view)).takes(rules::PARAMETERS).answers(&answers::RULES),
 
     get("/api/v1/health", "api_health", "status of collectors, channels and storage", View(health::view)).answers(&answers::HEALTH),
@@ -71,6 +77,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
 
     get("/api/v1/live", "api_live", "live updates over a WebSocket", respond!(live::respond)).web_socket(),
     get("/ws", "ws", "the same as `/api/v1/live`", respond!(live::respond)).web_socket(),
+
+    query("/api/metrics", "simple_metrics", "samples of a metric, or one aggregated value of each series", History(simple::metrics)).takes(simple::METRICS).answers(&answers::SIMPLE_METRICS),
+    get("/api/health", "simple_health", "state of the process in four numbers", View(simple::health)).answers(&answers::SIMPLE_HEALTH),
+    get("/api/alerts", "simple_alerts", "firing alerts", View(simple::alerts)).answers(&answers::SIMPLE_ALERTS),
 
     query("/api/v1/query", "api_query", "a PromQL expression at one time", History(promql::instant)).takes(promql::INSTANT).answers(&answers::QUERY_RESULT),
     query("/api/v1/query_range", "api_query_range", "a PromQL expression over time", History(promql::range)).takes(promql::RANGE).answers(&answers::QUERY_RESULT),
@@ -83,10 +93,15 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     query("/api/v1/format_query", "api_format_query", "a PromQL expression as it is usually written", View(expression::view_formatted)).takes(expression::PARAMETERS).answers(&answers::TEXT),
     query("/api/v1/parse_query", "api_parse_query", "a PromQL expression as a tree", View(expression::view_tree)).takes(expression::PARAMETERS).answers(&answers::TREE),
 
+    get("/api/v1/openapi.json", "api_openapi", "this API as an OpenAPI 3.1 document", respond!(openapi::respond)).document(),
+
     get("/api/v1/targets", "api_targets", "collectors, as Prometheus shows targets", View(status::view_targets)).takes(status::TARGETS).answers(&answers::TARGETS),
     get("/api/v1/scrape_pools", "api_scrape_pools", "names of collectors", View(status::view_scrape_pools)).answers(&answers::SCRAPE_POOLS),
     get("/api/v1/alertmanagers", "api_alertmanagers", "Alertmanagers that are notified", View(status::view_alertmanagers)).answers(&answers::ALERTMANAGERS),
     get("/api/v1/status/config", "api_config", "the active config, without its secrets", View(status::view_config)).answers(&answers::CONFIG),
+    get("/api/v1/config/files", "api_config_files", "files of the configuration, without their secrets", respond!(configuration::files)).role(Admin).answers(&answers::CONFIG_FILES),
+    read(POST, "/api/v1/config/check", "api_config_check", "problems of a changed configuration, and what it changes", respond!(configuration::check)).role(Admin).takes(configuration::CHECK).answers(&answers::CONFIG_REPORT),
+    change(POST, "/api/v1/config/apply", "api_config_apply", "changes files of the configuration and reloads", respond!(configuration::apply)).role(Admin).takes(configuration::APPLY).answers(&answers::CONFIG_APPLIED),
     get("/api/v1/status/flags", "api_flags", "settings under the names of Prometheus's flags", View(status::view_flags)).answers(&answers::FLAGS),
     get("/api/v1/status/runtimeinfo", "api_runtimeinfo", "the process: start time, retention of history", View(status::view_runtime_info)).answers(&answers::RUNTIME_INFO),
     get("/api/v1/status/tsdb", "api_tsdb", "series in history by metric and label", History(tsdb::view)).takes(tsdb::PARAMETERS).answers(&answers::TSDB),

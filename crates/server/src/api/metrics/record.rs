@@ -4,8 +4,12 @@ use bellwether_core::Recorded;
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
+use crate::api::endpoints::parameter::{Parameter, list};
 use crate::api::request::{RequestContext, blocking};
 use crate::api::response::{self, ApiError, HttpResponse};
+
+pub(crate) const PARAMETERS: &[Parameter] =
+    &[list("records", "values, each an object; see collecting.md").as_body()];
 
 /// Records the values in the body.
 ///

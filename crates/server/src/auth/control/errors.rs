@@ -20,7 +20,7 @@ pub struct AccessError {
 pub(super) const CROSS_SITE: AccessError = forbidden(
     "cross_site",
     "requests from other web sites are rejected",
-    "call it from a shell or a program, not from a web page",
+    "call it from a program, or from the page of this very server",
 );
 pub(super) const HOST_NAME: AccessError = forbidden(
     "host",
