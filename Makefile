@@ -100,7 +100,7 @@ test-web:
 	@scripts/need --install cargo cc c++ make perl node npm chromium
 	cargo build --locked
 	npm --prefix web ci --silent
-	cd tests/web && npm ci --silent && WRITE_IMAGES=1 npm test
+	cd tests/web && npm ci --silent && WRITE_IMAGES=1 IMAGES=$(abspath $(CARGO_TARGET_DIR))/pictures npm test
 
 # Links, blocks and command lines are checked by `make test`, without mdbook.
 book:

@@ -60,7 +60,6 @@ test('an acknowledgement says who works on it, and ends', async () => {
   await row(page, 'in sms').getByText('acknowledged by ada').waitFor();
   assert.equal((await agent.alert('sms')).acknowledgedBy, 'ada');
   await row(page, 'in sms').getByRole('link', { name: 'backlog' }).click();
-  await page.getByText('Acknowledged by ada').waitFor();
   await page.getByText(/Acknowledged by ada.*draining/).waitFor();
   await page.getByRole('button', { name: 'End the acknowledgement' }).click();
   await page.getByRole('button', { name: 'Acknowledge', exact: true }).waitFor();
@@ -146,6 +145,40 @@ test('a filter by labels becomes a silence', async () => {
   await dialog.waitFor({ state: 'detached' });
   await page.goBack();
   await row(page, 'in sms').waitFor();
+  assertClean(page);
+  await page.context().close();
+});
+
+test('an alert is resolved by hand, with who and why', async () => {
+  const alert = await agent.fire('by-hand');
+  const page = await open(browser, agent, `alerts/${alert.fingerprint}`);
+  await page.getByRole('button', { name: 'Resolve' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Resolve backlog' });
+  await dialog.getByLabel('By').fill('ada');
+  await dialog.getByLabel('Comment').fill('the queue is a test');
+  await dialog.getByRole('button', { name: 'Resolve' }).click();
+  await until('it is over', async () => !(await agent.alert('by-hand')));
+  await page.getByText(/the queue is a test/).first().waitFor();
+  assertClean(page);
+  await page.context().close();
+});
+
+test('a channel is tested, and its error is shown', async () => {
+  const page = await open(browser, agent, 'notifications');
+  await page.getByRole('button', { name: 'Test log' }).click();
+  await page.getByText('log has delivered a test message').waitFor();
+  await page.getByRole('button', { name: 'Test rejecting' }).click();
+  await page.locator('.toast', { hasText: /rejecting: .*400/ }).waitFor();
+  await page.context().close();
+});
+
+test('the page shows where an alert would go', async () => {
+  const page = await open(browser, agent, 'notifications');
+  await page.getByLabel('Labels of the alert').fill('alertname="backlog", severity="critical"');
+  await page.getByRole('button', { name: 'Show' }).click();
+  await page.locator('.routes').getByText('rejecting, log').waitFor();
+  assert.match(page.url(), /labels=/);
+  await assertAccessible(page);
   assertClean(page);
   await page.context().close();
 });

@@ -23,7 +23,8 @@ import { History } from './History';
 export function Detail({ fingerprint }: { fingerprint: string }) {
   const alert = summary.state.value.data?.alerts.active.find((one) => one.fingerprint === fingerprint);
   const history = useResource<AlertHistory>(() => withQuery('api/v1/alerts/history', { fingerprint, kind: 'transition', limit: 50 }), { every: 2 });
-  const explained = useResource<{ rules: ExplainedRule[] }>(() => (alert ? withQuery('api/v1/explain', { fingerprint }) : null));
+  // By its rule, which is there also if the alert resolves meanwhile.
+  const explained = useResource<{ rules: ExplainedRule[] }>(() => (alert ? withQuery('api/v1/explain', { rule: alert.rule }) : null));
   const ruleName = alert?.rule ?? history.state.value.data?.records[0]?.rule ?? history.state.value.data?.records[0]?.alertname;
   const rules = useResource<{ groups: RuleGroup[] }>(() => (ruleName ? withQuery('api/v1/rules', { 'rule_name[]': ruleName }) : null), { every: 3 });
   const rule = rules.state.value.data?.groups[0]?.rules[0];
@@ -35,7 +36,7 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
         <div class="stack">
           {alert && (
             <Loadable resource={explained}>
-              {({ rules }) => <>{rules.flatMap((one) => one.alerts).map((one) => <Explained key={one.fingerprint} alert={one} />)}</>}
+              {({ rules }) => <>{rules.flatMap((one) => one.alerts).filter((one) => one.fingerprint === fingerprint).map((one) => <Explained key={one.fingerprint} alert={one} />)}</>}
             </Loadable>
           )}
           {alert && <Correlated alert={alert} />}
