@@ -162,11 +162,11 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
             />
           )}
         </div>
-        <aside aria-label="Check">
+        <div class="config-check">
           {failure && <p class="query-error">{failure}</p>}
           <Problems problems={report.problems} warnings={report.warnings} shown={path} go={go} />
           <Changes changes={report.changes} changed={changed.length > 0} />
-        </aside>
+        </div>
       </div>
     </div>
   );
