@@ -4,6 +4,7 @@
 # make lint-deploy   workflows, Ansible play and Kubernetes files, by their linters
 # make web    web/dist, the built page, from web/src
 # make test   every check there is, real servers included
+# make test-web   the whole of the browser tests; writes the pictures of the docs
 # make fuzz   every fuzz target for a bounded time (FUZZ_SECONDS each)
 # make book   docs as a book in target/book
 # make bench  benchmarks, the comparison with node_exporter, client_golang and Prometheus, and hardship for minutes
@@ -25,7 +26,7 @@ CARGO_TARGET_DIR ?= target
 BINARY           ?= $(CARGO_TARGET_DIR)/release/bellwether
 CONFIG           ?= config/bellwether.yaml
 
-.PHONY: build dist packages test-packages lint-deploy run web test book fuzz bench install uninstall
+.PHONY: build dist packages test-packages lint-deploy run web test test-web book fuzz bench install uninstall
 
 build:
 	@scripts/need cargo cc c++ make perl
@@ -80,7 +81,7 @@ web:
 	cd web && npm ci --silent && npm run --silent check && npm run --silent build
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl bash java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze node npm chromium
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings
@@ -90,6 +91,15 @@ test:
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
 	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
+	npm --prefix web ci --silent
+	cd tests/web && npm ci --silent && npm run --silent short
+
+# Every view in three sizes and two themes, and everything that people do, in Debian's Chromium against the debug binary.
+test-web:
+	@scripts/need --install cargo cc c++ make perl node npm chromium
+	cargo build --locked
+	npm --prefix web ci --silent
+	cd tests/web && npm ci --silent && WRITE_IMAGES=1 npm test
 
 # Links, blocks and command lines are checked by `make test`, without mdbook.
 book:

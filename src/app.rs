@@ -16,8 +16,10 @@ mod flags;
 mod generated_series;
 mod groups;
 mod history;
+mod launch;
 mod live;
 mod overrides;
+mod past;
 mod query_timeout;
 mod remote_write;
 mod self_metrics;
@@ -39,7 +41,8 @@ use bellwether_collectors::application::{Listeners, Prepared};
 use bellwether_collectors::{HealthBoard, Memory};
 use bellwether_core::{AlertState, Now, UnixMillis, counted};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
-use bellwether_notify::Notifier;
+use bellwether_notify::{Notifier, Preview};
+use bellwether_routing::Dispatcher;
 use bellwether_rules::{Engine, RestoredRule, SavedAlerts};
 use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
@@ -48,8 +51,10 @@ use bellwether_tsdb::history::History;
 use evaluator::{Evaluator, LoadedRules};
 use generated_series::GeneratedSeries;
 use history::HistoryHandle;
+use launch::Launch;
 pub use overrides::Overrides;
 use parking_lot::Mutex;
+use past::Past;
 use remote_write::RemoteWriteManager;
 use state_directory::DefaultFolder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -57,8 +62,9 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 use web::Web;
 
-use crate::config::{self, Plan, Source, process_environment};
-use crate::{audit, logging, version};
+use crate::config::{self, Plan, Source};
+use crate::demo::Demo;
+use crate::{audit, demo, logging, version};
 
 /// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -76,8 +82,7 @@ struct Reloads {
 
 /// Everything that outlives a reload.
 struct App {
-    source: Source,
-    overrides: Overrides,
+    launch: Arc<Launch>,
     clock: Clock,
     started: Now,
     announcer: Arc<Announcer>,
@@ -110,7 +115,32 @@ struct App {
 /// The configuration is invalid, or the log file or the port cannot be opened. Later errors are in
 /// the log and in metrics, and do not end the process.
 pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
-    let plan = plan_at_start(&source, &overrides)?;
+    let launch = Launch {
+        source,
+        overrides,
+        demo: None,
+    };
+    start(launch, |_| {})
+}
+
+/// Runs the demo of `seed` until SIGTERM or SIGINT, and calls `ready` with its URL once it serves. All of it is
+/// in memory.
+///
+/// # Errors
+/// A port cannot be opened.
+pub fn run_demo(seed: u64, overrides: Overrides, ready: impl FnOnce(&str)) -> anyhow::Result<()> {
+    let demo =
+        Demo::new(seed, Clock::start().now().wall).context("cannot open a port for the demo")?;
+    let launch = Launch {
+        source: Source::Demo,
+        overrides,
+        demo: Some(demo),
+    };
+    start(launch, ready)
+}
+
+fn start(launch: Launch, ready: impl FnOnce(&str)) -> anyhow::Result<()> {
+    let plan = launch.plan_at_start()?;
     let log = logging::start(&plan.root.logging)?;
     descriptors::raise();
     // The runtime has two threads: the work is small, and each thread costs memory.
@@ -120,27 +150,11 @@ pub fn run(source: Source, overrides: Overrides) -> anyhow::Result<()> {
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
-    let result = runtime.block_on(App::main(source, overrides, plan));
+    let result = runtime.block_on(App::main(launch, plan, ready));
     // A probe that hangs in the kernel must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_millis(500));
     drop(log);
     result
-}
-
-/// Loads the configuration from disk and applies the flags. Blocks.
-fn plan(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
-    let mut loaded = config::load(source, &process_environment)?;
-    overrides.apply(&mut loaded)?;
-    Ok(config::plan(loaded)?)
-}
-
-/// Like [`plan`], but leaves out invalid rule files: at a start nothing else would run. Blocks.
-fn plan_at_start(source: &Source, overrides: &Overrides) -> anyhow::Result<Plan> {
-    config::plan_at_start(|| {
-        let mut loaded = config::load(source, &process_environment)?;
-        overrides.apply(&mut loaded)?;
-        Ok(loaded)
-    })
 }
 
 /// Signals that reload and stop the agent.
@@ -162,18 +176,21 @@ impl Signals {
 }
 
 impl App {
-    async fn main(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<()> {
+    async fn main(launch: Launch, plan: Plan, ready: impl FnOnce(&str)) -> anyhow::Result<()> {
         // First of all: a signal during the start is handled once it is over.
         let mut signals = Signals::watched()?;
         let clock = Clock::start();
         let began = clock.now();
-        announce(&source, &plan);
+        announce(&launch, &plan);
+        if let Some(demo) = &launch.demo {
+            demo.serve_receivers()?;
+        }
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
         let socket = Web::socket(&settings).await?;
         Listeners::probe(plan.recorded()).await?;
         remote_write::probe(&plan).await?;
-        let app = Self::build(source, overrides, plan).await?;
+        let app = Self::build(launch, plan).await?;
         let backend = Arc::new(AppBackend(app.clone()));
         let active = app.current.load_full();
         let recorded = active.plan.recorded();
@@ -195,11 +212,12 @@ impl App {
         info!(
             url = app.web.url(),
             version = version::SHORT,
-            configuration = %app.source,
-            state_directory = %state_text(&active.plan),
+            configuration = %app.launch.source,
+            state_directory = %app.launch.state_text(&active.plan),
             took = %HumanDuration(took),
             "started"
         );
+        ready(&app.web.url());
         app.until_stopped(&mut signals).await;
 
         info!("stopping");
@@ -228,10 +246,10 @@ impl App {
     }
 
     /// Builds everything but the collectors and the HTTP server.
-    async fn build(source: Source, overrides: Overrides, plan: Plan) -> anyhow::Result<Arc<Self>> {
+    async fn build(launch: Launch, plan: Plan) -> anyhow::Result<Arc<Self>> {
         let clock = Clock::start();
         let now = clock.now();
-        warn_of(&source, &plan);
+        warn_of(&launch.source, &plan);
         let channels = &plan
             .root
             .performance_monitor
@@ -241,8 +259,11 @@ impl App {
         let channels =
             Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
         let channels = channels.await?;
-        let state = state_directory::open(&plan).await;
-        let default_folder = DefaultFolder::from_state(state.as_deref());
+        let state = state_directory::open(&launch, &plan).await;
+        let default_folder = match &launch.demo {
+            Some(_) => DefaultFolder::in_memory(),
+            None => DefaultFolder::from_state(state.as_deref()),
+        };
         let alert_log = AlertLog::open(&plan, &default_folder, clock).await;
         let live = Arc::new(LiveFeed::default());
         let setup = bellwether_notify::Setup {
@@ -271,10 +292,14 @@ impl App {
             history_handle
                 .as_ref()
                 .map(|history_handle| history_handle.history.clone()),
-            &source,
+            &launch.source,
         );
         history::backfill(active.store.clone(), clock.now()).await;
-        let mut engine = Engine::new(rules, now);
+        let began = match &launch.demo {
+            Some(_) => now.at(now.wall.before(demo::PAST)),
+            None => now,
+        };
+        let mut engine = Engine::new(rules, began);
         let ended = match &file {
             Some(file) => engine.restore(saved(file.clone()).await, now),
             None => Vec::new(),
@@ -285,24 +310,39 @@ impl App {
             .filter(|alert| alert.state == AlertState::Firing)
             .map(Arc::new)
             .collect();
-        let loaded = LoadedRules::new(engine, active.store.clone());
         let history = history_handle
             .as_ref()
             .map(|history_handle| history_handle.history.clone());
-        let (notifying, routed) = (notifier.clone(), active.plan.routing.clone());
+        let generated = Arc::new(GeneratedSeries::new(
+            history.clone(),
+            active.plan.default_labels.clone(),
+        ));
+        let mut dispatcher = Dispatcher::new(active.plan.routing.clone(), began);
+        if let Some(demo) = &launch.demo {
+            let monitor = &active.plan.root.performance_monitor;
+            let mut outboxes = Preview::new(&monitor.alerting.notifications.channels);
+            let past = Past {
+                store: &active.store,
+                history: history.as_deref(),
+                engine: &mut engine,
+                dispatcher: &mut dispatcher,
+                alert_log: alert_log.as_ref(),
+                generated: &generated,
+                outboxes: &mut outboxes,
+            };
+            past.play(demo, now);
+            notifier.adopt(outboxes);
+        }
+        let loaded = LoadedRules::new(engine, active.store.clone());
         let pipeline = Arc::new(AlertPipeline::new(
-            routed,
-            notifying,
+            dispatcher,
+            notifier.clone(),
             alert_log.clone(),
             silences,
             clock,
         ));
         pipeline.restore(firing);
         pipeline.recall().await;
-        let generated = Arc::new(GeneratedSeries::new(
-            history.clone(),
-            active.plan.default_labels.clone(),
-        ));
         let evaluator = Arc::new(Evaluator::new(
             loaded,
             clock,
@@ -313,11 +353,10 @@ impl App {
             live.clone(),
         ));
         evaluator.process(&ended).await;
-        let announcer = Arc::new(Announcer::new(state.as_deref()));
+        let announcer = Arc::new(Announcer::new(state.as_deref(), &launch));
         Ok(Arc::new(Self {
             announcer,
-            source,
-            overrides,
+            launch: Arc::new(launch),
             clock,
             started: now,
             state,
@@ -412,8 +451,8 @@ impl App {
     }
 
     async fn try_reload(self: &Arc<Self>) -> anyhow::Result<String> {
-        let (source, overrides) = (self.source.clone(), self.overrides.clone());
-        let plan = tokio::task::spawn_blocking(move || plan(&source, &overrides)).await?;
+        let launch = self.launch.clone();
+        let plan = tokio::task::spawn_blocking(move || launch.plan()).await?;
         // The error has all problems, and what they are about.
         let plan = plan.map_err(|error| anyhow::anyhow!("{error:#}"))?;
 
@@ -434,7 +473,7 @@ impl App {
             )
             .await?;
 
-        warn_of(&self.source, &plan);
+        warn_of(&self.launch.source, &plan);
         if plan.root.logging != old.plan.root.logging {
             warn!("a change of `logging` takes effect at the next start");
         }
@@ -448,7 +487,7 @@ impl App {
             counted(plan.rules.rules.len(), "rule"),
             changes.unwrap_or_default()
         );
-        let (next, rules) = ActiveConfig::new(plan, self.history(), &self.source);
+        let (next, rules) = ActiveConfig::new(plan, self.history(), &self.launch.source);
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
@@ -492,15 +531,9 @@ impl App {
 }
 
 /// Logs the version, and the files that the process is going to use.
-fn announce(source: &Source, plan: &Plan) {
-    let (state, version) = (state_text(plan), version::SHORT);
-    info!(configuration = %source, state_directory = %state, "bellwether {version} starts");
-}
-
-/// Returns the state directory in words.
-fn state_text(plan: &Plan) -> String {
-    let state = config::state_directory(&plan.root, &process_environment);
-    state.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+fn announce(launch: &Launch, plan: &Plan) {
+    let (state, version) = (launch.state_text(plan), version::SHORT);
+    info!(configuration = %launch.source, state_directory = %state, "bellwether {version} starts");
 }
 
 /// Logs the warnings of a plan.

@@ -36,9 +36,9 @@ pub fn record(entry: &AuditEntry) {
             let error = printable(error);
             warn!(target: TARGET, action, outcome = "failed", error, user, auth, from, via, "audit: {what}");
         }
-        AuditOutcome::Refused(error) => {
+        AuditOutcome::Rejected(error) => {
             let error = printable(error);
-            warn!(target: TARGET, action, outcome = "refused", error, user, auth, from, via, "audit: {what}");
+            warn!(target: TARGET, action, outcome = "rejected", error, user, auth, from, via, "audit: {what}");
         }
     }
 }
@@ -130,18 +130,18 @@ pub(crate) mod tests {
             " INFO audit: silence {alertname=\"disk_full\"} by \"ada\" action=\"silence\" outcome=\"done\" \
              user=\"ada\" auth=\"password\" from=\"10.0.0.7\"\n"
         );
-        let refused = AuditEntry {
+        let rejected = AuditEntry {
             actor: Actor {
                 user: None,
                 auth: None,
                 via: Some("x-forwarded-for: 203.0.113.9".into()),
                 ..entry(AuditOutcome::Done).actor
             },
-            ..entry(AuditOutcome::Refused("a token is required".into()))
+            ..entry(AuditOutcome::Rejected("a token is required".into()))
         };
         assert_eq!(
-            recorded(&refused),
-            " WARN audit: silence {alertname=\"disk_full\"} by \"ada\" action=\"silence\" outcome=\"refused\" \
+            recorded(&rejected),
+            " WARN audit: silence {alertname=\"disk_full\"} by \"ada\" action=\"silence\" outcome=\"rejected\" \
              error=\"a token is required\" from=\"10.0.0.7\" via=\"x-forwarded-for: 203.0.113.9\"\n"
         );
     }

@@ -17,6 +17,7 @@ mod config;
 mod correlate;
 mod dashboard;
 mod dead_letters;
+mod demo;
 mod examples;
 mod explain;
 mod export;
@@ -32,6 +33,7 @@ mod man_pages;
 mod notify_test;
 mod query;
 mod range;
+mod resolve;
 mod route;
 mod rules;
 mod run;
@@ -129,6 +131,8 @@ enum Command {
     /// Run the agent: collect metrics, serve them, evaluate rules and send notifications.
     #[command(visible_alias = "start")]
     Run(AgentFlags),
+    /// Show everything with two weeks of made data, in memory; nothing is sent.
+    Demo(demo::Options),
     /// Write a first configuration for what is on this host.
     Init(init::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
@@ -170,6 +174,8 @@ enum Command {
     /// Acknowledge an alert: its notifications are neither repeated nor escalated.
     #[command(visible_alias = "ack")]
     Acknowledge(acknowledge::Options),
+    /// Resolve a firing alert by hand; it fires anew only after its condition did not hold once.
+    Resolve(resolve::Options),
     /// List dead letters, resend them or discard them.
     DeadLetters(Box<dead_letters::Options>),
     /// Exit with status 0 if a running Bellwether is healthy and ready.
@@ -293,7 +299,7 @@ pub fn main() -> ExitCode {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    if !matches!(command, Command::Run(_)) {
+    if !matches!(command, Command::Run(_) | Command::Demo(_)) {
         // Whoever has read enough (`| head`) ends a command in silence; the agent itself goes on.
         sigpipe::reset();
     }
@@ -304,6 +310,7 @@ pub fn main() -> ExitCode {
     }
     let result = match command {
         Command::Run(flags) => run::run(&global, &flags),
+        Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
@@ -327,6 +334,7 @@ pub fn main() -> ExitCode {
         Command::Route(options) => route::run(&global, &options),
         Command::Silence(options) => silence::run(&global, &options),
         Command::Acknowledge(options) => acknowledge::run(&global, &options),
+        Command::Resolve(options) => resolve::run(&global, &options),
         Command::DeadLetters(options) => dead_letters::run(&global, &options),
         Command::Health(options) => health::run(&global, &options),
         Command::Backtest(options) => backtest::run(&global, &options),

@@ -24,7 +24,7 @@ pub use folders::{
 pub use include::{ConfigFile, changed_files};
 pub use json_schema::json_schema;
 pub use load::{
-    EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
+    DEMO, EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
     process_environment, read, set_fallback_environment,
 };
 pub use metrics::metrics;

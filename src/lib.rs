@@ -8,6 +8,7 @@
 //! - [`cli`]: the commands. Only they print.
 //! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
+//! - [`demo`]: a shop that does not exist, for newcomers and tests.
 //! - [`ruletest`]: unit tests of rules, on virtual time.
 //! - `printable`: characters that texts of others may not have.
 //! - [`replay`]: rules over recorded series, on virtual time.
@@ -21,6 +22,7 @@ pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod dashboard;
+pub mod demo;
 pub mod init;
 pub mod logging;
 mod printable;

@@ -68,7 +68,7 @@ section! {
         pub max_bytes: u64 = 10 * 1024 * 1024,
         /// Number of renamed files to keep.
         pub backup_count: u32 = 5,
-        /// Audit lines: who silenced, acknowledged, reloaded, resent or discarded, or was refused.
+        /// Audit lines: who silenced, acknowledged, reloaded, resent or discarded, or was rejected.
         pub audit: AuditLog = AuditLog::default(),
     }
 }

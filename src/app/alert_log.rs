@@ -39,11 +39,11 @@ impl AlertLog {
             return None;
         }
         let folder: Option<PathBuf> = settings.folder(default_folder.path());
-        let problem = folder.is_none().then(|| {
+        let missing = default_folder.missing.as_ref().filter(|_| folder.is_none());
+        let problem = missing.map(|missing| {
             format!(
-                "the alert history is in memory only: {}; set state_directory, or \
-                 alert_history.path",
-                default_folder.missing
+                "the alert history is in memory only: {missing}; set state_directory, or \
+                 alert_history.path"
             )
         });
         if let Some(problem) = &problem {

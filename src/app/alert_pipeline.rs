@@ -38,7 +38,7 @@ pub(super) struct AlertPipeline {
 
 impl AlertPipeline {
     pub(super) fn new(
-        routing: Arc<Routing>,
+        dispatcher: Dispatcher,
         notifier: Arc<Notifier>,
         alert_log: Option<AlertLog>,
         file: Option<Arc<Saver>>,
@@ -46,7 +46,7 @@ impl AlertPipeline {
     ) -> Self {
         let now = clock.now();
         Self {
-            dispatcher: Mutex::new(Dispatcher::new(routing, now)),
+            dispatcher: Mutex::new(dispatcher),
             notifier,
             alert_log,
             file,

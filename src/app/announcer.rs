@@ -9,8 +9,8 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
-use super::App;
-use crate::config::{self, Source, process_environment};
+use super::{App, Launch};
+use crate::config::{self, Source};
 use crate::runtime_file::{Announcement, Process, RunningAgent, client_url};
 
 /// Interval at which the file is looked at: somebody may delete it, and a directory that was not
@@ -40,9 +40,9 @@ struct State {
 impl Announcer {
     /// Creates an announcer for the runtime directory, else for the state directory if this process
     /// owns it.
-    pub(super) fn new(state: Option<&StateDirectory>) -> Self {
+    pub(super) fn new(state: Option<&StateDirectory>, launch: &Launch) -> Self {
         let owned = state.filter(|state| !state.is_locked_by_other());
-        let directory = config::runtime_directory(&process_environment)
+        let directory = config::runtime_directory(&|name| launch.environment(name))
             .or_else(|| owned.map(|state| state.path().to_owned()));
         if directory.is_none() {
             warn!(
@@ -150,13 +150,13 @@ impl App {
             socket: socket.map(|socket| absolute(&socket.value.path)),
             web_config_file: settings.web_config_file.as_deref().map(absolute),
             token_file: settings.control.token_file.as_deref().map(absolute),
-            configuration: match &self.source {
+            configuration: match &self.launch.source {
                 Source::File(_) => {
                     let active = self.current.load();
                     let files = active.plan.files.iter();
                     files.map(|file| absolute(&file.path)).collect()
                 }
-                Source::Embedded => Vec::new(),
+                Source::Embedded | Source::Demo => Vec::new(),
             },
             state_directory: owned.map(|state| absolute(state.path())),
             history_directory: history

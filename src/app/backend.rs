@@ -118,7 +118,27 @@ impl AlertBackend for AppBackend {
         &self,
         command: Command,
     ) -> Pin<Box<dyn Future<Output = Result<String, CommandError>> + Send + '_>> {
-        Box::pin(self.0.pipeline.order(command))
+        Box::pin(async move {
+            let resolve = match &command {
+                Command::Resolve { alert, by, comment } => Some((*alert, by_hand(by, comment))),
+                _ => None,
+            };
+            let id = self.0.pipeline.order(command).await?;
+            if let Some((alert, reason)) = resolve
+                && !self.0.evaluator.resolve(alert, &reason).await
+            {
+                return Err(CommandError::Unknown(format!("no firing alert {alert}")));
+            }
+            Ok(id)
+        })
+    }
+}
+
+/// Returns the reason of an alert that was resolved by hand. Quoted, as texts of clients are.
+fn by_hand(by: &str, comment: &str) -> String {
+    match comment {
+        "" => format!("resolved by {by:?}"),
+        comment => format!("resolved by {by:?}: {comment:?}"),
     }
 }
 
@@ -183,7 +203,7 @@ impl StatusBackend for AppBackend {
 
     fn flags(&self) -> BTreeMap<&'static str, String> {
         flags::flags(
-            &self.0.source,
+            &self.0.launch.source,
             &self.0.current.load().plan,
             self.0.history_handle.as_ref(),
         )
@@ -228,9 +248,9 @@ impl StatusBackend for AppBackend {
             },
             reload: reloads.last.map(|(at, error)| ReloadHealth { at, error }),
             configuration: ConfigurationHealth {
-                source: match &self.0.source {
+                source: match &self.0.launch.source {
                     Source::File(path) => announcer::absolute(path).display().to_string(),
-                    Source::Embedded => self.0.source.to_string(),
+                    Source::Embedded | Source::Demo => self.0.launch.source.to_string(),
                 },
                 included_files: active.plan.files.len().saturating_sub(1),
                 checksum: active.plan.checksum,

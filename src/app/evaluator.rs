@@ -218,6 +218,19 @@ impl Evaluator {
         self.follow(tick).await
     }
 
+    /// Resolves a firing alert by hand, and saves that. Returns whether it fired.
+    pub(super) async fn resolve(&self, alert: Fingerprint, reason: &str) -> bool {
+        let now = self.clock.now();
+        let resolved = self.loaded.lock().engine.resolve(alert, reason, now);
+        let Some(transition) = resolved else {
+            return false;
+        };
+        self.record_alerts();
+        self.process(&[transition]).await;
+        self.save().await;
+        true
+    }
+
     /// Appends the state of all alerts to history.
     fn record_alerts(&self) {
         let alerts = self.loaded.lock().engine.alerts();

@@ -31,7 +31,7 @@ pub(super) fn flags(
             "config.file",
             match source {
                 Source::File(file) => file.display().to_string(),
-                Source::Embedded => String::new(),
+                Source::Embedded | Source::Demo => String::new(),
             },
         ),
         ("log.level", plan.root.logging.level.as_str().to_owned()),

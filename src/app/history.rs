@@ -158,10 +158,13 @@ fn folder(
     default_folder: &DefaultFolder,
 ) -> (Option<PathBuf>, Option<String>) {
     let folder = storage.folder(default_folder.path());
-    let problem = (folder.is_none() && storage.backend == Backend::File).then(|| {
+    let missing = default_folder
+        .missing
+        .as_ref()
+        .filter(|_| folder.is_none() && storage.backend == Backend::File);
+    let problem = missing.map(|missing| {
         format!(
-            "history is in memory only: {}; set state_directory, or trend_analysis.storage.path",
-            default_folder.missing
+            "history is in memory only: {missing}; set state_directory, or trend_analysis.storage.path"
         )
     });
     (folder, problem)
@@ -224,11 +227,11 @@ mod tests {
     fn the_folder_is_the_declared_one_or_in_the_state_directory() {
         let state = &DefaultFolder {
             folder: Some("/state".into()),
-            missing: String::new(),
+            missing: None,
         };
         let nothing = &DefaultFolder {
             folder: None,
-            missing: "another has it".into(),
+            missing: Some("another has it".into()),
         };
         let default = TrendStorage::default();
         assert_eq!(

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use bellwether_files::durable::StateDirectory;
 use tracing::warn;
 
-use crate::config::{self, Plan, process_environment};
+use super::Launch;
+use crate::config::{self, Plan};
 
 /// Opens and claims the state directory; without one all state is in memory.
-pub(super) async fn open(plan: &Plan) -> Option<Arc<StateDirectory>> {
-    let path = config::state_directory(&plan.root, &process_environment)?;
+pub(super) async fn open(launch: &Launch, plan: &Plan) -> Option<Arc<StateDirectory>> {
+    let path = config::state_directory(&plan.root, &|name| launch.environment(name))?;
     let opening = tokio::task::spawn_blocking(move || StateDirectory::open(path));
     let folder = Arc::new(opening.await.ok()?);
     if let Some(problem) = folder.problem() {
@@ -22,27 +23,35 @@ pub(super) async fn open(plan: &Plan) -> Option<Arc<StateDirectory>> {
 /// Default directory of history and alert history.
 pub(super) struct DefaultFolder {
     pub(super) folder: Option<PathBuf>,
-    /// Reason for which there is no directory.
-    pub(super) missing: String,
+    /// Reason for which there is no directory; `None` if there is one, or none is wanted.
+    pub(super) missing: Option<String>,
 }
 
 impl DefaultFolder {
+    /// Nothing is on disk, and that is intended.
+    pub(super) fn in_memory() -> Self {
+        Self {
+            folder: None,
+            missing: None,
+        }
+    }
+
     pub(super) fn from_state(state: Option<&StateDirectory>) -> Self {
         match state {
             None => Self {
                 folder: None,
-                missing: "there is no state directory".into(),
+                missing: Some("there is no state directory".into()),
             },
             Some(state) if state.is_locked_by_other() => Self {
                 folder: None,
-                missing: format!(
+                missing: Some(format!(
                     "another Bellwether has the state directory {}",
                     state.path().display()
-                ),
+                )),
             },
             Some(state) => Self {
                 folder: Some(state.path().to_owned()),
-                missing: String::new(),
+                missing: None,
             },
         }
     }

@@ -20,14 +20,14 @@ pub(super) struct Options {
     /// Duration of the acknowledgement, such as 2h. Default: until the alert resolves.
     #[arg(long = "for", value_name = "DURATION")]
     duration: Option<String>,
-    /// Author of the acknowledgement. Default: the current user.
+    /// Author of the acknowledgement or of its removal. Default: the current user.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
     /// Comment, such as what is being done.
     #[arg(long, default_value = "", hide_default_value = true)]
     comment: String,
     /// Remove the acknowledgement.
-    #[arg(long, conflicts_with_all = ["duration", "by", "comment"])]
+    #[arg(long, conflicts_with_all = ["duration", "comment"])]
     release: bool,
     #[command(flatten)]
     form: ListForm,
@@ -61,12 +61,12 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     )
 }
 
-fn none(alert: &str) -> String {
+pub(super) fn none(alert: &str) -> String {
     format!("no alert {alert:?} fires; hint: `bellwether alerts` lists those that do")
 }
 
 /// Returns a table with the fingerprint of an alert that was changed.
-fn fingerprints(data: &Value) -> Table {
+pub(super) fn fingerprints(data: &Value) -> Table {
     let mut table = Table::new(["FINGERPRINT"]);
     if data["id"].is_string() {
         table.push([text(&data["id"]).into()]);
@@ -84,6 +84,7 @@ fn change(
 ) -> anyhow::Result<Value> {
     let path = format!("/api/v1/alerts/{alert}/acknowledge");
     let answer = if options.release {
+        let path = format!("{path}?{}", author(by));
         target.change(global, Method::DELETE, &path, None)?
     } else {
         let mut body = json!({ "by": by, "comment": options.comment });
@@ -95,8 +96,18 @@ fn change(
     data(&path, &answer)
 }
 
+/// Returns the query that names the author of a request without a body.
+pub(super) fn author(by: &str) -> String {
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    query.append_pair("by", by).finish()
+}
+
 /// Returns the fingerprint of the firing alert, given by fingerprint or as the only one of a rule.
-fn fingerprint(global: &Global, target: &Target, wanted: &str) -> anyhow::Result<Option<String>> {
+pub(super) fn fingerprint(
+    global: &Global,
+    target: &Target,
+    wanted: &str,
+) -> anyhow::Result<Option<String>> {
     let path = "/api/v1/alerts";
     let data = data(path, &target.get(global, path)?)?;
     let firing: Vec<&Value> = list(&data["alerts"])

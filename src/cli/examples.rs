@@ -35,6 +35,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["demo"],
+        &[
+            (
+                "bellwether demo",
+                "look around on http://127.0.0.1:9091/, until Ctrl-C",
+            ),
+            (
+                "bellwether demo --listen 127.0.0.1:9191 --seed 2",
+                "on another port, with other data",
+            ),
+        ],
+    ),
+    (
         &["init"],
         &[
             (
@@ -355,6 +368,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "one alert of several, for two hours",
             ),
             ("bellwether ack disk_full --release", "take it back"),
+        ],
+    ),
+    (
+        &["resolve"],
+        &[
+            (
+                "bellwether resolve disk_full --comment 'a larger disk comes tomorrow'",
+                "end the only alert of a rule",
+            ),
+            (
+                "bellwether resolve 00f1a2b3c4d5e6f7 --by ada",
+                "end one alert of several",
+            ),
         ],
     ),
     (

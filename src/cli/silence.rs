@@ -7,6 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
+use super::acknowledge::author;
 use super::asking::{data, list, printable, text, time};
 use super::form::{Layout, ListForm, format_table};
 use super::hosts::Reach;
@@ -207,7 +208,11 @@ fn expire(global: &Global, id: &str, form: &ListForm, reach: &Reach) -> anyhow::
             };
         };
         let path = format!("{PATH}/{id}");
-        data(&path, &target.change(global, Method::DELETE, &path, None)?)
+        let request = format!("{path}?{}", author(&user()));
+        data(
+            &path,
+            &target.change(global, Method::DELETE, &request, None)?,
+        )
     })?;
     if answers.is_on_no_host() {
         bail!("{}", unknown(id));

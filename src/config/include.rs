@@ -94,15 +94,15 @@ pub(super) fn read_included(
     problems: &mut Diagnostics,
 ) -> Merged {
     let path = match source {
-        Source::Embedded => PathBuf::new(),
+        Source::Embedded | Source::Demo => PathBuf::new(),
         Source::File(path) => path.clone(),
     };
     let mut reader = Reader::new(environment, problems);
     if let Ok(metadata) = fs::metadata(&path) {
         reader.read.insert(id(&metadata), 1);
     }
-    // The embedded configuration is in no directory in which files could be.
-    let follow = *source != Source::Embedded;
+    // An embedded configuration is in no directory in which files could be.
+    let follow = matches!(source, Source::File(_));
     reader.file(path, text, follow);
     reader.finish()
 }

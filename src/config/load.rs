@@ -21,6 +21,9 @@ use super::sections::Root;
 /// Configuration that runs if no file is named.
 pub const EMBEDDED: &str = include_str!("../../config/bellwether.yaml");
 
+/// Configuration of the demo.
+pub const DEMO: &str = include_str!("../../config/demo.yaml");
+
 /// Size limit of a configuration with all of its files; ten thousand rules are about 3 MB.
 pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
@@ -29,6 +32,8 @@ pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;
 pub enum Source {
     /// [`EMBEDDED`].
     Embedded,
+    /// [`DEMO`].
+    Demo,
     /// A file.
     File(PathBuf),
 }
@@ -37,6 +42,7 @@ impl fmt::Display for Source {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Embedded => out.write_str("the embedded configuration"),
+            Self::Demo => out.write_str("the configuration of the demo"),
             Self::File(path) => write!(out, "{}", path.display()),
         }
     }
@@ -128,6 +134,7 @@ impl Loaded {
 pub fn load(source: &Source, environment: Environment<'_>) -> Result<Loaded, Report> {
     let text = match source {
         Source::Embedded => EMBEDDED.to_owned(),
+        Source::Demo => DEMO.to_owned(),
         Source::File(path) => {
             let missing =
                 "check --config or BELLWETHER_CONFIG; `bellwether init` writes a first one";
@@ -165,7 +172,7 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     });
     let checksum = crc32fast::hash(text.as_bytes());
     let path = match source {
-        Source::Embedded => PathBuf::new(),
+        Source::Embedded | Source::Demo => PathBuf::new(),
         Source::File(path) => path.clone(),
     };
     let merged = Merged {

@@ -24,6 +24,7 @@ mod promql_rules;
 mod query;
 mod recording;
 mod reload;
+mod resolve;
 mod running_agent;
 mod scrape;
 mod self_metrics;

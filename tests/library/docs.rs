@@ -53,12 +53,15 @@ fn yaml_blocks(page: &str, text: &str) -> Vec<Block> {
 }
 
 /// Files of other programs and formats, by their first key.
-const OTHER_FORMATS: [&str; 7] = [
+const OTHER_FORMATS: [&str; 10] = [
     "defaults:",
     "scrape_configs:",
     "http:",
     "rule_files:",
     "tls_server_config:",
+    "basic_auth_users:",
+    "sessions:",
+    "trusted_proxies:",
     "- {matchers:",
     "apiVersion:",
 ];
@@ -303,9 +306,10 @@ fn every_link_has_a_target() {
             } else {
                 here.parent().unwrap().join(file)
             };
-            let found = fs::read_to_string(&path).is_ok_and(|text| {
+            // Pictures are no text.
+            let found = fs::read(&path).is_ok_and(|content| {
                 fragment.is_empty()
-                    || text.lines().any(|line| {
+                    || String::from_utf8_lossy(&content).lines().any(|line| {
                         line.starts_with('#')
                             && anchor(line.trim_start_matches('#').trim()) == fragment
                     })

@@ -160,7 +160,7 @@ async fn a_client_that_leaves_does_not_keep_its_change_from_the_audit() {
 }
 
 #[tokio::test]
-async fn a_refused_change_has_an_audit_entry_and_a_flood_of_them_has_few() {
+async fn a_rejected_change_has_an_audit_entry_and_a_flood_of_them_has_few() {
     let server = start().await;
     let forwarded = ["x-forwarded-for: 203.0.113.9"];
     for _ in 0..20 {
@@ -180,7 +180,7 @@ async fn a_refused_change_has_an_audit_entry_and_a_flood_of_them_has_few() {
     );
     assert_eq!(
         entry.outcome,
-        AuditOutcome::Refused("requests that came through a proxy are rejected".into())
+        AuditOutcome::Rejected("requests that came through a proxy are rejected".into())
     );
 }
 

@@ -10,6 +10,7 @@ mod page;
 mod prometheus;
 mod query;
 mod query_attacks;
+mod roles;
 mod stop;
 mod support;
 mod web_config;

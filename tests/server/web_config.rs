@@ -179,6 +179,9 @@ fn good_files() {
             X-Content-Type-Options: nosniff\n    Strict-Transport-Security: max-age=31536000; \
             includeSubDomains\n".into(), false),
         ("rate_limit: {interval: 1s, burst: 20}\n".into(), false),
+        (format!("basic_auth_users: {{alice: {hash}}}\nroles: {{alice: operator}}\n\
+            sessions: {{lifetime: 8h, idle_timeout: 15m}}\n"), false),
+        ("trusted_proxies: {networks: [10.0.0.5/32]}\nroles: {eva: admin}\n".into(), false),
     ] {
         let path = pki.write("web.yml", &text);
         let settings = settings(|settings| settings.web_config_file = Some(path.clone()));
@@ -302,6 +305,29 @@ fn bad_files_are_reported_with_their_place() {
         (
             "rate_limit: {interval: soon}\n".into(),
             "expected a duration",
+        ),
+        (
+            "roles:\n  ada: admin\n".into(),
+            "web.yml:2:8: roles.ada: no user \"ada\" in basic_auth_users",
+        ),
+        (
+            format!(
+                "basic_auth_users: {{ada: {}}}\nroles: {{ada: root}}\n",
+                hash("x")
+            ),
+            "unknown value \"root\"",
+        ),
+        (
+            "trusted_proxies: {networks: [proxy]}\n".into(),
+            "not a network: \"proxy\"",
+        ),
+        (
+            "trusted_proxies: {user_header: \"a b\"}\n".into(),
+            "not the name of a header",
+        ),
+        (
+            "sessions: {lifetime: 0s}\n".into(),
+            "must be more than zero",
         ),
     ] {
         let path = pki.write("web.yml", &text);

@@ -8,15 +8,15 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-const BINARY = resolve(process.env.BELLWETHER ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug/bellwether'));
+export const BINARY = resolve(process.env.BELLWETHER ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug/bellwether'));
 const DEADLINE = 30_000;
 
 /** An error that waiting does not change. */
 class Fatal extends Error {}
 
-/** Waits until `check` returns something true; fails with its last error after half a minute, and at once with a `Fatal`. */
-export async function until(what, check) {
-  const end = Date.now() + DEADLINE;
+/** Waits until `check` returns something true; fails with its last error after `deadline` milliseconds, and at once with a `Fatal`. */
+export async function until(what, check, deadline = DEADLINE) {
+  const end = Date.now() + deadline;
   let last;
   while (Date.now() < end) {
     try {
@@ -28,7 +28,7 @@ export async function until(what, check) {
     }
     await new Promise((done) => setTimeout(done, 50));
   }
-  throw new Error(`not within half a minute: ${what}; last: ${last}`);
+  throw new Error(`not within ${deadline / 1000} s: ${what}; last: ${last}`);
 }
 
 export async function freePort() {

@@ -22,7 +22,7 @@ export async function open(browser, agent, path = '', { size = 'desktop', theme 
   context.setDefaultTimeout(15_000);
   const page = await context.newPage();
   page.problems = [];
-  page.on('console', (message) => message.type() === 'error' && !(process.env.NO_SESSION && /404/.test(message.text())) && page.problems.push(`console: ${message.text()}`));
+  page.on('console', (message) => message.type() === 'error' && page.problems.push(`console: ${message.text()} ${message.location().url}`));
   page.on('pageerror', (error) => page.problems.push(`error: ${error.stack}`));
   page.on('request', (request) => {
     if (new URL(request.url()).origin.replace(/^ws/, 'http') !== agent.url) page.problems.push(`foreign request: ${request.url()}`);

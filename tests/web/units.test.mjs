@@ -1,5 +1,5 @@
-// Pure parts of the page, without a browser: alignment of series, texts of axes, places in YAML.
-import test, { before } from 'node:test';
+// The parts of the page that are pure functions.
+import test from 'node:test';
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
@@ -7,116 +7,129 @@ import { ROOT } from './agent.mjs';
 
 const WEB = join(ROOT, 'web');
 const { build } = createRequire(join(WEB, 'package.json'))('esbuild');
-let charts;
-let config;
 
-/** Bundles modules of the page, and returns what they export. */
-async function load(...paths) {
-  const contents = paths.map((path) => `export * from ${JSON.stringify(`./src/${path}`)};`).join('\n');
-  const { outputFiles } = await build({ stdin: { contents, resolveDir: WEB }, bundle: true, format: 'esm', write: false, absWorkingDir: WEB });
+async function load(path) {
+  const { outputFiles } = await build({ entryPoints: [join(WEB, 'src', path)], bundle: true, format: 'esm', write: false });
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0].contents).toString('base64')}`);
 }
 
-before(async () => {
-  charts = await load('charts/align.ts', 'charts/ticks.ts');
-  config = await load('views/config/yaml-path.ts', 'views/config/schema.ts');
+const format = await load('components/format.ts');
+const { parseMatchers, matches, equalTo } = await load('store/matchers.ts');
+const { comparisonOf, isSeriesOf, metricOf, subjectOf } = await load('store/rules.ts');
+const { ruleYaml } = await load('views/rules/yaml.ts');
+const { occurrencesOn, recurrenceText, parseDay, mondayOf } = await load('views/silences/occurrences.ts');
+
+test('numbers have their unit, few digits, and a dash where they are missing', () => {
+  for (const [value, unit, text] of [
+    [null, 'bytes', '–'],
+    [NaN, '', '–'],
+    [Infinity, '', '+∞'],
+    [0.1 + 0.2, '', '0.3'],
+    [0, 'percent', '0 %'],
+    [99.95, 'percent', '100 %'],
+    [0.5, 'ratio', '50 %'],
+    [1536, 'bytes', '1.5 KiB'],
+    [-2048, 'bytes/s', '-2 KiB/s'],
+    [0.0000021, 'seconds', '2.1 µs'],
+    [0.0123, 'seconds', '12.3 ms'],
+    [67.4, 'milliseconds', '67.4 ms'],
+    [11_400, 'seconds', '3 h 10 min'],
+    [1_260_000_000, '', '1.26 G'],
+    [3102, '', '3102'],
+    [1e-7, '', '1.00e-7'],
+  ]) {
+    assert.equal(format.formatValue(value, unit), text, `${value} ${unit}`);
+  }
 });
 
-test('series of one grid are taken as they are, and a missing step is a gap', () => {
-  const times = [10, 20, 30, 60, 70];
-  const values = [1, 2, 3, 4, 5];
-  const alone = charts.align([{ times, values }], 10);
-  assert.deepEqual(alone.times, [10, 20, 30, 35, 60, 70]);
-  assert.deepEqual(alone.columns[0], [1, 2, 3, null, 4, 5]);
-  const grid = { times: [10, 20, 30, 40, 50, 60, 70], values: [0, 0, 0, 0, 0, 0, 0] };
-  const two = charts.align([{ times, values }, grid], 10);
-  const [first, second] = two.columns;
-  assert.deepEqual(two.times.map((time, i) => [time, first[i]]).filter(([time]) => time > 30 && time < 60), [[35, null], [40, null], [50, null]], 'all of the gap');
-  assert.deepEqual(second.filter((value) => value !== undefined), grid.values);
+test('the unit of a metric follows from its name', () => {
+  for (const [name, unit] of [
+    ['node_memory_bytes', 'bytes'],
+    ['disk_io_read_bytes_total', 'bytes'],
+    ['start_timestamp_seconds', 'timestamp'],
+    ['cpu_percent', 'percent'],
+    ['queue_length', ''],
+  ]) {
+    assert.equal(format.unitOf(name), unit, name);
+  }
 });
 
-test('the lowest and the highest value of each pixel are kept in their order', () => {
-  const times = Array.from({ length: 1000 }, (_, i) => i);
-  const values = times.map((i) => (i === 503 ? 99 : i === 505 ? -99 : 0));
-  const { columns } = charts.decimate({ times, columns: [values] }, 0, 1000, 10);
-  assert.equal(columns[0].length, 20);
-  assert.deepEqual(columns[0].slice(10, 12), [99, -99]);
-  assert.equal(columns[0].filter(Boolean).length, 2);
-  assert.equal(charts.decimate({ times, columns: [values] }, 0, 30, 10).columns[0], values, 'few samples stay');
+test('durations have two units at most', () => {
+  for (const [seconds, text] of [[0, '0 s'], [59, '59 s'], [60, '1 min'], [3_725, '1 h 2 min'], [86_400, '1 d'], [90_061, '1 d 1 h'], [-5, '0 s']]) {
+    assert.equal(format.formatDuration(seconds), text, seconds);
+  }
 });
 
-test('a gap of a whole pixel stays one', () => {
-  const times = Array.from({ length: 1000 }, (_, i) => i);
-  const values = times.map((i) => (i >= 300 && i < 400 ? null : 1));
-  const { columns } = charts.decimate({ times, columns: [values] }, 0, 1000, 10);
-  assert.deepEqual(columns[0].slice(4, 10), [1, 1, null, null, 1, 1]);
+test('matchers are read as Alertmanager reads them', () => {
+  const labels = { alertname: 'backlog', queue: 'mail, "fast"', 'odd.name': 'x' };
+  for (const [text, expected] of [
+    ['alertname="backlog"', true],
+    ['{alertname="backlog",queue=~"mail.*"}', true],
+    ['alertname=backlog', true],
+    ['alertname!="backlog"', false],
+    ['queue!~"sms|fax"', true],
+    ['queue=~"mai"', false],
+    ['missing=""', true],
+    ['queue=~"("', false],
+    [equalTo(labels), true],
+  ]) {
+    assert.equal(matches(parseMatchers(text), labels), expected, text);
+  }
+  for (const text of ['alertname', '=x', 'a="b" c="d"', 'a="b', '{a="b"']) assert.equal(parseMatchers(text), null, text);
+  assert.deepEqual(parseMatchers('  '), []);
 });
 
-test('figures of a series are those of its values', () => {
-  assert.deepEqual(charts.statsOf({ values: [null, 4, 1, null, 7, null] }), { last: 7, min: 1, mean: 4, max: 7 });
-  assert.deepEqual(charts.statsOf({ values: [null] }), { last: null, min: null, mean: null, max: null });
+test('a rule is split into its value and its threshold', () => {
+  for (const [query, expected] of [
+    ['cpu_percent > 85', ['cpu_percent', '>', 85]],
+    ['sum by (a) (rate(x{b=">"}[5m])) <= 1e-3', ['sum by (a) (rate(x{b=">"}[5m]))', '<=', 0.001]],
+    ['x == 0', ['x', '==', 0]],
+    ['x > -4.5', ['x', '>', -4.5]],
+  ]) {
+    const { value, operator, threshold } = comparisonOf(query);
+    assert.deepEqual([value, operator, threshold], expected, query);
+  }
+  for (const query of ['x > y', 'x > 1 and y > 2', 'absent(x)', 'cpu_percent is anomalous', 'sum(x > 1)']) assert.equal(comparisonOf(query), null, query);
+  assert.deepEqual(subjectOf('disk_usage_percent reaches 95 within 4h'), { metric: 'disk_usage_percent', target: 95 });
+  assert.deepEqual(subjectOf('cpu_percent is anomalous'), { metric: 'cpu_percent', target: null });
+  assert.equal(subjectOf('cpu_percent > 5'), null);
+  assert.equal(metricOf('sum by (le, my_label) (rate(app_request_seconds_bucket{a="b_c"}[5m]))'), 'app_request_seconds_bucket');
 });
 
-test('ticks have one unit and no digits that say nothing', () => {
-  assert.deepEqual(charts.formatTicks([0, 0.1, 0.2, 0.30000000000000004]), ['0', '0.1', '0.2', '0.3']);
-  assert.deepEqual(charts.formatTicks([0, 2 ** 30, 2 ** 31], 'bytes'), ['0 GiB', '1 GiB', '2 GiB']);
-  assert.deepEqual(charts.formatTicks([0, 0.0005, 0.001], 'seconds'), ['0 ms', '0.5 ms', '1.0 ms']);
-  assert.deepEqual(charts.formatTicks([0, 0.25, 0.5], 'ratio'), ['0 %', '25 %', '50 %']);
-  assert.deepEqual(charts.formatTicks([0, 20_000], 'requests/s'), ['0 k requests/s', '20 k requests/s']);
+test('the series of an alert is the one with its labels', () => {
+  const alert = { alertname: 'a', severity: 'critical', mount_point: '/data' };
+  assert.ok(isSeriesOf({ __name__: 'x', mount_point: '/data', host: 'b' }, alert));
+  assert.ok(!isSeriesOf({ __name__: 'x', mount_point: '/' }, alert));
 });
 
-const YAML = `performance_monitor:
-  collection_interval: 10s
-  alerting:
-    rules:
-      - name: backlog
-        metric: queue_length
-        thresholds:
-          warning: 5
-      # a comment
-      - name: other
-
-        severity: critical
-    notifications:
-      channels:
-      - name: log
-        type: log
-`;
-
-/** Place of the mark `|`. */
-function at(text) {
-  const lines = text.split('|')[0].split('\n');
-  return config.placeAt(lines, lines.at(-1).length);
-}
-
-test('a place in YAML is known by its indentation', () => {
-  assert.deepEqual(at('|').path, []);
-  assert.deepEqual(at('performance_monitor:\n  col|').path, ['performance_monitor']);
-  assert.deepEqual(at('performance_monitor:\n  alerting:\n    ru|').path, ['performance_monitor', 'alerting']);
-  const before = (line) => `${YAML.slice(0, YAML.indexOf(line))}`;
-  const rules = ['performance_monitor', 'alerting', 'rules', null];
-  assert.deepEqual(at(`${before('        metric:')}        me|`).path, rules, 'beside the first key of an entry');
-  assert.deepEqual(at(`${before('          warning:')}          w|`).path, [...rules, 'thresholds']);
-  assert.deepEqual(at(`${before('        severity:')}        se|`).path, rules, 'behind a comment and an empty line');
-  assert.deepEqual(at(`${before('      - name: other')}      - na|`).path, rules, 'the first key of an entry');
-  assert.deepEqual(at(`${before('        type: log')}        ty|`).path, ['performance_monitor', 'alerting', 'notifications', 'channels', null], 'a list without indentation');
-  const value = at(`${before('        severity:')}        severity: cri|`);
-  assert.deepEqual([value.path, value.value], [[...rules, 'severity'], true]);
+test('the YAML of one rule is found among others', () => {
+  const yaml = ['alerting:', '  channels:', '  - name: full', '    type: log', '  rules:', '  - name: fuller', '    metric: x', '  - duration: 5m', '    name: full', '    metric: y', '    labels: {}', 'other: 1'].join('\n');
+  assert.equal(ruleYaml(yaml, 'full'), '- duration: 5m\n  name: full\n  metric: y\n  labels: {}');
+  assert.equal(ruleYaml(yaml, 'ful.'), null);
 });
 
-test('keys and words come from the schema, through references and alternatives', () => {
-  const schema = {
-    properties: { list: { type: ['array', 'null'], items: { $ref: '#/$defs/Entry' } } },
-    $defs: {
-      Entry: {
-        properties: { name: { type: ['string'] }, kind: { anyOf: [{ const: 'a', description: 'An A.' }, { const: 'b' }] } },
-        required: ['name'],
-        allOf: [{ if: {}, then: { properties: { extra: { type: ['object'] } } } }],
-      },
-    },
-  };
-  assert.deepEqual(config.keysAt(schema, []).map(({ key, form }) => [key, form]), [['list', 'list']]);
-  assert.deepEqual(config.keysAt(schema, ['list', null]).map(({ key }) => key), ['name', 'kind', 'extra']);
-  assert.deepEqual(config.valuesAt(schema, ['list', null, 'kind'])[0], { value: 'a', description: 'An A.' });
-  assert.deepEqual(config.keysAt(schema, ['unknown']), []);
+const silence = (fields) => ({ id: 'x', matchers: '{}', startsAt: '1970-01-01T00:00:00Z', endsAt: null, comment: '', configured: true, ...fields });
+const days = (fields, first, count) =>
+  Array.from({ length: count }, (_, index) => occurrencesOn(new Date(2026, first[0] - 1, first[1] + index), [silence(fields)]).map(({ text }) => text));
+
+test('recurring silences are on their days', () => {
+  const night = [{ start_time: '01:00', end_time: '05:00' }];
+  assert.deepEqual(days({ times: [{ weekdays: ['monday:friday'], times: night }] }, [11, 28], 3), [[], [], ['01:00–05:00']]);
+  assert.deepEqual(days({ times: [{ days_of_month: ['-1'] }] }, [11, 29], 3), [[], [''], []]);
+  assert.deepEqual(days({ times: [{ months: ['december'], days_of_month: ['1:2'] }] }, [11, 30], 4), [[], [''], [''], []]);
+  assert.deepEqual(days({ times: [{ years: ['2025'] }] }, [11, 30], 1), [[]]);
+  assert.deepEqual(days({ intervals: ['office_hours'] }, [11, 30], 1), [['during office_hours']]);
+  assert.equal(recurrenceText(silence({ times: [{ weekdays: ['sunday'], times: night }], location: 'UTC' })), 'sunday 01:00–05:00 (UTC)');
+});
+
+test('a silence with an end is on the days between', () => {
+  const at = (day, hour) => new Date(2026, 10, day, hour).toISOString();
+  assert.deepEqual(days({ startsAt: at(28, 14), endsAt: at(30, 9) }, [11, 27], 5), [[], ['from 14:00'], [''], ['until 09:00'], []]);
+  assert.deepEqual(days({ startsAt: at(28, 0), endsAt: at(29, 0) }, [11, 28], 2), [[''], []]);
+});
+
+test('days of the calendar are real days', () => {
+  assert.equal(parseDay('2026-02-30'), null);
+  assert.equal(parseDay('x'), null);
+  assert.equal(format.formatDay(mondayOf(parseDay('2026-11-29'))), '2026-11-23');
 });

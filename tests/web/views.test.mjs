@@ -94,7 +94,7 @@ test('a view of its own address works below a sub-path', async (t) => {
 test('keys lead to every view, and the palette finds everything', async () => {
   const page = await open(browser, agent);
   await page.getByText('310 items wait in mail').first().waitFor();
-  for (const [key, path] of [['a', 'alerts'], ['r', 'rules'], ['n', 'notifications'], ['s', 'silences'], ['m', 'metrics-list'], ['c', 'collectors'], ['o', '']]) {
+  for (const [key, path] of [['d', 'dashboards'], ['e', 'explore'], ['f', 'config'], ['a', 'alerts'], ['r', 'rules'], ['n', 'notifications'], ['s', 'silences'], ['m', 'metrics-list'], ['c', 'collectors'], ['o', '']]) {
     await page.keyboard.press('g');
     await page.keyboard.press(key);
     await page.waitForURL(`${agent.url}/${path}`);

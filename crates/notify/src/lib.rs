@@ -230,6 +230,20 @@ impl Notifier {
         *self.active.lock() = active.collect();
     }
 
+    /// Continues the queues of `preview` on the channels of the same names, which must be in memory.
+    pub fn adopt(&self, preview: Preview) {
+        let active = self.active.lock();
+        for (name, outbox) in preview.into_outboxes() {
+            let channel = active
+                .iter()
+                .find(|channel| **channel.delivery.state.name() == *name);
+            if let Some(channel) = channel {
+                *channel.delivery.state.outbox.lock() = outbox;
+                channel.delivery.state.wake.notify_one();
+            }
+        }
+    }
+
     /// Queues the notifications of `dispatches` that the channels need, in their order; on disk
     /// when it returns.
     pub async fn offer(&self, dispatches: Vec<Dispatch>) {

@@ -151,17 +151,58 @@ impl Preview {
             .map_or_else(Vec::new, |channel| channel.deliver_all(at))
     }
 
+    /// Returns the oldest queued notification of the channel `name`.
+    #[must_use]
+    pub fn oldest(&self, name: &str) -> Option<Notification> {
+        let entry = self.channel(name)?.outbox.queue().next()?;
+        Some(entry.notification.clone())
+    }
+
+    /// Delivers the oldest queued notification of the channel `name`.
+    pub fn deliver_oldest(&mut self, name: &str, at: Now) {
+        if let Some(channel) = self.channel_mut(name)
+            && let Some(oldest) = channel.oldest()
+        {
+            channel.outbox.mark_delivered(oldest, at);
+        }
+    }
+
     /// Rejects the oldest notification of the channel `name` for good. Returns all that is dropped
     /// with it.
     pub fn reject_oldest(&mut self, name: &str) -> Vec<Notification> {
+        self.drop_oldest(name, &NO_DEAD_LETTERS)
+    }
+
+    /// Like [`Preview::reject_oldest`] with the error of the service, and leaves a dead letter.
+    pub fn reject_oldest_for(
+        &mut self,
+        name: &str,
+        error: &str,
+        at: UnixMillis,
+    ) -> Vec<Notification> {
+        let reason = DropReason {
+            error,
+            at,
+            max_dead_letters: usize::MAX,
+            ..NO_DEAD_LETTERS
+        };
+        self.drop_oldest(name, &reason)
+    }
+
+    fn drop_oldest(&mut self, name: &str, reason: &DropReason<'_>) -> Vec<Notification> {
         let Some(channel) = self.channel_mut(name) else {
             return Vec::new();
         };
-        let oldest = channel.outbox.queue().next().map(|entry| entry.seq);
-        if let Some(oldest) = oldest {
-            channel.outbox.drop_entry(oldest, &NO_DEAD_LETTERS);
+        if let Some(oldest) = channel.oldest() {
+            channel.outbox.drop_entry(oldest, reason);
         }
         channel.outbox.take_dropped()
+    }
+
+    /// Returns the outboxes with the names of their channels.
+    pub(super) fn into_outboxes(self) -> impl Iterator<Item = (String, Outbox)> {
+        let channels = self.channels.into_iter();
+        channels.map(|channel| (channel.name, channel.outbox))
     }
 
     /// Firing alerts that any channel was notified of.
@@ -205,6 +246,11 @@ impl Preview {
 }
 
 impl PreviewChannel {
+    /// Returns the sequence number of the oldest queued notification.
+    fn oldest(&self) -> Option<u64> {
+        self.outbox.queue().next().map(|entry| entry.seq)
+    }
+
     fn offer<'a>(
         &mut self,
         notifications: impl IntoIterator<Item = &'a Notification>,

@@ -25,7 +25,7 @@ mod testing;
 pub(crate) mod threads;
 pub(crate) mod view;
 
-pub use endpoints::reference::endpoint_reference;
+pub use endpoints::reference::{endpoint_reference, role_reference};
 pub use endpoints::{AnswerError, check_answer};
 
 /// Version of Bellwether in responses.

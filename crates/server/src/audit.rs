@@ -1,6 +1,6 @@
 //! Audit: who changed what, or tried to, from where, and with which outcome.
 //!
-//! Owns the entries and the limit of those about refused requests. The application writes the entries.
+//! Owns the entries and the limit of those about rejected requests. The application writes the entries.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,15 +29,16 @@ pub enum AuditOutcome {
     Done,
     Failed(String),
     /// The client may not make the change.
-    Refused(String),
+    Rejected(String),
 }
 
 /// Author of a change, as far as it is known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Actor {
-    /// Name of the user. Of a refused request it is only what the client says.
+    /// Name of the user. Of a rejected request it is only what the client says.
     pub user: Option<String>,
-    /// Reason to let it pass: `password`, `token`, `socket` (its file mode), `address`, `signal` or `command`.
+    /// Reason to let it pass: `password`, `session`, `token`, `proxy`, `socket` (its file mode), `address`,
+    /// `signal` or `command`.
     pub auth: Option<&'static str>,
     /// Address of the client, or another place that the change came from.
     pub from: String,
@@ -81,9 +82,9 @@ pub(crate) fn via(headers: &HeaderMap) -> Option<String> {
     (!lines.is_empty()).then(|| lines.join(", "))
 }
 
-/// Limit of entries about refused requests, so that a guesser cannot fill the disk.
+/// Limit of entries about rejected requests, so that a guesser cannot fill the disk.
 #[derive(Debug, Default)]
-pub(crate) struct Refusals {
+pub(crate) struct Rejections {
     /// End of the current minute.
     end: MonoMillis,
     by_client: HashMap<Client, u32>,
@@ -91,7 +92,7 @@ pub(crate) struct Refusals {
     unlogged: u64,
 }
 
-impl Refusals {
+impl Rejections {
     const WINDOW: Duration = Duration::from_secs(60);
     const PER_CLIENT: u32 = 5;
     const IN_TOTAL: u32 = 50;
@@ -132,26 +133,26 @@ mod tests {
 
     #[test]
     fn a_guesser_is_logged_five_times_a_minute_and_others_still_are() {
-        let mut refusals = Refusals::default();
+        let mut rejections = Rejections::default();
         let now = MonoMillis(1_000);
         let admitted = (0..20)
-            .filter_map(|_| refusals.admit(client("10.0.0.1"), now))
+            .filter_map(|_| rejections.admit(client("10.0.0.1"), now))
             .count();
         assert_eq!(admitted, 5);
-        assert_eq!(refusals.admit(client("10.0.0.2"), now), Some(15));
-        assert_eq!(refusals.admit(client("10.0.0.1"), now), None);
+        assert_eq!(rejections.admit(client("10.0.0.2"), now), Some(15));
+        assert_eq!(rejections.admit(client("10.0.0.1"), now), None);
         let later = now.after(Duration::from_secs(60));
-        assert_eq!(refusals.admit(client("10.0.0.1"), later), Some(1));
+        assert_eq!(rejections.admit(client("10.0.0.1"), later), Some(1));
     }
 
     #[test]
     fn many_guessers_share_a_limit() {
-        let mut refusals = Refusals::default();
+        let mut rejections = Rejections::default();
         let admitted = (0..200)
-            .filter_map(|index| refusals.admit(client(&format!("10.0.0.{index}")), MonoMillis(0)))
+            .filter_map(|index| rejections.admit(client(&format!("10.0.0.{index}")), MonoMillis(0)))
             .count();
         assert_eq!(admitted, 50);
-        assert_eq!(refusals.by_client.len(), 50);
+        assert_eq!(rejections.by_client.len(), 50);
     }
 
     #[test]

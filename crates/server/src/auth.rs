@@ -1,12 +1,16 @@
-//! Access: TLS, users, rate limits, and the rules for requests that change state.
+//! Access: TLS, users, roles, sessions, rate limits.
 //!
 //! Owns every decision about a client. Does not know what a request does once it is allowed.
 
 pub(crate) mod access;
 pub(crate) mod control;
 pub(crate) mod cors;
+pub(crate) mod identity;
 pub(crate) mod network;
+pub(crate) mod proxy;
 mod rate;
+pub(crate) mod role;
 mod secret;
+pub(crate) mod session;
 pub(crate) mod users;
 pub(crate) mod web;

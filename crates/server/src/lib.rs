@@ -18,11 +18,12 @@ pub use api::alerts::history::{alert_history_data, alert_history_query};
 pub use api::analysis::AnalysisSettings;
 pub use api::query::{QueryLimits, QueryStats, answer_json};
 pub use api::response::ApiError;
-pub use api::{AnswerError, check_answer, endpoint_reference};
+pub use api::{AnswerError, check_answer, endpoint_reference, role_reference};
 pub use audit::{Actor, AuditEntry, AuditOutcome};
 pub use auth::access::{Access, AccessLoadError};
 pub use auth::control::{ControlError, TokenError, TokenErrorReason, read_token};
 pub use auth::network::{Network, NetworkError};
+pub use auth::role::Role;
 pub use auth::web::{WebConfig, WebError};
 pub use backend::{
     AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, ChannelHealth,
@@ -33,5 +34,5 @@ pub use backend::{
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;
 pub use net::listener::{BindError, Handle, OpenSocket, Server};
-pub use settings::{Control, Limits, LocalSocket, Prometheus};
+pub use settings::{Control, ControlToken, Limits, LocalSocket, Prometheus};
 pub use stats::{Requests, SELF_METRICS, Stats};

@@ -3,7 +3,7 @@
 //! Owns the keys and the checks that need no other crate. `metric_prefix` and `default_labels`
 //! belong to the section and are used elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use regex::Regex;
 
 use crate::api::query::QueryLimits;
 use crate::auth::network::Network;
+use crate::auth::role::Role;
 use crate::live::LiveLimits;
 
 section! {
@@ -82,21 +83,34 @@ section! {
 }
 
 section! {
-    /// Access to the requests that change state: reload, record, silence, acknowledge, resend dead
-    /// letters. Without any key, only clients on this host may send them. If `basic_auth_users` are
-    /// configured, these may not either: the passwords are for reading, and a reverse proxy on this
-    /// host looks like a client on it.
+    /// Access to the requests that change state, for clients without a user that has a role. Without
+    /// any key, clients on this host may send all of them. If `basic_auth_users` are configured, these
+    /// may not either: a reverse proxy on this host looks like a client on it.
     pub struct Control {
         /// Networks whose clients are allowed, such as `10.0.0.0/8`. They replace the loopback
-        /// networks; list those too to keep them.
+        /// networks; list those too to keep them. Users and tokens may change state only from them.
         pub networks: Vec<Spanned<String>> = Vec::new(),
-        /// File with a token that the client must send as `Authorization: Bearer`. Without
-        /// `networks` any client with the token is allowed.
+        /// File with a token that the client must send as `Authorization: Bearer`; it has the role
+        /// `admin`. Without `networks` any client with the token is allowed.
         pub token_file: Option<PathBuf> = None,
+        /// Further tokens.
+        pub tokens: Vec<ControlToken> = Vec::new(),
         /// Unix socket on which processes of this host may read and change everything without a
         /// password or a token: the file mode decides. Commands on this host use it if it is
         /// configured.
         pub socket: Option<Spanned<LocalSocket>> = None,
+    }
+}
+
+section! {
+    /// Token of a program, with a role.
+    pub struct ControlToken {
+        /// Name, which the audit has.
+        pub name: Spanned<String>,
+        /// File with the token.
+        pub file: PathBuf,
+        /// Role: `viewer`, `operator` or `admin`.
+        pub role: Role,
     }
 }
 
@@ -112,6 +126,31 @@ section! {
         pub owner: Option<String> = None,
         /// Group of the file, by name or number. Default: the group of the process.
         pub group: Option<String> = None,
+    }
+}
+
+impl Control {
+    fn check(&self, problems: &mut Diagnostics) {
+        if let Some(socket) = &self.socket {
+            socket.check(problems);
+        }
+        for network in &self.networks {
+            if let Err(error) = network.parse::<Network>() {
+                problems
+                    .error(
+                        &network.at,
+                        format!("not a network: {:?}: {error}", **network),
+                    )
+                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
+            }
+        }
+        let mut names = HashSet::new();
+        for token in &self.tokens {
+            if !names.insert(&*token.name.value) {
+                let message = format!("another token is named {:?} too", *token.name);
+                problems.error(&token.name.at, message);
+            }
+        }
     }
 }
 
@@ -170,19 +209,7 @@ impl Prometheus {
         self.limits.check(problems);
         self.query.check(**self.limits.request_timeout, problems);
         self.live.check(problems);
-        if let Some(socket) = &self.control.socket {
-            socket.check(problems);
-        }
-        for network in &self.control.networks {
-            if let Err(error) = network.parse::<Network>() {
-                problems
-                    .error(
-                        &network.at,
-                        format!("not a network: {:?}: {error}", **network),
-                    )
-                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
-            }
-        }
+        self.control.check(problems);
     }
 
     /// Address as `host:port`, with an IPv6 address in brackets.

@@ -1,7 +1,7 @@
 // Loads the code of the view that the address names, and shows it.
 import { useEffect, useErrorBoundary, useState } from 'preact/hooks';
 import type { ComponentType } from 'preact';
-import { host } from '../store/agent';
+import { host, summary } from '../store/agent';
 import { Note } from '../components/Loadable';
 import { findView, type View, type ViewProps } from '../views';
 import { route } from './router';
@@ -11,9 +11,10 @@ const loaded = new Map<View, ComponentType<ViewProps>>();
 export function CurrentView() {
   const match = findView(route.value.path);
   const title = match?.view.title ?? 'Not found';
+  const firing = summary.state.value.data?.alerts.firing ?? 0;
   useEffect(() => {
-    document.title = [title, host.value, 'Bellwether'].filter(Boolean).join(' · ');
-  }, [title, host.value]);
+    document.title = [firing > 0 ? `(${firing}) ${title}` : title, host.value, 'Bellwether'].filter(Boolean).join(' · ');
+  }, [title, firing, host.value]);
   if (!match) return <Note icon="unknown">There is no such page. The views are on the left.</Note>;
   return <Mounted key={match.view.path} view={match.view} rest={match.rest} />;
 }

@@ -1,5 +1,5 @@
 // The WebSocket of the agent: events that make the page ask anew at once, and values that views subscribe to.
-import { signal, type ReadonlySignal } from '@preact/signals';
+import { signal, type ReadonlySignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { BASE, observers } from '../api/client';
 import type { Labels } from '../api/types';
@@ -14,7 +14,7 @@ export interface LiveSample {
 /** True while the connection is open. The page polls in any case, and so works without it. */
 export const isLive = signal(false);
 
-const subscriptions = new Map<string, { users: number; samples: ReturnType<typeof signal<LiveSample[] | null>> }>();
+const subscriptions = new Map<string, { users: number; samples: Signal<LiveSample[] | null> }>();
 let socket: WebSocket | undefined;
 let failures = 0;
 

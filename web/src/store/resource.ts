@@ -31,7 +31,7 @@ const CACHED_PATHS = 60;
 
 /**
  * Keeps the answer of a path. `path` may read signals: another path is asked at once, the same one at each refresh; null
- * asks nothing. `every` refreshes only each n-th time.
+ * asks nothing. `every` refreshes only each n-th time, and each time while the agent is away.
  */
 export function resource<T>(path: () => string | null, { every = 1 } = {}): Resource<T> {
   const state = signal<Loaded<T>>(NONE);
@@ -68,7 +68,7 @@ export function resource<T>(path: () => string | null, { every = 1 } = {}): Reso
     const count = refreshes.value;
     untracked(() => {
       if (target === null) state.value = NONE;
-      else if (target !== asked || count % every === 0) void load(target);
+      else if (target !== asked || count % every === 0 || state.peek().error?.cause === 'disconnected') void load(target);
     });
   });
   return {

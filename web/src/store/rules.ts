@@ -28,13 +28,11 @@ export function isSeriesOf(series: Labels, alert: Labels): boolean {
   return Object.entries(series).every(([name, value]) => name === '__name__' || alert[name] === undefined || alert[name] === value);
 }
 
-/** Returns the name of the first metric of an expression, for its unit. */
+/** Returns the name of the first metric of an expression, for its unit; empty if none is found. */
 export function metricOf(query: string): string {
-  const words = query.replace(/"(\\.|[^"])*"|\{[^}]*\}|\[[^\]]*\]/g, '').match(/[a-zA-Z_:][\w:]*(?!\s*\()\b/g) ?? [];
-  return words.find((word) => !KEYWORDS.has(word) && word.includes('_') && !new RegExp(`\\b${word}\\s*\\(`).test(query)) ?? '';
+  const bare = query.replace(/"(\\.|[^"])*"|\{[^}]*\}|\[[^\]]*\]|\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)/g, ' ');
+  return bare.match(/[a-zA-Z_:][\w:]*_[\w:]*(?![\w:]*\s*\()/)?.[0] ?? '';
 }
-
-const KEYWORDS = new Set(['by', 'without', 'on', 'ignoring', 'group_left', 'group_right', 'bool', 'offset']);
 
 function isBalanced(text: string): boolean {
   const bare = text.replace(/"(\\.|[^"])*"|'(\\.|[^'])*'/g, '');

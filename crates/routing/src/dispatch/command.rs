@@ -28,6 +28,14 @@ pub enum Command {
     },
     /// Removes the acknowledgement of an alert.
     Release(Fingerprint),
+    /// Resolves a firing alert by hand. Only checked here: the rules end it.
+    Resolve {
+        /// The alert.
+        alert: Fingerprint,
+        /// Author.
+        by: String,
+        comment: String,
+    },
 }
 
 /// Formats the command for the audit log, whether it succeeds or not.
@@ -61,6 +69,10 @@ impl fmt::Display for Command {
                 write_author(out, by, comment)
             }
             Self::Release(alert) => write!(out, "release alert {alert}"),
+            Self::Resolve { alert, by, comment } => {
+                write!(out, "resolve alert {alert}")?;
+                write_author(out, by, comment)
+            }
         }
     }
 }
@@ -99,8 +111,20 @@ impl From<SilenceError> for CommandError {
     }
 }
 
-/// Limit of the author and the comment of an acknowledgement, in bytes.
+/// Limit of the author and the comment of a command, in bytes.
 const MAX_TEXT: usize = 4096;
+
+/// Checks the author and the comment of a command about an alert.
+fn check_author(by: &str, comment: &str) -> Result<(), CommandError> {
+    if by.trim().is_empty() {
+        return Err(CommandError::Invalid("`by` is empty".into()));
+    }
+    if by.len().max(comment.len()) > MAX_TEXT {
+        let message = format!("`by` or `comment` is longer than {MAX_TEXT} bytes");
+        return Err(CommandError::Invalid(message));
+    }
+    Ok(())
+}
 
 impl Dispatcher {
     /// Executes a command and returns the id of the silence or alert. The id of a new silence is
@@ -135,6 +159,11 @@ impl Dispatcher {
                 self.acknowledge(alert, acknowledgement)?
             }
             Command::Release(alert) => self.release(alert)?,
+            Command::Resolve { alert, by, comment } => {
+                self.check_active(alert)?;
+                check_author(&by, &comment)?;
+                alert.to_string()
+            }
         };
         self.recheck_muted(now.mono);
         Ok(id)
@@ -146,21 +175,15 @@ impl Dispatcher {
         acknowledgement: Acknowledgement,
     ) -> Result<String, CommandError> {
         self.check_active(alert)?;
-        let invalid = |reason: String| Err(CommandError::Invalid(reason));
         let Acknowledgement {
             by,
             comment,
             at,
             until,
         } = &acknowledgement;
-        if by.trim().is_empty() {
-            return invalid("`by` is empty".into());
-        }
-        if by.len().max(comment.len()) > MAX_TEXT {
-            return invalid(format!("`by` or `comment` is longer than {MAX_TEXT} bytes"));
-        }
+        check_author(by, comment)?;
         if until.is_some_and(|until| until <= *at) {
-            return invalid("`until` is in the past".into());
+            return Err(CommandError::Invalid("`until` is in the past".into()));
         }
         self.acknowledgements.set(alert, acknowledgement);
         Ok(alert.to_string())
@@ -282,5 +305,10 @@ mod tests {
             "release alert 00000000000000ff"
         );
         assert_eq!(Command::Expire("7".into()).to_string(), "expire silence 7");
+        let (by, comment) = ("eva".into(), "disk swapped".into());
+        assert_eq!(
+            Command::Resolve { alert, by, comment }.to_string(),
+            "resolve alert 00000000000000ff by \"eva\": \"disk swapped\""
+        );
     }
 }

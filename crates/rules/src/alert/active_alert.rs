@@ -243,6 +243,15 @@ impl ActiveAlert {
         }
     }
 
+    /// Ends a firing alert, which fires anew only after its condition did not hold once. Returns the
+    /// transition; none if it does not fire.
+    pub fn close(&mut self, reason: String, at: UnixMillis) -> Option<Transition> {
+        let notified = self.notified.take()?;
+        self.state = State::CLOSED;
+        let message = notified.message.clone();
+        Some(self.resolved(&notified, message, reason, at))
+    }
+
     /// Applies one observation. Returns the transition, if there is one.
     pub fn advance(
         &mut self,

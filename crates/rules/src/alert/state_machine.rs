@@ -138,6 +138,8 @@ pub struct State {
     pub held: [Option<Timer>; MAX_LEVELS],
     /// Time for which the condition has not held while firing.
     pub quiet: Option<Timer>,
+    /// Set once somebody resolved it by hand, until the condition does not hold.
+    pub closed: bool,
 }
 
 impl State {
@@ -149,12 +151,22 @@ impl State {
         counted: None,
         held: [None; MAX_LEVELS],
         quiet: None,
+        closed: false,
     };
 
-    /// Returns true if the state need not be saved again after `before`: both fire at the same
-    /// level, and no timer runs towards the end.
+    /// State after somebody resolved the alert.
+    pub const CLOSED: Self = Self {
+        closed: true,
+        ..Self::INACTIVE
+    };
+
+    /// Returns true if the state need not be saved again after `before`: both are closed, or both
+    /// fire at the same level, and no timer runs towards the end.
     #[must_use]
     pub fn is_settled(&self, before: &State) -> bool {
+        if self.closed || before.closed {
+            return self == before;
+        }
         self.phase == AlertState::Firing
             && before.phase == AlertState::Firing
             && self.level == before.level
@@ -175,6 +187,10 @@ pub fn step(state: State, observation: Observation, now: MonoMillis, policy: &Po
     let firing = state.phase == AlertState::Firing;
     match observation {
         Observation::Unknown => state,
+        Observation::Evaluated {
+            condition: ConditionState::Breached(_),
+            ..
+        } if state.closed => state,
         Observation::Evaluated {
             condition: ConditionState::Breached(level),
             sample,

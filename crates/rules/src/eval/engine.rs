@@ -370,6 +370,25 @@ impl Engine {
         tick
     }
 
+    /// Resolves a firing alert for `reason`, whatever its condition. It fires anew only after its
+    /// condition did not hold once. Returns the transition; none if no such alert fires.
+    pub fn resolve(&mut self, alert: Fingerprint, reason: &str, now: Now) -> Option<Transition> {
+        let rules = self.set.rules.iter().zip(&mut self.rule_states);
+        let mut alerts = rules.flat_map(|(rule, state)| {
+            let alerts = state.alerts.iter_mut();
+            alerts.map(move |(key, alert)| (rule, key, alert))
+        });
+        let is_wanted = |rule: &Rule, key: &LabelSet| {
+            Fingerprint::of(&rule.name, &rule.alert_labels(key)) == alert
+        };
+        let (_, _, alert) = alerts.find(|(rule, key, alert)| {
+            alert.phase() == AlertState::Firing && is_wanted(rule, key)
+        })?;
+        let transition = alert.close(reason.to_owned(), now.wall)?;
+        self.count_transitions(std::slice::from_ref(&transition));
+        Some(transition)
+    }
+
     fn count(&mut self, tick: &Tick) {
         self.counts.evaluations += tick.evaluated as u64;
         self.counts.failures += tick.failed as u64;

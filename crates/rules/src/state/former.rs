@@ -109,6 +109,7 @@ impl FormerAlert {
                 run: self.run,
                 held_ms: self.held_ms,
                 quiet_ms: self.quiet_ms,
+                closed: false,
             },
             value: self.value,
             no_data: self.blind,

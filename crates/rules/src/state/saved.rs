@@ -83,6 +83,8 @@ pub(super) struct SavedState {
     pub(super) run: u32,
     pub(super) held_ms: [Option<u64>; MAX_LEVELS],
     pub(super) quiet_ms: Option<u64>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) closed: bool,
 }
 
 impl From<&RestoredRule> for SavedRule {
@@ -135,6 +137,7 @@ impl From<&State> for SavedState {
             run: state.run,
             held_ms: state.held.map(|held| held.map(elapsed_ms)),
             quiet_ms: state.quiet.map(elapsed_ms),
+            closed: state.closed,
         }
     }
 }
@@ -216,6 +219,7 @@ impl TryFrom<SavedState> for State {
             counted: None,
             held: saved.held_ms.map(|held| held.map(timer)),
             quiet: saved.quiet_ms.map(timer),
+            closed: saved.closed,
         })
     }
 }

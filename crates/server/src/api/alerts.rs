@@ -5,6 +5,7 @@ mod command;
 pub(crate) mod dead_letters;
 pub(crate) mod explain;
 pub(crate) mod history;
+pub(crate) mod resolve;
 pub(crate) mod rules;
 pub(crate) mod silences;
 

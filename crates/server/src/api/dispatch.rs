@@ -1,8 +1,8 @@
 //! From a request's head to its response.
 //!
-//! Owns the order of the checks. Health checks are answered to anybody; every other request passes
-//! the rate limit, the password and, if it changes state, the control rules, before its path is
-//! looked at.
+//! Owns the order of the checks. Health checks and the files of the web page are answered to anybody;
+//! of every other request the rate and the client are checked before its path is looked at, and then
+//! the role that its endpoint needs.
 
 mod headers;
 
@@ -15,12 +15,13 @@ use hyper::http::request::Parts;
 use hyper::{Method, Request, StatusCode, Version};
 use tokio::time::Instant;
 
-use crate::api::endpoints::{AccessLevel, Endpoint, Handler, Resource, without_repeated_slashes};
+use crate::api::endpoints::{Endpoint, Handler, Resource, without_repeated_slashes};
 use crate::api::request::{RequestContext, unless_disconnected};
 use crate::api::response::{self, ApiError, HttpResponse};
 use crate::api::shared::{Connection, Shared};
 use crate::api::{analysis, query, view};
 use crate::auth::access::Access;
+use crate::auth::identity::Identity;
 use crate::net::body::RequestGuard;
 
 impl Shared {
@@ -44,6 +45,7 @@ impl Shared {
             access: &access,
             connection: &connection,
             peer: connection.peer,
+            identity: Identity::ADDRESS,
             resource,
             path: &path,
             parts: &parts,
@@ -103,13 +105,13 @@ async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiEr
         return Ok(response::text(StatusCode::NO_CONTENT, ""));
     }
     if !request.resource.is_some_and(|resource| resource.is_open()) {
-        let authenticated = request.authenticate().await;
-        authenticated.inspect_err(|error| request.audit_refusal(error))?;
+        let identified = request.identify().await;
+        request.identity = identified.inspect_err(|error| request.audit_rejection(error))?;
     }
     let endpoint = endpoint(request)?;
-    if endpoint.access == AccessLevel::Change {
-        let authorized = request.authorize();
-        authorized.inspect_err(|error| request.audit_refusal(error))?;
+    if let Some(role) = endpoint.role {
+        let authorized = request.authorize(&request.identity, role);
+        authorized.inspect_err(|error| request.audit_rejection(error))?;
     }
     match endpoint.handler {
         Handler::View(view) => view::respond(request, view).await,

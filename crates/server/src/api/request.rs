@@ -23,6 +23,7 @@ use crate::api::query::Parameters;
 use crate::api::response::{ApiError, not_acceptable};
 use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
+use crate::auth::identity::Identity;
 use crate::backend::Backend;
 use crate::net::body::RequestGuard;
 use crate::net::negotiate::{self, Coding};
@@ -34,6 +35,8 @@ pub(crate) struct RequestContext<'a> {
     pub(crate) access: &'a Access,
     pub(crate) connection: &'a Connection,
     pub(crate) peer: Peer,
+    /// Client, once it was checked.
+    pub(crate) identity: Identity,
     /// Endpoints of the path; none if there is no such path.
     pub(crate) resource: Option<Resource>,
     /// Path without repeated slashes.
@@ -75,7 +78,7 @@ impl RequestContext<'_> {
         negotiate::coding(&self.parts.headers).ok_or_else(not_acceptable)
     }
 
-    /// Content coding of a response that is not refused for want of one: the change is done.
+    /// Content coding of a response that is not rejected for want of one: the change is done.
     pub(crate) fn coding_or_identity(&self) -> Coding {
         negotiate::coding(&self.parts.headers).unwrap_or(Coding::Identity)
     }

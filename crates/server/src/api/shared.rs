@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 
 use crate::api::query::Jobs;
 use crate::api::threads::Threads;
-use crate::audit::Refusals;
+use crate::audit::Rejections;
 use crate::auth::access::Access;
+use crate::auth::session::Sessions;
 use crate::auth::users::Verifier;
 use crate::backend::Backend;
 use crate::live::{self, Hub};
@@ -34,8 +35,9 @@ pub(crate) struct Shared {
     /// Clients of live updates.
     pub(crate) live: Arc<Hub>,
     pub(crate) verifier: Verifier,
-    /// Limit of audit entries about refused requests.
-    pub(crate) refusals: Mutex<Refusals>,
+    pub(crate) sessions: Sessions,
+    /// Limit of audit entries about rejected requests.
+    pub(crate) rejections: Mutex<Rejections>,
 }
 
 impl Shared {
@@ -62,7 +64,8 @@ impl Shared {
             jobs,
             threads,
             verifier: Verifier::new(),
-            refusals: Mutex::default(),
+            sessions: Sessions::new(),
+            rejections: Mutex::default(),
         }
     }
 }

@@ -1,31 +1,37 @@
-//! Authorization of requests that change state: reload, record, silence, acknowledge, resend dead letters.
+//! Authorization: the role that a request needs, and whether its client has it.
 //!
-//! Owns the decision over one request's head and the peer's address; pure but for reading the
-//! token file when it is built. What the request then does is not its business.
+//! Owns the decision over one request's head, the peer's address and the identity of the client;
+//! pure but for reading the token files when it is built. What the request then does is not its
+//! business.
 //!
-//! Three attackers are in mind. A stranger on the network: the peer's address or a token decides.
-//! A web page in a browser on an allowed host: `Origin` and `Sec-Fetch-Site` show it, and a page
-//! that rebinds its name to this address still sends that name as `Host`. A stranger behind a
-//! reverse proxy on this host: one that says so, by `X-Forwarded-For` and the like, is rejected. One
-//! that says nothing, such as a plain `proxy_pass` or a relay of TCP, looks like a client on this
-//! host, and nothing can tell them apart. So where users are configured, which is what one does
-//! before one opens the server to others, loopback alone is not enough; a token, networks that were
-//! named, or the Unix socket are.
+//! Three attackers are in mind. A stranger on the network: the peer's address, or a token or a user
+//! with a role decides. A web page in a browser on an allowed host: `Origin` and `Sec-Fetch-Site`
+//! show it, and a page that rebinds its name to this address still sends that name as `Host`. A
+//! stranger behind a reverse proxy on this host: one that says so, by `X-Forwarded-For` and the
+//! like, has no rights of an address. One that says nothing, such as a plain `proxy_pass` or a relay
+//! of TCP, looks like a client on this host, and nothing can tell them apart. So where users are
+//! configured, which is what one does before one opens the server to others, loopback alone is not
+//! enough; a role, a token, networks that were named, or the Unix socket are.
 
 mod errors;
 mod token;
 
 use std::net::IpAddr;
 
-use hyper::Uri;
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA};
 use hyper::http::uri::Authority;
+use hyper::{Method, Uri};
 
 pub use self::errors::AccessError;
-use self::errors::{CROSS_SITE, FORWARDED_REQUEST, HOST_NAME, NO_TOKEN, PEER, USERS, WRONG_TOKEN};
-use self::token::Token;
+use self::errors::{
+    CROSS_SITE, FORWARDED_REQUEST, HOST_NAME, NO_ORIGIN, NO_TOKEN, PEER, USERS, WRONG_TOKEN,
+    lacks_role,
+};
+pub(crate) use self::token::Token;
 pub use self::token::{TokenError, TokenErrorReason, read_token};
+use crate::auth::identity::{Authentication, Identity};
 use crate::auth::network::{Network, NetworkError};
+use crate::auth::role::Role;
 use crate::net::peer::Peer;
 use crate::settings;
 
@@ -39,14 +45,24 @@ pub(crate) const FORWARDED_BY: [HeaderName; 4] = [
     HeaderName::from_static("x-real-ip"),
 ];
 
-/// Control rules with their networks and the token.
+/// Head of a request, with its way to this server.
+pub(crate) struct Head<'a> {
+    pub(crate) peer: Peer,
+    /// True if it came through a proxy that says so, or that is trusted.
+    pub(crate) is_forwarded: bool,
+    pub(crate) method: &'a Method,
+    pub(crate) uri: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+}
+
+/// Control rules with their networks and the tokens.
 #[derive(Debug)]
 pub struct Control {
-    /// None if a token alone decides.
+    /// None if the address of a client gives no rights and takes none.
     networks: Option<Vec<Network>>,
     /// True if the networks are from the configuration, and not the default.
     named: bool,
-    token: Option<Token>,
+    tokens: Vec<Token>,
 }
 
 /// Error of settings from which no control rules can be built.
@@ -74,73 +90,121 @@ impl Control {
                 })
             })
             .collect::<Result<Vec<Network>, ControlError>>()?;
-        let token = settings
-            .token_file
-            .as_deref()
-            .map(Token::read)
-            .transpose()?;
-        let named = !networks.is_empty();
-        let networks = match (networks.is_empty(), &token) {
-            (false, _) => Some(networks),
-            (true, None) => Some(Network::loopback()),
-            (true, Some(_)) => None,
+        let tokens = Token::read_all(settings)?;
+        let mut control = Self {
+            named: !networks.is_empty(),
+            networks: Some(networks),
+            tokens,
         };
-        Ok(Self {
-            networks,
-            named,
-            token,
-        })
+        if !control.named {
+            let by_address = !control.has_changing_token();
+            control.networks = by_address.then(Network::loopback);
+        }
+        Ok(control)
     }
 
-    /// Returns true if the request has the token. It then stands in for a user's password too: both
-    /// would be in the one `Authorization` header.
-    pub(crate) fn has_token(&self, headers: &HeaderMap) -> bool {
-        matches!((&self.token, bearer(headers)), (Some(token), Some(sent)) if token.matches(sent))
+    /// Returns the token that the request has, if it is one of the configured.
+    pub(crate) fn token(&self, headers: &HeaderMap) -> Option<&Token> {
+        let sent = bearer(headers)?;
+        // All are compared, so that the time does not say which one is alike.
+        let matching = self.tokens.iter().filter(|token| token.matches(sent));
+        matching.last()
     }
 
-    /// Checks a request that would change state. With `users`, whose passwords are for reading, a
-    /// client on this host alone is not enough.
+    /// Checks that a request may do what needs the role `needed`. Whoever may send requests at all
+    /// may read.
     ///
     /// # Errors
-    /// The request may not change state.
+    /// It may not.
     pub(crate) fn authorize(
         &self,
-        peer: Peer,
-        uri: &Uri,
-        headers: &HeaderMap,
-        users: bool,
+        head: &Head<'_>,
+        identity: &Identity,
+        needed: Role,
     ) -> Result<(), AccessError> {
-        let host = host_of(uri, headers);
-        if is_cross_site(headers, host.as_ref()) {
-            return Err(CROSS_SITE);
+        if needed == Role::Viewer {
+            return Ok(());
         }
-        let forwarded = FORWARDED_BY.iter().any(|name| headers.contains_key(name));
-        let peer = match peer {
-            // The mode of the socket's file has decided, unless a proxy is in front of it.
-            Peer::Socket(_) if !forwarded || self.has_token(headers) => return Ok(()),
-            Peer::Socket(_) => return Err(FORWARDED_REQUEST),
-            Peer::Network(peer) => peer,
-        };
-        if let Some(networks) = &self.networks
-            && !networks.iter().any(|network| network.contains(peer))
+        check_site(head, identity)?;
+        match self.role(head, identity)? {
+            role if role >= needed => Ok(()),
+            _ => Err(lacks_role(needed)),
+        }
+    }
+
+    /// Returns the role of a client.
+    ///
+    /// # Errors
+    /// It may only read, for a reason other than its role.
+    pub(crate) fn role(&self, head: &Head<'_>, identity: &Identity) -> Result<Role, AccessError> {
+        if self.named
+            && let Peer::Network(peer) = head.peer
+            && !self.contains(peer)
         {
             return Err(PEER);
         }
-        if let Some(token) = &self.token {
-            return match bearer(headers) {
-                Some(sent) if token.matches(sent) => Ok(()),
-                Some(_) => Err(WRONG_TOKEN),
-                None => Err(NO_TOKEN),
-            };
+        match identity.role {
+            Some(role) => Ok(role),
+            None => self.check_address(head, identity).map(|()| Role::Admin),
         }
-        if forwarded {
+    }
+
+    /// Checks the rights of an address, which are those to everything.
+    fn check_address(&self, head: &Head<'_>, identity: &Identity) -> Result<(), AccessError> {
+        let Peer::Network(peer) = head.peer else {
+            // A proxy is in front of the socket, else the mode of its file had decided.
+            return Err(FORWARDED_REQUEST);
+        };
+        if self.networks.is_some() && !self.contains(peer) {
+            return Err(PEER);
+        }
+        if self.has_changing_token() {
+            return Err(match bearer(head.headers) {
+                Some(_) => WRONG_TOKEN,
+                None => NO_TOKEN,
+            });
+        }
+        if head.is_forwarded {
             return Err(FORWARDED_REQUEST);
         }
-        if users && !self.named {
+        if identity.user.is_some() && !self.named {
             return Err(USERS);
         }
-        check_host(peer, host.as_ref(), headers)
+        check_host(peer, host_of(head).as_ref(), head.headers)
     }
+
+    fn contains(&self, peer: IpAddr) -> bool {
+        let mut networks = self.networks.iter().flatten();
+        networks.any(|network| network.contains(peer))
+    }
+
+    /// Returns true if a token gives the right to change state: then an address does not.
+    fn has_changing_token(&self) -> bool {
+        self.tokens.iter().any(|token| token.role > Role::Viewer)
+    }
+}
+
+/// Returns true if a proxy says that it forwards the request.
+pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
+    FORWARDED_BY.iter().any(|name| headers.contains_key(name))
+}
+
+/// Rejects a request that a browser sent for a page of another site. A browser adds the cookie by
+/// itself, and says where a change comes from.
+///
+/// # Errors
+/// It is from another site, or may be.
+pub(crate) fn check_site(head: &Head<'_>, identity: &Identity) -> Result<(), AccessError> {
+    if is_cross_site(head) {
+        return Err(CROSS_SITE);
+    }
+    let says_site = [ORIGIN, SEC_FETCH_SITE]
+        .iter()
+        .any(|name| head.headers.contains_key(name));
+    if identity.auth == Authentication::Session && !head.method.is_safe() && !says_site {
+        return Err(NO_ORIGIN);
+    }
+    Ok(())
 }
 
 /// Rejects a rebound name. It can only come from a browser, and only a browser sends `Origin`; a name
@@ -166,29 +230,29 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Host that the request is for, by its URI or its `Host` header.
-fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    match uri.authority() {
+fn host_of(head: &Head<'_>) -> Option<Authority> {
+    match head.uri.authority() {
         Some(authority) => Some(authority.clone()),
-        None => headers.get(HOST)?.to_str().ok()?.parse().ok(),
+        None => head.headers.get(HOST)?.to_str().ok()?.parse().ok(),
     }
 }
 
 /// Returns true if a browser sent the request for a page of another site. Programs send neither
-/// header.
-fn is_cross_site(headers: &HeaderMap, host: Option<&Authority>) -> bool {
-    let foreign_fetch = headers
-        .get_all(SEC_FETCH_SITE)
-        .iter()
-        .any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
-    let foreign_origin = headers.get_all(ORIGIN).iter().any(|origin| {
+/// header. `Sec-Fetch-Site` counts for more: it holds behind a proxy that changes `Host` too.
+fn is_cross_site(head: &Head<'_>) -> bool {
+    let mut sites = head.headers.get_all(SEC_FETCH_SITE).iter().peekable();
+    if sites.peek().is_some() {
+        return sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
+    }
+    let host = host_of(head);
+    head.headers.get_all(ORIGIN).iter().any(|origin| {
         let origin = origin
             .to_str()
             .ok()
             .and_then(|origin| origin.split_once("://"));
-        !matches!((origin, host), (Some((_, origin)), Some(host))
+        !matches!((origin, &host), (Some((_, origin)), Some(host))
             if origin.eq_ignore_ascii_case(host.as_str()))
-    });
-    foreign_fetch || foreign_origin
+    })
 }
 
 /// Returns true if a browser sent the request for a page of another site than this server.

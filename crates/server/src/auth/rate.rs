@@ -1,6 +1,7 @@
-//! Rate limit for each client: a token bucket. Time is an argument.
+//! Rate limit for each client or user: a token bucket. Time is an argument.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use bellwether_schema::{Diagnostics, Spanned};
@@ -9,15 +10,15 @@ use parking_lot::Mutex;
 use super::web::settings::RateLimit;
 use crate::net::peer::Client;
 
-/// Maximum number of clients with a bucket that is not full.
-const MAX_CLIENTS: usize = 4096;
+/// Maximum number of buckets that are not full.
+const MAX_BUCKETS: usize = 4096;
 
-/// Token bucket for each client, so that none uses up the requests of another.
+/// Token bucket for each key, so that no client uses up the requests of another.
 #[derive(Debug)]
-pub(crate) struct RateLimiter {
+pub(crate) struct RateLimiter<K = Client> {
     interval: Duration,
     burst: f64,
-    buckets: Mutex<HashMap<Client, Bucket>>,
+    buckets: Mutex<HashMap<K, Bucket>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,24 +43,30 @@ impl RateLimiter {
                 .hint("such as burst: 20");
             return None;
         }
-        let burst = f64::from(settings.burst);
-        Some(Self {
-            interval: *settings.interval,
-            burst,
+        Some(Self::with((settings.burst, *settings.interval)))
+    }
+}
+
+impl<K: Eq + Hash> RateLimiter<K> {
+    /// Returns a limiter of buckets that hold `burst` tokens and gain one each `interval`.
+    pub(super) fn with((burst, interval): (u32, Duration)) -> Self {
+        Self {
+            interval,
+            burst: f64::from(burst),
             buckets: Mutex::default(),
-        })
+        }
     }
 
-    /// Takes a token of `client`; false if there is none.
-    pub(crate) fn try_acquire(&self, client: Client, now_ms: u64) -> bool {
+    /// Takes a token of `key`; false if there is none.
+    pub(crate) fn try_acquire(&self, key: K, now_ms: u64) -> bool {
         let mut buckets = self.buckets.lock();
-        if buckets.len() >= MAX_CLIENTS && !buckets.contains_key(&client) {
+        if buckets.len() >= MAX_BUCKETS && !buckets.contains_key(&key) {
             buckets.retain(|_, bucket| self.refilled(*bucket, now_ms).tokens < self.burst);
-            if buckets.len() >= MAX_CLIENTS {
+            if buckets.len() >= MAX_BUCKETS {
                 return false;
             }
         }
-        let bucket = buckets.entry(client).or_insert(Bucket {
+        let bucket = buckets.entry(key).or_insert(Bucket {
             tokens: self.burst,
             at: now_ms,
         });
@@ -69,6 +76,13 @@ impl RateLimiter {
             bucket.tokens -= 1.0;
         }
         granted
+    }
+
+    /// Gives a token of `key` back.
+    pub(super) fn give_back(&self, key: &K) {
+        if let Some(bucket) = self.buckets.lock().get_mut(key) {
+            bucket.tokens = (bucket.tokens + 1.0).min(self.burst);
+        }
     }
 
     fn refilled(&self, bucket: Bucket, now_ms: u64) -> Bucket {
@@ -122,7 +136,7 @@ mod tests {
         for number in 3..10_000 {
             rate.try_acquire(client(number), 0);
         }
-        assert_eq!(rate.buckets.lock().len(), MAX_CLIENTS);
+        assert_eq!(rate.buckets.lock().len(), MAX_BUCKETS);
         assert!(
             rate.try_acquire(client(20_000), 5000),
             "those that are full again make room"

@@ -5,7 +5,10 @@
 //! took, so that guessing costs at most a quarter of a core; each client has few checks waiting; who
 //! has sent no wrong password goes before those who have, and takes their place in a full queue, so
 //! that guessers lock nobody out; and a password that was right once is remembered (as a keyed
-//! hash), so that scrapes pass by the queue.
+//! hash), so that scrapes pass by the queue. Wrong passwords are limited for each client and each
+//! user beside; who knew the password before is not held up by those who guess it.
+
+mod guesses;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -23,6 +26,7 @@ use ring::rand::SystemRandom;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
+use self::guesses::Guesses;
 use crate::net::peer::Client;
 
 /// Maximum number of waiting checks of one client.
@@ -35,7 +39,6 @@ const WRONG_PASSWORD_MEMORY: Duration = Duration::from_secs(600);
 const MAX_COUNTED_CLIENTS: usize = 4096;
 /// Maximum number of remembered passwords; only right ones are, so this is rarely reached.
 const MAX_REMEMBERED: usize = 1024;
-
 /// Users with their password hashes.
 #[derive(Clone)]
 pub(crate) struct Users {
@@ -51,6 +54,11 @@ impl fmt::Debug for Users {
 }
 
 impl Users {
+    /// Password hash of a user.
+    pub(super) fn hash(&self, user: &str) -> Option<&Arc<str>> {
+        self.hashes.get(user)
+    }
+
     /// Checks the configured hashes; none if there are no users.
     pub(super) fn new(
         configured: &BTreeMap<String, Spanned<Secret>>,
@@ -92,6 +100,8 @@ pub(crate) enum PasswordCheck {
     Denied,
     /// Too many checks are waiting.
     Busy,
+    /// Too many wrong passwords of this client or for this user.
+    Limited,
 }
 
 /// Password checks of one server. Survives changes of the users.
@@ -100,6 +110,7 @@ pub(crate) struct Verifier {
     key: Option<hmac::Key>,
     remembered: Mutex<HashSet<[u8; 32]>>,
     queue: Arc<Queue>,
+    guesses: Guesses,
 }
 
 impl Verifier {
@@ -110,19 +121,17 @@ impl Verifier {
             key,
             remembered: Mutex::default(),
             queue: Arc::default(),
+            guesses: Guesses::new(),
         }
     }
 
-    /// Checks the `Authorization` of a request.
+    /// Checks the password of a user. An unknown user takes as long.
     pub(crate) async fn check(
         &self,
         users: &Users,
         client: Client,
-        headers: &HeaderMap,
+        (user, password): (String, String),
     ) -> PasswordCheck {
-        let Some((user, password)) = credentials(headers) else {
-            return PasswordCheck::Denied;
-        };
         let user_hash = users.hashes.get(&user);
         let hash = Arc::clone(user_hash.unwrap_or(&users.decoy));
         let digest = self
@@ -132,7 +141,11 @@ impl Verifier {
         if digest.is_some_and(|digest| self.remembered.lock().contains(&digest)) {
             return PasswordCheck::Granted;
         }
+        let Some(guess) = self.guesses.begin(client, &user) else {
+            return PasswordCheck::Limited;
+        };
         let Some(turn) = Queue::turn(&self.queue, client).await else {
+            self.guesses.give_back(&guess);
             return PasswordCheck::Busy;
         };
         // A task of its own: a guesser that leaves early must not make room for its next guess.
@@ -149,6 +162,7 @@ impl Verifier {
         if !check.await.unwrap_or(false) {
             return PasswordCheck::Denied;
         }
+        self.guesses.was_right(guess);
         if let Some(digest) = digest {
             self.remember(digest);
         }
@@ -349,16 +363,11 @@ fn digest(key: &hmac::Key, user: &str, hash: &str, password: &str) -> Option<[u8
 }
 
 #[cfg(test)]
-mod tests {
-    use hyper::header::HeaderValue;
-
+pub(super) mod testing {
     use super::*;
 
-    fn client(last: u8) -> Client {
-        crate::net::peer::Peer::from(std::net::IpAddr::from([10, 0, 0, last])).client()
-    }
-
-    fn users(password: &str) -> Users {
+    /// The user alice with `password`.
+    pub(crate) fn users(password: &str) -> Users {
         let hash = Spanned::nowhere(Secret::new(bcrypt::hash(password, 4).unwrap()));
         Users::new(
             &BTreeMap::from([("alice".to_owned(), hash)]),
@@ -366,22 +375,33 @@ mod tests {
         )
         .unwrap()
     }
+}
 
-    fn basic(user: &str, password: &str) -> HeaderMap {
-        let value = format!("Basic {}", STANDARD.encode(format!("{user}:{password}")));
-        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&value).unwrap())])
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::testing::users;
+    use super::*;
+
+    fn client(last: u8) -> Client {
+        crate::net::peer::Peer::from(std::net::IpAddr::from([10, 0, 0, last])).client()
+    }
+
+    fn pair(user: &str, password: &str) -> (String, String) {
+        (user.to_owned(), password.to_owned())
     }
 
     #[tokio::test(start_paused = true)]
     async fn only_the_right_password_of_a_known_user_passes() {
         let (verifier, users) = (Verifier::new(), users("s3cret: ü"));
-        let check = async |headers: HeaderMap| verifier.check(&users, client(1), &headers).await;
+        let check = async |pair| verifier.check(&users, client(1), pair).await;
         assert_eq!(
-            check(basic("alice", "s3cret: ü")).await,
+            check(pair("alice", "s3cret: ü")).await,
             PasswordCheck::Granted
         );
         assert_eq!(
-            check(basic("alice", "s3cret: ü")).await,
+            check(pair("alice", "s3cret: ü")).await,
             PasswordCheck::Granted,
             "remembered"
         );
@@ -392,21 +412,10 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(
-                check(basic(user, password)).await,
+                check(pair(user, password)).await,
                 PasswordCheck::Denied,
                 "{user} {password}"
             );
-        }
-        assert_eq!(check(HeaderMap::new()).await, PasswordCheck::Denied);
-        for value in [
-            "Basic",
-            "Basic !",
-            "Basic YQ==",
-            "Bearer YTpi",
-            "Basic /w==",
-        ] {
-            let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(value))]);
-            assert_eq!(check(headers).await, PasswordCheck::Denied, "{value}");
         }
         assert_eq!(
             verifier.remembered.lock().len(),
@@ -415,16 +424,41 @@ mod tests {
         );
     }
 
+    #[test]
+    fn credentials_are_those_of_basic_alone() {
+        let of = |value| {
+            credentials(&HeaderMap::from_iter([(
+                AUTHORIZATION,
+                HeaderValue::from_static(value),
+            )]))
+        };
+        assert_eq!(of("basic YTpiOmM="), Some(pair("a", "b:c")));
+        assert_eq!(credentials(&HeaderMap::new()), None);
+        for value in [
+            "Basic",
+            "Basic !",
+            "Basic YQ==",
+            "Bearer YTpi",
+            "Basic /w==",
+        ] {
+            assert_eq!(of(value), None, "{value}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_changed_password_is_not_remembered() {
         let verifier = Verifier::new();
-        let headers = basic("alice", "old");
+        let headers = pair("alice", "old");
         assert_eq!(
-            verifier.check(&users("old"), client(1), &headers).await,
+            verifier
+                .check(&users("old"), client(1), headers.clone())
+                .await,
             PasswordCheck::Granted
         );
         assert_eq!(
-            verifier.check(&users("new"), client(1), &headers).await,
+            verifier
+                .check(&users("new"), client(1), headers.clone())
+                .await,
             PasswordCheck::Denied
         );
     }
@@ -439,9 +473,9 @@ mod tests {
     #[tokio::test]
     async fn a_guesser_neither_queues_up_nor_holds_up_who_is_known() {
         let (verifier, users) = (Arc::new(Verifier::new()), users("right"));
-        let known = basic("alice", "right");
+        let known = pair("alice", "right");
         assert_eq!(
-            verifier.check(&users, client(1), &known).await,
+            verifier.check(&users, client(1), known.clone()).await,
             PasswordCheck::Granted
         );
         let hold = Queue::turn(&verifier.queue, client(9)).await.unwrap();
@@ -450,14 +484,14 @@ mod tests {
                 let (verifier, users) = (Arc::clone(&verifier), users.clone());
                 tokio::spawn(async move {
                     verifier
-                        .check(&users, client(1), &basic("alice", &guess.to_string()))
+                        .check(&users, client(1), pair("alice", &guess.to_string()))
                         .await
                 })
             })
             .collect();
         waiting(&verifier, WAITING_PER_CLIENT).await;
         assert_eq!(
-            verifier.check(&users, client(1), &known).await,
+            verifier.check(&users, client(1), known.clone()).await,
             PasswordCheck::Granted
         );
         drop(hold);
@@ -483,7 +517,7 @@ mod tests {
             let (verifier, users) = (Arc::clone(&verifier), users.clone());
             tokio::spawn(async move {
                 verifier
-                    .check(&users, client(last), &basic("alice", "wrong"))
+                    .check(&users, client(last), pair("alice", "wrong"))
                     .await
             })
         };
@@ -492,7 +526,7 @@ mod tests {
             .collect();
         waiting(&verifier, WAITING).await;
         let scraper = verifier
-            .check(&users, client(99), &basic("alice", "right"))
+            .check(&users, client(99), pair("alice", "right"))
             .await;
         assert_eq!(scraper, PasswordCheck::Granted);
         waiting(&verifier, WAITING - 1).await;
@@ -502,9 +536,9 @@ mod tests {
     #[tokio::test]
     async fn a_guesser_that_leaves_makes_no_room_for_its_next_guess() {
         let (verifier, users) = (Verifier::new(), users("right"));
-        let headers = basic("alice", "wrong");
+        let headers = pair("alice", "wrong");
         {
-            let mut check = Box::pin(verifier.check(&users, client(1), &headers));
+            let mut check = Box::pin(verifier.check(&users, client(1), headers.clone()));
             let mut context = std::task::Context::from_waker(std::task::Waker::noop());
             assert!(
                 check.as_mut().poll(&mut context).is_pending(),

@@ -1,4 +1,4 @@
-//! Web configuration file: TLS, client certificates, users, headers, rate limit.
+//! Web configuration file: TLS, client certificates, users, roles, headers, rate limit.
 //!
 //! Owns the file in the format of Prometheus's exporter-toolkit, its checks, and what is built from
 //! it. Reads files only in [`Web::load`] and [`Web::changed`]; call both on a blocking thread.
@@ -7,6 +7,7 @@ mod san;
 pub(super) mod settings;
 mod tls;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,9 +18,12 @@ use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, Node, So
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
+use self::settings::SessionSettings;
+pub use self::settings::WebConfig;
+use super::proxy::Proxies;
 use super::rate::RateLimiter;
+use super::role::Role;
 use super::users::Users;
-pub use settings::WebConfig;
 
 /// Web configuration, ready to use. The default is plain HTTP without users.
 #[derive(Default)]
@@ -28,6 +32,10 @@ pub struct Web {
     pub(crate) tls: Option<Arc<ServerConfig>>,
     /// None if no password is needed.
     pub(crate) users: Option<Users>,
+    /// Roles by user; empty if the file has none.
+    roles: BTreeMap<String, Role>,
+    pub(crate) sessions: SessionSettings,
+    pub(crate) proxies: Proxies,
     /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) rate: Option<RateLimiter>,
@@ -96,6 +104,11 @@ impl Web {
             .collect::<Vec<_>>();
         let headers = settings::headers(&config.http_server_config, problems);
         let users = Users::new(&config.basic_auth_users, problems);
+        check_roles(&config, problems);
+        config.sessions.check(&config.sessions.at, problems);
+        let roles = config.roles.iter();
+        let roles = roles.map(|(user, role)| (user.clone(), **role)).collect();
+        let proxies = Proxies::new(&config.trusted_proxies, problems);
         let rate = config
             .rate_limit
             .as_ref()
@@ -108,6 +121,9 @@ impl Web {
         Some(Self {
             tls,
             users,
+            roles,
+            sessions: config.sessions.value,
+            proxies,
             headers,
             rate,
             path: Some(path.to_owned()),
@@ -116,6 +132,12 @@ impl Web {
                 .chain(files)
                 .collect(),
         })
+    }
+
+    /// Returns the role of a user; none if the file has no roles at all.
+    pub(crate) fn role(&self, user: &str) -> Option<Role> {
+        let role = self.roles.get(user).copied();
+        (!self.roles.is_empty()).then(|| role.unwrap_or(Role::Viewer))
     }
 
     /// File that it was read from.
@@ -134,6 +156,20 @@ impl Web {
         self.files
             .iter()
             .any(|(path, before)| stamp(path) != *before)
+    }
+}
+
+/// Finds roles of nobody. Users whom a proxy names are not known.
+fn check_roles(config: &WebConfig, problems: &mut Diagnostics) {
+    if !config.trusted_proxies.networks.is_empty() {
+        return;
+    }
+    for (user, role) in &config.roles {
+        if !config.basic_auth_users.contains_key(user) {
+            problems
+                .error(&role.at, format!("no user {user:?} in basic_auth_users"))
+                .hint("add the user with a password, or set trusted_proxies");
+        }
     }
 }
 

@@ -70,11 +70,11 @@ function Row({ name, collector, target }: { name: string; collector: CollectorHe
           </p>
         ))}
       </td>
-      <td class="right num">{target?.scrapeInterval ?? MISSING}</td>
-      <td class="right num">
+      <td class="right num" data-label="every">{target?.scrapeInterval ?? MISSING}</td>
+      <td class="right num" data-label="last success">
         <Ago at={collector.lastSuccess} />
       </td>
-      <td class="right num">{formatSeconds(collector.lastDurationSeconds)}</td>
+      <td class="right num" data-label="took">{formatSeconds(collector.lastDurationSeconds)}</td>
       <td>{interval !== null && <meter min={0} max={1} low={0.5} high={0.9} optimum={0} value={Math.min(1, collector.lastDurationSeconds / interval)} aria-label="Duration as a share of the interval" />}</td>
     </tr>
   );

@@ -110,9 +110,9 @@ function Row({ metric, health }: { metric: Metric; health: Health | undefined })
         </td>
         <td class="muted">{metric.type}</td>
         <td>{metric.collector}</td>
-        <td class="right num">{metric.series}</td>
-        <td class="right num">{metric.series === 1 && first ? valueOf(metric, first) : metric.series === 0 ? 'no data yet' : ''}</td>
-        <td class={`right num ${stale ? 'tone-warning' : 'muted'}`}>{age === null || age === undefined ? MISSING : `${stale ? 'stale, ' : ''}${formatDuration(age)}`}</td>
+        <td class="right num" data-label="series">{metric.series}</td>
+        <td class="right num" data-label="last">{metric.series === 1 && first ? valueOf(metric, first) : metric.series === 0 ? 'no data yet' : ''}</td>
+        <td class={`right num ${stale ? 'tone-warning' : 'muted'}`} data-label="age">{age === null || age === undefined ? MISSING : `${stale ? 'stale, ' : ''}${formatDuration(age)}`}</td>
       </tr>
       {open && (
         <tr class="series">

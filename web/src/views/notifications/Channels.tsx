@@ -51,12 +51,12 @@ function Row({ channel }: { channel: ChannelHealth }) {
         {channel.lastError !== null && <p class="tone-critical small">{channel.lastError}</p>}
       </td>
       <td class="muted">{channel.type}</td>
-      <Count value={channel.queued} />
-      <td class="right num">{channel.sent}</td>
-      <Count value={channel.failed} />
-      <Count value={channel.rejected} />
-      <Count value={channel.dropped} />
-      <Count value={channel.deadLetters} />
+      <Count label="queued" value={channel.queued} />
+      <td class="right num" data-label="sent">{channel.sent}</td>
+      <Count label="failed" value={channel.failed} />
+      <Count label="rejected" value={channel.rejected} />
+      <Count label="dropped" value={channel.dropped} />
+      <Count label="dead letters" value={channel.deadLetters} />
       <td class="right">
         {mayChange.value && (
           <button type="button" title={`Send a test message by ${channel.name}`} onClick={() => void testChannel(channel.name)}>
@@ -74,8 +74,12 @@ function letters(channels: ChannelHealth[]): string {
 }
 
 /** A count that ought to be zero. */
-function Count({ value }: { value: number }) {
-  return <td class={`right num ${value > 0 ? 'tone-warning' : 'muted'}`}>{value}</td>;
+function Count({ label, value }: { label: string; value: number }) {
+  return (
+    <td class={`right num ${value > 0 ? 'tone-warning' : 'muted'}`} data-label={label}>
+      {value}
+    </td>
+  );
 }
 
 function stateOf(channel: ChannelHealth): [Tone, string] {

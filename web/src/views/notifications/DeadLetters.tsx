@@ -80,11 +80,11 @@ function Letters({ letters, reload }: { letters: DeadLetter[]; reload: () => Pro
               <td>
                 <a href={href(`alerts/${letter.fingerprint}`)}>{letter.alertname}</a> <span class="muted">{letter.message}</span>
               </td>
-              <td>{letter.channel}</td>
+              <td data-label="by">{letter.channel}</td>
               <td>
                 {letter.reason} <span class="muted">{letter.error}</span>
               </td>
-              <td class="right num muted">
+              <td class="right num muted" data-label="rejected">
                 <Ago at={letter.at} />
               </td>
             </tr>

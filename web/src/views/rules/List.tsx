@@ -93,16 +93,16 @@ function Row({ rule }: { rule: Rule }) {
         {rule.note && <p class="muted small">{rule.note}</p>}
       </td>
       <td class="mono">{rule.condition ?? rule.query}</td>
-      <td class="right num">{rule.duration ? formatSeconds(rule.duration) : ''}</td>
-      <td class="right num">
+      <td class="right num" data-label="for">{rule.duration ? formatSeconds(rule.duration) : ''}</td>
+      <td class="right num" data-label="alerts">
         {alerts.length > 0 && alerts.length}
         {worst && worst.threshold !== null && <span class="muted"> at {valueText(worst)}</span>}
         {state === 'pending' && <Pending alerts={alerts} seconds={rule.duration ?? 0} />}
       </td>
-      <td class="right num muted">
+      <td class="right num muted" data-label="evaluated">
         {rule.lastEvaluation.startsWith('0001') ? 'not yet' : <Ago at={rule.lastEvaluation} />}
       </td>
-      <td class="right num muted">{formatSeconds(rule.evaluationTime)}</td>
+      <td class="right num muted" data-label="took">{formatSeconds(rule.evaluationTime)}</td>
     </tr>
   );
 }

@@ -69,8 +69,8 @@ function Row({ silence }: { silence: Silence }) {
           )}
         </p>
       </td>
-      <td class="right num">{silence.state === 'expired' ? '' : covers(silence)}</td>
-      <td>
+      <td class="right num" data-label="covers">{silence.state === 'expired' ? '' : covers(silence)}</td>
+      <td data-label="by">
         {silence.createdBy}
         {silence.source && <p class="muted small">{silence.source}</p>}
       </td>

@@ -809,3 +809,36 @@ fn the_steady_state_of_a_rule() {
     assert!(status.last.is_some_and(|last| last.clear == 1));
     assert_eq!(status.rule.policy.duration, Duration::from_secs(30));
 }
+
+#[test]
+fn an_alert_that_was_resolved_by_hand_fires_anew_once_its_condition_did_not_hold() {
+    let mut bench = Bench::rule(
+        "metric: cpu_percent, condition: '>', threshold: 85, resolve_threshold: 80, message: hot",
+    );
+    assert_eq!(bench.cpu(90.0).len(), 1);
+    let alert = bench.engine.alerts()[0].fingerprint;
+    let resolve = |bench: &mut Bench| {
+        let now = at(bench.now);
+        bench.engine.resolve(alert, "resolved by \"ada\"", now)
+    };
+    let resolved = resolve(&mut bench).unwrap();
+    assert_eq!(
+        changes(std::slice::from_ref(&resolved)),
+        ["firing > inactive warning: resolved by \"ada\""]
+    );
+    assert_eq!(resolved.alert.resolved_at, Some(at(bench.now).wall));
+    assert_eq!(bench.engine.counts().resolved, 1);
+    assert!(resolve(&mut bench).is_none(), "it no longer fires");
+    assert!(bench.engine.alerts().is_empty());
+    assert_eq!(bench.cpu(95.0), NOTHING);
+    assert_eq!(bench.next(&[]), NOTHING, "no data says nothing");
+    assert_eq!(bench.cpu(95.0), NOTHING);
+    assert_eq!(bench.cpu(84.0), NOTHING, "now it does not hold");
+    assert_eq!(bench.cpu(96.0).len(), 1);
+    assert!(
+        bench
+            .engine
+            .resolve(Fingerprint(1), "", at(bench.now))
+            .is_none()
+    );
+}

@@ -359,3 +359,40 @@ fn a_reload_does_not_start_the_wait_for_missing_data_again() {
         assert_eq!(evaluate(&mut new, &store, 90, &[]).len(), fires, "{next}");
     }
 }
+
+#[test]
+fn an_alert_that_was_resolved_by_hand_stays_so_over_a_reload_and_a_restart() {
+    let rule = format!("name: cpu, {CPU_RULE}");
+    let list = [rule.as_str()];
+    let (mut first, store) = engine(&list, 0);
+    assert_eq!(
+        evaluate(&mut first, &store, 30, &[(CPU, &[], &[90.0])]).len(),
+        1
+    );
+    let alert = first.alerts()[0].fingerprint;
+    let resolved = first.resolve(alert, "resolved by \"ada\"", at(40)).unwrap();
+    assert_eq!(
+        reasons(&[resolved]),
+        ["firing > inactive: resolved by \"ada\""]
+    );
+    let (mut reloaded, store) = engine(&list, 50);
+    assert_eq!(reasons(&reloaded.adopt(first, at(50))), NOTHING);
+    assert_eq!(
+        evaluate(&mut reloaded, &store, 60, &[(CPU, &[], &[91.0])]),
+        NOTHING
+    );
+    let (mut restarted, store, transitions) = restart(&reloaded, &list, 70);
+    assert_eq!(transitions, NOTHING);
+    assert_eq!(
+        evaluate(&mut restarted, &store, 90, &[(CPU, &[], &[92.0])]),
+        NOTHING
+    );
+    assert_eq!(
+        evaluate(&mut restarted, &store, 120, &[(CPU, &[], &[80.0])]),
+        NOTHING
+    );
+    assert_eq!(
+        evaluate(&mut restarted, &store, 150, &[(CPU, &[], &[93.0])]),
+        ["inactive > firing: cpu_percent 93 > 85"]
+    );
+}

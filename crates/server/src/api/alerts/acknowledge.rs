@@ -5,13 +5,13 @@ use bellwether_routing::Command;
 use bellwether_schema::parse_duration;
 use serde::Deserialize;
 
-use super::command::{execute, fingerprint};
+use super::command::{BY, execute, fingerprint};
 use crate::api::endpoints::parameter::{Parameter, duration, text, time};
 use crate::api::query::bad_data;
 use crate::api::request::RequestContext;
 use crate::api::response::{ApiError, HttpResponse};
 
-const FINGERPRINT: Parameter = text("fingerprint", "fingerprint of the alert").in_path();
+pub(super) const FINGERPRINT: Parameter = text("fingerprint", "fingerprint of the alert").in_path();
 
 pub(crate) const ACKNOWLEDGE: &[Parameter] = &[
     FINGERPRINT,
@@ -21,7 +21,7 @@ pub(crate) const ACKNOWLEDGE: &[Parameter] = &[
     duration("duration", "in place of `until`").in_body(),
 ];
 
-pub(crate) const RELEASE: &[Parameter] = &[FINGERPRINT];
+pub(crate) const RELEASE: &[Parameter] = &[FINGERPRINT, BY];
 
 /// Body of `POST /api/v1/alerts/<fingerprint>/acknowledge`.
 #[derive(Deserialize)]

@@ -5,11 +5,15 @@ use bellwether_routing::{Command, CommandError};
 use hyper::StatusCode;
 use serde_json::json;
 
+use crate::api::endpoints::parameter::{Parameter, text};
 use crate::api::query::bad_data;
 use crate::api::request::{RequestContext, detached};
 use crate::api::response::{self, ApiError, HttpResponse};
 use crate::audit::AuditEntry;
 use crate::net::permits::Permit;
+
+/// Author of a command without a body.
+pub(super) const BY: Parameter = text("by", "author, for the audit");
 
 /// Executes `command` within a permit of its own.
 ///
@@ -33,9 +37,10 @@ pub(super) async fn execute_within(
     permit: Permit,
 ) -> Result<HttpResponse, ApiError> {
     let (backend, actor) = (request.backend(), request.actor());
+    let author = author(request);
     // The entry is part of the work: a client that goes away does not keep it from the log.
     let work = detached(async move {
-        let (action, what) = (action(&command), command.to_string());
+        let (action, what) = (action(&command), format!("{command}{author}"));
         let result = backend.execute(command).await;
         let what = match &result {
             Ok(id) if !what.contains(id.as_str()) => format!("{what} ({id})"),
@@ -56,6 +61,15 @@ fn action(command: &Command) -> &'static str {
         Command::Expire(_) => "expire",
         Command::Acknowledge { .. } => "acknowledge",
         Command::Release(_) => "release",
+        Command::Resolve { .. } => "resolve",
+    }
+}
+
+/// Returns the author in the query for the audit: ` by "ada"`. Commands in a body have theirs.
+fn author(request: &RequestContext<'_>) -> String {
+    match request.parameters().text(BY.name) {
+        "" => String::new(),
+        by => format!(" by {by:?}"),
     }
 }
 

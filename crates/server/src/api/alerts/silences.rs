@@ -4,7 +4,7 @@ use bellwether_core::UnixMillis;
 use bellwether_routing::{Command, NO_END, Recurs, Silence, SilenceDraft};
 use serde_json::{Value, json};
 
-use super::command::{execute, execute_within};
+use super::command::{BY, execute, execute_within};
 use crate::api::endpoints::parameter::{Parameter, duration, list, text, time};
 use crate::api::json::time_to_second;
 use crate::api::query::bad_data;
@@ -32,7 +32,7 @@ pub(crate) const CREATE: &[Parameter] = &[
     text("comment", "comment").in_body(),
 ];
 
-pub(crate) const EXPIRE: &[Parameter] = &[text("id", "id of the silence").in_path()];
+pub(crate) const EXPIRE: &[Parameter] = &[text("id", "id of the silence").in_path(), BY];
 
 /// Returns the data of `GET /api/v1/silences`.
 pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {

@@ -18,6 +18,13 @@ pub(crate) const TREE: Shape = Any;
 
 // Metrics and process
 
+pub(crate) const SESSION: Shape = Object(&[
+    key("user", MAYBE_TEXT),
+    key("role", MAYBE_TEXT),
+    key("may_change", Boolean),
+    key("login", Boolean),
+]);
+
 pub(crate) const RECORDED: Shape = Object(&[
     key("accepted", Number),
     key("rejectedTotal", Number),
@@ -397,6 +404,7 @@ pub(crate) const ALERTMANAGERS: Shape = Object(&[
 ]);
 
 pub(crate) const CONFIG: Shape = Object(&[key("yaml", Text)]);
+
 pub(crate) const FLAGS: Shape = Map(&Text);
 
 pub(crate) const RUNTIME_INFO: Shape = Object(&[

@@ -1,9 +1,10 @@
-//! Reference of the parameters, from the table.
+//! Reference of the parameters, the answers and the roles, from the table.
 
 use hyper::Method;
 
 use super::parameter::{Necessity, Parameter, Place};
 use super::{Answer, ENDPOINTS, Endpoint};
+use crate::auth::role::Role;
 
 const INTRODUCTION: &str = "\
 ## Parameters
@@ -31,6 +32,30 @@ pub fn endpoint_reference() -> String {
     let sections: String = with_parameters.map(section).collect();
     let answers: String = ENDPOINTS.iter().filter_map(answer).collect();
     format!("{INTRODUCTION}{sections}{ANSWERS}{answers}")
+}
+
+const ROLES: &str = "\
+## Endpoints by role
+
+| endpoint | no login | viewer | operator | admin |
+|---|---|---|---|---|
+";
+
+/// Returns the section of docs/security.md on the role that each endpoint needs.
+#[must_use]
+pub fn role_reference() -> String {
+    let rows: String = ENDPOINTS.iter().map(role_row).collect();
+    format!("{ROLES}{rows}")
+}
+
+fn role_row(endpoint: &Endpoint) -> String {
+    let open = [endpoint.role.is_none()];
+    let roles = Role::ALL.map(|role| Some(role) >= endpoint.role);
+    let cells = open.iter().chain(&roles);
+    let cells: String = cells
+        .map(|may| if *may { " yes |" } else { " |" })
+        .collect();
+    format!("| `{}` |{cells}\n", title(endpoint))
 }
 
 /// Returns the methods and the path of an endpoint.
@@ -85,7 +110,6 @@ mod tests {
     use std::sync::LazyLock;
 
     use super::*;
-    use crate::api::endpoints::AccessLevel;
 
     fn docs(name: &str) -> PathBuf {
         PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -93,12 +117,15 @@ mod tests {
             .join(name)
     }
 
-    /// The page, split before the reference. Read once, as a test may write the file.
-    static PAGE: LazyLock<(String, String)> = LazyLock::new(|| {
-        let page = fs::read_to_string(docs("http-api.md")).unwrap();
-        let (tables, reference) = page.split_at(page.find("## Parameters").unwrap());
-        (tables.to_owned(), reference.to_owned())
-    });
+    /// The page about the API, split before the reference. Read once, as a test may write the file.
+    static PAGE: LazyLock<(String, String)> =
+        LazyLock::new(|| split("http-api.md", "## Parameters"));
+
+    fn split(name: &str, heading: &str) -> (String, String) {
+        let page = fs::read_to_string(docs(name)).unwrap();
+        let (before, reference) = page.split_at(page.find(heading).unwrap());
+        (before.to_owned(), reference.to_owned())
+    }
 
     /// Rows of all tables of `text`, without the heads.
     fn rows(text: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -120,8 +147,12 @@ mod tests {
         pairs.collect::<Vec<_>>().into_iter()
     }
 
+    fn is_change(endpoint: &Endpoint) -> bool {
+        !endpoint.is_read() && endpoint.role > Some(Role::Viewer)
+    }
+
     #[test]
-    fn docs_list_every_endpoint_and_mark_those_that_change_state() {
+    fn docs_list_every_endpoint_and_mark_those_that_viewers_may_not_ask() {
         let listed: BTreeSet<(String, bool)> = rows(&PAGE.0)
             .flat_map(|row| {
                 codes(row[0])
@@ -129,9 +160,15 @@ mod tests {
                     .collect::<Vec<_>>()
             })
             .collect();
-        let rows = ENDPOINTS.iter().map(|endpoint| match endpoint.access {
-            AccessLevel::Change => (format!("{} {}", endpoint.methods[0], endpoint.path), true),
-            AccessLevel::Open | AccessLevel::Read => (endpoint.path.to_owned(), false),
+        let rows = ENDPOINTS.iter().map(|endpoint| {
+            let needs_role = endpoint.role > Some(Role::Viewer);
+            match endpoint.is_read() {
+                true => (endpoint.path.to_owned(), needs_role),
+                false => (
+                    format!("{} {}", endpoint.methods[0], endpoint.path),
+                    needs_role,
+                ),
+            }
         });
         let expected: BTreeSet<(String, bool)> = rows.collect();
         let missing: Vec<_> = expected.difference(&listed).collect();
@@ -155,9 +192,7 @@ mod tests {
                 );
             }
         }
-        let changing = ENDPOINTS
-            .iter()
-            .filter(|endpoint| endpoint.access == AccessLevel::Change);
+        let changing = ENDPOINTS.iter().filter(|endpoint| is_change(endpoint));
         let missing: Vec<String> = changing
             .flat_map(|endpoint| {
                 let path = endpoint.path.replace(['<', '>'], "");
@@ -173,15 +208,22 @@ mod tests {
 
     #[test]
     fn docs_end_with_the_reference() {
-        let (tables, reference) = &*PAGE;
-        let expected = endpoint_reference();
-        if std::env::var_os("UPDATE_EXPECTED").is_some() {
-            fs::write(docs("http-api.md"), format!("{tables}{expected}")).unwrap();
-            return;
+        for (name, (before, reference), expected) in [
+            ("http-api.md", PAGE.clone(), endpoint_reference()),
+            (
+                "security.md",
+                split("security.md", "## Endpoints by role"),
+                role_reference(),
+            ),
+        ] {
+            if std::env::var_os("UPDATE_EXPECTED").is_some() {
+                fs::write(docs(name), format!("{before}{expected}")).unwrap();
+                continue;
+            }
+            assert!(
+                reference == expected,
+                "UPDATE_EXPECTED=1 cargo test -p bellwether-server docs writes docs/{name} anew"
+            );
         }
-        assert!(
-            *reference == expected,
-            "UPDATE_EXPECTED=1 cargo test -p bellwether-server docs writes docs/http-api.md anew"
-        );
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hyper::Method;
 
-use super::{AccessLevel, ENDPOINTS, Endpoint};
+use super::{ENDPOINTS, Endpoint};
 
 /// Endpoints of one path.
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +50,10 @@ impl Resource {
         methods.map(Method::as_str).collect::<Vec<_>>().join(", ")
     }
 
-    /// Returns true if no method of it needs a password.
+    /// Returns true if no method of it needs a role.
     pub(crate) fn is_open(&self) -> bool {
         let mut endpoints = self.endpoints.iter();
-        endpoints.all(|endpoint| endpoint.access == AccessLevel::Open)
+        endpoints.all(|endpoint| endpoint.role.is_none())
     }
 
     pub(crate) fn is_scrape(&self) -> bool {
@@ -103,6 +103,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::auth::role::Role;
 
     #[test]
     fn every_path_is_found_once_and_no_two_rows_share_a_method() {
@@ -141,10 +142,10 @@ mod tests {
     }
 
     #[test]
-    fn access_is_that_of_the_method() {
+    fn the_role_is_that_of_the_method() {
         let reload = Resource::find("/-/reload").unwrap();
         let change = reload.endpoint(&Method::PUT).unwrap();
-        assert_eq!(change.access, AccessLevel::Change);
+        assert_eq!(change.role, Some(Role::Admin));
         assert!(reload.endpoint(&Method::GET).is_none() && !reload.is_open());
         assert!(Resource::find("/-/ready").unwrap().is_open());
     }

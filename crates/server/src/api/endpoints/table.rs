@@ -4,12 +4,15 @@ use hyper::Method;
 
 use super::Handler::{Analysis, History, Respond, View};
 use super::{Endpoint, answers, change, get, query, view};
-use crate::api::alerts::{self, acknowledge, dead_letters, explain, history, rules, silences};
+use crate::api::alerts::{
+    self, acknowledge, dead_letters, explain, history, resolve, rules, silences,
+};
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
-use crate::api::process::{health, lifecycle, page, status};
+use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
+use crate::auth::role::Role::Admin;
 
 const POST: &[Method] = &[Method::POST];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
@@ -42,7 +45,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
-    change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)),
+    change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)).role(Admin),
+    get("/api/v1/session", "api_session", "user and role of the client", respond!(session::show)).open().answers(&answers::SESSION),
+    change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
+    change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).answers(&answers::RECORDED),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
@@ -50,6 +56,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/alerts/history", "api_alerts_history", "transitions of alerts and outcomes of notifications", respond!(history::respond)).takes(history::PARAMETERS).answers(&answers::ALERT_HISTORY),
     change(POST, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "acknowledges an alert", respond!(acknowledge::acknowledge)).takes(acknowledge::ACKNOWLEDGE).answers(&answers::ID),
     change(DELETE, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "ends an acknowledgement", respond!(acknowledge::release)).takes(acknowledge::RELEASE).answers(&answers::ID),
+    change(POST, "/api/v1/alerts/<fingerprint>/resolve", "api_resolve", "resolves an alert by hand", respond!(resolve::resolve)).takes(resolve::RESOLVE).answers(&answers::ID),
     get("/api/v1/silences", "api_silences", "silences", View(silences::view)).answers(&answers::SILENCES),
     change(POST, "/api/v1/silences", "api_silences", "creates or edits a silence", respond!(silences::create)).takes(silences::CREATE).answers(&answers::ID),
     change(DELETE, "/api/v1/silences/<id>", "api_silences", "ends a silence", respond!(silences::expire)).takes(silences::EXPIRE).answers(&answers::ID),

@@ -1,4 +1,4 @@
-//! Author of a request, and the audit entry of a refused one.
+//! Author of a request, and the audit entry of a rejected one.
 
 use hyper::{Method, StatusCode};
 
@@ -9,54 +9,76 @@ use crate::audit::{Actor, AuditEntry, AuditOutcome, user_of, via};
 impl RequestContext<'_> {
     /// Returns the author of a request that is allowed.
     pub(crate) fn actor(&self) -> Actor {
-        let headers = &self.parts.headers;
-        let auth = if self.access.control.has_token(headers) {
-            "token"
-        } else if self.peer.is_socket() {
-            "socket"
-        } else if self.access.web.users.is_some() {
-            "password"
-        } else {
-            "address"
-        };
-        // Without configured users nobody has checked the name.
-        let user = (auth == "password").then(|| user_of(headers)).flatten();
         Actor {
-            user,
-            auth: Some(auth),
-            from: self.peer.to_string(),
-            via: via(headers),
+            user: self.identity.user.clone(),
+            auth: Some(self.identity.auth.as_str()),
+            ..self.client_of_entry()
         }
     }
 
-    /// Adds an entry about a request that was refused, if it would have changed state.
-    pub(crate) fn audit_refusal(&self, error: &ApiError) {
-        let is_refusal = matches!(
+    /// Returns an author of whom nothing is known but the address.
+    pub(crate) fn client_of_entry(&self) -> Actor {
+        Actor {
+            from: self.peer.to_string(),
+            via: via(&self.parts.headers),
+            ..Actor::default()
+        }
+    }
+
+    /// Adds an entry about a request that was rejected, if it needs more than the right to read.
+    pub(crate) fn audit_rejection(&self, error: &ApiError) {
+        let is_rejection = matches!(
             error.status,
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN
         );
-        let Some(resource) = self.resource.filter(|_| is_refusal && self.changes_state()) else {
+        let resource = self.resource.filter(|_| self.needs_more_than_reading());
+        let Some(resource) = resource.filter(|_| is_rejection) else {
             return;
         };
+        let action = action(resource.name, self.method());
+        let what = format!("{} {}", self.method(), self.path);
+        let user = self.identity.user.clone();
+        self.add_rejection(
+            action,
+            what,
+            user.or_else(|| user_of(&self.parts.headers)),
+            error,
+        );
+    }
+
+    /// Adds an entry about a login that was rejected.
+    pub(crate) fn audit_rejected_login(&self, user: &str, error: &ApiError) {
+        self.add_rejection(
+            "login",
+            format!("login of {user:?}"),
+            Some(user.to_owned()),
+            error,
+        );
+    }
+
+    fn add_rejection(
+        &self,
+        action: &'static str,
+        what: String,
+        user: Option<String>,
+        error: &ApiError,
+    ) {
         let now = self.shared.backend.now().mono;
-        let Some(unlogged) = self.shared.refusals.lock().admit(self.peer.client(), now) else {
+        let Some(unlogged) = self.shared.rejections.lock().admit(self.client(), now) else {
             return;
         };
         let mut reason = error.message.clone();
         if unlogged > 0 {
-            reason += &format!("; {unlogged} more refused requests before it are not logged");
+            reason += &format!("; {unlogged} more rejected requests before it are not logged");
         }
-        let actor = Actor {
-            user: user_of(&self.parts.headers),
-            auth: None,
-            from: self.peer.to_string(),
-            via: via(&self.parts.headers),
-        };
         self.shared.backend.audit(AuditEntry {
-            action: action(resource.name, self.method()),
-            what: format!("{} {}", self.method(), self.path),
-            actor,
-            outcome: AuditOutcome::Refused(reason),
+            action,
+            what,
+            actor: Actor {
+                user,
+                ..self.client_of_entry()
+            },
+            outcome: AuditOutcome::Rejected(reason),
         });
     }
 }
@@ -68,6 +90,7 @@ fn action(name: &'static str, method: &Method) -> &'static str {
         ("api_silences", _) => "silence",
         ("api_acknowledge", &Method::DELETE) => "release",
         ("api_acknowledge", _) => "acknowledge",
+        ("api_resolve", _) => "resolve",
         ("api_dead_letters", &Method::DELETE) => "discard",
         ("api_dead_letters", _) => "resend",
         _ => name,
@@ -77,10 +100,11 @@ fn action(name: &'static str, method: &Method) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::endpoints::{AccessLevel, ENDPOINTS};
+    use crate::api::endpoints::ENDPOINTS;
+    use crate::auth::role::Role;
 
     #[test]
-    fn a_refused_change_has_the_action_of_one_that_is_done() {
+    fn a_rejected_change_has_the_action_of_one_that_is_done() {
         let cases = [
             ("api_silences", Method::POST, "silence"),
             ("api_silences", Method::DELETE, "expire"),
@@ -93,10 +117,7 @@ mod tests {
         for (name, method, expected) in cases {
             assert_eq!(action(name, &method), expected, "{method} {name}");
         }
-        for row in ENDPOINTS
-            .iter()
-            .filter(|row| row.access == AccessLevel::Change)
-        {
+        for row in ENDPOINTS.iter().filter(|row| row.role > Some(Role::Viewer)) {
             for method in row.methods {
                 let action = action(row.name, method);
                 assert!(

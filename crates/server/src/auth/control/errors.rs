@@ -1,8 +1,10 @@
-//! Errors for requests that may not change state.
+//! Errors for requests whose client lacks the role.
 
 use hyper::StatusCode;
 
-/// Error for a request that may not change state.
+use crate::auth::role::Role;
+
+/// Error for a request whose client lacks the role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessError {
     /// 401 if a token would help, else 403.
@@ -37,10 +39,29 @@ pub(super) const PEER: AccessError = forbidden(
 );
 pub(super) const USERS: AccessError = forbidden(
     "users",
-    "this changes state, and the passwords of basic_auth_users are only for reading",
-    "set prometheus.control.token_file and send the token, or prometheus.control.socket for the \
-     commands of this host, or prometheus.control.networks for clients that may",
+    "this needs a role, and the web configuration file gives no user one",
+    "add the user to roles: in the web configuration file; or set prometheus.control.token_file and \
+     send the token, or prometheus.control.socket for the commands of this host",
 );
+pub(super) const NO_ORIGIN: AccessError = forbidden(
+    "cross_site",
+    "a change with a session cookie must have the header Origin or Sec-Fetch-Site, as browsers send",
+    "programs send a token or a password in place of the cookie",
+);
+
+/// Returns the error for a client whose role is less than `needed`.
+pub(super) const fn lacks_role(needed: Role) -> AccessError {
+    let (message, hint) = match needed {
+        Role::Viewer => ("this needs the role viewer", ""),
+        Role::Operator => ("this needs the role operator", ROLES),
+        Role::Admin => ("this needs the role admin", ROLES),
+    };
+    forbidden("role", message, hint)
+}
+
+const ROLES: &str = "roles are in the web configuration file, for users, and in \
+                     prometheus.control.tokens";
+
 pub(super) const NO_TOKEN: AccessError = AccessError {
     status: StatusCode::UNAUTHORIZED,
     reason: "token",

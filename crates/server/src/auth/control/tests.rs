@@ -14,7 +14,7 @@ fn control(networks: &[&str], token: Option<&str>) -> Control {
     Control::new(&settings::Control {
         networks: networks.collect(),
         token_file: token.map(|_| file.path().to_owned()),
-        socket: None,
+        ..settings::Control::default()
     })
     .unwrap()
 }
@@ -25,19 +25,49 @@ fn decide_network(control: &Control, peer: &str, headers: &[&str]) -> &'static s
     decide(control, peer.into(), headers, false)
 }
 
+/// Decides as the server does over a client without a role; with `users` it sent a password.
 fn decide(control: &Control, peer: Peer, headers: &[&str], users: bool) -> &'static str {
-    let headers: HeaderMap = headers
-        .iter()
-        .map(|line| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (
-                name.parse::<HeaderName>().unwrap(),
-                HeaderValue::from_str(value).unwrap(),
-            )
-        })
-        .collect();
-    let uri = Uri::from_static("/-/reload");
-    match control.authorize(peer, &uri, &headers, users) {
+    let headers = parse(headers);
+    let identity = match (control.token(&headers), peer) {
+        (Some(token), _) => Identity {
+            user: token.name.clone(),
+            auth: Authentication::Token,
+            role: Some(token.role),
+        },
+        (None, Peer::Socket(_)) if !is_forwarded(&headers) => Identity::SOCKET,
+        _ if users => Identity::user("ada".to_owned(), Authentication::Password, None),
+        _ => Identity::ADDRESS,
+    };
+    reason(control, peer, &headers, &identity, Role::Admin)
+}
+
+fn parse(headers: &[&str]) -> HeaderMap {
+    let headers = headers.iter().map(|line| {
+        let (name, value) = line.split_once(": ").unwrap();
+        (
+            name.parse::<HeaderName>().unwrap(),
+            HeaderValue::from_str(value).unwrap(),
+        )
+    });
+    headers.collect()
+}
+
+/// Reason of the error of a `POST`, or `ok`.
+fn reason(
+    control: &Control,
+    peer: Peer,
+    headers: &HeaderMap,
+    identity: &Identity,
+    needed: Role,
+) -> &'static str {
+    let head = Head {
+        peer,
+        is_forwarded: is_forwarded(headers),
+        method: &Method::POST,
+        uri: &Uri::from_static("/-/reload"),
+        headers,
+    };
+    match control.authorize(&head, identity, needed) {
         Ok(()) => "ok",
         Err(error) => error.reason,
     }
@@ -111,6 +141,20 @@ fn without_settings_only_this_host_is_allowed() {
             "127.0.0.1",
             &["host: localhost", "sec-fetch-site: same-origin"],
             "ok",
+        ),
+        (
+            "127.0.0.1",
+            &[
+                "host: localhost:9091",
+                "origin: https://monitor.example",
+                "sec-fetch-site: same-origin",
+            ],
+            "ok",
+        ),
+        (
+            "127.0.0.1",
+            &["host: evil.example", "sec-fetch-site: same-origin"],
+            "host",
         ),
         (
             "127.0.0.1",
@@ -276,4 +320,114 @@ fn an_unusable_token_file_is_an_error() {
         std::fs::write(&path, text).unwrap();
         assert!(load(&path).contains(expected), "{text:?}");
     }
+}
+
+#[test]
+fn a_role_includes_those_before_it() {
+    let control = control(&[], None);
+    let peer = Peer::from(IpAddr::from([10, 0, 0, 1]));
+    for role in Role::ALL {
+        let user = Identity::user("ada".to_owned(), Authentication::Password, Some(role));
+        for needed in Role::ALL {
+            let expected = if role >= needed { "ok" } else { "role" };
+            let headers = parse(&["host: monitor.example", "x-forwarded-for: 1.2.3.4"]);
+            let decided = reason(&control, peer, &headers, &user, needed);
+            assert_eq!(decided, expected, "{role:?} {needed:?}");
+        }
+    }
+}
+
+#[test]
+fn users_and_tokens_change_state_from_configured_networks_only() {
+    let control = control(&["10.0.0.0/8"], None);
+    let admin = Identity::user(
+        "ada".to_owned(),
+        Authentication::Password,
+        Some(Role::Admin),
+    );
+    let from = |peer: [u8; 4], needed| {
+        let headers = parse(&["host: monitor.example"]);
+        reason(
+            &control,
+            IpAddr::from(peer).into(),
+            &headers,
+            &admin,
+            needed,
+        )
+    };
+    assert_eq!(from([10, 0, 0, 1], Role::Admin), "ok");
+    assert_eq!(from([11, 0, 0, 1], Role::Admin), "peer");
+    assert_eq!(from([11, 0, 0, 1], Role::Viewer), "ok", "it only reads");
+}
+
+#[test]
+fn a_change_with_a_cookie_says_where_it_comes_from() {
+    let control = control(&[], None);
+    let peer = Peer::from(IpAddr::from([10, 0, 0, 1]));
+    let session = Identity::user("ada".to_owned(), Authentication::Session, Some(Role::Admin));
+    for (headers, expected) in [
+        (&["host: m.example"][..], "cross_site"),
+        (&["host: m.example", "origin: http://m.example"], "ok"),
+        (&["host: m.example", "sec-fetch-site: same-origin"], "ok"),
+        (
+            &["host: m.example", "origin: http://e.example"],
+            "cross_site",
+        ),
+        (
+            &["host: m.example", "sec-fetch-site: same-site"],
+            "cross_site",
+        ),
+        (&["host: m.example", "origin: null"], "cross_site"),
+        (
+            &[
+                "host: m.example",
+                "sec-fetch-site: cross-site",
+                "origin: http://m.example",
+            ],
+            "cross_site",
+        ),
+    ] {
+        let decided = reason(&control, peer, &parse(headers), &session, Role::Operator);
+        assert_eq!(decided, expected, "{headers:?}");
+    }
+}
+
+#[test]
+fn each_token_has_its_role_and_a_viewers_takes_no_rights_of_addresses() {
+    let directory = tempfile::tempdir().unwrap();
+    let token = |name: &str, role| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, name).unwrap();
+        settings::ControlToken {
+            name: Spanned::nowhere(name.to_owned()),
+            file,
+            role,
+        }
+    };
+    let with = |tokens| {
+        Control::new(&settings::Control {
+            tokens,
+            ..settings::Control::default()
+        })
+        .unwrap()
+    };
+    let (reader, deployer) = (token("read", Role::Viewer), token("deploy", Role::Operator));
+    let both = with(vec![reader.clone(), deployer]);
+    let sent = |text: &str| parse(&[&format!("authorization: Bearer {text}")]);
+    assert_eq!(both.token(&sent("read")).unwrap().role, Role::Viewer);
+    let deploy = both.token(&sent("deploy")).unwrap();
+    assert_eq!(
+        (deploy.name.as_deref(), deploy.role),
+        (Some("deploy"), Role::Operator)
+    );
+    assert!(both.token(&sent("rea")).is_none());
+    assert_eq!(
+        decide_network(&both, "127.0.0.1", &["host: localhost"]),
+        "token"
+    );
+    let alone = with(vec![reader]);
+    assert_eq!(
+        decide_network(&alone, "127.0.0.1", &["host: localhost"]),
+        "ok"
+    );
 }

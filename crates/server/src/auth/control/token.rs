@@ -1,28 +1,49 @@
-//! Token of the requests that change state, and the file that holds it.
+//! Tokens of programs, each with a role, and the files that hold them.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
 use bellwether_files as files;
 
+use crate::auth::role::Role;
 use crate::auth::secret::equal;
+use crate::settings::Control;
 
-/// Token that is never printed.
-pub(super) struct Token(String);
+/// Token with its role. Its text is never printed.
+pub(crate) struct Token {
+    /// Name of the token; that of `token_file` has none.
+    pub(crate) name: Option<String>,
+    pub(crate) role: Role,
+    text: String,
+}
 
 impl fmt::Debug for Token {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("<secret>")
+        write!(out, "<secret> {}", self.role.as_str())
     }
 }
 
 impl Token {
-    pub(super) fn read(path: &Path) -> Result<Self, TokenError> {
-        read_token(path).map(Self)
+    /// Reads all tokens of the configuration; that of `token_file` may do everything.
+    pub(super) fn read_all(settings: &Control) -> Result<Vec<Self>, TokenError> {
+        let admin = settings
+            .token_file
+            .as_deref()
+            .map(|file| Self::read(file, None, Role::Admin));
+        let named = settings.tokens.iter().map(|token| {
+            let name = Some(token.name.value.clone());
+            Self::read(&token.file, name, token.role)
+        });
+        admin.into_iter().chain(named).collect()
+    }
+
+    fn read(path: &Path, name: Option<String>, role: Role) -> Result<Self, TokenError> {
+        let text = read_token(path)?;
+        Ok(Self { name, role, text })
     }
 
     pub(super) fn matches(&self, sent: &str) -> bool {
-        equal(self.0.as_bytes(), sent.as_bytes())
+        equal(self.text.as_bytes(), sent.as_bytes())
     }
 }
 

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use bellwether_schema::{Diagnostics, HumanDuration, Secret, Spanned, section, string_enum};
+use bellwether_schema::{
+    Diagnostics, HumanDuration, Secret, SourceLocation, Spanned, section, string_enum,
+};
 use hyper::header::{HeaderName, HeaderValue};
+
+use crate::auth::role::Role;
 
 section! {
     /// TLS and users, in the format of Prometheus's exporter-toolkit.
@@ -13,8 +17,15 @@ section! {
         pub tls_server_config: Option<Spanned<TlsServer>> = None,
         /// Details of HTTP.
         pub http_server_config: HttpServer = HttpServer::default(),
-        /// Users who may read: name to bcrypt hash of the password. Health endpoints are exempt.
+        /// Users: name to bcrypt hash of the password. With users, everything but the health
+        /// endpoints and the files of the web page needs a password, a session or a token.
         pub basic_auth_users: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
+        /// Roles: name of a user to `viewer`, `operator` or `admin`. A user without one is a viewer.
+        pub roles: BTreeMap<String, Spanned<Role>> = BTreeMap::new(),
+        /// Sessions of users who log in on the web page.
+        pub sessions: Spanned<SessionSettings> = Spanned::nowhere(SessionSettings::default()),
+        /// Reverse proxies that log users in themselves.
+        pub trusted_proxies: TrustedProxies = TrustedProxies::default(),
         /// Rate limit of requests.
         pub rate_limit: Option<Spanned<RateLimit>> = None,
     }
@@ -60,6 +71,28 @@ section! {
         pub http2: bool = true,
         /// Headers put on every answer.
         pub headers: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
+    }
+}
+
+section! {
+    /// Times of a session. It also ends with the password of its user, and with the process.
+    pub struct SessionSettings {
+        /// Time from the login to the end.
+        pub lifetime: HumanDuration = HumanDuration::minutes(12 * 60),
+        /// Time without a request after which it ends. A web page that is open sends requests.
+        pub idle_timeout: HumanDuration = HumanDuration::minutes(60),
+    }
+}
+
+section! {
+    /// Reverse proxies whose word counts: they name the user, and the client in `X-Forwarded-For`.
+    /// They must replace these headers of their clients.
+    pub struct TrustedProxies {
+        /// Addresses of the proxies, such as `10.0.0.5/32`. All users of a shared host can claim to
+        /// be any user if its address is among them.
+        pub networks: Vec<Spanned<String>> = Vec::new(),
+        /// Header with the name of the user, whose role is in `roles`.
+        pub user_header: Spanned<String> = Spanned::nowhere("X-Forwarded-User".to_owned()),
     }
 }
 
@@ -133,6 +166,16 @@ string_enum! {
         P256 = "CurveP256",
         /// P-384.
         P384 = "CurveP384",
+    }
+}
+
+impl SessionSettings {
+    pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
+        if self.lifetime.is_zero() || self.idle_timeout.is_zero() {
+            problems
+                .error(at, "lifetime and idle_timeout must be more than zero")
+                .hint("such as {lifetime: 8h, idle_timeout: 15m}");
+        }
     }
 }
 
