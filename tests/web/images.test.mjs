@@ -38,6 +38,8 @@ const PICTURES = () => [
   ['overview', '?from=now-24h'],
   ['alerts', 'alerts?from=now-24h'],
   ['alert', `alerts/${demo.alert.fingerprint}?from=now-6h`],
+  ['dashboards', 'dashboards/bellwether?from=now-24h'],
+  ['explore', `explore?from=now-24h&q1=${encodeURIComponent('sum by (endpoint) (rate(shop_api_request_count[10m]))')}`],
   ['rules', 'rules'],
   ['rule', 'rules/slow_api?from=now-6h'],
   ['notifications', 'notifications?from=now-24h'],

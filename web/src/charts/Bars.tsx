@@ -18,7 +18,7 @@ export function Bars({ bars, label, unit = '', max, thresholds = [] }: BarsProps
   const width = (value: number) => `${Math.max(0, Math.min(100, (value / end) * 100))}%`;
   const sorted = [...bars].sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
   return (
-    <ul class="bars" aria-label={label}>
+    <ul class="bars" aria-label={label} tabIndex={0}>
       {sorted.map(({ name, value }) => {
         const level = levelOf(value, thresholds);
         return (

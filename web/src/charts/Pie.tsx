@@ -34,7 +34,7 @@ export function Pie({ slices, label, unit = '' }: { slices: Slice[]; label: stri
     return ring;
   });
   return (
-    <div class="pie">
+    <div class="pie" role="group" aria-label={label} tabIndex={0}>
       <svg viewBox="0 0 120 120" role="img" aria-label={`${label}: ${formatValue(sum, unit)} in ${shown.length} parts`}>
         <circle class="track" cx="60" cy="60" r={RADIUS} />
         <g transform="rotate(-90 60 60)">{rings}</g>

@@ -10,8 +10,6 @@ import { stylesOf } from './palette';
 import { Plot, type PlotProps } from './plot';
 
 export interface TimeChartProps extends PlotProps {
-  /** Name for screen readers. */
-  title: string;
   /** Height of the chart without its legend in pixels; by default that of its container. */
   height?: number;
   /** A legend with figures, names only, or none. */

@@ -12,6 +12,8 @@ import { token } from './theme';
 import { Tip } from './tip';
 
 export interface PlotProps {
+  /** Name for screen readers. */
+  title: string;
   series: Series[];
   range: TimeRange;
   /** Seconds between two samples; a longer distance is drawn as a gap. */
@@ -81,7 +83,8 @@ export class Plot {
     this.destroy();
     this.structure = structure;
     this.chart = new uPlot(this.options(), this.data(), this.host);
-    this.chart.root.setAttribute('role', 'presentation');
+    this.chart.over.setAttribute('role', 'group');
+    this.chart.over.setAttribute('aria-label', `${this.state.title}: arrow keys move the cursor, plus and minus zoom, 0 goes back`);
     this.tip.attach(this.chart);
     addGestures(this.chart, this.gestures);
   }

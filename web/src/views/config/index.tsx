@@ -137,14 +137,14 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
         </div>
       </header>
       {files.length > 1 && (
-        <nav class="tabs" aria-label="Files">
+        <div class="tabs" role="tablist" aria-label="Files">
           {files.map((file) => (
-            <button key={file.path} type="button" aria-selected={file.path === path} title={`${file.path} (${file.kind})`} onClick={() => setQuery({ file: file.path }, 'push')}>
+            <button key={file.path} type="button" role="tab" aria-selected={file.path === path} title={`${file.path} (${file.kind})`} onClick={() => setQuery({ file: file.path }, 'push')}>
               {file.path.split('/').at(-1)}
               {changed.includes(file) && ' •'}
             </button>
           ))}
-        </nav>
+        </div>
       )}
       <div class="config-columns">
         <div class="config-text">
@@ -162,11 +162,11 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
             />
           )}
         </div>
-        <aside aria-label="Check">
+        <div class="config-check">
           {failure && <p class="query-error">{failure}</p>}
           <Problems problems={report.problems} warnings={report.warnings} shown={path} go={go} />
           <Changes changes={report.changes} changed={changed.length > 0} />
-        </aside>
+        </div>
       </div>
     </div>
   );

@@ -23,7 +23,7 @@ export function MetricBrowser({ choose, close }: Props) {
   const helpOf = (name: string): Metadata | undefined => (metadata[name] ?? metadata[name.replace(/_(bucket|sum|count|total)$/, '')])?.[0];
   const matches = (name: string) => words.every((word) => `${name} ${helpOf(name)?.help ?? ''}`.toLowerCase().includes(word));
   return (
-    <aside class="drawer" aria-label="Metrics">
+    <section class="drawer" aria-label="Metrics">
       <header>
         <input type="search" placeholder="Name or help" aria-label="Filter metrics" value={filter} onInput={(event) => setFilter(event.currentTarget.value)} />
         <button type="button" class="plain" aria-label="Close metrics" onClick={close}>
@@ -44,7 +44,7 @@ export function MetricBrowser({ choose, close }: Props) {
           );
         }}
       </Loadable>
-    </aside>
+    </section>
   );
 }
 

@@ -40,7 +40,7 @@ export function GaugeWidget({ title, widget, seen }: WidgetProps) {
   return (
     <State answer={answer} filled={latest.length > 0}>
       {() => (
-        <div class="gauges">
+        <div class="gauges" role="group" aria-label={title} tabIndex={latest.length > 1 ? 0 : -1}>
           {latest.slice(0, MOST_FIGURES).map(({ name, value }) => (
             <div key={name}>
               <Gauge value={value} label={`${title} ${name}`} unit={unitText(widget.unit)} thresholds={thresholdsOf(widget)} {...ends(widget)} />
@@ -59,12 +59,12 @@ export function StatWidget(props: WidgetProps) {
   return overRange ? <InstantStat {...props} /> : <TrendStat {...props} />;
 }
 
-function InstantStat({ widget, seen }: WidgetProps) {
+function InstantStat({ title, widget, seen }: WidgetProps) {
   const { answer, latest } = useLatest(widget, seen);
-  return <Figures answer={answer} latest={latest} widget={widget} />;
+  return <Figures title={title} answer={answer} latest={latest} widget={widget} />;
 }
 
-function TrendStat({ widget, seen }: WidgetProps) {
+function TrendStat({ title, widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen, TREND_POINTS);
   const end = answer.grid?.end ?? 0;
   const latest = named<SeriesData>(widget, answer, ({ times, values }) => ({
@@ -72,15 +72,15 @@ function TrendStat({ widget, seen }: WidgetProps) {
     value: times.at(-1) === end ? (values.at(-1) ?? null) : null,
     trend: values,
   }));
-  return <Figures answer={answer} latest={latest.filter(({ value }) => value !== null)} widget={widget} />;
+  return <Figures title={title} answer={answer} latest={latest.filter(({ value }) => value !== null)} widget={widget} />;
 }
 
-function Figures({ answer, latest, widget }: { answer: Answer<unknown>; latest: Latest[]; widget: Widget }) {
+function Figures({ title, answer, latest, widget }: { title: string; answer: Answer<unknown>; latest: Latest[]; widget: Widget }) {
   const words = Object.keys(widget.words).length > 0;
   return (
     <State answer={answer} filled={latest.length > 0}>
       {() => (
-        <div class={`figures ${latest.length > 1 ? 'several' : ''}`}>
+        <div class={`figures ${latest.length > 1 ? 'several' : ''}`} role="group" aria-label={title} tabIndex={latest.length > 1 ? 0 : -1}>
           {latest.slice(0, MOST_FIGURES).map(({ name, value, trend }) => (
             <Stat
               key={name}
