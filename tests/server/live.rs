@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_websockets::upgrade::Response;
-use tokio_websockets::{ClientBuilder, Error, Message, WebSocketStream};
+use tokio_websockets::{ClientBuilder, Config, Error, Message, WebSocketStream};
 
 use super::support::{
     Reply, Running, TestBackend, alert, connect, get, run, scrape, settings, soon, start, until,
@@ -322,6 +322,15 @@ async fn errors_name_what_is_wrong_and_how_to_fix_it() {
             .unwrap()
             .contains("not text")
     );
+    live.ask(json!({"type": "subscribe", "query": "x".repeat(1_000)}))
+        .await;
+    assert_eq!(live.closed().await.0, 1009);
+    // In frames that are small enough each.
+    let frames = Config::default().frame_size(400);
+    let builder = ClientBuilder::new().uri("ws://localhost/ws").unwrap();
+    let stream = connect(server.address).await;
+    let connected = builder.config(frames).connect_on(stream).await;
+    let mut live = Live(connected.unwrap().0);
     live.ask(json!({"type": "subscribe", "query": "x".repeat(1_000)}))
         .await;
     assert_eq!(live.closed().await.0, 1009);

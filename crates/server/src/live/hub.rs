@@ -42,8 +42,8 @@ pub(crate) struct Hub {
     pub(super) jobs: Jobs,
     /// Permits of first evaluations.
     pub(super) firsts: Semaphore,
-    /// Permit of a topic that is known to be slow.
-    pub(super) slow: Semaphore,
+    /// Permit of topics that are evaluated one at a time, beside the rounds.
+    pub(super) line: Semaphore,
     /// Number of published rounds.
     pub(super) rounds: watch::Sender<u64>,
     pub(super) initial: tokio::sync::Mutex<Option<Initial>>,
@@ -88,7 +88,7 @@ impl Hub {
             memory: Arc::new(Pool::new(access.live.max_memory.0)),
             jobs,
             firsts: Semaphore::new(FIRST_EVALUATIONS),
-            slow: Semaphore::new(1),
+            line: Semaphore::new(1),
             rounds: watch::Sender::new(0),
             initial: tokio::sync::Mutex::default(),
             stats,

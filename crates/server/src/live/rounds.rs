@@ -26,6 +26,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const TOGETHER: Duration = Duration::from_millis(5);
 /// Time for which a round waits for one evaluation.
 const PATIENCE: Duration = Duration::from_millis(50);
+/// Time that a round takes, beside its last evaluation. What it does not reach waits in line with the slow
+/// topics, so that many subscriptions of one client do not delay those of others.
+const ROUND_TIME: Duration = Duration::from_millis(100);
 /// Time after which results are published although the round goes on.
 const PUBLISH_AFTER: Duration = Duration::from_millis(20);
 
@@ -109,31 +112,32 @@ async fn follow(shared: &Arc<Shared>) {
     }
 }
 
-/// Evaluates the topics that `round` concerns, and publishes their results. Waits for none that is slow
-/// or has to rest, nor for longer than [`PATIENCE`] for another.
+/// Evaluates the topics that `round` concerns, the quickest first, and publishes their results. Waits for
+/// none that is slow or has to rest, nor for longer than [`PATIENCE`] for another.
 async fn evaluate_all(shared: &Arc<Shared>, round: &Round) {
     let began = Instant::now();
-    let topics = shared.live.topics();
-    let mut published = began;
-    let mut any = false;
+    let mut topics = shared.live.topics();
+    topics.sort_by_cached_key(|topic| topic.took());
+    let (mut published, mut is_changed) = (began, false);
     for topic in &topics {
         let Some(rest) = topic.claim(round, began) else {
             continue;
         };
-        let (shared_by_task, topic_of_task) = (Arc::clone(shared), Arc::clone(topic));
-        if !rest.is_zero() || topic.took() >= PATIENCE {
-            tokio::spawn(evaluate_later(shared_by_task, topic_of_task, rest));
+        let in_line = topic.took() >= PATIENCE || began.elapsed() >= ROUND_TIME;
+        let (shared, topic) = (Arc::clone(shared), Arc::clone(topic));
+        if in_line || !rest.is_zero() {
+            tokio::spawn(evaluate_later(shared, topic, rest, in_line));
             continue;
         }
-        let evaluation = tokio::spawn(evaluate_now(shared_by_task, topic_of_task, round.at));
+        let evaluation = tokio::spawn(evaluate_now(Arc::clone(&shared), topic, round.at));
         timeout(PATIENCE, evaluation).await.ok();
-        any = true;
+        is_changed = true;
         if published.elapsed() >= PUBLISH_AFTER {
             shared.live.publish();
-            published = Instant::now();
+            (published, is_changed) = (Instant::now(), false);
         }
     }
-    if any {
+    if is_changed {
         shared.live.publish();
     }
     let stats = &shared.live.stats;
@@ -149,11 +153,11 @@ async fn evaluate_now(shared: Arc<Shared>, topic: Arc<Topic>, at: UnixMillis) {
     }
 }
 
-/// Evaluates a topic after its `rest`, slow ones one at a time, and publishes the result.
-async fn evaluate_later(shared: Arc<Shared>, topic: Arc<Topic>, rest: Duration) {
+/// Evaluates a topic after its `rest`, those `in_line` one at a time, and publishes the result.
+async fn evaluate_later(shared: Arc<Shared>, topic: Arc<Topic>, rest: Duration, in_line: bool) {
     sleep(rest).await;
-    let _lane = match topic.took() >= PATIENCE {
-        true => shared.live.slow.acquire().await.ok(),
+    let _turn = match in_line {
+        true => shared.live.line.acquire().await.ok(),
         false => None,
     };
     let now = shared.backend.now().wall;

@@ -90,6 +90,10 @@ impl From<Error> for End {
     fn from(error: Error) -> Self {
         match error {
             Error::Io(_) | Error::AlreadyClosed => Self::Left,
+            Error::PayloadTooLong { .. } => {
+                let why = "a message is longer than max_message_bytes";
+                Self::Goodbye(CloseCode::MESSAGE_TOO_BIG, why)
+            }
             // The library has queued the right code.
             _ => Self::Goodbye(CloseCode::PROTOCOL_ERROR, ""),
         }

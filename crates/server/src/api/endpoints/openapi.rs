@@ -114,7 +114,7 @@ fn operation(endpoint: &Endpoint, method: &Method, method_name: &str) -> Value {
             Place::Body | Place::WholeBody => false,
         });
     let mut operation = json!({
-        "operationId": format!("{method_name}_{}", endpoint.name),
+        "operationId": operation_id(method_name, endpoint.path),
         "summary": endpoint.summary,
         "parameters": parameters.map(parameter).collect::<Vec<_>>(),
         "responses": responses(endpoint),
@@ -127,6 +127,17 @@ fn operation(endpoint: &Endpoint, method: &Method, method_name: &str) -> Value {
         operation["requestBody"] = body;
     }
     operation
+}
+
+/// Returns a name for generators of clients: `get_api_v1_label_name_values`.
+fn operation_id(method: &str, path: &str) -> String {
+    let words = path.split(|character: char| !character.is_ascii_alphanumeric());
+    let words = words.filter(|word| !word.is_empty());
+    [method]
+        .into_iter()
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("_")
 }
 
 /// Returns the ways to prove a role. None of them is needed where the address of the client gives it.
