@@ -10,6 +10,7 @@ mod alert_log;
 mod alert_pipeline;
 mod announcer;
 mod backend;
+mod dashboards;
 mod descriptors;
 mod evaluator;
 mod flags;
@@ -48,6 +49,7 @@ use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
 use bellwether_server::{Actor, AuditEntry, LiveFeed};
 use bellwether_tsdb::history::History;
+use dashboards::LayoutFile;
 use evaluator::{Evaluator, LoadedRules};
 use generated_series::GeneratedSeries;
 use history::HistoryHandle;
@@ -95,6 +97,7 @@ struct App {
     generated: Arc<GeneratedSeries>,
     notifier: Arc<Notifier>,
     pipeline: Arc<AlertPipeline>,
+    layouts: LayoutFile,
     /// `None`: the configuration at the start disables history.
     history_handle: Option<HistoryHandle>,
     /// `None`: the configuration at the start disables the alert history.
@@ -207,6 +210,7 @@ impl App {
         let watchdog = tokio::spawn(app.clone().watchdog());
         app.announce().await;
         let announcing = tokio::spawn(app.clone().keep_announced());
+        let saving = tokio::spawn(app.clone().keep_layouts());
         systemd::ready();
         let took = clock.now().mono.since(began.mono);
         info!(
@@ -223,6 +227,7 @@ impl App {
         info!("stopping");
         systemd::stopping();
         announcing.abort();
+        saving.abort();
         app.withdraw().await;
         app.listeners.replace(Prepared::None);
         app.current.load().stop().await;
@@ -287,6 +292,8 @@ impl App {
         };
         let silences = saver("silences.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
+        let layouts = saver("dashboards.json", "the layouts of dashboards");
+        let layouts = LayoutFile::open(layouts).await;
         let (active, rules) = ActiveConfig::new(
             plan,
             history_handle
@@ -367,6 +374,7 @@ impl App {
             generated,
             notifier,
             pipeline,
+            layouts,
             history_handle,
             alert_log,
             remote_write,
@@ -398,6 +406,7 @@ impl App {
                 .problems()
                 .into_iter()
                 .chain(self.evaluator.problem())
+                .chain(self.layouts.problem())
                 .collect(),
         };
         // One cause may affect all of them; it is reported once.

@@ -22,12 +22,12 @@ pub use folders::{
     alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
 };
 pub use include::{ConfigFile, changed_files};
-pub use json_schema::json_schema;
+pub use json_schema::{json_schema, json_schema_value};
 pub use load::{
     DEMO, EMBEDDED, Loaded, ReadError, Report, Source, decode, decode_with_included, load,
     process_environment, read, set_fallback_environment,
 };
 pub use metrics::metrics;
-pub use print::{print, print_rules, print_with_origins};
+pub use print::{print, print_dashboard, print_rules, print_with_origins};
 pub use reference::reference;
 pub use sections::Root;

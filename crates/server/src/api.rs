@@ -6,10 +6,11 @@
 //!
 //! - [`dispatch`] checks a request and calls the handler that the table [`endpoints`] names.
 //! - [`request`] is a request as a handler gets it, with what a handler may take from the server.
-//! - `alerts`, `analysis`, `live`, `metrics`, `process` and `query` have the handlers, a file each.
+//! - `alerts`, `analysis`, `dashboards`, `live`, `metrics`, `process` and `query` have the handlers, a file each.
 
 pub(crate) mod alerts;
 pub(crate) mod analysis;
+mod dashboards;
 mod dispatch;
 mod endpoints;
 mod json;

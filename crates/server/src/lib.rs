@@ -27,9 +27,9 @@ pub use auth::role::Role;
 pub use auth::web::{WebConfig, WebError};
 pub use backend::{
     AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, ChannelHealth,
-    CollectorHealth, ConfigurationHealth, DeadLetterBackend, Health, HistoryHealth,
-    LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend,
-    RuleGroup, RuleView, StateHealth, StatusBackend,
+    CollectorHealth, ConfigurationHealth, DashboardBackend, DashboardFormat, DeadLetterBackend,
+    Health, HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth,
+    RemoteHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;

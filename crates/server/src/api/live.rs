@@ -16,7 +16,7 @@ use ring::digest;
 
 use crate::api::request::RequestContext;
 use crate::api::response::{self, ApiError, HttpResponse, internal};
-use crate::auth::control::is_foreign;
+use crate::auth::control::is_cross_site;
 use crate::live::Session;
 
 /// Text that RFC 6455 appends to the key.
@@ -102,7 +102,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 /// what is readable without a password, if its origin is allowed.
 fn check_origin(request: &RequestContext<'_>) -> Result<(), ApiError> {
     let (headers, access) = (&request.parts.headers, request.access);
-    if !is_foreign(&request.parts.uri, headers) {
+    if !is_cross_site(&request.parts.uri, headers) {
         return Ok(());
     }
     let origin = headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());

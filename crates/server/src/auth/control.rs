@@ -170,7 +170,7 @@ impl Control {
         if identity.user.is_some() && !self.named {
             return Err(USERS);
         }
-        check_host(peer, host_of(head).as_ref(), head.headers)
+        check_host(peer, host_of(head.uri, head.headers).as_ref(), head.headers)
     }
 
     fn contains(&self, peer: IpAddr) -> bool {
@@ -195,7 +195,7 @@ pub(crate) fn is_forwarded(headers: &HeaderMap) -> bool {
 /// # Errors
 /// It is from another site, or may be.
 pub(crate) fn check_site(head: &Head<'_>, identity: &Identity) -> Result<(), AccessError> {
-    if is_cross_site(head) {
+    if is_cross_site(head.uri, head.headers) {
         return Err(CROSS_SITE);
     }
     let says_site = [ORIGIN, SEC_FETCH_SITE]
@@ -230,22 +230,22 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Host that the request is for, by its URI or its `Host` header.
-fn host_of(head: &Head<'_>) -> Option<Authority> {
-    match head.uri.authority() {
+fn host_of(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
+    match uri.authority() {
         Some(authority) => Some(authority.clone()),
-        None => head.headers.get(HOST)?.to_str().ok()?.parse().ok(),
+        None => headers.get(HOST)?.to_str().ok()?.parse().ok(),
     }
 }
 
 /// Returns true if a browser sent the request for a page of another site. Programs send neither
 /// header. `Sec-Fetch-Site` counts for more: it holds behind a proxy that changes `Host` too.
-fn is_cross_site(head: &Head<'_>) -> bool {
-    let mut sites = head.headers.get_all(SEC_FETCH_SITE).iter().peekable();
+pub(crate) fn is_cross_site(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut sites = headers.get_all(SEC_FETCH_SITE).iter().peekable();
     if sites.peek().is_some() {
         return sites.any(|site| !matches!(site.as_bytes(), b"same-origin" | b"none"));
     }
-    let host = host_of(head);
-    head.headers.get_all(ORIGIN).iter().any(|origin| {
+    let host = host_of(uri, headers);
+    headers.get_all(ORIGIN).iter().any(|origin| {
         let origin = origin
             .to_str()
             .ok()
@@ -253,11 +253,6 @@ fn is_cross_site(head: &Head<'_>) -> bool {
         !matches!((origin, &host), (Some((_, origin)), Some(host))
             if origin.eq_ignore_ascii_case(host.as_str()))
     })
-}
-
-/// Returns true if a browser sent the request for a page of another site than this server.
-pub(crate) fn is_foreign(uri: &Uri, headers: &HeaderMap) -> bool {
-    is_cross_site(headers, host_of(uri, headers).as_ref())
 }
 
 /// Returns true for an address or `localhost`, which no page can rebind.

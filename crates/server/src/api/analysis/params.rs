@@ -28,7 +28,7 @@ pub(super) fn unprocessable(message: impl Into<String>) -> ApiError {
 
 impl Parameters {
     /// Returns an error for a parameter that is neither in `known` nor `timeout`.
-    pub(super) fn reject_unknown(&self, known: &[Parameter]) -> Result<()> {
+    pub(crate) fn reject_unknown(&self, known: &[Parameter]) -> Result<()> {
         let every = [known, &[TIMEOUT]].concat();
         match self.unknown(&every) {
             None => Ok(()),
@@ -81,7 +81,7 @@ impl Parameters {
     }
 
     /// Maps the value of `name` by `words`.
-    pub(super) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
+    pub(crate) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         self.read(name, &format!("one of {}", names.join(", ")), |text| {
             words

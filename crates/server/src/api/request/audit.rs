@@ -93,6 +93,7 @@ fn action(name: &'static str, method: &Method) -> &'static str {
         ("api_resolve", _) => "resolve",
         ("api_dead_letters", &Method::DELETE) => "discard",
         ("api_dead_letters", _) => "resend",
+        ("api_dashboard_layout", _) => "layout",
         _ => name,
     }
 }
@@ -112,6 +113,7 @@ mod tests {
             ("api_acknowledge", Method::DELETE, "release"),
             ("api_dead_letters", Method::POST, "resend"),
             ("api_dead_letters", Method::DELETE, "discard"),
+            ("api_dashboard_layout", Method::DELETE, "layout"),
             ("reload", Method::PUT, "reload"),
         ];
         for (name, method, expected) in cases {
