@@ -8,7 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
-export export const BINARY = resolve(process.env.BELLWETHER ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug/bellwether'));
+export const BINARY = resolve(process.env.BELLWETHER ?? join(process.env.CARGO_TARGET_DIR ?? join(ROOT, 'target'), 'debug/bellwether'));
 const DEADLINE = 30_000;
 
 /** An error that waiting does not change. */
