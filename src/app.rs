@@ -14,6 +14,7 @@ mod backtest;
 mod config_changes;
 mod config_editor;
 mod config_writer;
+mod dashboards;
 mod descriptors;
 mod evaluator;
 mod flags;
@@ -52,6 +53,7 @@ use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
 use bellwether_server::{Actor, AuditEntry, LiveFeed};
 use bellwether_tsdb::history::History;
+use dashboards::LayoutFile;
 use evaluator::{Evaluator, LoadedRules};
 use generated_series::GeneratedSeries;
 use history::HistoryHandle;
@@ -99,6 +101,7 @@ struct App {
     generated: Arc<GeneratedSeries>,
     notifier: Arc<Notifier>,
     pipeline: Arc<AlertPipeline>,
+    layouts: LayoutFile,
     /// `None`: the configuration at the start disables history.
     history_handle: Option<HistoryHandle>,
     /// `None`: the configuration at the start disables the alert history.
@@ -215,6 +218,7 @@ impl App {
         let watchdog = tokio::spawn(app.clone().watchdog());
         app.announce().await;
         let announcing = tokio::spawn(app.clone().keep_announced());
+        let saving = tokio::spawn(app.clone().keep_layouts());
         systemd::ready();
         let took = clock.now().mono.since(began.mono);
         info!(
@@ -231,6 +235,7 @@ impl App {
         info!("stopping");
         systemd::stopping();
         announcing.abort();
+        saving.abort();
         app.withdraw().await;
         app.listeners.replace(Prepared::None);
         app.current.load().stop().await;
@@ -295,6 +300,8 @@ impl App {
         };
         let silences = saver("silences.json", "silences and acknowledgements");
         let file = saver("alerts.json", "the state of the alerts");
+        let layouts = saver("dashboards.json", "the layouts of dashboards");
+        let layouts = LayoutFile::open(layouts).await;
         let (active, rules) = ActiveConfig::new(
             plan,
             history_handle
@@ -375,6 +382,7 @@ impl App {
             generated,
             notifier,
             pipeline,
+            layouts,
             history_handle,
             alert_log,
             remote_write,
@@ -407,6 +415,7 @@ impl App {
                 .problems()
                 .into_iter()
                 .chain(self.evaluator.problem())
+                .chain(self.layouts.problem())
                 .collect(),
         };
         // One cause may affect all of them; it is reported once.

@@ -23,13 +23,13 @@ pub use folders::{
     alert_history_folder, history_folder, runtime_directory, state_directory, user_state_directory,
 };
 pub use include::{ConfigFile, changed_files};
-pub use json_schema::json_schema;
+pub use json_schema::{json_schema, json_schema_value};
 pub use load::{
     DEMO, EMBEDDED, Loaded, ReadError, ReadFile, Report, Source, decode, decode_with_included,
     load, load_with, process_environment, read, read_files, read_of, set_fallback_environment,
 };
 pub use metrics::metrics;
-pub use print::{print, print_rules, print_with_origins};
+pub use print::{print, print_dashboard, print_rules, print_with_origins};
 pub use reference::reference;
 pub use secrets::{FileKind, hide_secrets, restore_secrets, secret_values};
 pub use sections::Root;

@@ -20,6 +20,7 @@ use super::evaluator::Committer;
 use super::groups::Groups;
 use super::{App, history, self_metrics};
 use crate::config::{self, Plan, Root, Source};
+use crate::dashboard::Dashboards;
 
 /// Time to wait for running collectors at a stop.
 const LAST_RUNS: Duration = Duration::from_secs(1);
@@ -32,6 +33,7 @@ pub(super) struct ActiveConfig {
     pub(super) analysis_settings: Arc<AnalysisSettings>,
     pub(super) recorder: Recorder,
     pub(super) groups: Groups,
+    pub(super) dashboards: Dashboards,
     /// The configuration as YAML without its secrets, compressed.
     printed: anyhow::Result<Vec<u8>>,
     own: Mutex<Option<SelfMetricsCollector>>,
@@ -49,8 +51,10 @@ impl ActiveConfig {
         history: Option<Arc<History>>,
         source: &Source,
     ) -> (Self, RuleSet) {
+        let dashboards = Dashboards::new(&plan);
         let rules = std::mem::take(&mut plan.rules);
         let printed = packed(&plan.root);
+        plan.root.dashboards = Vec::new();
         let groups = Groups::new(&plan, source.to_string());
         // Each rule has its settings; ten thousand of them need not be in memory twice.
         plan.root.performance_monitor.value.alerting.rules = Vec::new();
@@ -77,6 +81,7 @@ impl ActiveConfig {
             analysis_settings,
             recorder,
             groups,
+            dashboards,
             printed,
             own: Mutex::default(),
             tasks: Mutex::default(),

@@ -11,6 +11,7 @@ use bellwether_collectors::application::record_json;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
 };
+use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_notify::{ChannelStats, WallClock, test_send};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
@@ -18,9 +19,10 @@ use bellwether_rules::{RecordingStatus, RuleStatus};
 use bellwether_server::{
     AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, BackendError, Backtest,
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigDraft, ConfigError,
-    ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DeadLetterBackend,
-    Health, LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, ReloadHealth, Resent,
-    RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend, TestResult,
+    ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DashboardBackend,
+    DashboardFormat, DeadLetterBackend, Health, LifecycleBackend, LiveBackend, LiveFeed,
+    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
+    StatusBackend, TestResult,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
@@ -30,7 +32,7 @@ use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, announcer, backtest, config_editor, flags};
 use crate::audit;
-use crate::config::Source;
+use crate::config::{self, Source};
 
 /// Adapter from the app to the server.
 pub(super) struct AppBackend(pub(super) Arc<App>);
@@ -232,6 +234,58 @@ impl ChannelBackend for AppBackend {
     }
 }
 
+impl DashboardBackend for AppBackend {
+    fn dashboards(&self) -> Vec<(String, String)> {
+        let active = self.0.current.load();
+        let all = active.dashboards.all().iter();
+        all.map(|dashboard| (dashboard.name.clone(), dashboard.title.clone()))
+            .collect()
+    }
+
+    fn dashboard(&self, name: &str) -> Option<Dashboard> {
+        let layout = self.0.layouts.layouts.current(name);
+        let active = self.0.current.load();
+        active.dashboards.get(name, layout.as_ref())
+    }
+
+    fn layouts(&self, name: &str) -> Vec<SavedLayout> {
+        self.0.layouts.layouts.history(name)
+    }
+
+    fn export_dashboard(
+        &self,
+        name: &str,
+        format: DashboardFormat,
+    ) -> Option<Result<String, BackendError>> {
+        let layout = self.0.layouts.layouts.current(name);
+        let active = self.0.current.load();
+        let dashboards = &active.dashboards;
+        Some(match format {
+            DashboardFormat::Grafana => {
+                Ok(format!("{:#}", dashboards.grafana(name, layout.as_ref())?))
+            }
+            DashboardFormat::Yaml => {
+                let settings = dashboards.settings(name, layout.as_ref())?;
+                config::print_dashboard(&settings)
+                    .map_err(|error| BackendError::Failed(error.to_string()))
+            }
+        })
+    }
+
+    fn save_layout(
+        &self,
+        name: String,
+        version: SavedLayout,
+    ) -> Pin<Box<dyn Future<Output = Result<(), BackendError>> + Send + '_>> {
+        Box::pin(async move {
+            let added = self.0.layouts.add(&name, version).await;
+            added.map_err(|error| {
+                BackendError::Failed(format!("done, but not saved for a restart: {error}"))
+            })
+        })
+    }
+}
+
 fn test_result(result: bellwether_notify::TestResult) -> TestResult {
     let error = result.error;
     TestResult {
@@ -263,6 +317,10 @@ impl StatusBackend for AppBackend {
     fn configuration(&self) -> Result<String, BackendError> {
         let printed = self.0.current.load().configuration();
         printed.map_err(|error| BackendError::Failed(error.to_string()))
+    }
+
+    fn configuration_schema(&self) -> serde_json::Value {
+        config::json_schema_value()
     }
 
     fn flags(&self) -> BTreeMap<&'static str, String> {

@@ -1,6 +1,7 @@
 //! Settings to a plan: the checks of all crates, and those that no crate can do alone.
 
 mod alerting;
+mod dashboards;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -223,6 +224,7 @@ impl<'a> Checker<'a> {
         let declared = &self.root.trend_analysis.bottlenecks;
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();
+        self.dashboards();
         let default_labels = monitor.prometheus.default_labels.value.clone();
         let (warnings, rule_groups) = (self.warnings, self.rule_groups);
         move |root, checksum, files| Plan {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use bellwether_dashboards::{DashboardSettings, WidgetSettings};
 use bellwether_rules::{RecordingSettings, RuleSettings};
 use bellwether_schema::{Decode, Key, Node, Pos, SectionDoc, Shape, Value as Form, blank, parse};
 use serde::Serialize;
@@ -94,6 +95,36 @@ pub fn print_rules(
         .map(|(key, list)| (key, Value::Sequence(list)));
     let monitor = mapping([("alerting", mapping(alerting))]);
     serde_yaml::to_string(&mapping([("performance_monitor", monitor)]))
+}
+
+/// Prints a dashboard in the format of the configuration, without defaults.
+///
+/// # Errors
+/// None for decoded settings.
+pub fn print_dashboard(dashboard: &DashboardSettings) -> Result<String, serde_yaml::Error> {
+    let rows = dashboard.rows.iter().map(|row| {
+        let title = row
+            .title
+            .iter()
+            .map(|title| ("title", title.clone().into()));
+        let required = [("title", ""), ("type", "line")];
+        let widgets = Value::Sequence(said::<WidgetSettings>(&row.widgets, &required)?);
+        Ok(mapping(title.chain([("widgets", widgets)])))
+    });
+    let rows = rows.collect::<Result<Vec<_>, serde_yaml::Error>>()?;
+    let title = dashboard
+        .title
+        .iter()
+        .map(|title| ("title", title.clone().into()));
+    let name = [("name", dashboard.name.value.clone().into())];
+    let entry = name
+        .into_iter()
+        .chain(title)
+        .chain([("rows", Value::Sequence(rows))]);
+    serde_yaml::to_string(&mapping([(
+        "dashboards",
+        Value::Sequence(vec![mapping(entry)]),
+    )]))
 }
 
 fn mapping<'k>(entries: impl IntoIterator<Item = (&'k str, Value)>) -> Value {

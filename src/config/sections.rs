@@ -7,6 +7,7 @@ use bellwether_analysis::AnomalyDetection;
 use bellwether_analysis::bottleneck::BottleneckSettings;
 use bellwether_analysis::health::HealthSettings;
 use bellwether_collectors::{CollectorName, Collectors};
+use bellwether_dashboards::DashboardSettings;
 use bellwether_notify::ChannelSettings;
 use bellwether_remote_write::RemoteWrite;
 use bellwether_routing::{
@@ -36,6 +37,8 @@ section! {
         pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
         /// Web page.
         pub web: WebPage = WebPage::default(),
+        /// Dashboards of the web page, beside the shipped one.
+        pub dashboards: Vec<DashboardSettings> = Vec::new(),
         /// Log of Bellwether.
         pub logging: Logging,
     }

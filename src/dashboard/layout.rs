@@ -1,111 +1,71 @@
-//! Places panels in rows of Grafana's grid, 24 columns wide, without overlap.
+//! Widths of widgets, so that the lines of a row are even.
 
-use serde_json::{Value, json};
+use bellwether_dashboards::{COLUMNS, Widget};
+use bellwether_schema::Spanned;
 
-const COLUMNS: usize = 24;
-const ROW_HEIGHT: usize = 1;
+use super::widget::per_line;
 
-/// Panel without position and id.
-pub(super) struct Drawn {
-    /// Height in grid units. Neighbours of the same height share lines.
-    pub(super) height: usize,
-    /// Maximum number of panels of this kind in a line.
-    pub(super) per_line: usize,
-    /// JSON without `id` and `gridPos`.
-    pub(super) json: Value,
-}
-
-/// Returns all panels in order, with `id` and `gridPos`; each row starts with its title.
-pub(super) fn arrange(rows: Vec<(&str, Vec<Drawn>)>) -> Vec<Value> {
-    let mut panels = Vec::new();
-    let mut y = 0;
-    for (title, mut drawn) in rows {
-        let row = json!({"collapsed": false, "panels": [], "title": title, "type": "row"});
-        place(&mut panels, row, (0, y), (COLUMNS, ROW_HEIGHT));
-        y += ROW_HEIGHT;
-        // Small ones first, so that a row opens with its numbers; the order within stays.
-        drawn.sort_by_key(|panel| panel.height);
-        for group in drawn.chunk_by(|a, b| a.height == b.height) {
-            for line in lines(group) {
-                for (index, panel) in line.iter().enumerate() {
-                    let left = COLUMNS * index / line.len();
-                    let right = COLUMNS * (index + 1) / line.len();
-                    place(
-                        &mut panels,
-                        panel.json.clone(),
-                        (left, y),
-                        (right - left, panel.height),
-                    );
-                }
-                y += line[0].height;
+/// Orders the widgets of a row, and sets their widths: small ones first, so that a row opens with its
+/// numbers, and full lines of similar length.
+pub(super) fn even_lines(mut widgets: Vec<Widget>) -> Vec<Widget> {
+    widgets.sort_by_key(|widget| widget.settings.size().1);
+    for group in widgets.chunk_by_mut(|a, b| a.settings.size().1 == b.settings.size().1) {
+        let most = group.iter().map(per_line).min().unwrap_or(1);
+        let (count, lines) = (group.len(), group.len().div_ceil(most));
+        for line in 0..lines {
+            let widgets = &mut group[count * line / lines..count * (line + 1) / lines];
+            let columns = |index: usize| COLUMNS as usize * index / widgets.len();
+            let widths: Vec<usize> = (0..widgets.len())
+                .map(|index| columns(index + 1) - columns(index))
+                .collect();
+            for (widget, width) in widgets.iter_mut().zip(widths) {
+                widget.settings.width = Some(Spanned::nowhere(width as u32));
             }
         }
     }
-    panels
-}
-
-/// Splits panels of one height into lines of similar length.
-fn lines(group: &[Drawn]) -> Vec<&[Drawn]> {
-    let most = group.iter().map(|panel| panel.per_line).min().unwrap_or(1);
-    let count = group.len().div_ceil(most);
-    (0..count)
-        .map(|line| &group[group.len() * line / count..group.len() * (line + 1) / count])
-        .collect()
-}
-
-fn place(
-    panels: &mut Vec<Value>,
-    mut panel: Value,
-    (x, y): (usize, usize),
-    (w, h): (usize, usize),
-) {
-    panel["id"] = json!(panels.len() + 1);
-    panel["gridPos"] = json!({"x": x, "y": y, "w": w, "h": h});
-    panels.push(panel);
+    widgets
 }
 
 #[cfg(test)]
 mod tests {
+    use bellwether_dashboards::{WidgetSettings, WidgetType, arrange};
+
     use super::*;
 
-    fn drawn(height: usize, per_line: usize) -> Drawn {
-        Drawn {
-            height,
-            per_line,
-            json: json!({}),
-        }
+    fn widget(kind: WidgetType) -> Widget {
+        WidgetSettings::new(kind, "x").resolve(&|_| Vec::new())
     }
 
     #[test]
     fn lines_are_full_and_even() {
-        let charts = (0..7).map(|_| drawn(8, 3)).collect();
-        let panels = arrange(vec![("row", charts)]);
-        let at = |i: usize, key: &str| panels[i]["gridPos"][key].as_u64().expect("number");
-        assert_eq!((at(0, "w"), at(0, "h")), (24, 1));
-        let widths: Vec<_> = (1..8)
-            .map(|i| (at(i, "x"), at(i, "y"), at(i, "w")))
+        let charts = (0..7).map(|_| widget(WidgetType::Line)).collect();
+        let items = arrange(vec![(None, even_lines(charts))]);
+        let places: Vec<_> = items
+            .iter()
+            .map(|item| (item.place.x, item.place.y, item.place.w))
             .collect();
         assert_eq!(
-            widths,
+            places,
             [
-                (0, 1, 12),
-                (12, 1, 12),
-                (0, 9, 12),
-                (12, 9, 12),
-                (0, 17, 8),
-                (8, 17, 8),
-                (16, 17, 8)
+                (0, 0, 12),
+                (12, 0, 12),
+                (0, 8, 12),
+                (12, 8, 12),
+                (0, 16, 8),
+                (8, 16, 8),
+                (16, 16, 8)
             ]
         );
     }
 
     #[test]
-    fn small_panels_stand_before_large_ones() {
-        let panels = arrange(vec![("row", vec![drawn(8, 3), drawn(4, 6), drawn(4, 6)])]);
-        let heights: Vec<_> = panels
+    fn small_widgets_stand_before_large_ones() {
+        let kinds = [WidgetType::Line, WidgetType::Stat, WidgetType::Stat];
+        let ordered = even_lines(kinds.map(widget).into());
+        let heights: Vec<u32> = ordered
             .iter()
-            .map(|panel| panel["gridPos"]["h"].as_u64().expect("number"))
+            .map(|widget| widget.settings.size().1)
             .collect();
-        assert_eq!(heights, [1, 4, 4, 8]);
+        assert_eq!(heights, [4, 4, 8]);
     }
 }

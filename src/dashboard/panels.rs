@@ -8,10 +8,11 @@ mod self_metrics;
 mod system;
 
 use bellwether_core::{Kind, MetricDef, Origin};
+use bellwether_dashboards::{Unit, Widget};
 
-use super::layout::Drawn;
-use super::threshold::{self, Limit};
-use super::{query, render};
+use super::query::{self, Dialect};
+use super::threshold::Limits;
+use super::widget;
 
 /// Row of the dashboard.
 pub(super) struct Row {
@@ -26,8 +27,7 @@ pub(super) struct Panel {
     pub(super) title: &'static str,
     /// Description, a full sentence.
     pub(super) about: &'static str,
-    /// Unit, as Grafana names it.
-    pub(super) unit: &'static str,
+    pub(super) unit: Unit,
     pub(super) view: View,
     pub(super) targets: &'static [Target<'static>],
 }
@@ -177,7 +177,7 @@ const fn scaled(factor: f64, target: Target<'static>) -> Target<'static> {
 
 const fn lines(
     title: &'static str,
-    unit: &'static str,
+    unit: Unit,
     targets: &'static [Target<'static>],
     about: &'static str,
 ) -> Panel {
@@ -192,7 +192,7 @@ const fn lines(
 
 const fn number(
     title: &'static str,
-    unit: &'static str,
+    unit: Unit,
     targets: &'static [Target<'static>],
     about: &'static str,
 ) -> Panel {
@@ -206,7 +206,7 @@ const fn number(
 }
 
 /// Returns a panel by type for a metric that is not in the catalogue.
-pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
+pub(super) fn generic(def: &MetricDef, limits: &Limits, dialect: Dialect) -> Widget {
     let (by, queries) = match def.kind {
         Kind::Gauge => (true, vec![(Query::Value, String::new())]),
         Kind::Counter => (true, vec![(Query::Rate, String::new())]),
@@ -229,10 +229,11 @@ pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
             factor: 1.0,
             per_instance: true,
         };
-        let expression = query::expression(&target, def, None);
-        targets
-            .extend(expression.map(|expression| (expression, query::legend(&target, def, false))));
-        drawn_limits.extend(threshold::matching(*query, def, None, 1.0, limits));
+        let expression = query::expression(&target, def, None, dialect);
+        targets.extend(
+            expression.map(|expression| (expression, query::legend(&target, def, false, dialect))),
+        );
+        drawn_limits.extend(limits.on_scale(*query, def, None, 1.0));
     }
     let mut about = def.help.trim_end_matches('.').to_owned();
     if by && !labels.is_empty() {
@@ -240,14 +241,13 @@ pub(super) fn generic(def: &MetricDef, limits: &[Limit]) -> Drawn {
         about.push_str(&labels.join(", "));
     }
     about.push('.');
-    render::panel(
-        View::Lines,
-        unit_of(def),
-        &title_of(&def.name),
-        &about,
-        &targets,
-        &drawn_limits,
-    )
+    let panel = widget::Heading {
+        view: View::Lines,
+        unit: unit_of(def),
+        title: &title_of(&def.name),
+        about: &about,
+    };
+    widget::widget(&panel, targets, drawn_limits)
 }
 
 fn quantile_line(q: f64) -> (Query, String) {
@@ -264,19 +264,19 @@ fn title_of(name: &str) -> String {
 }
 
 /// Returns the unit by the suffix of the name, as in Prometheus's naming guide.
-fn unit_of(def: &MetricDef) -> &'static str {
+fn unit_of(def: &MetricDef) -> Unit {
     let name = def.name.trim_end_matches("_total");
     let ends = |word: &str| name.ends_with(word);
     match def.kind {
-        Kind::Counter if ends("_bytes") => "Bps",
-        Kind::Counter if ends("_seconds") => "percentunit",
-        Kind::Counter => "ops",
-        _ if ends("_bytes") => "bytes",
-        _ if ends("_seconds") || ends("_time") || ends("_duration") => "s",
-        _ if ends("_ms") || ends("_milliseconds") => "ms",
-        _ if ends("_percent") => "percent",
-        _ if ends("_ratio") => "percentunit",
-        _ if ends("_celsius") => "celsius",
-        _ => "short",
+        Kind::Counter if ends("_bytes") => Unit::BytesPerSecond,
+        Kind::Counter if ends("_seconds") => Unit::Ratio,
+        Kind::Counter => Unit::PerSecond,
+        _ if ends("_bytes") => Unit::Bytes,
+        _ if ends("_seconds") || ends("_time") || ends("_duration") => Unit::Seconds,
+        _ if ends("_ms") || ends("_milliseconds") => Unit::Milliseconds,
+        _ if ends("_percent") => Unit::Percent,
+        _ if ends("_ratio") => Unit::Ratio,
+        _ if ends("_celsius") => Unit::Celsius,
+        _ => Unit::None,
     }
 }

@@ -1,14 +1,17 @@
-//! The thresholds of rules as lines in the panels of their metrics.
+//! The thresholds of rules as lines in the widgets of their metrics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use bellwether_core::{MetricDef, Severity};
+use bellwether_dashboards::Threshold;
 use bellwether_rules::{Aggregate, Rule, RuleSet, RuleSettings};
-use serde_json::{Value, json};
 
 use super::panels::Query;
 
 /// Threshold of a rule.
 #[derive(Clone, Debug)]
-pub(super) struct Limit {
+struct Limit {
     rule: String,
     /// Metric of the rule or, for an expression, its text without blanks.
     subject: String,
@@ -19,12 +22,81 @@ pub(super) struct Limit {
     severity: Severity,
 }
 
-/// Returns the thresholds of the enabled rules. A rule with `==` or `!=` has none.
-pub(super) fn limits(rules: &RuleSet) -> Vec<Limit> {
-    let enabled = rules.with_settings().filter(|(rule, _)| rule.enabled);
-    enabled
-        .flat_map(|(rule, settings)| limits_of(rule, settings))
-        .collect()
+/// Thresholds of the enabled rules. A rule with `==` or `!=` has none.
+#[derive(Debug, Default)]
+pub(super) struct Limits {
+    all: Vec<Limit>,
+    /// Configured names of metrics by exported name.
+    names: HashMap<Arc<str>, Arc<str>>,
+}
+
+impl Limits {
+    pub(super) fn new(rules: &RuleSet, metrics: &[MetricDef]) -> Self {
+        let enabled = rules.with_settings().filter(|(rule, _)| rule.enabled);
+        let names = metrics.iter();
+        Self {
+            all: enabled
+                .flat_map(|(rule, settings)| limits_of(rule, settings))
+                .collect(),
+            names: names
+                .map(|def| (def.exported.clone(), def.name.clone()))
+                .collect(),
+        }
+    }
+
+    /// Returns those on the scale of a widget that shows `query` of `def`, and for a share of
+    /// `other`, multiplied by `factor`.
+    pub(super) fn on_scale(
+        &self,
+        query: Query,
+        def: &MetricDef,
+        other: Option<&MetricDef>,
+        factor: f64,
+    ) -> Vec<Threshold> {
+        let name = &*def.name;
+        let subject = match other {
+            Some(other) => format!("{name}/({name}+{})", other.name),
+            None => name.to_owned(),
+        };
+        let fitting = self
+            .all
+            .iter()
+            .filter(|limit| limit.subject == subject && fits(query, limit.aggregate));
+        fitting.map(|limit| limit.threshold(factor)).collect()
+    }
+
+    /// Returns those on the scale of a `PromQL` query: a metric, its rate, or the expression of a
+    /// rule.
+    pub(super) fn on_query(&self, query: &str) -> Vec<Threshold> {
+        let text: String = query.split_whitespace().collect();
+        let (metric, shown) = match rate_of(&text) {
+            Some(metric) => (metric, Query::Rate),
+            None => (text.as_str(), Query::Value),
+        };
+        let metric = metric.split('{').next().unwrap_or_default();
+        let name = self.names.get(metric).map_or(metric, |name| &**name);
+        let fitting = self.all.iter().filter(|limit| {
+            limit.subject == text || (limit.subject == name && fits(shown, limit.aggregate))
+        });
+        fitting.map(|limit| limit.threshold(1.0)).collect()
+    }
+}
+
+/// Returns the metric of `rate(metric[5m])` or a sum of it, without blanks.
+fn rate_of(text: &str) -> Option<&str> {
+    let inner = text.split_once("rate(")?.1;
+    Some(inner.split_once('[')?.0)
+}
+
+impl Limit {
+    fn threshold(&self, factor: f64) -> Threshold {
+        Threshold {
+            value: self.value * factor,
+            above: self.above,
+            severity: self.severity,
+            rule: Some(self.rule.clone()),
+        }
+    }
 }
 
 fn limits_of(rule: &Rule, settings: &RuleSettings) -> Vec<Limit> {
@@ -61,31 +133,6 @@ fn compared_side(expr: &str) -> String {
     side.split_whitespace().collect()
 }
 
-/// Returns those of `limits` that are on the scale of a panel that shows `query` of `def`, and for
-/// a share of `other`, multiplied by `factor`.
-pub(super) fn matching(
-    query: Query,
-    def: &MetricDef,
-    other: Option<&MetricDef>,
-    factor: f64,
-    limits: &[Limit],
-) -> Vec<Limit> {
-    let name = &*def.name;
-    let subject = match other {
-        Some(other) => format!("{name}/({name}+{})", other.name),
-        None => name.to_owned(),
-    };
-    let on_scale = limits
-        .iter()
-        .filter(|limit| limit.subject == subject && fits(query, limit.aggregate));
-    on_scale
-        .map(|limit| Limit {
-            value: limit.value * factor,
-            ..limit.clone()
-        })
-        .collect()
-}
-
 /// Returns whether an aggregation has the scale of a panel's query.
 fn fits(query: Query, aggregate: Aggregate) -> bool {
     match (query, aggregate) {
@@ -99,55 +146,4 @@ fn fits(query: Query, aggregate: Aggregate) -> bool {
         (Query::Quantile(shown), Aggregate::Quantile(compared)) => (shown - compared).abs() < 1e-9,
         _ => false,
     }
-}
-
-/// Returns Grafana's threshold steps. Each applies from its value up to the next; the first has
-/// none.
-pub(super) fn steps(limits: &[Limit]) -> Value {
-    let mut edges: Vec<f64> = limits.iter().map(|limit| limit.value).collect();
-    edges.sort_by(f64::total_cmp);
-    edges.dedup();
-    let mut steps = vec![json!({"color": worst(limits, f64::NEG_INFINITY), "value": null})];
-    steps.extend(
-        edges
-            .iter()
-            .map(|edge| json!({"color": worst(limits, *edge), "value": edge})),
-    );
-    Value::Array(steps)
-}
-
-/// Returns the color just above `value`: that of the most severe threshold exceeded there.
-fn worst(limits: &[Limit], value: f64) -> &'static str {
-    let severity = limits
-        .iter()
-        .filter(|limit| {
-            if limit.above {
-                value >= limit.value
-            } else {
-                value < limit.value
-            }
-        })
-        .map(|limit| limit.severity)
-        .max();
-    match severity {
-        None => "green",
-        Some(Severity::Info) => "blue",
-        Some(Severity::Warning) => "orange",
-        Some(Severity::Critical) => "red",
-        Some(Severity::Emergency) => "purple",
-    }
-}
-
-/// Returns the thresholds as text, since color alone is not accessible.
-pub(super) fn in_words(limits: &[Limit]) -> String {
-    let words = limits.iter().map(|limit| {
-        let side = if limit.above { "above" } else { "below" };
-        format!(
-            " Rule {}: {} {side} {}.",
-            limit.rule,
-            limit.severity.as_str(),
-            limit.value
-        )
-    });
-    words.collect()
 }

@@ -4,6 +4,7 @@
 
 mod attacks;
 mod control;
+mod dashboards;
 mod limits;
 mod live;
 mod page;

@@ -13,6 +13,7 @@ use bellwether_core::{
     Alert, AlertState, Batch, DeadLetter, Fingerprint, Kind, LabelSet, Labels, MetricDef, MetricId,
     Now, Origin, Recorded, RejectedRecord, Severity, UnixMillis,
 };
+use bellwether_dashboards::{Dashboard, DashboardSettings, SavedLayout};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
@@ -21,9 +22,9 @@ use bellwether_schema::Spanned;
 use bellwether_server::{
     Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
     Backtest, ChannelBackend, ConfigApplied, ConfigDraft, ConfigError, ConfigFiles, ConfigReport,
-    ConfigurationBackend, DeadLetterBackend, Handle, Health, LifecycleBackend, LiveBackend,
-    LiveFeed, MetricsBackend, Prometheus, Resent, RuleBackend, RuleView, Server, Stats,
-    StatusBackend, TestResult,
+    ConfigurationBackend, DashboardBackend, DashboardFormat, DeadLetterBackend, Handle, Health,
+    LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, Resent, RuleBackend,
+    RuleView, Server, Stats, StatusBackend, TestResult,
 };
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
@@ -57,6 +58,8 @@ pub struct TestBackend {
     pub selects: Arc<AtomicU64>,
     /// While it is set, reads with a matcher on the value `gated` do not end.
     pub gate: Arc<AtomicBool>,
+    /// Versions of the layout of the dashboard `own`.
+    pub layouts: Mutex<Vec<SavedLayout>>,
 }
 
 fn definition(name: &str, kind: Kind, labels: &[&str]) -> MetricDef {
@@ -107,6 +110,7 @@ impl TestBackend {
             live: LiveFeed::default(),
             selects: Arc::default(),
             gate: Arc::default(),
+            layouts: Mutex::default(),
         }
     }
 
@@ -380,6 +384,10 @@ impl StatusBackend for TestBackend {
         Ok("performance_monitor:\n  prometheus: {}\n".into())
     }
 
+    fn configuration_schema(&self) -> serde_json::Value {
+        serde_json::json!({"type": "object"})
+    }
+
     fn flags(&self) -> BTreeMap<&'static str, String> {
         BTreeMap::from([("storage.tsdb.retention.time", "15d".to_owned())])
     }
@@ -397,6 +405,44 @@ impl StatusBackend for TestBackend {
             started: self.now(),
             ..Health::default()
         }
+    }
+}
+
+impl DashboardBackend for TestBackend {
+    fn dashboards(&self) -> Vec<(String, String)> {
+        vec![("own".into(), "Own".into())]
+    }
+
+    fn dashboard(&self, name: &str) -> Option<Dashboard> {
+        let settings: DashboardSettings = bellwether_schema::from_json(
+            br#"{"name": "own", "title": "Own", "rows": [{"title": "Host", "widgets": [
+                {"title": "Load", "query": "load", "thresholds": [{"above": 5}], "words": {"0": "none"}}
+            ]}]}"#,
+        )
+        .unwrap();
+        (name == "own").then(|| settings.resolve(&|_| Vec::new()))
+    }
+
+    fn layouts(&self, _: &str) -> Vec<SavedLayout> {
+        self.layouts.lock().iter().rev().cloned().collect()
+    }
+
+    fn export_dashboard(
+        &self,
+        name: &str,
+        format: DashboardFormat,
+    ) -> Option<Result<String, BackendError>> {
+        self.dashboard(name)?;
+        Some(Ok(format!("{format:?}")))
+    }
+
+    fn save_layout(
+        &self,
+        _: String,
+        version: SavedLayout,
+    ) -> Pin<Box<dyn Future<Output = Result<(), BackendError>> + Send + '_>> {
+        self.layouts.lock().push(version);
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

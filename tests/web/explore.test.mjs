@@ -28,7 +28,7 @@ test('a typed query has completion with help, and is drawn and in the address', 
   const page = await open(browser, agent, 'explore?from=now-5m');
   await editor(page).click();
   await page.keyboard.type('queue_len');
-  const option = page.getByRole('option', { name: /queue_length/ });
+  const option = page.getByRole('option', { name: /queue_length/ }).first();
   await option.waitFor();
   await page.getByText('Items that wait.').waitFor();
   await option.click();
@@ -92,7 +92,7 @@ test('queries that ran are in the history of the browser', async () => {
   await page.keyboard.press('Enter');
   await page.waitForURL(/q1=sum/);
   await page.goto(`${agent.url}/explore`);
-  await page.getByRole('button', { name: 'Query history' }).click();
+  await page.getByRole('button', { name: 'History' }).click();
   await page.getByRole('button', { name: 'sum(queue_length)' }).click();
   await page.waitForURL(/q1=sum/);
   assertClean(page);

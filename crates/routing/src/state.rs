@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_files::durable::JsonState;
+use bellwether_schema::from_json;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::mute::acknowledge::{Acknowledgement, Acknowledgements};
-use crate::mute::silence::{Recurs, Silence, Silences, from_json};
+use crate::mute::silence::{Recurs, Silence, Silences};
 use crate::route::matchers::Matchers;
 
 /// State of the dispatcher that outlives a restart.

@@ -6,11 +6,13 @@
 //!
 //! - [`dispatch`] checks a request and calls the handler that the table [`endpoints`] names.
 //! - [`request`] is a request as a handler gets it, with what a handler may take from the server.
-//! - `alerts`, `analysis`, `configuration`, `live`, `metrics`, `process` and `query` have the handlers, a file each.
+//! - `alerts`, `analysis`, `configuration`, `dashboards`, `live`, `metrics`, `process` and `query` have the handlers,
+//!   a file each.
 
 pub(crate) mod alerts;
 pub(crate) mod analysis;
 mod configuration;
+mod dashboards;
 mod dispatch;
 mod endpoints;
 mod json;

@@ -13,6 +13,7 @@ use bellwether_core::{
     Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
     Status, UnixMillis,
 };
+use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
 use bellwether_tsdb::store::Store;
@@ -33,6 +34,7 @@ pub trait Backend:
     + ChannelBackend
     + StatusBackend
     + ConfigurationBackend
+    + DashboardBackend
     + AuditBackend
     + LiveBackend
 {
@@ -47,6 +49,7 @@ impl<T> Backend for T where
         + ChannelBackend
         + StatusBackend
         + ConfigurationBackend
+        + DashboardBackend
         + AuditBackend
         + LiveBackend
 {
@@ -181,6 +184,9 @@ pub trait StatusBackend: Send + Sync + 'static {
     /// It cannot be serialized.
     fn configuration(&self) -> Result<String, BackendError>;
 
+    /// JSON Schema of the configuration.
+    fn configuration_schema(&self) -> serde_json::Value;
+
     /// Settings under the names of Prometheus's flags.
     fn flags(&self) -> BTreeMap<&'static str, String>;
 
@@ -210,6 +216,47 @@ pub trait ConfigurationBackend: Send + Sync + 'static {
         &self,
         drafts: Vec<ConfigDraft>,
     ) -> Pin<Box<dyn Future<Output = Result<ConfigApplied, ConfigError>> + Send + '_>>;
+}
+
+/// Dashboards of the web page, and what people change of them.
+pub trait DashboardBackend: Send + Sync + 'static {
+    /// Name and title of each dashboard, in the order of the page.
+    fn dashboards(&self) -> Vec<(String, String)>;
+
+    /// Dashboard with the layout that was saved last.
+    fn dashboard(&self, name: &str) -> Option<Dashboard>;
+
+    /// Versions of the layout of a dashboard, newest first; none as long as nobody changed it.
+    fn layouts(&self, name: &str) -> Vec<SavedLayout>;
+
+    /// Dashboard with its layout as text: YAML of the configuration, or Grafana's JSON.
+    ///
+    /// # Errors
+    /// It cannot be serialized.
+    fn export_dashboard(
+        &self,
+        name: &str,
+        format: DashboardFormat,
+    ) -> Option<Result<String, BackendError>>;
+
+    /// Adds a version of the layout of a dashboard. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// It could not be saved; it holds until a restart.
+    fn save_layout(
+        &self,
+        name: String,
+        version: SavedLayout,
+    ) -> Pin<Box<dyn Future<Output = Result<(), BackendError>> + Send + '_>>;
+}
+
+/// Format of an exported dashboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DashboardFormat {
+    /// Section `dashboards` of the configuration.
+    Yaml,
+    /// JSON that Grafana imports.
+    Grafana,
 }
 
 /// Record of changes and of attempts at them.

@@ -29,9 +29,9 @@ pub use backend::{
     AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, Backtest,
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigChanges, ConfigDraft,
     ConfigError, ConfigFile, ConfigFiles, ConfigProblem, ConfigReport, ConfigurationBackend,
-    ConfigurationHealth, DeadLetterBackend, Difference, Health, HistoryHealth, LifecycleBackend,
-    LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth, Resent, RuleBackend, RuleGroup,
-    RuleView, StateHealth, StatusBackend, TestResult,
+    ConfigurationHealth, DashboardBackend, DashboardFormat, DeadLetterBackend, Difference, Health,
+    HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth,
+    Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend, TestResult,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;

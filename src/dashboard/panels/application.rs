@@ -1,5 +1,7 @@
 //! Panels for application metrics, by the names of the shipped configuration.
 
+use bellwether_dashboards::Unit;
+
 use super::{Panel, Query, line, lines, number, total};
 
 const P95: Query = Query::Quantile(0.95);
@@ -7,31 +9,31 @@ const P95: Query = Query::Quantile(0.95);
 pub(super) const AGENTS: &[Panel] = &[
     number(
         "Total agent executions",
-        "short",
+        Unit::None,
         &[total("agent_execution_count", Query::Increase(""))],
         "Executions of all agents over the time shown.",
     ),
     number(
         "Total agent errors",
-        "short",
+        Unit::None,
         &[total("agent_error_count", Query::Increase(""))],
         "Failed executions of all agents over the time shown.",
     ),
     lines(
         "Agent execution time",
-        "s",
+        Unit::Seconds,
         &[line("agent_execution_time", Query::Mean, &["agent_name"])],
         "Mean time of one execution by agent.",
     ),
     lines(
         "Agent executions",
-        "ops",
+        Unit::PerSecond,
         &[line("agent_execution_count", Query::Rate, &["status"])],
         "Executions per second by status.",
     ),
     lines(
         "Agent errors",
-        "ops",
+        Unit::PerSecond,
         &[line(
             "agent_error_count",
             Query::Rate,
@@ -44,25 +46,25 @@ pub(super) const AGENTS: &[Panel] = &[
 pub(super) const API: &[Panel] = &[
     number(
         "Total API requests",
-        "short",
+        Unit::None,
         &[total("api_request_count", Query::Increase(""))],
         "Requests over the time shown.",
     ),
     number(
         "Total API errors",
-        "short",
+        Unit::None,
         &[total("api_error_count", Query::Increase(""))],
         "Failed requests over the time shown.",
     ),
     lines(
         "API request duration, 95th percentile",
-        "s",
+        Unit::Seconds,
         &[line("api_request_duration", P95, &["endpoint", "method"])],
         "95 % of the requests took up to this, by endpoint and method.",
     ),
     lines(
         "API requests",
-        "reqps",
+        Unit::RequestsPerSecond,
         &[line(
             "api_request_count",
             Query::Rate,
@@ -72,7 +74,7 @@ pub(super) const API: &[Panel] = &[
     ),
     lines(
         "API errors",
-        "reqps",
+        Unit::RequestsPerSecond,
         &[line(
             "api_error_count",
             Query::Rate,
@@ -85,31 +87,31 @@ pub(super) const API: &[Panel] = &[
 pub(super) const QUEUES: &[Panel] = &[
     number(
         "Total queue items processed",
-        "short",
+        Unit::None,
         &[total("queue_items_processed", Query::Increase(""))],
         "Processed items over the time shown.",
     ),
     number(
         "Total queue items waiting",
-        "short",
+        Unit::None,
         &[total("queue_length", Query::Where(""))],
         "Items that wait now, in all queues.",
     ),
     lines(
         "Queue length",
-        "short",
+        Unit::None,
         &[line("queue_length", Query::Value, &[])],
         "Items waiting by queue.",
     ),
     lines(
         "Queue items processed",
-        "ops",
+        Unit::PerSecond,
         &[line("queue_items_processed", Query::Rate, &["queue_name"])],
         "Processed items per second by queue.",
     ),
     lines(
         "Queue processing time, 95th percentile",
-        "s",
+        Unit::Seconds,
         &[line("queue_processing_time", P95, &["queue_name"])],
         "95 % of the items took up to this, by queue.",
     ),
@@ -118,7 +120,7 @@ pub(super) const QUEUES: &[Panel] = &[
 pub(super) const ENTITIES: &[Panel] = &[
     lines(
         "Entities processed",
-        "ops",
+        Unit::PerSecond,
         &[line(
             "entities_processed_total",
             Query::Rate,
@@ -128,7 +130,7 @@ pub(super) const ENTITIES: &[Panel] = &[
     ),
     lines(
         "Entity processing time, 95th percentile",
-        "s",
+        Unit::Seconds,
         &[line(
             "entities_processing_time",
             P95,
@@ -141,7 +143,7 @@ pub(super) const ENTITIES: &[Panel] = &[
 pub(super) const CACHES: &[Panel] = &[
     lines(
         "Cache hit rate",
-        "percentunit",
+        Unit::Ratio,
         &[line(
             "cache_hits",
             Query::ShareWith("cache_misses"),
@@ -151,7 +153,7 @@ pub(super) const CACHES: &[Panel] = &[
     ),
     lines(
         "Cache size",
-        "short",
+        Unit::None,
         &[line("cache_size", Query::Value, &[])],
         "Entries by cache.",
     ),

@@ -1,5 +1,7 @@
 //! Panels on Neo4j.
 
+use bellwether_dashboards::Unit;
+
 use super::{Panel, Query, View, line, lines, named, number};
 
 pub(super) const PANELS: &[Panel] = &[
@@ -7,26 +9,26 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::UpDown,
         ..number(
             "Neo4j",
-            "short",
+            Unit::None,
             &[line("neo4j_up", Query::Value, &[])],
             "Whether Neo4j answered at the last collection.",
         )
     },
     number(
         "Database size",
-        "bytes",
+        Unit::Bytes,
         &[line("neo4j_database_size_bytes", Query::Value, &[])],
         "Size of the store files. Community servers report it only with APOC.",
     ),
     number(
         "Transactions running",
-        "short",
+        Unit::None,
         &[line("neo4j_transactions_active", Query::Value, &[])],
         "Transactions that run now, without those of Bellwether.",
     ),
     lines(
         "Neo4j query duration",
-        "ms",
+        Unit::Milliseconds,
         &[
             named("p50", "neo4j_query_duration_p50", Query::Value, &[]),
             named("p95", "neo4j_query_duration_p95", Query::Value, &[]),
@@ -36,7 +38,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Neo4j transactions",
-        "ops",
+        Unit::PerSecond,
         &[
             named(
                 "committed",
@@ -55,7 +57,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Neo4j connection pool",
-        "short",
+        Unit::None,
         &[
             named("total", "neo4j_connection_pool_total", Query::Value, &[]),
             named("idle", "neo4j_connection_pool_idle", Query::Value, &[]),
@@ -64,25 +66,25 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Nodes",
-        "short",
+        Unit::None,
         &[line("neo4j_node_count", Query::Value, &[])],
         "Nodes of the graph.",
     ),
     lines(
         "Relationships",
-        "short",
+        Unit::None,
         &[line("neo4j_relationship_count", Query::Value, &[])],
         "Relationships of the graph.",
     ),
     lines(
         "Nodes by label",
-        "short",
+        Unit::None,
         &[line("neo4j_label_count", Query::Value, &[])],
         "Nodes with each label.",
     ),
     lines(
         "Relationships by type",
-        "short",
+        Unit::None,
         &[line("neo4j_relationship_type_count", Query::Value, &[])],
         "Relationships of each type.",
     ),

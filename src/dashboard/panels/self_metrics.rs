@@ -1,5 +1,7 @@
 //! Panels for alerts, notifications and self-metrics. These metrics always exist.
 
+use bellwether_dashboards::Unit;
+
 use super::{Panel, Query, View, line, lines, named, number, total};
 
 pub(super) const PANELS: &[Panel] = &[
@@ -7,14 +9,14 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::Trouble,
         ..number(
             "Alerts firing",
-            "short",
+            Unit::None,
             &[total("bellwether_alerts", Query::Where("state=\"firing\""))],
             "Firing alerts now.",
         )
     },
     number(
         "Alerts pending",
-        "short",
+        Unit::None,
         &[total(
             "bellwether_alerts",
             Query::Where("state=\"pending\""),
@@ -25,7 +27,7 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::UpDown,
         ..number(
             "Collectors",
-            "short",
+            Unit::None,
             &[line("bellwether_collector_success", Query::Value, &[])],
             "Whether each collector's last run succeeded.",
         )
@@ -34,7 +36,7 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::Trouble,
         ..number(
             "Dropped notifications",
-            "short",
+            Unit::None,
             &[total(
                 "bellwether_notifications_total",
                 Query::Increase("result=\"dropped\""),
@@ -44,7 +46,7 @@ pub(super) const PANELS: &[Panel] = &[
     },
     number(
         "Series",
-        "short",
+        Unit::None,
         &[total("bellwether_series", Query::Where(""))],
         "Series with a current value.",
     ),
@@ -52,7 +54,7 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::Trouble,
         ..number(
             "History lost",
-            "short",
+            Unit::None,
             &[total(
                 "bellwether_history_samples_lost_total",
                 Query::Increase(""),
@@ -62,19 +64,19 @@ pub(super) const PANELS: &[Panel] = &[
     },
     lines(
         "Alerts firing by rule",
-        "short",
+        Unit::None,
         &[line("bellwether_rule_alerts_firing", Query::Value, &[])],
         "Firing alerts by rule.",
     ),
     lines(
         "Alerts by state",
-        "short",
+        Unit::None,
         &[line("bellwether_alerts", Query::Value, &[])],
         "Pending and firing alerts.",
     ),
     lines(
         "Notifications",
-        "ops",
+        Unit::PerSecond,
         &[line(
             "bellwether_notifications_total",
             Query::Rate,
@@ -84,7 +86,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Notifications waiting",
-        "short",
+        Unit::None,
         &[line(
             "bellwether_notification_queue_length",
             Query::Value,
@@ -94,7 +96,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Dead letters",
-        "short",
+        Unit::None,
         &[line(
             "bellwether_notification_dead_letters",
             Query::Value,
@@ -104,7 +106,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Collection time",
-        "s",
+        Unit::Seconds,
         &[line(
             "bellwether_collector_duration_seconds",
             Query::Value,
@@ -114,13 +116,13 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Rule evaluations",
-        "ops",
+        Unit::PerSecond,
         &[line("bellwether_rule_evaluations_total", Query::Rate, &[])],
         "Rule evaluations per second.",
     ),
     lines(
         "Samples into history",
-        "ops",
+        Unit::PerSecond,
         &[
             named(
                 "appended",
@@ -139,7 +141,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "History size",
-        "bytes",
+        Unit::Bytes,
         &[
             line("bellwether_history_disk_bytes", Query::Value, &[]),
             named("memory", "bellwether_history_head_bytes", Query::Value, &[]),
@@ -148,13 +150,13 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "CPU time of Bellwether",
-        "percentunit",
+        Unit::Ratio,
         &[line("process_cpu_seconds_total", Query::Rate, &[])],
         "CPU time of Bellwether itself, as a share of one core.",
     ),
     lines(
         "Memory of Bellwether",
-        "bytes",
+        Unit::Bytes,
         &[line("process_resident_memory_bytes", Query::Value, &[])],
         "Resident memory of Bellwether itself.",
     ),

@@ -1,47 +1,49 @@
 //! Panels on the host.
 
+use bellwether_dashboards::Unit;
+
 use super::{Panel, Query, View, line, lines, named, number, scaled};
 
 pub(super) const PANELS: &[Panel] = &[
     number(
         "Processors",
-        "short",
+        Unit::None,
         &[line("cpu_count", Query::Value, &[])],
         "Processors online.",
     ),
     number(
         "Processor frequency",
-        "hertz",
+        Unit::Hertz,
         &[scaled(1e6, line("cpu_freq_current", Query::Value, &[]))],
         "Current frequency, mean over the processors.",
     ),
     number(
         "Uptime",
-        "s",
+        Unit::Seconds,
         &[line("uptime_seconds", Query::Value, &[])],
         "Time since the host was booted.",
     ),
     lines(
         "CPU usage",
-        "percent",
+        Unit::Percent,
         &[line("cpu_percent", Query::Value, &[])],
         "Share of the time in which the processors were busy.",
     ),
     lines(
         "Memory usage",
-        "percent",
+        Unit::Percent,
         &[line("memory_percent", Query::Value, &[])],
         "Share of the memory that is not available to new work.",
     ),
     lines(
         "Swap usage",
-        "percent",
+        Unit::Percent,
         &[line("swap_percent", Query::Value, &[])],
         "Share of the swap space in use.",
     ),
     lines(
         "Memory",
-        "bytes",
+        Unit::Bytes,
         &[
             named("used", "memory_used_bytes", Query::Value, &[]),
             named("available", "memory_available_bytes", Query::Value, &[]),
@@ -53,14 +55,14 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::Bars,
         ..lines(
             "Disk usage",
-            "percent",
+            Unit::Percent,
             &[line("disk_usage_percent", Query::Value, &[])],
             "Share of each file system in use.",
         )
     },
     lines(
         "Disk throughput",
-        "Bps",
+        Unit::BytesPerSecond,
         &[
             named("read", "disk_io_read_bytes", Query::Rate, &[]),
             named("write", "disk_io_write_bytes", Query::Rate, &[]),
@@ -69,7 +71,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Disk operations",
-        "iops",
+        Unit::IoPerSecond,
         &[
             named("read", "disk_io_read_count", Query::Rate, &[]),
             named("write", "disk_io_write_count", Query::Rate, &[]),
@@ -78,7 +80,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Network traffic",
-        "Bps",
+        Unit::BytesPerSecond,
         &[
             named("sent", "network_bytes_sent", Query::Rate, &["interface"]),
             named(
@@ -92,7 +94,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Network packets",
-        "pps",
+        Unit::PacketsPerSecond,
         &[
             named("sent", "network_packets_sent", Query::Rate, &["interface"]),
             named(
@@ -106,7 +108,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Network errors",
-        "pps",
+        Unit::PacketsPerSecond,
         &[
             named(
                 "receiving",
@@ -120,7 +122,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "Load average",
-        "short",
+        Unit::None,
         &[
             named("1 minute", "load_average_1m", Query::Value, &[]),
             named("5 minutes", "load_average_5m", Query::Value, &[]),
@@ -130,19 +132,19 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "CPU usage by core",
-        "percent",
+        Unit::Percent,
         &[line("cpu_core_percent", Query::Value, &[])],
         "Share of the time in which each core was busy.",
     ),
     lines(
         "Processor time by mode",
-        "percentunit",
+        Unit::Ratio,
         &[line("cpu_seconds", Query::Rate, &["mode"])],
         "Processor time per second in each mode; 1 is one core.",
     ),
     lines(
         "Swap space",
-        "bytes",
+        Unit::Bytes,
         &[
             named("used", "swap_used_bytes", Query::Value, &[]),
             named("total", "swap_total_bytes", Query::Value, &[]),
@@ -153,14 +155,14 @@ pub(super) const PANELS: &[Panel] = &[
         view: View::Bars,
         ..lines(
             "Inode usage",
-            "percent",
+            Unit::Percent,
             &[line("disk_inodes_percent", Query::Value, &[])],
             "Share of each file system's inodes in use.",
         )
     },
     lines(
         "Disk space",
-        "bytes",
+        Unit::Bytes,
         &[
             named("available", "disk_available_bytes", Query::Value, &[]),
             named("total", "disk_total_bytes", Query::Value, &[]),
@@ -169,25 +171,25 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "TCP connections",
-        "short",
+        Unit::None,
         &[line("network_connections", Query::Value, &[])],
         "TCP sockets by state.",
     ),
     lines(
         "Temperatures",
-        "celsius",
+        Unit::Celsius,
         &[line("temperature_celsius", Query::Value, &[])],
         "Temperatures of the hardware's sensors.",
     ),
     lines(
         "Pressure",
-        "percent",
+        Unit::Percent,
         &[line("pressure_percent", Query::Value, &[])],
         "Share of the time in which tasks waited for a resource.",
     ),
     lines(
         "Stalled time",
-        "percentunit",
+        Unit::Ratio,
         &[line(
             "pressure_stalled_seconds",
             Query::Rate,
@@ -197,7 +199,7 @@ pub(super) const PANELS: &[Panel] = &[
     ),
     lines(
         "File handles",
-        "short",
+        Unit::None,
         &[
             named("open", "file_descriptors_open", Query::Value, &[]),
             named("most", "file_descriptors_max", Query::Value, &[]),

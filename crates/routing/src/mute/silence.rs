@@ -20,7 +20,6 @@ use globset::GlobSet;
 pub use maintenance::MaintenanceSettings;
 pub use recurrence::Recurs;
 pub use silences::Silences;
-pub(crate) use spec::from_json;
 pub use spec::{SilenceSpec, read_silences};
 
 use super::time_interval::TimeInterval;

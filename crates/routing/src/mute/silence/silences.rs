@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
-use bellwether_schema::Diagnostics;
+use bellwether_schema::{Diagnostics, ok_unless};
 
 use super::draft::SilenceDraft;
-use super::spec::ok_unless;
 use super::{MAX_SILENCES, Silence, SilenceError, SilenceState};
 use crate::mute::time_interval::TimeIntervals;
 use crate::route::view::View;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Key, Literal, MapReader, Node, Shape,
-    SourceLocation, Spanned, Value, YamlError, parse, section,
+    SourceLocation, Spanned, Value, YamlError, from_json, ok_unless, parse, section,
 };
 
 use super::maintenance::moment;
@@ -283,51 +283,4 @@ impl SilenceDraft {
         let draft = spec.draft(now, &mut diagnostics);
         ok_unless(draft, diagnostics).map_err(SilenceError::Invalid)
     }
-}
-
-/// Decodes settings from JSON.
-///
-/// # Errors
-/// Invalid JSON or settings, as a sentence.
-pub(crate) fn from_json<T: Decode>(json: &[u8]) -> Result<T, String> {
-    let value: serde_json::Value =
-        serde_json::from_slice(json).map_err(|error| error.to_string())?;
-    // Formatted anew, since YAML does not have every escape of JSON.
-    let node = parse(&value.to_string()).map_err(|error| error.message)?;
-    let mut diagnostics = Diagnostics::default();
-    match T::decode(&node, &mut DecodeContext::new(&mut diagnostics, &|_| None)) {
-        Some(settings) => ok_unless(settings, diagnostics),
-        None => Err(format_problems(diagnostics)),
-    }
-}
-
-/// Returns `value` unless there are `diagnostics`.
-pub(crate) fn ok_unless<T>(value: T, diagnostics: Diagnostics) -> Result<T, String> {
-    if diagnostics.is_empty() {
-        Ok(value)
-    } else {
-        Err(format_problems(diagnostics))
-    }
-}
-
-/// Formats diagnostics without positions, which a request does not show.
-fn format_problems(diagnostics: Diagnostics) -> String {
-    diagnostics
-        .into_sorted()
-        .iter()
-        .map(|problem| {
-            let path = if problem.location.path.is_empty() {
-                ""
-            } else {
-                ": "
-            };
-            let hint = problem
-                .help
-                .as_ref()
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
-            format!("{}{path}{}{hint}", problem.location.path, problem.message)
-        })
-        .collect::<Vec<_>>()
-        .join("; ")
 }

@@ -81,7 +81,7 @@ impl Parameters {
     }
 
     /// Maps the value of `name` by `words`.
-    pub(super) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
+    pub(crate) fn one_of<T: Copy>(&self, name: &str, words: &[(&str, T)]) -> Result<Option<T>> {
         let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         self.read(name, &format!("one of {}", names.join(", ")), |text| {
             words

@@ -493,6 +493,9 @@ pub(crate) const ALERTMANAGERS: Shape = Object(&[
     key("droppedAlertmanagers", EMPTY_LIST),
 ]);
 
+/// A JSON Schema.
+pub(crate) const CONFIG_SCHEMA: Shape = Any;
+
 pub(crate) const CONFIG: Shape = Object(&[key("yaml", Text)]);
 
 pub(crate) const CONFIG_FILES: Shape = Object(&[
@@ -742,3 +745,59 @@ pub(crate) const RECOMMENDATION: Shape = Object(&[
     ]))),
     key("rule", Any),
 ]);
+
+// Dashboards
+
+pub(crate) const DASHBOARDS: Shape = Object(&[key("dashboards", List(&Object(&[
+    key("name", Text),
+    key("title", Text),
+    key("changed", Boolean),
+])))]);
+
+const QUERY: Shape = Object(&[key("query", Text), key("legend", MAYBE_TEXT)]);
+
+pub(crate) const DASHBOARD: Shape = Object(&[
+    key("name", Text),
+    key("title", Text),
+    key("columns", Number),
+    // Whether the layout is another than that of the configuration.
+    key("changed", Boolean),
+    key("changedAt", MAYBE_TIME),
+    key("changedBy", MAYBE_TEXT),
+    key("removed", List(&Text)),
+    key("items", List(&Object(&[
+        key("id", Text),
+        key("title", Text),
+        // Whether the layout added or changed it.
+        key("custom", Boolean),
+        key("place", Object(&[key("x", Number), key("y", Number), key("w", Number), key("h", Number)])),
+        // Absent in the title of a row.
+        optional("widget", Object(&[
+            key("type", Text),
+            key("description", MAYBE_TEXT),
+            key("queries", List(&QUERY)),
+            key("unit", Text),
+            key("min", MAYBE_NUMBER),
+            key("max", MAYBE_NUMBER),
+            key("thresholds", List(&Object(&[
+                key("value", Number),
+                key("above", Boolean),
+                key("severity", Text),
+                key("rule", MAYBE_TEXT),
+            ]))),
+            key("ownThresholds", Nullable(&List(&Any))),
+            key("words", Map(&Text)),
+            key("overlays", List(&Text)),
+            key("text", MAYBE_TEXT),
+        ])),
+    ]))),
+]);
+
+pub(crate) const DASHBOARD_HISTORY: Shape = Object(&[key("versions", List(&Object(&[
+    key("at", Time),
+    key("by", MAYBE_TEXT),
+    // As in the request that saves it; null after a reset.
+    key("layout", Nullable(&Any)),
+])))]);
+
+pub(crate) const DASHBOARD_EXPORT: Shape = Object(&[key("text", Text)]);

@@ -10,6 +10,7 @@ use crate::api::alerts::{
 };
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::configuration;
+use crate::api::dashboards;
 use crate::api::live;
 use crate::api::metrics::{self, exposition, metadata, record};
 use crate::api::process::{health, lifecycle, page, session, status};
@@ -18,6 +19,7 @@ use crate::api::simple;
 use crate::auth::role::Role::{Admin, Operator};
 
 const POST: &[Method] = &[Method::POST];
+const PUT: &[Method] = &[Method::PUT];
 const POST_PUT: &[Method] = &[Method::POST, Method::PUT];
 const DELETE: &[Method] = &[Method::DELETE];
 
@@ -102,10 +104,19 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/config/files", "api_config_files", "files of the configuration, without their secrets", respond!(configuration::files)).role(Admin).answers(&answers::CONFIG_FILES),
     read(POST, "/api/v1/config/check", "api_config_check", "problems of a changed configuration, and what it changes", respond!(configuration::check)).role(Admin).takes(configuration::CHECK).answers(&answers::CONFIG_REPORT),
     change(POST, "/api/v1/config/apply", "api_config_apply", "changes files of the configuration and reloads", respond!(configuration::apply)).role(Admin).takes(configuration::APPLY).answers(&answers::CONFIG_APPLIED),
+    get("/api/v1/config/schema", "api_config_schema", "the JSON Schema of the configuration", View(status::view_config_schema)).answers(&answers::CONFIG_SCHEMA),
     get("/api/v1/status/flags", "api_flags", "settings under the names of Prometheus's flags", View(status::view_flags)).answers(&answers::FLAGS),
     get("/api/v1/status/runtimeinfo", "api_runtimeinfo", "the process: start time, retention of history", View(status::view_runtime_info)).answers(&answers::RUNTIME_INFO),
     get("/api/v1/status/tsdb", "api_tsdb", "series in history by metric and label", History(tsdb::view)).takes(tsdb::PARAMETERS).answers(&answers::TSDB),
     get("/api/v1/status/walreplay", "api_walreplay", "always done: history is read before anything is answered", View(status::view_wal_replay)).answers(&answers::WAL_REPLAY),
+
+    get("/api/v1/dashboards", "api_dashboards", "dashboards of the web page", respond!(dashboards::list)).answers(&answers::DASHBOARDS),
+    change(PUT, "/api/v1/dashboards/<name>/layout", "api_dashboard_layout", "saves the layout of a dashboard", respond!(dashboards::save)).takes(dashboards::SAVE).answers(&answers::ID),
+    change(DELETE, "/api/v1/dashboards/<name>/layout", "api_dashboard_layout", "resets a dashboard to the configuration", respond!(dashboards::reset)).takes(dashboards::NAMED).answers(&answers::ID),
+    get("/api/v1/dashboards/<name>/history", "api_dashboard_history", "versions of the layout of a dashboard", respond!(dashboards::history)).takes(dashboards::NAMED).answers(&answers::DASHBOARD_HISTORY),
+    get("/api/v1/dashboards/<name>/export", "api_dashboard_export", "a dashboard as YAML of the configuration or as Grafana's JSON", respond!(dashboards::export)).takes(dashboards::EXPORT).answers(&answers::DASHBOARD_EXPORT),
+    // Behind its parts: a placeholder at the end takes slashes too.
+    get("/api/v1/dashboards/<name>", "api_dashboard", "a dashboard: its widgets, with the layout that was saved last", respond!(dashboards::read)).takes(dashboards::NAMED).answers(&answers::DASHBOARD),
 
     query("/api/v1/trends", "api_trends", "trend of a metric", Analysis(trends::trends)).takes(trends::TRENDS).answers(&answers::TRENDS),
     query("/api/v1/baseline", "api_baseline", "baseline of a metric by hour and weekday", Analysis(trends::baseline)).takes(trends::BASELINE).answers(&answers::BASELINE),

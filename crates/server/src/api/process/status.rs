@@ -39,6 +39,11 @@ pub(crate) fn view_config(request: &ViewRequest<'_>) -> Result<Value, ApiError> 
     Ok(json!({ "yaml": request.backend.configuration()? }))
 }
 
+/// Returns the data of `/api/v1/config/schema`.
+pub(crate) fn view_config_schema(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
+    Ok(request.backend.configuration_schema())
+}
+
 /// Returns the data of `/api/v1/status/flags`.
 pub(crate) fn view_flags(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
     Ok(flags(request.backend.flags()))

@@ -97,6 +97,7 @@ fn action(name: &'static str, method: &Method) -> &'static str {
         ("api_config_apply", _) => "configure",
         ("api_dead_letters", &Method::DELETE) => "discard",
         ("api_dead_letters", _) => "resend",
+        ("api_dashboard_layout", _) => "layout",
         _ => name,
     }
 }
@@ -116,6 +117,7 @@ mod tests {
             ("api_acknowledge", Method::DELETE, "release"),
             ("api_dead_letters", Method::POST, "resend"),
             ("api_dead_letters", Method::DELETE, "discard"),
+            ("api_dashboard_layout", Method::DELETE, "layout"),
             ("reload", Method::PUT, "reload"),
         ];
         for (name, method, expected) in cases {

@@ -19,7 +19,7 @@ export function State({ answer, filled, children }: Props) {
           <Icon name="warning" size={14} /> <span>{error}</span>
         </p>
       )}
-      {data === undefined && !error && <p class="placeholder" role="status" aria-label="Loading" />}
+      {data === undefined && !error && <p class="widget-loading" role="status" aria-label="Loading" />}
       {data !== undefined && (filled ? children() : <p class="widget-empty">No data</p>)}
     </>
   );
