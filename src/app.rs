@@ -501,7 +501,7 @@ impl App {
         let changes = (!changes.is_empty()).then(|| format!("; {changes}"));
         let summary = format!(
             "{}, {}{}",
-            counted(plan.metrics.len(), "metric"),
+            counted(plan.configured_metrics(), "metric"),
             counted(plan.rules.rules.len(), "rule"),
             changes.unwrap_or_default()
         );

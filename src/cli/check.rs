@@ -79,7 +79,7 @@ fn print_summary(plan: &Plan, source: &Source) {
         .channels;
     println!(
         "{source}: good: {}, {}{recordings}, {}",
-        counted(plan.metrics.len(), "metric"),
+        counted(plan.configured_metrics(), "metric"),
         counted(plan.rules.rules.len(), "rule"),
         counted(channels.len(), "channel"),
     );

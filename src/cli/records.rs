@@ -23,9 +23,9 @@ pub(super) fn records<const N: usize>(
     table
 }
 
-fn add<'a, const N: usize>(
+fn add<const N: usize>(
     table: &mut Table,
-    around: &mut Vec<&'a Value>,
+    around: &mut Vec<&Value>,
     lists: &[&str],
     columns: &[&str; N],
 ) {

@@ -75,6 +75,15 @@ impl Plan {
             Input::Pull(_) => None,
         })
     }
+
+    /// Number of configured metrics: without self-metrics.
+    #[must_use]
+    pub fn configured_metrics(&self) -> usize {
+        let metrics = self.metrics.iter();
+        metrics
+            .filter(|metric| metric.origin != Origin::SELF_METRICS)
+            .count()
+    }
 }
 
 /// Builds the plan at a start: an invalid rule file is left out. Every other problem is an error.

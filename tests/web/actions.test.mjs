@@ -71,9 +71,12 @@ test('an acknowledgement says who works on it, and ends', async () => {
 test('the keyboard alone silences an alert', async () => {
   const page = await open(browser, agent, 'alerts');
   await row(page, 'in mail').waitFor();
-  await page.keyboard.press('j');
-  await page.keyboard.press('s');
-  await page.getByRole('dialog').waitFor();
+  // Keys that are pressed before the list listens are lost.
+  await until('the proposal', async () => {
+    await page.keyboard.press('j');
+    await page.keyboard.press('s');
+    return page.getByRole('dialog').isVisible();
+  });
   await page.keyboard.press('Enter');
   await page.getByText(/silenced by/).first().waitFor();
   assertClean(page);

@@ -120,7 +120,7 @@ impl Address {
             .map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
         Ok(Self {
             url,
-            socket: agent.socket.filter(may_open),
+            socket: agent.socket.filter(|socket| may_open(socket)),
             token_file: agent.token_file.filter(|token| is_of_agent(token, &file)),
             web_config_file: agent.web_config_file,
             origin: Origin::Agent { file, pid },
@@ -142,7 +142,7 @@ impl Address {
             url: parse_url(&client_url(&web.host, web.port, tls))?,
             socket: socket
                 .map(|socket| socket.value.path.clone())
-                .filter(may_open),
+                .filter(|socket| may_open(socket)),
             token_file: web.control.token_file.clone(),
             web_config_file: web.web_config_file.clone(),
             origin: Origin::Configuration {
@@ -189,11 +189,11 @@ impl Address {
 
 /// Returns whether an agent listens on `socket` and this user may connect to it. Does not wait for an
 /// agent that hangs.
-fn may_open(socket: &PathBuf) -> bool {
+fn may_open(socket: &Path) -> bool {
     let connect = || {
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
-        rustix::net::connect(&client, &SocketAddrUnix::new(socket.as_path())?)
+        rustix::net::connect(&client, &SocketAddrUnix::new(socket)?)
     };
     // Others wait to be accepted: the request will report how long.
     matches!(connect(), Ok(()) | Err(Errno::AGAIN))

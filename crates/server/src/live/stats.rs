@@ -7,8 +7,20 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
+/// Types of messages. Each has a series from the start, so that its first increase is seen.
+const TYPES: [&str; 8] = [
+    "alert_resolved",
+    "alert_triggered",
+    "error",
+    "initial_data",
+    "metrics_update",
+    "notification",
+    "reload",
+    "subscribed",
+];
+
 /// Counters of all servers since the start.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LiveStats {
     clients: AtomicUsize,
     topics: AtomicUsize,
@@ -16,6 +28,18 @@ pub(crate) struct LiveStats {
     messages: Mutex<BTreeMap<&'static str, u64>>,
     dropped: AtomicU64,
     last_round: Mutex<Duration>,
+}
+
+impl Default for LiveStats {
+    fn default() -> Self {
+        Self {
+            clients: AtomicUsize::default(),
+            topics: AtomicUsize::default(),
+            messages: Mutex::new(TYPES.map(|kind| (kind, 0)).into()),
+            dropped: AtomicU64::default(),
+            last_round: Mutex::default(),
+        }
+    }
 }
 
 impl LiveStats {
