@@ -71,12 +71,14 @@ test('an acknowledgement says who works on it, and ends', async () => {
 test('the keyboard alone silences an alert', async () => {
   const page = await open(browser, agent, 'alerts');
   await row(page, 'in mail').waitFor();
-  // Keys that are pressed before the list listens are lost.
-  await until('the proposal', async () => {
+  // A key that is pressed before the list listens is lost.
+  await until('an alert is selected', async () => {
     await page.keyboard.press('j');
-    await page.keyboard.press('s');
-    return page.getByRole('dialog').isVisible();
+    const selected = page.locator('[aria-current=true]').waitFor({ timeout: 1000 });
+    return selected.then(() => true, () => false);
   });
+  await page.keyboard.press('s');
+  await page.getByRole('dialog').waitFor();
   await page.keyboard.press('Enter');
   await page.getByText(/silenced by/).first().waitFor();
   assertClean(page);

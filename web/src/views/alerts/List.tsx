@@ -1,5 +1,5 @@
 // Alerts that are firing or pending, worst first, grouped as they are routed. The filter is in the address.
-import { useMemo, useState } from 'preact/hooks';
+import { useMemo, useRef, useState } from 'preact/hooks';
 import type { Alert, Summary } from '../../api/types';
 import { summary } from '../../store/agent';
 import { open } from '../../store/dialogs';
@@ -106,22 +106,28 @@ function filterByLabel(name: string, value: string): void {
 /** The alert that the keys act on; j and k move it. */
 function useSelection(rows: Alert[]): Alert | undefined {
   const [fingerprint, select] = useState<string>();
-  const index = rows.findIndex((alert) => alert.fingerprint === fingerprint);
-  const selected = rows[index];
+  // Beside the state: the next key may come before the page is drawn anew.
+  const current = useRef(fingerprint);
+  const place = () => rows.findIndex((alert) => alert.fingerprint === current.current);
+  const act = (run: (alert: Alert) => void) => {
+    const alert = rows[place()];
+    if (alert) run(alert);
+  };
   const move = (by: number) => {
-    const next = rows[Math.max(0, Math.min(rows.length - 1, index + by))];
+    const next = rows[Math.max(0, Math.min(rows.length - 1, place() + by))];
+    current.current = next?.fingerprint;
     select(next?.fingerprint);
     document.querySelector(`[data-fingerprint="${next?.fingerprint}"]`)?.scrollIntoView({ block: 'nearest' });
   };
   useKeys([
     { keys: 'j', text: 'Next alert', run: () => move(1) },
     { keys: 'k', text: 'Previous alert', run: () => move(-1) },
-    { keys: 'Enter', text: 'Open the alert', run: () => selected && navigate(`alerts/${selected.fingerprint}`) },
-    { keys: 's', text: 'Silence the alert', run: () => selected && open({ kind: 'silence', alert: selected }) },
-    { keys: 'a', text: 'Acknowledge the alert', run: () => selected && open({ kind: 'acknowledge', alert: selected }) },
+    { keys: 'Enter', text: 'Open the alert', run: () => act((alert) => navigate(`alerts/${alert.fingerprint}`)) },
+    { keys: 's', text: 'Silence the alert', run: () => act((alert) => open({ kind: 'silence', alert })) },
+    { keys: 'a', text: 'Acknowledge the alert', run: () => act((alert) => open({ kind: 'acknowledge', alert })) },
     { keys: 'f', text: 'Filter', run: () => document.querySelector<HTMLInputElement>('input[type=search]')?.focus() },
   ]);
-  return selected;
+  return rows.find((alert) => alert.fingerprint === fingerprint);
 }
 
 function Choice({ name, label, values, fallback = '' }: { name: string; label: string; values: string[]; fallback?: string }) {
