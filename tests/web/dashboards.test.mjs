@@ -147,7 +147,7 @@ test('a layout that is dragged is saved for everybody, and reset', async () => {
   await other.getByRole('button', { name: 'Reset' }).click();
   await until('the reset', async () => !(await dashboard()).changed);
   assert.deepEqual(await placeOf('Alerts by state'), before);
-  await other.getByRole('button', { name: 'History' }).click();
+  await other.getByRole('button', { name: 'History', exact: true }).click();
   await other.getByRole('button', { name: 'Restore' }).click();
   await until('the restored layout', async () => (await dashboard()).changed);
   assert.deepEqual(await placeOf('Alerts by state'), saved);

@@ -90,7 +90,17 @@ const COLORS = HighlightStyle.define([
   { tag: [tags.invalid], color: 'var(--critical)' },
 ]);
 
+/** Marks of problems; CodeMirror's own are `data:` images, which the policy of the page blocks. */
+const marks = (severity: string, color: string) => ({
+  [`.cm-lintRange-${severity}`]: { backgroundImage: 'none', textDecoration: `underline wavy ${color}` },
+  [`.cm-lint-marker-${severity}`]: { content: 'normal', width: '0.7em', height: '0.7em', margin: '0.35em 0', borderRadius: '50%', background: color },
+});
+
 const LOOKS = EditorView.theme({
+  ...marks('error', 'var(--critical)'),
+  ...marks('warning', 'var(--warning)'),
+  ...marks('info', 'var(--info)'),
+  ...marks('hint', 'var(--muted)'),
   '&': { color: 'var(--text)', fontSize: '13px', height: '100%' },
   '&.cm-focused': { outline: '2px solid var(--accent)', outlineOffset: '-1px', borderRadius: 'var(--radius)' },
   '.cm-scroller': { fontFamily: 'var(--mono)', lineHeight: '1.5', overflow: 'auto' },
