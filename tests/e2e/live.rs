@@ -97,7 +97,7 @@ async fn collections_alerts_notifications_and_reloads_reach_a_client() {
         "fingerprint": alert["fingerprint"],
     });
     assert_eq!(delivered["data"], expected);
-    // A second client begins with what the first one was told.
+    // A second client begins with the alert that the first one got.
     let mut second = Live::connect(&agent).await;
     let initial = second.wait_for_type("initial_data").await;
     assert_eq!(

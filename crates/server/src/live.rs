@@ -18,6 +18,7 @@ mod feed;
 mod hub;
 mod initial;
 mod message;
+mod message_type;
 mod rounds;
 mod session;
 mod settings;

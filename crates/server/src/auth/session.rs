@@ -200,7 +200,7 @@ mod tests {
         sent(&cookie.unwrap())
     }
 
-    /// What a browser sends after `Set-Cookie`, between other cookies.
+    /// Header that a browser sends after `Set-Cookie`, between other cookies.
     fn sent(set_cookie: &str) -> HeaderMap {
         let pair = set_cookie.split(';').next().unwrap();
         let line = format!("a=b; {pair}; bellwether_=c");

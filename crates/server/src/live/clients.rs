@@ -11,7 +11,7 @@ use crate::net::peer::Client;
 pub(super) enum Goodbye {
     /// The agent stops, or the server moves to another address.
     Stop,
-    /// Who may read has changed.
+    /// The rules of access have changed.
     Access,
     /// A client of another address needs the place.
     Replaced,

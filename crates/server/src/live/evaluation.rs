@@ -14,7 +14,7 @@ use super::message::Subject;
 use crate::api::query::{bad_data, push_string, push_value, query_error};
 use crate::api::response::ApiError;
 
-/// What an evaluation reads, and its limits.
+/// Input of an evaluation, and its limits.
 pub(super) struct Context<'a> {
     pub(super) catalog: &'a Catalog,
     /// History; none if it is disabled.

@@ -1,4 +1,4 @@
-//! What the application says: collections and events.
+//! Way of collections and events from the application to the clients.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
 use super::message;
+use super::message_type::MessageType;
 use crate::api::alerts::view_alerts;
 
 /// Collections that may wait for their evaluation; the oldest ones are forgotten, see
@@ -31,7 +32,7 @@ pub(super) struct Collected {
 #[derive(Clone, Debug)]
 pub(super) struct Event {
     /// Type of the message.
-    pub(super) kind: &'static str,
+    pub(super) kind: MessageType,
     /// The message.
     pub(super) text: Bytes,
 }
@@ -84,8 +85,8 @@ impl LiveFeed {
         };
         for transition in transitions {
             let kind = match (transition.from, transition.alert.state) {
-                (_, AlertState::Firing) => "alert_triggered",
-                (AlertState::Firing, _) => "alert_resolved",
+                (_, AlertState::Firing) => MessageType::AlertTriggered,
+                (AlertState::Firing, _) => MessageType::AlertResolved,
                 _ => continue,
             };
             let alert = std::slice::from_ref(&transition.alert);
@@ -105,7 +106,7 @@ impl LiveFeed {
         outcome: &'static str,
         error: Option<&str>,
     ) {
-        self.send("notification", || {
+        self.send(MessageType::Notification, || {
             let mut data = json!({
                 "channel": channel,
                 "status": outcome,
@@ -121,14 +122,14 @@ impl LiveFeed {
 
     /// Sends that a reload succeeded, or its errors.
     pub fn reloaded(&self, error: Option<&str>) {
-        self.send("reload", || match error {
+        self.send(MessageType::Reload, || match error {
             None => json!({"success": true}),
             Some(error) => json!({"success": false, "error": error}),
         });
     }
 
     /// Counts an event, and sends it if anybody listens.
-    fn send(&self, kind: &'static str, data: impl FnOnce() -> Value) {
+    fn send(&self, kind: MessageType, data: impl FnOnce() -> Value) {
         self.sequence.fetch_add(1, Relaxed);
         if self.has_listeners() {
             let text = message::event(kind, &data());

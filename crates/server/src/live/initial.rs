@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::evaluation::{Series, current_values};
 use super::message::{self, Update, event};
+use super::message_type::MessageType;
 use super::rounds::limits;
 use crate::api::alerts::view_alerts;
 use crate::api::process::health;
@@ -54,7 +55,7 @@ pub(super) async fn initial_data(shared: &Arc<Shared>) -> Bytes {
 
 async fn make(shared: &Arc<Shared>) -> Bytes {
     let inner = Arc::clone(shared);
-    let job = move |guard: &Guard| Ok(event("initial_data", &data(&inner, guard)));
+    let job = move |guard: &Guard| Ok(event(MessageType::InitialData, &data(&inner, guard)));
     match shared.live.jobs.run(limits(shared), job).await {
         Ok(output) => output.value,
         Err(error) => message::error(None, &format!("no initial data: {}", error.text())),

@@ -4,12 +4,13 @@ use bellwether_core::UnixMillis;
 use hyper::body::Bytes;
 use serde_json::{Map, Value, json};
 
+use super::message_type::MessageType;
 use crate::api::query::{push_string, push_time};
 
 /// Maximum size of an id in bytes.
 const MAX_ID: usize = 256;
 
-/// What a client subscribes to.
+/// Subject of a subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     /// PromQL expression.
@@ -201,8 +202,10 @@ impl Update {
 }
 
 /// Returns the message about something that happened.
-pub(super) fn event(kind: &str, data: &Value) -> Bytes {
-    json!({"type": kind, "data": data}).to_string().into()
+pub(super) fn event(kind: MessageType, data: &Value) -> Bytes {
+    json!({"type": kind.as_str(), "data": data})
+        .to_string()
+        .into()
 }
 
 /// Returns the message about an error of the subscription `id`, or of a message without one.

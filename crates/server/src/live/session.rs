@@ -19,6 +19,7 @@ use super::feed::Event;
 use super::hub::Seat;
 use super::initial::initial_data;
 use super::message::{self, Misunderstood, Request, Subject, Update};
+use super::message_type::MessageType;
 use super::rounds::evaluate_first;
 use super::settings::LiveLimits;
 use super::topic::{Newest, Topic};
@@ -116,7 +117,7 @@ impl From<Result<Goodbye, oneshot::error::RecvError>> for End {
     }
 }
 
-/// What a session waits for.
+/// Event that a session waits for.
 enum Step {
     Message(Option<Result<Message, Error>>),
     Event(Result<Event, broadcast::error::RecvError>),
@@ -188,7 +189,7 @@ impl Session {
                 }
                 Step::Timer => {
                     pinged = Instant::now();
-                    self.send(socket, "ping", Message::ping(Bytes::new()))
+                    self.send(socket, MessageType::Ping, Message::ping(Bytes::new()))
                         .await?;
                 }
                 Step::End(end) => return Err(end),
@@ -255,7 +256,8 @@ impl Session {
         self.subscriptions
             .retain(|other| other.id() != subscription.id());
         self.subscriptions.push(subscription);
-        self.send(socket, "subscribed", Message::text(answer)).await
+        self.send(socket, MessageType::Subscribed, Message::text(answer))
+            .await
     }
 
     /// Returns the topic of `subject` with its first result, or the error for the client.
@@ -304,7 +306,8 @@ impl Session {
                 Ok(series) => update.push(self.subscriptions[index].id(), newest.at, series),
                 Err(error) => {
                     let text = message::error(Some(self.subscriptions[index].id()), error);
-                    self.send(socket, "error", Message::text(text)).await?;
+                    self.send(socket, MessageType::Error, Message::text(text))
+                        .await?;
                 }
             }
         }
@@ -312,7 +315,7 @@ impl Session {
             return Ok(());
         }
         let text: Bytes = update.finish().into();
-        self.send(socket, "metrics_update", Message::text(text))
+        self.send(socket, MessageType::MetricsUpdate, Message::text(text))
             .await
     }
 
@@ -333,7 +336,8 @@ impl Session {
 
     async fn send_initial(&mut self, socket: &mut Socket) -> Result<(), End> {
         let text = initial_data(&self.shared).await;
-        self.send(socket, "initial_data", Message::text(text)).await
+        self.send(socket, MessageType::InitialData, Message::text(text))
+            .await
     }
 
     async fn send_error(
@@ -343,14 +347,15 @@ impl Session {
         error: &str,
     ) -> Result<(), End> {
         let text = message::error(id, error);
-        self.send(socket, "error", Message::text(text)).await
+        self.send(socket, MessageType::Error, Message::text(text))
+            .await
     }
 
     /// Sends one message, and waits until the client has taken it.
     async fn send(
         &mut self,
         socket: &mut Socket,
-        kind: &'static str,
+        kind: MessageType,
         message: Message,
     ) -> Result<(), End> {
         let sending = timeout(self.limits.idle, socket.send(message));

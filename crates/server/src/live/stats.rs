@@ -1,45 +1,22 @@
 //! Counters of live updates, for the self-metrics.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
-/// Types of messages. Each has a series from the start, so that its first increase is seen.
-const TYPES: [&str; 8] = [
-    "alert_resolved",
-    "alert_triggered",
-    "error",
-    "initial_data",
-    "metrics_update",
-    "notification",
-    "reload",
-    "subscribed",
-];
+use super::message_type::MessageType;
 
 /// Counters of all servers since the start.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct LiveStats {
     clients: AtomicUsize,
     topics: AtomicUsize,
-    /// Sent messages by type.
-    messages: Mutex<BTreeMap<&'static str, u64>>,
+    /// Sent messages by type, in the order of [`MessageType::ALL`].
+    messages: [AtomicU64; MessageType::ALL.len()],
     dropped: AtomicU64,
     last_round: Mutex<Duration>,
-}
-
-impl Default for LiveStats {
-    fn default() -> Self {
-        Self {
-            clients: AtomicUsize::default(),
-            topics: AtomicUsize::default(),
-            messages: Mutex::new(TYPES.map(|kind| (kind, 0)).into()),
-            dropped: AtomicU64::default(),
-            last_round: Mutex::default(),
-        }
-    }
 }
 
 impl LiveStats {
@@ -53,9 +30,10 @@ impl LiveStats {
         self.topics.load(Relaxed)
     }
 
-    /// Sent messages by type.
-    pub(crate) fn messages(&self) -> BTreeMap<&'static str, u64> {
-        self.messages.lock().clone()
+    /// Sent messages by type. All types are there from the start, so that the first increase is seen.
+    pub(crate) fn messages(&self) -> impl Iterator<Item = (MessageType, u64)> {
+        let counts = self.messages.iter().map(|count| count.load(Relaxed));
+        MessageType::ALL.into_iter().zip(counts)
     }
 
     /// Results that a client never got, because it took the one before so late that there was a newer
@@ -77,8 +55,8 @@ impl LiveStats {
         self.clients.fetch_sub(1, Relaxed);
     }
 
-    pub(super) fn sent(&self, kind: &'static str) {
-        *self.messages.lock().entry(kind).or_default() += 1;
+    pub(super) fn sent(&self, kind: MessageType) {
+        self.messages[kind as usize].fetch_add(1, Relaxed);
     }
 
     pub(super) fn drop_results(&self, count: u64) {
@@ -88,5 +66,21 @@ impl LiveStats {
     pub(super) fn evaluated(&self, topics: usize, took: Duration) {
         self.topics.store(topics, Relaxed);
         *self.last_round.lock() = took;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_type_of_message_has_its_own_count() {
+        for kind in MessageType::ALL {
+            let stats = LiveStats::default();
+            stats.sent(kind);
+            for (other, count) in stats.messages() {
+                assert_eq!(count, u64::from(other == kind), "{kind:?} {other:?}");
+            }
+        }
     }
 }

@@ -74,7 +74,7 @@ fn add_live(live: &LiveStats, batch: &mut SelfMetricsBatch<'_>) {
     batch.push(&LIVE_CLIENTS, &[], live.clients() as f64);
     batch.push(&LIVE_SUBSCRIPTIONS, &[], live.topics() as f64);
     for (kind, count) in live.messages() {
-        batch.push(&LIVE_MESSAGES, &[kind], count as f64);
+        batch.push(&LIVE_MESSAGES, &[kind.as_str()], count as f64);
     }
     batch.push(&LIVE_DROPPED, &[], live.dropped() as f64);
     batch.push(&LIVE_DURATION, &[], live.last_round().as_secs_f64());
