@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 /// Smallest file that is compressed, in bytes.
 const MIN_COMPRESSED_BYTES: usize = 512;
 
-const ZSTD_LEVEL: i32 = 19;
+/// Levels of zstd: the best one takes seconds in a debug build, whose files nobody downloads often.
+const ZSTD_LEVELS: (i32, i32) = (19, 3);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
@@ -59,7 +60,7 @@ fn row(table: &mut String, name: &str, path: &Path, stem: &Path) -> Result<(), B
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
         encoder.write_all(&plain)?;
         fs::write(&gzip, encoder.finish()?)?;
-        fs::write(&zstd, zstd::encode_all(&plain[..], ZSTD_LEVEL)?)?;
+        fs::write(&zstd, zstd::encode_all(&plain[..], level_of_zstd())?)?;
     }
     writeln!(
         table,
@@ -67,6 +68,14 @@ fn row(table: &mut String, name: &str, path: &Path, stem: &Path) -> Result<(), B
          gzip: include_bytes!({gzip:?}), zstd: include_bytes!({zstd:?}) }},"
     )?;
     Ok(())
+}
+
+fn level_of_zstd() -> i32 {
+    let (release, debug) = ZSTD_LEVELS;
+    match std::env::var("PROFILE").as_deref() {
+        Ok("release") => release,
+        _ => debug,
+    }
 }
 
 fn content_type(path: &Path) -> Option<&'static str> {

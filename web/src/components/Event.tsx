@@ -1,4 +1,4 @@
-// A record of the alert history in one line.
+// Records of the alert history, each in one line.
 import type { HistoryRecord } from '../api/types';
 import { toneOf, type Tone } from '../store/agent';
 import { href } from '../app/router';
@@ -6,7 +6,18 @@ import { Ago } from './Ago';
 import { formatLabels } from './format';
 import { Icon } from './Icon';
 
-export function Event({ record, link = true }: { record: HistoryRecord; link?: boolean }) {
+/** Records of the alert history, one a line; without `links` to their alerts where all are of one. */
+export function EventList({ records, links = true }: { records: HistoryRecord[]; links?: boolean }) {
+  return (
+    <ol class="events">
+      {records.map((record, index) => (
+        <Event key={`${record.at} ${record.fingerprint} ${record.event} ${record.channel} ${index}`} record={record} link={links} />
+      ))}
+    </ol>
+  );
+}
+
+function Event({ record, link }: { record: HistoryRecord; link: boolean }) {
   const { alertname: _, severity: __, ...labels } = record.labels;
   return (
     <li class="event">

@@ -120,3 +120,8 @@ function significant(value: number): string {
   const text = size < 1e-4 ? value.toExponential(2) : size >= 1 ? value.toFixed(digits) : value.toPrecision(digits);
   return text.includes('e') ? text : text.replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
 }
+
+/** Says which of some parts fail, or `good` if none does. */
+export function failures(failing: string[], good: string): string {
+  return failing.length === 0 ? good : `${failing.join(', ')} ${failing.length === 1 ? 'fails' : 'fail'}`;
+}

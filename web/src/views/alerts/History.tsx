@@ -6,7 +6,7 @@ import { attempt } from '../../store/toast';
 import { range } from '../../store/range';
 import { useResource } from '../../store/resource';
 import { Card } from '../../components/Card';
-import { Event } from '../../components/Event';
+import { EventList } from '../../components/Event';
 import { Loadable } from '../../components/Loadable';
 
 interface Props {
@@ -41,11 +41,7 @@ export function History({ fingerprint, kind, channel, title = 'History' }: Props
           const all = [...records, ...(older?.records ?? [])].filter(isShown);
           return (
             <>
-              <ol class="events">
-                {all.map((record, index) => (
-                  <Event key={`${record.at} ${record.fingerprint} ${record.event} ${record.channel} ${index}`} record={record} link={!fingerprint} />
-                ))}
-              </ol>
+              <EventList records={all} links={!fingerprint} />
               {cursor && (
                 <button type="button" onClick={() => void more(cursor)}>
                   Older

@@ -7,7 +7,7 @@ import { Ago } from '../../components/Ago';
 import { Card } from '../../components/Card';
 import { Loadable } from '../../components/Loadable';
 import { Badge } from '../../components/Severity';
-import { MISSING, formatBytes, formatDuration, formatSeconds } from '../../components/format';
+import { MISSING, failures, formatBytes, formatDuration, formatSeconds } from '../../components/format';
 
 export default function Collectors() {
   const targets = useResource<{ activeTargets: Target[] }>(() => 'api/v1/targets', { every: 2 });
@@ -29,7 +29,7 @@ export default function Collectors() {
 function Table({ health, targets }: { health: Health; targets: Target[] }) {
   const rows = Object.entries(health.collectors).sort(([, a], [, b]) => Number(a.success ?? true) - Number(b.success ?? true));
   const failing = rows.filter(([, collector]) => collector.success === false).map(([name]) => name);
-  const title = failing.length === 0 ? `All ${rows.length} collectors run` : `${failing.join(', ')} ${failing.length === 1 ? 'fails' : 'fail'}`;
+  const title = failures(failing, `All ${rows.length} collectors run`);
   return (
     <Card title={title} class="scroll">
       <table class="rows">

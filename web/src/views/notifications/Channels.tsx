@@ -5,11 +5,13 @@ import { mayChange } from '../../store/session';
 import type { Tone } from '../../store/agent';
 import { Card } from '../../components/Card';
 import { Badge } from '../../components/Severity';
+import { failures } from '../../components/format';
 
 export function Channels({ channels }: { channels: ChannelHealth[] }) {
   const sorted = [...channels].sort((a, b) => weight(b) - weight(a) || a.name.localeCompare(b.name));
   const failing = channels.filter((channel) => channel.lastError !== null);
-  const title = failing.length === 0 ? `All ${channels.length} channels deliver${letters(channels)}` : `${failing.map((channel) => channel.name).join(', ')} ${failing.length === 1 ? 'fails' : 'fail'}`;
+  const names = failing.map((channel) => channel.name);
+  const title = failures(names, `All ${channels.length} channels deliver${letters(channels)}`);
   return (
     <Card title={title} class="scroll">
       <table class="rows">

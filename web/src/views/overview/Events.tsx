@@ -1,7 +1,7 @@
 // The last events: transitions of alerts, and notifications that failed.
 import type { AlertHistory } from '../../api/types';
 import { Card } from '../../components/Card';
-import { Event } from '../../components/Event';
+import { EventList } from '../../components/Event';
 import { Loadable } from '../../components/Loadable';
 import { useResource } from '../../store/resource';
 
@@ -10,13 +10,7 @@ export function Events() {
   return (
     <Card title="Last events">
       <Loadable resource={history} empty={({ records }) => (records.length === 0 ? 'Transitions of alerts will appear here' : null)}>
-        {({ records }) => (
-          <ol class="events">
-            {records.map((record) => (
-              <Event key={`${record.at} ${record.fingerprint} ${record.event}`} record={record} />
-            ))}
-          </ol>
-        )}
+        {({ records }) => <EventList records={records} />}
       </Loadable>
     </Card>
   );

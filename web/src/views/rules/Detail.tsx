@@ -5,7 +5,7 @@ import { useResource } from '../../store/resource';
 import { href } from '../../app/router';
 import { AlertRow, byUrgency } from '../../components/AlertRow';
 import { Card } from '../../components/Card';
-import { Event } from '../../components/Event';
+import { EventList } from '../../components/Event';
 import { Loadable, Note } from '../../components/Loadable';
 import { Badge } from '../../components/Severity';
 import { Pending } from './Pending';
@@ -51,13 +51,7 @@ export function Detail({ name }: { name: string }) {
               <RuleCard rule={rule} />
               <Card title="History">
                 <Loadable resource={history} empty={({ records }) => (records.length === 0 ? 'It has never been pending' : null)}>
-                  {({ records }) => (
-                    <ol class="events">
-                      {records.map((record) => (
-                        <Event key={`${record.at} ${record.fingerprint} ${record.event}`} record={record} />
-                      ))}
-                    </ol>
-                  )}
+                  {({ records }) => <EventList records={records} />}
                 </Loadable>
               </Card>
             </div>
