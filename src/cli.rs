@@ -21,6 +21,7 @@ mod demo;
 mod examples;
 mod explain;
 mod export;
+mod firing_alert;
 mod forecast;
 mod form;
 mod health;

@@ -68,7 +68,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .ask(global, "/api/v1/anomalies", &parameters)?;
     options
         .asking
-        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
+        .show(&data, screen, |data| records(data, RECORDS, COLUMNS));
     Ok(())
 }
 

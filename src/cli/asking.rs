@@ -74,11 +74,13 @@ impl ListAsking {
         &self,
         data: &Value,
         screen: impl FnOnce(&Value) -> String,
-        records: &Table,
+        records: impl FnOnce(&Value) -> Table,
     ) {
         let text = match (self.form.selected(), self.form.layout()) {
             (ListFormat::Table, _) => screen(data),
-            (_, layout @ (Layout::Text(_) | Layout::Csv)) => format_table(layout, records, "none"),
+            (_, layout @ (Layout::Text(_) | Layout::Csv)) => {
+                format_table(layout, &records(data), "none")
+            }
             (_, layout) => format_data(layout, data),
         };
         print!("{text}");
@@ -154,6 +156,34 @@ pub(super) fn number(value: &Value) -> String {
         }
         Some(value) => format!("{value:.1e}"),
     }
+}
+
+/// Returns a number of bytes as a number of the largest unit that is not above it (IEC 80000-13).
+pub(super) fn binary(bytes: f64) -> (f64, &'static str) {
+    let mut scaled = (bytes, "B");
+    for unit in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
+        if scaled.0.abs() < 1024.0 {
+            break;
+        }
+        scaled = (scaled.0 / 1024.0, unit);
+    }
+    scaled
+}
+
+/// Returns the values of a series of a range query at `count` steps from `start` on, both in seconds; `None` is a
+/// gap, and so is a value that is not finite.
+pub(super) fn at_steps(series: &Value, start: f64, step: f64, count: usize) -> Vec<Option<f64>> {
+    let mut values = vec![None; count];
+    for sample in list(&series["values"]) {
+        let place = sample[0].as_f64().map(|at| ((at - start) / step).round());
+        let value = sample[1].as_str().and_then(|value| value.parse().ok());
+        if let Some(place) = place.filter(|place| *place >= 0.0)
+            && let Some(slot) = values.get_mut(place as usize)
+        {
+            *slot = value.filter(|value: &f64| value.is_finite());
+        }
+    }
+    values
 }
 
 /// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.
@@ -236,6 +266,14 @@ mod tests {
         );
         assert_eq!(percent(&json!(0.0004)), "<0.1 %");
         assert_eq!(percent(&json!(0.25)), "25 %");
+    }
+
+    #[test]
+    fn gaps_of_a_series_stay_gaps() {
+        let series = json!({"values": [[100.0, "1"], [120.0, "3"], [130.0, "NaN"]]});
+        let values = at_steps(&series, 100.0, 10.0, 60);
+        assert_eq!(values[..4], [Some(1.0), None, Some(3.0), None]);
+        assert_eq!(values.len(), 60);
     }
 
     #[test]

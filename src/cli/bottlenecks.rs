@@ -36,7 +36,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     data["score"] = score;
     options
         .asking
-        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
+        .show(&data, screen, |data| records(data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -73,7 +73,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         .ask(global, "/api/v1/correlations", &parameters)?;
     options
         .asking
-        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
+        .show(&data, screen, |data| records(data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -65,7 +65,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let screen = |data: &Value| screen(data, within);
     options
         .asking
-        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
+        .show(&data, screen, |data| records(data, RECORDS, COLUMNS));
     Ok(())
 }
 

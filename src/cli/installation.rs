@@ -118,15 +118,9 @@ fn ignored(text: &str) -> Vec<(usize, &'static str)> {
         if !begins || line.is_empty() || line.starts_with(['#', ';']) {
             continue;
         }
-        let is_name = |name: &str| {
-            let mut characters = name.bytes();
-            !name.starts_with(|first: char| first.is_ascii_digit())
-                && !name.is_empty()
-                && characters.all(|byte| byte == b'_' || byte.is_ascii_alphanumeric())
-        };
         match line.split_once('=') {
             None => ignored.push((number, "ignored, for it has no `=`; hint: NAME=value")),
-            Some((name, _)) if is_name(name.trim()) => {}
+            Some((name, _)) if is_variable_name(name.trim()) => {}
             Some((name, _)) if name.starts_with("export ") => {
                 ignored.push((number, "ignored; hint: remove `export`, as systemd asks"));
             }
@@ -134,6 +128,14 @@ fn ignored(text: &str) -> Vec<(usize, &'static str)> {
         }
     }
     ignored
+}
+
+/// Returns whether a text may name a variable (POSIX.1-2024, 8.1).
+fn is_variable_name(name: &str) -> bool {
+    let is_letter = |byte: u8| byte == b'_' || byte.is_ascii_alphabetic();
+    let mut bytes = name.bytes();
+    bytes.next().is_some_and(is_letter)
+        && bytes.all(|byte| is_letter(byte) || byte.is_ascii_digit())
 }
 
 /// Returns a value without quotes and escapes.

@@ -1,13 +1,12 @@
 //! `bellwether resolve`: resolves a firing alert by hand.
 
-use anyhow::bail;
 use clap::Args;
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::acknowledge::{fingerprint, fingerprints, none};
 use super::asking::{data, text};
+use super::firing_alert::{fingerprints, none, on_firing};
 use super::form::ListForm;
 use super::hosts::Reach;
 use super::silence::user;
@@ -30,25 +29,12 @@ pub(super) struct Options {
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let by = options.by.clone().unwrap_or_else(user);
-    let is_single = options.reach.single().is_some();
-    let answers = options.reach.ask(|target| {
-        let Some(alert) = fingerprint(global, target, &options.alert)? else {
-            // Of many hosts, some have it.
-            return match is_single {
-                true => bail!("{}", none(&options.alert)),
-                false => Ok(Value::Null),
-            };
-        };
+    let answers = on_firing(global, &options.reach, &options.alert, |target, alert| {
         let path = format!("/api/v1/alerts/{alert}/resolve");
         let body = json!({ "by": by, "comment": options.comment });
-        data(
-            &path,
-            &target.change(global, Method::POST, &path, Some(&body))?,
-        )
+        let answer = target.change(global, Method::POST, &path, Some(&body))?;
+        data(&path, &answer)
     })?;
-    if answers.is_on_no_host() {
-        bail!("{}", none(&options.alert));
-    }
     let sentence = |done: &Value| {
         let alert = text(&done["id"]);
         format!("{alert} is resolved by {by}; it fires anew once its condition did not hold\n")

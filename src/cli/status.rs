@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::Global;
 use super::alerts::screen::{name, round, severity_style, state as alert_state};
-use super::asking::{count, data, list, printable, text, time};
+use super::asking::{binary, count, data, list, printable, text, time};
 use super::client::Target;
 use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, HostAnswer, Reach, brief, merged};
@@ -339,16 +339,7 @@ fn alert_history(history: &Value, screen: Screen) -> String {
 
 /// Formats a size: `1.5 MiB`.
 fn bytes(size: &Value) -> String {
-    let mut size = size.as_f64().unwrap_or_default();
-    let mut units = ["B", "KiB", "MiB", "GiB", "TiB"].into_iter();
-    let mut unit = units.next().unwrap_or_default();
-    for larger in units {
-        if size < 1024.0 {
-            break;
-        }
-        size /= 1024.0;
-        unit = larger;
-    }
+    let (size, unit) = binary(size.as_f64().unwrap_or_default());
     let decimals = usize::from(size < 10.0 && unit != "B");
     format!("{size:.decimals$} {unit}")
 }

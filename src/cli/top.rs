@@ -15,7 +15,6 @@ mod views;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use bellwether_core::UnixMillis;
 use bellwether_runtime::Clock;
 use clap::Args;
 use data::Data;
@@ -23,6 +22,7 @@ use feed::{Feed, News, Order};
 use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{Event, KeyEventKind};
 use ratatui::layout::Rect;
+use screen::Screen;
 use state::State;
 use terminal::Guard;
 use theme::Theme;
@@ -98,7 +98,16 @@ fn watch(
             news.apply(&mut data, state);
         }
         let now = clock.now().wall;
-        terminal.draw(|area, buffer| screen::draw(area, buffer, &data, state, theme, now))?;
+        terminal.draw(|area, buffer| {
+            Screen {
+                data: &data,
+                state,
+                theme: *theme,
+                now,
+                area,
+            }
+            .draw(buffer);
+        })?;
         match terminal.event(TICK)? {
             Some(Event::Key(key)) if key.kind != KeyEventKind::Release => {
                 for order in state.key(key, &data) {
@@ -119,7 +128,13 @@ fn once(data: &Data, state: &State, theme: &Theme) -> String {
         .map_or(PAGE.0, |width| u16::try_from(width).unwrap_or(PAGE.0));
     let area = Rect::new(0, 0, width, PAGE.1);
     let mut buffer = Buffer::empty(area);
-    let now: UnixMillis = data.at;
-    screen::draw_page(area, &mut buffer, data, state, theme, now);
+    Screen {
+        data,
+        state,
+        theme: *theme,
+        now: data.at,
+        area,
+    }
+    .draw_page(&mut buffer);
     terminal::text(&buffer, screen.colours)
 }

@@ -62,7 +62,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let data = options.asking.ask(global, "/api/v1/trends", &parameters)?;
     options
         .asking
-        .show(&data, screen, &records(&data, RECORDS, COLUMNS));
+        .show(&data, screen, |data| records(data, RECORDS, COLUMNS));
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_core::counted;
+use bellwether_core::{Severity, counted};
 
 use super::{AlertEpisode, Report, duration, named, number};
 
@@ -239,11 +239,7 @@ pub(super) fn by_rule(report: &Report) -> Vec<OfRule<'_>> {
 
 /// Place of a severity, the worst first.
 fn rank(severity: &str) -> usize {
-    let order = ["emergency", "critical", "warning", "info"];
-    order
-        .iter()
-        .position(|word| *word == severity)
-        .unwrap_or(order.len())
+    Severity::rank(severity).unwrap_or(Severity::ALL.len())
 }
 
 fn capitalized(text: &str) -> String {

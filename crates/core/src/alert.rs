@@ -29,6 +29,13 @@ impl Severity {
     /// All severities, ascending.
     pub const ALL: [Severity; 4] = [Self::Info, Self::Warning, Self::Critical, Self::Emergency];
 
+    /// Returns the place of a word among the severities, 0 for the most severe; none for another word.
+    #[must_use]
+    pub fn rank(word: &str) -> Option<usize> {
+        let mut descending = Self::ALL.iter().rev();
+        descending.position(|severity| severity.as_str() == word)
+    }
+
     /// Returns the word used in the configuration and in notifications.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwether_core::{UnixMillis, counted};
+use bellwether_core::{Severity, UnixMillis, counted};
 use bellwether_schema::format_duration;
 use serde_json::{Map, Value};
 
@@ -22,12 +22,10 @@ pub(super) const NONE: &str = "no alert is pending or firing";
 /// Returns a table of alerts, by state, severity and age.
 pub(super) fn active(data: &Value, now: UnixMillis) -> Table {
     let mut alerts: Vec<&Value> = list(&data["alerts"]).iter().collect();
-    let order = ["emergency", "critical", "warning", "info"];
     alerts.sort_by_key(|alert| {
-        let severity = order.iter().position(|word| alert["severity"] == *word);
         (
             alert["state"] != "firing",
-            severity,
+            alert["severity"].as_str().and_then(Severity::rank),
             text(&alert["activeAt"]),
         )
     });
@@ -44,21 +42,24 @@ pub(super) fn active(data: &Value, now: UnixMillis) -> Table {
         .dispensable(&["FINGERPRINT"])
         .elastic(&["ALERT", "MESSAGE"]);
     for alert in alerts {
-        let since = if alert["firedAt"].is_null() {
-            &alert["activeAt"]
-        } else {
-            &alert["firedAt"]
-        };
         table.push([
             Cell::styled(text(&alert["fingerprint"]), Some(Style::Faint)),
             state(alert),
             Cell::styled(text(&alert["severity"]), severity_style(alert)),
-            age(since, now).into(),
+            age(since(alert), now).into(),
             name(&alert["labels"], &alert["rule"]).into(),
             text(&alert["message"]).into(),
         ]);
     }
     table
+}
+
+/// Returns the time since which an alert fires, or is pending.
+pub(in crate::cli) fn since(alert: &Value) -> &Value {
+    match alert["firedAt"].is_null() {
+        true => &alert["activeAt"],
+        false => &alert["firedAt"],
+    }
 }
 
 /// Returns the colour of an alert's severity.

@@ -7,13 +7,13 @@ use bellwether_core::{Labels, UnixMillis};
 use serde_json::Value;
 
 use super::answers::{
-    anomaly, bottleneck, configured, exported, float, forecast, health, is_number, labels, plain,
-    trend, usage, vector,
+    anomaly, bottleneck, configured, exported, forecast, health, is_number, labels, plain, trend,
+    usage, vector,
 };
 use super::charts::{CHARTS, Chart};
 use super::episodes::Episodes;
 use crate::cli::Global;
-use crate::cli::asking::{self, list};
+use crate::cli::asking::{self, at_steps, list};
 use crate::cli::client::Target;
 use crate::report::{
     AlertEpisode, Anomaly, Bottleneck, Capacity, Forecast, Health, Report, Series, Trend,
@@ -302,14 +302,8 @@ impl Inquiry<'_> {
         ];
         let answer = self.get("/api/v1/query_range", &parameters).ok()?;
         let series = list(&answer["result"]).first()?;
-        let mut values = vec![None; (self.seconds() / step) as usize + 1];
-        for sample in list(&series["values"]) {
-            let at = float(&sample[0]) - self.from.0 as f64 / 1000.0;
-            let value = sample[1].as_str().and_then(|value| value.parse().ok());
-            if let Some(slot) = values.get_mut((at / step).round().max(0.0) as usize) {
-                *slot = value.filter(|value: &f64| value.is_finite());
-            }
-        }
+        let (start, count) = (self.from.0 as f64 / 1000.0, self.seconds() / step);
+        let values = at_steps(series, start, step, count as usize + 1);
         Some(Series {
             title: chart.title.to_owned(),
             metric: chart.metric.to_owned(),

@@ -1,7 +1,10 @@
 //! Answers of an agent, as the views need them.
 
-use bellwether_core::UnixMillis;
+use bellwether_core::{Severity, UnixMillis};
 use serde_json::Value;
+
+use crate::cli::alerts::screen::round;
+use crate::cli::asking::{binary, list, number};
 
 /// Everything that one look at the agent brought.
 #[derive(Clone, Debug, Default)]
@@ -64,12 +67,9 @@ impl Curve {
 impl Data {
     /// Returns the pending and firing alerts: firing ones first, then by severity and age.
     pub(super) fn alerts(&self) -> Vec<&Value> {
-        let mut alerts: Vec<&Value> = super::super::asking::list(&self.summary["alerts"]["active"])
-            .iter()
-            .collect();
-        let order = ["emergency", "critical", "warning", "info"];
+        let mut alerts: Vec<&Value> = list(&self.summary["alerts"]["active"]).iter().collect();
         alerts.sort_by_key(|alert| {
-            let severity = order.iter().position(|word| alert["severity"] == *word);
+            let severity = alert["severity"].as_str().and_then(Severity::rank);
             let is_muted = is_muted(alert);
             let since = alert["activeAt"].as_str().map(str::to_owned);
             (alert["state"] != "firing", is_muted, severity, since)
@@ -118,20 +118,11 @@ impl Unit {
 }
 
 fn short(value: f64) -> String {
-    super::super::asking::number(&Value::from(value))
+    number(&Value::from(value))
 }
 
-/// Formats bytes with binary prefixes (IEC 80000-13).
 fn bytes(value: f64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let mut value = value;
-    let mut unit = units[0];
-    for next in &units[1..] {
-        if value.abs() < 1024.0 {
-            break;
-        }
-        (value, unit) = (value / 1024.0, next);
-    }
+    let (value, unit) = binary(value);
     match value.abs() >= 100.0 || unit == "B" {
         true => format!("{value:.0} {unit}"),
         false => format!("{value:.1} {unit}"),
@@ -143,7 +134,7 @@ fn time(seconds: f64) -> String {
         below if below < 0.001 => format!("{:.0} us", seconds * 1e6),
         below if below < 1.0 => format!("{:.1} ms", seconds * 1e3),
         below if below < 120.0 => format!("{seconds:.2} s"),
-        _ => super::super::alerts::screen::round(seconds),
+        _ => round(seconds),
     }
 }
 

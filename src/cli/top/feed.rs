@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::data::{Curve, Data, Unit};
 use super::state::State;
 use crate::cli::Global;
-use crate::cli::asking::{self, labels, list};
+use crate::cli::asking::{self, at_steps, labels, list};
 use crate::cli::client::Target;
 
 /// Values of a curve.
@@ -310,7 +310,12 @@ impl Curves<'_> {
         let answer = answer.unwrap_or_default();
         let series = list(&answer["result"]).iter();
         series
-            .map(|series| (own_labels(&series["metric"]), values(series, start, step)))
+            .map(|series| {
+                (
+                    own_labels(&series["metric"]),
+                    at_steps(series, start, step, POINTS as usize),
+                )
+            })
             .collect()
     }
 }
@@ -324,36 +329,11 @@ fn own_labels(metric: &Value) -> String {
     labels(&metric)
 }
 
-/// Returns the values of a series at the steps from `start` on; `None` is a gap.
-fn values(series: &Value, start: f64, step: f64) -> Vec<Option<f64>> {
-    let mut values = vec![None; POINTS as usize];
-    for sample in list(&series["values"]) {
-        let place = sample[0].as_f64().map(|at| ((at - start) / step).round());
-        let value = sample[1]
-            .as_str()
-            .and_then(|value| value.parse::<f64>().ok());
-        if let Some(place) = place.filter(|place| *place >= 0.0)
-            && let Some(slot) = values.get_mut(place as usize)
-        {
-            *slot = value.filter(|value| value.is_finite());
-        }
-    }
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn gaps_of_a_series_stay_gaps() {
-        let series = json!({"values": [[100.0, "1"], [120.0, "3"], [130.0, "NaN"]]});
-        let values = values(&series, 100.0, 10.0);
-        assert_eq!(values[..4], [Some(1.0), None, Some(3.0), None]);
-        assert_eq!(values.len(), 60);
-    }
 
     #[test]
     fn a_series_is_named_by_what_is_its_own() {

@@ -35,57 +35,27 @@ const HELP: &[(&str, &str)] = &[
     ("q, Ctrl-C", "quit"),
 ];
 
-/// Draws everything.
-pub(super) fn draw(
-    area: Rect,
-    buffer: &mut Buffer,
-    data: &Data,
-    state: &State,
-    theme: &Theme,
-    now: UnixMillis,
-) {
-    let screen = Screen {
-        data,
-        state,
-        theme: *theme,
-        now,
-        area,
-    };
-    screen.draw(buffer);
-}
-
-/// Draws the status and the whole view, for a page without an end.
-pub(super) fn draw_page(
-    area: Rect,
-    buffer: &mut Buffer,
-    data: &Data,
-    state: &State,
-    theme: &Theme,
-    now: UnixMillis,
-) {
-    let screen = Screen {
-        data,
-        state,
-        theme: *theme,
-        now,
-        area,
-    };
-    put(buffer, area, 0, &screen.status());
-    for (row, line) in (2..area.height).zip(&VIEWS[state.view()].page(&screen.context()).lines) {
-        put(buffer, area, row, line);
-    }
-}
-
-struct Screen<'a> {
-    data: &'a Data,
-    state: &'a State,
-    theme: Theme,
-    now: UnixMillis,
-    area: Rect,
+/// Everything that is drawn, and its place.
+pub(super) struct Screen<'a> {
+    pub(super) data: &'a Data,
+    pub(super) state: &'a State,
+    pub(super) theme: Theme,
+    pub(super) now: UnixMillis,
+    pub(super) area: Rect,
 }
 
 impl Screen<'_> {
-    fn draw(&self, buffer: &mut Buffer) {
+    /// Draws the status and the whole view, for a page without an end.
+    pub(super) fn draw_page(&self, buffer: &mut Buffer) {
+        put(buffer, self.area, 0, &self.status());
+        let page = VIEWS[self.state.view()].page(&self.context());
+        for (row, line) in (2..self.area.height).zip(&page.lines) {
+            put(buffer, self.area, row, line);
+        }
+    }
+
+    /// Draws everything.
+    pub(super) fn draw(&self, buffer: &mut Buffer) {
         let (width, height) = (self.area.width, self.area.height);
         if width == 0 || height == 0 {
             return;

@@ -100,7 +100,16 @@ fn state(view: usize) -> State {
 fn drawn(state: &State, data: &Data, (width, height): (u16, u16), theme: &Theme) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
-        .draw(|frame| draw(frame.area(), frame.buffer_mut(), data, state, theme, NOW))
+        .draw(|frame| {
+            let screen = Screen {
+                data,
+                state,
+                theme: *theme,
+                now: NOW,
+                area: frame.area(),
+            };
+            screen.draw(frame.buffer_mut());
+        })
         .unwrap();
     terminal::text(terminal.backend().buffer(), false)
 }

@@ -4,7 +4,7 @@ use ratatui::text::{Line, Span};
 use serde_json::Value;
 
 use super::{Context, Page, tone};
-use crate::cli::alerts::screen::{age, name};
+use crate::cli::alerts::screen::{age, name, since};
 use crate::cli::asking::{labels, number, text, time};
 use crate::cli::top::data::{Data, is_muted};
 use crate::cli::top::state::State;
@@ -96,13 +96,6 @@ fn state_word(alert: &Value) -> String {
     ];
     let held = held.iter().find(|(key, _)| alert[key].is_string());
     held.map_or_else(|| text(&alert["state"]), |(_, word)| (*word).to_owned())
-}
-
-fn since(alert: &Value) -> &Value {
-    match alert["firedAt"].is_null() {
-        true => &alert["activeAt"],
-        false => &alert["firedAt"],
-    }
 }
 
 fn details(context: &Context<'_>, alert: &Value, page: &mut Page) {
