@@ -10,9 +10,6 @@ use std::path::{Path, PathBuf};
 /// Smallest file that is compressed, in bytes.
 const MIN_COMPRESSED_BYTES: usize = 512;
 
-/// Levels of zstd: the best one takes seconds in a debug build, whose files nobody downloads often.
-const ZSTD_LEVELS: (i32, i32) = (19, 3);
-
 fn main() -> Result<(), Box<dyn Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?);
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
@@ -44,7 +41,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     Ok(paths)
 }
 
-/// Writes the row of a file, whose compressed forms go beside `stem`.
+/// Writes the row of a file, whose compressed form goes beside `stem`.
 fn row(table: &mut String, name: &str, path: &Path, stem: &Path) -> Result<(), Box<dyn Error>> {
     let plain = fs::read(path)?;
     let mut hasher = DefaultHasher::new();
@@ -52,30 +49,19 @@ fn row(table: &mut String, name: &str, path: &Path, stem: &Path) -> Result<(), B
     let tag = format!("W/\"{:016x}\"", hasher.finish());
     let kind = content_type(path).ok_or_else(|| format!("{name}: unknown type of file"))?;
     let mut gzip = path.to_owned();
-    let mut zstd = path.to_owned();
     if plain.len() >= MIN_COMPRESSED_BYTES {
         gzip = stem.with_extension("gz");
-        zstd = stem.with_extension("zst");
         let level = flate2::Compression::best();
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), level);
         encoder.write_all(&plain)?;
         fs::write(&gzip, encoder.finish()?)?;
-        fs::write(&zstd, zstd::encode_all(&plain[..], level_of_zstd())?)?;
     }
     writeln!(
         table,
         "File {{ name: {name:?}, content_type: {kind:?}, etag: {tag:?}, plain: include_bytes!({path:?}), \
-         gzip: include_bytes!({gzip:?}), zstd: include_bytes!({zstd:?}) }},"
+         gzip: include_bytes!({gzip:?}) }},"
     )?;
     Ok(())
-}
-
-fn level_of_zstd() -> i32 {
-    let (release, debug) = ZSTD_LEVELS;
-    match std::env::var("PROFILE").as_deref() {
-        Ok("release") => release,
-        _ => debug,
-    }
 }
 
 fn content_type(path: &Path) -> Option<&'static str> {

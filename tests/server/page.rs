@@ -82,7 +82,7 @@ async fn codings_carry_the_same_exposition() {
     )
     .await;
     assert_eq!(reply.status, 406);
-    assert!(reply.text().contains("zstd, gzip and identity"));
+    assert!(reply.text().contains("is served: identity, gzip, zstd"));
 }
 
 #[tokio::test]

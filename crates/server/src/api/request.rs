@@ -75,12 +75,20 @@ impl RequestContext<'_> {
     /// # Errors
     /// The client accepts none that is served.
     pub(crate) fn coding(&self) -> Result<Coding, ApiError> {
-        negotiate::coding(&self.parts.headers).ok_or_else(not_acceptable)
+        self.coding_of(Coding::ALL)
+    }
+
+    /// Negotiates the content coding of a response that exists in the codings `served`.
+    ///
+    /// # Errors
+    /// The client accepts none of them.
+    pub(crate) fn coding_of(&self, served: &[Coding]) -> Result<Coding, ApiError> {
+        negotiate::coding(&self.parts.headers, served).ok_or_else(|| not_acceptable(served))
     }
 
     /// Content coding of a response that is not rejected for want of one: the change is done.
     pub(crate) fn coding_or_identity(&self) -> Coding {
-        negotiate::coding(&self.parts.headers).unwrap_or(Coding::Identity)
+        self.coding().unwrap_or(Coding::Identity)
     }
 
     pub(crate) fn backend(&self) -> Arc<dyn Backend> {

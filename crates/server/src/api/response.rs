@@ -127,13 +127,18 @@ pub(crate) fn internal(message: impl Into<String>) -> ApiError {
     ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, message)
 }
 
-/// Returns the error for a client that accepts no coding that is served.
-pub(crate) fn not_acceptable() -> ApiError {
-    ApiError::new(
-        StatusCode::NOT_ACCEPTABLE,
-        "none of the accepted content codings is supported",
-    )
-    .hint("supported are zstd, gzip and identity")
+/// Returns the error for a client that accepts none of the codings `served`.
+pub(crate) fn not_acceptable(served: &[Coding]) -> ApiError {
+    let names: Vec<&str> = served
+        .iter()
+        .map(|coding| coding.name().unwrap_or("identity"))
+        .collect();
+    let message = format!(
+        "none of the accepted content codings is served: {}",
+        names.join(", ")
+    );
+    ApiError::new(StatusCode::NOT_ACCEPTABLE, message)
+        .hint("accept one of these, or send no Accept-Encoding")
 }
 
 /// Prometheus's `errorType` of a status, if it has one.

@@ -19,6 +19,9 @@ pub enum Coding {
 }
 
 impl Coding {
+    /// Codings of a body that is compressed when it is sent.
+    pub const ALL: &[Self] = &[Self::Identity, Self::Gzip, Self::Zstd];
+
     /// Value of `Content-Encoding`; none for identity.
     #[must_use]
     pub fn name(self) -> Option<&'static str> {
@@ -41,10 +44,10 @@ pub(crate) fn exposition_format(headers: &HeaderMap) -> Format {
     Format::negotiate(&values.join(","))
 }
 
-/// Returns the content coding to use, or none if the client accepts none that is served (406). Of
-/// equal preferences zstd goes before gzip before none: smaller at less CPU.
+/// Returns which of the content codings `served` to use, or none if the client accepts none of them (406).
+/// Of equal preferences zstd goes before gzip before none: smaller at less CPU.
 #[must_use]
-pub fn coding(headers: &HeaderMap) -> Option<Coding> {
+pub fn coding(headers: &HeaderMap, served: &[Coding]) -> Option<Coding> {
     if !headers.contains_key(ACCEPT_ENCODING) {
         return Some(Coding::Identity);
     }
@@ -71,7 +74,10 @@ pub fn coding(headers: &HeaderMap) -> Option<Coding> {
         ),
     ];
     let mut best = None;
-    for (quality, coding) in wanted {
+    for (quality, coding) in wanted
+        .into_iter()
+        .filter(|(_, coding)| served.contains(coding))
+    {
         if quality > best.map_or(0, |(quality, _)| quality) {
             best = Some((quality, coding));
         }
@@ -148,11 +154,27 @@ mod tests {
             ("gzip;q=0.1234", Some(Coding::Identity)),
         ] {
             assert_eq!(
-                coding(&header(ACCEPT_ENCODING, accept)),
+                coding(&header(ACCEPT_ENCODING, accept), Coding::ALL),
                 expected,
                 "{accept}"
             );
         }
-        assert_eq!(coding(&HeaderMap::new()), Some(Coding::Identity));
+        assert_eq!(
+            coding(&HeaderMap::new(), Coding::ALL),
+            Some(Coding::Identity)
+        );
+    }
+
+    #[test]
+    fn only_served_codings_are_chosen() {
+        let served = [Coding::Identity, Coding::Gzip];
+        for (accept, expected) in [
+            ("gzip, deflate, br, zstd", Some(Coding::Gzip)),
+            ("zstd", Some(Coding::Identity)),
+            ("zstd, identity;q=0", None),
+        ] {
+            let headers = header(ACCEPT_ENCODING, accept);
+            assert_eq!(coding(&headers, &served), expected, "{accept}");
+        }
     }
 }
