@@ -44,7 +44,7 @@ use arc_swap::ArcSwap;
 use backend::AppBackend;
 use bellwether_collectors::application::{Listeners, Prepared};
 use bellwether_collectors::{HealthBoard, Memory};
-use bellwether_core::{AlertState, Now, UnixMillis, counted};
+use bellwether_core::{AlertState, Now, SelfMetricIds, UnixMillis, counted};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
 use bellwether_notify::{Notifier, Preview};
 use bellwether_routing::Dispatcher;
@@ -338,6 +338,7 @@ impl App {
             let mut outboxes = Preview::new(&monitor.alerting.notifications.channels);
             let past = Past {
                 store: &active.store,
+                self_metrics: SelfMetricIds::new(&active.plan.metrics),
                 history: history.as_deref(),
                 engine: &mut engine,
                 dispatcher: &mut dispatcher,

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bellwether_alert_history::{Record, Step};
-use bellwether_core::{Alert, AlertState, Batch, Notification, Now, UnixMillis};
+use bellwether_core::{
+    Alert, AlertState, Batch, Notification, Now, SelfMetricIds, SelfMetrics, SelfMetricsBatch,
+    UnixMillis,
+};
 use bellwether_notify::Preview;
 use bellwether_routing::{Dispatcher, Feedback};
 use bellwether_rules::{Engine, SampleStorage, Tick};
@@ -27,6 +30,7 @@ const RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_sec
 /// Parts of an agent that has not started.
 pub(super) struct Past<'a> {
     pub(super) store: &'a Store,
+    pub(super) self_metrics: SelfMetricIds,
     pub(super) history: Option<&'a History>,
     pub(super) engine: &'a mut Engine,
     pub(super) dispatcher: &'a mut Dispatcher,
@@ -76,7 +80,19 @@ impl Past<'_> {
             self.store.commit(batch, now);
             self.generated.collected(origin, result.is_ok(), now.wall);
         });
+        self.collect_self_metrics(batch, now);
         self.store.expire(now);
+    }
+
+    /// Collects the self-metrics of the parts that the past has.
+    fn collect_self_metrics(&self, batch: &mut Batch, now: Now) {
+        batch.clear();
+        let sources: [&dyn SelfMetrics; 2] = [self.store, &*self.engine];
+        let mut own = SelfMetricsBatch::new(&self.self_metrics, batch);
+        for source in sources {
+            source.add_self_metrics(&mut own, now);
+        }
+        self.store.commit(batch, now);
     }
 
     fn evaluate(&mut self, now: Now, with_queries: bool) -> Tick {
