@@ -319,10 +319,15 @@ impl Feed {
                 self.set_metrics(list(&answer["metrics"]));
             }
             Ask::Bottlenecks => {
-                let bottlenecks = self.agent.get("/api/v1/bottlenecks");
-                self.data.bottlenecks = bottlenecks.unwrap_or_default();
+                if let Ok(bottlenecks) = self.agent.get("/api/v1/bottlenecks") {
+                    self.data.bottlenecks = bottlenecks;
+                }
             }
-            Ask::Score => self.data.score = self.agent.get("/api/v1/score").unwrap_or_default(),
+            Ask::Score => {
+                if let Ok(score) = self.agent.get("/api/v1/score") {
+                    self.data.score = score;
+                }
+            }
             Ask::Plot(place) => self.fill(place, at),
         }
         self.changed(at);

@@ -29,12 +29,12 @@ const HELP: &[(&str, &str)] = &[
     ("j k, arrows, g G", "move"),
     ("Enter, Esc", "details, and back"),
     ("/", "filter by text"),
-    ("a", "acknowledge the alert, or take it back"),
+    ("a", "acknowledge, or undo"),
     ("s", "silence the alert"),
-    ("[ ]", "shorter or longer window of curves"),
-    ("+ -", "longer or shorter interval"),
+    ("[ ]", "window of the curves"),
+    ("+ -", "interval"),
     ("f, Space", "freeze"),
-    ("r", "look now"),
+    ("r", "ask or connect now"),
     ("q, Ctrl-C", "quit"),
 ];
 
@@ -268,7 +268,7 @@ impl Screen<'_> {
     fn help(&self) -> Vec<Line<'static>> {
         let keys = HELP
             .iter()
-            .map(|(keys, text)| Line::raw(format!("{keys:<17} {text}")));
+            .map(|(keys, text)| Line::raw(format!("{keys:<16} {text}")));
         keys.collect()
     }
 
@@ -297,7 +297,7 @@ impl Screen<'_> {
         if let Some(error) = &prompt.error {
             lines.push(self.line(context.cut(error, width), Tone::Bad));
         }
-        let keys = "Enter do it   Tab other field   Esc cancel";
+        let keys = "Enter do it  Tab next  Esc cancel";
         lines.push(self.line(context.cut(keys, width), Tone::Faint));
         lines
     }
