@@ -5,6 +5,7 @@
 //! - [`config`]: the sections of all crates put together; the configuration resolved to a plan.
 //! - [`app`]: builds, starts, reloads and stops everything.
 //! - [`audit`]: the lines about changes that people make.
+//! - [`backtest`]: the rules of a configuration over recorded samples.
 //! - [`cli`]: the commands. Only they print.
 //! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
@@ -20,6 +21,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod backtest;
 pub mod cli;
 pub mod config;
 pub mod dashboard;

@@ -1,7 +1,6 @@
 //! A rule over recorded history, beside the one of its name that is in force: what the command
 //! `backtest` does for files.
 
-use bellwether_core::UnixMillis;
 use bellwether_promql::Guard;
 use bellwether_rules::RuleSettings;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, Node, Value, parse};
@@ -9,8 +8,9 @@ use bellwether_server::{BackendError, Backtest};
 use serde_json::json;
 
 use super::App;
-use crate::config;
-use crate::replay::{self, Outcome, Setup, view};
+use crate::backtest::{BacktestError, Recording};
+use crate::config::{self, Loaded, Report};
+use crate::replay::{Outcome, view};
 
 /// Runs the rule over history. Blocks.
 ///
@@ -23,8 +23,8 @@ pub(super) fn run(
 ) -> Result<serde_json::Value, BackendError> {
     let rule = rule(&request.rule)?;
     let today = today(app, &rule.name)?;
-    let after = replayed(app, rule, request, guard)?;
-    let before = today.map(|today| replayed(app, today, request, guard));
+    let after = replayed(app, &rule, request, guard)?;
+    let before = today.map(|today| replayed(app, &today, request, guard));
     let before = before.transpose()?;
     let range = (request.from, request.to);
     Ok(json!({
@@ -58,47 +58,45 @@ fn rule(text: &str) -> Result<RuleSettings, BackendError> {
 
 /// Returns the rule of this name that is in the configuration on disk.
 fn today(app: &App, name: &str) -> Result<Option<RuleSettings>, BackendError> {
-    let root = load(app)?.root;
+    let root = load(app)
+        .map_err(|report| BackendError::Failed(report.to_string()))?
+        .root;
     let rules = root.map(|root| root.performance_monitor.value.alerting.rules);
     let mut rules = rules.unwrap_or_default().into_iter();
     Ok(rules.find(|rule| *rule.name == *name))
 }
 
-fn load(app: &App) -> Result<config::Loaded, BackendError> {
+fn load(app: &App) -> Result<Loaded, Report> {
     config::load(&app.launch.source, &|name| app.launch.environment(name))
-        .map_err(|report| BackendError::Failed(report.to_string()))
 }
 
 /// Replays history with this rule alone.
 fn replayed(
     app: &App,
-    rule: RuleSettings,
+    rule: &RuleSettings,
     request: &Backtest,
     guard: &Guard,
 ) -> Result<Outcome, BackendError> {
-    let mut loaded = load(app)?;
-    if let Some(root) = &mut loaded.root {
-        root.performance_monitor.value.alerting.rules = vec![rule];
-    }
-    loaded.rule_files = Vec::new();
-    let plan = config::plan(loaded).map_err(|report| BackendError::Invalid(report.to_string()))?;
     let history = app.history();
     let history = history.ok_or_else(|| {
         BackendError::Failed("history is disabled: there is nothing to run over".into())
     })?;
-    let setup = Setup {
-        metrics: plan.metrics,
-        rules: plan.rules,
-        routing: plan.routing,
-        channels: &plan
-            .root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels,
-        matchers: &[],
+    let load = || {
+        let mut loaded = load(app)?;
+        if let Some(root) = &mut loaded.root {
+            root.performance_monitor.value.alerting.rules = vec![rule.clone()];
+        }
+        loaded.rule_files = Vec::new();
+        Ok(loaded)
     };
-    let (from, to): (UnixMillis, UnixMillis) = (request.from, request.to);
-    replay::run(&*history, setup, from, to, guard, &mut |_| {})
-        .map_err(|error| BackendError::Failed(error.to_string()))
+    let recording = Recording {
+        source: &*history,
+        matchers: &[],
+        range: (request.from, request.to),
+    };
+    let outcome = recording.run(&load, guard, &mut |_| {});
+    outcome.map_err(|error| match error {
+        BacktestError::Configuration(report) => BackendError::Invalid(report.to_string()),
+        BacktestError::Recording(_) => BackendError::Failed(error.to_string()),
+    })
 }

@@ -7,11 +7,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_runtime::Clock;
-use bellwether_schema::{HumanDuration, Spanned, format_duration};
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::{CEILING, Import};
 use clap::Args;
@@ -23,8 +21,9 @@ use super::form::{Form, Layout, format_data};
 use super::history_directory::{Folder, bar};
 use super::range::Range;
 use super::{Global, import, process_environment, selector};
-use crate::config::{self, Plan, Source};
-use crate::replay::{self, Outcome, Setup, view};
+use crate::backtest::Recording;
+use crate::config::{self, Source};
+use crate::replay::{Outcome, view};
 
 /// Length of the time range by default.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -92,7 +91,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             })?)
         }
     };
-    let trial = Trial {
+    let recording = Recording {
         source: &*source,
         matchers: &matchers,
         range,
@@ -111,11 +110,11 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
             path.display()
         );
     }
-    let first = trial.of(&rules)?;
+    let first = run_rules(&recording, &rules)?;
     let second = options
         .against
         .clone()
-        .map(|file| trial.of(&Source::File(file)))
+        .map(|file| run_rules(&recording, &Source::File(file)))
         .transpose()?;
     let text = match (&second, options.form.layout()) {
         (None, Layout::Text(_)) => report::text(&first, range),
@@ -147,67 +146,20 @@ fn selected(selector: &str) -> anyhow::Result<Vec<LabelMatcher>> {
     }
 }
 
-/// Recorded samples and time range of a backtest.
-struct Trial<'a> {
-    source: &'a dyn Queryable,
-    matchers: &'a [LabelMatcher],
-    range: (UnixMillis, UnixMillis),
-}
-
-impl Trial<'_> {
-    fn of(&self, rules: &Source) -> anyhow::Result<BacktestRun> {
-        let plan = self.plan(rules)?;
-        let setup = Setup {
-            metrics: plan.metrics,
-            rules: plan.rules,
-            routing: plan.routing.clone(),
-            channels: &plan
-                .root
-                .performance_monitor
-                .value
-                .alerting
-                .notifications
-                .channels,
-            matchers: self.matchers,
-        };
-        let (from, to) = self.range;
-        let bar = bar(
-            to.since(from).as_secs(),
-            "{wide_bar} {percent}% of the time, {eta} left",
-        );
-        let outcome = replay::run(self.source, setup, from, to, &Guard::default(), &mut |at| {
-            bar.set_position(at.since(from).as_secs())
-        });
-        bar.finish_and_clear();
-        let outcome = outcome.context("cannot read what was recorded")?;
-        Ok(BacktestRun {
-            name: rules.to_string(),
-            outcome,
-        })
-    }
-
-    /// Returns the plan with the recorded interval where that is longer than the configured one:
-    /// series would become stale between samples otherwise.
-    fn plan(&self, rules: &Source) -> anyhow::Result<Plan> {
-        let plan = config::plan(config::load(rules, &process_environment)?)?;
-        let (source, to) = (self.source, self.range.1);
-        let observed = replay::observed_interval(source, &plan.metrics, self.matchers, to)?;
-        // Ticks come a little late now and then; that is no other interval.
-        let Some(observed) =
-            observed.filter(|observed| *observed > plan.schedule.interval.mul_f64(1.2))
-        else {
-            return Ok(plan);
-        };
-        eprintln!(
-            "recorded every {}, configured every {}: the recorded interval is used",
-            format_duration(observed),
-            format_duration(plan.schedule.interval)
-        );
-        let mut loaded = config::load(rules, &process_environment)?;
-        if let Some(root) = &mut loaded.root {
-            root.performance_monitor.value.collection_interval =
-                Spanned::nowhere(HumanDuration(observed));
-        }
-        Ok(config::plan(loaded)?)
-    }
+/// Runs the rules of a configuration over what was recorded.
+fn run_rules(recording: &Recording<'_>, rules: &Source) -> anyhow::Result<BacktestRun> {
+    let (from, to) = recording.range;
+    let bar = bar(
+        to.since(from).as_secs(),
+        "{wide_bar} {percent}% of the time, {eta} left",
+    );
+    let load = || config::load(rules, &process_environment);
+    let outcome = recording.run(&load, &Guard::default(), &mut |at| {
+        bar.set_position(at.since(from).as_secs());
+    });
+    bar.finish_and_clear();
+    Ok(BacktestRun {
+        name: rules.to_string(),
+        outcome: outcome?,
+    })
 }

@@ -3,6 +3,7 @@
 
 mod address;
 mod failure;
+mod live;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Once, OnceLock};
@@ -13,8 +14,8 @@ use bellwether_files as files;
 use bellwether_http::{client_config, read_secret};
 use bellwether_server::read_token;
 use clap::Args;
-use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, HeaderValue, SERVER};
+use reqwest::{Method, RequestBuilder};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
@@ -23,6 +24,7 @@ use super::hosts::Host;
 pub(super) use address::Address;
 use address::Origin;
 pub(super) use failure::Failure;
+pub(super) use live::{LiveError, LiveSocket};
 
 /// Timeout of a request.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -200,7 +202,10 @@ impl Target {
     }
 
     /// Returns the client of the default address.
-    fn client(&self, global: &Global) -> anyhow::Result<&Client> {
+    ///
+    /// # Errors
+    /// There is no address, or a file with certificates is invalid.
+    pub(super) fn client(&self, global: &Global) -> anyhow::Result<&Client> {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
@@ -245,15 +250,17 @@ impl Target {
 
     fn http_client(&self, address: &Address) -> anyhow::Result<reqwest::Client> {
         static WARNING: Once = Once::new();
-        let mut client = reqwest::Client::builder().no_proxy();
+        // A WebSocket needs HTTP/1.1, and nothing here needs another version.
+        let mut client = reqwest::Client::builder().no_proxy().http1_only();
         if let Some(socket) = address.socket.clone() {
             client = client.unix_socket(socket);
         }
         if let Some(file) = &self.ca_file {
             let pem = files::read(file, files::SMALL)
                 .with_context(|| format!("--ca-file: cannot read {}", file.display()))?;
-            let config = client_config(&pem)
+            let mut config = client_config(&pem)
                 .map_err(|error| anyhow::anyhow!("--ca-file {}: {error}", file.display()))?;
+            config.alpn_protocols = vec![b"http/1.1".to_vec()];
             client = client.tls_backend_preconfigured(config);
         } else if self.insecure {
             WARNING.call_once(|| {
@@ -294,26 +301,9 @@ impl Client {
     /// There is no response, or the server wants a user or another password.
     pub(super) fn send(&self, request: &Request<'_>) -> anyhow::Result<Answer> {
         let address = &self.address;
-        // Whoever may open the socket needs nothing else.
-        let authorization = match address.socket {
-            Some(_) => None,
-            None => self.credentials.header(&request.method)?,
-        };
-        let url = format!("{}{}", address.base(), request.path);
-        let mut sent = self
-            .http
-            .request(request.method.clone(), url)
-            .timeout(request.timeout);
-        if let Some(body) = request.body {
-            sent = sent
-                .header("content-type", "application/json")
-                .body(body.to_string());
-        }
-        if let Some(authorization) = authorization {
-            sent = sent.header(AUTHORIZATION, authorization);
-        }
+        let prepared = self.prepared(request)?;
         let exchange = async {
-            let response = sent.send().await?;
+            let response = prepared.send().await?;
             let server = response.headers().get(SERVER);
             let server = server.and_then(|value| Some(value.to_str().ok()?.to_owned()));
             Ok(Answer {
@@ -330,14 +320,40 @@ impl Client {
         match answer.status {
             // A missing or wrong token is said by the server itself.
             401 if answer.body.contains("token") => Ok(answer),
-            401 => {
-                let user = self.credentials.user.as_ref();
-                let user = user.map(|(user, _)| user.as_str());
-                let user = user.or(address.user());
-                Err(Failure::unauthorized(address, request, user).into())
-            }
+            401 => Err(self.unauthorized(request)),
             _ => Ok(answer),
         }
+    }
+
+    /// Returns a request with its body and its credentials.
+    fn prepared(&self, request: &Request<'_>) -> anyhow::Result<RequestBuilder> {
+        // Whoever may open the socket needs nothing else.
+        let authorization = match self.address.socket {
+            Some(_) => None,
+            None => self.credentials.header(&request.method)?,
+        };
+        let url = format!("{}{}", self.address.base(), request.path);
+        let mut prepared = self
+            .http
+            .request(request.method.clone(), url)
+            .timeout(request.timeout);
+        if let Some(body) = request.body {
+            prepared = prepared
+                .header("content-type", "application/json")
+                .body(body.to_string());
+        }
+        if let Some(authorization) = authorization {
+            prepared = prepared.header(AUTHORIZATION, authorization);
+        }
+        Ok(prepared)
+    }
+
+    /// Returns the error of a request for which the server wants a user or another password.
+    fn unauthorized(&self, request: &Request<'_>) -> anyhow::Error {
+        let user = self.credentials.user.as_ref();
+        let user = user.map(|(user, _)| user.as_str());
+        let user = user.or(self.address.user());
+        Failure::unauthorized(&self.address, request, user).into()
     }
 }
 

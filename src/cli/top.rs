@@ -1,20 +1,24 @@
 //! `bellwether top`: a running Bellwether on the whole terminal, live.
 //!
-//! A thread asks the agent (`feed`); keys change a state (`state`); a screen is drawn of both (`screen`, `views`).
+//! A thread follows the agent (`feed`); keys change a state (`state`); a screen is drawn of both (`screen`, `views`).
 //! The middle is pure: it knows neither the terminal nor the clock.
 
 mod data;
 mod feed;
+mod plot;
 mod prompt;
+mod query;
 mod screen;
 mod state;
 mod terminal;
 mod theme;
 mod views;
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::io;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use anyhow::bail;
 use bellwether_runtime::Clock;
 use clap::Args;
 use data::Data;
@@ -26,6 +30,7 @@ use screen::Screen;
 use state::State;
 use terminal::Guard;
 use theme::Theme;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::Global;
 use super::client::Target;
@@ -33,14 +38,14 @@ use super::output;
 use super::range::duration;
 use super::silence::user;
 
-/// Time to wait for a key before the clock on the screen goes on.
-const TICK: Duration = Duration::from_millis(200);
+/// Time after which the clock on the screen goes on.
+const TICK: Duration = Duration::from_secs(1);
 /// Size of `--once` without a terminal.
 const PAGE: (u16, u16) = (100, 400);
 
 #[derive(Args)]
 pub(super) struct Options {
-    /// Time between two looks at the agent.
+    /// Shortest time between two questions to the agent about what it does not send by itself.
     #[arg(long, short = 'n', value_name = "DURATION", default_value = "2s", value_parser = duration)]
     interval: Duration,
     /// Begin with this view: overview, metrics, alerts, collectors or health.
@@ -59,28 +64,40 @@ pub(super) struct Options {
 pub(super) fn run(global: &Global, options: Options) -> anyhow::Result<()> {
     let theme = Theme::new(options.ascii, output::screen().colours);
     let mut state = State::new(options.view, options.interval, user());
-    let feed = Feed::new(global.clone(), options.target);
+    let feed = Feed::new(
+        global.clone(),
+        options.target,
+        state.needs(),
+        state.interval(),
+    )?;
     if options.once || !output::is_terminal() {
-        let data = feed.look(state.request())?;
+        let data = feed.look()?;
         print!("{}", once(&data, &state, &theme));
         return Ok(());
     }
-    let (orders, news) = start(feed, &state)?;
     let mut terminal = Guard::enter()?;
-    let result = watch(&mut terminal, &mut state, &theme, &orders, &news);
+    let result = start(feed)
+        .and_then(|(orders, inputs)| watch(&mut terminal, &mut state, &theme, &orders, &inputs));
     drop(terminal);
     result
 }
 
-/// Starts the thread of the feed.
-fn start(feed: Feed, state: &State) -> anyhow::Result<(Sender<Order>, Receiver<News>)> {
-    let (order_sender, orders) = channel();
-    let (news_sender, news) = channel();
-    let (interval, request) = (state.interval(), state.request());
+/// Something that the screen follows.
+enum Input {
+    Terminal(io::Result<Event>),
+    News(News),
+}
+
+/// Starts the threads of the feed and of the keys.
+fn start(feed: Feed) -> anyhow::Result<(UnboundedSender<Order>, Receiver<Input>)> {
+    let (order_sender, orders) = unbounded_channel();
+    let (input_sender, inputs) = channel();
+    let events = input_sender.clone();
+    terminal::listen(move |event| events.send(Input::Terminal(event)).is_ok())?;
     std::thread::Builder::new()
         .name("feed".into())
-        .spawn(move || feed.run(interval, request, &orders, &news_sender))?;
-    Ok((order_sender, news))
+        .spawn(move || feed.run(orders, &input_sender))?;
+    Ok((order_sender, inputs))
 }
 
 /// Draws until the user quits.
@@ -88,15 +105,13 @@ fn watch(
     terminal: &mut Guard,
     state: &mut State,
     theme: &Theme,
-    orders: &Sender<Order>,
-    news: &Receiver<News>,
+    orders: &UnboundedSender<Order>,
+    inputs: &Receiver<Input>,
 ) -> anyhow::Result<()> {
     let clock = Clock::start();
     let mut data = Data::default();
+    state.resize(terminal.height()?);
     while !state.is_over() {
-        for news in news.try_iter() {
-            news.apply(&mut data, state);
-        }
         let now = clock.now().wall;
         terminal.draw(|area, buffer| {
             Screen {
@@ -108,16 +123,32 @@ fn watch(
             }
             .draw(buffer);
         })?;
-        match terminal.event(TICK)? {
-            Some(Event::Key(key)) if key.kind != KeyEventKind::Release => {
-                for order in state.key(key, &data) {
-                    orders.send(order).ok();
-                }
+        let first = match inputs.recv_timeout(TICK) {
+            Ok(input) => Some(input),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => bail!("the feed has stopped"),
+        };
+        for input in first.into_iter().chain(inputs.try_iter()) {
+            match input {
+                Input::News(news) => news.apply(&mut data, state),
+                Input::Terminal(event) => handle(&event?, state, &data, orders),
             }
-            _ => {}
         }
     }
     Ok(())
+}
+
+/// Changes the state by an event of the terminal, and sends the orders that follow.
+fn handle(event: &Event, state: &mut State, data: &Data, orders: &UnboundedSender<Order>) {
+    match event {
+        Event::Resize(_, height) => state.resize(*height),
+        Event::Key(key) if key.kind != KeyEventKind::Release => {
+            for order in state.key(*key, data) {
+                orders.send(order).ok();
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Formats one screen as text.

@@ -282,6 +282,8 @@ performance_monitor: # a comment
 remote_write:
   - url: https://r
     basic_auth: {username: u, password: '${P:-hunter9}'}
+  - url: https://s
+    basic_auth: {username: v, password: '${9hunter}'} # no name of a variable
 ";
 
     #[test]

@@ -305,6 +305,7 @@ pub fn observed_interval(
     metrics: &[MetricDef],
     matchers: &[LabelMatcher],
     to: UnixMillis,
+    guard: &Guard,
 ) -> Result<Option<Duration>, StorageError> {
     const ENOUGH: usize = 10;
     let mut gaps = Vec::new();
@@ -313,7 +314,8 @@ pub fn observed_interval(
             let mut all = vec![LabelMatcher::equal(METRIC_NAME, &part.name)];
             all.extend(matchers.iter().cloned());
             let from = to.before(Duration::from_secs(86_400));
-            let series = source.select(&all, from, to, &Guard::default())?;
+            let series = source.select(&all, from, to, guard)?;
+            guard.release(series.iter().map(|series| series.times.len()).sum());
             if let Some(one) = series.first() {
                 gaps.extend(one.times.windows(2).map(|two| two[1] - two[0]));
             }

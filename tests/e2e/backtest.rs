@@ -10,6 +10,7 @@ use bellwether_tsdb::history::{History, Options};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::agent::Agent;
 use crate::support::prometheus::Prometheus;
 
 const STEP: i64 = 15;
@@ -98,7 +99,8 @@ fn prometheus(folder: &Path, start: i64) -> Prometheus {
 }
 
 fn history(folder: &Path, start: i64) -> PathBuf {
-    let folder = folder.join("history");
+    let folder = folder.join("state/history");
+    std::fs::create_dir_all(&folder).unwrap();
     let options = Options {
         folder: Some(folder.clone()),
         ..Options::default()
@@ -162,6 +164,63 @@ fn a_folder_and_a_prometheus_with_the_same_samples_report_the_same() {
 fn jiff_text(seconds: i64) -> String {
     let at = UNIX_EPOCH + Duration::from_secs(seconds as u64);
     jiff::Timestamp::try_from(at).unwrap().to_string()
+}
+
+/// A configuration that collects more often than was recorded, with one rule.
+fn impatient(folder: &Path, name: &str, rule: &str) -> PathBuf {
+    let file = folder.join(name);
+    let text = format!(
+        "performance_monitor:
+  collection_interval: 1
+  enabled_collectors: [system]
+  system_metrics: [{{name: disk_usage_percent, type: gauge}}]
+  prometheus: {{metric_prefix: x}}
+  alerting:
+    notifications: {{channels: [{{type: log, name: everybody}}]}}
+    rules: [{rule}]
+"
+    );
+    std::fs::write(&file, text).unwrap();
+    file
+}
+
+#[test]
+fn the_api_and_the_command_report_the_same() {
+    let folder = TempDir::new().unwrap();
+    let start = start();
+    let recorded = history(folder.path(), start);
+    let rule = |duration: &str| {
+        let condition = "metric: disk_usage_percent, condition: '>', threshold: 90";
+        format!("{{name: disk_full, {condition}, duration: {duration}}}")
+    };
+    let (from, to) = (jiff_text(start), jiff_text(start + STEPS * STEP));
+    let of_command = |name: &str, duration: &str| {
+        let rules = impatient(folder.path(), name, &rule(duration));
+        let [rules, recorded] = [&rules, &recorded].map(|path| path.to_str().unwrap());
+        let range = ["--from", &from, "--to", &to];
+        let source = ["--json", "--rules", rules, "--history", recorded];
+        let mut report: Value =
+            serde_json::from_str(&backtest(&[&source[..], &range].concat())).unwrap();
+        report.as_object_mut().unwrap().remove("configuration");
+        report
+    };
+    let [calm, strict] = ["5m", "0s"].map(|duration| of_command("other.yaml", duration));
+    let fired = |report: &Value| report["rules"][0]["fired"].clone();
+    assert_eq!((fired(&calm), fired(&strict)), (1.into(), 2.into()));
+    let warning = "recorded every 15s, configured every 1s: the recorded interval is used";
+    assert_eq!(calm["warnings"], serde_json::json!([warning]));
+
+    impatient(folder.path(), "bellwether.yaml", &rule("5m"));
+    let agent = Agent::start_with(folder.path(), &["--web.listen-address", "127.0.0.1:0"]);
+    let request = serde_json::json!({"rule": rule("0s"), "from": from, "to": to});
+    let (status, answer) = agent.post("/api/v1/backtest", &request.to_string());
+    assert_eq!(status, 200, "{answer}");
+    let mut answer: Value = serde_json::from_str(&answer).unwrap();
+    for (run, expected) in [("before", calm), ("after", strict)] {
+        let report = &mut answer["data"][run];
+        report.as_object_mut().unwrap().remove("configuration");
+        assert_eq!(*report, expected, "{run}");
+    }
 }
 
 #[test]

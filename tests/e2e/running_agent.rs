@@ -262,7 +262,7 @@ fn several_agents_are_listed_and_the_configuration_selects_one() {
 }
 
 /// Writes a certificate as `openssl req -x509` makes it, and a web configuration with it and a user.
-fn web_config(folder: &Path, name: &str) {
+pub fn web_config(folder: &Path, name: &str) {
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new([name.to_owned()]).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

@@ -1,10 +1,13 @@
 //! `bellwether top` in a real terminal, that of tmux.
 
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::running_agent::web_config;
 use crate::support::agent::Agent;
 use crate::support::{free_port, poll};
 use crate::{queue_rule, set_queue};
@@ -100,7 +103,7 @@ fn keys_resize_and_a_restart_of_the_agent() {
         steady.address
     );
     let tmux = Tmux::start(100, 24, &command);
-    tmux.wait_for(&["1 firing", "backlog", "every 1s"]);
+    tmux.wait_for(&["1 firing", "backlog", "live"]);
 
     tmux.keys(&["3", "Enter"]);
     tmux.wait_for(&["fingerprint", "threshold"]);
@@ -142,6 +145,113 @@ fn keys_resize_and_a_restart_of_the_agent() {
     tmux.keys(&["q"]);
     tmux.wait_for(&["before", "ended with 0"]);
     drop(agent);
+}
+
+#[test]
+fn what_happens_is_shown_at_once() {
+    let steady = Steady::new();
+    let agent = steady.start();
+    set_queue(&agent, "orders", 5.0);
+    // Nothing is asked for again within the test.
+    let command = format!(
+        "{} top --url {} --interval 1h",
+        env!("CARGO_BIN_EXE_bellwether"),
+        steady.address
+    );
+    let tmux = Tmux::start(120, 24, &command);
+    tmux.wait_for(&["live", "0 firing", "nothing is firing"]);
+    tmux.keys(&["2"]);
+    tmux.wait_for(&["queue_length{queue_name=\"orders\"}", " 5  "]);
+    set_queue(&agent, "orders", 77.0);
+    tmux.wait_for(&[" 77  "]);
+    set_queue(&agent, "mail", 3.0);
+    tmux.wait_for(&["queue_length{queue_name=\"mail\"}", " 3  "]);
+    tmux.wait_for(&["backlog", "is firing: 77 wait in orders", "1 firing"]);
+    set_queue(&agent, "orders", 1.0);
+    tmux.wait_for(&["backlog", "is resolved", "0 firing"]);
+}
+
+/// Starts a proxy before `agent` that passes each request on over a connection of its own, and opens no WebSocket.
+fn proxy_without_websockets(agent: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || pass_on(client, agent));
+        }
+    });
+    address
+}
+
+fn pass_on(mut client: TcpStream, agent: SocketAddr) -> io::Result<()> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        let mut byte = [0];
+        client.read_exact(&mut byte)?;
+        head.push(char::from(byte[0]));
+    }
+    if head.to_ascii_lowercase().contains("upgrade: websocket") {
+        let answer = "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        return client.write_all(answer.as_bytes());
+    }
+    let mut server = TcpStream::connect(agent)?;
+    let head = head.replacen("\r\n\r\n", "\r\nconnection: close\r\n\r\n", 1);
+    server.write_all(head.as_bytes())?;
+    io::copy(&mut server, &mut client).map(drop)
+}
+
+#[test]
+fn behind_a_proxy_without_websockets_it_polls_and_says_so() {
+    let steady = Steady::new();
+    let agent = steady.start();
+    set_queue(&agent, "orders", 5.0);
+    let command = format!(
+        "{} top --url {} --interval 1s",
+        env!("CARGO_BIN_EXE_bellwether"),
+        proxy_without_websockets(agent.address())
+    );
+    let tmux = Tmux::start(120, 24, &command);
+    tmux.wait_for(&[
+        "polled every 1s",
+        "not live: 403 Forbidden",
+        "nothing is firing",
+    ]);
+    set_queue(&agent, "orders", 50.0);
+    tmux.wait_for(&["1 firing", "backlog"]);
+    tmux.keys(&["2"]);
+    tmux.wait_for(&["queue_length{queue_name=\"orders\"}", " 50  "]);
+}
+
+#[test]
+fn live_data_come_over_tls_with_a_password_and_over_the_socket() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    web_config(folder.path(), "127.0.0.1");
+    std::fs::write(path("password"), "sesame").unwrap();
+    let socket = format!("control: {{socket: {{path: {}}}}}", path("socket"));
+    let yaml = queue_rule("{type: log}").replace(
+        "    metric_prefix: test\n",
+        &format!("    metric_prefix: test\n    {socket}\n"),
+    );
+    std::fs::write(path("bellwether.yaml"), yaml).unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let web = path("web.yml");
+    let arguments = ["--web.listen-address", &listen, "--web.config.file", &web];
+    let _agent = Agent::start_with(folder.path(), &arguments);
+    let program = env!("CARGO_BIN_EXE_bellwether");
+    let [ca, password, config] = ["server.pem", "password", "bellwether.yaml"].map(path);
+    for target in [
+        format!("--url https://{listen} --ca-file {ca} --user admin --password-file {password}"),
+        // Without a password: the socket needs none.
+        format!("--config {config}"),
+    ] {
+        let tmux = Tmux::start(
+            120,
+            24,
+            &format!("{program} top --interval 1h {target}; cat"),
+        );
+        tmux.wait_for(&["live", "nothing is firing"]);
+    }
 }
 
 #[test]

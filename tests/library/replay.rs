@@ -363,8 +363,15 @@ fn the_interval_of_a_recording_is_seen() {
         record(&history, minute * 60, &[("__name__", "x_cpu_percent")], 1.0);
     }
     let metrics = plan("{name: cpu, metric: cpu_percent, condition: '>', threshold: 80}").metrics;
-    let seen = replay::observed_interval(&history, &metrics, &[], wall(6000)).unwrap();
+    let seen =
+        replay::observed_interval(&history, &metrics, &[], wall(6000), &Guard::default()).unwrap();
     assert_eq!(seen, Some(Duration::from_secs(60)));
-    let empty = replay::observed_interval(&History::in_memory(1), &metrics, &[], wall(0));
+    let empty = replay::observed_interval(
+        &History::in_memory(1),
+        &metrics,
+        &[],
+        wall(0),
+        &Guard::default(),
+    );
     assert_eq!(empty, Ok(None));
 }

@@ -22,10 +22,13 @@ use super::support::{
 use super::web_config::{Pki, hash};
 
 /// Client of live updates.
-struct Live<S = TcpStream>(WebSocketStream<S>);
+pub struct Live<S = TcpStream>(WebSocketStream<S>);
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Live<S> {
-    async fn on(stream: S, headers: &[(&'static str, &str)]) -> Result<(Self, Response), Error> {
+    pub async fn on(
+        stream: S,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(Self, Response), Error> {
         let mut builder = ClientBuilder::new()
             .uri("ws://localhost/api/v1/live")
             .unwrap();
@@ -38,7 +41,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Live<S> {
         Ok((Self(socket), response))
     }
 
-    async fn ask(&mut self, message: Value) {
+    pub async fn ask(&mut self, message: Value) {
         self.0
             .send(Message::text(message.to_string()))
             .await
@@ -46,7 +49,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Live<S> {
     }
 
     /// Next message with JSON.
-    async fn next(&mut self) -> Value {
+    pub async fn next(&mut self) -> Value {
         loop {
             let message = soon("a message", self.0.next()).await.unwrap().unwrap();
             if let Some(text) = message.as_text() {
@@ -57,7 +60,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Live<S> {
     }
 
     /// Next message of `kind`; others are skipped.
-    async fn next_of(&mut self, kind: &str) -> Value {
+    pub async fn next_of(&mut self, kind: &str) -> Value {
         loop {
             let message = self.next().await;
             if message["type"] == kind {
@@ -79,7 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Live<S> {
     }
 
     /// Code and reason with which the server closes the session.
-    async fn closed(&mut self) -> (u16, String) {
+    pub async fn closed(&mut self) -> (u16, String) {
         loop {
             let message = soon("a close", self.0.next()).await.unwrap().unwrap();
             if let Some((code, reason)) = message.as_close() {

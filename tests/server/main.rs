@@ -7,6 +7,7 @@ mod control;
 mod dashboards;
 mod limits;
 mod live;
+mod live_access;
 mod page;
 mod prometheus;
 mod query;

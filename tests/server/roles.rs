@@ -11,22 +11,22 @@ use super::support::{Reply, Running, TestBackend, get, request, run, send, setti
 use super::web_config::hash;
 
 const JSON: &str = "content-type: application/json";
-const ORIGIN: &str = "origin: http://localhost";
-const NAMES: [&str; 3] = ["viewer", "operator", "admin"];
+pub const ORIGIN: &str = "origin: http://localhost";
+pub const NAMES: [&str; 3] = ["viewer", "operator", "admin"];
 
 /// A server with a user and a token for each role, named like it.
-struct Scene {
+pub struct Scene {
     directory: TempDir,
-    settings: Prometheus,
-    server: Running,
+    pub settings: Prometheus,
+    pub server: Running,
 }
 
 impl Scene {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
         Self::with("").await
     }
 
-    async fn with(more: &str) -> Self {
+    pub async fn with(more: &str) -> Self {
         let directory = TempDir::new().unwrap();
         let settings = Self::settings(&directory, &NAMES, "s3cret", more);
         let server = run(settings.clone(), TestBackend::new(3)).await;
@@ -71,12 +71,12 @@ impl Scene {
     }
 
     /// Applies the users with `password` again, as a reload does.
-    fn reload(&self, users: &[&str], password: &str) {
+    pub fn reload(&self, users: &[&str], password: &str) {
         let settings = Self::settings(&self.directory, users, password, "");
         self.server.handle.apply(Access::load(&settings).unwrap());
     }
 
-    async fn login(&self, user: &str, password: &str, extra: &[&str]) -> Reply {
+    pub async fn login(&self, user: &str, password: &str, extra: &[&str]) -> Reply {
         let body = format!(r#"{{"user": "{user}", "password": "{password}"}}"#);
         let headers = [&[JSON, ORIGIN], extra].concat();
         let login = request("POST", "/api/v1/login", &headers, &body);
@@ -84,13 +84,13 @@ impl Scene {
     }
 
     /// Logs in and returns the header that a browser sends then.
-    async fn cookie(&self, user: &str) -> String {
+    pub async fn cookie(&self, user: &str) -> String {
         let reply = self.login(user, "s3cret", &[]).await;
         assert_eq!(reply.status, 200, "{}", reply.text());
         cookie(&reply)
     }
 
-    async fn session(&self, extra: &[&str]) -> serde_json::Value {
+    pub async fn session(&self, extra: &[&str]) -> serde_json::Value {
         let reply = get(self.server.address, "/api/v1/session", extra).await;
         assert_eq!(reply.status, 200);
         reply.json()["data"].clone()
@@ -107,7 +107,7 @@ fn cookie(reply: &Reply) -> String {
     format!("cookie: {}", set.split(';').next().unwrap())
 }
 
-fn basic(user: &str, password: &str) -> String {
+pub fn basic(user: &str, password: &str) -> String {
     let pair = STANDARD.encode(format!("{user}:{password}"));
     format!("authorization: Basic {pair}")
 }

@@ -40,8 +40,10 @@ export async function freePort() {
 }
 
 export class Agent {
-  static async start() {
+  /** Starts an agent with further arguments. */
+  static async start(more = []) {
     const agent = new Agent();
+    agent.more = more;
     agent.state = await mkdtemp(join(tmpdir(), 'bellwether-web-'));
     agent.port = await freePort();
     agent.receiver = createServer((request, response) => {
@@ -61,7 +63,7 @@ export class Agent {
   async run() {
     const config = join(ROOT, 'tests/web/agent.yaml');
     const environment = { ...process.env, STATE_DIRECTORY: this.state, REJECTING_URL: `http://127.0.0.1:${this.receiver.address().port}/` };
-    this.process = spawn(BINARY, ['run', '--config', config, '--web.listen-address', `127.0.0.1:${this.port}`], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
+    this.process = spawn(BINARY, ['run', '--config', config, '--web.listen-address', `127.0.0.1:${this.port}`, ...this.more], { env: environment, stdio: ['ignore', 'pipe', 'pipe'] });
     this.output = '';
     for (const stream of [this.process.stdout, this.process.stderr]) stream.on('data', (chunk) => (this.output += chunk));
     this.process.on('error', (error) => (this.output += error));

@@ -61,15 +61,30 @@ pub(super) fn expand(
     Ok(out)
 }
 
+/// Returns true if `text` is one reference to a variable without a default or a message, and nothing else.
+#[must_use]
+pub fn is_reference(text: &str) -> bool {
+    let reference = opening(text).and_then(|(inside, close)| inside.strip_suffix(close));
+    reference.is_some_and(|name| name_end(name) == name.len())
+}
+
 /// Returns the text behind `${` or `$<`, and the closing character, if a variable name begins there.
 fn opening(text: &str) -> Option<(&str, char)> {
-    let (inside, close) = match text.as_bytes().get(1)? {
-        b'{' => (&text[2..], '}'),
-        b'<' => (&text[2..], '>'),
+    let text = text.strip_prefix('$')?;
+    let (inside, close) = match text.chars().next()? {
+        '{' => (&text[1..], '}'),
+        '<' => (&text[1..], '>'),
         _ => return None,
     };
     let first = inside.chars().next()?;
     (first.is_ascii_alphabetic() || first == '_').then_some((inside, close))
+}
+
+/// Returns the length of the variable name at the beginning of a reference.
+fn name_end(reference: &str) -> usize {
+    reference
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(reference.len())
 }
 
 fn resolve(
@@ -77,10 +92,7 @@ fn resolve(
     close: char,
     lookup: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<String, ReferenceError> {
-    let name_end = reference
-        .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .unwrap_or(reference.len());
-    let (name, operator) = reference.split_at(name_end);
+    let (name, operator) = reference.split_at(name_end(reference));
     let value = lookup(name)
         .map(OsString::into_string)
         .transpose()
@@ -154,6 +166,32 @@ mod tests {
         check("${EMPTY:-default}|${EMPTY}|", "default||");
         check("${NOT:-}", "");
         check("${TRICKY}", "${SET} $1 }");
+    }
+
+    #[test]
+    fn a_reference_is_what_is_expanded_as_a_whole() {
+        for text in ["${SET}", "$<SET>", "${_1}"] {
+            assert!(is_reference(text), "{text}");
+        }
+        for text in [
+            "",
+            "$",
+            "$SET",
+            "${}",
+            "${1A}",
+            "$<9>",
+            "${é}",
+            "é{A}",
+            "${SET",
+            "${SET>",
+            "${SET:-x}",
+            "${SET:?x}",
+            "${SET}${SET}",
+            " ${SET}",
+            "$${SET}",
+        ] {
+            assert!(!is_reference(text), "{text}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ mod dashboards;
 mod dispatch;
 mod endpoints;
 mod json;
-mod live;
+pub(crate) mod live;
 mod metrics;
 pub(crate) mod process;
 pub(crate) mod query;

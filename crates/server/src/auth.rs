@@ -9,6 +9,7 @@ pub(crate) mod identity;
 pub(crate) mod network;
 pub(crate) mod proxy;
 mod rate;
+pub(crate) mod reader;
 pub(crate) mod role;
 mod secret;
 pub(crate) mod session;

@@ -16,6 +16,7 @@ mod stats;
 pub use api::alerts::explain::route_match_view;
 pub use api::alerts::history::{alert_history_data, alert_history_query};
 pub use api::analysis::AnalysisSettings;
+pub use api::live::websocket_accept;
 pub use api::query::{QueryLimits, QueryStats, answer_json};
 pub use api::response::ApiError;
 pub use api::{AnswerError, check_answer, endpoint_reference, role_reference};

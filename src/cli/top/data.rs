@@ -3,35 +3,38 @@
 use bellwether_core::{Severity, UnixMillis};
 use serde_json::Value;
 
+use super::plot::{Curve, Plot};
 use crate::cli::alerts::screen::round;
 use crate::cli::asking::{binary, list, number};
 
-/// Everything that one look at the agent brought.
+/// Everything that the agent said.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Data {
-    /// Time of the look; 0 before the first.
+    /// Time of the newest of it; 0 before the first answer.
     pub(super) at: UnixMillis,
+    pub(super) link: Link,
     /// Answer of `/api/v1/summary`, with health and alerts.
     pub(super) summary: Value,
     /// Answer of `/api/v1/bottlenecks`.
     pub(super) bottlenecks: Value,
     /// Answer of `/api/v1/score`.
     pub(super) score: Value,
-    /// Most important series over the window.
-    pub(super) vitals: Vec<Curve>,
-    /// Series of all metrics over the window; asked for only while they are shown.
-    pub(super) series: Vec<Curve>,
+    /// Most important series; moved on only while they are shown.
+    pub(super) vitals: Vec<Plot>,
+    /// Series of all metrics; moved on only while they are shown.
+    pub(super) series: Vec<Plot>,
     /// Time since which the agent does not answer, and the error.
     pub(super) failing: Option<(UnixMillis, String)>,
 }
 
-/// A series over a window.
+/// Way by which the data come.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Curve {
-    pub(super) name: String,
-    pub(super) unit: Unit,
-    /// Evenly spaced values, the oldest first; `None` is a gap.
-    pub(super) values: Vec<Option<f64>>,
+pub(super) enum Link {
+    /// The agent is asked at each interval; the reason why it is not live, if that was tried.
+    Polled(Option<String>),
+    /// The agent sends what is new.
+    #[default]
+    Live,
 }
 
 /// Unit of a series, by which it is formatted.
@@ -45,26 +48,21 @@ pub(super) enum Unit {
     PerSecond,
     Seconds,
     Milliseconds,
-}
-
-impl Curve {
-    /// Returns the newest value, unless the series ended.
-    pub(super) fn last(&self) -> Option<f64> {
-        self.values.iter().rev().take(2).find_map(|value| *value)
-    }
-
-    /// Returns the largest value.
-    pub(super) fn max(&self) -> Option<f64> {
-        self.values.iter().flatten().copied().reduce(f64::max)
-    }
-
-    /// Returns the smallest value.
-    pub(super) fn min(&self) -> Option<f64> {
-        self.values.iter().flatten().copied().reduce(f64::min)
-    }
+    /// Seconds since 1970.
+    Time,
 }
 
 impl Data {
+    /// Returns the curves of the most important series.
+    pub(super) fn vitals(&self) -> impl Iterator<Item = &Curve> {
+        self.vitals.iter().flat_map(|plot| &plot.curves)
+    }
+
+    /// Returns the curves of all metrics.
+    pub(super) fn series(&self) -> impl Iterator<Item = &Curve> {
+        self.series.iter().flat_map(|plot| &plot.curves)
+    }
+
     /// Returns the pending and firing alerts: firing ones first, then by severity and age.
     pub(super) fn alerts(&self) -> Vec<&Value> {
         let mut alerts: Vec<&Value> = list(&self.summary["alerts"]["active"]).iter().collect();
@@ -93,6 +91,7 @@ impl Unit {
             true if name.contains("_bytes") => Self::BytesPerSecond,
             true => Self::PerSecond,
             false if ends(&["_percent"]) => Self::Percent,
+            false if ends(&["_timestamp_seconds"]) => Self::Time,
             false if name.contains("_bytes") => Self::Bytes,
             false if name.starts_with("neo4j") && name.contains("_duration") => Self::Milliseconds,
             false if ends(&["_seconds", "_duration", "_time"]) => Self::Seconds,
@@ -113,6 +112,7 @@ impl Unit {
             Self::PerSecond => format!("{}/s", short(value)),
             Self::Seconds => time(value),
             Self::Milliseconds => time(value / 1000.0),
+            Self::Time => date(value),
         }
     }
 }
@@ -138,6 +138,12 @@ fn time(seconds: f64) -> String {
     }
 }
 
+/// Formats a time in UTC, without its year.
+fn date(seconds: f64) -> String {
+    let at = jiff::Timestamp::from_second(seconds as i64).unwrap_or_default();
+    at.strftime("%m-%d %H:%M").to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +158,12 @@ mod tests {
             ("api_request_duration", false, 0.0421, "42.1 ms"),
             ("neo4j_query_duration_p95", false, 62.0, "62.0 ms"),
             ("queue_length", false, 1234.0, "1.234k"),
+            (
+                "last_reload_timestamp_seconds",
+                false,
+                1_767_268_800.0,
+                "01-01 12:00",
+            ),
         ] {
             assert_eq!(
                 Unit::of(name, is_rate).format(Some(value)),

@@ -1,32 +1,49 @@
-//! Asks the agent at each interval, on a thread of its own, and sends what the user orders.
+//! Keeps the data of the screen up to date, on a thread of its own: by the agent's live updates, by questions about
+//! what those do not have, and by questions alone where there are none. Carries out what the user orders.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+mod agent;
+mod live;
+mod schedule;
+
+use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use bellwether_core::UnixMillis;
+use agent::Agent;
+use bellwether_core::{MonoMillis, UnixMillis};
 use bellwether_runtime::Clock;
-use reqwest::Method;
+use live::{Live, TICKS};
+use schedule::{Ask, Schedule};
 use serde_json::Value;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::sleep;
 
-use super::data::{Curve, Data, Unit};
+use super::Input;
+use super::data::{Data, Link};
+use super::plot::{Grid, Plot};
+use super::query;
 use super::state::State;
 use crate::cli::Global;
-use crate::cli::asking::{self, at_steps, labels, list};
-use crate::cli::client::Target;
+use crate::cli::asking::list;
+use crate::cli::client::{LiveError, Target};
 
-/// Values of a curve.
-const POINTS: f64 = 60.0;
-/// Most series of one metric.
-const MAX_SERIES: usize = 12;
-/// Longest time without an answer to one request.
-const TIMEOUT: Duration = Duration::from_secs(5);
+/// Interval of questions about what live updates do not have, unless something happens.
+const SLOW: Duration = Duration::from_secs(10);
+/// Interval of the question for the list of metrics, and of attempts to get live updates where they are refused.
+const RARE: Duration = Duration::from_secs(60);
+/// Time within which changes are shown together.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// Longest time between two attempts to connect.
+const MAX_BACKOFF: Duration = Duration::from_secs(10);
 
 /// Order of the user.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Order {
-    /// Look at once, and ask for this from now on.
-    Look(Request),
-    /// Wait so long between two looks.
+    /// Show this from now on.
+    Show(Needs),
+    /// Ask for everything now.
+    Refresh,
+    /// Wait so long between two questions.
     Interval(Duration),
     /// Send a request that changes state, and say `done` if it succeeds.
     Change {
@@ -38,306 +55,461 @@ pub(super) enum Order {
     Delete { path: String, done: String },
 }
 
-/// Scope of a look.
+/// Data that the view in front needs, beside what all need.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Request {
+pub(super) struct Needs {
     /// Length of the curves.
     pub(super) window: Duration,
-    /// True to ask for the series of all metrics.
-    pub(super) with_series: bool,
+    pub(super) curves: Curves,
 }
 
-/// Result of a look or an order.
+/// Curves of a view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Curves {
+    None,
+    Vitals,
+    Series,
+}
+
+/// Something for the screen.
 pub(super) enum News {
     Data(Box<Data>),
-    /// The agent does not answer.
-    Failed(UnixMillis, String),
     /// An order was carried out, or not.
     Ordered(Result<String, String>),
+    /// An alert fires or is resolved, at this time; an error is bad news.
+    Alert(UnixMillis, Result<String, String>),
 }
 
 impl News {
-    /// Puts the news into what is shown. Old data stay while the agent does not answer.
+    /// Puts the news into what is shown.
     pub(super) fn apply(self, data: &mut Data, state: &mut State) {
         match self {
-            Self::Data(_) if state.is_frozen() => data.failing = None,
-            Self::Data(new) => *data = *new,
-            Self::Failed(at, error) => {
-                let since = data.failing.take().map_or(at, |(since, _)| since);
-                data.failing = Some((since, error));
+            Self::Data(new) if state.is_frozen() => {
+                data.link = new.link;
+                data.failing = new.failing;
             }
+            Self::Data(new) => *data = *new,
             Self::Ordered(result) => state.note(result),
+            Self::Alert(at, text) => state.note_alert(at, text),
         }
     }
 }
 
-/// One of the most important series.
-struct Vital {
-    title: &'static str,
-    /// Metric of the configuration; without it the series is left out.
-    metric: &'static str,
-    /// PromQL over `{}`, the exported name.
-    query: &'static str,
-    unit: Unit,
-}
-
-const VITALS: &[Vital] = &[
-    vital("CPU", "cpu_percent", "max({})", Unit::Percent),
-    vital("Memory", "memory_percent", "max({})", Unit::Percent),
-    vital(
-        "Fullest disk",
-        "disk_usage_percent",
-        "max({})",
-        Unit::Percent,
-    ),
-    vital("Swap", "swap_percent", "max({})", Unit::Percent),
-    vital("Load", "load_average_1m", "max({})", Unit::Number),
-    vital(
-        "Received",
-        "network_bytes_recv",
-        "sum(rate({}[5m]))",
-        Unit::BytesPerSecond,
-    ),
-    vital(
-        "Sent",
-        "network_bytes_sent",
-        "sum(rate({}[5m]))",
-        Unit::BytesPerSecond,
-    ),
-    vital(
-        "Requests",
-        "api_request_count",
-        "sum(rate({}[5m]))",
-        Unit::PerSecond,
-    ),
-    vital(
-        "Response p95",
-        "api_request_duration",
-        "histogram_quantile(0.95, sum by (le) (rate({}_bucket[5m])))",
-        Unit::Seconds,
-    ),
-    vital(
-        "Database p95",
-        "neo4j_query_duration_p95",
-        "max({})",
-        Unit::Milliseconds,
-    ),
-];
-
-const fn vital(
-    title: &'static str,
-    metric: &'static str,
-    query: &'static str,
-    unit: Unit,
-) -> Vital {
-    Vital {
-        title,
-        metric,
-        query,
-        unit,
-    }
-}
-
-/// Connection to the agent.
+/// Connection to the agent, and the data that came over it.
 pub(super) struct Feed {
-    global: Global,
-    target: Target,
+    agent: Agent,
     clock: Clock,
+    needs: Needs,
+    interval: Duration,
+    connection: Connection,
+    /// Attempts to connect since the last that went well.
+    attempts: u32,
+    schedule: Schedule,
+    /// Time of the last answer with the summary.
+    summarized: MonoMillis,
+    data: Data,
+    /// True if the screen lacks something, and the time when it lacked nothing.
+    is_changed: bool,
+    shown: MonoMillis,
+    /// Runtime of waiting while there is no client.
+    idle: Runtime,
+}
+
+enum Connection {
+    Away,
+    Polled,
+    Live(Box<Live>),
+}
+
+/// Event that the feed waits for.
+enum Step {
+    Over,
+    Order(Order),
+    /// Message of the agent; none if the connection has ended.
+    Message(Option<Value>),
+    Due,
 }
 
 impl Feed {
-    pub(super) fn new(global: Global, target: Target) -> Self {
-        Self {
-            global,
-            target,
-            clock: Clock::start(),
-        }
-    }
-
-    /// Looks at each interval, and carries out `orders`, until the other side is gone.
-    pub(super) fn run(
-        mut self,
-        mut interval: Duration,
-        mut request: Request,
-        orders: &Receiver<Order>,
-        news: &Sender<News>,
-    ) {
-        let mut next = self.clock.now().mono;
-        loop {
-            let wait = next.since(self.clock.now().mono);
-            let ordered = match orders.recv_timeout(wait) {
-                Ok(Order::Look(new)) => {
-                    request = new;
-                    None
-                }
-                Ok(Order::Interval(new)) => {
-                    interval = new;
-                    None
-                }
-                Ok(order) => Some(News::Ordered(self.execute(&order))),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            let ordered_is_heard = ordered.is_none_or(|ordered| news.send(ordered).is_ok());
-            if !ordered_is_heard || news.send(self.news(request)).is_err() {
-                return;
-            }
-            next = self.clock.now().mono.after(interval);
-        }
-    }
-
-    fn news(&mut self, request: Request) -> News {
-        match self.look(request) {
-            Ok(data) => News::Data(Box::new(data)),
-            Err(error) => {
-                // An agent that was started again may be at another address.
-                self.target = self.target.afresh();
-                News::Failed(self.clock.now().wall, format!("{error:#}"))
-            }
-        }
-    }
-
-    /// Asks the agent.
+    /// Creates the feed. Sends nothing.
     ///
     /// # Errors
-    /// It does not answer.
-    pub(super) fn look(&self, request: Request) -> anyhow::Result<Data> {
-        let summary = self.get("/api/v1/summary")?;
-        let metrics = self.get("/api/v1/metrics?limit=0")?;
-        let metrics = list(&metrics["metrics"]);
-        let at = self.clock.now().wall;
-        let curves = Curves {
-            feed: self,
-            at,
-            window: request.window,
-        };
-        Ok(Data {
-            at,
-            summary,
-            // Those need history, which may be disabled.
-            bottlenecks: self.get("/api/v1/bottlenecks").unwrap_or_default(),
-            score: self.get("/api/v1/score").unwrap_or_default(),
-            vitals: VITALS
-                .iter()
-                .flat_map(|vital| curves.vital(vital, metrics))
-                .collect(),
-            series: match request.with_series {
-                true => metrics
-                    .iter()
-                    .flat_map(|metric| curves.of(metric))
-                    .collect(),
-                false => Vec::new(),
-            },
-            failing: None,
+    /// The system has no timers.
+    pub(super) fn new(
+        global: Global,
+        target: Target,
+        needs: Needs,
+        interval: Duration,
+    ) -> anyhow::Result<Self> {
+        let clock = Clock::start();
+        let now = clock.now().mono;
+        let agent = Agent::new(global, target);
+        // A warning about certificates is printed before the screen is taken. Errors are shown on it.
+        agent.client().ok();
+        Ok(Self {
+            agent,
+            clock,
+            needs,
+            interval,
+            connection: Connection::Away,
+            attempts: 0,
+            schedule: Schedule::default(),
+            summarized: now,
+            data: Data::default(),
+            is_changed: false,
+            shown: now,
+            idle: tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()?,
         })
     }
 
-    fn get(&self, path: &str) -> anyhow::Result<Value> {
-        asking::data(path, &self.target.get_within(&self.global, path, TIMEOUT)?)
+    /// Asks for everything once.
+    ///
+    /// # Errors
+    /// The agent does not answer.
+    pub(super) fn look(mut self) -> anyhow::Result<Data> {
+        self.data.link = Link::Polled(None);
+        for ask in Ask::ALWAYS {
+            self.ask(ask)?;
+        }
+        for place in 0..self.front().len() {
+            self.ask(Ask::Plot(place))?;
+        }
+        Ok(self.data)
     }
 
-    fn execute(&self, order: &Order) -> Result<String, String> {
-        let (method, path, body, done) = match order {
-            Order::Change { path, body, done } => (Method::POST, path, Some(body), done),
-            Order::Delete { path, done } => (Method::DELETE, path, None, done),
-            Order::Look(_) | Order::Interval(_) => return Ok(String::new()),
+    /// Sends news and carries out `orders`, until the other side is gone.
+    pub(super) fn run(mut self, mut orders: UnboundedReceiver<Order>, inputs: &Sender<Input>) {
+        self.schedule.bring(Ask::Connection, self.now());
+        loop {
+            let step = self.step(&mut orders);
+            let news = match step {
+                Step::Over => return,
+                Step::Order(order) => self.obey(order),
+                Step::Message(Some(message)) => self.receive(&message),
+                Step::Message(None) => {
+                    self.disconnect();
+                    None
+                }
+                Step::Due => {
+                    self.ask_due();
+                    None
+                }
+            };
+            let news = [news, self.newest()];
+            let mut news = news.into_iter().flatten();
+            if news.any(|news| inputs.send(Input::News(news)).is_err()) {
+                return;
+            }
+        }
+    }
+
+    fn now(&self) -> MonoMillis {
+        self.clock.now().mono
+    }
+
+    /// Returns the data if the screen lacks some of it, and nothing more is about to come.
+    fn newest(&mut self) -> Option<News> {
+        let now = self.now();
+        let is_quiet = self.schedule.next().is_none_or(|next| next > now);
+        if !self.is_changed || !is_quiet && now.since(self.shown) < TOGETHER {
+            return None;
+        }
+        (self.is_changed, self.shown) = (false, now);
+        Some(News::Data(Box::new(self.data.clone())))
+    }
+
+    fn step(&mut self, orders: &mut UnboundedReceiver<Order>) -> Step {
+        let now = self.now();
+        let wait = self
+            .schedule
+            .next()
+            .map_or(MAX_BACKOFF, |next| next.since(now));
+        let connection = &mut self.connection;
+        let step = async {
+            let message = async {
+                match connection {
+                    Connection::Live(live) => live.socket.next().await,
+                    Connection::Away | Connection::Polled => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                order = orders.recv() => order.map_or(Step::Over, Step::Order),
+                message = message => Step::Message(message),
+                () = sleep(wait) => Step::Due,
+            }
         };
-        let answer = self.target.change(&self.global, method, path, body);
-        let data = answer.and_then(|answer| asking::data(path, &answer));
-        data.map(|_| done.clone())
-            .map_err(|error| format!("{error:#}"))
+        match self.agent.client() {
+            Ok(client) => client.wait(step),
+            Err(_) => self.idle.block_on(step),
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> Option<News> {
+        let now = self.now();
+        match order {
+            Order::Show(needs) => {
+                self.needs = needs;
+                self.show_front();
+                None
+            }
+            Order::Refresh => {
+                match self.connection {
+                    Connection::Live(_) => self.refresh(),
+                    Connection::Away | Connection::Polled => {
+                        self.schedule.bring(Ask::Connection, now);
+                    }
+                }
+                None
+            }
+            Order::Interval(interval) => {
+                self.interval = interval;
+                for ask in self.schedule.asks() {
+                    if let Some(pace) = self.pace(ask) {
+                        self.schedule.bring(ask, now.after(pace));
+                    }
+                }
+                None
+            }
+            Order::Change { path, body, done } => {
+                self.schedule.bring(Ask::Summary, now);
+                Some(News::Ordered(self.agent.change(&path, Some(&body), done)))
+            }
+            Order::Delete { path, done } => {
+                self.schedule.bring(Ask::Summary, now);
+                Some(News::Ordered(self.agent.change(&path, None, done)))
+            }
+        }
+    }
+
+    /// Asks what is due first.
+    fn ask_due(&mut self) {
+        let Some(ask) = self.schedule.take_due(self.now()) else {
+            return;
+        };
+        if ask == Ask::Connection {
+            return self.connect();
+        }
+        match self.ask(ask) {
+            Ok(()) => {
+                if let Some(pace) = self.pace(ask) {
+                    self.schedule.bring(ask, self.now().after(pace));
+                }
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// Asks one question.
+    ///
+    /// # Errors
+    /// The agent does not answer. What needs history, which may be disabled, is left as it was.
+    fn ask(&mut self, ask: Ask) -> anyhow::Result<()> {
+        let at = self.clock.now().wall;
+        match ask {
+            Ask::Connection => {}
+            Ask::Summary => {
+                self.data.summary = self.agent.get("/api/v1/summary")?;
+                self.summarized = self.now();
+            }
+            Ask::Metrics => {
+                let answer = self.agent.get("/api/v1/metrics?limit=0")?;
+                self.set_metrics(list(&answer["metrics"]));
+            }
+            Ask::Bottlenecks => {
+                if let Ok(bottlenecks) = self.agent.get("/api/v1/bottlenecks") {
+                    self.data.bottlenecks = bottlenecks;
+                }
+            }
+            Ask::Score => {
+                if let Ok(score) = self.agent.get("/api/v1/score") {
+                    self.data.score = score;
+                }
+            }
+            Ask::Plot(place) => self.fill(place, at),
+        }
+        self.changed(at);
+        Ok(())
+    }
+
+    /// Notes that there is something new of this time for the screen.
+    fn changed(&mut self, at: UnixMillis) {
+        self.data.at = at;
+        self.data.failing = None;
+        self.is_changed = true;
+    }
+
+    fn set_metrics(&mut self, metrics: &[Value]) {
+        let vitals = replace(&mut self.data.vitals, query::vitals(metrics));
+        let series = replace(&mut self.data.series, query::of_all(metrics));
+        if vitals || series {
+            self.show_front();
+        }
+    }
+
+    fn fill(&mut self, place: usize, end: UnixMillis) {
+        let window = self.needs.window;
+        let Some(plot) = self.front().get(place) else {
+            return;
+        };
+        let grid = Grid { end, window };
+        let answer = self.agent.range(&plot.query, grid);
+        if let (Ok(answer), Some(plot)) = (answer, self.front_mut().get_mut(place)) {
+            plot.fill(&answer, grid);
+        }
+    }
+
+    /// Plots of the view in front.
+    fn front(&self) -> &[Plot] {
+        match self.needs.curves {
+            Curves::None => &[],
+            Curves::Vitals => &self.data.vitals,
+            Curves::Series => &self.data.series,
+        }
+    }
+
+    fn front_mut(&mut self) -> &mut [Plot] {
+        match self.needs.curves {
+            Curves::None => &mut [],
+            Curves::Vitals => &mut self.data.vitals,
+            Curves::Series => &mut self.data.series,
+        }
+    }
+
+    /// Asks for the curves in front, and subscribes to them.
+    fn show_front(&mut self) {
+        if matches!(self.connection, Connection::Away) {
+            return;
+        }
+        let now = self.now();
+        self.schedule.forget_plots();
+        for place in 0..self.front().len() {
+            self.schedule.bring(Ask::Plot(place), now);
+        }
+        self.subscribe();
+    }
+
+    /// Asks for everything now.
+    fn refresh(&mut self) {
+        let now = self.now();
+        for ask in Ask::ALWAYS {
+            self.schedule.bring(ask, now);
+        }
+        self.show_front();
+    }
+
+    fn connect(&mut self) {
+        match self.agent.live() {
+            Ok(socket) => {
+                self.connection = Connection::Live(Box::new(Live::new(socket)));
+                self.data.link = Link::Live;
+                self.schedule.bring(Ask::Metrics, self.now());
+                self.schedule.bring(Ask::Score, self.now());
+                self.show_front();
+            }
+            Err(LiveError::Refused(reason)) => {
+                self.connection = Connection::Polled;
+                self.attempts = 0;
+                self.data.link = Link::Polled(Some(reason));
+                self.refresh();
+                self.schedule.bring(Ask::Connection, self.now().after(RARE));
+            }
+            Err(LiveError::Unanswered(error)) => self.fail(&error),
+        }
+    }
+
+    /// Notes that the agent does not answer. The data stay.
+    fn fail(&mut self, error: &anyhow::Error) {
+        let since = self.data.failing.take().map(|(since, _)| since);
+        let since = since.unwrap_or_else(|| self.clock.now().wall);
+        self.data.failing = Some((since, format!("{error:#}")));
+        self.is_changed = true;
+        self.disconnect();
+    }
+
+    /// Ends the connection, and begins another one after a while.
+    fn disconnect(&mut self) {
+        self.connection = Connection::Away;
+        // An agent that was started again may be at another address.
+        self.agent.renew();
+        self.schedule = Schedule::default();
+        let wait = backoff(self.attempts).mul_f64(0.75 + fastrand::f64() / 2.0);
+        self.schedule.bring(Ask::Connection, self.now().after(wait));
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// Time between two questions of a kind; none if nothing but an event asks it again.
+    fn pace(&self, ask: Ask) -> Option<Duration> {
+        let slow = SLOW.max(self.interval);
+        let is_live = |promql: &str| match &self.connection {
+            Connection::Live(live) => !live.refused.contains(promql),
+            Connection::Away | Connection::Polled => false,
+        };
+        match (ask, &self.connection) {
+            (Ask::Connection, _) => None,
+            (Ask::Metrics, _) => Some(RARE.max(self.interval)),
+            (Ask::Summary, _) if is_live(TICKS) => Some(slow),
+            (Ask::Plot(place), _) => {
+                let promql = &self.front().get(place)?.query.promql;
+                (!is_live(promql)).then_some(match self.connection {
+                    Connection::Live(_) => slow,
+                    Connection::Away | Connection::Polled => self.interval,
+                })
+            }
+            (Ask::Bottlenecks | Ask::Score, Connection::Live(_)) => Some(slow),
+            (Ask::Summary | Ask::Bottlenecks | Ask::Score, _) => Some(self.interval),
+        }
     }
 }
 
-/// Curves up to a time.
-struct Curves<'a> {
-    feed: &'a Feed,
-    at: UnixMillis,
-    window: Duration,
+/// Sets the queries of plots, and returns whether they are others. A plot whose query stays keeps its curves.
+fn replace(plots: &mut Vec<Plot>, queries: Vec<query::Query>) -> bool {
+    let is_same = plots.iter().map(|plot| &plot.query).eq(&queries);
+    if is_same {
+        return false;
+    }
+    let mut before = std::mem::take(plots);
+    *plots = queries
+        .into_iter()
+        .map(|query| {
+            let place = before.iter().position(|plot| plot.query == query);
+            place.map_or_else(|| Plot::new(query), |place| before.swap_remove(place))
+        })
+        .collect();
+    true
 }
 
-impl Curves<'_> {
-    fn vital(&self, vital: &Vital, metrics: &[Value]) -> Vec<Curve> {
-        let metric = metrics.iter().find(|metric| metric["name"] == vital.metric);
-        let Some(exported) = metric.and_then(|metric| metric["exportedName"].as_str()) else {
-            return Vec::new();
-        };
-        let query = vital.query.replace("{}", exported);
-        let curves = self.query(&query).into_iter().map(|(_, values)| Curve {
-            name: vital.title.to_owned(),
-            unit: vital.unit,
-            values,
-        });
-        curves.take(1).collect()
-    }
-
-    /// Returns the series of a metric: values of a gauge, rates of a counter, 95th percentiles of a histogram.
-    fn of(&self, metric: &Value) -> Vec<Curve> {
-        let text = |key: &str| metric[key].as_str().unwrap_or_default();
-        let exported = text("exportedName");
-        let (query, what, is_rate) = match text("type") {
-            "counter" => (format!("rate({exported}[5m])"), "", true),
-            "histogram" => (
-                format!("histogram_quantile(0.95, rate({exported}_bucket[5m]))"),
-                " p95",
-                false,
-            ),
-            _ => (exported.to_owned(), "", false),
-        };
-        let unit = Unit::of(text("name"), is_rate);
-        let series = self.query(&query).into_iter().take(MAX_SERIES);
-        let curves = series.map(|(labels, values)| Curve {
-            name: format!("{}{labels}{what}", text("name")),
-            unit,
-            values,
-        });
-        curves.collect()
-    }
-
-    /// Returns the labels and values of each series of a query; nothing after an error.
-    fn query(&self, query: &str) -> Vec<(String, Vec<Option<f64>>)> {
-        let end = self.at.0 as f64 / 1000.0;
-        let step = self.window.as_secs_f64() / POINTS;
-        let start = end - step * (POINTS - 1.0);
-        let query = form_urlencoded::Serializer::new(String::new())
-            .append_pair("query", query)
-            .append_pair("start", &start.to_string())
-            .append_pair("end", &end.to_string())
-            .append_pair("step", &step.to_string())
-            .append_pair("limit", &MAX_SERIES.to_string())
-            .finish();
-        let answer = self.feed.get(&format!("/api/v1/query_range?{query}"));
-        let answer = answer.unwrap_or_default();
-        let series = list(&answer["result"]).iter();
-        series
-            .map(|series| {
-                (
-                    own_labels(&series["metric"]),
-                    at_steps(series, start, step, POINTS as usize),
-                )
-            })
-            .collect()
-    }
-}
-
-/// Formats the labels of a series without its name and those that all series of an agent have.
-fn own_labels(metric: &Value) -> String {
-    let mut metric = metric.clone();
-    if let Some(all) = metric.as_object_mut() {
-        all.retain(|name, _| !matches!(name.as_str(), "__name__" | "instance" | "environment"));
-    }
-    labels(&metric)
+/// Time before the next attempt to connect: doubled after each one.
+fn backoff(attempts: u32) -> Duration {
+    let doubled = 2_u32.saturating_pow(attempts.min(16));
+    (Duration::from_millis(250) * doubled).min(MAX_BACKOFF)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn a_series_is_named_by_what_is_its_own() {
-        let metric = json!({"__name__": "x", "instance": "a", "disk": "sda"});
-        assert_eq!(own_labels(&metric), "{disk=\"sda\"}");
+    fn attempts_to_connect_become_rarer_and_do_not_end() {
+        let waits = [0, 1, 2, 5, 6, u32::MAX].map(|attempts| backoff(attempts).as_millis());
+        assert_eq!(waits, [250, 500, 1000, 8000, 10_000, 10_000]);
+    }
+
+    #[test]
+    fn a_plot_whose_query_stays_keeps_its_curves() {
+        let query = |promql: &str| query::Query {
+            promql: promql.to_owned(),
+            most: 1,
+            ..query::Query::default()
+        };
+        let mut plots = vec![Plot::new(query("a")), Plot::new(query("b"))];
+        let series = [serde_json::json!({"labels": {}, "value": 1.0})];
+        plots[1].push(&series, UnixMillis(1), SLOW);
+        assert!(!replace(&mut plots, vec![query("a"), query("b")]));
+        assert!(replace(&mut plots, vec![query("b"), query("c")]));
+        let curves: Vec<usize> = plots.iter().map(|plot| plot.curves.len()).collect();
+        assert_eq!(curves, [1, 0]);
     }
 }

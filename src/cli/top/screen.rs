@@ -1,5 +1,7 @@
 //! The screen around a view: status, tabs, the last line, help and prompts.
 
+use std::time::Duration;
+
 use bellwether_core::UnixMillis;
 use bellwether_schema::format_duration;
 use ratatui::buffer::Buffer;
@@ -8,30 +10,31 @@ use ratatui::style::Modifier;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
-use super::data::Data;
+use super::data::{Data, Link};
 use super::prompt::{Action, Prompt};
 use super::state::{Mode, State};
 use super::theme::{Theme, Tone};
-use super::views::{Context, VIEWS};
+use super::views::{Context, Page, VIEWS};
 use crate::cli::alerts::screen::round;
 use crate::cli::asking::{printable, text};
 
 /// Size below which only the most important lines are shown.
 const SMALLEST: (u16, u16) = (40, 8);
-/// Age of data from which they are called stale, in intervals.
-const STALE: u32 = 5;
+/// Age of data from which they are called stale, in intervals, and the least of it where they are live.
+const STALE_INTERVALS: u32 = 5;
+const STALE: Duration = Duration::from_secs(30);
 
 const HELP: &[(&str, &str)] = &[
     ("1 to 5, Tab, h l", "choose a view"),
     ("j k, arrows, g G", "move"),
     ("Enter, Esc", "details, and back"),
     ("/", "filter by text"),
-    ("a", "acknowledge the alert, or take it back"),
+    ("a", "acknowledge, or undo"),
     ("s", "silence the alert"),
-    ("[ ]", "shorter or longer window of curves"),
-    ("+ -", "longer or shorter interval"),
+    ("[ ]", "window of the curves"),
+    ("+ -", "interval"),
     ("f, Space", "freeze"),
-    ("r", "look now"),
+    ("r", "ask or connect now"),
     ("q, Ctrl-C", "quit"),
 ];
 
@@ -48,7 +51,7 @@ impl Screen<'_> {
     /// Draws the status and the whole view, for a page without an end.
     pub(super) fn draw_page(&self, buffer: &mut Buffer) {
         put(buffer, self.area, 0, &self.status());
-        let page = VIEWS[self.state.view()].page(&self.context());
+        let page = self.page();
         for (row, line) in (2..self.area.height).zip(&page.lines) {
             put(buffer, self.area, row, line);
         }
@@ -78,7 +81,7 @@ impl Screen<'_> {
 
     /// Draws as many alerts as there is room for.
     fn draw_least(&self, buffer: &mut Buffer) {
-        let lines = VIEWS[self.state.view()].page(&self.context()).lines;
+        let lines = self.page().lines;
         for (row, line) in (1..self.area.height).zip(&lines) {
             put(buffer, self.area, row, line);
         }
@@ -86,7 +89,7 @@ impl Screen<'_> {
 
     /// Draws the lines of the view around the selected one.
     fn draw_view(&self, buffer: &mut Buffer, top: u16, height: u16) {
-        let page = VIEWS[self.state.view()].page(&self.context());
+        let page = self.page();
         let selected = page.rows.get(self.state.selected(page.rows.len())).copied();
         let height = usize::from(height);
         // A third of the screen stays below the selected line, for its details.
@@ -103,6 +106,24 @@ impl Screen<'_> {
                 buffer.set_style(line, Modifier::REVERSED);
             }
         }
+    }
+
+    /// Returns the view; before the first answer it is empty, or says why there is none.
+    fn page(&self) -> Page {
+        let context = self.context();
+        if self.data.at != UnixMillis(0) {
+            return VIEWS[self.state.view()].page(&context);
+        }
+        let mut page = Page::default();
+        let error = self
+            .data
+            .failing
+            .iter()
+            .flat_map(|(_, error)| error.lines());
+        for line in error.flat_map(|line| context.wrap(&printable(line.trim_start()), 2)) {
+            page.push(self.line(line, Tone::Plain));
+        }
+        page
     }
 
     fn context(&self) -> Context<'_> {
@@ -128,7 +149,7 @@ impl Screen<'_> {
             return self.line(context.cut(&text, context.width), Tone::Bad);
         }
         if data.at == UnixMillis(0) {
-            return self.line("asking the agent ...", Tone::Faint);
+            return self.line("connecting to the agent ...", Tone::Faint);
         }
         let summary = &data.summary;
         let status = text(&summary["status"]);
@@ -150,21 +171,24 @@ impl Screen<'_> {
                 format!("{firing} firing"),
                 style(if firing > 0 { Tone::Bad } else { Tone::Plain }),
             ),
-            Span::raw(format!(", {} pending", text(&alerts["pending"]))),
+            Span::raw(match self.is_narrow() {
+                true => String::new(),
+                false => format!(", {} pending", text(&alerts["pending"])),
+            }),
             Span::raw(separator),
             self.freshness(),
             Span::raw(
                 score.map_or_else(String::new, |score| format!("{separator}score {score:.0}")),
             ),
+            Span::styled(self.not_live(separator), style(Tone::Warning)),
         ])
     }
 
     /// Formats since when the agent does not answer, and why.
     fn failure(&self, since: UnixMillis, error: &str) -> String {
         let span = round(self.now.since(since).as_secs_f64().round());
-        let clock = jiff::Timestamp::from_millisecond(since.0).unwrap_or_default();
         let error = printable(error.lines().next().unwrap_or_default());
-        format!("since {} ({span}): {error}", clock.strftime("%H:%M:%S"))
+        format!("since {} ({span}): {error}", clock(since))
     }
 
     fn is_narrow(&self) -> bool {
@@ -172,18 +196,30 @@ impl Screen<'_> {
     }
 
     fn freshness(&self) -> Span<'static> {
-        let age = self.now.since(self.data.at);
-        let shown = format_duration(std::time::Duration::from_secs(age.as_secs()));
-        match (self.state.is_frozen(), age > self.state.interval() * STALE) {
-            (true, _) => Span::styled(format!("frozen, {shown} old"), self.theme.style(Tone::Info)),
-            (false, true) => Span::styled(
-                format!("stale, {shown} old"),
-                self.theme.style(Tone::Warning),
+        let (age, interval) = (self.now.since(self.data.at), self.state.interval());
+        let shown = format_duration(Duration::from_secs(age.as_secs()));
+        let stale = match self.data.link {
+            Link::Live => STALE.max(interval * STALE_INTERVALS),
+            Link::Polled(_) => interval * STALE_INTERVALS,
+        };
+        let (text, tone) = match &self.data.link {
+            _ if self.state.is_frozen() => (format!("frozen, {shown} old"), Tone::Info),
+            _ if age > stale => (format!("stale, {shown} old"), Tone::Warning),
+            Link::Live => ("live".to_owned(), Tone::Good),
+            Link::Polled(Some(_)) => (
+                format!("polled every {}", format_duration(interval)),
+                Tone::Warning,
             ),
-            (false, false) => Span::styled(
-                format!("every {}", format_duration(self.state.interval())),
-                self.theme.style(Tone::Faint),
-            ),
+            Link::Polled(None) => (format!("at {} UTC", clock(self.data.at)), Tone::Faint),
+        };
+        Span::styled(text, self.theme.style(tone))
+    }
+
+    /// Reason why the data are not live, if that was tried; it may be cut at the end of the line.
+    fn not_live(&self, separator: &str) -> String {
+        match &self.data.link {
+            Link::Polled(Some(reason)) => format!("{separator}not live: {}", printable(reason)),
+            Link::Polled(None) | Link::Live => String::new(),
         }
     }
 
@@ -213,23 +249,26 @@ impl Screen<'_> {
     /// Result of the last order, the filter that is typed, or the keys.
     fn last(&self) -> Line<'static> {
         let context = self.context();
-        if let Some((note, has_failed)) = &self.state.note {
-            let tone = if *has_failed { Tone::Bad } else { Tone::Good };
-            return self.line(context.cut(&printable(note), context.width), tone);
+        if let Some(note) = self.state.noted(self.now) {
+            let (Ok(text) | Err(text)) = note;
+            let tone = if note.is_err() { Tone::Bad } else { Tone::Good };
+            return self.line(context.cut(&printable(text), context.width), tone);
         }
         if self.state.mode == Mode::Filter {
             return self.line(format!("filter: {}_", self.state.filter), Tone::Info);
         }
         let window = format_duration(self.state.window());
         let own = VIEWS[self.state.view()].keys;
-        let keys = format!("? keys  q quit  / filter  f freeze  {own}  window {window}");
+        let keys = ["? keys  q quit  / filter  f freeze", own];
+        let keys = keys.into_iter().filter(|keys| !keys.is_empty());
+        let keys = format!("{}  window {window}", keys.collect::<Vec<_>>().join("  "));
         self.line(context.cut(&keys, context.width), Tone::Faint)
     }
 
     fn help(&self) -> Vec<Line<'static>> {
         let keys = HELP
             .iter()
-            .map(|(keys, text)| Line::raw(format!("{keys:<17} {text}")));
+            .map(|(keys, text)| Line::raw(format!("{keys:<16} {text}")));
         keys.collect()
     }
 
@@ -258,7 +297,7 @@ impl Screen<'_> {
         if let Some(error) = &prompt.error {
             lines.push(self.line(context.cut(error, width), Tone::Bad));
         }
-        let keys = "Enter do it   Tab other field   Esc cancel";
+        let keys = "Enter do it  Tab next  Esc cancel";
         lines.push(self.line(context.cut(keys, width), Tone::Faint));
         lines
     }
@@ -306,6 +345,12 @@ impl Screen<'_> {
             &self.line(rule.repeat(usize::from(width)), Tone::Heading),
         );
     }
+}
+
+/// Formats the time of the day, in UTC.
+fn clock(at: UnixMillis) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    at.strftime("%H:%M:%S").to_string()
 }
 
 fn title(prompt: &Prompt) -> &'static str {

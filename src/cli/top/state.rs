@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use bellwether_core::UnixMillis;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use serde_json::Value;
 
 use super::data::Data;
-use super::feed::{Order, Request};
+use super::feed::{Curves, Needs, Order};
 use super::prompt::{Action, Answer, Prompt};
 use super::views::{ALERTS, COUNT, METRICS, OVERVIEW, VIEWS, shown_alerts};
 
@@ -23,6 +24,9 @@ const WINDOWS: [Duration; 6] = [
 /// Shortest and longest interval.
 const INTERVALS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(64));
 
+/// Time for which an alert that fires or is resolved is shown in the last line.
+const NOTE: Duration = Duration::from_secs(15);
+
 /// Longest filter.
 const MAX_FILTER: usize = 80;
 
@@ -34,6 +38,15 @@ pub(super) enum Mode {
     Filter,
     Help,
     Prompt(Prompt),
+}
+
+/// Text in the last line, until the next key.
+#[derive(Clone, Debug)]
+struct Note {
+    /// An error is bad news.
+    text: Result<String, String>,
+    /// Time from which it is old.
+    until: Option<UnixMillis>,
 }
 
 /// State of the screen.
@@ -50,8 +63,9 @@ pub(super) struct State {
     is_over: bool,
     interval: Duration,
     window: usize,
-    /// Result of the last order, and whether it failed.
-    pub(super) note: Option<(String, bool)>,
+    /// Lines of the terminal; none for a page without an end.
+    height: Option<usize>,
+    note: Option<Note>,
     /// Author of silences and acknowledgements.
     user: String,
 }
@@ -68,9 +82,19 @@ impl State {
             is_over: false,
             interval: interval.clamp(INTERVALS.0, Duration::MAX),
             window: 1,
+            height: None,
             note: None,
             user,
         }
+    }
+
+    /// Notes the lines of the terminal.
+    pub(super) fn resize(&mut self, height: u16) {
+        self.height = Some(usize::from(height));
+    }
+
+    pub(super) fn height(&self) -> Option<usize> {
+        self.height
     }
 
     pub(super) fn view(&self) -> usize {
@@ -104,19 +128,33 @@ impl State {
     }
 
     /// Returns what the view needs from the agent.
-    pub(super) fn request(&self) -> Request {
-        Request {
+    pub(super) fn needs(&self) -> Needs {
+        Needs {
             window: self.window(),
-            with_series: self.view == METRICS,
+            curves: match self.view {
+                OVERVIEW => Curves::Vitals,
+                METRICS => Curves::Series,
+                _ => Curves::None,
+            },
         }
     }
 
     /// Shows the result of an order.
-    pub(super) fn note(&mut self, result: Result<String, String>) {
-        self.note = Some(match result {
-            Ok(done) => (done, false),
-            Err(error) => (error, true),
-        });
+    pub(super) fn note(&mut self, text: Result<String, String>) {
+        self.note = Some(Note { text, until: None });
+    }
+
+    /// Shows for a while that an alert fires or is resolved.
+    pub(super) fn note_alert(&mut self, at: UnixMillis, text: Result<String, String>) {
+        let until = Some(at.after(NOTE));
+        self.note = Some(Note { text, until });
+    }
+
+    /// Returns the text of the last line, unless it is old.
+    pub(super) fn noted(&self, now: UnixMillis) -> Option<&Result<String, String>> {
+        let note = self.note.as_ref()?;
+        let is_new = note.until.is_none_or(|until| now < until);
+        is_new.then_some(&note.text)
     }
 
     /// Handles a key, and returns the orders that follow.
@@ -142,7 +180,7 @@ impl State {
             KeyCode::Char('?') => self.mode = Mode::Help,
             KeyCode::Char('/') => self.mode = Mode::Filter,
             KeyCode::Char('f' | ' ') => return self.freeze(),
-            KeyCode::Char('r') => return vec![Order::Look(self.request())],
+            KeyCode::Char('r') => return vec![Order::Refresh],
             KeyCode::Enter => self.is_expanded = !self.is_expanded,
             KeyCode::Esc => self.back(),
             KeyCode::Tab | KeyCode::Right | KeyCode::Char('l') => return self.show(self.view + 1),
@@ -213,10 +251,7 @@ impl State {
     fn show(&mut self, view: usize) -> Vec<Order> {
         self.view = view % VIEWS.len();
         self.is_expanded = false;
-        match self.view == METRICS {
-            true => vec![Order::Look(self.request())],
-            false => Vec::new(),
-        }
+        vec![Order::Show(self.needs())]
     }
 
     fn select(&mut self, by: isize, rows: usize) {
@@ -228,7 +263,7 @@ impl State {
         self.is_frozen = !self.is_frozen;
         match self.is_frozen {
             true => Vec::new(),
-            false => vec![Order::Look(self.request())],
+            false => vec![Order::Refresh],
         }
     }
 
@@ -239,7 +274,7 @@ impl State {
 
     fn look_back(&mut self, window: usize) -> Vec<Order> {
         self.window = window.min(WINDOWS.len() - 1);
-        vec![Order::Look(self.request())]
+        vec![Order::Show(self.needs())]
     }
 
     /// Asks before the selected alert is acknowledged; takes an acknowledgement back at once.
@@ -331,7 +366,7 @@ mod tests {
     fn the_selected_alert_is_acknowledged() {
         let mut state = state();
         let orders = press(&mut state, "3jafixing it\n");
-        let [Order::Change { path, body, .. }] = &orders[..] else {
+        let [Order::Show(_), Order::Change { path, body, .. }] = &orders[..] else {
             panic!("{orders:?}")
         };
         assert_eq!(path, "/api/v1/alerts/queue/acknowledge");
@@ -342,11 +377,37 @@ mod tests {
     #[test]
     fn letters_of_a_filter_are_no_commands() {
         let mut state = state();
-        let orders = press(&mut state, "3/q\n");
+        press(&mut state, "3");
+        let orders = press(&mut state, "/q\n");
         assert!(orders.is_empty() && !state.is_over() && state.filter == "q");
         assert!(state.passes("QUEUE") && !state.passes("disk"));
         press(&mut state, "\u{1b}q");
         assert!(state.filter.is_empty() && state.is_over());
+    }
+
+    #[test]
+    fn a_view_asks_for_its_curves_alone() {
+        let mut state = state();
+        let shown = |orders: Vec<Order>| match orders[..] {
+            [Order::Show(needs)] => needs.curves,
+            _ => panic!("{orders:?}"),
+        };
+        assert_eq!(shown(press(&mut state, "2")), Curves::Series);
+        assert_eq!(shown(press(&mut state, "3")), Curves::None);
+        assert_eq!(shown(press(&mut state, "1")), Curves::Vitals);
+    }
+
+    #[test]
+    fn news_of_an_alert_grow_old_and_the_result_of_an_order_does_not() {
+        let mut state = state();
+        state.note_alert(UnixMillis(0), Err("disk is firing".into()));
+        let noted = |state: &State, seconds: i64| state.noted(UnixMillis(seconds * 1000)).cloned();
+        assert_eq!(noted(&state, 14), Some(Err("disk is firing".into())));
+        assert_eq!(noted(&state, 15), None);
+        state.note(Ok("done".into()));
+        assert_eq!(noted(&state, 1_000_000), Some(Ok("done".into())));
+        press(&mut state, "j");
+        assert_eq!(noted(&state, 0), None);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use std::io::{self, Stdout, Write};
 use std::sync::Once;
-use std::time::Duration;
 
 use anyhow::Context;
 use ratatui::Terminal;
@@ -48,6 +47,14 @@ impl Guard {
         terminal.context(hint)
     }
 
+    /// Returns the lines of the terminal.
+    ///
+    /// # Errors
+    /// The terminal is gone.
+    pub(super) fn height(&self) -> io::Result<u16> {
+        Ok(self.0.size()?.height)
+    }
+
     /// Draws a frame; only what changed is written.
     ///
     /// # Errors
@@ -57,17 +64,28 @@ impl Guard {
             .draw(|frame| render(frame.area(), frame.buffer_mut()))?;
         Ok(())
     }
+}
 
-    /// Returns the next event within `wait`.
-    ///
-    /// # Errors
-    /// The terminal is gone.
-    pub(super) fn event(&self, wait: Duration) -> io::Result<Option<Event>> {
-        match event::poll(wait)? {
-            true => event::read().map(Some),
-            false => Ok(None),
+/// Calls `send` with each event of the terminal, on a thread of its own, until it returns false or the terminal is
+/// gone.
+///
+/// # Errors
+/// There is no thread.
+pub(super) fn listen(send: impl Fn(io::Result<Event>) -> bool + Send + 'static) -> io::Result<()> {
+    let listening = move || {
+        loop {
+            let event = event::read();
+            let is_gone = event.is_err();
+            if !send(event) || is_gone {
+                return;
+            }
         }
-    }
+    };
+    // It is not waited for: it ends with the process.
+    std::thread::Builder::new()
+        .name("keys".into())
+        .spawn(listening)
+        .map(drop)
 }
 
 impl Drop for Guard {

@@ -106,6 +106,27 @@ impl Theme {
             .collect()
     }
 
+    /// Formats values as `height` lines of `width` characters, from the top.
+    pub(super) fn chart(
+        self,
+        values: &[Option<f64>],
+        (low, high): (f64, f64),
+        width: usize,
+        height: usize,
+    ) -> Vec<String> {
+        let step = (high - low) / height.max(1) as f64;
+        let lines = (0..height).rev().map(|line| {
+            let floor = low + step * line as f64;
+            let above: Vec<Option<f64>> = values
+                .iter()
+                // The lowest line shows that there is a value.
+                .map(|value| value.filter(|value| line == 0 || *value > floor))
+                .collect();
+            self.sparkline(&above, floor, floor + step, width)
+        });
+        lines.collect()
+    }
+
     /// Mark before a severity.
     pub(super) fn mark(self, tone: Tone) -> &'static str {
         match (tone, self.is_ascii) {
@@ -166,6 +187,13 @@ mod tests {
         assert_eq!(theme.sparkline(&[], 0.0, 1.0, 3), "   ");
         assert_eq!(theme.sparkline(&[Some(3.0)], 3.0, 3.0, 1), "▁");
         assert_eq!(Theme::plain(true).sparkline(&values, 0.0, 10.0, 4), "_ =#");
+    }
+
+    #[test]
+    fn a_chart_stands_on_its_lowest_line() {
+        let values = [Some(0.0), Some(5.0), None, Some(7.5), Some(10.0)];
+        let chart = Theme::plain(true).chart(&values, (0.0, 10.0), 5, 2);
+        assert_eq!(chart, ["   =#", "_# ##"]);
     }
 
     #[test]

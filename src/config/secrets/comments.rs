@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use bellwether_schema::{Form, SpannedNode};
+use bellwether_schema::{Form, SpannedNode, is_reference};
 
-use super::find::is_reference;
 use crate::config::print::{SECRET, hidden};
 
 /// Returns the comments of `text`: what begins with `#` outside of keys and values.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use bellwether_schema::{
-    Decode, Form, Shape, SpannedKey, SpannedNode, YamlError, parse, parse_spans,
+    Decode, Form, Shape, SpannedKey, SpannedNode, YamlError, is_reference, parse, parse_spans,
 };
 
 use super::{FileKind, Secret, scalar_of};
@@ -127,13 +127,4 @@ impl<'a> Finder<'a> {
 fn is_secret(shape: Shape) -> bool {
     matches!((shape, bellwether_schema::Secret::shape()),
         (Shape::Word(word, _), Shape::Word(secret, _)) if word == secret)
-}
-
-/// Returns true for a variable without a default, which is not the secret itself.
-pub(super) fn is_reference(value: &str) -> bool {
-    let inner = |open, close| value.strip_prefix(open)?.strip_suffix(close);
-    let name: Option<&str> = inner("${", '}').or_else(|| inner("$<", '>'));
-    name.is_some_and(|name| {
-        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-    })
 }

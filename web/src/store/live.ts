@@ -1,10 +1,11 @@
 // The WebSocket of the agent: events that make the page ask anew at once, and values that views subscribe to.
-import { signal, type ReadonlySignal, type Signal } from '@preact/signals';
+import { effect, signal, type ReadonlySignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
 import { BASE, observers } from '../api/client';
 import type { Labels } from '../api/types';
 import { sampleValue } from '../components/format';
 import { refresh, refreshInterval } from './clock';
+import { needsLogin, session } from './session';
 
 export interface LiveSample {
   labels: Labels;
@@ -21,11 +22,16 @@ let failures = 0;
 /** Longest time between two attempts to connect, in milliseconds. */
 const MAX_WAIT = 30_000;
 
+/** Code of a close because the session has ended, or the user has other rights. */
+const ENDED = 1008;
+
 /** Events that come together make one refresh. */
 const QUIET = 150;
 
 export function startLive(): void {
-  connect();
+  effect(() => {
+    if (!needsLogin.value) connect();
+  });
   let wasReached = true;
   observers.add((reached) => {
     if (reached && !wasReached && !isLive.peek()) {
@@ -60,7 +66,7 @@ function add(query: string) {
 }
 
 function connect(): void {
-  if (socket && socket.readyState <= WebSocket.OPEN) return;
+  if (needsLogin.peek() || (socket && socket.readyState <= WebSocket.OPEN)) return;
   const url = new URL('api/v1/live', BASE);
   url.protocol = url.protocol.replace('http', 'ws');
   const mine = (socket = new WebSocket(url));
@@ -70,7 +76,8 @@ function connect(): void {
     for (const query of subscriptions.keys()) send({ type: 'subscribe', id: query, query });
   });
   mine.addEventListener('message', ({ data }) => receive(String(data)));
-  mine.addEventListener('close', () => {
+  mine.addEventListener('close', ({ code }) => {
+    if (code === ENDED) void session.reload(); // shows the login, or other rights
     if (isLive.peek()) changed(); // finds out at once whether the agent is away
     isLive.value = false;
     for (const { samples } of subscriptions.values()) samples.value = null;

@@ -17,6 +17,7 @@ use ring::digest;
 use crate::api::request::RequestContext;
 use crate::api::response::{self, ApiError, HttpResponse, internal};
 use crate::auth::control::is_cross_site;
+use crate::auth::reader::Reader;
 use crate::live::Session;
 
 /// Text that RFC 6455 appends to the key.
@@ -31,7 +32,10 @@ pub(crate) async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResp
     let upgrade = request.parts.extensions.get::<OnUpgrade>().cloned();
     let upgrade = upgrade.ok_or_else(|| internal("the connection cannot be upgraded"))?;
     let shared = Arc::clone(request.shared);
-    let seat = shared.live.admit(request.peer.client(), request.access)?;
+    let (identity, access) = (request.identity.clone(), request.access);
+    let (headers, secure) = (&request.parts.headers, request.is_secure());
+    let reader = Reader::new(identity, headers, secure, &shared.rights(access));
+    let seat = shared.live.admit(request.peer.client(), reader, access)?;
     request.connection.activity.set_upgraded();
     request.connection.stream.limit_send_buffer(SEND_BUFFER);
     Session::new(shared, seat, &request.access.live).spawn(upgrade);
@@ -76,16 +80,19 @@ fn accept(request: &RequestContext<'_>) -> Result<HeaderValue, ApiError> {
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
     let key = key.filter(|key| STANDARD.decode(key).is_ok_and(|key| key.len() == 16));
-    key.and_then(accept_key).ok_or_else(|| {
+    let accept = key.and_then(|key| HeaderValue::from_str(&websocket_accept(key)).ok());
+    accept.ok_or_else(|| {
         let message = "Sec-WebSocket-Key must be 16 bytes in base64";
         ApiError::new(StatusCode::BAD_REQUEST, message)
     })
 }
 
-fn accept_key(key: &[u8]) -> Option<HeaderValue> {
+/// Returns the value of `Sec-WebSocket-Accept` for that of `Sec-WebSocket-Key`.
+#[must_use]
+pub fn websocket_accept(key: &[u8]) -> String {
     let text = [key, GUID.as_bytes()].concat();
     let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, &text);
-    HeaderValue::from_str(&STANDARD.encode(hash)).ok()
+    STANDARD.encode(hash)
 }
 
 /// Returns true if a header that lists tokens has `token`.
@@ -126,7 +133,7 @@ mod tests {
     #[test]
     fn the_answer_to_a_key_is_that_of_the_specification() {
         // The example of RFC 6455, section 1.3.
-        let accept = accept_key(b"dGhlIHNhbXBsZSBub25jZQ==").unwrap();
+        let accept = websocket_accept(b"dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept, "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 

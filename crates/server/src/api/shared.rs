@@ -9,6 +9,7 @@ use crate::api::query::Jobs;
 use crate::api::threads::Threads;
 use crate::audit::Rejections;
 use crate::auth::access::Access;
+use crate::auth::reader::Rights;
 use crate::auth::session::Sessions;
 use crate::auth::users::Verifier;
 use crate::backend::Backend;
@@ -67,6 +68,29 @@ impl Shared {
             sessions: Sessions::new(),
             rejections: Mutex::default(),
         }
+    }
+}
+
+impl Shared {
+    /// Users, tokens and sessions now, by the rules of `access`.
+    pub(crate) fn rights<'a>(&'a self, access: &'a Access) -> Rights<'a> {
+        Rights {
+            access,
+            sessions: &self.sessions,
+            now_ms: self.registry.now(),
+        }
+    }
+
+    /// Ends the live updates of clients whose session has ended.
+    pub(crate) fn session_ended(&self) {
+        let access = self.access.load();
+        self.live.dismiss_ended(&self.rights(&access));
+    }
+
+    /// Ends the live updates of clients that may no longer read now that the rules were `old` before.
+    pub(crate) fn access_changed(&self, old: &Access) {
+        let access = self.access.load();
+        self.live.access_changed(old, &self.rights(&access));
     }
 }
 

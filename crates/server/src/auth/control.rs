@@ -17,6 +17,7 @@ mod errors;
 mod token;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA};
 use hyper::http::uri::Authority;
@@ -62,7 +63,7 @@ pub struct Control {
     networks: Option<Vec<Network>>,
     /// True if the networks are from the configuration, and not the default.
     named: bool,
-    tokens: Vec<Token>,
+    tokens: Vec<Arc<Token>>,
 }
 
 /// Error of settings from which no control rules can be built.
@@ -104,7 +105,7 @@ impl Control {
     }
 
     /// Returns the token that the request has, if it is one of the configured.
-    pub(crate) fn token(&self, headers: &HeaderMap) -> Option<&Token> {
+    pub(crate) fn token(&self, headers: &HeaderMap) -> Option<&Arc<Token>> {
         let sent = bearer(headers)?;
         // All are compared, so that the time does not say which one is alike.
         let tokens = self.tokens.iter();
@@ -112,6 +113,11 @@ impl Control {
             true => Some(token),
             false => found,
         })
+    }
+
+    /// Returns true if a token is still one of the configured, with its role.
+    pub(crate) fn has_token(&self, token: &Token) -> bool {
+        self.tokens.iter().any(|other| other.is_same(token))
     }
 
     /// Checks that a request may do what needs the role `needed`. Whoever may send requests at all

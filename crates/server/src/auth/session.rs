@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -23,7 +24,7 @@ const MAX_SESSIONS: usize = 1024;
 const MAX_PER_USER: usize = 32;
 
 /// Digest of a session's id.
-type Key = [u8; 32];
+pub(crate) type Key = [u8; 32];
 
 /// Sessions of one server.
 #[derive(Debug)]
@@ -43,10 +44,21 @@ struct Session {
 }
 
 impl Session {
+    /// Time at which it ends unless it is used before.
+    fn ends_ms(&self, settings: &SessionSettings) -> u64 {
+        let after = |since: u64, span: Duration| {
+            since.saturating_add(u64::try_from(span.as_millis()).unwrap_or(u64::MAX))
+        };
+        let lifetime = after(self.started_ms, *settings.lifetime);
+        lifetime.min(after(self.used_ms, *settings.idle_timeout))
+    }
+
     fn is_over(&self, settings: &SessionSettings, now_ms: u64) -> bool {
-        let age = |since: u64| u128::from(now_ms.saturating_sub(since));
-        age(self.started_ms) >= settings.lifetime.as_millis()
-            || age(self.used_ms) >= settings.idle_timeout.as_millis()
+        now_ms >= self.ends_ms(settings)
+    }
+
+    fn goes_on(&self, users: &Users, settings: &SessionSettings, now_ms: u64) -> bool {
+        users.hash(&self.user) == Some(&self.hash) && !self.is_over(settings, now_ms)
     }
 }
 
@@ -93,11 +105,10 @@ impl Sessions {
         secure: bool,
         now_ms: u64,
     ) -> Option<String> {
-        let key = key(self.id(headers, secure)?);
+        let key = self.key(headers, secure)?;
         let mut sessions = self.by_key.lock();
         let session = sessions.get_mut(&key)?;
-        let is_user = users.hash(&session.user) == Some(&session.hash);
-        if !is_user || session.is_over(settings, now_ms) {
+        if !session.goes_on(users, settings, now_ms) {
             sessions.remove(&key);
             return None;
         }
@@ -105,12 +116,32 @@ impl Sessions {
         Some(session.user.clone())
     }
 
+    /// Returns the time at which a session ends unless it is used before; none if it has ended.
+    pub(crate) fn ends_ms(
+        &self,
+        key: &Key,
+        users: &Users,
+        settings: &SessionSettings,
+        now_ms: u64,
+    ) -> Option<u64> {
+        let sessions = self.by_key.lock();
+        let session = sessions.get(key)?;
+        session
+            .goes_on(users, settings, now_ms)
+            .then(|| session.ends_ms(settings))
+    }
+
+    /// Returns the key of the session whose cookie the request has.
+    pub(crate) fn key(&self, headers: &HeaderMap, secure: bool) -> Option<Key> {
+        self.id(headers, secure).map(key)
+    }
+
     /// Ends the session whose cookie the request has. Returns its user, and the header that deletes
     /// the cookie.
     pub(crate) fn end(&self, headers: &HeaderMap, secure: bool) -> (Option<String>, String) {
         let ended = self
-            .id(headers, secure)
-            .and_then(|id| self.by_key.lock().remove(&key(id)));
+            .key(headers, secure)
+            .and_then(|key| self.by_key.lock().remove(&key));
         (
             ended.map(|session| session.user),
             self.set_cookie("", 0, secure),

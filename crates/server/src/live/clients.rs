@@ -1,9 +1,11 @@
 //! Places of the clients, shared by client address as connections are.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use crate::auth::reader::Reader;
 use crate::net::peer::Client;
 
 /// Reason for which the server closes a session.
@@ -15,6 +17,8 @@ pub(super) enum Goodbye {
     Access,
     /// A client of another address needs the place.
     Replaced,
+    /// The client may no longer read, for this reason.
+    Ended(&'static str),
 }
 
 /// Table of the connected clients.
@@ -28,6 +32,7 @@ pub(super) struct Clients {
 #[derive(Debug)]
 struct Entry {
     client: Client,
+    reader: Arc<Reader>,
     goodbye: oneshot::Sender<Goodbye>,
 }
 
@@ -41,6 +46,7 @@ impl Clients {
     pub(super) fn admit(
         &mut self,
         client: Client,
+        reader: Arc<Reader>,
         places: usize,
     ) -> Option<(u64, oneshot::Receiver<Goodbye>)> {
         if self.closed || places == 0 {
@@ -53,7 +59,12 @@ impl Clients {
         let id = self.next;
         self.next += 1;
         let (goodbye, receiver) = oneshot::channel();
-        self.open.insert(id, Entry { client, goodbye });
+        let entry = Entry {
+            client,
+            reader,
+            goodbye,
+        };
+        self.open.insert(id, entry);
         Some((id, receiver))
     }
 
@@ -84,6 +95,17 @@ impl Clients {
         self.open.remove(&id);
     }
 
+    /// Ends the sessions of the readers for which `ended` returns a reason.
+    pub(super) fn dismiss_ended(&mut self, ended: impl Fn(&Reader) -> Option<&'static str>) {
+        let reasons = self
+            .open
+            .iter()
+            .filter_map(|(id, entry)| Some((*id, ended(&entry.reader)?)));
+        for (id, reason) in reasons.collect::<Vec<_>>() {
+            self.dismiss(id, Goodbye::Ended(reason));
+        }
+    }
+
     /// Ends all sessions; with [`Goodbye::Stop`] there are no new ones.
     pub(super) fn dismiss_all(&mut self, why: Goodbye) {
         self.closed |= why == Goodbye::Stop;
@@ -98,7 +120,12 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
+    use crate::auth::reader::testing::anonymous;
     use crate::net::peer::Peer;
+
+    fn reader() -> Arc<Reader> {
+        Arc::new(anonymous())
+    }
 
     fn client(last: u8) -> Client {
         Peer::from(IpAddr::from([10, 0, 0, last])).client()
@@ -108,24 +135,24 @@ mod tests {
     fn the_address_with_the_most_clients_gives_way() {
         let mut clients = Clients::default();
         let mut held: Vec<_> = (0..3)
-            .map(|_| clients.admit(client(1), 3).unwrap().1)
+            .map(|_| clients.admit(client(1), reader(), 3).unwrap().1)
             .collect();
         assert!(
-            clients.admit(client(1), 3).is_none(),
+            clients.admit(client(1), reader(), 3).is_none(),
             "its own do not give way"
         );
-        let (_, mut second) = clients.admit(client(2), 3).unwrap();
+        let (_, mut second) = clients.admit(client(2), reader(), 3).unwrap();
         assert_eq!(held.pop().unwrap().try_recv(), Ok(Goodbye::Replaced));
         assert!(
-            clients.admit(client(2), 3).is_none(),
+            clients.admit(client(2), reader(), 3).is_none(),
             "it would have as many"
         );
         assert_eq!(clients.len(), 3);
         clients.dismiss_all(Goodbye::Access);
         assert_eq!(second.try_recv(), Ok(Goodbye::Access));
-        assert!(clients.admit(client(3), 3).is_some());
+        assert!(clients.admit(client(3), reader(), 3).is_some());
         clients.dismiss_all(Goodbye::Stop);
-        assert!(clients.admit(client(3), 3).is_none());
-        assert!(Clients::default().admit(client(1), 0).is_none());
+        assert!(clients.admit(client(3), reader(), 3).is_none());
+        assert!(Clients::default().admit(client(1), reader(), 0).is_none());
     }
 }

@@ -22,6 +22,7 @@ use crate::api::query::Jobs;
 use crate::api::response::ApiError;
 use crate::api::threads::Threads;
 use crate::auth::access::Access;
+use crate::auth::reader::{Reader, Rights};
 use crate::net::peer::Client;
 
 /// Evaluations of new topics at once.
@@ -64,6 +65,7 @@ struct Topics {
 pub(crate) struct Seat {
     hub: Arc<Hub>,
     id: u64,
+    pub(super) reader: Arc<Reader>,
     /// Told when the server closes the session.
     pub(super) goodbye: oneshot::Receiver<Goodbye>,
 }
@@ -104,9 +106,15 @@ impl Hub {
     pub(crate) fn admit(
         self: &Arc<Self>,
         client: Client,
+        reader: Reader,
         access: &Access,
     ) -> Result<Seat, ApiError> {
-        let admitted = self.clients.lock().admit(client, places(access));
+        let reader = Arc::new(reader);
+        let places = places(access);
+        let admitted = self
+            .clients
+            .lock()
+            .admit(client, Arc::clone(&reader), places);
         let (id, goodbye) = admitted.ok_or_else(|| {
             let message = "too many clients of live updates";
             ApiError::new(StatusCode::SERVICE_UNAVAILABLE, message)
@@ -116,7 +124,12 @@ impl Hub {
         self.stats.connected();
         self.changed.notify_one();
         let hub = Arc::clone(self);
-        Ok(Seat { hub, id, goodbye })
+        Ok(Seat {
+            hub,
+            id,
+            reader,
+            goodbye,
+        })
     }
 
     /// Returns true while there are clients.
@@ -138,9 +151,16 @@ impl Hub {
         }
     }
 
-    /// Ends the sessions whose clients may no longer read under `new`, or might not.
-    pub(crate) fn access_changed(&self, old: &Access, new: &Access) {
-        if !old.has_same_readers(new) {
+    /// Ends the sessions whose clients may no longer read.
+    pub(crate) fn dismiss_ended(&self, rights: &Rights<'_>) {
+        let mut clients = self.clients.lock();
+        clients.dismiss_ended(|reader| reader.ended(rights));
+    }
+
+    /// Ends the sessions whose clients may no longer read under the new rules, or might not.
+    pub(crate) fn access_changed(&self, old: &Access, rights: &Rights<'_>) {
+        self.dismiss_ended(rights);
+        if !old.has_same_readers(rights.access) {
             self.clients.lock().dismiss_all(Goodbye::Access);
         }
     }

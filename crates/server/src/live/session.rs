@@ -27,6 +27,8 @@ use crate::api::shared::Shared;
 
 /// Timeout of the change of protocols after the response.
 const UPGRADE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time between two checks of the client. What changes is said at once.
+const CHECK_INTERVAL: Duration = Duration::from_secs(3600);
 /// Timeout of the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -103,16 +105,23 @@ impl From<Error> for End {
 
 impl From<Result<Goodbye, oneshot::error::RecvError>> for End {
     fn from(goodbye: Result<Goodbye, oneshot::error::RecvError>) -> Self {
+        goodbye.unwrap_or(Goodbye::Stop).into()
+    }
+}
+
+impl From<Goodbye> for End {
+    fn from(goodbye: Goodbye) -> Self {
         match goodbye {
-            Ok(Goodbye::Stop) | Err(_) => Self::Goodbye(CloseCode::GOING_AWAY, "the server stops"),
-            Ok(Goodbye::Access) => {
+            Goodbye::Stop => Self::Goodbye(CloseCode::GOING_AWAY, "the server stops"),
+            Goodbye::Access => {
                 let why = "the access rules were reloaded; connect again";
                 Self::Goodbye(CloseCode::SERVICE_RESTART, why)
             }
-            Ok(Goodbye::Replaced) => {
+            Goodbye::Replaced => {
                 let why = "a client of another address needs the place";
                 Self::Goodbye(CloseCode::SERVICE_OVERLOAD, why)
             }
+            Goodbye::Ended(why) => Self::Goodbye(CloseCode::POLICY_VIOLATION, why),
         }
     }
 }
@@ -170,11 +179,15 @@ impl Session {
     }
 
     async fn follow(&mut self, socket: &mut Socket) -> Result<(), End> {
+        // Whatever changed since the handshake was checked ended only the clients of then.
+        let mut checked = self.check_reader()?;
         self.send_initial(socket).await?;
         let mut heard = Instant::now();
         let mut pinged = heard;
         loop {
-            let timer = (pinged + self.limits.ping).min(heard + self.limits.idle);
+            let timer = (pinged + self.limits.ping)
+                .min(heard + self.limits.idle)
+                .min(checked);
             match self.step(socket, timer).await {
                 Step::Message(Some(message)) => {
                     heard = Instant::now();
@@ -187,6 +200,7 @@ impl Session {
                     let why = "nothing was heard of the client for idle_timeout";
                     return Err(End::Goodbye(CloseCode::POLICY_VIOLATION, why));
                 }
+                Step::Timer if Instant::now() >= checked => checked = self.check_reader()?,
                 Step::Timer => {
                     pinged = Instant::now();
                     self.send(socket, MessageType::Ping, Message::ping(Bytes::new()))
@@ -195,6 +209,18 @@ impl Session {
                 Step::End(end) => return Err(end),
             }
         }
+    }
+
+    /// Checks that the client may still read, and returns the time of the next check.
+    fn check_reader(&self) -> Result<Instant, End> {
+        let access = self.shared.access.load();
+        let rights = self.shared.rights(&access);
+        if let Some(why) = self.seat.reader.ended(&rights) {
+            return Err(Goodbye::Ended(why).into());
+        }
+        let ends_ms = self.seat.reader.ends_ms(&rights).unwrap_or(u64::MAX);
+        let left = Duration::from_millis(ends_ms.saturating_sub(rights.now_ms));
+        Ok(Instant::now() + left.min(CHECK_INTERVAL))
     }
 
     async fn step(&mut self, socket: &mut Socket, timer: Instant) -> Step {

@@ -158,9 +158,8 @@ impl Handle {
     /// on them are checked by the new rules; `max_concurrent_requests` stays as it was. Clients of
     /// live updates have to connect again if the users change.
     pub fn apply(&self, access: Access) {
-        let access = Arc::new(access);
-        let old = self.0.access.swap(Arc::clone(&access));
-        self.0.live.access_changed(&old, &access);
+        let old = self.0.access.swap(Arc::new(access));
+        self.0.access_changed(&old);
     }
 
     /// Opens the Unix socket that `settings` name, with the same endpoints. Blocks on the file
@@ -531,9 +530,8 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
         match renewed {
             Ok(Ok(Some(access))) => {
                 // A reload in between has read the files too.
-                let access = Arc::new(access);
-                shared.access.compare_and_swap(&before, Arc::clone(&access));
-                shared.live.access_changed(&before, &access);
+                shared.access.compare_and_swap(&before, Arc::new(access));
+                shared.access_changed(&before);
                 tracing::info!("reloaded the web configuration");
                 last_error = None;
             }

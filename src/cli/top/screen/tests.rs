@@ -10,7 +10,8 @@ use ratatui::crossterm::event::KeyCode;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::top::data::{Curve, Unit};
+use crate::cli::top::data::Unit;
+use crate::cli::top::plot::{Curve, Plot};
 use crate::cli::top::terminal;
 
 /// 2026-01-01 12:00 UTC.
@@ -22,6 +23,14 @@ fn alert(rule: &str, severity: &str, state: &str, at: &str, message: &str) -> Va
         "labels": {"alertname": rule, "severity": severity, "mount_point": "/data"}, "activeAt": at,
         "firedAt": if state == "firing" { json!(at) } else { json!(null) }, "value": "91.5",
         "threshold": 85.0, "firedValue": 86.0, "peak": 92.5, "message": message})
+}
+
+fn plots(curves: [Curve; 3]) -> Vec<Plot> {
+    let plots = curves.map(|curve| Plot {
+        curves: vec![curve],
+        ..Plot::default()
+    });
+    plots.into()
 }
 
 fn data() -> Data {
@@ -45,6 +54,7 @@ fn data() -> Data {
     };
     Data {
         at: NOW,
+        link: Link::Live,
         summary: json!({
             "status": "degraded", "version": "0.2.0", "uptimeSeconds": 93_600.0, "rules": 16, "series": 412,
             "alerts": {"firing": 3, "pending": 1, "active": [
@@ -74,12 +84,12 @@ fn data() -> Data {
             "impact": 71.0, "value": 91.5, "unit": "% full", "advice": "delete or rotate, or grow it"}]}),
         score: json!({"score": 71.5, "rating": "fair", "parts": [
             {"points": 18.5, "cause": "bottleneck", "name": "disk_full", "reason": "impact 71 on io"}]}),
-        vitals: vec![
+        vitals: plots([
             curve("CPU", Unit::Percent, 20.0, 0.5),
             curve("Fullest disk", Unit::Percent, 62.0, 0.5),
             curve("Received", Unit::BytesPerSecond, 1e6, 3e4),
-        ],
-        series: vec![
+        ]),
+        series: plots([
             curve("cpu_percent", Unit::Percent, 20.0, 0.5),
             curve(
                 "disk_usage_percent{mount_point=\"/data\"}",
@@ -88,7 +98,7 @@ fn data() -> Data {
                 0.5,
             ),
             curve("memory_used_bytes", Unit::Bytes, 9e9, -1e7),
-        ],
+        ]),
         failing: None,
     }
 }
@@ -98,12 +108,14 @@ fn state(view: usize) -> State {
 }
 
 fn drawn(state: &State, data: &Data, (width, height): (u16, u16), theme: &Theme) -> String {
+    let mut state = state.clone();
+    state.resize(height);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     terminal
         .draw(|frame| {
             let screen = Screen {
                 data,
-                state,
+                state: &state,
                 theme: *theme,
                 now: NOW,
                 area: frame.area(),
@@ -196,6 +208,42 @@ fn an_agent_that_does_not_answer_keeps_its_last_data() {
         old.lines().next().unwrap().contains("stale, 1m old"),
         "{old}"
     );
+}
+
+#[test]
+fn the_first_line_says_whether_the_data_are_live() {
+    let first = |link: Link, size: (u16, u16)| {
+        let data = Data { link, ..data() };
+        let screen = drawn(&state(0), &data, size, &Theme::plain(true));
+        screen.lines().next().unwrap().to_owned()
+    };
+    let refused = || Link::Polled(Some("426 Upgrade Required\u{1b}".into()));
+    assert!(first(Link::Live, (80, 24)).contains("|  live  |"));
+    assert!(first(Link::Polled(None), (80, 24)).contains("at 12:00:00 UTC"));
+    let line = first(refused(), (120, 24));
+    assert!(
+        line.contains("polled every 2s") && line.contains("not live: 426 Upgrade Required\\u{1b}"),
+        "{line}"
+    );
+    let line = first(refused(), (40, 15));
+    assert!(line.contains("polled every 2s"), "{line}");
+}
+
+#[test]
+fn before_the_first_answer_nothing_is_claimed() {
+    let theme = Theme::plain(true);
+    let none = drawn(&state(0), &Data::default(), (80, 24), &theme);
+    assert!(none.starts_with("connecting to the agent"), "{none}");
+    assert!(!none.contains("firing"), "{none}");
+    let data = Data {
+        failing: Some((
+            NOW,
+            "no answer from x\n  tried: GET\n  hint: is it running?".into(),
+        )),
+        ..Data::default()
+    };
+    let failing = drawn(&state(0), &data, (80, 24), &theme);
+    assert!(failing.contains("  hint: is it running?"), "{failing}");
 }
 
 #[test]

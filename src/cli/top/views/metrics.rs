@@ -1,9 +1,10 @@
 //! All series of configured metrics, with their course over the window.
 
 use ratatui::text::{Line, Span};
+use unicode_width::UnicodeWidthStr;
 
 use super::{Context, Page};
-use crate::cli::top::data::Curve;
+use crate::cli::top::plot::Curve;
 use crate::cli::top::theme::Tone;
 
 /// Columns of a value.
@@ -15,12 +16,12 @@ pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();
     let curves: Vec<&Curve> = context
         .data
-        .series
-        .iter()
+        .series()
         .filter(|curve| context.state.passes(&curve.name))
         .collect();
+    let name = name_width(context, &curves);
     for (index, curve) in curves.iter().enumerate() {
-        page.push_row(row(context, curve));
+        page.push_row(row(context, curve, name));
         if context.is_expanded(index, curves.len()) {
             chart(context, curve, &mut page);
         }
@@ -28,7 +29,7 @@ pub(super) fn page(context: &Context<'_>) -> Page {
     if curves.is_empty() {
         let nothing = match (
             context.state.filter.is_empty(),
-            context.data.series.is_empty(),
+            context.data.series().next().is_none(),
         ) {
             (true, _) | (_, true) => "no samples yet",
             _ => "no series has the text of the filter; Esc clears it",
@@ -38,9 +39,20 @@ pub(super) fn page(context: &Context<'_>) -> Page {
     page
 }
 
-fn row(context: &Context<'_>, curve: &Curve) -> Line<'static> {
-    let course = (context.width / 3).min(60);
-    let name = context.width.saturating_sub(course + VALUE + 3);
+/// Columns of the sparklines.
+fn course(context: &Context<'_>) -> usize {
+    (context.width / 3).min(60)
+}
+
+/// Columns of the names: those of the longest, as far as there is room.
+fn name_width(context: &Context<'_>, curves: &[&Curve]) -> usize {
+    let room = context.width.saturating_sub(course(context) + VALUE + 3);
+    let names = curves.iter().map(|curve| curve.name.width());
+    names.max().unwrap_or_default().min(room)
+}
+
+fn row(context: &Context<'_>, curve: &Curve, name: usize) -> Line<'static> {
+    let course = course(context);
     let (low, high) = bounds(curve);
     Line::from(vec![
         Span::raw(context.fit(&curve.name, name)),
@@ -60,22 +72,15 @@ fn row(context: &Context<'_>, curve: &Curve) -> Line<'static> {
 fn chart(context: &Context<'_>, curve: &Curve, page: &mut Page) {
     let (low, high) = bounds(curve);
     let width = context.width.saturating_sub(VALUE + 4).max(10);
-    let height = (high - low) / CHART as f64;
-    for line in (0..CHART).rev() {
-        let floor = low + height * line as f64;
-        let above = curve
-            .values
-            .iter()
-            .map(|value| value.filter(|value| *value >= floor));
-        let above: Vec<Option<f64>> = above.collect();
+    let lines = context
+        .theme
+        .chart(&curve.values, (low, high), width, CHART);
+    for (line, text) in lines.into_iter().enumerate() {
         let label = match line {
-            line if line == CHART - 1 => curve.unit.format(Some(high)),
-            0 => curve.unit.format(Some(low)),
+            0 => curve.unit.format(Some(high)),
+            line if line == CHART - 1 => curve.unit.format(Some(low)),
             _ => String::new(),
         };
-        let text = context
-            .theme
-            .sparkline(&above, floor, floor + height, width);
         page.push(Line::from(vec![
             context.span(format!("{label:>VALUE$}  "), Tone::Faint),
             context.span(text, Tone::Info),

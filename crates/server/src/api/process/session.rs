@@ -88,9 +88,10 @@ async fn start(
     let (sessions, secure) = (&request.shared.sessions, request.is_secure());
     sessions.end(&request.parts.headers, secure);
     let now = request.shared.registry.now();
-    sessions
-        .start(user, users, &web.sessions, secure, now)
-        .ok_or_else(|| internal("the session cannot be started: no randomness"))
+    let started = sessions.start(user, users, &web.sessions, secure, now);
+    // That of the browser before, and one that made room.
+    request.shared.session_ended();
+    started.ok_or_else(|| internal("the session cannot be started: no randomness"))
 }
 
 /// Ends the session of the client, if there is one.
@@ -105,6 +106,7 @@ pub(crate) async fn logout(request: &mut RequestContext<'_>) -> Result<HttpRespo
     })?;
     let (headers, secure) = (&request.parts.headers, request.is_secure());
     let (user, cookie) = request.shared.sessions.end(headers, secure);
+    request.shared.session_ended();
     if let Some(user) = user {
         audit(request, "logout", &user, Authentication::Session);
     }

@@ -1,6 +1,7 @@
 //! Tokens of programs, each with a role, and the files that hold them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::{fmt, io};
 
 use bellwether_files as files;
@@ -25,7 +26,7 @@ impl fmt::Debug for Token {
 
 impl Token {
     /// Reads all tokens of the configuration; that of `token_file` may do everything.
-    pub(super) fn read_all(settings: &Control) -> Result<Vec<Self>, TokenError> {
+    pub(super) fn read_all(settings: &Control) -> Result<Vec<Arc<Self>>, TokenError> {
         let admin = settings
             .token_file
             .as_deref()
@@ -37,13 +38,17 @@ impl Token {
         admin.into_iter().chain(named).collect()
     }
 
-    fn read(path: &Path, name: Option<String>, role: Role) -> Result<Self, TokenError> {
+    fn read(path: &Path, name: Option<String>, role: Role) -> Result<Arc<Self>, TokenError> {
         let text = read_token(path)?;
-        Ok(Self { name, role, text })
+        Ok(Arc::new(Self { name, role, text }))
     }
 
     pub(super) fn matches(&self, sent: &str) -> bool {
         equal(self.text.as_bytes(), sent.as_bytes())
+    }
+
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.name == other.name && self.role == other.role && self.matches(&other.text)
     }
 }
 

@@ -1,0 +1,155 @@
+//! Queries of the curves: the most important ones, and one for each configured metric.
+
+use serde_json::Value;
+
+use super::data::Unit;
+
+/// Most series of one metric.
+const MAX_SERIES: usize = 12;
+
+/// PromQL expression whose series are drawn as curves.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Query {
+    pub(super) promql: String,
+    /// Name of the series before its labels, and what follows them.
+    pub(super) name: (String, &'static str),
+    pub(super) unit: Unit,
+    /// Most series.
+    pub(super) most: usize,
+}
+
+/// One of the most important series.
+struct Vital {
+    title: &'static str,
+    /// Metric of the configuration; without it the series is left out.
+    metric: &'static str,
+    /// PromQL over `{}`, the exported name.
+    query: &'static str,
+    unit: Unit,
+}
+
+const VITALS: &[Vital] = &[
+    vital("CPU", "cpu_percent", "max({})", Unit::Percent),
+    vital("Memory", "memory_percent", "max({})", Unit::Percent),
+    vital(
+        "Fullest disk",
+        "disk_usage_percent",
+        "max({})",
+        Unit::Percent,
+    ),
+    vital("Swap", "swap_percent", "max({})", Unit::Percent),
+    vital("Load", "load_average_1m", "max({})", Unit::Number),
+    vital(
+        "Received",
+        "network_bytes_recv",
+        "sum(rate({}[5m]))",
+        Unit::BytesPerSecond,
+    ),
+    vital(
+        "Sent",
+        "network_bytes_sent",
+        "sum(rate({}[5m]))",
+        Unit::BytesPerSecond,
+    ),
+    vital(
+        "Requests",
+        "api_request_count",
+        "sum(rate({}[5m]))",
+        Unit::PerSecond,
+    ),
+    vital(
+        "Response p95",
+        "api_request_duration",
+        "histogram_quantile(0.95, sum by (le) (rate({}_bucket[5m])))",
+        Unit::Seconds,
+    ),
+    vital(
+        "Database p95",
+        "neo4j_query_duration_p95",
+        "max({})",
+        Unit::Milliseconds,
+    ),
+];
+
+const fn vital(
+    title: &'static str,
+    metric: &'static str,
+    query: &'static str,
+    unit: Unit,
+) -> Vital {
+    Vital {
+        title,
+        metric,
+        query,
+        unit,
+    }
+}
+
+/// Returns the queries of the most important series, of the metrics in the answer of `/api/v1/metrics`.
+pub(super) fn vitals(metrics: &[Value]) -> Vec<Query> {
+    let queries = VITALS.iter().filter_map(|vital| {
+        let metric = metrics.iter().find(|metric| metric["name"] == vital.metric);
+        let exported = metric.and_then(|metric| metric["exportedName"].as_str())?;
+        Some(Query {
+            promql: vital.query.replace("{}", exported),
+            name: (vital.title.to_owned(), ""),
+            unit: vital.unit,
+            most: 1,
+        })
+    });
+    queries.collect()
+}
+
+/// Returns the query of each metric: values of a gauge, rates of a counter, 95th percentiles of a histogram.
+pub(super) fn of_all(metrics: &[Value]) -> Vec<Query> {
+    metrics.iter().map(of).collect()
+}
+
+fn of(metric: &Value) -> Query {
+    let text = |key: &str| metric[key].as_str().unwrap_or_default();
+    let exported = text("exportedName");
+    let (promql, end, is_rate) = match text("type") {
+        "counter" => (format!("rate({exported}[5m])"), "", true),
+        "histogram" => (
+            format!("histogram_quantile(0.95, rate({exported}_bucket[5m]))"),
+            " p95",
+            false,
+        ),
+        _ => (exported.to_owned(), "", false),
+    };
+    Query {
+        promql,
+        name: (text("name").to_owned(), end),
+        unit: Unit::of(text("name"), is_rate),
+        most: MAX_SERIES,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_metric_has_a_query_and_the_known_ones_a_vital() {
+        let metrics = [
+            json!({"name": "cpu_percent", "exportedName": "x_cpu_percent", "type": "gauge"}),
+            json!({"name": "jobs", "exportedName": "x_jobs_total", "type": "counter"}),
+            json!({"name": "took", "exportedName": "x_took_seconds", "type": "histogram"}),
+        ];
+        let promql = |queries: Vec<Query>| {
+            let all = queries.into_iter().map(|query| query.promql);
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(promql(vitals(&metrics)), ["max(x_cpu_percent)"]);
+        assert_eq!(
+            promql(of_all(&metrics)),
+            [
+                "x_cpu_percent",
+                "rate(x_jobs_total[5m])",
+                "histogram_quantile(0.95, rate(x_took_seconds_bucket[5m]))",
+            ]
+        );
+    }
+}
