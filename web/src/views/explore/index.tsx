@@ -5,6 +5,7 @@ import { queryOf, setQuery } from '../../app/router';
 import CodeEditor from '../../components/CodeEditor';
 import { Icon } from '../../components/Icon';
 import { Menu } from '../../components/Menu';
+import { useSeries } from '../../store/follower';
 import { attempt } from '../../store/toast';
 import { MetricBrowser } from './MetricBrowser';
 import { promqlExtensions } from './promql';
@@ -13,7 +14,8 @@ import { QueryError } from './QueryError';
 import { Graph } from './Graph';
 import { MakeRule } from './MakeRule';
 import { Table } from './Table';
-import { useQueries } from './results';
+
+const POINTS = 400;
 
 export default function Explore() {
   const shown = queries.value;
@@ -21,7 +23,7 @@ export default function Explore() {
   const [dialog, setDialog] = useState<'rule' | null>(null);
   useEffect(() => setDrafts(queries.value), [shown.join('\n\n')]);
   const extensions = useMemo(promqlExtensions, []);
-  const results = useQueries(shown);
+  const results = useSeries(shown, POINTS);
   const table = queryOf('tab') === 'table';
   const drawer = queryOf('metrics') !== null;
   const run = () => setQueries(drafts);
