@@ -46,9 +46,9 @@ export function drawThresholds(u: uPlot, thresholds: Threshold[], unit: string):
 function placeOf(y: number, lines: number[], texts: number[], top: number, ratio: number): number | undefined {
   const isFree = (base: number) =>
     base - 11 * ratio >= top &&
-    !lines.some((line) => line > base - 10 * ratio && line < base + 3 * ratio) &&
+    !lines.some((line) => line > base - 10 * ratio && line < base + 4 * ratio) &&
     !texts.some((text) => Math.abs(text - base) < 13 * ratio);
-  const places = [y, ...lines].flatMap((line) => [line - 4 * ratio, line + 13 * ratio]);
+  const places = [y, ...lines].flatMap((line) => [line - 5 * ratio, line + 13 * ratio]);
   return places.filter(isFree).sort((a, b) => Math.abs(a - y) - Math.abs(b - y))[0];
 }
 

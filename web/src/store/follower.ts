@@ -2,7 +2,7 @@
 // agent sends its results, else by a request for each new step of the grid.
 import { computed, effect, signal, untracked, type ReadonlySignal, type Signal } from '@preact/signals';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
-import { ApiError } from '../api/client';
+import { asApiError } from '../api/client';
 import { refreshInterval } from './clock';
 import { interval } from './interval';
 import { follow, type Collected, type LiveSample } from './live';
@@ -138,7 +138,7 @@ class Follower<T> {
       } catch (error) {
         if (signal.aborted) return;
         this.asked = '';
-        this.answer.value = { ...this.answer.peek(), error: error instanceof ApiError ? error.message : String(error) };
+        this.answer.value = { ...this.answer.peek(), error: asApiError(error).message };
       }
     });
   }

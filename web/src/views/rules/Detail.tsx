@@ -64,7 +64,7 @@ function Page({ rule }: { rule: Rule }) {
         </div>
       )}
       <div class="columns">
-        <RuleCard rule={rule} />
+        <RuleCard rule={rule} yaml={yaml} />
         <Card title="History">
           <Loadable resource={history} empty={({ records }) => (records.length === 0 ? 'It has never been pending' : null)}>
             {({ records }) => <EventList records={records} />}

@@ -14,8 +14,7 @@ export function useRuleYaml(name: string): string | null {
   return data ? ruleYaml(data.yaml, name) : null;
 }
 
-export function RuleCard({ rule, link = false }: { rule: Rule; link?: boolean }) {
-  const yaml = useRuleYaml(rule.name);
+export function RuleCard({ rule, yaml, link = false }: { rule: Rule; yaml: string | null; link?: boolean }) {
   const facts: [string, preact.ComponentChildren][] = [
     ['Condition', <code>{rule.condition ?? rule.query}</code>],
     ['Holds for', rule.duration ? formatSeconds(rule.duration) : 'at once'],

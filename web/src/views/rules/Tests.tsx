@@ -1,6 +1,6 @@
 // Unit tests of a rule: series in, alerts out, run by the agent on virtual time.
 import { useState } from 'preact/hooks';
-import { ApiError, postJson } from '../../api/client';
+import { asApiError, type ApiError, postJson } from '../../api/client';
 import type { Rule, RuleTestFinding, RuleTests } from '../../api/types';
 import { Card } from '../../components/Card';
 import { Failure, Note } from '../../components/Loadable';
@@ -24,7 +24,7 @@ export function Tests({ rule, draft }: Props) {
       setResults(await postJson<RuleTests>('api/v1/rules/test', { tests: text, ...(draft !== undefined && { rule: draft }) }));
       setError(undefined);
     } catch (cause) {
-      setError(cause instanceof ApiError ? cause : new ApiError('failed', String(cause)));
+      setError(asApiError(cause));
     }
   };
   return (
