@@ -44,8 +44,12 @@ async function backtest(page) {
 /** Scrolls to the charts of the host, and waits until they are drawn. */
 async function charts(page) {
   await page.getByRole('heading', { name: 'System resources' }).evaluate((heading) => heading.scrollIntoView());
-  await page.getByRole('figure').first().waitFor();
-  await page.waitForFunction(() => !document.querySelector('.widget-loading'));
+  for (const title of ['CPU usage', 'Memory', 'Disk throughput']) await page.getByRole('region', { name: title, exact: true }).getByRole('figure').waitFor();
+}
+
+/** Waits until charts are drawn, which they are in a frame after their data. */
+function drawn(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
 /** Name and path of each picture, and what is done before it. */
@@ -54,13 +58,13 @@ const PICTURES = () => [
   ['alerts', 'alerts?from=now-24h'],
   ['alert', `alerts/${demo.alert.fingerprint}?from=now-6h`],
   ['dashboards', 'dashboards/bellwether?from=now-24h', charts],
-  ['explore', `explore?from=now-24h&q1=${encodeURIComponent('sum by (endpoint) (rate(shop_api_request_count[10m]))')}`, (page) => page.getByRole('figure').waitFor()],
+  ['explore', `explore?from=now-24h&q1=${encodeURIComponent('sum by (endpoint) (rate(shop_api_request_count[10m]))')}`, (page) => page.getByRole('button', { name: 'endpoint=/search' }).waitFor()],
   ['rules', 'rules'],
   ['rule', 'rules/high_cpu_usage?from=now-7d', backtest],
   ['notifications', 'notifications?from=now-24h'],
   ['silences', 'silences'],
   ['metrics', 'metrics-list'],
-  ['collectors', 'collectors', (page) => page.getByText('queries of Neo4j succeed').waitFor()],
+  ['collectors', 'collectors?from=now-5m', (page) => page.getByText('queries of Neo4j succeed').waitFor()],
   ['config', 'config', (page) => page.getByText('No errors').waitFor()],
 ];
 
@@ -70,6 +74,7 @@ test('pictures of all views', async (t) => {
       const page = await open(browser, demo, path, { size: 'desktop', theme: 'dark' });
       await settled(page);
       await prepare?.(page);
+      await drawn(page);
       await page.waitForFunction(() => document.querySelectorAll('main .card, main .wrong').length > 0);
       await assertNoOverflow(page);
       await keep('docs/img', `web-${name}`, await page.screenshot());
@@ -91,6 +96,7 @@ test('pictures of all views in both themes and three sizes', { skip: !ALL && 'IM
         const page = await open(browser, demo, path, { size, theme });
         await settled(page);
         await prepare?.(page);
+        await drawn(page);
         await mkdir(ALL, { recursive: true });
         await writeFile(join(ALL, `${name}-${size}-${theme}.png`), await page.screenshot());
         await page.context().close();

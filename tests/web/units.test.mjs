@@ -132,7 +132,9 @@ test('collections continue the answer of a query on its grid', async (t) => {
   assert.deepEqual(query.append(value(13, 3), 20), [{ labels, times: [0, 10, 13], values: [1, 2, 3] }]);
   assert.deepEqual(query.append(value(18, 4), 20), [{ labels, times: [0, 10, 18], values: [1, 2, 4] }], 'one value between two steps');
   assert.deepEqual(query.append(value(32, 5), 20), [{ labels, times: [20, 30, 32], values: [4, 4, 5] }], 'a step has the value before');
-  assert.deepEqual(query.append({ time: 40, samples: [] }, 20), [{ labels, times: [20, 30], values: [4, 4] }], 'a series that is gone ends');
+  assert.deepEqual(query.append(value(28, 6), 20), [{ labels, times: [20, 28], values: [4, 6] }], 'nothing is later than the newest');
+  assert.deepEqual(query.append(value(32, 5), 20), [{ labels, times: [20, 30, 32], values: [4, 6, 5] }]);
+  assert.deepEqual(query.append({ time: 40, samples: [] }, 20), [{ labels, times: [20, 30], values: [4, 6] }], 'a series that is gone ends');
 });
 
 const silence = (fields) => ({ id: 'x', matchers: '{}', startsAt: '1970-01-01T00:00:00Z', endsAt: null, comment: '', configured: true, ...fields });

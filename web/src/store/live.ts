@@ -140,21 +140,23 @@ function send(message: object): void {
 
 interface Update {
   id: string;
-  series: { labels: Labels; value: number | string }[];
+  series?: { labels: Labels; value: number | string }[];
+  /** True if there are more series. */
+  truncated?: boolean;
 }
 
 interface Message {
   type: string;
   id?: string;
-  data?: { series?: Update['series']; subscriptions?: Update[]; timestamp?: number };
+  data?: Omit<Update, 'id'> & { subscriptions?: Update[]; timestamp?: number };
 }
 
 function receive(text: string): void {
   const { type, id = '', data = {} } = JSON.parse(text) as Message;
-  const { series = [], subscriptions = [], timestamp = 0 } = data;
+  const { subscriptions = [], timestamp = 0 } = data;
   switch (type) {
     case 'subscribed':
-      update({ id, series }, timestamp);
+      update({ ...data, id }, timestamp);
       break;
     case 'metrics_update':
       batch(() => subscriptions.forEach((one) => update(one, timestamp)));
@@ -171,13 +173,14 @@ function receive(text: string): void {
   }
 }
 
-function update({ id, series }: Update, time: number): void {
+function update({ id, series = [], truncated }: Update, time: number): void {
   const subscription = sent.get(id);
   if (!subscription) return;
+  if (truncated) return fail(id);
   subscription.latest.value = { time, samples: series.map(({ labels, value }) => ({ labels, value: sampleValue(value) })) };
 }
 
-/** Whoever follows a query that fails asks for it, and shows the error. */
+/** Whoever follows a query that fails, or that has too many series, asks for it. */
 function fail(id: string): void {
   const subscription = sent.get(id);
   if (subscription) subscription.latest.value = null;

@@ -63,9 +63,11 @@ export class RangeQuery {
     const { known } = this;
     if (!known) return [];
     const { series, grid } = known;
-    const { start, end } = gridOf({ start: time - length, end: Math.max(time, grid.end) }, grid.step);
-    dropAfter(series, grid.end); // the result before, between two steps
-    for (let step = grid.end + grid.step; step <= end; step += grid.step) add(series, step, step < time ? known.latest : samples);
+    const { start, end } = gridOf({ start: time - length, end: time }, grid.step);
+    // The result before, between two steps; and what was asked for by a clock that is ahead of the agent's.
+    const last = Math.min(grid.end, end);
+    dropAfter(series, last);
+    for (let step = last + grid.step; step <= end; step += grid.step) add(series, step, step < time ? known.latest : samples);
     if (time > end) add(series, time, samples);
     this.known = { ...known, grid: { ...grid, start, end }, latest: samples };
     return this.from(start);

@@ -24,6 +24,7 @@ export default function Explore() {
   useEffect(() => setDrafts(queries.value), [shown.join('\n\n')]);
   const extensions = useMemo(promqlExtensions, []);
   const results = useSeries(shown, POINTS);
+  const isLoading = shown.some((text) => text.trim()) && results.grid === undefined && !results.errors.some(Boolean);
   const table = queryOf('tab') === 'table';
   const drawer = queryOf('metrics') !== null;
   const run = () => setQueries(drafts);
@@ -87,7 +88,7 @@ export default function Explore() {
             </button>
           ))}
         </div>
-        {table ? <Table queries={shown} results={results} /> : <Graph queries={shown} results={results} />}
+        {isLoading ? <div class="placeholder" role="status" aria-label="Loading" /> : table ? <Table queries={shown} results={results} /> : <Graph queries={shown} results={results} />}
       </div>
       {drawer && <MetricBrowser choose={insert} close={() => setQuery({ metrics: null })} />}
       {dialog === 'rule' && <MakeRule query={shown.find((text) => text.trim()) ?? ''} close={() => setDialog(null)} />}
