@@ -44,7 +44,10 @@ async function backtest(page) {
 /** Scrolls to the charts of the host, and waits until they are drawn. */
 async function charts(page) {
   await page.getByRole('heading', { name: 'System resources' }).evaluate((heading) => heading.scrollIntoView());
-  for (const title of ['CPU usage', 'Memory', 'Disk throughput']) await page.getByRole('region', { name: title, exact: true }).getByRole('figure').waitFor();
+  await page.getByRole('region', { name: 'CPU usage', exact: true }).getByRole('figure').waitFor();
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.widget-loading')].every((one) => one.getBoundingClientRect().top > innerHeight || one.getBoundingClientRect().bottom < 0),
+  );
 }
 
 /** Waits until charts are drawn, which they are in a frame after their data. */
