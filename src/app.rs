@@ -27,6 +27,7 @@ mod overrides;
 mod past;
 mod query_timeout;
 mod remote_write;
+mod rule_tests;
 mod self_metrics;
 mod state_directory;
 mod systemd;

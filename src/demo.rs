@@ -15,6 +15,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether_collectors::Input;
+use bellwether_collectors::neo4j::QueryStats;
 use bellwether_core::{Alert, Batch, Failure, Notification, Origin, UnixMillis};
 use bellwether_routing::Command;
 use generator::{Generator, LiveCollector};
@@ -107,8 +108,12 @@ impl Demo {
                 .iter()
                 .find(|generator| generator.lock().origin() == collector.origin);
             if let Some(generator) = generator.cloned() {
-                collector.input = Input::Pull(Arc::new(move |_| {
-                    Box::new(LiveCollector(generator.clone()))
+                let origin = collector.origin;
+                collector.input = Input::Pull(Arc::new(move |memory| {
+                    Box::new(LiveCollector {
+                        generator: generator.clone(),
+                        queries: memory.get::<QueryStats>(origin),
+                    })
                 }));
             }
         }

@@ -21,7 +21,7 @@ use bellwether_server::{
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigDraft, ConfigError,
     ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DashboardBackend,
     DashboardFormat, DeadLetterBackend, Health, LifecycleBackend, LiveBackend, LiveFeed,
-    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth,
+    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView, StateHealth,
     StatusBackend, TestResult,
 };
 use bellwether_tsdb::store::Store;
@@ -30,7 +30,7 @@ use serde_json::Value;
 
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
-use super::{App, announcer, backtest, config_editor, flags};
+use super::{App, announcer, backtest, config_editor, flags, rule_tests};
 use crate::audit;
 use crate::config::{self, Source};
 
@@ -175,6 +175,10 @@ impl RuleBackend for AppBackend {
 
     fn backtest(&self, request: &Backtest, guard: &Guard) -> Result<Value, BackendError> {
         backtest::run(&self.0, request, guard)
+    }
+
+    fn test_rules(&self, request: &RuleTests, guard: &Guard) -> Result<Value, BackendError> {
+        rule_tests::run(&self.0, request, guard)
     }
 
     fn rules(&self) -> Vec<RuleView> {

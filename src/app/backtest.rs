@@ -21,7 +21,7 @@ pub(super) fn run(
     request: &Backtest,
     guard: &Guard,
 ) -> Result<serde_json::Value, BackendError> {
-    let rule = rule(&request.rule)?;
+    let rule = decode(&request.rule)?;
     let today = today(app, &rule.name)?;
     let after = replayed(app, &rule, request, guard)?;
     let before = today.map(|today| replayed(app, &today, request, guard));
@@ -36,7 +36,10 @@ pub(super) fn run(
 
 /// Decodes a rule, or a list with one rule. It may not name variables, whose values its texts would
 /// show.
-fn rule(text: &str) -> Result<RuleSettings, BackendError> {
+///
+/// # Errors
+/// Every problem of the rule.
+pub(super) fn decode(text: &str) -> Result<RuleSettings, BackendError> {
     let invalid = |message: String| BackendError::Invalid(message);
     let node = parse(text).map_err(|error| invalid(error.to_string()))?;
     let node = match node.value {
@@ -66,7 +69,11 @@ fn today(app: &App, name: &str) -> Result<Option<RuleSettings>, BackendError> {
     Ok(rules.find(|rule| *rule.name == *name))
 }
 
-fn load(app: &App) -> Result<Loaded, Report> {
+/// Loads the configuration on disk.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn load(app: &App) -> Result<Loaded, Report> {
     config::load(&app.launch.source, &|name| app.launch.environment(name))
 }
 

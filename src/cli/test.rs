@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bellwether_core::counted;
 use bellwether_files as files;
+use bellwether_promql::Guard;
 use bellwether_runtime::Clock;
 use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::Args;
@@ -117,7 +118,7 @@ fn tested(file: &Path, wanted: Option<&Regex>) -> Result<Ran, String> {
     let results = numbers
         .filter_map(|number| {
             let start = clock.now().mono;
-            let result = ruletest::run(&suite, number, &rules_under_test)?;
+            let result = ruletest::run(&suite, number, &rules_under_test, &Guard::default())?;
             Some((result, clock.now().mono.since(start)))
         })
         .collect();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collectors::neo4j::QueryStats;
 use bellwether_collectors::{Collecting, Collector};
 use bellwether_core::{
     Batch, Failure, Kind, LabelValues, MetricDef, MetricId, Now, Origin, UnixMillis,
@@ -10,7 +11,7 @@ use bellwether_core::{
 use parking_lot::Mutex;
 
 use super::noise::Noise;
-use super::series::{Model, Series};
+use super::series::{Model, Series, database_runs};
 use super::world::Moment;
 
 /// Time that a query of the database takes, as a collector sees it.
@@ -81,12 +82,17 @@ impl Generator {
         self.origin
     }
 
+    /// Returns the world at a time.
+    fn moment(&self, at: UnixMillis) -> Moment {
+        Moment::new(self.seed, at, self.start)
+    }
+
     /// Adds the samples of `at` to `batch`.
     ///
     /// # Errors
     /// The database is down; what is collected then is in `batch`.
     pub(super) fn fill(&mut self, batch: &mut Batch, at: UnixMillis) -> Result<(), Failure> {
-        let now = Moment::new(self.seed, at, self.start);
+        let now = self.moment(at);
         let passed = self.last.map_or(0.0, |last| at.since(last).as_secs_f64());
         self.last = Some(at);
         for row in &mut self.rows {
@@ -162,14 +168,21 @@ fn whole(totals: &[f64]) -> Vec<f64> {
 }
 
 /// Collector of live samples, which goes on where the past ends.
-pub(super) struct LiveCollector(pub(super) Arc<Mutex<Generator>>);
+pub(super) struct LiveCollector {
+    pub(super) generator: Arc<Mutex<Generator>>,
+    pub(super) queries: Arc<QueryStats>,
+}
 
 impl Collector for LiveCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         Box::pin(async move {
-            let result = self.0.lock().fill(batch, now.wall);
-            if self.0.lock().origin().as_str() == "neo4j" {
+            let result = self.generator.lock().fill(batch, now.wall);
+            if self.generator.lock().origin().as_str() == "neo4j" {
                 tokio::time::sleep(DATABASE_TIME).await;
+                let moment = self.generator.lock().moment(now.wall);
+                for (query, run) in database_runs(&moment) {
+                    self.queries.record(query, run);
+                }
             }
             result
         })

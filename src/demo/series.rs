@@ -1,5 +1,9 @@
 //! The series of the demo: one row each, read from the world.
 
+use std::time::Duration;
+
+use bellwether_collectors::neo4j::Run;
+
 use super::world::{CORES, MEMORY_BYTES, Moment};
 
 /// Value of a series at a moment, with its own noise between -1 and 1; `None` while it has no sample.
@@ -271,6 +275,33 @@ fn cache(name: &'static str, entries: f64, hits: fn(&Moment) -> f64) -> [Series;
             (entries * (0.9 + 0.1 * now.traffic.min(1.0) + 0.01 * noise)).round()
         }),
     ]
+}
+
+/// Returns the last run of each query of the database; none while it is down.
+pub(super) fn database_runs(now: &Moment) -> Vec<(&'static str, Run)> {
+    let queries = [
+        ("neo4j_database_size_bytes", 0.0212, 1),
+        ("neo4j_label_count", 0.0047, 3),
+        ("neo4j_node_count", 0.0019, 1),
+        ("neo4j_relationship_count", 0.0021, 1),
+        ("neo4j_relationship_type_count", 0.0058, 3),
+        ("neo4j_transactions_active", 0.0034, 3),
+        (
+            "neo4j_transactions_committed, neo4j_transactions_rolled_back",
+            0.0087,
+            1,
+        ),
+    ];
+    let run = |seconds: f64, rows| Run {
+        duration: now
+            .database_up
+            .then(|| Duration::from_secs_f64(seconds * now.database_slowness)),
+        rows: now.database_up.then_some(rows),
+        has_succeeded: now.database_up,
+    };
+    let runs = queries.into_iter();
+    runs.map(|(query, seconds, rows)| (query, run(seconds, rows)))
+        .collect()
 }
 
 /// Returns the series of the database. While it is down only `neo4j_up` has samples.

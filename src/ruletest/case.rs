@@ -31,9 +31,14 @@ pub struct TestResult {
     pub warnings: Vec<Failure>,
 }
 
-/// Runs test `number` of `suite`.
+/// Runs test `number` of `suite`, unless `guard` stops it.
 #[must_use]
-pub fn run(suite: &Suite, number: usize, under_test: &RulesUnderTest) -> Option<TestResult> {
+pub fn run(
+    suite: &Suite,
+    number: usize,
+    under_test: &RulesUnderTest,
+    guard: &Guard,
+) -> Option<TestResult> {
     let case = suite.tests.get(number)?;
     let mut result = TestResult {
         name: name(&case.value, number),
@@ -41,7 +46,7 @@ pub fn run(suite: &Suite, number: usize, under_test: &RulesUnderTest) -> Option<
         failures: Vec::new(),
         warnings: Vec::new(),
     };
-    if let Err(problem) = TestRun::new(suite, &case.value, under_test, &mut result).run() {
+    if let Err(problem) = TestRun::new(suite, &case.value, under_test, guard, &mut result).run() {
         result
             .failures
             .push(Failure::new(&case.at, "the test", problem));
@@ -65,6 +70,7 @@ struct TestRun<'a> {
     suite: &'a Suite,
     case: &'a Case,
     under_test: &'a RulesUnderTest,
+    guard: &'a Guard,
     result: &'a mut TestResult,
     times: Times,
     /// Alert pipeline, if the test expects notifications.
@@ -84,6 +90,7 @@ impl<'a> TestRun<'a> {
         suite: &'a Suite,
         case: &'a Case,
         under_test: &'a RulesUnderTest,
+        guard: &'a Guard,
         result: &'a mut TestResult,
     ) -> Self {
         let evaluation = suite.evaluation_interval.value.0;
@@ -106,6 +113,7 @@ impl<'a> TestRun<'a> {
             suite,
             case,
             under_test,
+            guard,
             result,
             times,
             pipeline,
@@ -141,11 +149,11 @@ impl<'a> TestRun<'a> {
             match event {
                 // A step comes before what else happens at its time.
                 Event::Step(step) => {
-                    self.pass(&mut world, at, false);
+                    self.pass(&mut world, at, false)?;
                     self.step(&mut world, step, at)?;
                 }
                 Event::Alerts(test) => {
-                    self.pass(&mut world, at, true);
+                    self.pass(&mut world, at, true)?;
                     self.alerts(&world, test);
                 }
             }
@@ -155,7 +163,7 @@ impl<'a> TestRun<'a> {
             .map(|time| time.value.0)
             .max()
             .unwrap_or_default();
-        self.pass(&mut world, last, true);
+        self.pass(&mut world, last, true)?;
         for (name, (at, error)) in &world.failed {
             let title = format!("rule {name} at {}", format_duration(*at));
             self.result
@@ -211,8 +219,15 @@ impl<'a> TestRun<'a> {
     }
 
     /// Advances up to `until`, and past that time if `included`.
-    fn pass(&mut self, world: &mut TestWorld<'_>, until: Duration, included: bool) {
+    fn pass(
+        &mut self,
+        world: &mut TestWorld<'_>,
+        until: Duration,
+        included: bool,
+    ) -> Result<(), String> {
         while world.next() < until || included && world.next() == until {
+            let samples = self.guard.charge(self.case.input_series.len());
+            samples.map_err(|stopped| stopped.to_string())?;
             let at = world.next();
             let (now, tick) = world.advance();
             let Some(pipeline) = &mut self.pipeline else {
@@ -230,12 +245,13 @@ impl<'a> TestRun<'a> {
             }
         }
         let Some(pipeline) = &mut self.pipeline else {
-            return;
+            return Ok(());
         };
         match included {
             true => pipeline.advance(&[], self.times.at(until)),
             false => pipeline.advance_before(self.times.at(until)),
         }
+        Ok(())
     }
 
     fn step(
@@ -325,7 +341,7 @@ impl<'a> TestRun<'a> {
             ..Options::default()
         };
         let at = self.times.at(test.eval_time.value.0).wall;
-        let answer = query.instant(&world.samples(), at, &options, &Guard::default());
+        let answer = query.instant(&world.samples(), at, &options, self.guard);
         let fuzzy = self.suite.fuzzy_compare;
         let lines = match answer.map(|answer| answer.value) {
             Ok(Value::Vector(got)) => {

@@ -156,6 +156,19 @@ impl RulesUnderTest {
         }
     }
 
+    /// Takes the rules of a configuration that is already read.
+    #[must_use]
+    pub fn of_plan(plan: &Plan) -> Self {
+        let Group {
+            rules, recordings, ..
+        } = Group::from_plan(plan);
+        Self {
+            rules,
+            recordings,
+            ..Self::without_rules(plan)
+        }
+    }
+
     /// Creates an empty set of rules over the metrics of `plan`.
     fn without_rules(plan: &Plan) -> Self {
         Self {

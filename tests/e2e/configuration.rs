@@ -283,6 +283,42 @@ fn a_channel_is_tested_and_a_route_is_explained() {
 }
 
 #[test]
+fn unit_tests_of_the_configured_rules_run_in_the_agent() {
+    let folder = TempDir::new().unwrap();
+    let agent = start(folder.path(), &configuration(false));
+    let tests = "tests:
+  - name: fires at eleven
+    input_series: [{series: 'queue_length{queue_name=\"mail\"}', values: '0 11x9'}]
+    alert_rule_test:
+      - eval_time: 5m
+        alertname: backlog
+        exp_alerts: [{exp_labels: {severity: critical, queue_name: mail}}]
+";
+    let run = |body: Value| post(&agent, "/api/v1/rules/test", &body);
+    let (status, answer) = run(json!({ "tests": tests }));
+    assert_eq!(
+        (status, &answer["data"]["passed"]),
+        (200, &json!(1)),
+        "{answer}"
+    );
+    let rule = "{name: backlog, metric: queue_length, condition: '>', threshold: 20}";
+    let (_, answer) = run(json!({ "tests": tests, "rule": rule }));
+    let failure = &answer["data"]["tests"][0]["failures"][0];
+    assert_eq!(failure["title"], "alert backlog at 5m", "{answer}");
+    assert_eq!(failure["lines"][0]["kind"], "expected", "{answer}");
+    bellwether_server::check_answer("POST", "/api/v1/rules/test", &answer).unwrap();
+    for invalid in [
+        "{",
+        "tests: [{name: 1, alertname: x}]",
+        "rule_files: [/etc/passwd]",
+        "environment: {DEEP_SECRET: x}",
+    ] {
+        let (status, answer) = run(json!({ "tests": invalid }));
+        assert_eq!(status, 400, "{invalid}: {answer}");
+    }
+}
+
+#[test]
 fn a_rule_runs_over_history_beside_the_one_in_force() {
     let folder = TempDir::new().unwrap();
     let agent = start(folder.path(), &configuration(false));

@@ -24,7 +24,7 @@ use bellwether_server::{
     Backtest, ChannelBackend, ConfigApplied, ConfigDraft, ConfigError, ConfigFiles, ConfigReport,
     ConfigurationBackend, DashboardBackend, DashboardFormat, DeadLetterBackend, Handle, Health,
     LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, Resent, RuleBackend,
-    RuleView, Server, Stats, StatusBackend, TestResult,
+    RuleTests, RuleView, Server, Stats, StatusBackend, TestResult,
 };
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
@@ -328,6 +328,10 @@ impl RuleBackend for TestBackend {
 
     fn backtest(&self, _: &Backtest, _: &Guard) -> Result<serde_json::Value, BackendError> {
         Err(BackendError::Failed("history is disabled".into()))
+    }
+
+    fn test_rules(&self, _: &RuleTests, _: &Guard) -> Result<serde_json::Value, BackendError> {
+        Err(BackendError::Failed("no rules are configured".into()))
     }
 
     fn matching_routes(&self, _: Labels, _: UnixMillis) -> Vec<RouteMatch> {

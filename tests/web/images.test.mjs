@@ -33,26 +33,51 @@ after(async () => {
   await gone;
 });
 
-/** Name and path of each picture. */
+/** Tries a lower threshold over the range. */
+async function backtest(page) {
+  await page.getByLabel('threshold', { exact: true }).fill('80');
+  await page.getByLabel('duration').fill('2m');
+  await page.getByRole('button', { name: 'Backtest' }).click();
+  await page.getByText("Today's rule fires").waitFor();
+}
+
+/** Scrolls to the charts of the host, and waits until they are drawn. */
+async function charts(page) {
+  await page.getByRole('heading', { name: 'System resources' }).evaluate((heading) => heading.scrollIntoView());
+  await page.getByRole('region', { name: 'CPU usage', exact: true }).getByRole('figure').waitFor();
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll('.widget-loading')].every((one) => one.getBoundingClientRect().top > innerHeight || one.getBoundingClientRect().bottom < 0),
+  );
+}
+
+/** Waits until charts are drawn, which they are in a frame after their data. */
+function drawn(page) {
+  return page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
+/** Name and path of each picture, and what is done before it. */
 const PICTURES = () => [
   ['overview', '?from=now-24h'],
   ['alerts', 'alerts?from=now-24h'],
   ['alert', `alerts/${demo.alert.fingerprint}?from=now-6h`],
-  ['dashboards', 'dashboards/bellwether?from=now-24h'],
-  ['explore', `explore?from=now-24h&q1=${encodeURIComponent('sum by (endpoint) (rate(shop_api_request_count[10m]))')}`],
+  ['dashboards', 'dashboards/bellwether?from=now-24h', charts],
+  ['explore', `explore?from=now-24h&q1=${encodeURIComponent('sum by (endpoint) (rate(shop_api_request_count[10m]))')}`, (page) => page.getByRole('button', { name: 'endpoint=/search' }).waitFor()],
   ['rules', 'rules'],
-  ['rule', 'rules/slow_api?from=now-6h'],
+  ['rule', 'rules/high_cpu_usage?from=now-7d', backtest],
   ['notifications', 'notifications?from=now-24h'],
   ['silences', 'silences'],
   ['metrics', 'metrics-list'],
-  ['collectors', 'collectors'],
+  ['collectors', 'collectors?from=now-5m', (page) => page.getByText('queries of Neo4j succeed').waitFor()],
+  ['config', 'config', (page) => page.getByText('No errors').waitFor()],
 ];
 
 test('pictures of all views', async (t) => {
-  for (const [name, path] of PICTURES()) {
+  for (const [name, path, prepare] of PICTURES()) {
     await t.test(name, async () => {
       const page = await open(browser, demo, path, { size: 'desktop', theme: 'dark' });
       await settled(page);
+      await prepare?.(page);
+      await drawn(page);
       await page.waitForFunction(() => document.querySelectorAll('main .card, main .wrong').length > 0);
       await assertNoOverflow(page);
       await keep('docs/img', `web-${name}`, await page.screenshot());
@@ -68,11 +93,13 @@ test('pictures of all views', async (t) => {
 });
 
 test('pictures of all views in both themes and three sizes', { skip: !ALL && 'IMAGES names no folder for them' }, async () => {
-  for (const [name, path] of PICTURES()) {
+  for (const [name, path, prepare] of PICTURES()) {
     for (const size of ['desktop', 'phone', 'wall']) {
       for (const theme of ['dark', 'light']) {
         const page = await open(browser, demo, path, { size, theme });
         await settled(page);
+        await prepare?.(page);
+        await drawn(page);
         await mkdir(ALL, { recursive: true });
         await writeFile(join(ALL, `${name}-${size}-${theme}.png`), await page.screenshot());
         await page.context().close();

@@ -15,8 +15,8 @@ async function load(path) {
 
 const format = await load('components/format.ts');
 const { parseMatchers, matches, equalTo } = await load('store/matchers.ts');
-const { comparisonOf, isSeriesOf, metricOf, subjectOf } = await load('store/rules.ts');
-const { ruleYaml } = await load('views/rules/yaml.ts');
+const { comparisonOf, isSeriesOf, levelsOf, metricOf, subjectOf } = await load('store/rules.ts');
+const { fieldsOf, ruleYaml, withField } = await load('views/rules/yaml.ts');
 const { occurrencesOn, recurrenceText, parseDay, mondayOf } = await load('views/silences/occurrences.ts');
 
 test('numbers have their unit, few digits, and a dash where they are missing', () => {
@@ -93,6 +93,8 @@ test('a rule is split into its value and its threshold', () => {
   assert.deepEqual(subjectOf('disk_usage_percent reaches 95 within 4h'), { metric: 'disk_usage_percent', target: 95 });
   assert.deepEqual(subjectOf('cpu_percent is anomalous'), { metric: 'cpu_percent', target: null });
   assert.equal(subjectOf('cpu_percent > 5'), null);
+  assert.deepEqual(levelsOf('p95 of x over 5m > 1.5 (warning), 4 (critical)'), [{ threshold: 1.5, severity: 'warning' }, { threshold: 4, severity: 'critical' }]);
+  assert.deepEqual(levelsOf('x > 5'), []);
   assert.equal(metricOf('sum by (le, my_label) (rate(app_request_seconds_bucket{a="b_c"}[5m]))'), 'app_request_seconds_bucket');
 });
 
@@ -106,6 +108,33 @@ test('the YAML of one rule is found among others', () => {
   const yaml = ['alerting:', '  channels:', '  - name: full', '    type: log', '  rules:', '  - name: fuller', '    metric: x', '  - duration: 5m', '    name: full', '    metric: y', '    labels: {}', 'other: 1'].join('\n');
   assert.equal(ruleYaml(yaml, 'full'), '- duration: 5m\n  name: full\n  metric: y\n  labels: {}');
   assert.equal(ruleYaml(yaml, 'ful.'), null);
+});
+
+test('settings of a rule are found in its YAML, and changed there', () => {
+  const yaml = "- name: x\n  condition: '>'\n  thresholds:\n    warning: 1.5\n    critical: 4\n  duration: 5m\n  labels:\n    warning: no\n  resolve_threshold: null";
+  const fields = fieldsOf(yaml);
+  assert.deepEqual(fields.map(({ name, value }) => [name, value]), [['condition', '>'], ['warning', '1.5'], ['critical', '4'], ['duration', '5m']]);
+  assert.equal(withField(yaml, fields[1], '2'), yaml.replace('1.5', '2'));
+  assert.equal(withField(yaml, fields[0], '<'), yaml.replace("'>'", '"<"'));
+});
+
+test('collections continue the answer of a query on its grid', async (t) => {
+  globalThis.document = { baseURI: 'http://agent.example/' };
+  const { RangeQuery } = await load('store/range-query.ts');
+  delete globalThis.document;
+  const labels = { a: '1' };
+  const value = (time, value) => ({ time, samples: [{ labels, value }] });
+  t.mock.method(globalThis, 'fetch', async () => Response.json({ status: 'success', data: { resultType: 'matrix', result: [{ metric: labels, values: [[0, '1'], [10, '2']] }] } }));
+  const query = new RangeQuery();
+  assert.equal(query.reaches(5), false);
+  await query.ask('x', { start: 0, end: 10, step: 10 });
+  assert.deepEqual([query.reaches(29), query.reaches(31)], [true, false]);
+  assert.deepEqual(query.append(value(13, 3), 20), [{ labels, times: [0, 10, 13], values: [1, 2, 3] }]);
+  assert.deepEqual(query.append(value(18, 4), 20), [{ labels, times: [0, 10, 18], values: [1, 2, 4] }], 'one value between two steps');
+  assert.deepEqual(query.append(value(32, 5), 20), [{ labels, times: [20, 30, 32], values: [4, 4, 5] }], 'a step has the value before');
+  assert.deepEqual(query.append(value(28, 6), 20), [{ labels, times: [20, 28], values: [4, 6] }], 'nothing is later than the newest');
+  assert.deepEqual(query.append(value(32, 5), 20), [{ labels, times: [20, 30, 32], values: [4, 6, 5] }]);
+  assert.deepEqual(query.append({ time: 40, samples: [] }, 20), [{ labels, times: [20, 30], values: [4, 6] }], 'a series that is gone ends');
 });
 
 const silence = (fields) => ({ id: 'x', matchers: '{}', startsAt: '1970-01-01T00:00:00Z', endsAt: null, comment: '', configured: true, ...fields });

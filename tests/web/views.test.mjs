@@ -104,14 +104,14 @@ test('keys lead to every view, and the palette finds everything', async () => {
   await assertAccessible(page);
   await page.keyboard.press('Escape');
   await page.keyboard.press('Control+k');
-  const search = page.getByRole('combobox');
+  const search = page.getByRole('dialog').getByRole('combobox');
   await search.fill('backlog rule');
   await page.getByRole('option', { name: /backlog/ }).first().waitFor();
   await assertAccessible(page);
   await page.keyboard.press('Enter');
   await page.waitForURL(/\/rules\/backlog$/);
   await page.keyboard.press('Control+k');
-  await page.getByRole('combobox').fill('silence backlog mail');
+  await page.getByRole('dialog').getByRole('combobox').fill('silence backlog mail');
   await page.keyboard.press('Enter');
   await page.getByRole('dialog', { name: 'Silence backlog' }).waitFor();
   assertClean(page);

@@ -10,12 +10,12 @@ mod kind;
 mod settings;
 #[cfg_attr(
     not(feature = "neo4j"),
-    expect(dead_code, reason = "only the connector skips rows")
+    expect(dead_code, reason = "only the connector runs queries")
 )]
-mod skipped;
+mod stats;
 
 #[cfg(feature = "neo4j")]
 pub use connector::{KnownServers, Neo4jCollector, Plan};
 pub use kind::Neo4jSettings;
 pub use settings::{Enabled, Neo4jMetrics, Neo4jPool, Neo4jQuery, Neo4jType};
-pub use skipped::SkippedRows;
+pub use stats::{QueryStats, Run};

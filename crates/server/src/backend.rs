@@ -154,6 +154,12 @@ pub trait RuleBackend: Send + Sync + 'static {
     /// The rule is invalid, history cannot be read, or `guard` stopped it.
     fn backtest(&self, request: &Backtest, guard: &Guard) -> Result<Value, BackendError>;
 
+    /// Results of unit tests of the configured rules, as JSON. Blocks.
+    ///
+    /// # Errors
+    /// The tests or the rule are invalid, or `guard` stopped them.
+    fn test_rules(&self, request: &RuleTests, guard: &Guard) -> Result<Value, BackendError>;
+
     /// Routes that match an alert with these labels at a time. Nothing is sent.
     fn matching_routes(&self, labels: Labels, at: UnixMillis) -> Vec<RouteMatch>;
 }
@@ -282,6 +288,15 @@ pub struct Backtest {
     pub rule: String,
     pub from: UnixMillis,
     pub to: UnixMillis,
+}
+
+/// Unit tests of rules.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleTests {
+    /// Test file as YAML.
+    pub tests: String,
+    /// Rule as YAML, in place of the configured one of its name.
+    pub rule: Option<String>,
 }
 
 /// Result of one test notification.

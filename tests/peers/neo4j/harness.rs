@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, SkippedRows};
+use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, QueryStats, Run};
 use bellwether_collectors::{Collector, MetricDefaults};
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now, Origin};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
@@ -95,7 +95,7 @@ pub async fn ask(server: &Server, cypher: &str) -> i64 {
 pub struct Agent {
     collector: Neo4jCollector,
     plan: Plan,
-    skipped: Arc<SkippedRows>,
+    stats: Arc<QueryStats>,
     now: Now,
 }
 
@@ -134,23 +134,27 @@ impl Agent {
             interval: Duration::from_secs(30),
         });
         // Not zero, to see that ids are counted from there.
-        let skipped = Arc::new(SkippedRows::default());
-        let collector =
-            Neo4jCollector::new(&settings, plan.clone(), MetricId(100), skipped.clone());
+        let stats = Arc::new(QueryStats::default());
+        let collector = Neo4jCollector::new(&settings, plan.clone(), MetricId(100), stats.clone());
         Self {
             collector,
             plan,
-            skipped,
+            stats,
             now: Now::default().after(Duration::from_secs(3600)),
         }
     }
 
     /// Rows that were left out, by reason.
     pub fn skipped(&self) -> Vec<(&'static str, u64)> {
-        self.skipped
-            .counts()
+        self.stats
+            .skipped()
             .filter(|(_, count)| *count > 0)
             .collect()
+    }
+
+    /// Last run of a query.
+    pub fn last_run(&self, query: &str) -> Option<Run> {
+        self.stats.last_run(query)
     }
 
     /// Notes, which are no failures.

@@ -66,6 +66,8 @@ async fn a_broken_query_fails_alone_and_is_named() {
         collected.others(),
         series(&[("also_good", 2.0), ("good", 1.0)])
     );
+    let has_succeeded = |query| agent.last_run(query).unwrap().has_succeeded;
+    assert_eq!(["good", "no_label"].map(has_succeeded), [true, false]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +99,9 @@ async fn a_row_costs_itself() {
         ("negative_counter", 1),
     ];
     assert_eq!(agent.skipped(), left_out);
+    let run = agent.last_run("some").unwrap();
+    assert_eq!((run.rows, run.has_succeeded), (Some(8), true));
+    assert!(run.duration.is_some());
     assert_eq!(agent.notes(), ["no rows since the start: nothing"]);
 }
 

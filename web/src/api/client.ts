@@ -25,6 +25,11 @@ export class ApiError extends Error {
   }
 }
 
+/** Returns an error of any kind as one of a request. */
+export function asApiError(error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError('failed', String(error));
+}
+
 /** Observer of every answer; the store uses it for the state of the connection. */
 export const observers = new Set<(reached: boolean) => void>();
 

@@ -206,6 +206,46 @@ export interface Rule {
   note?: string | null;
 }
 
+/** An alert that a rule would have had. */
+export interface Episode {
+  labels: Labels;
+  severity: Severity;
+  activeAt: Time;
+  firedAt: Time;
+  resolvedAt: Time | null;
+  value: number | null;
+  reason: string;
+}
+
+export interface BacktestOutcome {
+  from: Time;
+  to: Time;
+  samples: number;
+  warnings: string[];
+  rules: { name: string; condition: string; fired: number; perWeek: number; averted: number; error: string | null; episodes: Episode[] }[];
+}
+
+export interface Backtest {
+  /** Of the rule that is in force. */
+  before: BacktestOutcome | null;
+  after: BacktestOutcome;
+  changes: Record<string, { before?: Episode; after?: Episode }[]> | null;
+}
+
+export interface RuleTestFinding {
+  title: string;
+  line: number;
+  column: number;
+  lines: { kind: 'expected' | 'got' | 'note'; text: string }[];
+}
+
+export interface RuleTests {
+  passed: number;
+  failed: number;
+  warnings: string[];
+  tests: { name: string; line: number; passed: boolean; failures: RuleTestFinding[]; warnings: RuleTestFinding[] }[];
+}
+
 export interface RuleGroup {
   name: string;
   file: string;

@@ -1,6 +1,6 @@
 // The login, where users are configured and nobody is logged in.
 import { useState } from 'preact/hooks';
-import { ApiError } from '../api/client';
+import { asApiError } from '../api/client';
 import { login } from '../store/session';
 import { Icon } from '../components/Icon';
 
@@ -13,7 +13,7 @@ export function Login() {
     event.preventDefault();
     setBusy(true);
     setError('');
-    await login(user, password).catch((cause: unknown) => setError(cause instanceof ApiError ? cause.message : String(cause)));
+    await login(user, password).catch((cause: unknown) => setError(asApiError(cause).message));
     setBusy(false);
   };
   return (

@@ -1,5 +1,6 @@
 // The choice of the time range: presets, any two times, back and forth, zoom out.
 import { useState } from 'preact/hooks';
+import { isAlwaysLive, toggleAlwaysLive } from '../store/clock';
 import { PRESETS, isRelative, range, rangeText, setRange, shift, zoomOut } from '../store/range';
 import { formatTime } from '../components/format';
 import { Icon } from '../components/Icon';
@@ -79,6 +80,9 @@ function Choice({ close }: { close: () => void }) {
             {interval}
           </button>
         ))}
+        <button type="button" aria-pressed={isAlwaysLive.value} title="Goes on while nobody sees the page, instead of catching up later" onClick={toggleAlwaysLive}>
+          always live
+        </button>
       </div>
     </div>
   );

@@ -9,7 +9,7 @@ export interface Route {
 }
 
 /** Keys of the query that belong to the page and not to a view; they stay when the view changes. */
-export const SHARED_KEYS = ['from', 'to', 'refresh', 'theme'];
+export const SHARED_KEYS = ['from', 'to', 'refresh', 'hidden', 'theme'];
 
 /** Where the page is. Changes with `navigate`, `setQuery` and the browser's history. */
 export const route = signal<Route>(current());

@@ -42,7 +42,7 @@ export function Gauge({ value, label, unit = '', min = 0, max, thresholds = [] }
             <title>{`${one.rule}: ${one.severity} ${one.above ? 'above' : 'below'} ${formatValue(one.value, unit)}`}</title>
           </path>
         ))}
-      <text x="60" y="58" class="figure">
+      <text x="60" y="58" class={text.length > 6 ? 'figure long' : 'figure'}>
         {text}
       </text>
       {level !== 'ok' && level !== 'unknown' && (

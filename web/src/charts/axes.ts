@@ -40,8 +40,10 @@ function timeTexts(splits: number[], increment: number): string[] {
   });
 }
 
-/** Axis of values with `unit`. */
-export function valueAxis(unit: string): uPlot.Axis {
+/** Axis of values with `unit`; of whole numbers while `isWhole`. */
+export function valueAxis(unit: string, isWhole: () => boolean): uPlot.Axis {
+  const all = increments(unit);
+  const whole = all.filter(Number.isInteger);
   return {
     font: FONT,
     stroke: () => token('muted'),
@@ -49,7 +51,7 @@ export function valueAxis(unit: string): uPlot.Axis {
     ticks: { show: false },
     gap: 6,
     space: 32,
-    incrs: increments(unit),
+    incrs: () => (isWhole() ? whole : all),
     size: (u, texts) => {
       if (!texts) return 40;
       u.ctx.font = FONT.replace('12px', `${12 * devicePixelRatio}px`);

@@ -7,10 +7,12 @@ import { token } from './theme';
 
 const DASHES: Record<Severity, number[]> = { info: [2, 4], warning: [6, 4], critical: [10, 4], emergency: [14, 3] };
 
-/** Draws dashed lines with the name of their rule; one outside of the scale is an arrow at its edge. */
+/** Draws dashed lines with the name of their rule; one above the scale is an arrow at its edge. */
 export function drawThresholds(u: uPlot, thresholds: Threshold[], unit: string): void {
   const { ctx, bbox } = u;
   const ratio = devicePixelRatio;
+  const lines = thresholds.map(({ value }) => u.valToPos(value, 'y', true)).filter((y) => y >= bbox.top && y <= bbox.top + bbox.height);
+  const texts: { left: number[]; right: number[] } = { left: [], right: [] };
   ctx.save();
   ctx.font = `${11 * ratio}px system-ui, sans-serif`;
   thresholds.forEach(({ value, severity, rule, above }, index) => {
@@ -26,17 +28,28 @@ export function drawThresholds(u: uPlot, thresholds: Threshold[], unit: string):
       ctx.stroke();
     }
     if (bbox.height < 90 * ratio) return;
-    const text = `${low ? '↓ ' : high ? '↑ ' : ''}${severity} ${above ? '>' : '<'} ${formatValue(value, unit)}`;
-    const inside = Math.min(bbox.top + bbox.height - 4 * ratio, Math.max(bbox.top + 12 * ratio, y - 4 * ratio));
+    // Texts of neighbours are at different ends.
+    const isRight = index % 2 === 0;
+    const others = isRight ? texts.right : texts.left;
+    const base = placeOf(Math.max(y, bbox.top), lines, others, bbox.top, ratio);
+    if (low || (high && thresholds.length > 2) || base === undefined) return;
+    others.push(base);
     const name = bbox.width > 420 * ratio ? `${rule}: ` : '';
-    if (!low && !(high && thresholds.length > 2)) {
-      // Lines that are close have their texts at different ends.
-      const right = index % 2 === 0;
-      ctx.textAlign = right ? 'right' : 'left';
-      ctx.fillText(name + text, right ? bbox.left + bbox.width - 4 * ratio : bbox.left + 4 * ratio, inside);
-    }
+    const text = `${name}${high ? '↑ ' : ''}${severity} ${above ? '>' : '<'} ${formatValue(value, unit)}`;
+    ctx.textAlign = isRight ? 'right' : 'left';
+    ctx.fillText(text, isRight ? bbox.left + bbox.width - 4 * ratio : bbox.left + 4 * ratio, base);
   });
   ctx.restore();
+}
+
+/** Returns the base line of a text, as close to its line as no line and no other text is; undefined if there is none. */
+function placeOf(y: number, lines: number[], texts: number[], top: number, ratio: number): number | undefined {
+  const isFree = (base: number) =>
+    base - 11 * ratio >= top &&
+    !lines.some((line) => line > base - 10 * ratio && line < base + 4 * ratio) &&
+    !texts.some((text) => Math.abs(text - base) < 13 * ratio);
+  const places = [y, ...lines].flatMap((line) => [line - 5 * ratio, line + 13 * ratio]);
+  return places.filter(isFree).sort((a, b) => Math.abs(a - y) - Math.abs(b - y))[0];
 }
 
 /** Shades the time in which each alert fired. */
@@ -67,6 +80,7 @@ export function placeMarks(u: uPlot, marks: Mark[], range: TimeRange): void {
     if (at > to || (mark.until ?? Infinity) < from) continue;
     const link = document.createElement(mark.href ? 'a' : 'span');
     if (mark.href) link.setAttribute('href', mark.href);
+    else link.setAttribute('role', 'img'); // so that it may have a name
     link.className = `chart-mark ${mark.severity}`;
     link.title = mark.label;
     link.setAttribute('aria-label', mark.label);

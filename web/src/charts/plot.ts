@@ -47,6 +47,8 @@ export class Plot {
   private state!: PlotState;
   /** Values as they are, not stacked. */
   private columns: Aligned['columns'] = [];
+  /** True if all values are whole numbers, as counts are. */
+  private isWhole = false;
   private readonly tip = new Tip(() => this.state.unit ?? '');
   private readonly gestures: Gestures = { range: () => this.state.range, onRange: () => this.state.onRange };
 
@@ -98,6 +100,7 @@ export class Plot {
     const all = columnsOf(series, bands, step);
     const { times, columns } = decimate(all, range.from, range.to, Math.round(size.width * devicePixelRatio));
     this.columns = columns;
+    this.isWhole = columns.every(isWholeColumn);
     if (!stacked) return [times, ...columns] as uPlot.AlignedData;
     const shown = columns.slice(0, series.length).map((column, i) => (this.isShown(i) ? column : Array.from(column, () => null)));
     return [times, ...stack(shown), ...columns.slice(series.length)] as uPlot.AlignedData;
@@ -107,13 +110,13 @@ export class Plot {
     const { series, bands = [], unit = '', size, syncKey = 'page' } = this.state;
     return {
       ...size,
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       legend: { show: false },
       scales: {
         x: { range: () => [this.state.range.from, this.state.range.to] },
         y: { range: (_, low, high) => this.valueRange(low, high) },
       },
-      axes: [timeAxis(), valueAxis(unit)],
+      axes: [timeAxis(), valueAxis(unit, () => unit === '' && this.isWhole)],
       series: [{}, ...series.map((one, i) => this.line(one, i)), ...bands.flatMap(() => [edge(), edge()])],
       bands: [...this.stackedFills(), ...bands.map((_, i) => bandFill(series.length + 1 + 2 * i))],
       cursor: {
@@ -168,7 +171,8 @@ export class Plot {
       if (value > high && value < high + span) high = value;
       if (value < low && value > low - span) low = value;
     }
-    const pad = 0.08 * (high - low || Math.abs(high) || 1);
+    if (low === 0 && high === 0) high = 1;
+    const pad = 0.08 * (high - low || Math.abs(high));
     return [min ?? (fromZero && low === 0 ? 0 : low - pad), max ?? high + pad];
   }
 
@@ -183,6 +187,11 @@ export class Plot {
     const own = u.over.matches(':hover') || document.activeElement === u.over;
     this.tip.show(u, u.data[0][idx] ?? 0, own ? rows : []);
   }
+}
+
+function isWholeColumn(column: Aligned['columns'][number]): boolean {
+  for (let i = 0; i < column.length; i++) if (!Number.isInteger(column[i] ?? 0)) return false;
+  return true;
 }
 
 function edge(): uPlot.Series {

@@ -92,6 +92,6 @@ export function byUrgency(a: Alert, b: Alert): number {
     Number(b.state === 'firing') - Number(a.state === 'firing') ||
     Number(suppressionOf(a) !== null) - Number(suppressionOf(b) !== null) ||
     bySeverity(a, b) ||
-    (b.firedAt ?? b.activeAt).localeCompare(a.firedAt ?? a.activeAt)
+    Date.parse(b.firedAt ?? b.activeAt) - Date.parse(a.firedAt ?? a.activeAt)
   );
 }

@@ -1,5 +1,5 @@
 // Time in the page: a second's tick for ages, and the refresh that makes views ask anew.
-import { computed, effect, signal } from '@preact/signals';
+import { computed, effect, signal, untracked } from '@preact/signals';
 import { queryOf, setQuery } from '../app/router';
 
 /** Current time in milliseconds since 1970; changes each second while the page is visible. */
@@ -14,6 +14,18 @@ export const refreshInterval = computed<number | null>(() => {
   if (text === 'off') return null;
   return Math.max(MIN_REFRESH, parseDuration(text ?? '') ?? DEFAULT_REFRESH);
 });
+
+const isHidden = signal(document.hidden);
+
+/** True if the page goes on while nobody sees it, for a picture that is recorded or a title that tells of alerts. */
+export const isAlwaysLive = computed(() => queryOf('hidden') === 'live');
+
+export function toggleAlwaysLive(): void {
+  setQuery({ hidden: isAlwaysLive.value ? null : 'live' });
+}
+
+/** True while nobody sees the page: it asks for nothing, and catches up when it is seen again. */
+export const isResting = computed(() => isHidden.value && !isAlwaysLive.value);
 
 const MIN_REFRESH = 1_000;
 
@@ -31,21 +43,24 @@ export function togglePause(): void {
   if (paused) refresh();
 }
 
-/** Starts both ticks. A hidden page rests; it catches up when it is seen again. */
+/** Starts both ticks. */
 export function startClock(): void {
-  setInterval(() => {
-    if (!document.hidden) now.value = Date.now();
-  }, 1000);
+  document.addEventListener('visibilitychange', () => (isHidden.value = document.hidden));
   effect(() => {
-    const interval = refreshInterval.value;
-    if (interval === null) return;
-    const timer = setInterval(() => {
-      if (!document.hidden) refresh();
-    }, interval);
+    if (isResting.value) return;
+    now.value = Date.now();
+    const timer = setInterval(() => (now.value = Date.now()), 1000);
     return () => clearInterval(timer);
   });
-  document.addEventListener('visibilitychange', () => {
-    if (!document.hidden && refreshInterval.value !== null) refresh();
+  let rested = false;
+  effect(() => {
+    const interval = refreshInterval.value;
+    rested ||= isResting.value;
+    if (interval === null || isResting.value) return;
+    if (rested) untracked(refresh);
+    rested = false;
+    const timer = setInterval(refresh, interval);
+    return () => clearInterval(timer);
   });
 }
 

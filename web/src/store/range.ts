@@ -27,6 +27,9 @@ export const rangeText = computed(() => ({ from: queryOf('from') ?? DEFAULT_FROM
 /** True while the range ends now, and so moves on. */
 export const isRelative = computed(() => rangeText.value.to === 'now');
 
+/** True while both ends of the range move on, so that each collection moves it. */
+export const movesOn = computed(() => isRelative.value && rangeText.value.from.startsWith('now'));
+
 /** Bounds in Unix seconds; they move at each refresh, and not in between. */
 export const range = computed<{ start: number; end: number }>(() => {
   void refreshes.value;

@@ -1,7 +1,7 @@
 // Data of the agent that a view shows, with the state it is in.
 import { effect, signal, untracked, type ReadonlySignal } from '@preact/signals';
 import { useEffect, useMemo } from 'preact/hooks';
-import { ApiError, getJson } from '../api/client';
+import { asApiError, type ApiError, getJson } from '../api/client';
 import { refreshes } from './clock';
 
 /**
@@ -57,8 +57,7 @@ export function resource<T>(path: () => string | null, { every = 1 } = {}): Reso
       state.value = { data, at, loading: false, error: undefined };
     } catch (error) {
       if (mine.signal.aborted) return;
-      const cause = error instanceof ApiError ? error : new ApiError('failed', String(error));
-      state.value = { ...state.peek(), loading: false, error: cause };
+      state.value = { ...state.peek(), loading: false, error: asApiError(error) };
     }
   }
 

@@ -17,6 +17,12 @@ export function comparisonOf(query: string): Comparison | null {
   return { value: value.replace(/\s+bool$/, ''), operator: operator as Comparison['operator'], threshold: Number(number) };
 }
 
+/** Returns the thresholds of a condition with several levels: `disk_percent > 85 (warning), 94 (critical)`. */
+export function levelsOf(condition: string): { threshold: number; severity: string }[] {
+  const levels = condition.match(/(-?[\d.]+(?:e[-+]?\d+)? \(\w+\)(?:, )?)+$/)?.[0] ?? '';
+  return [...levels.matchAll(/(\S+) \((\w+)\)/g)].map(([, threshold, severity = '']) => ({ threshold: Number(threshold), severity }));
+}
+
 /** Returns the metric and the target of a condition without PromQL: `cpu_percent is anomalous`, `x reaches 95 within 4h`. */
 export function subjectOf(condition: string): { metric: string; target: number | null } | null {
   const found = condition.match(/^(?:\w+ of )?(\w+)(?:\{[^}]*\})?(?: over \w+)? (?:is anomalous|reaches (\S+) within )/);

@@ -1,6 +1,6 @@
 // Short messages about what a person did.
 import { signal } from '@preact/signals';
-import { ApiError } from '../api/client';
+import { asApiError } from '../api/client';
 
 export interface Toast {
   id: number;
@@ -28,7 +28,7 @@ export async function attempt(done: string, action: () => Promise<unknown>): Pro
     say(done);
     return true;
   } catch (error) {
-    say(error instanceof ApiError ? error.message : String(error), 'critical');
+    say(asApiError(error).message, 'critical');
     return false;
   }
 }

@@ -11,6 +11,11 @@ export class Turns {
   private running: AbortController | undefined;
   private next: Work | undefined;
 
+  /** True while a request is made. */
+  get isBusy(): boolean {
+    return this.running !== undefined;
+  }
+
   take(key: string, work: Work): void {
     if (this.running && key === this.key) {
       this.next = work;

@@ -17,7 +17,7 @@ pub use known_servers::KnownServers;
 pub use plan::Plan;
 
 use super::settings::Neo4jMetrics;
-use super::skipped::SkippedRows;
+use super::stats::QueryStats;
 use crate::{CollectorPlan, ResolveContext, Schedule};
 
 /// Adds the metrics of `settings`, which are checked, and returns how they are collected.
@@ -36,8 +36,8 @@ pub(super) fn plan(settings: &Neo4jMetrics, context: &mut ResolveContext<'_>) ->
         let known_servers = memory.get_or_load(origin, |directory| {
             KnownServers::load(directory.map(|directory| directory.join("neo4j.json")))
         });
-        let skipped = memory.get::<SkippedRows>(origin);
-        Neo4jCollector::new(&settings, plan.clone(), first, skipped)
+        let stats = memory.get::<QueryStats>(origin);
+        Neo4jCollector::new(&settings, plan.clone(), first, stats)
             .with_known_servers((*known_servers).clone())
     })
 }

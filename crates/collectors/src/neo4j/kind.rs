@@ -6,7 +6,7 @@ use super::catalogue::{BuiltIn, CATALOGUE, UP};
 #[cfg(feature = "neo4j")]
 use super::connector;
 use super::settings::{Neo4jMetrics, Neo4jQuery};
-use super::skipped::{SELF_METRICS, SkippedRows};
+use super::stats::{QueryStats, SELF_METRICS};
 use crate::{
     CollectorKind, CollectorName, CollectorPlan, ConfiguredMetric, KindSelfMetrics,
     MetricReference, MetricRow, ResolveContext,
@@ -33,7 +33,7 @@ impl CollectorKind for Neo4jSettings {
     fn self_metrics() -> Option<KindSelfMetrics> {
         Some(KindSelfMetrics {
             metrics: SELF_METRICS,
-            source: |memory| memory.get::<SkippedRows>(CollectorName::Neo4j.origin()),
+            source: |memory| memory.get::<QueryStats>(CollectorName::Neo4j.origin()),
         })
     }
 

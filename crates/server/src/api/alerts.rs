@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod history;
 pub(crate) mod resolve;
 pub(crate) mod route;
+pub(crate) mod rule_tests;
 pub(crate) mod rules;
 pub(crate) mod silences;
 

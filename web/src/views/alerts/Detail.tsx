@@ -14,7 +14,7 @@ import { formatDuration, formatLabels, formatValue } from '../../components/form
 import { Icon } from '../../components/Icon';
 import { Loadable, Note } from '../../components/Loadable';
 import { Badge } from '../../components/Severity';
-import { RuleCard } from '../rules/RuleCard';
+import { RuleCard, useRuleYaml } from '../rules/RuleCard';
 import { ValueChart } from '../rules/ValueChart';
 import { Correlated } from './Correlated';
 import { Explained } from './Explained';
@@ -28,6 +28,7 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
   const ruleName = alert?.rule ?? history.state.value.data?.records[0]?.rule ?? history.state.value.data?.records[0]?.alertname;
   const rules = useResource<{ groups: RuleGroup[] }>(() => (ruleName ? withQuery('api/v1/rules', { 'rule_name[]': ruleName }) : null), { every: 3 });
   const rule = rules.state.value.data?.groups[0]?.rules[0];
+  const yaml = useRuleYaml(ruleName ?? '');
   return (
     <div class="stack">
       {alert ? <Heading alert={alert} /> : <Past history={history.state.value.data} />}
@@ -40,7 +41,7 @@ export function Detail({ fingerprint }: { fingerprint: string }) {
             </Loadable>
           )}
           {alert && <Correlated alert={alert} />}
-          {rule && <RuleCard rule={rule} link />}
+          {rule && <RuleCard rule={rule} yaml={yaml} link />}
         </div>
         <History fingerprint={fingerprint} title="Timeline" />
       </div>

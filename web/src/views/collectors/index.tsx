@@ -1,4 +1,4 @@
-// Collectors: state, age, duration, errors; and the stores of the agent.
+// Collectors: state, age, duration, errors; the queries of Neo4j; the stores of the agent.
 import type { CollectorHealth, Health, Target } from '../../api/types';
 import { summary, type Tone } from '../../store/agent';
 import { useResource } from '../../store/resource';
@@ -8,6 +8,7 @@ import { Card } from '../../components/Card';
 import { Loadable } from '../../components/Loadable';
 import { Badge } from '../../components/Severity';
 import { MISSING, failures, formatBytes, formatDuration, formatSeconds } from '../../components/format';
+import { Queries } from './Queries';
 
 export default function Collectors() {
   const targets = useResource<{ activeTargets: Target[] }>(() => 'api/v1/targets', { every: 2 });
@@ -18,6 +19,7 @@ export default function Collectors() {
         {({ health }) => (
           <>
             <Table health={health} targets={targets.state.value.data?.activeTargets ?? []} />
+            <Queries error={health.collectors.neo4j?.error ?? null} />
             <Stores health={health} />
           </>
         )}
@@ -88,7 +90,7 @@ function stateOf({ success, reason }: CollectorHealth): [Tone, string] {
 function Stores({ health }: { health: Health }) {
   const { history, alertHistory, state, lastReload, configuration } = health;
   const rows: [string, string | null, preact.ComponentChildren][] = [
-    ['History', history?.error ?? null, history ? <>{history.directory ?? 'in memory'}, {formatBytes(history.bytes)}, {history.series} series{history.oldest && <>, since <Ago at={history.oldest} /></>}{history.damaged > 0 && `, ${history.damaged} damaged`}</> : 'off'],
+    ['History', history?.error ?? null, history ? <>{history.directory ?? 'in memory'}, {history.bytes > 0 && `${formatBytes(history.bytes)}, `}{history.series} series{history.oldest && <>, since <Ago at={history.oldest} /></>}{history.damaged > 0 && `, ${history.damaged} damaged`}</> : 'off'],
     ['Alert history', alertHistory?.error ?? null, alertHistory ? <>{alertHistory.directory ?? 'in memory'}, {formatBytes(alertHistory.bytes)}{alertHistory.oldest && <>, since <Ago at={alertHistory.oldest} /></>}</> : 'off'],
     ['State', state.error, state.directory ?? 'in memory'],
     ['Configuration', lastReload && !lastReload.success ? lastReload.error : null, <>{configuration.source}{configuration.includedFiles > 0 && ` and ${configuration.includedFiles} files`}, loaded <Ago at={configuration.loadedAt} /></>],

@@ -27,8 +27,8 @@ export function Changes({ changes, changed }: { changes: ChangesData | null; cha
       ) : (
         <ul class="changes">
           {lines.map(({ kind, sign, name }) => (
-            <li key={`${kind} ${sign} ${name}`} class={sign}>
-              <span aria-hidden="true">{SIGNS[sign]}</span> <span class="muted">{kind}</span> <b>{name}</b> <span class="muted">{sign}</span>
+            <li key={`${kind} ${sign} ${name}`}>
+              <span class={sign} aria-hidden="true">{SIGNS[sign]}</span> <span class="muted">{kind}</span> <b>{name}</b> <span class="muted">{sign}</span>
             </li>
           ))}
         </ul>

@@ -3,7 +3,7 @@ import { unifiedMergeView } from '@codemirror/merge';
 import type { EditorView } from '@codemirror/view';
 import { useMemo, useRef, useState } from 'preact/hooks';
 import { queryOf, setQuery } from '../../app/router';
-import { ApiError, postJson } from '../../api/client';
+import { asApiError, postJson } from '../../api/client';
 import CodeEditor from '../../components/CodeEditor';
 import { Icon } from '../../components/Icon';
 import { Loadable } from '../../components/Loadable';
@@ -82,7 +82,7 @@ function Editor({ files, mayEdit, reload }: Files & { reload: () => Promise<void
       const here = (problems: Problem[], warning: boolean) => problems.filter(({ file }) => file === path || file === '').map((one) => ({ ...one, warning }));
       return [...here(next.problems, false), ...here(next.warnings, true)];
     } catch (error) {
-      setFailure(error instanceof ApiError ? error.message : String(error));
+      setFailure(asApiError(error).message);
       return [];
     }
   };

@@ -2,15 +2,16 @@
 import { useState } from 'preact/hooks';
 import { formatLabels, formatValue } from '../../components/format';
 import { Note } from '../../components/Loadable';
-import type { Results } from './results';
+import type { Answers } from '../../store/follower';
+import type { SeriesData } from '../../store/series';
 
 const MOST_ROWS = 1000;
 
-export function Table({ queries, results }: { queries: string[]; results: Results }) {
+export function Table({ queries, results }: { queries: string[]; results: Answers<SeriesData> }) {
   const [byValue, setByValue] = useState(false);
   const rows = queries.flatMap((query, at) =>
-    (results.series[at] ?? []).flatMap(({ labels, times, values }) =>
-      times.at(-1) === results.grid.end ? [{ query: at + 1, labels, value: values.at(-1) ?? null, text: query }] : [],
+    (results.data[at] ?? []).flatMap(({ labels, times, values }) =>
+      times.at(-1) === results.grid?.end ? [{ query: at + 1, labels, value: values.at(-1) ?? null, text: query }] : [],
     ),
   );
   if (rows.length === 0) return <Note icon="info">No series at the end of the time range.</Note>;

@@ -5,6 +5,7 @@ import { queryOf, setQuery } from '../../app/router';
 import CodeEditor from '../../components/CodeEditor';
 import { Icon } from '../../components/Icon';
 import { Menu } from '../../components/Menu';
+import { useSeries } from '../../store/follower';
 import { attempt } from '../../store/toast';
 import { MetricBrowser } from './MetricBrowser';
 import { promqlExtensions } from './promql';
@@ -13,7 +14,8 @@ import { QueryError } from './QueryError';
 import { Graph } from './Graph';
 import { MakeRule } from './MakeRule';
 import { Table } from './Table';
-import { useQueries } from './results';
+
+const POINTS = 400;
 
 export default function Explore() {
   const shown = queries.value;
@@ -21,7 +23,8 @@ export default function Explore() {
   const [dialog, setDialog] = useState<'rule' | null>(null);
   useEffect(() => setDrafts(queries.value), [shown.join('\n\n')]);
   const extensions = useMemo(promqlExtensions, []);
-  const results = useQueries(shown);
+  const results = useSeries(shown, POINTS);
+  const isLoading = shown.some((text) => text.trim()) && results.grid === undefined && !results.errors.some(Boolean);
   const table = queryOf('tab') === 'table';
   const drawer = queryOf('metrics') !== null;
   const run = () => setQueries(drafts);
@@ -85,7 +88,7 @@ export default function Explore() {
             </button>
           ))}
         </div>
-        {table ? <Table queries={shown} results={results} /> : <Graph queries={shown} results={results} />}
+        {isLoading ? <div class="placeholder" role="status" aria-label="Loading" /> : table ? <Table queries={shown} results={results} /> : <Graph queries={shown} results={results} />}
       </div>
       {drawer && <MetricBrowser choose={insert} close={() => setQuery({ metrics: null })} />}
       {dialog === 'rule' && <MakeRule query={shown.find((text) => text.trim()) ?? ''} close={() => setDialog(null)} />}

@@ -1,6 +1,6 @@
 // Where would this go: the routes that an alert with some labels takes, and why.
 import { useState } from 'preact/hooks';
-import { ApiError, postJson } from '../../api/client';
+import { type ApiError, asApiError, postJson } from '../../api/client';
 import type { RouteMatch } from '../../api/types';
 import { queryOf, setQuery } from '../../app/router';
 import { summary } from '../../store/agent';
@@ -20,7 +20,7 @@ export function Route() {
     const body = { labels: Object.fromEntries((parsed ?? []).map(({ name, value }) => [name, value])) };
     await postJson<{ routes: RouteMatch[] }>('api/v1/route', body).then(
       (answer) => setRoutes(answer.routes),
-      (cause: unknown) => setError(cause instanceof ApiError ? cause : new ApiError('failed', String(cause))),
+      (cause: unknown) => setError(asApiError(cause)),
     );
   };
   const active = summary.state.value.data?.alerts.active ?? [];

@@ -24,7 +24,7 @@ export function Components() {
             <Strip title="Storage" path="collectors" parts={stores(health)} />
             <p class="muted small num">
               {series} series of {metrics} metrics
-              {health.history && `, ${formatBytes(health.history.bytes)} of history`}, version {health.version}
+              {health.history && health.history.bytes > 0 && `, ${formatBytes(health.history.bytes)} of history`}, version {health.version}
             </p>
           </>
         )}

@@ -27,7 +27,7 @@ export function Gauges({ resource }: { resource: Resource<Bottlenecks> }) {
 
 function GaugeCard({ source, worst, labels, others }: GaugeData) {
   const trend = useRangeQuery(worst.promql, POINTS, 3);
-  const live = useLive(worst.promql).value?.find(({ labels }) => isSame(labels, worst));
+  const live = useLive(worst.promql).value?.samples.find(({ labels }) => isSame(labels, worst));
   const all = trend.state.value.data ? seriesOf(trend.state.value.data) : [];
   const series = all.find(({ labels }) => isSame(labels, worst)) ?? all[0];
   const more = others > 0 ? `, highest of ${others + 1}` : '';

@@ -7,9 +7,14 @@ import { useResource } from '../../store/resource';
 import { href } from '../../app/router';
 import { ruleYaml } from './yaml';
 
-export function RuleCard({ rule, link = false }: { rule: Rule; link?: boolean }) {
+/** Returns the rule in the active configuration; null if it is not there, as one of a rule file. */
+export function useRuleYaml(name: string): string | null {
   const config = useResource<{ yaml: string }>(() => 'api/v1/status/config', { every: 60 });
-  const yaml = config.state.value.data && ruleYaml(config.state.value.data.yaml, rule.name);
+  const { data } = config.state.value;
+  return data ? ruleYaml(data.yaml, name) : null;
+}
+
+export function RuleCard({ rule, yaml, link = false }: { rule: Rule; yaml: string | null; link?: boolean }) {
   const facts: [string, preact.ComponentChildren][] = [
     ['Condition', <code>{rule.condition ?? rule.query}</code>],
     ['Holds for', rule.duration ? formatSeconds(rule.duration) : 'at once'],

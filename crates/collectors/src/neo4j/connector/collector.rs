@@ -21,7 +21,7 @@ use super::schedule::Backoff;
 use super::statement::Statement;
 use crate::neo4j::catalogue::Source;
 use crate::neo4j::settings::Neo4jMetrics;
-use crate::neo4j::skipped::SkippedRows;
+use crate::neo4j::stats::QueryStats;
 use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.
@@ -52,14 +52,14 @@ struct Database {
 
 impl Neo4jCollector {
     /// Creates the collector without a connection. `plan` is that of `settings`; its metrics have ids
-    /// from `first` on. A collection ends within four fifths of the plan's interval. Skipped rows are
-    /// counted in `skipped`.
+    /// from `first` on. A collection ends within four fifths of the plan's interval. Runs and skipped
+    /// rows are counted in `stats`.
     #[must_use]
     pub fn new(
         settings: &Neo4jMetrics,
         plan: Plan,
         first: MetricId,
-        skipped: Arc<SkippedRows>,
+        stats: Arc<QueryStats>,
     ) -> Self {
         let (connect, query) = (
             settings.connect_timeout.value.0,
@@ -93,7 +93,7 @@ impl Neo4jCollector {
                 .into_iter()
                 .map(|name| Database { name, up: false })
                 .collect(),
-            jobs: Jobs::new(plan.jobs, first, settings.row_limit.value as usize, skipped),
+            jobs: Jobs::new(plan.jobs, first, settings.row_limit.value as usize, stats),
         }
     }
 

@@ -19,7 +19,7 @@ use super::pool::Pool;
 use super::rows::{Row, read};
 use super::schedule::Schedule;
 use super::statement::{Answer, Statement};
-use crate::neo4j::skipped::SkippedRows;
+use crate::neo4j::stats::{QueryStats, Run};
 
 /// Time after which a statement that the server does not support is tried again.
 const RETRY_MISSING: Duration = Duration::from_secs(300);
@@ -31,7 +31,7 @@ pub(super) struct Jobs {
     tasks: HashMap<Id, usize>,
     first: MetricId,
     row_limit: usize,
-    skipped: Arc<SkippedRows>,
+    stats: Arc<QueryStats>,
 }
 
 struct Progress {
@@ -68,6 +68,8 @@ struct Done {
     skipped_row: Option<String>,
     error: Option<Neo4jError>,
     took: Option<Duration>,
+    /// Rows of the answer, those over the limit included.
+    rows: Option<usize>,
 }
 
 impl Jobs {
@@ -76,7 +78,7 @@ impl Jobs {
         jobs: Vec<Job>,
         first: MetricId,
         row_limit: usize,
-        skipped: Arc<SkippedRows>,
+        stats: Arc<QueryStats>,
     ) -> Self {
         let all = jobs.into_iter().map(|job| Progress {
             name: name(&job),
@@ -89,13 +91,15 @@ impl Jobs {
             job: Arc::new(job),
         });
         let (running, tasks) = (JoinSet::new(), HashMap::new());
+        let all: Vec<_> = all.collect();
+        stats.keep(all.iter().map(|progress| &*progress.name));
         Self {
-            all: all.collect(),
+            all,
             running,
             tasks,
             first,
             row_limit,
-            skipped,
+            stats,
         }
     }
 
@@ -128,10 +132,10 @@ impl Jobs {
                 progress.schedule.started(now);
                 progress.running = true;
                 let (job, pool) = (progress.job.clone(), pool.clone());
-                let skipped = self.skipped.clone();
+                let stats = self.stats.clone();
                 let task = self
                     .running
-                    .spawn(async move { run(&job, &pool, first, row_limit, &skipped).await });
+                    .spawn(async move { run(&job, &pool, first, row_limit, &stats).await });
                 self.tasks.insert(task.id(), index);
             }
         }
@@ -166,7 +170,17 @@ impl Jobs {
                     durations.record(now, took);
                 }
                 progress.record_answer(&done);
+                let (duration, rows) = (done.took, done.rows);
                 progress.record_end(done.error, now);
+                if !progress.is_unsupported() {
+                    let has_succeeded = progress.error.is_none();
+                    let run = Run {
+                        duration,
+                        rows,
+                        has_succeeded,
+                    };
+                    self.stats.record(&progress.name, run);
+                }
             }
         }
     }
@@ -288,7 +302,7 @@ async fn run(
     pool: &Arc<Pool>,
     first: MetricId,
     row_limit: usize,
-    skipped: &SkippedRows,
+    stats: &QueryStats,
 ) -> Done {
     let statement = Statement {
         cypher: &job.cypher,
@@ -311,11 +325,12 @@ async fn run(
         Ok(answer) => {
             let mut done = Done {
                 took,
+                rows: Some(answer.rows.len() + answer.dropped),
                 ..Done::default()
             };
             let mut wrong: Vec<String> = over(&answer, row_limit).into_iter().collect();
             for reading in &job.readings {
-                if let Err(error) = fill(&answer.rows, reading, first, skipped, &mut done) {
+                if let Err(error) = fill(&answer.rows, reading, first, stats, &mut done) {
                     wrong.push(error);
                 }
             }
@@ -346,12 +361,15 @@ fn fill(
     rows: &[Row],
     reading: &Reading,
     first: MetricId,
-    skipped: &SkippedRows,
+    stats: &QueryStats,
     done: &mut Done,
 ) -> Result<(), String> {
     let id = MetricId(first.0 + reading.metric as u32);
     let samples = read(rows, reading)?;
-    samples.bad.iter().for_each(|(why, _)| skipped.count(*why));
+    samples
+        .bad
+        .iter()
+        .for_each(|(why, _)| stats.count_skipped(*why));
     for (labels, value) in &samples.samples {
         done.samples.push_packed(id, labels.packed(), &[*value]);
     }

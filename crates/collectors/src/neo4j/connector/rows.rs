@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashSet};
 use bellwether_core::LabelValues;
 
 use super::plan::Reading;
-use crate::neo4j::skipped::SkipReason;
+use crate::neo4j::stats::SkipReason;
 
 /// One value of a result.
 #[derive(Clone, Debug, PartialEq)]

@@ -300,6 +300,27 @@ pub(crate) const BACKTEST: Shape = Object(&[
     key("changes", Nullable(&Map(&List(&Object(&[optional("before", EPISODE), optional("after", EPISODE)]))))),
 ]);
 
+const FINDINGS: Shape = List(&Object(&[
+    key("title", Text),
+    key("line", Number),
+    key("column", Number),
+    // `expected`, `got` or `note`.
+    key("lines", List(&Object(&[key("kind", Text), key("text", Text)]))),
+]));
+
+pub(crate) const RULE_TESTS: Shape = Object(&[
+    key("passed", Number),
+    key("failed", Number),
+    key("warnings", List(&Text)),
+    key("tests", List(&Object(&[
+        key("name", Text),
+        key("line", Number),
+        key("passed", Boolean),
+        key("failures", FINDINGS),
+        key("warnings", FINDINGS),
+    ]))),
+]);
+
 pub(crate) const TEST_RESULTS: Shape = Object(&[key("results", List(&Object(&[
     key("status", Text),
     key("delivered", Boolean),

@@ -5,8 +5,8 @@ use hyper::Method;
 use super::Handler::{Analysis, History, Respond, View};
 use super::{Endpoint, answers, change, get, openapi, query, read, view};
 use crate::api::alerts::{
-    self, acknowledge, backtest, channels, dead_letters, explain, history, resolve, route, rules,
-    silences,
+    self, acknowledge, backtest, channels, dead_letters, explain, history, resolve, route,
+    rule_tests, rules, silences,
 };
 use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trends};
 use crate::api::configuration;
@@ -71,6 +71,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/explain", "api_explain", "why a rule's alerts fire or not, and who is notified", View(explain::view)).takes(explain::PARAMETERS).answers(&answers::EXPLANATION),
     read(POST, "/api/v1/route", "api_route", "where an alert with these labels would go, and why", respond!(route::respond)).takes(route::ROUTE).answers(&answers::ROUTES),
     read(POST, "/api/v1/backtest", "api_backtest", "alerts that a rule would have had over history", respond!(backtest::respond)).role(Operator).takes(backtest::BACKTEST).answers(&answers::BACKTEST),
+    read(POST, "/api/v1/rules/test", "api_rule_tests", "unit tests of rules", respond!(rule_tests::respond)).role(Operator).takes(rule_tests::RULE_TESTS).answers(&answers::RULE_TESTS),
     change(POST, "/api/v1/channels/<name>/test", "api_channel_test", "sends a test notification", respond!(channels::test)).takes(channels::TEST).answers(&answers::TEST_RESULTS),
     get("/api/v1/rules", "api_rules", "rules and their state", View(rules::view)).takes(rules::PARAMETERS).answers(&answers::RULES),
 

@@ -93,6 +93,7 @@ fn action(name: &'static str, method: &Method) -> &'static str {
         ("api_resolve", _) => "resolve",
         ("api_channel_test", _) => "notify_test",
         ("api_backtest", _) => "backtest",
+        ("api_rule_tests", _) => "rule_tests",
         ("api_config_files" | "api_config_check", _) => "read_configuration",
         ("api_config_apply", _) => "configure",
         ("api_dead_letters", &Method::DELETE) => "discard",

@@ -1,21 +1,20 @@
 // A histogram over time: series with the label `le`, cumulative, become observations in each bucket.
 import { Heatmap } from '../../../charts';
-import { range } from '../../../store/range';
 import type { SeriesData } from '../../../store/series';
 import { useRangeQueries } from '../data';
 import { unitText } from '../model';
 import type { WidgetProps } from '.';
-import { State } from './State';
+import { State } from '../../../components/State';
 
 const POINTS = 120;
 
 export function HeatmapWidget({ title, widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen, POINTS);
-  const { start, end } = range.value;
+  const { start = 0, end = 1, step = 1 } = answer.grid ?? {};
   const buckets = bucketsOf((answer.data ?? []).flat());
   return (
     <State answer={answer} filled={buckets.bounds.length > 0}>
-      {() => <Heatmap title={title} {...buckets} range={{ from: start, to: end }} step={answer.grid?.step ?? 1} unit={unitText(widget.unit)} />}
+      {() => <Heatmap title={title} {...buckets} range={{ from: start, to: end }} step={step} unit={unitText(widget.unit)} />}
     </State>
   );
 }

@@ -1,11 +1,12 @@
 // Widgets of the latest values: bars, shares, gauges and figures.
 import { Bars, Gauge, Pie, Stat } from '../../../charts';
-import { type InstantSample, namesOf } from '../../../store/range-query';
+import type { LiveSample } from '../../../store/live';
+import { namesOf } from '../../../store/range-query';
 import type { SeriesData } from '../../../store/series';
 import { type Answer, useInstantQueries, useRangeQueries } from '../data';
 import { unitText, type Widget } from '../model';
 import type { WidgetProps } from '.';
-import { State } from './State';
+import { State } from '../../../components/State';
 
 interface Latest {
   name: string;
@@ -99,9 +100,9 @@ function Figures({ title, answer, latest, widget }: { title: string; answer: Ans
   );
 }
 
-function useLatest(widget: Widget, seen: boolean): { answer: Answer<InstantSample[]>; latest: Latest[] } {
+function useLatest(widget: Widget, seen: boolean): { answer: Answer<LiveSample[]>; latest: Latest[] } {
   const answer = useInstantQueries(widget.queries, seen);
-  return { answer, latest: named<InstantSample>(widget, answer, ({ value }) => ({ value: Number.isFinite(value) ? value : null })) };
+  return { answer, latest: named<LiveSample>(widget, answer, ({ value }) => ({ value: Number.isFinite(value) ? value : null })) };
 }
 
 function named<T extends { labels: Record<string, string> }>(widget: Widget, answer: Answer<T[]>, of: (one: T) => Omit<Latest, 'name'>): Latest[] {

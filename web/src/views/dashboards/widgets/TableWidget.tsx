@@ -3,7 +3,7 @@ import { formatValue } from '../../../components/format';
 import { useInstantQueries } from '../data';
 import { unitText } from '../model';
 import type { WidgetProps } from '.';
-import { State } from './State';
+import { State } from '../../../components/State';
 
 const MOST_ROWS = 500;
 

@@ -8,7 +8,7 @@ import { marksOf } from '../marks';
 import { unitText, type Widget } from '../model';
 import { useOverlays } from '../overlays';
 import type { WidgetProps } from '.';
-import { State } from './State';
+import { State } from '../../../components/State';
 
 export function TimeWidget({ title, widget, seen }: WidgetProps) {
   const answer = useRangeQueries(widget.queries, seen);
