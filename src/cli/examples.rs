@@ -237,8 +237,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "day.html and day.json",
             ),
             (
-                "bellwether report --from 2026-11-01 --to 2026-12-01 --format markdown",
-                "a month, for a ticket",
+                "bellwether report --send weekly",
+                "the report `weekly` of the configuration to its channels, now",
             ),
         ],
     ),

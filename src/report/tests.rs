@@ -1,3 +1,6 @@
+use super::csv::csv;
+use super::html::html;
+use super::markdown::markdown;
 use super::testing::{HOSTILE, hostile, report};
 use super::*;
 

@@ -31,7 +31,7 @@ pub use backend::{
     ConfigError, ConfigFile, ConfigFiles, ConfigProblem, ConfigReport, ConfigurationBackend,
     ConfigurationHealth, DashboardBackend, DashboardFormat, DeadLetterBackend, Difference, Health,
     HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth,
-    Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend, TestResult,
+    ReportHealth, Resent, RuleBackend, RuleGroup, RuleView, StateHealth, StatusBackend, TestResult,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;
