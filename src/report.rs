@@ -21,6 +21,7 @@ use serde::{Serialize, Serializer};
 
 pub use bulletin::bulletin;
 pub use cron::Cron;
+pub use csv::{CsvTable, tables};
 pub use digest::{Tone, Verdict, digest};
 pub use format::Format;
 pub use inquiry::{Agent, Inquiry};

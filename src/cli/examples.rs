@@ -151,8 +151,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "export some series as CSV",
             ),
             (
-                "bellwether export -o json --history /var/lib/bellwether/history",
-                "export JSON lines for VictoriaMetrics",
+                "bellwether export --all week --format json,csv,html",
+                "samples, alerts, bottlenecks, trends and more in the directory week",
             ),
         ],
     ),

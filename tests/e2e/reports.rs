@@ -245,7 +245,7 @@ fn bellwether(folder: &Path, agent: &Agent, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn a_report_is_tried_at_once() {
+fn a_report_is_tried_at_once_and_everything_exported_in_one_run() {
     let (folder, hook) = (TempDir::new().unwrap(), Receiver::start(0));
     let path = folder.path();
     let yaml = queue_rule(&channels(None, &hook))
@@ -291,4 +291,34 @@ fn a_report_is_tried_at_once() {
         !rejected.status.success() && printed.contains("hook: bulletin rejected"),
         "{printed}"
     );
+
+    let history = path.join("state/history").display().to_string();
+    let all = [
+        "export",
+        "--all",
+        "everything",
+        "--window",
+        "1h",
+        "--format",
+        "json,csv,html,prometheus,markdown",
+        "--history",
+        &history,
+    ];
+    let exported = bellwether(path, &agent, &all);
+    let error = String::from_utf8_lossy(&exported.stderr).into_owned();
+    assert!(exported.status.success(), "{error}");
+    let read = |file: &str| fs::read_to_string(path.join("everything").join(file)).unwrap();
+    for (file, words) in [
+        ("metrics.om", "test_queue_length{queue_name=\"mail\"} 42"),
+        ("metrics.json", "test_queue_length"),
+        ("metrics.csv", "test_queue_length"),
+        ("alerts.csv", "backlog"),
+        ("bottlenecks.csv", "impact"),
+        ("trends.csv", "movement"),
+        ("report.json", "\"bottlenecks\""),
+        ("report.html", "</html>"),
+        ("report.md", "backlog"),
+    ] {
+        assert!(read(file).contains(words), "{file}: {}", read(file));
+    }
 }
