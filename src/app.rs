@@ -9,6 +9,7 @@ mod active_config;
 mod alert_log;
 mod alert_pipeline;
 mod announcer;
+mod audit_channel;
 mod backend;
 mod backtest;
 mod config_changes;
@@ -27,6 +28,7 @@ mod overrides;
 mod past;
 mod query_timeout;
 mod remote_write;
+mod reports;
 mod rule_tests;
 mod self_metrics;
 mod state_directory;
@@ -42,6 +44,7 @@ use alert_pipeline::AlertPipeline;
 use announcer::Announcer;
 use anyhow::Context;
 use arc_swap::ArcSwap;
+use audit_channel::AuditChannel;
 use backend::AppBackend;
 use bellwether_collectors::application::{Listeners, Prepared};
 use bellwether_collectors::{HealthBoard, Memory};
@@ -63,6 +66,8 @@ pub use overrides::Overrides;
 use parking_lot::Mutex;
 use past::Past;
 use remote_write::RemoteWriteManager;
+use reports::Reports;
+pub use reports::SELF_METRICS;
 use state_directory::DefaultFolder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -103,6 +108,8 @@ struct App {
     notifier: Arc<Notifier>,
     pipeline: Arc<AlertPipeline>,
     layouts: LayoutFile,
+    reports: Reports,
+    audit_channel: AuditChannel,
     /// `None`: the configuration at the start disables history.
     history_handle: Option<HistoryHandle>,
     /// `None`: the configuration at the start disables the alert history.
@@ -220,6 +227,8 @@ impl App {
         app.announce().await;
         let announcing = tokio::spawn(app.clone().keep_announced());
         let saving = tokio::spawn(app.clone().keep_layouts());
+        let reporting = tokio::spawn(app.clone().keep_reports());
+        let auditing = tokio::spawn(app.clone().keep_audit_channel(stop.clone()));
         systemd::ready();
         let took = clock.now().mono.since(began.mono);
         info!(
@@ -237,6 +246,7 @@ impl App {
         systemd::stopping();
         announcing.abort();
         saving.abort();
+        reporting.abort();
         app.withdraw().await;
         app.listeners.replace(Prepared::None);
         app.current.load().stop().await;
@@ -248,6 +258,7 @@ impl App {
         if let Some(history) = &app.history_handle {
             history.close().await;
         }
+        auditing.await.ok();
         app.notifier.stop(DRAIN).await;
         if let Some(alert_log) = &app.alert_log {
             alert_log.close().await;
@@ -303,6 +314,8 @@ impl App {
         let file = saver("alerts.json", "the state of the alerts");
         let layouts = saver("dashboards.json", "the layouts of dashboards");
         let layouts = LayoutFile::open(layouts).await;
+        let reports = Reports::open(saver("reports.json", "the schedule of reports")).await;
+        let audit_channel = AuditChannel::new(plan.root.logging.audit.channel.is_some());
         let (active, rules) = ActiveConfig::new(
             plan,
             history_handle
@@ -385,6 +398,8 @@ impl App {
             notifier,
             pipeline,
             layouts,
+            reports,
+            audit_channel,
             history_handle,
             alert_log,
             remote_write,
@@ -418,6 +433,7 @@ impl App {
                 .into_iter()
                 .chain(self.evaluator.problem())
                 .chain(self.layouts.problem())
+                .chain(self.reports.problem())
                 .collect(),
         };
         // One cause may affect all of them; it is reported once.
@@ -438,10 +454,33 @@ impl App {
                         from: "SIGHUP".into(),
                         ..Actor::default()
                     };
-                    audit::record(&AuditEntry::of("reload", "reload", actor, &result));
+                    self.audit(&AuditEntry::of("reload", "reload", actor, &result));
                 }
             }
         }
+    }
+
+    /// Writes the line about a change.
+    fn audit(&self, entry: &AuditEntry) {
+        audit::record(entry);
+        self.audit_channel.add(entry, self.clock.now().wall);
+    }
+
+    /// Sends audit lines to their channel, until `stop`. That of the start: as all of `logging`.
+    async fn keep_audit_channel(self: Arc<Self>, stop: CancellationToken) {
+        let active = self.current.load_full();
+        let plan = &active.plan;
+        let Some(channel) = &plan.root.logging.audit.channel else {
+            return;
+        };
+        let instance = plan.sender.labels.get("instance");
+        let sender = instance.map_or("this host", String::as_str);
+        let (channel, sender) = (channel.value.clone(), sender.to_owned());
+        drop(active);
+        let notifier = self.notifier.clone();
+        self.audit_channel
+            .run(channel, sender, notifier, stop)
+            .await;
     }
 
     /// Swaps in the configuration that is on disk now, completely or not at all.
@@ -532,6 +571,7 @@ impl App {
             .replace(remote, self.history_handle.as_ref(), &next.plan)
             .await;
         next.start(self);
+        self.reports.changed.notify_one();
         Ok(summary)
     }
 

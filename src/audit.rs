@@ -1,8 +1,9 @@
-//! Audit lines: one event for each change that people make, for the log and the audit file.
+//! Audit lines: one event for each change that people make, for the log and the audit file, and as text for a channel.
 //!
 //! A line begins with `audit:` and the change in words, and has the rest as fields. Every value comes from a
 //! client, so nothing in it may begin a line, move the cursor or change the direction of text.
 
+use bellwether_core::UnixMillis;
 use bellwether_server::{AuditEntry, AuditOutcome};
 use tracing::{info, warn};
 
@@ -43,8 +44,34 @@ pub fn record(entry: &AuditEntry) {
     }
 }
 
+/// Returns the line of `entry` with its time, as the log has it.
+#[must_use]
+pub fn line(entry: &AuditEntry, at: UnixMillis) -> String {
+    let (outcome, error) = match &entry.outcome {
+        AuditOutcome::Done => ("done", None),
+        AuditOutcome::Failed(error) => ("failed", Some(error)),
+        AuditOutcome::Rejected(error) => ("rejected", Some(error)),
+    };
+    let fields = [
+        ("action", Some(entry.action)),
+        ("outcome", Some(outcome)),
+        ("error", error.map(String::as_str)),
+        ("user", entry.actor.user.as_deref()),
+        ("auth", entry.actor.auth),
+        ("from", Some(entry.actor.from.as_str())),
+        ("via", entry.actor.via.as_deref()),
+    ];
+    let fields = fields.into_iter().filter_map(|(name, value)| {
+        let value = printable(value?);
+        Some(format!(" {name}={value:?}"))
+    });
+    let at = jiff::Timestamp::from_millisecond(at.0).unwrap_or_default();
+    let what = printable(&entry.what);
+    format!("{at} audit: {what}{}", fields.collect::<String>())
+}
+
 /// Joins lines with `; `, escapes what could forge a line or hide a part of it, and shortens text that is too long.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let mut out = String::with_capacity(text.len());
     for (index, character) in lines.join("; ").chars().enumerate() {

@@ -3,6 +3,7 @@
 //!
 //! The crates below it are in `crates/`; ARCHITECTURE.md has the map.
 //! - [`config`]: the sections of all crates put together; the configuration resolved to a plan.
+//! - `api_data`: values in the answers of the API.
 //! - [`app`]: builds, starts, reloads and stops everything.
 //! - [`audit`]: the lines about changes that people make.
 //! - [`backtest`]: the rules of a configuration over recorded samples.
@@ -19,6 +20,7 @@
 //! - [`runtime_file`]: what a running agent tells the commands on its host.
 //! - [`version`]: of the binary, and what it was built from.
 
+mod api_data;
 pub mod app;
 pub mod audit;
 pub mod backtest;

@@ -14,7 +14,7 @@ use anyhow::Context;
 use audit_file::AuditFile;
 pub use audit_file::lost_audit_lines;
 use bellwether_files as files;
-use bellwether_schema::{section, string_enum};
+use bellwether_schema::{Spanned, section, string_enum};
 use journal::WithPriority;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::filter_fn;
@@ -82,6 +82,9 @@ section! {
         /// new file has mode 0640. It is never renamed or shortened here: if it was renamed, as by
         /// logrotate, the next line is in a new one.
         pub file: Option<PathBuf> = None,
+        /// Name of a channel that gets them too. A change never waits for it; lines that come within a
+        /// second are one message.
+        pub channel: Option<Spanned<String>> = None,
     }
 }
 

@@ -1,21 +1,32 @@
 //! Reports over a time range: what was wrong, what gets better or worse, what will be full.
 //!
-//! A [`Report`] is data; each format is a function from it to text: `html`, `markdown`, `csv`, and JSON by serde.
-//! All text comes from outside and is escaped by each format.
+//! An [`Inquiry`] asks an agent for all that a [`Report`] says. A report is data; each [`Format`] is a function from
+//! it to text: `html`, `markdown`, `csv`, and JSON by serde. All text comes from outside and is escaped by each format.
+//! Reports by schedule are [`ReportSettings`], and [`Schedule`] says when one is due.
 
+mod bulletin;
 mod chart;
+mod cron;
 mod csv;
 mod digest;
+mod format;
 mod html;
+mod inquiry;
 mod markdown;
+mod schedule;
+mod settings;
 
 use bellwether_core::{Labels, UnixMillis};
 use serde::{Serialize, Serializer};
 
-pub use csv::csv;
+pub use bulletin::bulletin;
+pub use cron::Cron;
+pub use csv::{CsvTable, tables};
 pub use digest::{Tone, Verdict, digest};
-pub use html::html;
-pub use markdown::markdown;
+pub use format::Format;
+pub use inquiry::{Agent, Inquiry};
+pub use schedule::{SavedSchedule, Schedule};
+pub use settings::{ReportSettings, check, check_channel};
 
 /// Everything that a report says.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -26,7 +26,7 @@ self_metrics! {
     LOADED_AT = "bellwether_config_last_reload_success_timestamp_seconds" Gauge []
         "Time at which the active configuration was loaded.";
     AUDIT_LINES_LOST = "bellwether_audit_lines_lost_total" Counter []
-        "Audit lines that are not in the audit file, since it could not be written.";
+        "Audit lines that are not in the audit file, since it could not be written, or in no message to their channel.";
     CONFIG_HASH = "bellwether_config_hash" Gauge []
         "Hash of the files of the active configuration (CRC-32): equal on hosts with equal files.";
 }
@@ -46,6 +46,7 @@ static LISTS: &[&[&SelfMetric]] = &[
     bellwether_alert_history::SELF_METRICS,
     bellwether_remote_write::SELF_METRICS,
     bellwether_server::SELF_METRICS,
+    crate::app::SELF_METRICS,
     process::SELF_METRICS,
 ];
 

@@ -31,7 +31,6 @@ use serde_json::Value;
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, announcer, backtest, config_editor, flags, rule_tests};
-use crate::audit;
 use crate::config::{self, Source};
 
 /// Adapter from the app to the server.
@@ -81,7 +80,7 @@ impl LifecycleBackend for AppBackend {
 
 impl AuditBackend for AppBackend {
     fn audit(&self, entry: AuditEntry) {
-        audit::record(&entry);
+        self.0.audit(&entry);
     }
 }
 
@@ -290,10 +289,10 @@ impl DashboardBackend for AppBackend {
     }
 }
 
-fn test_result(result: bellwether_notify::TestResult) -> TestResult {
+fn test_result(result: bellwether_notify::DirectResult) -> TestResult {
     let error = result.error;
     TestResult {
-        status: result.status,
+        sample: result.sample,
         error: error.map(|error| (error.to_string(), error.retryable)),
         took: result.took,
     }
@@ -365,6 +364,7 @@ impl StatusBackend for AppBackend {
             started: self.0.started,
             collectors: collectors.collect(),
             channels: channels.collect(),
+            reports: self.0.report_health(),
             remote: self.0.remote_write.health(),
             history: self.0.history_handle.as_ref().map(HistoryHandle::health),
             alert_history: self.0.alert_log.as_ref().map(AlertLog::health),

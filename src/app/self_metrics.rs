@@ -48,8 +48,13 @@ impl SelfMetrics for AppMetrics {
         if let Some(app) = self.0.upgrade() {
             app.add_reloads(batch);
             app.add_configuration(batch);
+            app.add_report_failures(batch);
             let on_disk = app.state.is_some() && app.state_problem().is_none();
-            batch.push(&AUDIT_LINES_LOST, &[], lost_audit_lines() as f64);
+            batch.push(
+                &AUDIT_LINES_LOST,
+                &[],
+                (lost_audit_lines() + app.audit_channel.lost()) as f64,
+            );
             batch.push(&STATE_ON_DISK, &[], f64::from(on_disk));
         }
     }

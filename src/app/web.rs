@@ -167,6 +167,12 @@ impl Web {
         }
     }
 
+    /// Returns the handle of the server, if it listens.
+    pub(super) fn handle(&self) -> Option<Handle> {
+        let open = self.open.lock();
+        open.as_ref().map(|open| open.handle.clone())
+    }
+
     /// Returns the endpoint of the server, if it listens.
     pub(super) fn endpoint(&self) -> Option<Endpoint> {
         let open = self.open.lock();

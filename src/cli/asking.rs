@@ -13,6 +13,7 @@ use super::form::{
     Format, FormatFlags, Layout, ListFormat, OutputFormat, format_data, format_table,
 };
 use super::table::Table;
+pub(super) use crate::api_data::{at_steps, list};
 use crate::printable::controls_text;
 
 /// Target of a command and format of its output.
@@ -97,11 +98,6 @@ pub(super) fn data(path: &str, answer: &Answer) -> anyhow::Result<Value> {
     }
 }
 
-/// Returns the items of a list.
-pub(super) fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
-}
-
 /// Formats a count and its noun, `1 rule`; an absent count is `-`.
 pub(super) fn count(value: &Value, noun: &str) -> String {
     match value.as_f64() {
@@ -168,22 +164,6 @@ pub(super) fn binary(bytes: f64) -> (f64, &'static str) {
         scaled = (scaled.0 / 1024.0, unit);
     }
     scaled
-}
-
-/// Returns the values of a series of a range query at `count` steps from `start` on, both in seconds; `None` is a
-/// gap, and so is a value that is not finite.
-pub(super) fn at_steps(series: &Value, start: f64, step: f64, count: usize) -> Vec<Option<f64>> {
-    let mut values = vec![None; count];
-    for sample in list(&series["values"]) {
-        let place = sample[0].as_f64().map(|at| ((at - start) / step).round());
-        let value = sample[1].as_str().and_then(|value| value.parse().ok());
-        if let Some(place) = place.filter(|place| *place >= 0.0)
-            && let Some(slot) = values.get_mut(place as usize)
-        {
-            *slot = value.filter(|value: &f64| value.is_finite());
-        }
-    }
-    values
 }
 
 /// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.

@@ -151,8 +151,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "export some series as CSV",
             ),
             (
-                "bellwether export -o json --history /var/lib/bellwether/history",
-                "export JSON lines for VictoriaMetrics",
+                "bellwether export --all week --format json,csv,html",
+                "samples, alerts, bottlenecks, trends and more in the directory week",
             ),
         ],
     ),
@@ -237,8 +237,8 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
                 "day.html and day.json",
             ),
             (
-                "bellwether report --from 2026-11-01 --to 2026-12-01 --format markdown",
-                "a month, for a ticket",
+                "bellwether report --send weekly",
+                "the report `weekly` of the configuration to its channels, now",
             ),
         ],
     ),

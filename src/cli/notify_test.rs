@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use bellwether_core::{Severity, Status, counted};
-use bellwether_notify::{ChannelSettings, TestResult, WallClock, named, test_send};
+use bellwether_core::{Severity, counted};
+use bellwether_notify::{ChannelSettings, DirectResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
 use bellwether_server::{Actor, AuditEntry};
 use clap::{Args, ValueEnum};
@@ -158,11 +158,8 @@ fn choose<'a>(
     Ok(chosen)
 }
 
-fn outcome(tried: &TestResult) -> String {
-    let sample = match tried.status {
-        Status::Firing => "firing",
-        Status::Resolved => "resolved",
-    };
+pub(super) fn outcome(tried: &DirectResult) -> String {
+    let sample = tried.sample;
     let took = tried.took.as_millis();
     match &tried.error {
         None => format!("{sample} delivered in {took} ms"),

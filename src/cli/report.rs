@@ -1,26 +1,28 @@
 //! `bellwether report`: what was wrong over a time range, what gets better or worse, what will be full.
 
-mod answers;
-mod ask;
-mod charts;
-mod episodes;
+mod send;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ask::Inquiry;
+use bellwether_core::UnixMillis;
 use bellwether_files as files;
 use bellwether_runtime::Clock;
+use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
+use serde_json::Value;
 
 use super::client::Target;
 use super::range::Range;
-use super::{Global, output};
-use crate::report::{self, Report};
+use super::{Global, asking, output};
+use crate::report::{Agent, Format, Inquiry, Report};
 
 /// Time range without flags.
-const WEEK: std::time::Duration = std::time::Duration::from_secs(7 * 86_400);
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+/// Longest time of one question: some read weeks of samples.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 #[derive(Args)]
 pub(super) struct Options {
@@ -39,43 +41,52 @@ pub(super) struct Options {
     /// output. A regular file is replaced once the new one is complete.
     #[arg(short, long, alias = "file", value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Send the report NAME of the configuration to its channels now, once and without a queue. Its
+    /// schedule is not affected.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["format", "output"])]
+    send: Option<String>,
     #[command(flatten)]
     target: Target,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// One page with charts, which prints well; it loads nothing and has no script.
-    Html,
-    /// Everything, with the values of the charts.
-    Json,
-    /// One line for each number or text.
-    Csv,
-    /// Tables, for a ticket or a chat.
-    Markdown,
-}
-
-impl Format {
-    fn ending(self) -> &'static str {
-        match self {
-            Self::Html => "html",
-            Self::Json => "json",
-            Self::Csv => "csv",
-            Self::Markdown => "md",
-        }
+impl ValueEnum for Format {
+    fn value_variants<'a>() -> &'a [Self] {
+        &[Self::Html, Self::Json, Self::Csv, Self::Markdown]
     }
 
-    fn text(self, report: &Report) -> anyhow::Result<String> {
-        Ok(match self {
-            Self::Html => report::html(report),
-            Self::Json => serde_json::to_string_pretty(report)? + "\n",
-            Self::Csv => report::csv(report)?,
-            Self::Markdown => report::markdown(report),
-        })
+    fn to_possible_value(&self) -> Option<PossibleValue> {
+        let help = match self {
+            Self::Html => {
+                "One page with charts, which prints well; it loads nothing and has no script"
+            }
+            Self::Json => "Everything, with the values of the charts",
+            Self::Csv => "One line for each number or text",
+            Self::Markdown => "Tables, for a ticket or a chat",
+        };
+        Some(PossibleValue::new(self.as_str()).help(help))
+    }
+}
+
+/// The agent that the flags of a command lead to.
+pub(super) struct RemoteAgent<'a> {
+    pub(super) global: &'a Global,
+    pub(super) target: &'a Target,
+}
+
+impl Agent for RemoteAgent<'_> {
+    fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<Value> {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        let query = query.extend_pairs(parameters).finish();
+        let path = format!("{path}?{query}");
+        let answer = self.target.get_within(self.global, &path, TIMEOUT)?;
+        asking::data(&path, &answer)
     }
 }
 
 pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
+    if let Some(name) = &options.send {
+        return send::run(global, options, name);
+    }
     let mut formats = options.format.clone();
     formats.dedup();
     if formats.len() > 1 && options.output.is_none() {
@@ -83,16 +94,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     }
     let now = Clock::start().now().wall;
     let (from, to) = options.range.times(now, |end| end.before(WEEK))?;
-    let inquiry = Inquiry {
-        global,
-        target: &options.target,
-        from,
-        to,
-        now,
-    };
-    let report = inquiry.report()?;
+    let report = options.inquire(global, from, to, now)?;
     for format in &formats {
-        let text = format.text(&report)?;
+        let text = format.format(&report)?;
         match &options.output {
             None => output::print(format_args!("{text}")),
             Some(path) if formats.len() == 1 => write(path, &text)?,
@@ -102,7 +106,30 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+impl Options {
+    fn inquire(
+        &self,
+        global: &Global,
+        from: UnixMillis,
+        to: UnixMillis,
+        now: UnixMillis,
+    ) -> anyhow::Result<Report> {
+        let agent = RemoteAgent {
+            global,
+            target: &self.target,
+        };
+        let inquiry = Inquiry {
+            agent: &agent,
+            from,
+            to,
+            now,
+        };
+        inquiry.report()
+    }
+}
+
+/// Writes a file, and says so.
+pub(super) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
     let shown = path.display();
     let written = || -> std::io::Result<()> {
         let mut out = files::Output::create(path)?;

@@ -132,6 +132,7 @@ fn fails(health: &Value) -> Vec<String> {
         .then(|| "reload".to_owned());
     collectors
         .chain(named("channels", "channel"))
+        .chain(named("reports", "report"))
         .chain(named("remoteWrite", "remote write"))
         .chain(parts)
         .chain(reload)
@@ -173,6 +174,7 @@ fn page(data: &Value, screen: Screen) -> String {
     if list(&health["channels"]).is_empty() {
         out += "  none\n";
     }
+    out += &reports(&health["reports"], screen);
     out += &remote_write(&health["remoteWrite"], screen);
     out += &heading("alerts");
     out += &alerts(&data["alerts"], screen);
@@ -367,6 +369,33 @@ fn remote_write(destinations: &Value, screen: Screen) -> String {
             bytes(&destination["pendingBytes"]),
         );
         if let Some(error) = destination["lastError"].as_str() {
+            text += &format!("  FAILED {}", printable(error));
+        }
+        out += &line(&text, screen);
+    }
+    out
+}
+
+/// Formats the reports by schedule; empty without any.
+fn reports(reports: &Value, screen: Screen) -> String {
+    let Some(reports) = reports.as_array().filter(|all| !all.is_empty()) else {
+        return String::new();
+    };
+    let mut out = format!("\n{}\n", screen.paint(Style::Heading, "reports"));
+    for report in reports {
+        let channels: Vec<String> = list(&report["channels"]).iter().map(text).collect();
+        let mut text = format!(
+            "  {:<14} next {} to {}, last sent {}, {} queued",
+            text(&report["name"]),
+            time(&report["next"]),
+            channels.join(", "),
+            match report["lastSent"].is_null() {
+                true => "never".to_owned(),
+                false => time(&report["lastSent"]),
+            },
+            text(&report["queued"]),
+        );
+        if let Some(error) = report["lastError"].as_str() {
             text += &format!("  FAILED {}", printable(error));
         }
         out += &line(&text, screen);

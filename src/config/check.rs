@@ -2,6 +2,7 @@
 
 mod alerting;
 mod dashboards;
+mod reports;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -234,6 +235,7 @@ impl<'a> Checker<'a> {
         let bottlenecks = bottleneck::resolve(declared, &metrics, self.problems);
         self.remote_write();
         self.dashboards();
+        self.reports();
         let default_labels = monitor.prometheus.default_labels.value.clone();
         let (warnings, rule_groups) = (self.warnings, self.rule_groups);
         move |root, checksum, files| Plan {

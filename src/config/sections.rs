@@ -21,6 +21,7 @@ use bellwether_tsdb::history::TrendStorage;
 
 use super::include::Include;
 use crate::logging::Logging;
+use crate::report::ReportSettings;
 
 section! {
     /// The configuration file.
@@ -35,6 +36,8 @@ section! {
         pub alert_history: AlertHistorySettings = AlertHistorySettings::default(),
         /// Destinations of Prometheus remote write, which receive all samples of history.
         pub remote_write: Vec<Spanned<RemoteWrite>> = Vec::new(),
+        /// Reports that channels get by schedule.
+        pub reports: Vec<ReportSettings> = Vec::new(),
         /// Web page.
         pub web: WebPage = WebPage::default(),
         /// Dashboards of the web page, beside the shipped one.

@@ -1,3 +1,6 @@
+use super::csv::csv;
+use super::html::html;
+use super::markdown::markdown;
 use super::testing::{HOSTILE, hostile, report};
 use super::*;
 
@@ -106,4 +109,32 @@ fn durations_have_two_units() {
     ] {
         assert_eq!(duration(seconds), text);
     }
+}
+
+#[test]
+fn each_section_is_a_table_with_the_same_columns_without_items() {
+    let head = |report: &Report, name: &str| {
+        let tables = tables(report).unwrap();
+        let table = tables.into_iter().find(|table| table.name == name).unwrap();
+        (
+            table.text.lines().next().unwrap().to_owned(),
+            table.text.lines().count(),
+        )
+    };
+    let empty = head(&Report::default(), "capacity");
+    let full = head(&report(), "capacity");
+    assert_eq!(
+        empty,
+        ("before,daysLeft,now,perWeek,resource".to_owned(), 1)
+    );
+    assert_eq!(full.0, empty.0);
+    assert_eq!(full.1, 1 + report().capacity.len());
+    let text = tables(&hostile())
+        .unwrap()
+        .into_iter()
+        .map(|table| table.text);
+    assert!(
+        text.into_iter().all(|text| !text.contains(",=")),
+        "no cell is a formula"
+    );
 }

@@ -27,6 +27,7 @@ mod promql_rules;
 mod query;
 mod recording;
 mod reload;
+mod reports;
 mod resolve;
 mod running_agent;
 mod scrape;

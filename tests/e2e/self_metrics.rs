@@ -12,7 +12,7 @@ use crate::support::receiver::{Mood, Receiver};
 use crate::support::{free_port, poll};
 
 /// A configuration with every source of self-metrics.
-fn everything(folder: &Path, statsd: u16, pager: &Receiver) -> String {
+fn everything(folder: &Path, statsd: u16, pager: &Receiver, auditor: &Receiver) -> String {
     format!(
         r#"
 performance_monitor:
@@ -28,14 +28,18 @@ performance_monitor:
       channels:
         - {{type: log, name: log}}
         - {{type: webhook, name: pager, url: "http://{pager}/"}}
+        - {{type: webhook, name: auditor, url: "http://{auditor}/", alerts: false}}
     rules:
       - {{name: backlog, metric: queue_length, condition: ">", threshold: 10, severity: critical}}
 trend_analysis:
   anomaly_detection: {{metrics: [queue_length], min_samples: 10}}
 remote_write: [{{name: far, url: "http://{pager}/write"}}]
+reports: [{{name: weekly, schedule: "0 7 * * mon", channels: [auditor]}}]
+logging: {{audit: {{channel: auditor}}}}
 "#,
         folder = folder.display(),
         pager = pager.address(),
+        auditor = auditor.address(),
     )
 }
 
@@ -63,8 +67,10 @@ fn wait_for_line(agent: &Agent, line: &str) {
 fn every_declared_self_metric_is_exposed_with_its_value() {
     let (folder, pager, statsd) = (TempDir::new().unwrap(), Receiver::start(0), free_port());
     fs::create_dir(folder.path().join("empty")).unwrap();
+    let auditor = Receiver::start(0);
     pager.mood(Mood::Status(400));
-    let agent = Agent::start(folder.path(), &everything(folder.path(), statsd, &pager));
+    let yaml = everything(folder.path(), statsd, &pager, &auditor);
+    let agent = Agent::start(folder.path(), &yaml);
     let _client = provoke(&agent, statsd);
 
     // Those of queries need a Neo4j, and are tested with one: tests/peers/neo4j.
@@ -86,6 +92,11 @@ fn every_declared_self_metric_is_exposed_with_its_value() {
         "bellwether_notifications_dropped_total{channel=\"pager\",reason=\"rejected\"} 1",
         "bellwether_notification_queue_length{channel=\"pager\"} 0",
         "bellwether_notification_dead_letters{channel=\"pager\"} 1",
+        "bellwether_bulletins_total{channel=\"auditor\",bulletin=\"audit\",result=\"sent\"} 1",
+        "bellwether_bulletin_queue_length{channel=\"auditor\"} 0",
+        "bellwether_notifications_total{channel=\"auditor\",result=\"sent\"} 0",
+        "bellwether_report_failures_total{report=\"weekly\"} 0",
+        "bellwether_audit_lines_lost_total 0",
         "bellwether_alert_history_records_total{kind=\"transition\"} 1",
         "bellwether_queries_total{result=\"bad_data\"} 1",
         "bellwether_queries_total{result=\"success\"} 1",

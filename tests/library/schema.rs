@@ -27,6 +27,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "metric_in_two_sections",
             "neo4j_enabled_but_absent",
             "neo4j_no_query",
+            "report_channels",
             "rule_expr_unknown_metric",
             "rule_label_unknown",
             "rule_template_unknown_label",

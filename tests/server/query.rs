@@ -657,3 +657,38 @@ async fn answers_have_the_shapes_of_the_table_of_endpoints() {
     }
     assert_eq!(differences, [""; 0]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_process_itself_gets_the_data_that_a_client_gets() {
+    let server = server().await;
+    let time = format!("time={}", (START + 99 * 15_000) / 1000);
+    for (path, parameters) in [
+        ("/api/v1/metrics", "limit=0".to_owned()),
+        ("/api/v1/query", format!("query=sum(load)&{time}")),
+        ("/api/v1/label/host/values", String::new()),
+        ("/api/v1/bottlenecks", time),
+    ] {
+        let own = server.handle.ask(path, &parameters).await.unwrap();
+        let client = get(server.address, &format!("{path}?{parameters}"), &[]).await;
+        assert_eq!(own, client.json()["data"], "{path}");
+        assert!(!own.is_null(), "{path}");
+    }
+    for (path, parameters, expected) in [
+        ("/api/v1/query", "query=sum(", "unclosed left parenthesis"),
+        (
+            "/api/v1/alerts/history",
+            "",
+            "the alert history is disabled",
+        ),
+        (
+            "/api/v1/nothing",
+            "",
+            "no endpoint with data: /api/v1/nothing",
+        ),
+        ("/-/reload", "", "no endpoint with data: /-/reload"),
+        ("/", "", "no endpoint with data: /"),
+    ] {
+        let error = server.handle.ask(path, parameters).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{path}: {error}");
+    }
+}

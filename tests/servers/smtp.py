@@ -57,6 +57,10 @@ class Handler:
             "headers": {name: str(value) for name, value in mail.items()},
             "plain": part("plain"),
             "html": part("html"),
+            "attachments": [
+                [part.get_filename(), part.get_content_type(), part.get_content()]
+                for part in mail.iter_attachments()
+            ] if mail.get_content_type() == "multipart/mixed" else [],
         }
         with open(options.out, "a") as out:
             out.write(json.dumps(line) + "\n")

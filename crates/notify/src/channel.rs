@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bellwether_core::{Alert, Group, Labels, Notification, Now, Status, UnixMillis};
 
+use super::bulletin::Bulletin;
 use super::error::DeliveryError;
 
 /// Future of one delivery attempt.
@@ -39,6 +40,12 @@ pub struct Digest {
 }
 
 impl Batch {
+    /// Creates a batch without alerts: what the templates of a bulletin see.
+    #[must_use]
+    pub(super) fn empty() -> Self {
+        Self::new(Vec::new())
+    }
+
     /// Creates a batch of `notifications` alone.
     #[must_use]
     pub fn new(notifications: Vec<Notification>) -> Self {
@@ -79,6 +86,13 @@ pub trait Channel: Send + Sync + 'static {
     /// Makes one attempt to deliver `batch`. Returns `Ok` only once the service has confirmed all
     /// of its notifications.
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a>;
+
+    /// Makes one attempt to deliver `bulletin`. May run beside [`Channel::deliver`]. Only types that
+    /// [`ChannelType::takes_bulletins`](crate::ChannelType::takes_bulletins) names implement it.
+    fn publish<'a>(&'a self, _bulletin: &'a Bulletin) -> Attempt<'a> {
+        let error = "a channel of this type takes nothing but alerts";
+        Box::pin(ready(Err(DeliveryError::permanent(error))))
+    }
 
     /// Returns the most notifications of one batch.
     fn max_batch(&self) -> usize;

@@ -1,4 +1,4 @@
-//! State of a channel that outlives a reload: its outbox on disk and its counters.
+//! State of a channel that outlives a reload: its outbox and bulletins on disk and its counters.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
+use super::bulletin::BulletinStore;
 use super::journal::Journal;
 use super::outbox::{Outbox, Record, StoredDeadLetter};
 
@@ -27,6 +28,8 @@ pub struct ChannelStats {
     pub queued: usize,
     /// Dead letters that can be resent.
     pub dead_letters: usize,
+    /// Bulletins queued.
+    pub bulletins: usize,
     /// Error of the last attempt; `None` after a success.
     pub last_error: Option<String>,
     /// Time of the first failed attempt in a row; `None` after a success.
@@ -68,6 +71,7 @@ pub(super) struct ChannelState {
     saver: Option<Saver>,
     pub(super) counts: Mutex<Counts>,
     pub(super) wake: Notify,
+    pub(super) bulletins: BulletinStore,
 }
 
 impl ChannelState {
@@ -75,6 +79,7 @@ impl ChannelState {
     /// While it cannot be read or written it is in memory too, and tried again. Blocks.
     pub(super) fn open(name: &str, state: Option<Arc<StateDirectory>>, now: Now) -> Self {
         let mut outbox = Outbox::default();
+        let bulletins = BulletinStore::open(name, state.clone());
         let saver = state.map(|state| {
             let what = format!("the queue of channel {name}");
             Saver::new(state, format!("outbox/{name}.jsonl"), what)
@@ -106,6 +111,7 @@ impl ChannelState {
             saver,
             counts: Mutex::default(),
             wake: Notify::new(),
+            bulletins,
         };
         state.save_if_due();
         state
@@ -116,11 +122,13 @@ impl ChannelState {
         if self.saver.as_ref().is_some_and(Saver::is_due) {
             self.append(&mut self.journal.lock(), &[]);
         }
+        self.bulletins.save_if_due();
     }
 
     /// Returns the error that keeps the queue from the disk, if any.
     pub(super) fn problem(&self) -> Option<String> {
-        self.saver.as_ref()?.problem()
+        let outbox = self.saver.as_ref()?.problem();
+        outbox.or_else(|| self.bulletins.problem())
     }
 
     pub(super) fn name(&self) -> &Arc<str> {
@@ -220,6 +228,7 @@ impl ChannelState {
                 .collect(),
             queued,
             dead_letters,
+            bulletins: self.bulletins.queued(),
             last_error: counts.last_error.clone(),
             failing_since: counts.failing_since.map(|since| since.wall),
             held_since: counts.held_since,

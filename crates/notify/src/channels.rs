@@ -8,6 +8,7 @@ use bellwether_schema::{Diagnostics, MapReader, Section, SourceLocation, Variant
 pub use self::email::AddressError;
 pub use self::exec::AccountError;
 pub use self::templates::TemplateError;
+use crate::bulletin::Bulletin;
 use crate::channel::{Attempt, Batch, Channel, Context, Digest, Sender, WallClock, same_group};
 use crate::error::{BuildError, DeliveryError, MissingClient, SettingsError};
 
@@ -71,6 +72,26 @@ macro_rules! channel_types {
             }
         }
     };
+}
+
+impl ChannelType {
+    /// Returns whether channels of this type deliver messages that are no alerts. The others are for
+    /// services that know nothing but alerts, or, as Kafka and the log, for programs that expect them.
+    #[must_use]
+    pub fn takes_bulletins(self) -> bool {
+        match self {
+            Self::Webhook
+            | Self::Email
+            | Self::Exec
+            | Self::Slack
+            | Self::Discord
+            | Self::Teams
+            | Self::Telegram => true,
+            Self::Log | Self::Kafka | Self::Alertmanager | Self::PagerDuty | Self::Opsgenie => {
+                false
+            }
+        }
+    }
 }
 
 impl KindSettings {

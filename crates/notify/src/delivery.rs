@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwether_core::{DeadLetter, Fingerprint, MonoMillis, Notification, Status, UnixMillis};
 use bellwether_http::next_delay;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
@@ -20,7 +20,7 @@ use super::filter::Filter;
 use super::next_batch::{Priority, next_batch};
 use super::observe::{Event, Observer, Outcome};
 use super::outbox::{DropReason, Outbox, Record};
-use super::rate_limit::{Bucket, RateLimit};
+use super::rate_limit::Limiter;
 use super::settings::ChannelCommon;
 
 /// State of the delivery loop.
@@ -36,8 +36,6 @@ struct Progress {
     lost_logged_at: Option<MonoMillis>,
     /// Time of the last search for expired notifications.
     expired: Option<MonoMillis>,
-    /// Bucket of the rate limit, if one is set.
-    bucket: Option<Bucket>,
 }
 
 /// Next step of the delivery loop.
@@ -66,6 +64,8 @@ pub(super) struct Delivery {
     pub(super) state: Arc<ChannelState>,
     pub(super) common: ChannelCommon,
     pub(super) filter: Filter,
+    /// Rate limit, if one is set.
+    pub(super) limiter: Option<Limiter>,
     pub(super) channel: Box<dyn Channel>,
     pub(super) clock: Clock,
     pub(super) random: fn() -> f64,
@@ -178,17 +178,12 @@ impl Delivery {
     /// Delivers queued notifications, oldest first, until `stop`; after it, as long as no attempt
     /// fails. After `halt` it ends with the attempt under way.
     pub(super) async fn run(self: Arc<Self>, stop: CancellationToken, halt: CancellationToken) {
-        let bucket = self.common.rate_limit.as_ref().map(Bucket::new);
-        let mut progress = Progress {
-            bucket,
-            ..Progress::default()
-        };
-        let start = Instant::now();
+        let mut progress = Progress::default();
         while !halt.is_cancelled() {
             // Read before the queue: what was queued before the stop is delivered.
             let stopping = stop.is_cancelled();
             self.expire(&mut progress).await;
-            let picked = match self.next(&mut progress, start.elapsed()).await {
+            let picked = match self.next(&mut progress).await {
                 Next::Attempt(picked) => picked,
                 Next::Nothing | Next::Wait(_) if stopping => return,
                 next => {
@@ -232,15 +227,21 @@ impl Delivery {
         }
     }
 
-    /// Returns the next step within the rate limit; `now` is the time since the loop's start.
-    async fn next(self: &Arc<Self>, progress: &mut Progress, now: Duration) -> Next {
-        let Some(limit) = &self.common.rate_limit else {
+    /// Acquires one message of the rate limit, or returns the delay until it is available.
+    pub(super) fn try_acquire(&self, urgent: bool) -> Result<(), Duration> {
+        let limiter = self.limiter.as_ref();
+        limiter.map_or(Ok(()), |limiter| limiter.try_acquire(urgent))
+    }
+
+    /// Returns the next step within the rate limit.
+    async fn next(self: &Arc<Self>, progress: &mut Progress) -> Next {
+        if self.limiter.is_none() {
             return self.claim(Priority::Oldest, None, progress);
-        };
+        }
         if self.state.queued() == 0 {
             return Next::Nothing;
         }
-        let wait = match progress.try_acquire(limit, false, now) {
+        let wait = match self.try_acquire(false) {
             Ok(()) => {
                 let delayed_since = self.state.counts.lock().held_since.take();
                 let Some(since) = delayed_since.filter(|_| self.channel.allows_digest()) else {
@@ -257,7 +258,7 @@ impl Delivery {
             Priority::Urgent,
             1,
         );
-        if !urgent.is_empty() && progress.try_acquire(limit, true, now).is_ok() {
+        if !urgent.is_empty() && self.try_acquire(true).is_ok() {
             return self.claim(Priority::Urgent, None, progress);
         }
         let since = (self.clock)().wall;
@@ -548,7 +549,7 @@ impl Delivery {
     }
 
     /// Runs `work` on a blocking thread.
-    async fn blocking<T: Send + Default + 'static>(
+    pub(super) async fn blocking<T: Send + Default + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> T {
@@ -564,20 +565,6 @@ impl Delivery {
 
     pub(super) fn stats(&self) -> ChannelStats {
         self.state.stats(self.common.r#type.as_str())
-    }
-}
-
-impl Progress {
-    /// Acquires one message of the rate limit, or returns the delay until it is available.
-    fn try_acquire(
-        &mut self,
-        limit: &RateLimit,
-        urgent: bool,
-        now: Duration,
-    ) -> Result<(), Duration> {
-        self.bucket
-            .as_mut()
-            .map_or(Ok(()), |bucket| bucket.try_acquire(limit, urgent, now))
     }
 }
 

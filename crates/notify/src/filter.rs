@@ -12,6 +12,7 @@ use super::settings::ChannelCommon;
 /// Compiled filters of one channel.
 #[derive(Debug)]
 pub(super) struct Filter {
+    alerts: bool,
     min_severity: Severity,
     /// `None` matches all rules.
     rules: Option<GlobSet>,
@@ -25,6 +26,7 @@ impl Filter {
     /// Compiles validated settings; an invalid glob matches nothing.
     pub(super) fn new(common: &ChannelCommon) -> Self {
         Self {
+            alerts: common.alerts,
             min_severity: common.min_severity,
             rules: glob_set(&common.rules),
             components: glob_set(&common.components),
@@ -57,7 +59,8 @@ impl Filter {
 
     /// Returns true if `alert` passes all filters.
     pub(super) fn matches(&self, alert: &Alert) -> bool {
-        alert.severity >= self.min_severity
+        self.alerts
+            && alert.severity >= self.min_severity
             && self.rules.as_ref().is_none_or(|rules| {
                 rules.is_match(&*alert.rule) || rules.is_match(alert.alertname())
             })

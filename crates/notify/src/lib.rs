@@ -2,12 +2,15 @@
 //!
 //! A dispatch goes through each channel's filter into its outbox, which is on disk before
 //! [`Notifier::offer`] returns. A task per channel delivers the queue in order, and retries until
-//! the service has confirmed. Knows nothing of rules.
+//! the service has confirmed. Messages that are no alerts ([`Bulletin`]) have a queue of their own.
+//! Knows nothing of rules.
 
+mod bulletin;
 mod channel;
 mod channel_state;
 mod channels;
 mod delivery;
+mod direct;
 mod error;
 mod filter;
 mod journal;
@@ -18,7 +21,6 @@ mod preview;
 mod rate_limit;
 mod self_metrics;
 mod settings;
-mod test_send;
 #[cfg(test)]
 mod testing;
 mod wire;
@@ -31,6 +33,7 @@ use bellwether_core::{
     DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, Now, UnixMillis,
 };
 use bellwether_files::durable::StateDirectory;
+pub use bulletin::{Bulletin, BulletinStats, Document};
 use channel::Channel;
 pub use channel::{Batch, Clock, Context, Digest, Sender, WallClock};
 use channel_state::ChannelState;
@@ -38,16 +41,17 @@ pub use channel_state::ChannelStats;
 pub use channels::email::owned_header;
 pub use channels::{AccountError, AddressError, ChannelType, KindSettings, TemplateError};
 use delivery::Delivery;
+pub use direct::{DirectResult, send_bulletin, test_send};
 pub use error::{BuildError, DeliveryError, MissingClient, SettingsError};
 use filter::Filter;
 use hashbrown::HashMap;
 pub use observe::{Event, Observer, Outcome};
 use parking_lot::Mutex;
 pub use preview::Preview;
+use rate_limit::Limiter;
 pub use rate_limit::RateLimit;
 pub use self_metrics::SELF_METRICS;
 pub use settings::{ChannelCommon, ChannelSettings, Queue, Retry, check, named};
-pub use test_send::{TestResult, test_send};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -116,10 +120,11 @@ impl ActiveChannel {
     fn start(delivery: Arc<Delivery>) -> Self {
         let (stop, halt) = (CancellationToken::new(), CancellationToken::new());
         let run = delivery.clone().run(stop.clone(), halt.clone());
+        let publish = delivery.clone().publish(stop.clone(), halt.clone());
         let refresh = delivery.clone().refresh();
         let task = tokio::spawn(async move {
             tokio::select! {
-                () = run => {}
+                _ = async { tokio::join!(run, publish) } => {}
                 () = refresh => {}
             }
         });
@@ -220,6 +225,7 @@ impl Notifier {
             ActiveChannel::start(Arc::new(Delivery {
                 state,
                 filter: Filter::new(&common),
+                limiter: common.rate_limit.as_ref().map(Limiter::new),
                 common,
                 channel,
                 clock: self.setup.clock.clone(),
@@ -263,6 +269,31 @@ impl Notifier {
             }
         })
         .await;
+    }
+
+    /// Queues `bulletin` on the channels `to`; on disk when it returns. Returns those that are not active.
+    pub async fn publish(&self, bulletin: Bulletin, to: &[String]) -> Vec<String> {
+        let names: Arc<HashSet<String>> = Arc::new(to.iter().cloned().collect());
+        let queued = self.for_each_channel(move |delivery| {
+            let name = delivery.state.name().to_string();
+            names.contains(&name).then(|| {
+                delivery.queue_bulletin(bulletin.clone());
+                name
+            })
+        });
+        let queued: Vec<String> = queued.await.into_iter().flatten().collect();
+        let is_missing = |name: &&String| !queued.contains(name);
+        to.iter().filter(is_missing).cloned().collect()
+    }
+
+    /// Returns the statistics of the bulletins of each channel and topic.
+    #[must_use]
+    pub fn bulletin_stats(&self) -> Vec<BulletinStats> {
+        let active = self.active.lock();
+        let channels = active.iter();
+        channels
+            .flat_map(|channel| channel.delivery.state.bulletins.stats())
+            .collect()
     }
 
     /// Queues a resolved notification on each channel for each notified alert that is not in
@@ -414,9 +445,14 @@ impl Notifier {
             .map(ActiveChannel::drain)
             .collect();
         if timeout(limit, join(tasks)).await.is_err() {
-            for stats in self.stats().iter().filter(|stats| stats.queued > 0) {
-                let (channel, queued) = (&stats.name, stats.queued);
-                warn!(channel, queued, "stopped before everything was delivered");
+            for stats in self.stats() {
+                let (channel, queued, bulletins) = (&stats.name, stats.queued, stats.bulletins);
+                if queued + bulletins > 0 {
+                    warn!(
+                        channel,
+                        queued, bulletins, "stopped before everything was delivered"
+                    );
+                }
             }
         }
     }

@@ -1,11 +1,13 @@
-//! Rate limit of a channel: a token bucket with a reserve for critical alerts. Pure.
+//! Rate limit of a channel: a token bucket with a reserve for critical alerts.
 
 use std::time::Duration;
 
 use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation};
+use parking_lot::Mutex;
+use tokio::time::Instant;
 
 bellwether_schema::section! {
-    /// Rate limit of a channel. Notifications over the limit wait; the next message has all of
+    /// Rate limit of a channel, reports and audit lines included. Notifications over the limit wait; the next message has all of
     /// them, and only the number of alerts that fired and resolved meanwhile.
     pub struct RateLimit {
         /// Maximum number of messages in `per`.
@@ -39,16 +41,39 @@ impl RateLimit {
     }
 }
 
+/// Rate limit of a channel in force, for everything that it sends.
+pub(super) struct Limiter {
+    limit: RateLimit,
+    bucket: Mutex<Bucket>,
+    started: Instant,
+}
+
+impl Limiter {
+    pub(super) fn new(limit: &RateLimit) -> Self {
+        Self {
+            limit: limit.clone(),
+            bucket: Mutex::new(Bucket::new(limit)),
+            started: Instant::now(),
+        }
+    }
+
+    /// Acquires one message, or returns the delay until it is available.
+    pub(super) fn try_acquire(&self, urgent: bool) -> Result<(), Duration> {
+        let now = self.started.elapsed();
+        self.bucket.lock().try_acquire(&self.limit, urgent, now)
+    }
+}
+
 /// Messages that may be sent now. Full at the start.
 #[derive(Clone, Debug)]
-pub(super) struct Bucket {
+struct Bucket {
     tokens: f64,
     /// Time of the last refill.
     at: Duration,
 }
 
 impl Bucket {
-    pub(super) fn new(limit: &RateLimit) -> Self {
+    fn new(limit: &RateLimit) -> Self {
         Self {
             tokens: f64::from(limit.messages),
             at: Duration::ZERO,
@@ -57,7 +82,7 @@ impl Bucket {
 
     /// Acquires one message, or returns the delay until it is available. `now` is the time since
     /// any fixed start.
-    pub(super) fn try_acquire(
+    fn try_acquire(
         &mut self,
         limit: &RateLimit,
         urgent: bool,

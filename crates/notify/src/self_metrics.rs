@@ -14,6 +14,12 @@ self_metrics! {
         "Notifications that wait for delivery.";
     DEAD_LETTERS = "bellwether_notification_dead_letters" Gauge ["channel"]
         "Dead letters: notifications that the channel rejected or dropped, and that can be sent again.";
+    BULLETINS = "bellwether_bulletins_total" Counter ["channel", "bulletin", "result"]
+        "Reports and audit lines by channel and result: sent, failed (one attempt), dropped.";
+    BULLETIN_QUEUE = "bellwether_bulletin_queue_length" Gauge ["channel"]
+        "Reports and audit lines that wait for delivery.";
+    BULLETIN_SUCCESS = "bellwether_bulletin_last_success_timestamp_seconds" Gauge ["channel", "bulletin"]
+        "Time at which the last report, or the last audit lines, were delivered.";
 }
 
 impl SelfMetrics for Notifier {
@@ -36,6 +42,16 @@ fn add_channel(channel: &ChannelState, batch: &mut SelfMetricsBatch<'_>) {
             batch.push(&DROPPED, &[name, reason], *count as f64);
         }
     }
+    for stats in channel.bulletins.stats() {
+        let topic: &str = &stats.topic;
+        batch.push(&BULLETINS, &[name, topic, "sent"], stats.sent as f64);
+        batch.push(&BULLETINS, &[name, topic, "failed"], stats.failed as f64);
+        batch.push(&BULLETINS, &[name, topic, "dropped"], stats.dropped as f64);
+        if let Some(at) = stats.last_success {
+            batch.push(&BULLETIN_SUCCESS, &[name, topic], at.0 as f64 / 1000.0);
+        }
+    }
+    batch.push(&BULLETIN_QUEUE, &[name], channel.bulletins.queued() as f64);
     let outbox = channel.outbox.lock();
     batch.push(&QUEUE, &[name], outbox.len() as f64);
     batch.push(&DEAD_LETTERS, &[name], outbox.dead_letters().count() as f64);

@@ -28,6 +28,8 @@ bellwether_schema::section! {
         pub r#override: Override,
         /// If false, nothing is sent to it.
         pub enabled: bool = true,
+        /// If false, no alert is sent to it, only what names it: reports and audit lines.
+        pub alerts: bool = true,
         /// Least severity of alerts that are sent. An alert that falls below it after it was sent
         /// is sent as resolved.
         pub min_severity: Severity = Severity::Info,

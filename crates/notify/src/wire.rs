@@ -1,5 +1,5 @@
-//! Formats of outgoing notifications: the JSON of one notification, and Alertmanager's webhook
-//! document.
+//! Formats of what is sent: the JSON of one notification, Alertmanager's webhook document, and the
+//! JSON of a bulletin.
 //!
 //! Pure. Fields are a contract with services: they may be added, never renamed.
 
@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use bellwether_core::{Alert, Labels, Notification, Status, UnixMillis};
 use serde::Serialize;
+use serde_json::Value;
 
+use super::bulletin::{Bulletin, Document};
 use super::channel::{Batch, Sender};
 use super::error::DeliveryError;
 
@@ -211,6 +213,67 @@ impl<'a> WebhookAlert<'a> {
             peak: alert.peak,
             threshold: alert.threshold,
             duration_seconds: None,
+        }
+    }
+}
+
+/// The JSON of a message that is no alert.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct BulletinMessage<'a> {
+    /// Version of this shape: `1`.
+    version: &'static str,
+    /// Id, the same for every attempt and after a restart.
+    id: &'a str,
+    /// Kind and name: `report/weekly`, `audit`.
+    bulletin: &'a str,
+    /// Labels of the sender.
+    labels: &'a Labels,
+    title: &'a str,
+    text: &'a str,
+    /// Time of what it is about (RFC 3339, UTC, milliseconds).
+    at: String,
+    #[serde(rename = "externalURL")]
+    external_url: &'a str,
+    /// File of a report; absent if there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document: Option<BulletinDocument<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BulletinDocument<'a> {
+    name: &'a str,
+    content_type: &'a str,
+    /// Value of a JSON document, text of any other.
+    content: Value,
+}
+
+impl<'a> BulletinMessage<'a> {
+    pub(super) fn new(bulletin: &'a Bulletin, sender: &'a Sender) -> Self {
+        Self {
+            version: "1",
+            id: &bulletin.id,
+            bulletin: &bulletin.topic,
+            labels: &sender.labels,
+            title: &bulletin.title,
+            text: &bulletin.text,
+            at: rfc3339(bulletin.at),
+            external_url: &sender.url,
+            document: bulletin.document.as_ref().map(BulletinDocument::new),
+        }
+    }
+}
+
+impl<'a> BulletinDocument<'a> {
+    fn new(document: &'a Document) -> Self {
+        let json = (document.content_type == "application/json")
+            .then(|| serde_json::from_str(&document.content).ok())
+            .flatten();
+        Self {
+            name: &document.name,
+            content_type: &document.content_type,
+            content: json.unwrap_or_else(|| document.content.as_str().into()),
         }
     }
 }

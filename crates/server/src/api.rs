@@ -5,12 +5,14 @@
 //! [`Backend`](crate::Backend).
 //!
 //! - [`dispatch`] checks a request and calls the handler that the table [`endpoints`] names.
+//! - [`ask`] answers the process itself, without a connection.
 //! - [`request`] is a request as a handler gets it, with what a handler may take from the server.
 //! - `alerts`, `analysis`, `configuration`, `dashboards`, `live`, `metrics`, `process` and `query` have the handlers,
 //!   a file each.
 
 pub(crate) mod alerts;
 pub(crate) mod analysis;
+mod ask;
 mod configuration;
 mod dashboards;
 mod dispatch;

@@ -11,7 +11,7 @@ use std::time::Duration;
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
-    Status, UnixMillis,
+    UnixMillis,
 };
 use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_promql::{Guard, Queryable};
@@ -302,8 +302,8 @@ pub struct RuleTests {
 /// Result of one test notification.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestResult {
-    /// Status of the sample.
-    pub status: Status,
+    /// Kind of the message: `firing`, `resolved`, or `bulletin` for a channel without alerts.
+    pub sample: &'static str,
     /// Error, and whether a later attempt may succeed; none for a success. Contains no secret.
     pub error: Option<(String, bool)>,
     pub took: Duration,
@@ -495,6 +495,7 @@ pub struct Health {
     pub started: Now,
     pub collectors: BTreeMap<Origin, CollectorHealth>,
     pub channels: Vec<ChannelHealth>,
+    pub reports: Vec<ReportHealth>,
     pub remote: Vec<RemoteHealth>,
     /// Status of history, if it is enabled.
     pub history: Option<HistoryHealth>,
@@ -555,6 +556,24 @@ pub struct ChannelHealth {
     pub rejected: u64,
     /// Dropped notifications, including the rejected ones.
     pub dropped: u64,
+    /// Error of the last attempt; none after a success. Contains no secret.
+    pub last_error: Option<String>,
+}
+
+/// Status of a report by schedule.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ReportHealth {
+    pub name: String,
+    /// Schedule as in crontab.
+    pub schedule: String,
+    /// Time at which it is due next.
+    pub next: Option<UnixMillis>,
+    /// Names of its channels.
+    pub channels: Vec<String>,
+    /// Reports that wait for delivery, over all channels.
+    pub queued: usize,
+    /// Time of the last delivery.
+    pub last_sent: Option<UnixMillis>,
     /// Error of the last attempt; none after a success. Contains no secret.
     pub last_error: Option<String>,
 }

@@ -32,7 +32,8 @@ pub use backend::{
     ConfigError, ConfigFile, ConfigFiles, ConfigProblem, ConfigReport, ConfigurationBackend,
     ConfigurationHealth, DashboardBackend, DashboardFormat, DeadLetterBackend, Difference, Health,
     HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, ReloadHealth, RemoteHealth,
-    Resent, RuleBackend, RuleGroup, RuleTests, RuleView, StateHealth, StatusBackend, TestResult,
+    ReportHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView, StateHealth, StatusBackend,
+    TestResult,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;

@@ -26,7 +26,9 @@ impl Checker<'_> {
             .alerting
             .notifications
             .channels;
-        let enabled = channels.iter().filter(|channel| channel.common.enabled);
+        let enabled = channels
+            .iter()
+            .filter(|channel| channel.common.enabled && channel.common.alerts);
         let Some(least) = enabled.map(|channel| channel.common.min_severity).min() else {
             return;
         };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Dispatch, Group};
+use bellwether_notify::Bulletin;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -556,6 +557,60 @@ async fn nothing_is_sent_blank() {
                 "{body:#}"
             );
         }
+    }
+}
+
+/// Reports keep to the schema and the limits of each chat, whatever their text, and no token is in an error.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_is_a_message_of_each_chat() {
+    for service in [slack, slack_bot, discord, teams, telegram].map(|service| service()) {
+        let folder = TempDir::new().unwrap();
+        let again = Answer::Status(503, "", "");
+        let (receiver, channel) = serve(&service, vec![again], &folder);
+        let notifier = open(folder.path(), &channel).await;
+        for (id, text) in [
+            ("a", "No alert fired.".to_owned()),
+            ("b", "é<@everyone>&*`|\n".repeat(5_000)),
+        ] {
+            let bulletin = Bulletin {
+                id: id.into(),
+                topic: "report/weekly".into(),
+                title: "Report weekly of <host>".into(),
+                text,
+                ..Bulletin::default()
+            };
+            let missing = notifier
+                .publish(bulletin, &["it".into(), "gone".into()])
+                .await;
+            assert_eq!(missing, ["gone"]);
+        }
+        let sent = || {
+            notifier
+                .bulletin_stats()
+                .iter()
+                .map(|stats| stats.sent)
+                .sum::<u64>()
+        };
+        let deadline = std::time::Instant::now() + Duration::from_secs(30);
+        while sent() < 2 {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "{:?}",
+                notifier.bulletin_stats()
+            );
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let stats = &notifier.bulletin_stats()[0];
+        assert_eq!((stats.failed, stats.dropped), (1, 0));
+        let bodies = validated_bodies(&service, &receiver);
+        let first = texts(&bodies[1]).concat();
+        for words in ["Report weekly of", "No alert fired."] {
+            assert!(first.contains(words), "{first}");
+        }
+        assert!(
+            texts(&bodies[2]).concat().contains("cut:"),
+            "what is left out is said"
+        );
     }
 }
 

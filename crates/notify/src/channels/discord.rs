@@ -19,11 +19,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::http::{Endpoint, RequestError, check_url, secret_url};
-use super::message::{self, Markup, width};
+use super::message::{self, Color, Markup, width};
 use super::templates::{
     MessageTemplates, RenderedTexts, TemplatedValue, cut, is_blank, is_template,
 };
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::wire::rfc3339;
 
 bellwether_schema::section! {
@@ -143,6 +143,14 @@ impl Channel for Discord {
         })
     }
 
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.bulletin_message(bulletin).to_string();
+            self.endpoint.post(message).await.map_err(delivery_error)?;
+            Ok(())
+        })
+    }
+
     fn max_batch(&self) -> usize {
         1000
     }
@@ -194,17 +202,28 @@ impl Discord {
             .map(|notification| notification.at)
             .max()
             .unwrap_or_default();
+        let embed = self.embed(&title, &text, message::color(batch), sent_at);
+        self.with_mentions(batch, embed)
+    }
+
+    fn bulletin_message(&self, bulletin: &Bulletin) -> Value {
+        let text = cut(&escape(&bulletin.text), DESCRIPTION, |_| String::new());
+        let embed = self.embed(&bulletin.title, &text, Color::Neutral, bulletin.at);
+        self.with_mentions(&Batch::empty(), embed)
+    }
+
+    fn embed(&self, title: &str, text: &str, color: Color, at: UnixMillis) -> Value {
         let mut embed = json!({
             // A title knows marks too.
-            "title": cut(&escape(&title), TITLE, |_| String::new()),
+            "title": cut(&escape(title), TITLE, |_| String::new()),
             "description": text,
-            "color": message::color(batch).rgb(),
-            "timestamp": rfc3339(sent_at),
+            "color": color.rgb(),
+            "timestamp": rfc3339(at),
         });
-        if let Some(url) = message::web_link(&sender.url) {
+        if let Some(url) = message::web_link(&self.context.sender.url) {
             embed["url"] = json!(url);
         }
-        self.with_mentions(batch, embed)
+        embed
     }
 
     /// Returns the message with the embed, mentions, user name and avatar.

@@ -24,6 +24,7 @@ use bellwether_http::{HttpError, reread_secret};
 use bellwether_schema::{
     Constraint, Diagnostics, HumanDuration, Literal, Secret, SourceLocation, Spanned,
 };
+use lettre::Message;
 use lettre::message::Mailbox;
 use lettre::message::header::HeaderName;
 use lettre::transport::smtp::extension::ClientId;
@@ -32,7 +33,7 @@ use smtp::{Login, Server};
 use thiserror::Error;
 
 use super::templates::{TemplatedValue, is_template};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
 
 /// A text that is no address for mail.
@@ -72,7 +73,8 @@ bellwether_schema::string_enum! {
 }
 
 bellwether_schema::section! {
-    /// Channel of type `email`: sends a mail per group of notifications. It is delivered once the
+    /// Channel of type `email`: sends a mail per group of notifications, and one with an attachment for
+    /// a report. It is delivered once the
     /// server accepts it for at least one recipient; rejected recipients are logged. A response of
     /// 4xx, and an error before the session begins, is retried; a response of 5xx is not.
     #[constraints = [
@@ -373,26 +375,11 @@ struct Email {
 
 impl Channel for Email {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
-        Box::pin(async move {
-            let mail = self.writer.write(batch).map_err(|error| {
-                DeliveryError::permanent(format!("the mail cannot be written: {error}"))
-            })?;
-            let recipients = [&self.writer.to, &self.writer.cc, &self.bcc]
-                .into_iter()
-                .flatten();
-            let recipients: Vec<_> = recipients.map(|mailbox| mailbox.email.clone()).collect();
-            let login = self.login().await.map_err(DeliveryError::transient)?;
-            let from = &self.writer.from.email;
-            let rejected = self
-                .server
-                .send(from, &recipients, &mail.formatted(), login.as_ref())
-                .await?;
-            for (recipient, reason) in rejected {
-                let channel = &self.writer.context.name;
-                tracing::warn!(channel, %recipient, reason, "the mail server rejected a recipient");
-            }
-            Ok(())
-        })
+        Box::pin(async move { self.send(self.writer.write(batch)).await })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move { self.send(self.writer.write_bulletin(bulletin)).await })
     }
 
     fn max_batch(&self) -> usize {
@@ -405,6 +392,27 @@ impl Channel for Email {
 }
 
 impl Email {
+    async fn send(&self, mail: Result<Message, lettre::error::Error>) -> Result<(), DeliveryError> {
+        let mail = mail.map_err(|error| {
+            DeliveryError::permanent(format!("the mail cannot be written: {error}"))
+        })?;
+        let recipients = [&self.writer.to, &self.writer.cc, &self.bcc]
+            .into_iter()
+            .flatten();
+        let recipients: Vec<_> = recipients.map(|mailbox| mailbox.email.clone()).collect();
+        let login = self.login().await.map_err(DeliveryError::transient)?;
+        let from = &self.writer.from.email;
+        let rejected = self
+            .server
+            .send(from, &recipients, &mail.formatted(), login.as_ref())
+            .await?;
+        for (recipient, reason) in rejected {
+            let channel = &self.writer.context.name;
+            tracing::warn!(channel, %recipient, reason, "the mail server rejected a recipient");
+        }
+        Ok(())
+    }
+
     async fn login(&self) -> Result<Option<Login>, HttpError> {
         let Some(user) = self.settings.username() else {
             return Ok(None);

@@ -19,9 +19,9 @@ use bellwether_http::redacted;
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
 use process::{Invocation, Termination};
 
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
-use crate::wire::{Webhook, to_json};
+use crate::wire::{BulletinMessage, Webhook, to_json};
 
 bellwether_schema::section! {
     /// Channel of type `exec`: starts a program per group of notifications, with Alertmanager's
@@ -33,7 +33,8 @@ bellwether_schema::section! {
         pub command: Vec<Spanned<String>>,
         /// Variables of the program's environment. Values are never shown. Besides them it has
         /// `PATH`, `BELLWETHER_CHANNEL`, `BELLWETHER_RECEIVER`, `BELLWETHER_STATUS` and a mark of
-        /// this start, `BELLWETHER_INVOCATION`, and nothing of Bellwether's own.
+        /// this start, `BELLWETHER_INVOCATION`, and nothing of Bellwether's own. For a report or audit
+        /// lines there is `BELLWETHER_BULLETIN` in place of receiver and status.
         pub environment: BTreeMap<String, Spanned<Secret>> = BTreeMap::new(),
         /// Working directory.
         pub working_directory: PathBuf = PathBuf::from("/"),
@@ -125,8 +126,27 @@ struct Exec {
 impl Channel for Exec {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let termination = self.invocation(batch)?.run(*self.settings.timeout).await;
-            self.check_termination(termination)
+            let Context { name, sender, .. } = &self.context;
+            let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
+            let invocation = self.invocation(
+                to_json(&document)?.into_bytes(),
+                &[
+                    ("BELLWETHER_RECEIVER", &batch.group().receiver),
+                    ("BELLWETHER_STATUS", batch.status().as_str()),
+                ],
+            );
+            self.check_termination(invocation.run(*self.settings.timeout).await)
+        })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = BulletinMessage::new(bulletin, &self.context.sender);
+            let invocation = self.invocation(
+                to_json(&message)?.into_bytes(),
+                &[("BELLWETHER_BULLETIN", &bulletin.topic)],
+            );
+            self.check_termination(invocation.run(*self.settings.timeout).await)
         })
     }
 
@@ -140,32 +160,26 @@ impl Channel for Exec {
 }
 
 impl Exec {
-    fn invocation(&self, batch: &Batch) -> Result<Invocation, DeliveryError> {
-        let Context { name, sender, .. } = &self.context;
-        let document = Webhook::new(batch, name, sender, self.settings.max_alerts);
-        let input = to_json(&document)?.into_bytes();
-        let own = [
-            ("PATH", PATH),
-            ("BELLWETHER_CHANNEL", name),
-            ("BELLWETHER_RECEIVER", &batch.group().receiver),
-            ("BELLWETHER_STATUS", batch.status().as_str()),
-        ];
-        let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    /// Returns a start of the program with `input`, and with `variables` beside those of every start.
+    fn invocation(&self, input: Vec<u8>, variables: &[(&str, &str)]) -> Invocation {
+        let own = [("PATH", PATH), ("BELLWETHER_CHANNEL", &self.context.name)];
+        let own = own.iter().chain(variables);
+        let own = own.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
         let configured = self.settings.environment.iter();
         let configured = configured.map(|(name, value)| (name.clone(), value.expose().to_owned()));
-        Ok(Invocation {
+        Invocation {
             command: self
                 .settings
                 .command
                 .iter()
                 .map(|part| part.value.clone())
                 .collect(),
-            environment: own.into_iter().chain(configured).collect(),
+            environment: own.chain(configured).collect(),
             mark: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             folder: self.settings.working_directory.clone(),
             ids: self.ids,
             input,
-        })
+        }
     }
 
     fn check_termination(&self, termination: Termination) -> Result<(), DeliveryError> {

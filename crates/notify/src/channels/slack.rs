@@ -20,9 +20,9 @@ use serde_json::{Value, json};
 use super::http::{
     Endpoint, RequestError, api_url, check_api_url, check_literal, check_secret, check_url, secret,
 };
-use super::message::{self, Markup, shorten, width};
+use super::message::{self, Color, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, TemplatedValue, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `slack`: posts a message per group, colored by severity. Needs either `url`
@@ -204,12 +204,15 @@ struct Slack {
 impl Channel for Slack {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let message = self.message(batch)?.to_string();
-            let accepted = self.endpoint.post(message).await.map_err(delivery_error)?;
-            match self.bot {
-                true => self.endpoint.check_ok(accepted, "Slack"),
-                false => Ok(()),
-            }
+            let message = self.message(batch)?;
+            self.post(&message).await
+        })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.bulletin_message(bulletin)?;
+            self.post(&message).await
         })
     }
 
@@ -255,6 +258,22 @@ fn delivery_error(failed: RequestError) -> DeliveryError {
 }
 
 impl Slack {
+    async fn post(&self, message: &Value) -> Result<(), DeliveryError> {
+        let posted = self.endpoint.post(message.to_string()).await;
+        let accepted = posted.map_err(delivery_error)?;
+        match self.bot {
+            true => self.endpoint.check_ok(accepted, "Slack"),
+            false => Ok(()),
+        }
+    }
+
+    fn bulletin_message(&self, bulletin: &Bulletin) -> Result<Value, DeliveryError> {
+        let title = escape(&shorten(&bulletin.title, TITLE));
+        let text = cut(&escape(&bulletin.text), SECTION, |_| String::new());
+        let message = self.colored(Color::Neutral, &title, &[text]);
+        self.with_keys(&Batch::empty(), message)
+    }
+
     fn message(&self, batch: &Batch) -> Result<Value, DeliveryError> {
         let sender = &self.context.sender;
         let RenderedTexts {
@@ -273,15 +292,19 @@ impl Slack {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        let rgb = format!("#{:06x}", message::color(batch).rgb());
-        let blocks = blocks(&texts, &sender.url);
-        let message = json!({
+        let message = self.colored(message::color(batch), &title, &texts);
+        self.with_keys(batch, message)
+    }
+
+    fn colored(&self, color: Color, title: &str, texts: &[String]) -> Value {
+        let rgb = format!("#{:06x}", color.rgb());
+        let blocks = blocks(texts, &self.context.sender.url);
+        json!({
             "text": title,
             "attachments": [{"color": rgb, "fallback": title, "blocks": blocks}],
             "unfurl_links": false,
             "unfurl_media": false,
-        });
-        self.with_keys(batch, message)
+        })
     }
 
     /// Adds channel, user name and icon to a message.

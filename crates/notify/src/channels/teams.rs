@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::http::{Endpoint, check_url, secret_url};
 use super::message::{self, Color, Markup, shorten};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `teams`: posts a card per group by the webhook of a workflow of Microsoft
@@ -75,17 +75,15 @@ struct Teams {
 impl Channel for Teams {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
-            let body = self
-                .endpoint
-                .post(self.message(batch).to_string())
-                .await?
-                .body?;
-            match hidden_error(&body) {
-                None => Ok(()),
-                Some(retryable) => Err(self
-                    .endpoint
-                    .rejection(retryable, &message::one_line(&body, 200))),
-            }
+            let message = self.message(batch);
+            self.post(&message).await
+        })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.bulletin_message(bulletin);
+            self.post(&message).await
         })
     }
 
@@ -111,6 +109,23 @@ fn hidden_error(body: &str) -> Option<bool> {
 }
 
 impl Teams {
+    async fn post(&self, message: &Value) -> Result<(), DeliveryError> {
+        let body = self.endpoint.post(message.to_string()).await?.body?;
+        match hidden_error(&body) {
+            None => Ok(()),
+            Some(retryable) => Err(self
+                .endpoint
+                .rejection(retryable, &message::one_line(&body, 200))),
+        }
+    }
+
+    fn bulletin_message(&self, bulletin: &Bulletin) -> Value {
+        let title = escape(&shorten(&bulletin.title, TITLE));
+        let text = cut(&escape(&bulletin.text), TEXTS / 6, |_| String::new());
+        let page = &self.context.sender.url;
+        attached(card(&Batch::empty(), &title, &[text], page))
+    }
+
     fn message(&self, batch: &Batch) -> Value {
         let sender = &self.context.sender;
         let RenderedTexts {
@@ -128,15 +143,20 @@ impl Teams {
             }),
         };
         texts.extend(errors.iter().map(|reason| escape(reason)));
-        json!({
-            "type": "message",
-            "attachments": [{
-                "contentType": "application/vnd.microsoft.card.adaptive",
-                "contentUrl": null,
-                "content": card(batch, &title, &texts, &sender.url),
-            }],
-        })
+        attached(card(batch, &title, &texts, &sender.url))
     }
+}
+
+/// Returns the message with `card`.
+fn attached(card: Value) -> Value {
+    json!({
+        "type": "message",
+        "attachments": [{
+            "contentType": "application/vnd.microsoft.card.adaptive",
+            "contentUrl": null,
+            "content": card,
+        }],
+    })
 }
 
 /// Returns the card with a block per text, and buttons that lead to Bellwether at `page` and further.

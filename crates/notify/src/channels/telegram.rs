@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::http::{Endpoint, RequestError, check_api_url, check_literal, check_secret, secret};
 use super::message::{self, Color, Markup, shorten, width};
 use super::templates::{MessageTemplates, RenderedTexts, cut};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 
 bellwether_schema::section! {
     /// Channel of type `telegram`: sends a message per group to a chat, as a bot.
@@ -126,6 +126,14 @@ impl Channel for Telegram {
         })
     }
 
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = self.message(&self.bulletin_text(bulletin), true);
+            let accepted = self.endpoint.post(message).await.map_err(delivery_error)?;
+            self.endpoint.check_ok(accepted, SERVICE)
+        })
+    }
+
     fn max_batch(&self) -> usize {
         1000
     }
@@ -190,23 +198,49 @@ impl Telegram {
             text,
             errors,
         } = self.texts.render(batch, &self.context);
-        let title = shorten(&title.unwrap_or_else(|| message::title(batch)), TITLE);
-        let title = format!("{} <b>{}</b>", mark(message::color(batch)), escape(&title));
+        let title = title.unwrap_or_else(|| message::title(batch));
+        let title = heading(message::color(batch), &title);
         let mut end: Vec<_> = errors.iter().map(|reason| escape(reason)).collect();
-        end.extend(message::web_link(&sender.url).map(|url| Html.link(&url, "Bellwether")));
+        end.extend(self.link());
         let end = end.join("\n");
-        let room = MESSAGE.saturating_sub(width(&title) + width(&end) + 4);
+        let room = room(&title, &end);
         let own = text.is_none();
         let body = match text {
             Some(text) => cut(&text, room, closing),
             None => message::paragraphs(batch, sender, &Html, room, |text: &str| width(text) + 2)
                 .join("\n\n"),
         };
-        let parts = [title, body, end]
-            .into_iter()
-            .filter(|part| !part.is_empty());
-        (parts.collect::<Vec<_>>().join("\n\n"), own)
+        (joined([title, body, end]), own)
     }
+
+    fn bulletin_text(&self, bulletin: &Bulletin) -> String {
+        let title = heading(Color::Neutral, &bulletin.title);
+        let end = self.link().unwrap_or_default();
+        let body = cut(&escape(&bulletin.text), room(&title, &end), closing);
+        joined([title, body, end])
+    }
+
+    /// Returns the link to Bellwether's page.
+    fn link(&self) -> Option<String> {
+        let url = message::web_link(&self.context.sender.url)?;
+        Some(Html.link(&url, "Bellwether"))
+    }
+}
+
+fn heading(color: Color, title: &str) -> String {
+    let title = escape(&shorten(title, TITLE));
+    format!("{} <b>{title}</b>", mark(color))
+}
+
+/// Returns the limit of a text between `title` and `end`.
+fn room(title: &str, end: &str) -> usize {
+    MESSAGE.saturating_sub(width(title) + width(end) + 4)
+}
+
+/// Joins the parts that are not empty.
+fn joined(parts: [String; 3]) -> String {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join("\n\n")
 }
 
 /// Returns an emoji in place of the color, which Telegram lacks.

@@ -13,9 +13,9 @@ use reqwest::Method;
 
 use super::http::{Endpoint, check_url, secret_url};
 use super::templates::{TemplateError, checked_output, is_blank};
-use super::{Attempt, Batch, Channel, Context, DeliveryError, SettingsError, same_group};
+use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
-use crate::wire::{Webhook, to_json};
+use crate::wire::{BulletinMessage, Webhook, to_json};
 
 bellwether_schema::string_enum! {
     /// HTTP methods of a webhook.
@@ -51,7 +51,8 @@ bellwether_schema::section! {
         pub follow_redirects: bool = true,
         /// Body: a minijinja template over the fields of Alertmanager's webhook document: `{"text":
         /// {{ alerts[0].message | tojson }}}`. Set `max_alerts: 1` if it uses only one alert. If it
-        /// fails or renders nothing, Alertmanager's document is sent.
+        /// fails or renders nothing, Alertmanager's document is sent. Reports and audit lines have a
+        /// JSON of their own.
         pub template: Option<Spanned<Literal>>,
         /// Maximum number of alerts of one request.
         pub max_alerts: usize = 64,
@@ -118,22 +119,20 @@ impl Channel for Receiver {
     fn deliver<'a>(&'a self, batch: &'a Batch) -> Attempt<'a> {
         Box::pin(async move {
             let (body, template_error) = self.body(batch)?;
-            let method = match self.settings.method {
-                WebhookMethod::Post => Method::POST,
-                WebhookMethod::Put => Method::PUT,
-            };
-            let sent = self
-                .endpoint
-                .send(method, self.endpoint.url().clone(), body)
-                .await;
-            let mut error = match sent {
-                Ok(_) => return Ok(()),
-                Err(failed) => failed.error,
+            let Err(mut error) = self.send(body).await else {
+                return Ok(());
             };
             if let Some(template_error) = template_error {
                 error.message += &format!("; {template_error}");
             }
             Err(error)
+        })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let message = BulletinMessage::new(bulletin, &self.context.sender);
+            self.send(to_json(&message)?).await
         })
     }
 
@@ -147,6 +146,16 @@ impl Channel for Receiver {
 }
 
 impl Receiver {
+    async fn send(&self, body: String) -> Result<(), DeliveryError> {
+        let method = match self.settings.method {
+            WebhookMethod::Post => Method::POST,
+            WebhookMethod::Put => Method::PUT,
+        };
+        let url = self.endpoint.url().clone();
+        self.endpoint.send(method, url, body).await?;
+        Ok(())
+    }
+
     /// Returns the body, and the error of the template if it is not its output.
     fn body(&self, batch: &Batch) -> Result<(String, Option<String>), DeliveryError> {
         let Context { name, sender, .. } = &self.context;

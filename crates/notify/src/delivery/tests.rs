@@ -1,5 +1,6 @@
 //! Deliveries on virtual time, to a channel that follows a script.
 
+mod bulletins;
 mod outage;
 
 use std::collections::VecDeque;
@@ -48,25 +49,36 @@ impl Channel for Scripted {
                     notification.alert.rule
                 )
             });
-            let act = {
-                let mut log = self.log.lock();
-                log.attempts.push((self.start.elapsed(), texts.collect()));
-                log.acts.pop_front()
-            };
-            match act {
-                None | Some(Act::Accept) => Ok(()),
-                Some(Act::Reject) => Err(DeliveryError::permanent("no")),
-                Some(Act::Fail(retry_after)) => Err(DeliveryError {
-                    retry_after,
-                    ..DeliveryError::transient("not now")
-                }),
-                Some(Act::Panic) => panic!("a channel at its end"),
-            }
+            self.act(texts.collect())
         })
+    }
+
+    fn publish<'a>(&'a self, bulletin: &'a crate::Bulletin) -> Attempt<'a> {
+        let text = format!("{} {}", bulletin.topic, bulletin.id);
+        Box::pin(async move { self.act(vec![text]) })
     }
 
     fn max_batch(&self) -> usize {
         10
+    }
+}
+
+impl Scripted {
+    fn act(&self, texts: Vec<String>) -> Result<(), DeliveryError> {
+        let act = {
+            let mut log = self.log.lock();
+            log.attempts.push((self.start.elapsed(), texts));
+            log.acts.pop_front()
+        };
+        match act {
+            None | Some(Act::Accept) => Ok(()),
+            Some(Act::Reject) => Err(DeliveryError::permanent("no")),
+            Some(Act::Fail(retry_after)) => Err(DeliveryError {
+                retry_after,
+                ..DeliveryError::transient("not now")
+            }),
+            Some(Act::Panic) => panic!("a channel at its end"),
+        }
     }
 }
 
@@ -80,6 +92,7 @@ fn delivery(more: &str, acts: impl Into<VecDeque<Act>>) -> (Arc<Delivery>, Arc<M
     let delivery = Delivery {
         state: Arc::new(ChannelState::open("test", None, Now::default())),
         filter: Filter::new(&settings.common),
+        limiter: settings.common.rate_limit.as_ref().map(Limiter::new),
         common: settings.common,
         channel: Box::new(Scripted {
             start: Instant::now(),

@@ -117,6 +117,7 @@ async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiEr
         Handler::View(view) => view::respond(request, view).await,
         Handler::History(answer) => query::respond(request, answer).await,
         Handler::Analysis(analyse) => analysis::respond(request, analyse).await,
+        Handler::Job(job) => query::respond_with_job(request, job).await,
         Handler::Respond(respond) => respond(request).await,
     }
 }

@@ -28,6 +28,7 @@ use crate::api::request::RequestContext;
 use crate::api::response::{ApiError, HttpResponse};
 use crate::api::view::ViewRequest;
 use crate::auth::role::Role;
+use crate::backend::Backend;
 
 /// One row of the table: some methods of one path. Rows of one path stand together.
 #[derive(Debug)]
@@ -60,6 +61,8 @@ pub(crate) enum Handler {
     History(fn(&HistoryRequest, &dyn Queryable, &Guard) -> Result<Reply, ApiError>),
     /// JSON of an analysis of history, made by such a job.
     Analysis(fn(&Parameters, &AnalysisContext<'_>) -> Result<Value, ApiError>),
+    /// JSON of something else than history that takes time, made by such a job.
+    Job(fn(&Parameters, &dyn Backend, &Guard) -> Result<Value, ApiError>),
     /// Any other response.
     Respond(for<'a> fn(&'a mut RequestContext<'_>) -> Responding<'a>),
 }
@@ -202,7 +205,7 @@ impl Endpoint {
     pub(crate) fn parameters(&self) -> impl Iterator<Item = &'static Parameter> {
         let timeout = match self.handler {
             Handler::History(_) | Handler::Analysis(_) => Some(&TIMEOUT),
-            Handler::View(_) | Handler::Respond(_) => None,
+            Handler::View(_) | Handler::Job(_) | Handler::Respond(_) => None,
         };
         self.own_parameters.iter().chain(timeout)
     }

@@ -24,7 +24,7 @@ pub(crate) use jobs::{Jobs, Limits as JobLimits};
 pub(crate) use number::{push_time, push_value};
 pub(crate) use params::{Parameters, bad_data, invalid};
 pub(crate) use request::{HistoryRequest, Reply, query_error};
-pub(crate) use respond::{TIMEOUT, respond, run_job};
+pub(crate) use respond::{TIMEOUT, no_history, respond, respond_with_job, run_job};
 pub use settings::QueryLimits;
 pub use stats::QueryStats;
 pub(crate) use text::push_string;

@@ -11,15 +11,18 @@ use std::{fmt, io};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, lookup_host};
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::socket;
+use crate::api::response::ApiError;
 use crate::api::shared::{Connection, Shared};
 use crate::auth::access::Access;
 use crate::backend::Backend;
@@ -160,6 +163,23 @@ impl Handle {
     pub fn apply(&self, access: Access) {
         let old = self.0.access.swap(Arc::new(access));
         self.0.access_changed(&old);
+    }
+
+    /// Returns the `data` that a GET of `path` with the parameters `query` answers, made on threads of
+    /// low priority and within the limits of queries. Not for endpoints that change something.
+    ///
+    /// # Errors
+    /// There is no such endpoint, or its error.
+    pub async fn ask(&self, path: &str, query: &str) -> Result<Value, ApiError> {
+        self.0.ask(path, query).await
+    }
+
+    /// Runs `work` on a thread of low priority, as queries.
+    pub fn spawn_low<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> JoinHandle<T> {
+        self.0.threads.spawn(work)
     }
 
     /// Opens the Unix socket that `settings` name, with the same endpoints. Blocks on the file

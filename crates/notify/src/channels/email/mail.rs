@@ -1,4 +1,4 @@
-//! A batch as a mail. Pure.
+//! A batch, or a bulletin, as a mail. Pure.
 //!
 //! Names and values that come from labels reach a header only on one line, and HTML only escaped.
 //! RFC 5322 (form, threads by `References`), RFC 3834 (`Auto-Submitted`), RFC 2076 (`Precedence`).
@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bellwether_core::{Severity, UnixMillis};
 use bellwether_schema::{Literal, Spanned};
 use lettre::Message;
-use lettre::message::header::{HeaderName, HeaderValue};
-use lettre::message::{Mailbox, MessageBuilder, MultiPart, SinglePart};
+use lettre::message::header::{ContentType, HeaderName, HeaderValue};
+use lettre::message::{Attachment, Mailbox, MessageBuilder, MultiPart, SinglePart};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment, Value, context};
 use ring::digest::{SHA256, digest};
@@ -20,7 +20,7 @@ use super::super::message::{self, Color, Markup, Plain, one_line};
 use super::super::templates::{
     RenderError, TemplateError, TemplatedValue, checked_output, is_blank,
 };
-use super::super::{Batch, Context};
+use super::super::{Batch, Bulletin, Context};
 use crate::wire::Webhook;
 
 pub(super) const SUBJECT: &str = "subject";
@@ -67,6 +67,18 @@ impl Templates {
     }
 }
 
+/// What the header of a mail depends on.
+struct Head<'a> {
+    subject: &'a str,
+    /// Receiver and group, or nothing and the topic of a bulletin.
+    thread: [&'a str; 2],
+    /// Ids of the content: the same for each attempt, so that duplicates can be found.
+    ids: Vec<&'a str>,
+    is_urgent: bool,
+    /// Alerts that the templates of headers see.
+    batch: &'a Batch,
+}
+
 /// Writer of the mails of a channel.
 pub(super) struct MailWriter {
     pub(super) from: Mailbox,
@@ -98,7 +110,15 @@ impl MailWriter {
             text += &format!("\n\n{}", one_line(&line, LONGEST_SUBJECT));
         }
         let text = tidy(&text[..text.floor_char_boundary(LONGEST_BODY)]);
-        let builder = self.head(batch, &one_line(&subject, LONGEST_SUBJECT));
+        let group = batch.group();
+        let ids = batch.notifications.iter();
+        let builder = self.head(&Head {
+            subject: &subject,
+            thread: [&group.receiver, &group.key],
+            ids: ids.map(|notification| notification.id.as_str()).collect(),
+            is_urgent: matches!(message::color(batch), Color::Firing(level) if level >= Severity::Critical),
+            batch,
+        });
         if self.templates.text_only || html.len() > LONGEST_BODY {
             builder.singlepart(SinglePart::plain(text))
         } else {
@@ -106,14 +126,46 @@ impl MailWriter {
         }
     }
 
-    fn head(&self, batch: &Batch, subject: &str) -> MessageBuilder {
+    /// Writes the mail with `bulletin`, whose document is attached.
+    pub(super) fn write_bulletin(
+        &self,
+        bulletin: &Bulletin,
+    ) -> Result<Message, lettre::error::Error> {
+        let builder = self.head(&Head {
+            subject: &bulletin.title,
+            thread: ["", &bulletin.topic],
+            ids: vec![&bulletin.id],
+            is_urgent: false,
+            batch: &Batch::empty(),
+        });
+        let text = &bulletin.text[..bulletin.text.floor_char_boundary(LONGEST_BODY)];
+        let text = SinglePart::plain(tidy(text));
+        let Some(document) = &bulletin.document else {
+            return builder.singlepart(text);
+        };
+        // One that cannot be parsed is of no type that a mail program opens.
+        let kind = document.content_type.parse();
+        let kind = kind.unwrap_or(ContentType::TEXT_PLAIN);
+        let attachment =
+            Attachment::new(document.name.clone()).body(document.content.clone(), kind);
+        builder.multipart(MultiPart::mixed().singlepart(text).singlepart(attachment))
+    }
+
+    fn head(&self, head: &Head<'_>) -> MessageBuilder {
         let domain = self.from.email.domain();
-        let thread = format!("<{}@{domain}>", self.thread(batch));
+        let thread_id = self.thread_id(head.thread);
+        let message_id = hash(
+            [thread_id.as_str()]
+                .into_iter()
+                .chain(head.ids.iter().copied()),
+        );
+        let thread = format!("<{thread_id}@{domain}>");
+        let subject = one_line(head.subject, LONGEST_SUBJECT);
         let mut builder = Message::builder()
             .from(self.from.clone())
             .date(system_time((self.context.clock)()))
-            .raw_header(header(HeaderName::new_from_ascii_str("Subject"), subject))
-            .message_id(Some(format!("<{}@{domain}>", self.identity(batch))))
+            .raw_header(header(HeaderName::new_from_ascii_str("Subject"), &subject))
+            .message_id(Some(format!("<{message_id}@{domain}>")))
             .in_reply_to(thread.clone())
             .references(thread);
         for to in &self.to {
@@ -125,13 +177,11 @@ impl MailWriter {
         if let Some(reply_to) = &self.reply_to {
             builder = builder.reply_to(reply_to.clone());
         }
-        let urgent =
-            matches!(message::color(batch), Color::Firing(level) if level >= Severity::Critical);
         let own = [
             ("Auto-Submitted", "auto-generated"),
             ("Precedence", "bulk"),
             ("X-Auto-Response-Suppress", "All"),
-            ("Importance", if urgent { "high" } else { "normal" }),
+            ("Importance", if head.is_urgent { "high" } else { "normal" }),
         ];
         let own = own.into_iter().filter(|(own, _)| {
             !self
@@ -142,7 +192,7 @@ impl MailWriter {
         let own = own.map(|(name, value)| (name, value.to_owned()));
         // A header whose template gives nothing is left out.
         let configured = self.headers.iter().filter_map(|header| {
-            let value = header.of(batch, &self.context).ok()?;
+            let value = header.of(head.batch, &self.context).ok()?;
             Some((header.name(), one_line(&value, LONGEST_SUBJECT)))
         });
         for (name, value) in own.chain(configured) {
@@ -154,32 +204,14 @@ impl MailWriter {
         builder
     }
 
-    /// Returns the same id for all mails of a group.
-    fn thread(&self, batch: &Batch) -> String {
+    /// Returns the same id for all mails of one thread of this channel and host.
+    fn thread_id(&self, thread: [&str; 2]) -> String {
         let Context { name, sender, .. } = &self.context;
         let labels = sender
             .labels
             .iter()
             .flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        let group = batch.group();
-        hash(
-            [name.as_str(), &group.receiver, &group.key]
-                .into_iter()
-                .chain(labels),
-        )
-    }
-
-    /// Returns the same id for each attempt, so that duplicates can be found.
-    fn identity(&self, batch: &Batch) -> String {
-        let thread = self.thread(batch);
-        hash(
-            [thread.as_str()].into_iter().chain(
-                batch
-                    .notifications
-                    .iter()
-                    .map(|notification| notification.id.as_str()),
-            ),
-        )
+        hash([name.as_str()].into_iter().chain(thread).chain(labels))
     }
 
     /// Renders the template `name` for `batch`, if there is one.

@@ -258,3 +258,53 @@ fn an_empty_rendering_is_replaced_by_the_default() {
         "{mail}"
     );
 }
+
+#[test]
+fn a_report_is_a_plain_text_with_its_file_attached() {
+    let bulletin = Bulletin {
+        id: "report/weekly/2026-11-30T0700Z".into(),
+        topic: "report/weekly".into(),
+        title: "Report weekly of host-1\r\nBcc: x@example.org".into(),
+        text: "No alert fired.".into(),
+        document: Some(crate::Document {
+            name: "weekly.html".into(),
+            content_type: "text/html; charset=utf-8".into(),
+            content: "<p>é</p>".into(),
+        }),
+        ..Bulletin::default()
+    };
+    let writer = writer(", subject: '{{ alerts[0].labels.x }}', headers: {X-Kind: '{{ status }}'}");
+    let written = |bulletin: &Bulletin| {
+        String::from_utf8(writer.write_bulletin(bulletin).unwrap().formatted()).unwrap()
+    };
+    let mail = written(&bulletin);
+    assert_eq!(
+        header(&mail, "Subject"),
+        "Report weekly of host-1  Bcc: x@example.org"
+    );
+    assert!(
+        header(&mail, "Content-Type").starts_with("multipart/mixed"),
+        "{mail}"
+    );
+    assert!(
+        mail.contains("Content-Disposition: attachment; filename=\"weekly.html\""),
+        "{mail}"
+    );
+    assert!(mail.contains("No alert fired."), "{mail}");
+    assert_eq!(header(&mail, "Importance"), "normal");
+    // A later one is in the thread of this one, with an id of its own.
+    let later = written(&Bulletin {
+        id: "later".into(),
+        ..bulletin
+    });
+    assert_eq!(header(&mail, "References"), header(&later, "References"));
+    assert_ne!(header(&mail, "Message-ID"), header(&later, "Message-ID"));
+    let text = written(&Bulletin {
+        document: None,
+        ..Bulletin::default()
+    });
+    assert!(
+        header(&text, "Content-Type").starts_with("text/plain"),
+        "{text}"
+    );
+}

@@ -254,3 +254,38 @@ async fn as_another_user() {
         .unwrap();
     assert_eq!(fs::read_to_string(ids).unwrap(), "4242\n4243\n4243\n");
 }
+
+#[tokio::test]
+async fn a_report_is_on_its_input_with_its_name_in_the_environment() {
+    let folder = TempDir::new().unwrap();
+    let (input, name) = (folder.path().join("input"), folder.path().join("name"));
+    let script = format!(
+        "cat > {}; echo $BELLWETHER_CHANNEL $BELLWETHER_BULLETIN$BELLWETHER_STATUS > {}; exit $EXIT",
+        input.display(),
+        name.display()
+    );
+    let bulletin = Bulletin {
+        topic: "report/daily".into(),
+        document: Some(crate::Document {
+            name: "daily.json".into(),
+            content_type: "application/json".into(),
+            content: "{\"alerts\": []}".into(),
+        }),
+        ..Bulletin::default()
+    };
+    let channel = shell(&script, ", environment: {EXIT: '0'}");
+    channel.publish(&bulletin).await.unwrap();
+    let message: serde_json::Value = serde_json::from_slice(&fs::read(input).unwrap()).unwrap();
+    assert_eq!(message["bulletin"], "report/daily");
+    assert_eq!(
+        message["document"]["content"]["alerts"],
+        serde_json::json!([])
+    );
+    assert_eq!(fs::read_to_string(name).unwrap(), "pager report/daily\n");
+    let channel = shell(&script, ", environment: {EXIT: '3'}");
+    let error = channel.publish(&bulletin).await.unwrap_err();
+    assert!(
+        !error.retryable && error.message.contains("exit status 3"),
+        "{error}"
+    );
+}

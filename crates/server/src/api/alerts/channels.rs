@@ -1,6 +1,6 @@
 //! `/api/v1/channels/<name>/test`.
 
-use bellwether_core::{Severity, Status};
+use bellwether_core::Severity;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -61,10 +61,7 @@ pub(crate) async fn test(request: &mut RequestContext<'_>) -> Result<HttpRespons
 fn view(result: &TestResult) -> Value {
     let error = result.error.as_ref();
     json!({
-        "status": match result.status {
-            Status::Firing => "firing",
-            Status::Resolved => "resolved",
-        },
+        "status": result.sample,
         "delivered": error.is_none(),
         "error": error.map(|(message, _)| message),
         "retryable": error.map(|(_, retryable)| retryable),

@@ -4,14 +4,14 @@
 
 use bellwether_alert_history::{EventKind, Kind, Page, Query, State, Stopped};
 use bellwether_matcher::LabelMatcher;
-use bellwether_promql::parse_selector;
+use bellwether_promql::{Guard, parse_selector};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
 use crate::api::endpoints::parameter::{Parameter, count, names, text, time};
 use crate::api::query::{Parameters, TIMEOUT, bad_data, invalid};
-use crate::api::request::RequestContext;
-use crate::api::response::{self, ApiError, HttpResponse};
+use crate::api::response::ApiError;
+use crate::backend::Backend;
 
 /// Records of a response without `limit`.
 const DEFAULT_LIMIT: usize = 100;
@@ -47,31 +47,21 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
     TIMEOUT,
 ];
 
-/// Responds from the alert history.
+/// Returns the data of `/api/v1/alerts/history`.
 ///
 /// # Errors
 /// The request is invalid, or it cannot be answered now.
-pub(crate) async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
-    let coding = request.coding()?;
-    let parameters = request.parameters();
-    let history = request.shared.backend.alert_history();
-    let history = history.ok_or_else(no_alert_history)?;
-    let limits = request.job_limits(&parameters)?;
-    let output = request.shared.jobs.run(limits, move |guard| {
-        // Parsed within the job, as parsing selectors takes time.
-        let query = query(&parameters)?;
-        let page = history.query(&query, &|| guard.check().is_err());
-        page.map_err(|Stopped| {
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the request was cancelled")
-        })
-    });
-    let output = output.await?;
-    let permit = request.permit().await?;
-    Ok(response::success(
-        &alert_history_data(&output.value),
-        coding,
-        Some(permit),
-    ))
+pub(crate) fn view(
+    parameters: &Parameters,
+    backend: &dyn Backend,
+    guard: &Guard,
+) -> Result<Value, ApiError> {
+    let history = backend.alert_history().ok_or_else(no_alert_history)?;
+    let page = history.query(&query(parameters)?, &|| guard.check().is_err());
+    let page = page.map_err(|Stopped| {
+        ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the request was cancelled")
+    })?;
+    Ok(alert_history_data(&page))
 }
 
 fn no_alert_history() -> ApiError {

@@ -96,6 +96,15 @@ pub(crate) const HEALTH: Shape = Object(&[
         key("dropped", Number),
         key("lastError", MAYBE_TEXT),
     ]))),
+    key("reports", List(&Object(&[
+        key("name", Text),
+        key("schedule", Text),
+        key("next", MAYBE_TIME),
+        key("channels", List(&Text)),
+        key("queued", Number),
+        key("lastSent", MAYBE_TIME),
+        key("lastError", MAYBE_TEXT),
+    ]))),
     key("remoteWrite", List(&Object(&[
         key("name", Text),
         key("sent", Number),

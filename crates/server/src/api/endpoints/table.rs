@@ -2,7 +2,7 @@
 
 use hyper::Method;
 
-use super::Handler::{Analysis, History, Respond, View};
+use super::Handler::{Analysis, History, Job, Respond, View};
 use super::{Endpoint, answers, change, get, openapi, query, read, view};
 use crate::api::alerts::{
     self, acknowledge, backtest, channels, dead_letters, explain, history, resolve, route,
@@ -58,7 +58,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),
-    get("/api/v1/alerts/history", "api_alerts_history", "transitions of alerts and outcomes of notifications", respond!(history::respond)).takes(history::PARAMETERS).answers(&answers::ALERT_HISTORY),
+    get("/api/v1/alerts/history", "api_alerts_history", "transitions of alerts and outcomes of notifications", Job(history::view)).takes(history::PARAMETERS).answers(&answers::ALERT_HISTORY),
     change(POST, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "acknowledges an alert", respond!(acknowledge::acknowledge)).takes(acknowledge::ACKNOWLEDGE).answers(&answers::ID),
     change(DELETE, "/api/v1/alerts/<fingerprint>/acknowledge", "api_acknowledge", "ends an acknowledgement", respond!(acknowledge::release)).takes(acknowledge::RELEASE).answers(&answers::ID),
     change(POST, "/api/v1/alerts/<fingerprint>/resolve", "api_resolve", "resolves an alert by hand", respond!(resolve::resolve)).takes(resolve::RESOLVE).answers(&answers::ID),

@@ -14,6 +14,7 @@ use crate::api::response::ApiError;
 use crate::api::view::ViewRequest;
 use crate::backend::{
     AlertHistoryHealth, ChannelHealth, CollectorHealth, Health, HistoryHealth, RemoteHealth,
+    ReportHealth,
 };
 
 /// Returns the data of `/api/v1/health`.
@@ -67,6 +68,7 @@ fn health(health: &Health, ready: bool, version: &str, now: Now) -> Value {
         "uptimeSeconds": now.mono.since(health.started.mono).as_secs_f64(),
         "collectors": collectors,
         "channels": health.channels.iter().map(view_channel).collect::<Vec<_>>(),
+        "reports": health.reports.iter().map(view_report).collect::<Vec<_>>(),
         "remoteWrite": health.remote.iter().map(view_remote).collect::<Vec<_>>(),
         "history": health.history.as_ref().map(view_history),
         "alertHistory": health.alert_history.as_ref().map(view_alert_history),
@@ -138,6 +140,18 @@ fn view_alert_history(history: &AlertHistoryHealth) -> Value {
     })
 }
 
+fn view_report(report: &ReportHealth) -> Value {
+    json!({
+        "name": report.name,
+        "schedule": report.schedule,
+        "next": report.next.map(time),
+        "channels": report.channels,
+        "queued": report.queued,
+        "lastSent": report.last_sent.map(time),
+        "lastError": report.last_error,
+    })
+}
+
 fn view_remote(remote: &RemoteHealth) -> Value {
     json!({
         "name": remote.name,
@@ -149,7 +163,7 @@ fn view_remote(remote: &RemoteHealth) -> Value {
     })
 }
 
-/// Returns `starting`, `healthy`, or `degraded` if a collector, a channel, remote write, history,
+/// Returns `starting`, `healthy`, or `degraded` if a collector, a channel, a report, remote write, history,
 /// the alert history, the state directory or the last reload failed.
 fn status(health: &Health, ready: bool) -> &'static str {
     let failing = failing_collectors(health).next().is_some()
@@ -157,6 +171,10 @@ fn status(health: &Health, ready: bool) -> &'static str {
             .channels
             .iter()
             .any(|channel| channel.last_error.is_some())
+        || health
+            .reports
+            .iter()
+            .any(|report| report.last_error.is_some())
         || health
             .remote
             .iter()

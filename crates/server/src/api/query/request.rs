@@ -70,6 +70,19 @@ impl From<Text> for Reply {
 }
 
 impl Reply {
+    /// Returns `data` of the envelope.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub(crate) fn into_data(self) -> serde_json::Result<serde_json::Value> {
+        let text = match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text.into_bytes(),
+        };
+        let mut envelope: serde_json::Value = serde_json::from_slice(&text)?;
+        Ok(envelope["data"].take())
+    }
+
     /// Wraps `data` in Prometheus's envelope.
     pub(crate) fn json(data: &serde_json::Value) -> Self {
         let envelope = serde_json::json!({"status": "success", "data": data});

@@ -2,6 +2,7 @@
 
 use bellwether_promql::{Guard, Queryable};
 use hyper::StatusCode;
+use serde_json::Value;
 
 use super::jobs::{JobOutput, Limits};
 use super::params::Parameters;
@@ -9,6 +10,7 @@ use super::request::{HistoryRequest, Reply};
 use crate::api::endpoints::parameter::{Parameter, duration};
 use crate::api::request::RequestContext;
 use crate::api::response::{self, ApiError, HttpResponse, internal};
+use crate::backend::Backend;
 use crate::net::body::ResponseBody;
 use crate::net::negotiate::Coding;
 use crate::net::permits::Permit;
@@ -42,6 +44,24 @@ pub(crate) async fn respond(
         },
     )
     .await
+}
+
+/// Responds with the `data` that `job` returns.
+///
+/// # Errors
+/// The error of `job`, or that it cannot be done now.
+pub(crate) async fn respond_with_job(
+    request: &mut RequestContext<'_>,
+    job: fn(&Parameters, &dyn Backend, &Guard) -> Result<Value, ApiError>,
+) -> Result<HttpResponse, ApiError> {
+    let coding = request.coding()?;
+    let (parameters, backend) = (request.parameters(), request.backend());
+    let limits = request.job_limits(&parameters)?;
+    let jobs = &request.shared.jobs;
+    let output = jobs.run(limits, move |guard| job(&parameters, &*backend, guard));
+    let data = output.await?.value;
+    let permit = request.permit().await?;
+    Ok(response::success(&data, coding, Some(permit)))
 }
 
 /// Runs `work` on the parameters and history as a job, and responds with its reply.
@@ -99,7 +119,8 @@ impl RequestContext<'_> {
     }
 }
 
-fn no_history() -> ApiError {
+/// Returns the error of an agent without history.
+pub(crate) fn no_history() -> ApiError {
     ApiError::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "history is disabled, so there is nothing to query",

@@ -3,7 +3,7 @@
 use bellwether_core::{Labels, UnixMillis};
 use serde_json::Value;
 
-use crate::cli::asking::{list, text};
+use crate::api_data::list;
 use crate::report::{Anomaly, Bottleneck, Capacity, Forecast, Health, HealthPart, Trend};
 
 /// Seconds of a week and of a day.
@@ -128,7 +128,11 @@ pub(super) fn labels(value: &Value) -> Labels {
 
 /// Returns a text as it is; each format escapes it.
 pub(super) fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| text(value), str::to_owned)
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        other => other.to_string(),
+    }
 }
 
 pub(super) fn float(value: &Value) -> f64 {

@@ -1,4 +1,5 @@
-//! Test of a channel: sends a marked sample by the channel's own code, without filters and queue.
+//! Direct delivery by the channel's own code, without filters and queue: tests of a channel, and
+//! bulletins that somebody waits for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,18 +10,19 @@ use bellwether_core::{
 };
 use tokio::time::Instant;
 
-use super::channel::{Batch, Channel, Context, Sender, WallClock};
+use super::bulletin::Bulletin;
+use super::channel::{Attempt, Batch, Channel, Context, Sender, WallClock};
 use super::error::{BuildError, DeliveryError};
 use super::settings::ChannelSettings;
 
 /// Rule of the sample.
 const RULE: &str = "bellwether_test";
 
-/// Result of one test message.
+/// Result of one message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TestResult {
-    /// Status of the sample.
-    pub status: Status,
+pub struct DirectResult {
+    /// Kind of the message: `firing`, `resolved` or `bulletin`.
+    pub sample: &'static str,
     /// Error; `None` for a success.
     pub error: Option<DeliveryError>,
     /// Duration of the attempt.
@@ -28,7 +30,7 @@ pub struct TestResult {
 }
 
 /// Sends a sample to the channel `name`, and its resolved if `resolve` is set. Uses no queue, and
-/// ignores `enabled`.
+/// ignores `enabled`. A channel that is not notified of alerts gets a bulletin.
 ///
 /// # Errors
 /// The channel cannot be built.
@@ -38,21 +40,16 @@ pub async fn test_send(
     context: (Sender, WallClock),
     severity: Severity,
     resolve: bool,
-) -> Result<Vec<TestResult>, BuildError> {
-    let (sender, clock) = context;
-    let kind = channel.kind.clone();
-    let context = Context {
-        name: name.to_owned(),
-        sender,
-        clock: clock.clone(),
-    };
-    let built = tokio::task::spawn_blocking(move || kind.build(context))
-        .await
-        .map_err(|error| BuildError {
-            channel: name.to_owned(),
-            error: error.into(),
-        })??;
+) -> Result<Vec<DirectResult>, BuildError> {
+    let clock = context.1.clone();
     let begin = clock();
+    if !channel.common.alerts {
+        let bulletin = test_bulletin(name, begin);
+        return Ok(vec![
+            send_bulletin(name, channel, context, &bulletin).await?,
+        ]);
+    }
+    let built = build(name, channel, context).await?;
     let mut results = vec![attempt(&*built, sample(name, severity, begin, None)).await];
     if resolve {
         results.push(attempt(&*built, sample(name, severity, begin, Some(clock()))).await);
@@ -60,16 +57,68 @@ pub async fn test_send(
     Ok(results)
 }
 
-async fn attempt(channel: &dyn Channel, sample: Notification) -> TestResult {
-    let status = sample.status;
+/// Sends `bulletin` to the channel `name`. Uses no queue, and ignores `enabled`.
+///
+/// # Errors
+/// The channel cannot be built.
+pub async fn send_bulletin(
+    name: &str,
+    channel: &ChannelSettings,
+    context: (Sender, WallClock),
+    bulletin: &Bulletin,
+) -> Result<DirectResult, BuildError> {
+    let built = build(name, channel, context).await?;
+    Ok(timed("bulletin", built.publish(bulletin)).await)
+}
+
+async fn build(
+    name: &str,
+    channel: &ChannelSettings,
+    (sender, clock): (Sender, WallClock),
+) -> Result<Box<dyn Channel>, BuildError> {
+    let kind = channel.kind.clone();
+    let context = Context {
+        name: name.to_owned(),
+        sender,
+        clock,
+    };
+    tokio::task::spawn_blocking(move || kind.build(context))
+        .await
+        .map_err(|error| BuildError {
+            channel: name.to_owned(),
+            error: error.into(),
+        })?
+}
+
+async fn attempt(channel: &dyn Channel, sample: Notification) -> DirectResult {
+    let status = sample.status.as_str();
     let batch = Batch::new(vec![sample]);
+    timed(status, channel.deliver(&batch)).await
+}
+
+async fn timed(sample: &'static str, attempt: Attempt<'_>) -> DirectResult {
     let start = Instant::now();
-    let error = channel.deliver(&batch).await.err();
-    TestResult {
-        status,
+    let error = attempt.await.err();
+    DirectResult {
+        sample,
         error,
         took: start.elapsed(),
     }
+}
+
+fn test_bulletin(channel: &str, at: UnixMillis) -> Bulletin {
+    Bulletin {
+        id: format!("test-{}", at.0),
+        topic: "test".into(),
+        at,
+        title: format!("[TEST] channel {channel}"),
+        text: test_text(channel),
+        document: None,
+    }
+}
+
+fn test_text(channel: &str) -> String {
+    format!("This is a test of the channel {channel}. Nothing is wrong.")
 }
 
 /// Creates a notification that cannot be mistaken for an alert.
@@ -80,7 +129,7 @@ fn sample(
     end: Option<UnixMillis>,
 ) -> Notification {
     let labels = Labels::from([("test".to_owned(), "true".to_owned())]);
-    let text = format!("This is a test of the channel {channel}. Nothing is wrong.");
+    let text = test_text(channel);
     let alert = Alert {
         fingerprint: Fingerprint::of(RULE, &labels),
         rule: RULE.into(),

@@ -1,26 +1,26 @@
 //! The questions of a report to the API of an agent.
+//!
+//! The agent may be this process, or another one over HTTP: [`Agent`] hides which.
+
+mod answers;
+mod charts;
+mod episodes;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use bellwether_core::{Labels, UnixMillis};
-use serde_json::Value;
-
-use super::answers::{
+use answers::{
     anomaly, bottleneck, configured, exported, forecast, health, is_number, labels, plain, trend,
     usage, vector,
 };
-use super::charts::{CHARTS, Chart};
-use super::episodes::Episodes;
-use crate::cli::Global;
-use crate::cli::asking::{self, at_steps, list};
-use crate::cli::client::Target;
-use crate::report::{
-    AlertEpisode, Anomaly, Bottleneck, Capacity, Forecast, Health, Report, Series, Trend,
-};
+use bellwether_core::{Labels, UnixMillis};
+use charts::{CHARTS, Chart};
+use episodes::Episodes;
+use serde_json::Value;
 
-/// Longest time of one question: some read weeks of samples.
-const TIMEOUT: Duration = Duration::from_secs(60);
+use super::{AlertEpisode, Anomaly, Bottleneck, Capacity, Forecast, Health, Report, Series, Trend};
+use crate::api_data::{at_steps, list};
+
 /// Values of a series.
 const POINTS: f64 = 240.0;
 /// Records of the alert history in one page, and most pages.
@@ -28,7 +28,7 @@ const PAGE: usize = 10_000;
 const MAX_PAGES: usize = 50;
 /// Most series of one metric whose trend is asked for.
 const MAX_TRENDS: usize = 200;
-/// Begin of the answer about a metric without samples, which has no trend and is no failure.
+/// Begin of the answer about a metric without samples.
 const NO_SAMPLES: &str = "no samples in the window";
 /// Percentage at which a resource counts as full.
 const FULL: f64 = 95.0;
@@ -44,13 +44,22 @@ const UNUSUAL: &[&str] = &[
 /// Metrics with a limit, in percent.
 const LIMITED: &[&str] = &["disk_usage_percent", "memory_percent", "swap_percent"];
 
+/// An agent that answers the questions of a report.
+pub trait Agent {
+    /// Returns the data of `path` with `parameters`. Blocks.
+    ///
+    /// # Errors
+    /// It does not answer, or its error.
+    fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<Value>;
+}
+
 /// One report to make.
-pub(super) struct Inquiry<'a> {
-    pub(super) global: &'a Global,
-    pub(super) target: &'a Target,
-    pub(super) from: UnixMillis,
-    pub(super) to: UnixMillis,
-    pub(super) now: UnixMillis,
+pub struct Inquiry<'a> {
+    pub agent: &'a dyn Agent,
+    pub from: UnixMillis,
+    pub to: UnixMillis,
+    /// Current time: what is known for now alone is in a report that ends now.
+    pub now: UnixMillis,
 }
 
 impl Inquiry<'_> {
@@ -58,7 +67,7 @@ impl Inquiry<'_> {
     ///
     /// # Errors
     /// The agent does not answer.
-    pub(super) fn report(&self) -> anyhow::Result<Report> {
+    pub fn report(&self) -> anyhow::Result<Report> {
         let summary = self.get("/api/v1/summary", &[])?;
         let metrics = self.get("/api/v1/metrics", &[("limit", "0".into())])?;
         let metrics = list(&metrics["metrics"]);
@@ -90,16 +99,10 @@ impl Inquiry<'_> {
     }
 
     fn get(&self, path: &str, parameters: &[(&str, String)]) -> anyhow::Result<Value> {
-        let query = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(parameters)
-            .finish();
-        let answer = self
-            .target
-            .get_within(self.global, &format!("{path}?{query}"), TIMEOUT)?;
-        asking::data(path, &answer)
+        self.agent.get(path, parameters)
     }
 
-    /// Returns the answer, or nothing and a line about the failure.
+    /// Returns the answer, or nothing and a line about the failure. A metric without samples is none.
     fn part<T: Default>(
         &self,
         missing: &mut Vec<String>,
@@ -107,7 +110,9 @@ impl Inquiry<'_> {
         answer: anyhow::Result<T>,
     ) -> T {
         answer.unwrap_or_else(|error| {
-            missing.push(format!("{what}: {error:#}"));
+            if !error.to_string().starts_with(NO_SAMPLES) {
+                missing.push(format!("{what}: {error:#}"));
+            }
             T::default()
         })
     }
@@ -182,9 +187,6 @@ impl Inquiry<'_> {
                 ("time", self.end()),
             ];
             let answer = self.get("/api/v1/trends", &parameters);
-            if matches!(&answer, Err(error) if error.to_string().starts_with(NO_SAMPLES)) {
-                continue;
-            }
             let answer = self.part(missing, &format!("trends of {name}"), answer);
             let series = list(&answer["windows"])
                 .iter()
