@@ -355,8 +355,12 @@ impl Feed {
             return;
         };
         let grid = Grid { end, window };
-        let answer = self.agent.range(&plot.query, grid);
-        if let (Ok(answer), Some(plot)) = (answer, self.front_mut().get_mut(place)) {
+        let Ok(answer) = self.agent.range(&plot.query, grid) else {
+            // Such as for too many requests at once.
+            let later = self.now().after(SLOW);
+            return self.schedule.bring(Ask::Plot(place), later);
+        };
+        if let Some(plot) = self.front_mut().get_mut(place) {
             plot.fill(&answer, grid);
         }
     }
