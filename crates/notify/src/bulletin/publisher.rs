@@ -52,7 +52,7 @@ impl Delivery {
     }
 
     /// Acquires one message of the rate limit, or returns a delay. Notifications that wait go first.
-    fn acquire_for_bulletin(&self) -> Result<(), Duration> {
+    pub(crate) fn acquire_for_bulletin(&self) -> Result<(), Duration> {
         match self.limiter.is_some() && self.state.queued() > 0 {
             true => Err(ALERTS_FIRST),
             false => self.try_acquire(false),
