@@ -77,7 +77,7 @@ pub enum NoCorrelation {
     #[error("too few samples: at least half of the window has none")]
     TooFewSamples,
     /// The target is constant, or a straight line.
-    #[error("the series is constant, so nothing can correlate with it")]
+    #[error("the series is constant or a straight line, so nothing can correlate with it")]
     Constant,
     /// The window is too short.
     #[error("the window is too short: {have} steps; {FEWEST} are needed")]
