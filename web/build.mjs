@@ -9,6 +9,28 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(fileURLToPath(import.meta.url));
 const outdir = process.env.OUT_DIR ?? join(root, 'dist');
 
+const FIRST_VIEW = ['src/main.tsx', 'src/views/overview/index.tsx'];
+
+/**
+ * Has what loads later import the first view, which is there by then. Otherwise esbuild makes a file of each set of modules that
+ * the same views share, and the first view would be twenty requests.
+ */
+const firstViewInOnePiece = {
+  name: 'first view in one piece',
+  setup({ onResolve, onLoad, resolve }) {
+    onResolve({ filter: /^\./ }, async ({ path, kind, importer, resolveDir, pluginData }) => {
+      if (kind !== 'dynamic-import' || pluginData === 'resolved') return undefined;
+      return { ...(await resolve(path, { kind, importer, resolveDir, pluginData: 'resolved' })), pluginData: 'later' };
+    });
+    onLoad({ filter: /\.tsx$/ }, async ({ path, pluginData }) => {
+      if (pluginData !== 'later') return undefined;
+      const others = FIRST_VIEW.map((file) => join(root, file)).filter((file) => file !== path);
+      const imports = others.map((file) => `import ${JSON.stringify(file)};`).join('');
+      return { contents: `${imports}\n${await readFile(path, 'utf8')}`, loader: 'tsx' };
+    });
+  },
+};
+
 const options = {
   absWorkingDir: root,
   entryPoints: { main: 'src/main.tsx', style: 'src/styles/index.css' },
@@ -26,11 +48,12 @@ const options = {
   jsxImportSource: 'preact',
   legalComments: 'none', // licence texts are in one file, beside the code
   logLevel: 'warning',
+  plugins: [firstViewInOnePiece],
 };
 
 if (process.argv.includes('--watch')) {
   const plugin = { name: 'documents', setup: (esbuild) => esbuild.onEnd((result) => finish(result)) };
-  await (await context({ ...options, plugins: [plugin] })).watch();
+  await (await context({ ...options, plugins: [...options.plugins, plugin] })).watch();
 } else {
   await rm(outdir, { recursive: true, force: true });
   await finish(await build(options));
@@ -45,8 +68,7 @@ async function finish({ metafile, errors }) {
     return output;
   };
   const name = (path) => `assets/${path.split('/').pop()}`;
-  const [mainPath] = assetOf('src/main.tsx');
-  const [overviewPath] = assetOf('src/views/overview/index.tsx');
+  const [mainPath, overviewPath] = FIRST_VIEW.map((file) => assetOf(file)[0]);
   const preloads = reachable(metafile, [mainPath, overviewPath]).filter((path) => path !== mainPath);
   const licences = await writeLicences(metafile);
   const template = await readFile(join(root, 'src/index.html'), 'utf8');

@@ -1,1 +1,0 @@
-import{Y as e,h as r}from"./chunk-OFDG4NQA.js";function a({title:i,actions:n,class:t="",children:d}){let o=r();return e("section",{class:`card ${t}`,"aria-labelledby":o,children:[e("header",{children:[e("h2",{id:o,children:i}),n&&e("div",{class:"actions",children:n})]}),d]})}export{a};

@@ -1,1 +1,0 @@
-import{k as i,q as s}from"./chunk-OFDG4NQA.js";var r=i([]),a=0;function n(o,t="ok"){let e={id:a+=1,tone:t,text:o};r.value=[...r.value.slice(-3),e],setTimeout(()=>c(e.id),t==="ok"?5e3:15e3)}function c(o){r.value=r.value.filter(t=>t.id!==o)}async function m(o,t){try{return await t(),n(o),!0}catch(e){return n(s(e).message,"critical"),!1}}export{r as a,n as b,c,m as d};

@@ -1,1 +1,0 @@
-import{Y as n,Z as t}from"./chunk-OFDG4NQA.js";function a({tone:e,word:o}){return n("span",{class:`badge tone-${e}`,children:[n(t,{name:e,size:14}),o]})}function s({tone:e,label:o}){return n("span",{class:`dot tone-${e}`,role:"img","aria-label":o,title:o,children:n(t,{name:e,size:14})})}export{a,s as b};

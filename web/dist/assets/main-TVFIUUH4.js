@@ -1,0 +1,1 @@
+import"./chunk-GTQAT47V.js";import"./chunk-3444YBZQ.js";
