@@ -34,8 +34,8 @@ build:
 
 # The binary for packages: static, so that it runs on every Linux of its architecture. Functions that an idle agent runs stand
 # side by side and relocations are packed, so that less of it is resident. The functions are those of a run under valgrind;
-# FUNCTION_ORDER=FILE takes them from a run before, so that the same binary can be built again. A build for another
-# architecture than the host's (DIST_TARGET) cannot be run here and goes without.
+# FUNCTION_ORDER=FILE takes them from a run before, so that the same binary can be built again. A binary for another
+# architecture than the host's (DIST_TARGET=aarch64-unknown-linux-musl) cannot be run here and goes without; zig compiles its C.
 ARCH            = $(shell uname -m)
 DIST_TARGET    ?= $(ARCH)-unknown-linux-musl
 DIST_BINARY     = $(CARGO_TARGET_DIR)/$(DIST_TARGET)/release/bellwether
@@ -43,17 +43,23 @@ DIST_CARGO      = CC_$(subst -,_,$(DIST_TARGET))=musl-gcc CXX_$(subst -,_,$(DIST
                   cargo rustc --release --locked --target $(DIST_TARGET) --bin bellwether --
 DIST_LINK       = -C strip=symbols -C link-arg=-fuse-ld=lld -C link-arg=-Wl,--pack-dyn-relocs=relr
 FUNCTION_ORDER ?=
-ORDER           = $(abspath $(CARGO_TARGET_DIR))/function-order
+ORDER           = $(abspath $(CARGO_TARGET_DIR))/$(DIST_TARGET)/function-order
+ifneq ($(DIST_TARGET),$(ARCH)-unknown-linux-musl)
+dist:
+	@scripts/need $(NEED_INSTALL) cargo cc c++ make perl python3 cargo-zigbuild $(DIST_TARGET)
+	scripts/cross $(DIST_TARGET)
+else
 dist:
 	@scripts/need $(NEED_INSTALL) cargo c++ make perl musl-gcc ld.lld $(DIST_TARGET)
 ifneq ($(FUNCTION_ORDER),)
-	cp $(FUNCTION_ORDER) $(ORDER)
+	install -D -m 0644 $(FUNCTION_ORDER) $(ORDER)
 else
 	@scripts/need $(NEED_INSTALL) bash curl valgrind
 	$(DIST_CARGO) -C strip=none
 	scripts/order-functions $(DIST_BINARY) $(ORDER)
 endif
 	$(DIST_CARGO) $(DIST_LINK) -C link-arg=-Wl,--no-warn-symbol-ordering,--symbol-ordering-file=$(ORDER)
+endif
 
 # NEED_INSTALL=--install has the tools installed, as root on Debian.
 NEED_INSTALL ?=
