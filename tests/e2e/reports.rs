@@ -45,6 +45,15 @@ fn made_until(folder: &Path, report: &str) -> i64 {
     })
 }
 
+/// Waits until the queue of `channel` on disk is empty, with a delivery of `topic`.
+fn noted_as_delivered(folder: &Path, channel: &str, topic: &str) {
+    poll("the delivery on disk", SOON, || {
+        let queue = saved(folder, &format!("bulletins/{channel}.json"))?;
+        let is_empty = queue["waiting"] == serde_json::json!([]);
+        (is_empty && queue["delivered"][topic].is_object()).then_some(())
+    });
+}
+
 /// Makes `report` due: the agent, which must not run, takes it for made up to a month ago only.
 fn miss(folder: &Path, report: &str) {
     let mut schedule = saved(folder, "reports.json").unwrap();
@@ -115,6 +124,9 @@ fn a_report_that_was_missed_is_sent_once_by_mail_and_to_a_receiver() {
     assert_eq!(reports[0]["name"], "weekly");
     assert!(reports[0]["next"].is_string(), "{reports:#}");
     made_after(path, "data");
+    // Before that it is on no disk that they were delivered, and both come again, as they must.
+    noted_as_delivered(path, "mail", "report/weekly");
+    noted_as_delivered(path, "hook", "report/data");
     agent.kill();
 
     // Killed after the delivery and before the schedule was saved: made again, and known by its id.
@@ -176,10 +188,7 @@ fn a_report_outlives_kill_9_between_its_time_and_its_delivery() {
             .unwrap()
             .starts_with("section,item,field,value\r\n")
     );
-    poll("an empty queue", SOON, || {
-        let queue = saved(path, "bulletins/hook.json")?;
-        (queue["waiting"] == serde_json::json!([])).then_some(())
-    });
+    noted_as_delivered(path, "hook", "report/daily");
     assert!(agent.stop().success());
     assert_eq!(hook.bodies().len(), 1);
 }
