@@ -68,9 +68,9 @@ impl ValueEnum for Format {
 }
 
 /// The agent that the flags of a command lead to.
-pub(super) struct RemoteAgent<'a> {
-    pub(super) global: &'a Global,
-    pub(super) target: &'a Target,
+struct RemoteAgent<'a> {
+    global: &'a Global,
+    target: &'a Target,
 }
 
 impl Agent for RemoteAgent<'_> {
@@ -94,7 +94,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     }
     let now = Clock::start().now().wall;
     let (from, to) = options.range.times(now, |end| end.before(WEEK))?;
-    let report = options.inquire(global, from, to, now)?;
+    let report = inquire(global, &options.target, (from, to), now)?;
     for format in &formats {
         let text = format.format(&report)?;
         match &options.output {
@@ -106,26 +106,20 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     Ok(())
 }
 
-impl Options {
-    fn inquire(
-        &self,
-        global: &Global,
-        from: UnixMillis,
-        to: UnixMillis,
-        now: UnixMillis,
-    ) -> anyhow::Result<Report> {
-        let agent = RemoteAgent {
-            global,
-            target: &self.target,
-        };
-        let inquiry = Inquiry {
-            agent: &agent,
-            from,
-            to,
-            now,
-        };
-        inquiry.report()
-    }
+/// Asks the agent at `target` for what a report of the range `from` to `to` has.
+pub(super) fn inquire(
+    global: &Global,
+    target: &Target,
+    (from, to): (UnixMillis, UnixMillis),
+    now: UnixMillis,
+) -> anyhow::Result<Report> {
+    let inquiry = Inquiry {
+        agent: &RemoteAgent { global, target },
+        from,
+        to,
+        now,
+    };
+    inquiry.report()
 }
 
 /// Writes a file, and says so.

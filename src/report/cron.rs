@@ -79,7 +79,7 @@ impl Cron {
     /// Parses a schedule.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// The text is no schedule; the error names the field.
     pub fn parse(text: &str) -> Result<Self, String> {
         let found = MACROS.iter().find(|(name, _)| *name == text);
         let fields: Vec<&str> = found

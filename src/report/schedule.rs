@@ -25,7 +25,7 @@ pub struct Schedule {
     retry_at: BTreeMap<String, UnixMillis>,
 }
 
-/// What outlives a restart.
+/// Part of the schedule that outlives a restart.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SavedSchedule {
     reports: BTreeMap<String, Made>,

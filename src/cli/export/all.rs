@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
-use bellwether_core::UnixMillis;
 use bellwether_runtime::Clock;
 
 use super::{Format, Options, Samples, WEEK};
 use crate::cli::Global;
-use crate::cli::report::{RemoteAgent, write};
-use crate::report::{self as reports, Inquiry, Report};
+use crate::cli::report::{inquire, write};
+use crate::report::{self as reports, Report};
 
 /// Formats without a flag.
 const DEFAULT: &[Format] = &[Format::Json, Format::Csv, Format::Html];
@@ -27,7 +26,7 @@ pub(super) fn run(
     // What can fail comes before anything is written.
     let samples = Samples::open(global, options)?;
     let series = samples.series(range.0, range.1)?;
-    let report = inquire(global, options, range, now)?;
+    let report = inquire(global, &options.target, range, now)?;
     let shown = directory.display();
     fs::create_dir_all(directory).with_context(|| format!("cannot create {shown}"))?;
     for format in formats {
@@ -40,25 +39,6 @@ pub(super) fn run(
         write_report(*format, &report, directory)?;
     }
     Ok(())
-}
-
-fn inquire(
-    global: &Global,
-    options: &Options,
-    (from, to): (UnixMillis, UnixMillis),
-    now: UnixMillis,
-) -> anyhow::Result<Report> {
-    let agent = RemoteAgent {
-        global,
-        target: &options.target,
-    };
-    let inquiry = Inquiry {
-        agent: &agent,
-        from,
-        to,
-        now,
-    };
-    inquiry.report()
 }
 
 /// Writes the files of the report in a format; CSV has one for each section.

@@ -22,7 +22,7 @@ pub(super) fn run(global: &Global, options: &Options, name: &str) -> anyhow::Res
     let now = Clock::start().now().wall;
     let range = settings.range.0;
     let (from, to) = options.range.times(now, |end| end.before(range))?;
-    let mut report = options.inquire(global, from, to, now)?;
+    let mut report = super::inquire(global, &options.target, (from, to), now)?;
     if !options.target.is_named()
         && let Some(instance) = plan.sender.labels.get("instance")
     {

@@ -67,7 +67,7 @@ impl Templates {
     }
 }
 
-/// What the header of a mail depends on.
+/// Input of the header of a mail.
 struct Head<'a> {
     subject: &'a str,
     /// Receiver and group, or nothing and the topic of a bulletin.
