@@ -1,4 +1,4 @@
-# make run    build, and run with the shipped configuration
+# make run    build without TLS to Kafka, and run with the shipped configuration
 # make dist   the static binary for packages: links twice, for less resident memory
 # make packages, make test-packages   .deb, .rpm, tar archive, SBOM and checksums in target/packages; their test, as root
 # make lint-deploy   workflows, Ansible play and Kubernetes files, by their linters
@@ -78,7 +78,11 @@ lint-deploy:
 	kubectl kustomize deploy/kubernetes | kubernetes-validate --strict /dev/stdin
 	systemd-analyze security --offline=true --threshold=13 --no-pager deploy/bellwether.service > /dev/null
 
-run: build
+# Without OpenSSL, whose compilation is the longest part of a build: no TLS and no SCRAM to Kafka, as `check` says where
+# they are configured.
+run:
+	@scripts/need cargo cc c++ make
+	cargo build --release --locked --no-default-features --features kafka,neo4j
 	$(BINARY) run --config $(CONFIG)
 
 # The built page is committed, so that nothing else needs Node.
@@ -135,6 +139,8 @@ bench:
 # A configuration that is there stays as it is; the shipped one then goes beside it as .new.
 install:
 	@test -x $(BINARY) || { echo "nothing to install: $(BINARY) is missing; hint: make build" >&2; exit 1; }
+	@case "$$($(BINARY) --version 2>/dev/null)" in *kafka-ssl*) ;; *kafka*) \
+	    echo "not installed: $(BINARY) has no TLS to Kafka, as after make run; hint: make build" >&2; exit 1 ;; esac
 	install -D -m 0755 $(BINARY) $(DESTDIR)$(BINDIR)/bellwether
 	install -d $(DESTDIR)$(UNITDIR)
 	sed 's|/usr/local/bin/|$(BINDIR)/|; s|/etc/bellwether/|$(CONFDIR)/|' deploy/bellwether.service > $(DESTDIR)$(UNITDIR)/bellwether.service

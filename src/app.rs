@@ -12,6 +12,7 @@ mod announcer;
 mod audit_channel;
 mod backend;
 mod backtest;
+mod build;
 mod config_changes;
 mod config_editor;
 mod config_writer;
@@ -27,6 +28,7 @@ mod live;
 mod overrides;
 mod past;
 mod query_timeout;
+mod reload;
 mod remote_write;
 mod reports;
 mod rule_tests;
@@ -48,49 +50,35 @@ use audit_channel::AuditChannel;
 use backend::AppBackend;
 use bellwether_collectors::application::{Listeners, Prepared};
 use bellwether_collectors::{HealthBoard, Memory};
-use bellwether_core::{AlertState, Now, SelfMetricIds, UnixMillis, counted};
-use bellwether_files::durable::{JsonFile, LoadedState, Saver, StateDirectory};
-use bellwether_notify::{Notifier, Preview};
-use bellwether_routing::Dispatcher;
-use bellwether_rules::{Engine, RestoredRule, SavedAlerts};
+use bellwether_core::Now;
+use bellwether_files::durable::StateDirectory;
+use bellwether_notify::Notifier;
 use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
 use bellwether_server::{Actor, AuditEntry, LiveFeed};
 use bellwether_tsdb::history::History;
 use dashboards::LayoutFile;
-use evaluator::{Evaluator, LoadedRules};
+use evaluator::Evaluator;
 use generated_series::GeneratedSeries;
 use history::HistoryHandle;
 use launch::Launch;
 pub use overrides::Overrides;
 use parking_lot::Mutex;
-use past::Past;
+use reload::Reloads;
 use remote_write::RemoteWriteManager;
 use reports::Reports;
 pub use reports::SELF_METRICS;
-use state_directory::DefaultFolder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use web::Web;
 
-use crate::config::{self, Plan, Source};
+use crate::config::{Plan, Source};
 use crate::demo::Demo;
-use crate::{audit, demo, logging, version};
+use crate::{audit, logging, version};
 
 /// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
-
-/// Results of the reloads so far.
-#[derive(Clone, Debug, Default)]
-struct Reloads {
-    good: u64,
-    bad: u64,
-    /// Time of the last reload, and its error if it failed.
-    last: Option<(UnixMillis, Option<String>)>,
-    /// Time at which the active configuration was loaded.
-    loaded_at: UnixMillis,
-}
 
 /// Everything that outlives a reload.
 struct App {
@@ -270,151 +258,6 @@ impl App {
         Ok(())
     }
 
-    /// Builds everything but the collectors and the HTTP server.
-    async fn build(launch: Launch, plan: Plan) -> anyhow::Result<Arc<Self>> {
-        let clock = Clock::start();
-        let now = clock.now();
-        warn_of(&launch.source, &plan);
-        let channels = &plan
-            .root
-            .performance_monitor
-            .alerting
-            .notifications
-            .channels;
-        let channels =
-            Notifier::prepare_with(Arc::new(move || clock.now()), channels, plan.sender.clone());
-        let channels = channels.await?;
-        let state = state_directory::open(&launch, &plan).await;
-        let default_folder = match &launch.demo {
-            Some(_) => DefaultFolder::in_memory(),
-            None => DefaultFolder::from_state(state.as_deref()),
-        };
-        let alert_log = AlertLog::open(&plan, &default_folder, clock).await;
-        let live = Arc::new(LiveFeed::default());
-        let setup = bellwether_notify::Setup {
-            state: state.clone(),
-            clock: Arc::new(move || clock.now()),
-            random: fastrand::f64,
-            observer: live::observer(
-                live.clone(),
-                alert_log
-                    .as_ref()
-                    .map_or_else(alert_log::noop, AlertLog::observer),
-            ),
-        };
-        let notifier = Arc::new(Notifier::new(setup));
-        notifier.replace(channels).await;
-        let history_handle = HistoryHandle::open(&plan, &default_folder, clock).await;
-        let remote_write = RemoteWriteManager::new(default_folder.folder.clone(), clock);
-        let saver = |name: &str, what: &str| {
-            let folder = state.clone()?;
-            Some(Arc::new(Saver::new(folder, name, what)))
-        };
-        let silences = saver("silences.json", "silences and acknowledgements");
-        let file = saver("alerts.json", "the state of the alerts");
-        let layouts = saver("dashboards.json", "the layouts of dashboards");
-        let layouts = LayoutFile::open(layouts).await;
-        let reports = Reports::open(saver("reports.json", "the schedule of reports")).await;
-        let audit_channel = AuditChannel::new(plan.root.logging.audit.channel.is_some());
-        let (active, rules) = ActiveConfig::new(
-            plan,
-            history_handle
-                .as_ref()
-                .map(|history_handle| history_handle.history.clone()),
-            &launch.source,
-        );
-        history::backfill(active.store.clone(), clock.now()).await;
-        let began = match &launch.demo {
-            Some(_) => now.at(now.wall.before(demo::PAST)),
-            None => now,
-        };
-        let mut engine = Engine::new(rules, began);
-        let ended = match &file {
-            Some(file) => engine.restore(saved(file.clone()).await, now),
-            None => Vec::new(),
-        };
-        let firing = engine
-            .alerts()
-            .into_iter()
-            .filter(|alert| alert.state == AlertState::Firing)
-            .map(Arc::new)
-            .collect();
-        let history = history_handle
-            .as_ref()
-            .map(|history_handle| history_handle.history.clone());
-        let generated = Arc::new(GeneratedSeries::new(
-            history.clone(),
-            active.plan.default_labels.clone(),
-        ));
-        let mut dispatcher = Dispatcher::new(active.plan.routing.clone(), began);
-        if let Some(demo) = &launch.demo {
-            let monitor = &active.plan.root.performance_monitor;
-            let mut outboxes = Preview::new(&monitor.alerting.notifications.channels);
-            let past = Past {
-                store: &active.store,
-                self_metrics: SelfMetricIds::new(&active.plan.metrics),
-                history: history.as_deref(),
-                engine: &mut engine,
-                dispatcher: &mut dispatcher,
-                alert_log: alert_log.as_ref(),
-                generated: &generated,
-                outboxes: &mut outboxes,
-            };
-            past.play(demo, now);
-            notifier.adopt(outboxes);
-        }
-        let loaded = LoadedRules::new(engine, active.store.clone());
-        let pipeline = Arc::new(AlertPipeline::new(
-            dispatcher,
-            notifier.clone(),
-            alert_log.clone(),
-            silences,
-            clock,
-        ));
-        pipeline.restore(firing);
-        pipeline.recall().await;
-        let evaluator = Arc::new(Evaluator::new(
-            loaded,
-            clock,
-            pipeline.clone(),
-            file,
-            history,
-            generated.clone(),
-            live.clone(),
-        ));
-        evaluator.process(&ended).await;
-        let announcer = Arc::new(Announcer::new(state.as_deref(), &launch));
-        Ok(Arc::new(Self {
-            announcer,
-            launch: Arc::new(launch),
-            clock,
-            started: now,
-            state,
-            board: HealthBoard::default(),
-            memory: Memory::new(default_folder.folder),
-            current: ArcSwap::from_pointee(active),
-            evaluator,
-            generated,
-            notifier,
-            pipeline,
-            layouts,
-            reports,
-            audit_channel,
-            history_handle,
-            alert_log,
-            remote_write,
-            web: Web::default(),
-            live,
-            listeners: Arc::default(),
-            reloads: Mutex::new(Reloads {
-                loaded_at: now.wall,
-                ..Reloads::default()
-            }),
-            reloading: tokio::sync::Mutex::default(),
-            editing: tokio::sync::Mutex::default(),
-        }))
-    }
-
     /// Returns the history, which is the same over all reloads.
     fn history(&self) -> Option<Arc<History>> {
         self.history_handle
@@ -483,98 +326,6 @@ impl App {
             .await;
     }
 
-    /// Swaps in the configuration that is on disk now, completely or not at all.
-    async fn reload(self: &Arc<Self>) -> anyhow::Result<String> {
-        let _guard = self.reloading.lock().await;
-        systemd::reloading();
-        let result = self.try_reload().await;
-        systemd::ready();
-        self.announcer.changed.notify_one();
-        let error = result.as_ref().err().map(ToString::to_string);
-        self.live.reloaded(error.as_deref());
-        let now = self.clock.now().wall;
-        let mut reloads = self.reloads.lock();
-        reloads.last = Some((now, error));
-        match &result {
-            Ok(summary) => {
-                reloads.good += 1;
-                reloads.loaded_at = now;
-                info!("reloaded: {summary}");
-            }
-            Err(problems) => {
-                reloads.bad += 1;
-                error!("reload failed, the active config is unchanged: {problems}");
-            }
-        }
-        result
-    }
-
-    async fn try_reload(self: &Arc<Self>) -> anyhow::Result<String> {
-        let launch = self.launch.clone();
-        let plan = tokio::task::spawn_blocking(move || launch.plan()).await?;
-        // The error has all problems, and what they are about.
-        let plan = plan.map_err(|error| anyhow::anyhow!("{error:#}"))?;
-
-        // What can fail comes first, and leaves everything as it is when it does.
-        let monitor = &plan.root.performance_monitor;
-        let channels = &monitor.alerting.notifications.channels;
-        let channels = self.notifier.prepare(channels, plan.sender.clone());
-        let channels = channels.await?;
-        let remote = self.remote_write.prepare(&plan).await?;
-        let old = self.current.load_full();
-        let recorded = plan.recorded();
-        let listeners = self.listeners.prepare(recorded, &old.recorder).await?;
-        self.web
-            .open(
-                &monitor.prometheus,
-                Arc::new(AppBackend(self.clone())),
-                None,
-            )
-            .await?;
-
-        warn_of(&self.launch.source, &plan);
-        if plan.root.logging != old.plan.root.logging {
-            warn!("a change of `logging` takes effect at the next start");
-        }
-        history::warn_of_change(&old.plan, &plan);
-        alert_log::warn_of_change(&old.plan, &plan);
-        let changes = config::changed_files(&old.plan.files, &plan.files);
-        let changes = (!changes.is_empty()).then(|| format!("; {changes}"));
-        let summary = format!(
-            "{}, {}{}",
-            counted(plan.configured_metrics(), "metric"),
-            counted(plan.rules.rules.len(), "rule"),
-            changes.unwrap_or_default()
-        );
-        let (next, rules) = ActiveConfig::new(plan, self.history(), &self.launch.source);
-        let next = Arc::new(next);
-        old.stop().await;
-        next.adopt(&old);
-        history::backfill(next.store.clone(), self.clock.now()).await;
-        self.listeners.replace(listeners);
-        self.notifier.replace(channels).await;
-        let ended = self.evaluator.replace(rules, next.store.clone());
-        self.pipeline.replace(next.plan.routing.clone());
-        self.generated
-            .relabel(&next.plan.default_labels, self.clock.now().wall);
-        self.evaluator.process(&ended).await;
-        self.evaluator.save().await;
-        for origin in old
-            .origins()
-            .filter(|origin| !next.origins().any(|new| new == *origin))
-        {
-            self.board.forget(origin);
-            self.generated.forget(origin, self.clock.now().wall);
-        }
-        self.current.store(next.clone());
-        self.remote_write
-            .replace(remote, self.history_handle.as_ref(), &next.plan)
-            .await;
-        next.start(self);
-        self.reports.changed.notify_one();
-        Ok(summary)
-    }
-
     /// Notifies systemd's watchdog as long as rules are evaluated.
     async fn watchdog(self: Arc<Self>) {
         let Some(every) = systemd::watchdog() else {
@@ -594,35 +345,4 @@ impl App {
 fn announce(launch: &Launch, plan: &Plan) {
     let (state, version) = (launch.state_text(plan), version::SHORT);
     info!(configuration = %launch.source, state_directory = %state, "bellwether {version} starts");
-}
-
-/// Logs the warnings of a plan.
-fn warn_of(source: &Source, plan: &Plan) {
-    for warning in &plan.warnings {
-        warn!("{}", warning.render(source));
-    }
-    for problem in &plan.left_out {
-        error!("a rule file is skipped: {}", problem.render(source));
-    }
-}
-
-/// Loads the alerts that the last process saved.
-async fn saved(saver: Arc<Saver>) -> Vec<RestoredRule> {
-    let path = saver.path().display().to_string();
-    let load = move || saver.load(|| JsonFile::<SavedAlerts>::new(saver.path()).load());
-    match tokio::task::spawn_blocking(load).await {
-        Ok(Ok(LoadedState::Loaded(saved))) => return saved.rules,
-        Ok(Ok(LoadedState::Absent)) => {}
-        Ok(Ok(LoadedState::Corrupt { aside, reason })) => {
-            let aside = aside.display();
-            warn!(path, %reason, %aside, "the saved state of the alerts is corrupt; alerts start without state");
-        }
-        Ok(Err(error)) => {
-            warn!(path, %error, "cannot read the saved state; alerts start without state")
-        }
-        Err(error) => {
-            warn!(path, %error, "cannot read the saved state; alerts start without state")
-        }
-    }
-    Vec::new()
 }

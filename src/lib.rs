@@ -18,6 +18,8 @@
 //! - [`self_metrics`]: those of the process, and the list of all.
 //! - [`logging`]: the process's own log.
 //! - [`runtime_file`]: what a running agent tells the commands on its host.
+//! - [`units`]: units of values, and values as people read them.
+//! - `vitals`: the most important series of an agent.
 //! - [`version`]: of the binary, and what it was built from.
 
 mod api_data;
@@ -36,4 +38,6 @@ pub mod report;
 pub mod ruletest;
 pub mod runtime_file;
 pub mod self_metrics;
+pub mod units;
 pub mod version;
+mod vitals;

@@ -28,6 +28,8 @@ pub use inquiry::{Agent, Inquiry};
 pub use schedule::{SavedSchedule, Schedule};
 pub use settings::{ReportSettings, check, check_channel};
 
+use crate::units::Unit;
+
 /// Everything that a report says.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -187,62 +189,11 @@ pub struct Series {
     pub values: Vec<Option<f64>>,
 }
 
-/// Unit of values.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Unit {
-    #[default]
-    Number,
-    Percent,
-    BytesPerSecond,
-    PerSecond,
-    Seconds,
-    Milliseconds,
-}
-
 impl Report {
     /// Length of the range in seconds.
     #[must_use]
     pub fn seconds(&self) -> f64 {
         self.to.since(self.from).as_secs_f64()
-    }
-}
-
-impl Unit {
-    /// Formats a value with its unit.
-    #[must_use]
-    pub fn format(self, value: f64) -> String {
-        match self {
-            Self::Number => number(value),
-            Self::Percent => format!("{} %", number(value)),
-            Self::BytesPerSecond => format!("{}B/s", number(value)),
-            Self::PerSecond => format!("{}/s", number(value)),
-            Self::Seconds => time(value),
-            Self::Milliseconds => time(value / 1000.0),
-        }
-    }
-}
-
-/// Formats a number with three digits or more.
-#[must_use]
-pub fn number(value: f64) -> String {
-    let decimals = match value.abs() {
-        above if above >= 1000.0 => return bellwether_template::humanize(value),
-        above if above >= 100.0 => 0,
-        above if above >= 10.0 => 1,
-        _ => 2,
-    };
-    let text = format!("{value:.decimals$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
-}
-
-fn time(seconds: f64) -> String {
-    match seconds.abs() < 1.0 {
-        true => format!("{} ms", number(seconds * 1000.0)),
-        false => format!("{} s", number(seconds)),
     }
 }
 

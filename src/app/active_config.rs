@@ -101,10 +101,17 @@ impl ActiveConfig {
         Ok(String::from_utf8(zstd::decode_all(&packed[..])?)?)
     }
 
-    /// Returns the schedule of the collector of `origin`.
+    /// Returns the schedule of the collector of `origin`. What this process has in memory is collected at the
+    /// times of the host's metrics, so that one wake-up and one write to history serve both.
     pub(super) fn schedule(&self, origin: Origin) -> Schedule {
         let collector = self.plan.collector(origin);
-        collector.map_or(self.plan.schedule, |collector| collector.schedule)
+        let mut schedule = collector.map_or(self.plan.schedule, |collector| collector.schedule);
+        if collector.is_none_or(|collector| matches!(collector.input, Input::Record(_))) {
+            let all = self.plan.collectors.iter().map(|other| other.schedule);
+            let same = all.filter(|other| other.interval == schedule.interval);
+            schedule.settle = same.filter_map(|other| other.settle).max();
+        }
+        schedule
     }
 
     /// Takes over state from the previous configuration.

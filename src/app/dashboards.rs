@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use bellwether_dashboards::{Layouts, SavedLayout, SavedLayouts};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver};
+use tokio::sync::Notify;
+use tokio::time::sleep;
 use tracing::warn;
 
 use super::App;
 
 /// Time between two attempts to save what could not be saved.
 const RETRY_EVERY: Duration = Duration::from_secs(5);
+/// Time between two looks whether the file was deleted.
+const LOOK_EVERY: Duration = Duration::from_secs(30);
 
 /// Layouts that people saved.
 pub(super) struct LayoutFile {
@@ -19,6 +23,7 @@ pub(super) struct LayoutFile {
     file: Option<Arc<Saver>>,
     /// One save at a time.
     saving: tokio::sync::Mutex<()>,
+    failed: Notify,
 }
 
 impl LayoutFile {
@@ -44,6 +49,7 @@ impl LayoutFile {
             layouts,
             file,
             saving: tokio::sync::Mutex::default(),
+            failed: Notify::new(),
         }
     }
 
@@ -74,7 +80,11 @@ impl LayoutFile {
         let saving = tokio::task::spawn_blocking(move || {
             saver.save(|| JsonFile::new(saver.path()).save(&saved))
         });
-        Ok(saving.await??)
+        let result = saving.await?;
+        if result.is_err() {
+            self.failed.notify_one();
+        }
+        Ok(result?)
     }
 
     /// Returns why layouts are not on disk.
@@ -84,12 +94,17 @@ impl LayoutFile {
 }
 
 impl App {
-    /// Saves layouts again that could not be saved.
+    /// Saves layouts again that could not be saved, or whose file was deleted.
     pub(super) async fn keep_layouts(self: Arc<Self>) {
-        let mut ticks = tokio::time::interval(RETRY_EVERY);
         loop {
-            ticks.tick().await;
-            self.layouts.save_what_is_due().await;
+            let wait = match self.layouts.problem() {
+                Some(_) => RETRY_EVERY,
+                None => LOOK_EVERY,
+            };
+            tokio::select! {
+                () = sleep(wait) => self.layouts.save_what_is_due().await,
+                () = self.layouts.failed.notified(), if wait == LOOK_EVERY => {}
+            }
         }
     }
 }

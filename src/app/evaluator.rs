@@ -7,8 +7,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
@@ -59,6 +59,8 @@ pub(super) struct Evaluator {
     generated: Arc<GeneratedSeries>,
     live: Arc<LiveFeed>,
     missed: AtomicU64,
+    /// True unless the state file is known to have no alerts.
+    may_have_saved_alerts: AtomicBool,
 }
 
 /// Engine and store, swapped together at a reload.
@@ -101,6 +103,7 @@ impl Evaluator {
             history,
             query_timeout: Arc::default(),
             missed: AtomicU64::new(0),
+            may_have_saved_alerts: AtomicBool::new(true),
         }
     }
 
@@ -172,8 +175,10 @@ impl Evaluator {
             }
             let now = self.clock.now();
             let late = now.mono.since(last_save.mono) >= SAVE_EVERY;
-            if changed || late {
+            if changed || (late && self.has_aged()) {
                 self.save().await;
+            }
+            if changed || late {
                 last_save = now;
             }
             if now.mono.since(last_retry.mono) >= RETRY_EVERY {
@@ -186,6 +191,11 @@ impl Evaluator {
         }
         self.query_timeout.cancel();
         self.save().await;
+    }
+
+    /// Returns whether the state file has durations that are older now, or alerts that are gone.
+    fn has_aged(&self) -> bool {
+        self.may_have_saved_alerts.load(Relaxed) || !self.loaded.lock().engine.snapshot().is_empty()
     }
 
     /// Resolves alerts that channels were notified of and that no longer fire: what a crash between
@@ -308,6 +318,8 @@ impl Evaluator {
             saved_at: self.clock.now().wall,
             rules: self.loaded.lock().engine.snapshot(),
         };
+        self.may_have_saved_alerts
+            .store(!alerts.rules.is_empty(), Relaxed);
         let saving = move || {
             saver
                 .save(|| JsonFile::new(saver.path()).save(&alerts))

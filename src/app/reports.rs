@@ -118,8 +118,9 @@ impl App {
             for report in &settings {
                 self.make_if_due(report).await;
             }
+            let is_needless = settings.is_empty() && !self.reports.is_due_to_save();
             tokio::select! {
-                () = sleep(self.until_next(&settings)) => {}
+                () = sleep(self.until_next(&settings)), if !is_needless => {}
                 () = self.reports.changed.notified() => {}
             }
         }

@@ -154,18 +154,6 @@ pub(super) fn number(value: &Value) -> String {
     }
 }
 
-/// Returns a number of bytes as a number of the largest unit that is not above it (IEC 80000-13).
-pub(super) fn binary(bytes: f64) -> (f64, &'static str) {
-    let mut scaled = (bytes, "B");
-    for unit in ["KiB", "MiB", "GiB", "TiB", "PiB"] {
-        if scaled.0.abs() < 1024.0 {
-            break;
-        }
-        scaled = (scaled.0 / 1024.0, unit);
-    }
-    scaled
-}
-
 /// Formats labels as PromQL does: `{a="b", "c-d"="e"}`; empty without labels.
 pub(super) fn labels(value: &Value) -> String {
     let pairs: Vec<String> = value

@@ -5,13 +5,14 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::Global;
-use super::alerts::screen::{name, round, severity_style, state as alert_state};
-use super::asking::{binary, count, data, list, printable, text, time};
+use super::alerts::screen::{name, severity_style, state as alert_state};
+use super::asking::{count, data, list, printable, text, time};
 use super::client::Target;
 use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, HostAnswer, Reach, brief, merged};
 use super::output::{Screen, Style};
 use super::table::{Cell, Table, wrapped};
+use crate::units::{Unit, duration};
 
 /// Target of the command and output format.
 #[derive(Args)]
@@ -104,7 +105,7 @@ fn status_style(summary: &Value) -> Option<Style> {
 
 fn uptime(summary: &Value) -> String {
     let seconds = summary["uptimeSeconds"].as_f64().unwrap_or_default();
-    round(seconds.round())
+    duration(seconds.round())
 }
 
 /// Returns the names of the parts that fail.
@@ -341,9 +342,7 @@ fn alert_history(history: &Value, screen: Screen) -> String {
 
 /// Formats a size: `1.5 MiB`.
 fn bytes(size: &Value) -> String {
-    let (size, unit) = binary(size.as_f64().unwrap_or_default());
-    let decimals = usize::from(size < 10.0 && unit != "B");
-    format!("{size:.decimals$} {unit}")
+    Unit::Bytes.format(size.as_f64())
 }
 
 /// Formats the number of damaged or missing parts since the start; empty if there are none.

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use bellwether_core::UnixMillis;
 
-use super::{Report, Series, Unit, strftime};
+use super::{Report, Series, strftime};
+use crate::units::Unit;
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 140.0;
@@ -52,14 +53,16 @@ impl Axis {
         let high = values().reduce(f64::max).unwrap_or(1.0);
         let is_near = series.unit == Unit::Percent || low < 0.6 * high;
         let base = if low >= 0.0 && is_near { 0.0 } else { low };
-        let step = round_step((high - base).max(high.abs() * 0.02) / LINES as f64);
+        let prefix = series.unit.prefix(high);
+        let round = |step: f64| round_step(step / prefix) * prefix;
+        let step = round((high - base).max(high.abs() * 0.02) / LINES as f64);
         let low = (base / step).floor() * step;
         // The rounded begin may leave the highest value outside.
         match low + step * LINES as f64 >= high {
             true => Self { low, step },
             false => Self {
                 low,
-                step: round_step(step * 1.2),
+                step: round(step * 1.2),
             },
         }
     }
@@ -100,12 +103,7 @@ impl Plot<'_> {
 
     fn description(&self) -> String {
         let values = || self.series.values.iter().flatten().copied();
-        let format = |value: Option<f64>| {
-            value.map_or_else(
-                || "no value".to_owned(),
-                |value| self.series.unit.format(value),
-            )
-        };
+        let format = |value: Option<f64>| self.series.unit.format(value);
         format!(
             "{}: from {} to {}, last {}",
             self.series.title,

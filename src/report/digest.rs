@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use bellwether_core::{Severity, counted};
 
-use super::{AlertEpisode, Report, duration, named, number};
+use super::{AlertEpisode, Report, duration, named};
+use crate::units::number;
 
 /// Weight of a sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::chart::svg;
 use super::digest::{Tone, by_rule, digest};
-use super::{Report, duration, instant, named, number};
+use super::{Report, duration, instant, named};
+use crate::units::number;
 
 const STYLE: &str = include_str!("report.css");
 /// Most rows of a table; JSON has all.

@@ -3,23 +3,22 @@
 //! The agent may be this process, or another one over HTTP: [`Agent`] hides which.
 
 mod answers;
-mod charts;
 mod episodes;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use answers::{
-    anomaly, bottleneck, configured, exported, forecast, health, is_number, labels, plain, trend,
-    usage, vector,
+    anomaly, bottleneck, configured, forecast, health, is_number, labels, plain, trend, usage,
+    vector,
 };
 use bellwether_core::{Labels, UnixMillis};
-use charts::{CHARTS, Chart};
 use episodes::Episodes;
 use serde_json::Value;
 
 use super::{AlertEpisode, Anomaly, Bottleneck, Capacity, Forecast, Health, Report, Series, Trend};
 use crate::api_data::{at_steps, list};
+use crate::vitals::{VITALS, Vital, exported};
 
 /// Values of a series.
 const POINTS: f64 = 240.0;
@@ -84,9 +83,9 @@ impl Inquiry<'_> {
             bottlenecks: self.part(&mut missing, "bottlenecks", self.bottlenecks()),
             forecasts: self.forecasts(metrics, &mut missing),
             capacity: self.capacity(metrics, &mut missing),
-            metrics: CHARTS
+            metrics: VITALS
                 .iter()
-                .filter_map(|chart| self.chart(chart, metrics))
+                .filter_map(|vital| self.chart(vital, metrics))
                 .collect(),
             missing: Vec::new(),
         };
@@ -288,14 +287,10 @@ impl Inquiry<'_> {
         capacity
     }
 
-    fn chart(&self, chart: &Chart, metrics: &[Value]) -> Option<Series> {
-        let exported = exported(chart.metric, metrics)?;
+    fn chart(&self, vital: &Vital, metrics: &[Value]) -> Option<Series> {
         let step = (self.seconds() / POINTS).max(1.0);
         let rate = (step * 2.0).max(300.0).round();
-        let query = chart
-            .query
-            .replace("{}", &exported)
-            .replace("RATE", &format!("{rate}s"));
+        let query = vital.promql(metrics, &format!("{rate}s"))?;
         let parameters = [
             ("query", query),
             ("start", (self.from.0 as f64 / 1000.0).to_string()),
@@ -307,9 +302,9 @@ impl Inquiry<'_> {
         let (start, count) = (self.from.0 as f64 / 1000.0, self.seconds() / step);
         let values = at_steps(series, start, step, count as usize + 1);
         Some(Series {
-            title: chart.title.to_owned(),
-            metric: chart.metric.to_owned(),
-            unit: chart.unit,
+            title: vital.title.to_owned(),
+            metric: vital.metric.to_owned(),
+            unit: vital.unit,
             step,
             values,
         })

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::digest::{by_rule, digest};
-use super::{Report, duration, instant, named, number};
+use super::{Report, duration, instant, named};
+use crate::units::number;
 
 /// Formats the report as Markdown (GitHub Flavored Markdown for tables).
 #[must_use]

@@ -1,6 +1,7 @@
 //! Files that are shipped to run Bellwether: the systemd unit, its user, the Prometheus file.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -107,13 +108,36 @@ fn what_is_shipped_speaks_tls_to_kafka() {
         |line: &str| line.starts_with("default = [") && line.contains("\"kafka-ssl-vendored\"");
     assert!(read("Cargo.toml").lines().any(default), "not by default");
     for (path, build) in [
-        ("Makefile", "cargo build --release --locked"),
+        ("Makefile", "\tcargo build --release --locked\n"),
         ("Makefile", "cargo rustc --release --locked"),
         ("deploy/Dockerfile", "make dist"),
     ] {
         assert!(read(path).contains(build), "{path}: {build}");
-        let without = |line: &str| line.contains("build") && line.contains("--no-default-features");
-        assert!(!read(path).lines().any(without), "{path}");
+    }
+    let without = |line: &&str| line.contains("build") && line.contains("--no-default-features");
+    assert_eq!(read("deploy/Dockerfile").lines().find(without), None);
+    // `make run` alone builds without OpenSSL.
+    assert_eq!(read("Makefile").lines().filter(without).count(), 1);
+}
+
+/// A binary as `make run` builds it is not installed by mistake.
+#[test]
+fn install_rejects_a_binary_without_tls_to_kafka() {
+    let root = tempfile::tempdir().expect("folder");
+    let binary = root.path().join("bellwether");
+    for (features, is_installed) in [
+        ("kafka,neo4j", false),
+        ("kafka,kafka-ssl,neo4j", true),
+        ("neo4j", true),
+    ] {
+        let script = format!("#!/bin/sh\necho 'bellwether 0\n  features: {features}'\n");
+        fs::write(&binary, script).expect("script");
+        fs::set_permissions(&binary, fs::Permissions::from_mode(0o755)).expect("mode");
+        let output = make_with("install", &root.path().join("root"), &binary);
+        assert_eq!(output.status.success(), is_installed, "{features}");
+        let says =
+            text(&output).contains("has no TLS to Kafka, as after make run; hint: make build");
+        assert_eq!(says, !is_installed, "{}", text(&output));
     }
 }
 
@@ -214,7 +238,13 @@ fn prometheus_takes_its_file() {
 
 /// `make install` or `make uninstall` into a folder, with the binary under test.
 fn make(target: &str, root: &Path) -> String {
-    let output = Command::new("make")
+    let output = make_with(target, root, Path::new(env!("CARGO_BIN_EXE_bellwether")));
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+fn make_with(target: &str, root: &Path, binary: &Path) -> Output {
+    Command::new("make")
         .args([
             "--no-print-directory",
             "-C",
@@ -222,12 +252,10 @@ fn make(target: &str, root: &Path) -> String {
             target,
         ])
         .arg(format!("DESTDIR={}", root.display()))
-        .arg(format!("BINARY={}", env!("CARGO_BIN_EXE_bellwether")))
+        .arg(format!("BINARY={}", binary.display()))
         .args(["PREFIX=/usr", "SYSCONFDIR=/etc"])
         .output()
-        .expect("make runs");
-    assert!(output.status.success(), "{}", text(&output));
-    text(&output)
+        .expect("make runs")
 }
 
 fn files_below(root: &Path) -> Vec<String> {

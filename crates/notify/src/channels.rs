@@ -97,8 +97,10 @@ impl ChannelType {
 impl KindSettings {
     /// Returns an error if this build lacks the client of the type.
     pub(super) fn missing_client(&self) -> Option<MissingClient> {
-        let is_missing = matches!(self, Self::Kafka(_)) && !cfg!(feature = "kafka");
-        is_missing.then_some(kafka::MISSING_CLIENT)
+        match self {
+            Self::Kafka(kafka) => kafka.missing_client(),
+            _ => None,
+        }
     }
 }
 

@@ -12,9 +12,9 @@ use rustix::process::{Signal, getpid, kill_process};
 use rustix::termios::{LocalModes, OptionalActions, QueueSelector, Termios};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::screen::round;
 use crate::cli::output::{self, Screen, Style};
 use crate::cli::table::wrapped;
+use crate::units::duration;
 
 /// Enters the alternate screen, hides the cursor and lets long lines end at the edge (xterm's
 /// control sequences).
@@ -73,7 +73,7 @@ impl<'a> Watched<'a> {
         let note = self.note.as_deref().unwrap_or_default();
         match self.failing_since {
             Some(since) => {
-                let span = round(now.since(since).as_secs_f64().round());
+                let span = duration(now.since(since).as_secs_f64().round());
                 let text = format!("since {} ({span}): {note}", clock(since));
                 lines.extend(line(Style::Bad, &text));
             }

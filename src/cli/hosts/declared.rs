@@ -8,7 +8,7 @@ use bellwether_schema::{
     Spanned, Value, YamlError, parse, section,
 };
 
-use super::{ADDRESS_HINT, Credentials, Host, Hosts, MAX_HOSTS};
+use super::file::{ADDRESS_HINT, Credentials, Host, Hosts, MAX_HOSTS};
 
 section! {
     /// Hosts that commands can connect to.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv6Addr;
 
-use super::{ADDRESS_HINT, Host, Hosts, MAX_HOSTS};
+use super::file::{ADDRESS_HINT, Host, Hosts, MAX_HOSTS};
 
 /// Part of the file that a line belongs to.
 enum Part {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use bellwether_core::UnixMillis;
 use serde_json::Value;
 
-use super::data::Unit;
 use super::query::Query;
 use crate::cli::asking::{at_steps, labels, list};
+use crate::units::Unit;
 
 /// Values of a curve.
 pub(super) const POINTS: usize = 60;

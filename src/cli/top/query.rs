@@ -2,10 +2,13 @@
 
 use serde_json::Value;
 
-use super::data::Unit;
+use crate::units::Unit;
+use crate::vitals::VITALS;
 
 /// Most series of one metric.
 const MAX_SERIES: usize = 12;
+/// Window of rates.
+const RATE_WINDOW: &str = "5m";
 
 /// PromQL expression whose series are drawn as curves.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,80 +21,11 @@ pub(super) struct Query {
     pub(super) most: usize,
 }
 
-/// One of the most important series.
-struct Vital {
-    title: &'static str,
-    /// Metric of the configuration; without it the series is left out.
-    metric: &'static str,
-    /// PromQL over `{}`, the exported name.
-    query: &'static str,
-    unit: Unit,
-}
-
-const VITALS: &[Vital] = &[
-    vital("CPU", "cpu_percent", "max({})", Unit::Percent),
-    vital("Memory", "memory_percent", "max({})", Unit::Percent),
-    vital(
-        "Fullest disk",
-        "disk_usage_percent",
-        "max({})",
-        Unit::Percent,
-    ),
-    vital("Swap", "swap_percent", "max({})", Unit::Percent),
-    vital("Load", "load_average_1m", "max({})", Unit::Number),
-    vital(
-        "Received",
-        "network_bytes_recv",
-        "sum(rate({}[5m]))",
-        Unit::BytesPerSecond,
-    ),
-    vital(
-        "Sent",
-        "network_bytes_sent",
-        "sum(rate({}[5m]))",
-        Unit::BytesPerSecond,
-    ),
-    vital(
-        "Requests",
-        "api_request_count",
-        "sum(rate({}[5m]))",
-        Unit::PerSecond,
-    ),
-    vital(
-        "Response p95",
-        "api_request_duration",
-        "histogram_quantile(0.95, sum by (le) (rate({}_bucket[5m])))",
-        Unit::Seconds,
-    ),
-    vital(
-        "Database p95",
-        "neo4j_query_duration_p95",
-        "max({})",
-        Unit::Milliseconds,
-    ),
-];
-
-const fn vital(
-    title: &'static str,
-    metric: &'static str,
-    query: &'static str,
-    unit: Unit,
-) -> Vital {
-    Vital {
-        title,
-        metric,
-        query,
-        unit,
-    }
-}
-
 /// Returns the queries of the most important series, of the metrics in the answer of `/api/v1/metrics`.
 pub(super) fn vitals(metrics: &[Value]) -> Vec<Query> {
     let queries = VITALS.iter().filter_map(|vital| {
-        let metric = metrics.iter().find(|metric| metric["name"] == vital.metric);
-        let exported = metric.and_then(|metric| metric["exportedName"].as_str())?;
         Some(Query {
-            promql: vital.query.replace("{}", exported),
+            promql: vital.promql(metrics, RATE_WINDOW)?,
             name: (vital.title.to_owned(), ""),
             unit: vital.unit,
             most: 1,
@@ -109,9 +43,9 @@ fn of(metric: &Value) -> Query {
     let text = |key: &str| metric[key].as_str().unwrap_or_default();
     let exported = text("exportedName");
     let (promql, end, is_rate) = match text("type") {
-        "counter" => (format!("rate({exported}[5m])"), "", true),
+        "counter" => (format!("rate({exported}[{RATE_WINDOW}])"), "", true),
         "histogram" => (
-            format!("histogram_quantile(0.95, rate({exported}_bucket[5m]))"),
+            format!("histogram_quantile(0.95, rate({exported}_bucket[{RATE_WINDOW}]))"),
             " p95",
             false,
         ),

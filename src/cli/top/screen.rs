@@ -15,8 +15,8 @@ use super::prompt::{Action, Prompt};
 use super::state::{Mode, State};
 use super::theme::{Theme, Tone};
 use super::views::{Context, Page, VIEWS};
-use crate::cli::alerts::screen::round;
 use crate::cli::asking::{printable, text};
+use crate::units::duration;
 
 /// Size below which only the most important lines are shown.
 const SMALLEST: (u16, u16) = (40, 8);
@@ -186,7 +186,7 @@ impl Screen<'_> {
 
     /// Formats since when the agent does not answer, and why.
     fn failure(&self, since: UnixMillis, error: &str) -> String {
-        let span = round(self.now.since(since).as_secs_f64().round());
+        let span = duration(self.now.since(since).as_secs_f64().round());
         let error = printable(error.lines().next().unwrap_or_default());
         format!("since {} ({span}): {error}", clock(since))
     }

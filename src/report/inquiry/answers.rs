@@ -104,11 +104,6 @@ pub(super) fn is_number(metric: &Value) -> bool {
         .any(|kind| metric["type"] == *kind)
 }
 
-pub(super) fn exported(name: &str, metrics: &[Value]) -> Option<String> {
-    let metric = metrics.iter().find(|metric| metric["name"] == name)?;
-    metric["exportedName"].as_str().map(str::to_owned)
-}
-
 /// Returns labels and values of an instant query.
 pub(super) fn vector(answer: &Value) -> impl Iterator<Item = (Labels, f64)> {
     let series = list(&answer["result"]).iter();

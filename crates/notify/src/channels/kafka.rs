@@ -80,7 +80,7 @@ bellwether_schema::section! {
 
 bellwether_schema::section! {
     /// Encryption and authentication towards Kafka. A build without the features `kafka-ssl` and
-    /// `kafka-ssl-vendored`, of which the second is a default, has neither TLS nor SCRAM.
+    /// `kafka-ssl-vendored`, such as that of `make run`, has neither TLS nor SCRAM.
     #[constraints = [
         Constraint::AtMostOne(&["password", "password_file"]),
         Constraint::Needs("cert_file", &["key_file"]),
@@ -110,16 +110,19 @@ bellwether_schema::section! {
 }
 
 /// Error of an enabled channel in a build without the client.
-pub(super) const MISSING_CLIENT: MissingClient = MissingClient {
+const MISSING_CLIENT: MissingClient = MissingClient {
     error: "this binary was built without Kafka",
     hint: "build with `--features kafka`, or remove the channel",
 };
 
-/// True if this build has the client, but without encryption.
-const LACKS_TLS: bool = cfg!(all(
-    feature = "kafka",
-    not(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"))
-));
+/// Error of an enabled channel that needs TLS or SCRAM, in a build whose client has neither.
+const MISSING_TLS: MissingClient = MissingClient {
+    error: "this binary was built without TLS and SCRAM to Kafka",
+    hint: "`make build` has them, `make run` has not; cargo needs `--features kafka-ssl-vendored`",
+};
+
+/// True if the client of this build has TLS and SCRAM.
+const HAS_TLS: bool = cfg!(any(feature = "kafka-ssl", feature = "kafka-ssl-vendored"));
 
 /// Options of librdkafka that are settings of the channel, with their keys.
 const OWNED: [(&str, &str); 12] = [
@@ -151,8 +154,12 @@ impl KafkaSecurity {
         )
     }
 
+    /// Returns whether the client needs OpenSSL.
+    fn needs_tls(&self) -> bool {
+        self.encrypts() || (self.authenticates() && self.mechanism != SaslMechanism::Plain)
+    }
+
     fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        self.check_tls(at, problems);
         self.check_login(at, problems);
         if self.password.is_some() && self.password_file.is_some() {
             problems
@@ -161,22 +168,6 @@ impl KafkaSecurity {
         }
         if self.cert_file.is_some() != self.key_file.is_some() {
             problems.error(at, "`cert_file` and `key_file` go together");
-        }
-    }
-
-    fn check_tls(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let scram = self.authenticates() && self.mechanism != SaslMechanism::Plain;
-        let needed = match self.encrypts() {
-            true => self.protocol.as_str(),
-            false => self.mechanism.as_str(),
-        };
-        if LACKS_TLS && (self.encrypts() || scram) {
-            problems
-                .error(
-                    at,
-                    format!("this build has no TLS for Kafka, which {needed} needs"),
-                )
-                .hint("build with `--features kafka-ssl` or `--features kafka-ssl-vendored`");
         }
     }
 
@@ -198,6 +189,14 @@ impl KafkaSecurity {
 }
 
 impl KafkaChannel {
+    /// Returns an error if this build lacks the client, or its TLS if that is needed.
+    pub(super) fn missing_client(&self) -> Option<MissingClient> {
+        if !cfg!(feature = "kafka") {
+            return Some(MISSING_CLIENT);
+        }
+        (self.security.needs_tls() && !HAS_TLS).then_some(MISSING_TLS)
+    }
+
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
         self.check_brokers(problems);
         self.check_topic(problems);
@@ -366,17 +365,21 @@ mod tests {
     }
 
     #[test]
-    fn tls_needs_a_build_that_has_it() {
-        let needs_tls = |security: &str| {
-            problems(&format!(
-                "{{brokers: 'a:1', topic: t, security: {{{security}}}}}"
-            ))
-            .iter()
-            .any(|problem| problem.contains("no TLS for Kafka"))
-        };
-        assert_eq!(needs_tls("protocol: ssl"), LACKS_TLS);
-        let scram = "protocol: sasl_plaintext, mechanism: SCRAM-SHA-256, user: u, password: p";
-        assert_eq!(needs_tls(scram), LACKS_TLS);
-        assert!(!needs_tls("protocol: plaintext"));
+    fn encryption_and_scram_need_tls() {
+        let scram = SaslMechanism::ScramSha256;
+        for (protocol, mechanism, needs_tls) in [
+            (KafkaProtocol::Ssl, SaslMechanism::Plain, true),
+            (KafkaProtocol::SaslSsl, SaslMechanism::Plain, true),
+            (KafkaProtocol::SaslPlaintext, scram, true),
+            (KafkaProtocol::SaslPlaintext, SaslMechanism::Plain, false),
+            (KafkaProtocol::Plaintext, scram, false),
+        ] {
+            let security = KafkaSecurity {
+                protocol,
+                mechanism,
+                ..KafkaSecurity::default()
+            };
+            assert_eq!(security.needs_tls(), needs_tls, "{security:?}");
+        }
     }
 }

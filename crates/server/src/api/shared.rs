@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::api::query::Jobs;
 use crate::api::threads::Threads;
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: Sessions,
     /// Limit of audit entries about rejected requests.
     pub(crate) rejections: Mutex<Rejections>,
+    /// Notified after a reload has replaced `access`.
+    pub(crate) access_applied: Notify,
 }
 
 impl Shared {
@@ -67,6 +70,7 @@ impl Shared {
             verifier: Verifier::new(),
             sessions: Sessions::new(),
             rejections: Mutex::default(),
+            access_applied: Notify::new(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use arc_swap::ArcSwap;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -15,6 +16,7 @@ use serde_json::Value;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, lookup_host};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -163,6 +165,7 @@ impl Handle {
     pub fn apply(&self, access: Access) {
         let old = self.0.access.swap(Arc::new(access));
         self.0.access_changed(&old);
+        self.0.access_applied.notify_one();
     }
 
     /// Returns the `data` that a GET of `path` with the parameters `query` answers, made on threads of
@@ -536,13 +539,24 @@ async fn admit_waiting(shared: Arc<Shared>, stop: CancellationToken) {
     }
 }
 
+/// Waits until the files of the web configuration are to be looked at; for ever while there are none.
+async fn until_renewal(access: &ArcSwap<Access>, applied: &Notify) {
+    loop {
+        let has_file = access.load().web_config_file().is_some();
+        tokio::select! {
+            () = sleep(RENEW_INTERVAL), if has_file => return,
+            () = applied.notified() => {}
+        }
+    }
+}
+
 /// Reads the web configuration again after it or a certificate has changed.
 async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
     let mut last_error = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = sleep(RENEW_INTERVAL) => {}
+            () = until_renewal(&shared.access, &shared.access_applied) => {}
         }
         let before = shared.access.load_full();
         let current = Arc::clone(&before);
@@ -564,5 +578,34 @@ async fn renew(shared: Arc<Shared>, stop: CancellationToken) {
             }
             Ok(Ok(None) | Err(_)) | Err(_) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn access(file: Option<std::path::PathBuf>) -> Access {
+        let settings = Prometheus {
+            web_config_file: file,
+            ..Prometheus::default()
+        };
+        Access::load(&settings).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn files_are_looked_at_once_a_reload_has_named_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("web.yml");
+        std::fs::write(&file, "").unwrap();
+        let current = ArcSwap::from_pointee(access(None));
+        let applied = Notify::new();
+        let renewal = until_renewal(&current, &applied);
+        tokio::pin!(renewal);
+        let hour = Duration::from_secs(3600);
+        assert!(timeout(hour, &mut renewal).await.is_err(), "no file");
+        current.store(Arc::new(access(Some(file))));
+        applied.notify_one();
+        timeout(RENEW_INTERVAL * 2, &mut renewal).await.unwrap();
     }
 }

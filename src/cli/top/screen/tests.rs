@@ -10,9 +10,9 @@ use ratatui::crossterm::event::KeyCode;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::cli::top::data::Unit;
 use crate::cli::top::plot::{Curve, Plot};
 use crate::cli::top::terminal;
+use crate::units::Unit;
 
 /// 2026-01-01 12:00 UTC.
 const NOW: UnixMillis = UnixMillis(1_767_268_800_000);

@@ -4,9 +4,9 @@ use ratatui::text::{Line, Span};
 use serde_json::Value;
 
 use super::{Context, Page};
-use crate::cli::alerts::screen::round;
 use crate::cli::asking::{list, number, printable, text};
 use crate::cli::top::theme::Tone;
+use crate::units::duration;
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();
@@ -86,7 +86,7 @@ fn collector_line(context: &Context<'_>, name: &str, collector: &Value) -> Line<
     let age = collector["ageSeconds"].as_f64();
     let age = age.map_or_else(
         || "-".to_owned(),
-        |age| format!("{} ago", round(age.round())),
+        |age| format!("{} ago", duration(age.round())),
     );
     Line::from(vec![
         context.span(context.theme.mark(tone), tone),

@@ -3,10 +3,9 @@
 use ratatui::text::{Line, Span};
 
 use super::{Context, Page};
-use crate::cli::alerts::screen::round;
 use crate::cli::asking::{list, number, text, time};
-use crate::cli::top::data::Unit;
 use crate::cli::top::theme::Tone;
+use crate::units::{Unit, duration};
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();
@@ -59,7 +58,7 @@ fn agent(context: &Context<'_>, page: &mut Page) {
     line("status", text(&summary["status"]));
     line("version", text(&summary["version"]));
     let up = summary["uptimeSeconds"].as_f64().unwrap_or_default();
-    line("up for", round(up.round()));
+    line("up for", duration(up.round()));
     line("configuration", text(&health["configuration"]["source"]));
     line("loaded", time(&health["configuration"]["loadedAt"]));
     if health["lastReload"]["error"].is_string() {

@@ -77,8 +77,8 @@ fn chart(context: &Context<'_>, curve: &Curve, page: &mut Page) {
         .chart(&curve.values, (low, high), width, CHART);
     for (line, text) in lines.into_iter().enumerate() {
         let label = match line {
-            0 => curve.unit.format(Some(high)),
-            line if line == CHART - 1 => curve.unit.format(Some(low)),
+            0 => curve.unit.format(high),
+            line if line == CHART - 1 => curve.unit.format(low),
             _ => String::new(),
         };
         page.push(Line::from(vec![

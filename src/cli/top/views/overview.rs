@@ -4,9 +4,9 @@ use ratatui::text::{Line, Span};
 
 use super::{Context, Page, alerts, collectors};
 use crate::cli::asking::{list, text};
-use crate::cli::top::data::Unit;
 use crate::cli::top::plot::Curve;
 use crate::cli::top::theme::Tone;
+use crate::units::Unit;
 
 /// Fewest and most alerts, and the lines of the terminal for each.
 const ALERTS: (usize, usize) = (5, 20);
