@@ -6,7 +6,6 @@
 
 mod bulletin;
 mod chart;
-mod cron;
 mod csv;
 mod digest;
 mod format;
@@ -20,7 +19,6 @@ use bellwether_core::{Labels, UnixMillis};
 use serde::{Serialize, Serializer};
 
 pub use bulletin::bulletin;
-pub use cron::Cron;
 pub use csv::{CsvTable, tables};
 pub use digest::{Tone, Verdict, digest};
 pub use format::Format;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_calendar::{Cron, Location};
 use bellwether_notify::{ChannelSettings, ChannelType, named};
-use bellwether_routing::Location;
 use bellwether_schema::{
     Diagnostics, HumanDuration, Override, Spanned, did_you_mean, is_file_name, section,
 };
 
-use super::{Cron, Format};
+use super::Format;
 
 section! {
     /// A report that channels get by schedule. One that was due while the agent did not run is sent once

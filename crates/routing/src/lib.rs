@@ -26,7 +26,7 @@ pub use mute::silence::{
     MaintenanceSettings, NO_END, Recurs, Silence, SilenceDraft, SilenceError, SilenceSpec,
     SilenceState, Silences, read_silences,
 };
-pub use mute::time_interval::{Location, TimeInterval, TimeIntervalSettings, TimeIntervals};
+pub use mute::time_interval::{TimeInterval, TimeIntervalSettings, TimeIntervals};
 pub use route::matchers::{Matchers, MatchersError};
 pub use route::settings::{
     EscalationSettings, HeartbeatSettings, ReceiverSettings, RouteSettings, Routes,

@@ -134,8 +134,11 @@ fn nothing_is_lost_over_outages_of_the_receivers_and_of_ourselves() {
 
     let ours = until(history(folder.path()), end);
     let samples: usize = ours.values().map(std::collections::BTreeMap::len).sum();
+    // The two outages of the first agent append more than 1000, and all are sent before it is killed. Up to half of them may be
+    // staleness markers, where collections are late: each follows a sample of its series. The outage of the second agent
+    // guarantees nothing: its last samples are lost by the kill, and the others may be within the second before `end`.
     assert!(
-        ours.len() > 30 && samples > 1500,
+        ours.len() > 30 && samples > 500,
         "{} series, {samples} samples",
         ours.len()
     );

@@ -11,12 +11,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use bellwether_calendar::Location;
 use bellwether_core::UnixMillis;
 use bellwether_schema::{Diagnostics, Override, Spanned, section};
 use jiff::civil::{DateTime, Time};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp, Zoned};
-pub use range::{Location, Month, MonthDay, Range, TimeOfDay, Weekday, Year};
+pub use range::{Month, MonthDay, Range, TimeOfDay, Weekday, Year};
 
 section! {
     /// A range of times of day. A range over midnight is written as two.

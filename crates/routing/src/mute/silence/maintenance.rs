@@ -1,5 +1,6 @@
 //! Maintenance: silences of the configuration.
 
+use bellwether_calendar::Location;
 use bellwether_core::UnixMillis;
 use bellwether_schema::{Diagnostics, Override, Spanned, is_file_name, section};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -8,7 +9,7 @@ use jiff::civil::{Date, DateTime};
 
 use super::recurrence::Recurs;
 use super::{NO_END, Silence};
-use crate::mute::time_interval::{Location, RecurringSettings, TimeIntervals};
+use crate::mute::time_interval::{RecurringSettings, TimeIntervals};
 use crate::route::matchers::Matchers;
 
 section! {

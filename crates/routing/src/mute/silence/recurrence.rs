@@ -1,8 +1,9 @@
 //! Recurring times of silences.
 
+use bellwether_calendar::Location;
 use bellwether_schema::{Diagnostics, Spanned, did_you_mean, section};
 
-use crate::mute::time_interval::{Location, RecurringSettings, TimeInterval, TimeIntervals};
+use crate::mute::time_interval::{RecurringSettings, TimeInterval, TimeIntervals};
 
 section! {
     /// Recurring times of a silence. Without any it is in force all the time.

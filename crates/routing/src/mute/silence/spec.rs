@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_calendar::Location;
 use bellwether_core::{Fingerprint, UnixMillis};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Key, Literal, MapReader, Node, Shape,
@@ -16,7 +17,7 @@ use bellwether_schema::{
 use super::maintenance::moment;
 use super::recurrence::Recurs;
 use super::{NO_END, Silence, SilenceDraft, SilenceError};
-use crate::mute::time_interval::{Location, RecurringSettings, TimeIntervals};
+use crate::mute::time_interval::{RecurringSettings, TimeIntervals};
 use crate::route::matchers::Matchers;
 
 section! {

@@ -1,12 +1,10 @@
-//! Parts of a recurring time as they are configured: ranges of days, months and years, times of day
-//! and locations.
+//! Parts of a recurring time as they are configured: ranges of days, months and years, and times of day.
 
 use std::fmt;
 use std::marker::PhantomData;
 
 use bellwether_schema::json_schema::{self, Json};
 use bellwether_schema::{Decode, DecodeContext, Node, Shape, Value, did_you_mean};
-use jiff::tz::TimeZone;
 use serde::{Serialize, Serializer};
 
 /// Unit of a range.
@@ -278,62 +276,6 @@ impl Decode for TimeOfDay {
 impl Serialize for TimeOfDay {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{:02}:{:02}", self.0 / 60, self.0 % 60))
-    }
-}
-
-/// A time zone with its name.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Location {
-    name: String,
-    zone: TimeZone,
-}
-
-/// UTC.
-impl Default for Location {
-    fn default() -> Self {
-        Self {
-            name: "UTC".to_owned(),
-            zone: TimeZone::UTC,
-        }
-    }
-}
-
-impl Location {
-    /// Returns the time zone.
-    pub fn zone(&self) -> &TimeZone {
-        &self.zone
-    }
-}
-
-impl Decode for Location {
-    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
-        let name = cx.text(node)?;
-        let zone = match name.as_str() {
-            "" | "UTC" => TimeZone::UTC,
-            "Local" => TimeZone::system(),
-            name => match TimeZone::get(name) {
-                Ok(zone) => zone,
-                Err(_) => {
-                    cx.error(node.pos, format!("unknown location {name:?}"))
-                        .hint(
-                            "use a name of the time zone database such as Europe/Berlin, Local or UTC; \
-                         the database is the host's (package tzdata)",
-                        );
-                    return None;
-                }
-            },
-        };
-        Some(Self { name, zone })
-    }
-
-    fn shape() -> Shape {
-        Shape::Word("IANA time zone", json_schema::text)
-    }
-}
-
-impl Serialize for Location {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.name)
     }
 }
 

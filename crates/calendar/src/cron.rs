@@ -1,7 +1,8 @@
 //! Schedules as in crontab: `0 7 * * mon`.
 //!
 //! Semantics: crontab(5) of Debian's cron, with names in lists and ranges too. Where both days are restricted, either
-//! is enough. A time that clocks skip comes as much later, and one that comes twice is the first one only.
+//! is enough. A time that clocks skip comes as much later. One that comes twice counts twice where the minute or the hour
+//! begins with `*`, so that `*/5 * * * *` goes on while clocks are set back; else it is the first one only.
 
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub struct Cron {
     weekdays: u64,
     /// True if a day must match `days` and `weekdays`, of which one has all.
     both_days: bool,
+    /// True if a time counts twice where clocks are set back.
+    is_repeated: bool,
 }
 
 /// One of the five fields.
@@ -98,6 +101,7 @@ impl Cron {
             months: MONTH.parse(month)?,
             weekdays: weekdays | (weekdays >> 7 & 1),
             both_days: day.starts_with('*') || weekday.starts_with('*'),
+            is_repeated: minute.starts_with('*') || hour.starts_with('*'),
         };
         match cron.next(UnixMillis(0), &TimeZone::UTC) {
             Some(_) => Ok(cron),
@@ -131,11 +135,12 @@ impl Cron {
             let minutes = (0..60).filter(move |minute| has(self.minutes, *minute));
             minutes.map(move |minute| (hour, minute))
         };
-        hours.flat_map(minutes).filter_map(move |(hour, minute)| {
-            let local = day.at(hour, minute, 0, 0);
-            let at = zone.to_ambiguous_timestamp(local).compatible().ok()?;
-            Some(UnixMillis(at.as_millisecond()))
-        })
+        let times = hours.flat_map(minutes).flat_map(move |(hour, minute)| {
+            let at = zone.to_ambiguous_timestamp(day.at(hour, minute, 0, 0));
+            let again = self.is_repeated.then(|| at.later().ok());
+            [at.compatible().ok(), again.flatten()]
+        });
+        times.flatten().map(|at| UnixMillis(at.as_millisecond()))
     }
 
     fn matches(&self, day: Date) -> bool {
@@ -284,6 +289,23 @@ mod tests {
             times("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2),
             ["2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"]
         );
+    }
+
+    #[test]
+    fn an_interval_goes_on_while_clocks_are_set_back() {
+        let expected = [
+            "2026-10-25T00:30:00Z", // 2:30
+            "2026-10-25T01:00:00Z", // 2:00 again
+            "2026-10-25T01:30:00Z",
+            "2026-10-25T02:00:00Z",
+        ];
+        let from = "2026-10-25T00:00:00Z";
+        assert_eq!(times("*/30 * * * *", "Europe/Berlin", from, 4), expected);
+        let (cron, zone) = ("0 * * * *", TimeZone::get("Europe/Berlin").unwrap());
+        let last = Cron::parse(cron)
+            .unwrap()
+            .last(at(from), at("2026-10-25T01:10:00Z"), &zone);
+        assert_eq!(last.map(text).as_deref(), Some("2026-10-25T01:00:00Z"));
     }
 
     #[test]
