@@ -161,6 +161,7 @@ impl ResolveContext<'_> {
             input: Input::Pull(Arc::new(move |memory: &Memory| {
                 Box::new(build(memory)) as Box<dyn Collector>
             })),
+            series_limit: None,
         }
     }
 
@@ -186,6 +187,8 @@ pub struct CollectorPlan {
     pub schedule: Schedule,
     /// Source of its samples.
     pub input: Input,
+    /// Maximum number of series that it brings under names of their own; `None`: it has configured metrics.
+    pub series_limit: Option<usize>,
 }
 
 /// Source of a collector's samples.

@@ -61,6 +61,7 @@ impl CollectorKind for ApplicationSettings {
             origin: context.defaults.origin,
             schedule: context.schedule,
             input: Input::Record(Arc::new(recorded)),
+            series_limit: None,
         })
     }
 
