@@ -48,6 +48,7 @@ mod similar_names;
 mod status;
 mod table;
 mod test;
+mod test_collector;
 mod top;
 mod trends;
 mod when;
@@ -194,6 +195,8 @@ enum Command {
     Test(test::Options),
     /// Send a test notification through a channel; leaves the queues alone.
     NotifyTest(notify_test::Options),
+    /// Run collectors once, print what they bring, and how long they take; sends and stores nothing.
+    TestCollector(test_collector::Options),
     /// Print rules, in the format of the configuration or as a Prometheus rule file.
     Rules(rules::Options),
     /// Print a script that completes commands and flags in a shell.
@@ -354,6 +357,7 @@ pub fn main() -> ExitCode {
             return status;
         }
         Command::NotifyTest(options) => notify_test::run(&global, &options),
+        Command::TestCollector(options) => test_collector::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
         Command::Completion(options) => completion::run(command_line(), &options),
         Command::ManPages(options) => man_pages::run(command_line(), &options),

@@ -495,6 +495,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["test-collector"],
+        &[
+            (
+                "bellwether test-collector --config bellwether.yaml",
+                "run every collector once, and print its series",
+            ),
+            (
+                "bellwether test-collector system --quiet",
+                "print the time that a collector takes, and its problems",
+            ),
+        ],
+    ),
+    (
         &["rules"],
         &[
             (
