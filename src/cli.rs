@@ -10,6 +10,7 @@ mod anomalies;
 mod asking;
 mod backtest;
 mod bottlenecks;
+mod cardinality;
 mod check;
 mod client;
 mod completion;
@@ -172,6 +173,8 @@ enum Command {
     Correlate(correlate::Options),
     /// Show the health score, the bottlenecks and suggested fixes.
     Bottlenecks(bottlenecks::Options),
+    /// List the metrics, labels and label values with the most series, and their growth.
+    Cardinality(cardinality::Options),
     /// Recommend a threshold from history, as a rule to paste.
     Advise(advise::Options),
     /// Explain why an alert fires or does not, and which notifications were sent or suppressed.
@@ -342,6 +345,7 @@ pub fn main() -> ExitCode {
         Command::Forecast(options) => forecast::run(&global, &options),
         Command::Correlate(options) => correlate::run(&global, &options),
         Command::Bottlenecks(options) => bottlenecks::run(&global, &options),
+        Command::Cardinality(options) => cardinality::run(&global, &options),
         Command::Advise(options) => advise::run(&global, &options),
         Command::Explain(options) => explain::run(&global, &options),
         Command::Route(options) => route::run(&global, &options),

@@ -412,6 +412,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["cardinality"],
+        &[
+            (
+                "bellwether cardinality",
+                "the ten largest metrics and labels",
+            ),
+            (
+                "bellwether cardinality --window 1d --limit 30 -o csv",
+                "more of them, and their growth in a day",
+            ),
+        ],
+    ),
+    (
         &["dead-letters"],
         &[
             (

@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+pub(crate) mod pushgateway;
 mod textfile;
 
 macro_rules! collector_types {
@@ -45,4 +46,6 @@ macro_rules! collector_types {
 collector_types! {
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
+    /// Metrics that batch jobs push, as to a Pushgateway.
+    Pushgateway = "pushgateway", pushgateway::Pushgateway;
 }
