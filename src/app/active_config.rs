@@ -120,6 +120,14 @@ impl ActiveConfig {
         self.store.adopt(&old.store);
     }
 
+    /// Ends the series of collectors in the list that are no longer configured.
+    pub(super) fn retain_sources(&self, now: Now) {
+        let listed = self.plan.collectors.iter();
+        let listed = listed.filter(|collector| collector.series_limit.is_some());
+        let sources: Vec<Origin> = listed.map(|collector| collector.origin).collect();
+        self.store.retain_sources(&sources, now);
+    }
+
     /// Returns the enabled collectors.
     pub(super) fn origins(&self) -> impl Iterator<Item = Origin> {
         let enabled = self.plan.collectors.iter();
@@ -168,6 +176,10 @@ impl ActiveConfig {
             evaluator,
             generated,
             board: app.board.clone(),
+            series_limit: self
+                .plan
+                .collector(origin)
+                .and_then(|plan| plan.series_limit),
         };
         let runner = Runner {
             origin,

@@ -371,11 +371,17 @@ pub(super) struct Committer {
     pub(super) evaluator: Arc<Evaluator>,
     pub(super) generated: Arc<GeneratedSeries>,
     pub(super) board: HealthBoard,
+    /// Maximum number of series of a collector in the list; `None` for a built-in one.
+    pub(super) series_limit: Option<usize>,
 }
 
 impl Sink for Committer {
     fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
         self.store.commit(batch, now);
+        if let Some(limit) = self.series_limit {
+            let ingestion = self.store.ingest(origin, &batch.series, limit, now);
+            self.board.add_notes(origin, ingestion.notes());
+        }
         let up = self.board.is_up(origin).unwrap_or_default();
         self.generated.collected(origin, up, now.wall);
         self.store.expire(now);

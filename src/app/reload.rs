@@ -89,6 +89,7 @@ impl App {
         let next = Arc::new(next);
         old.stop().await;
         next.adopt(&old);
+        next.retain_sources(self.clock.now());
         history::backfill(next.store.clone(), self.clock.now()).await;
         self.listeners.replace(listeners);
         self.notifier.replace(channels).await;

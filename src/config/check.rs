@@ -294,9 +294,19 @@ impl<'a> Checker<'a> {
     /// Returns the plans of the enabled collectors, and adds their metrics. The others are checked only.
     fn collectors(&mut self, schedule: Schedule) -> Vec<CollectorPlan> {
         self.check_repeated_collectors();
-        let all = self.root.performance_monitor.collectors.all();
-        all.filter_map(|settings| self.collector(settings, schedule))
-            .collect()
+        let all = self.root.performance_monitor.built_in.all();
+        let mut plans: Vec<CollectorPlan> = all
+            .filter_map(|settings| self.collector(settings, schedule))
+            .collect();
+        let monitor = &self.root.performance_monitor;
+        plans.extend(bellwether_collectors::resolve(
+            &monitor.collectors,
+            schedule,
+            &monitor.built_in.system.system,
+            self.problems,
+            &mut self.warnings,
+        ));
+        plans
     }
 
     fn collector(
@@ -317,7 +327,7 @@ impl<'a> Checker<'a> {
                 interval: schedule.interval,
             },
             schedule,
-            host: &self.root.performance_monitor.collectors.system.system,
+            host: &self.root.performance_monitor.built_in.system.system,
             enabled,
             listed_at,
             problems: self.problems,
@@ -349,7 +359,7 @@ impl<'a> Checker<'a> {
 
     /// Checks the name of each configured metric, which must be unique over all sections.
     fn names(&mut self) {
-        let collectors = &self.root.performance_monitor.collectors;
+        let collectors = &self.root.performance_monitor.built_in;
         let kinds = collectors.all().map(CollectorSettings::kind);
         for metric in kinds.flat_map(|kind| kind.configured()) {
             let name = metric.name;
@@ -427,7 +437,7 @@ impl<'a> Checker<'a> {
             .map_or("", |metric| metric.value.as_str());
         let expr = rule.expr.as_ref().map_or("", |expr| &expr.value);
         let words = expr.split(|c: char| !c.is_ascii_alphanumeric() && c != '_' && c != ':');
-        let collectors = &self.root.performance_monitor.collectors;
+        let collectors = &self.root.performance_monitor.built_in;
         let implied = |name: &str| {
             let mut kinds = collectors.all().map(CollectorSettings::kind);
             kinds.any(|kind| kind.implied().contains(&name))

@@ -50,7 +50,7 @@ pub fn check_external(plan: &Plan) -> Vec<Diagnostic> {
             problems.error(&at, error.to_string());
         }
     }
-    for settings in monitor.collectors.all() {
+    for settings in monitor.built_in.all() {
         if plan.collector(settings.name().origin()).is_some() {
             check_files(&settings, settings.shape(), &monitor.at, &mut problems);
         }

@@ -70,5 +70,5 @@ fn shipped_collectors() -> Option<Collectors> {
     // The tables describe the shipped file, not this process's environment.
     let mut context = DecodeContext::new(&mut problems, &|_| None);
     let root = Root::decode(&parse(EMBEDDED).ok()?, &mut context)?;
-    Some(root.performance_monitor.value.collectors)
+    Some(root.performance_monitor.value.built_in)
 }

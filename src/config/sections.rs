@@ -6,7 +6,7 @@ use bellwether_alert_history::AlertHistorySettings;
 use bellwether_analysis::AnomalyDetection;
 use bellwether_analysis::bottleneck::BottleneckSettings;
 use bellwether_analysis::health::HealthSettings;
-use bellwether_collectors::{CollectorName, Collectors};
+use bellwether_collectors::{CollectorEntry, CollectorName, Collectors};
 use bellwether_dashboards::DashboardSettings;
 use bellwether_notify::ChannelSettings;
 use bellwether_remote_write::RemoteWrite;
@@ -64,11 +64,14 @@ section! {
         pub collection_interval: Spanned<HumanDuration> = Spanned::nowhere(HumanDuration::secs(30)),
         /// Timeout of one collection. Default: 10 s, or the interval if that is shorter.
         pub collection_timeout: Option<Spanned<HumanDuration>>,
-        /// Collectors to run. Default: all that are configured.
+        /// Built-in collectors to run. Default: all that are configured. Those of `collectors` have
+        /// `enabled` instead.
         pub enabled_collectors: Option<Vec<Spanned<CollectorName>>>,
-        /// Settings of the collectors.
+        /// Settings of the built-in collectors.
         #[serde(flatten)]
-        pub collectors: Collectors,
+        pub built_in: Collectors,
+        /// Further collectors, each of one type.
+        pub collectors: Vec<CollectorEntry> = Vec::new(),
         /// HTTP server: `/metrics` and the API.
         pub prometheus: Prometheus,
         /// Rules and channels.

@@ -56,7 +56,7 @@ struct Drawing<'a> {
 
 impl<'a> Drawing<'a> {
     fn new(plan: &'a Plan, limits: &'a Limits, dialect: Dialect) -> Self {
-        let collectors = plan.root.performance_monitor.collectors.all();
+        let collectors = plan.root.performance_monitor.built_in.all();
         let configured = collectors.flat_map(|settings| settings.kind().configured());
         let names: HashMap<&str, &str> = configured
             .map(|metric| (metric.name.as_str(), metric.catalogue_name))

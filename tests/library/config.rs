@@ -126,7 +126,7 @@ fn every_good_configuration_prints_as_one_that_loads_to_the_same() {
 #[test]
 fn the_shipped_configuration_holds_the_whole_catalogue() {
     let plan = report("bellwether.yaml", EMBEDDED).unwrap();
-    let collectors = &plan.root.performance_monitor.collectors;
+    let collectors = &plan.root.performance_monitor.built_in;
     assert_eq!(collectors.system.system_metrics.len(), 24);
     assert_eq!(collectors.application.application_metrics.len(), 14);
     let neo4j = collectors.neo4j.neo4j_metrics.as_ref().unwrap();
@@ -195,7 +195,7 @@ fn a_list_or_a_mapping_with_nothing_behind_it_is_the_default() {
                 default_labels:\n  alerting:\n    rules:\n    notifications:\n      channels:\n\
                 remote_write:\nlogging:\n";
     let plan = report("x.yaml", text).unwrap();
-    let collectors = &plan.root.performance_monitor.collectors;
+    let collectors = &plan.root.performance_monitor.built_in;
     assert!(collectors.system.system_metrics.is_empty());
     assert!(plan.root.remote_write.is_empty());
     let text =

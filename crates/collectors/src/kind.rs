@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, exported_name};
-use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation, Spanned};
+use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, Spanned};
 
 use crate::application::Recorded;
+use crate::entry::own_schedule;
 use crate::system::System;
 use crate::{Collector, Memory, Schedule};
 
@@ -136,6 +137,16 @@ pub struct ResolveContext<'a> {
 }
 
 impl ResolveContext<'_> {
+    /// Sets the interval and the timeout of a collector that has its own, for its schedule and its metrics.
+    pub fn set_schedule(
+        &mut self,
+        interval: Option<&Spanned<HumanDuration>>,
+        timeout: Option<&Spanned<HumanDuration>>,
+    ) {
+        self.schedule = own_schedule(self.schedule, interval, timeout, self.problems);
+        self.defaults.interval = self.schedule.interval;
+    }
+
     /// Adds a metric and returns its id. Ids are consecutive.
     pub fn add(&mut self, metric: MetricDef) -> MetricId {
         self.metrics.push(metric);
@@ -161,6 +172,7 @@ impl ResolveContext<'_> {
             input: Input::Pull(Arc::new(move |memory: &Memory| {
                 Box::new(build(memory)) as Box<dyn Collector>
             })),
+            series_limit: None,
         }
     }
 
@@ -186,6 +198,8 @@ pub struct CollectorPlan {
     pub schedule: Schedule,
     /// Source of its samples.
     pub input: Input,
+    /// Maximum number of series that it brings under names of their own; `None`: it has configured metrics.
+    pub series_limit: Option<usize>,
 }
 
 /// Source of a collector's samples.

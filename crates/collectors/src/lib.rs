@@ -3,8 +3,12 @@
 //! A collector fills a batch and does nothing else. The runner owns its schedule, its deadline, its
 //! panics and its health. A kind of collector ([`CollectorKind`]) makes collectors of settings; the
 //! register of all kinds is in `kinds.rs`.
+//!
+//! Collectors of the list `collectors` ([`CollectorEntry`]) bring series under names of their own. Each has a type
+//! ([`EntryType`]); the register of all types is in `types.rs`.
 
 pub mod application;
+mod entry;
 mod kind;
 mod kinds;
 mod memory;
@@ -13,11 +17,15 @@ pub mod process;
 mod runner;
 mod self_metrics;
 pub mod system;
+mod types;
 
 use std::future::Future;
 use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
+pub use entry::{
+    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, resolve,
+};
 pub use kind::{
     Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, KindSelfMetrics, MetricDefaults,
     MetricReference, MetricRow, ResolveContext,
@@ -26,6 +34,7 @@ pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self
 pub use memory::Memory;
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
 pub use self_metrics::SelfMetricsCollector;
+pub use types::pushgateway::{Groups, PushError, push_receiver};
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -74,6 +74,13 @@ impl HealthBoard {
         self.0.lock().entry(origin).or_default().notes = notes;
     }
 
+    /// Adds notes for the operator to those of the last run.
+    pub fn add_notes(&self, origin: Origin, notes: Vec<String>) {
+        if !notes.is_empty() {
+            self.0.lock().entry(origin).or_default().notes.extend(notes);
+        }
+    }
+
     /// Returns whether the last run of `origin` succeeded; `None` if unknown.
     #[must_use]
     pub fn is_up(&self, origin: Origin) -> Option<bool> {

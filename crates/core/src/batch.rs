@@ -3,14 +3,17 @@
 use super::label_table::reserve_tightly;
 use super::labels::pack;
 use super::metric::MetricId;
+use super::series_batch::SeriesBatch;
 
-/// Samples of one collection, by series. Label values and samples are in two shared buffers, so
+/// Samples of one collection, by series of the configured metrics. Label values and samples are in two shared buffers, so
 /// once these have grown, filling a batch allocates nothing; `clear` keeps them.
 #[derive(Debug, Default)]
 pub struct Batch {
     entries: Vec<Entry>,
     labels: Vec<u8>,
     values: Vec<f64>,
+    /// Samples whose names and labels come with them, from a collector in the list `collectors`.
+    pub series: SeriesBatch,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ impl Batch {
         self.entries.clear();
         self.labels.clear();
         self.values.clear();
+        self.series.clear();
     }
 }
 

@@ -5,6 +5,7 @@
 //! - [`MetricDef`] defines a metric, [`MetricId`] is its index, [`Kind`] its type.
 //! - [`Batch`] holds the samples of one collection in two flat buffers, so that filling it again
 //!   allocates nothing.
+//! - [`SeriesBatch`] holds the samples of one collection whose names and labels come with them.
 //! - [`LabelValues`] and [`LabelSet`] are packed labels that serve as keys of maps; a [`LabelTable`] holds
 //!   those of many series; [`Labels`] is the sorted map that alerts have.
 //! - [`Alert`], [`Transition`] and [`Notification`] are what rules, routing and channels exchange.
@@ -51,6 +52,7 @@ mod record;
 mod self_metrics;
 #[cfg(feature = "serde")]
 mod serialize;
+mod series_batch;
 mod time;
 
 pub use alert::{
@@ -67,4 +69,5 @@ pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RejectedRecord};
 pub use self_metrics::{SelfMetric, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
+pub use series_batch::{SeriesBatch, SeriesFamily};
 pub use time::{MonoMillis, Now, UnixMillis};

@@ -22,7 +22,9 @@ const CHUNK: usize = 62 * 1024;
 pub struct Renderer {
     snapshot: Snapshot,
     format: Format,
+    /// Index of the next family of a configured metric, then of the next ingested one.
     family: usize,
+    ingested: usize,
     series: usize,
     lines: Lines,
     ended: bool,
@@ -36,6 +38,7 @@ impl Renderer {
             snapshot,
             format,
             family: 0,
+            ingested: 0,
             series: 0,
             lines: Lines::default(),
             ended: false,
@@ -62,6 +65,24 @@ impl Renderer {
                 return true;
             }
             self.family += 1;
+            self.series = 0;
+        }
+        while let Some((family, values)) = self.snapshot.ingested(self.ingested) {
+            if family.is_omitted(self.format) {
+                self.ingested += 1;
+                continue;
+            }
+            if self.series == 0 {
+                family.push_header(out, self.format);
+            }
+            while self.series < family.layout.len() && out.len() < full {
+                family.push_line(out, self.series, values, self.format);
+                self.series += 1;
+            }
+            if self.series < family.layout.len() {
+                return true;
+            }
+            self.ingested += 1;
             self.series = 0;
         }
         self.ended = true;

@@ -44,6 +44,14 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Creates a scanner for the series of a scrape, as tolerant as Prometheus.
+    pub(super) fn for_ingestion(series: &'a str) -> Self {
+        Self {
+            unescape: |text| Ok(unescape_leniently(text)),
+            ..Self::new(series, Format::Text)
+        }
+    }
+
     pub(super) fn rest(&self) -> &'a str {
         self.rest
     }
@@ -264,7 +272,7 @@ pub fn quoted_end(text: &str) -> Option<usize> {
 
 /// Unescapes a label value of OpenMetrics, in which a backslash before any other character is
 /// literal.
-fn unescape_leniently(text: &str) -> String {
+pub(super) fn unescape_leniently(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut chars = text.chars();
     while let Some(c) = chars.next() {

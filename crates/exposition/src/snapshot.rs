@@ -3,11 +3,13 @@
 //! A [`Layout`] is shared by all snapshots while the set of series stays the same, so that a scrape
 //! escapes nothing and copies only values.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use bellwether_core::{Labels, MetricDef, MetricId, PackedLabels};
+use bellwether_core::{Kind, Labels, MetricDef, MetricId, PackedLabels};
 
 use super::escape::push_label_value;
+use super::ingested::{IngestedLayout, IngestedShot, stem};
 use super::series::default_labels;
 
 /// Label text of the series of one family in the order of the exposition. The text is escaped and
@@ -100,6 +102,8 @@ pub struct Snapshot {
     metrics: Arc<[MetricDef]>,
     families: Vec<FamilyShot>,
     values: Vec<f64>,
+    ingested: Vec<IngestedShot>,
+    ingested_values: Vec<f64>,
 }
 
 /// One family with at least one series.
@@ -128,6 +132,8 @@ impl Snapshot {
             metrics,
             families: Vec::new(),
             values: Vec::with_capacity(capacity),
+            ingested: Vec::new(),
+            ingested_values: Vec::new(),
         }
     }
 
@@ -154,10 +160,67 @@ impl Snapshot {
         });
     }
 
+    /// Sets the families whose series came with their names, in the order of the exposition, which is behind the
+    /// configured metrics. `values` has the value of each slot of the layouts.
+    pub fn set_ingested(
+        &mut self,
+        layouts: impl Iterator<Item = Arc<IngestedLayout>>,
+        values: &[f64],
+    ) {
+        self.ingested_values.extend_from_slice(values);
+        let layouts: Vec<_> = layouts.filter(|layout| !layout.is_empty()).collect();
+        let clashes = self.clashes(&layouts);
+        let shots = layouts.into_iter().zip(clashes);
+        self.ingested = shots
+            .map(|(layout, clash)| IngestedShot { layout, clash })
+            .collect();
+    }
+
+    /// Returns, for each family, whether an earlier family has its name in OpenMetrics, where a counter `x_total`
+    /// takes the name `x`, and `x_created` is reserved for types that count.
+    fn clashes(&self, layouts: &[Arc<IngestedLayout>]) -> Vec<bool> {
+        let configured = self.families.iter().map(|family| {
+            let def = &self.metrics[family.metric.0 as usize];
+            (&*def.exported, Some(def.kind))
+        });
+        let others = layouts
+            .iter()
+            .map(|layout| (layout.name(), layout.kind()))
+            // Gauges keep their names; a counter gives way.
+            .filter(|(_, kind)| *kind != Some(Kind::Counter));
+        let mut taken: HashSet<&str> = configured
+            .chain(others)
+            .map(|(name, kind)| stem(name, kind))
+            .collect();
+        let counters = layouts
+            .iter()
+            .map(|layout| layout.kind() == Some(Kind::Counter));
+        let free: Vec<bool> = layouts
+            .iter()
+            .zip(counters)
+            .map(|(layout, counter)| !counter || taken.insert(stem(layout.name(), layout.kind())))
+            .collect();
+        let reserved = |name: &str| {
+            name.strip_suffix("_created")
+                .is_some_and(|stem| taken.contains(stem))
+        };
+        let names = layouts.iter().zip(free);
+        names
+            .map(|(layout, free)| !free || reserved(layout.name()))
+            .collect()
+    }
+
     /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.families.iter().map(|family| family.layout.len()).sum()
+        let configured = self.families.iter().map(|family| family.layout.len());
+        let ingested = self.ingested.iter().map(|family| family.layout.len());
+        configured.chain(ingested).sum()
+    }
+
+    /// Returns the ingested family at `index`, with the values by slot.
+    pub(super) fn ingested(&self, index: usize) -> Option<(&IngestedShot, &[f64])> {
+        Some((self.ingested.get(index)?, &self.ingested_values))
     }
 
     /// Returns the family at `index`.

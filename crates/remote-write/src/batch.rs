@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bellwether_core::LabelSet;
 
 use super::family::{Counting, Families, Family};
-use super::relabel::Relabel;
 use super::start_times::StartTimes;
 use super::tail::TailSample;
+use bellwether_relabel::Relabel;
 
 /// A series of one request, its samples in the order in which they were appended.
 #[derive(Clone, Debug, PartialEq)]
@@ -166,14 +166,14 @@ mod tests {
 
     #[test]
     fn requests_are_full_and_keep_the_order_of_each_series() {
-        let step = super::super::relabel::RelabelConfig {
+        let step = bellwether_relabel::RelabelConfig {
             source_labels: vec!["__name__".into()],
             regex: bellwether_schema::Literal("gone".into()).into(),
             modulus: 0,
             separator: ";".into(),
             target_label: bellwether_schema::Literal::default(),
             replacement: bellwether_schema::Literal("$1".into()),
-            action: super::super::relabel::RelabelAction::Drop,
+            action: bellwether_relabel::RelabelAction::Drop,
         };
         let relabel = Relabel::new([&step]).unwrap();
         let mut cutter = Cutter::new(relabel, Arc::default(), 3);

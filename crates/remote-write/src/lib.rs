@@ -12,7 +12,6 @@ mod destination;
 mod encode;
 mod family;
 mod message;
-mod relabel;
 mod self_metrics;
 mod sender;
 mod settings;
@@ -22,7 +21,6 @@ mod tail;
 mod writers;
 
 pub use family::{Families, Family};
-pub use relabel::{Relabel, RelabelAction, RelabelConfig, RelabelError};
 pub use self_metrics::SELF_METRICS;
 pub use settings::{Protocol, RemoteQueue, RemoteWrite, check, named};
 pub use stats::{Stats, WriteStats};

@@ -8,7 +8,7 @@ use bellwether_schema::{
     Diagnostics, HumanDuration, Override, Secret, SourceLocation, Spanned, is_file_name,
 };
 
-use super::relabel::RelabelConfig;
+use bellwether_relabel::RelabelConfig;
 
 bellwether_schema::string_enum! {
     /// Versions of remote write.

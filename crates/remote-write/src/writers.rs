@@ -16,11 +16,11 @@ use super::batch::Cutter;
 use super::cursor;
 use super::destination::{Destination, LAST_ATTEMPT, SendState, restore_progress};
 use super::family::Families;
-use super::relabel::{Relabel, RelabelError};
 use super::sender::Sender;
 use super::settings::{RemoteWrite, named};
 use super::stats::{Stats, WriteStats};
 use super::tail::Log;
+use bellwether_relabel::{Relabel, RelabelError};
 
 /// Reads the wall clock; an argument, so that tests can set it.
 pub type WallClock = Arc<dyn Fn() -> UnixMillis + Send + Sync>;

@@ -4,6 +4,7 @@
 //! clock, no I/O, no rules.
 
 mod family;
+mod ingested;
 mod part_refresh;
 mod self_metrics;
 mod series_links;
@@ -12,12 +13,15 @@ mod tests;
 mod warm_up;
 mod window;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, Labels, MetricDef, MetricId, Now, Sample};
+use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
+use ingested::{Ingested, Shared, series_names};
+pub use ingested::{Ingestion, Rejection};
 use parking_lot::{RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;
@@ -46,12 +50,15 @@ pub struct Store {
     exposition_order: Vec<MetricId>,
     default_labels: Labels,
     history: Option<Arc<History>>,
+    /// Names of the series of the metrics, which no ingested series may have.
+    taken: HashSet<String>,
     inner: RwLock<Inner>,
 }
 
 #[derive(Debug)]
 struct Inner {
     families: Vec<Family>,
+    ingested: Ingested,
     dropped: u64,
     rejected: u64,
 }
@@ -79,10 +86,12 @@ impl Store {
         exposition_order.sort_by_key(|id| &metrics[id.0 as usize].exported);
         let inner = RwLock::new(Inner {
             families,
+            ingested: Ingested::default(),
             dropped: 0,
             rejected: 0,
         });
         Self {
+            taken: series_names(&metrics),
             metrics,
             exposition_order,
             default_labels: options.default_labels,
@@ -129,6 +138,34 @@ impl Store {
             rejected
         });
         self.append_history(&samples, now);
+    }
+
+    /// Replaces the series that `source` ingested by those of `batch`, at most `limit` of them; a series that is not
+    /// among them has ended. Appends samples to history.
+    pub fn ingest(&self, source: Origin, batch: &SeriesBatch, limit: usize, now: Now) -> Ingestion {
+        let mut samples = HistorySamples::new();
+        if self.history.is_some() {
+            samples.reserve_exact(batch.len());
+        }
+        let shared = Shared {
+            taken: &self.taken,
+            default_labels: &self.default_labels,
+            history: self.history.as_deref(),
+        };
+        let result =
+            self.inner
+                .write()
+                .ingested
+                .ingest(source, batch, limit, &shared, &mut samples);
+        self.append_history(&samples, now);
+        result
+    }
+
+    /// Calls `each` with name, type and help of every ingested family.
+    pub fn ingested_families(&self, mut each: impl FnMut(&str, Option<Kind>, &str)) {
+        for (name, kind, help) in self.inner.read().ingested.families() {
+            each(name, kind, help);
+        }
     }
 
     /// Sets current values between collections, for a scrape. Unlike [`Store::commit`] appends no samples,
@@ -208,7 +245,7 @@ impl Store {
     /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
-        self.inner.read().families.iter().map(Family::len).sum()
+        self.inner.read().series()
     }
 
     /// Returns a snapshot of all current values, to be rendered. Copies only values: label text is shared, and
@@ -228,6 +265,10 @@ impl Store {
                 snapshot.push(*id, family.constant(), family.layout(), family.values());
             }
         }
+        let ingested = &inner.ingested;
+        if ingested.len() > 0 {
+            snapshot.set_ingested(ingested.layouts(&self.default_labels), ingested.values());
+        }
         snapshot
     }
 
@@ -239,17 +280,23 @@ impl Store {
     }
 
     /// Copies series, windows and counters of `old` for metrics with the same name, type, labels, buckets and
-    /// quantiles. Slots and generations stay the same.
+    /// quantiles, and ingested series if default labels and metrics are the same. Slots and generations stay the
+    /// same.
     pub fn adopt(&self, old: &Store) {
         if std::ptr::eq(self, old) {
             return;
         }
         let same_history = match (&self.history, &old.history) {
             (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            (None, None) => true,
             _ => false,
         };
+        let same_names = self.default_labels == old.default_labels && self.taken == old.taken;
         let old = old.inner.read();
         let mut inner = self.inner.write();
+        if same_names && same_history {
+            inner.ingested.clone_from(&old.ingested);
+        }
         inner.dropped += old.dropped;
         inner.rejected += old.rejected;
         for family in &mut inner.families {
@@ -260,6 +307,20 @@ impl Store {
                 }
             }
         }
+    }
+
+    /// Ends the ingested series of other sources than `sources`, such as collectors that are no longer configured.
+    pub fn retain_sources(&self, sources: &[Origin], now: Now) {
+        let mut ended = HistorySamples::new();
+        self.inner.write().ingested.retain(sources, &mut ended);
+        self.append_history(&ended, now);
+    }
+}
+
+impl Inner {
+    fn series(&self) -> usize {
+        let configured: usize = self.families.iter().map(Family::len).sum();
+        configured + self.ingested.len()
     }
 }
 

@@ -28,7 +28,7 @@ impl<'a> Checker<'a> {
     /// Compiles the rules; there are none if alerting is disabled.
     pub(super) fn rules(&mut self, metrics: &[MetricDef]) -> RuleSet {
         // A metric that could not be read is missing, and a rule that uses it is not to blame.
-        let collectors = &self.root.performance_monitor.collectors;
+        let collectors = &self.root.performance_monitor.built_in;
         let broken =
             |at: &SourceLocation| collectors.all().any(|kind| kind.loses_metrics(&at.path));
         if self.lacks_files() || self.problems.any(broken) {
@@ -47,6 +47,7 @@ impl<'a> Checker<'a> {
             rules: &evaluated,
             recordings: &recordings,
             metrics,
+            other_series: !root.performance_monitor.collectors.is_empty(),
             interval: root.performance_monitor.collection_interval.0,
             anomaly: &root.trend_analysis.anomaly_detection,
             history: root.trend_analysis.enabled,

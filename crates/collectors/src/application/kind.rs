@@ -45,6 +45,7 @@ impl CollectorKind for ApplicationSettings {
     }
 
     fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        context.set_schedule(self.application.interval.as_ref(), None);
         let metrics = &self.application_metrics;
         let resolved = resolve(metrics, context.defaults, context.problems);
         if let Some(statsd) = &self.application.statsd {
@@ -61,6 +62,7 @@ impl CollectorKind for ApplicationSettings {
             origin: context.defaults.origin,
             schedule: context.schedule,
             input: Input::Record(Arc::new(recorded)),
+            series_limit: None,
         })
     }
 

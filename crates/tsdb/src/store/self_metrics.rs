@@ -2,7 +2,7 @@
 
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
 
-use super::{Family, Store};
+use super::{Rejection, Store};
 
 self_metrics! {
     SERIES = "bellwether_series" Gauge []
@@ -11,14 +11,25 @@ self_metrics! {
         "Series dropped because nothing refreshed them for three intervals.";
     REJECTED = "bellwether_samples_rejected_total" Counter []
         "Collected samples that did not fit the definition of their metric.";
+    INGESTED = "bellwether_collector_series" Gauge ["collector"]
+        "Series of a collector in the list `collectors`.";
+    INGESTED_REJECTED = "bellwether_collector_samples_rejected_total" Counter ["collector", "reason"]
+        "Samples of a collector in the list `collectors` that were rejected: limit, name_in_use, type, duplicate or invalid.";
 }
 
 impl SelfMetrics for Store {
     fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
         let inner = self.inner.read();
-        let series: usize = inner.families.iter().map(Family::len).sum();
-        batch.push(&SERIES, &[], series as f64);
+        batch.push(&SERIES, &[], inner.series() as f64);
         batch.push(&DROPPED, &[], inner.dropped as f64);
         batch.push(&REJECTED, &[], inner.rejected as f64);
+        for (source, series, rejected) in inner.ingested.sources() {
+            let source = source.as_str();
+            batch.push(&INGESTED, &[source], series as f64);
+            for reason in Rejection::ALL {
+                let count = rejected.get(&reason).copied().unwrap_or_default();
+                batch.push(&INGESTED_REJECTED, &[source, reason.as_str()], count as f64);
+            }
+        }
     }
 }

@@ -1,4 +1,6 @@
-//! Relabeling as in Prometheus (`model/relabel/relabel.go`). Pure.
+//! Relabeling as in Prometheus (`model/relabel/relabel.go`): settings, checks, and the steps on one series. Pure.
+
+#![warn(missing_docs)]
 
 use std::collections::BTreeMap;
 
@@ -58,8 +60,8 @@ bellwether_schema::section! {
 use RelabelAction as Action;
 
 impl RelabelConfig {
-    /// Validates one step as Prometheus does.
-    pub(super) fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
+    /// Validates one step as Prometheus does, and reports errors.
+    pub fn check(&self, at: &SourceLocation, diagnostics: &mut Diagnostics) {
         if let Err(error) = Pattern::new(&self.regex) {
             diagnostics.error(
                 &self.regex.at,
@@ -139,6 +141,12 @@ impl Relabel {
             Ok((step.clone(), regex))
         });
         compiled.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Returns whether there are no steps, so that every series stays as it is.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Returns the new labels of a series; `None` if a step drops it, or no label is left.

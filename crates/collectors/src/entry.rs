@@ -1,0 +1,283 @@
+//! Collectors of the list `collectors`: the settings that all have, and the contract of their types.
+
+mod relabeled;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Labels, Origin, is_label_name};
+use bellwether_relabel::{Relabel, RelabelConfig};
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, HumanDuration, MapReader, Node, Override,
+    Section, SectionDoc, Shape, Size, SourceLocation, Spanned, is_file_name,
+};
+use relabeled::Relabeled;
+use serde::Serialize;
+
+use crate::system::System;
+use crate::types::{CollectorType, TypeSettings};
+use crate::{Build, Collector, CollectorName, CollectorPlan, Input, Memory, Schedule};
+
+bellwether_schema::section! {
+    /// Settings of every collector in the list.
+    pub struct CollectorCommon {
+        /// Name in the log, in metrics and in `up`: letters, digits, `-`, `_` and `.`.
+        pub name: Spanned<String>,
+        /// Type of the collector.
+        pub r#type: CollectorType,
+        /// If true, this entry replaces the one of its name of an earlier file, as `include` describes.
+        pub r#override: Override,
+        /// If false, the collector does not run.
+        pub enabled: bool = true,
+        /// Interval of the collections. Default: `collection_interval`.
+        pub interval: Option<Spanned<HumanDuration>>,
+        /// Timeout of one collection. Default: 10 s, or the interval if that is shorter.
+        pub timeout: Option<Spanned<HumanDuration>>,
+        /// Labels of all its series. A label that a series has itself takes precedence.
+        pub labels: Spanned<Labels> = Spanned::nowhere(Labels::new()),
+        /// Relabeling steps on each series, `labels` included, as in a scrape configuration of Prometheus.
+        pub metric_relabel_configs: Vec<Spanned<RelabelConfig>> = Vec::new(),
+        /// Limits of one collection.
+        pub limits: CollectorLimits = CollectorLimits::default(),
+    }
+}
+
+bellwether_schema::section! {
+    /// Limits of one collection.
+    pub struct CollectorLimits {
+        /// Maximum number of series. Further series are rejected and counted.
+        pub series: usize = 10_000,
+        /// Maximum size of what one source answers: a file, a response, the output of a program. A
+        /// larger one is an error.
+        pub bytes: Size = Size(10 << 20),
+    }
+}
+
+/// Settings of one collector in the list.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct CollectorEntry {
+    #[serde(flatten)]
+    pub common: CollectorCommon,
+    /// Settings of its type.
+    #[serde(flatten)]
+    pub settings: TypeSettings,
+}
+
+impl Decode for CollectorEntry {
+    fn decode(node: &Node, cx: &mut DecodeContext<'_>) -> Option<Self> {
+        let mut map = MapReader::open(node, cx)?;
+        let kind = map.field::<CollectorType>("type", None)?;
+        let settings = TypeSettings::read(kind, &mut map);
+        let common = CollectorCommon::read(&mut map, None);
+        map.finish();
+        Some(Self {
+            common: common?,
+            settings: settings?,
+        })
+    }
+
+    fn shape() -> Shape {
+        Shape::Section(doc)
+    }
+}
+
+fn doc() -> SectionDoc {
+    SectionDoc {
+        name: "CollectorEntry",
+        doc: "A collector. Its metrics keep their names, without `metric_prefix`.".into(),
+        variants: TypeSettings::variants(),
+        ..CollectorCommon::doc()
+    }
+}
+
+/// Type of a collector in the list: a section of settings, and the way from them to a collector.
+pub trait EntryType {
+    /// Checks the settings, also of a disabled collector, and returns how a collector is built, which fills
+    /// [`Batch::series`](bellwether_core::Batch::series). Returns `None` after an error, which is reported.
+    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build>;
+}
+
+/// State of resolving one collector of the list.
+pub struct EntryContext<'a> {
+    /// Name of the collector.
+    pub origin: Origin,
+    /// Location of its name.
+    pub at: &'a SourceLocation,
+    /// Schedule of its collections.
+    pub schedule: Schedule,
+    /// Limits of a collection.
+    pub limits: &'a CollectorLimits,
+    /// Directories of the host's files, which are elsewhere in a container.
+    pub host: &'a System,
+    /// Receives errors.
+    pub problems: &'a mut Diagnostics,
+    /// Receives warnings.
+    pub warnings: &'a mut Vec<Diagnostic>,
+}
+
+impl EntryContext<'_> {
+    /// Returns the longest duration of a collection.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.schedule.deadline
+    }
+
+    /// Wraps a function that creates the collector.
+    pub fn build<C: Collector>(
+        &self,
+        build: impl Fn(&Memory) -> C + Send + Sync + 'static,
+    ) -> Option<Build> {
+        Some(Arc::new(move |memory: &Memory| {
+            Box::new(build(memory)) as Box<dyn Collector>
+        }))
+    }
+}
+
+/// Returns the plans of the enabled collectors in `entries`, and reports errors of all of them. `schedule` is that
+/// of a collector that has no other.
+pub fn resolve(
+    entries: &[CollectorEntry],
+    schedule: Schedule,
+    host: &System,
+    problems: &mut Diagnostics,
+    warnings: &mut Vec<Diagnostic>,
+) -> Vec<CollectorPlan> {
+    let mut names = BTreeSet::new();
+    let receivers = entries.iter().filter(|entry| entry.receives_pushes());
+    for second in receivers.skip(1) {
+        problems
+            .error(&second.common.name.at, "two collectors of type pushgateway")
+            .hint("leave one of them out: /metrics/job/NAME belongs to one");
+    }
+    let plans = entries.iter().filter_map(|entry| {
+        let common = &entry.common;
+        if !names.insert(common.name.value.as_str()) {
+            let message = format!("collector {:?} twice", common.name.value);
+            problems
+                .error(&common.name.at, message)
+                .hint("give each collector a name of its own");
+        }
+        let mut unused = Vec::new();
+        let warnings = match common.enabled {
+            true => &mut *warnings,
+            false => &mut unused,
+        };
+        let plan = entry.plan(schedule, host, problems, warnings)?;
+        common.enabled.then_some(plan)
+    });
+    plans.collect()
+}
+
+impl CollectorEntry {
+    /// Returns whether the collector runs and receives pushed metrics.
+    pub(crate) fn receives_pushes(&self) -> bool {
+        self.common.enabled && self.common.r#type == CollectorType::Pushgateway
+    }
+
+    fn plan(
+        &self,
+        schedule: Schedule,
+        host: &System,
+        problems: &mut Diagnostics,
+        warnings: &mut Vec<Diagnostic>,
+    ) -> Option<CollectorPlan> {
+        let common = &self.common;
+        let before = problems.len();
+        common.check(problems);
+        let schedule = own_schedule(
+            schedule,
+            common.interval.as_ref(),
+            common.timeout.as_ref(),
+            problems,
+        );
+        let origin = Origin::new(&common.name);
+        let build = self.settings.resolve(&mut EntryContext {
+            origin,
+            at: &common.name.at,
+            schedule,
+            limits: &common.limits,
+            host,
+            problems,
+            warnings,
+        });
+        let steps = common.metric_relabel_configs.iter();
+        let relabel = Relabel::new(steps.map(|step| &step.value)).ok();
+        let (Some(build), Some(relabel), true) = (build, relabel, problems.len() == before) else {
+            return None;
+        };
+        Some(CollectorPlan {
+            origin,
+            schedule,
+            input: Input::Pull(Relabeled::wrap(build, common.labels.value.clone(), relabel)),
+            series_limit: Some(common.limits.series),
+        })
+    }
+}
+
+impl CollectorCommon {
+    fn check(&self, problems: &mut Diagnostics) {
+        let name = &self.name;
+        let reserved = CollectorName::WORDS.iter().any(|(word, _)| *word == **name)
+            || *name.value == *Origin::SELF_METRICS.as_str();
+        if !is_file_name(name) {
+            problems
+                .error(
+                    &name.at,
+                    format!("not a name of a collector: {:?}", name.value),
+                )
+                .hint("at most 64 letters, digits, -, _ and ., not starting with a dot");
+        } else if reserved {
+            problems
+                .error(
+                    &name.at,
+                    format!("a built-in collector has the name {:?}", name.value),
+                )
+                .hint("take another one, such as the name of the service");
+        }
+        for label in self.labels.keys().filter(|label| !is_label_name(label)) {
+            problems
+                .error(
+                    &self.labels.at.key(label),
+                    format!("not a label name: {label:?}"),
+                )
+                .hint("letters, digits and underscores, not starting with a digit or __");
+        }
+        for step in &self.metric_relabel_configs {
+            step.value.check(&step.at, problems);
+        }
+        if self.limits.series == 0 || self.limits.bytes.0 == 0 {
+            problems
+                .error(&name.at, "a limit of 0")
+                .hint("set limits.series and limits.bytes to 1 or more");
+        }
+    }
+}
+
+/// Returns the schedule of a collector with an interval and a timeout of its own.
+pub(crate) fn own_schedule(
+    usual: Schedule,
+    interval: Option<&Spanned<HumanDuration>>,
+    timeout: Option<&Spanned<HumanDuration>>,
+    problems: &mut Diagnostics,
+) -> Schedule {
+    let mut schedule = usual;
+    if let Some(own) = interval {
+        if own.value.0 < Duration::from_millis(100) {
+            problems
+                .error(&own.at, format!("too short: {}", own.value))
+                .hint("100ms at the least; 15s to 60s is usual");
+        }
+        schedule.interval = own.value.0;
+        schedule.deadline = own.value.0.min(Duration::from_secs(10));
+    }
+    if let Some(own) = timeout {
+        if own.value.0.is_zero() || own.value.0 > schedule.interval {
+            problems
+                .error(&own.at, format!("not within the interval: {}", own.value))
+                .hint("more than zero, and at most the interval of the collector");
+        }
+        schedule.deadline = own.value.0;
+    }
+    schedule
+}

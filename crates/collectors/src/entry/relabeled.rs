@@ -1,0 +1,169 @@
+//! Labels and relabeling steps of a collector in the list, on what it brings.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bellwether_core::{Batch, Kind, LabelSet, Labels, Now, SeriesBatch};
+use bellwether_relabel::Relabel;
+
+use crate::{Build, Collecting, Collector, Memory};
+
+/// Relabeled series by their labels before; `None`: dropped. Forgotten as a whole once it has more than twice the
+/// series of a collection.
+type Cache = HashMap<Box<[u8]>, Option<LabelSet>>;
+
+/// A collector whose series get labels and are relabeled.
+pub(super) struct Relabeled {
+    inner: Box<dyn Collector>,
+    labels: Arc<Labels>,
+    relabel: Arc<Relabel>,
+    cache: Cache,
+    relabeled: SeriesBatch,
+}
+
+impl Relabeled {
+    /// Wraps the collectors that `build` creates, if there is something to do.
+    pub(super) fn wrap(build: Build, labels: Labels, relabel: Relabel) -> Build {
+        if labels.is_empty() && relabel.is_empty() {
+            return build;
+        }
+        let (labels, relabel) = (Arc::new(labels), Arc::new(relabel));
+        Arc::new(move |memory: &Memory| {
+            Box::new(Self {
+                inner: build(memory),
+                labels: labels.clone(),
+                relabel: relabel.clone(),
+                cache: Cache::new(),
+                relabeled: SeriesBatch::default(),
+            }) as Box<dyn Collector>
+        })
+    }
+
+    fn relabel(&mut self, series: &mut SeriesBatch) {
+        let Self {
+            labels,
+            relabel,
+            cache,
+            relabeled,
+            ..
+        } = self;
+        relabeled.clear();
+        if cache.len() > 2 * series.len() + 1000 {
+            cache.clear();
+        }
+        for family in series.families() {
+            relabeled.begin(family.name, family.kind, family.help);
+            let mut renamed: Vec<(LabelSet, f64)> = Vec::new();
+            for (packed, value) in family.samples() {
+                if !cache.contains_key(packed) {
+                    let set = LabelSet::from_packed(packed).unwrap_or_default();
+                    let with_labels = labels
+                        .iter()
+                        .map(|(label, value)| (label.as_str(), value.as_str()))
+                        .chain(set.iter());
+                    cache.insert(packed.into(), relabel.apply(&LabelSet::new(with_labels)));
+                }
+                match cache.get(packed) {
+                    Some(Some(set)) if set.name().starts_with(family.name) => {
+                        relabeled.push_packed(set.packed(), value);
+                    }
+                    Some(Some(set)) => renamed.push((set.clone(), value)),
+                    _ => {}
+                }
+            }
+            let simple = family
+                .kind
+                .filter(|kind| matches!(kind, Kind::Counter | Kind::Gauge));
+            for (set, value) in renamed {
+                relabeled.begin(set.name(), simple, family.help);
+                relabeled.push_packed(set.packed(), value);
+            }
+        }
+        std::mem::swap(relabeled, series);
+    }
+}
+
+impl Collector for Relabeled {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        Box::pin(async move {
+            let result = self.inner.collect(batch, now).await;
+            self.relabel(&mut batch.series);
+            result
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.inner.notes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::SeriesFamily;
+    use bellwether_relabel::{RelabelAction, RelabelConfig};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, Literal, parse};
+
+    use super::*;
+
+    struct Two;
+
+    impl Collector for Two {
+        fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
+            batch
+                .series
+                .begin("jobs_total", Some(Kind::Counter), "Jobs.");
+            batch.series.push(&[("queue", "a")], 1.0);
+            batch.series.push(&[("queue", "b"), ("team", "own")], 2.0);
+            Box::pin(async { Ok(()) })
+        }
+    }
+
+    fn step(yaml: &str) -> RelabelConfig {
+        let mut problems = Diagnostics::default();
+        let mut context = DecodeContext::new(&mut problems, &|_| None);
+        RelabelConfig::decode(&parse(yaml).unwrap(), &mut context).unwrap()
+    }
+
+    async fn collect(steps: &[RelabelConfig]) -> Vec<String> {
+        let labels = Labels::from([("team".to_owned(), "db".to_owned())]);
+        let build: Build = Arc::new(|_: &Memory| Box::new(Two));
+        let build = Relabeled::wrap(build, labels, Relabel::new(steps).unwrap());
+        let (mut collector, mut batch) = (build(&Memory::default()), Batch::default());
+        collector.collect(&mut batch, Now::default()).await.unwrap();
+        let families = batch.series.families();
+        let lines = families.flat_map(|family| {
+            SeriesFamily::samples(family).map(move |(packed, value)| {
+                let set = LabelSet::from_packed(packed).unwrap();
+                format!("{} {set} {value}", family.name)
+            })
+        });
+        lines.collect()
+    }
+
+    #[tokio::test]
+    async fn a_label_of_the_series_takes_precedence() {
+        assert_eq!(
+            collect(&[]).await,
+            [
+                "jobs_total jobs_total{queue=\"a\", team=\"db\"} 1",
+                "jobs_total jobs_total{queue=\"b\", team=\"own\"} 2"
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_renamed_series_has_a_family_of_its_own_and_others_are_dropped() {
+        let rename = step(
+            "{source_labels: [queue], regex: a, target_label: __name__, replacement: work_total}",
+        );
+        let drop = RelabelConfig {
+            action: RelabelAction::Drop,
+            replacement: Literal("$1".into()),
+            ..step("{source_labels: [queue], regex: b}")
+        };
+        assert_eq!(
+            collect(&[rename, drop]).await,
+            ["work_total work_total{queue=\"a\", team=\"db\"} 1"]
+        );
+    }
+}

@@ -1,0 +1,51 @@
+//! Register of the types of collectors in the list `collectors`.
+//!
+//! To add a type: write one file in this folder with its section of settings, for which it implements
+//! [`EntryType`](crate::EntryType), and its [`Collector`](crate::Collector), which fills
+//! [`Batch::series`](bellwether_core::Batch::series); add its `mod` line, and its line to `collector_types!`.
+
+use bellwether_schema::{MapReader, Section, Variant};
+
+use crate::{Build, EntryContext, EntryType};
+
+pub(crate) mod pushgateway;
+mod textfile;
+
+macro_rules! collector_types {
+    ($( $(#[doc = $doc:literal])* $variant:ident = $word:literal, $module:ident :: $settings:ident; )+) => {
+        bellwether_schema::string_enum! {
+            /// Types of collectors.
+            pub enum CollectorType { $( $(#[doc = $doc])* $variant = $word ),+ }
+        }
+
+        /// Settings of one type of collector.
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+        #[serde(untagged)]
+        pub enum TypeSettings { $( $(#[doc = $doc])* $variant($module::$settings) ),+ }
+
+        impl TypeSettings {
+            /// Reads the settings of `kind`.
+            pub(crate) fn read(kind: CollectorType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
+                match kind { $( CollectorType::$variant =>
+                    <$module::$settings as Section>::read(map, None).map(Self::$variant) ),+ }
+            }
+
+            /// Describes the settings of each type.
+            pub(crate) fn variants() -> Vec<Variant> {
+                vec![ $( Variant { word: $word, section: <$module::$settings as Section>::doc } ),+ ]
+            }
+
+            /// Checks the settings, and returns how a collector is built.
+            pub(crate) fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+                match self { $( Self::$variant(settings) => settings.resolve(context) ),+ }
+            }
+        }
+    };
+}
+
+collector_types! {
+    /// Files in the text format, as the textfile collector of node_exporter reads them.
+    Textfile = "textfile", textfile::Textfile;
+    /// Metrics that batch jobs push, as to a Pushgateway.
+    Pushgateway = "pushgateway", pushgateway::Pushgateway;
+}

@@ -1,0 +1,272 @@
+//! Samples of series whose names and labels come with them.
+
+use std::ops::Range;
+
+use super::label_set::METRIC_NAME;
+use super::labels::END;
+use super::metric::Kind;
+
+/// Samples of one collection whose names, types and labels come with them, as in an exposition. A batch has
+/// families, and each family its samples. All texts are in shared buffers, so once these have grown, filling a
+/// batch again allocates nothing; `clear` keeps them.
+///
+/// ```
+/// use bellwether_core::{Kind, LabelSet, SeriesBatch};
+///
+/// let mut batch = SeriesBatch::default();
+/// batch.begin("backup_size_bytes", Some(Kind::Gauge), "Size of the last backup.");
+/// batch.push(&[("volume", "data")], 5e9);
+///
+/// let family = batch.families().next().unwrap();
+/// assert_eq!((family.name, family.kind), ("backup_size_bytes", Some(Kind::Gauge)));
+/// let (labels, value) = family.samples().next().unwrap();
+/// let labels = LabelSet::from_packed(labels).unwrap();
+/// assert_eq!(labels.to_string(), "backup_size_bytes{volume=\"data\"}");
+/// assert_eq!(value, 5e9);
+/// ```
+#[derive(Debug, Default)]
+pub struct SeriesBatch {
+    families: Vec<Family>,
+    /// Names and help texts of the families.
+    texts: String,
+    samples: Vec<Entry>,
+    labels: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Family {
+    name: Range<usize>,
+    help: Range<usize>,
+    kind: Option<Kind>,
+    /// Index of its first sample.
+    start: usize,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// End of the labels in the buffer; the start is the end of the entry before.
+    labels_end: usize,
+    value: f64,
+}
+
+/// Family of a [`SeriesBatch`].
+#[derive(Clone, Copy, Debug)]
+pub struct SeriesFamily<'a> {
+    /// Name, as behind `# TYPE` in the text format.
+    pub name: &'a str,
+    /// Type; `None`: unknown.
+    pub kind: Option<Kind>,
+    /// Text of `# HELP`; may be empty.
+    pub help: &'a str,
+    batch: &'a SeriesBatch,
+    start: usize,
+    end: usize,
+}
+
+impl SeriesBatch {
+    /// Begins a family. The samples that follow belong to it. A family may be begun several times in a batch.
+    pub fn begin(&mut self, name: &str, kind: Option<Kind>, help: &str) {
+        let name = self.add_text(name);
+        let help = self.add_text(help);
+        self.families.push(Family {
+            name,
+            help,
+            kind,
+            start: self.samples.len(),
+        });
+    }
+
+    fn add_text(&mut self, text: &str) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts.push_str(text);
+        start..self.texts.len()
+    }
+
+    /// Adds a sample of the family that was begun last, under the name of the family. Labels may be in any
+    /// order; each name must be there only once. A label with an empty value counts as absent.
+    pub fn push(&mut self, labels: &[(&str, &str)], value: f64) {
+        self.push_suffixed("", labels, value);
+    }
+
+    /// As [`SeriesBatch::push`], under the name of the family with a suffix, such as `_sum`.
+    pub fn push_suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        let name = self
+            .families
+            .last()
+            .map_or(0..0, |family| family.name.clone());
+        let Self {
+            texts,
+            labels: packed,
+            ..
+        } = self;
+        let name = &texts[name];
+        let mut sorted: Vec<&(&str, &str)> = labels.iter().collect();
+        sorted.sort_unstable_by_key(|label| label.0);
+        let mut named = false;
+        for (label, text) in sorted {
+            if !named && *label > METRIC_NAME {
+                push_name(packed, name, suffix);
+                named = true;
+            }
+            if !text.is_empty() {
+                push_text(packed, label);
+                push_text(packed, text);
+            }
+        }
+        if !named {
+            push_name(packed, name, suffix);
+        }
+        self.end_sample(value);
+    }
+
+    /// Adds a sample whose labels, its name included, are packed as [`LabelSet::packed`](super::LabelSet::packed).
+    pub fn push_packed(&mut self, labels: &[u8], value: f64) {
+        self.labels.extend_from_slice(labels);
+        self.end_sample(value);
+    }
+
+    /// Adds the series of a histogram to the family that was begun last. `cumulative` has, for each upper bound,
+    /// the observations at or below it; `count` has all.
+    pub fn push_histogram(
+        &mut self,
+        labels: &[(&str, &str)],
+        cumulative: impl IntoIterator<Item = (f64, f64)>,
+        count: f64,
+        sum: f64,
+    ) {
+        let mut push_bucket = |bound: &str, observations| {
+            let with_bound: Vec<_> = labels.iter().copied().chain([("le", bound)]).collect();
+            self.push_suffixed("_bucket", &with_bound, observations);
+        };
+        for (bound, observations) in cumulative {
+            push_bucket(&bound.to_string(), observations);
+        }
+        push_bucket("+Inf", count);
+        self.push_suffixed("_sum", labels, sum);
+        self.push_suffixed("_count", labels, count);
+    }
+
+    fn end_sample(&mut self, value: f64) {
+        self.samples.push(Entry {
+            labels_end: self.labels.len(),
+            value,
+        });
+    }
+
+    /// Appends the families of `other`.
+    pub fn append(&mut self, other: &SeriesBatch) {
+        for family in other.families() {
+            self.begin(family.name, family.kind, family.help);
+            for (labels, value) in family.samples() {
+                self.push_packed(labels, value);
+            }
+        }
+    }
+
+    /// Iterates over the families in the order in which they were begun.
+    pub fn families(&self) -> impl Iterator<Item = SeriesFamily<'_>> {
+        self.families.iter().enumerate().map(|(index, family)| {
+            let next = self.families.get(index + 1);
+            SeriesFamily {
+                name: &self.texts[family.name.clone()],
+                kind: family.kind,
+                help: &self.texts[family.help.clone()],
+                batch: self,
+                start: family.start,
+                end: next.map_or(self.samples.len(), |next| next.start),
+            }
+        })
+    }
+
+    /// Returns the number of samples.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.samples.len()
+    }
+
+    /// Returns whether the batch has no samples.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.samples.is_empty()
+    }
+
+    /// Removes all families and keeps the buffers.
+    pub fn clear(&mut self) {
+        self.families.clear();
+        self.texts.clear();
+        self.samples.clear();
+        self.labels.clear();
+    }
+}
+
+impl<'a> SeriesFamily<'a> {
+    /// Iterates over the samples: labels, packed as [`LabelSet::packed`](super::LabelSet::packed), and value.
+    pub fn samples(self) -> impl Iterator<Item = (&'a [u8], f64)> {
+        let samples = &self.batch.samples;
+        let first = self.start.checked_sub(1);
+        let mut start = first.map_or(0, |before| samples[before].labels_end);
+        samples[self.start..self.end].iter().map(move |sample| {
+            let labels = std::mem::replace(&mut start, sample.labels_end)..sample.labels_end;
+            (&self.batch.labels[labels], sample.value)
+        })
+    }
+}
+
+fn push_name(packed: &mut Vec<u8>, name: &str, suffix: &str) {
+    push_text(packed, METRIC_NAME);
+    packed.extend_from_slice(name.as_bytes());
+    push_text(packed, suffix);
+}
+
+fn push_text(packed: &mut Vec<u8>, text: &str) {
+    packed.extend_from_slice(text.as_bytes());
+    packed.push(END);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::label_set::LabelSet;
+    use super::*;
+
+    fn texts(batch: &SeriesBatch) -> Vec<String> {
+        let samples = batch.families().flat_map(SeriesFamily::samples);
+        samples
+            .map(|(labels, value)| format!("{} {value}", LabelSet::from_packed(labels).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn labels_are_packed_as_a_label_set_in_any_order() {
+        let mut batch = SeriesBatch::default();
+        batch.begin("up", None, "");
+        batch.push(&[("job", "x"), ("Zone", "1"), ("empty", "")], 1.0);
+        batch.push(&[], 2.0);
+        batch.begin("up", Some(Kind::Gauge), "Help.");
+        batch.push(&[("B", "x")], 3.0);
+        assert_eq!(
+            texts(&batch),
+            ["up{Zone=\"1\", job=\"x\"} 1", "up 2", "up{B=\"x\"} 3"]
+        );
+        let families: Vec<_> = batch.families().map(|family| family.kind).collect();
+        assert_eq!(families, [None, Some(Kind::Gauge)]);
+        batch.clear();
+        assert!(batch.is_empty() && texts(&batch).is_empty());
+    }
+
+    #[test]
+    fn a_histogram_has_buckets_sum_and_count() {
+        let mut batch = SeriesBatch::default();
+        batch.begin("t_seconds", Some(Kind::Histogram), "");
+        batch.push_histogram(&[("a", "b")], [(0.5, 1.0), (1.0, 2.0)], 3.0, 4.5);
+        assert_eq!(
+            texts(&batch),
+            [
+                "t_seconds_bucket{a=\"b\", le=\"0.5\"} 1",
+                "t_seconds_bucket{a=\"b\", le=\"1\"} 2",
+                "t_seconds_bucket{a=\"b\", le=\"+Inf\"} 3",
+                "t_seconds_sum{a=\"b\"} 4.5",
+                "t_seconds_count{a=\"b\"} 3"
+            ]
+        );
+    }
+}

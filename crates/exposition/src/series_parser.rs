@@ -1,0 +1,344 @@
+//! Reads an exposition of others into a batch of series, as Prometheus reads a scrape.
+
+use std::collections::HashMap;
+
+use bellwether_core::{Kind, LabelSet, METRIC_NAME, SeriesBatch};
+
+use super::error::{LineError, ParseError};
+use super::format::Format;
+use super::scanner::{Scanner, number, quoted_end, unescape_leniently};
+
+const BLANK: [char; 2] = [' ', '\t'];
+
+/// Reads expositions of one source into batches. Series that come again are known by their text, so that their
+/// labels are parsed once.
+///
+/// As tolerant as Prometheus: families need no type and need not be contiguous, and other escapes than those of
+/// the format are literal. Timestamps and exemplars are ignored, and so are the series `_created` of
+/// OpenMetrics.
+#[derive(Debug, Default)]
+pub struct SeriesParser {
+    known: HashMap<Box<str>, Series>,
+    round: u64,
+}
+
+#[derive(Debug)]
+struct Series {
+    labels: LabelSet,
+    /// Number of the exposition that had it last.
+    round: u64,
+}
+
+/// Family of the lines that follow.
+#[derive(Default)]
+struct Family<'t> {
+    /// Name behind `# TYPE` and `# HELP`.
+    name: &'t str,
+    kind: &'t str,
+    help: Option<&'t str>,
+    /// Name with which it was begun in the batch; empty: not yet.
+    begun: String,
+}
+
+impl SeriesParser {
+    /// Appends the samples of `text` to `batch`, and returns their number.
+    ///
+    /// # Errors
+    /// The first line that is invalid, and a text in OpenMetrics that does not end with `# EOF`. Samples of
+    /// the lines before are in the batch.
+    pub fn parse(
+        &mut self,
+        text: &str,
+        format: Format,
+        batch: &mut SeriesBatch,
+    ) -> Result<usize, ParseError> {
+        self.round += 1;
+        let before = batch.len();
+        let mut family = Family::default();
+        let mut lines = 0;
+        let mut ended = false;
+        for line in text.lines() {
+            lines += 1;
+            if format == Format::OpenMetrics && line == "# EOF" {
+                ended = true;
+                break;
+            }
+            self.line(line, format, &mut family, batch)
+                .map_err(|reason| ParseError {
+                    line: lines,
+                    reason,
+                })?;
+        }
+        if format == Format::OpenMetrics && !ended {
+            let reason = LineError::new("no # EOF at the end: the text is cut");
+            return Err(ParseError {
+                line: lines + 1,
+                reason,
+            });
+        }
+        let samples = batch.len() - before;
+        if self.known.len() > 2 * samples + 1000 {
+            let round = self.round;
+            self.known.retain(|_, series| series.round == round);
+        }
+        Ok(samples)
+    }
+
+    fn line<'t>(
+        &mut self,
+        line: &'t str,
+        format: Format,
+        family: &mut Family<'t>,
+        batch: &mut SeriesBatch,
+    ) -> Result<(), LineError> {
+        let line = line.trim_start_matches(BLANK);
+        if line.is_empty() {
+            return Ok(());
+        }
+        if let Some(comment) = line.strip_prefix('#') {
+            family.read(comment);
+            return Ok(());
+        }
+        let (series, rest) = line.split_at(series_end(line)?);
+        let mut words = rest.split(BLANK).filter(|word| !word.is_empty());
+        let value = words.next().unwrap_or_default();
+        let value =
+            number(value).ok_or_else(|| LineError::new(format!("bad number: {value:?}")))?;
+        check_rest(words, rest)?;
+        let name = series
+            .find('{')
+            .map_or(series, |brace| &series[..brace])
+            .trim_end_matches(BLANK);
+        if !family.begin(name, format, batch) {
+            return Ok(());
+        }
+        let round = self.round;
+        if let Some(known) = self.known.get_mut(series) {
+            known.round = round;
+            batch.push_packed(known.labels.packed(), value);
+            return Ok(());
+        }
+        let mut scanner = Scanner::for_ingestion(series);
+        let labels = read_labels(&mut scanner)?;
+        batch.push_packed(labels.packed(), value);
+        self.known.insert(series.into(), Series { labels, round });
+        Ok(())
+    }
+}
+
+/// Checks what follows the value: a timestamp, an exemplar, both or nothing.
+fn check_rest<'w>(mut words: impl Iterator<Item = &'w str>, rest: &str) -> Result<(), LineError> {
+    let mut next = words.next();
+    if next.is_some_and(|word| number(word).is_some()) {
+        next = words.next();
+    }
+    match next {
+        None => Ok(()),
+        Some(word) if word.starts_with('#') => Ok(()),
+        Some(_) => Err(LineError::new(format!("text after the value: {rest:?}"))),
+    }
+}
+
+fn read_labels(scanner: &mut Scanner<'_>) -> Result<LabelSet, LineError> {
+    if scanner.rest().starts_with('{') {
+        let labels = scanner.utf8_labels()?;
+        if !labels.contains_key(METRIC_NAME) {
+            return Err(LineError::new("no metric name"));
+        }
+        return Ok(LabelSet::new(labels));
+    }
+    let name = scanner.metric_name()?.to_owned();
+    let mut labels = scanner.utf8_labels()?;
+    if labels.insert(METRIC_NAME.to_owned(), name).is_some() {
+        return Err(LineError::new("the metric is named twice"));
+    }
+    Ok(LabelSet::new(labels))
+}
+
+/// Returns the length of the series at the beginning of a line: up to the closing brace or the first blank.
+fn series_end(line: &str) -> Result<usize, LineError> {
+    let bytes = line.as_bytes();
+    let brace = match memchr::memchr3(b'{', b' ', b'\t', bytes) {
+        None => return Err(LineError::new("no value")),
+        Some(at) if bytes[at] == b'{' => at,
+        Some(at) => {
+            // A blank may precede the braces.
+            let behind = line[at..].trim_start_matches(BLANK);
+            if !behind.starts_with('{') {
+                return Ok(at);
+            }
+            line.len() - behind.len()
+        }
+    };
+    let mut at = brace + 1;
+    while let Some(next) = memchr::memchr2(b'"', b'}', &bytes[at..]) {
+        at += next + 1;
+        if bytes[at - 1] == b'}' {
+            return Ok(at);
+        }
+        let quoted = quoted_end(&line[at..]);
+        at += quoted.ok_or_else(|| LineError::new("label value without an end"))? + 1;
+    }
+    Err(LineError::new("labels without a closing brace"))
+}
+
+impl<'t> Family<'t> {
+    /// Reads the text behind `#`. Other comments than metadata are ignored.
+    fn read(&mut self, comment: &'t str) {
+        let Some((keyword, rest)) = split_word(comment) else {
+            return;
+        };
+        if !matches!(keyword, "HELP" | "TYPE" | "UNIT") {
+            return;
+        }
+        let (name, text) = split_word(rest).unwrap_or((rest, ""));
+        if name != self.name {
+            *self = Self {
+                name,
+                ..Self::default()
+            };
+        }
+        match keyword {
+            "HELP" => self.help = Some(text),
+            "TYPE" => self.kind = text.trim_end(),
+            _ => {}
+        }
+    }
+
+    /// Makes sure that the family of the series `name` is the last of `batch`. Returns false if the series is left
+    /// out.
+    fn begin(&mut self, name: &str, format: Format, batch: &mut SeriesBatch) -> bool {
+        let suffix = name
+            .strip_prefix(self.name)
+            .filter(|_| !self.name.is_empty());
+        let open = format == Format::OpenMetrics;
+        let kind = match (self.kind, suffix) {
+            ("counter" | "histogram" | "summary", Some("_created")) if open => return false,
+            ("counter", Some("_total")) if open => Some(Kind::Counter),
+            ("counter", Some("")) => Some(Kind::Counter),
+            ("gauge" | "stateset", Some("")) => Some(Kind::Gauge),
+            ("info", Some("_info")) if open => Some(Kind::Gauge),
+            ("histogram", Some("_bucket" | "_sum" | "_count")) => Some(Kind::Histogram),
+            ("summary", Some("" | "_sum" | "_count")) => Some(Kind::Summary),
+            _ => None,
+        };
+        let named = match kind {
+            Some(Kind::Histogram | Kind::Summary) => self.name,
+            _ => name,
+        };
+        if self.begun != named {
+            let help = self.help.filter(|_| suffix.is_some());
+            let help = help.map(unescape_leniently).unwrap_or_default();
+            batch.begin(named, kind, &help);
+            named.clone_into(&mut self.begun);
+        }
+        true
+    }
+}
+
+/// Splits the first word off, blanks around it left out.
+fn split_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_start_matches(BLANK);
+    let (word, rest) = text.split_once(BLANK)?;
+    Some((word, rest.trim_start_matches(BLANK)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, format: Format) -> Result<Vec<String>, String> {
+        let mut batch = SeriesBatch::default();
+        let parsed = SeriesParser::default().parse(text, format, &mut batch);
+        parsed.map_err(|error| error.to_string())?;
+        let mut lines = Vec::new();
+        for family in batch.families() {
+            let kind = family.kind.map_or("-", Kind::as_str);
+            lines.push(format!("{} {kind} {}", family.name, family.help));
+            for (packed, value) in family.samples() {
+                let set = LabelSet::from_packed(packed).unwrap();
+                lines.push(format!("  {set} {value}"));
+            }
+        }
+        Ok(lines)
+    }
+
+    #[test]
+    fn text_is_read_as_prometheus_reads_it() {
+        let text = "# HELP up Is it\\nup.\n# TYPE up gauge\nup{job=\"a}b\\\"\", x=\"C:\\dir\",} 1 1700000000000\r\n\
+                    # a comment\n\n  plain\t3\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 2\nh_sum 0.5\nh_count 2\nh_other 1\n\
+                    # TYPE c counter\nc 5\nspaced {a=\"b\"} NaN\n";
+        assert_eq!(
+            read(text, Format::Text).unwrap(),
+            [
+                "up gauge Is it\nup.",
+                "  up{job=\"a}b\\\"\", x=\"C:\\\\dir\"} 1",
+                "plain - ",
+                "  plain 3",
+                "h histogram ",
+                "  h_bucket{le=\"+Inf\"} 2",
+                "  h_sum 0.5",
+                "  h_count 2",
+                "h_other - ",
+                "  h_other 1",
+                "c counter ",
+                "  c 5",
+                "spaced - ",
+                "  spaced{a=\"b\"} NaN",
+            ]
+        );
+    }
+
+    #[test]
+    fn open_metrics_has_the_names_of_its_series() {
+        let text = "# TYPE c counter\n# HELP c Calls.\nc_total{a=\"1\"} 3 # {trace=\"x\"} 1 1.5\nc_created{a=\"1\"} 1.7e9\n\
+                    # TYPE v info\nv_info{version=\"1\"} 1\n# TYPE u unknown\nu 4 1.5\n# EOF\n";
+        assert_eq!(
+            read(text, Format::OpenMetrics).unwrap(),
+            [
+                "c_total counter Calls.",
+                "  c_total{a=\"1\"} 3",
+                "v_info gauge ",
+                "  v_info{version=\"1\"} 1",
+                "u - ",
+                "  u 4",
+            ]
+        );
+        let cut = read("a 1\n", Format::OpenMetrics).unwrap_err();
+        assert_eq!(cut, "line 2: no # EOF at the end: the text is cut");
+    }
+
+    #[test]
+    fn an_invalid_line_is_reported_with_its_number() {
+        for (line, reason) in [
+            ("a", "no value"),
+            ("a x", "bad number: \"x\""),
+            ("a{b=\"c\" 1", "labels without a closing brace"),
+            ("a{b=\"c} 1", "label value without an end"),
+            ("a{1=\"c\"} 1", "bad label name: \"1\""),
+            ("1a 1", "bad metric name: \"1a\""),
+            ("a 1 2 x", "text after the value: \" 1 2 x\""),
+            ("a 1 x", "text after the value: \" 1 x\""),
+            ("<html> 1", "bad metric name: \"<html>\""),
+            ("{a=\"b\"} 1", "no metric name"),
+        ] {
+            let error = read(&format!("ok 1\n{line}\n"), Format::Text).unwrap_err();
+            assert_eq!(error, format!("line 2: {reason}"), "{line}");
+        }
+    }
+
+    #[test]
+    fn labels_are_known_by_their_text_and_forgotten_when_they_are_gone() {
+        let mut parser = SeriesParser::default();
+        let mut batch = SeriesBatch::default();
+        for round in 0..5 {
+            batch.clear();
+            let text: String = (0..1500)
+                .map(|series| format!("a{{i=\"{round}-{series}\"}} 1\n"))
+                .collect();
+            let samples = parser.parse(&text, Format::Text, &mut batch).unwrap();
+            assert_eq!((samples, batch.len()), (1500, 1500));
+            assert!(parser.known.len() <= 4000, "{}", parser.known.len());
+        }
+    }
+}

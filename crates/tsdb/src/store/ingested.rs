@@ -1,0 +1,498 @@
+//! Ingested series: those whose names and labels come with their samples, by source.
+//!
+//! Each source brings all of its series at once. A series that is not among them any more has ended, as in a
+//! scrape of Prometheus.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use bellwether_core::{
+    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, Origin, PackedLabels, SeriesBatch,
+    counted, is_label_name, is_metric_name, reserve_tightly,
+};
+use bellwether_exposition::IngestedLayout;
+use bellwether_promql::SampledSeries;
+use hashbrown::{DefaultHashBuilder, HashTable};
+use parking_lot::Mutex;
+
+use super::series_links::HistorySamples;
+use crate::history::{History, SeriesId};
+
+/// Reason for which a sample is rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rejection {
+    /// The source has as many series as it may have.
+    Limit,
+    /// Another metric has the name: a configured one, or one of Bellwether itself.
+    NameInUse,
+    /// Another source brings the family with another type.
+    Type,
+    /// Another source brings the series, or it came twice.
+    Duplicate,
+    /// A name of the metric or of a label is invalid, or the labels are.
+    Invalid,
+}
+
+impl Rejection {
+    /// All reasons.
+    pub const ALL: [Self; 5] = [
+        Self::Limit,
+        Self::NameInUse,
+        Self::Type,
+        Self::Duplicate,
+        Self::Invalid,
+    ];
+
+    /// Returns the reason as the value of a label.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Limit => "limit",
+            Self::NameInUse => "name_in_use",
+            Self::Type => "type",
+            Self::Duplicate => "duplicate",
+            Self::Invalid => "invalid",
+        }
+    }
+}
+
+/// Result of ingesting the samples of a source.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ingestion {
+    /// Series of the source.
+    pub series: usize,
+    /// Rejected samples by reason, with the text of the first one.
+    pub rejected: BTreeMap<Rejection, (u64, String)>,
+}
+
+impl Ingestion {
+    /// Returns a sentence for each reason for which samples were rejected.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.rejected.iter().map(|(reason, (count, first))| {
+            let samples = counted(*count, "sample");
+            let explanation = match reason {
+                Rejection::Limit => "the collector has as many series as limits.series allows",
+                Rejection::NameInUse => {
+                    "a configured metric, or one of Bellwether itself, has the name"
+                }
+                Rejection::Type => "another collector brings the metric with another type",
+                Rejection::Duplicate => "another collector brings the series, or it came twice",
+                Rejection::Invalid => "a name is not valid in Prometheus",
+            };
+            format!("rejected {samples}, such as {first}: {explanation}")
+        });
+        notes.collect()
+    }
+}
+
+/// Series of all sources. A slot has one series; its number, its labels and what it belongs to are in vectors by
+/// slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ingested {
+    labels: LabelTable,
+    rows: Vec<Row>,
+    values: Vec<f64>,
+    by_labels: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    free: Vec<u32>,
+    families: BTreeMap<Arc<str>, Family>,
+    sources: BTreeMap<Origin, Source>,
+}
+
+#[derive(Clone, Debug)]
+struct Row {
+    source: Origin,
+    /// Number of the ingestion that had it last.
+    round: u64,
+    family: Arc<str>,
+    history: Option<SeriesId>,
+}
+
+/// Series of one source.
+#[derive(Clone, Debug, Default)]
+struct Source {
+    /// Slots in the order of the last ingestion. Sources repeat their order, so that most series are found without
+    /// a hash.
+    slots: Vec<u32>,
+    round: u64,
+    rejected: BTreeMap<Rejection, u64>,
+}
+
+#[derive(Clone, Debug)]
+struct Family {
+    kind: Option<Kind>,
+    help: Arc<str>,
+    /// Slots in the order of the exposition: that in which they came.
+    slots: Vec<u32>,
+    layout: Layout,
+}
+
+/// Layout of a family, built when it is asked for the first time.
+#[derive(Debug, Default)]
+struct Layout(Mutex<Option<Arc<IngestedLayout>>>);
+
+impl Clone for Layout {
+    fn clone(&self) -> Self {
+        Self(Mutex::new(self.0.lock().clone()))
+    }
+}
+
+/// Properties that all sources share.
+pub(super) struct Shared<'a> {
+    /// Names of the series of configured metrics.
+    pub(super) taken: &'a HashSet<String>,
+    pub(super) default_labels: &'a Labels,
+    pub(super) history: Option<&'a History>,
+}
+
+impl Ingested {
+    /// Replaces the series of `source` by those of `batch`, at most `limit` of them. Appends their samples, and
+    /// staleness markers of the series that ended, to `out`.
+    pub(super) fn ingest(
+        &mut self,
+        source: Origin,
+        batch: &SeriesBatch,
+        limit: usize,
+        shared: &Shared<'_>,
+        out: &mut HistorySamples,
+    ) -> Ingestion {
+        let mut own = self.sources.remove(&source).unwrap_or_default();
+        own.round += 1;
+        let before = std::mem::take(&mut own.slots);
+        let mut turn = Turn {
+            source,
+            round: own.round,
+            limit,
+            before: &before,
+            next: 0,
+            slots: Vec::with_capacity(before.len()),
+            result: Ingestion::default(),
+        };
+        for family in batch.families() {
+            for (packed, value) in family.samples() {
+                let head = (family.name, family.kind, family.help);
+                match self.set(head, packed, value, &mut turn, shared) {
+                    Ok(slot) => self.push_history(slot, value, shared, out),
+                    Err(reason) => turn.reject(reason, packed),
+                }
+            }
+        }
+        let Turn {
+            slots, mut result, ..
+        } = turn;
+        let ended = before
+            .iter()
+            .filter(|slot| self.rows[**slot as usize].round != own.round);
+        let ended: Vec<u32> = ended.copied().collect();
+        self.remove(&ended, out);
+        result.series = slots.len();
+        own.slots = slots;
+        for (reason, (count, _)) in &result.rejected {
+            *own.rejected.entry(*reason).or_default() += count;
+        }
+        self.sources.insert(source, own);
+        result
+    }
+
+    fn set(
+        &mut self,
+        head: (&str, Option<Kind>, &str),
+        packed: &[u8],
+        value: f64,
+        turn: &mut Turn<'_>,
+        shared: &Shared<'_>,
+    ) -> Result<usize, Rejection> {
+        let guess = turn.before.get(turn.next).map(|slot| *slot as usize);
+        let slot = guess
+            .filter(|slot| self.holds(*slot, packed))
+            .or_else(|| self.find(packed));
+        let slot = match slot {
+            Some(slot) => {
+                let row = &mut self.rows[slot];
+                if row.source != turn.source || row.round == turn.round {
+                    return Err(Rejection::Duplicate);
+                }
+                row.round = turn.round;
+                slot
+            }
+            None => self.insert(head, packed, turn, shared)?,
+        };
+        self.values[slot] = value;
+        turn.slots.push(slot as u32);
+        turn.next += 1;
+        Ok(slot)
+    }
+
+    fn insert(
+        &mut self,
+        (name, kind, help): (&str, Option<Kind>, &str),
+        packed: &[u8],
+        turn: &Turn<'_>,
+        shared: &Shared<'_>,
+    ) -> Result<usize, Rejection> {
+        let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
+        let series = labels.name();
+        let valid = labels
+            .iter()
+            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
+        if !valid || !is_metric_name(series) {
+            return Err(Rejection::Invalid);
+        }
+        if shared.taken.contains(series) {
+            return Err(Rejection::NameInUse);
+        }
+        if turn.slots.len() >= turn.limit {
+            return Err(Rejection::Limit);
+        }
+        // A series that was renamed has a family of its own.
+        let (name, kind, help) = match belongs(series, name, kind) {
+            true => (name, kind, help),
+            false => (series, None, ""),
+        };
+        let free = self.free.last().copied();
+        let slot = free.unwrap_or(self.rows.len() as u32);
+        let family = self.family(name, kind, help)?;
+        if !self.labels.set(slot as usize, PackedLabels::new(packed)) {
+            return Err(Rejection::Limit);
+        }
+        let row = Row {
+            source: turn.source,
+            round: turn.round,
+            family: family.clone(),
+            history: None,
+        };
+        match self.free.pop() {
+            Some(slot) => self.rows[slot as usize] = row,
+            None => {
+                reserve_tightly(&mut self.rows, 1);
+                self.rows.push(row);
+                reserve_tightly(&mut self.values, 1);
+                self.values.push(0.0);
+            }
+        }
+        if let Some(family) = self.families.get_mut(&family) {
+            family.slots.push(slot);
+            family.layout = Layout::default();
+        }
+        let hash = self.hasher.hash_one(packed);
+        let Self {
+            labels,
+            hasher,
+            by_labels,
+            ..
+        } = self;
+        by_labels.insert_unique(hash, slot, |slot| {
+            hasher.hash_one(
+                labels
+                    .get(*slot as usize)
+                    .map_or(&[][..], |labels| labels.packed()),
+            )
+        });
+        Ok(slot as usize)
+    }
+
+    /// Returns the key of the family, which is added if it is new.
+    fn family(
+        &mut self,
+        name: &str,
+        kind: Option<Kind>,
+        help: &str,
+    ) -> Result<Arc<str>, Rejection> {
+        if let Some((key, family)) = self.families.get_key_value(name) {
+            return match family.kind == kind {
+                true => Ok(key.clone()),
+                false => Err(Rejection::Type),
+            };
+        }
+        let key: Arc<str> = name.into();
+        let family = Family {
+            kind,
+            help: help.into(),
+            slots: Vec::new(),
+            layout: Layout::default(),
+        };
+        self.families.insert(key.clone(), family);
+        Ok(key)
+    }
+
+    fn push_history(
+        &mut self,
+        slot: usize,
+        value: f64,
+        shared: &Shared<'_>,
+        out: &mut HistorySamples,
+    ) {
+        let Some(history) = shared.history else {
+            return;
+        };
+        let row = &mut self.rows[slot];
+        if row.history.is_none()
+            && let Some(labels) = self.labels.get(slot)
+        {
+            let labels = LabelSet::from_packed(labels.packed()).unwrap_or_default();
+            // Of two pairs with one name the last counts: the series' own.
+            let all = shared
+                .default_labels
+                .iter()
+                .map(|(label, value)| (label.as_str(), value.as_str()))
+                .chain(labels.iter());
+            row.history = history.series_id(&LabelSet::new(all));
+        }
+        out.extend(row.history.map(|series| (series, value)));
+    }
+
+    fn remove(&mut self, slots: &[u32], out: &mut HistorySamples) {
+        let mut changed: HashSet<Arc<str>> = HashSet::new();
+        for slot in slots {
+            let index = *slot as usize;
+            let packed = self
+                .labels
+                .get(index)
+                .map_or(&[][..], |labels| labels.packed());
+            let hash = self.hasher.hash_one(packed);
+            if let Ok(entry) = self.by_labels.find_entry(hash, |other| other == slot) {
+                entry.remove();
+            }
+            self.labels.remove(index);
+            let row = &mut self.rows[index];
+            let series = row.history.take();
+            out.extend(series.map(|series| (series, SampledSeries::stale())));
+            changed.insert(row.family.clone());
+            self.free.push(*slot);
+        }
+        for name in changed {
+            let Some(family) = self.families.get_mut(&name) else {
+                continue;
+            };
+            let labels = &self.labels;
+            let rows = &self.rows;
+            family.slots.retain(|slot| {
+                let index = *slot as usize;
+                labels.get(index).is_some() && rows[index].family == name
+            });
+            family.layout = Layout::default();
+            if family.slots.is_empty() {
+                self.families.remove(&name);
+            }
+        }
+    }
+
+    fn find(&self, packed: &[u8]) -> Option<usize> {
+        let hash = self.hasher.hash_one(packed);
+        let found = self
+            .by_labels
+            .find(hash, |slot| self.holds(*slot as usize, packed));
+        found.map(|slot| *slot as usize)
+    }
+
+    fn holds(&self, slot: usize, packed: &[u8]) -> bool {
+        self.labels
+            .get(slot)
+            .is_some_and(|labels| labels.packed() == packed)
+    }
+
+    /// Ends the series of all sources but `kept`; appends their staleness markers to `out`.
+    pub(super) fn retain(&mut self, kept: &[Origin], out: &mut HistorySamples) {
+        let gone: Vec<Origin> = self.sources.keys().copied().collect();
+        for source in gone.into_iter().filter(|source| !kept.contains(source)) {
+            let own = self.sources.remove(&source).unwrap_or_default();
+            self.remove(&own.slots, out);
+        }
+    }
+
+    /// Returns the number of series.
+    pub(super) fn len(&self) -> usize {
+        self.by_labels.len()
+    }
+
+    /// Returns the values by slot.
+    pub(super) fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Returns the layouts of the families, by name.
+    pub(super) fn layouts<'a>(
+        &'a self,
+        default_labels: &'a Labels,
+    ) -> impl Iterator<Item = Arc<IngestedLayout>> + 'a {
+        self.families.iter().map(|(name, family)| {
+            let mut cached = family.layout.0.lock();
+            let layout = cached.get_or_insert_with(|| {
+                let mut layout =
+                    IngestedLayout::new(name.clone(), family.kind, family.help.clone());
+                for slot in &family.slots {
+                    let labels = self.labels.get(*slot as usize);
+                    let labels = labels.and_then(|labels| LabelSet::from_packed(labels.packed()));
+                    let labels = labels.unwrap_or_default();
+                    let pairs: Vec<_> = labels.iter().collect();
+                    layout.push(*slot, pairs.iter().copied(), default_labels);
+                }
+                Arc::new(layout)
+            });
+            layout.clone()
+        })
+    }
+
+    /// Returns the families: name, type and help.
+    pub(super) fn families(&self) -> impl Iterator<Item = (&str, Option<Kind>, &str)> {
+        self.families
+            .iter()
+            .map(|(name, family)| (&**name, family.kind, &*family.help))
+    }
+
+    /// Returns, for each source, its number of series and its rejected samples by reason.
+    pub(super) fn sources(
+        &self,
+    ) -> impl Iterator<Item = (Origin, usize, &BTreeMap<Rejection, u64>)> {
+        self.sources
+            .iter()
+            .map(|(source, own)| (*source, own.slots.len(), &own.rejected))
+    }
+}
+
+/// State of one ingestion.
+struct Turn<'a> {
+    source: Origin,
+    round: u64,
+    limit: usize,
+    /// Slots of the ingestion before, and the index of the one that comes next if nothing changed.
+    before: &'a [u32],
+    next: usize,
+    slots: Vec<u32>,
+    result: Ingestion,
+}
+
+impl Turn<'_> {
+    fn reject(&mut self, reason: Rejection, packed: &[u8]) {
+        let first = || match LabelSet::from_packed(packed) {
+            Some(labels) => labels.to_string(),
+            None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
+        };
+        let rejected = &mut self.result.rejected;
+        rejected.entry(reason).or_insert_with(|| (0, first())).0 += 1;
+    }
+}
+
+/// Returns whether a series of this name belongs to a family.
+fn belongs(series: &str, family: &str, kind: Option<Kind>) -> bool {
+    let suffix = series.strip_prefix(family);
+    suffix.is_some_and(|suffix| kind.map_or(&[""][..], Kind::suffixes).contains(&suffix))
+}
+
+/// Returns the names that the series of `metrics` have in any format.
+pub(super) fn series_names(metrics: &[MetricDef]) -> HashSet<String> {
+    let names = metrics.iter().flat_map(|def| {
+        let suffixes: &[&str] = match def.kind {
+            Kind::Gauge => &[""],
+            Kind::Counter => &["", "_total", "_created"],
+            Kind::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
+            Kind::Summary => &["", "_sum", "_count", "_created"],
+        };
+        suffixes
+            .iter()
+            .map(|suffix| format!("{}{suffix}", def.exported))
+    });
+    names.collect()
+}
