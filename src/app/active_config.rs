@@ -184,6 +184,10 @@ impl ActiveConfig {
         let runner = Runner {
             origin,
             schedule: self.schedule(origin),
+            times: self
+                .plan
+                .collector(origin)
+                .and_then(|plan| plan.times.clone()),
             build,
             memory: app.memory.clone(),
             board: app.board.clone(),

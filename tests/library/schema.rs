@@ -19,6 +19,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "app_label_twice",
             "channel_same_name",
             "collector_twice",
+            "collectors",
             "counter_total_collides",
             "created_collides_counter_counter",
             "created_collides_histogram_gauge",

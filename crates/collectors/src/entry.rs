@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_calendar::{Cron, Location};
 use bellwether_core::{Labels, Origin, is_label_name};
 use bellwether_relabel::{Relabel, RelabelConfig};
 use bellwether_schema::{
@@ -17,7 +18,7 @@ use serde::Serialize;
 
 use crate::system::System;
 use crate::types::{CollectorType, TypeSettings};
-use crate::{Build, Collector, CollectorName, CollectorPlan, Input, Memory, Schedule};
+use crate::{Build, Collector, CollectorName, CollectorPlan, Input, Memory, Schedule, Times};
 
 bellwether_schema::section! {
     /// Settings of every collector in the list.
@@ -32,6 +33,12 @@ bellwether_schema::section! {
         pub enabled: bool = true,
         /// Interval of the collections. Default: `collection_interval`.
         pub interval: Option<Spanned<HumanDuration>>,
+        /// Times of the collections, in place of an interval, as in crontab: `0 3 * * *`, `@daily`. A
+        /// collector also runs at the start and after a reload.
+        pub schedule: Option<Spanned<Cron>>,
+        /// Time zone of `schedule`: a name of the time zone database such as `Europe/Berlin`, `Local` for
+        /// the host's, or `UTC`.
+        pub location: Location = Location::default(),
         /// Timeout of one collection. Default: 10 s, or the interval if that is shorter.
         pub timeout: Option<Spanned<HumanDuration>>,
         /// Labels of all its series. A label that a series has itself takes precedence.
@@ -185,12 +192,7 @@ impl CollectorEntry {
         let common = &self.common;
         let before = problems.len();
         common.check(problems);
-        let schedule = own_schedule(
-            schedule,
-            common.interval.as_ref(),
-            common.timeout.as_ref(),
-            problems,
-        );
+        let schedule = common.own_schedule(schedule, problems);
         let origin = Origin::new(&common.name);
         let build = self.settings.resolve(&mut EntryContext {
             origin,
@@ -209,6 +211,7 @@ impl CollectorEntry {
         Some(CollectorPlan {
             origin,
             schedule,
+            times: common.times(),
             input: Input::Pull(Relabeled::wrap(build, common.labels.value.clone(), relabel)),
             series_limit: Some(common.limits.series),
         })
@@ -216,6 +219,38 @@ impl CollectorEntry {
 }
 
 impl CollectorCommon {
+    fn own_schedule(&self, usual: Schedule, problems: &mut Diagnostics) -> Schedule {
+        let Some(times) = &self.schedule else {
+            return own_schedule(
+                usual,
+                self.interval.as_ref(),
+                self.timeout.as_ref(),
+                problems,
+            );
+        };
+        if self.interval.is_some() {
+            problems
+                .error(&times.at, "both a schedule and an interval")
+                .hint("leave one of them out");
+        }
+        let timeout = self.timeout.as_ref();
+        if let Some(zero) = timeout.filter(|timeout| timeout.value.0.is_zero()) {
+            problems
+                .error(&zero.at, "a timeout of 0")
+                .hint("set it to the longest duration of a collection");
+        }
+        Schedule {
+            deadline: timeout.map_or(DEFAULT_TIMEOUT, |timeout| timeout.value.0),
+            ..usual
+        }
+    }
+
+    fn times(&self) -> Option<Times> {
+        let schedule = self.schedule.as_ref()?.value.clone();
+        let location = self.location.clone();
+        Some(Times { schedule, location })
+    }
+
     fn check(&self, problems: &mut Diagnostics) {
         let name = &self.name;
         let reserved = CollectorName::WORDS.iter().any(|(word, _)| *word == **name)
@@ -254,6 +289,9 @@ impl CollectorCommon {
     }
 }
 
+/// Timeout of a collection without one of its own, unless its interval is shorter.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Returns the schedule of a collector with an interval and a timeout of its own.
 pub(crate) fn own_schedule(
     usual: Schedule,
@@ -269,7 +307,7 @@ pub(crate) fn own_schedule(
                 .hint("100ms at the least; 15s to 60s is usual");
         }
         schedule.interval = own.value.0;
-        schedule.deadline = own.value.0.min(Duration::from_secs(10));
+        schedule.deadline = own.value.0.min(DEFAULT_TIMEOUT);
     }
     if let Some(own) = timeout {
         if own.value.0.is_zero() || own.value.0 > schedule.interval {

@@ -9,7 +9,7 @@ use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, 
 use crate::application::Recorded;
 use crate::entry::own_schedule;
 use crate::system::System;
-use crate::{Collector, Memory, Schedule};
+use crate::{Collector, Memory, Schedule, Times};
 
 /// Settings of a kind of collector: a section, and what follows from it.
 pub trait CollectorKind {
@@ -169,6 +169,7 @@ impl ResolveContext<'_> {
         CollectorPlan {
             origin: self.defaults.origin,
             schedule,
+            times: None,
             input: Input::Pull(Arc::new(move |memory: &Memory| {
                 Box::new(build(memory)) as Box<dyn Collector>
             })),
@@ -196,6 +197,8 @@ pub struct CollectorPlan {
     pub origin: Origin,
     /// Schedule of its collections.
     pub schedule: Schedule,
+    /// Times of its collections, in place of the interval of the schedule.
+    pub times: Option<Times>,
     /// Source of its samples.
     pub input: Input,
     /// Maximum number of series that it brings under names of their own; `None`: it has configured metrics.

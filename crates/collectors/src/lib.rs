@@ -32,7 +32,7 @@ pub use kind::{
 };
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use memory::Memory;
-pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
+pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
 

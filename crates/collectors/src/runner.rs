@@ -10,6 +10,7 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_calendar::{Cron, Location};
 use bellwether_core::{Batch, Failure, Now, Origin, UnixMillis};
 use bellwether_runtime::Clock;
 use parking_lot::Mutex;
@@ -143,12 +144,43 @@ pub struct Schedule {
     pub settle: Option<Duration>,
 }
 
+/// Times of the day at which a collector runs, beside the start, in place of an interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Times {
+    /// Times as in crontab.
+    pub schedule: Cron,
+    /// Time zone of the times.
+    pub location: Location,
+}
+
+/// Longest sleep until a time of the day. Then the clock is looked at again, which may have been set.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+impl Times {
+    /// Returns how long to sleep at `now` until the time `due` comes; `None` if it has come.
+    fn sleep(due: UnixMillis, now: UnixMillis) -> Option<Duration> {
+        (now < due).then(|| due.since(now).min(LONGEST_SLEEP))
+    }
+
+    /// Waits until the next of the times.
+    async fn wait(&self, clock: &Clock) {
+        let due = self.schedule.next(clock.now().wall, self.location.zone());
+        // A schedule that has no more times, such as one of a year that is over, never comes.
+        let due = due.unwrap_or(UnixMillis(i64::MAX));
+        while let Some(time) = Self::sleep(due, clock.now().wall) {
+            sleep(time).await;
+        }
+    }
+}
+
 /// One collector with its schedule.
 pub struct Runner {
     /// The collector.
     pub origin: Origin,
     /// Schedule of its runs.
     pub schedule: Schedule,
+    /// Times of its runs, in place of the interval of the schedule.
+    pub times: Option<Times>,
     /// Creates the collector, at the start and again after a panic.
     pub build: Build,
     /// State that the collector finds again.
@@ -170,7 +202,7 @@ enum State {
 }
 
 impl Runner {
-    /// Collects at once and then every interval, until `stop`.
+    /// Collects at once and then every interval, or at the times, until `stop`.
     pub async fn run(mut self, stop: CancellationToken) {
         self.board.expect(self.origin);
         let mut ticks = interval(self.schedule.interval);
@@ -193,9 +225,12 @@ impl Runner {
                         sleep(settle).await;
                         ticks.reset();
                     }
-                    None => {
-                        ticks.tick().await;
-                    }
+                    None => match &self.times {
+                        Some(times) => times.wait(&self.clock).await,
+                        None => {
+                            ticks.tick().await;
+                        }
+                    },
                 }
             };
             tokio::select! {
@@ -315,6 +350,7 @@ mod tests {
                 deadline: Duration::from_secs(5),
                 settle: None,
             },
+            times: None,
             build,
             memory: Memory::default(),
             board: board.clone(),
@@ -398,6 +434,16 @@ mod tests {
         let (health, sizes) = drive(&["hang"], 31).await;
         assert_eq!(health.failures, BTreeMap::from([("timeout", 2)]));
         assert_eq!((health.success, sizes), (Some(true), vec![0, 0, 1]));
+    }
+
+    #[test]
+    fn a_run_at_a_time_of_the_day_waits_for_it_and_looks_at_the_clock() {
+        let at = |seconds: i64| UnixMillis(seconds * 1000);
+        assert_eq!(Times::sleep(at(100), at(70)), Some(Duration::from_secs(30)));
+        assert_eq!(Times::sleep(at(1000), at(70)), Some(LONGEST_SLEEP));
+        assert_eq!(Times::sleep(at(100), at(100)), None);
+        // The clock was set past it.
+        assert_eq!(Times::sleep(at(100), at(5000)), None);
     }
 
     #[test]

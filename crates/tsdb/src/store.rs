@@ -152,13 +152,28 @@ impl Store {
             default_labels: &self.default_labels,
             history: self.history.as_deref(),
         };
-        let result =
-            self.inner
-                .write()
-                .ingested
-                .ingest(source, batch, limit, &shared, &mut samples);
+        let result = self.inner.write().ingested.ingest(
+            source,
+            batch,
+            limit,
+            &shared,
+            now.mono,
+            &mut samples,
+        );
         self.append_history(&samples, now);
         result
+    }
+
+    /// Appends ingested values to history once more where the last were appended a minute ago or earlier, as a
+    /// scrape of them would: a query sees a sample for five minutes, and collectors may run once a day.
+    pub fn repeat_ingested(&self, now: Now) {
+        const AGE: Duration = Duration::from_secs(60);
+        let mut samples = HistorySamples::new();
+        self.inner
+            .write()
+            .ingested
+            .repeat(AGE, now.mono, &mut samples);
+        self.append_history(&samples, now);
     }
 
     /// Calls `each` with name, type and help of every ingested family.

@@ -61,6 +61,7 @@ impl CollectorKind for ApplicationSettings {
         Some(CollectorPlan {
             origin: context.defaults.origin,
             schedule: context.schedule,
+            times: None,
             input: Input::Record(Arc::new(recorded)),
             series_limit: None,
         })

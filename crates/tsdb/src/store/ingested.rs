@@ -6,10 +6,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_core::{
-    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, Origin, PackedLabels, SeriesBatch,
-    counted, is_label_name, is_metric_name, reserve_tightly,
+    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, MonoMillis, Origin, PackedLabels,
+    SeriesBatch, counted, is_label_name, is_metric_name, reserve_tightly,
 };
 use bellwether_exposition::IngestedLayout;
 use bellwether_promql::SampledSeries;
@@ -117,6 +118,8 @@ struct Source {
     /// a hash.
     slots: Vec<u32>,
     round: u64,
+    /// Time at which its values were appended to history last.
+    appended: MonoMillis,
     rejected: BTreeMap<Rejection, u64>,
 }
 
@@ -156,10 +159,12 @@ impl Ingested {
         batch: &SeriesBatch,
         limit: usize,
         shared: &Shared<'_>,
+        now: MonoMillis,
         out: &mut HistorySamples,
     ) -> Ingestion {
         let mut own = self.sources.remove(&source).unwrap_or_default();
         own.round += 1;
+        own.appended = now;
         let before = std::mem::take(&mut own.slots);
         let mut turn = Turn {
             source,
@@ -399,6 +404,20 @@ impl Ingested {
         for source in gone.into_iter().filter(|source| !kept.contains(source)) {
             let own = self.sources.remove(&source).unwrap_or_default();
             self.remove(&own.slots, out);
+        }
+    }
+
+    /// Appends the values of the sources that have appended none for `age` to `out` once more.
+    pub(super) fn repeat(&mut self, age: Duration, now: MonoMillis, out: &mut HistorySamples) {
+        for own in self.sources.values_mut() {
+            if now.since(own.appended) < age {
+                continue;
+            }
+            own.appended = now;
+            for slot in &own.slots {
+                let series = self.rows[*slot as usize].history;
+                out.extend(series.map(|series| (series, self.values[*slot as usize])));
+            }
         }
     }
 

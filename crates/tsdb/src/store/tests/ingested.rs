@@ -202,6 +202,24 @@ fn history_has_the_samples_and_their_end() {
     assert_eq!((next.series(), count(141)), (1, 1.0));
 }
 
+#[test]
+fn values_of_a_source_that_runs_rarely_stay_in_history() {
+    let history = Arc::new(History::in_memory(1000));
+    let store = store_with(Some(history.clone()));
+    ingest(&store, "nightly", &jobs(&[("x", 1.0)]), 100);
+    let samples = || history.stats().appended;
+    let before = samples();
+    store.repeat_ingested(at(159));
+    assert_eq!(samples(), before, "a minute is not over");
+    store.repeat_ingested(at(160));
+    store.repeat_ingested(at(161));
+    assert_eq!(samples(), before + 1);
+    ingest(&store, "nightly", &SeriesBatch::default(), 200);
+    let ended = samples();
+    store.repeat_ingested(at(300));
+    assert_eq!(samples(), ended, "its series have ended");
+}
+
 proptest! {
     #[test]
     fn any_sequence_of_collections_leaves_what_the_last_of_each_source_brought(
