@@ -13,7 +13,7 @@ use bellwether_server::AlertHistoryHealth;
 use tokio::time::timeout;
 use tracing::warn;
 
-use super::DefaultFolder;
+use super::state_directory::DefaultFolder;
 use crate::config::Plan;
 
 /// Time for the last writes at shutdown.

@@ -13,7 +13,7 @@ use bellwether_tsdb::store::Store;
 use tokio::time::timeout;
 use tracing::{info, warn};
 
-use super::DefaultFolder;
+use super::state_directory::DefaultFolder;
 use crate::config::Plan;
 
 /// Time for the last writes at shutdown.
