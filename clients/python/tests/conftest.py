@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from agent import ROOT, Agent, start_agent
+from agent import ROOT, start_agent
 
 from bellwether import Client
 
@@ -15,14 +15,12 @@ __all__ = ["start_agent"]
 
 
 @pytest.fixture
-def shipped_agent(start_agent: Callable[..., Agent]) -> Agent:
-    """An agent with the application metrics of the shipped configuration."""
+def shipped_metrics() -> str:
+    """The application metrics of the shipped configuration, below ``performance_monitor``."""
     lines = (ROOT / "config/bellwether.yaml").read_text().splitlines()
     start = lines.index("  application_metrics:")
-    end = next(number for number, line in enumerate(lines[start + 1 :], start + 1) if line and not line.startswith("    "))
-    metrics = "\n".join(lines[start:end])
-    head = "performance_monitor:\n  collection_interval: 1s\n  enabled_collectors: [application]\n"
-    return start_agent(f"{head}  prometheus: {{metric_prefix: ''}}\n{metrics}\n")
+    end = next(number for number, line in enumerate(lines[start + 1 :], start + 1) if not line.startswith("    "))
+    return "\n".join(lines[start:end])
 
 
 class Server:

@@ -32,8 +32,10 @@ def config(control: str = "{}", application: str = "{}") -> str:
     return CONFIG.format(control=control, application=application)
 
 
-def test_the_agent_takes_every_method_of_the_shipped_metrics(shipped_agent: Agent) -> None:
-    with Client(shipped_agent.url) as client:
+def test_the_agent_takes_every_method_of_the_shipped_metrics(shipped_metrics: str, start_agent: Callable[..., Agent]) -> None:
+    head = CONFIG[: CONFIG.index("  application_metrics")].format(control="{}", application="{}")
+    agent = start_agent(f"{head}{shipped_metrics}\n")
+    with Client(agent.url) as client:
         client.record_agent_execution("cv", 1.5)
         client.record_agent_execution("cv", 0.5, "error")
         client.record_agent_error("cv", "ValueError")
@@ -55,7 +57,7 @@ def test_the_agent_takes_every_method_of_the_shipped_metrics(shipped_agent: Agen
         assert client.stats() == (25, 0, 0, 0, 0)
     until(
         "the values are there",
-        shipped_agent.has(
+        agent.has(
             'agent_execution_time_sum{agent_name="cv",status="success"} 1.5',
             'agent_execution_count{agent_name="cv",status="success"} 1',
             'agent_execution_count{agent_name="cv",status="error"} 1',

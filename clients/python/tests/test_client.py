@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http
+import itertools
 import logging
 import re
 from typing import Any
@@ -134,14 +135,20 @@ def test_timers_observe_blocks_and_calls(client: Client, server: Server) -> None
     ]
 
 
-def test_a_timer_of_a_recursive_function_observes_each_call(client: Client, server: Server) -> None:
+def test_a_timer_of_a_recursive_function_observes_each_call(
+    client: Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr("bellwether.timing.time.perf_counter", lambda: float(next(clock)))
+
     @client.time("depth")
     def fall(depth: int) -> None:
         if depth:
             fall(depth - 1)
 
     fall(2)
-    assert len(sent(client, server)) == 3
+    assert client.flush()
+    assert [record["observe"] for record in server.records] == [1, 3, 5]
 
 
 def test_a_generator_is_not_decorated(client: Client) -> None:
@@ -294,11 +301,12 @@ def test_the_environment_has_the_defaults(server: Server, monkeypatch: pytest.Mo
     ]
 
 
-def test_the_log_has_no_token(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("token", "logged"), [("s3cret", "a token is required"), ("s3cret\nmore", "the token has blanks")])
+def test_the_log_has_no_token(server: Server, caplog: pytest.LogCaptureFixture, token: str, logged: str) -> None:
     caplog.set_level(logging.DEBUG)
     server.answer = lambda body: (401, {}, b'{"error": "a token is required"}')
-    with Client(server.url, token="s3cret") as client:
+    with Client(server.url, token=token) as client:
         client.inc("a")
         assert not client.flush(0.1)
         client.close(0)
-    assert "a token is required" in caplog.text and "s3cret" not in caplog.text
+    assert logged in caplog.text and "s3cret" not in caplog.text

@@ -124,7 +124,9 @@ class Sender:
             self._wake.put(None)
         else:
             self._send_all()
-        return done.wait(timeout)
+        is_done = done.wait(timeout)
+        done.set()  # nobody waits any more
+        return is_done
 
     def close(self, timeout: float) -> bool:
         """Sends the rest for at most ``timeout`` seconds, ends the thread, and drops what could not be sent."""
@@ -223,6 +225,7 @@ class Sender:
             except IndexError:  # closed meanwhile
                 return
             if isinstance(record, threading.Event):
+                self._waiting = [done for done in self._waiting if not done.is_set()]
                 self._waiting.append(record)
                 continue
             if record.operation != OBSERVE:

@@ -142,10 +142,14 @@ class Http:
 
     def _read_token(self) -> str | None:
         """Reads the file anew each time, so that a new token is used at once."""
-        if self._token_file is None:
-            return self._token
-        with open(self._token_file, encoding="utf-8") as file:
-            return file.read().strip()
+        token = self._token
+        if self._token_file is not None:
+            with open(self._token_file, encoding="utf-8") as file:
+                token = file.read().strip()
+        # Checked here, since the error of http.client shows it.
+        if token and not all("!" <= character <= "~" for character in token):
+            raise ValueError("the token has blanks, line breaks or other characters that no token has")
+        return token
 
     def _connect(self) -> http.client.HTTPConnection:
         if self._connection is not None:
