@@ -89,7 +89,7 @@ class Sender:
     # For the threads of the application.
 
     def put(self, record: Record) -> None:
-        """Queues a record; drops it if the queue is full. The pending records, which the thread sums, have a bound of their own."""
+        """Queues a record; drops it if the queue is full. The pending records have a bound of their own."""
         if self._closed or len(self._queue) >= self._max_pending:
             self._drop(1)
             return
