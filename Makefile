@@ -91,7 +91,7 @@ web:
 	cd web && npm ci --silent && npm run --silent check && npm run --silent build
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux schemathesis
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux openssl schemathesis python-clients
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings
@@ -102,6 +102,7 @@ test:
 	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 	tests/openapi/run
+	tests/clients/run
 	npm --prefix web ci --silent
 	cd tests/web && npm ci --silent && npm run --silent short
 
