@@ -8,6 +8,7 @@
 //! ([`EntryType`]); the register of all types is in `types.rs`.
 
 pub mod application;
+mod blocking;
 mod entry;
 mod kind;
 mod kinds;

@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod process;
 mod textfile;
 
 macro_rules! collector_types {
@@ -43,6 +44,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Groups of processes, as process-exporter has them.
+    Process = "process", process::Process;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
 }
