@@ -1,11 +1,14 @@
 //! Collectors of the list `collectors` that look at this host: real processes and programs.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::support::agent::Agent;
+use crate::support::poll;
 
 /// A configuration with one collector, four times a second.
 fn config(collector: &str) -> String {
@@ -79,4 +82,62 @@ fn a_group_of_processes_is_followed_until_the_last_one_is_killed() {
     let (_, exposition) = agent.get("/metrics");
     let other = exposition.contains("groupname=\"bw-busy\"");
     assert!(!other, "the first group that matches has them all");
+}
+
+/// Writes an executable script.
+fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    // Under another name first: a file that is open for writing cannot be started.
+    std::fs::write(folder.join("new"), format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(folder.join("new"), PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::rename(folder.join("new"), &path).unwrap();
+    path
+}
+
+#[test]
+fn a_program_is_run_again_and_one_that_hangs_costs_itself() {
+    let folder = TempDir::new().unwrap();
+    let count = folder.path().join("count");
+    let good = format!(
+        "echo x >> {0}; echo \"runs_total $(wc -l < {0})\"",
+        count.display()
+    );
+    let good = script(folder.path(), "good", &good);
+    let pid = folder.path().join("pid");
+    let hang = format!(
+        "sleep 1000 & echo $! > {0}.new; mv {0}.new {0}; wait",
+        pid.display()
+    );
+    let hang = script(folder.path(), "hang", &hang);
+    let yaml = format!(
+        "performance_monitor:\n  collection_interval: 500ms\n  alerting: {{allow_exec: true}}\n  collectors:\n    \
+         - {{name: good, type: exec, command: [{}]}}\n    \
+         - {{name: hang, type: exec, command: [{}], environment: {{KEY: sesame-42}}}}\n    \
+         - {{name: endless, type: exec, command: [/bin/sh, -c, \"while :; do echo a 1; done\"], limits: {{bytes: 10KiB}}}}\n    \
+         - {{name: fails, type: exec, command: [/bin/sh, -c, \"echo $KEY >&2; exit 3\"], environment: {{KEY: sesame-42}}}}\n",
+        good.display(),
+        hang.display()
+    );
+    let agent = Agent::start(folder.path(), &yaml);
+    agent.wait_for_value("runs_total", |runs| runs >= 3.0);
+    agent.wait_for_log(&["collector failed", "\"hang\"", "timeout"]);
+    agent.wait_for_log(&["larger than 10240 bytes"]);
+    let log = agent.wait_for_log(&["exit status 3"]);
+    assert!(log.contains("<secret>"), "{log}");
+    assert_eq!(
+        agent.value("a "),
+        None,
+        "an output that is too long brings nothing"
+    );
+    assert!(!agent.log().join("\n").contains("sesame-42"));
+    let hanging = std::fs::read_to_string(&pid).unwrap();
+    agent.wait_for_value("runs_total", |runs| runs >= 5.0);
+    poll("the end of what hung", Duration::from_secs(30), || {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", hanging.trim()));
+        stat.map_or(true, |stat| stat.contains(") Z "))
+            .then_some(())
+    });
+    // Another program takes the place of the one that failed.
+    script(folder.path(), "hang", "echo after 7");
+    agent.wait_for_value("after", |value| value == 7.0);
 }

@@ -12,6 +12,7 @@ mod blocking;
 mod entry;
 mod kind;
 mod kinds;
+mod mapping;
 mod memory;
 pub mod neo4j;
 pub mod process;
@@ -35,6 +36,7 @@ pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self
 pub use memory::Memory;
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
 pub use self_metrics::SelfMetricsCollector;
+pub use types::CollectorType;
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod exec;
 mod process;
 mod textfile;
 
@@ -44,6 +45,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Output of a program.
+    Exec = "exec", exec::Exec;
     /// Groups of processes, as process-exporter has them.
     Process = "process", process::Process;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
