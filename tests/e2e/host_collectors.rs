@@ -141,3 +141,17 @@ fn a_program_is_run_again_and_one_that_hangs_costs_itself() {
     script(folder.path(), "hang", "echo after 7");
     agent.wait_for_value("after", |value| value == 7.0);
 }
+
+#[test]
+fn units_come_from_systemd_or_the_failure_says_why_not() {
+    let folder = TempDir::new().unwrap();
+    let agent = Agent::start(
+        folder.path(),
+        &config("{name: units, type: systemd}").replace("250ms", "5s"),
+    );
+    if Path::new("/run/systemd/system").exists() {
+        agent.wait_for_value("node_systemd_units{state=\"active\"", |units| units > 0.0);
+    } else {
+        agent.wait_for_log(&["collector failed", "systemctl: "]);
+    }
+}

@@ -10,6 +10,7 @@ use crate::{Build, EntryContext, EntryType};
 
 mod exec;
 mod process;
+mod systemd;
 mod textfile;
 
 macro_rules! collector_types {
@@ -49,6 +50,8 @@ collector_types! {
     Exec = "exec", exec::Exec;
     /// Groups of processes, as process-exporter has them.
     Process = "process", process::Process;
+    /// Units of systemd, under the metric names of node_exporter.
+    Systemd = "systemd", systemd::Systemd;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
 }
