@@ -143,6 +143,19 @@ fn a_program_is_run_again_and_one_that_hangs_costs_itself() {
 }
 
 #[test]
+fn the_root_cgroup_of_this_host_has_its_cpu_time() {
+    let folder = TempDir::new().unwrap();
+    let agent = Agent::start(
+        folder.path(),
+        &config("{name: cgroups, type: cgroup, include: /}"),
+    );
+    let series = "container_cpu_usage_seconds_total{id=\"/\"";
+    let before = agent.wait_for_value(series, |seconds| seconds > 0.0);
+    let _busy = Processes::busy(folder.path(), "bw-cgroup", 1);
+    agent.wait_for_value(series, |seconds| seconds > before + 0.1);
+}
+
+#[test]
 fn units_come_from_systemd_or_the_failure_says_why_not() {
     let folder = TempDir::new().unwrap();
     let agent = Agent::start(

@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod cgroup;
 mod exec;
 mod process;
 mod systemd;
@@ -46,6 +47,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Cgroups and containers, under the metric names of cAdvisor.
+    Cgroup = "cgroup", cgroup::Cgroup;
     /// Output of a program.
     Exec = "exec", exec::Exec;
     /// Groups of processes, as process-exporter has them.
