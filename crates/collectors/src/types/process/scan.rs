@@ -144,9 +144,10 @@ impl Source for Scan {
         for (file, errors) in &self.unreadable {
             if errors.last > 0 {
                 notes.push(format!(
-                    "/proc/PID/{file} of {} processes of other users cannot be read; hint: run as root, or with \
-                     CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
-                    errors.last
+                    "/proc/PID/{file} cannot be read for {} of {} processes; hint: run as root, or with CAP_SYS_PTRACE \
+                     and CAP_DAC_READ_SEARCH",
+                    errors.last,
+                    self.processes.len()
                 ));
             }
         }

@@ -300,7 +300,8 @@ fn a_file_that_cannot_be_read_is_noted_and_costs_its_own_figure() {
     );
     let notes = scan.notes();
     assert!(
-        notes.len() == 1 && notes[0].starts_with("/proc/PID/io of 1 processes"),
+        notes.len() == 1
+            && notes[0].starts_with("/proc/PID/io cannot be read for 1 of 1 processes"),
         "{notes:?}"
     );
     fs::remove_dir(host.path().join("10/io")).unwrap();
