@@ -10,6 +10,7 @@ mod anomalies;
 mod asking;
 mod backtest;
 mod bottlenecks;
+mod cardinality;
 mod check;
 mod client;
 mod completion;
@@ -48,6 +49,7 @@ mod similar_names;
 mod status;
 mod table;
 mod test;
+mod test_collector;
 mod top;
 mod trends;
 mod when;
@@ -171,6 +173,8 @@ enum Command {
     Correlate(correlate::Options),
     /// Show the health score, the bottlenecks and suggested fixes.
     Bottlenecks(bottlenecks::Options),
+    /// List the metrics, labels and label values with the most series, and their growth.
+    Cardinality(cardinality::Options),
     /// Recommend a threshold from history, as a rule to paste.
     Advise(advise::Options),
     /// Explain why an alert fires or does not, and which notifications were sent or suppressed.
@@ -194,6 +198,8 @@ enum Command {
     Test(test::Options),
     /// Send a test notification through a channel; leaves the queues alone.
     NotifyTest(notify_test::Options),
+    /// Run collectors once, print what they bring, and how long they take; sends and stores nothing.
+    TestCollector(test_collector::Options),
     /// Print rules, in the format of the configuration or as a Prometheus rule file.
     Rules(rules::Options),
     /// Print a script that completes commands and flags in a shell.
@@ -339,6 +345,7 @@ pub fn main() -> ExitCode {
         Command::Forecast(options) => forecast::run(&global, &options),
         Command::Correlate(options) => correlate::run(&global, &options),
         Command::Bottlenecks(options) => bottlenecks::run(&global, &options),
+        Command::Cardinality(options) => cardinality::run(&global, &options),
         Command::Advise(options) => advise::run(&global, &options),
         Command::Explain(options) => explain::run(&global, &options),
         Command::Route(options) => route::run(&global, &options),
@@ -354,6 +361,7 @@ pub fn main() -> ExitCode {
             return status;
         }
         Command::NotifyTest(options) => notify_test::run(&global, &options),
+        Command::TestCollector(options) => test_collector::run(&global, &options),
         Command::Rules(options) => rules::run(&global, &options),
         Command::Completion(options) => completion::run(command_line(), &options),
         Command::ManPages(options) => man_pages::run(command_line(), &options),

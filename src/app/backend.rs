@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
 use bellwether_collectors::application::record_json;
+use bellwether_collectors::{Groups, PushError, push_receiver};
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
 };
@@ -21,8 +22,8 @@ use bellwether_server::{
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigDraft, ConfigError,
     ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DashboardBackend,
     DashboardFormat, DeadLetterBackend, Health, LifecycleBackend, LiveBackend, LiveFeed,
-    MetricsBackend, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView, StateHealth,
-    StatusBackend, TestResult,
+    MetricsBackend, PushChange, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView,
+    StateHealth, StatusBackend, TestResult,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
@@ -58,6 +59,30 @@ impl MetricsBackend for AppBackend {
     fn record(&self, body: &[u8]) -> Result<Recorded, BackendError> {
         let recorder = self.0.current.load().recorder.clone();
         record_json(&recorder, body).map_err(|error| BackendError::Invalid(error.to_string()))
+    }
+
+    fn push(&self, group: Labels, change: PushChange) -> Result<(), BackendError> {
+        let active = self.0.current.load();
+        let collectors = &active.plan.root.performance_monitor.collectors;
+        let Some((origin, limit)) = push_receiver(collectors) else {
+            let message = "nothing receives pushed metrics; hint: add {name: batch, type: pushgateway} to collectors";
+            return Err(BackendError::Invalid(message.into()));
+        };
+        let groups = Groups::of(&self.0.memory, origin);
+        let now = self.0.clock.now().wall;
+        let changed = match change {
+            PushChange::Replace(batch) => groups.push(group, &batch, false, limit, now),
+            PushChange::Update(batch) => groups.push(group, &batch, true, limit, now),
+            PushChange::Delete => groups.delete(&group),
+            PushChange::Fail => {
+                groups.fail(group, now);
+                Ok(())
+            }
+        };
+        changed.map_err(|error| match error {
+            PushError::Rejected(_) => BackendError::Invalid(error.to_string()),
+            PushError::NotSaved(_) => BackendError::Failed(error.to_string()),
+        })
     }
 }
 

@@ -14,14 +14,14 @@ use std::time::Duration;
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::{HealthBoard, Sink};
 use bellwether_core::{
-    Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition, UnixMillis, counted,
+    Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition, UnixMillis,
 };
 use bellwether_files::durable::{JsonFile, Saver};
 use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, SavedAlerts, Tick};
 use bellwether_runtime::Clock;
 use bellwether_server::LiveFeed;
 use bellwether_tsdb::history::History;
-use bellwether_tsdb::store::{Ingestion, Rejection, Store};
+use bellwether_tsdb::store::Store;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinHandle};
@@ -363,30 +363,12 @@ pub(super) struct Committer {
     pub(super) series_limit: Option<usize>,
 }
 
-/// Returns a note for each reason for which samples were rejected.
-fn rejections(ingestion: &Ingestion) -> Vec<String> {
-    let notes = ingestion.rejected.iter().map(|(reason, (count, first))| {
-        let samples = counted(*count, "sample");
-        let explanation = match reason {
-            Rejection::Limit => "the collector has as many series as limits.series allows",
-            Rejection::NameInUse => {
-                "a configured metric, or one of Bellwether itself, has the name"
-            }
-            Rejection::Type => "another collector brings the metric with another type",
-            Rejection::Duplicate => "another collector brings the series, or it came twice",
-            Rejection::Invalid => "a name is not valid in Prometheus",
-        };
-        format!("rejected {samples}, such as {first}: {explanation}")
-    });
-    notes.collect()
-}
-
 impl Sink for Committer {
     fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
         self.store.commit(batch, now);
         if let Some(limit) = self.series_limit {
             let ingestion = self.store.ingest(origin, &batch.series, limit, now);
-            self.board.add_notes(origin, rejections(&ingestion));
+            self.board.add_notes(origin, ingestion.notes());
         }
         let up = self.board.is_up(origin).unwrap_or_default();
         self.generated.collected(origin, up, now.wall);

@@ -412,6 +412,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["cardinality"],
+        &[
+            (
+                "bellwether cardinality",
+                "the ten largest metrics and labels",
+            ),
+            (
+                "bellwether cardinality --window 1d --limit 30 -o csv",
+                "more of them, and their growth in a day",
+            ),
+        ],
+    ),
+    (
         &["dead-letters"],
         &[
             (
@@ -491,6 +504,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
             (
                 "bellwether notify-test --all --severity critical",
                 "to all channels",
+            ),
+        ],
+    ),
+    (
+        &["test-collector"],
+        &[
+            (
+                "bellwether test-collector --config bellwether.yaml",
+                "run every collector once, and print its series",
+            ),
+            (
+                "bellwether test-collector system --quiet",
+                "print the time that a collector takes, and its problems",
             ),
         ],
     ),

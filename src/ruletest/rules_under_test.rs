@@ -266,6 +266,7 @@ impl RulesUnderTest {
             rules: &self.rules,
             recordings: &self.recordings,
             metrics: &metrics,
+            other_series: false,
             interval: evaluation,
             anomaly: &self.anomaly,
             history: true,

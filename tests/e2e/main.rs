@@ -11,6 +11,7 @@ mod alerts;
 mod analysis;
 mod anomalies;
 mod backtest;
+mod collectors;
 mod commands;
 mod configuration;
 mod dead_letters;

@@ -23,8 +23,8 @@ use bellwether_server::{
     Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
     Backtest, ChannelBackend, ConfigApplied, ConfigDraft, ConfigError, ConfigFiles, ConfigReport,
     ConfigurationBackend, DashboardBackend, DashboardFormat, DeadLetterBackend, Handle, Health,
-    LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, Resent, RuleBackend,
-    RuleTests, RuleView, Server, Stats, StatusBackend, TestResult,
+    LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, PushChange, Resent,
+    RuleBackend, RuleTests, RuleView, Server, Stats, StatusBackend, TestResult,
 };
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
@@ -249,6 +249,10 @@ impl MetricsBackend for TestBackend {
             }
         }
         Ok(recorded)
+    }
+
+    fn push(&self, _: Labels, _: PushChange) -> Result<(), BackendError> {
+        Ok(())
     }
 }
 

@@ -144,6 +144,12 @@ pub fn resolve(
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<CollectorPlan> {
     let mut names = BTreeSet::new();
+    let receivers = entries.iter().filter(|entry| entry.receives_pushes());
+    for second in receivers.skip(1) {
+        problems
+            .error(&second.common.name.at, "two collectors of type pushgateway")
+            .hint("leave one of them out: /metrics/job/NAME belongs to one");
+    }
     let plans = entries.iter().filter_map(|entry| {
         let common = &entry.common;
         if !names.insert(common.name.value.as_str()) {
@@ -164,6 +170,11 @@ pub fn resolve(
 }
 
 impl CollectorEntry {
+    /// Returns whether the collector runs and receives pushed metrics.
+    pub(crate) fn receives_pushes(&self) -> bool {
+        self.common.enabled && self.common.r#type == CollectorType::Pushgateway
+    }
+
     fn plan(
         &self,
         schedule: Schedule,

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, exported_name};
-use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation, Spanned};
+use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, Spanned};
 
 use crate::application::Recorded;
+use crate::entry::own_schedule;
 use crate::system::System;
 use crate::{Collector, Memory, Schedule};
 
@@ -136,6 +137,16 @@ pub struct ResolveContext<'a> {
 }
 
 impl ResolveContext<'_> {
+    /// Sets the interval and the timeout of a collector that has its own, for its schedule and its metrics.
+    pub fn set_schedule(
+        &mut self,
+        interval: Option<&Spanned<HumanDuration>>,
+        timeout: Option<&Spanned<HumanDuration>>,
+    ) {
+        self.schedule = own_schedule(self.schedule, interval, timeout, self.problems);
+        self.defaults.interval = self.schedule.interval;
+    }
+
     /// Adds a metric and returns its id. Ids are consecutive.
     pub fn add(&mut self, metric: MetricDef) -> MetricId {
         self.metrics.push(metric);

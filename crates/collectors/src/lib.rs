@@ -37,6 +37,7 @@ pub use memory::Memory;
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink};
 pub use self_metrics::SelfMetricsCollector;
 pub use types::CollectorType;
+pub use types::pushgateway::{Groups, PushError, push_receiver};
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -11,6 +11,7 @@ use crate::{Build, EntryContext, EntryType};
 mod cgroup;
 mod exec;
 mod process;
+pub(crate) mod pushgateway;
 mod systemd;
 mod textfile;
 
@@ -57,4 +58,6 @@ collector_types! {
     Systemd = "systemd", systemd::Systemd;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
+    /// Metrics that batch jobs push, as to a Pushgateway.
+    Pushgateway = "pushgateway", pushgateway::Pushgateway;
 }

@@ -2,7 +2,8 @@
 //!
 //! - [`Renderer`] writes a [`Snapshot`] in chunks, without an allocation per series.
 //! - [`parse`] reads an exposition strictly, for tests and for the exporters of others.
-//! - [`SeriesParser`] reads the expositions of others as tolerantly as Prometheus.
+//! - [`SeriesParser`] reads the expositions of others as tolerantly as Prometheus, and [`parse_protobuf`] those in
+//!   protocol buffers.
 //! - [`read_series`] and [`read_sample`] read single lines of files that are larger than memory,
 //!   among them the output of `promtool tsdb dump`.
 //! - [`SeriesNames`] has the names and labels of the series that one row of a metric stands for.
@@ -52,6 +53,7 @@ mod go_quote;
 mod ingested;
 mod number;
 mod parse;
+mod protobuf;
 mod render;
 mod sample_line;
 mod scanner;
@@ -63,6 +65,7 @@ pub use error::{LineError, ParseError};
 pub use format::Format;
 pub use ingested::IngestedLayout;
 pub use parse::{FamilyKind, ParsedFamily, Sample, parse};
+pub use protobuf::{PROTOBUF, ProtobufError, parse_protobuf};
 pub use render::Renderer;
 pub use sample_line::{SeriesPrefix, TimeUnit, read_sample, read_series, write_value};
 pub use scanner::quoted_end;

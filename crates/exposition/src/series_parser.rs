@@ -105,7 +105,10 @@ impl SeriesParser {
         let value =
             number(value).ok_or_else(|| LineError::new(format!("bad number: {value:?}")))?;
         check_rest(words, rest)?;
-        let name = &series[..series.find('{').unwrap_or(series.len())];
+        let name = series
+            .find('{')
+            .map_or(series, |brace| &series[..brace])
+            .trim_end_matches(BLANK);
         if !family.begin(name, format, batch) {
             return Ok(());
         }

@@ -51,6 +51,8 @@ pub struct CompileInput<'a> {
     pub recordings: &'a [RecordingSettings],
     /// Metrics; their indexes are the [`MetricId`](bellwether_core::MetricId)s of the store.
     pub metrics: &'a [MetricDef],
+    /// Set if collectors bring series of other names than those of `metrics`, which are known once they run.
+    pub other_series: bool,
     /// Collection interval of metrics without their own.
     pub interval: Duration,
     /// Defaults of anomaly rules.
@@ -72,6 +74,7 @@ impl<'a> CompileInput<'a> {
             rules,
             recordings: &[],
             metrics,
+            other_series: false,
             interval,
             anomaly: &USUAL,
             history: true,

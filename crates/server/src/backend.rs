@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
 use bellwether_core::{
-    Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded, Severity,
-    UnixMillis,
+    Alert, AlertState, DeadLetter, Failure, Fingerprint, Labels, Now, Origin, Recorded,
+    SeriesBatch, Severity, UnixMillis,
 };
 use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_promql::{Guard, Queryable};
@@ -87,6 +87,25 @@ pub trait MetricsBackend: Send + Sync + 'static {
     /// # Errors
     /// The body is not such an array; nothing was recorded then.
     fn record(&self, body: &[u8]) -> Result<Recorded, BackendError>;
+
+    /// Changes the pushed metrics of a group. Called on a blocking thread.
+    ///
+    /// # Errors
+    /// Nothing receives pushed metrics, or they are not accepted; nothing was changed then.
+    fn push(&self, group: Labels, change: PushChange) -> Result<(), BackendError>;
+}
+
+/// Change of the pushed metrics of a group.
+#[derive(Debug)]
+pub enum PushChange {
+    /// These replace all metrics of the group.
+    Replace(SeriesBatch),
+    /// These replace the metrics of the same names.
+    Update(SeriesBatch),
+    /// The group is deleted.
+    Delete,
+    /// A push was rejected.
+    Fail,
 }
 
 /// Readiness and reload.

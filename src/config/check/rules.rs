@@ -47,6 +47,7 @@ impl<'a> Checker<'a> {
             rules: &evaluated,
             recordings: &recordings,
             metrics,
+            other_series: !root.performance_monitor.collectors.is_empty(),
             interval: root.performance_monitor.collection_interval.0,
             anomaly: &root.trend_analysis.anomaly_detection,
             history: root.trend_analysis.enabled,

@@ -45,6 +45,7 @@ impl CollectorKind for ApplicationSettings {
     }
 
     fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        context.set_schedule(self.application.interval.as_ref(), None);
         let metrics = &self.application_metrics;
         let resolved = resolve(metrics, context.defaults, context.problems);
         if let Some(statsd) = &self.application.statsd {

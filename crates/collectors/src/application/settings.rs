@@ -60,6 +60,8 @@ section! {
 section! {
     /// Further ways to send application metrics.
     pub struct Application {
+        /// Interval at which samples of the metrics go to history and rules. Default: `collection_interval`.
+        pub interval: Option<Spanned<HumanDuration>>,
         /// Receives `StatsD` and `DogStatsD` lines; without this section no port is open.
         pub statsd: Option<Statsd>,
     }

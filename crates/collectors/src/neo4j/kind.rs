@@ -46,6 +46,7 @@ impl CollectorKind for Neo4jSettings {
             context.not_set_up("neo4j_metrics");
             return None;
         };
+        context.set_schedule(settings.interval.as_ref(), None);
         let before = context.problems.len();
         settings.check(context.problems);
         if context.problems.len() > before {

@@ -31,6 +31,8 @@ section! {
         pub database: Spanned<String> = "neo4j".to_owned().into(),
         /// Databases to query, each with all queries; the metrics then have the label `database`.
         pub databases: Option<Spanned<Vec<Spanned<String>>>>,
+        /// Interval of the collections; queries may have longer ones. Default: `collection_interval`.
+        pub interval: Option<Spanned<HumanDuration>> = None,
         /// Connections.
         pub pool: Neo4jPool = Neo4jPool::default(),
         /// Longest wait for a connection, and for the probe that begins a collection; at most four

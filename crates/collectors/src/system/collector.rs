@@ -134,6 +134,7 @@ impl Host {
             sysfs,
             rootfs,
             probe_timeout,
+            ..
         } = &setup.settings;
         let roots = Roots {
             procfs,

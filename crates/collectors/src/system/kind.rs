@@ -23,7 +23,7 @@ section! {
     pub struct SystemSettings {
         /// Host metrics.
         pub system_metrics: Vec<SystemMetric> = Vec::new(),
-        /// Paths of the host's files.
+        /// Schedule of the collections, and paths of the host's files.
         pub system: System = System::default(),
     }
 }
@@ -51,6 +51,7 @@ impl CollectorKind for SystemSettings {
     }
 
     fn resolve(&self, context: &mut ResolveContext<'_>) -> Option<CollectorPlan> {
+        context.set_schedule(self.system.interval.as_ref(), self.system.timeout.as_ref());
         let resolved = resolve(&self.system_metrics, context.defaults, context.problems);
         let metrics: Arc<[_]> = resolved
             .into_iter()

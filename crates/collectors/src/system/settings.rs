@@ -39,8 +39,13 @@ section! {
 }
 
 section! {
-    /// Directories of the host's files; in a container, their mount points.
+    /// Schedule of the host's metrics, and directories of its files; in a container, their mount points.
     pub struct System {
+        /// Interval of the collections. Default: `collection_interval`.
+        pub interval: Option<Spanned<HumanDuration>> = None,
+        /// Timeout of one collection. Default: `collection_timeout`, or with an `interval` 10 s or
+        /// that, if it is shorter.
+        pub timeout: Option<Spanned<HumanDuration>> = None,
         /// Mount point of the proc file system.
         pub procfs: PathBuf = PathBuf::from("/proc"),
         /// Mount point of the sys file system.

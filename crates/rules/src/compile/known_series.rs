@@ -17,6 +17,8 @@ pub(super) struct KnownSeries {
     /// Names in history by names in the configuration, where they differ.
     renamed: BTreeMap<String, String>,
     interval: Duration,
+    /// Set if there may be others.
+    others: bool,
 }
 
 impl KnownSeries {
@@ -34,6 +36,7 @@ impl KnownSeries {
             series,
             renamed,
             interval: input.interval,
+            others: input.other_series,
         }
     }
 
@@ -82,11 +85,13 @@ impl KnownSeries {
         }
     }
 
-    /// Warns about series names that no collector makes.
+    /// Warns about series names that no collector makes. Where collectors bring others, only a name of the
+    /// configuration that has another one in history is surely wrong.
     pub(super) fn warnings(&self, query: &Query, at: &SourceLocation) -> Vec<Diagnostic> {
         let mut unknown: Vec<String> = names(query)
             .flatten()
             .filter(|name| !self.series.contains_key(name))
+            .filter(|name| !self.others || self.renamed.contains_key(name))
             .collect();
         unknown.sort_unstable();
         unknown.dedup();

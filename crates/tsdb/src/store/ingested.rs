@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bellwether_core::{
     Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, Origin, PackedLabels, SeriesBatch,
-    is_label_name, is_metric_name, reserve_tightly,
+    counted, is_label_name, is_metric_name, reserve_tightly,
 };
 use bellwether_exposition::IngestedLayout;
 use bellwether_promql::SampledSeries;
@@ -64,6 +64,27 @@ pub struct Ingestion {
     pub series: usize,
     /// Rejected samples by reason, with the text of the first one.
     pub rejected: BTreeMap<Rejection, (u64, String)>,
+}
+
+impl Ingestion {
+    /// Returns a sentence for each reason for which samples were rejected.
+    #[must_use]
+    pub fn notes(&self) -> Vec<String> {
+        let notes = self.rejected.iter().map(|(reason, (count, first))| {
+            let samples = counted(*count, "sample");
+            let explanation = match reason {
+                Rejection::Limit => "the collector has as many series as limits.series allows",
+                Rejection::NameInUse => {
+                    "a configured metric, or one of Bellwether itself, has the name"
+                }
+                Rejection::Type => "another collector brings the metric with another type",
+                Rejection::Duplicate => "another collector brings the series, or it came twice",
+                Rejection::Invalid => "a name is not valid in Prometheus",
+            };
+            format!("rejected {samples}, such as {first}: {explanation}")
+        });
+        notes.collect()
+    }
 }
 
 /// Series of all sources. A slot has one series; its number, its labels and what it belongs to are in vectors by

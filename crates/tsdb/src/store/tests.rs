@@ -1,12 +1,13 @@
 //! The store against a simple model, and through an exposition and back.
 
 mod history;
+mod ingested;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Kind, LabelValues, MonoMillis, Origin};
+use bellwether_core::{Kind, LabelValues, MonoMillis, Origin, UnixMillis};
 use bellwether_exposition::{Format, Renderer, parse};
 use proptest::prelude::*;
 

@@ -114,6 +114,7 @@ impl Bench {
                 sysfs: folder.path().join("sys"),
                 rootfs: rootfs.into(),
                 probe_timeout: HumanDuration::millis(500),
+                ..System::default()
             },
             configured: (0..).map(MetricId).zip(configured).collect(),
             skipped: Arc::clone(&skipped),

@@ -12,7 +12,7 @@ use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trend
 use crate::api::configuration;
 use crate::api::dashboards;
 use crate::api::live;
-use crate::api::metrics::{self, exposition, metadata, record};
+use crate::api::metrics::{self, exposition, metadata, push, record};
 use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
 use crate::api::simple;
@@ -48,6 +48,8 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     view("/config", "configuration", respond!(page::view)),
     get("/assets/<file>", "assets", "files of the page", respond!(page::asset)).takes(page::ASSET).open(),
     get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
+    change(POST_PUT, "/metrics/job<group>", "push", "pushes the metrics of a group, as to a Pushgateway", respond!(push::push)).takes(push::GROUP),
+    change(DELETE, "/metrics/job<group>", "push", "deletes the pushed metrics of a group", respond!(push::delete)).takes(push::GROUP),
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
     change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)).role(Admin),

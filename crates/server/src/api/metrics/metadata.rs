@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use bellwether_core::MetricDef;
+use bellwether_core::Kind;
 use serde_json::{Value, json};
 
 use crate::api::endpoints::parameter::{Parameter, count, text};
@@ -20,7 +20,18 @@ pub(crate) const PARAMETERS: &[Parameter] = &[
 /// # Errors
 /// `limit` is not a number.
 pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
-    metadata(request.backend.store().metrics(), request.parameters)
+    let store = request.backend.store();
+    let mut named: BTreeMap<String, (&'static str, String)> = BTreeMap::new();
+    store.ingested_families(|name, kind, help| {
+        let kind = kind.map_or("unknown", Kind::as_str);
+        named.insert(name.to_owned(), (kind, help.to_owned()));
+    });
+    let configured = store.metrics().iter().map(|metric| {
+        let entry = (metric.kind.as_str(), metric.help.to_string());
+        (metric.exported.to_string(), entry)
+    });
+    named.extend(configured);
+    metadata(named, request.parameters)
 }
 
 /// Returns the data of `/api/v1/query_exemplars`: none, as no exemplars are kept.
@@ -28,21 +39,20 @@ pub(crate) fn view_exemplars(_: &ViewRequest<'_>) -> Result<Value, ApiError> {
     Ok(json!([]))
 }
 
-fn metadata(metrics: &[MetricDef], parameters: &Parameters) -> Result<Value, ApiError> {
+/// Selects of `named`: type and help by name.
+fn metadata(
+    named: BTreeMap<String, (&'static str, String)>,
+    parameters: &Parameters,
+) -> Result<Value, ApiError> {
     let (metric, limit) = (parameters.text("metric"), parameters.limit("limit")?);
-    let named: BTreeMap<&str, &MetricDef> = metrics
-        .iter()
-        .map(|metric| (&*metric.exported, metric))
-        .collect();
     let selected = named
         .into_iter()
         .filter(|(name, _)| metric.is_empty() || metric == *name);
     Ok(selected
         .take(limit)
-        .map(|(name, metric)| {
-            let metadata =
-                json!([{ "type": metric.kind.as_str(), "help": &*metric.help, "unit": "" }]);
-            (name.to_owned(), metadata)
+        .map(|(name, (kind, help))| {
+            let metadata = json!([{ "type": kind, "help": help, "unit": "" }]);
+            (name, metadata)
         })
         .collect())
 }

@@ -23,7 +23,7 @@ impl RequestContext<'_> {
     ///
     /// # Errors
     /// It is too large, too slow, or the connection failed.
-    pub(super) async fn read_body(&mut self) -> Result<Bytes, ApiError> {
+    pub(crate) async fn read_body(&mut self) -> Result<Bytes, ApiError> {
         let limit = *self.access.limits.max_body_bytes;
         let Some(unread) = &mut self.body else {
             return Ok(Bytes::new());

@@ -1,0 +1,435 @@
+//! Metrics that batch jobs push, as to a Pushgateway (<https://github.com/prometheus/pushgateway>).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{
+    Batch, Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, Origin, SeriesBatch, UnixMillis,
+    is_label_name, is_metric_name,
+};
+use bellwether_files::durable::{JsonFile, JsonState};
+use bellwether_schema::{HumanDuration, Spanned, section};
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tracing::warn;
+
+use crate::{Build, Collecting, Collector, CollectorEntry, EntryContext, EntryType, Memory};
+
+section! {
+    /// Collector of type `pushgateway`: metrics that batch jobs push to `/metrics/job/NAME` of Bellwether, with the
+    /// API of Pushgateway. They are kept over restarts. Only one collector has this type.
+    pub struct Pushgateway {
+        /// Time after the last push of a group after which its metrics are deleted. By default they are kept until a
+        /// client deletes them, as in Pushgateway.
+        pub ttl: Option<Spanned<HumanDuration>> = None,
+    }
+}
+
+impl EntryType for Pushgateway {
+    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        if let Some(ttl) = &self.ttl
+            && ttl.value.0 < context.schedule.interval
+        {
+            context
+                .problems
+                .error(&ttl.at, format!("shorter than the interval: {}", ttl.value))
+                .hint("the metrics would be gone before they are collected; take a longer one");
+        }
+        let ttl = self.ttl.as_ref().map(|ttl| ttl.value.0);
+        let origin = context.origin;
+        context.build(move |memory| PushgatewayCollector {
+            groups: Groups::of(memory, origin),
+            ttl,
+        })
+    }
+}
+
+/// Returns the collector of `entries` that receives pushed metrics, and the maximum number of its series.
+#[must_use]
+pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
+    let mut receivers = entries.iter().filter(|entry| entry.receives_pushes());
+    let common = &receivers.next()?.common;
+    Some((Origin::new(&common.name), common.limits.series))
+}
+
+/// Pushed groups by their grouping key. They outlive a reload, and, with a state directory, a restart.
+#[derive(Debug, Default)]
+pub struct Groups {
+    groups: Mutex<BTreeMap<Labels, Group>>,
+    file: Option<JsonFile<Saved>>,
+}
+
+/// Pushed metrics of one group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Group {
+    families: BTreeMap<String, Family>,
+    /// Time of the last good push.
+    pushed: Option<i64>,
+    /// Time of the last push that was rejected.
+    failed: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Family {
+    kind: Option<String>,
+    help: String,
+    /// Labels, without those of the grouping key, and value as text: JSON has no NaN.
+    samples: Vec<(Labels, String)>,
+}
+
+/// Content of the file: JSON has no objects as keys.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Saved {
+    groups: Vec<(Labels, Group)>,
+}
+
+impl JsonState for Saved {
+    const VERSION: u32 = 1;
+}
+
+/// Error of a push.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The metrics are not accepted.
+    #[error("{0}")]
+    Rejected(String),
+    /// The metrics cannot be written to the state directory.
+    #[error("cannot save pushed metrics: {0}")]
+    NotSaved(String),
+}
+
+impl Groups {
+    /// Returns the groups of the collector `origin`. Reads a file at the first call.
+    pub fn of(memory: &Memory, origin: Origin) -> Arc<Self> {
+        memory.get_or_load(origin, |directory| Self::load(directory, origin))
+    }
+
+    fn load(directory: Option<&Path>, origin: Origin) -> Self {
+        let name = format!("pushgateway-{}.json", origin.as_str());
+        let file = directory.map(|directory| JsonFile::<Saved>::new(directory.join(name)));
+        let loaded = file.as_ref().map_or(Ok(None), JsonFile::load_optional);
+        let saved = loaded.unwrap_or_else(|error| {
+            warn!(%error, "pushed metrics are lost until they are pushed again");
+            None
+        });
+        Self {
+            groups: Mutex::new(saved.unwrap_or_default().groups.into_iter().collect()),
+            file,
+        }
+    }
+
+    /// Replaces the metrics of a group; with `keep_others` only those of the same names. They are on disk when this
+    /// returns. At most `limit` series are kept in all groups together.
+    ///
+    /// # Errors
+    /// A metric is invalid, or there would be too many series; nothing changed then but the time of the failure.
+    pub fn push(
+        &self,
+        key: Labels,
+        batch: &SeriesBatch,
+        keep_others: bool,
+        limit: usize,
+        now: UnixMillis,
+    ) -> Result<(), PushError> {
+        let pushed = families(&key, batch);
+        let pushed = match pushed {
+            Ok(pushed) => pushed,
+            Err(error) => {
+                self.fail(key, now);
+                return Err(PushError::Rejected(error));
+            }
+        };
+        let mut groups = self.groups.lock();
+        let before = groups.get(&key).cloned();
+        let mut group = before.clone().unwrap_or_default();
+        if !keep_others {
+            group.families.clear();
+        }
+        group.families.extend(pushed);
+        group.pushed = Some(now.0);
+        let others: usize = groups
+            .iter()
+            .filter(|(other, _)| **other != key)
+            .map(|(_, group)| group.series())
+            .sum();
+        let series = others + group.series();
+        if series > limit {
+            drop(groups);
+            self.fail(key, now);
+            return Err(PushError::Rejected(format!(
+                "{series} pushed series would be more than limits.series allows: {limit}"
+            )));
+        }
+        groups.insert(key, group);
+        self.save(&groups)
+    }
+
+    /// Records that a push to a group was rejected.
+    pub fn fail(&self, key: Labels, now: UnixMillis) {
+        self.groups.lock().entry(key).or_default().failed = Some(now.0);
+    }
+
+    /// Deletes a group.
+    ///
+    /// # Errors
+    /// The change cannot be saved.
+    pub fn delete(&self, key: &Labels) -> Result<(), PushError> {
+        let mut groups = self.groups.lock();
+        match groups.remove(key) {
+            Some(_) => self.save(&groups),
+            None => Ok(()),
+        }
+    }
+
+    fn save(&self, groups: &BTreeMap<Labels, Group>) -> Result<(), PushError> {
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
+        let groups = groups.iter();
+        let saved = Saved {
+            groups: groups
+                .map(|(key, group)| (key.clone(), group.clone()))
+                .collect(),
+        };
+        file.save(&saved)
+            .map_err(|error| PushError::NotSaved(error.to_string()))
+    }
+
+    /// Deletes the groups whose last push is longer ago than `ttl`.
+    fn expire(&self, ttl: Duration, now: UnixMillis) -> Result<(), PushError> {
+        let mut groups = self.groups.lock();
+        let before = groups.len();
+        groups.retain(|_, group| {
+            let last = group.pushed.max(group.failed).unwrap_or_default();
+            now.since(UnixMillis(last)) <= ttl
+        });
+        match groups.len() == before {
+            true => Ok(()),
+            false => self.save(&groups),
+        }
+    }
+
+    fn fill(&self, out: &mut SeriesBatch) {
+        let groups = self.groups.lock();
+        for (key, group) in groups.iter() {
+            for (name, family) in &group.families {
+                let kind = family.kind.as_deref().and_then(kind);
+                out.begin(name, kind, &family.help);
+                for (labels, value) in &family.samples {
+                    let pairs = labels.iter().chain(key);
+                    let set = LabelSet::new(pairs.map(|(name, value)| (name, value)));
+                    out.push_packed(set.packed(), value.parse().unwrap_or(f64::NAN));
+                }
+            }
+        }
+        for (name, help, time) in [
+            (
+                "push_time_seconds",
+                "Last Unix time when this group was changed in the Pushgateway.",
+                (|group| group.pushed) as fn(&Group) -> Option<i64>,
+            ),
+            (
+                "push_failure_time_seconds",
+                "Last Unix time when changing this group in the Pushgateway failed.",
+                |group| group.failed,
+            ),
+        ] {
+            out.begin(name, Some(Kind::Gauge), help);
+            for (key, group) in groups.iter() {
+                let pairs = key
+                    .iter()
+                    .map(|(name, value)| (name.as_str(), value.as_str()));
+                let pairs: Vec<_> = pairs.collect();
+                out.push(&pairs, time(group).unwrap_or_default() as f64 / 1000.0);
+            }
+        }
+    }
+}
+
+impl Group {
+    fn series(&self) -> usize {
+        self.families
+            .values()
+            .map(|family| family.samples.len())
+            .sum()
+    }
+}
+
+fn kind(word: &str) -> Option<Kind> {
+    let all = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
+    all.into_iter().find(|kind| kind.as_str() == word)
+}
+
+/// Checks what was pushed to the group `key`. Labels of the grouping key replace those of the metrics, and a metric
+/// has no other `instance` than that of the key, as in Pushgateway.
+fn families(key: &Labels, batch: &SeriesBatch) -> Result<BTreeMap<String, Family>, String> {
+    let mut families: BTreeMap<String, Family> = BTreeMap::new();
+    let mut seen = BTreeSet::new();
+    for pushed in batch.families() {
+        let kind = pushed.kind.map(|kind| kind.as_str().to_owned());
+        let family = families
+            .entry(pushed.name.to_owned())
+            .or_insert_with(|| Family {
+                kind: kind.clone(),
+                help: pushed.help.to_owned(),
+                samples: Vec::new(),
+            });
+        if family.kind != kind {
+            return Err(format!("metric {:?} has two types", pushed.name));
+        }
+        for (packed, value) in pushed.samples() {
+            let set = LabelSet::from_packed(packed).ok_or("labels are invalid")?;
+            let invalid = set
+                .iter()
+                .find(|(name, _)| *name != METRIC_NAME && !is_label_name(name));
+            if let Some((name, _)) = invalid {
+                return Err(format!("not a label name: {name:?}"));
+            }
+            if !is_metric_name(set.name()) {
+                return Err(format!("not a metric name: {:?}", set.name()));
+            }
+            let labels: Labels = set
+                .iter()
+                .filter(|(name, _)| !key.contains_key(*name) && *name != "instance")
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            if !seen.insert(labels.clone()) {
+                return Err(format!("series {set} is there twice"));
+            }
+            family.samples.push((labels, value.to_string()));
+        }
+    }
+    Ok(families)
+}
+
+struct PushgatewayCollector {
+    groups: Arc<Groups>,
+    ttl: Option<Duration>,
+}
+
+impl Collector for PushgatewayCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        Box::pin(async move {
+            let expired = match self.ttl {
+                None => Ok(()),
+                Some(ttl) => {
+                    let groups = self.groups.clone();
+                    let run = spawn_blocking(move || groups.expire(ttl, now.wall)).await;
+                    run.map_err(|error| Failure::new("panic", error.to_string()))?
+                }
+            };
+            self.groups.fill(&mut batch.series);
+            expired.map_err(|error| Failure::new("io", error.to_string()))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_exposition::{Format, SeriesParser};
+
+    use super::*;
+
+    fn key(pairs: &[(&str, &str)]) -> Labels {
+        let pairs = pairs.iter();
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn parsed(text: &str) -> SeriesBatch {
+        let mut batch = SeriesBatch::default();
+        SeriesParser::default()
+            .parse(text, Format::Text, &mut batch)
+            .unwrap();
+        batch
+    }
+
+    fn push(groups: &Groups, job: &str, text: &str, keep_others: bool) -> Result<(), PushError> {
+        let key = key(&[("job", job)]);
+        groups.push(key, &parsed(text), keep_others, 4, UnixMillis(5000))
+    }
+
+    fn lines(groups: &Groups) -> Vec<String> {
+        let mut batch = SeriesBatch::default();
+        groups.fill(&mut batch);
+        let samples = batch.families().flat_map(|family| family.samples());
+        samples
+            .map(|(packed, value)| format!("{} {value}", LabelSet::from_packed(packed).unwrap()))
+            .filter(|line| !line.starts_with("push_"))
+            .collect()
+    }
+
+    #[test]
+    fn put_replaces_a_group_and_post_the_metrics_of_the_same_names() {
+        let groups = Groups::default();
+        push(
+            &groups,
+            "a",
+            "x{job=\"other\",instance=\"i\"} 1\ny 2\n",
+            false,
+        )
+        .unwrap();
+        push(&groups, "b", "x 3\n", false).unwrap();
+        push(&groups, "a", "y{k=\"v\"} NaN\n", true).unwrap();
+        assert_eq!(
+            lines(&groups),
+            [
+                "x{job=\"a\"} 1",
+                "y{job=\"a\", k=\"v\"} NaN",
+                "x{job=\"b\"} 3"
+            ]
+        );
+        push(&groups, "a", "z 4\n", false).unwrap();
+        assert_eq!(lines(&groups), ["z{job=\"a\"} 4", "x{job=\"b\"} 3"]);
+        groups.delete(&key(&[("job", "a")])).unwrap();
+        assert_eq!(lines(&groups), ["x{job=\"b\"} 3"]);
+    }
+
+    #[test]
+    fn a_rejected_push_changes_only_the_time_of_the_failure() {
+        let groups = Groups::default();
+        push(&groups, "a", "x 1\n", false).unwrap();
+        for (text, error) in [
+            ("x 1\nx 2\n", "series x is there twice"),
+            ("{\"x-y\"} 1\n", "not a metric name: \"x-y\""),
+            (
+                "# TYPE t gauge\nt 1\n# TYPE t counter\nt{a=\"b\"} 1\n",
+                "metric \"t\" has two types",
+            ),
+            (
+                "x{a=\"1\"} 1\nx{a=\"2\"} 1\nx{a=\"3\"} 1\nx{a=\"4\"} 1\nx{a=\"5\"} 1\n",
+                "5 pushed series would be more than limits.series allows: 4",
+            ),
+        ] {
+            let found = push(&groups, "a", text, true).unwrap_err();
+            assert_eq!(found.to_string(), error);
+        }
+        assert_eq!(lines(&groups), ["x{job=\"a\"} 1"]);
+        let mut batch = SeriesBatch::default();
+        groups.fill(&mut batch);
+        let own: Vec<f64> = batch
+            .families()
+            .filter(|family| family.name.starts_with("push_"))
+            .flat_map(|family| family.samples().map(|sample| sample.1))
+            .collect();
+        assert_eq!(own, [5.0, 5.0]);
+    }
+
+    #[test]
+    fn groups_survive_a_restart_and_end_with_their_time_to_live() {
+        let folder = tempfile::tempdir().unwrap();
+        let load = || Groups::load(Some(folder.path()), Origin::new("batch"));
+        push(&load(), "a", "x{a=\"b\"} +Inf\n", false).unwrap();
+        let groups = load();
+        assert_eq!(lines(&groups), ["x{a=\"b\", job=\"a\"} inf"]);
+        let ttl = Duration::from_secs(60);
+        groups.expire(ttl, UnixMillis(65_000)).unwrap();
+        assert_eq!(lines(&groups).len(), 1);
+        groups.expire(ttl, UnixMillis(65_001)).unwrap();
+        assert_eq!((lines(&groups).len(), lines(&load()).len()), (0, 0));
+    }
+}

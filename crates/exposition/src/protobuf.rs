@@ -1,0 +1,437 @@
+//! Reads the protocol-buffer format of Prometheus into a batch of series: messages `MetricFamily`, each behind its
+//! length (`io/prometheus/client/metrics.proto` in <https://github.com/prometheus/client_model>).
+
+use bellwether_core::{Kind, SeriesBatch};
+use prost::Message;
+
+use super::number::bound;
+
+/// Content type of the format, without its parameters.
+pub const PROTOBUF: &str = "application/vnd.google.protobuf";
+
+/// Appends the samples of `body` to `batch`, and returns their number. A native histogram without classic buckets
+/// gets classic ones with the bounds of its own. Timestamps and exemplars are ignored.
+///
+/// # Errors
+/// A message is invalid or cut. Samples of the messages before are in the batch.
+pub fn parse_protobuf(mut body: &[u8], batch: &mut SeriesBatch) -> Result<usize, ProtobufError> {
+    let before = batch.len();
+    let mut messages = 0;
+    while !body.is_empty() {
+        messages += 1;
+        let family =
+            MetricFamily::decode_length_delimited(&mut body).map_err(|error| ProtobufError {
+                message: messages,
+                reason: error.to_string(),
+            })?;
+        family.read(batch);
+    }
+    Ok(batch.len() - before)
+}
+
+/// Error of reading messages.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("message {message}: {reason}")]
+pub struct ProtobufError {
+    /// Number of the message, from 1.
+    pub message: usize,
+    /// Reason.
+    pub reason: String,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct LabelPair {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+/// `Gauge`, `Counter` and `Untyped`, whose other fields are not read.
+#[derive(Clone, PartialEq, Message)]
+struct Number {
+    #[prost(double, tag = "1")]
+    value: f64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Quantile {
+    #[prost(double, tag = "1")]
+    quantile: f64,
+    #[prost(double, tag = "2")]
+    value: f64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Summary {
+    #[prost(uint64, tag = "1")]
+    sample_count: u64,
+    #[prost(double, tag = "2")]
+    sample_sum: f64,
+    #[prost(message, repeated, tag = "3")]
+    quantile: Vec<Quantile>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Bucket {
+    #[prost(uint64, tag = "1")]
+    cumulative_count: u64,
+    #[prost(double, tag = "2")]
+    upper_bound: f64,
+    #[prost(double, tag = "4")]
+    cumulative_count_float: f64,
+}
+
+/// Consecutive buckets of a native histogram.
+#[derive(Clone, PartialEq, Message)]
+struct BucketSpan {
+    #[prost(sint32, tag = "1")]
+    offset: i32,
+    #[prost(uint32, tag = "2")]
+    length: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Histogram {
+    #[prost(uint64, tag = "1")]
+    sample_count: u64,
+    #[prost(double, tag = "2")]
+    sample_sum: f64,
+    #[prost(message, repeated, tag = "3")]
+    bucket: Vec<Bucket>,
+    #[prost(double, tag = "4")]
+    sample_count_float: f64,
+    #[prost(sint32, optional, tag = "5")]
+    schema: Option<i32>,
+    #[prost(double, tag = "6")]
+    zero_threshold: f64,
+    #[prost(uint64, tag = "7")]
+    zero_count: u64,
+    #[prost(double, tag = "8")]
+    zero_count_float: f64,
+    #[prost(message, repeated, tag = "9")]
+    negative_span: Vec<BucketSpan>,
+    #[prost(sint64, repeated, packed = "false", tag = "10")]
+    negative_delta: Vec<i64>,
+    #[prost(double, repeated, packed = "false", tag = "11")]
+    negative_count: Vec<f64>,
+    #[prost(message, repeated, tag = "12")]
+    positive_span: Vec<BucketSpan>,
+    #[prost(sint64, repeated, packed = "false", tag = "13")]
+    positive_delta: Vec<i64>,
+    #[prost(double, repeated, packed = "false", tag = "14")]
+    positive_count: Vec<f64>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Metric {
+    #[prost(message, repeated, tag = "1")]
+    label: Vec<LabelPair>,
+    #[prost(message, optional, tag = "2")]
+    gauge: Option<Number>,
+    #[prost(message, optional, tag = "3")]
+    counter: Option<Number>,
+    #[prost(message, optional, tag = "4")]
+    summary: Option<Summary>,
+    #[prost(message, optional, tag = "5")]
+    untyped: Option<Number>,
+    #[prost(message, optional, tag = "7")]
+    histogram: Option<Histogram>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct MetricFamily {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    help: String,
+    #[prost(int32, tag = "3")]
+    kind: i32,
+    #[prost(message, repeated, tag = "4")]
+    metric: Vec<Metric>,
+}
+
+impl MetricFamily {
+    fn read(&self, batch: &mut SeriesBatch) {
+        let kind = match self.kind {
+            0 => Some(Kind::Counter),
+            1 => Some(Kind::Gauge),
+            2 => Some(Kind::Summary),
+            4 => Some(Kind::Histogram),
+            _ => None,
+        };
+        batch.begin(&self.name, kind, &self.help);
+        for metric in &self.metric {
+            let labels: Vec<(&str, &str)> = metric
+                .label
+                .iter()
+                .map(|pair| (pair.name.as_str(), pair.value.as_str()))
+                .collect();
+            let numbers = [&metric.gauge, &metric.counter, &metric.untyped];
+            for number in numbers.into_iter().flatten() {
+                batch.push(&labels, number.value);
+            }
+            if let Some(summary) = &metric.summary {
+                summary.read(&labels, batch);
+            }
+            if let Some(histogram) = &metric.histogram {
+                histogram.read(&labels, batch);
+            }
+        }
+    }
+}
+
+impl Summary {
+    fn read(&self, labels: &[(&str, &str)], batch: &mut SeriesBatch) {
+        for quantile in &self.quantile {
+            let text = bound(quantile.quantile, false);
+            let labels: Vec<_> = labels
+                .iter()
+                .copied()
+                .chain([("quantile", text.as_str())])
+                .collect();
+            batch.push(&labels, quantile.value);
+        }
+        batch.push_suffixed("_sum", labels, self.sample_sum);
+        batch.push_suffixed("_count", labels, self.sample_count as f64);
+    }
+}
+
+/// Largest number of buckets of a native histogram that is read; clients have 160.
+const MOST_BUCKETS: usize = 10_000;
+
+impl Histogram {
+    fn read(&self, labels: &[(&str, &str)], batch: &mut SeriesBatch) {
+        let count = or_float(self.sample_count, self.sample_count_float);
+        let classic = self
+            .bucket
+            .iter()
+            .map(|bucket| {
+                let count = or_float(bucket.cumulative_count, bucket.cumulative_count_float);
+                (bucket.upper_bound, count)
+            })
+            .filter(|(bound, _)| bound.is_finite());
+        let mut buckets: Vec<(f64, f64)> = classic.collect();
+        if self.bucket.is_empty()
+            && let Some(schema) = self.schema
+        {
+            buckets = self.native(schema);
+        }
+        batch.push_histogram(labels, buckets, count, self.sample_sum);
+    }
+
+    /// Returns the bounds and cumulative counts of the native buckets. A bucket with the index `i` has the upper
+    /// bound `2^(i * 2^-schema)`.
+    fn native(&self, schema: i32) -> Vec<(f64, f64)> {
+        let bound = |index: i64| (index as f64 * (f64::from(-schema)).exp2()).exp2();
+        let negative = counts(
+            &self.negative_span,
+            &self.negative_delta,
+            &self.negative_count,
+        );
+        let positive = counts(
+            &self.positive_span,
+            &self.positive_delta,
+            &self.positive_count,
+        );
+        let zero = or_float(self.zero_count, self.zero_count_float);
+        // The upper bound of a negative bucket is the lower one of its mirror image.
+        let below = negative
+            .iter()
+            .rev()
+            .map(|(index, count)| (-bound(index - 1), *count));
+        let above = positive
+            .iter()
+            .map(|(index, count)| (bound(*index), *count));
+        let mut sum = 0.0;
+        let all = below.chain([(self.zero_threshold, zero)]).chain(above);
+        all.map(|(bound, count)| {
+            sum += count;
+            (bound, sum)
+        })
+        .filter(|(bound, _)| bound.is_finite())
+        .collect()
+    }
+}
+
+fn or_float(count: u64, float: f64) -> f64 {
+    match count {
+        0 => float,
+        count => count as f64,
+    }
+}
+
+/// Returns index and count of each bucket. Counts are differences to the bucket before, or, in a histogram of
+/// floats, `floats`.
+fn counts(spans: &[BucketSpan], deltas: &[i64], floats: &[f64]) -> Vec<(i64, f64)> {
+    let mut buckets = Vec::new();
+    let (mut index, mut count) = (0_i64, 0_i64);
+    for span in spans {
+        index += i64::from(span.offset);
+        for _ in 0..span.length {
+            let at = buckets.len();
+            let value = match (deltas.get(at), floats.get(at)) {
+                (Some(delta), _) => {
+                    count = count.saturating_add(*delta);
+                    count as f64
+                }
+                (None, Some(float)) => *float,
+                (None, None) => return buckets,
+            };
+            if buckets.len() == MOST_BUCKETS {
+                return buckets;
+            }
+            buckets.push((index, value));
+            index += 1;
+        }
+    }
+    buckets
+}
+
+#[cfg(test)]
+mod tests {
+    use bellwether_core::LabelSet;
+
+    use super::*;
+
+    fn encoded(families: &[MetricFamily]) -> Vec<u8> {
+        families
+            .iter()
+            .flat_map(MetricFamily::encode_length_delimited_to_vec)
+            .collect()
+    }
+
+    fn lines(body: &[u8]) -> Result<Vec<String>, ProtobufError> {
+        let mut batch = SeriesBatch::default();
+        parse_protobuf(body, &mut batch)?;
+        let samples = batch.families().flat_map(|family| family.samples());
+        Ok(samples
+            .map(|(packed, value)| format!("{} {value}", LabelSet::from_packed(packed).unwrap()))
+            .collect())
+    }
+
+    fn family(name: &str, kind: i32, metric: Metric) -> MetricFamily {
+        MetricFamily {
+            name: name.into(),
+            help: "Help.".into(),
+            kind,
+            metric: vec![metric],
+        }
+    }
+
+    #[test]
+    fn each_type_is_read() {
+        let label = vec![LabelPair {
+            name: "a".into(),
+            value: "b".into(),
+        }];
+        let counter = Metric {
+            label: label.clone(),
+            counter: Some(Number { value: 3.0 }),
+            ..Metric::default()
+        };
+        let summary = Metric {
+            summary: Some(Summary {
+                sample_count: 2,
+                sample_sum: 1.5,
+                quantile: vec![Quantile {
+                    quantile: 0.5,
+                    value: 0.7,
+                }],
+            }),
+            ..Metric::default()
+        };
+        let histogram = Metric {
+            label,
+            histogram: Some(Histogram {
+                sample_count: 4,
+                sample_sum: 9.0,
+                bucket: vec![
+                    Bucket {
+                        cumulative_count: 1,
+                        upper_bound: 0.5,
+                        cumulative_count_float: 0.0,
+                    },
+                    Bucket {
+                        cumulative_count: 4,
+                        upper_bound: f64::INFINITY,
+                        cumulative_count_float: 0.0,
+                    },
+                ],
+                ..Histogram::default()
+            }),
+            ..Metric::default()
+        };
+        let body = encoded(&[
+            family("c_total", 0, counter),
+            family("s", 2, summary),
+            family("h", 4, histogram),
+        ]);
+        assert_eq!(
+            lines(&body).unwrap(),
+            [
+                "c_total{a=\"b\"} 3",
+                "s{quantile=\"0.5\"} 0.7",
+                "s_sum 1.5",
+                "s_count 2",
+                "h_bucket{a=\"b\", le=\"0.5\"} 1",
+                "h_bucket{a=\"b\", le=\"+Inf\"} 4",
+                "h_sum{a=\"b\"} 9",
+                "h_count{a=\"b\"} 4",
+            ]
+        );
+        let cut = lines(&body[..body.len() - 1]).unwrap_err();
+        assert_eq!(cut.message, 3);
+    }
+
+    #[test]
+    fn a_native_histogram_has_classic_buckets() {
+        // Schema 0: bounds are powers of two. Buckets 1 and 3 with 2 and 5, bucket 0 below zero with 1.
+        let native = Metric {
+            histogram: Some(Histogram {
+                sample_count: 11,
+                sample_sum: 30.0,
+                schema: Some(0),
+                zero_threshold: 0.25,
+                zero_count: 3,
+                negative_span: vec![BucketSpan {
+                    offset: 0,
+                    length: 1,
+                }],
+                negative_delta: vec![1],
+                positive_span: vec![
+                    BucketSpan {
+                        offset: 1,
+                        length: 1,
+                    },
+                    BucketSpan {
+                        offset: 1,
+                        length: 1,
+                    },
+                ],
+                positive_delta: vec![2, 3],
+                ..Histogram::default()
+            }),
+            ..Metric::default()
+        };
+        assert_eq!(
+            lines(&encoded(&[family("h", 4, native)])).unwrap(),
+            [
+                "h_bucket{le=\"-0.5\"} 1",
+                "h_bucket{le=\"0.25\"} 4",
+                "h_bucket{le=\"2\"} 6",
+                "h_bucket{le=\"8\"} 11",
+                "h_bucket{le=\"+Inf\"} 11",
+                "h_sum 30",
+                "h_count 11",
+            ]
+        );
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        for body in [&b"\xff"[..], b"hello", b"\x05\x0a\xff\xff\xff\xff"] {
+            assert!(lines(body).is_err(), "{body:?}");
+        }
+    }
+}

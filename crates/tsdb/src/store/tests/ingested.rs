@@ -1,0 +1,233 @@
+//! Series that sources bring under names of their own.
+
+use bellwether_core::SeriesBatch;
+
+use super::super::{Ingestion, Rejection};
+use super::*;
+use crate::history::History;
+
+fn store_with(history: Option<Arc<History>>) -> Store {
+    let default_labels = Labels::from([("host".to_owned(), "a".to_owned())]);
+    Store::new(
+        metrics(),
+        Options {
+            default_labels,
+            windows: Vec::new(),
+            history,
+        },
+    )
+}
+
+fn batch(families: &[(&str, Option<Kind>, &[(&str, f64)])]) -> SeriesBatch {
+    let mut batch = SeriesBatch::default();
+    for (name, kind, samples) in families {
+        batch.begin(name, *kind, "Help.");
+        for (queue, value) in *samples {
+            batch.push(&[("queue", queue)], *value);
+        }
+    }
+    batch
+}
+
+fn jobs(samples: &[(&str, f64)]) -> SeriesBatch {
+    batch(&[("jobs_total", Some(Kind::Counter), samples)])
+}
+
+fn source(name: &str) -> Origin {
+    Origin::new(name)
+}
+
+fn ingest(store: &Store, name: &str, batch: &SeriesBatch, seconds: u64) -> Ingestion {
+    store.ingest(source(name), batch, 100, at(seconds))
+}
+
+fn exposition(store: &Store, format: Format) -> Vec<String> {
+    let mut text = Vec::new();
+    let mut renderer = Renderer::new(store.snapshot(), format);
+    while renderer.next_chunk(&mut text) {}
+    let text = String::from_utf8(text).unwrap();
+    parse(&text, format).unwrap_or_else(|error| panic!("{error} in {text}"));
+    let lines = text.lines().filter(|line| !line.starts_with("# HELP"));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn a_collection_replaces_the_series_of_its_source_alone() {
+    let store = store_with(None);
+    ingest(&store, "one", &jobs(&[("x", 1.0), ("y", 2.0)]), 1);
+    ingest(&store, "two", &jobs(&[("z", 3.0)]), 1);
+    let done = ingest(&store, "one", &jobs(&[("y", 5.0), ("w", 6.0)]), 2);
+    assert_eq!((done.series, done.rejected.len()), (2, 0));
+    assert_eq!(
+        exposition(&store, Format::Text),
+        [
+            "# TYPE jobs_total counter",
+            "jobs_total{queue=\"y\",host=\"a\"} 5",
+            "jobs_total{queue=\"z\",host=\"a\"} 3",
+            "jobs_total{queue=\"w\",host=\"a\"} 6",
+        ]
+    );
+    assert_eq!(store.series(), 3);
+    ingest(&store, "one", &SeriesBatch::default(), 3);
+    ingest(&store, "two", &SeriesBatch::default(), 3);
+    assert_eq!(
+        (exposition(&store, Format::Text).len(), store.series()),
+        (0, 0)
+    );
+}
+
+#[test]
+fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
+    let store = store_with(None);
+    ingest(&store, "one", &jobs(&[("x", 1.0)]), 1);
+    let mut bad = batch(&[
+        ("x_gauge", Some(Kind::Gauge), &[("a", 1.0)]),
+        ("x_histogram_sum", None, &[("a", 1.0)]),
+        ("jobs_total", Some(Kind::Gauge), &[("y", 1.0)]),
+        ("twice", None, &[("a", 1.0), ("a", 2.0)]),
+        ("not-a-name", None, &[("a", 1.0)]),
+    ]);
+    bad.begin("labels", None, "");
+    bad.push(&[("b-c", "d")], 1.0);
+    bad.push_packed(b"not packed", 1.0);
+    let done = ingest(&store, "two", &bad, 1);
+    let counts: Vec<_> = done
+        .rejected
+        .iter()
+        .map(|(reason, found)| (*reason, found.0))
+        .collect();
+    assert_eq!(
+        counts,
+        [
+            (Rejection::NameInUse, 2),
+            (Rejection::Type, 1),
+            (Rejection::Duplicate, 1),
+            (Rejection::Invalid, 3),
+        ]
+    );
+    assert_eq!(done.rejected[&Rejection::Type].1, "jobs_total{queue=\"y\"}");
+    let stolen = ingest(&store, "three", &jobs(&[("x", 9.0)]), 1);
+    assert_eq!(stolen.rejected[&Rejection::Duplicate].0, 1);
+    let limited = store.ingest(
+        source("four"),
+        &batch(&[("m", None, &[("a", 1.0), ("b", 1.0), ("c", 1.0)])]),
+        2,
+        at(1),
+    );
+    assert_eq!(
+        (limited.series, limited.rejected[&Rejection::Limit].0),
+        (2, 1)
+    );
+    assert_eq!(
+        exposition(&store, Format::Text),
+        [
+            "# TYPE jobs_total counter",
+            "jobs_total{queue=\"x\",host=\"a\"} 1",
+            "# TYPE m untyped",
+            "m{queue=\"a\",host=\"a\"} 1",
+            "m{queue=\"b\",host=\"a\"} 1",
+            "# TYPE twice untyped",
+            "twice{queue=\"a\",host=\"a\"} 1",
+        ]
+    );
+}
+
+#[test]
+fn open_metrics_has_no_clash_of_names() {
+    let store = store_with(None);
+    let mut batch = batch(&[
+        ("a", Some(Kind::Gauge), &[("x", 1.0)]),
+        ("a_total", Some(Kind::Counter), &[("x", 2.0)]),
+        ("b", Some(Kind::Counter), &[("x", 3.0)]),
+        ("b_created", Some(Kind::Gauge), &[("x", 4.0)]),
+    ]);
+    batch.begin("h", Some(Kind::Histogram), "");
+    batch.push_histogram(&[], [(0.5, 1.0)], 2.0, 3.0);
+    ingest(&store, "one", &batch, 1);
+    assert_eq!(
+        exposition(&store, Format::OpenMetrics),
+        [
+            "# TYPE a gauge",
+            "a{queue=\"x\",host=\"a\"} 1",
+            "# TYPE a_total unknown",
+            "a_total{queue=\"x\",host=\"a\"} 2",
+            "# TYPE b counter",
+            "b_total{queue=\"x\",host=\"a\"} 3",
+            "# TYPE h histogram",
+            "h_bucket{le=\"0.5\",host=\"a\"} 1",
+            "h_bucket{le=\"+Inf\",host=\"a\"} 2",
+            "h_sum{host=\"a\"} 3",
+            "h_count{host=\"a\"} 2",
+            "# EOF",
+        ]
+    );
+    assert!(
+        exposition(&store, Format::Text)
+            .contains(&"b_created{queue=\"x\",host=\"a\"} 4".to_owned())
+    );
+}
+
+#[test]
+fn history_has_the_samples_and_their_end() {
+    let history = Arc::new(History::in_memory(1000));
+    let store = store_with(Some(history.clone()));
+    let count = |seconds: i64| {
+        let query = bellwether_promql::parse("count(jobs_total{host=\"a\"}) or vector(0)").unwrap();
+        let result = query
+            .instant(
+                &*history,
+                UnixMillis(seconds * 1000),
+                &bellwether_promql::Options::default(),
+                &bellwether_promql::Guard::default(),
+            )
+            .unwrap();
+        match result.value {
+            bellwether_promql::Value::Vector(samples) => samples[0].value,
+            other => panic!("{other:?}"),
+        }
+    };
+    ingest(&store, "one", &jobs(&[("x", 1.0), ("y", 2.0)]), 100);
+    assert_eq!(count(101), 2.0);
+    ingest(&store, "one", &jobs(&[("y", 2.0)]), 110);
+    assert_eq!(count(111), 1.0);
+
+    // A reload keeps the series of sources that stay, and ends the others.
+    ingest(&store, "two", &jobs(&[("z", 2.0)]), 120);
+    let next = store_with(Some(history.clone()));
+    next.adopt(&store);
+    assert_eq!((next.series(), count(121)), (2, 2.0));
+    next.retain_sources(&[source("two")], at(130));
+    assert_eq!((next.series(), count(131)), (1, 1.0));
+    ingest(&next, "two", &jobs(&[("z", 3.0)]), 140);
+    assert_eq!((next.series(), count(141)), (1, 1.0));
+}
+
+proptest! {
+    #[test]
+    fn any_sequence_of_collections_leaves_what_the_last_of_each_source_brought(
+        rounds in prop::collection::vec((0..3_usize, prop::collection::vec(0..12_u8, 0..10)), 1..30)
+    ) {
+        let store = store_with(None);
+        let mut model: BTreeMap<usize, std::collections::BTreeSet<u8>> = BTreeMap::new();
+        for (round, (number, queues)) in rounds.into_iter().enumerate() {
+            // Each source has queues of its own, so that nothing is rejected as a duplicate of another.
+            let queues: std::collections::BTreeSet<u8> = queues.into_iter().collect();
+            let names: Vec<String> = queues.iter().map(|queue| format!("{number}-{queue}")).collect();
+            let samples: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), round as f64)).collect();
+            let done = ingest(&store, &format!("source{number}"), &jobs(&samples), round as u64);
+            prop_assert_eq!((done.series, done.rejected.len()), (queues.len(), 0));
+            model.insert(number, queues);
+        }
+        let expected: usize = model.values().map(std::collections::BTreeSet::len).sum();
+        prop_assert_eq!(store.series(), expected);
+        let mut lines = exposition(&store, Format::Text);
+        lines.retain(|line| !line.starts_with('#'));
+        prop_assert_eq!(lines.len(), expected);
+        for (number, queues) in model {
+            for queue in queues {
+                let start = format!("jobs_total{{queue=\"{number}-{queue}\",");
+                prop_assert!(lines.iter().any(|line| line.starts_with(&start)));
+            }
+        }
+    }
+}
