@@ -528,4 +528,61 @@ def packs():
                 yield f"{count}: {what}, CPU", "promtool", used([PROMTOOL, "test", "rules", "tests.yml"], folder), "s"
 
 
-STAGES = {stage.__name__: stage for stage in (page, host, rules, memory, start, webhook, alerts, packs)}
+# 9. Processes
+
+PROCESSES = (500, 5_000)
+PROCESS_EXPORTER = shutil.which("prometheus-process-exporter") or shutil.which("process-exporter")
+PROCESS_CONFIG = """
+performance_monitor:
+  collection_interval: 1s
+  prometheus: {host: 127.0.0.1}
+  collectors:
+    - {name: processes, type: process, groups: [{name: "{{ comm }}", comm: "*"}]}
+"""
+# Without its metrics per thread, which the other side does not have.
+PROCESS_FLAGS = ("-threads=false", "-config.path", "{folder}/p.yml", "-web.listen-address", "127.0.0.1:{port}")
+PROCESS_EXPORTER_CONFIG = "process_names: [{name: '{{.Comm}}', cmdline: ['.*']}]\n"
+
+
+def processes():
+    """All processes of the host in groups by name, with as many idle ones beside as `PROCESSES` says."""
+    for count in PROCESSES:
+        what = f"{count:,} processes"
+        idle = [subprocess.Popen(["sleep", "100000"]) for _ in range(count)]
+        try:
+            with bellwether(PROCESS_CONFIG) as agent:
+                client, _ = agent.ready(holding=b'groupname="sleep"')
+                time.sleep(3)
+                before, start = agent.cpu(), time.perf_counter()
+                time.sleep(20)
+                interval = (agent.cpu() - before) / (time.perf_counter() - start) * 1e3
+                page = client.get()[1]
+                assert value(page, 'namedprocess_namegroup_num_procs{groupname="sleep"') >= count, page
+                name = 'bellwether_collector_duration_seconds{collector="processes"'
+                durations = []
+                for _ in range(10):
+                    time.sleep(1)
+                    durations.append(value(client.get()[1], name))
+                yield f"{what}: all CPU of an interval", "bellwether", interval, "ms"
+                yield f"{what}: one collection, time", "bellwether", milliseconds(durations), "ms"
+                yield f"{what}: resident memory", "bellwether", agent.memory(), "MiB"
+            if not PROCESS_EXPORTER:
+                continue
+            with Process([PROCESS_EXPORTER, *PROCESS_FLAGS], {"p.yml": PROCESS_EXPORTER_CONFIG}) as other:
+                client, _ = other.ready(holding=b'groupname="sleep"')
+                rounds, before, start = 20, other.cpu(), time.perf_counter()
+                for _ in range(rounds):
+                    client.get()
+                took = (time.perf_counter() - start) / rounds * 1e3
+                yield f"{what}: all CPU of an interval", "process-exporter", (other.cpu() - before) / rounds * 1e3, "ms"
+                yield f"{what}: one collection, time", "process-exporter", took, "ms"
+                yield f"{what}: resident memory", "process-exporter", other.memory(), "MiB"
+        finally:
+            for process in idle:
+                process.kill()
+            for process in idle:
+                process.wait()
+
+
+STAGES = {stage.__name__: stage
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes)}

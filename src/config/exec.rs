@@ -4,38 +4,48 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
+use bellwether_collectors::CollectorType;
 use bellwether_notify::ChannelType;
 use bellwether_schema::Diagnostics;
 
 use super::include::ConfigFile;
 use super::sections::Root;
 
-/// Checks channels of type `exec`, including disabled ones: `notify-test` starts them.
+/// Checks channels and collectors of type `exec`, including disabled ones: `notify-test` starts them.
 pub(super) fn check(root: &Root, files: &[ConfigFile], problems: &mut Diagnostics) {
-    let alerting = &root.performance_monitor.alerting;
+    let monitor = &root.performance_monitor;
+    let alerting = &monitor.alerting;
     let channels = alerting.notifications.channels.iter();
-    for channel in channels.filter(|channel| channel.common.r#type == ChannelType::Exec) {
-        let at = &channel.at.0;
+    let channels = channels
+        .filter(|channel| channel.common.r#type == ChannelType::Exec)
+        .map(|channel| ("channel", &channel.at.0));
+    let collectors = monitor.collectors.iter().map(|entry| &entry.common);
+    let collectors = collectors
+        .filter(|common| common.r#type == CollectorType::Exec)
+        .map(|common| ("collector", &common.name.at));
+    for (what, at) in channels.chain(collectors) {
         if !alerting.allow_exec {
             problems
                 .error(
                     at,
-                    "a channel of type exec starts a program, which is not allowed",
+                    format!("a {what} of type exec starts a program, which is not allowed"),
                 )
                 .hint("set performance_monitor.alerting.allow_exec to true");
         } else if root.web.allow_edit {
             problems
                 .error(
                     at,
-                    "a channel of type exec needs a protected configuration: web.allow_edit lets \
-                     users of the web page change it",
+                    format!(
+                        "a {what} of type exec needs a protected configuration: web.allow_edit lets users of the \
+                         web page change it"
+                    ),
                 )
-                .hint("remove the channel or web.allow_edit");
+                .hint(format!("remove the {what} or web.allow_edit"));
         } else if let Some((path, reason)) = unguarded(files) {
             problems
                 .error(
                     at,
-                    format!("a channel of type exec needs a protected configuration: {reason}"),
+                    format!("a {what} of type exec needs a protected configuration: {reason}"),
                 )
                 .hint(format!("chown root {0} && chmod go-w {0}", path.display()));
         }
@@ -43,7 +53,7 @@ pub(super) fn check(root: &Root, files: &[ConfigFile], problems: &mut Diagnostic
 }
 
 /// Returns the first file that others may write, and the reason: whoever may write one of them may
-/// add or replace a channel.
+/// add or replace a program.
 fn unguarded(files: &[ConfigFile]) -> Option<(&Path, String)> {
     // The embedded configuration has no path.
     let paths = files.iter().map(|file| &*file.path);
@@ -105,6 +115,22 @@ mod tests {
         let off = problems(&EXEC.replace("true", "false"), 0o600);
         assert!(
             off.contains("which is not allowed\n  hint: set performance_monitor"),
+            "{off}"
+        );
+    }
+
+    #[test]
+    fn a_collector_needs_the_same() {
+        let collector = "performance_monitor:\n  alerting:\n    allow_exec: true\n  collectors:\n    \
+             - {name: x, type: exec, command: [/bin/true], enabled: false}\n";
+        assert_eq!(problems(collector, 0o640), "");
+        let writable = problems(collector, 0o660);
+        let expected =
+            "a collector of type exec needs a protected configuration: others than its owner";
+        assert!(writable.contains(expected), "{writable}");
+        let off = problems(&collector.replace("exec: true", "exec: false"), 0o600);
+        assert!(
+            off.contains("a collector of type exec starts a program, which is not allowed"),
             "{off}"
         );
     }

@@ -91,7 +91,7 @@ section! {
     pub struct Alerting {
         /// Enables the evaluation of rules.
         pub enabled: bool = true,
-        /// Allows channels of type `exec` to start programs. Also required: only root and
+        /// Allows channels and collectors of type `exec` to start programs. Also required: only root and
         /// Bellwether's own user may write the files of the configuration.
         pub allow_exec: bool = false,
         /// Channels and settings of notifications.

@@ -18,6 +18,7 @@ mod dead_letters;
 mod demo;
 mod deploy;
 mod history;
+mod host_collectors;
 mod hostile;
 mod hosts;
 mod kafka;

@@ -103,12 +103,13 @@ fn whole(block: &str) -> Option<String> {
 }
 
 /// Errors that a part of a configuration has, and the whole has not: what it refers to is in another block.
-const OF_A_PART: [&str; 5] = [
+const OF_A_PART: [&str; 6] = [
     "no receiver",
     "no channel",
     "no such metric",
     "unknown metric",
     "is not configured",
+    "needs a protected configuration",
 ];
 
 #[test]

@@ -8,9 +8,11 @@
 //! ([`EntryType`]); the register of all types is in `types.rs`.
 
 pub mod application;
+mod blocking;
 mod entry;
 mod kind;
 mod kinds;
+mod mapping;
 mod memory;
 pub mod neo4j;
 pub mod process;
@@ -34,6 +36,7 @@ pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self
 pub use memory::Memory;
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
+pub use types::CollectorType;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no

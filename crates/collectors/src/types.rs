@@ -8,7 +8,11 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod cgroup;
+mod exec;
+mod process;
 pub(crate) mod pushgateway;
+mod systemd;
 mod textfile;
 
 macro_rules! collector_types {
@@ -44,6 +48,14 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Cgroups and containers, under the metric names of cAdvisor.
+    Cgroup = "cgroup", cgroup::Cgroup;
+    /// Output of a program.
+    Exec = "exec", exec::Exec;
+    /// Groups of processes, as process-exporter has them.
+    Process = "process", process::Process;
+    /// Units of systemd, under the metric names of node_exporter.
+    Systemd = "systemd", systemd::Systemd;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Metrics that batch jobs push, as to a Pushgateway.

@@ -6,7 +6,6 @@
 use bellwether_schema::{Diagnostics, MapReader, Section, SourceLocation, Variant};
 
 pub use self::email::AddressError;
-pub use self::exec::AccountError;
 pub use self::templates::TemplateError;
 use crate::bulletin::Bulletin;
 use crate::channel::{Attempt, Batch, Channel, Context, Digest, Sender, WallClock, same_group};

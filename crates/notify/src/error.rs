@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bellwether_http::HttpError;
+use bellwether_program::AccountError;
 use thiserror::Error;
 use tokio::task::JoinError;
 
-use crate::channels::{AccountError, AddressError, TemplateError};
+use crate::channels::{AddressError, TemplateError};
 
 /// A channel that could not be built.
 #[derive(Debug, Error)]

@@ -33,13 +33,14 @@ use bellwether_core::{
     DeadLetter, Dispatch, Fingerprint, MonoMillis, NotifiedState, Now, UnixMillis,
 };
 use bellwether_files::durable::StateDirectory;
+pub use bellwether_program::AccountError;
 pub use bulletin::{Bulletin, BulletinStats, Document};
 use channel::Channel;
 pub use channel::{Batch, Clock, Context, Digest, Sender, WallClock};
 use channel_state::ChannelState;
 pub use channel_state::ChannelStats;
 pub use channels::email::owned_header;
-pub use channels::{AccountError, AddressError, ChannelType, KindSettings, TemplateError};
+pub use channels::{AddressError, ChannelType, KindSettings, TemplateError};
 use delivery::Delivery;
 pub use direct::{DirectResult, send_bulletin, test_send};
 pub use error::{BuildError, DeliveryError, MissingClient, SettingsError};

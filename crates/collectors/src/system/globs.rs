@@ -26,6 +26,12 @@ impl Globs {
         })
     }
 
+    /// Returns the globs as they were written.
+    #[must_use]
+    pub fn patterns(&self) -> &[String] {
+        &self.patterns
+    }
+
     /// Returns whether one of the globs matches all of `text`.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {

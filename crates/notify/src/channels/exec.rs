@@ -1,23 +1,14 @@
 //! Channel that starts a program and writes the notifications to its standard input.
 //!
-//! There is no shell: program and arguments are passed as they are configured, and no value of an
-//! alert becomes an argument. At the timeout all processes that it started are killed: its process
-//! group, its descendants, and processes that left both but still have the environment they were
-//! given.
-
-mod account;
-mod descendants;
-mod process;
+//! No value of an alert becomes an argument. `bellwether-program` describes how it is run and killed.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use account::Account;
-pub use account::AccountError;
 use bellwether_core::Notification;
 use bellwether_http::redacted;
+use bellwether_program::{Invocation, PATH, Run, Termination};
 use bellwether_schema::{Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
-use process::{Invocation, Termination};
 
 use super::{Attempt, Batch, Bulletin, Channel, Context, DeliveryError, SettingsError, same_group};
 use crate::settings::check_max_alerts;
@@ -51,63 +42,24 @@ bellwether_schema::section! {
 
 /// Exit status for a retry, of `sysexits.h`.
 const EX_TEMPFAIL: i32 = 75;
-/// `PATH` of the program's environment.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 impl ExecChannel {
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        self.check_command(at, problems);
-        self.check_environment(problems);
-        if let Some(user) = &self.user
-            && let Err(error) = Account::parse(user)
-        {
-            problems
-                .error(&user.at, error.to_string())
-                .hint("a user's name, or UID:GID");
-        }
+        let Self {
+            command,
+            environment,
+            user,
+            ..
+        } = self;
+        bellwether_program::check(command, environment, user.as_ref(), at, problems);
         if self.timeout.is_zero() {
             problems.error(&at.key("timeout"), "must be longer than 0s");
         }
         check_max_alerts(self.max_alerts, at, problems);
     }
 
-    fn check_command(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        match self.command.first() {
-            None => {
-                problems
-                    .error(&at.key("command"), "no program")
-                    .hint("command: [/usr/local/bin/page, --team, storage]");
-            }
-            Some(program) if !Path::new(&program.value).is_absolute() => {
-                problems
-                    .error(
-                        &program.at,
-                        format!("not an absolute path: {:?}", program.value),
-                    )
-                    .hint("the program is started without a shell and without a search in PATH");
-            }
-            Some(_) => {}
-        }
-        for part in self.command.iter().filter(|part| part.contains('\0')) {
-            problems.error(&part.at, "holds a NUL, which no argument can");
-        }
-    }
-
-    fn check_environment(&self, problems: &mut Diagnostics) {
-        for (name, value) in &self.environment {
-            if name.is_empty() || name.contains(['=', '\0']) {
-                problems.error(&value.at, format!("not a variable's name: {name:?}"));
-            } else if value.expose().contains('\0') {
-                problems.error(&value.at, format!("holds a NUL: the value of {name:?}"));
-            }
-        }
-    }
-
     pub(super) fn build(&self, context: Context) -> Result<Box<dyn Channel>, SettingsError> {
-        let ids = match &self.user {
-            Some(user) => Account::parse(user)?.ids(Path::new("/etc/passwd"))?,
-            None => None,
-        };
+        let ids = bellwether_program::ids(self.user.as_ref())?;
         Ok(Box::new(Exec {
             settings: self.clone(),
             ids,
@@ -135,7 +87,7 @@ impl Channel for Exec {
                     ("BELLWETHER_STATUS", batch.status().as_str()),
                 ],
             );
-            self.check_termination(invocation.run(*self.settings.timeout).await)
+            self.check_run(invocation.run(*self.settings.timeout).await)
         })
     }
 
@@ -146,7 +98,7 @@ impl Channel for Exec {
                 to_json(&message)?.into_bytes(),
                 &[("BELLWETHER_BULLETIN", &bulletin.topic)],
             );
-            self.check_termination(invocation.run(*self.settings.timeout).await)
+            self.check_run(invocation.run(*self.settings.timeout).await)
         })
     }
 
@@ -175,39 +127,24 @@ impl Exec {
                 .map(|part| part.value.clone())
                 .collect(),
             environment: own.chain(configured).collect(),
-            mark: format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..)),
             folder: self.settings.working_directory.clone(),
             ids: self.ids,
             input,
+            output_limit: None,
         }
     }
 
-    fn check_termination(&self, termination: Termination) -> Result<(), DeliveryError> {
-        let program = self
-            .settings
-            .command
-            .first()
-            .map_or("", |program| &program.value);
-        let (retryable, what, stderr) = match termination {
-            Termination::Code(0, _) => return Ok(()),
-            Termination::Code(code, stderr) => {
-                (code == EX_TEMPFAIL, format!("exit status {code}"), stderr)
-            }
-            Termination::Signal(signal, stderr) => {
-                (true, format!("ended by signal {signal}"), stderr)
-            }
-            Termination::TimedOut(stderr) => (
-                true,
-                format!("killed after {}", self.settings.timeout),
-                stderr,
-            ),
-            Termination::NotStarted(reason) => {
-                (true, format!("cannot be started: {reason}"), String::new())
-            }
+    fn check_run(&self, run: Run) -> Result<(), DeliveryError> {
+        let retryable = match run.termination {
+            Termination::Code(0) => return Ok(()),
+            Termination::Code(code) => code == EX_TEMPFAIL,
+            _ => true,
         };
-        let mut message = format!("{program}: {what}");
-        if !stderr.is_empty() {
-            message += &format!(": {}", self.redacted(stderr));
+        let program = self.settings.command.first();
+        let program = program.map_or("", |program| &program.value);
+        let mut message = format!("{program}: {}", run.termination);
+        if !run.stderr.is_empty() {
+            message += &format!(": {}", self.redacted(run.stderr));
         }
         Err(DeliveryError::new(retryable, message))
     }

@@ -39,7 +39,7 @@ pub enum AccountError {
 
 /// A configured user.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Account<'a> {
+pub enum Account<'a> {
     /// Name, as in `/etc/passwd`.
     Name(&'a str),
     /// User and group id.
@@ -48,7 +48,10 @@ pub(super) enum Account<'a> {
 
 impl<'a> Account<'a> {
     /// Reads `name` or `UID:GID`.
-    pub(super) fn parse(text: &'a str) -> Result<Self, AccountError> {
+    ///
+    /// # Errors
+    /// The text is neither.
+    pub fn parse(text: &'a str) -> Result<Self, AccountError> {
         let invalid = || AccountError::Invalid(text.to_owned());
         if let Some((user, group)) = text.split_once(':') {
             let ids = user.parse().ok().zip(group.parse().ok());
@@ -69,7 +72,7 @@ impl<'a> Account<'a> {
     ///
     /// # Errors
     /// There is no such user, or this process may not switch to it.
-    pub(super) fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, AccountError> {
+    pub fn ids(&self, passwd: &Path) -> Result<Option<(u32, u32)>, AccountError> {
         let (user, group) = match self {
             Self::Ids(user, group) => (*user, *group),
             Self::Name(name) => {
