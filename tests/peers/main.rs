@@ -1,4 +1,4 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, Neo4j, Kafka, VictoriaMetrics, mail.
+//! Bellwether beside the real ones: Prometheus, Alertmanager, node_exporter, Neo4j, Kafka, VictoriaMetrics, mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -14,6 +14,7 @@ mod delivery;
 mod neo4j;
 mod promql;
 mod remote;
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

@@ -8,7 +8,9 @@
 //! ([`EntryType`]); the register of all types is in `types.rs`.
 
 pub mod application;
+mod dns;
 mod entry;
+mod http;
 mod kind;
 mod kinds;
 mod memory;
@@ -24,7 +26,7 @@ use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
 pub use entry::{
-    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, resolve,
+    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, Relabeling, resolve,
 };
 pub use kind::{
     Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, KindSelfMetrics, MetricDefaults,

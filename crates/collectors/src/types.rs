@@ -9,6 +9,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 use crate::{Build, EntryContext, EntryType};
 
 pub(crate) mod pushgateway;
+mod scrape;
 mod textfile;
 
 macro_rules! collector_types {
@@ -44,6 +45,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
+    Scrape = "scrape", scrape::Scrape;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Metrics that batch jobs push, as to a Pushgateway.
