@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod probe;
 pub(crate) mod pushgateway;
 mod scrape;
 mod textfile;
@@ -45,6 +46,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
+    Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
     Scrape = "scrape", scrape::Scrape;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
