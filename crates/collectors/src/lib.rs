@@ -13,6 +13,7 @@ mod entry;
 mod http;
 mod kind;
 mod kinds;
+mod mapping;
 mod memory;
 pub mod neo4j;
 pub mod process;

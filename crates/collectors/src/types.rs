@@ -8,6 +8,7 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod http_json;
 mod probe;
 pub(crate) mod pushgateway;
 mod scrape;
@@ -46,6 +47,8 @@ macro_rules! collector_types {
 }
 
 collector_types! {
+    /// Documents in JSON that a server answers with.
+    HttpJson = "http_json", http_json::HttpJson;
     /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
