@@ -280,10 +280,10 @@ impl Scrape {
             let interval = refresh(&config.refresh_interval, context);
             match parse_url(&config.url) {
                 Ok(url) => {
-                    let access = Access {
+                    let access = Box::new(Access {
                         authorization: config.authorization.clone(),
                         client: config.connection.with_timeout(Duration::from_secs(10)),
-                    };
+                    });
                     lookups.push((Arc::new(Lookup::Http { access, url, limit }), interval));
                 }
                 Err(error) => context

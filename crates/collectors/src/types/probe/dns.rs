@@ -89,6 +89,7 @@ pub(super) fn server(target: &str) -> Option<(String, u16)> {
 impl DnsPlan {
     pub(super) async fn run(&self, target: &str, report: &mut Report) -> Result<(), String> {
         report.set(&DNS_SUCCEEDED, 0.0);
+        report.set(&FAILED_BY_REGEX, 0.0);
         let (host, port) = server(target).ok_or("not a server")?;
         let (addresses, resolved) = resolve(&host, port, report).await?;
         report.add_phase(&DNS_DURATION, "resolve", resolved);
@@ -111,12 +112,7 @@ impl DnsPlan {
         report.set(&DNS_AUTHORITY, answer.authority as f64);
         report.set(&DNS_ADDITIONAL, answer.additional as f64);
         let code = code_name(answer.code);
-        if !self
-            .settings
-            .valid_rcodes
-            .iter()
-            .any(|valid| *valid == code)
-        {
+        if !self.settings.valid_rcodes.contains(&code) {
             return Err(format!("answered {code}"));
         }
         let records: Vec<String> = answer.answers.iter().map(ToString::to_string).collect();

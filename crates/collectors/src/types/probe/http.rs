@@ -110,6 +110,7 @@ impl HttpPlan {
         report: &mut Report,
     ) -> Result<(), String> {
         report.set(&HTTP_STATUS, 0.0);
+        report.set(&FAILED_BY_REGEX, 0.0);
         for phase in PHASES {
             report.set_labeled(&HTTP_DURATION, "phase", phase, 0.0);
         }
@@ -259,10 +260,8 @@ impl HttpPlan {
             .fail_if_not_matches
             .iter()
             .find(|it| !it.is_match(&body));
-        if !(self.fail_if_matches.is_empty() && self.fail_if_not_matches.is_empty()) {
-            let failed = found.is_some() || missing.is_some();
-            report.set(&FAILED_BY_REGEX, f64::from(u8::from(failed)));
-        }
+        let failed = found.is_some() || missing.is_some();
+        report.set(&FAILED_BY_REGEX, f64::from(u8::from(failed)));
         let status = answer.head.status();
         let valid = match self.valid_status_codes.is_empty() {
             true => status.is_success(),

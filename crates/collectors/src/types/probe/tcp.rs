@@ -64,16 +64,16 @@ impl TcpPlan {
         report: &mut Report,
     ) -> Result<(), String> {
         let (host, port) = host_and_port(target).ok_or("not HOST:PORT")?;
+        report.set(&FAILED_BY_REGEX, 0.0);
         let (addresses, _) = resolve(host, port, report).await?;
         let stream = connect(&addresses, report).await?;
         let mut stream: Box<dyn Stream> = match self.tls {
             true => Box::new(tls.encrypt(host, stream, report).await?),
             false => Box::new(stream),
         };
-        if self.steps.iter().any(|step| step.expect.is_some()) {
-            // Until the dialogue is over, the lines that came were not those that are expected.
-            report.set(&FAILED_BY_REGEX, 1.0);
-        }
+        // Until the dialogue is over, the lines that came were not those that are expected.
+        let expects = self.steps.iter().any(|step| step.expect.is_some());
+        report.set(&FAILED_BY_REGEX, f64::from(u8::from(expects)));
         let mut received = Vec::new();
         for step in &self.steps {
             let mut text = step.send.clone().unwrap_or_default().into_bytes();
@@ -89,9 +89,7 @@ impl TcpPlan {
                 sent.map_err(|error| error.to_string())?;
             }
         }
-        if report.get(&FAILED_BY_REGEX, None).is_some() {
-            report.set(&FAILED_BY_REGEX, 0.0);
-        }
+        report.set(&FAILED_BY_REGEX, 0.0);
         Ok(())
     }
 }

@@ -47,7 +47,7 @@ pub(super) struct FilePattern {
 /// A server that is asked for targets.
 pub(super) enum Lookup {
     Http {
-        access: Access,
+        access: Box<Access>,
         url: Url,
         limit: u64,
     },
@@ -179,7 +179,7 @@ impl Lookup {
     async fn groups(self: Arc<Self>) -> Result<Vec<Group>, String> {
         match &*self {
             Self::Http { access, url, limit } => {
-                let (access, opened) = (access.clone(), url.clone());
+                let (access, opened) = (Access::clone(access), url.clone());
                 let client = spawn_blocking(move || Client::open(access, &opened)).await;
                 let client = client.map_err(|error| error.to_string())??;
                 let mut headers = HeaderMap::new();
