@@ -584,5 +584,81 @@ def processes():
                 process.wait()
 
 
+# 10. Scraping others
+
+SCRAPED = 10_000
+SCRAPE_SECONDS = 20
+
+
+def exporter_page():
+    """Gauges and counters as an exporter has them, with three labels each."""
+    text = ""
+    for metric in range(100):
+        kind, suffix = ("counter", "_total") if metric % 2 else ("gauge", "")
+        text += f"# HELP bench_figure_{metric}{suffix} A figure.\n# TYPE bench_figure_{metric}{suffix} {kind}\n"
+        for n in range(SCRAPED // 100):
+            text += (f'bench_figure_{metric}{suffix}{{device="disk{n}",mode="m{n % 7}",'
+                     f'path="/var/lib/data/{n}"}} {n * 1.25 + metric}\n')
+    return text.encode()
+
+
+class Exporter(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    page = b""
+    scrapes = {}
+
+    def do_GET(self):
+        self.scrapes[self.path] = self.scrapes.get(self.path, 0) + 1
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, *_):
+        pass
+
+
+def scrape():
+    """What a scrape of 10,000 series costs the one that scrapes, writing what came to its disk included. Agents that
+    only forward have a receiver that takes nothing, so that they forward nothing either."""
+    Exporter.page = exporter_page()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Exporter)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    job = (f"scrape_configs: [{{job_name: bench, scrape_interval: 1s, metrics_path: /PATH,"
+           f" static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}]\n")
+    ours = (f"performance_monitor:\n  enabled_collectors: []\n{SERVER}  collectors:\n"
+            f"    - {{name: bench, type: scrape, interval: 1s, metrics_path: /bellwether, limits: {{series: 20000}},"
+            f" static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}\n")
+    config = lambda path: {"p.yml": job.replace("PATH", path)}  # noqa: E731
+    processes = [("bellwether", "/bellwether", lambda: bellwether(ours), "/metrics")]
+    if HAS_PROMETHEUS:
+        processes.append(("Prometheus", "/prometheus", lambda: Process(
+            ["prometheus", "--config.file={folder}/p.yml", "--storage.tsdb.path={folder}/data",
+             "--web.listen-address=127.0.0.1:{port}"], config("prometheus")), "/-/ready"))
+        processes.append(("Prometheus, agent", "/agent", lambda: Process(
+            ["prometheus", "--enable-feature=agent", "--config.file={folder}/p.yml",
+             "--storage.agent.path={folder}/data", "--web.listen-address=127.0.0.1:{port}"],
+            config("agent")), "/-/ready"))
+    if shutil.which("vmagent"):
+        processes.append(("vmagent", "/vmagent", lambda: Process(
+            ["vmagent", "-promscrape.config={folder}/p.yml", "-remoteWrite.tmpDataPath={folder}/data",
+             "-remoteWrite.url=http://127.0.0.1:9/", "-httpListenAddr=127.0.0.1:{port}"],
+            config("vmagent")), "/metrics"))
+    for who, path, start, ready in processes:
+        with start() as process:
+            process.ready(ready)[0].close()
+            # The first scrapes create the series.
+            time.sleep(5)
+            before, cpu = Exporter.scrapes.get(path, 0), process.cpu()
+            time.sleep(SCRAPE_SECONDS)
+            scrapes = Exporter.scrapes.get(path, 0) - before
+            assert scrapes > SCRAPE_SECONDS / 2, (who, scrapes)
+            yield f"scrape of {SCRAPED:,} series, CPU", who, (process.cpu() - cpu) / scrapes * 1e3, "ms"
+            yield f"scrape of {SCRAPED:,} series, peak memory", who, process.memory("VmHWM"), "MiB"
+    server.shutdown()
+
+
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape)}

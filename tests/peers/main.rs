@@ -1,4 +1,4 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, Neo4j, Kafka, VictoriaMetrics, mail.
+//! Bellwether beside the real ones: Prometheus, Alertmanager, node_exporter, blackbox_exporter, Neo4j, Kafka, VictoriaMetrics, mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,8 +12,10 @@ mod dashboard;
 mod delivery;
 #[cfg(feature = "neo4j")]
 mod neo4j;
+mod probe;
 mod promql;
 mod remote;
+mod scrape;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

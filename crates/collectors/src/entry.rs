@@ -14,6 +14,7 @@ use bellwether_schema::{
     Section, SectionDoc, Shape, Size, SourceLocation, Spanned, is_file_name,
 };
 use relabeled::Relabeled;
+pub use relabeled::Relabeling;
 use serde::Serialize;
 
 use crate::system::System;
@@ -117,6 +118,8 @@ pub struct EntryContext<'a> {
     pub limits: &'a CollectorLimits,
     /// Directories of the host's files, which are elsewhere in a container.
     pub host: &'a System,
+    /// Labels and relabeling steps of its series.
+    relabeling: &'a mut Arc<Relabeling>,
     /// Receives errors.
     pub problems: &'a mut Diagnostics,
     /// Receives warnings.
@@ -128,6 +131,20 @@ impl EntryContext<'_> {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.schedule.deadline
+    }
+
+    /// Returns the longest duration of the requests of a collection: the rest is for reading the answers.
+    #[must_use]
+    pub fn request_timeout(&self) -> Duration {
+        let timeout = self.timeout();
+        let rest = (timeout / 10).clamp(Duration::from_millis(20), Duration::from_millis(500));
+        timeout.saturating_sub(rest)
+    }
+
+    /// Returns labels and relabeling steps for a collector that applies them itself. Without this call they are
+    /// applied to all that it brings.
+    pub fn take_relabeling(&mut self) -> Arc<Relabeling> {
+        std::mem::take(self.relabeling)
     }
 
     /// Wraps a function that creates the collector.
@@ -194,25 +211,28 @@ impl CollectorEntry {
         common.check(problems);
         let schedule = common.own_schedule(schedule, problems);
         let origin = Origin::new(&common.name);
+        let steps = common.metric_relabel_configs.iter();
+        // An invalid step is reported already.
+        let relabel = Relabel::new(steps.map(|step| &step.value)).unwrap_or_default();
+        let mut relabeling = Arc::new(Relabeling::new(common.labels.value.clone(), relabel));
         let build = self.settings.resolve(&mut EntryContext {
             origin,
             at: &common.name.at,
             schedule,
             limits: &common.limits,
             host,
+            relabeling: &mut relabeling,
             problems,
             warnings,
         });
-        let steps = common.metric_relabel_configs.iter();
-        let relabel = Relabel::new(steps.map(|step| &step.value)).ok();
-        let (Some(build), Some(relabel), true) = (build, relabel, problems.len() == before) else {
+        let (Some(build), true) = (build, problems.len() == before) else {
             return None;
         };
         Some(CollectorPlan {
             origin,
             schedule,
             times: common.times(),
-            input: Input::Pull(Relabeled::wrap(build, common.labels.value.clone(), relabel)),
+            input: Input::Pull(Relabeled::wrap(build, relabeling)),
             series_limit: Some(common.limits.series),
         })
     }
@@ -318,4 +338,67 @@ pub(crate) fn own_schedule(
         schedule.deadline = own.value.0;
     }
     schedule
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use bellwether_core::{Now, SeriesFamily};
+    use bellwether_schema::{DecodeContext, parse};
+
+    use super::*;
+
+    /// Result of one collection.
+    #[derive(Debug, Default)]
+    pub(crate) struct Collected {
+        /// Series with their values, in their order.
+        pub lines: Vec<String>,
+        /// Reason and detail of the failure.
+        pub failure: Option<(&'static str, String)>,
+    }
+
+    impl Collected {
+        /// Returns the value of a series.
+        pub(crate) fn value(&self, series: &str) -> Option<f64> {
+            let line = self
+                .lines
+                .iter()
+                .find_map(|line| line.strip_prefix(series))?;
+            line.trim().parse().ok()
+        }
+    }
+
+    /// Resolves one entry in YAML with an interval of 15 s. Returns the errors with their hints.
+    pub(crate) fn resolve_entry(yaml: &str) -> Result<Box<dyn Collector>, Vec<String>> {
+        let mut problems = Diagnostics::default();
+        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
+        let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
+        let schedule = Schedule {
+            interval: Duration::from_secs(15),
+            deadline: Duration::from_secs(10),
+            settle: None,
+        };
+        let entries: Vec<_> = entry.into_iter().collect();
+        let host = System::default();
+        let plans = resolve(&entries, schedule, &host, &mut problems, &mut Vec::new());
+        let problems = problems.into_sorted();
+        match plans.into_iter().next().map(|plan| plan.input) {
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),
+            _ => Err(problems.iter().map(ToString::to_string).collect()),
+        }
+    }
+
+    /// Collects once.
+    pub(crate) async fn collect(collector: &mut dyn Collector, now: Now) -> Collected {
+        let mut batch = bellwether_core::Batch::default();
+        let result = collector.collect(&mut batch, now).await;
+        let samples = batch.series.families().flat_map(SeriesFamily::samples);
+        let lines = samples.map(|(packed, value)| {
+            let labels = bellwether_core::LabelSet::from_packed(packed).unwrap();
+            format!("{labels} {value}")
+        });
+        Collected {
+            lines: lines.collect(),
+            failure: result.err().map(|failure| (failure.reason, failure.detail)),
+        }
+    }
 }

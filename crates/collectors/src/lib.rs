@@ -9,7 +9,9 @@
 
 pub mod application;
 mod blocking;
+mod dns;
 mod entry;
+mod http;
 mod kind;
 mod kinds;
 mod mapping;
@@ -26,7 +28,7 @@ use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
 pub use entry::{
-    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, resolve,
+    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, Relabeling, resolve,
 };
 pub use kind::{
     Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, KindSelfMetrics, MetricDefaults,

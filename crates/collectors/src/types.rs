@@ -10,8 +10,11 @@ use crate::{Build, EntryContext, EntryType};
 
 mod cgroup;
 mod exec;
+mod http_json;
+mod probe;
 mod process;
 pub(crate) mod pushgateway;
+mod scrape;
 mod systemd;
 mod textfile;
 
@@ -56,6 +59,12 @@ collector_types! {
     Process = "process", process::Process;
     /// Units of systemd, under the metric names of node_exporter.
     Systemd = "systemd", systemd::Systemd;
+    /// Documents in JSON that a server answers with.
+    HttpJson = "http_json", http_json::HttpJson;
+    /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
+    Probe = "probe", probe::Probe;
+    /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
+    Scrape = "scrape", scrape::Scrape;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Metrics that batch jobs push, as to a Pushgateway.

@@ -70,5 +70,5 @@ pub use render::Renderer;
 pub use sample_line::{SeriesPrefix, TimeUnit, read_sample, read_series, write_value};
 pub use scanner::quoted_end;
 pub use series::SeriesNames;
-pub use series_parser::SeriesParser;
+pub use series_parser::{ParsedSeries, SeriesParser};
 pub use snapshot::{Layout, Snapshot, constant_labels};

@@ -1,6 +1,7 @@
 //! Reads an exposition of others into a batch of series, as Prometheus reads a scrape.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, SeriesBatch};
 
@@ -16,15 +17,27 @@ const BLANK: [char; 2] = [' ', '\t'];
 /// As tolerant as Prometheus: families need no type and need not be contiguous, and other escapes than those of
 /// the format are literal. Timestamps and exemplars are ignored, and so are the series `_created` of
 /// OpenMetrics.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct SeriesParser {
     known: HashMap<Box<str>, Series>,
     round: u64,
+    rewrite: Option<Arc<Rewrite>>,
 }
 
-#[derive(Debug)]
+type Rewrite = dyn Fn(LabelSet) -> Option<LabelSet> + Send + Sync;
+
+/// Numbers of an exposition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ParsedSeries {
+    /// Samples in the text.
+    pub samples: usize,
+    /// Samples of series that neither of the last two expositions had.
+    pub added: usize,
+}
+
 struct Series {
-    labels: LabelSet,
+    /// Labels after the rewrite; `None`: dropped.
+    labels: Option<LabelSet>,
     /// Number of the exposition that had it last.
     round: u64,
 }
@@ -41,7 +54,18 @@ struct Family<'t> {
 }
 
 impl SeriesParser {
-    /// Appends the samples of `text` to `batch`, and returns their number.
+    /// Creates a parser that replaces the labels of each series, its name among them, by what `rewrite` returns, and
+    /// drops the series for `None`. It is called once for each series.
+    pub fn with_rewrite(
+        rewrite: impl Fn(LabelSet) -> Option<LabelSet> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            rewrite: Some(Arc::new(rewrite)),
+            ..Self::default()
+        }
+    }
+
+    /// Appends the samples of `text` to `batch`.
     ///
     /// # Errors
     /// The first line that is invalid, and a text in OpenMetrics that does not end with `# EOF`. Samples of
@@ -51,9 +75,9 @@ impl SeriesParser {
         text: &str,
         format: Format,
         batch: &mut SeriesBatch,
-    ) -> Result<usize, ParseError> {
+    ) -> Result<ParsedSeries, ParseError> {
         self.round += 1;
-        let before = batch.len();
+        let mut parsed = ParsedSeries::default();
         let mut family = Family::default();
         let mut lines = 0;
         let mut ended = false;
@@ -63,7 +87,7 @@ impl SeriesParser {
                 ended = true;
                 break;
             }
-            self.line(line, format, &mut family, batch)
+            self.line(line, format, &mut family, batch, &mut parsed)
                 .map_err(|reason| ParseError {
                     line: lines,
                     reason,
@@ -76,12 +100,11 @@ impl SeriesParser {
                 reason,
             });
         }
-        let samples = batch.len() - before;
-        if self.known.len() > 2 * samples + 1000 {
+        if self.known.len() > 2 * parsed.samples + 1000 {
             let round = self.round;
             self.known.retain(|_, series| series.round == round);
         }
-        Ok(samples)
+        Ok(parsed)
     }
 
     fn line<'t>(
@@ -90,6 +113,7 @@ impl SeriesParser {
         format: Format,
         family: &mut Family<'t>,
         batch: &mut SeriesBatch,
+        parsed: &mut ParsedSeries,
     ) -> Result<(), LineError> {
         let line = line.trim_start_matches(BLANK);
         if line.is_empty() {
@@ -109,18 +133,25 @@ impl SeriesParser {
             .find('{')
             .map_or(series, |brace| &series[..brace])
             .trim_end_matches(BLANK);
-        if !family.begin(name, format, batch) {
+        let Some(kind) = family.kind_of(name, format) else {
             return Ok(());
-        }
+        };
+        parsed.samples += 1;
         let round = self.round;
         if let Some(known) = self.known.get_mut(series) {
+            parsed.added += usize::from(known.round + 2 < round);
             known.round = round;
-            batch.push_packed(known.labels.packed(), value);
+            family.push(name, kind, known.labels.as_ref(), value, batch);
             return Ok(());
         }
+        parsed.added += 1;
         let mut scanner = Scanner::for_ingestion(series);
         let labels = read_labels(&mut scanner)?;
-        batch.push_packed(labels.packed(), value);
+        let labels = match &self.rewrite {
+            Some(rewrite) => rewrite(labels),
+            None => Some(labels),
+        };
+        family.push(name, kind, labels.as_ref(), value, batch);
         self.known.insert(series.into(), Series { labels, round });
         Ok(())
     }
@@ -205,15 +236,11 @@ impl<'t> Family<'t> {
         }
     }
 
-    /// Makes sure that the family of the series `name` is the last of `batch`. Returns false if the series is left
-    /// out.
-    fn begin(&mut self, name: &str, format: Format, batch: &mut SeriesBatch) -> bool {
-        let suffix = name
-            .strip_prefix(self.name)
-            .filter(|_| !self.name.is_empty());
+    /// Returns the type of the series `name`, if it is known; `None` if the series is left out.
+    fn kind_of(&self, name: &str, format: Format) -> Option<Option<Kind>> {
         let open = format == Format::OpenMetrics;
-        let kind = match (self.kind, suffix) {
-            ("counter" | "histogram" | "summary", Some("_created")) if open => return false,
+        Some(match (self.kind, self.suffix(name)) {
+            ("counter" | "histogram" | "summary", Some("_created")) if open => return None,
             ("counter", Some("_total")) if open => Some(Kind::Counter),
             ("counter", Some("")) => Some(Kind::Counter),
             ("gauge" | "stateset", Some("")) => Some(Kind::Gauge),
@@ -221,18 +248,44 @@ impl<'t> Family<'t> {
             ("histogram", Some("_bucket" | "_sum" | "_count")) => Some(Kind::Histogram),
             ("summary", Some("" | "_sum" | "_count")) => Some(Kind::Summary),
             _ => None,
-        };
-        let named = match kind {
+        })
+    }
+
+    fn suffix<'n>(&self, name: &'n str) -> Option<&'n str> {
+        let suffix = name.strip_prefix(self.name);
+        suffix.filter(|_| !self.name.is_empty())
+    }
+
+    /// Adds a sample of the series `name`, after its family was begun.
+    fn push(
+        &mut self,
+        name: &str,
+        kind: Option<Kind>,
+        labels: Option<&LabelSet>,
+        value: f64,
+        batch: &mut SeriesBatch,
+    ) {
+        let Some(labels) = labels else { return };
+        let family = match kind {
             Some(Kind::Histogram | Kind::Summary) => self.name,
             _ => name,
         };
-        if self.begun != named {
-            let help = self.help.filter(|_| suffix.is_some());
+        let renamed = labels.name();
+        let (family, kind) = match renamed.starts_with(family) {
+            true => (family, kind),
+            // Parts of a histogram can be renamed apart.
+            false => (
+                renamed,
+                kind.filter(|kind| matches!(kind, Kind::Counter | Kind::Gauge)),
+            ),
+        };
+        if self.begun != family {
+            let help = self.help.filter(|_| self.suffix(name).is_some());
             let help = help.map(unescape_leniently).unwrap_or_default();
-            batch.begin(named, kind, &help);
-            named.clone_into(&mut self.begun);
+            batch.begin(family, kind, &help);
+            family.clone_into(&mut self.begun);
         }
-        true
+        batch.push_packed(labels.packed(), value);
     }
 }
 
@@ -337,8 +390,56 @@ mod tests {
                 .map(|series| format!("a{{i=\"{round}-{series}\"}} 1\n"))
                 .collect();
             let samples = parser.parse(&text, Format::Text, &mut batch).unwrap();
-            assert_eq!((samples, batch.len()), (1500, 1500));
+            assert_eq!(
+                (samples.samples, samples.added, batch.len()),
+                (1500, 1500, 1500)
+            );
             assert!(parser.known.len() <= 4000, "{}", parser.known.len());
+        }
+    }
+
+    #[test]
+    fn a_series_that_comes_back_after_two_expositions_is_added_again() {
+        let mut parser = SeriesParser::default();
+        let texts = [
+            "a 1\nb 1\n",
+            "a 1\n",
+            "a 1\n",
+            "a 1\nb 1\n",
+            "a 1\n",
+            "a 1\nb 1\n",
+        ];
+        let added = texts.map(|text| {
+            let parsed = parser.parse(text, Format::Text, &mut SeriesBatch::default());
+            parsed.unwrap().added
+        });
+        assert_eq!(added, [2, 0, 0, 1, 0, 0]);
+    }
+
+    #[test]
+    fn rewritten_series_are_in_the_family_of_their_new_name_or_dropped() {
+        let mut parser = SeriesParser::with_rewrite(|labels| match labels.name() {
+            "a_total" => Some(LabelSet::new([("__name__", "b_total"), ("x", "1")])),
+            "h_sum" => None,
+            _ => Some(labels),
+        });
+        let text = "# TYPE a_total counter\na_total 1\na_total{y=\"1\"} 2\n\
+                    # TYPE h histogram\nh_count 1\nh_sum 2\nh_bucket{le=\"+Inf\"} 1\n";
+        for _ in 0..2 {
+            let mut batch = SeriesBatch::default();
+            let parsed = parser.parse(text, Format::Text, &mut batch).unwrap();
+            assert_eq!((parsed.samples, batch.len()), (5, 4));
+            let families: Vec<_> = batch
+                .families()
+                .map(|family| (family.name, family.kind, family.samples().count()))
+                .collect();
+            assert_eq!(
+                families,
+                [
+                    ("b_total", Some(Kind::Counter), 2),
+                    ("h", Some(Kind::Histogram), 2)
+                ]
+            );
         }
     }
 }

@@ -105,6 +105,22 @@ fn read_from(file: File, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Version of a file: device, inode, size and modification time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version(u64, u64, u64, i64, i64);
+
+/// Returns the version of a file. While it stays, the content does, as a rule.
+#[must_use]
+pub fn version(metadata: &Metadata) -> Version {
+    Version(
+        metadata.dev(),
+        metadata.ino(),
+        metadata.size(),
+        metadata.mtime(),
+        metadata.mtime_nsec(),
+    )
+}
+
 /// Checks that the metadata is that of a regular file.
 ///
 /// # Errors

@@ -63,7 +63,7 @@ impl Client {
     pub fn open(access: Access, url: &Url) -> Result<Self, HttpError> {
         Ok(Self {
             client: access.client.client(url)?,
-            plain: url.scheme() == "http" && access.client.has_no_authorities(),
+            plain: url.scheme() == "http" && access.client.connection.has_no_authorities(),
             encrypted: OnceCell::new(),
             headers: access.authorization.header_map()?,
             access,

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bellwether_schema::Size;
 use thiserror::Error;
 
 use super::response::error_chain;
@@ -47,6 +48,9 @@ pub enum HttpError {
     /// The body of a response was cut off.
     #[error("{}", error_chain(.0))]
     CutOff(reqwest::Error),
+    /// The body of a response is larger than it may be.
+    #[error("larger than {0}")]
+    TooLarge(Size),
     /// TLS rejects the certificates or the protocol versions.
     #[error(transparent)]
     Tls(#[from] rustls::Error),

@@ -15,8 +15,10 @@ mod tls;
 pub use access::Access;
 pub use authorization::{Authorization, BasicAuth, read_secret, reread_secret};
 pub use client::{Client, SendError};
-pub use client_settings::{ClientSettings, parse_url};
+pub use client_settings::{ClientSettings, Connection, parse_url};
 pub use error::HttpError;
-pub use response::{ErrorResponse, body_text, error_chain, read_error_response, redacted};
+pub use response::{
+    ErrorResponse, body_bytes, body_text, error_chain, read_error_response, redacted,
+};
 pub use retry::{next_delay, parse_retry_after};
 pub use tls::{client_config, read_client_config, system_config};

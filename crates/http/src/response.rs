@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
+use bellwether_schema::Size;
 use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 
@@ -62,6 +63,24 @@ pub async fn body_text(response: Response) -> Result<String, HttpError> {
     match read_prefix(response, 1 << 20).await {
         (body, None) => Ok(body),
         (_, Some(error)) => Err(HttpError::CutOff(error.without_url())),
+    }
+}
+
+/// Reads a body of at most `limit` bytes.
+///
+/// # Errors
+/// The body is larger, or was cut off.
+pub async fn body_bytes(mut response: Response, limit: u64) -> Result<Vec<u8>, HttpError> {
+    let mut bytes = Vec::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(chunk)) => bytes.extend_from_slice(&chunk),
+            Ok(None) => return Ok(bytes),
+            Err(error) => return Err(HttpError::CutOff(error.without_url())),
+        }
+        if bytes.len() as u64 > limit {
+            return Err(HttpError::TooLarge(Size(limit)));
+        }
     }
 }
 

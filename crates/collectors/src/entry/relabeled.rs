@@ -12,27 +12,57 @@ use crate::{Build, Collecting, Collector, Memory};
 /// series of a collection.
 type Cache = HashMap<Box<[u8]>, Option<LabelSet>>;
 
+/// Labels and relabeling steps of the series of a collector.
+#[derive(Debug, Default)]
+pub struct Relabeling {
+    labels: Labels,
+    relabel: Relabel,
+}
+
+impl Relabeling {
+    pub(super) fn new(labels: Labels, relabel: Relabel) -> Self {
+        Self { labels, relabel }
+    }
+
+    /// Returns the labels of a series that has `set`; `None` if a step drops it.
+    #[must_use]
+    pub fn apply(&self, set: &LabelSet) -> Option<LabelSet> {
+        self.relabel.apply(&self.labeled(set))
+    }
+
+    /// Returns `set` with the labels that it has not.
+    #[must_use]
+    pub fn labeled(&self, set: &LabelSet) -> LabelSet {
+        if self.labels.is_empty() {
+            return set.clone();
+        }
+        let labels = self.labels.iter();
+        LabelSet::new(
+            labels
+                .map(|(label, value)| (label.as_str(), value.as_str()))
+                .chain(set.iter()),
+        )
+    }
+}
+
 /// A collector whose series get labels and are relabeled.
 pub(super) struct Relabeled {
     inner: Box<dyn Collector>,
-    labels: Arc<Labels>,
-    relabel: Arc<Relabel>,
+    relabeling: Arc<Relabeling>,
     cache: Cache,
     relabeled: SeriesBatch,
 }
 
 impl Relabeled {
     /// Wraps the collectors that `build` creates, if there is something to do.
-    pub(super) fn wrap(build: Build, labels: Labels, relabel: Relabel) -> Build {
-        if labels.is_empty() && relabel.is_empty() {
+    pub(super) fn wrap(build: Build, relabeling: Arc<Relabeling>) -> Build {
+        if relabeling.labels.is_empty() && relabeling.relabel.is_empty() {
             return build;
         }
-        let (labels, relabel) = (Arc::new(labels), Arc::new(relabel));
         Arc::new(move |memory: &Memory| {
             Box::new(Self {
                 inner: build(memory),
-                labels: labels.clone(),
-                relabel: relabel.clone(),
+                relabeling: relabeling.clone(),
                 cache: Cache::new(),
                 relabeled: SeriesBatch::default(),
             }) as Box<dyn Collector>
@@ -41,8 +71,7 @@ impl Relabeled {
 
     fn relabel(&mut self, series: &mut SeriesBatch) {
         let Self {
-            labels,
-            relabel,
+            relabeling,
             cache,
             relabeled,
             ..
@@ -57,11 +86,7 @@ impl Relabeled {
             for (packed, value) in family.samples() {
                 if !cache.contains_key(packed) {
                     let set = LabelSet::from_packed(packed).unwrap_or_default();
-                    let with_labels = labels
-                        .iter()
-                        .map(|(label, value)| (label.as_str(), value.as_str()))
-                        .chain(set.iter());
-                    cache.insert(packed.into(), relabel.apply(&LabelSet::new(with_labels)));
+                    cache.insert(packed.into(), relabeling.apply(&set));
                 }
                 match cache.get(packed) {
                     Some(Some(set)) if set.name().starts_with(family.name) => {
@@ -127,7 +152,10 @@ mod tests {
     async fn collect(steps: &[RelabelConfig]) -> Vec<String> {
         let labels = Labels::from([("team".to_owned(), "db".to_owned())]);
         let build: Build = Arc::new(|_: &Memory| Box::new(Two));
-        let build = Relabeled::wrap(build, labels, Relabel::new(steps).unwrap());
+        let build = Relabeled::wrap(
+            build,
+            Arc::new(Relabeling::new(labels, Relabel::new(steps).unwrap())),
+        );
         let (mut collector, mut batch) = (build(&Memory::default()), Batch::default());
         collector.collect(&mut batch, Now::default()).await.unwrap();
         let families = batch.series.families();

@@ -1,7 +1,6 @@
 //! Files in the text format that other programs write: the textfile collector of node_exporter.
 
 use std::collections::BTreeMap;
-use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -142,8 +141,8 @@ struct Reader {
 
 #[derive(Default)]
 struct File {
-    /// Device, inode, size and modification time of the file that was read last.
-    version: Option<(u64, u64, u64, i64, i64)>,
+    /// Version that was read last.
+    version: Option<files::Version>,
     text: String,
     parser: SeriesParser,
     error: Option<String>,
@@ -249,7 +248,7 @@ impl File {
     /// Reads the text, if the file is another one than at the last time.
     fn update(&mut self, path: &Path, limit: u64) -> io::Result<f64> {
         let metadata = std::fs::metadata(path)?;
-        let version = version(&metadata);
+        let version = files::version(&metadata);
         if self.version != Some(version) {
             self.version = None;
             self.text = files::read_text(path, limit)?;
@@ -257,16 +256,6 @@ impl File {
         }
         Ok(metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9)
     }
-}
-
-fn version(metadata: &Metadata) -> (u64, u64, u64, i64, i64) {
-    (
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-    )
 }
 
 #[cfg(test)]

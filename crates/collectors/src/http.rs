@@ -1,0 +1,196 @@
+//! Requests of collectors: a bounded response, decompressed.
+
+use std::io::Read;
+
+use bellwether_http::{Client, body_bytes};
+use bellwether_schema::Size;
+use flate2::read::MultiGzDecoder;
+use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Response, Url};
+
+/// Text of a response.
+#[derive(Debug)]
+pub struct Fetched {
+    /// `Content-Type`; empty if there is none.
+    pub content_type: String,
+    body: Vec<u8>,
+    compressed: bool,
+    limit: u64,
+}
+
+/// Sends a request and reads the response, of at most `limit` bytes.
+///
+/// # Errors
+/// No response, one that is no success, or one that is larger, in one sentence.
+pub async fn fetch(
+    client: &Client,
+    method: Method,
+    url: Url,
+    mut headers: HeaderMap,
+    body: String,
+    limit: u64,
+) -> Result<Fetched, String> {
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    let response = client.send(method, url, &headers, body).await;
+    let response = response.map_err(|error| error.message)?;
+    let status = response.status();
+    if !status.is_success() {
+        return Err(format!("answered {status}"));
+    }
+    let content_type = header(&response, &CONTENT_TYPE);
+    let compressed = match header(&response, &CONTENT_ENCODING).as_str() {
+        "" | "identity" => false,
+        "gzip" | "x-gzip" => true,
+        other => return Err(format!("answered in an unknown encoding: {other:?}")),
+    };
+    let body = body_bytes(response, limit).await;
+    Ok(Fetched {
+        content_type,
+        body: body.map_err(|error| too_large(error.to_string()))?,
+        compressed,
+        limit,
+    })
+}
+
+fn header(response: &Response, name: &reqwest::header::HeaderName) -> String {
+    let value = response.headers().get(name);
+    let text = value.and_then(|value| value.to_str().ok());
+    text.unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn too_large(error: String) -> String {
+    match error.starts_with("larger than") {
+        true => format!("the response is {error}; hint: limits.bytes"),
+        false => error,
+    }
+}
+
+impl Fetched {
+    /// Returns the text, decompressed. Takes time, so it runs on a blocking thread.
+    ///
+    /// # Errors
+    /// Invalid gzip, more than the limit, or not UTF-8.
+    pub fn into_text(self) -> Result<String, String> {
+        let bytes = match self.compressed {
+            false => self.body,
+            true => {
+                let mut bytes = Vec::with_capacity(4 * self.body.len());
+                let mut decoder = MultiGzDecoder::new(self.body.as_slice()).take(self.limit + 1);
+                let read = decoder.read_to_end(&mut bytes);
+                read.map_err(|error| format!("invalid gzip: {error}"))?;
+                if bytes.len() as u64 > self.limit {
+                    return Err(too_large(format!("larger than {}", Size(self.limit))));
+                }
+                bytes
+            }
+        };
+        String::from_utf8(bytes).map_err(|error| {
+            let at = error.utf8_error().valid_up_to();
+            format!("not UTF-8 at byte {at}")
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    /// What a server does with a request.
+    pub(crate) enum Reply {
+        /// Sends these bytes and closes the connection.
+        Bytes(Vec<u8>),
+        /// Sends them and says no more.
+        Hang(Vec<u8>),
+        /// Sends them over and over.
+        Endless(Vec<u8>),
+    }
+
+    /// Returns a response with a body.
+    pub(crate) fn response(headers: &str, body: impl AsRef<[u8]>) -> Reply {
+        let mut bytes =
+            format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n").into_bytes();
+        bytes.extend_from_slice(body.as_ref());
+        Reply::Bytes(bytes)
+    }
+
+    /// Serves requests, given as text, until the set is dropped. Returns its port.
+    pub(crate) async fn serve(
+        tasks: &mut JoinSet<()>,
+        reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
+    ) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let reply = Arc::new(reply);
+        tasks.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let reply = reply.clone();
+                connections.spawn(async move {
+                    let mut request = Vec::new();
+                    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                        match stream.read_buf(&mut request).await {
+                            Ok(1..) => {}
+                            _ => return,
+                        }
+                    }
+                    match reply(&String::from_utf8_lossy(&request)) {
+                        Reply::Bytes(bytes) => {
+                            let _ = stream.write_all(&bytes).await;
+                        }
+                        Reply::Hang(bytes) => {
+                            let _ = stream.write_all(&bytes).await;
+                            std::future::pending::<()>().await;
+                        }
+                        Reply::Endless(bytes) => while stream.write_all(&bytes).await.is_ok() {},
+                    }
+                });
+            }
+        });
+        port
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn compressed(bytes: &[u8], limit: u64) -> Result<String, String> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        let fetched = Fetched {
+            content_type: String::new(),
+            body: encoder.finish().unwrap(),
+            compressed: true,
+            limit,
+        };
+        fetched.into_text()
+    }
+
+    #[test]
+    fn a_bomb_of_gzip_is_not_inflated_beyond_the_limit() {
+        let error = compressed(&vec![b'a'; 1 << 20], 1000).unwrap_err();
+        assert_eq!(error, "the response is larger than 1KB; hint: limits.bytes");
+        assert_eq!(compressed(b"a 1\n", 4).unwrap(), "a 1\n");
+    }
+
+    #[test]
+    fn garbage_is_an_error() {
+        assert_eq!(compressed(b"a\xff", 10).unwrap_err(), "not UTF-8 at byte 1");
+        let fetched = Fetched {
+            content_type: String::new(),
+            body: b"plain".to_vec(),
+            compressed: true,
+            limit: 10,
+        };
+        assert!(fetched.into_text().unwrap_err().starts_with("invalid gzip"));
+    }
+}

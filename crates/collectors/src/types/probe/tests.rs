@@ -1,0 +1,401 @@
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use bellwether_core::Now;
+
+use crate::entry::testing::{Collected, collect, resolve_entry};
+use crate::http::testing::{Reply, response, serve};
+
+/// Result of one collection with its notes.
+async fn probe(settings: &str) -> (Collected, Vec<String>) {
+    let yaml = format!("{{name: x, type: probe, {settings}}}");
+    let mut collector = resolve_entry(&yaml).unwrap();
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.failure, None);
+    (collected, collector.notes())
+}
+
+/// Value of a metric of the target `instance`, with further labels in front.
+fn value(collected: &Collected, metric: &str, instance: &str, label: &str) -> Option<f64> {
+    // Labels are sorted, and `phase` and `version` come behind `job`.
+    let labels = format!("instance=\"{instance}\", job=\"x\"");
+    let separator = if label.is_empty() { "" } else { ", " };
+    collected.value(&format!("{metric}{{{labels}{separator}{label}}}"))
+}
+
+async fn website(tasks: &mut JoinSet<()>) -> u16 {
+    serve(tasks, |request| {
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        let redirect = |status: &str, location: &str| {
+            let head =
+                format!("HTTP/1.1 {status}\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+            Reply::Bytes(head.into_bytes())
+        };
+        match path {
+            "/ok" => response("Content-Length: 5\r\n", "all\nu"),
+            "/moved" => redirect("302 Found", "/ok"),
+            "/circle" => redirect("301 Moved Permanently", "/circle"),
+            "/slow" => Reply::Hang(Vec::new()),
+            "/endless" => {
+                Reply::Endless(b"HTTP/1.1 200 OK\r\n\r\naaaaaaaaaaaaaaaaaaaaaaaa".to_vec())
+            }
+            "/garbage" => Reply::Bytes(b"SSH-2.0-x\r\n\r\n".to_vec()),
+            "/secret" if request.contains("authorization: Bearer t0ken") => response("", ""),
+            _ => Reply::Bytes(
+                b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            ),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn an_http_probe_reports_status_phases_and_length() {
+    let mut tasks = JoinSet::new();
+    let port = website(&mut tasks).await;
+    let url = format!("http://127.0.0.1:{port}/moved");
+    let settings = format!(
+        "prober: http, targets: ['{url}'], http: {{fail_if_body_not_matches_regexp: ['^all']}}"
+    );
+    let (collected, notes) = probe(&settings).await;
+    let get = |metric, label| value(&collected, metric, &url, label);
+    for (metric, label, expected) in [
+        ("probe_success", "", 1.0),
+        ("probe_http_status_code", "", 200.0),
+        ("probe_http_redirects", "", 1.0),
+        ("probe_http_ssl", "", 0.0),
+        ("probe_http_version", "", 1.1),
+        ("probe_http_content_length", "", 5.0),
+        ("probe_http_uncompressed_body_length", "", 5.0),
+        ("probe_failed_due_to_regex", "", 0.0),
+        ("probe_ip_protocol", "", 4.0),
+        ("probe_http_duration_seconds", "phase=\"tls\"", 0.0),
+    ] {
+        assert_eq!(
+            get(metric, label),
+            Some(expected),
+            "{metric}: {collected:?}"
+        );
+    }
+    for phase in ["resolve", "connect", "processing", "transfer"] {
+        let label = format!("phase=\"{phase}\"");
+        let took = value(&collected, "probe_http_duration_seconds", &url, &label);
+        assert!(took.is_some_and(|took| took > 0.0), "{phase}");
+    }
+    assert_eq!(notes, [""; 0]);
+}
+
+#[tokio::test]
+async fn what_an_http_probe_does_not_expect_is_its_failure() {
+    let mut tasks = JoinSet::new();
+    let port = website(&mut tasks).await;
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = closed.local_addr().unwrap().port();
+    drop(closed);
+    for (place, http, reason) in [
+        (
+            format!("{port}/none"),
+            "",
+            "answered 503 Service Unavailable",
+        ),
+        (
+            format!("{port}/ok"),
+            "valid_status_codes: [204]",
+            "answered 200 OK",
+        ),
+        (
+            format!("{port}/ok"),
+            "fail_if_not_ssl: true",
+            "answered without TLS",
+        ),
+        (
+            format!("{port}/ok"),
+            "fail_if_body_matches_regexp: [al+]",
+            "the body matches \"al+\"",
+        ),
+        (
+            format!("{port}/ok"),
+            "fail_if_body_not_matches_regexp: [x]",
+            "the body does not match \"x\"",
+        ),
+        (
+            format!("{port}/moved"),
+            "follow_redirects: false",
+            "answered 302 Found",
+        ),
+        (format!("{port}/circle"), "", "redirects more than 10 times"),
+        (
+            format!("{port}/endless"),
+            "",
+            "the response is larger than 100KB",
+        ),
+        (format!("{port}/garbage"), "", "invalid HTTP"),
+        (format!("{port}/slow"), "", "no answer within"),
+        (format!("{nobody}/ok"), "", "onnection refused"),
+        (
+            format!("{port}/secret"),
+            "bearer_token: wrong",
+            "answered 503",
+        ),
+    ] {
+        let (bad, good) = (
+            format!("http://127.0.0.1:{place}"),
+            format!("http://localhost:{port}/ok"),
+        );
+        let (collected, notes) = probe(&format!(
+            "prober: http, timeout: 1s, limits: {{bytes: 100KB}}, targets: ['{bad}'], http: {{{http}}}"
+        ))
+        .await;
+        assert_eq!(
+            value(&collected, "probe_success", &bad, ""),
+            Some(0.0),
+            "{place}"
+        );
+        let start = format!("{bad}: ");
+        assert!(
+            notes[0].starts_with(&start) && notes[0].contains(reason),
+            "{notes:?}"
+        );
+        let (collected, _) = probe(&format!(
+            "prober: http, timeout: 1s, targets: ['{bad}', '{good}']"
+        ))
+        .await;
+        assert_eq!(
+            value(&collected, "probe_success", &good, ""),
+            Some(1.0),
+            "beside {place}"
+        );
+    }
+    let secret = format!("http://127.0.0.1:{port}/secret");
+    let settings = format!("prober: http, targets: ['{secret}'], http: {{bearer_token: t0ken}}");
+    let (collected, _) = probe(&settings).await;
+    assert_eq!(value(&collected, "probe_success", &secret, ""), Some(1.0));
+}
+
+/// A server of lines over TLS, and the PEM file of its certificate.
+async fn encrypted(tasks: &mut JoinSet<()>, names: &[&str]) -> (u16, tempfile::TempDir) {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.not_after = rcgen::date_time_ymd(2090, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), certificate.pem()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![certificate.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tasks.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut request = [0; 1000];
+                let _ = stream.read(&mut request).await;
+                let _ = stream
+                    .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                    .await;
+                let _ = stream.shutdown().await;
+            }
+        }
+    });
+    (port, folder)
+}
+
+#[tokio::test]
+async fn certificates_are_checked_and_their_expiry_is_reported() {
+    let mut tasks = JoinSet::new();
+    let (port, folder) = encrypted(&mut tasks, &["localhost"]).await;
+    let ca = folder.path().join("ca.pem").display().to_string();
+    let url = format!("https://localhost:{port}/");
+    let (collected, _) = probe(&format!(
+        "prober: http, ca_file: '{ca}', targets: ['{url}']"
+    ))
+    .await;
+    assert_eq!(
+        value(&collected, "probe_success", &url, ""),
+        Some(1.0),
+        "{collected:?}"
+    );
+    assert_eq!(value(&collected, "probe_http_ssl", &url, ""), Some(1.0));
+    let expiry = value(&collected, "probe_ssl_earliest_cert_expiry", &url, "");
+    assert_eq!(expiry, Some(3_786_912_000.0));
+    let version = value(
+        &collected,
+        "probe_tls_version_info",
+        &url,
+        "version=\"TLS 1.3\"",
+    );
+    assert_eq!(version, Some(1.0));
+
+    // Another name than that of the certificate, over TCP.
+    let (good, bad) = (format!("localhost:{port}"), format!("127.0.0.1:{port}"));
+    let (collected, notes) = probe(&format!(
+        "prober: tcp, tcp: {{tls: true}}, ca_file: '{ca}', targets: ['{good}', '{bad}']"
+    ))
+    .await;
+    assert_eq!(value(&collected, "probe_success", &good, ""), Some(1.0));
+    assert_eq!(value(&collected, "probe_success", &bad, ""), Some(0.0));
+    assert!(
+        notes[0].starts_with(&format!("{bad}: TLS: invalid peer certificate")),
+        "{notes:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_dialogue_over_tcp_sends_what_it_was_told() {
+    let mut tasks = JoinSet::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    tasks.spawn(async move {
+        let mut open = JoinSet::new();
+        while let Ok((mut stream, _)) = listener.accept().await {
+            open.spawn(async move {
+                let _ = stream.write_all(b"hello\r\nPING 17\r\n").await;
+                let mut answer = [0; 100];
+                let length = stream.read(&mut answer).await.unwrap_or(0);
+                if answer[..length] == *b"PONG 17\n" {
+                    let _ = stream.write_all(b"welcome\n").await;
+                }
+                std::future::pending::<()>().await;
+            });
+        }
+    });
+    for (last, success) in [("^welcome$", 1.0), ("^goodbye$", 0.0)] {
+        let (collected, _) = probe(&format!(
+            "prober: tcp, timeout: 1s, targets: ['{target}'],
+             tcp: {{query_response: [{{expect: 'PING (\\d+)', send: 'PONG ${{1}}'}}, {{expect: '{last}'}}]}}"
+        ))
+        .await;
+        assert_eq!(
+            value(&collected, "probe_success", &target, ""),
+            Some(success)
+        );
+        let failed = value(&collected, "probe_failed_due_to_regex", &target, "");
+        assert_eq!(failed, Some(1.0 - success));
+    }
+}
+
+#[tokio::test]
+async fn a_dns_server_is_asked() {
+    let mut tasks = JoinSet::new();
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let target = socket.local_addr().unwrap().to_string();
+    tasks.spawn(async move {
+        let mut query = [0; 512];
+        while let Ok((length, from)) = socket.recv_from(&mut query).await {
+            let mut answer = query[..length - 11].to_vec();
+            let known = answer[13] == b'a';
+            let (code, count) = if known { (0x80, 1) } else { (0x83, 0) };
+            answer[2..12].copy_from_slice(&[0x81, code, 0, 1, 0, count, 0, 0, 0, 0]);
+            if known {
+                answer.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 1]);
+            }
+            let _ = socket.send_to(&answer, from).await;
+        }
+    });
+    for (dns, success, reason) in [
+        ("query_name: a.org", 1.0, ""),
+        (
+            "query_name: a.org, validate_answer_rrs: {fail_if_not_matches_regexp: ['\\sA\\s192\\.0\\.2\\.1$']}",
+            1.0,
+            "",
+        ),
+        (
+            "query_name: a.org, validate_answer_rrs: {fail_if_matches_regexp: [192]}",
+            0.0,
+            "matches \"192\"",
+        ),
+        ("query_name: b.org", 0.0, "answered NXDOMAIN"),
+        ("query_name: b.org, valid_rcodes: [NXDOMAIN]", 1.0, ""),
+    ] {
+        let (collected, notes) = probe(&format!(
+            "prober: dns, targets: ['{target}'], dns: {{{dns}}}"
+        ))
+        .await;
+        assert_eq!(
+            value(&collected, "probe_success", &target, ""),
+            Some(success),
+            "{dns} {notes:?}"
+        );
+        assert_eq!(
+            value(&collected, "probe_dns_query_succeeded", &target, ""),
+            Some(1.0)
+        );
+        assert!(notes.concat().contains(reason), "{notes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_host_answers_an_echo_or_the_hint_says_what_is_missing() {
+    let (collected, notes) = probe("prober: icmp, timeout: 2s, targets: [127.0.0.1]").await;
+    match value(&collected, "probe_success", "127.0.0.1", "") {
+        Some(1.0) => {
+            let rtt = value(
+                &collected,
+                "probe_icmp_duration_seconds",
+                "127.0.0.1",
+                "phase=\"rtt\"",
+            );
+            assert!(rtt.is_some_and(|rtt| rtt > 0.0), "{collected:?}");
+        }
+        _ => assert!(notes[0].contains("ping_group_range"), "{notes:?}"),
+    }
+}
+
+#[test]
+fn mistakes_in_the_settings_are_reported_with_hints() {
+    for (settings, message) in [
+        ("prober: http, targets: []", "no targets"),
+        (
+            "prober: http, targets: [example.org]",
+            "such as https://example.org/",
+        ),
+        (
+            "prober: http, targets: ['http://u:p@a/']",
+            "without user and password",
+        ),
+        ("prober: tcp, targets: [example.org]", "HOST:PORT"),
+        (
+            "prober: icmp, targets: ['http://a']",
+            "the name or the address of a host",
+        ),
+        ("prober: dns, targets: [127.0.0.1]", "query_name"),
+        (
+            "prober: dns, targets: [127.0.0.1], dns: {query_name: a..b}",
+            "not a DNS name: \"a..b\"",
+        ),
+        (
+            "prober: http, targets: ['http://a'], http: {method: 'G T'}",
+            "not a method: \"G T\"",
+        ),
+        (
+            "prober: http, targets: ['http://a'], http: {fail_if_body_matches_regexp: ['(']}",
+            "invalid regular expression",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{expect: '('}]}",
+            "invalid regular expression",
+        ),
+    ] {
+        let errors = resolve_entry(&format!("{{name: x, type: probe, {settings}}}"))
+            .err()
+            .unwrap_or_default();
+        let found = errors.len() == 1 && errors[0].contains(message);
+        assert!(found, "{settings}: {errors:?}");
+    }
+}
