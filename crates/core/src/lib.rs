@@ -41,6 +41,7 @@
 
 mod alert;
 mod batch;
+mod bound;
 mod counted;
 mod label_set;
 mod label_table;
@@ -60,6 +61,7 @@ pub use alert::{
     NotifiedState, Severity, Status, Transition,
 };
 pub use batch::{Batch, Failure, Sample};
+pub use bound::bound;
 pub use counted::counted;
 pub use label_set::{GoQuoted, LabelSet, METRIC_NAME};
 pub use label_table::{LabelTable, reserve_tightly};

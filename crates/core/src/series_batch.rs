@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bound::bound;
 use super::label_set::METRIC_NAME;
 use super::labels::END;
 use super::metric::Kind;
@@ -138,8 +139,8 @@ impl SeriesBatch {
             let with_bound: Vec<_> = labels.iter().copied().chain([("le", bound)]).collect();
             self.push_suffixed("_bucket", &with_bound, observations);
         };
-        for (bound, observations) in cumulative {
-            push_bucket(&bound.to_string(), observations);
+        for (upper, observations) in cumulative {
+            push_bucket(&bound(upper, false), observations);
         }
         push_bucket("+Inf", count);
         self.push_suffixed("_sum", labels, sum);

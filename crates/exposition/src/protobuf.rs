@@ -1,10 +1,8 @@
 //! Reads the protocol-buffer format of Prometheus into a batch of series: messages `MetricFamily`, each behind its
 //! length (`io/prometheus/client/metrics.proto` in <https://github.com/prometheus/client_model>).
 
-use bellwether_core::{Kind, SeriesBatch};
+use bellwether_core::{Kind, SeriesBatch, bound};
 use prost::Message;
-
-use super::number::bound;
 
 /// Content type of the format, without its parameters.
 pub const PROTOBUF: &str = "application/vnd.google.protobuf";

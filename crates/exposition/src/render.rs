@@ -5,11 +5,11 @@
 
 use std::ops::Range;
 
-use bellwether_core::{Kind, MetricDef};
+use bellwether_core::{Kind, MetricDef, bound};
 
 use super::escape::push_help;
 use super::format::Format;
-use super::number::{bound, push_value};
+use super::number::push_value;
 use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
 

@@ -1,9 +1,7 @@
 //! Names and labels of the series that a row of values represents.
 
-use bellwether_core::{Kind, LabelSet, Labels, METRIC_NAME, MetricDef, PackedLabels};
+use bellwether_core::{Kind, LabelSet, Labels, METRIC_NAME, MetricDef, PackedLabels, bound};
 use bellwether_matcher::LabelMatcher;
-
-use super::number::bound;
 
 /// One series of a row.
 pub(super) struct Line {
