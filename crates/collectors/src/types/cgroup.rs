@@ -92,7 +92,7 @@ impl Source for Cgroups {
         };
         let mut paths = BTreeSet::new();
         for root in roots {
-            walk(root, String::new(), &mut paths);
+            walk(root, &mut paths);
         }
         let selects = |path: &String| {
             let is_excluded = self
@@ -192,8 +192,8 @@ impl Version {
 }
 
 /// Adds the paths of all cgroups below a directory, with `/` for the directory itself.
-fn walk(root: &Path, path: String, paths: &mut BTreeSet<String>) {
-    let mut pending = vec![path];
+fn walk(root: &Path, paths: &mut BTreeSet<String>) {
+    let mut pending = vec![String::new()];
     while let Some(path) = pending.pop() {
         if paths.len() >= MAX_CGROUPS {
             return;
