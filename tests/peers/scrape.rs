@@ -1,6 +1,6 @@
 //! The collector `scrape` beside a real Prometheus that scrapes the same real node_exporter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -37,8 +37,10 @@ impl Drop for NodeExporter {
 }
 
 /// The label sets in the result of an instant query.
-fn series(result: &[Value]) -> BTreeSet<String> {
-    let labels = result.iter().map(|series| series["metric"].to_string());
+fn series(result: &[Value]) -> BTreeSet<BTreeMap<String, String>> {
+    let labels = result
+        .iter()
+        .map(|series| serde_json::from_value(series["metric"].clone()).unwrap());
     labels.collect()
 }
 
@@ -80,7 +82,7 @@ fn the_series_of_a_target_are_those_that_prometheus_has() {
     // Both see series of the exporter about its own requests appear, so they are compared until they agree.
     poll("the same series in both", Duration::from_secs(60), || {
         let theirs = series(&prometheus.query(compared));
-        let ours = series(&query(&agent, all));
+        let ours = series(&query(&agent, compared));
         let differing: Vec<_> = theirs.symmetric_difference(&ours).take(5).collect();
         if theirs.len() < 100 || !differing.is_empty() {
             return None;
