@@ -377,7 +377,7 @@ mod tests {
             let security = KafkaSecurity {
                 protocol,
                 mechanism,
-                ..KafkaSecurity::default()
+                ..KafkaSecurity::from_defaults()
             };
             assert_eq!(security.needs_tls(), needs_tls, "{security:?}");
         }
