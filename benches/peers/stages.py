@@ -532,12 +532,13 @@ def packs():
 
 PROCESSES = (500, 5_000)
 PROCESS_EXPORTER = shutil.which("prometheus-process-exporter") or shutil.which("process-exporter")
-PROCESS_CONFIG = """
+PROCESS_EVERY = 5
+PROCESS_CONFIG = f"""
 performance_monitor:
-  collection_interval: 1s
-  prometheus: {host: 127.0.0.1}
+  collection_interval: {PROCESS_EVERY}s
+  prometheus: {{host: 127.0.0.1}}
   collectors:
-    - {name: processes, type: process, groups: [{name: "{{ comm }}", comm: "*"}]}
+    - {{name: processes, type: process, groups: [{{name: "{{{{ comm }}}}", comm: "*"}}]}}
 """
 # Without its metrics per thread, which the other side does not have.
 PROCESS_FLAGS = ("-threads=false", "-config.path", "{folder}/p.yml", "-web.listen-address", "127.0.0.1:{port}")
@@ -552,16 +553,15 @@ def processes():
         try:
             with bellwether(PROCESS_CONFIG) as agent:
                 client, _ = agent.ready(holding=b'groupname="sleep"')
-                time.sleep(3)
                 before, start = agent.cpu(), time.perf_counter()
-                time.sleep(20)
-                interval = (agent.cpu() - before) / (time.perf_counter() - start) * 1e3
+                time.sleep(6 * PROCESS_EVERY)
+                interval = (agent.cpu() - before) / (time.perf_counter() - start) * PROCESS_EVERY * 1e3
                 page = client.get()[1]
                 assert value(page, 'namedprocess_namegroup_num_procs{groupname="sleep"') >= count, page
                 name = 'bellwether_collector_duration_seconds{collector="processes"'
                 durations = []
-                for _ in range(10):
-                    time.sleep(1)
+                for _ in range(3):
+                    time.sleep(PROCESS_EVERY)
                     durations.append(value(client.get()[1], name))
                 yield f"{what}: all CPU of an interval", "bellwether", interval, "ms"
                 yield f"{what}: one collection, time", "bellwether", milliseconds(durations), "ms"
@@ -570,7 +570,7 @@ def processes():
                 continue
             with Process([PROCESS_EXPORTER, *PROCESS_FLAGS], {"p.yml": PROCESS_EXPORTER_CONFIG}) as other:
                 client, _ = other.ready(holding=b'groupname="sleep"')
-                rounds, before, start = 20, other.cpu(), time.perf_counter()
+                rounds, before, start = 10, other.cpu(), time.perf_counter()
                 for _ in range(rounds):
                     client.get()
                 took = (time.perf_counter() - start) / rounds * 1e3
