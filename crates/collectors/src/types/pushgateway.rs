@@ -220,7 +220,7 @@ impl Groups {
                 out.begin(name, kind, &family.help);
                 for (labels, value) in &family.samples {
                     let pairs = labels.iter().chain(key);
-                    let set = LabelSet::new(pairs.map(|(name, value)| (name, value)));
+                    let set = LabelSet::new(pairs);
                     out.push_packed(set.packed(), value.parse().unwrap_or(f64::NAN));
                 }
             }
