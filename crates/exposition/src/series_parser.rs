@@ -231,7 +231,11 @@ impl<'t> Family<'t> {
         }
         match keyword {
             "HELP" => self.help = Some(text),
-            "TYPE" => self.kind = text.trim_end(),
+            "TYPE" => {
+                self.kind = text.trim_end();
+                // Samples before it have another type.
+                self.begun.clear();
+            }
             _ => {}
         }
     }
@@ -268,6 +272,8 @@ impl<'t> Family<'t> {
         let Some(labels) = labels else { return };
         let family = match kind {
             Some(Kind::Histogram | Kind::Summary) => self.name,
+            // A name in quotes is among the labels.
+            _ if name.is_empty() => labels.name(),
             _ => name,
         };
         let renamed = labels.name();
@@ -441,5 +447,21 @@ mod tests {
                 ]
             );
         }
+    }
+
+    #[test]
+    fn a_name_in_quotes_and_another_type_begin_a_family() {
+        let text = "{\"x\", a=\"1\"} 1\n# TYPE t gauge\nt 1\n# TYPE t counter\nt{a=\"b\"} 2\n";
+        assert_eq!(
+            read(text, Format::Text).unwrap(),
+            [
+                "x - ",
+                "  x{a=\"1\"} 1",
+                "t gauge ",
+                "  t 1",
+                "t counter ",
+                "  t{a=\"b\"} 2"
+            ]
+        );
     }
 }
