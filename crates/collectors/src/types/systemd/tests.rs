@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use super::*;
 
-/// Recorded from `systemctl show` of systemd 252, cut to some units.
+/// In the form of `systemctl show` of systemd 252, written by hand: the tests run without systemd.
 const RECORDED: &str = "\
 Type=notify
 NRestarts=2

@@ -18,7 +18,10 @@ fn store_with(history: Option<Arc<History>>) -> Store {
     )
 }
 
-fn batch(families: &[(&str, Option<Kind>, &[(&str, f64)])]) -> SeriesBatch {
+/// Name, type, and values by the label `queue`.
+type FamilyOf<'a> = (&'a str, Option<Kind>, &'a [(&'a str, f64)]);
+
+fn batch(families: &[FamilyOf<'_>]) -> SeriesBatch {
     let mut batch = SeriesBatch::default();
     for (name, kind, samples) in families {
         batch.begin(name, *kind, "Help.");
