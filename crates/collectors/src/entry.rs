@@ -119,7 +119,7 @@ pub struct EntryContext<'a> {
     /// Directories of the host's files, which are elsewhere in a container.
     pub host: &'a System,
     /// Labels and relabeling steps of its series.
-    relabeling: &'a mut Arc<Relabeling>,
+    pub(crate) relabeling: &'a mut Arc<Relabeling>,
     /// Receives errors.
     pub problems: &'a mut Diagnostics,
     /// Receives warnings.

@@ -3,9 +3,12 @@
 use std::io::Read;
 
 use bellwether_http::{Client, body_bytes};
+use bellwether_runtime::{PROCESS_HEADER, PROCESS_MARK};
 use bellwether_schema::Size;
 use flate2::read::MultiGzDecoder;
-use reqwest::header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::header::{
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+};
 use reqwest::{Method, Response, Url};
 
 /// Text of a response.
@@ -33,6 +36,9 @@ pub async fn fetch(
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
     let response = client.send(method, url, &headers, body).await;
     let response = response.map_err(|error| error.message)?;
+    if header(&response, &HeaderName::from_static(PROCESS_HEADER)) == **PROCESS_MARK {
+        return Err("the target is this agent itself, whose series are here already".into());
+    }
     let status = response.status();
     if !status.is_success() {
         return Err(format!("answered {status}"));
@@ -52,7 +58,7 @@ pub async fn fetch(
     })
 }
 
-fn header(response: &Response, name: &reqwest::header::HeaderName) -> String {
+fn header(response: &Response, name: &HeaderName) -> String {
     let value = response.headers().get(name);
     let text = value.and_then(|value| value.to_str().ok());
     text.unwrap_or_default().trim().to_ascii_lowercase()

@@ -57,11 +57,19 @@ impl Renderer {
                 push_header(out, self.format, family.def);
                 self.lines.prepare(&family, self.format);
             }
-            while self.series < family.layout.len() && out.len() < full {
+            let own = family.layout.len();
+            while self.series < own && out.len() < full {
                 self.lines.push(out, &family, self.series);
                 self.series += 1;
             }
-            if self.series < family.layout.len() {
+            let all = own + family.joined.map_or(0, |(joined, _)| joined.layout.len());
+            if let Some((joined, values)) = family.joined {
+                while self.series < all && out.len() < full {
+                    joined.push_line(out, self.series - own, values, self.format);
+                    self.series += 1;
+                }
+            }
+            if self.series < all {
                 return true;
             }
             self.family += 1;

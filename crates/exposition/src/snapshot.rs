@@ -3,7 +3,7 @@
 //! A [`Layout`] is shared by all snapshots while the set of series stays the same, so that a scrape
 //! escapes nothing and copies only values.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bellwether_core::{Kind, Labels, MetricDef, MetricId, PackedLabels};
@@ -114,6 +114,8 @@ struct FamilyShot {
     layout: Arc<Layout>,
     /// Index of the first of its values in the snapshot.
     start: usize,
+    /// Ingested series of the same name.
+    joined: Option<IngestedShot>,
 }
 
 /// One family, as the renderer reads it.
@@ -122,6 +124,8 @@ pub(super) struct FamilyView<'a> {
     pub(super) constant: &'a str,
     pub(super) layout: &'a Layout,
     pub(super) values: &'a [f64],
+    /// Ingested series of the same name, with the values by slot.
+    pub(super) joined: Option<(&'a IngestedShot, &'a [f64])>,
 }
 
 impl Snapshot {
@@ -157,11 +161,13 @@ impl Snapshot {
             constant: Arc::clone(constant),
             layout,
             start,
+            joined: None,
         });
     }
 
     /// Sets the families whose series came with their names, in the order of the exposition, which is behind the
-    /// configured metrics. `values` has the value of each slot of the layouts.
+    /// configured metrics; one that has the name of a configured metric joins its series. `values` has the value of
+    /// each slot of the layouts.
     pub fn set_ingested(
         &mut self,
         layouts: impl Iterator<Item = Arc<IngestedLayout>>,
@@ -169,8 +175,29 @@ impl Snapshot {
     ) {
         self.ingested_values.extend_from_slice(values);
         let layouts: Vec<_> = layouts.filter(|layout| !layout.is_empty()).collect();
-        let clashes = self.clashes(&layouts);
-        let shots = layouts.into_iter().zip(clashes);
+        let by_name: HashMap<&str, usize> = self
+            .families
+            .iter()
+            .enumerate()
+            .map(|(index, family)| (&*self.metrics[family.metric.0 as usize].exported, index))
+            .collect();
+        let homes = layouts
+            .iter()
+            .map(|layout| by_name.get(layout.name()).copied());
+        let homes: Vec<Option<usize>> = homes.collect();
+        let apart = layouts
+            .iter()
+            .zip(&homes)
+            .filter(|(_, home)| home.is_none());
+        let apart: Vec<Arc<IngestedLayout>> = apart.map(|(layout, _)| layout.clone()).collect();
+        let clashes = self.clashes(&apart);
+        for (layout, home) in layouts.into_iter().zip(homes) {
+            if let Some(home) = home {
+                let clash = false;
+                self.families[home].joined = Some(IngestedShot { layout, clash });
+            }
+        }
+        let shots = apart.into_iter().zip(clashes);
         self.ingested = shots
             .map(|(layout, clash)| IngestedShot { layout, clash })
             .collect();
@@ -213,7 +240,11 @@ impl Snapshot {
     /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
-        let configured = self.families.iter().map(|family| family.layout.len());
+        let joined = |family: &FamilyShot| family.joined.as_ref().map_or(0, |one| one.layout.len());
+        let configured = self
+            .families
+            .iter()
+            .map(|family| family.layout.len() + joined(family));
         let ingested = self.ingested.iter().map(|family| family.layout.len());
         configured.chain(ingested).sum()
     }
@@ -231,6 +262,10 @@ impl Snapshot {
             constant: &shot.constant,
             layout: &shot.layout,
             values: &self.values[shot.start..],
+            joined: shot
+                .joined
+                .as_ref()
+                .map(|joined| (joined, &*self.ingested_values)),
         })
     }
 }

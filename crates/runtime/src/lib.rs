@@ -1,9 +1,18 @@
-//! The clocks. Only this crate reads them; other code has a [`Now`] as an argument.
+//! The clocks, and the mark of the process. Only this crate reads the clocks; other code has a [`Now`] as an argument.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bellwether_core::{MonoMillis, Now, UnixMillis};
 use tokio::time::Instant;
+
+/// Name of the HTTP header with the mark of the process that answers.
+pub const PROCESS_HEADER: &str = "bellwether-process";
+
+/// Mark of this process, another one in each. By it an agent that scrapes itself finds that out.
+pub static PROCESS_MARK: LazyLock<String> =
+    LazyLock::new(|| format!("{:016x}", RandomState::new().hash_one("process")));
 
 /// Reads both clocks. Zero of the monotonic clock is a month before the start, so that times of
 /// history before the process are not negative. Based on tokio's clock, so that tests can pause it.

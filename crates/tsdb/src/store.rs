@@ -13,14 +13,13 @@ mod tests;
 mod warm_up;
 mod window;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
-use ingested::{Ingested, Shared, series_names};
+use ingested::{Ingested, Shared, Taken, taken_names};
 pub use ingested::{Ingestion, Rejection};
 use parking_lot::{RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
@@ -50,8 +49,8 @@ pub struct Store {
     exposition_order: Vec<MetricId>,
     default_labels: Labels,
     history: Option<Arc<History>>,
-    /// Names of the series of the metrics, which no ingested series may have.
-    taken: HashSet<String>,
+    /// Names of the series of the metrics, which ingested series may not have, or only with other labels.
+    taken: Taken,
     inner: RwLock<Inner>,
 }
 
@@ -91,7 +90,7 @@ impl Store {
             rejected: 0,
         });
         Self {
-            taken: series_names(&metrics),
+            taken: taken_names(&metrics, &options.default_labels),
             metrics,
             exposition_order,
             default_labels: options.default_labels,

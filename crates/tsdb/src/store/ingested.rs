@@ -3,7 +3,7 @@
 //! Each source brings all of its series at once. A series that is not among them any more has ended, as in a
 //! scrape of Prometheus.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +25,8 @@ use crate::history::{History, SeriesId};
 pub enum Rejection {
     /// The source has as many series as it may have.
     Limit,
-    /// Another metric has the name: a configured one, or one of Bellwether itself.
+    /// Another metric has the name, a configured one or one of Bellwether itself, with the same labels or another
+    /// type.
     NameInUse,
     /// Another source brings the family with another type.
     Type,
@@ -76,7 +77,7 @@ impl Ingestion {
             let explanation = match reason {
                 Rejection::Limit => "the collector has as many series as limits.series allows",
                 Rejection::NameInUse => {
-                    "a configured metric, or one of Bellwether itself, has the name"
+                    "a configured metric, or one of Bellwether itself, has the name with the same labels or another type"
                 }
                 Rejection::Type => "another collector brings the metric with another type",
                 Rejection::Duplicate => "another collector brings the series, or it came twice",
@@ -145,7 +146,7 @@ impl Clone for Layout {
 /// Properties that all sources share.
 pub(super) struct Shared<'a> {
     /// Names of the series of configured metrics.
-    pub(super) taken: &'a HashSet<String>,
+    pub(super) taken: &'a Taken,
     pub(super) default_labels: &'a Labels,
     pub(super) history: Option<&'a History>,
 }
@@ -245,7 +246,8 @@ impl Ingested {
         if !valid || !is_metric_name(series) {
             return Err(Rejection::Invalid);
         }
-        if shared.taken.contains(series) {
+        let taken = shared.taken.get(series);
+        if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
             return Err(Rejection::NameInUse);
         }
         if turn.slots.len() >= turn.limit {
@@ -500,18 +502,65 @@ fn belongs(series: &str, family: &str, kind: Option<Kind>) -> bool {
     suffix.is_some_and(|suffix| kind.map_or(&[""][..], Kind::suffixes).contains(&suffix))
 }
 
+/// Names of the series of configured metrics.
+pub(super) type Taken = HashMap<String, TakenName>;
+
+/// Use of a name by a configured metric.
+#[derive(Debug, PartialEq)]
+pub(super) enum TakenName {
+    /// The name of a counter or a gauge. Ingested series of the same type may have it, if they have other labels: then
+    /// none of them is one of the metric's.
+    Shared {
+        /// Type of the metric.
+        kind: Kind,
+        /// Label names, sorted, default labels left out.
+        labels: Vec<Arc<str>>,
+    },
+    /// A name of several series, or one that OpenMetrics reserves.
+    Reserved,
+}
+
+impl TakenName {
+    /// Returns whether ingested series with these labels may have the name.
+    fn allows(&self, labels: &LabelSet, kind: Option<Kind>, defaults: &Labels) -> bool {
+        let Self::Shared {
+            kind: own,
+            labels: names,
+        } = self
+        else {
+            return false;
+        };
+        let others = labels
+            .iter()
+            .map(|(name, _)| name)
+            .filter(|name| *name != METRIC_NAME && !defaults.contains_key(*name));
+        kind == Some(*own) && !others.eq(names.iter().map(|name| &**name))
+    }
+}
+
 /// Returns the names that the series of `metrics` have in any format.
-pub(super) fn series_names(metrics: &[MetricDef]) -> HashSet<String> {
-    let names = metrics.iter().flat_map(|def| {
-        let suffixes: &[&str] = match def.kind {
-            Kind::Gauge => &[""],
-            Kind::Counter => &["", "_total", "_created"],
+pub(super) fn taken_names(metrics: &[MetricDef], defaults: &Labels) -> Taken {
+    let mut taken = Taken::new();
+    for def in metrics {
+        let name = &*def.exported;
+        let reserved: &[&str] = match def.kind {
+            Kind::Gauge => &[],
+            // In OpenMetrics a counter is both `x` and `x_total`.
+            Kind::Counter if name.ends_with("_total") => &["_created"],
+            Kind::Counter => &["_total", "_created"],
             Kind::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
             Kind::Summary => &["", "_sum", "_count", "_created"],
         };
-        suffixes
-            .iter()
-            .map(|suffix| format!("{}{suffix}", def.exported))
-    });
-    names.collect()
+        for suffix in reserved {
+            taken.insert(format!("{name}{suffix}"), TakenName::Reserved);
+        }
+        if matches!(def.kind, Kind::Gauge | Kind::Counter) {
+            let mut labels: Vec<Arc<str>> = def.labels.to_vec();
+            labels.retain(|label| !defaults.contains_key(&**label));
+            labels.sort_unstable();
+            let kind = def.kind;
+            taken.insert(name.to_owned(), TakenName::Shared { kind, labels });
+        }
+    }
+    taken
 }

@@ -28,6 +28,7 @@ fn build(
         },
         limits,
         host: &crate::system::System::default(),
+        relabeling: &mut Default::default(),
         problems: &mut problems,
         warnings: &mut Vec::new(),
     });

@@ -1,7 +1,9 @@
 //! `/metrics`: the exposition, rendered while it is sent.
 
 use bellwether_exposition::{Format, Renderer};
+use bellwether_runtime::{PROCESS_HEADER, PROCESS_MARK};
 use hyper::body::Bytes;
+use hyper::header::HeaderValue;
 use hyper::{Method, StatusCode};
 
 use crate::api::request::{RequestContext, blocking};
@@ -23,6 +25,9 @@ pub(crate) async fn respond(request: &mut RequestContext<'_>) -> Result<HttpResp
     };
     let mut response = response::base(StatusCode::OK, format.content_type(), body);
     response::set_coding(&mut response, coding);
+    if let Ok(mark) = HeaderValue::from_str(&PROCESS_MARK) {
+        response.headers_mut().insert(PROCESS_HEADER, mark);
+    }
     Ok(response)
 }
 

@@ -84,7 +84,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
     let store = store_with(None);
     ingest(&store, "one", &jobs(&[("x", 1.0)]), 1);
     let mut bad = batch(&[
-        ("x_gauge", Some(Kind::Gauge), &[("a", 1.0)]),
+        ("x_gauge", None, &[("a", 1.0)]),
         ("x_histogram_sum", None, &[("a", 1.0)]),
         ("jobs_total", Some(Kind::Gauge), &[("y", 1.0)]),
         ("twice", None, &[("a", 1.0), ("a", 2.0)]),
@@ -132,6 +132,40 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
             "# TYPE twice untyped",
             "twice{queue=\"a\",host=\"a\"} 1",
         ]
+    );
+}
+
+#[test]
+fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
+    let store = store_with(None);
+    let mut own = Batch::default();
+    own.push(GAUGE, &["x", "y"], 1.0);
+    store.commit(&own, at(1));
+    let mut batch = SeriesBatch::default();
+    batch.begin("x_gauge", Some(Kind::Gauge), "Of another.");
+    batch.push(&[("job", "node")], 2.0);
+    batch.push(&[("a", "x"), ("b", "y")], 3.0);
+    // `host` is a default label, which the metric's own series have, too.
+    batch.push(&[("a", "x"), ("b", "y"), ("host", "other")], 4.0);
+    let done = ingest(&store, "one", &batch, 1);
+    assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
+    for format in [Format::Text, Format::OpenMetrics] {
+        let mut lines = exposition(&store, format);
+        lines.retain(|line| line != "# EOF");
+        assert_eq!(
+            lines,
+            [
+                "# TYPE x_gauge gauge",
+                "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
+                "x_gauge{job=\"node\",host=\"a\"} 2",
+            ]
+        );
+    }
+    // Also while the metric itself has no series.
+    store.expire(at(1000));
+    assert_eq!(
+        exposition(&store, Format::Text),
+        ["# TYPE x_gauge gauge", "x_gauge{job=\"node\",host=\"a\"} 2"]
     );
 }
 
