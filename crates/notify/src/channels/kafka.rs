@@ -377,7 +377,7 @@ mod tests {
             let security = KafkaSecurity {
                 protocol,
                 mechanism,
-                ..KafkaSecurity::from_defaults()
+                ..<KafkaSecurity as bellwether_schema::Section>::from_defaults().unwrap()
             };
             assert_eq!(security.needs_tls(), needs_tls, "{security:?}");
         }
