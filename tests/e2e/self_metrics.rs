@@ -22,6 +22,7 @@ performance_monitor:
   application_metrics:
     - {{name: queue_length, type: gauge, labels: [queue_name], max_series: 1}}
   application: {{statsd: {{listen: "127.0.0.1:{statsd}"}}}}
+  collectors: [{{name: batch, type: pushgateway}}]
   prometheus: {{limits: {{header_timeout: 1s}}}}
   alerting:
     notifications:
@@ -82,6 +83,8 @@ fn every_declared_self_metric_is_exposed_with_its_value() {
         "bellwether_samples_rejected_total 0",
         "bellwether_application_series_overflow_total{metric=\"queue_length\"} 1",
         "bellwether_application_records_rejected_total{reason=\"too_many_series\"} 1",
+        "bellwether_collector_series{collector=\"batch\"} 0",
+        "bellwether_collector_samples_rejected_total{collector=\"batch\",reason=\"limit\"} 0",
         "bellwether_statsd_packets_total 1",
         "bellwether_statsd_lines_total 2",
         "bellwether_alerts{state=\"firing\"} 1",

@@ -135,7 +135,7 @@ fn every_problem_is_in_the_file_that_has_it() {
          conf.d/f.yaml:1:1: inclde: unknown key \"inclde\"\n  \
          hint: did you mean \"include\"?\n\
          conf.d/f.yaml:2:23: performance_monitor.interval: unknown key \"interval\"\n  \
-         hint: known keys: collection_interval, collection_timeout, enabled_collectors, system_metrics, system, application_metrics, application, neo4j_metrics, prometheus, alerting, state_directory"
+         hint: known keys: collection_interval, collection_timeout, enabled_collectors, system_metrics, system, application_metrics, application, neo4j_metrics, collectors, prometheus, alerting, state_directory"
     );
 }
 
