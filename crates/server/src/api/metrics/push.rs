@@ -200,7 +200,8 @@ mod tests {
     #[test]
     fn an_invalid_grouping_key_is_an_error() {
         for (path, error) in [
-            ("/", "the job has no name"),
+            ("/", "the label \"job\" has no value"),
+            ("@base64/=", "the job has no name"),
             ("/a/instance", "the label \"instance\" has no value"),
             ("/a/0/b", "not a label name: \"0\""),
             ("/a/job/b", "the label \"job\" is there twice"),
