@@ -123,7 +123,9 @@ async fn wrong_methods_and_paths_get_the_right_ones() {
     let reply = get(server.address, "/metrics/", &[]).await;
     assert_eq!(reply.status, 404);
     assert!(
-        reply.text().contains("/metrics, /-/healthy"),
+        reply
+            .text()
+            .contains("/metrics, /metrics/job<group>, /-/healthy"),
         "{}",
         reply.text()
     );
