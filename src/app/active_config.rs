@@ -170,24 +170,19 @@ impl ActiveConfig {
     fn spawn(&self, app: &Arc<App>, origin: Origin, build: Build) {
         let (store, anomaly_monitor) = (self.store.clone(), self.anomaly_monitor.clone());
         let (evaluator, generated) = (app.evaluator.clone(), app.generated.clone());
+        let collector = self.plan.collector(origin);
         let sink = Committer {
             store,
             anomaly_monitor,
             evaluator,
             generated,
             board: app.board.clone(),
-            series_limit: self
-                .plan
-                .collector(origin)
-                .and_then(|plan| plan.series_limit),
+            series_limit: collector.and_then(|collector| collector.series_limit),
         };
         let runner = Runner {
             origin,
             schedule: self.schedule(origin),
-            times: self
-                .plan
-                .collector(origin)
-                .and_then(|plan| plan.times.clone()),
+            times: collector.and_then(|collector| collector.times.clone()),
             build,
             memory: app.memory.clone(),
             board: app.board.clone(),

@@ -385,7 +385,6 @@ impl Sink for Committer {
         let up = self.board.is_up(origin).unwrap_or_default();
         self.generated.collected(origin, up, now.wall);
         self.store.expire(now);
-        self.store.repeat_ingested(now);
         self.anomaly_monitor.observe(batch, now);
         self.evaluator.collected(origin, now.wall);
     }

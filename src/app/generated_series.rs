@@ -116,13 +116,13 @@ impl GeneratedSeries {
 
     /// Returns `own` labels with the constant labels that they do not override.
     fn label_set<'a>(&self, own: impl Iterator<Item = (&'a str, &'a str)>) -> LabelSet {
-        let own: BTreeMap<&str, &str> = own.collect();
+        let own: Vec<(&str, &str)> = own.collect();
         let usual = self.labels.lock();
         let usual = usual
             .iter()
             .map(|(name, value)| (name.as_str(), value.as_str()));
-        let usual: Vec<_> = usual.filter(|(name, _)| !own.contains_key(name)).collect();
-        LabelSet::new(own.iter().map(|(name, value)| (*name, *value)).chain(usual))
+        // Of two pairs with one name the last counts, also where it is empty.
+        LabelSet::new(usual.chain(own))
     }
 
     fn end(&self, series: impl Iterator<Item = Option<SeriesId>>, at: UnixMillis) {

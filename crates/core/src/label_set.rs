@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-use super::labels::END;
+use super::labels::{END, Labels};
 use super::names::{is_label_name, is_metric_name};
 
 /// Label with the name of a series.
@@ -55,6 +55,19 @@ impl LabelSet {
         let sorted = pairs.windows(2).all(|two| two[0][0] < two[1][0]);
         let filled = pairs.iter().all(|[_, value]| !value.is_empty());
         (rest.is_empty() && sorted && filled).then(|| Self(packed.into()))
+    }
+
+    /// Returns the set with those of `defaults` whose names it lacks.
+    #[must_use]
+    pub fn with_defaults(&self, defaults: &Labels) -> Self {
+        if defaults.is_empty() {
+            return self.clone();
+        }
+        let defaults = defaults
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        // Of two pairs with one name the last counts.
+        Self::new(defaults.chain(self.iter()))
     }
 
     /// Returns the packed bytes.

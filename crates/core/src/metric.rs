@@ -151,6 +151,22 @@ impl MetricDef {
         self
     }
 
+    /// Returns the names of its series in both formats, and those that OpenMetrics reserves for it: a counter is `x`
+    /// and `x_total` there, and `x_created` is reserved for types that count.
+    pub fn taken_names(&self) -> impl Iterator<Item = String> {
+        let name = &*self.exported;
+        let (stem, suffixes): (&str, &[&str]) = match self.kind {
+            Kind::Counter => (
+                name.strip_suffix("_total").unwrap_or(name),
+                &["", "_total", "_created"],
+            ),
+            Kind::Gauge => (name, &[""]),
+            Kind::Histogram => (name, &["", "_bucket", "_sum", "_count", "_created"]),
+            Kind::Summary => (name, &["", "_sum", "_count", "_created"]),
+        };
+        suffixes.iter().map(move |suffix| format!("{stem}{suffix}"))
+    }
+
     /// Returns the number of values of one series. Counter and gauge: the value. Histogram: for each bound the
     /// observations at or below it (cumulative), then the count (the `+Inf` bucket), then the sum.
     /// Summary: each quantile's value, then the count, then the sum.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::bound::bound;
-use super::label_set::METRIC_NAME;
+use super::label_set::{LabelSet, METRIC_NAME};
 use super::labels::END;
 use super::metric::Kind;
 
@@ -179,6 +179,15 @@ impl SeriesBatch {
         })
     }
 
+    /// Formats each sample as its series in PromQL's form, a blank and its value: `up{job="x"} 1`.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        let samples = self.families().flat_map(SeriesFamily::samples);
+        samples.map(|(labels, value)| {
+            let labels = LabelSet::from_packed(labels).unwrap_or_default();
+            format!("{labels} {value}")
+        })
+    }
+
     /// Returns the number of samples.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -226,15 +235,7 @@ fn push_text(packed: &mut Vec<u8>, text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::label_set::LabelSet;
     use super::*;
-
-    fn texts(batch: &SeriesBatch) -> Vec<String> {
-        let samples = batch.families().flat_map(SeriesFamily::samples);
-        samples
-            .map(|(labels, value)| format!("{} {value}", LabelSet::from_packed(labels).unwrap()))
-            .collect()
-    }
 
     #[test]
     fn labels_are_packed_as_a_label_set_in_any_order() {
@@ -245,13 +246,13 @@ mod tests {
         batch.begin("up", Some(Kind::Gauge), "Help.");
         batch.push(&[("B", "x")], 3.0);
         assert_eq!(
-            texts(&batch),
+            batch.lines().collect::<Vec<_>>(),
             ["up{Zone=\"1\", job=\"x\"} 1", "up 2", "up{B=\"x\"} 3"]
         );
         let families: Vec<_> = batch.families().map(|family| family.kind).collect();
         assert_eq!(families, [None, Some(Kind::Gauge)]);
         batch.clear();
-        assert!(batch.is_empty() && texts(&batch).is_empty());
+        assert!(batch.is_empty() && batch.lines().next().is_none());
     }
 
     #[test]
@@ -260,7 +261,7 @@ mod tests {
         batch.begin("t_seconds", Some(Kind::Histogram), "");
         batch.push_histogram(&[("a", "b")], [(0.5, 1.0), (1.0, 2.0)], 3.0, 4.5);
         assert_eq!(
-            texts(&batch),
+            batch.lines().collect::<Vec<_>>(),
             [
                 "t_seconds_bucket{a=\"b\", le=\"0.5\"} 1",
                 "t_seconds_bucket{a=\"b\", le=\"1\"} 2",

@@ -1,5 +1,10 @@
 //! The two formats, and content negotiation.
 
+use super::protobuf::PROTOBUF;
+
+/// Media type of OpenMetrics.
+const OPEN_METRICS: &str = "application/openmetrics-text";
+
 /// A text format of the exposition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -17,6 +22,18 @@ impl Format {
         match self {
             Format::Text => "text/plain; version=0.0.4; charset=utf-8",
             Format::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// Returns the format of a body with this `Content-Type`; `None` for protocol buffers. Without one, and
+    /// with that of another text, it is [`Format::Text`], as for Prometheus 2.
+    #[must_use]
+    pub fn from_content_type(value: &str) -> Option<Format> {
+        let media = value.split(';').next().unwrap_or_default().trim();
+        match media.to_ascii_lowercase().as_str() {
+            OPEN_METRICS => Some(Format::OpenMetrics),
+            PROTOBUF => None,
+            _ => Some(Format::Text),
         }
     }
 
@@ -52,7 +69,7 @@ fn offer(range: &str) -> Option<(Format, f64)> {
         }
     }
     let (format, own_version) = match media.as_str() {
-        "application/openmetrics-text" => (Format::OpenMetrics, "1.0.0"),
+        OPEN_METRICS => (Format::OpenMetrics, "1.0.0"),
         "text/plain" | "text/*" | "*/*" => (Format::Text, "0.0.4"),
         _ => return None,
     };
@@ -64,6 +81,19 @@ fn offer(range: &str) -> Option<(Format, f64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_body_has_the_format_of_its_content_type() {
+        for format in [Format::Text, Format::OpenMetrics] {
+            assert_eq!(
+                Format::from_content_type(format.content_type()),
+                Some(format)
+            );
+        }
+        assert_eq!(Format::from_content_type(""), Some(Format::Text));
+        let delimited = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily";
+        assert_eq!(Format::from_content_type(delimited), None);
+    }
 
     #[test]
     fn negotiation() {

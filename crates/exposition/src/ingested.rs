@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use bellwether_core::{Kind, Labels, METRIC_NAME};
 
-use super::escape::{push_help, push_label_value};
+use super::escape::push_label_value;
 use super::format::Format;
 use super::number::push_value;
+use super::render::push_header;
 
 /// Text of the series of one family, in the order of the exposition: `name{label="value"}`. It is shared by all
 /// snapshots while the series stay the same, so that a scrape escapes nothing.
@@ -121,14 +122,7 @@ impl IngestedShot {
             _ if open => "unknown",
             _ => "untyped",
         };
-        let mut text = String::new();
-        if !layout.help.is_empty() {
-            text.extend(["# HELP ", name, " "]);
-            push_help(&mut text, &layout.help, open);
-            text.push('\n');
-        }
-        text.extend(["# TYPE ", name, " ", kind, "\n"]);
-        out.extend_from_slice(text.as_bytes());
+        push_header(out, format, name, kind, &layout.help);
     }
 
     /// Appends the line of the series at `index`.

@@ -65,7 +65,7 @@ pub use error::{LineError, ParseError};
 pub use format::Format;
 pub use ingested::IngestedLayout;
 pub use parse::{FamilyKind, ParsedFamily, Sample, parse};
-pub use protobuf::{PROTOBUF, ProtobufError, parse_protobuf};
+pub use protobuf::{ProtobufError, parse_protobuf};
 pub use render::Renderer;
 pub use sample_line::{SeriesPrefix, TimeUnit, read_sample, read_series, write_value};
 pub use scanner::quoted_end;

@@ -5,7 +5,7 @@ use bellwether_core::{Kind, SeriesBatch, bound};
 use prost::Message;
 
 /// Content type of the format, without its parameters.
-pub const PROTOBUF: &str = "application/vnd.google.protobuf";
+pub(super) const PROTOBUF: &str = "application/vnd.google.protobuf";
 
 /// Appends the samples of `body` to `batch`, and returns their number. A native histogram without classic buckets
 /// gets classic ones with the bounds of its own. Timestamps and exemplars are ignored.
@@ -288,8 +288,6 @@ fn counts(spans: &[BucketSpan], deltas: &[i64], floats: &[f64]) -> Vec<(i64, f64
 
 #[cfg(test)]
 mod tests {
-    use bellwether_core::LabelSet;
-
     use super::*;
 
     fn encoded(families: &[MetricFamily]) -> Vec<u8> {
@@ -302,10 +300,7 @@ mod tests {
     fn lines(body: &[u8]) -> Result<Vec<String>, ProtobufError> {
         let mut batch = SeriesBatch::default();
         parse_protobuf(body, &mut batch)?;
-        let samples = batch.families().flat_map(|family| family.samples());
-        Ok(samples
-            .map(|(packed, value)| format!("{} {value}", LabelSet::from_packed(packed).unwrap()))
-            .collect())
+        Ok(batch.lines().collect())
     }
 
     fn family(name: &str, kind: i32, metric: Metric) -> MetricFamily {

@@ -9,6 +9,7 @@ use bellwether_core::{Kind, MetricDef, bound};
 
 use super::escape::push_help;
 use super::format::Format;
+use super::ingested::stem;
 use super::number::push_value;
 use super::series::lines;
 use super::snapshot::{FamilyView, Snapshot};
@@ -54,7 +55,8 @@ impl Renderer {
         let full = before + CHUNK;
         while let Some(family) = self.snapshot.family(self.family) {
             if self.series == 0 {
-                push_header(out, self.format, family.def);
+                let (def, name) = (family.def, family_name(family.def, self.format));
+                push_header(out, self.format, name, def.kind.as_str(), &def.help);
                 self.lines.prepare(&family, self.format);
             }
             let own = family.layout.len();
@@ -103,22 +105,21 @@ impl Renderer {
 
 /// Name of the family in `# TYPE`, which for a counter in OpenMetrics is without `_total`.
 fn family_name(def: &MetricDef, format: Format) -> &str {
-    let name = &*def.exported;
-    match (format, def.kind) {
-        (Format::OpenMetrics, Kind::Counter) => name.strip_suffix("_total").unwrap_or(name),
-        _ => name,
+    match format {
+        Format::OpenMetrics => stem(&def.exported, Some(def.kind)),
+        Format::Text => &def.exported,
     }
 }
 
-fn push_header(out: &mut Vec<u8>, format: Format, def: &MetricDef) {
-    let name = family_name(def, format);
+/// Appends the lines `# HELP`, if there is a text, and `# TYPE`.
+pub(super) fn push_header(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, help: &str) {
     let mut text = String::new();
-    if !def.help.is_empty() {
+    if !help.is_empty() {
         text.extend(["# HELP ", name, " "]);
-        push_help(&mut text, &def.help, format == Format::OpenMetrics);
+        push_help(&mut text, help, format == Format::OpenMetrics);
         text.push('\n');
     }
-    text.extend(["# TYPE ", name, " ", def.kind.as_str(), "\n"]);
+    text.extend(["# TYPE ", name, " ", kind, "\n"]);
     out.extend_from_slice(text.as_bytes());
 }
 

@@ -67,7 +67,9 @@ pub use expand::is_reference;
 pub use json_body::{from_json, ok_unless};
 pub use matcher::Matcher;
 pub use merge::{Override, merge};
-pub use names::{check_label_names, check_metric_name, is_file_name, is_host_name};
+pub use names::{
+    check_label_name, check_label_names, check_metric_name, is_file_name, is_host_name,
+};
 pub use reference::{
     Choice, Constraint, FieldDoc, SectionDoc, Shape, Variant, flattened, join_constraints,
     join_doc, join_fields, sections_below,

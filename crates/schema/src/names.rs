@@ -2,7 +2,7 @@
 
 use bellwether_core::{is_label_name, is_metric_name};
 
-use super::diagnostics::Diagnostics;
+use super::diagnostics::{Diagnostics, SourceLocation};
 use super::scalars::Spanned;
 
 /// Reports `name` if it is not a valid metric name.
@@ -14,14 +14,20 @@ pub fn check_metric_name(name: &Spanned<String>, diagnostics: &mut Diagnostics) 
     }
 }
 
+/// Reports `name` if it is not a valid label name.
+pub fn check_label_name(name: &str, at: &SourceLocation, diagnostics: &mut Diagnostics) {
+    if !is_label_name(name) {
+        diagnostics
+            .error(at, format!("not a label name: {name:?}"))
+            .hint("letters, digits and underscores, not starting with a digit or __");
+    }
+}
+
 /// Reports label names that are invalid or given twice.
 pub fn check_label_names(names: &[Spanned<String>], diagnostics: &mut Diagnostics) {
     for (index, name) in names.iter().enumerate() {
-        if !is_label_name(name) {
-            diagnostics
-                .error(&name.at, format!("not a label name: {:?}", name.value))
-                .hint("letters, digits and underscores, not starting with a digit or __");
-        } else if names[..index].contains(name) {
+        check_label_name(name, &name.at, diagnostics);
+        if is_label_name(name) && names[..index].contains(name) {
             diagnostics.error(
                 &name.at,
                 format!("label {:?} is declared twice", name.value),

@@ -91,7 +91,8 @@ pub trait MetricsBackend: Send + Sync + 'static {
     /// Changes the pushed metrics of a group. Called on a blocking thread.
     ///
     /// # Errors
-    /// Nothing receives pushed metrics, or they are not accepted; nothing was changed then.
+    /// Nothing receives pushed metrics, or they are not accepted: nothing was changed. Or they cannot be saved: they are
+    /// kept in memory.
     fn push(&self, group: Labels, change: PushChange) -> Result<(), BackendError>;
 }
 

@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bellwether_core::{is_label_name, is_metric_name};
+use bellwether_core::is_metric_name;
 use bellwether_schema::{
-    Diagnostics, HumanDuration, SourceLocation, Spanned, is_host_name, section,
+    Diagnostics, HumanDuration, Spanned, check_label_name, is_host_name, section,
 };
 use regex::Regex;
 
@@ -198,7 +198,7 @@ impl Prometheus {
         }
         for name in self.default_labels.keys() {
             let at = self.default_labels.at.key(name);
-            check_default_label(name, &at, problems);
+            check_label_name(name, &at, problems);
         }
         if let Err(error) = Regex::new(&self.cors_origin) {
             problems.error(
@@ -219,14 +219,6 @@ impl Prometheus {
             Ok(IpAddr::V6(host)) => format!("[{host}]:{}", self.port),
             _ => format!("{}:{}", *self.host, self.port),
         }
-    }
-}
-
-fn check_default_label(name: &str, at: &SourceLocation, problems: &mut Diagnostics) {
-    if !is_label_name(name) {
-        problems
-            .error(at, format!("not a label name: {name:?}"))
-            .hint("letters, digits and underscores, not starting with a digit or __");
     }
 }
 

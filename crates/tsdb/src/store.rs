@@ -41,6 +41,9 @@ pub struct Options {
     pub history: Option<Arc<History>>,
 }
 
+/// Time after which the values of a source are appended to history once more.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+
 /// Current values of all series.
 #[derive(Debug)]
 pub struct Store {
@@ -163,18 +166,6 @@ impl Store {
         result
     }
 
-    /// Appends ingested values to history once more where the last were appended a minute ago or earlier, as a
-    /// scrape of them would: a query sees a sample for five minutes, and collectors may run once a day.
-    pub fn repeat_ingested(&self, now: Now) {
-        const AGE: Duration = Duration::from_secs(60);
-        let mut samples = HistorySamples::new();
-        self.inner
-            .write()
-            .ingested
-            .repeat(AGE, now.mono, &mut samples);
-        self.append_history(&samples, now);
-    }
-
     /// Calls `each` with name, type and help of every ingested family.
     pub fn ingested_families(&self, mut each: impl FnMut(&str, Option<Kind>, &str)) {
         for (name, kind, help) in self.inner.read().ingested.families() {
@@ -228,18 +219,21 @@ impl Store {
     }
 
     /// Drops series that were not refreshed for three intervals of their metric, and appends staleness markers
-    /// to history. Returns the number of dropped series.
+    /// to history. Appends ingested values once more where the last were appended a minute ago or earlier, as a
+    /// scrape of them would: a query sees a sample for five minutes, and collectors may run once a day. Returns the
+    /// number of dropped series.
     pub fn expire(&self, now: Now) -> usize {
-        let mut ended = HistorySamples::new();
+        let mut samples = HistorySamples::new();
         let mut inner = self.inner.write();
         let dropped = inner
             .families
             .iter_mut()
-            .map(|family| family.expire(now.mono, &mut ended))
+            .map(|family| family.expire(now.mono, &mut samples))
             .sum();
         inner.dropped += dropped as u64;
+        inner.ingested.repeat(REPEAT_AFTER, now.mono, &mut samples);
         drop(inner);
-        self.append_history(&ended, now);
+        self.append_history(&samples, now);
         dropped
     }
 

@@ -339,13 +339,7 @@ impl Ingested {
             && let Some(labels) = self.labels.get(slot)
         {
             let labels = LabelSet::from_packed(labels.packed()).unwrap_or_default();
-            // Of two pairs with one name the last counts: the series' own.
-            let all = shared
-                .default_labels
-                .iter()
-                .map(|(label, value)| (label.as_str(), value.as_str()))
-                .chain(labels.iter());
-            row.history = history.series_id(&LabelSet::new(all));
+            row.history = history.series_id(&labels.with_defaults(shared.default_labels));
         }
         out.extend(row.history.map(|series| (series, value)));
     }

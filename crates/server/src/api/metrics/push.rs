@@ -4,7 +4,7 @@
 use base64::Engine;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bellwether_core::{Labels, SeriesBatch, is_label_name};
-use bellwether_exposition::{Format, PROTOBUF, SeriesParser, parse_protobuf};
+use bellwether_exposition::{Format, SeriesParser, parse_protobuf};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, StatusCode};
 use percent_encoding::percent_decode_str;
@@ -124,36 +124,24 @@ fn decode(value: &str) -> Result<String, String> {
     text.ok_or_else(|| format!("not base64 of a text: {value:?}"))
 }
 
-/// Format of a body.
-#[derive(Clone, Copy)]
-enum BodyFormat {
-    Text(Format),
-    Protobuf,
-}
-
-/// Returns the format of the body. Clients that say nothing send text.
-fn format(headers: &HeaderMap) -> BodyFormat {
+/// Returns the format of the body, `None` for protocol buffers. Clients that say nothing send text.
+fn format(headers: &HeaderMap) -> Option<Format> {
     let value = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok());
-    let value = value.unwrap_or_default();
-    match value.split(';').next().unwrap_or_default().trim() {
-        "application/openmetrics-text" => BodyFormat::Text(Format::OpenMetrics),
-        PROTOBUF => BodyFormat::Protobuf,
-        _ => BodyFormat::Text(Format::Text),
-    }
+    Format::from_content_type(value.unwrap_or_default())
 }
 
-fn parse(body: &[u8], format: BodyFormat) -> Result<SeriesBatch, String> {
+fn parse(body: &[u8], format: Option<Format>) -> Result<SeriesBatch, String> {
     let mut batch = SeriesBatch::default();
     match format {
-        BodyFormat::Text(format) => {
+        Some(format) => {
             let text =
                 str::from_utf8(body).map_err(|error| format!("the body is not UTF-8: {error}"))?;
             let parsed = SeriesParser::default().parse(text, format, &mut batch);
             parsed.map_err(|error| error.to_string())?;
         }
-        BodyFormat::Protobuf => {
+        None => {
             parse_protobuf(body, &mut batch).map_err(|error| error.to_string())?;
         }
     }

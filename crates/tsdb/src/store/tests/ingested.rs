@@ -246,14 +246,14 @@ fn values_of_a_source_that_runs_rarely_stay_in_history() {
     ingest(&store, "nightly", &jobs(&[("x", 1.0)]), 100);
     let samples = || history.stats().appended;
     let before = samples();
-    store.repeat_ingested(at(159));
+    store.expire(at(159));
     assert_eq!(samples(), before, "a minute is not over");
-    store.repeat_ingested(at(160));
-    store.repeat_ingested(at(161));
+    store.expire(at(160));
+    store.expire(at(161));
     assert_eq!(samples(), before + 1);
     ingest(&store, "nightly", &SeriesBatch::default(), 200);
     let ended = samples();
-    store.repeat_ingested(at(300));
+    store.expire(at(300));
     assert_eq!(samples(), ended, "its series have ended");
 }
 
