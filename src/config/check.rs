@@ -12,11 +12,11 @@ use std::time::Duration;
 use bellwether_analysis::bottleneck::{self, Bottleneck};
 use bellwether_collectors::application::Recorded;
 use bellwether_collectors::{
-    CollectorName, CollectorPlan, CollectorSettings, Input, MetricDefaults, ResolveContext,
-    Schedule,
+    CollectorName, CollectorPlan, CollectorSettings, DEFAULT_TIMEOUT, Input, MetricDefaults,
+    ResolveContext, Schedule, check_interval, check_timeout,
 };
 use bellwether_compat::RuleFile;
-use bellwether_core::{Kind, Labels, MetricDef, Origin};
+use bellwether_core::{Labels, MetricDef, Origin};
 use bellwether_notify::Sender;
 use bellwether_routing::{Routing, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
@@ -266,26 +266,15 @@ impl<'a> Checker<'a> {
 
     fn interval(&mut self) -> Duration {
         let interval = &self.root.performance_monitor.collection_interval;
-        if interval.0 < Duration::from_millis(100) {
-            self.problems
-                .error(&interval.at, format!("too short: {}", interval.value))
-                .hint("100ms at the least; 15s to 60s is usual");
-        }
+        check_interval(interval, self.problems);
         interval.0
     }
 
     fn deadline(&mut self, interval: Duration) -> Duration {
         match &self.root.performance_monitor.collection_timeout {
-            None => interval.min(Duration::from_secs(10)),
+            None => interval.min(DEFAULT_TIMEOUT),
             Some(timeout) => {
-                if timeout.is_zero() || timeout.0 > interval {
-                    self.problems
-                        .error(
-                            &timeout.at,
-                            format!("not within the interval: {}", timeout.value),
-                        )
-                        .hint("more than zero, and at most collection_interval");
-                }
+                check_timeout(timeout, interval, "collection_interval", self.problems);
                 timeout.0
             }
         }
@@ -389,19 +378,8 @@ impl<'a> Checker<'a> {
     fn series_names(&mut self) {
         let mut taken: BTreeMap<String, &MetricDef> = BTreeMap::new();
         for def in &self.metrics {
-            let name = &*def.exported;
-            let (stem, suffixes): (&str, &[&str]) = match def.kind {
-                Kind::Counter => (
-                    name.strip_suffix("_total").unwrap_or(name),
-                    &["", "_total", "_created"],
-                ),
-                Kind::Gauge => (name, &[""]),
-                Kind::Histogram => (name, &["", "_bucket", "_sum", "_count", "_created"]),
-                Kind::Summary => (name, &["", "_sum", "_count", "_created"]),
-            };
             let mut clash = None;
-            for suffix in suffixes {
-                let series = format!("{stem}{suffix}");
+            for series in def.taken_names() {
                 if let Some(other) = taken.insert(series.clone(), def)
                     && other.name != def.name
                 {

@@ -63,7 +63,7 @@ fn series_of_text_files_are_served_kept_and_evaluated_until_they_are_gone() {
     let (_, metadata) = agent.get("/api/v1/metadata?metric=backup_size_bytes");
     assert!(metadata.contains("\"help\":\"Size.\""), "{metadata}");
 
-    // A name of a configured metric is not taken over, and the operator is told.
+    // A name of a configured metric is rejected, and the status says so.
     let rejected = "bellwether_collector_samples_rejected_total{collector=\"backups\",reason=\"name_in_use\",host=\"here\"}";
     agent.wait_for_value(rejected, |count| count > 0.0);
     assert!(

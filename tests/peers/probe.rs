@@ -30,7 +30,7 @@ impl Blackbox {
         Self { child, port }
     }
 
-    /// What it exposes about a target.
+    /// Series that it exposes about a target.
     fn probe(&self, module: &str, target: &str) -> String {
         let path = format!("/probe?module={module}&target={target}");
         poll("blackbox_exporter answers", Duration::from_secs(20), || {

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_calendar::{Cron, Location};
-use bellwether_core::{Labels, Origin, is_label_name};
+use bellwether_core::{Labels, Origin};
 use bellwether_relabel::{Relabel, RelabelConfig};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, HumanDuration, MapReader, Node, Override,
-    Section, SectionDoc, Shape, Size, SourceLocation, Spanned, is_file_name,
+    Section, SectionDoc, Shape, Size, SourceLocation, Spanned, check_label_name, is_file_name,
 };
 use relabeled::Relabeled;
 pub use relabeled::Relabeling;
@@ -290,13 +290,8 @@ impl CollectorCommon {
                 )
                 .hint("take another one, such as the name of the service");
         }
-        for label in self.labels.keys().filter(|label| !is_label_name(label)) {
-            problems
-                .error(
-                    &self.labels.at.key(label),
-                    format!("not a label name: {label:?}"),
-                )
-                .hint("letters, digits and underscores, not starting with a digit or __");
+        for label in self.labels.keys() {
+            check_label_name(label, &self.labels.at.key(label), problems);
         }
         for step in &self.metric_relabel_configs {
             step.value.check(&step.at, problems);
@@ -310,7 +305,31 @@ impl CollectorCommon {
 }
 
 /// Timeout of a collection without one of its own, unless its interval is shorter.
-const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Reports an interval that is too short.
+pub fn check_interval(interval: &Spanned<HumanDuration>, problems: &mut Diagnostics) {
+    if interval.value.0 < Duration::from_millis(100) {
+        problems
+            .error(&interval.at, format!("too short: {}", interval.value))
+            .hint("100ms at the least; 15s to 60s is usual");
+    }
+}
+
+/// Reports a timeout that is not within the interval, which `of` names.
+pub fn check_timeout(
+    timeout: &Spanned<HumanDuration>,
+    interval: Duration,
+    of: &str,
+    problems: &mut Diagnostics,
+) {
+    if timeout.value.0.is_zero() || timeout.value.0 > interval {
+        let message = format!("not within the interval: {}", timeout.value);
+        problems
+            .error(&timeout.at, message)
+            .hint(format!("more than zero, and at most {of}"));
+    }
+}
 
 /// Returns the schedule of a collector with an interval and a timeout of its own.
 pub(crate) fn own_schedule(
@@ -321,20 +340,17 @@ pub(crate) fn own_schedule(
 ) -> Schedule {
     let mut schedule = usual;
     if let Some(own) = interval {
-        if own.value.0 < Duration::from_millis(100) {
-            problems
-                .error(&own.at, format!("too short: {}", own.value))
-                .hint("100ms at the least; 15s to 60s is usual");
-        }
+        check_interval(own, problems);
         schedule.interval = own.value.0;
         schedule.deadline = own.value.0.min(DEFAULT_TIMEOUT);
     }
     if let Some(own) = timeout {
-        if own.value.0.is_zero() || own.value.0 > schedule.interval {
-            problems
-                .error(&own.at, format!("not within the interval: {}", own.value))
-                .hint("more than zero, and at most the interval of the collector");
-        }
+        check_timeout(
+            own,
+            schedule.interval,
+            "the interval of the collector",
+            problems,
+        );
         schedule.deadline = own.value.0;
     }
     schedule
@@ -342,7 +358,7 @@ pub(crate) fn own_schedule(
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use bellwether_core::{Now, SeriesFamily};
+    use bellwether_core::Now;
     use bellwether_schema::{DecodeContext, parse};
 
     use super::*;
@@ -391,13 +407,8 @@ pub(crate) mod testing {
     pub(crate) async fn collect(collector: &mut dyn Collector, now: Now) -> Collected {
         let mut batch = bellwether_core::Batch::default();
         let result = collector.collect(&mut batch, now).await;
-        let samples = batch.series.families().flat_map(SeriesFamily::samples);
-        let lines = samples.map(|(packed, value)| {
-            let labels = bellwether_core::LabelSet::from_packed(packed).unwrap();
-            format!("{labels} {value}")
-        });
         Collected {
-            lines: lines.collect(),
+            lines: batch.series.lines().collect(),
             failure: result.err().map(|failure| (failure.reason, failure.detail)),
         }
     }

@@ -105,7 +105,7 @@ pub(crate) mod testing {
     use tokio::net::TcpListener;
     use tokio::task::JoinSet;
 
-    /// What a server does with a request.
+    /// Answer of a server to a request.
     pub(crate) enum Reply {
         /// Sends these bytes and closes the connection.
         Bytes(Vec<u8>),

@@ -28,7 +28,8 @@ use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
 pub use entry::{
-    CollectorCommon, CollectorEntry, CollectorLimits, EntryContext, EntryType, Relabeling, resolve,
+    CollectorCommon, CollectorEntry, CollectorLimits, DEFAULT_TIMEOUT, EntryContext, EntryType,
+    Relabeling, check_interval, check_timeout, resolve,
 };
 pub use kind::{
     Build, CollectorKind, CollectorPlan, ConfiguredMetric, Input, KindSelfMetrics, MetricDefaults,

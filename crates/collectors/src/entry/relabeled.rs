@@ -33,15 +33,7 @@ impl Relabeling {
     /// Returns `set` with the labels that it has not.
     #[must_use]
     pub fn labeled(&self, set: &LabelSet) -> LabelSet {
-        if self.labels.is_empty() {
-            return set.clone();
-        }
-        let labels = self.labels.iter();
-        LabelSet::new(
-            labels
-                .map(|(label, value)| (label.as_str(), value.as_str()))
-                .chain(set.iter()),
-        )
+        set.with_defaults(&self.labels)
     }
 }
 

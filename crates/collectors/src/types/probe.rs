@@ -51,7 +51,7 @@ section! {
     pub struct Probe {
         /// Protocol.
         pub prober: Prober,
-        /// What is probed.
+        /// Targets.
         pub targets: Vec<Spanned<String>>,
         /// PEM file with the only certificate authorities that are trusted. By default those of the system.
         pub ca_file: Option<PathBuf> = None,

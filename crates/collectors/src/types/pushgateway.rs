@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, Origin, SeriesBatch, UnixMillis,
+    Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, Origin, SeriesBatch, UnixMillis,
     is_label_name, is_metric_name,
 };
 use bellwether_files::durable::{JsonFile, JsonState};
 use bellwether_schema::{HumanDuration, Spanned, section};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tokio::task::spawn_blocking;
 use tracing::warn;
 
-use crate::{Build, Collecting, Collector, CollectorEntry, EntryContext, EntryType, Memory};
+use crate::blocking::{Blocking, Source};
+use crate::{Build, CollectorEntry, EntryContext, EntryType, Memory};
 
 section! {
     /// Collector of type `pushgateway`: metrics that batch jobs push to `/metrics/job/NAME` of Bellwether, with the
@@ -40,9 +40,11 @@ impl EntryType for Pushgateway {
         }
         let ttl = self.ttl.as_ref().map(|ttl| ttl.value.0);
         let origin = context.origin;
-        context.build(move |memory| PushgatewayCollector {
-            groups: Groups::of(memory, origin),
-            ttl,
+        context.build(move |memory| {
+            Blocking::new(Pushed {
+                groups: Groups::of(memory, origin),
+                ttl,
+            })
         })
     }
 }
@@ -55,11 +57,43 @@ pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
     Some((Origin::new(&common.name), common.limits.series))
 }
 
-/// Pushed groups by their grouping key. They outlive a reload, and, with a state directory, a restart.
+/// Pushed groups. They outlive a reload, and, with a state directory, a restart.
 #[derive(Debug, Default)]
 pub struct Groups {
-    groups: Mutex<BTreeMap<Labels, Group>>,
-    file: Option<JsonFile<Saved>>,
+    state: Mutex<State>,
+    file: Option<JsonFile<State>>,
+}
+
+/// Content of the file.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct State {
+    /// Groups by their grouping key; in the file pairs, as JSON has no objects as keys.
+    #[serde(with = "pairs")]
+    groups: BTreeMap<Labels, Group>,
+}
+
+impl JsonState for State {
+    const VERSION: u32 = 1;
+}
+
+mod pairs {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::{BTreeMap, Group, Labels};
+
+    pub(super) fn serialize<S: Serializer>(
+        groups: &BTreeMap<Labels, Group>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(groups)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<BTreeMap<Labels, Group>, D::Error> {
+        let pairs = Vec::<(Labels, Group)>::deserialize(from)?;
+        Ok(pairs.into_iter().collect())
+    }
 }
 
 /// Pushed metrics of one group.
@@ -76,18 +110,27 @@ struct Group {
 struct Family {
     kind: Option<String>,
     help: String,
-    /// Labels, without those of the grouping key, and value as text: JSON has no NaN.
-    samples: Vec<(Labels, String)>,
+    /// Labels, without those of the grouping key, and value.
+    samples: Vec<(Labels, Value)>,
 }
 
-/// Content of the file: JSON has no objects as keys.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Saved {
-    groups: Vec<(Labels, Group)>,
+/// Value of a sample, in the file as a text: JSON has no NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+struct Value(f64);
+
+impl TryFrom<String> for Value {
+    type Error = std::num::ParseFloatError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse().map(Self)
+    }
 }
 
-impl JsonState for Saved {
-    const VERSION: u32 = 1;
+impl From<Value> for String {
+    fn from(value: Value) -> Self {
+        value.0.to_string()
+    }
 }
 
 /// Error of a push.
@@ -109,14 +152,14 @@ impl Groups {
 
     fn load(directory: Option<&Path>, origin: Origin) -> Self {
         let name = format!("pushgateway-{}.json", origin.as_str());
-        let file = directory.map(|directory| JsonFile::<Saved>::new(directory.join(name)));
+        let file = directory.map(|directory| JsonFile::<State>::new(directory.join(name)));
         let loaded = file.as_ref().map_or(Ok(None), JsonFile::load_optional);
-        let saved = loaded.unwrap_or_else(|error| {
+        let state = loaded.unwrap_or_else(|error| {
             warn!(%error, "pushed metrics are lost until they are pushed again");
             None
         });
         Self {
-            groups: Mutex::new(saved.unwrap_or_default().groups.into_iter().collect()),
+            state: Mutex::new(state.unwrap_or_default()),
             file,
         }
     }
@@ -125,7 +168,8 @@ impl Groups {
     /// returns. At most `limit` series are kept in all groups together.
     ///
     /// # Errors
-    /// A metric is invalid, or there would be too many series; nothing changed then but the time of the failure.
+    /// A metric is invalid, or there would be too many series; nothing changed then but the time of the failure. Or the
+    /// metrics cannot be saved; they are kept in memory.
     pub fn push(
         &self,
         key: Labels,
@@ -134,42 +178,40 @@ impl Groups {
         limit: usize,
         now: UnixMillis,
     ) -> Result<(), PushError> {
-        let pushed = families(&key, batch);
-        let pushed = match pushed {
-            Ok(pushed) => pushed,
-            Err(error) => {
-                self.fail(key, now);
-                return Err(PushError::Rejected(error));
+        let mut state = self.state.lock();
+        let merged = families(&key, batch).and_then(|pushed| {
+            let mut group = Group {
+                pushed: Some(now.0),
+                ..state.groups.get(&key).cloned().unwrap_or_default()
+            };
+            if !keep_others {
+                group.families.clear();
             }
-        };
-        let mut groups = self.groups.lock();
-        let before = groups.get(&key).cloned();
-        let mut group = before.clone().unwrap_or_default();
-        if !keep_others {
-            group.families.clear();
+            group.families.extend(pushed);
+            let others = state.groups.iter().filter(|(other, _)| **other != key);
+            let others: usize = others.map(|(_, group)| group.series()).sum();
+            match others + group.series() {
+                series if series > limit => Err(format!(
+                    "{series} pushed series would be more than limits.series allows: {limit}"
+                )),
+                _ => Ok(group),
+            }
+        });
+        match merged {
+            Ok(group) => {
+                state.groups.insert(key, group);
+                self.save(&state)
+            }
+            Err(error) => {
+                state.fail(key, now);
+                Err(PushError::Rejected(error))
+            }
         }
-        group.families.extend(pushed);
-        group.pushed = Some(now.0);
-        let others: usize = groups
-            .iter()
-            .filter(|(other, _)| **other != key)
-            .map(|(_, group)| group.series())
-            .sum();
-        let series = others + group.series();
-        if series > limit {
-            drop(groups);
-            self.fail(key, now);
-            return Err(PushError::Rejected(format!(
-                "{series} pushed series would be more than limits.series allows: {limit}"
-            )));
-        }
-        groups.insert(key, group);
-        self.save(&groups)
     }
 
     /// Records that a push to a group was rejected.
     pub fn fail(&self, key: Labels, now: UnixMillis) {
-        self.groups.lock().entry(key).or_default().failed = Some(now.0);
+        self.state.lock().fail(key, now);
     }
 
     /// Deletes a group.
@@ -177,51 +219,42 @@ impl Groups {
     /// # Errors
     /// The change cannot be saved.
     pub fn delete(&self, key: &Labels) -> Result<(), PushError> {
-        let mut groups = self.groups.lock();
-        match groups.remove(key) {
-            Some(_) => self.save(&groups),
+        let mut state = self.state.lock();
+        match state.groups.remove(key) {
+            Some(_) => self.save(&state),
             None => Ok(()),
         }
     }
 
-    fn save(&self, groups: &BTreeMap<Labels, Group>) -> Result<(), PushError> {
-        let Some(file) = &self.file else {
-            return Ok(());
-        };
-        let groups = groups.iter();
-        let saved = Saved {
-            groups: groups
-                .map(|(key, group)| (key.clone(), group.clone()))
-                .collect(),
-        };
-        file.save(&saved)
-            .map_err(|error| PushError::NotSaved(error.to_string()))
+    fn save(&self, state: &State) -> Result<(), PushError> {
+        let saved = self.file.as_ref().map_or(Ok(()), |file| file.save(state));
+        saved.map_err(|error| PushError::NotSaved(error.to_string()))
     }
 
     /// Deletes the groups whose last push is longer ago than `ttl`.
     fn expire(&self, ttl: Duration, now: UnixMillis) -> Result<(), PushError> {
-        let mut groups = self.groups.lock();
-        let before = groups.len();
-        groups.retain(|_, group| {
+        let mut state = self.state.lock();
+        let before = state.groups.len();
+        state.groups.retain(|_, group| {
             let last = group.pushed.max(group.failed).unwrap_or_default();
             now.since(UnixMillis(last)) <= ttl
         });
-        match groups.len() == before {
+        match state.groups.len() == before {
             true => Ok(()),
-            false => self.save(&groups),
+            false => self.save(&state),
         }
     }
 
     fn fill(&self, out: &mut SeriesBatch) {
-        let groups = self.groups.lock();
-        for (key, group) in groups.iter() {
+        let groups = &self.state.lock().groups;
+        for (key, group) in groups {
             for (name, family) in &group.families {
                 let kind = family.kind.as_deref().and_then(kind);
                 out.begin(name, kind, &family.help);
                 for (labels, value) in &family.samples {
                     let pairs = labels.iter().chain(key);
                     let set = LabelSet::new(pairs);
-                    out.push_packed(set.packed(), value.parse().unwrap_or(f64::NAN));
+                    out.push_packed(set.packed(), value.0);
                 }
             }
         }
@@ -238,7 +271,7 @@ impl Groups {
             ),
         ] {
             out.begin(name, Some(Kind::Gauge), help);
-            for (key, group) in groups.iter() {
+            for (key, group) in groups {
                 let pairs = key
                     .iter()
                     .map(|(name, value)| (name.as_str(), value.as_str()));
@@ -246,6 +279,12 @@ impl Groups {
                 out.push(&pairs, time(group).unwrap_or_default() as f64 / 1000.0);
             }
         }
+    }
+}
+
+impl State {
+    fn fail(&mut self, key: Labels, now: UnixMillis) {
+        self.groups.entry(key).or_default().failed = Some(now.0);
     }
 }
 
@@ -299,31 +338,26 @@ fn families(key: &Labels, batch: &SeriesBatch) -> Result<BTreeMap<String, Family
             if !seen.insert(labels.clone()) {
                 return Err(format!("series {set} is there twice"));
             }
-            family.samples.push((labels, value.to_string()));
+            family.samples.push((labels, Value(value)));
         }
     }
     Ok(families)
 }
 
-struct PushgatewayCollector {
+/// Pushed metrics as a source. A push may hold the lock while it writes, so they are read on a blocking thread.
+struct Pushed {
     groups: Arc<Groups>,
     ttl: Option<Duration>,
 }
 
-impl Collector for PushgatewayCollector {
-    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
-        Box::pin(async move {
-            let expired = match self.ttl {
-                None => Ok(()),
-                Some(ttl) => {
-                    let groups = self.groups.clone();
-                    let run = spawn_blocking(move || groups.expire(ttl, now.wall)).await;
-                    run.map_err(|error| Failure::new("panic", error.to_string()))?
-                }
-            };
-            self.groups.fill(&mut batch.series);
-            expired.map_err(|error| Failure::new("io", error.to_string()))
-        })
+impl Source for Pushed {
+    fn read(&mut self, now: Now, out: &mut SeriesBatch) -> Result<(), Failure> {
+        let expired = match self.ttl {
+            None => Ok(()),
+            Some(ttl) => self.groups.expire(ttl, now.wall),
+        };
+        self.groups.fill(out);
+        expired.map_err(|error| Failure::new("io", error.to_string()))
     }
 }
 
@@ -356,9 +390,8 @@ mod tests {
     fn lines(groups: &Groups) -> Vec<String> {
         let mut batch = SeriesBatch::default();
         groups.fill(&mut batch);
-        let samples = batch.families().flat_map(|family| family.samples());
-        samples
-            .map(|(packed, value)| format!("{} {value}", LabelSet::from_packed(packed).unwrap()))
+        batch
+            .lines()
             .filter(|line| !line.starts_with("push_"))
             .collect()
     }

@@ -573,13 +573,8 @@ impl State {
     /// Reads the series of a response.
     fn read(&mut self, fetched: Fetched, sample_limit: usize) -> Result<ParsedSeries, String> {
         self.series.clear();
-        let format = match fetched.content_type.split(';').next().unwrap_or_default() {
-            "application/openmetrics-text" => Format::OpenMetrics,
-            "application/vnd.google.protobuf" => {
-                return Err("answered in protobuf, which was not asked for".into());
-            }
-            _ => Format::Text,
-        };
+        let format = Format::from_content_type(&fetched.content_type)
+            .ok_or("answered in protobuf, which was not asked for")?;
         let text = fetched.into_text()?;
         let parsed = self.parser.parse(&text, format, &mut self.series);
         let parsed = parsed.map_err(|error| error.to_string())?;

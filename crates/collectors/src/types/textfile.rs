@@ -5,14 +5,14 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use bellwether_core::{Batch, Failure, Kind, Now, SeriesBatch};
+use bellwether_core::{Failure, Kind, Now, SeriesBatch};
 use bellwether_exposition::{Format, SeriesParser};
 use bellwether_files as files;
 use bellwether_schema::{Spanned, section};
 use globset::{GlobBuilder, GlobMatcher};
-use tokio::task::spawn_blocking;
 
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
+use crate::blocking::{Blocking, Source};
+use crate::{Build, EntryContext, EntryType};
 
 section! {
     /// Collector of type `textfile`: series in the files `*.prom` of directories, as the textfile collector of
@@ -50,12 +50,12 @@ impl EntryType for Textfile {
             }
         }
         let limit = context.limits.bytes.0;
-        context.build(move |_| TextfileCollector {
-            patterns: patterns.clone(),
-            reader: Some(Reader {
+        context.build(move |_| {
+            Blocking::new(Reader {
+                patterns: patterns.clone(),
                 limit,
                 known: BTreeMap::new(),
-            }),
+            })
         })
     }
 }
@@ -87,6 +87,16 @@ impl Pattern {
         Ok(pattern)
     }
 
+    /// Returns the files `*.prom` in the directories.
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let directories = self.directories()?;
+        let listed: io::Result<Vec<Vec<PathBuf>>> = directories
+            .iter()
+            .map(|directory| list(directory))
+            .collect();
+        Ok(listed?.concat())
+    }
+
     /// Returns the directories that there are, sorted.
     fn directories(&self) -> io::Result<Vec<PathBuf>> {
         let mut found = vec![self.fixed.clone()];
@@ -106,79 +116,46 @@ impl Pattern {
     }
 }
 
-/// Collects the series of text files.
-struct TextfileCollector {
-    patterns: Vec<Pattern>,
-    /// `None` while a blocking thread has it.
-    reader: Option<Reader>,
-}
-
-impl Collector for TextfileCollector {
-    fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
-        Box::pin(async move {
-            let (patterns, reader) = (self.patterns.clone(), self.reader.take());
-            let mut reader = reader.ok_or_else(|| Failure::new("io", "still reading"))?;
-            let mut series = std::mem::take(&mut batch.series);
-            let run = spawn_blocking(move || {
-                let result = reader.read_all(&patterns, &mut series);
-                (reader, series, result)
-            });
-            let (reader, series, result) = run
-                .await
-                .map_err(|error| Failure::new("panic", error.to_string()))?;
-            self.reader = Some(reader);
-            batch.series = series;
-            result
-        })
-    }
-}
-
-/// Reads files, and keeps what it knows of them.
+/// Reads files, and keeps what they had.
 struct Reader {
+    patterns: Vec<Pattern>,
     limit: u64,
     known: BTreeMap<PathBuf, File>,
 }
 
-#[derive(Default)]
+/// A file, as it was read last.
 struct File {
-    /// Version that was read last.
+    /// `None` if it could not be read, so that it is read again.
     version: Option<files::Version>,
-    text: String,
-    parser: SeriesParser,
-    error: Option<String>,
+    /// Modification time, in seconds since 1970.
+    modified: f64,
+    /// Its series, or its error.
+    series: Result<SeriesBatch, String>,
 }
 
-impl Reader {
-    fn read_all(&mut self, patterns: &[Pattern], out: &mut SeriesBatch) -> Result<(), Failure> {
+impl Source for Reader {
+    fn read(&mut self, _: Now, out: &mut SeriesBatch) -> Result<(), Failure> {
         let mut errors = Vec::new();
-        let mut seen = BTreeMap::new();
-        for pattern in patterns {
-            let paths = pattern.directories().and_then(|directories| {
-                let listed: io::Result<Vec<Vec<PathBuf>>> = directories
-                    .iter()
-                    .map(|directory| list(directory))
-                    .collect();
-                Ok(listed?.concat())
-            });
-            match paths {
-                Ok(paths) => {
-                    for path in paths {
-                        let mut file = self.known.remove(&path).unwrap_or_default();
-                        let modified = file.read(&path, self.limit, out);
-                        if let Some(error) = &file.error {
-                            errors.push(format!("{}: {error}", path.display()));
-                        }
-                        seen.insert(path, (modified, file));
-                    }
+        let mut known = BTreeMap::new();
+        for pattern in &self.patterns {
+            let paths = match pattern.files() {
+                Ok(paths) => paths,
+                Err(error) => {
+                    errors.push(format!("{}: {error}", pattern.fixed.display()));
+                    continue;
                 }
-                Err(error) => errors.push(format!("{}: {error}", pattern.fixed.display())),
+            };
+            for path in paths {
+                let file = File::read(&path, self.limit, self.known.remove(&path));
+                match &file.series {
+                    Ok(series) => out.append(series),
+                    Err(error) => errors.push(format!("{}: {error}", path.display())),
+                }
+                known.insert(path, file);
             }
         }
-        add_own(&seen, !errors.is_empty(), out);
-        self.known = seen
-            .into_iter()
-            .map(|(path, (_, file))| (path, file))
-            .collect();
+        self.known = known;
+        self.push_own(!errors.is_empty(), out);
         match errors.is_empty() {
             true => Ok(()),
             false => Err(Failure::new("parse", errors.join("; "))),
@@ -186,18 +163,18 @@ impl Reader {
     }
 }
 
-/// Adds the series of node_exporter about the files, under its names.
-fn add_own(files: &BTreeMap<PathBuf, (Option<f64>, File)>, failed: bool, out: &mut SeriesBatch) {
-    let help = "Modification time of a text file, as a Unix timestamp.";
-    out.begin("node_textfile_mtime_seconds", Some(Kind::Gauge), help);
-    for (path, (modified, _)) in files {
-        if let Some(modified) = modified {
-            out.push(&[("file", &path.to_string_lossy())], *modified);
+impl Reader {
+    /// Adds the series of node_exporter about the files, under its names.
+    fn push_own(&self, failed: bool, out: &mut SeriesBatch) {
+        let help = "Modification time of a text file, as a Unix timestamp.";
+        out.begin("node_textfile_mtime_seconds", Some(Kind::Gauge), help);
+        for (path, file) in self.known.iter().filter(|(_, file)| file.series.is_ok()) {
+            out.push(&[("file", &path.to_string_lossy())], file.modified);
         }
+        let help = "Whether a text file could not be read: 1 or 0.";
+        out.begin("node_textfile_scrape_error", Some(Kind::Gauge), help);
+        out.push(&[], f64::from(u8::from(failed)));
     }
-    let help = "Whether a text file could not be read: 1 or 0.";
-    out.begin("node_textfile_scrape_error", Some(Kind::Gauge), help);
-    out.push(&[], f64::from(u8::from(failed)));
 }
 
 /// Returns the files `*.prom` of a directory, sorted.
@@ -217,44 +194,35 @@ fn list(directory: &Path) -> io::Result<Vec<PathBuf>> {
 }
 
 impl File {
-    /// Appends the series of the file to `out`, and returns its modification time, unless it has an error.
-    fn read(&mut self, path: &Path, limit: u64, out: &mut SeriesBatch) -> Option<f64> {
-        let read = self.update(path, limit);
-        let parsed = read
-            .map_err(|error| error.to_string())
-            .and_then(|modified| {
-                // Into a batch of its own first: an invalid file brings nothing.
-                let mut own = SeriesBatch::default();
-                match self.parser.parse(&self.text, Format::Text, &mut own) {
-                    Ok(_) => {
-                        out.append(&own);
-                        Ok(modified)
-                    }
-                    Err(error) => Err(error.to_string()),
-                }
-            });
-        match parsed {
-            Ok(modified) => {
-                self.error = None;
-                Some(modified)
-            }
-            Err(error) => {
-                self.error = Some(error);
-                None
-            }
+    /// Reads the file at `path`, unless it is that of `before`. An invalid file has no series.
+    fn read(path: &Path, limit: u64, before: Option<Self>) -> Self {
+        let metadata = match std::fs::metadata(path) {
+            Ok(metadata) => metadata,
+            Err(error) => return Self::failed(&error),
+        };
+        let version = files::version(&metadata);
+        if let Some(before) = before.filter(|before| before.version == Some(version)) {
+            return before;
+        }
+        let text = match files::read_text(path, limit) {
+            Ok(text) => text,
+            Err(error) => return Self::failed(&error),
+        };
+        let mut series = SeriesBatch::default();
+        let parsed = SeriesParser::default().parse(&text, Format::Text, &mut series);
+        Self {
+            version: Some(version),
+            modified: metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9,
+            series: parsed.map(|_| series).map_err(|error| error.to_string()),
         }
     }
 
-    /// Reads the text, if the file is another one than at the last time.
-    fn update(&mut self, path: &Path, limit: u64) -> io::Result<f64> {
-        let metadata = std::fs::metadata(path)?;
-        let version = files::version(&metadata);
-        if self.version != Some(version) {
-            self.version = None;
-            self.text = files::read_text(path, limit)?;
-            self.version = Some(version);
+    fn failed(error: &io::Error) -> Self {
+        Self {
+            version: None,
+            modified: 0.0,
+            series: Err(error.to_string()),
         }
-        Ok(metadata.mtime() as f64 + metadata.mtime_nsec() as f64 / 1e9)
     }
 }
 
@@ -266,22 +234,17 @@ mod tests {
 
     fn read(reader: &mut Reader, directory: &Path) -> (Vec<String>, Option<String>) {
         let mut out = SeriesBatch::default();
-        let pattern = Pattern::new(directory).unwrap();
-        let result = reader.read_all(&[pattern], &mut out);
-        let families = out
-            .families()
-            .filter(|family| !family.name.contains("mtime"));
-        let lines = families.flat_map(|family| {
-            family.samples().map(|(packed, value)| {
-                let labels = bellwether_core::LabelSet::from_packed(packed).unwrap();
-                format!("{labels} {value}")
-            })
-        });
+        reader.patterns = vec![Pattern::new(directory).unwrap()];
+        let result = reader.read(Now::default(), &mut out);
+        let lines = out
+            .lines()
+            .filter(|line| !line.starts_with("node_textfile_mtime"));
         (lines.collect(), result.err().map(|failure| failure.detail))
     }
 
     fn reader(limit: u64) -> Reader {
         Reader {
+            patterns: Vec::new(),
             limit,
             known: BTreeMap::new(),
         }

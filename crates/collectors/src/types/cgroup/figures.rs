@@ -1,6 +1,6 @@
 //! Figures of a cgroup, in base units, from the files of both versions.
 
-/// What the files of a cgroup say. `None`: there is no such file, or not that line.
+/// Figures in the files of a cgroup. `None`: there is no such file, or not that line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Figures {
     pub(super) cpu_seconds: Option<f64>,

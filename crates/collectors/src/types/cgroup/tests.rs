@@ -1,4 +1,3 @@
-use bellwether_core::{LabelSet, SeriesFamily};
 use tempfile::TempDir;
 
 use super::*;
@@ -33,11 +32,7 @@ impl Host {
 fn read(cgroups: &mut Cgroups) -> Vec<String> {
     let mut out = SeriesBatch::default();
     cgroups.read(Now::default(), &mut out).unwrap();
-    let lines = out.families().flat_map(|family| {
-        SeriesFamily::samples(family)
-            .map(|(labels, value)| format!("{} {value}", LabelSet::from_packed(labels).unwrap()))
-    });
-    lines.collect()
+    out.lines().collect()
 }
 
 #[test]

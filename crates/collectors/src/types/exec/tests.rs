@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use bellwether_core::{LabelSet, Origin, SeriesFamily};
+use bellwether_core::Origin;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
 use tempfile::TempDir;
 
@@ -46,11 +46,7 @@ async fn collect(script: &str, more: &str) -> (Vec<String>, Option<Failure>, Vec
     let mut collector = build(&yaml, 20, &CollectorLimits::default()).ok().unwrap();
     let mut batch = Batch::default();
     let failure = collector.collect(&mut batch, Now::default()).await.err();
-    let lines = batch.series.families().flat_map(|family| {
-        SeriesFamily::samples(family)
-            .map(|(labels, value)| format!("{} {value}", LabelSet::from_packed(labels).unwrap()))
-    });
-    (lines.collect(), failure, collector.notes())
+    (batch.series.lines().collect(), failure, collector.notes())
 }
 
 #[tokio::test]

@@ -116,12 +116,12 @@ impl DnsPlan {
             return Err(format!("answered {code}"));
         }
         let records: Vec<String> = answer.answers.iter().map(ToString::to_string).collect();
-        let result = self.judge(&records);
+        let result = self.evaluate(&records);
         report.set(&FAILED_BY_REGEX, f64::from(u8::from(result.is_err())));
         result
     }
 
-    fn judge(&self, records: &[String]) -> Result<(), String> {
+    fn evaluate(&self, records: &[String]) -> Result<(), String> {
         for record in records {
             let line = record.as_bytes();
             if let Some(pattern) = self.fail_if_matches.iter().find(|it| it.is_match(line)) {

@@ -129,7 +129,7 @@ impl HttpPlan {
                     redirects += 1;
                     url = next;
                 }
-                None => return self.judge(response, &url, limit, report).await,
+                None => return self.evaluate(response, &url, limit, report).await,
             }
         }
     }
@@ -243,7 +243,7 @@ impl HttpPlan {
     }
 
     /// Compares the last response with what is expected.
-    async fn judge(
+    async fn evaluate(
         &self,
         answer: Answer,
         url: &Url,

@@ -40,7 +40,7 @@ metrics! {
     ICMP_DURATION = "probe_icmp_duration_seconds", "Duration of the echo by phase.";
 }
 
-/// What a probe found so far. It stays when the probe runs out of time.
+/// Series that a probe has so far. They stay when the probe runs out of time.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     values: Vec<(&'static str, Value)>,

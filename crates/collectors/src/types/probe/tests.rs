@@ -257,7 +257,7 @@ async fn certificates_are_checked_and_their_expiry_is_reported() {
 }
 
 #[tokio::test]
-async fn a_dialogue_over_tcp_sends_what_it_was_told() {
+async fn a_dialogue_over_tcp_sends_its_texts() {
     let mut tasks = JoinSet::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let target = listener.local_addr().unwrap().to_string();

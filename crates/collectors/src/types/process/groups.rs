@@ -1,4 +1,4 @@
-//! Which group a process belongs to: selectors, and names with placeholders.
+//! Assigns processes to groups: selectors, and names with placeholders.
 
 use std::path::Path;
 

@@ -1,7 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use bellwether_core::{LabelSet, SeriesFamily};
 use tempfile::TempDir;
 
 use super::*;
@@ -81,12 +80,10 @@ async fn collect(script: &str, include: Option<&str>) -> (Vec<String>, Option<Fa
             break;
         }
     }
-    let lines = batch.series.families().flat_map(|family| {
-        SeriesFamily::samples(family).map(|(labels, value)| {
-            let text = LabelSet::from_packed(labels).unwrap().to_string();
-            format!("{} {value}", text.replace("node_systemd_", ""))
-        })
-    });
+    let lines = batch
+        .series
+        .lines()
+        .map(|line| line.replace("node_systemd_", ""));
     (lines.collect(), failure)
 }
 

@@ -2,7 +2,6 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-use bellwether_core::LabelSet;
 use tempfile::TempDir;
 
 use super::super::groups::Name;
@@ -99,12 +98,9 @@ fn run(scan: &mut Scan, wanted: &str) -> Vec<String> {
     let mut out = SeriesBatch::default();
     let now = scan.last.after(Duration::from_secs(10));
     scan.run(now, &mut out).unwrap();
-    let lines = out.families().flat_map(|family| {
-        family.samples().map(|(packed, value)| {
-            let text = LabelSet::from_packed(packed).unwrap().to_string();
-            format!("{} {value}", text.replace("namedprocess_namegroup_", ""))
-        })
-    });
+    let lines = out
+        .lines()
+        .map(|line| line.replace("namedprocess_namegroup_", ""));
     lines.filter(|line| line.contains(wanted)).collect()
 }
 
