@@ -536,24 +536,13 @@ impl TakenName {
 pub(super) fn taken_names(metrics: &[MetricDef], defaults: &Labels) -> Taken {
     let mut taken = Taken::new();
     for def in metrics {
-        let name = &*def.exported;
-        let reserved: &[&str] = match def.kind {
-            Kind::Gauge => &[],
-            // In OpenMetrics a counter is both `x` and `x_total`.
-            Kind::Counter if name.ends_with("_total") => &["_created"],
-            Kind::Counter => &["_total", "_created"],
-            Kind::Histogram => &["", "_bucket", "_sum", "_count", "_created"],
-            Kind::Summary => &["", "_sum", "_count", "_created"],
-        };
-        for suffix in reserved {
-            taken.insert(format!("{name}{suffix}"), TakenName::Reserved);
-        }
+        taken.extend(def.taken_names().map(|name| (name, TakenName::Reserved)));
         if matches!(def.kind, Kind::Gauge | Kind::Counter) {
             let mut labels: Vec<Arc<str>> = def.labels.to_vec();
             labels.retain(|label| !defaults.contains_key(&**label));
             labels.sort_unstable();
             let kind = def.kind;
-            taken.insert(name.to_owned(), TakenName::Shared { kind, labels });
+            taken.insert(def.exported.to_string(), TakenName::Shared { kind, labels });
         }
     }
     taken
