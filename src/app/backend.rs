@@ -75,7 +75,7 @@ impl MetricsBackend for AppBackend {
             PushChange::Update(batch) => groups.push(group, &batch, true, limit, now),
             PushChange::Delete => groups.delete(&group),
             PushChange::Fail => {
-                groups.fail(group, now);
+                groups.fail(group, limit, now);
                 Ok(())
             }
         };

@@ -188,11 +188,9 @@ impl Groups {
                 group.families.clear();
             }
             group.families.extend(pushed);
-            let others = state.groups.iter().filter(|(other, _)| **other != key);
-            let others: usize = others.map(|(_, group)| group.series()).sum();
-            match others + group.series() {
+            match state.series_beside(&key) + group.series() {
                 series if series > limit => Err(format!(
-                    "{series} pushed series would be more than limits.series allows: {limit}"
+                    "{series} series of pushed groups would be more than limits.series allows: {limit}"
                 )),
                 _ => Ok(group),
             }
@@ -203,15 +201,15 @@ impl Groups {
                 self.save(&state)
             }
             Err(error) => {
-                state.fail(key, now);
+                state.fail(key, limit, now);
                 Err(PushError::Rejected(error))
             }
         }
     }
 
-    /// Records that a push to a group was rejected.
-    pub fn fail(&self, key: Labels, now: UnixMillis) {
-        self.state.lock().fail(key, now);
+    /// Records that a push to a group was rejected, unless the group is new and more than `limit` series would be kept.
+    pub fn fail(&self, key: Labels, limit: usize, now: UnixMillis) {
+        self.state.lock().fail(key, limit, now);
     }
 
     /// Deletes a group.
@@ -283,17 +281,26 @@ impl Groups {
 }
 
 impl State {
-    fn fail(&mut self, key: Labels, now: UnixMillis) {
-        self.groups.entry(key).or_default().failed = Some(now.0);
+    fn fail(&mut self, key: Labels, limit: usize, now: UnixMillis) {
+        let others = self.series_beside(&key);
+        let known = self.groups.contains_key(&key);
+        if known || others + Group::default().series() <= limit {
+            self.groups.entry(key).or_default().failed = Some(now.0);
+        }
+    }
+
+    /// Returns the number of series of all groups but `key`.
+    fn series_beside(&self, key: &Labels) -> usize {
+        let others = self.groups.iter().filter(|(other, _)| *other != key);
+        others.map(|(_, group)| group.series()).sum()
     }
 }
 
 impl Group {
+    /// Returns the number of its series: the pushed ones, and the times of the last push and the last failure.
     fn series(&self) -> usize {
-        self.families
-            .values()
-            .map(|family| family.samples.len())
-            .sum()
+        let pushed = self.families.values().map(|family| family.samples.len());
+        pushed.sum::<usize>() + 2
     }
 }
 
@@ -384,7 +391,7 @@ mod tests {
 
     fn push(groups: &Groups, job: &str, text: &str, keep_others: bool) -> Result<(), PushError> {
         let key = key(&[("job", job)]);
-        groups.push(key, &parsed(text), keep_others, 4, UnixMillis(5000))
+        groups.push(key, &parsed(text), keep_others, 7, UnixMillis(5000))
     }
 
     fn lines(groups: &Groups) -> Vec<String> {
@@ -434,8 +441,8 @@ mod tests {
                 "metric \"t\" has two types",
             ),
             (
-                "x{a=\"1\"} 1\nx{a=\"2\"} 1\nx{a=\"3\"} 1\nx{a=\"4\"} 1\nx{a=\"5\"} 1\n",
-                "5 pushed series would be more than limits.series allows: 4",
+                "x{a=\"1\"} 1\nx{a=\"2\"} 1\nx{a=\"3\"} 1\nx{a=\"4\"} 1\nx{a=\"5\"} 1\nx{a=\"6\"} 1\n",
+                "8 series of pushed groups would be more than limits.series allows: 7",
             ),
         ] {
             let found = push(&groups, "a", text, true).unwrap_err();
@@ -450,6 +457,29 @@ mod tests {
             .flat_map(|family| family.samples().map(|sample| sample.1))
             .collect();
         assert_eq!(own, [5.0, 5.0]);
+    }
+
+    #[test]
+    fn groups_without_metrics_count_to_the_limit() {
+        let groups = Groups::default();
+        for job in ["a", "b", "c"] {
+            push(&groups, job, "", false).unwrap();
+        }
+        let error = push(&groups, "d", "", false).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "8 series of pushed groups would be more than limits.series allows: 7"
+        );
+        groups.fail(key(&[("job", "e")]), 7, UnixMillis(5000));
+        groups.fail(key(&[("job", "a")]), 7, UnixMillis(6000));
+        let mut batch = SeriesBatch::default();
+        groups.fill(&mut batch);
+        let failures = batch
+            .lines()
+            .filter(|line| line.starts_with("push_failure"));
+        let expected = [("a", 6), ("b", 0), ("c", 0)]
+            .map(|(job, time)| format!("push_failure_time_seconds{{job=\"{job}\"}} {time}"));
+        assert_eq!(failures.collect::<Vec<_>>(), expected);
     }
 
     #[test]
