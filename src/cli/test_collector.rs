@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellwether_collectors::{Build, Collector, CollectorPlan, Input, Memory};
+use bellwether_collectors::{Build, Collector, CollectorPlan, Input, Memory, UNSEEN};
 use bellwether_core::{Batch, Failure, Now, counted};
 use bellwether_exposition::{Format, Renderer};
 use bellwether_runtime::Clock;
@@ -41,7 +41,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         if !options.quiet {
             print_series(&store);
         }
-        failed += usize::from(run.failure.is_some());
+        failed += usize::from(run.failed());
         run.report(collector, store.series());
     }
     // A collector that hangs must not keep the command from ending.
@@ -149,14 +149,27 @@ fn print_series(store: &Store) {
 }
 
 impl Run {
+    /// Returns whether the agent would count the run as a failure.
+    fn failed(&self) -> bool {
+        let failure = self.failure.as_ref();
+        failure.is_some_and(|failure| failure.reason != UNSEEN)
+    }
+
     /// Prints the summary to the standard error, so that the series can be piped.
     fn report(&self, plan: &CollectorPlan, series: usize) {
         let name = plan.origin.as_str();
         let millis = self.duration.as_secs_f64() * 1000.0;
         let interval = HumanDuration(plan.schedule.interval);
         eprintln!("{name}: {series} series in {millis:.1} ms, every {interval}");
-        if let Some(failure) = &self.failure {
-            eprintln!("{name}: failed ({}): {}", failure.reason, failure.detail);
+        match &self.failure {
+            Some(failure) if self.failed() => {
+                eprintln!("{name}: failed ({}): {}", failure.reason, failure.detail);
+            }
+            Some(unseen) => eprintln!(
+                "{name}: source was never seen; not counted as a failure: {}",
+                unseen.detail
+            ),
+            None => {}
         }
         for note in &self.notes {
             eprintln!("{name}: {note}");

@@ -152,6 +152,16 @@ fn a_collector_is_tried_without_an_agent() {
     );
 }
 
+#[test]
+fn a_source_that_was_never_there_is_no_failure_of_a_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = "performance_monitor:\n  enabled_collectors: [neo4j]\n  neo4j_metrics:\n    uri: bolt://127.0.0.1:1\n";
+    fs::write(folder.path().join("bellwether.yaml"), configuration).unwrap();
+    let (good, _, summary) = test_collector(folder.path(), &["neo4j"]);
+    let unseen = "neo4j: source was never seen; not counted as a failure: bolt://127.0.0.1:1: ";
+    assert!(good && summary.contains(unseen), "{summary}");
+}
+
 const PUSHGATEWAY: &str =
     "- {name: batch, type: pushgateway, interval: 150ms, limits: {series: 100}}";
 
