@@ -15,7 +15,6 @@ use super::*;
 
 const GAUGE: MetricId = MetricId(0);
 const HISTOGRAM: MetricId = MetricId(1);
-const COUNTER: MetricId = MetricId(2);
 const WINDOW: Duration = Duration::from_secs(60);
 
 fn metrics() -> Arc<[MetricDef]> {
@@ -33,7 +32,6 @@ fn metrics() -> Arc<[MetricDef]> {
     [
         def("gauge", Kind::Gauge, &["a", "b"], &[], 10),
         def("histogram", Kind::Histogram, &["a"], &[1.0], 20),
-        def("done_total", Kind::Counter, &[], &[], 10),
     ]
     .into()
 }

@@ -171,19 +171,20 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
 
 #[test]
 fn names_that_open_metrics_has_for_a_configured_counter_are_reserved() {
-    let store = store_with(None);
-    let mut own = Batch::default();
-    own.push(COUNTER, &[], 1.0);
-    store.commit(&own, at(1));
-    let gauge = |name| (name, Some(Kind::Gauge), &[("a", 1.0)][..]);
-    let taken = batch(&[gauge("x_done"), gauge("x_done_created")]);
+    let mut counter = metrics()[0].clone();
+    counter.kind = Kind::Counter;
+    counter.exported = "x_done_total".into();
+    let store = Store::new([counter].into(), Options::default());
+    store.commit(&gauge(["a", "b"], 1.0), at(1));
+    let named = |name| (name, Some(Kind::Gauge), &[("a", 1.0)][..]);
+    let taken = batch(&[named("x_done"), named("x_done_created")]);
     let done = ingest(&store, "one", &taken, 1);
     assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
     assert_eq!(
         exposition(&store, Format::OpenMetrics),
         [
             "# TYPE x_done counter",
-            "x_done_total{host=\"a\"} 1",
+            "x_done_total{a=\"a\",b=\"b\"} 1",
             "# EOF"
         ]
     );
