@@ -1,4 +1,4 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, node_exporter, blackbox_exporter, Neo4j, Kafka, VictoriaMetrics, mail.
+//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, Kafka, VictoriaMetrics, mail, nginx, Redis.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +16,7 @@ mod probe;
 mod promql;
 mod remote;
 mod scrape;
+mod services;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

@@ -10,7 +10,9 @@
 
 pub mod agent;
 pub mod alertmanager;
+pub mod certificates;
 pub mod kafka;
+pub mod process;
 pub mod prometheus;
 pub mod receiver;
 pub mod servers;

@@ -2,7 +2,8 @@
 
 use std::io::Read;
 
-use bellwether_http::{Client, body_bytes};
+use bellwether_core::Failure;
+use bellwether_http::{Access, Client, body_bytes};
 use bellwether_runtime::{PROCESS_HEADER, PROCESS_MARK};
 use bellwether_schema::Size;
 use flate2::read::MultiGzDecoder;
@@ -10,6 +11,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
 };
 use reqwest::{Method, Response, Url};
+use tokio::task::spawn_blocking;
 
 /// Text of a response.
 #[derive(Debug)]
@@ -56,6 +58,52 @@ pub async fn fetch(
         compressed,
         limit,
     })
+}
+
+/// Server that a collector asks again and again.
+pub(crate) struct Server {
+    access: Access,
+    url: Url,
+    /// Maximum size of a response, in bytes.
+    limit: u64,
+    /// `None` before the first request, and while its files cannot be read.
+    client: Option<Client>,
+}
+
+impl Server {
+    pub(crate) fn new(access: Access, url: Url, limit: u64) -> Self {
+        Self {
+            access,
+            url,
+            limit,
+            client: None,
+        }
+    }
+
+    /// Sends a request and reads the response.
+    ///
+    /// # Errors
+    /// As [`fetch`], or a file of the settings cannot be read.
+    pub(crate) async fn fetch(
+        &mut self,
+        method: Method,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Fetched, Failure> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => {
+                let (access, url) = (self.access.clone(), self.url.clone());
+                spawn_blocking(move || Client::open(access, &url))
+                    .await
+                    .map_err(|error| Failure::new("panic", error.to_string()))?
+                    .map_err(|error| Failure::new("settings", error.to_string()))?
+            }
+        };
+        let client = self.client.insert(client);
+        let fetched = fetch(client, method, self.url.clone(), headers, body, self.limit).await;
+        fetched.map_err(|error| Failure::new("http", error))
+    }
 }
 
 fn header(response: &Response, name: &HeaderName) -> String {

@@ -11,6 +11,7 @@ pub mod application;
 mod blocking;
 mod dns;
 mod entry;
+mod fields;
 mod http;
 mod kind;
 mod kinds;

@@ -8,13 +8,18 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use crate::{Build, EntryContext, EntryType};
 
+mod apache;
 mod cgroup;
 mod exec;
 mod http_json;
+mod memcached;
+mod nginx;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
+mod redis;
 mod scrape;
+mod status_page;
 mod systemd;
 mod textfile;
 
@@ -61,6 +66,14 @@ collector_types! {
     Systemd = "systemd", systemd::Systemd;
     /// Documents in JSON that a server answers with.
     HttpJson = "http_json", http_json::HttpJson;
+    /// Requests and workers of the Apache HTTP server, under the metric names of apache_exporter.
+    Apache = "apache", apache::Apache;
+    /// Statistics of memcached, under the metric names of memcached_exporter.
+    Memcached = "memcached", memcached::Memcached;
+    /// Connections and requests of nginx, under the metric names of nginx-prometheus-exporter.
+    Nginx = "nginx", nginx::Nginx;
+    /// Figures of Redis and Valkey, under the metric names of redis_exporter.
+    Redis = "redis", redis::Redis;
     /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.

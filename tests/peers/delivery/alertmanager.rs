@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use super::notifier::{Send, firing, open_today, resolved, until};
 use crate::support::alertmanager::Alertmanager;
+use crate::support::certificates::Certificates;
 use crate::support::{free_port, poll};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -171,28 +172,15 @@ async fn a_silence_stays() {
 
 /// Files for Alertmanager's `--web.config.file`, and the authority's certificate.
 fn web_config(folder: &Path) -> (String, String) {
-    use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &authority).unwrap();
-    let written = |name: &str, text: String| {
-        let path = folder.join(name);
-        fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
+    let files = Certificates::write(folder, "web");
     let password = bcrypt::hash("sesame", 4).unwrap();
     let config = format!(
         "tls_server_config: {{cert_file: {}, key_file: {}}}\nbasic_auth_users: {{bellwether: '{password}'}}\n",
-        written("cert.pem", certificate.pem()),
-        written("key.pem", key.serialize_pem()),
+        files.certificate, files.key,
     );
-    (
-        written("web.yml", config),
-        written("ca.pem", authority.pem()),
-    )
+    let path = folder.join("web.yml");
+    fs::write(&path, config).unwrap();
+    (path.display().to_string(), files.authority)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

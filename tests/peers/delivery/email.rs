@@ -5,76 +5,19 @@ use std::net::TcpListener;
 use std::path::Path;
 
 use bellwether_notify::ChannelStats;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use super::notifier::{Send, firing, open, resolved, until};
+use crate::support::certificates::Certificates;
 use crate::support::smtp::Smtp;
 
 const PASSWORD: &str = "sesame-123";
 
-/// Files of an authority, and of a server on 127.0.0.1 that it vouches for.
-struct Certificates {
-    authority: String,
-    certificate: String,
-    key: String,
-}
-
-impl Certificates {
-    fn write(folder: &Path, name: &str) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let mut params = CertificateParams::new([]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &authority).unwrap();
-        let written = |file: &str, pem: String| {
-            let path = folder.join(format!("{name}-{file}.pem"));
-            fs::write(&path, pem).unwrap();
-            path.display().to_string()
-        };
-        Self {
-            authority: written("ca", authority.pem()),
-            certificate: written("cert", certificate.pem()),
-            key: written("key", key.serialize_pem()),
-        }
-    }
-
-    /// A server's certificate that is its own authority, as `openssl req -x509` makes it.
-    fn self_signed(folder: &Path) -> Self {
-        rustls::crypto::ring::default_provider()
-            .install_default()
-            .ok();
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.self_signed(&key).unwrap();
-        let (certificate_file, key_file) = (folder.join("own.pem"), folder.join("own-key.pem"));
-        fs::write(&certificate_file, certificate.pem()).unwrap();
-        fs::write(&key_file, key.serialize_pem()).unwrap();
-        let certificate = certificate_file.display().to_string();
-        Self {
-            authority: certificate.clone(),
-            certificate,
-            key: key_file.display().to_string(),
-        }
-    }
-
-    fn server(&self, folder: &Path, tls: &str, more: &[&str]) -> Smtp {
-        let own = [
-            "--tls",
-            tls,
-            "--cert",
-            &self.certificate,
-            "--key",
-            &self.key,
-        ];
-        Smtp::start(folder, &[&own, more].concat())
-    }
+fn server(certificates: &Certificates, folder: &Path, tls: &str, more: &[&str]) -> Smtp {
+    let (certificate, key) = (&certificates.certificate, &certificates.key);
+    let own = ["--tls", tls, "--cert", certificate, "--key", key];
+    Smtp::start(folder, &[&own, more].concat())
 }
 
 /// A channel with quick retries; `more` are further keys.
@@ -99,7 +42,7 @@ async fn starttls_and_a_user_and_the_end_in_the_thread_of_the_beginning() {
     let folder = TempDir::new().unwrap();
     let certificates = Certificates::write(folder.path(), "right");
     let users = ["--user", "bellwether", "--password", PASSWORD];
-    let server = certificates.server(folder.path(), "starttls", &users);
+    let server = server(&certificates, folder.path(), "starttls", &users);
     let more = format!(
         "ca_file: {}, username: bellwether, password: {PASSWORD}, cc: [cc@example.org], \
          bcc: [secret@example.org], reply_to: answers@example.org, headers: {{X-Team: storage}}",
@@ -164,7 +107,7 @@ async fn a_self_signed_certificate_is_trusted_where_ca_file_holds_it() {
     let own = Certificates::self_signed(folder.path());
     let others = Certificates::write(folder.path(), "other");
     for (tls, key) in [("starttls", "starttls"), ("implicit", "tls")] {
-        let server = own.server(folder.path(), tls, &[]);
+        let server = server(&own, folder.path(), tls, &[]);
         let state = folder.path().join(tls);
         fs::create_dir(&state).unwrap();
         let more = |name: &str, ca: &str| format!("name: {name}, tls: {key}, ca_file: {ca}");
@@ -191,7 +134,7 @@ async fn tls_from_the_beginning_with_login_and_what_a_wrong_secret_or_authority_
     let certificates = Certificates::write(folder.path(), "right");
     let others = Certificates::write(folder.path(), "other");
     let users = ["--user", "bellwether", "--password", PASSWORD, "--no-plain"];
-    let server = certificates.server(folder.path(), "implicit", &users);
+    let server = server(&certificates, folder.path(), "implicit", &users);
     let secret = folder.path().join("password");
     fs::write(&secret, "wrong-secret\n").unwrap();
     let more = |name: &str, authority: &str| {

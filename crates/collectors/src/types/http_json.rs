@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use bellwether_core::{Batch, Failure, Now};
-use bellwether_http::{Access, Authorization, Client, Connection, parse_url};
+use bellwether_core::{Batch, Failure, Now, SeriesBatch};
+use bellwether_http::{Access, Authorization, Connection, parse_url};
 use bellwether_schema::{Literal, Secret, Spanned, section, string_enum};
+use reqwest::Method;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, Url};
 use tokio::task::spawn_blocking;
 
-use crate::http::fetch;
+use crate::http::{Fetched, Server};
 use crate::mapping::{MappedMetric, Mapping};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -65,88 +65,61 @@ impl EntryType for HttpJson {
                 .error(context.at, "no metrics")
                 .hint("set `metrics: [{name: queue_length, value: $.length}]`, for example");
         }
-        let request = Arc::new(Request {
-            access: Access {
-                authorization: self.authorization.clone(),
-                client: self.connection.with_timeout(context.request_timeout()),
-            },
-            url: url.ok()?,
+        let access = Access {
+            authorization: self.authorization.clone(),
+            client: self.connection.with_timeout(context.request_timeout()),
+        };
+        let url = url.ok()?;
+        let limit = context.limits.bytes.0;
+        let request = Request {
             method: match self.method {
                 RequestMethod::Get => Method::GET,
                 RequestMethod::Post => Method::POST,
             },
             body: self.body.value.0.clone(),
-            limit: context.limits.bytes.0,
-            mapping,
-        });
+            mapping: Arc::new(mapping),
+        };
         context.build(move |_| HttpJsonCollector {
+            server: Server::new(access.clone(), url.clone(), limit),
             request: request.clone(),
-            client: None,
         })
     }
 }
 
-/// Settings of a collector, checked.
+#[derive(Clone)]
 struct Request {
-    access: Access,
-    url: Url,
     method: Method,
     body: String,
-    limit: u64,
-    mapping: Mapping,
+    mapping: Arc<Mapping>,
+}
+
+impl Request {
+    fn headers(&self) -> HeaderMap {
+        let json = HeaderValue::from_static("application/json");
+        let mut headers = HeaderMap::from_iter([(ACCEPT, json.clone())]);
+        if self.method == Method::POST {
+            headers.insert(CONTENT_TYPE, json);
+        }
+        headers
+    }
 }
 
 struct HttpJsonCollector {
-    request: Arc<Request>,
-    /// `None` before the first collection, and while its files cannot be read.
-    client: Option<Client>,
+    server: Server,
+    request: Request,
 }
 
 impl Collector for HttpJsonCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
         Box::pin(async move {
-            let request = self.request.clone();
-            let client = match self.client.take() {
-                Some(client) => client,
-                None => {
-                    let opened = request.clone();
-                    spawn_blocking(move || Client::open(opened.access.clone(), &opened.url))
-                        .await
-                        .map_err(|error| Failure::new("panic", error.to_string()))?
-                        .map_err(|error| Failure::new("settings", error.to_string()))?
-                }
-            };
-            let client = self.client.insert(client);
-            let mut headers = HeaderMap::new();
-            let json = HeaderValue::from_static("application/json");
-            headers.insert(ACCEPT, json.clone());
-            if request.method == Method::POST {
-                headers.insert(CONTENT_TYPE, json);
-            }
-            let fetched = fetch(
-                client,
-                request.method.clone(),
-                request.url.clone(),
-                headers,
-                request.body.clone(),
-                request.limit,
-            );
-            let fetched = fetched.await.map_err(|error| Failure::new("http", error))?;
+            let request = &self.request;
+            let (method, body) = (request.method.clone(), request.body.clone());
+            let fetched = self.server.fetch(method, request.headers(), body).await?;
+            let mapping = request.mapping.clone();
             let mut series = std::mem::take(&mut batch.series);
             let read = spawn_blocking(move || {
-                let text = match fetched.into_text() {
-                    Ok(text) => text,
-                    Err(error) => return (series, Err(Failure::new("http", error))),
-                };
-                let document = match serde_json::from_str(&text) {
-                    Ok(document) => document,
-                    Err(error) => {
-                        let message = format!("not JSON: {error}");
-                        return (series, Err(Failure::new("parse", message)));
-                    }
-                };
-                let mapped = request.mapping.apply(&document, &mut series);
-                (series, mapped.map_err(|error| Failure::new("parse", error)))
+                let result = read(fetched, &mapping, &mut series);
+                (series, result)
             });
             let (series, result) = read
                 .await
@@ -155,6 +128,16 @@ impl Collector for HttpJsonCollector {
             result
         })
     }
+}
+
+fn read(fetched: Fetched, mapping: &Mapping, out: &mut SeriesBatch) -> Result<(), Failure> {
+    let text = fetched
+        .into_text()
+        .map_err(|error| Failure::new("http", error))?;
+    let document = serde_json::from_str(&text)
+        .map_err(|error| Failure::new("parse", format!("not JSON: {error}")))?;
+    let mapped = mapping.apply(&document, out);
+    mapped.map_err(|error| Failure::new("parse", error))
 }
 
 #[cfg(test)]

@@ -337,7 +337,7 @@ mod tests {
         );
         assert_eq!(plan.local, [(0, Source::Up), (5, Source::PoolIdle)]);
         assert_eq!(plan.metrics[4].kind, Kind::Counter);
-        assert_eq!(*plan.metrics[2].labels, ["label".into()]);
+        assert_eq!(*plan.metrics[2].labels, [Arc::from("label")]);
         assert_eq!(plan.metrics[3].interval, Duration::from_secs(300));
         assert_eq!(plan.interval, Duration::from_secs(30));
     }

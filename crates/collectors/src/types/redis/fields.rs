@@ -1,0 +1,180 @@
+//! Fields of the command `INFO` with a number, or with a status that counts as one
+//! (<https://redis.io/docs/latest/commands/info/>).
+
+use crate::fields::Field;
+
+macro_rules! gauge {
+    ($key:literal, $metric:literal, $help:literal) => {
+        Field::gauge($key, concat!("redis_", $metric), $help)
+    };
+}
+
+macro_rules! counter {
+    ($key:literal, $metric:literal, $help:literal) => {
+        Field::counter($key, concat!("redis_", $metric), $help)
+    };
+}
+
+/// Rows in the order of the sections of `INFO`.
+#[rustfmt::skip]
+pub(super) const FIELDS: &[Field] = &[
+    // Clients.
+    gauge!("connected_clients", "connected_clients", "Connected clients, without replicas."),
+    gauge!("cluster_connections", "cluster_connections", "Connections of the cluster bus, approximately."),
+    gauge!("client_longest_output_list", "client_longest_output_list", "Longest output list of a client."),
+    gauge!("client_biggest_input_buf", "client_biggest_input_buf", "Largest input buffer of a client."),
+    gauge!("client_recent_max_input_buffer", "client_recent_max_input_buffer_bytes", "Largest input buffer of a client lately."),
+    gauge!("client_recent_max_output_buffer", "client_recent_max_output_buffer_bytes", "Largest output buffer of a client lately."),
+    gauge!("blocked_clients", "blocked_clients", "Clients that wait in a blocking command."),
+    gauge!("tracking_clients", "tracking_clients", "Clients that are being tracked."),
+    gauge!("clients_in_timeout_table", "clients_in_timeout_table", "Clients in the table of timeouts."),
+    gauge!("pubsub_clients", "pubsub_clients", "Clients in the mode of publish and subscribe."),
+    gauge!("watching_clients", "watching_clients", "Clients that watch keys."),
+    gauge!("total_watched_keys", "total_watched_keys", "Watched keys."),
+    gauge!("total_blocking_keys", "total_blocking_keys", "Keys that clients wait for."),
+    // Memory.
+    gauge!("allocator_active", "allocator_active_bytes", "Memory in active pages of the allocator."),
+    gauge!("allocator_allocated", "allocator_allocated_bytes", "Memory that the allocator gave out."),
+    gauge!("allocator_resident", "allocator_resident_bytes", "Resident memory of the allocator."),
+    gauge!("allocator_frag_ratio", "allocator_frag_ratio", "Active by allocated memory."),
+    gauge!("allocator_frag_bytes", "allocator_frag_bytes", "Active less allocated memory."),
+    gauge!("allocator_rss_ratio", "allocator_rss_ratio", "Resident by active memory."),
+    gauge!("allocator_rss_bytes", "allocator_rss_bytes", "Resident less active memory."),
+    gauge!("used_memory", "memory_used_bytes", "Memory allocated by Redis."),
+    gauge!("used_memory_rss", "memory_used_rss_bytes", "Resident memory of the process."),
+    gauge!("used_memory_peak", "memory_used_peak_bytes", "Peak of the allocated memory."),
+    gauge!("used_memory_lua", "memory_used_lua_bytes", "Memory of the Lua engine."),
+    gauge!("used_memory_vm_eval", "memory_used_vm_eval_bytes", "Memory of the engine of scripts, outside the dataset."),
+    gauge!("used_memory_scripts_eval", "memory_used_scripts_eval_bytes", "Overhead of scripts."),
+    gauge!("used_memory_vm_functions", "memory_used_vm_functions_bytes", "Memory of the engine of functions."),
+    gauge!("used_memory_vm_total", "memory_used_vm_total_bytes", "Memory of the engines of scripts and functions."),
+    gauge!("used_memory_functions", "memory_used_functions_bytes", "Overhead of functions."),
+    gauge!("used_memory_overhead", "memory_used_overhead_bytes", "Memory that is not the dataset."),
+    gauge!("used_memory_startup", "memory_used_startup_bytes", "Memory allocated at the start."),
+    gauge!("used_memory_dataset", "memory_used_dataset_bytes", "Memory of the dataset."),
+    gauge!("used_memory_scripts", "memory_used_scripts_bytes", "Memory of cached scripts."),
+    gauge!("number_of_cached_scripts", "number_of_cached_scripts", "Cached scripts."),
+    gauge!("number_of_functions", "number_of_functions", "Functions."),
+    gauge!("number_of_libraries", "number_of_libraries", "Libraries of functions."),
+    gauge!("maxmemory", "memory_max_bytes", "Limit of memory; 0: none."),
+    gauge!("mem_fragmentation_ratio", "mem_fragmentation_ratio", "Resident by allocated memory."),
+    gauge!("mem_fragmentation_bytes", "mem_fragmentation_bytes", "Resident less allocated memory."),
+    gauge!("mem_clients_slaves", "mem_clients_slaves", "Memory of replicas, in bytes."),
+    gauge!("mem_clients_normal", "mem_clients_normal", "Memory of clients, in bytes."),
+    gauge!("mem_cluster_links", "mem_cluster_links_bytes", "Memory of links of the cluster."),
+    gauge!("mem_aof_buffer", "mem_aof_buffer_bytes", "Memory of the buffers of the AOF."),
+    gauge!("mem_replication_backlog", "mem_replication_backlog_bytes", "Memory of the replication backlog."),
+    gauge!("mem_not_counted_for_evict", "mem_not_counted_for_eviction_bytes", "Memory that eviction does not count."),
+    gauge!("lazyfree_pending_objects", "lazyfree_pending_objects", "Objects that wait to be freed."),
+    gauge!("lazyfreed_objects", "lazyfreed_objects", "Objects that were freed in the background."),
+    gauge!("active_defrag_running", "active_defrag_running", "1 if active defragmentation runs."),
+    gauge!("migrate_cached_sockets", "migrate_cached_sockets_total", "Sockets open for MIGRATE."),
+    gauge!("active_defrag_hits", "defrag_hits", "Values that active defragmentation moved."),
+    gauge!("active_defrag_misses", "defrag_misses", "Values that active defragmentation left."),
+    gauge!("active_defrag_key_hits", "defrag_key_hits", "Keys that active defragmentation moved."),
+    gauge!("active_defrag_key_misses", "defrag_key_misses", "Keys that active defragmentation left."),
+    gauge!("expired_stale_perc", "expired_stale_percentage", "Keys that are probably expired already, in percent."),
+    gauge!("expired_time_cap_reached_count", "expired_time_cap_reached_total", "Times that the cycle of expiry stopped early."),
+    // Persistence.
+    gauge!("loading", "loading_dump_file", "1 while a dump is loaded."),
+    gauge!("async_loading", "async_loading", "1 while a dump is loaded beside the old dataset."),
+    gauge!("rdb_changes_since_last_save", "rdb_changes_since_last_save", "Changes since the last save."),
+    gauge!("rdb_bgsave_in_progress", "rdb_bgsave_in_progress", "1 while an RDB file is saved."),
+    gauge!("rdb_last_save_time", "rdb_last_save_timestamp_seconds", "Unix time of the last good save."),
+    gauge!("rdb_last_bgsave_status", "rdb_last_bgsave_status", "1 if the last save in the background was good."),
+    gauge!("rdb_last_bgsave_time_sec", "rdb_last_bgsave_duration_sec", "Duration of the last save, in seconds; -1: none."),
+    gauge!("rdb_current_bgsave_time_sec", "rdb_current_bgsave_duration_sec", "Duration of the save that runs, in seconds; -1: none."),
+    gauge!("rdb_saves", "rdb_saves_total", "Saves of an RDB file since the start."),
+    gauge!("rdb_last_cow_size", "rdb_last_cow_size_bytes", "Memory copied on write during the last save."),
+    gauge!("rdb_last_load_keys_expired", "rdb_last_load_expired_keys", "Expired keys of the last load."),
+    gauge!("rdb_last_load_keys_loaded", "rdb_last_load_loaded_keys", "Keys of the last load."),
+    gauge!("aof_enabled", "aof_enabled", "1 if an AOF is written."),
+    gauge!("aof_rewrite_in_progress", "aof_rewrite_in_progress", "1 while the AOF is rewritten."),
+    gauge!("aof_rewrite_scheduled", "aof_rewrite_scheduled", "1 if a rewrite follows the save that runs."),
+    gauge!("aof_last_rewrite_time_sec", "aof_last_rewrite_duration_sec", "Duration of the last rewrite, in seconds; -1: none."),
+    gauge!("aof_current_rewrite_time_sec", "aof_current_rewrite_duration_sec", "Duration of the rewrite that runs, in seconds; -1: none."),
+    gauge!("aof_last_cow_size", "aof_last_cow_size_bytes", "Memory copied on write during the last rewrite."),
+    gauge!("aof_current_size", "aof_current_size_bytes", "Size of the AOF."),
+    gauge!("aof_base_size", "aof_base_size_bytes", "Size of the AOF after the last start or rewrite."),
+    gauge!("aof_pending_rewrite", "aof_pending_rewrite", "1 if a rewrite follows the save that runs."),
+    gauge!("aof_buffer_length", "aof_buffer_length", "Size of the buffer of the AOF."),
+    gauge!("aof_rewrite_buffer_length", "aof_rewrite_buffer_length", "Size of the buffer of the rewrite."),
+    gauge!("aof_pending_bio_fsync", "aof_pending_bio_fsync", "Calls of fsync that wait in the background."),
+    gauge!("aof_delayed_fsync", "aof_delayed_fsync", "Delayed calls of fsync."),
+    gauge!("aof_last_bgrewrite_status", "aof_last_bgrewrite_status", "1 if the last rewrite was good."),
+    gauge!("aof_last_write_status", "aof_last_write_status", "1 if the last write to the AOF was good."),
+    gauge!("module_fork_in_progress", "module_fork_in_progress", "1 while a fork of a module runs."),
+    gauge!("module_fork_last_cow_size", "module_fork_last_cow_size", "Memory copied on write during the last fork of a module, in bytes."),
+    // Stats.
+    gauge!("current_eviction_exceeded_time", "current_eviction_exceeded_time_ms", "Time since the memory exceeds its limit, in milliseconds."),
+    gauge!("pubsub_channels", "pubsub_channels", "Channels with subscribers."),
+    gauge!("pubsub_patterns", "pubsub_patterns", "Patterns with subscribers."),
+    gauge!("pubsubshard_channels", "pubsubshard_channels", "Shard channels with subscribers."),
+    gauge!("latest_fork_usec", "latest_fork_seconds", "Duration of the last fork.").scaled(1e-6),
+    gauge!("tracking_total_keys", "tracking_total_keys", "Keys that are tracked."),
+    gauge!("tracking_total_items", "tracking_total_items", "Clients by tracked key, summed up."),
+    gauge!("tracking_total_prefixes", "tracking_total_prefixes", "Prefixes that are tracked."),
+    gauge!("slave_expires_tracked_keys", "slave_expires_tracked_keys", "Keys with an expiry that a writable replica tracks."),
+    gauge!("sync_full", "replica_resyncs_full", "Full synchronizations of replicas."),
+    gauge!("sync_partial_ok", "replica_partial_resync_accepted", "Accepted partial synchronizations of replicas."),
+    gauge!("sync_partial_err", "replica_partial_resync_denied", "Denied partial synchronizations of replicas."),
+    counter!("total_connections_received", "connections_received_total", "Accepted connections."),
+    counter!("total_commands_processed", "commands_processed_total", "Commands."),
+    counter!("rejected_connections", "rejected_connections_total", "Connections rejected by the limit of clients."),
+    counter!("total_net_input_bytes", "net_input_bytes_total", "Bytes received."),
+    counter!("total_net_output_bytes", "net_output_bytes_total", "Bytes sent."),
+    counter!("total_net_repl_input_bytes", "net_repl_input_bytes_total", "Bytes received for replication."),
+    counter!("total_net_repl_output_bytes", "net_repl_output_bytes_total", "Bytes sent for replication."),
+    counter!("expired_keys", "expired_keys_total", "Expired keys."),
+    counter!("evicted_keys", "evicted_keys_total", "Keys evicted by the limit of memory."),
+    counter!("evicted_clients", "evicted_clients_total", "Clients evicted by their limit of memory."),
+    counter!("total_eviction_exceeded_time", "eviction_exceeded_time_seconds_total", "Time during which the memory exceeded its limit.").scaled(1e-3),
+    counter!("keyspace_hits", "keyspace_hits_total", "Lookups that found a key."),
+    counter!("keyspace_misses", "keyspace_misses_total", "Lookups that found no key."),
+    counter!("expire_cycle_cpu_milliseconds", "expire_cycle_cpu_time_seconds_total", "CPU time of the cycle of expiry.").scaled(1e-3),
+    counter!("total_reads_processed", "total_reads_processed", "Reads from clients."),
+    counter!("total_writes_processed", "total_writes_processed", "Writes to clients."),
+    counter!("io_threaded_reads_processed", "io_threaded_reads_processed", "Reads by I/O threads."),
+    counter!("io_threaded_writes_processed", "io_threaded_writes_processed", "Writes by I/O threads."),
+    counter!("unexpected_error_replies", "unexpected_error_replies", "Unexpected errors, such as those of a load of the AOF."),
+    counter!("total_error_replies", "total_error_replies", "Replies with an error."),
+    counter!("dump_payload_sanitizations", "dump_payload_sanitizations", "Validations of dumped values."),
+    counter!("total_forks", "forks_total", "Forks."),
+    counter!("acl_access_denied_auth", "acl_access_denied_auth_total", "Failed authentications."),
+    counter!("acl_access_denied_cmd", "acl_access_denied_cmd_total", "Commands denied by an ACL."),
+    counter!("acl_access_denied_key", "acl_access_denied_key_total", "Accesses to keys denied by an ACL."),
+    counter!("acl_access_denied_channel", "acl_access_denied_channel_total", "Accesses to channels denied by an ACL."),
+    // Replication.
+    gauge!("connected_slaves", "connected_slaves", "Connected replicas."),
+    gauge!("repl_backlog_size", "replication_backlog_bytes", "Size of the replication backlog."),
+    gauge!("repl_backlog_active", "repl_backlog_is_active", "1 if the replication backlog is in use."),
+    gauge!("repl_backlog_first_byte_offset", "repl_backlog_first_byte_offset", "Offset of the first byte in the replication backlog."),
+    gauge!("repl_backlog_histlen", "repl_backlog_history_bytes", "Data in the replication backlog."),
+    gauge!("master_repl_offset", "master_repl_offset", "Replication offset."),
+    gauge!("second_repl_offset", "second_repl_offset", "Offset up to which the second replication id is accepted."),
+    gauge!("slave_priority", "slave_priority", "Priority of the replica in a failover."),
+    // CPU.
+    counter!("used_cpu_sys", "cpu_sys_seconds_total", "CPU time in the kernel."),
+    counter!("used_cpu_user", "cpu_user_seconds_total", "CPU time in user mode."),
+    counter!("used_cpu_sys_children", "cpu_sys_children_seconds_total", "CPU time of background processes in the kernel."),
+    counter!("used_cpu_user_children", "cpu_user_children_seconds_total", "CPU time of background processes in user mode."),
+    counter!("used_cpu_sys_main_thread", "cpu_sys_main_thread_seconds_total", "CPU time of the main thread in the kernel."),
+    counter!("used_cpu_user_main_thread", "cpu_user_main_thread_seconds_total", "CPU time of the main thread in user mode."),
+    // Cluster.
+    gauge!("cluster_enabled", "cluster_enabled", "1 in the mode cluster."),
+    // Server.
+    gauge!("process_id", "process_id", "Process id of the server."),
+    gauge!("io_threads_active", "io_threads_active", "1 if I/O threads are in use."),
+    gauge!("uptime_in_seconds", "uptime_in_seconds", "Time since the start."),
+];
+
+/// Parameters of `CONFIG GET`.
+pub(super) const CONFIG_FIELDS: &[Field] = &[
+    gauge!("io-threads", "config_io_threads", "I/O threads."),
+    gauge!("maxclients", "config_maxclients", "Limit of clients."),
+    gauge!(
+        "maxmemory",
+        "config_maxmemory",
+        "Limit of memory, in bytes; 0: none."
+    ),
+];
