@@ -149,6 +149,8 @@ pub(super) struct Service {
     pub(super) processes: &'static [&'static str],
     /// Names of its systemd units.
     pub(super) units: &'static [&'static str],
+    /// Name of the shipped file with its metrics and rules, without `.yaml`.
+    pub(super) preset: Option<&'static str>,
 }
 
 impl Service {
@@ -163,38 +165,62 @@ pub(super) const NEO4J: Service = Service {
     ports: &[7687, 7474],
     processes: &["java", "neo4j"],
     units: &["neo4j"],
+    // Its section is written.
+    preset: None,
 };
 
-/// Services that no collector is for.
-pub(super) const OTHERS: [Service; 5] = [
+/// Services that are found and not configured.
+pub(super) const OTHERS: [Service; 7] = [
     Service {
         name: "Kafka",
         ports: &[9092],
         processes: &["java", "kafka"],
         units: &["kafka", "confluent-kafka"],
+        preset: None,
     },
     Service {
         name: "PostgreSQL",
         ports: &[5432],
         processes: &["postgres", "postmaster"],
         units: &["postgresql"],
+        preset: Some("postgresql"),
     },
     Service {
         name: "MySQL",
         ports: &[3306],
         processes: &["mysqld", "mariadbd"],
         units: &["mysql", "mysqld", "mariadb"],
+        preset: Some("mysql"),
     },
     Service {
         name: "Redis",
         ports: &[6379],
         processes: &["redis-server", "valkey-server"],
         units: &["redis", "redis-server", "valkey-server"],
+        preset: Some("redis"),
     },
     Service {
         name: "nginx",
         ports: &[],
         processes: &["nginx"],
         units: &["nginx"],
+        preset: Some("nginx"),
+    },
+    Service {
+        name: "Apache",
+        ports: &[],
+        processes: &["apache2", "httpd"],
+        units: &["apache2", "httpd"],
+        preset: Some("apache"),
+    },
+    Service {
+        name: "memcached",
+        ports: &[11211],
+        processes: &["memcached"],
+        units: &["memcached"],
+        preset: Some("memcached"),
     },
 ];
+
+/// Directory of the presets of a package.
+pub(super) const PRESETS: &str = "/usr/share/bellwether/presets";

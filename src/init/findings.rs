@@ -25,13 +25,13 @@ pub fn findings(facts: &HostFacts) -> Vec<String> {
         lines.push(format!("network interfaces: {}", names(all)));
     }
     lines.extend(neo4j(facts));
-    let without_collector = OTHERS.iter().chain((!HAS_NEO4J).then_some(&NEO4J));
-    lines.extend(without_collector.filter_map(|service| {
-        let found = facts.service(service)?;
-        Some(format!(
-            "{}: Bellwether has no metrics of it",
-            evidence(service, &found)
-        ))
+    let not_configured = OTHERS.iter().chain((!HAS_NEO4J).then_some(&NEO4J));
+    lines.extend(not_configured.filter_map(|service| {
+        let found = evidence(service, &facts.service(service)?);
+        Some(match service.preset {
+            Some(preset) => format!("{found}: include the preset {preset}.yaml"),
+            None => format!("{found}: Bellwether has no metrics of it"),
+        })
     }));
     let ports = [
         (

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::facts::{DEFAULT_PORT, HostFacts};
+use super::facts::{DEFAULT_PORT, HostFacts, OTHERS, PRESETS};
 use super::findings::findings;
 
 /// Size from which a file system gets thresholds of its own: 15 % of it are much space.
@@ -36,8 +36,27 @@ fn head(out: &mut String, facts: &HostFacts) {
          # An editor completes and checks it with the schema, which `bellwether schema` prints:\n\
          # yaml-language-server: $schema=bellwether.schema.json\n\n\
          # Further files: their entries are added. One of the same name replaces the one here if it has `override: true`.\n\
-         include: [conf.d/*.yaml]\n\n",
+         include:\n  - conf.d/*.yaml\n",
     );
+    presets(out, facts);
+    out.push('\n');
+}
+
+/// Writes a comment for each service that a shipped file has metrics and rules of. Most need an access first.
+fn presets(out: &mut String, facts: &HostFacts) {
+    let found = OTHERS
+        .iter()
+        .filter(|service| facts.service(service).is_some());
+    let presets: Vec<&str> = found.filter_map(|service| service.preset).collect();
+    if presets.is_empty() {
+        return;
+    }
+    out.push_str(
+        "  # Metrics and rules of services here. The head of each file says what it needs.\n",
+    );
+    for preset in presets {
+        let _ = writeln!(out, "  # - {PRESETS}/{preset}.yaml");
+    }
 }
 
 fn metrics(out: &mut String, facts: &HostFacts) {
@@ -461,10 +480,10 @@ mod tests {
         host.units.insert("nginx".into());
         let text = configuration(&host);
         for line in [
-            "#   - PostgreSQL on port 5433 by postgres: Bellwether has no metrics of it\n",
-            "#   - Redis on port 6379: Bellwether has no metrics of it\n",
+            "#   - PostgreSQL on port 5433 by postgres: include the preset postgresql.yaml\n",
+            "#   - Redis on port 6379: include the preset redis.yaml\n",
             "#   - Kafka on port 9092 by java: Bellwether has no metrics of it\n",
-            "#   - nginx (unit nginx.service): Bellwether has no metrics of it\n",
+            "#   - nginx (unit nginx.service): include the preset nginx.yaml\n",
         ] {
             assert!(text.contains(line), "{text}");
         }
