@@ -17,6 +17,7 @@ mod kinds;
 mod mapping;
 mod memory;
 pub mod neo4j;
+mod pattern;
 pub mod process;
 mod runner;
 mod self_metrics;
