@@ -11,6 +11,7 @@ use crate::{Build, EntryContext, EntryType};
 mod cgroup;
 mod exec;
 mod http_json;
+mod node_exporter;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
@@ -55,6 +56,8 @@ collector_types! {
     Cgroup = "cgroup", cgroup::Cgroup;
     /// Output of a program.
     Exec = "exec", exec::Exec;
+    /// The host under the metric names of node_exporter.
+    NodeExporter = "node_exporter", node_exporter::NodeExporter;
     /// Groups of processes, as process-exporter has them.
     Process = "process", process::Process;
     /// Units of systemd, under the metric names of node_exporter.
