@@ -29,13 +29,13 @@ macro_rules! collector_types {
         /// Settings of one type of collector.
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
-        pub enum TypeSettings { $( $(#[doc = $doc])* $variant($module::$settings) ),+ }
+        pub enum TypeSettings { $( $(#[doc = $doc])* $variant(Box<$module::$settings>) ),+ }
 
         impl TypeSettings {
             /// Reads the settings of `kind`.
             pub(crate) fn read(kind: CollectorType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
                 match kind { $( CollectorType::$variant =>
-                    <$module::$settings as Section>::read(map, None).map(Self::$variant) ),+ }
+                    <$module::$settings as Section>::read(map, None).map(Box::new).map(Self::$variant) ),+ }
             }
 
             /// Describes the settings of each type.

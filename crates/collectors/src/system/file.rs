@@ -42,6 +42,16 @@ impl HostFile {
         }
     }
 
+    /// Creates a file of the network below `procfs`. If the host's /proc is mounted elsewhere, it is that of process 1,
+    /// since `self` is in the network of the container.
+    pub(crate) fn of_network(procfs: &Path, file: &str) -> Self {
+        let own = procfs.join("net").join(file);
+        if procfs == Path::new("/proc") {
+            return Self::new(own);
+        }
+        Self::first_of(vec![procfs.join("1/net").join(file), own])
+    }
+
     /// Returns the path of the last reading, or else the first possible path.
     pub(crate) fn path(&self) -> &Path {
         self.places

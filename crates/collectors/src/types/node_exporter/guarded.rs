@@ -40,7 +40,9 @@ impl Guarded {
         let probe = move |path: &Path| {
             let part = path.to_str().and_then(|word| parts.get(word));
             let part = part.ok_or(io::ErrorKind::NotFound)?;
-            Ok(collect(&mut **part.lock(), *shared.lock()))
+            // Unlocked at once: the part may hang.
+            let now = *shared.lock();
+            Ok(collect(&mut **part.lock(), now))
         };
         Self {
             parts: names,

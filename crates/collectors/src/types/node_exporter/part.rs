@@ -105,6 +105,11 @@ impl ProcFile {
         Self(HostFile::first_of(paths))
     }
 
+    /// Creates a file of the network.
+    pub(super) fn of_network(procfs: &Path, file: &str) -> Self {
+        Self(HostFile::of_network(procfs, file))
+    }
+
     /// Reads a file that every host has.
     pub(super) fn required(&mut self) -> Result<Content<'_>, PartError> {
         match self.0.read() {

@@ -1,10 +1,16 @@
 //! Settings of single collectors, which have the names of node_exporter's flags.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bellwether_matcher::Pattern;
 use bellwether_schema::{Literal, Spanned, section};
 
+use super::NodeExporter;
+use super::part::ProcFile;
+use crate::EntryContext;
 use crate::pattern::within;
-use crate::{EntryContext, system::System};
-use bellwether_matcher::Pattern;
+use crate::system::System;
 
 /// Regular expression that is found somewhere in a text.
 type Expression = Option<Spanned<Literal>>;
@@ -224,7 +230,7 @@ pub(super) struct Filters {
 
 impl Filters {
     /// Compiles the filters, and reports expressions that are invalid.
-    pub(super) fn new(settings: &super::NodeExporter, context: &mut EntryContext<'_>) -> Self {
+    pub(super) fn new(settings: &NodeExporter, context: &mut EntryContext<'_>) -> Self {
         let mut compile = Expressions { context };
         let (file_systems, hwmon) = (&settings.filesystem, &settings.hwmon);
         Self {
@@ -263,19 +269,24 @@ pub(super) struct Setup {
     pub(super) rapl_zone_label: bool,
     pub(super) softirq: bool,
     /// Time after which a mount point that does not answer is left out.
-    pub(super) mount_timeout: std::time::Duration,
+    pub(super) mount_timeout: Duration,
 }
 
 impl Setup {
-    pub(super) fn proc(&self, file: &str) -> std::path::PathBuf {
+    pub(super) fn proc(&self, file: &str) -> PathBuf {
         self.host.procfs.join(file)
     }
 
-    pub(super) fn sys(&self, file: &str) -> std::path::PathBuf {
+    /// Returns a file of the network.
+    pub(super) fn net(&self, file: &str) -> ProcFile {
+        ProcFile::of_network(&self.host.procfs, file)
+    }
+
+    pub(super) fn sys(&self, file: &str) -> PathBuf {
         self.host.sysfs.join(file)
     }
 
-    pub(super) fn root(&self, file: &str) -> std::path::PathBuf {
+    pub(super) fn root(&self, file: &str) -> PathBuf {
         self.host.rootfs.join(file)
     }
 }

@@ -62,7 +62,7 @@ fn a_mistake_in_the_settings_is_named_with_its_correction() {
     for (settings, expected) in [
         ("collectors: []", "no collectors"),
         ("collectors: [cup]", "did you mean \"cpu\""),
-        ("netstat: {fields: 'a)(b'}", "a)(b"),
+        ("netstat: {fields: 'a)(b'}", "netstat.fields: unexpected )"),
         (
             "diskstats: {device_include: a, device_exclude: b}",
             "both an include and an exclude",

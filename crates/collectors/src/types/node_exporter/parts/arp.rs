@@ -12,7 +12,7 @@ struct Arp {
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Arp {
-        file: ProcFile::new(setup.proc("net/arp")),
+        file: setup.net("arp"),
         filter: setup.filters.arp.clone(),
     })
 }

@@ -264,10 +264,7 @@ mod tests {
                 "node_bcache_writeback_rate_proportional_term{{backing_device=\"bdev0\", {uuid}}} -437748"
             ),
         ] {
-            assert!(
-                lines.iter().any(|line| *line == expected),
-                "{expected}: {lines:?}"
-            );
+            assert!(lines.contains(&expected), "{expected}: {lines:?}");
         }
     }
 }

@@ -180,10 +180,7 @@ mod tests {
             ),
             format!("node_btrfs_device_size_bytes{{device=\"loop25\", {uuid}}} 10737418240"),
         ] {
-            assert!(
-                lines.iter().any(|line| *line == expected),
-                "{expected}: {lines:?}"
-            );
+            assert!(lines.contains(&expected), "{expected}: {lines:?}");
         }
         assert_eq!(lines.len(), 6 + 3 + 3 + 3);
     }

@@ -54,7 +54,7 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Conntrack {
         count: file("sys/net/netfilter/nf_conntrack_count"),
         max: file("sys/net/netfilter/nf_conntrack_max"),
-        stat: file("net/stat/nf_conntrack"),
+        stat: setup.net("stat/nf_conntrack"),
     })
 }
 

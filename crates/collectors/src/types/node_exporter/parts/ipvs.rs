@@ -51,8 +51,8 @@ struct Backend {
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Ipvs {
-        totals: ProcFile::new(setup.proc("net/ip_vs_stats")),
-        backends: ProcFile::new(setup.proc("net/ip_vs")),
+        totals: setup.net("ip_vs_stats"),
+        backends: setup.net("ip_vs"),
     })
 }
 

@@ -35,7 +35,7 @@ struct Netdev {
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Netdev {
-        file: ProcFile::new(setup.proc("net/dev")),
+        file: setup.net("dev"),
         classes: setup.sys("class/net"),
         filter: setup.filters.netdev.clone(),
     })

@@ -15,8 +15,8 @@ struct Netstat {
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Netstat {
-        tables: ["net/netstat", "net/snmp"].map(|file| ProcFile::new(setup.proc(file))),
-        ipv6: ProcFile::new(setup.proc("net/snmp6")),
+        tables: ["netstat", "snmp"].map(|file| setup.net(file)),
+        ipv6: setup.net("snmp6"),
         fields: setup.filters.netstat.clone(),
         known: Vec::new(),
     })

@@ -73,7 +73,7 @@ const V4: [&str; 59] = [
 struct Nfs(ProcFile);
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
-    Box::new(Nfs(ProcFile::new(setup.proc("net/rpc/nfs"))))
+    Box::new(Nfs(setup.net("rpc/nfs")))
 }
 
 impl Part for Nfs {

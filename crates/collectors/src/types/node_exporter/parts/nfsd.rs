@@ -132,7 +132,7 @@ const NUMBERS: [(&str, Option<bellwether_core::Kind>, &str, &str, usize); 11] = 
 struct Nfsd(ProcFile);
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
-    Box::new(Nfsd(ProcFile::new(setup.proc("net/rpc/nfsd"))))
+    Box::new(Nfsd(setup.net("rpc/nfsd")))
 }
 
 impl Part for Nfsd {

@@ -13,7 +13,7 @@ struct Sockstat {
 }
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
-    let files = ["net/sockstat", "net/sockstat6"].map(|file| ProcFile::new(setup.proc(file)));
+    let files = ["sockstat", "sockstat6"].map(|file| setup.net(file));
     Box::new(Sockstat {
         files,
         page: procfs::page_size() as f64,

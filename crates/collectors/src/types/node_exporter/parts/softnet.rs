@@ -38,7 +38,7 @@ const FEWEST: usize = 9;
 struct Softnet(ProcFile);
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
-    Box::new(Softnet(ProcFile::new(setup.proc("net/softnet_stat"))))
+    Box::new(Softnet(setup.net("softnet_stat")))
 }
 
 /// Line of a processor.

@@ -1,7 +1,5 @@
 //! Bytes in the queues of UDP sockets, from `/proc/net/udp` and `/proc/net/udp6`.
 
-use std::path::PathBuf;
-
 use super::super::part::{GAUGE, Part, PartError, Run, hexadecimal};
 use super::super::settings::Setup;
 use crate::system::HostFile;
@@ -14,12 +12,9 @@ struct UdpQueues {
 }
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
-    let file = |name| -> PathBuf { setup.proc(name) };
+    let file = |name| HostFile::of_network(&setup.host.procfs, name);
     Box::new(UdpQueues {
-        files: vec![
-            ("v4", HostFile::new(file("net/udp"))),
-            ("v6", HostFile::new(file("net/udp6"))),
-        ],
+        files: vec![("v4", file("udp")), ("v6", file("udp6"))],
     })
 }
 
