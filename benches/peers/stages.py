@@ -660,5 +660,37 @@ def scrape():
     server.shutdown()
 
 
+# 11. The host under node_exporter's names
+
+NODE_ROUNDS = 30
+NODE_CONFIG = (f"performance_monitor:\n  enabled_collectors: []\n{SERVER}  collectors:\n"
+               "    - {name: node, type: node_exporter, interval: 1s}\n")
+
+
+def node():
+    """All default collectors of node_exporter, scraped once a second. Bellwether collects once a second, and keeps the
+    history of it, which node_exporter leaves to Prometheus."""
+    what = "default collectors of node_exporter"
+    makers = [("bellwether", lambda: bellwether(NODE_CONFIG))]
+    if HAS_NODE_EXPORTER:
+        makers.append(("node_exporter", lambda: node_exporter("--no-collector.systemd", "--no-collector.textfile")))
+    for who, make in makers:
+        with make() as process:
+            client, _ = process.ready(holding=b"node_cpu_seconds_total")
+            # The first collections create the series.
+            time.sleep(5)
+            before = process.cpu()
+            for _ in range(NODE_ROUNDS):
+                page = client.get()[1]
+                time.sleep(1)
+            yield f"{what}: all CPU of a scrape", who, (process.cpu() - before) / NODE_ROUNDS * 1e3, "ms"
+            if who == "bellwether":
+                name = 'bellwether_collector_duration_seconds{collector="node"'
+                yield f"{what}: one collection, time", who, value(page, name) * 1e3, "ms"
+            yield f"{what}: resident memory", who, process.memory(), "MiB"
+            series = sum(line.startswith(b"node_") for line in page.splitlines())
+            yield f"{what}: series", who, series, ""
+
+
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node)}

@@ -12,6 +12,7 @@ mod dashboard;
 mod delivery;
 #[cfg(feature = "neo4j")]
 mod neo4j;
+mod node_exporter;
 mod probe;
 mod promql;
 mod remote;

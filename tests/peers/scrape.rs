@@ -1,40 +1,14 @@
 //! The collector `scrape` beside a real Prometheus that scrapes the same real node_exporter.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::agent::{Agent, request};
+use crate::node_exporter::NodeExporter;
+use crate::support::agent::Agent;
 use crate::support::prometheus::Prometheus;
 use crate::support::{free_port, poll};
-
-/// A real node_exporter; killed when dropped.
-struct NodeExporter(Child);
-
-impl NodeExporter {
-    fn start(port: u16) -> Self {
-        let child = Command::new("prometheus-node-exporter")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node_exporter is needed: apt-get install prometheus-node-exporter");
-        let exporter = Self(child);
-        poll("node_exporter listens", Duration::from_secs(20), || {
-            request(([127, 0, 0, 1], port).into(), "GET", "/metrics", &[], "").ok()
-        });
-        exporter
-    }
-}
-
-impl Drop for NodeExporter {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// The label sets in the result of an instant query.
 fn series(result: &[Value]) -> BTreeSet<BTreeMap<String, String>> {
@@ -59,7 +33,7 @@ fn query(agent: &Agent, expression: &str) -> Vec<Value> {
 fn the_series_of_a_target_are_those_that_prometheus_has() {
     let folder = tempfile::tempdir().unwrap();
     let port = free_port();
-    let exporter = NodeExporter::start(port);
+    let exporter = NodeExporter::start_at(port, &[]);
     let job = |name: &str, target: &str| {
         format!(
             "  - job_name: {name}\n    scrape_interval: 1s\n    static_configs: [{{targets: ['{target}'], labels: {{zone: a}}}}]\n"
@@ -120,7 +94,7 @@ fn the_series_of_a_target_are_those_that_prometheus_has() {
     let left = series(&query(&agent, all));
     assert_eq!(left.len(), 5, "up and the series of the scrape: {left:?}");
 
-    let _exporter = NodeExporter::start(port);
+    let _exporter = NodeExporter::start_at(port, &[]);
     poll("the series come back", Duration::from_secs(60), || {
         (query(&agent, all).len() > 100).then_some(())
     });

@@ -363,6 +363,30 @@ pub(crate) mod testing {
 
     use super::*;
 
+    const SCHEDULE: Schedule = Schedule {
+        interval: Duration::from_secs(15),
+        deadline: Duration::from_secs(10),
+        settle: None,
+    };
+
+    /// Calls `resolve` with the context of an entry.
+    pub(crate) fn with_context<T>(
+        host: &System,
+        problems: &mut Diagnostics,
+        resolve: impl FnOnce(&mut EntryContext<'_>) -> T,
+    ) -> T {
+        resolve(&mut EntryContext {
+            origin: Origin::new("node"),
+            at: &SourceLocation::default(),
+            schedule: SCHEDULE,
+            limits: &CollectorLimits::default(),
+            host,
+            relabeling: &mut Arc::default(),
+            problems,
+            warnings: &mut Vec::new(),
+        })
+    }
+
     /// Result of one collection.
     #[derive(Debug, Default)]
     pub(crate) struct Collected {
@@ -385,17 +409,19 @@ pub(crate) mod testing {
 
     /// Resolves one entry in YAML with an interval of 15 s. Returns the errors with their hints.
     pub(crate) fn resolve_entry(yaml: &str) -> Result<Box<dyn Collector>, Vec<String>> {
+        resolve_entry_on(&System::default(), yaml)
+    }
+
+    /// As [`resolve_entry`], for a host with other directories.
+    pub(crate) fn resolve_entry_on(
+        host: &System,
+        yaml: &str,
+    ) -> Result<Box<dyn Collector>, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
-        let schedule = Schedule {
-            interval: Duration::from_secs(15),
-            deadline: Duration::from_secs(10),
-            settle: None,
-        };
         let entries: Vec<_> = entry.into_iter().collect();
-        let host = System::default();
-        let plans = resolve(&entries, schedule, &host, &mut problems, &mut Vec::new());
+        let plans = resolve(&entries, SCHEDULE, host, &mut problems, &mut Vec::new());
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
             Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),

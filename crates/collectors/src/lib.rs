@@ -18,6 +18,7 @@ mod kinds;
 mod mapping;
 mod memory;
 pub mod neo4j;
+mod pattern;
 pub mod process;
 mod runner;
 mod self_metrics;

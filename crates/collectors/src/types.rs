@@ -14,6 +14,7 @@ mod exec;
 mod http_json;
 mod memcached;
 mod nginx;
+mod node_exporter;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
@@ -33,13 +34,13 @@ macro_rules! collector_types {
         /// Settings of one type of collector.
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
-        pub enum TypeSettings { $( $(#[doc = $doc])* $variant($module::$settings) ),+ }
+        pub enum TypeSettings { $( $(#[doc = $doc])* $variant(Box<$module::$settings>) ),+ }
 
         impl TypeSettings {
             /// Reads the settings of `kind`.
             pub(crate) fn read(kind: CollectorType, map: &mut MapReader<'_, '_, '_>) -> Option<Self> {
                 match kind { $( CollectorType::$variant =>
-                    <$module::$settings as Section>::read(map, None).map(Self::$variant) ),+ }
+                    <$module::$settings as Section>::read(map, None).map(Box::new).map(Self::$variant) ),+ }
             }
 
             /// Describes the settings of each type.
@@ -60,6 +61,8 @@ collector_types! {
     Cgroup = "cgroup", cgroup::Cgroup;
     /// Output of a program.
     Exec = "exec", exec::Exec;
+    /// The host under the metric names of node_exporter.
+    NodeExporter = "node_exporter", node_exporter::NodeExporter;
     /// Groups of processes, as process-exporter has them.
     Process = "process", process::Process;
     /// Units of systemd, under the metric names of node_exporter.

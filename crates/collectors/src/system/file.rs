@@ -16,7 +16,7 @@ const SYSFS_MAGIC: FsWord = 0x6265_6572;
 /// A file, its buffer and, on a kernel file system, its handle: reading it again through the handle
 /// takes a third to two thirds of the time of opening it again.
 #[derive(Debug)]
-pub(super) struct HostFile {
+pub(crate) struct HostFile {
     /// Possible paths; the first one that exists is used.
     places: Vec<PathBuf>,
     place: usize,
@@ -27,12 +27,12 @@ pub(super) struct HostFile {
 }
 
 impl HostFile {
-    pub(super) fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self::first_of(vec![path])
     }
 
     /// Creates a file of which the first existing path is used. `places` must not be empty.
-    pub(super) fn first_of(places: Vec<PathBuf>) -> Self {
+    pub(crate) fn first_of(places: Vec<PathBuf>) -> Self {
         Self {
             places,
             place: 0,
@@ -42,15 +42,25 @@ impl HostFile {
         }
     }
 
+    /// Creates a file of the network below `procfs`. If the host's /proc is mounted elsewhere, it is that of process 1,
+    /// since `self` is in the network of the container.
+    pub(crate) fn of_network(procfs: &Path, file: &str) -> Self {
+        let own = procfs.join("net").join(file);
+        if procfs == Path::new("/proc") {
+            return Self::new(own);
+        }
+        Self::first_of(vec![procfs.join("1/net").join(file), own])
+    }
+
     /// Returns the path of the last reading, or else the first possible path.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.places
             .get(self.place)
             .map_or(Path::new(""), PathBuf::as_path)
     }
 
     /// Reads the current content.
-    pub(super) fn read(&mut self) -> io::Result<&[u8]> {
+    pub(crate) fn read(&mut self) -> io::Result<&[u8]> {
         self.length = match self.read_kept() {
             Some(length) => length,
             None => {
@@ -64,13 +74,13 @@ impl HostFile {
     }
 
     /// Returns the content and the path of the last successful reading.
-    pub(super) fn content(&self) -> (&[u8], &Path) {
+    pub(crate) fn content(&self) -> (&[u8], &Path) {
         (&self.buffer[..self.length], self.path())
     }
 
     /// Calls `each` with line after line and their numbers from 1, in bounded memory. For files that
     /// grow with the number of sockets.
-    pub(super) fn read_lines(&mut self, mut each: impl FnMut(usize, &[u8])) -> io::Result<()> {
+    pub(crate) fn read_lines(&mut self, mut each: impl FnMut(usize, &[u8])) -> io::Result<()> {
         let file = self.open()?;
         self.buffer.resize(self.buffer.len().max(16 * FIRST), 0);
         let (mut offset, mut filled, mut at) = (0, 0, 0);

@@ -212,14 +212,8 @@ impl Roots<'_> {
         HostFile::new(self.procfs.join(path))
     }
 
-    /// Returns a file of the network. If the host's /proc is mounted elsewhere, it is that of process
-    /// 1, since `self` is in the network of the container.
     fn net(&self, path: &str) -> HostFile {
-        let own = self.procfs.join("net").join(path);
-        if self.procfs == Path::new("/proc") {
-            return HostFile::new(own);
-        }
-        HostFile::first_of(vec![self.procfs.join("1/net").join(path), own])
+        HostFile::of_network(self.procfs, path)
     }
 }
 

@@ -19,14 +19,17 @@ use std::fmt;
 pub(super) use cpu::{Core, CpuTimes, MODES, cpu_times, mean_megahertz};
 pub(super) use disks::{Disk, TOTALS, disks, is_partition, multipath_head};
 pub(super) use memory::{Memory, Paging, memory, paging};
-pub(super) use mounts::{Mount, mounts};
+pub(super) use mounts::mounts;
+pub(crate) use mounts::{Mount, all_mounts};
 pub(super) use network::{Interface, STATES, TcpStates, interfaces};
-pub(super) use plain::{Descriptors, Load, descriptors, load, number_file, uptime};
-pub(super) use pressure::{SCOPES, Stall, WINDOWS, pressure};
+pub(super) use plain::{Descriptors, Load, number_file, uptime};
+pub(crate) use plain::{descriptors, load};
+pub(super) use pressure::{SCOPES, WINDOWS};
+pub(crate) use pressure::{Stall, pressure};
 
 /// Parse error: `line 3: expected a number, found "x"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
+pub(crate) struct Malformed {
     /// Number from 1; 0 for the file as a whole.
     line: usize,
     text: String,
@@ -60,7 +63,7 @@ impl fmt::Display for Malformed {
 /// Bad lines of a file: their number, and the first few of them. A bad line costs the metrics that
 /// need it and no others.
 #[derive(Debug, Default)]
-pub(super) struct BadLines {
+pub(crate) struct BadLines {
     count: u64,
     first: Vec<Malformed>,
 }

@@ -19,7 +19,7 @@ const LOSSES_PER_ROUND: usize = 3;
 
 /// Outcome of a probe.
 #[derive(Debug)]
-pub(super) enum Outcome<T> {
+pub(crate) enum Outcome<T> {
     /// The probe returned a value or an error.
     Answered(io::Result<T>),
     /// The probe did not return in time, now or earlier, or did not run because others hung.
@@ -27,10 +27,10 @@ pub(super) enum Outcome<T> {
 }
 
 /// Probe of a path.
-pub(super) type Probe<T> = Arc<dyn Fn(&Path) -> io::Result<T> + Send + Sync>;
+pub(crate) type Probe<T> = Arc<dyn Fn(&Path) -> io::Result<T> + Send + Sync>;
 
 /// Runs probes of paths.
-pub(super) struct Prober<T> {
+pub(crate) struct Prober<T> {
     probe: Probe<T>,
     timeout: Duration,
     worker: Option<Arc<Worker<T>>>,
@@ -54,7 +54,7 @@ struct State<T> {
 
 impl<T: Send + 'static> Prober<T> {
     /// Creates a prober that waits `timeout` for each `probe`.
-    pub(super) fn new(probe: Probe<T>, timeout: Duration) -> Self {
+    pub(crate) fn new(probe: Probe<T>, timeout: Duration) -> Self {
         Self {
             probe,
             timeout,
@@ -64,7 +64,7 @@ impl<T: Send + 'static> Prober<T> {
     }
 
     /// Probes all `paths` in their order, and calls back with the index and the outcome of each.
-    pub(super) fn probe_all(
+    pub(crate) fn probe_all(
         &mut self,
         paths: impl Iterator<Item = Arc<Path>>,
         mut report: impl FnMut(usize, Outcome<T>),

@@ -6,12 +6,12 @@ mod parse;
 mod proc_directory;
 mod scan;
 
-use bellwether_matcher::Pattern;
 use bellwether_schema::{Literal, Spanned, section, string_enum};
 use groups::{Name, Selector, capture_names};
 use scan::{Plan, Scan};
 
 use crate::blocking::Blocking;
+use crate::pattern::within;
 use crate::system::Globs;
 use crate::{Build, EntryContext, EntryType};
 
@@ -173,9 +173,7 @@ impl ProcessGroup {
         for regex in &self.cmdline {
             let source = &regex.value.0;
             captures.extend(capture_names(source));
-            // A pattern matches a whole text, and this one is to be found within it.
-            let within = format!("(?:.*?)(?:{source})(?:.*)");
-            match Pattern::new(source).and_then(|_| Pattern::new(&within)) {
+            match within(source) {
                 Ok(pattern) => {
                     if let Some(patterns) = &mut patterns {
                         patterns.push(pattern);

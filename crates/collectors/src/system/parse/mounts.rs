@@ -9,17 +9,19 @@ use super::{BadLines, Malformed, lines};
 
 /// One mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct Mount {
+pub(crate) struct Mount {
     /// Mount point.
-    pub(in super::super) point: PathBuf,
+    pub(crate) point: PathBuf,
     /// Device or remote directory: `/dev/sda1`, `server:/export`.
-    pub(in super::super) device: String,
+    pub(crate) device: String,
     /// Type of the file system.
-    pub(in super::super) fs_type: String,
+    pub(crate) fs_type: String,
     /// `major:minor`: mounts of one file system share it.
-    pub(in super::super) id: Vec<u8>,
+    pub(crate) id: Vec<u8>,
     /// Set if its root directory is mounted, and not a directory below.
-    pub(in super::super) whole: bool,
+    pub(crate) whole: bool,
+    /// Set if the mount or its file system is read-only.
+    pub(crate) read_only: bool,
 }
 
 /// Parses the mounts in their order. Of several on one mount point only the last one is returned,
@@ -27,17 +29,25 @@ pub(in super::super) struct Mount {
 pub(in super::super) fn mounts(bytes: &[u8], bad: &mut BadLines) -> Vec<Mount> {
     let mut found: Vec<Mount> = Vec::new();
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
-    for (at, line) in lines(bytes) {
-        let Some(mount) = mount(line) else {
-            bad.add(Malformed::line(at, "a mount", line));
-            continue;
-        };
+    for mount in all_mounts(bytes, bad) {
         match places.get(&mount.point) {
             Some(&place) => found[place] = mount,
             None => {
                 places.insert(mount.point.clone(), found.len());
                 found.push(mount);
             }
+        }
+    }
+    found
+}
+
+/// Parses the mounts in their order, also those that another one hides.
+pub(crate) fn all_mounts(bytes: &[u8], bad: &mut BadLines) -> Vec<Mount> {
+    let mut found = Vec::new();
+    for (at, line) in lines(bytes) {
+        match mount(line) {
+            Some(mount) => found.push(mount),
+            None => bad.add(Malformed::line(at, "a mount", line)),
         }
     }
     if found.is_empty() && bad.is_empty() {
@@ -53,12 +63,12 @@ fn mount(line: &[u8]) -> Option<Mount> {
     let id = columns.nth(2)?.to_vec();
     let root = columns.next()?;
     let point = unescape(columns.next().filter(|point| point.starts_with(b"/"))?);
-    columns.next()?;
+    let options = columns.next()?;
     columns.find(|column| *column == b"-")?;
     let fs_type = String::from_utf8_lossy(columns.next()?).into_owned();
     let device = String::from_utf8_lossy(&unescape(columns.next()?)).into_owned();
     // Options end the line; without them it is truncated.
-    columns.next()?;
+    let super_options = columns.next()?;
     let point = PathBuf::from(OsString::from_vec(point));
     Some(Mount {
         point,
@@ -66,7 +76,13 @@ fn mount(line: &[u8]) -> Option<Mount> {
         fs_type,
         id,
         whole: root == b"/",
+        read_only: is_read_only(options) || is_read_only(super_options),
     })
+}
+
+fn is_read_only(options: &[u8]) -> bool {
+    let mut options = options.split(|byte| *byte == b',');
+    options.any(|option| matches!(option, b"ro" | b"emergency_ro"))
 }
 
 /// Decodes the escapes of the kernel, which writes blank, tab, newline, backslash and `#` as `\040`.

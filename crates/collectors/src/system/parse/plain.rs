@@ -3,10 +3,10 @@
 use super::{BadLines, Malformed, decimal, fields, number};
 
 /// The three means of /proc/loadavg: over 1, 5 and 15 minutes.
-pub(in super::super) type Load = [f64; 3];
+pub(crate) type Load = [f64; 3];
 
 /// Reads /proc/loadavg. All five fields are required, so that a truncated number is no value.
-pub(in super::super) fn load(bytes: &[u8], bad: &mut BadLines) -> Option<Load> {
+pub(crate) fn load(bytes: &[u8], bad: &mut BadLines) -> Option<Load> {
     let mut columns = fields(bytes);
     let mut next = || columns.next().and_then(decimal);
     let load = [next(), next(), next()];
@@ -36,13 +36,13 @@ pub(in super::super) fn uptime(bytes: &[u8], bad: &mut BadLines) -> Option<f64> 
 
 /// File handles of the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Descriptors {
-    pub(in super::super) open: u64,
-    pub(in super::super) max: u64,
+pub(crate) struct Descriptors {
+    pub(crate) open: u64,
+    pub(crate) max: u64,
 }
 
 /// Reads /proc/sys/fs/file-nr.
-pub(in super::super) fn descriptors(bytes: &[u8], bad: &mut BadLines) -> Option<Descriptors> {
+pub(crate) fn descriptors(bytes: &[u8], bad: &mut BadLines) -> Option<Descriptors> {
     let mut columns = fields(bytes).map(number);
     match (columns.next(), columns.nth(1)) {
         (Some(Some(open)), Some(Some(max))) => Some(Descriptors { open, max }),

@@ -9,19 +9,19 @@ pub(in super::super) const WINDOWS: [&str; 3] = ["10s", "60s", "300s"];
 
 /// One line of a pressure file.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(in super::super) struct Stall {
+pub(crate) struct Stall {
     /// Percent of the time, in the order of [`WINDOWS`].
-    pub(in super::super) percent: [f64; WINDOWS.len()],
+    pub(crate) percent: [f64; WINDOWS.len()],
     /// Total since the boot in microseconds.
-    pub(in super::super) total: u64,
+    pub(crate) total: u64,
 }
 
 /// In the order of [`SCOPES`]; `None` if the line is missing or bad. `full` of the
 /// processors exists since Linux 5.13.
-pub(in super::super) type Pressure = [Option<Stall>; SCOPES.len()];
+pub(crate) type Pressure = [Option<Stall>; SCOPES.len()];
 
 /// Reads one of the files.
-pub(in super::super) fn pressure(bytes: &[u8], bad: &mut BadLines) -> Pressure {
+pub(crate) fn pressure(bytes: &[u8], bad: &mut BadLines) -> Pressure {
     let mut found = Pressure::default();
     for (at, line) in lines(bytes) {
         let scope = fields(line).next().unwrap_or_default();

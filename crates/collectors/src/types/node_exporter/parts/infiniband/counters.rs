@@ -1,0 +1,388 @@
+//! Counters of a port: the names of node_exporter and the files of the kernel.
+
+/// A counter of a port.
+pub(super) struct Counter {
+    /// Name of the metric, without `node_infiniband_`.
+    pub(super) name: &'static str,
+    pub(super) file: &'static str,
+    pub(super) help: &'static str,
+    /// Factor to the unit: the kernel counts data in words of 4 bytes.
+    pub(super) factor: f64,
+}
+
+const fn counter(
+    name: &'static str,
+    file: &'static str,
+    help: &'static str,
+    factor: f64,
+) -> Counter {
+    Counter {
+        name,
+        file,
+        help,
+        factor,
+    }
+}
+
+pub(super) const COUNTERS: [Counter; 60] = [
+    counter(
+        "legacy_multicast_packets_received_total",
+        "counters_ext/port_multicast_rcv_packets",
+        "Number of multicast packets received",
+        1.0,
+    ),
+    counter(
+        "legacy_multicast_packets_transmitted_total",
+        "counters_ext/port_multicast_xmit_packets",
+        "Number of multicast packets transmitted",
+        1.0,
+    ),
+    counter(
+        "legacy_data_received_bytes_total",
+        "counters_ext/port_rcv_data_64",
+        "Number of data octets received on all links",
+        4.0,
+    ),
+    counter(
+        "legacy_packets_received_total",
+        "counters_ext/port_rcv_packets_64",
+        "Number of data packets received on all links",
+        1.0,
+    ),
+    counter(
+        "legacy_unicast_packets_received_total",
+        "counters_ext/port_unicast_rcv_packets",
+        "Number of unicast packets received",
+        1.0,
+    ),
+    counter(
+        "legacy_unicast_packets_transmitted_total",
+        "counters_ext/port_unicast_xmit_packets",
+        "Number of unicast packets transmitted",
+        1.0,
+    ),
+    counter(
+        "legacy_data_transmitted_bytes_total",
+        "counters_ext/port_xmit_data_64",
+        "Number of data octets transmitted on all links",
+        4.0,
+    ),
+    counter(
+        "legacy_packets_transmitted_total",
+        "counters_ext/port_xmit_packets_64",
+        "Number of data packets received on all links",
+        1.0,
+    ),
+    counter(
+        "excessive_buffer_overrun_errors_total",
+        "counters/excessive_buffer_overrun_errors",
+        "Number of times that OverrunErrors consecutive flow control update periods occurred, each having at least one overrun error.",
+        1.0,
+    ),
+    counter(
+        "link_downed_total",
+        "counters/link_downed",
+        "Number of times the link failed to recover from an error state and went down",
+        1.0,
+    ),
+    counter(
+        "link_error_recovery_total",
+        "counters/link_error_recovery",
+        "Number of times the link successfully recovered from an error state",
+        1.0,
+    ),
+    counter(
+        "local_link_integrity_errors_total",
+        "counters/local_link_integrity_errors",
+        "Number of times that the count of local physical errors exceeded the threshold specified by LocalPhyErrors.",
+        1.0,
+    ),
+    counter(
+        "multicast_packets_received_total",
+        "counters/multicast_rcv_packets",
+        "Number of multicast packets received (including errors)",
+        1.0,
+    ),
+    counter(
+        "multicast_packets_transmitted_total",
+        "counters/multicast_xmit_packets",
+        "Number of multicast packets transmitted (including errors)",
+        1.0,
+    ),
+    counter(
+        "port_constraint_errors_received_total",
+        "counters/port_rcv_constraint_errors",
+        "Number of packets received on the switch physical port that are discarded",
+        1.0,
+    ),
+    counter(
+        "port_constraint_errors_transmitted_total",
+        "counters/port_xmit_constraint_errors",
+        "Number of packets not transmitted from the switch physical port",
+        1.0,
+    ),
+    counter(
+        "port_data_received_bytes_total",
+        "counters/port_rcv_data",
+        "Number of data octets received on all links",
+        4.0,
+    ),
+    counter(
+        "port_data_transmitted_bytes_total",
+        "counters/port_xmit_data",
+        "Number of data octets transmitted on all links",
+        4.0,
+    ),
+    counter(
+        "port_discards_received_total",
+        "counters/port_rcv_discards",
+        "Number of inbound packets discarded by the port because the port is down or congested",
+        1.0,
+    ),
+    counter(
+        "port_discards_transmitted_total",
+        "counters/port_xmit_discards",
+        "Number of outbound packets discarded by the port because the port is down or congested",
+        1.0,
+    ),
+    counter(
+        "port_errors_received_total",
+        "counters/port_rcv_errors",
+        "Number of packets containing an error that were received on this port",
+        1.0,
+    ),
+    counter(
+        "port_packets_received_total",
+        "counters/port_rcv_packets",
+        "Number of packets received on all VLs by this port (including errors)",
+        1.0,
+    ),
+    counter(
+        "port_packets_transmitted_total",
+        "counters/port_xmit_packets",
+        "Number of packets transmitted on all VLs from this port (including errors)",
+        1.0,
+    ),
+    counter(
+        "port_transmit_wait_total",
+        "counters/port_xmit_wait",
+        "Number of ticks during which the port had data to transmit but no data was sent during the entire tick",
+        1.0,
+    ),
+    counter(
+        "unicast_packets_received_total",
+        "counters/unicast_rcv_packets",
+        "Number of unicast packets received (including errors)",
+        1.0,
+    ),
+    counter(
+        "unicast_packets_transmitted_total",
+        "counters/unicast_xmit_packets",
+        "Number of unicast packets transmitted (including errors)",
+        1.0,
+    ),
+    counter(
+        "port_receive_remote_physical_errors_total",
+        "counters/port_rcv_remote_physical_errors",
+        "Number of packets marked with the EBP (End of Bad Packet) delimiter received on the port.",
+        1.0,
+    ),
+    counter(
+        "port_receive_switch_relay_errors_total",
+        "counters/port_rcv_switch_relay_errors",
+        "Number of packets that could not be forwarded by the switch.",
+        1.0,
+    ),
+    counter(
+        "symbol_error_total",
+        "counters/symbol_error",
+        "Number of minor link errors detected on one or more physical lanes.",
+        1.0,
+    ),
+    counter(
+        "vl15_dropped_total",
+        "counters/VL15_dropped",
+        "Number of incoming VL15 packets dropped due to resource limitations.",
+        1.0,
+    ),
+    counter(
+        "lifespan_seconds",
+        "hw_counters/lifespan",
+        "The maximum period in ms which defines the aging of the counter reads. Two consecutive reads within this period might return the same values.",
+        0.001,
+    ),
+    counter(
+        "duplicate_requests_packets_total",
+        "hw_counters/duplicate_request",
+        "The number of received packets. A duplicate request is a request that had been previously executed.",
+        1.0,
+    ),
+    counter(
+        "implied_nak_seq_errors_total",
+        "hw_counters/implied_nak_seq_err",
+        "The number of time the requested decided an ACK. with a PSN larger than the expected PSN for an RDMA read or response.",
+        1.0,
+    ),
+    counter(
+        "local_ack_timeout_errors_total",
+        "hw_counters/local_ack_timeout_err",
+        "The number of times QP's ack timer expired for RC, XRC, DCT QPs at the sender side. The QP retry limit was not exceed, therefore it is still recoverable error.",
+        1.0,
+    ),
+    counter(
+        "np_cnp_packets_sent_total",
+        "hw_counters/np_cnp_sent",
+        "The number of CNP packets sent by the Notification Point when it noticed congestion experienced in the RoCEv2 IP header (ECN bits). The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "np_ecn_marked_roce_packets_received_total",
+        "hw_counters/np_ecn_marked_roce_packets",
+        "The number of RoCEv2 packets received by the notification point which were marked for experiencing the congestion (ECN bits where '11' on the ingress RoCE traffic) . The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "out_of_buffer_drops_total",
+        "hw_counters/out_of_buffer",
+        "The number of drops occurred due to lack of WQE for the associated QPs.",
+        1.0,
+    ),
+    counter(
+        "out_of_sequence_packets_received_total",
+        "hw_counters/out_of_sequence",
+        "The number of out of sequence packets received.",
+        1.0,
+    ),
+    counter(
+        "packet_sequence_errors_total",
+        "hw_counters/packet_seq_err",
+        "The number of received NAK sequence error packets. The QP retry limit was not exceeded.",
+        1.0,
+    ),
+    counter(
+        "req_cqes_errors_total",
+        "hw_counters/req_cqe_error",
+        "The number of times requester detected CQEs completed with errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "req_cqes_flush_errors_total",
+        "hw_counters/req_cqe_flush_error",
+        "The number of times requester detected CQEs completed with flushed errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "req_remote_access_errors_total",
+        "hw_counters/req_remote_access_errors",
+        "The number of times requester detected remote access errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "req_remote_invalid_request_errors_total",
+        "hw_counters/req_remote_invalid_request",
+        "The number of times requester detected remote invalid request errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "resp_cqes_errors_total",
+        "hw_counters/resp_cqe_error",
+        "The number of times responder detected CQEs completed with errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "resp_cqes_flush_errors_total",
+        "hw_counters/resp_cqe_flush_error",
+        "The number of times responder detected CQEs completed with flushed errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "resp_local_length_errors_total",
+        "hw_counters/resp_local_length_error",
+        "The number of times responder detected local length errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "resp_remote_access_errors_total",
+        "hw_counters/resp_remote_access_errors",
+        "The number of times responder detected remote access errors. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "rnr_nak_retry_packets_received_total",
+        "hw_counters/rnr_nak_retry_err",
+        "The number of received RNR NAK packets. The QP retry limit was not exceeded.",
+        1.0,
+    ),
+    counter(
+        "roce_adp_retransmits_total",
+        "hw_counters/roce_adp_retrans",
+        "The number of adaptive retransmissions for RoCE traffic. The counter was added in MLNX_OFED rev 5.0-1.0.0.0 and kernel v5.6.0",
+        1.0,
+    ),
+    counter(
+        "roce_adp_retransmits_timeout_total",
+        "hw_counters/roce_adp_retrans_to",
+        "The number of times RoCE traffic reached timeout due to adaptive retransmission. The counter was added in MLNX_OFED rev 5.0-1.0.0.0 and kernel v5.6.0",
+        1.0,
+    ),
+    counter(
+        "roce_slow_restart_used_total",
+        "hw_counters/roce_slow_restart",
+        "The number of times RoCE slow restart was used. The counter was added in MLNX_OFED rev 5.0-1.0.0.0 and kernel v5.6.0",
+        1.0,
+    ),
+    counter(
+        "roce_slow_restart_cnps_total",
+        "hw_counters/roce_slow_restart_cnps",
+        "The number of times RoCE slow restart generated CNP packets. The counter was added in MLNX_OFED rev 5.0-1.0.0.0 and kernel v5.6.0",
+        1.0,
+    ),
+    counter(
+        "roce_slow_restart_total",
+        "hw_counters/roce_slow_restart_trans",
+        "The number of times RoCE slow restart changed state to slow restart. The counter was added in MLNX_OFED rev 5.0-1.0.0.0 and kernel v5.6.0",
+        1.0,
+    ),
+    counter(
+        "rp_cnp_packets_handled_total",
+        "hw_counters/rp_cnp_handled",
+        "The number of CNP packets handled by the Reaction Point HCA to throttle the transmission rate. The counters was added in MLNX_OFED 4.1",
+        1.0,
+    ),
+    counter(
+        "rp_cnp_ignored_packets_received_total",
+        "hw_counters/rp_cnp_ignored",
+        "The number of CNP packets received and ignored by the Reaction Point HCA. This counter should not raise if RoCE Congestion Control was enabled in the network. If this counter raise, verify that ECN was enabled on the adapter.",
+        1.0,
+    ),
+    counter(
+        "rx_atomic_requests_total",
+        "hw_counters/rx_atomic_requests",
+        "The number of received ATOMIC request for the associated QPs.",
+        1.0,
+    ),
+    counter(
+        "rx_dct_connect_requests_total",
+        "hw_counters/rx_dct_connect",
+        "The number of received connection requests for the associated DCTs.",
+        1.0,
+    ),
+    counter(
+        "rx_read_requests_total",
+        "hw_counters/rx_read_requests",
+        "The number of received READ requests for the associated QPs.",
+        1.0,
+    ),
+    counter(
+        "rx_write_requests_total",
+        "hw_counters/rx_write_requests",
+        "The number of received WRITE requests for the associated QPs.",
+        1.0,
+    ),
+    counter(
+        "rx_icrc_encapsulated_errors_total",
+        "hw_counters/rx_icrc_encapsulated",
+        "The number of RoCE packets with ICRC errors. This counter was added in MLNX_OFED 4.4 and kernel 4.19",
+        1.0,
+    ),
+];
