@@ -17,6 +17,8 @@ mod kinds;
 mod mapping;
 mod memory;
 pub mod neo4j;
+mod path_pattern;
+mod placeholders;
 pub mod process;
 mod runner;
 mod self_metrics;
