@@ -11,6 +11,7 @@ use crate::{Build, EntryContext, EntryType};
 mod cgroup;
 mod exec;
 mod http_json;
+mod log;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
@@ -61,6 +62,8 @@ collector_types! {
     Systemd = "systemd", systemd::Systemd;
     /// Documents in JSON that a server answers with.
     HttpJson = "http_json", http_json::HttpJson;
+    /// Metrics of the lines of log files or of the journal, as mtail and grok_exporter have them.
+    Log = "log", log::Log;
     /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
