@@ -692,5 +692,73 @@ def node():
             yield f"{what}: series", who, series, ""
 
 
+# 12. Logs
+
+LOG_MIB = 128
+LOG_CONFIG = """performance_monitor:
+  enabled_collectors: []
+  prometheus: {{host: 127.0.0.1}}
+  collectors:
+    - {{name: bench, type: log, interval: 1s, files: ["{{folder}}/bench.log"], metrics: {metrics}}}
+"""
+# What is counted: our metrics, the program of mtail, and the share of lines that match.
+LOG_CASES = {
+    "a plain word, 1 line of 100": (
+        "[{name: errors_total, match: ' ERROR '}]",
+        "counter errors_total\n/ ERROR / {\n  errors_total++\n}\n",
+        lambda line: line % 100 == 0,
+    ),
+    "requests by method and status, every line": (
+        """[{name: requests_total, match: '"(?P<method>[A-Z]+) [^"]*" (?P<status>[0-9]+) ', labels: {method: "{{ method }}", status: "{{ status }}"}}]""",
+        """counter requests_total by method, status\n/"(?P<method>[A-Z]+) [^"]*" (?P<status>[0-9]+) / {\n  requests_total[$method][$status]++\n}\n""",
+        lambda line: True,
+    ),
+}
+
+
+def log_text():
+    """Lines of an access log with a level, and their number."""
+    lines, size = [], 0
+    while size < LOG_MIB << 20:
+        n = len(lines)
+        level = "ERROR" if n % 100 == 0 else "INFO"
+        lines.append(f'192.0.2.{n % 250} - - [21/Nov/2026:10:00:{n % 60:02} +0000] {level} "{("GET", "POST")[n % 7 == 0]} '
+                     f'/api/v1/items/{n % 9973}?page={n % 13} HTTP/1.1" {(200, 404, 503)[n % 11 % 3]} {n % 4096} 0.{n % 997:03}\n')
+        size += len(lines[-1])
+    return "".join(lines).encode(), len(lines)
+
+
+def series_sum(page, name):
+    return sum(float(line.rsplit(b" ", 1)[1]) for line in page.splitlines() if line.startswith(name))
+
+
+def logs():
+    """CPU to count the lines of a log that is written at once, while it is followed."""
+    text, count = log_text()
+    for what, (metrics, program, matches) in LOG_CASES.items():
+        wanted = sum(map(matches, range(count)))
+        name = program.split()[1].encode()
+        sides = [("bellwether", lambda: bellwether(LOG_CONFIG.format(metrics=metrics)), "bench.log")]  # noqa: B023
+        if shutil.which("mtail"):
+            sides.append(("mtail", lambda: Process(
+                ["mtail", "--progs", "{folder}/bench.mtail", "--logs", "{folder}/bench.log", "--address", "127.0.0.1",
+                 "--port", "{port}"], {"bench.mtail": program, "bench.log": ""}), "bench.log"))  # noqa: B023
+        for who, start, log in sides:
+            with start() as process:
+                (process.folder / log).touch()
+                client, _ = process.ready()
+                # Idle, with the file open.
+                time.sleep(3)
+                before = process.cpu()
+                with open(process.folder / log, "ab") as file:
+                    file.write(text)
+                while series_sum(client.get()[1], name) < wanted:
+                    time.sleep(0.1)
+                cpu = process.cpu() - before
+                assert series_sum(client.get()[1], name) == wanted, who
+                yield f"log, {what}: CPU of {LOG_MIB} MiB", who, cpu * 1e3, "ms"
+                yield f"log, {what}: peak memory", who, process.memory("VmHWM"), "MiB"
+
+
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs)}

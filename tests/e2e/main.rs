@@ -23,6 +23,7 @@ mod hostile;
 mod hosts;
 mod kafka;
 mod live;
+mod logs;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod promql_rules;

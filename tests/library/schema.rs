@@ -80,6 +80,7 @@ const BEYOND_A_SCHEMA: &[(&str, &[&str])] = &[
             "channel_kafka_source",
             "exec_command",
             "exec_not_allowed",
+            "log",
             "query_timeout_over_request",
             "rule_histogram_without_aggregation",
             "rule_resolve_threshold_wrong_side",

@@ -12,6 +12,7 @@ mod apache;
 mod cgroup;
 mod exec;
 mod http_json;
+mod log;
 mod memcached;
 mod nginx;
 mod node_exporter;
@@ -77,6 +78,8 @@ collector_types! {
     Nginx = "nginx", nginx::Nginx;
     /// Figures of Redis and Valkey, under the metric names of redis_exporter.
     Redis = "redis", redis::Redis;
+    /// Metrics of the lines of log files or of the journal, as mtail and grok_exporter have them.
+    Log = "log", log::Log;
     /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.

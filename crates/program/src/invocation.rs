@@ -11,7 +11,7 @@ use bellwether_schema::HumanDuration;
 use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
@@ -72,7 +72,7 @@ const GRACE: Duration = Duration::from_millis(200);
 impl Invocation {
     /// Starts the program and waits for its end, for at most `limit`.
     pub async fn run(self, limit: Duration) -> Run {
-        let mark = format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..));
+        let mark = new_mark();
         let mut child = match self.start(&mark) {
             Ok(child) => child,
             Err(error) => {
@@ -125,6 +125,23 @@ impl Invocation {
         }
     }
 
+    /// Starts the program, whose output is read as it comes. It gets no input.
+    ///
+    /// # Errors
+    /// The program cannot be started.
+    pub fn follow(&self) -> std::io::Result<Running> {
+        let mark = new_mark();
+        let mut child = self.start(&mark)?;
+        let stderr = Arc::new(Mutex::new(VecDeque::new()));
+        Ok(Running {
+            started: Started::by(&child, &mark),
+            output: child.stdout.take(),
+            stderr_task: collect_tail(child.stderr.take(), stderr.clone()),
+            stderr,
+            child,
+        })
+    }
+
     fn start(&self, mark: &str) -> std::io::Result<Child> {
         let mut command = Command::new(self.command.first().map_or("", String::as_str));
         command
@@ -160,6 +177,45 @@ impl std::fmt::Display for Termination {
             }
             Self::NotStarted(reason) => write!(f, "cannot be started: {reason}"),
         }
+    }
+}
+
+fn new_mark() -> String {
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
+
+/// A program that runs on. When dropped, it is killed with all that it started.
+pub struct Running {
+    started: Started,
+    child: Child,
+    output: Option<ChildStdout>,
+    stderr: Arc<Mutex<VecDeque<u8>>>,
+    stderr_task: AbortOnDropHandle<()>,
+}
+
+impl Running {
+    /// Waits for output, and reads what there is. Returns 0 at its end.
+    ///
+    /// # Errors
+    /// The output cannot be read.
+    pub async fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match &mut self.output {
+            Some(output) => output.read(buffer).await,
+            None => Ok(0),
+        }
+    }
+
+    /// Waits for the end of the program. Returns it with the last part of standard error, as one line.
+    pub async fn end(mut self) -> (Termination, String) {
+        let ended = self.child.wait().await;
+        // Its number may be given to another from now on.
+        self.started.leader = None;
+        timeout(GRACE, &mut self.stderr_task).await.ok();
+        let termination = match ended {
+            Ok(status) => termination_of(status),
+            Err(error) => Termination::NotStarted(error.to_string()),
+        };
+        (termination, single_line(&self.stderr.lock()))
     }
 }
 
@@ -319,6 +375,50 @@ mod tests {
         assert_eq!(
             run("printf 1234", Some(4), LONG).await.termination,
             Termination::Code(0)
+        );
+    }
+
+    fn follow(script: &str) -> Running {
+        let invocation = Invocation {
+            command: ["/bin/sh", "-c", script].map(str::to_owned).into(),
+            environment: vec![("PATH".to_owned(), crate::PATH.to_owned())],
+            folder: "/".into(),
+            output_limit: Some(0),
+            ..Invocation::default()
+        };
+        invocation.follow().unwrap()
+    }
+
+    async fn read(running: &mut Running) -> String {
+        let mut buffer = [0; 100];
+        let count = running.read(&mut buffer).await.unwrap();
+        String::from_utf8(buffer[..count].to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_followed_is_read_while_it_runs_and_killed_in_the_end() {
+        let mut running = follow("echo $$; exec sleep 1000");
+        let pid: i32 = read(&mut running).await.trim().parse().unwrap();
+        let pid = Pid::from_raw(pid).unwrap();
+        rustix::process::test_kill_process(pid).unwrap();
+        drop(running);
+        timeout(LONG, async {
+            while rustix::process::test_kill_process(pid).is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_end_of_a_program_that_is_followed_has_its_error() {
+        let mut running = follow("echo one; echo two >&2; exit 3");
+        assert_eq!(read(&mut running).await, "one\n");
+        assert_eq!(read(&mut running).await, "");
+        assert_eq!(
+            running.end().await,
+            (Termination::Code(3), "two".to_owned())
         );
     }
 

@@ -1,4 +1,4 @@
-//! Runs programs of the configuration: channels and collectors of type `exec`.
+//! Runs programs: those of the configuration, of channels and collectors of type `exec`, and those that collectors read.
 //!
 //! There is no shell: program and arguments are passed as they are configured. At the timeout all processes that a
 //! program started are killed: its process group, its descendants, and processes that left both but still have the
@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub use account::{Account, AccountError};
 use bellwether_schema::{Diagnostics, Secret, SourceLocation, Spanned};
-pub use invocation::{Invocation, Run, Termination};
+pub use invocation::{Invocation, Run, Running, Termination};
 
 /// `PATH` of the environment of programs.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

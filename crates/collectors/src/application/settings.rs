@@ -68,7 +68,7 @@ section! {
 }
 
 /// Buckets of Prometheus's client libraries.
-const DEFAULT_BUCKETS: [f64; 11] = [
+pub(crate) const DEFAULT_BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
@@ -136,7 +136,7 @@ impl ApplicationMetric {
     fn check(&self, problems: &mut Diagnostics) {
         check_label_names(&self.labels, problems);
         self.check_labels(problems);
-        self.check_buckets(problems);
+        check_buckets(self.r#type.into(), self.buckets.as_ref(), problems);
         self.check_quantiles(problems);
         if *self.max_series == 0 {
             problems
@@ -183,21 +183,6 @@ impl ApplicationMetric {
         }
     }
 
-    fn check_buckets(&self, problems: &mut Diagnostics) {
-        let Some(buckets) = &self.buckets else { return };
-        if self.r#type != ApplicationType::Histogram {
-            let message = format!("a {} has no buckets", self.r#type.as_str());
-            problems.error(&buckets.at, message).hint("type: histogram");
-        }
-        if buckets.is_empty() {
-            problems.error(&buckets.at, "at least one bucket is needed");
-        }
-        for pair in buckets.windows(2).filter(|pair| pair[0] >= pair[1]) {
-            let message = format!("buckets must ascend: {} comes before {}", pair[0], pair[1]);
-            problems.error(&buckets.at, message);
-        }
-    }
-
     fn check_quantiles(&self, problems: &mut Diagnostics) {
         let Some(quantiles) = &self.quantiles else {
             return;
@@ -220,6 +205,26 @@ impl ApplicationMetric {
             );
             problems.error(&quantiles.at, message);
         }
+    }
+}
+
+/// Reports buckets that do not ascend, and those of a metric of another type.
+pub(crate) fn check_buckets(
+    kind: Kind,
+    buckets: Option<&Spanned<Vec<f64>>>,
+    problems: &mut Diagnostics,
+) {
+    let Some(buckets) = buckets else { return };
+    if kind != Kind::Histogram {
+        let message = format!("a {} has no buckets", kind.as_str());
+        problems.error(&buckets.at, message).hint("type: histogram");
+    }
+    if buckets.is_empty() {
+        problems.error(&buckets.at, "at least one bucket is needed");
+    }
+    for pair in buckets.windows(2).filter(|pair| pair[0] >= pair[1]) {
+        let message = format!("buckets must ascend: {} comes before {}", pair[0], pair[1]);
+        problems.error(&buckets.at, message);
     }
 }
 

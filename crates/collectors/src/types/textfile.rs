@@ -9,9 +9,9 @@ use bellwether_core::{Failure, Kind, Now, SeriesBatch};
 use bellwether_exposition::{Format, SeriesParser};
 use bellwether_files as files;
 use bellwether_schema::{Spanned, section};
-use globset::{GlobBuilder, GlobMatcher};
 
 use crate::blocking::{Blocking, Source};
+use crate::path_pattern::PathPattern;
 use crate::{Build, EntryContext, EntryType};
 
 section! {
@@ -32,23 +32,10 @@ impl EntryType for Textfile {
                 .error(context.at, "no directories")
                 .hint("set `directories: [/var/lib/prometheus/node-exporter]`, for example");
         }
-        let mut patterns = Vec::new();
-        for directory in &self.directories {
-            let text = directory.value.to_string_lossy();
-            if !directory.value.is_absolute() {
-                context
-                    .problems
-                    .error(&directory.at, format!("not an absolute path: {text}"))
-                    .hint("begin it with /");
-            }
-            match Pattern::new(&directory.value) {
-                Ok(pattern) => patterns.push(pattern),
-                Err(error) => {
-                    let message = format!("invalid glob: {}", error.kind());
-                    context.problems.error(&directory.at, message);
-                }
-            }
-        }
+        let directories = self.directories.iter();
+        let patterns: Vec<PathPattern> = directories
+            .filter_map(|directory| PathPattern::resolve(directory, context.problems))
+            .collect();
         let limit = context.limits.bytes.0;
         context.build(move |_| {
             Blocking::new(Reader {
@@ -60,65 +47,9 @@ impl EntryType for Textfile {
     }
 }
 
-/// Directories whose path matches.
-#[derive(Clone)]
-struct Pattern {
-    /// Directory above the first glob.
-    fixed: PathBuf,
-    /// Globs of the names below it, by level.
-    levels: Vec<GlobMatcher>,
-}
-
-impl Pattern {
-    fn new(path: &Path) -> Result<Self, globset::Error> {
-        let mut pattern = Self {
-            fixed: PathBuf::new(),
-            levels: Vec::new(),
-        };
-        for part in path.components() {
-            let text = part.as_os_str().to_string_lossy();
-            if pattern.levels.is_empty() && !text.contains(['*', '?', '[']) {
-                pattern.fixed.push(part);
-            } else {
-                let glob = GlobBuilder::new(&text).literal_separator(true).build()?;
-                pattern.levels.push(glob.compile_matcher());
-            }
-        }
-        Ok(pattern)
-    }
-
-    /// Returns the files `*.prom` in the directories.
-    fn files(&self) -> io::Result<Vec<PathBuf>> {
-        let directories = self.directories()?;
-        let listed: io::Result<Vec<Vec<PathBuf>>> = directories
-            .iter()
-            .map(|directory| list(directory))
-            .collect();
-        Ok(listed?.concat())
-    }
-
-    /// Returns the directories that there are, sorted.
-    fn directories(&self) -> io::Result<Vec<PathBuf>> {
-        let mut found = vec![self.fixed.clone()];
-        for level in &self.levels {
-            let mut below = Vec::new();
-            for directory in &found {
-                for entry in std::fs::read_dir(directory)?.flatten() {
-                    if level.is_match(entry.file_name()) && entry.path().is_dir() {
-                        below.push(entry.path());
-                    }
-                }
-            }
-            below.sort();
-            found = below;
-        }
-        Ok(found)
-    }
-}
-
 /// Reads files, and keeps what they had.
 struct Reader {
-    patterns: Vec<Pattern>,
+    patterns: Vec<PathPattern>,
     limit: u64,
     known: BTreeMap<PathBuf, File>,
 }
@@ -138,10 +69,10 @@ impl Source for Reader {
         let mut errors = Vec::new();
         let mut known = BTreeMap::new();
         for pattern in &self.patterns {
-            let paths = match pattern.files() {
+            let paths = match files(pattern) {
                 Ok(paths) => paths,
                 Err(error) => {
-                    errors.push(format!("{}: {error}", pattern.fixed.display()));
+                    errors.push(format!("{}: {error}", pattern.fixed().display()));
                     continue;
                 }
             };
@@ -175,6 +106,17 @@ impl Reader {
         out.begin("node_textfile_scrape_error", Some(Kind::Gauge), help);
         out.push(&[], f64::from(u8::from(failed)));
     }
+}
+
+/// Returns the files `*.prom` in the directories of a pattern.
+fn files(pattern: &PathPattern) -> io::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for directory in pattern.paths()? {
+        if directory.is_dir() || directory == pattern.fixed() {
+            files.extend(list(&directory)?);
+        }
+    }
+    Ok(files)
 }
 
 /// Returns the files `*.prom` of a directory, sorted.
@@ -234,7 +176,7 @@ mod tests {
 
     fn read(reader: &mut Reader, directory: &Path) -> (Vec<String>, Option<String>) {
         let mut out = SeriesBatch::default();
-        reader.patterns = vec![Pattern::new(directory).unwrap()];
+        reader.patterns = vec![PathPattern::new(directory).unwrap()];
         let result = reader.read(Now::default(), &mut out);
         let lines = out
             .lines()

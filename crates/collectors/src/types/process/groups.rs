@@ -6,6 +6,7 @@ use bellwether_matcher::Pattern;
 
 use super::parse;
 use super::proc_directory::ProcDirectory;
+use crate::placeholders::{Template, TemplateError};
 use crate::system::Globs;
 
 /// Properties of a process that selectors and names are about. Those that no group needs are empty.
@@ -44,16 +45,11 @@ pub(super) struct Selector {
     pub(super) unit: Option<Globs>,
 }
 
-/// Name of a group: texts and placeholders.
+/// Name of a group. Its placeholders are the facts, and behind them the named capture groups of `cmdline`.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Name(Vec<Part>);
-
-#[derive(Clone, Debug, PartialEq)]
-enum Part {
-    Text(String),
-    Fact(Fact),
-    /// Named capture group of `cmdline`.
-    Capture(String),
+pub(super) struct Name {
+    template: Template,
+    captures: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -75,95 +71,58 @@ const FACTS: [(&str, Fact); 6] = [
     ("unit", Fact::Unit),
 ];
 
-/// Error of a name of a group.
-#[derive(Debug, PartialEq)]
-pub(super) struct NameError {
-    pub(super) message: String,
-    pub(super) hint: String,
-}
-
 impl Name {
     /// Parses a name; `captures` are the named capture groups.
-    pub(super) fn parse(text: &str, captures: &[String]) -> Result<Self, NameError> {
-        let mut parts = Vec::new();
-        let mut rest = text;
-        while let Some((before, behind)) = rest.split_once("{{") {
-            let Some((word, after)) = behind.split_once("}}") else {
-                return Err(NameError {
-                    message: format!("a placeholder without its end: {text:?}"),
-                    hint: "write it as {{ comm }}".to_owned(),
-                });
-            };
-            if !before.is_empty() {
-                parts.push(Part::Text(before.to_owned()));
-            }
-            let word = word.trim();
-            let fact = FACTS.iter().find(|(name, _)| *name == word);
-            parts.push(match fact {
-                Some((_, fact)) => Part::Fact(*fact),
-                None if captures.iter().any(|name| name == word) => Part::Capture(word.to_owned()),
-                None => {
-                    let words = FACTS.iter().map(|(name, _)| *name);
-                    let words: Vec<&str> =
-                        words.chain(captures.iter().map(String::as_str)).collect();
-                    return Err(NameError {
-                        message: format!("unknown placeholder {word:?}"),
-                        hint: format!("one of {}", words.join(", ")),
-                    });
-                }
-            });
-            rest = after;
-        }
-        if !rest.is_empty() {
-            parts.push(Part::Text(rest.to_owned()));
-        }
-        match parts.is_empty() {
-            true => Err(NameError {
+    pub(super) fn parse(text: &str, captures: &[String]) -> Result<Self, TemplateError> {
+        let names = || {
+            let facts = FACTS.iter().map(|(name, _)| *name);
+            facts.chain(captures.iter().map(String::as_str))
+        };
+        let template = Template::parse(text, |word| {
+            let index = names().position(|name| name == word);
+            index.ok_or_else(|| TemplateError::unknown(word, names()))
+        })?;
+        match template.as_fixed() {
+            Some("") => Err(TemplateError {
                 message: "an empty name".to_owned(),
                 hint: "it becomes the label groupname".to_owned(),
             }),
-            false => Ok(Self(parts)),
+            _ => Ok(Self {
+                template,
+                captures: captures.to_vec(),
+            }),
         }
     }
 
     /// Returns the name, if it has no placeholder.
     pub(super) fn fixed(&self) -> Option<&str> {
-        match self.0.as_slice() {
-            [Part::Text(text)] => Some(text),
-            _ => None,
-        }
+        self.template.as_fixed()
     }
 
     fn has(&self, wanted: &[Fact]) -> bool {
-        let mut parts = self.0.iter();
-        parts.any(|part| matches!(part, Part::Fact(fact) if wanted.contains(fact)))
+        let mut facts = self.template.values().filter_map(|index| FACTS.get(index));
+        facts.any(|(_, fact)| wanted.contains(fact))
     }
 
     fn render(&self, facts: &Facts, cmdline: &[Pattern]) -> String {
         let mut name = String::new();
-        for part in &self.0 {
-            match part {
-                Part::Text(text) => name.push_str(text),
-                Part::Fact(Fact::Comm) => name.push_str(&facts.comm),
-                Part::Fact(Fact::Exe) => name.push_str(file_name(facts.program())),
-                Part::Fact(Fact::ExePath) => name.push_str(facts.program()),
-                Part::Fact(Fact::User) => name.push_str(&facts.user),
-                Part::Fact(Fact::Cgroup) => {
-                    name.push_str(facts.cgroups.first().map_or("", String::as_str));
-                }
-                Part::Fact(Fact::Unit) => name.push_str(&facts.unit),
-                Part::Capture(capture) => {
-                    let found = cmdline.iter().find_map(|pattern| {
-                        let captures = pattern.captures(&facts.cmdline)?;
-                        let text = captures.named(capture);
-                        (!text.is_empty()).then_some(text)
-                    });
-                    name.push_str(found.unwrap_or_default());
-                }
-            }
-        }
+        self.template
+            .render(&mut name, |index| match FACTS.get(index) {
+                Some((_, fact)) => facts.text(*fact),
+                None => capture(&self.captures[index - FACTS.len()], facts, cmdline),
+            });
         name
     }
+}
+
+/// Returns the text of a capture group in the command line; empty if there is none.
+fn capture<'a>(name: &str, facts: &'a Facts, cmdline: &[Pattern]) -> &'a str {
+    let found = cmdline.iter().find_map(|pattern| {
+        let captures = pattern.captures(&facts.cmdline)?;
+        let text = captures.named(name);
+        (!text.is_empty()).then_some(text)
+    });
+    found.unwrap_or_default()
 }
 
 impl Selector {
@@ -193,6 +152,17 @@ impl Selector {
 }
 
 impl Facts {
+    fn text(&self, fact: Fact) -> &str {
+        match fact {
+            Fact::Comm => &self.comm,
+            Fact::Exe => file_name(self.program()),
+            Fact::ExePath => self.program(),
+            Fact::User => &self.user,
+            Fact::Cgroup => self.cgroups.first().map_or("", String::as_str),
+            Fact::Unit => &self.unit,
+        }
+    }
+
     /// Returns the path of the program; for a process whose link may not be read, the first argument.
     fn program(&self) -> &str {
         match self.exe.is_empty() {
