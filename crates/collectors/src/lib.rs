@@ -18,6 +18,8 @@ mod mapping;
 mod memory;
 pub mod neo4j;
 pub mod process;
+#[cfg(any(feature = "neo4j", feature = "sql"))]
+mod queries;
 mod runner;
 mod self_metrics;
 pub mod system;
