@@ -1,4 +1,5 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, node_exporter, blackbox_exporter, Neo4j, Kafka, VictoriaMetrics, mail.
+//! Bellwether beside the real ones: Prometheus, Alertmanager, node_exporter, blackbox_exporter, Neo4j, PostgreSQL, MariaDB, Kafka,
+//! VictoriaMetrics, mail.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,6 +17,8 @@ mod probe;
 mod promql;
 mod remote;
 mod scrape;
+#[cfg(feature = "sql")]
+mod sql;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

@@ -10,6 +10,7 @@
 
 pub mod agent;
 pub mod alertmanager;
+pub mod databases;
 pub mod kafka;
 pub mod prometheus;
 pub mod receiver;
