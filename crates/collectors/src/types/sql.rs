@@ -6,10 +6,6 @@
 mod collector;
 #[cfg(feature = "sql")]
 mod connection;
-#[cfg_attr(
-    not(feature = "sql"),
-    expect(dead_code, reason = "only connections use them")
-)]
 mod dsn;
 #[cfg(feature = "sql")]
 mod error;

@@ -301,4 +301,85 @@ mod sqlite {
         let (_, detail) = collected.failure.unwrap();
         assert_eq!(detail, "query many: rows over limits.bytes 100KB dropped");
     }
+
+    #[tokio::test]
+    async fn a_query_that_hung_comes_last_the_next_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("shop.db");
+        create(&path, SHOP).await;
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT sum(i) AS a FROM n";
+        let yaml = entry(
+            &path,
+            &format!(
+                "timeout: 1s, max_connections: 1, queries: [{{name: endless, query: '{endless}', values: [{{name: a}}]}},\
+                 {{name: good, query: SELECT 1 AS b, values: [{{name: b}}]}}]"
+            ),
+        );
+        let mut collector = resolve_entry(&yaml).unwrap();
+        let collected = collect(&mut *collector, Now::default()).await;
+        assert_eq!(collected.value("b"), None);
+        let (reason, detail) = collected.failure.unwrap();
+        assert_eq!(reason, "timeout");
+        assert!(
+            detail.contains("no free connection in time; hint: raise max_connections"),
+            "{detail}"
+        );
+        let collected = collect(&mut *collector, Now::default()).await;
+        assert_eq!(collected.value("b"), Some(1.0));
+    }
+}
+
+#[cfg(feature = "sql")]
+mod strangers {
+    use bellwether_core::Now;
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::entry::testing::collect;
+
+    /// Sends the same bytes to each client and keeps the connection open. Returns its port.
+    async fn serve(tasks: &mut JoinSet<()>, bytes: &'static [u8]) -> u16 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tasks.spawn(async move {
+            let mut clients = Vec::new();
+            while let Ok((mut client, _)) = listener.accept().await {
+                let _ = client.write_all(bytes).await;
+                clients.push(client);
+            }
+        });
+        port
+    }
+
+    #[tokio::test]
+    async fn what_is_no_server_is_a_failure() {
+        for scheme in ["postgres", "mysql"] {
+            for bytes in [
+                &b""[..],
+                b"HTTP/1.1 400 Bad Request\r\n\r\n",
+                b"NHTTP/1.1 400 Bad Request\r\n\r\n",
+                b"NR\0\0\0\x08\xff\xff\xff\xff",
+                b"\x05\0\0\0\x0a5.5\0",
+                &[0xff; 300],
+                &[0; 300],
+            ] {
+                let mut tasks = JoinSet::new();
+                let port = serve(&mut tasks, bytes).await;
+                let yaml = format!(
+                    "{{name: x, type: sql, timeout: 400ms, dsn: '{scheme}://u:s3cret-pw@127.0.0.1:{port}/d', {QUERY}}}"
+                );
+                let mut collector = resolve_entry(&yaml).unwrap();
+                let collected = collect(&mut *collector, Now::default()).await;
+                let (reason, detail) = collected.failure.unwrap();
+                // The driver panics at a greeting that is too short, which costs the query alone.
+                let is_failure = matches!(reason, "connect" | "timeout")
+                    || detail == "query a: ended without a result";
+                let is_good = is_failure && !detail.contains("s3cret-pw");
+                assert!(is_good, "{scheme} {bytes:?}: {reason}: {detail}");
+                assert_eq!(collected.lines.len(), 3, "{:?}", collected.lines);
+            }
+        }
+    }
 }
