@@ -220,6 +220,12 @@ impl DatabaseServer {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs a statement as administrator, if the server accepts it now.
+    pub fn try_sql(&self, sql: &str) -> Option<()> {
+        let output = self.client("", sql).output().unwrap();
+        output.status.success().then_some(())
+    }
+
     /// Address for the user `monitor`, without a password.
     pub fn dsn(&self, database: &str) -> String {
         let scheme = match self.product {

@@ -40,8 +40,8 @@ section! {
         pub dsn: Spanned<Secret>,
         /// File that holds the password; read again at each new connection.
         pub password_file: Option<Spanned<PathBuf>>,
-        /// Query whose first column has names of databases. Each query then runs in each of them, on a connection of its
-        /// own, and its series have the label `database`. Default: only the database of `dsn`.
+        /// Query whose first column has names of databases. Each query then runs in each of them, on a connection that
+        /// is closed afterwards, and its series have the label `database`. Default: only the database of `dsn`.
         pub databases: Option<Spanned<Literal>>,
         /// Maximum number of connections, and so of concurrent queries.
         pub max_connections: Spanned<u32> = 4.into(),

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::connection::{AnswerLimits, Options};
-use super::dsn::Dsn;
+use super::dsn::{Dsn, Server};
 use super::error::{Kind, SqlError};
 use super::pool::{DatabaseName, Pool, PoolSettings, Request};
 use super::query::Query;
@@ -52,6 +52,8 @@ pub(super) fn build(settings: &Sql, dsn: Dsn, context: &mut EntryContext<'_>) ->
         interval: context.schedule.interval,
         timeout,
         pool: PoolSettings {
+            // A file may be replaced, and a database with a connection cannot be dropped.
+            is_kept: dsn.server != Server::Sqlite && settings.databases.is_none(),
             dsn,
             password_file: settings.password_file.as_deref().cloned(),
             max_connections: *settings.max_connections as usize,

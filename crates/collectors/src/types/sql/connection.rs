@@ -12,7 +12,10 @@ use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::query::Query;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Column, ConnectOptions, Database, Executor, Row, TypeInfo, raw_sql};
+use sqlx::{
+    AssertSqlSafe, Column, ConnectOptions, Connection as _, Database, Executor, Row, TypeInfo,
+    raw_sql,
+};
 
 use super::dsn::{Dsn, Server};
 use super::query::Answer;
@@ -166,6 +169,16 @@ impl Connection {
     /// Ends the transaction.
     pub(super) async fn commit(&mut self) -> Result<(), sqlx::Error> {
         self.execute("COMMIT".to_owned()).await
+    }
+
+    /// Closes the connection with a goodbye, without which servers count it as aborted.
+    pub(super) async fn close(self) {
+        // A server that is gone has nothing to be told.
+        let _ = match self {
+            Self::Postgres(connection) => connection.close().await,
+            Self::MySql(connection, _) => connection.close().await,
+            Self::Sqlite(_, connection) => connection.close().await,
+        };
     }
 
     async fn execute(&mut self, sql: String) -> Result<(), sqlx::Error> {

@@ -14,7 +14,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{AnswerLimits, Connection, Options};
-use super::dsn::{Dsn, Server};
+use super::dsn::Dsn;
 use super::error::{Kind, SqlError};
 use super::query::Answer;
 use crate::queries::Backoff;
@@ -28,6 +28,8 @@ pub(super) struct PoolSettings {
     pub(super) dsn: Dsn,
     pub(super) password_file: Option<PathBuf>,
     pub(super) max_connections: usize,
+    /// Whether connections are kept, which then are to the database of the address.
+    pub(super) is_kept: bool,
     pub(super) limits: AnswerLimits,
     /// Time that the server's own message about a timeout may take.
     pub(super) grace: Duration,
@@ -47,7 +49,7 @@ pub(super) struct Request<'a> {
 pub(super) struct Pool {
     settings: PoolSettings,
     permits: Semaphore,
-    idle: Mutex<Vec<(DatabaseName, Connection)>>,
+    idle: Mutex<Vec<Connection>>,
     /// Locked while a connection is opened, so that a wrong password is tried once and not once per query.
     rejected: tokio::sync::Mutex<BTreeMap<DatabaseName, Rejection>>,
 }
@@ -101,7 +103,7 @@ impl Pool {
             Err(error) => error.is_answer(),
         };
         if is_usable && connection.commit().await.is_ok() {
-            self.release(request.database.clone(), connection);
+            self.release(connection).await;
         }
         answer
     }
@@ -109,34 +111,27 @@ impl Pool {
     /// Returns a connection with a transaction. An idle one may be closed already, as after a restart of the server.
     async fn begin(&self, request: &Request<'_>, end: Instant) -> Result<Connection, SqlError> {
         let left = || end.saturating_duration_since(Instant::now());
-        if let Some(mut connection) = self.take_idle(&request.database)
+        let idle = self.idle.lock().pop();
+        if let Some(mut connection) = idle
             && connection.begin(left()).await.is_ok()
         {
             return Ok(connection);
         }
-        let mut connection = self.open(request).await?;
+        let opened = timeout_at(end, self.open(request)).await;
+        let mut connection = opened.unwrap_or_else(|_| {
+            let text = format!("{}: no connection in time", self.settings.dsn);
+            Err(SqlError::new(Kind::Connect, text))
+        })?;
         let begun = connection.begin(left()).await;
         begun.map_err(|error| self.error(error, None))?;
         Ok(connection)
     }
 
-    /// Takes an idle connection to the database. If there is none, closes another one that would be one too many beside a
-    /// new one.
-    fn take_idle(&self, database: &DatabaseName) -> Option<Connection> {
-        let mut idle = self.idle.lock();
-        if let Some(place) = idle.iter().position(|(of, _)| of == database) {
-            return Some(idle.swap_remove(place).1);
-        }
-        if !idle.is_empty() && idle.len() > self.permits.available_permits() {
-            idle.remove(0);
-        }
-        None
-    }
-
-    /// Keeps the connection. A file is opened anew each time, as it may be replaced.
-    fn release(&self, database: DatabaseName, connection: Connection) {
-        if self.settings.dsn.server != Server::Sqlite {
-            self.idle.lock().push((database, connection));
+    /// Keeps or closes the connection after its transaction.
+    async fn release(&self, connection: Connection) {
+        match self.settings.is_kept {
+            true => self.idle.lock().push(connection),
+            false => connection.close().await,
         }
     }
 
