@@ -91,7 +91,7 @@ web:
 	cd web && npm ci --silent && npm run --silent check && npm run --silent build
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool prometheus-blackbox-exporter prometheus-node-exporter prometheus-nginx-exporter prometheus-apache-exporter prometheus-redis-exporter nginx apache2 memcached redis-server systemd-journal-remote aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux openssl schemathesis python-clients
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool prometheus-blackbox-exporter prometheus-node-exporter prometheus-nginx-exporter prometheus-apache-exporter prometheus-redis-exporter nginx apache2 memcached redis-server systemd-journal-remote postgresql mariadbd aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux openssl schemathesis python-clients
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings
@@ -99,7 +99,7 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo test --locked --workspace --quiet --doc
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
-	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib neo4j
+	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib -- neo4j sql
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 	tests/openapi/run
 	tests/clients/run
@@ -158,7 +158,7 @@ install:
 	    echo "kept $(DESTDIR)$(CONFDIR)/bellwether.yaml; the shipped one is bellwether.yaml.new beside it"; \
 	    install -m 0640 $(SHIPPED) $(DESTDIR)$(CONFDIR)/bellwether.yaml.new; \
 	fi
-	cp -R grafana $(DESTDIR)$(SHAREDIR)/
+	cp -R grafana config/presets $(DESTDIR)$(SHAREDIR)/
 	install -m 0644 deploy/prometheus.yml $(DESTDIR)$(SHAREDIR)/prometheus.yml
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
 	    set -ex; systemd-sysusers $(SYSUSERSDIR)/bellwether.conf; \

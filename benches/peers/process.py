@@ -88,10 +88,10 @@ class Process:
         return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
 
 
-def bellwether(yaml):
+def bellwether(yaml, env=None):
     """Bellwether with a configuration of the bench's own."""
     return Process([BELLWETHER, "run", "--config", "{folder}/b.yaml",
-                    "--web.listen-address", "127.0.0.1:{port}"], {"b.yaml": yaml})
+                    "--web.listen-address", "127.0.0.1:{port}"], {"b.yaml": yaml}, env)
 
 
 def shipped(**changes):

@@ -12,6 +12,7 @@ import threading
 import time
 from pathlib import Path
 
+from databases import sql
 from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
 
 METRICS = 10
@@ -761,4 +762,4 @@ def logs():
 
 
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql)}

@@ -296,6 +296,10 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
             "usr/share/bellwether/grafana/dashboards/bellwether.json",
             "usr/share/bellwether/grafana/provisioning/dashboards/bellwether.yml",
             "usr/share/bellwether/grafana/provisioning/datasources/bellwether.yml",
+            "usr/share/bellwether/presets/mysql.test.yaml",
+            "usr/share/bellwether/presets/mysql.yaml",
+            "usr/share/bellwether/presets/postgresql.test.yaml",
+            "usr/share/bellwether/presets/postgresql.yaml",
             "usr/share/bellwether/prometheus.yml",
         ]
     );

@@ -218,6 +218,7 @@ fn every_configuration_that_loads_is_valid() {
         "tests/config/odd",
         "config",
         "config/examples",
+        "config/presets",
     ];
     let files: Vec<PathBuf> = folders.into_iter().flat_map(yaml_files).collect();
     assert!(files.len() >= 15, "only {} files", files.len());

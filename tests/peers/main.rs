@@ -1,4 +1,5 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, Kafka, VictoriaMetrics, mail, nginx, Redis.
+//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, PostgreSQL, MariaDB, Redis, Kafka, VictoriaMetrics,
+//! mail, nginx.
 
 #![allow(
     clippy::unwrap_used,
@@ -18,6 +19,8 @@ mod promql;
 mod remote;
 mod scrape;
 mod services;
+#[cfg(feature = "sql")]
+mod sql;
 #[path = "../support/mod.rs"]
 mod support;
 mod transfer;

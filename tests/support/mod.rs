@@ -11,6 +11,7 @@
 pub mod agent;
 pub mod alertmanager;
 pub mod certificates;
+pub mod databases;
 pub mod kafka;
 pub mod process;
 pub mod prometheus;

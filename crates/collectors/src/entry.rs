@@ -112,6 +112,8 @@ pub struct EntryContext<'a> {
     pub origin: Origin,
     /// Location of its name.
     pub at: &'a SourceLocation,
+    /// Whether it runs.
+    pub enabled: bool,
     /// Schedule of its collections.
     pub schedule: Schedule,
     /// Limits of a collection.
@@ -218,6 +220,7 @@ impl CollectorEntry {
         let build = self.settings.resolve(&mut EntryContext {
             origin,
             at: &common.name.at,
+            enabled: common.enabled,
             schedule,
             limits: &common.limits,
             host,

@@ -22,6 +22,8 @@ mod path_pattern;
 mod pattern;
 mod placeholders;
 pub mod process;
+#[cfg(any(feature = "neo4j", feature = "sql"))]
+mod queries;
 mod runner;
 mod self_metrics;
 pub mod system;

@@ -21,6 +21,7 @@ mod process;
 pub(crate) mod pushgateway;
 mod redis;
 mod scrape;
+mod sql;
 mod status_page;
 mod systemd;
 mod textfile;
@@ -84,6 +85,8 @@ collector_types! {
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
     Scrape = "scrape", scrape::Scrape;
+    /// Queries of PostgreSQL, MySQL, MariaDB and SQLite.
+    Sql = "sql", sql::Sql;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Metrics that batch jobs push, as to a Pushgateway.

@@ -32,3 +32,10 @@ fn those_of_the_examples_pass() {
     let (status, text) = bellwether(&["oncall.test.yaml"], &folder);
     assert_eq!(status, 0, "{text}");
 }
+
+#[test]
+fn those_of_the_presets_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/presets");
+    let (status, text) = bellwether(&["postgresql.test.yaml", "mysql.test.yaml"], &folder);
+    assert_eq!(status, 0, "{text}");
+}

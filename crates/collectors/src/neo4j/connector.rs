@@ -8,7 +8,6 @@ mod known_servers;
 mod plan;
 mod pool;
 mod rows;
-mod schedule;
 mod statement;
 
 use bellwether_schema::{Diagnostic, format_duration};

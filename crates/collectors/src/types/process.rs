@@ -220,6 +220,7 @@ mod tests {
         let mut context = DecodeContext::new(&mut problems, &|_| None);
         let settings = Process::decode(&parse(yaml).unwrap(), &mut context).unwrap();
         settings.resolve(&mut EntryContext {
+            enabled: true,
             origin: Origin::new("processes"),
             at: &SourceLocation::default(),
             schedule: Schedule {

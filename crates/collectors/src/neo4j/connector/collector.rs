@@ -17,11 +17,11 @@ use super::jobs::Jobs;
 use super::known_servers::KnownServers;
 use super::plan::Plan;
 use super::pool::Pool;
-use super::schedule::Backoff;
 use super::statement::Statement;
 use crate::neo4j::catalogue::Source;
 use crate::neo4j::settings::Neo4jMetrics;
 use crate::neo4j::stats::QueryStats;
+use crate::queries::Backoff;
 use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.

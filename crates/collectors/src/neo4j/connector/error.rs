@@ -4,6 +4,8 @@
 
 use neo4rs::{Error, Neo4jClientErrorKind, Neo4jErrorKind, Neo4jSecurityErrorKind};
 
+use crate::queries::line;
+
 /// Kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -120,16 +122,6 @@ fn is_retryable(message: &str) -> bool {
     .any(|word| message.contains(word))
 }
 
-/// Returns the first line, cut to a length for logs. The server quotes the statement below it.
-fn line(text: &str) -> String {
-    const MOST: usize = 240;
-    let first = text.lines().next().unwrap_or_default().trim();
-    match first.char_indices().nth(MOST) {
-        Some((end, _)) => format!("{}...", &first[..end]),
-        None => first.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,12 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_one_line_of_bounded_length() {
-        assert_eq!(
-            line("Invalid input (line 1)\n\"RETURN 'secret'\"\n  ^"),
-            "Invalid input (line 1)"
-        );
-        assert_eq!(line(&"é".repeat(500)).chars().count(), 243);
+    fn an_error_of_the_network_is_one_of_the_connection() {
         let error = Neo4jError::from(Error::from(std::io::Error::other("nobody there")));
         assert_eq!(error, Neo4jError::new(Kind::Connect, "nobody there"));
     }

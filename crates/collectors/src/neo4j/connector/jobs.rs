@@ -17,9 +17,9 @@ use super::error::{Kind, Neo4jError};
 use super::plan::{Job, Reading};
 use super::pool::Pool;
 use super::rows::{Row, read};
-use super::schedule::Schedule;
 use super::statement::{Answer, Statement};
 use crate::neo4j::stats::{QueryStats, Run};
+use crate::queries::Schedule;
 
 /// Time after which a statement that the server does not support is tried again.
 const RETRY_MISSING: Duration = Duration::from_secs(300);

@@ -19,6 +19,7 @@ fn build(
     let settings = Exec::decode(&parse(yaml).unwrap(), &mut context).unwrap();
     let deadline = Duration::from_secs(seconds);
     let build = settings.resolve(&mut EntryContext {
+        enabled: true,
         origin: Origin::new("disk"),
         at: &SourceLocation::default(),
         schedule: Schedule {

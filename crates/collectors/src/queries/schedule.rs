@@ -9,7 +9,7 @@ use bellwether_core::MonoMillis;
 /// Schedule of one statement. Collections run at a fixed interval; an interval of the statement that
 /// is no multiple of it is kept on average, without drift.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
+pub(crate) struct Schedule {
     interval: Duration,
     /// `None`: due at once.
     next: Option<MonoMillis>,
@@ -17,7 +17,7 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Creates a schedule that is due at once.
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(crate) fn new(interval: Duration) -> Self {
         Self {
             interval,
             next: None,
@@ -25,13 +25,13 @@ impl Schedule {
     }
 
     /// Returns whether the statement is due at `now`. Up to half a collection interval early is in time.
-    pub(super) fn is_due(&self, now: MonoMillis, collection_interval: Duration) -> bool {
+    pub(crate) fn is_due(&self, now: MonoMillis, collection_interval: Duration) -> bool {
         self.next
             .is_none_or(|next| now.after(collection_interval / 2) >= next)
     }
 
     /// Sets the next start after one at `now`.
-    pub(super) fn started(&mut self, now: MonoMillis) {
+    pub(crate) fn started(&mut self, now: MonoMillis) {
         let next = self.next.map(|next| next.after(self.interval));
         self.next = next
             .filter(|next| *next > now)
@@ -39,12 +39,16 @@ impl Schedule {
     }
 
     /// Postpones the next start until `wait` has passed.
-    pub(super) fn postpone(&mut self, now: MonoMillis, wait: Duration) {
+    #[cfg_attr(
+        not(feature = "neo4j"),
+        allow(dead_code, reason = "only Neo4j postpones")
+    )]
+    pub(crate) fn postpone(&mut self, now: MonoMillis, wait: Duration) {
         self.next = self.next.max(Some(now.after(wait)));
     }
 
     /// Makes the statement due at once.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.next = None;
     }
 }
@@ -57,19 +61,19 @@ const LONGEST_WAIT: Duration = Duration::from_secs(600);
 
 /// Backoff after rejected passwords: one minute, two, four, at most ten.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Backoff {
+pub(crate) struct Backoff {
     rejected: u32,
     until: MonoMillis,
 }
 
 impl Backoff {
     /// Returns whether another attempt is allowed.
-    pub(super) fn is_ready(&self, now: MonoMillis) -> bool {
+    pub(crate) fn is_ready(&self, now: MonoMillis) -> bool {
         self.rejected == 0 || now >= self.until
     }
 
     /// Counts a rejected attempt and returns the wait.
-    pub(super) fn rejected(&mut self, now: MonoMillis) -> Duration {
+    pub(crate) fn rejected(&mut self, now: MonoMillis) -> Duration {
         let wait = FIRST_WAIT
             .saturating_mul(1 << self.rejected.min(16))
             .min(LONGEST_WAIT);
@@ -79,7 +83,7 @@ impl Backoff {
     }
 
     /// Resets the wait, after a successful attempt or a change of the password.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self::default();
     }
 }
