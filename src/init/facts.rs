@@ -169,6 +169,15 @@ pub(super) const NEO4J: Service = Service {
     preset: None,
 };
 
+/// Without the feature `sql`, presets of databases are of no use.
+const fn preset_of_sql(name: &'static str) -> Option<&'static str> {
+    if cfg!(feature = "sql") {
+        Some(name)
+    } else {
+        None
+    }
+}
+
 /// Services that are found and not configured.
 pub(super) const OTHERS: [Service; 7] = [
     Service {
@@ -183,14 +192,14 @@ pub(super) const OTHERS: [Service; 7] = [
         ports: &[5432],
         processes: &["postgres", "postmaster"],
         units: &["postgresql"],
-        preset: Some("postgresql"),
+        preset: preset_of_sql("postgresql"),
     },
     Service {
         name: "MySQL",
         ports: &[3306],
         processes: &["mysqld", "mariadbd"],
         units: &["mysql", "mysqld", "mariadb"],
-        preset: Some("mysql"),
+        preset: preset_of_sql("mysql"),
     },
     Service {
         name: "Redis",

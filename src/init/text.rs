@@ -480,13 +480,25 @@ mod tests {
         host.units.insert("nginx".into());
         let text = configuration(&host);
         for line in [
-            "#   - PostgreSQL on port 5433 by postgres: include the preset postgresql.yaml\n",
             "#   - Redis on port 6379: include the preset redis.yaml\n",
             "#   - Kafka on port 9092 by java: Bellwether has no metrics of it\n",
             "#   - nginx (unit nginx.service): include the preset nginx.yaml\n",
         ] {
             assert!(text.contains(line), "{text}");
         }
-        assert!(!text.contains("MySQL"));
+        let of_sql = match cfg!(feature = "sql") {
+            true => "include the preset postgresql.yaml",
+            false => "Bellwether has no metrics of it",
+        };
+        let postgresql = format!("#   - PostgreSQL on port 5433 by postgres: {of_sql}\n");
+        assert!(text.contains(&postgresql), "{text}");
+        assert!(
+            text.contains("  # - /usr/share/bellwether/presets/redis.yaml\n"),
+            "{text}"
+        );
+        assert!(
+            !text.contains("MySQL") && !text.contains("memcached.yaml"),
+            "{text}"
+        );
     }
 }
