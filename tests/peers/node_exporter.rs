@@ -61,7 +61,8 @@ const FLAGS: [&str; 5] = [
 ];
 
 /// Beginnings of series that only Bellwether may have.
-const ONLY_OURS: [(&str, &str); 12] = [
+const ONLY_OURS: [(&str, &str); 13] = [
+    ("node_exporter_build_info", "about the program"),
     ("node_cpu_online", "node_exporter has it since 1.9"),
     ("node_dmmultipath_", "since 1.12"),
     ("node_filesystem_mount_info", "since 1.8"),

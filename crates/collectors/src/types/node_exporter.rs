@@ -187,6 +187,10 @@ impl Report {
             let labels = [("collector", collector.as_str())];
             out.push(&labels, f64::from(u8::from(*success)));
         }
+        // Dashboards list the hosts that have it.
+        let help = "Version of the program that has these series, which is Bellwether.";
+        out.begin("node_exporter_build_info", GAUGE, help);
+        out.push(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
     }
 
     fn result(self) -> Result<(), Failure> {
