@@ -281,6 +281,8 @@ fn entries_of_a_real_journal_are_counted_once_over_a_kill() {
     agent.wait_for_value(series, |count| count == 10.0);
     agent.kill();
     write_journal(journal.path(), 20..24);
+    // Without its cursor it would begin at the end.
+    let yaml = yaml.replace("start: beginning", "start: end");
     let agent = Agent::start(folder.path(), &yaml);
     agent.wait_for_value(series, |count| count == 12.0);
     let read = "log_collector_lines_total{collector=\"auth\"}";

@@ -34,7 +34,7 @@ use crate::system::Globs;
 use crate::{Build, EntryContext, EntryType};
 
 string_enum! {
-    /// Where the first start begins to read.
+    /// Beginnings of the first reading.
     pub enum Start {
         /// Behind what is there.
         End = "end",
@@ -70,7 +70,7 @@ string_enum! {
 section! {
     /// Collector of type `log`: metrics of the lines of files or of the journal. It follows files through rotation, and
     /// counts on after a restart.
-    #[constraints = vec![
+    #[constraints = [
         Constraint::AnyOf(&["files", "journal"]),
         Constraint::AtMostOne(&["files", "journal"]),
     ]]
@@ -82,8 +82,8 @@ section! {
         pub exclude: Option<Globs>,
         /// Journal of systemd, in place of files.
         pub journal: Option<Journal>,
-        /// Where the first start begins to read: `end`, or `beginning`, with rotated files and those compressed with gzip. A
-        /// file that appears later is read from its beginning.
+        /// Beginning of the first reading: `end`, behind what is there, or `beginning`, with rotated files and those
+        /// compressed with gzip. A file that appears later is read from its beginning.
         pub start: Start = Start::End,
         /// Format of a line: `regex`, `json` or `logfmt`.
         pub format: LineFormat = LineFormat::Regex,

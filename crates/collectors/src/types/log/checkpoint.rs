@@ -43,7 +43,7 @@ pub(super) struct Checkpoints {
 #[derive(Debug, Default)]
 struct Last {
     checkpoint: Checkpoint,
-    /// Whether it is on disk.
+    /// True if it is on disk.
     is_saved: bool,
     /// Number of the reader that writes it.
     reader: u64,

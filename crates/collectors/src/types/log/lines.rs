@@ -19,7 +19,7 @@ pub(super) struct Joining {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Line<'a> {
     pub(super) text: &'a [u8],
-    /// Whether the text is only its beginning.
+    /// True if the text is only its beginning.
     pub(super) is_cut: bool,
 }
 

@@ -51,7 +51,7 @@ pub(super) enum Parser {
     },
 }
 
-/// How a line becomes a sample of a metric.
+/// Way of a line to a sample of a metric.
 #[derive(Clone, Debug)]
 pub(super) struct Rule {
     pub(super) family: usize,

@@ -361,7 +361,7 @@ fn inode_before(all: &[Segment], index: usize) -> u64 {
     before.map_or(0, |before| before.inode)
 }
 
-/// What follows at the end of a file.
+/// Next thing at the end of a file.
 enum Next {
     /// Another file, which is open.
     Opened,
