@@ -380,6 +380,7 @@ pub(crate) mod testing {
     ) -> T {
         resolve(&mut EntryContext {
             origin: Origin::new("node"),
+            enabled: true,
             at: &SourceLocation::default(),
             schedule: SCHEDULE,
             limits: &CollectorLimits::default(),
