@@ -195,7 +195,7 @@ impl SqlCollector {
         }
         self.add_figures(
             "sql_query_success",
-            "Whether the last run of a query succeeded (1) or not (0).",
+            "1 if the last run of a query succeeded, 0 otherwise.",
             |outcome| f64::from(u8::from(outcome.error.is_none())),
             out,
         );

@@ -28,7 +28,7 @@ pub(super) struct PoolSettings {
     pub(super) dsn: Dsn,
     pub(super) password_file: Option<PathBuf>,
     pub(super) max_connections: usize,
-    /// Whether connections are kept, which then are to the database of the address.
+    /// True if connections are kept, which then are to the database of the address.
     pub(super) is_kept: bool,
     pub(super) limits: AnswerLimits,
     /// Time that the server's own message about a timeout may take.

@@ -32,7 +32,7 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
 impl Part for Updates {
     fn collect(&mut self, run: &mut Run<'_>) -> Result<(), PartError> {
         let is_required = f64::from(u8::from(self.reboot.exists()));
-        let help = "Whether a package waits for a reboot: 1 or 0.";
+        let help = "1 if a package waits for a reboot, 0 otherwise.";
         run.out
             .gauge("node_reboot_required", help, &[], is_required);
         let packages = read(&self.packages).unwrap_or_default();
