@@ -66,8 +66,9 @@ fn wait_for_problem(agent: &Agent, wrong: bool) -> String {
     poll(&format!("history with a problem: {wrong}"), SOON, || {
         let health = health(agent);
         let problem = health["history"]["error"].as_str();
-        // The history of alerts and the state may still wait for the folder.
-        if health["alertHistory"]["error"].is_null() && health["state"]["error"].is_null() {
+        // The agent may still be starting, and the history of alerts and the state may still wait for the folder.
+        let others = [&health["alertHistory"]["error"], &health["state"]["error"]];
+        if health["ready"] == true && others.iter().all(|error| error.is_null()) {
             assert_eq!(
                 health["status"] == "degraded",
                 problem.is_some(),
