@@ -53,20 +53,24 @@ impl Renderer {
         }
         let before = out.len();
         let full = before + CHUNK;
+        // A header is in one chunk with its first series: it is appended while there is none.
         while let Some(family) = self.snapshot.family(self.family) {
             if self.series == 0 {
+                if out.len() >= full {
+                    return true;
+                }
                 let (def, name) = (family.def, family_name(family.def, self.format));
                 push_header(out, self.format, name, def.kind.as_str(), &def.help);
                 self.lines.prepare(&family, self.format);
             }
             let own = family.layout.len();
-            while self.series < own && out.len() < full {
+            while self.series < own && (self.series == 0 || out.len() < full) {
                 self.lines.push(out, &family, self.series);
                 self.series += 1;
             }
             let all = own + family.joined.map_or(0, |(joined, _)| joined.layout.len());
             if let Some((joined, values)) = family.joined {
-                while self.series < all && out.len() < full {
+                while self.series < all && (self.series == 0 || out.len() < full) {
                     joined.push_line(out, self.series - own, values, self.format);
                     self.series += 1;
                 }
@@ -83,9 +87,12 @@ impl Renderer {
                 continue;
             }
             if self.series == 0 {
+                if out.len() >= full {
+                    return true;
+                }
                 family.push_header(out, self.format);
             }
-            while self.series < family.layout.len() && out.len() < full {
+            while self.series < family.layout.len() && (self.series == 0 || out.len() < full) {
                 family.push_line(out, self.series, values, self.format);
                 self.series += 1;
             }

@@ -225,6 +225,38 @@ fn open_metrics_has_no_clash_of_names() {
     );
 }
 
+/// Wherever a chunk ends, also within a header, each family has its header once.
+#[test]
+fn a_header_is_there_once_wherever_a_chunk_ends() {
+    for shift in (0..200).step_by(10) {
+        let mut metrics = metrics().to_vec();
+        let template = metrics[0].clone();
+        metrics.extend((0..400).map(|index| {
+            let mut def = template.clone();
+            def.exported = format!("x_other_{index}").into();
+            def.help = "h".repeat(100).into();
+            def
+        }));
+        metrics[0].help = "h".repeat(shift + 1).into();
+        let store = Store::new(metrics.into(), Options::default());
+        let mut own = Batch::default();
+        own.push(GAUGE, &["a", "b"], 1.0);
+        for index in 0..400 {
+            own.push(MetricId(2 + index), &["a", "b"], 1.0);
+        }
+        store.commit(&own, at(1));
+        let mut ingested = SeriesBatch::default();
+        for index in 0..400 {
+            ingested.begin(&format!("i{index}"), Some(Kind::Gauge), &"h".repeat(100));
+            ingested.push(&[("queue", "a")], 1.0);
+        }
+        store.ingest(source("one"), &ingested, 1000, at(1));
+        let lines = exposition(&store, Format::Text);
+        let headers = lines.iter().filter(|line| line.starts_with("# TYPE"));
+        assert_eq!((headers.count(), lines.len()), (801, 1602), "{shift}");
+    }
+}
+
 #[test]
 fn history_has_the_samples_and_their_end() {
     let history = Arc::new(History::in_memory(1000));
