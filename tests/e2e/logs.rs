@@ -97,7 +97,7 @@ fn requests_of_a_real_nginx_are_counted_through_a_rotation() {
     let good = "nginx_http_requests_total{method=\"GET\",status=\"200\"}";
     agent.wait_for_value(good, |count| count == 5.0);
 
-    // As logrotate does: the writer still has the old file until it is told.
+    // As logrotate does: the writer still has the old file until it gets the signal.
     fs::rename(&log, folder.path().join("access.log.1")).unwrap();
     nginx.get("/good", 3);
     nginx.signal("USR1");

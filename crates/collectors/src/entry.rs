@@ -112,7 +112,7 @@ pub struct EntryContext<'a> {
     pub origin: Origin,
     /// Location of its name.
     pub at: &'a SourceLocation,
-    /// Whether it runs.
+    /// True if it runs.
     pub enabled: bool,
     /// Schedule of its collections.
     pub schedule: Schedule,

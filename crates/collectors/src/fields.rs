@@ -92,18 +92,6 @@ pub(crate) fn push_entries(fields: &[Field], entries: &[Entry<'_>], out: &mut Se
     }
 }
 
-/// Appends a gauge with one series.
-pub(crate) fn push_gauge(
-    name: &str,
-    help: &str,
-    labels: &[(&str, &str)],
-    value: f64,
-    out: &mut SeriesBatch,
-) {
-    out.begin(name, Some(Kind::Gauge), help);
-    out.push(labels, value);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

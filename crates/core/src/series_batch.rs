@@ -89,6 +89,24 @@ impl SeriesBatch {
         self.push_suffixed("", labels, value);
     }
 
+    /// Adds a gauge with one sample.
+    pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.begin(name, Some(Kind::Gauge), help);
+        self.push(labels, value);
+    }
+
+    /// Adds a counter with one sample.
+    pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.begin(name, Some(Kind::Counter), help);
+        self.push(labels, value);
+    }
+
+    /// Adds a family of unknown type with one sample.
+    pub fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
+        self.begin(name, None, help);
+        self.push(labels, value);
+    }
+
     /// As [`SeriesBatch::push`], under the name of the family with a suffix, such as `_sum`.
     pub fn push_suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
         let name = self

@@ -52,8 +52,7 @@ impl Renderer {
             return false;
         }
         let before = out.len();
-        let full = before + CHUNK;
-        // A header is in one chunk with its first series: it is appended while there is none.
+        let mut full = before + CHUNK;
         while let Some(family) = self.snapshot.family(self.family) {
             if self.series == 0 {
                 if out.len() >= full {
@@ -61,16 +60,18 @@ impl Renderer {
                 }
                 let (def, name) = (family.def, family_name(family.def, self.format));
                 push_header(out, self.format, name, def.kind.as_str(), &def.help);
+                // A header is in one chunk with its first series, so that it is not appended again.
+                full = full.max(out.len() + 1);
                 self.lines.prepare(&family, self.format);
             }
             let own = family.layout.len();
-            while self.series < own && (self.series == 0 || out.len() < full) {
+            while self.series < own && out.len() < full {
                 self.lines.push(out, &family, self.series);
                 self.series += 1;
             }
             let all = own + family.joined.map_or(0, |(joined, _)| joined.layout.len());
             if let Some((joined, values)) = family.joined {
-                while self.series < all && (self.series == 0 || out.len() < full) {
+                while self.series < all && out.len() < full {
                     joined.push_line(out, self.series - own, values, self.format);
                     self.series += 1;
                 }
@@ -91,8 +92,9 @@ impl Renderer {
                     return true;
                 }
                 family.push_header(out, self.format);
+                full = full.max(out.len() + 1);
             }
-            while self.series < family.layout.len() && (self.series == 0 || out.len() < full) {
+            while self.series < family.layout.len() && out.len() < full {
                 family.push_line(out, self.series, values, self.format);
                 self.series += 1;
             }

@@ -7,7 +7,7 @@ use bellwether_core::{Kind, SeriesBatch};
 use bellwether_schema::section;
 
 use super::status_page::{Program, StatusPage};
-use crate::fields::{Field, push_fields, push_gauge};
+use crate::fields::{Field, push_fields};
 use crate::{Build, EntryContext, EntryType};
 
 section! {
@@ -119,12 +119,11 @@ fn parse(page: &str, out: &mut SeriesBatch) -> Result<(), String> {
         ("version", text("ServerVersion")),
         ("mpm", text("ServerMPM")),
     ];
-    push_gauge(
+    out.gauge(
         "apache_info",
         "Version and module for processing.",
         &info,
         1.0,
-        out,
     );
     Ok(())
 }

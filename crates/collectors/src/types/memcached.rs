@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::status_page::push_up;
-use crate::fields::{Field, push_fields, push_gauge};
+use crate::fields::{Field, push_fields};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 section! {
@@ -295,13 +295,7 @@ fn fill(stats: &str, settings: &str, out: &mut SeriesBatch) {
     push_fields(SETTINGS, |key| settings.get(key)?.parse().ok(), out);
     if let Some(version) = stats.get("version") {
         let labels = [("version", *version)];
-        push_gauge(
-            "memcached_version",
-            "Version of the server.",
-            &labels,
-            1.0,
-            out,
-        );
+        out.gauge("memcached_version", "Version of the server.", &labels, 1.0);
     }
 }
 

@@ -19,7 +19,7 @@ use redis::{
 use tokio::task::spawn_blocking;
 
 use super::status_page::push_up;
-use crate::fields::{push_fields, push_gauge};
+use crate::fields::push_fields;
 use crate::types::redis::fields::CONFIG_FIELDS;
 use crate::types::redis::info::Info;
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
@@ -208,16 +208,16 @@ impl Answers {
         push_fields(CONFIG_FIELDS, parameter, out);
         if let Some(length) = self.slow_commands {
             let help = "Entries of the slow log.";
-            push_gauge("redis_slowlog_length", help, &[], length, out);
+            out.gauge("redis_slowlog_length", help, &[], length);
         }
         if let Some((id, seconds)) = self.last_slow {
             let help = "Id of the last entry of the slow log.";
-            push_gauge("redis_slowlog_last_id", help, &[], id, out);
+            out.gauge("redis_slowlog_last_id", help, &[], id);
             let (name, help) = (
                 "redis_last_slow_execution_duration_seconds",
                 "Duration of the last slow command.",
             );
-            push_gauge(name, help, &[], seconds, out);
+            out.gauge(name, help, &[], seconds);
         }
     }
 }

@@ -7,7 +7,6 @@ use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::task::spawn_blocking;
 
-use crate::fields::push_gauge;
 use crate::http::{Fetched, Server};
 use crate::{Build, Collecting, Collector, EntryContext};
 
@@ -110,5 +109,5 @@ impl Collector for StatusPageCollector {
 /// Appends the metric that says whether a server could be asked.
 pub(super) fn push_up(name: &str, up: bool, out: &mut SeriesBatch) {
     let help = "1 if the server could be asked, 0 otherwise.";
-    push_gauge(name, help, &[], f64::from(u8::from(up)), out);
+    out.gauge(name, help, &[], f64::from(u8::from(up)));
 }

@@ -338,7 +338,7 @@ metrics: [{name: failed_total, match: 'Failed', labels: {unit: '{{ _SYSTEMD_UNIT
     }
 
     #[tokio::test]
-    async fn a_program_that_ends_is_started_again_and_its_error_is_told() {
+    async fn a_program_that_ends_is_started_again_and_its_error_is_shown() {
         let rig = Rig::new();
         let mut collector = rig.collector("echo 'no permission' >&2; exit 1");
         let collected = collect_until(&mut collector, |collected| collected.failure.is_some());

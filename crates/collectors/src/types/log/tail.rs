@@ -320,7 +320,7 @@ impl Tail {
         }
         let mut all = segments(&self.path).map_err(error)?;
         let after = |position: &Position| Some(find(&all, &self.path, position)? + 1);
-        // A file without text cannot be told from others, once it is deleted or compressed.
+        // A file without text cannot be distinguished from others, once it is deleted or compressed.
         let after_before = match &self.place {
             Place::At(before) if open.offset == 0 => after(before),
             _ => None,

@@ -91,7 +91,6 @@ fn collect(part: &mut dyn Part, now: Now) -> Collected {
 mod tests {
     use std::sync::Barrier;
 
-    use super::super::part::Series;
     use super::*;
 
     struct Hangs(Arc<Barrier>);

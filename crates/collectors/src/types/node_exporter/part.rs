@@ -11,7 +11,6 @@ use crate::system::HostFile;
 
 pub(super) const GAUGE: Option<Kind> = Some(Kind::Gauge);
 pub(super) const COUNTER: Option<Kind> = Some(Kind::Counter);
-pub(super) const UNTYPED: Option<Kind> = None;
 
 /// One of node_exporter's collectors.
 pub(super) trait Part: Send {
@@ -172,30 +171,6 @@ impl Shared {
             self.is_read = true;
         }
         Ok(self.file.content())
-    }
-}
-
-/// Adds single series with their families.
-pub(super) trait Series {
-    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64);
-    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64);
-    fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64);
-}
-
-impl Series for SeriesBatch {
-    fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        self.begin(name, GAUGE, help);
-        self.push(labels, value);
-    }
-
-    fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        self.begin(name, COUNTER, help);
-        self.push(labels, value);
-    }
-
-    fn untyped(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: f64) {
-        self.begin(name, UNTYPED, help);
-        self.push(labels, value);
     }
 }
 

@@ -26,6 +26,15 @@ impl Host {
         host
     }
 
+    /// Returns a host with files below a directory.
+    pub(super) fn below(directory: &str, files: &[(&str, &str)]) -> Self {
+        let host = Self::with(&[]);
+        for (file, content) in files {
+            host.write(&format!("{directory}/{file}"), content);
+        }
+        host
+    }
+
     pub(super) fn path(&self, file: &str) -> PathBuf {
         self.0.path().join(file)
     }

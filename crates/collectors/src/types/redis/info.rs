@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bellwether_core::{SeriesBatch, UnixMillis};
 
 use super::fields::FIELDS;
-use crate::fields::{Entry, Field, push_entries, push_fields, push_gauge};
+use crate::fields::{Entry, Field, push_entries, push_fields};
 
 /// Fields of `INFO`, in the order of their names.
 pub(super) struct Info<'a>(BTreeMap<&'a str, &'a str>);
@@ -138,11 +138,11 @@ impl<'a> Info<'a> {
     fn fill_instance(&self, now: UnixMillis, out: &mut SeriesBatch) {
         let labels = INSTANCE.map(|key| (key, self.text(key)));
         let help = "Version, role and identity of the server.";
-        push_gauge("redis_instance_info", help, &labels, 1.0, out);
+        out.gauge("redis_instance_info", help, &labels, 1.0);
         if let Some(uptime) = self.number("uptime_in_seconds") {
             let start = (now.0 as f64 / 1000.0).floor() - uptime;
             let help = "Unix time of the start.";
-            push_gauge("redis_start_time_seconds", help, &[], start, out);
+            out.gauge("redis_start_time_seconds", help, &[], start);
         }
     }
 
@@ -216,7 +216,7 @@ impl<'a> Info<'a> {
         let [host, port] = master;
         let labels = [host, port, ("read_only", self.text("slave_read_only"))];
         let help = "Master of this replica.";
-        push_gauge("redis_slave_info", help, &labels, 1.0, out);
+        out.gauge("redis_slave_info", help, &labels, 1.0);
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) enum Connection {
     Postgres(Box<PgConnection>),
     /// With the statement that sets the timeout, up to its value.
     MySql(Box<MySqlConnection>, Timeout),
-    /// Dropped in this order, so that a query that runs is told to end.
+    /// Dropped in this order, so that a query that runs is interrupted.
     Sqlite(
         #[expect(dead_code, reason = "it is there to be dropped")] StopOnDrop,
         Box<SqliteConnection>,
@@ -173,7 +173,7 @@ impl Connection {
 
     /// Closes the connection with a goodbye, without which servers count it as aborted.
     pub(super) async fn close(self) {
-        // A server that is gone has nothing to be told.
+        // A server that is gone needs no message.
         let _ = match self {
             Self::Postgres(connection) => connection.close().await,
             Self::MySql(connection, _) => connection.close().await,

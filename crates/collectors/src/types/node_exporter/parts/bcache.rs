@@ -238,22 +238,21 @@ mod tests {
 
     #[test]
     fn sets_and_devices_have_their_labels() {
-        let at = "sys/fs/bcache/deaddd54-c735-46d5-868e-f331c5fd7c74";
-        let files: Vec<(String, &str)> = [
-            ("average_key_size", "0\n"),
-            ("internal/btree_read_average_duration_us", "1305\n"),
-            ("bdev0/dirty_data", "1.5k\n"),
-            ("bdev0/stats_total/cache_hits", "546\n"),
-            ("bdev0/writeback_rate_debug", "rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t-427.5k\nintegral:\t790.0k\nchange:\t\t321.5k/sec\n"),
-            ("cache0/written", "0\n"),
-        ]
-        .map(|(name, content)| (format!("{at}/{name}"), content))
-        .into();
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(name, content)| (name.as_str(), *content))
-            .collect();
-        let lines = collect(&Host::with(&files), "bcache", "").unwrap();
+        let host = Host::below(
+            "sys/fs/bcache/deaddd54-c735-46d5-868e-f331c5fd7c74",
+            &[
+                ("average_key_size", "0\n"),
+                ("internal/btree_read_average_duration_us", "1305\n"),
+                ("bdev0/dirty_data", "1.5k\n"),
+                ("bdev0/stats_total/cache_hits", "546\n"),
+                (
+                    "bdev0/writeback_rate_debug",
+                    "rate:\t\t1.1M/sec\ndirty:\t\t20.4G\ntarget:\t\t20.4G\nproportional:\t-427.5k\nintegral:\t790.0k\nchange:\t\t321.5k/sec\n",
+                ),
+                ("cache0/written", "0\n"),
+            ],
+        );
+        let lines = collect(&host, "bcache", "").unwrap();
         assert_eq!(lines.len(), 10 + 7 + 5 + 3);
         let uuid = "uuid=\"deaddd54-c735-46d5-868e-f331c5fd7c74\"";
         for expected in [

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::directory::{Directory, entries};
-use super::super::part::{Part, PartError, Run, Series, total};
+use super::super::part::{Part, PartError, Run, total};
 use super::super::settings::Setup;
 
 /// Bytes of a sector in the size of a device.
@@ -149,25 +149,24 @@ mod tests {
 
     #[test]
     fn allocations_have_their_type_and_layout() {
-        let at = "sys/fs/btrfs/0abb23a9-579b-43e6-ad30-227ef47fcb9d";
-        let files: Vec<(String, &str)> = [
-            ("label", "fixture\n"),
-            ("allocation/global_rsv_size", "16777216\n"),
-            ("allocation/data/bytes_reserved", "7\n"),
-            ("allocation/data/raid5/total_bytes", "2147483648\n"),
-            ("allocation/data/raid5/used_bytes", "808189952\n"),
-            ("devices/loop25/size", "20971520\n"),
-            ("devices/loop26/size", "20971520\n"),
-            ("devices/loop27/size", "20971520\n"),
-            ("commit_stats", "commits 258051\nlast_commit_ms 1000\nmax_commit_ms 51462\ntotal_commit_ms 47836090\n"),
-        ]
-        .map(|(name, content)| (format!("{at}/{name}"), content))
-        .into();
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(name, content)| (name.as_str(), *content))
-            .collect();
-        let lines = collect(&Host::with(&files), "btrfs", "").unwrap();
+        let host = Host::below(
+            "sys/fs/btrfs/0abb23a9-579b-43e6-ad30-227ef47fcb9d",
+            &[
+                ("label", "fixture\n"),
+                ("allocation/global_rsv_size", "16777216\n"),
+                ("allocation/data/bytes_reserved", "7\n"),
+                ("allocation/data/raid5/total_bytes", "2147483648\n"),
+                ("allocation/data/raid5/used_bytes", "808189952\n"),
+                ("devices/loop25/size", "20971520\n"),
+                ("devices/loop26/size", "20971520\n"),
+                ("devices/loop27/size", "20971520\n"),
+                (
+                    "commit_stats",
+                    "commits 258051\nlast_commit_ms 1000\nmax_commit_ms 51462\ntotal_commit_ms 47836090\n",
+                ),
+            ],
+        );
+        let lines = collect(&host, "btrfs", "").unwrap();
         let uuid = "uuid=\"0abb23a9-579b-43e6-ad30-227ef47fcb9d\"";
         for expected in [
             format!("node_btrfs_info{{label=\"fixture\", {uuid}}} 1"),

@@ -1,6 +1,6 @@
 //! Connection tracking, from `/proc/sys/net/netfilter` and `/proc/net/stat/nf_conntrack`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series, hexadecimal};
+use super::super::part::{Part, PartError, ProcFile, Run, hexadecimal};
 use super::super::settings::Setup;
 
 /// Columns of `nf_conntrack`, which are sums over the processors.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use udev::Properties;
 
 use super::super::directory::read;
-use super::super::part::{COUNTER, GAUGE, Part, PartError, ProcFile, Run, Series, total};
+use super::super::part::{COUNTER, GAUGE, Part, PartError, ProcFile, Run, total};
 use super::super::settings::{Filter, Setup};
 
 /// Bytes of a sector of the file, whatever the sectors of the device are.

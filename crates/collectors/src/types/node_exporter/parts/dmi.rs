@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::directory::Directory;
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::Setup;
 
 /// Labels, which are the names of the files, except for the last one.

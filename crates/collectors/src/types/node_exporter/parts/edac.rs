@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::directory::{Directory, numbered};
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::Setup;
 
 struct Edac(PathBuf);
@@ -112,24 +112,20 @@ mod tests {
 
     #[test]
     fn errors_are_those_of_controller_row_and_channel() {
-        let at = "sys/devices/system/edac/mc/mc0";
-        let files: Vec<(String, &str)> = [
-            ("ce_count", "1\n"),
-            ("ue_count", "5\n"),
-            ("ce_noinfo_count", "2\n"),
-            ("ue_noinfo_count", "6\n"),
-            ("csrow0/ce_count", "3\n"),
-            ("csrow0/ue_count", "4\n"),
-            ("csrow0/ch0_ce_count", "7\n"),
-            ("csrow0/ch0_ue_count", "8\n"),
-            ("csrow0/ch0_dimm_label", "mc#0csrow#0channel#0\n"),
-        ]
-        .map(|(name, content)| (format!("{at}/{name}"), content))
-        .into();
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(name, content)| (name.as_str(), *content))
-            .collect();
+        let host = Host::below(
+            "sys/devices/system/edac/mc/mc0",
+            &[
+                ("ce_count", "1\n"),
+                ("ue_count", "5\n"),
+                ("ce_noinfo_count", "2\n"),
+                ("ue_noinfo_count", "6\n"),
+                ("csrow0/ce_count", "3\n"),
+                ("csrow0/ue_count", "4\n"),
+                ("csrow0/ch0_ce_count", "7\n"),
+                ("csrow0/ch0_ue_count", "8\n"),
+                ("csrow0/ch0_dimm_label", "mc#0csrow#0channel#0\n"),
+            ],
+        );
         let channel =
             "{channel=\"0\", controller=\"0\", csrow=\"0\", dimm_label=\"mc0_csrow0_channel0\"}";
         let expected = [
@@ -145,7 +141,7 @@ mod tests {
             format!("node_edac_channel_correctable_errors_total{channel} 7"),
             format!("node_edac_channel_uncorrectable_errors_total{channel} 8"),
         ];
-        assert_eq!(collect(&Host::with(&files), "edac", "").unwrap(), expected);
+        assert_eq!(collect(&host, "edac", "").unwrap(), expected);
         assert_eq!(collect(&Host::with(&[]), "edac", "").unwrap(), [""; 0]);
     }
 }

@@ -1,6 +1,6 @@
 //! Entropy of the kernel, from `/proc/sys/kernel/random`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 
 struct Entropy {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::directory::{Directory, entries};
-use super::super::part::{COUNTER, Part, PartError, Run, Series};
+use super::super::part::{COUNTER, Part, PartError, Run};
 use super::super::settings::Setup;
 
 /// Labels of a host, with their files.

@@ -1,6 +1,6 @@
 //! File handles of the host, from `/proc/sys/fs/file-nr`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 use crate::system::parse::{BadLines, descriptors};
 

@@ -10,7 +10,7 @@ use names::{chip_name, clean};
 use sensors::Sensors;
 
 use super::super::directory::{Directory, entries};
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::{Filter, Setup};
 
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use counters::{COUNTERS, Counter};
 
 use super::super::directory::{Directory, entries};
-use super::super::part::{COUNTER, GAUGE, Part, PartError, Run, Series};
+use super::super::part::{COUNTER, GAUGE, Part, PartError, Run};
 use super::super::settings::{Filter, Setup};
 
 /// Bytes per second of a gigabit per second.
@@ -126,24 +126,20 @@ mod tests {
 
     #[test]
     fn counters_have_their_units_and_missing_ones_no_series() {
-        let at = "sys/class/infiniband/mlx4_0";
-        let files: Vec<(String, &str)> = [
-            ("board_id", "SM_1141000001000\n"),
-            ("fw_ver", "2.31.5050\n"),
-            ("hca_type", "MT4099\n"),
-            ("ports/1/state", "4: ACTIVE\n"),
-            ("ports/1/phys_state", "5: LinkUp\n"),
-            ("ports/1/rate", "40 Gb/sec (4X QDR)\n"),
-            ("ports/1/counters/port_rcv_data", "4631917\n"),
-            ("ports/1/counters/VL15_dropped", "N/A (no PMA)\n"),
-            ("ports/1/hw_counters/lifespan", "10500\n"),
-        ]
-        .map(|(name, content)| (format!("{at}/{name}"), content))
-        .into();
-        let files: Vec<(&str, &str)> = files
-            .iter()
-            .map(|(name, content)| (name.as_str(), *content))
-            .collect();
+        let host = Host::below(
+            "sys/class/infiniband/mlx4_0",
+            &[
+                ("board_id", "SM_1141000001000\n"),
+                ("fw_ver", "2.31.5050\n"),
+                ("hca_type", "MT4099\n"),
+                ("ports/1/state", "4: ACTIVE\n"),
+                ("ports/1/phys_state", "5: LinkUp\n"),
+                ("ports/1/rate", "40 Gb/sec (4X QDR)\n"),
+                ("ports/1/counters/port_rcv_data", "4631917\n"),
+                ("ports/1/counters/VL15_dropped", "N/A (no PMA)\n"),
+                ("ports/1/hw_counters/lifespan", "10500\n"),
+            ],
+        );
         let expected = [
             "node_infiniband_info{board_id=\"SM_1141000001000\", device=\"mlx4_0\", firmware_version=\"2.31.5050\", hca_type=\"MT4099\"} 1",
             "node_infiniband_state_id{device=\"mlx4_0\", port=\"1\"} 4",
@@ -152,9 +148,6 @@ mod tests {
             "node_infiniband_port_data_received_bytes_total{device=\"mlx4_0\", port=\"1\"} 18527668",
             "node_infiniband_lifespan_seconds{device=\"mlx4_0\", port=\"1\"} 10",
         ];
-        assert_eq!(
-            collect(&Host::with(&files), "infiniband", "").unwrap(),
-            expected
-        );
+        assert_eq!(collect(&host, "infiniband", "").unwrap(), expected);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::super::part::{GAUGE, Part, PartError, ProcFile, Run, Series, hexadecimal, total};
+use super::super::part::{GAUGE, Part, PartError, ProcFile, Run, hexadecimal, total};
 use super::super::settings::Setup;
 
 /// Columns of `ip_vs_stats`, which are hexadecimal.

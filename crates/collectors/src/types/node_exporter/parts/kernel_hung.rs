@@ -1,6 +1,6 @@
 //! Tasks that the kernel found hanging, from `/proc/sys/kernel/hung_task_detect_count`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 
 struct KernelHung(ProcFile);

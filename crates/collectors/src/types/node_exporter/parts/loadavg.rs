@@ -1,6 +1,6 @@
 //! Load averages, from `/proc/loadavg`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 use crate::system::parse::{BadLines, load};
 

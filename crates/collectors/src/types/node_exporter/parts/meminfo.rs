@@ -1,6 +1,6 @@
 //! Memory, from `/proc/meminfo`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series, total};
+use super::super::part::{Part, PartError, ProcFile, Run, total};
 use super::super::settings::Setup;
 
 struct Meminfo(ProcFile);

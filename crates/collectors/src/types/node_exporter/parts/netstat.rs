@@ -1,6 +1,6 @@
 //! Counters of the network protocols, from `/proc/net/netstat`, `/proc/net/snmp` and `/proc/net/snmp6`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::{Filter, Setup};
 
 struct Netstat {

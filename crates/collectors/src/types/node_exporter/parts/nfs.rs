@@ -4,7 +4,7 @@ pub(super) mod table;
 
 use table::{Table, V2, V3};
 
-use super::super::part::{COUNTER, Part, PartError, ProcFile, Run, Series};
+use super::super::part::{COUNTER, Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 
 /// Procedures of version 4, in the order of the kernel.

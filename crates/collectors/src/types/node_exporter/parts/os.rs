@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 
 /// Labels of `node_os_info`, which are the variables in lower case.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::super::directory::{Directory, entries};
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::{Filter, Setup};
 
 /// Metrics with the values of their files.

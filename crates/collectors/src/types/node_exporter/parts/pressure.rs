@@ -1,6 +1,6 @@
 //! Pressure stall information, from `/proc/pressure`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series};
+use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
 use crate::system::parse::{BadLines, Stall, pressure};
 

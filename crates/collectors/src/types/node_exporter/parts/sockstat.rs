@@ -1,6 +1,6 @@
 //! Sockets in use, from `/proc/net/sockstat` and `/proc/net/sockstat6`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series, integer};
+use super::super::part::{Part, PartError, ProcFile, Run, integer};
 use super::super::settings::Setup;
 
 /// Figures of a protocol that node_exporter shows.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::super::directory::{Directory, numbered};
-use super::super::part::{GAUGE, Part, PartError, Run, Series};
+use super::super::part::{GAUGE, Part, PartError, Run};
 use super::super::settings::Setup;
 
 struct Time {

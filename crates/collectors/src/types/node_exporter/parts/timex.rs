@@ -5,7 +5,7 @@ use std::path::Path;
 use bellwether_core::Kind;
 use rtime_clock::adjtime::{Timex as Query, adjtimex};
 
-use super::super::part::{COUNTER, GAUGE, Part, PartError, Run, Series};
+use super::super::part::{COUNTER, GAUGE, Part, PartError, Run};
 use super::super::settings::Setup;
 
 /// State of a clock that is not synchronized, `TIME_ERROR`.

@@ -2,7 +2,7 @@
 
 use rustix::system::uname;
 
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::Setup;
 
 struct Uname;

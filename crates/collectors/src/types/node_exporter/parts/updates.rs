@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use super::super::directory::read;
-use super::super::part::{Part, PartError, Run, Series};
+use super::super::part::{Part, PartError, Run};
 use super::super::settings::Setup;
 
 struct Updates {

@@ -1,6 +1,6 @@
 //! Counters of virtual memory, from `/proc/vmstat`.
 
-use super::super::part::{Part, PartError, ProcFile, Run, Series, integer};
+use super::super::part::{Part, PartError, ProcFile, Run, integer};
 use super::super::settings::{Filter, Setup};
 
 struct Vmstat {

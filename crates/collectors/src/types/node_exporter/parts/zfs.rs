@@ -5,7 +5,7 @@ mod pools;
 use std::path::{Path, PathBuf};
 
 use super::super::directory::entries;
-use super::super::part::{Part, PartError, Run, Series, integer};
+use super::super::part::{Part, PartError, Run, integer};
 use super::super::settings::Setup;
 
 /// Files with the prefixes of their metrics.

@@ -1,4 +1,4 @@
-//! What `/proc/cpuinfo` says of each processor.
+//! Model and flags of each processor, from `/proc/cpuinfo`.
 
 use super::super::super::part::{GAUGE, PartError, ProcFile, Run};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::super::super::part::{Run, Series};
+use super::super::super::part::Run;
 
 /// Largest file that is read.
 const LARGEST: u64 = 1 << 20;

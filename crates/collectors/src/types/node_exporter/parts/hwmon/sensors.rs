@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::super::directory::Directory;
-use super::super::super::part::{COUNTER, GAUGE, Run, Series};
+use super::super::super::part::{COUNTER, GAUGE, Run};
 use super::super::super::settings::Filter;
 use super::names::clean;
 

@@ -2,40 +2,36 @@ use super::super::super::testing::{Host, collect};
 
 #[test]
 fn sensors_are_in_base_units_with_the_names_of_their_elements() {
-    let at = "sys/class/hwmon/hwmon0";
-    let files: Vec<(String, &str)> = [
-        ("name", "coretemp\n"),
-        ("temp1_input", "55000\n"),
-        ("temp1_crit_alarm", "0\n"),
-        ("temp1_label", "Package id 0\n"),
-        ("temp2_type", "4\n"),
-        ("in0_max", "1744\n"),
-        ("fan1_input", "1200\n"),
-        ("fan1_alarm", "1\n"),
-        ("fan1_beep", "1\n"),
-        ("fan1_div", "8\n"),
-        ("pwm1", "255\n"),
-        ("power1_average", "5000000\n"),
-        ("power1_average_interval", "1000\n"),
-        ("energy1_input", "3000000\n"),
-        ("curr1_input", "1500\n"),
-        ("humidity1_input", "500000\n"),
-        ("freq1_input", "214000000\n"),
-        ("freq1_label", "sclk\n"),
-        ("freq2_input", "1\n"),
-        ("beep_enable", "1\n"),
-        ("update_interval", "100\n"),
-        ("vrm", "120\n"),
-        ("uevent", "x\n"),
-        ("temp3_input", "broken\n"),
-    ]
-    .map(|(name, content)| (format!("{at}/{name}"), content))
-    .into();
-    let files: Vec<(&str, &str)> = files
-        .iter()
-        .map(|(name, content)| (name.as_str(), *content))
-        .collect();
-    let lines = collect(&Host::with(&files), "hwmon", "").unwrap();
+    let host = Host::below(
+        "sys/class/hwmon/hwmon0",
+        &[
+            ("name", "coretemp\n"),
+            ("temp1_input", "55000\n"),
+            ("temp1_crit_alarm", "0\n"),
+            ("temp1_label", "Package id 0\n"),
+            ("temp2_type", "4\n"),
+            ("in0_max", "1744\n"),
+            ("fan1_input", "1200\n"),
+            ("fan1_alarm", "1\n"),
+            ("fan1_beep", "1\n"),
+            ("fan1_div", "8\n"),
+            ("pwm1", "255\n"),
+            ("power1_average", "5000000\n"),
+            ("power1_average_interval", "1000\n"),
+            ("energy1_input", "3000000\n"),
+            ("curr1_input", "1500\n"),
+            ("humidity1_input", "500000\n"),
+            ("freq1_input", "214000000\n"),
+            ("freq1_label", "sclk\n"),
+            ("freq2_input", "1\n"),
+            ("beep_enable", "1\n"),
+            ("update_interval", "100\n"),
+            ("vrm", "120\n"),
+            ("uevent", "x\n"),
+            ("temp3_input", "broken\n"),
+        ],
+    );
+    let lines = collect(&host, "hwmon", "").unwrap();
     let series = |name: &str, sensor: &str, value: &str| {
         format!("node_hwmon_{name}{{chip=\"coretemp\", sensor=\"{sensor}\"}} {value}")
     };

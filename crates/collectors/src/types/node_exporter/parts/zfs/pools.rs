@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::super::directory::{entries, read};
-use super::super::super::part::{GAUGE, Run, Series, total};
+use super::super::super::part::{GAUGE, Run, total};
 use super::{metric, numbers, rows, text};
 
 /// States of a pool, in lower case.
