@@ -1,15 +1,15 @@
 //! The type `node_exporter` of the list `collectors` beside the real node_exporter: names, types, labels and values.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::agent::{Agent, request};
+use crate::support::process::Process;
 use crate::support::{free_port, poll};
 
-/// A real node_exporter; killed when dropped.
+/// A real node_exporter.
 pub struct NodeExporter {
-    child: Child,
+    _process: Process,
     port: u16,
 }
 
@@ -19,14 +19,12 @@ impl NodeExporter {
     }
 
     pub fn start_at(port: u16, arguments: &[&str]) -> Self {
-        let child = Command::new("prometheus-node-exporter")
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .args(arguments)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("node_exporter is needed: apt-get install prometheus-node-exporter");
-        let exporter = Self { child, port };
+        let address = format!("--web.listen-address=127.0.0.1:{port}");
+        let arguments = [&[address.as_str()], arguments].concat();
+        let exporter = Self {
+            _process: Process::start("prometheus-node-exporter", &arguments),
+            port,
+        };
         poll("node_exporter listens", Duration::from_secs(20), || {
             exporter.try_scrape()
         });
@@ -41,13 +39,6 @@ impl NodeExporter {
 
     fn scrape(&self) -> Exposition {
         Exposition::parse(&self.try_scrape().unwrap())
-    }
-}
-
-impl Drop for NodeExporter {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

@@ -1,16 +1,16 @@
 //! The collector `probe` beside a real blackbox_exporter that probes the same services.
 
 use std::collections::BTreeSet;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use crate::support::agent::{Agent, request};
+use crate::support::process::Process;
 use crate::support::prometheus::Prometheus;
 use crate::support::{free_port, poll};
 
-/// A real blackbox_exporter; killed when dropped.
+/// A real blackbox_exporter.
 struct Blackbox {
-    child: Child,
+    _process: Process,
     port: u16,
 }
 
@@ -20,14 +20,16 @@ impl Blackbox {
         let modules = "modules:\n  http: {prober: http}\n  tcp: {prober: tcp}\n";
         std::fs::write(&config, modules).unwrap();
         let port = free_port();
-        let child = Command::new("prometheus-blackbox-exporter")
-            .arg(format!("--config.file={}", config.display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("blackbox_exporter is needed: apt-get install prometheus-blackbox-exporter");
-        Self { child, port }
+        let arguments = [
+            format!("--config.file={}", config.display()),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+        ];
+        let arguments = arguments.each_ref().map(String::as_str);
+        let process = Process::start("prometheus-blackbox-exporter", &arguments);
+        Self {
+            _process: process,
+            port,
+        }
     }
 
     /// Series that it exposes about a target.
@@ -37,13 +39,6 @@ impl Blackbox {
             let answer = request(([127, 0, 0, 1], self.port).into(), "GET", &path, &[], "");
             answer.ok().map(|(_, body)| body)
         })
-    }
-}
-
-impl Drop for Blackbox {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

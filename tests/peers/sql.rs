@@ -4,9 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-
 use crate::support::agent::Agent;
+use crate::support::certificates::Certificates;
 use crate::support::databases::{DatabaseServer, PASSWORD, Product};
 use crate::support::poll;
 
@@ -273,12 +272,6 @@ fn a_wrong_password_is_tried_once_and_never_shown() {
 
 #[test]
 fn tls_is_used_and_certificates_are_checked() {
-    let mut authority = CertificateParams::default();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    let certificate = certificate.signed_by(&key, &authority).unwrap();
     for (product, mode, ca, is_encrypted) in [
         (
             Product::Postgres,
@@ -293,18 +286,18 @@ fn tls_is_used_and_certificates_are_checked() {
             "SELECT variable_value <> '' AS encrypted FROM information_schema.session_status WHERE variable_name = 'Ssl_cipher'",
         ),
     ] {
-        let server =
-            DatabaseServer::start_with_tls(product, &certificate.pem(), &key.serialize_pem());
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("ca.pem");
-        fs::write(&file, authority.pem()).unwrap();
+        let files = Certificates::write(folder.path(), "tls");
+        let pem = |file: &str| fs::read_to_string(file).unwrap();
+        let (certificate, key) = (pem(&files.certificate), pem(&files.key));
+        let server = DatabaseServer::start_with_tls(product, &certificate, &key);
         let dsn = server.dsn_with_password("shop");
         let queries = format!(
             "queries: [{{name: tls, query: \"{is_encrypted}\", values: [{{name: encrypted}}]}}]"
         );
         let trusting = format!(
             "interval: 1s, dsn: '{dsn}?{mode}&{ca}={}', {queries}",
-            file.display()
+            files.authority
         );
         let agent = start(folder.path(), &trusting);
         agent.wait_for_value("encrypted ", |value| value == 1.0);
