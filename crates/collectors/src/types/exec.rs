@@ -325,8 +325,12 @@ impl Reader {
 
     fn read_nagios(&self, text: &str, code: i32, out: &mut SeriesBatch) -> Result<(), String> {
         let help = "State of a Nagios plugin: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.";
-        out.begin("nagios_plugin_state", Some(Kind::Gauge), help);
-        out.push(&[("check", self.check)], f64::from(code));
+        out.gauge(
+            "nagios_plugin_state",
+            help,
+            &[("check", self.check)],
+            f64::from(code),
+        );
         let mut items = nagios::parse(text)?;
         let name = |unit: &Unit| match unit {
             Unit::Seconds => "nagios_plugin_perfdata_seconds",

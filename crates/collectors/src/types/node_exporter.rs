@@ -189,8 +189,12 @@ impl Report {
         }
         // Dashboards list the hosts that have it.
         let help = "Version of the program that has these series, which is Bellwether.";
-        out.begin("node_exporter_build_info", GAUGE, help);
-        out.push(&[("version", env!("CARGO_PKG_VERSION"))], 1.0);
+        out.gauge(
+            "node_exporter_build_info",
+            help,
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            1.0,
+        );
     }
 
     fn result(self) -> Result<(), Failure> {

@@ -103,8 +103,12 @@ impl Reader {
             out.push(&[("file", &path.to_string_lossy())], file.modified);
         }
         let help = "Whether a text file could not be read: 1 or 0.";
-        out.begin("node_textfile_scrape_error", Some(Kind::Gauge), help);
-        out.push(&[], f64::from(u8::from(failed)));
+        out.gauge(
+            "node_textfile_scrape_error",
+            help,
+            &[],
+            f64::from(u8::from(failed)),
+        );
     }
 }
 

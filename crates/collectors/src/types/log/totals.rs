@@ -47,8 +47,7 @@ impl Totals {
             ),
             ("log_collector_read_bytes_total", "Bytes read.", self.bytes),
         ] {
-            out.begin(name, Some(Kind::Counter), help);
-            out.push(&label, value as f64);
+            out.counter(name, help, &label, value as f64);
         }
         let help = "Samples that were dropped.";
         out.begin(
@@ -61,8 +60,7 @@ impl Totals {
         }
         if let Some(lag) = lag {
             let help = "Bytes in the files that are not read yet.";
-            out.begin("log_collector_lag_bytes", Some(Kind::Gauge), help);
-            out.push(&label, lag as f64);
+            out.gauge("log_collector_lag_bytes", help, &label, lag as f64);
         }
     }
 }

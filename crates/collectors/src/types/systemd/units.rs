@@ -188,8 +188,12 @@ pub(super) fn push_manager(text: &str, out: &mut SeriesBatch) {
     }
     if !state.is_empty() {
         let help = "Whether the system is operational (see 'systemctl is-system-running')";
-        out.begin("node_systemd_system_running", Some(Kind::Gauge), help);
-        out.push(&[], f64::from(u8::from(state == "running")));
+        out.gauge(
+            "node_systemd_system_running",
+            help,
+            &[],
+            f64::from(u8::from(state == "running")),
+        );
     }
     let end = version
         .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -203,7 +207,11 @@ pub(super) fn push_manager(text: &str, out: &mut SeriesBatch) {
         .join(".");
     if let Ok(number) = number.parse() {
         let help = "Detected systemd version";
-        out.begin("node_systemd_version", Some(Kind::Gauge), help);
-        out.push(&[("version", version)], number);
+        out.gauge(
+            "node_systemd_version",
+            help,
+            &[("version", version)],
+            number,
+        );
     }
 }

@@ -227,8 +227,12 @@ fn push_writeback(directory: &Directory, labels: &[(&str, &str)], run: &mut Run<
         let mut pairs = text.lines().filter_map(|line| line.split_once(':'));
         let found = pairs.find(|(found, _)| *found == key);
         let value = found.and_then(|(_, value)| signed(value.trim().trim_end_matches("/sec")));
-        run.out.begin(&format!("node_bcache_{name}"), GAUGE, help);
-        run.out.push(labels, value.unwrap_or(0.0));
+        run.out.gauge(
+            &format!("node_bcache_{name}"),
+            help,
+            labels,
+            value.unwrap_or(0.0),
+        );
     }
 }
 
