@@ -115,6 +115,14 @@ fn new_query(question: &Question<'_>) -> io::Result<(u16, Vec<u8>)> {
     Ok((id, query.ok_or_else(invalid)?))
 }
 
+/// Splits `HOST:PORT`; `None` if one is missing.
+pub(crate) fn host_and_port(address: &str) -> Option<(&str, u16)> {
+    let (host, port) = address.rsplit_once(':')?;
+    let bracketed = host.starts_with('[') && host.ends_with(']');
+    let is_host = !host.is_empty() && (bracketed || !host.contains(':'));
+    Some((host, port.parse().ok()?)).filter(|_| is_host && !host.contains(['/', ' ', '@']))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

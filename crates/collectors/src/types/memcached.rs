@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::status_page::push_up;
+use crate::dns::host_and_port;
 use crate::fields::{Field, push_fields};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -25,10 +26,7 @@ section! {
 impl EntryType for Memcached {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
         let address = &self.address;
-        let port = address
-            .rsplit_once(':')
-            .map(|(_, port)| port.parse::<u16>());
-        if !matches!(port, Some(Ok(_))) {
+        if host_and_port(address).is_none() {
             let message = format!("not HOST:PORT: {:?}", address.value);
             context
                 .problems
@@ -302,6 +300,17 @@ fn fill(stats: &str, settings: &str, out: &mut SeriesBatch) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::entry::testing::resolve_entry;
+
+    #[test]
+    fn an_address_has_a_host_and_a_port() {
+        for address in ["cache", ":11211", "cache:memcached"] {
+            let yaml = format!("{{name: x, type: memcached, address: '{address}'}}");
+            let errors = resolve_entry(&yaml).err().unwrap_or_default();
+            let found = errors.len() == 1 && errors[0].contains("not HOST:PORT");
+            assert!(found, "{address}: {errors:?}");
+        }
+    }
 
     #[test]
     fn sets_do_not_include_cas() {

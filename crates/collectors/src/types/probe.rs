@@ -20,11 +20,12 @@ use reqwest::Url;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use self::connect::{Tls, host_and_port};
+use self::connect::Tls;
 use self::dns::{DnsPlan, DnsProbe};
 use self::http::{HttpPlan, HttpProbe};
 use self::report::{DURATION, Report, SUCCESS};
 use self::tcp::{TcpPlan, TcpProbe};
+use crate::dns::host_and_port;
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 /// Targets that are probed at the same time.

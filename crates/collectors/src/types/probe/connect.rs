@@ -143,11 +143,3 @@ impl Tls {
         Ok(stream)
     }
 }
-
-/// Splits `HOST:PORT`; `None` if one is missing.
-pub(super) fn host_and_port(address: &str) -> Option<(&str, u16)> {
-    let (host, port) = address.rsplit_once(':')?;
-    let bracketed = host.starts_with('[') && host.ends_with(']');
-    let is_host = !host.is_empty() && (bracketed || !host.contains(':'));
-    Some((host, port.parse().ok()?)).filter(|_| is_host && !host.contains(['/', ' ', '@']))
-}

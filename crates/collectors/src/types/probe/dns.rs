@@ -6,13 +6,14 @@ use bellwether_schema::{Literal, Spanned, section, string_enum};
 use regex::bytes::Regex;
 use tokio::time::Instant;
 
-use super::connect::{host_and_port, note_protocol, resolve};
+use super::connect::{note_protocol, resolve};
 use super::http::patterns;
 use super::report::{
     DNS_ADDITIONAL, DNS_ANSWERS, DNS_AUTHORITY, DNS_DURATION, DNS_SUCCEEDED, FAILED_BY_REGEX,
     Report,
 };
 use crate::EntryContext;
+use crate::dns::host_and_port;
 use crate::dns::{Question, RecordType, ask_tcp, ask_udp, code_name, is_name};
 
 string_enum! {

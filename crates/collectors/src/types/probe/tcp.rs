@@ -4,9 +4,10 @@ use bellwether_schema::{Literal, Spanned, section};
 use regex::bytes::{Captures, Regex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::connect::{Stream, Tls, connect, host_and_port, resolve};
+use super::connect::{Stream, Tls, connect, resolve};
 use super::report::{FAILED_BY_REGEX, Report};
 use crate::EntryContext;
+use crate::dns::host_and_port;
 
 section! {
     /// Steps of a TCP probe after the connection.
