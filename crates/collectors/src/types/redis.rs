@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::read_secret;
-use bellwether_schema::{Secret, Spanned, section};
+use bellwether_schema::{Constraint, Secret, Spanned, section};
 use redis::aio::MultiplexedConnection;
 use redis::{
     AsyncConnectionConfig, Client, IntoConnectionInfo, RedisResult, TlsCertificates, Value,
@@ -26,6 +26,7 @@ use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `redis`: figures of a Redis or Valkey, under the metric names of redis_exporter.
+    #[constraints = [Constraint::AtMostOne(&["password", "password_file"])]]
     pub struct Redis {
         /// URL: `redis://HOST:PORT`, `rediss://` with TLS, or `unix:///PATH`. Never shown.
         pub url: Spanned<Secret> = Spanned::nowhere(Secret::new("redis://127.0.0.1:6379")),
@@ -53,8 +54,8 @@ impl EntryType for Redis {
         if let (Some(_), Some(file)) = (&self.password, &self.password_file) {
             context
                 .problems
-                .error(&file.at, "both a password and a file with one")
-                .hint("leave one of them out");
+                .error(&file.at, "both `password` and `password_file`")
+                .hint("keep one of them");
             good = false;
         }
         let server = Arc::new(Server {
@@ -244,7 +245,7 @@ mod tests {
             ("url: 'http://:s3cret@a'", "not a URL of Redis"),
             (
                 "password: a, password_file: /b",
-                "both a password and a file",
+                "both `password` and `password_file`",
             ),
         ] {
             let errors = resolve_entry(&format!("{{name: x, type: redis, {settings}}}"))
