@@ -178,6 +178,8 @@ impl DatabaseServer {
                 command
             }
         };
+        // A MariaDB that starts deletes temporary tables of others in a directory that they share.
+        command.env("TMPDIR", self.home());
         command.current_dir(self.home()).stdin(Stdio::null());
         command
     }
