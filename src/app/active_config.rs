@@ -123,7 +123,7 @@ impl ActiveConfig {
     /// Ends the series of collectors in the list that are no longer configured.
     pub(super) fn retain_sources(&self, now: Now) {
         let listed = self.plan.collectors.iter();
-        let listed = listed.filter(|collector| collector.series_limit.is_some());
+        let listed = listed.filter(|collector| collector.series_limits.is_some());
         let sources: Vec<Origin> = listed.map(|collector| collector.origin).collect();
         self.store.retain_sources(&sources, now);
     }
@@ -177,7 +177,7 @@ impl ActiveConfig {
             evaluator,
             generated,
             board: app.board.clone(),
-            series_limit: collector.and_then(|collector| collector.series_limit),
+            series_limits: collector.and_then(|collector| collector.series_limits),
         };
         let runner = Runner {
             origin,

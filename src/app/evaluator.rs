@@ -14,7 +14,8 @@ use std::time::Duration;
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collectors::{HealthBoard, Sink};
 use bellwether_core::{
-    Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, Transition, UnixMillis,
+    Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, SeriesLimits, Transition,
+    UnixMillis,
 };
 use bellwether_files::durable::{JsonFile, Saver};
 use bellwether_rules::{Engine, QueryResults, RuleSet, SampleStorage, SavedAlerts, Tick};
@@ -371,15 +372,15 @@ pub(super) struct Committer {
     pub(super) evaluator: Arc<Evaluator>,
     pub(super) generated: Arc<GeneratedSeries>,
     pub(super) board: HealthBoard,
-    /// Maximum number of series of a collector in the list; `None` for a built-in one.
-    pub(super) series_limit: Option<usize>,
+    /// Limits of the series of a collector in the list; `None` for a built-in one.
+    pub(super) series_limits: Option<SeriesLimits>,
 }
 
 impl Sink for Committer {
     fn collected(&self, origin: Origin, batch: &Batch, now: Now) {
         self.store.commit(batch, now);
-        if let Some(limit) = self.series_limit {
-            let ingestion = self.store.ingest(origin, &batch.series, limit, now);
+        if let Some(limits) = self.series_limits {
+            let ingestion = self.store.ingest(origin, &batch.series, limits, now);
             self.board.add_notes(origin, ingestion.notes());
         }
         let up = self.board.is_up(origin).unwrap_or_default();

@@ -129,8 +129,12 @@ async fn once(plan: &CollectorPlan, collector: &mut dyn Collector, store: &Store
     };
     let mut notes = collector.notes();
     store.commit(&batch, now);
-    if let Some(limit) = plan.series_limit {
-        notes.extend(store.ingest(plan.origin, &batch.series, limit, now).notes());
+    if let Some(limits) = plan.series_limits {
+        notes.extend(
+            store
+                .ingest(plan.origin, &batch.series, limits, now)
+                .notes(),
+        );
     }
     Run {
         duration,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_calendar::{Cron, Location};
-use bellwether_core::{Labels, Origin};
+use bellwether_core::{Labels, Origin, SeriesLimits};
 use bellwether_relabel::{Relabel, RelabelConfig};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, HumanDuration, MapReader, Node, Override,
@@ -56,9 +56,31 @@ bellwether_schema::section! {
     pub struct CollectorLimits {
         /// Maximum number of series. Further series are rejected and counted.
         pub series: usize = 10_000,
+        /// Maximum number of series of one metric; all buckets of a histogram count. Further series are rejected and
+        /// counted.
+        pub metric_series: Option<usize> = None,
+        /// Maximum number of values of each label in one metric. Series with further values are rejected and counted.
+        pub label_values: Option<usize> = None,
         /// Maximum size of what one source answers: a file, a response, the output of a program. A
         /// larger one is an error.
         pub bytes: Size = Size(10 << 20),
+    }
+}
+
+impl CollectorLimits {
+    /// Returns the limits of series.
+    #[must_use]
+    pub fn of_series(&self) -> SeriesLimits {
+        SeriesLimits {
+            series: self.series,
+            metric_series: self.metric_series,
+            label_values: self.label_values,
+        }
+    }
+
+    fn has_zero(&self) -> bool {
+        let counts = [Some(self.series), self.metric_series, self.label_values];
+        counts.contains(&Some(0)) || self.bytes.0 == 0
     }
 }
 
@@ -236,7 +258,7 @@ impl CollectorEntry {
             schedule,
             times: common.times(),
             input: Input::Pull(Relabeled::wrap(build, relabeling)),
-            series_limit: Some(common.limits.series),
+            series_limits: Some(common.limits.of_series()),
         })
     }
 }
@@ -299,10 +321,10 @@ impl CollectorCommon {
         for step in &self.metric_relabel_configs {
             step.value.check(&step.at, problems);
         }
-        if self.limits.series == 0 || self.limits.bytes.0 == 0 {
+        if self.limits.has_zero() {
             problems
                 .error(&name.at, "a limit of 0")
-                .hint("set limits.series and limits.bytes to 1 or more");
+                .hint("set each of limits to 1 or more, or leave it out");
         }
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, exported_name};
+use bellwether_core::{
+    Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, SeriesLimits, exported_name,
+};
 use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, Spanned};
 
 use crate::application::Recorded;
@@ -173,7 +175,7 @@ impl ResolveContext<'_> {
             input: Input::Pull(Arc::new(move |memory: &Memory| {
                 Box::new(build(memory)) as Box<dyn Collector>
             })),
-            series_limit: None,
+            series_limits: None,
         }
     }
 
@@ -201,8 +203,8 @@ pub struct CollectorPlan {
     pub times: Option<Times>,
     /// Source of its samples.
     pub input: Input,
-    /// Maximum number of series that it brings under names of their own; `None`: it has configured metrics.
-    pub series_limit: Option<usize>,
+    /// Limits of the series that it brings under names of their own; `None`: it has configured metrics.
+    pub series_limits: Option<SeriesLimits>,
 }
 
 /// Source of a collector's samples.

@@ -71,5 +71,5 @@ pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RejectedRecord};
 pub use self_metrics::{SelfMetric, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
-pub use series_batch::{SeriesBatch, SeriesFamily};
+pub use series_batch::{SeriesBatch, SeriesFamily, SeriesLimits};
 pub use time::{MonoMillis, Now, UnixMillis};

@@ -34,6 +34,29 @@ pub struct SeriesBatch {
     labels: Vec<u8>,
 }
 
+/// Limits of the series of one source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesLimits {
+    /// Maximum number of series.
+    pub series: usize,
+    /// Maximum number of series of one metric; `None`: no limit but that of all.
+    pub metric_series: Option<usize>,
+    /// Maximum number of values of a label in one metric; `None`: no limit.
+    pub label_values: Option<usize>,
+}
+
+impl SeriesLimits {
+    /// Returns a limit of all series alone.
+    #[must_use]
+    pub fn of_series(series: usize) -> Self {
+        Self {
+            series,
+            metric_series: None,
+            label_values: None,
+        }
+    }
+}
+
 #[derive(Debug)]
 struct Family {
     name: Range<usize>,

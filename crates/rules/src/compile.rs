@@ -224,12 +224,21 @@ fn policy(rule: &RuleSettings, schedule: &Schedule) -> Policy {
 }
 
 fn identity(rule: &RuleSettings) -> Identity {
+    let method = match (rule.has_anomaly(), &rule.forecast) {
+        (true, _) => Some("anomaly"),
+        (false, Some(_)) => Some("forecast"),
+        (false, None) => None,
+    };
     let source = match (&rule.metric, &rule.expr, &rule.promql) {
-        (Some(metric), ..) if rule.has_anomaly() => format!("anomaly {}", metric.value),
-        (Some(metric), ..) if rule.forecast.is_some() => format!("forecast {}", metric.value),
-        (Some(metric), ..) => format!("metric {}", metric.value),
+        (Some(metric), ..) => format!("{} {}", method.unwrap_or("metric"), metric.value),
         (None, Some(expr), _) => format!("expr {}", on_one_line(&expr.value)),
-        (None, None, Some(query)) => format!("promql {}", on_one_line(&query.value)),
+        (None, None, Some(query)) => {
+            let query = on_one_line(&query.value);
+            match method {
+                Some(method) => format!("{method} promql {query}"),
+                None => format!("promql {query}"),
+            }
+        }
         (None, None, None) => String::new(),
     };
     let added = rule.added_labels().into_iter();

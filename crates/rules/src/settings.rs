@@ -199,7 +199,7 @@ section! {
         Constraint::Excludes("anomaly", &["condition", "threshold", "thresholds", "resolve_threshold"]),
         Constraint::Excludes("forecast", &["condition", "threshold", "thresholds", "resolve_threshold"]),
         Constraint::Excludes("expr", &["aggregation", "window", "anomaly", "forecast"]),
-        Constraint::Excludes("promql", &["aggregation", "window", "anomaly", "forecast", "labels"]),
+        Constraint::Excludes("promql", &["aggregation", "window", "labels"]),
     ]]
     pub struct RuleSettings {
         /// Unique name; the `alertname` of its alerts.
@@ -217,7 +217,8 @@ section! {
         pub expr: Option<Spanned<Literal>>,
         /// PromQL query over history, in which metrics have their names of `/metrics`. Without
         /// `condition`, every series of the result is an alert, as in Prometheus. With `condition`,
-        /// every series for which it holds is an alert.
+        /// every series for which it holds is an alert. With `anomaly` or `forecast` these are of its
+        /// values.
         pub promql: Option<Spanned<Literal>>,
         /// The condition holds while the value of the metric is outside of its expected range:
         /// `true`, or the settings of the detection.
@@ -341,6 +342,12 @@ impl RuleSettings {
             .map(|(name, value)| (name.as_str(), value));
         own.chain(self.component.iter().map(|value| (COMPONENT, value)))
             .collect()
+    }
+
+    /// Returns true if its alerts are anomalies or forecasts.
+    #[must_use]
+    pub fn detects(&self) -> bool {
+        self.has_anomaly() || self.forecast.is_some()
     }
 
     /// Returns true if anomaly detection is on.

@@ -16,11 +16,13 @@ mod window;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch};
+use bellwether_core::{
+    Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch, SeriesLimits,
+};
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 use ingested::{Ingested, Shared, Taken, taken_names};
-pub use ingested::{Ingestion, Rejection};
+pub use ingested::{Ingestion, Rejected, Rejection};
 use parking_lot::{RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;
@@ -142,9 +144,15 @@ impl Store {
         self.append_history(&samples, now);
     }
 
-    /// Replaces the series that `source` ingested by those of `batch`, at most `limit` of them; a series that is not
-    /// among them has ended. Appends samples to history.
-    pub fn ingest(&self, source: Origin, batch: &SeriesBatch, limit: usize, now: Now) -> Ingestion {
+    /// Replaces the series that `source` ingested by those of `batch`, within `limits`; a series that is not among
+    /// them has ended. Appends samples to history.
+    pub fn ingest(
+        &self,
+        source: Origin,
+        batch: &SeriesBatch,
+        limits: SeriesLimits,
+        now: Now,
+    ) -> Ingestion {
         let mut samples = HistorySamples::new();
         if self.history.is_some() {
             samples.reserve_exact(batch.len());
@@ -157,7 +165,7 @@ impl Store {
         let result = self.inner.write().ingested.ingest(
             source,
             batch,
-            limit,
+            limits,
             &shared,
             now.mono,
             &mut samples,

@@ -63,7 +63,7 @@ impl CollectorKind for ApplicationSettings {
             schedule: context.schedule,
             times: None,
             input: Input::Record(Arc::new(recorded)),
-            series_limit: None,
+            series_limits: None,
         })
     }
 

@@ -44,10 +44,6 @@ impl Compiler<'_> {
                 .error(&matcher.at, "`labels` beside `promql`")
                 .hint("write them in the query: up{job=\"x\"}");
         }
-        let compared = rule.is_compared();
-        if !compared {
-            self.check_missing_keys(at);
-        }
         self.needs_history(at);
         let spanned = Spanned {
             value: text.clone(),
@@ -55,12 +51,21 @@ impl Compiler<'_> {
         };
         let query = numeric(&spanned, self.problems)?;
         self.warnings.extend(self.known_series.warnings(&query, at));
-        let schedule = self.known_series.schedule(&query, self.interval());
-        let kind = if compared {
-            QueryKind::Compared
-        } else {
-            QueryKind::Present
+        let interval = self.interval();
+        let mut schedule = self.known_series.schedule(&query, interval);
+        let kind = match (rule.detects(), rule.is_compared()) {
+            (true, _) => self.detection(schedule.interval)?,
+            (false, true) => QueryKind::Compared,
+            (false, false) => QueryKind::Present,
         };
+        match kind {
+            QueryKind::Present => self.check_missing_keys(at),
+            QueryKind::Forecast(_) => {
+                schedule.min_interval = schedule.min_interval.max(FORECAST_EVERY);
+                schedule.interval = schedule.interval.max(FORECAST_EVERY);
+            }
+            QueryKind::Compared | QueryKind::Anomaly(_) => {}
+        }
         let lookback = bellwether_promql::Options::default().lookback;
         let configured = Some(text.0.as_str().into());
         let history_query = HistoryQuery {
@@ -99,23 +104,16 @@ impl Compiler<'_> {
     /// Compiles an anomaly or a forecast of a metric.
     pub(super) fn samples_source(&mut self) -> Option<CompiledSource> {
         let rule = self.rule;
-        if rule.metric.is_none() {
-            self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
+        let Some(metric) = &rule.metric else {
+            self.misplaced_beside_expr();
             return None;
-        }
-        if let (true, Some(forecast)) = (rule.has_anomaly(), &rule.forecast) {
-            self.problems
-                .error(&forecast.at, "both `anomaly` and `forecast`")
-                .hint("make two rules");
-            return None;
-        }
-        let metric = rule.metric.as_ref()?;
+        };
         self.needs_history(&metric.at);
         let (id, reading, subject) = self.reading(&metric.value, &metric.at)?;
         let def = &self.metrics[id.0 as usize];
         let matchers = self.matchers_of(def);
         let interval = self.interval();
-        let kind = self.query_kind(def)?;
+        let kind = self.detection(def.interval)?;
         let min_interval = match kind {
             QueryKind::Forecast(_) => interval.unwrap_or(FORECAST_EVERY).max(FORECAST_EVERY),
             _ => interval.unwrap_or_default(),
@@ -147,11 +145,18 @@ impl Compiler<'_> {
         })
     }
 
-    fn query_kind(&mut self, def: &MetricDef) -> Option<QueryKind> {
+    /// Returns the anomaly detection or the forecast of the rule, over samples at `interval`.
+    fn detection(&mut self, interval: Duration) -> Option<QueryKind> {
         let rule = self.rule;
+        if let (true, Some(forecast)) = (rule.has_anomaly(), &rule.forecast) {
+            self.problems
+                .error(&forecast.at, "both `anomaly` and `forecast`")
+                .hint("make two rules");
+            return None;
+        }
         if let Some(forecast) = &rule.forecast {
             let horizon = self.horizon(forecast)?;
-            let step = (horizon.lookback() / FORECAST_POINTS).max(def.interval);
+            let step = (horizon.lookback() / FORECAST_POINTS).max(interval);
             return Some(QueryKind::Forecast(Forecasting { horizon, step }));
         }
         let anomaly = rule.anomaly.as_ref()?;
@@ -162,11 +167,8 @@ impl Compiler<'_> {
             .check_values(self.problems);
         let mut settings = anomaly.with_defaults(self.input.anomaly).detector();
         let samples = rule.consecutive.value.saturating_sub(1);
-        settings.hold = (*rule.duration.value).max(def.interval * samples);
-        Some(QueryKind::Anomaly(Detection {
-            settings,
-            interval: def.interval,
-        }))
+        settings.hold = (*rule.duration.value).max(interval * samples);
+        Some(QueryKind::Anomaly(Detection { settings, interval }))
     }
 
     fn horizon(&mut self, settings: &Forecast) -> Option<Horizon> {

@@ -38,7 +38,7 @@ impl Compiler<'_> {
         if let Some(query) = &rule.promql {
             return self.promql_source(&query.value, &query.at);
         }
-        if rule.has_anomaly() || rule.forecast.is_some() {
+        if rule.detects() {
             return self.samples_source();
         }
         if let Some(interval) = &rule.interval {
@@ -211,7 +211,7 @@ impl Compiler<'_> {
     }
 
     fn expression_formula(&mut self, text: &str, at: &SourceLocation) -> Option<(Formula, String)> {
-        self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
+        self.misplaced_beside_expr();
         match expr::compile(text, self.metrics) {
             Ok(formula) => Some((formula, quote_expression(text))),
             Err(error) => {
@@ -227,18 +227,31 @@ impl Compiler<'_> {
         }
     }
 
+    /// Reports keys that are not allowed beside `expr`.
+    pub(super) fn misplaced_beside_expr(&mut self) {
+        let rule = self.rule;
+        let (anomaly, forecast) = (rule.anomaly.as_ref(), rule.forecast.as_ref());
+        self.misplaced("expr", "write it in the expression: rate(x, \"5m\")");
+        let detections = [
+            ("anomaly", anomaly.map(|setting| &setting.at)),
+            ("forecast", forecast.map(|setting| &setting.at)),
+        ];
+        self.not_beside("expr", detections, "use `metric` or `promql` with it");
+    }
+
     /// Reports keys that are only allowed beside `metric`.
     pub(super) fn misplaced(&mut self, beside: &str, hint: &str) {
         let rule = self.rule;
         let (aggregation, window) = (rule.aggregation.as_ref(), rule.window.as_ref());
-        let (anomaly, forecast) = (rule.anomaly.as_ref(), rule.forecast.as_ref());
-        let for_metric = "it is only for rules with `metric`";
-        for (key, at, hint) in [
-            ("aggregation", aggregation.map(|setting| &setting.at), hint),
-            ("window", window.map(|setting| &setting.at), hint),
-            ("anomaly", anomaly.map(|setting| &setting.at), for_metric),
-            ("forecast", forecast.map(|setting| &setting.at), for_metric),
-        ] {
+        let readings = [
+            ("aggregation", aggregation.map(|setting| &setting.at)),
+            ("window", window.map(|setting| &setting.at)),
+        ];
+        self.not_beside(beside, readings, hint);
+    }
+
+    fn not_beside(&mut self, beside: &str, keys: [(&str, Option<&SourceLocation>); 2], hint: &str) {
+        for (key, at) in keys {
             if let Some(at) = at {
                 self.problems
                     .error(at, format!("`{key}` beside `{beside}`"))

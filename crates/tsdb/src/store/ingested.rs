@@ -3,91 +3,31 @@
 //! Each source brings all of its series at once. A series that is not among them any more has ended, as in a
 //! scrape of Prometheus.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod budget;
+mod churn;
+mod rejection;
+mod taken;
+
+use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, MonoMillis, Origin, PackedLabels,
-    SeriesBatch, counted, is_label_name, is_metric_name, reserve_tightly,
+    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MonoMillis, Origin, PackedLabels, SeriesBatch,
+    SeriesFamily, SeriesLimits, is_label_name, is_metric_name, reserve_tightly,
 };
 use bellwether_exposition::IngestedLayout;
 use bellwether_promql::SampledSeries;
+use budget::Budget;
+use churn::NewSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
+pub use rejection::{Ingestion, Rejected, Rejection};
+pub(super) use taken::{Taken, taken_names};
 
 use super::series_links::HistorySamples;
 use crate::history::{History, SeriesId};
-
-/// Reason for which a sample is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rejection {
-    /// The source has as many series as it may have.
-    Limit,
-    /// Another metric has the name, a configured one or one of Bellwether itself, with the same labels or another
-    /// type.
-    NameInUse,
-    /// Another source brings the family with another type.
-    Type,
-    /// Another source brings the series, or it came twice.
-    Duplicate,
-    /// A name of the metric or of a label is invalid, or the labels are.
-    Invalid,
-}
-
-impl Rejection {
-    /// All reasons.
-    pub const ALL: [Self; 5] = [
-        Self::Limit,
-        Self::NameInUse,
-        Self::Type,
-        Self::Duplicate,
-        Self::Invalid,
-    ];
-
-    /// Returns the reason as the value of a label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::NameInUse => "name_in_use",
-            Self::Type => "type",
-            Self::Duplicate => "duplicate",
-            Self::Invalid => "invalid",
-        }
-    }
-}
-
-/// Result of ingesting the samples of a source.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Ingestion {
-    /// Series of the source.
-    pub series: usize,
-    /// Rejected samples by reason, with the text of the first one.
-    pub rejected: BTreeMap<Rejection, (u64, String)>,
-}
-
-impl Ingestion {
-    /// Returns a sentence for each reason for which samples were rejected.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        let notes = self.rejected.iter().map(|(reason, (count, first))| {
-            let samples = counted(*count, "sample");
-            let explanation = match reason {
-                Rejection::Limit => "the collector has as many series as limits.series allows",
-                Rejection::NameInUse => {
-                    "a configured metric, or one of Bellwether itself, has the name with the same labels or another type"
-                }
-                Rejection::Type => "another collector brings the metric with another type",
-                Rejection::Duplicate => "another collector brings the series, or it came twice",
-                Rejection::Invalid => "a name is not valid in Prometheus",
-            };
-            format!("rejected {samples}, such as {first}: {explanation}")
-        });
-        notes.collect()
-    }
-}
 
 /// Series of all sources. A slot has one series; its number, its labels and what it belongs to are in vectors by
 /// slot.
@@ -122,6 +62,16 @@ struct Source {
     /// Time at which its values were appended to history last.
     appended: MonoMillis,
     rejected: BTreeMap<Rejection, u64>,
+    new: NewSeries,
+}
+
+/// Counts of one source.
+pub(super) struct SourceCounts<'a> {
+    pub(super) series: usize,
+    /// Series that were new, ever.
+    pub(super) created: u64,
+    /// Rejected samples by reason.
+    pub(super) rejected: &'a BTreeMap<Rejection, u64>,
 }
 
 #[derive(Clone, Debug)]
@@ -152,13 +102,13 @@ pub(super) struct Shared<'a> {
 }
 
 impl Ingested {
-    /// Replaces the series of `source` by those of `batch`, at most `limit` of them. Appends their samples, and
-    /// staleness markers of the series that ended, to `out`.
+    /// Replaces the series of `source` by those of `batch`, within `limits`: series that it has already come before new
+    /// ones. Appends their samples, and staleness markers of the series that ended, to `out`.
     pub(super) fn ingest(
         &mut self,
         source: Origin,
         batch: &SeriesBatch,
-        limit: usize,
+        limits: SeriesLimits,
         shared: &Shared<'_>,
         now: MonoMillis,
         out: &mut HistorySamples,
@@ -170,21 +120,13 @@ impl Ingested {
         let mut turn = Turn {
             source,
             round: own.round,
-            limit,
             before: &before,
             next: 0,
             slots: Vec::with_capacity(before.len()),
             result: Ingestion::default(),
         };
-        for family in batch.families() {
-            for (packed, value) in family.samples() {
-                let head = (family.name, family.kind, family.help);
-                match self.set(head, packed, value, &mut turn, shared) {
-                    Ok(slot) => self.push_history(slot, value, shared, out),
-                    Err(reason) => turn.reject(reason, packed),
-                }
-            }
-        }
+        let new = self.update(batch, &mut turn, shared, out);
+        let added = self.add(new, limits, &mut turn, shared, out);
         let Turn {
             slots, mut result, ..
         } = turn;
@@ -195,78 +137,158 @@ impl Ingested {
         self.remove(&ended, out);
         result.series = slots.len();
         own.slots = slots;
-        for (reason, (count, _)) in &result.rejected {
-            *own.rejected.entry(*reason).or_default() += count;
+        own.new.add(added, now);
+        result.churn = own.new.churn(result.series);
+        for (reason, rejected) in &result.rejected {
+            *own.rejected.entry(*reason).or_default() += rejected.samples;
         }
         self.sources.insert(source, own);
         result
     }
 
+    /// Sets the values of the series that are there. Returns the samples of others.
+    fn update<'b>(
+        &mut self,
+        batch: &'b SeriesBatch,
+        turn: &mut Turn<'_>,
+        shared: &Shared<'_>,
+        out: &mut HistorySamples,
+    ) -> Vec<NewSample<'b>> {
+        let mut new = Vec::new();
+        for family in batch.families() {
+            for (packed, value) in family.samples() {
+                let guess = turn.before.get(turn.next).map(|slot| *slot as usize);
+                let slot = guess
+                    .filter(|slot| self.holds(*slot, packed))
+                    .or_else(|| self.find(packed));
+                match slot {
+                    Some(slot) => self.set(slot, packed, value, turn, shared, out),
+                    None => new.push(NewSample {
+                        family,
+                        packed,
+                        value,
+                    }),
+                }
+            }
+        }
+        new
+    }
+
+    /// Adds the series of `new` that are valid and within `limits`. Returns their number.
+    fn add(
+        &mut self,
+        new: Vec<NewSample<'_>>,
+        limits: SeriesLimits,
+        turn: &mut Turn<'_>,
+        shared: &Shared<'_>,
+        out: &mut HistorySamples,
+    ) -> u64 {
+        if new.is_empty() {
+            return 0;
+        }
+        let mut budget = Budget::of(limits, turn.slots.iter().map(|slot| self.series(*slot)));
+        let mut added = 0;
+        for sample in new {
+            let NewSample {
+                family,
+                packed,
+                value,
+            } = sample;
+            // It came twice.
+            if let Some(slot) = self.find(packed) {
+                self.set(slot, packed, value, turn, shared, out);
+                continue;
+            }
+            let slot = match self.insert(&sample, &mut budget, turn, shared) {
+                Ok(slot) => slot,
+                Err((reason, name)) => {
+                    turn.result
+                        .reject(reason, name.as_deref().unwrap_or(family.name), packed);
+                    continue;
+                }
+            };
+            added += 1;
+            self.set(slot, packed, value, turn, shared, out);
+        }
+        added
+    }
+
+    /// Returns the name of the metric, and the labels, of a slot.
+    fn series(&self, slot: u32) -> (&str, LabelSet) {
+        let labels = self.labels.get(slot as usize);
+        let labels = labels.and_then(|labels| LabelSet::from_packed(labels.packed()));
+        (&self.rows[slot as usize].family, labels.unwrap_or_default())
+    }
+
+    /// Sets the value of a series, unless another source has it, or it has one of this turn.
     fn set(
         &mut self,
-        head: (&str, Option<Kind>, &str),
+        slot: usize,
         packed: &[u8],
         value: f64,
         turn: &mut Turn<'_>,
         shared: &Shared<'_>,
-    ) -> Result<usize, Rejection> {
-        let guess = turn.before.get(turn.next).map(|slot| *slot as usize);
-        let slot = guess
-            .filter(|slot| self.holds(*slot, packed))
-            .or_else(|| self.find(packed));
-        let slot = match slot {
-            Some(slot) => {
-                let row = &mut self.rows[slot];
-                if row.source != turn.source || row.round == turn.round {
-                    return Err(Rejection::Duplicate);
-                }
-                row.round = turn.round;
-                slot
-            }
-            None => self.insert(head, packed, turn, shared)?,
-        };
+        out: &mut HistorySamples,
+    ) {
+        let row = &mut self.rows[slot];
+        if row.source != turn.source || row.round == turn.round {
+            let family = row.family.clone();
+            turn.result.reject(Rejection::Duplicate, &family, packed);
+            return;
+        }
+        row.round = turn.round;
         self.values[slot] = value;
         turn.slots.push(slot as u32);
         turn.next += 1;
-        Ok(slot)
+        self.push_history(slot, value, shared, out);
     }
 
+    /// Adds a series without a value.
+    ///
+    /// # Errors
+    /// The reason for which it is rejected, with a name if that is not the family's.
     fn insert(
         &mut self,
-        (name, kind, help): (&str, Option<Kind>, &str),
-        packed: &[u8],
+        sample: &NewSample<'_>,
+        budget: &mut Budget,
         turn: &Turn<'_>,
         shared: &Shared<'_>,
-    ) -> Result<usize, Rejection> {
-        let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
+    ) -> Result<usize, (Rejection, Option<String>)> {
+        let packed = sample.packed;
+        let labels = LabelSet::from_packed(packed).ok_or((Rejection::Invalid, None))?;
         let series = labels.name();
         let valid = labels
             .iter()
             .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
         if !valid || !is_metric_name(series) {
-            return Err(Rejection::Invalid);
+            return Err((Rejection::Invalid, None));
         }
+        let (name, kind, help) = (sample.family.name, sample.family.kind, sample.family.help);
         let taken = shared.taken.get(series);
         if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
-            return Err(Rejection::NameInUse);
-        }
-        if turn.slots.len() >= turn.limit {
-            return Err(Rejection::Limit);
+            return Err((Rejection::NameInUse, None));
         }
         // A series that was renamed has a family of its own.
         let (name, kind, help) = match belongs(series, name, kind) {
             true => (name, kind, help),
             false => (series, None, ""),
         };
+        budget.check(name, &labels).map_err(|(reason, label)| {
+            let name = label.map_or_else(|| name.to_owned(), |label| format!("{name}{{{label}}}"));
+            (reason, Some(name))
+        })?;
         let free = self.free.last().copied();
         let slot = free.unwrap_or(self.rows.len() as u32);
-        let family = self.family(name, kind, help)?;
+        let family = self
+            .family(name, kind, help)
+            .map_err(|reason| (reason, None))?;
         if !self.labels.set(slot as usize, PackedLabels::new(packed)) {
-            return Err(Rejection::Limit);
+            return Err((Rejection::Limit, None));
         }
+        budget.add(name, &labels);
         let row = Row {
             source: turn.source,
-            round: turn.round,
+            round: 0,
             family: family.clone(),
             history: None,
         };
@@ -438,9 +460,7 @@ impl Ingested {
                 let mut layout =
                     IngestedLayout::new(name.clone(), family.kind, family.help.clone());
                 for slot in &family.slots {
-                    let labels = self.labels.get(*slot as usize);
-                    let labels = labels.and_then(|labels| LabelSet::from_packed(labels.packed()));
-                    let labels = labels.unwrap_or_default();
+                    let (_, labels) = self.series(*slot);
                     let pairs: Vec<_> = labels.iter().collect();
                     layout.push(*slot, pairs.iter().copied(), default_labels);
                 }
@@ -457,21 +477,30 @@ impl Ingested {
             .map(|(name, family)| (&**name, family.kind, &*family.help))
     }
 
-    /// Returns, for each source, its number of series and its rejected samples by reason.
-    pub(super) fn sources(
-        &self,
-    ) -> impl Iterator<Item = (Origin, usize, &BTreeMap<Rejection, u64>)> {
-        self.sources
-            .iter()
-            .map(|(source, own)| (*source, own.slots.len(), &own.rejected))
+    /// Returns the counts of each source.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (Origin, SourceCounts<'_>)> {
+        self.sources.iter().map(|(source, own)| {
+            let counts = SourceCounts {
+                series: own.slots.len(),
+                created: own.new.total,
+                rejected: &own.rejected,
+            };
+            (*source, counts)
+        })
     }
+}
+
+/// Sample of a series that is not there.
+struct NewSample<'b> {
+    family: SeriesFamily<'b>,
+    packed: &'b [u8],
+    value: f64,
 }
 
 /// State of one ingestion.
 struct Turn<'a> {
     source: Origin,
     round: u64,
-    limit: usize,
     /// Slots of the ingestion before, and the index of the one that comes next if nothing changed.
     before: &'a [u32],
     next: usize,
@@ -479,71 +508,8 @@ struct Turn<'a> {
     result: Ingestion,
 }
 
-impl Turn<'_> {
-    fn reject(&mut self, reason: Rejection, packed: &[u8]) {
-        let first = || match LabelSet::from_packed(packed) {
-            Some(labels) => labels.to_string(),
-            None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
-        };
-        let rejected = &mut self.result.rejected;
-        rejected.entry(reason).or_insert_with(|| (0, first())).0 += 1;
-    }
-}
-
 /// Returns whether a series of this name belongs to a family.
 fn belongs(series: &str, family: &str, kind: Option<Kind>) -> bool {
     let suffix = series.strip_prefix(family);
     suffix.is_some_and(|suffix| kind.map_or(&[""][..], Kind::suffixes).contains(&suffix))
-}
-
-/// Names of the series of configured metrics.
-pub(super) type Taken = HashMap<String, TakenName>;
-
-/// Use of a name by a configured metric.
-#[derive(Debug, PartialEq)]
-pub(super) enum TakenName {
-    /// The name of a counter or a gauge. Ingested series of the same type may have it, if they have other labels: then
-    /// none of them is one of the metric's.
-    Shared {
-        /// Type of the metric.
-        kind: Kind,
-        /// Label names, sorted, default labels left out.
-        labels: Vec<Arc<str>>,
-    },
-    /// A name of several series, or one that OpenMetrics reserves.
-    Reserved,
-}
-
-impl TakenName {
-    /// Returns whether ingested series with these labels may have the name.
-    fn allows(&self, labels: &LabelSet, kind: Option<Kind>, defaults: &Labels) -> bool {
-        let Self::Shared {
-            kind: own,
-            labels: names,
-        } = self
-        else {
-            return false;
-        };
-        let others = labels
-            .iter()
-            .map(|(name, _)| name)
-            .filter(|name| *name != METRIC_NAME && !defaults.contains_key(*name));
-        kind == Some(*own) && !others.eq(names.iter().map(|name| &**name))
-    }
-}
-
-/// Returns the names that the series of `metrics` have in any format.
-pub(super) fn taken_names(metrics: &[MetricDef], defaults: &Labels) -> Taken {
-    let mut taken = Taken::new();
-    for def in metrics {
-        taken.extend(def.taken_names().map(|name| (name, TakenName::Reserved)));
-        if matches!(def.kind, Kind::Gauge | Kind::Counter) {
-            let mut labels: Vec<Arc<str>> = def.labels.to_vec();
-            labels.retain(|label| !defaults.contains_key(&**label));
-            labels.sort_unstable();
-            let kind = def.kind;
-            taken.insert(def.exported.to_string(), TakenName::Shared { kind, labels });
-        }
-    }
-    taken
 }

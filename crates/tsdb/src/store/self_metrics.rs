@@ -13,8 +13,10 @@ self_metrics! {
         "Collected samples that did not fit the definition of their metric.";
     INGESTED = "bellwether_collector_series" Gauge ["collector"]
         "Series of a collector in the list `collectors`.";
+    INGESTED_CREATED = "bellwether_collector_series_created_total" Counter ["collector"]
+        "New series of a collector in the list `collectors`, those that came back included.";
     INGESTED_REJECTED = "bellwether_collector_samples_rejected_total" Counter ["collector", "reason"]
-        "Samples of a collector in the list `collectors` that were rejected: limit, name_in_use, type, duplicate or invalid.";
+        "Samples of a collector in the list `collectors` that were rejected: limit, metric_limit, label_limit, name_in_use, type, duplicate or invalid.";
 }
 
 impl SelfMetrics for Store {
@@ -23,11 +25,12 @@ impl SelfMetrics for Store {
         batch.push(&SERIES, &[], inner.series() as f64);
         batch.push(&DROPPED, &[], inner.dropped as f64);
         batch.push(&REJECTED, &[], inner.rejected as f64);
-        for (source, series, rejected) in inner.ingested.sources() {
+        for (source, counts) in inner.ingested.sources() {
             let source = source.as_str();
-            batch.push(&INGESTED, &[source], series as f64);
+            batch.push(&INGESTED, &[source], counts.series as f64);
+            batch.push(&INGESTED_CREATED, &[source], counts.created as f64);
             for reason in Rejection::ALL {
-                let count = rejected.get(&reason).copied().unwrap_or_default();
+                let count = counts.rejected.get(&reason).copied().unwrap_or_default();
                 batch.push(&INGESTED_REJECTED, &[source, reason.as_str()], count as f64);
             }
         }

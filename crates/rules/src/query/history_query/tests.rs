@@ -370,3 +370,28 @@ fn what_a_series_does_each_day_is_no_alarm_and_says_why() {
         "{notes:?}"
     );
 }
+
+#[test]
+fn a_query_has_forecasts_and_anomalies_as_a_metric_has() {
+    let fill = "promql: \"max by (mount_point) (disk_usage_percent)\", forecast: {reaches: 95, within: 4h, window: 1h}";
+    let mut bench = Bench::rule(fill);
+    let level = |n: u64| 20.0 + n as f64 / 12.0 + (n % 2) as f64 * 0.01;
+    let changes: Vec<String> = (0..600)
+        .flat_map(|n| bench.next(&[(DISK, level(n))]))
+        .collect();
+    assert_eq!(changes.len(), 1, "{changes:?}");
+    let firing =
+        "/ inactive > firing warning: `max by (mount_point) (disk_usage_percent)` reaches 95 in ";
+    assert!(changes[0].starts_with(firing), "{changes:?}");
+
+    let mut bench = warmed(
+        "promql: \"cpu_percent * 2\", anomaly: {algorithm: mad, min_samples: 50}",
+        60,
+    );
+    let changes = bench.next(&[("cpu_percent", 90.0)]);
+    let firing = " inactive > firing warning: `cpu_percent * 2`: 180 is anomalous, expected ";
+    assert!(
+        changes.len() == 1 && changes[0].starts_with(firing),
+        "{changes:?}"
+    );
+}

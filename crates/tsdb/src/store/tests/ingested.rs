@@ -1,6 +1,6 @@
 //! Series that sources bring under names of their own.
 
-use bellwether_core::SeriesBatch;
+use bellwether_core::{LabelSet, SeriesBatch, SeriesLimits};
 
 use super::super::{Ingestion, Rejection};
 use super::*;
@@ -41,7 +41,12 @@ fn source(name: &str) -> Origin {
 }
 
 fn ingest(store: &Store, name: &str, batch: &SeriesBatch, seconds: u64) -> Ingestion {
-    store.ingest(source(name), batch, 100, at(seconds))
+    store.ingest(
+        source(name),
+        batch,
+        SeriesLimits::of_series(100),
+        at(seconds),
+    )
 }
 
 fn exposition(store: &Store, format: Format) -> Vec<String> {
@@ -97,7 +102,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
     let counts: Vec<_> = done
         .rejected
         .iter()
-        .map(|(reason, found)| (*reason, found.0))
+        .map(|(reason, found)| (*reason, found.samples))
         .collect();
     assert_eq!(
         counts,
@@ -108,17 +113,20 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
             (Rejection::Invalid, 3),
         ]
     );
-    assert_eq!(done.rejected[&Rejection::Type].1, "jobs_total{queue=\"y\"}");
+    assert_eq!(
+        done.rejected[&Rejection::Type].first,
+        "jobs_total{queue=\"y\"}"
+    );
     let stolen = ingest(&store, "three", &jobs(&[("x", 9.0)]), 1);
-    assert_eq!(stolen.rejected[&Rejection::Duplicate].0, 1);
+    assert_eq!(stolen.rejected[&Rejection::Duplicate].samples, 1);
     let limited = store.ingest(
         source("four"),
         &batch(&[("m", None, &[("a", 1.0), ("b", 1.0), ("c", 1.0)])]),
-        2,
+        SeriesLimits::of_series(2),
         at(1),
     );
     assert_eq!(
-        (limited.series, limited.rejected[&Rejection::Limit].0),
+        (limited.series, limited.rejected[&Rejection::Limit].samples),
         (2, 1)
     );
     assert_eq!(
@@ -136,6 +144,93 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
 }
 
 #[test]
+fn series_that_are_there_come_before_new_ones() {
+    let store = store_with(None);
+    let limits = SeriesLimits::of_series(2);
+    let ingest =
+        |samples: &[(&str, f64)]| store.ingest(source("one"), &jobs(samples), limits, at(1));
+    ingest(&[("x", 1.0), ("y", 1.0)]);
+    let full = ingest(&[("new", 1.0), ("x", 2.0), ("y", 2.0)]);
+    assert_eq!(
+        (full.series, full.rejected[&Rejection::Limit].samples),
+        (2, 1)
+    );
+    assert_eq!(
+        full.rejected[&Rejection::Limit].first,
+        "jobs_total{queue=\"new\"}"
+    );
+    let replaced = ingest(&[("new", 1.0), ("x", 3.0)]);
+    assert_eq!((replaced.series, replaced.rejected.len()), (2, 0));
+}
+
+#[test]
+fn a_metric_and_a_label_have_limits_of_their_own() {
+    let ingest = |limits| {
+        let mut many = batch(&[("few", None, &[("a", 1.0)])]);
+        many.begin("many", Some(Kind::Histogram), "");
+        for id in 0..6 {
+            for le in ["1", "+Inf"] {
+                let labels = [("id", format!("{id}")), ("le", le.to_owned())];
+                let labels = [("__name__", "many_bucket".to_owned())]
+                    .into_iter()
+                    .chain(labels);
+                many.push_packed(LabelSet::new(labels).packed(), 1.0);
+            }
+        }
+        let store = store_with(None);
+        store.ingest(source("one"), &many, limits, at(1))
+    };
+    let limits = SeriesLimits::of_series(100);
+    let by_metric = ingest(SeriesLimits {
+        metric_series: Some(5),
+        ..limits
+    });
+    assert_eq!(by_metric.series, 6);
+    assert_eq!(
+        by_metric.notes(),
+        [
+            "rejected 7 samples of many (7), such as many_bucket{id=\"2\",le=\"+Inf\"}: the metric has as many series as \
+             limits.metric_series allows"
+        ]
+    );
+    let by_label = ingest(SeriesLimits {
+        label_values: Some(4),
+        ..limits
+    });
+    assert_eq!(by_label.series, 9);
+    assert_eq!(
+        by_label.notes(),
+        [
+            "rejected 4 samples of many{id} (4), such as many_bucket{id=\"4\",le=\"1\"}: the label has as many values as \
+             limits.label_values allows"
+        ]
+    );
+    assert_eq!(ingest(limits).series, 13);
+}
+
+#[test]
+fn series_that_come_and_go_are_churn() {
+    let store = store_with(None);
+    let mut last = Ingestion::default();
+    for round in 0..30 {
+        let names: Vec<String> = (0..50).map(|id| format!("{round}-{id}")).collect();
+        let samples: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
+        last = ingest(&store, "one", &jobs(&samples), 15 * round);
+    }
+    assert_eq!((last.series, last.rejected.len()), (50, 0));
+    let notes = last.notes();
+    assert!(
+        notes[0].starts_with("churn: 1450 series of an hour were new, and 50 current"),
+        "{notes:?}"
+    );
+    assert!(
+        ingest(&store, "two", &jobs(&[("x", 1.0)]), 600)
+            .notes()
+            .is_empty()
+    );
+}
+
+#[test]
 fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
     let store = store_with(None);
     let mut own = Batch::default();
@@ -148,7 +243,7 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
     // `host` is a default label, which the metric's own series have, too.
     batch.push(&[("a", "x"), ("b", "y"), ("host", "other")], 4.0);
     let done = ingest(&store, "one", &batch, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
+    assert_eq!(done.rejected[&Rejection::NameInUse].samples, 2);
     for format in [Format::Text, Format::OpenMetrics] {
         let mut lines = exposition(&store, format);
         lines.retain(|line| line != "# EOF");
@@ -179,7 +274,7 @@ fn names_that_open_metrics_has_for_a_configured_counter_are_reserved() {
     let named = |name| (name, Some(Kind::Gauge), &[("a", 1.0)][..]);
     let taken = batch(&[named("x_done"), named("x_done_created")]);
     let done = ingest(&store, "one", &taken, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
+    assert_eq!(done.rejected[&Rejection::NameInUse].samples, 2);
     assert_eq!(
         exposition(&store, Format::OpenMetrics),
         [
@@ -250,7 +345,12 @@ fn a_header_is_there_once_wherever_a_chunk_ends() {
             ingested.begin(&format!("i{index}"), Some(Kind::Gauge), &"h".repeat(100));
             ingested.push(&[("queue", "a")], 1.0);
         }
-        store.ingest(source("one"), &ingested, 1000, at(1));
+        store.ingest(
+            source("one"),
+            &ingested,
+            SeriesLimits::of_series(1000),
+            at(1),
+        );
         let lines = exposition(&store, Format::Text);
         let headers = lines.iter().filter(|line| line.starts_with("# TYPE"));
         assert_eq!((headers.count(), lines.len()), (801, 1602), "{shift}");
