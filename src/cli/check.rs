@@ -1,5 +1,7 @@
 //! `bellwether check FILE`: prints every problem of a configuration.
 
+mod slow;
+
 use std::path::PathBuf;
 
 use anyhow::bail;
@@ -7,6 +9,7 @@ use bellwether_core::counted;
 use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
 use clap::Args;
+use slow::slow_collectors;
 
 use super::{AgentFlags, Global, installation, process_environment};
 use crate::config::{self, Plan, Source};
@@ -64,7 +67,11 @@ fn reject(problems: &[Diagnostic], source: &Source) -> anyhow::Result<()> {
 }
 
 fn print_summary(plan: &Plan, source: &Source) {
-    for warning in &plan.warnings {
+    let slow = match source {
+        Source::File(path) => slow_collectors(plan, path),
+        Source::Embedded | Source::Demo => Vec::new(),
+    };
+    for warning in plan.warnings.iter().chain(&slow) {
         println!("{}", warning.render(source));
     }
     let recordings = match plan.rules.recordings.len() {

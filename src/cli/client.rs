@@ -30,7 +30,7 @@ pub(super) use live::{LiveError, LiveSocket};
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Flags of the connection to a Bellwether.
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(next_help_heading = "Connection")]
 pub(super) struct Target {
     /// Address of the Bellwether, such as host:9091 or https://host:9091. Default:

@@ -54,6 +54,17 @@ pub(super) fn select(global: &Global, flags: &str) -> anyhow::Result<Selection> 
     search.only(wanted.as_deref(), flags)
 }
 
+/// Returns the agent of this host that runs with the configuration file `path`, whose state directory is `state`, if it is
+/// the only one.
+pub(super) fn of_configuration(path: &Path, state: Option<PathBuf>) -> Option<FoundAgent> {
+    let environment = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let search = Search::of(directories(&environment, state));
+    match search.only(Some(path), "") {
+        Ok(Selection::Agent(found)) => Some(*found),
+        Ok(Selection::None(_)) | Err(_) => None,
+    }
+}
+
 /// Prints which file the agent of this host runs with, if a command reads the embedded configuration.
 pub(super) fn hint_at_its_configuration(global: &Global) {
     if global.source() == Source::Embedded

@@ -250,3 +250,40 @@ fn a_push_that_nothing_receives_is_an_error_with_a_hint() {
     );
     assert!(agent.stop().success());
 }
+
+#[test]
+fn a_check_warns_of_a_collector_that_is_slow_for_its_interval() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = |interval: &str| {
+        let slow = format!(
+            "- {{name: slow, type: exec, command: [/bin/sleep, '0.3'], interval: {interval}}}"
+        );
+        let yaml = configuration(folder.path(), &slow);
+        yaml.replace("  alerting:", "  alerting:\n    allow_exec: true")
+    };
+    let agent = Agent::start(folder.path(), &configuration("500ms"));
+    agent.wait_for_value(
+        "bellwether_collector_duration_seconds{collector=\"slow\",host=\"here\"}",
+        |seconds| seconds > 0.25,
+    );
+    let check = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+            .args(["check", "bellwether.yaml"])
+            .current_dir(folder.path())
+            .env("STATE_DIRECTORY", folder.path().join("state"))
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let warned = check();
+    assert!(
+        warned.contains(".collectors[0].name: the last collection of \"slow\" took 0.3 s, more than half of its interval of 500ms"),
+        "{warned}"
+    );
+    // The interval that counts is that of the file, which a reload would take.
+    agent.write_config(&configuration("5s"));
+    let fine = check();
+    assert!(!fine.contains("slow"), "{fine}");
+    assert!(agent.stop().success());
+}

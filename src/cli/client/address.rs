@@ -113,7 +113,11 @@ impl Address {
         }
     }
 
-    fn of_agent(found: FoundAgent) -> anyhow::Result<Self> {
+    /// Returns the address of a running agent.
+    ///
+    /// # Errors
+    /// Its runtime file has an invalid URL.
+    pub(in crate::cli) fn of_agent(found: FoundAgent) -> anyhow::Result<Self> {
         let FoundAgent { file, agent } = found;
         let pid = agent.process.pid;
         let url = parse_url(&agent.url)

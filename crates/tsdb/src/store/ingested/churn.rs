@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bellwether_core::{MonoMillis, counted};
+use bellwether_core::MonoMillis;
 
 /// Length of the time over which new series are counted.
 const WINDOW_SECONDS: u64 = 3600;
@@ -55,12 +55,11 @@ impl NewSeries {
 
 impl fmt::Display for Churn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { new, current } = self;
         write!(
             f,
-            "churn: {} of an hour were new, and {} current: a label changes too often; `bellwether cardinality` shows \
-             which, and metric_relabel_configs drop it",
-            counted(self.new, "series"),
-            self.current,
+            "churn: {new} new series in an hour, and {current} current: a label changes too often; `bellwether \
+             cardinality` shows which, and metric_relabel_configs drop it",
         )
     }
 }
@@ -97,7 +96,7 @@ mod tests {
         let churn = new.churn(20).unwrap();
         let text = churn.to_string();
         assert!(
-            text.starts_with("churn: 1180 series of an hour were new, and 20 current"),
+            text.starts_with("churn: 1180 new series in an hour, and 20 current"),
             "{text}"
         );
         new.add(0, at(60));

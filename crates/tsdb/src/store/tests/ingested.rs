@@ -220,7 +220,7 @@ fn series_that_come_and_go_are_churn() {
     assert_eq!((last.series, last.rejected.len()), (50, 0));
     let notes = last.notes();
     assert!(
-        notes[0].starts_with("churn: 1450 series of an hour were new, and 50 current"),
+        notes[0].starts_with("churn: 1450 new series in an hour, and 50 current"),
         "{notes:?}"
     );
     assert!(
