@@ -11,6 +11,7 @@ use tempfile::TempDir;
 
 use crate::support::agent::{Agent, request};
 use crate::support::certificates::Certificates;
+use crate::support::presets::has_dashboard;
 use crate::support::process::Process;
 use crate::support::{free_port, poll};
 
@@ -107,6 +108,7 @@ fn nginx_has_the_series_of_its_exporter() {
     let theirs = series(&exposition(exporter, "nginx_up 1"), "nginx_");
     assert_eq!(series(&agent.get("/metrics").1, "nginx_"), theirs);
     agent.wait_for_value("nginx_http_requests_total", |requests| requests > 3.0);
+    has_dashboard(&agent, "nginx", "nginx_");
     let restart = || nginx(folder.path(), port);
     survives(
         &agent,
@@ -160,6 +162,7 @@ fn apache_has_the_series_of_its_exporter() {
     let theirs = known(&exposition(exporter, "apache_up 1"));
     assert_eq!(known(&agent.get("/metrics").1), theirs);
     agent.wait_for_value("apache_accesses_total", |requests| requests > 3.0);
+    has_dashboard(&agent, "apache", "apache_");
     let restart = || apache(folder.path(), port);
     survives(&agent, "apache_up", "apache_workers", server, restart);
 }
@@ -202,6 +205,7 @@ fn memcached_has_what_it_counts() {
     ] {
         agent.wait_for_value(series, |value| value == expected);
     }
+    has_dashboard(&agent, "memcached", "memcached_");
     survives(&agent, "memcached_up", "memcached_version", server, start);
 }
 
@@ -256,6 +260,7 @@ fn redis_has_the_series_of_its_exporter() {
         .filter(|line| !left_out.iter().any(|prefix| line.starts_with(prefix)))
         .collect();
     assert!(missing.is_empty(), "{missing:#?}");
+    has_dashboard(&agent, "redis", "redis_");
     survives(&agent, "redis_up", "redis_instance_info", server, start);
 }
 

@@ -1,5 +1,6 @@
 //! Collectors of type `sql` against a real PostgreSQL and a real MariaDB.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use crate::support::agent::Agent;
 use crate::support::certificates::Certificates;
 use crate::support::databases::{DatabaseServer, PASSWORD, Product};
 use crate::support::poll;
+use crate::support::presets::{has_dashboard, missing_on_the_dashboard, preset};
 
 const SOON: Duration = Duration::from_secs(60);
 const BOTH: [Product; 2] = [Product::Postgres, Product::MariaDb];
@@ -384,16 +386,12 @@ fn databases_come_and_go() {
 
 /// Starts an agent with a shipped preset, and waits until its collector succeeds.
 fn start_preset(folder: &Path, name: &str, variable: &str, dsn: &str) -> Agent {
-    let preset = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("config/presets")
-        .join(name);
     let yaml = format!(
         "include: ['{}']\nperformance_monitor: {{collection_interval: 1s, enabled_collectors: []}}\n",
-        preset.display()
+        preset(name).display()
     );
     let agent = Agent::start_as_service(folder, &yaml, &[], &[(variable, dsn)]);
-    let collector = name.trim_end_matches(".yaml");
-    let success = format!("bellwether_collector_success{{collector=\"{collector}\"}}");
+    let success = format!("bellwether_collector_success{{collector=\"{name}\"}}");
     poll("the preset succeeds", SOON, || {
         let (_, health) = agent.get("/api/v1/health");
         let is_up = agent.value(&success)? == 1.0;
@@ -408,7 +406,10 @@ fn the_preset_of_postgresql_has_its_figures() {
     let server = DatabaseServer::start(Product::Postgres);
     let dsn = server.dsn_with_password("shop");
     let folder = tempfile::tempdir().unwrap();
-    let agent = start_preset(folder.path(), "postgresql.yaml", "POSTGRESQL_DSN", &dsn);
+    let agent = start_preset(folder.path(), "postgresql", "POSTGRESQL_DSN", &dsn);
+    let missing = missing_on_the_dashboard("postgresql", "pg_", &agent.get("/metrics").1);
+    // Nobody else has a lock.
+    assert_eq!(missing, BTreeSet::from(["pg_locks_count".to_owned()]));
     let limit = server.sql("", "SHOW max_connections").parse().unwrap();
     for (series, expected) in [
         ("pg_up", 1.0),
@@ -463,7 +464,8 @@ fn the_preset_of_mysql_has_its_figures() {
         server.socket().display()
     );
     let folder = tempfile::tempdir().unwrap();
-    let agent = start_preset(folder.path(), "mysql.yaml", "MYSQL_DSN", &dsn);
+    let agent = start_preset(folder.path(), "mysql", "MYSQL_DSN", &dsn);
+    has_dashboard(&agent, "mysql", "mysql_");
     for (series, expected) in [
         ("mysql_up", 1.0),
         ("mysql_global_variables_max_connections", 151.0),

@@ -13,6 +13,7 @@ pub mod alertmanager;
 pub mod certificates;
 pub mod databases;
 pub mod kafka;
+pub mod presets;
 pub mod process;
 pub mod prometheus;
 pub mod receiver;

@@ -189,7 +189,7 @@ fn a_metric_and_a_label_have_limits_of_their_own() {
     assert_eq!(
         by_metric.notes(),
         [
-            "rejected 7 samples of many (7), such as many_bucket{id=\"2\",le=\"+Inf\"}: the metric has as many series as \
+            "rejected 7 samples of many (7), such as many_bucket{id=\"2\", le=\"+Inf\"}: the metric has as many series as \
              limits.metric_series allows"
         ]
     );
@@ -201,7 +201,7 @@ fn a_metric_and_a_label_have_limits_of_their_own() {
     assert_eq!(
         by_label.notes(),
         [
-            "rejected 4 samples of many{id} (4), such as many_bucket{id=\"4\",le=\"1\"}: the label has as many values as \
+            "rejected 4 samples of many{id} (4), such as many_bucket{id=\"4\", le=\"1\"}: the label has as many values as \
              limits.label_values allows"
         ]
     );
