@@ -12,6 +12,7 @@ mod apache;
 mod cgroup;
 mod exec;
 mod http_json;
+mod kafka;
 mod log;
 mod memcached;
 mod nginx;
@@ -73,6 +74,8 @@ collector_types! {
     HttpJson = "http_json", http_json::HttpJson;
     /// Requests and workers of the Apache HTTP server, under the metric names of apache_exporter.
     Apache = "apache", apache::Apache;
+    /// Brokers, topics and consumer groups of Kafka, under the metric names of kafka_exporter.
+    Kafka = "kafka", kafka::Kafka;
     /// Statistics of memcached, under the metric names of memcached_exporter.
     Memcached = "memcached", memcached::Memcached;
     /// Connections and requests of nginx, under the metric names of nginx-prometheus-exporter.
