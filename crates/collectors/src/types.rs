@@ -11,6 +11,7 @@ use crate::{Build, EntryContext, EntryType};
 mod apache;
 mod cgroup;
 mod exec;
+mod gpu;
 mod http_json;
 mod kafka;
 mod log;
@@ -70,6 +71,8 @@ collector_types! {
     Process = "process", process::Process;
     /// Units of systemd, under the metric names of node_exporter.
     Systemd = "systemd", systemd::Systemd;
+    /// Graphics cards of NVIDIA and AMD.
+    Gpu = "gpu", gpu::Gpu;
     /// Documents in JSON that a server answers with.
     HttpJson = "http_json", http_json::HttpJson;
     /// Requests and workers of the Apache HTTP server, under the metric names of apache_exporter.
