@@ -66,6 +66,14 @@ impl Server {
         )
     }
 
+    /// A second broker of the cluster of [`Server::kafka`].
+    pub fn kafka_beside(first: &Self) -> Self {
+        let [_, controller, ..] = first.options.as_slice() else {
+            panic!("a server with a controller");
+        };
+        Self::new("kafka", &["--join", controller])
+    }
+
     fn new(script: &'static str, options: &[&str]) -> Self {
         need("java", "Java 17 or newer");
         need("mvn", "Maven");

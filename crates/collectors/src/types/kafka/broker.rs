@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use super::Names;
 use super::connection::Connection;
 use super::error::BrokerError;
-use super::messages::{
-    CONSUMER_GROUP_DESCRIBE, End, GroupState, Offsets, Partitions, Request,
-    describe_consumer_groups, describe_groups, list_groups, list_offsets, offset_fetch,
+use super::messages::cluster::{End, list_offsets};
+use super::messages::groups::{
+    CONSUMER_GROUP_DESCRIBE, GroupState, describe_consumer_groups, describe_groups, list_groups,
+    offset_fetch,
 };
+use super::messages::{Offsets, Partitions, Request};
 
 /// Requests that are sent before the answer to the first is read. A broker handles those of a connection one by one.
 const PIPELINE: usize = 32;
+
+/// Groups that are described by one request: the answer has all members with their partitions.
+const DESCRIBED: usize = 100;
 
 /// State of a group that its broker does not know, or that has the protocol of KIP-848.
 const DEAD: &str = "Dead";
@@ -57,7 +62,7 @@ impl Answers {
 }
 
 impl Questions {
-    /// Asks a broker. Committed offsets come first: what is written meanwhile counts as lag, and none is negative.
+    /// Asks a broker. Committed offsets come first, so that what is written meanwhile counts as lag.
     pub(super) async fn ask(&self, broker: &mut Connection) -> Result<Answers, BrokerError> {
         let mut names = broker.call(&list_groups()).await?;
         names.retain(|name| self.groups.select(name));
@@ -114,7 +119,10 @@ impl Questions {
 
 /// Returns the states of groups.
 async fn states(names: &[&str], broker: &mut Connection) -> Result<Vec<GroupState>, BrokerError> {
-    let mut states = broker.call(&describe_groups(names)).await?;
+    let mut states = Vec::with_capacity(names.len());
+    for names in names.chunks(DESCRIBED) {
+        states.extend(broker.call(&describe_groups(names)).await?);
+    }
     let dead: Vec<&str> = states
         .iter()
         .filter(|group| group.state == DEAD)
@@ -123,11 +131,11 @@ async fn states(names: &[&str], broker: &mut Connection) -> Result<Vec<GroupStat
     if dead.is_empty() || !broker.knows(&CONSUMER_GROUP_DESCRIBE) {
         return Ok(states);
     }
-    let consumer_groups = broker.call(&describe_consumer_groups(&dead)).await?;
-    let mut by_name: BTreeMap<String, GroupState> = consumer_groups
-        .into_iter()
-        .map(|group| (group.name.clone(), group))
-        .collect();
+    let mut by_name = BTreeMap::<String, GroupState>::new();
+    for names in dead.chunks(DESCRIBED) {
+        let groups = broker.call(&describe_consumer_groups(names)).await?;
+        by_name.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
+    }
     for state in &mut states {
         if let Some(found) = by_name.remove(&state.name) {
             *state = found;

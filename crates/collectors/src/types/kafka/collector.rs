@@ -15,7 +15,8 @@ use super::broker::{Answers, Questions};
 use super::connection::{Access, Connection};
 use super::error::BrokerError;
 use super::families;
-use super::messages::{Broker, Metadata, Partitions, metadata};
+use super::messages::Partitions;
+use super::messages::cluster::{Broker, Metadata, metadata};
 use crate::{Collecting, Collector};
 
 /// Maximum number of brokers that are asked.

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use bellwether_core::{Kind, SeriesBatch};
 
 use super::broker::{Answers, Group};
-use super::messages::{Broker, Metadata, Offsets, Partition};
+use super::messages::Offsets;
+use super::messages::cluster::{Broker, Metadata, Partition};
 
 /// Metrics of the state of a partition.
 type PartitionMetric = (&'static str, &'static str, fn(&Partition) -> f64);
@@ -208,7 +209,8 @@ fn lag(group: &Group, newest: &Offsets) -> Offsets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::kafka::messages::{GroupState, Topic};
+    use crate::types::kafka::messages::cluster::Topic;
+    use crate::types::kafka::messages::groups::GroupState;
 
     fn offsets(topic: &str, offsets: &[(i32, i64)]) -> Offsets {
         Offsets::from([(topic.to_owned(), offsets.iter().copied().collect())])
