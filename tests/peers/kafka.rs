@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -242,14 +242,50 @@ fn a_broker_that_hangs_or_is_gone_costs_what_it_leads() {
     agent.wait_for_value("kafka_up", |up| up == 1.0);
 }
 
+/// Writes the key and the certificate of a broker into one file.
+fn keystore(folder: &Path, certificates: &Certificates) -> PathBuf {
+    let read = |file: &str| fs::read_to_string(file).unwrap();
+    let keystore = folder.join("keystore.pem");
+    let pem = read(&certificates.key) + &read(&certificates.certificate);
+    fs::write(&keystore, pem).unwrap();
+    keystore
+}
+
+#[test]
+fn a_broker_that_wants_a_certificate_gets_it() {
+    let folder = TempDir::new().unwrap();
+    let broker = Certificates::write(folder.path(), "broker");
+    let client = Certificates::write(folder.path(), "client");
+    let keystore = keystore(folder.path(), &broker);
+    let port = free_port();
+    let _server = Server::kafka_with_client_certificates(port, &keystore, &client.authority);
+    let collector = |name: &str, more: &str| {
+        format!(
+            "    - {{name: {name}, type: kafka, interval: 2s, brokers: '127.0.0.1:{port}', labels: {{via: {name}}}, \
+             security: {{protocol: sasl_ssl, user: user, password: {PASSWORD}, ca_file: {}{more}}}}}\n",
+            broker.authority
+        )
+    };
+    let own = format!(
+        ", cert_file: {}, key_file: {}",
+        client.certificate, client.key
+    );
+    let yaml = format!(
+        "performance_monitor:\n  enabled_collectors: []\n  collectors:\n{}{}",
+        collector("with", &own),
+        collector("without", "")
+    );
+    let agent = Agent::start(folder.path(), &yaml);
+    agent.wait_for_value("kafka_brokers{via=\"with\"}", |count| count == 1.0);
+    agent.wait_for_value("kafka_up{via=\"without\"}", |up| up == 0.0);
+    wait_for_failure(&agent, &["CertificateRequired"]);
+}
+
 #[test]
 fn tls_and_every_mechanism_work_and_wrong_passwords_are_named() {
     let folder = TempDir::new().unwrap();
     let certificates = Certificates::write(folder.path(), "broker");
-    let keystore = folder.path().join("keystore.pem");
-    let read = |file: &str| fs::read_to_string(file).unwrap();
-    let pem = read(&certificates.key) + &read(&certificates.certificate);
-    fs::write(&keystore, pem).unwrap();
+    let keystore = keystore(folder.path(), &certificates);
     let port = free_port();
     let _server = Server::kafka_with_sasl(port, &keystore);
     let ca = format!("ca_file: {}, ", certificates.authority);

@@ -26,23 +26,23 @@ use crate::{Build, EntryContext, EntryType};
 
 section! {
     /// Collector of type `kafka`: brokers, topics and consumer groups with their lag, under the metric names of
-    /// kafka_exporter. It needs Kafka 1.0 or newer, and leave to describe the cluster, topics and groups where there
-    /// are ACLs.
+    /// kafka_exporter. It needs Kafka 1.0 or newer, and the ACL operation `Describe` on the cluster, topics and
+    /// groups where there are ACLs.
     pub struct Kafka {
         /// Brokers to start from: `host:port`, several separated by commas. The others are found by them.
         pub brokers: Spanned<String> = Spanned::nowhere("127.0.0.1:9092".into()),
         /// Encryption and authentication. They need no further feature of the build here.
         pub security: KafkaSecurity,
         /// Topics that are collected.
-        pub topics: Names,
+        pub topics: KafkaNames,
         /// Consumer groups that are collected.
-        pub groups: Names,
+        pub groups: KafkaNames,
     }
 }
 
 section! {
     /// Names that are collected.
-    pub struct Names {
+    pub struct KafkaNames {
         /// Glob or globs of names. Default: all that `exclude` leaves.
         pub include: Option<Globs>,
         /// Glob or globs of names that are left out. Default: none.
@@ -50,7 +50,7 @@ section! {
     }
 }
 
-impl Names {
+impl KafkaNames {
     fn select(&self, name: &str) -> bool {
         let matches = |globs: &Option<Globs>| globs.as_ref().map(|globs| globs.matches(name));
         matches(&self.include).unwrap_or(true) && !matches(&self.exclude).unwrap_or(false)

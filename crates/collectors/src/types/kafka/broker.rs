@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Names;
+use super::KafkaNames;
 use super::connection::Connection;
 use super::error::BrokerError;
 use super::messages::cluster::{End, list_offsets};
@@ -25,8 +25,8 @@ const DEAD: &str = "Dead";
 pub(super) struct Questions {
     /// Partitions that it leads.
     pub(super) led: Partitions,
-    pub(super) groups: Names,
-    pub(super) topics: Names,
+    pub(super) groups: KafkaNames,
+    pub(super) topics: KafkaNames,
     /// Maximum number of committed offsets.
     pub(super) limit: usize,
 }

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::status_page::push_up;
-use super::Names;
+use super::KafkaNames;
 use super::broker::{Answers, Questions};
 use super::connection::{Access, Connection};
 use super::error::BrokerError;
@@ -27,8 +27,8 @@ pub(super) struct Cluster {
     /// Brokers to start from.
     pub(super) brokers: Vec<BrokerAddress>,
     pub(super) access: Arc<Access>,
-    pub(super) topics: Names,
-    pub(super) groups: Names,
+    pub(super) topics: KafkaNames,
+    pub(super) groups: KafkaNames,
     /// Maximum number of committed offsets of a broker's groups.
     pub(super) limit: usize,
     /// Longest duration of all requests of a collection.

@@ -37,18 +37,17 @@ pub(super) const REQUIRED: [&Api; 5] = [
 
 type Answer<T> = Result<T, AnswerError>;
 
+/// Reads an answer, or a part of it.
+type Read<T> = fn(&mut Reader<'_>) -> Answer<T>;
+
 /// A request, and the way to read its answer.
 pub(super) struct Request<T> {
     pub(super) api: Api,
     pub(super) body: Vec<u8>,
-    pub(super) read: fn(&mut Reader<'_>) -> Answer<T>,
+    pub(super) read: Read<T>,
 }
 
-fn request<T>(
-    api: Api,
-    write: impl FnOnce(&mut Writer),
-    read: fn(&mut Reader<'_>) -> Answer<T>,
-) -> Request<T> {
+fn request<T>(api: Api, write: impl FnOnce(&mut Writer), read: Read<T>) -> Request<T> {
     let mut writer = Writer::default();
     write(&mut writer);
     let body = writer.into_bytes();
@@ -61,10 +60,7 @@ pub(super) type Offsets = BTreeMap<String, BTreeMap<i32, i64>>;
 /// Partitions by topic.
 pub(super) type Partitions = BTreeMap<String, Vec<i32>>;
 
-fn offsets(
-    reader: &mut Reader<'_>,
-    partition: fn(&mut Reader<'_>) -> Answer<Option<(i32, i64)>>,
-) -> Answer<Offsets> {
+fn offsets(reader: &mut Reader<'_>, partition: Read<Option<(i32, i64)>>) -> Answer<Offsets> {
     let topics = reader.array(|reader| {
         let topic = reader.string()?;
         let partitions = reader.array(partition)?;

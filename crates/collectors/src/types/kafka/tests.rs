@@ -36,13 +36,13 @@ fn mistakes_in_the_settings_are_reported_without_the_secret() {
 #[test]
 fn names_are_included_and_then_excluded() {
     let globs = |glob: &str| Globs::new(vec![glob.to_owned()]).ok();
-    let names = Names {
+    let names = KafkaNames {
         include: globs("orders*"),
         exclude: globs("*-dead"),
     };
     assert!(names.select("orders-eu"));
     assert!(!names.select("orders-dead") && !names.select("audit"));
-    let all = Names {
+    let all = KafkaNames {
         include: None,
         exclude: None,
     };
