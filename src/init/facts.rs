@@ -185,7 +185,7 @@ pub(super) const OTHERS: [Service; 7] = [
         ports: &[9092],
         processes: &["java", "kafka"],
         units: &["kafka", "confluent-kafka"],
-        preset: None,
+        preset: Some("kafka"),
     },
     Service {
         name: "PostgreSQL",

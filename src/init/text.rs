@@ -481,7 +481,7 @@ mod tests {
         let text = configuration(&host);
         for line in [
             "#   - Redis on port 6379: include the preset redis.yaml\n",
-            "#   - Kafka on port 9092 by java: Bellwether has no metrics of it\n",
+            "#   - Kafka on port 9092 by java: include the preset kafka.yaml\n",
             "#   - nginx (unit nginx.service): include the preset nginx.yaml\n",
         ] {
             assert!(text.contains(line), "{text}");

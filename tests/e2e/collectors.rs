@@ -96,6 +96,26 @@ fn series_of_text_files_are_served_kept_and_evaluated_until_they_are_gone() {
 }
 
 #[test]
+fn a_text_file_is_seen_long_before_the_interval_is_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    fs::create_dir(&files).unwrap();
+    let yaml = configuration(&files, &BACKUPS.replace("150ms", "10h"));
+    let agent = Agent::start(folder.path(), &yaml);
+    agent.wait_for_value("node_textfile_scrape_error", |error| error == 0.0);
+    let (temporary, path) = (files.join("backup.new"), files.join("backup.prom"));
+    for size in [5.0, 7.0] {
+        fs::write(&temporary, format!("backup_size_bytes {size}\n")).unwrap();
+        fs::rename(&temporary, &path).unwrap();
+        agent.wait_for_value("backup_size_bytes", |value| value == size);
+    }
+    fs::remove_file(&path).unwrap();
+    poll("the series ends with its file", SOON, || {
+        agent.value("backup_size_bytes").is_none().then_some(())
+    });
+}
+
+#[test]
 fn a_flood_of_series_is_limited() {
     let folder = tempfile::tempdir().unwrap();
     let files = folder.path().join("files");

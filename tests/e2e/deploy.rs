@@ -302,6 +302,8 @@ fn install_puts_everything_in_its_place_and_uninstall_takes_it_away() {
             "usr/share/bellwether/presets/containers.yaml",
             "usr/share/bellwether/presets/host.test.yaml",
             "usr/share/bellwether/presets/host.yaml",
+            "usr/share/bellwether/presets/kafka.test.yaml",
+            "usr/share/bellwether/presets/kafka.yaml",
             "usr/share/bellwether/presets/memcached.test.yaml",
             "usr/share/bellwether/presets/memcached.yaml",
             "usr/share/bellwether/presets/mysql.test.yaml",

@@ -66,6 +66,33 @@ impl Server {
         )
     }
 
+    /// The same, for clients with a certificate of an authority in `truststore`.
+    pub fn kafka_with_client_certificates(sasl: u16, keystore: &Path, truststore: &str) -> Self {
+        let (controller, sasl) = (free_port().to_string(), sasl.to_string());
+        let keystore = keystore.to_string_lossy();
+        Self::new(
+            "kafka",
+            &[
+                "--controller-port",
+                &controller,
+                "--sasl-port",
+                &sasl,
+                "--keystore",
+                &keystore,
+                "--truststore",
+                truststore,
+            ],
+        )
+    }
+
+    /// A second broker of the cluster of [`Server::kafka`].
+    pub fn kafka_beside(first: &Self) -> Self {
+        let [_, controller, ..] = first.options.as_slice() else {
+            panic!("a server with a controller");
+        };
+        Self::new("kafka", &["--join", controller])
+    }
+
     fn new(script: &'static str, options: &[&str]) -> Self {
         need("java", "Java 17 or newer");
         need("mvn", "Maven");

@@ -41,6 +41,10 @@ impl Field {
         }
     }
 
+    pub(crate) const fn key(&self) -> &'static str {
+        self.key
+    }
+
     /// Returns the row with labels of its series.
     pub(crate) const fn with(self, labels: &'static [(&'static str, &'static str)]) -> Self {
         Self { labels, ..self }

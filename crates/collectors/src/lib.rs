@@ -22,12 +22,14 @@ mod path_pattern;
 mod pattern;
 mod placeholders;
 pub mod process;
+mod program;
 #[cfg(any(feature = "neo4j", feature = "sql"))]
 mod queries;
 mod runner;
 mod self_metrics;
 pub mod system;
 mod types;
+mod watch;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -55,11 +57,19 @@ pub const UNSEEN: &str = "unseen";
 /// Future of [`Collector::collect`].
 pub type Collecting<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
 
+/// Future of [`Collector::changed`].
+pub type Changed<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A source of samples.
 pub trait Collector: Send + 'static {
     /// Fills `batch`. Its samples are committed even if an error is returned, so that a part that fails
     /// does not cost the other parts.
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a>;
+
+    /// Waits until there is something to collect before it is due, such as a new file. By default it never is.
+    fn changed(&mut self) -> Changed<'_> {
+        Box::pin(std::future::pending())
+    }
 
     /// Returns notes for the operator when nothing failed, such as a query that never had a row.
     fn notes(&self) -> Vec<String> {

@@ -201,8 +201,19 @@ enum State {
     Overdue(Job),
 }
 
+impl State {
+    /// Waits until the collector has something to collect before it is due.
+    async fn changed(&mut self) {
+        match self {
+            Self::Idle(Some(collector), _) => collector.changed().await,
+            Self::Idle(None, _) | Self::Overdue(_) => std::future::pending().await,
+        }
+    }
+}
+
 impl Runner {
-    /// Collects at once and then every interval, or at the times, until `stop`.
+    /// Collects at once and then every interval, or at the times, until `stop`; also when a collector says that
+    /// there is something new.
     pub async fn run(mut self, stop: CancellationToken) {
         self.board.expect(self.origin);
         let mut ticks = interval(self.schedule.interval);
@@ -236,6 +247,7 @@ impl Runner {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = next => {}
+                () = state.changed() => {}
             }
         }
     }
@@ -308,7 +320,7 @@ mod tests {
     use bellwether_core::MetricId;
 
     use super::*;
-    use crate::Collecting;
+    use crate::{Changed, Collecting};
 
     /// Does what its script says, one word a run.
     struct Scripted(Arc<Mutex<Vec<&'static str>>>);
@@ -465,6 +477,41 @@ mod tests {
         assert_eq!(run(Ok(())).success, Some(true));
         let down = run(Err(Failure::new("connect", "refused")));
         assert_eq!((down.success, down.failures["connect"]), (Some(false), 1));
+    }
+
+    /// Has something new a while after each of its first runs.
+    struct Restless(u32);
+
+    impl Collector for Restless {
+        fn collect<'a>(&'a mut self, _: &'a mut Batch, _: Now) -> Collecting<'a> {
+            self.0 += 1;
+            Box::pin(std::future::ready(Ok(())))
+        }
+
+        fn changed(&mut self) -> Changed<'_> {
+            let first = self.0 < 3;
+            Box::pin(async move {
+                match first {
+                    true => sleep(Duration::from_secs(2)).await,
+                    false => std::future::pending().await,
+                }
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_collector_with_something_new_is_run_before_it_is_due() {
+        for (seconds, runs) in [(1, 1), (3, 2), (9, 3), (11, 4), (19, 4), (21, 5)] {
+            let (board, sink) = (HealthBoard::default(), Arc::new(Sizes::default()));
+            let stop = CancellationToken::new();
+            let runner = runner(Arc::new(|_| Box::new(Restless(0))), &board, sink);
+            let task = tokio::spawn(runner.run(stop.clone()));
+            sleep(Duration::from_secs(seconds)).await;
+            stop.cancel();
+            task.await.unwrap();
+            let health = board.all().remove(&Origin::new("system")).unwrap();
+            assert_eq!(health.runs, runs, "after {seconds} s");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,7 +11,9 @@ use crate::{Build, EntryContext, EntryType};
 mod apache;
 mod cgroup;
 mod exec;
+mod gpu;
 mod http_json;
+mod kafka;
 mod log;
 mod memcached;
 mod nginx;
@@ -69,10 +71,14 @@ collector_types! {
     Process = "process", process::Process;
     /// Units of systemd, under the metric names of node_exporter.
     Systemd = "systemd", systemd::Systemd;
+    /// Graphics cards of NVIDIA and AMD.
+    Gpu = "gpu", gpu::Gpu;
     /// Documents in JSON that a server answers with.
     HttpJson = "http_json", http_json::HttpJson;
     /// Requests and workers of the Apache HTTP server, under the metric names of apache_exporter.
     Apache = "apache", apache::Apache;
+    /// Brokers, topics and consumer groups of Kafka, under the metric names of kafka_exporter.
+    Kafka = "kafka", kafka::Kafka;
     /// Statistics of memcached, under the metric names of memcached_exporter.
     Memcached = "memcached", memcached::Memcached;
     /// Connections and requests of nginx, under the metric names of nginx-prometheus-exporter.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bellwether_core::{Batch, Kind, LabelSet, Labels, Now, SeriesBatch};
 use bellwether_relabel::Relabel;
 
-use crate::{Build, Collecting, Collector, Memory};
+use crate::{Build, Changed, Collecting, Collector, Memory};
 
 /// Relabeled series by their labels before; `None`: dropped. Forgotten as a whole once it has more than twice the
 /// series of a collection.
@@ -107,6 +107,10 @@ impl Collector for Relabeled {
             self.relabel(&mut batch.series);
             result
         })
+    }
+
+    fn changed(&mut self) -> Changed<'_> {
+        self.inner.changed()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Now};
-use bellwether_program::{Invocation, PATH, Termination};
 use bellwether_schema::section;
 
+use crate::program::output;
 use crate::system::Globs;
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -86,27 +86,7 @@ impl SystemdCollector {
         let property = format!("--property={properties}");
         let arguments = [self.program.as_str(), "show", "--no-pager", &property];
         let command = arguments.iter().chain(more).map(|part| (*part).to_owned());
-        let invocation = Invocation {
-            command: command.collect(),
-            environment: [("PATH", PATH), ("LC_ALL", "C")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .into(),
-            folder: "/".into(),
-            output_limit: Some(self.output_limit),
-            ..Invocation::default()
-        };
-        let run = invocation.run(self.limit).await;
-        let reason = match run.termination {
-            Termination::Code(0) => return Ok(String::from_utf8_lossy(&run.output).into_owned()),
-            Termination::TimedOut(_) => "timeout",
-            Termination::Code(_) | Termination::Signal(_) => "exit",
-            Termination::TooMuchOutput(_) | Termination::NotStarted(_) => "io",
-        };
-        let mut detail = format!("{}: {}", self.program, run.termination);
-        if !run.stderr.is_empty() {
-            detail += &format!(": {}", run.stderr);
-        }
-        Err(Failure::new(reason, detail))
+        output(command.collect(), self.limit, self.output_limit).await
     }
 }
 

@@ -4,20 +4,22 @@ use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use bellwether_core::{Failure, Kind, Now, SeriesBatch};
+use bellwether_core::{Batch, Failure, Kind, Now, SeriesBatch};
 use bellwether_exposition::{Format, SeriesParser};
 use bellwether_files as files;
 use bellwether_schema::{Spanned, section};
 
 use crate::blocking::{Blocking, Source};
 use crate::path_pattern::PathPattern;
-use crate::{Build, EntryContext, EntryType};
+use crate::watch::Watch;
+use crate::{Build, Changed, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `textfile`: series in the files `*.prom` of directories, as the textfile collector of
     /// node_exporter. A file that is invalid costs its own series. Programs write such a file under another name
-    /// and rename it, so that it is never read half-written.
+    /// and rename it, so that it is never read half-written. A file that comes, changes or goes is seen at once.
     pub struct Textfile {
         /// Directories. Names may have `*`, `?` and `[...]`.
         pub directories: Vec<Spanned<PathBuf>>,
@@ -38,12 +40,46 @@ impl EntryType for Textfile {
             .collect();
         let limit = context.limits.bytes.0;
         context.build(move |_| {
-            Blocking::new(Reader {
+            let watch = Watch::new().map(Arc::new);
+            let reader = Reader {
                 patterns: patterns.clone(),
                 limit,
                 known: BTreeMap::new(),
-            })
+                unwatched: watch.as_ref().err().map(ToString::to_string),
+                watch: watch.ok(),
+            };
+            TextfileCollector {
+                watch: reader.watch.clone(),
+                files: Blocking::new(reader),
+            }
         })
+    }
+}
+
+/// Reads files at each collection, which is due when one of them changes too.
+struct TextfileCollector {
+    files: Blocking<Reader>,
+    /// `None`: changes are seen at the next collection.
+    watch: Option<Arc<Watch>>,
+}
+
+impl Collector for TextfileCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        self.files.collect(batch, now)
+    }
+
+    fn changed(&mut self) -> Changed<'_> {
+        let watch = self.watch.clone();
+        Box::pin(async move {
+            match watch {
+                Some(watch) => watch.changed(&|name| name.ends_with(b".prom")).await,
+                None => std::future::pending().await,
+            }
+        })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.files.notes()
     }
 }
 
@@ -52,6 +88,9 @@ struct Reader {
     patterns: Vec<PathPattern>,
     limit: u64,
     known: BTreeMap<PathBuf, File>,
+    watch: Option<Arc<Watch>>,
+    /// Error of the watch.
+    unwatched: Option<String>,
 }
 
 /// A file, as it was read last.
@@ -68,8 +107,10 @@ impl Source for Reader {
     fn read(&mut self, _: Now, out: &mut SeriesBatch) -> Result<(), Failure> {
         let mut errors = Vec::new();
         let mut known = BTreeMap::new();
-        for pattern in &self.patterns {
-            let paths = match files(pattern) {
+        let directories = self.directories();
+        self.watch(directories.iter().flatten().flatten());
+        for (pattern, directories) in self.patterns.iter().zip(directories) {
+            let paths = match directories.and_then(|directories| files(&directories)) {
                 Ok(paths) => paths,
                 Err(error) => {
                     errors.push(format!("{}: {error}", pattern.fixed().display()));
@@ -92,9 +133,40 @@ impl Source for Reader {
             false => Err(Failure::new("parse", errors.join("; "))),
         }
     }
+
+    fn notes(&self) -> Vec<String> {
+        let note = self.unwatched.as_ref().map(|error| {
+            format!("changes are seen at the next collection only, as the watch failed: {error}; hint: sysctl fs.inotify")
+        });
+        note.into_iter().collect()
+    }
 }
 
 impl Reader {
+    /// Returns the directories of each pattern.
+    fn directories(&self) -> Vec<io::Result<Vec<PathBuf>>> {
+        let each = self.patterns.iter().map(|pattern| {
+            let mut directories = pattern.paths()?;
+            // The error of one without a glob is that of listing it.
+            directories.retain(|path| path.is_dir() || path == pattern.fixed());
+            Ok(directories)
+        });
+        each.collect()
+    }
+
+    /// Watches the directories from now on. Those that are not there yet are tried again at the next collection.
+    fn watch<'a>(&mut self, directories: impl Iterator<Item = &'a PathBuf>) {
+        let Some(watch) = &self.watch else { return };
+        watch.forget();
+        let added = directories.map(|directory| match watch.add(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(format!("{}: {error}", directory.display()))
+            }
+            _ => Ok(()),
+        });
+        self.unwatched = added.collect::<Result<(), _>>().err();
+    }
+
     /// Adds the series of node_exporter about the files, under its names.
     fn push_own(&self, failed: bool, out: &mut SeriesBatch) {
         let help = "Modification time of a text file, as a Unix timestamp.";
@@ -112,13 +184,11 @@ impl Reader {
     }
 }
 
-/// Returns the files `*.prom` in the directories of a pattern.
-fn files(pattern: &PathPattern) -> io::Result<Vec<PathBuf>> {
+/// Returns the files `*.prom` in directories.
+fn files(directories: &[PathBuf]) -> io::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    for directory in pattern.paths()? {
-        if directory.is_dir() || directory == pattern.fixed() {
-            files.extend(list(&directory)?);
-        }
+    for directory in directories {
+        files.extend(list(directory)?);
     }
     Ok(files)
 }
@@ -177,6 +247,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::entry::testing::{collect, resolve_entry};
 
     fn read(reader: &mut Reader, directory: &Path) -> (Vec<String>, Option<String>) {
         let mut out = SeriesBatch::default();
@@ -193,6 +264,8 @@ mod tests {
             patterns: Vec::new(),
             limit,
             known: BTreeMap::new(),
+            watch: None,
+            unwatched: None,
         }
     }
 
@@ -241,5 +314,28 @@ mod tests {
         let missing = folder.path().join("none");
         let (_, error) = read(&mut reader(1000), &missing);
         assert!(error.unwrap().starts_with(&missing.display().to_string()));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_renamed_into_place_is_due_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("later");
+        let yaml = format!(
+            "{{name: x, type: textfile, directories: ['{}*']}}",
+            place.display()
+        );
+        let mut collector = resolve_entry(&yaml).ok().unwrap();
+        fs::create_dir(&place).unwrap();
+        let first = collect(&mut *collector, Now::default()).await;
+        assert_eq!(first.lines, ["node_textfile_scrape_error 0"]);
+        fs::write(place.join("a.tmp"), "a 1\n").unwrap();
+        fs::rename(place.join("a.tmp"), place.join("a.prom")).unwrap();
+        let patience = std::time::Duration::from_secs(20);
+        tokio::time::timeout(patience, collector.changed())
+            .await
+            .unwrap();
+        let second = collect(&mut *collector, Now::default()).await;
+        assert_eq!(second.value("a"), Some(1.0));
+        assert_eq!((second.failure, collector.notes()), (None, vec![]));
     }
 }

@@ -8,41 +8,15 @@ mod absent;
 mod producer;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 #[cfg(not(feature = "kafka"))]
 use absent as producer;
-use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Secret, SourceLocation, Spanned};
+use bellwether_kafka::{KafkaSecurity, check_brokers};
+use bellwether_schema::{Diagnostics, HumanDuration, SourceLocation, Spanned};
 
 use super::{Channel, Context, SettingsError};
 use crate::error::MissingClient;
-
-bellwether_schema::string_enum! {
-    /// Security protocols of brokers.
-    pub enum KafkaProtocol {
-        /// Neither encrypted nor authenticated.
-        Plaintext = "plaintext" | "PLAINTEXT",
-        /// Encrypted.
-        Ssl = "ssl" | "SSL",
-        /// Authenticated, not encrypted.
-        SaslPlaintext = "sasl_plaintext" | "SASL_PLAINTEXT",
-        /// Encrypted and authenticated.
-        SaslSsl = "sasl_ssl" | "SASL_SSL",
-    }
-}
-
-bellwether_schema::string_enum! {
-    /// Authentication mechanisms.
-    pub enum SaslMechanism {
-        /// Name and password, not hashed.
-        Plain = "PLAIN" | "plain",
-        /// SCRAM with SHA-256.
-        ScramSha256 = "SCRAM-SHA-256" | "scram-sha-256",
-        /// SCRAM with SHA-512.
-        ScramSha512 = "SCRAM-SHA-512" | "scram-sha-512",
-    }
-}
 
 bellwether_schema::string_enum! {
     /// Formats of a message in Kafka.
@@ -75,37 +49,6 @@ bellwether_schema::section! {
         pub security: KafkaSecurity,
         /// Further options of librdkafka by their own names: `linger.ms`, `compression.type`.
         pub options: BTreeMap<String, Spanned<String>> = BTreeMap::new(),
-    }
-}
-
-bellwether_schema::section! {
-    /// Encryption and authentication towards Kafka. A build without the features `kafka-ssl` and
-    /// `kafka-ssl-vendored`, such as that of `make run`, has neither TLS nor SCRAM.
-    #[constraints = [
-        Constraint::AtMostOne(&["password", "password_file"]),
-        Constraint::Needs("cert_file", &["key_file"]),
-        Constraint::Needs("key_file", &["cert_file"]),
-    ]]
-    pub struct KafkaSecurity {
-        /// Protocol of the brokers.
-        pub protocol: KafkaProtocol = KafkaProtocol::Plaintext,
-        /// Authentication mechanism of a `sasl_` protocol.
-        pub mechanism: SaslMechanism = SaslMechanism::Plain,
-        /// User name.
-        pub user: Option<String>,
-        /// Password.
-        pub password: Option<Secret>,
-        /// File that holds the password.
-        pub password_file: Option<PathBuf>,
-        /// PEM file with the authorities that brokers' certificates are checked against. Without
-        /// it, those of the system.
-        pub ca_file: Option<PathBuf>,
-        /// PEM file with the client's certificate.
-        pub cert_file: Option<PathBuf>,
-        /// PEM file with its key.
-        pub key_file: Option<PathBuf>,
-        /// Password of the key file.
-        pub key_password: Option<Secret>,
     }
 }
 
@@ -142,51 +85,6 @@ const OWNED: [(&str, &str); 12] = [
 
 /// Options that the delivery guarantee depends on.
 const FIXED: [&str; 3] = ["acks", "request.required.acks", "enable.idempotence"];
-impl KafkaSecurity {
-    fn encrypts(&self) -> bool {
-        matches!(self.protocol, KafkaProtocol::Ssl | KafkaProtocol::SaslSsl)
-    }
-
-    fn authenticates(&self) -> bool {
-        matches!(
-            self.protocol,
-            KafkaProtocol::SaslPlaintext | KafkaProtocol::SaslSsl
-        )
-    }
-
-    /// Returns whether the client needs OpenSSL.
-    fn needs_tls(&self) -> bool {
-        self.encrypts() || (self.authenticates() && self.mechanism != SaslMechanism::Plain)
-    }
-
-    fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        self.check_login(at, problems);
-        if self.password.is_some() && self.password_file.is_some() {
-            problems
-                .error(at, "both `password` and `password_file`")
-                .hint("keep one");
-        }
-        if self.cert_file.is_some() != self.key_file.is_some() {
-            problems.error(at, "`cert_file` and `key_file` go together");
-        }
-    }
-
-    fn check_login(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        let protocol = self.protocol.as_str();
-        let has_password = self.password.is_some() || self.password_file.is_some();
-        if self.authenticates() && (self.user.is_none() || !has_password) {
-            problems.error(
-                at,
-                format!("{protocol} needs `user`, and `password` or `password_file`"),
-            );
-        }
-        if !self.authenticates() && (self.user.is_some() || has_password) {
-            problems
-                .error(at, format!("{protocol} sends no user and no password"))
-                .hint("set `protocol` to sasl_plaintext or sasl_ssl");
-        }
-    }
-}
 
 impl KafkaChannel {
     /// Returns an error if this build lacks the client, or its TLS if that is needed.
@@ -194,11 +92,11 @@ impl KafkaChannel {
         if !cfg!(feature = "kafka") {
             return Some(MISSING_CLIENT);
         }
-        (self.security.needs_tls() && !HAS_TLS).then_some(MISSING_TLS)
+        (self.security.needs_openssl() && !HAS_TLS).then_some(MISSING_TLS)
     }
 
     pub(super) fn check(&self, at: &SourceLocation, problems: &mut Diagnostics) {
-        self.check_brokers(problems);
+        check_brokers(&self.brokers, problems);
         self.check_topic(problems);
         self.check_source(problems);
         if *self.timeout < Duration::from_secs(1) {
@@ -207,22 +105,6 @@ impl KafkaChannel {
         self.security.check(&at.key("security"), problems);
         for (option, value) in &self.options {
             check_option(option, value, problems);
-        }
-    }
-
-    fn check_brokers(&self, problems: &mut Diagnostics) {
-        for broker in self.brokers.split(',').map(str::trim) {
-            let port = broker
-                .rsplit_once(':')
-                .and_then(|(_, port)| port.parse::<u16>().ok());
-            if port.is_none() {
-                problems
-                    .error(
-                        &self.brokers.at,
-                        format!("not a broker address: {broker:?}"),
-                    )
-                    .hint("host:port, several separated by commas");
-            }
         }
     }
 
@@ -340,46 +222,6 @@ mod tests {
                 messages.contains(expected),
                 "{messages} should hold {expected}"
             );
-        }
-    }
-
-    #[test]
-    fn a_password_needs_a_protocol_that_sends_it() {
-        let messages = problems("{brokers: 'a:1', topic: t, security: {user: u, password: p}}");
-        assert_eq!(messages.len(), 1, "{messages:?}");
-        assert!(
-            messages[0].contains("plaintext sends no user"),
-            "{messages:?}"
-        );
-        let messages =
-            problems("{brokers: 'a:1', topic: t, security: {protocol: sasl_plaintext, user: u}}");
-        assert!(
-            messages[0].contains("needs `user`, and `password`"),
-            "{messages:?}"
-        );
-        let messages = problems(
-            "{brokers: 'a:1', topic: t, \
-             security: {protocol: sasl_plaintext, user: u, password: p}}",
-        );
-        assert_eq!(messages, [""; 0]);
-    }
-
-    #[test]
-    fn encryption_and_scram_need_tls() {
-        let scram = SaslMechanism::ScramSha256;
-        for (protocol, mechanism, needs_tls) in [
-            (KafkaProtocol::Ssl, SaslMechanism::Plain, true),
-            (KafkaProtocol::SaslSsl, SaslMechanism::Plain, true),
-            (KafkaProtocol::SaslPlaintext, scram, true),
-            (KafkaProtocol::SaslPlaintext, SaslMechanism::Plain, false),
-            (KafkaProtocol::Plaintext, scram, false),
-        ] {
-            let security = KafkaSecurity {
-                protocol,
-                mechanism,
-                ..<KafkaSecurity as bellwether_schema::Section>::from_defaults().unwrap()
-            };
-            assert_eq!(security.needs_tls(), needs_tls, "{security:?}");
         }
     }
 }

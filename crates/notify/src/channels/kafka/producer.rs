@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bellwether_core::Notification;
-use bellwether_http::read_secret;
+use bellwether_kafka::{KafkaProtocol, KafkaSecurity};
 use bellwether_schema::Secret;
 use broker_log::BrokerLog;
 use cloud_event::CloudEvent;
@@ -23,7 +23,7 @@ use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
 use super::super::{Attempt, Batch, Channel, Context, DeliveryError, Sender, SettingsError};
-use super::{KafkaChannel, KafkaFormat, KafkaProtocol, KafkaSecurity};
+use super::{KafkaChannel, KafkaFormat};
 use crate::wire::Message;
 
 /// Interval of librdkafka's statistics.
@@ -37,14 +37,7 @@ pub(super) fn build(
     settings: &KafkaChannel,
     context: Context,
 ) -> Result<Box<dyn Channel>, SettingsError> {
-    let password = match (
-        &settings.security.password,
-        &settings.security.password_file,
-    ) {
-        (Some(password), _) => Some(password.clone()),
-        (None, Some(path)) => Some(read_secret(path)?),
-        (None, None) => None,
-    };
+    let password = settings.security.read_password()?;
     let config = client_config(settings, password.as_ref());
     let log = BrokerLog::new(context.name, context.clock);
     let producer = start_producer(&config, &log)?;

@@ -1,0 +1,131 @@
+//! Graphics cards: NVIDIA's by `nvidia-smi`, AMD's from /sys.
+//!
+//! `nvidia-smi` comes with NVIDIA's driver and asks its library NVML. The library itself cannot be loaded by the static
+//! binary of the packages (musl answers "Dynamic loading not supported"), and a call into a driver that hangs would
+//! hold a thread of this process forever, where a program is killed at its timeout.
+
+mod amd;
+mod nvidia;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bellwether_core::{Batch, Failure, Now};
+use bellwether_schema::section;
+use tokio::task::spawn_blocking;
+
+use crate::{Build, Collecting, Collector, EntryContext, EntryType};
+
+bellwether_schema::string_enum! {
+    /// Vendors of graphics cards.
+    pub enum GpuVendor {
+        /// NVIDIA, by `/usr/bin/nvidia-smi`.
+        Nvidia = "nvidia",
+        /// AMD, by the kernel's driver `amdgpu`.
+        Amd = "amd",
+    }
+}
+
+section! {
+    /// Collector of type `gpu`: load, memory, temperature and power of graphics cards. NVIDIA's have the metric names of
+    /// nvidia_gpu_exporter, which asks `nvidia-smi` too, and AMD's those of the collector `drm` of node_exporter.
+    pub struct Gpu {
+        /// Vendors whose cards must be there. Default: those that are found, at least one.
+        pub vendors: Option<Vec<GpuVendor>> = None,
+    }
+}
+
+impl EntryType for Gpu {
+    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        if self.vendors.as_ref().is_some_and(Vec::is_empty) {
+            context
+                .problems
+                .error(context.at, "no vendors")
+                .hint("set `vendors: [nvidia]`, or leave it out for all that are found");
+            return None;
+        }
+        let collector = GpuCollector {
+            required: self.vendors.clone(),
+            program: nvidia::PROGRAM.to_owned(),
+            sysfs: context.host.sysfs.clone(),
+            timeout: context.request_timeout(),
+            output_limit: context.limits.bytes.0,
+        };
+        context.build(move |_| collector.clone())
+    }
+}
+
+#[derive(Clone)]
+struct GpuCollector {
+    /// `None`: those that are found.
+    required: Option<Vec<GpuVendor>>,
+    /// Path of `nvidia-smi`. It is no setting: it would start programs of the configuration.
+    program: String,
+    sysfs: PathBuf,
+    timeout: Duration,
+    output_limit: u64,
+}
+
+impl GpuCollector {
+    fn wants(&self, vendor: GpuVendor) -> bool {
+        let vendors = self.required.as_ref();
+        vendors.is_none_or(|vendors| vendors.contains(&vendor))
+    }
+
+    /// Adds the cards of NVIDIA, if they have to be there or the program is.
+    async fn nvidia(&self, batch: &mut Batch) -> Result<usize, Failure> {
+        let is_there = std::fs::exists(&self.program).unwrap_or(false);
+        if !self.wants(GpuVendor::Nvidia) || (self.required.is_none() && !is_there) {
+            return Ok(0);
+        }
+        let command = nvidia::command(&self.program);
+        let printed = crate::program::output(command, self.timeout, self.output_limit).await?;
+        let count = nvidia::push(&printed, &mut batch.series);
+        count.map_err(|error| Failure::new("parse", format!("{}: {error}", self.program)))
+    }
+
+    /// Adds the cards of AMD.
+    async fn amd(&self, batch: &mut Batch) -> Result<usize, Failure> {
+        if !self.wants(GpuVendor::Amd) {
+            return Ok(0);
+        }
+        let sysfs = self.sysfs.clone();
+        let cards = spawn_blocking(move || amd::read(&sysfs));
+        let cards = cards
+            .await
+            .map_err(|error| Failure::new("panic", error.to_string()))?;
+        if cards.is_empty() && self.required.is_some() {
+            let detail = format!("no card of AMD in {}", amd::folder(&self.sysfs).display());
+            return Err(Failure::new("absent", detail));
+        }
+        amd::push(&cards, &mut batch.series);
+        Ok(cards.len())
+    }
+}
+
+impl Collector for GpuCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
+        Box::pin(async move {
+            let amd = self.amd(batch).await;
+            let nvidia = self.nvidia(batch).await;
+            match (nvidia, amd) {
+                (Err(one), Err(other)) => {
+                    let detail = format!("{}; {}", one.detail, other.detail);
+                    Err(Failure::new(one.reason, detail))
+                }
+                (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => Err(failure),
+                (Ok(0), Ok(0)) => {
+                    let (program, folder) = (&self.program, amd::folder(&self.sysfs));
+                    let folder = folder.display();
+                    let detail =
+                        format!("no graphics card: no {program}, and none of AMD in {folder}");
+                    Err(Failure::new("absent", detail))
+                }
+                (Ok(_), Ok(_)) => Ok(()),
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

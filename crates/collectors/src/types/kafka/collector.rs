@@ -1,0 +1,192 @@
+//! A collection: the cluster by one broker, then each broker by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Batch, Failure, Now};
+use bellwether_kafka::BrokerAddress;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use super::super::status_page::push_up;
+use super::KafkaNames;
+use super::broker::{Answers, Questions};
+use super::connection::{Access, Connection};
+use super::error::BrokerError;
+use super::families;
+use super::messages::Partitions;
+use super::messages::cluster::{Broker, Metadata, metadata};
+use crate::{Collecting, Collector};
+
+/// Maximum number of brokers that are asked.
+const MAX_BROKERS: usize = 1000;
+
+/// A cluster, as it is configured.
+pub(super) struct Cluster {
+    /// Brokers to start from.
+    pub(super) brokers: Vec<BrokerAddress>,
+    pub(super) access: Arc<Access>,
+    pub(super) topics: KafkaNames,
+    pub(super) groups: KafkaNames,
+    /// Maximum number of committed offsets of a broker's groups.
+    pub(super) limit: usize,
+    /// Longest duration of all requests of a collection.
+    pub(super) timeout: Duration,
+}
+
+/// Collector of a cluster. Connections are kept.
+pub(super) struct KafkaCollector {
+    cluster: Arc<Cluster>,
+    /// Connection that is asked for the brokers and topics.
+    start: Option<Connection>,
+    /// Index of the broker to start from that answered last.
+    first: usize,
+    connections: BTreeMap<i32, Connection>,
+}
+
+/// Result of asking a broker.
+type Asked = (Broker, Result<(Connection, Answers), String>);
+
+impl KafkaCollector {
+    pub(super) fn new(cluster: Arc<Cluster>) -> Self {
+        Self {
+            cluster,
+            start: None,
+            first: 0,
+            connections: BTreeMap::new(),
+        }
+    }
+
+    /// Returns brokers and topics. A broker that hangs leaves half of the time to the next one.
+    async fn metadata(&mut self, deadline: Instant) -> Result<Metadata, String> {
+        let half = || Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
+        if let Some(mut start) = self.start.take()
+            && let Ok(Ok(metadata)) = timeout_at(half(), start.call(&metadata())).await
+        {
+            self.start = Some(start);
+            return Ok(metadata);
+        }
+        let cluster = self.cluster.clone();
+        let mut errors = Vec::new();
+        for index in 0..cluster.brokers.len() {
+            let index = (self.first + index) % cluster.brokers.len();
+            let address = &cluster.brokers[index];
+            let asking = async {
+                let mut start = Connection::open(&cluster.access, address).await?;
+                let metadata = start.call(&metadata()).await?;
+                Ok::<_, BrokerError>((start, metadata))
+            };
+            match timeout_at(half(), asking).await {
+                Ok(Ok((start, metadata))) => {
+                    self.start = Some(start);
+                    self.first = index;
+                    return Ok(metadata);
+                }
+                Ok(Err(error)) => errors.push(format!("{address}: {error}")),
+                Err(_) => errors.push(format!("{address}: no answer in time")),
+            }
+        }
+        Err(errors.join("; "))
+    }
+
+    /// Asks all brokers at once. Errors name the broker, which costs its own answers alone.
+    async fn ask(&mut self, metadata: &Metadata, deadline: Instant) -> (Answers, Vec<String>) {
+        let mut led = leaders(metadata);
+        let mut asking = JoinSet::new();
+        for broker in metadata.brokers.iter().take(MAX_BROKERS) {
+            let questions = Questions {
+                led: led.remove(&broker.id).unwrap_or_default(),
+                groups: self.cluster.groups.clone(),
+                topics: self.cluster.topics.clone(),
+                limit: self.cluster.limit,
+            };
+            let kept = self.connections.remove(&broker.id);
+            let (access, broker) = (self.cluster.access.clone(), broker.clone());
+            asking.spawn(async move {
+                let asked = timeout_at(deadline, ask(&access, &broker, &questions, kept)).await;
+                let asked = match asked {
+                    Ok(asked) => asked.map_err(|error| error.to_string()),
+                    Err(_) => Err("no answer in time".to_owned()),
+                };
+                (broker, asked)
+            });
+        }
+        // Those of brokers that left the cluster.
+        self.connections.clear();
+        let mut asked: Vec<Asked> = asking.join_all().await;
+        asked.sort_by_key(|(broker, _)| broker.id);
+        let (mut answers, mut errors) = (Answers::default(), Vec::new());
+        for (broker, asked) in asked {
+            match asked {
+                Ok((connection, found)) => {
+                    answers.add(found);
+                    self.connections.insert(broker.id, connection);
+                }
+                Err(error) => {
+                    errors.push(format!(
+                        "broker {} ({}): {error}",
+                        broker.id, broker.address
+                    ));
+                }
+            }
+        }
+        (answers, errors)
+    }
+}
+
+/// Asks a broker. A kept connection may have been closed meanwhile, so a new one follows.
+async fn ask(
+    access: &Arc<Access>,
+    broker: &Broker,
+    questions: &Questions,
+    kept: Option<Connection>,
+) -> Result<(Connection, Answers), BrokerError> {
+    if let Some(mut connection) = kept
+        && let Ok(answers) = questions.ask(&mut connection).await
+    {
+        return Ok((connection, answers));
+    }
+    let mut connection = Connection::open(access, &broker.address).await?;
+    let answers = questions.ask(&mut connection).await?;
+    Ok((connection, answers))
+}
+
+/// Returns the partitions that each broker leads.
+fn leaders(metadata: &Metadata) -> BTreeMap<i32, Partitions> {
+    let mut leaders = BTreeMap::<i32, Partitions>::new();
+    for topic in &metadata.topics {
+        for partition in &topic.partitions {
+            let led = leaders.entry(partition.leader).or_default();
+            match led.get_mut(&topic.name) {
+                Some(partitions) => partitions.push(partition.id),
+                None => drop(led.insert(topic.name.clone(), vec![partition.id])),
+            }
+        }
+    }
+    leaders
+}
+
+impl Collector for KafkaCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
+        Box::pin(async move {
+            let deadline = Instant::now() + self.cluster.timeout;
+            let metadata = self.metadata(deadline).await;
+            push_up("kafka_up", metadata.is_ok(), &mut batch.series);
+            let mut metadata = metadata.map_err(|error| Failure::new("connection", error))?;
+            let is_collected = |name: &str| self.cluster.topics.select(name);
+            metadata
+                .topics
+                .retain(|topic| !topic.partitions.is_empty() && is_collected(&topic.name));
+            let (answers, mut errors) = self.ask(&metadata, deadline).await;
+            if metadata.brokers.len() > MAX_BROKERS {
+                errors.push(format!("more than {MAX_BROKERS} brokers"));
+            }
+            families::fill(&metadata, &answers, &mut batch.series);
+            match errors.is_empty() {
+                true => Ok(()),
+                false => Err(Failure::new("broker", errors.join("; "))),
+            }
+        })
+    }
+}
