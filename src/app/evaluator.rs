@@ -380,7 +380,7 @@ impl Sink for Committer {
         self.store.commit(batch, now);
         if let Some(limit) = self.series_limit {
             let ingestion = self.store.ingest(origin, &batch.series, limit, now);
-            self.board.add_notes(origin, ingestion.notes());
+            self.board.add_notes(origin, ingestion.rejected.notes());
         }
         let up = self.board.is_up(origin).unwrap_or_default();
         self.generated.collected(origin, up, now.wall);

@@ -19,7 +19,9 @@ use serde::Serialize;
 
 use crate::system::System;
 use crate::types::{CollectorType, TypeSettings};
-use crate::{Build, Collector, CollectorName, CollectorPlan, Input, Memory, Schedule, Times};
+use crate::{
+    Build, Collector, CollectorName, CollectorPlan, Input, Memory, Receiver, Schedule, Times,
+};
 
 bellwether_schema::section! {
     /// Settings of every collector in the list.
@@ -122,6 +124,8 @@ pub struct EntryContext<'a> {
     pub host: &'a System,
     /// Labels and relabeling steps of its series.
     pub(crate) relabeling: &'a mut Arc<Relabeling>,
+    /// Receiver of requests of clients.
+    pub(crate) receiver: &'a mut Option<Arc<dyn Receiver>>,
     /// Receives errors.
     pub problems: &'a mut Diagnostics,
     /// Receives warnings.
@@ -149,6 +153,11 @@ impl EntryContext<'_> {
         std::mem::take(self.relabeling)
     }
 
+    /// Sets what takes the requests to the endpoint of the type.
+    pub fn receive(&mut self, receiver: impl Receiver + 'static) {
+        *self.receiver = Some(Arc::new(receiver));
+    }
+
     /// Wraps a function that creates the collector.
     pub fn build<C: Collector>(
         &self,
@@ -170,14 +179,18 @@ pub fn resolve(
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<CollectorPlan> {
     let mut names = BTreeSet::new();
-    let receivers = entries.iter().filter(|entry| entry.receives_pushes());
-    for second in receivers.skip(1) {
-        problems
-            .error(&second.common.name.at, "two collectors of type pushgateway")
-            .hint("leave one of them out: /metrics/job/NAME belongs to one");
-    }
+    let mut endpoints = BTreeSet::new();
     let plans = entries.iter().filter_map(|entry| {
         let common = &entry.common;
+        let endpoint = common.r#type.endpoint().filter(|_| common.enabled);
+        if let Some(path) = endpoint
+            && !endpoints.insert(path)
+        {
+            let message = format!("two collectors of type {}", common.r#type.as_str());
+            problems
+                .error(&common.name.at, message)
+                .hint(format!("leave one of them out: {path} belongs to one"));
+        }
         if !names.insert(common.name.value.as_str()) {
             let message = format!("collector {:?} twice", common.name.value);
             problems
@@ -217,6 +230,7 @@ impl CollectorEntry {
         // An invalid step is reported already.
         let relabel = Relabel::new(steps.map(|step| &step.value)).unwrap_or_default();
         let mut relabeling = Arc::new(Relabeling::new(common.labels.value.clone(), relabel));
+        let mut receiver = None;
         let build = self.settings.resolve(&mut EntryContext {
             origin,
             at: &common.name.at,
@@ -225,6 +239,7 @@ impl CollectorEntry {
             limits: &common.limits,
             host,
             relabeling: &mut relabeling,
+            receiver: &mut receiver,
             problems,
             warnings,
         });
@@ -237,6 +252,7 @@ impl CollectorEntry {
             times: common.times(),
             input: Input::Pull(Relabeled::wrap(build, relabeling)),
             series_limit: Some(common.limits.series),
+            receiver: receiver.map(|receiver| (common.r#type, receiver)),
         })
     }
 }
@@ -386,6 +402,7 @@ pub(crate) mod testing {
             limits: &CollectorLimits::default(),
             host,
             relabeling: &mut Arc::default(),
+            receiver: &mut None,
             problems,
             warnings: &mut Vec::new(),
         })

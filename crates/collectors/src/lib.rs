@@ -22,8 +22,10 @@ mod path_pattern;
 mod pattern;
 mod placeholders;
 pub mod process;
+mod pushed;
 #[cfg(any(feature = "neo4j", feature = "sql"))]
 mod queries;
+mod receiver;
 mod runner;
 mod self_metrics;
 pub mod system;
@@ -43,6 +45,7 @@ pub use kind::{
 };
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use memory::Memory;
+pub use receiver::{Receiver, receiver};
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
 pub use types::CollectorType;

@@ -20,6 +20,7 @@ mod probe;
 mod process;
 pub(crate) mod pushgateway;
 mod redis;
+mod remote_write;
 mod scrape;
 mod sql;
 mod status_page;
@@ -91,4 +92,6 @@ collector_types! {
     Textfile = "textfile", textfile::Textfile;
     /// Metrics that batch jobs push, as to a Pushgateway.
     Pushgateway = "pushgateway", pushgateway::Pushgateway;
+    /// Samples that Prometheus and its agents send by remote write.
+    RemoteWrite = "remote_write", remote_write::RemoteWrite;
 }

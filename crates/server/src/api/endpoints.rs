@@ -194,6 +194,13 @@ impl Endpoint {
         }
     }
 
+    const fn protocol(self) -> Self {
+        Self {
+            answer: Answer::Protocol,
+            ..self
+        }
+    }
+
     const fn web_socket(self) -> Self {
         Self {
             answer: Answer::WebSocket,

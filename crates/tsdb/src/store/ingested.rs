@@ -3,6 +3,8 @@
 //! Each source brings all of its series at once. A series that is not among them any more has ended, as in a
 //! scrape of Prometheus.
 
+mod retyped;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
@@ -10,7 +12,7 @@ use std::time::Duration;
 
 use bellwether_core::{
     Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MetricDef, MonoMillis, Origin, PackedLabels,
-    SeriesBatch, counted, is_label_name, is_metric_name, reserve_tightly,
+    Rejected, Rejection, SeriesBatch, is_label_name, is_metric_name, reserve_tightly,
 };
 use bellwether_exposition::IngestedLayout;
 use bellwether_promql::SampledSeries;
@@ -20,73 +22,13 @@ use parking_lot::Mutex;
 use super::series_links::HistorySamples;
 use crate::history::{History, SeriesId};
 
-/// Reason for which a sample is rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rejection {
-    /// The source has as many series as it may have.
-    Limit,
-    /// Another metric has the name, a configured one or one of Bellwether itself, with the same labels or another
-    /// type.
-    NameInUse,
-    /// Another source brings the family with another type.
-    Type,
-    /// Another source brings the series, or it came twice.
-    Duplicate,
-    /// A name of the metric or of a label is invalid, or the labels are.
-    Invalid,
-}
-
-impl Rejection {
-    /// All reasons.
-    pub const ALL: [Self; 5] = [
-        Self::Limit,
-        Self::NameInUse,
-        Self::Type,
-        Self::Duplicate,
-        Self::Invalid,
-    ];
-
-    /// Returns the reason as the value of a label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Limit => "limit",
-            Self::NameInUse => "name_in_use",
-            Self::Type => "type",
-            Self::Duplicate => "duplicate",
-            Self::Invalid => "invalid",
-        }
-    }
-}
-
 /// Result of ingesting the samples of a source.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Ingestion {
     /// Series of the source.
     pub series: usize,
-    /// Rejected samples by reason, with the text of the first one.
-    pub rejected: BTreeMap<Rejection, (u64, String)>,
-}
-
-impl Ingestion {
-    /// Returns a sentence for each reason for which samples were rejected.
-    #[must_use]
-    pub fn notes(&self) -> Vec<String> {
-        let notes = self.rejected.iter().map(|(reason, (count, first))| {
-            let samples = counted(*count, "sample");
-            let explanation = match reason {
-                Rejection::Limit => "the collector has as many series as limits.series allows",
-                Rejection::NameInUse => {
-                    "a configured metric, or one of Bellwether itself, has the name with the same labels or another type"
-                }
-                Rejection::Type => "another collector brings the metric with another type",
-                Rejection::Duplicate => "another collector brings the series, or it came twice",
-                Rejection::Invalid => "a name is not valid in Prometheus",
-            };
-            format!("rejected {samples}, such as {first}: {explanation}")
-        });
-        notes.collect()
-    }
+    /// Samples that were rejected, by the source or here.
+    pub rejected: Rejected,
 }
 
 /// Series of all sources. A slot has one series; its number, its labels and what it belongs to are in vectors by
@@ -174,11 +116,15 @@ impl Ingested {
             before: &before,
             next: 0,
             slots: Vec::with_capacity(before.len()),
-            result: Ingestion::default(),
+            result: Ingestion {
+                series: 0,
+                rejected: batch.rejected().clone(),
+            },
         };
         for family in batch.families() {
+            let head = (family.name, family.kind, family.help);
+            self.retype(head, source, turn.round, shared);
             for (packed, value) in family.samples() {
-                let head = (family.name, family.kind, family.help);
                 match self.set(head, packed, value, &mut turn, shared) {
                     Ok(slot) => self.push_history(slot, value, shared, out),
                     Err(reason) => turn.reject(reason, packed),
@@ -195,8 +141,8 @@ impl Ingested {
         self.remove(&ended, out);
         result.series = slots.len();
         own.slots = slots;
-        for (reason, (count, _)) in &result.rejected {
-            *own.rejected.entry(*reason).or_default() += count;
+        for (reason, count, _) in result.rejected.iter() {
+            *own.rejected.entry(reason).or_default() += count;
         }
         self.sources.insert(source, own);
         result
@@ -221,6 +167,9 @@ impl Ingested {
                     return Err(Rejection::Duplicate);
                 }
                 row.round = turn.round;
+                if *row.family != *head.0 && !shared.taken.contains_key(head.0) {
+                    self.rejoin(slot, head, packed);
+                }
                 slot
             }
             None => self.insert(head, packed, turn, shared)?,
@@ -485,8 +434,7 @@ impl Turn<'_> {
             Some(labels) => labels.to_string(),
             None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
         };
-        let rejected = &mut self.result.rejected;
-        rejected.entry(reason).or_insert_with(|| (0, first())).0 += 1;
+        self.result.rejected.add(reason, 1, first);
     }
 }
 

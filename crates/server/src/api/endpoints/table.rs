@@ -12,7 +12,7 @@ use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trend
 use crate::api::configuration;
 use crate::api::dashboards;
 use crate::api::live;
-use crate::api::metrics::{self, exposition, metadata, push, record};
+use crate::api::metrics::{self, exposition, metadata, push, receive, record};
 use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
 use crate::api::simple;
@@ -57,6 +57,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
     change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
+    change(POST, "/api/v1/write", "remote_write", "receives samples of remote write", respond!(receive::remote_write)).protocol(),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),

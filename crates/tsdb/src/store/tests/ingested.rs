@@ -1,8 +1,8 @@
 //! Series that sources bring under names of their own.
 
-use bellwether_core::SeriesBatch;
+use bellwether_core::{Rejection, SeriesBatch};
 
-use super::super::{Ingestion, Rejection};
+use super::super::Ingestion;
 use super::*;
 use crate::history::History;
 
@@ -60,7 +60,7 @@ fn a_collection_replaces_the_series_of_its_source_alone() {
     ingest(&store, "one", &jobs(&[("x", 1.0), ("y", 2.0)]), 1);
     ingest(&store, "two", &jobs(&[("z", 3.0)]), 1);
     let done = ingest(&store, "one", &jobs(&[("y", 5.0), ("w", 6.0)]), 2);
-    assert_eq!((done.series, done.rejected.len()), (2, 0));
+    assert_eq!((done.series, done.rejected.notes().len()), (2, 0));
     assert_eq!(
         exposition(&store, Format::Text),
         [
@@ -97,7 +97,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
     let counts: Vec<_> = done
         .rejected
         .iter()
-        .map(|(reason, found)| (*reason, found.0))
+        .map(|(reason, count, _)| (reason, count))
         .collect();
     assert_eq!(
         counts,
@@ -108,9 +108,10 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
             (Rejection::Invalid, 3),
         ]
     );
-    assert_eq!(done.rejected[&Rejection::Type].1, "jobs_total{queue=\"y\"}");
+    let first = (Rejection::Type, 1, "jobs_total{queue=\"y\"}");
+    assert!(done.rejected.iter().any(|rejected| rejected == first));
     let stolen = ingest(&store, "three", &jobs(&[("x", 9.0)]), 1);
-    assert_eq!(stolen.rejected[&Rejection::Duplicate].0, 1);
+    assert_eq!(stolen.rejected.count(Rejection::Duplicate), 1);
     let limited = store.ingest(
         source("four"),
         &batch(&[("m", None, &[("a", 1.0), ("b", 1.0), ("c", 1.0)])]),
@@ -118,7 +119,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
         at(1),
     );
     assert_eq!(
-        (limited.series, limited.rejected[&Rejection::Limit].0),
+        (limited.series, limited.rejected.count(Rejection::Limit)),
         (2, 1)
     );
     assert_eq!(
@@ -148,7 +149,7 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
     // `host` is a default label, which the metric's own series have, too.
     batch.push(&[("a", "x"), ("b", "y"), ("host", "other")], 4.0);
     let done = ingest(&store, "one", &batch, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
+    assert_eq!(done.rejected.count(Rejection::NameInUse), 2);
     for format in [Format::Text, Format::OpenMetrics] {
         let mut lines = exposition(&store, format);
         lines.retain(|line| line != "# EOF");
@@ -179,7 +180,7 @@ fn names_that_open_metrics_has_for_a_configured_counter_are_reserved() {
     let named = |name| (name, Some(Kind::Gauge), &[("a", 1.0)][..]);
     let taken = batch(&[named("x_done"), named("x_done_created")]);
     let done = ingest(&store, "one", &taken, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].0, 2);
+    assert_eq!(done.rejected.count(Rejection::NameInUse), 2);
     assert_eq!(
         exposition(&store, Format::OpenMetrics),
         [
@@ -323,7 +324,7 @@ proptest! {
             let names: Vec<String> = queues.iter().map(|queue| format!("{number}-{queue}")).collect();
             let samples: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), round as f64)).collect();
             let done = ingest(&store, &format!("source{number}"), &jobs(&samples), round as u64);
-            prop_assert_eq!((done.series, done.rejected.len()), (queues.len(), 0));
+            prop_assert_eq!((done.series, done.rejected.notes().len()), (queues.len(), 0));
             model.insert(number, queues);
         }
         let expected: usize = model.values().map(std::collections::BTreeSet::len).sum();
@@ -338,4 +339,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_type_that_changes_or_becomes_known_is_that_of_the_series_from_then_on() {
+    let store = store_with(None);
+    let untyped = batch(&[
+        ("jobs", None, &[("a", 1.0)]),
+        ("t_sum", None, &[("a", 2.0)]),
+    ]);
+    ingest(&store, "one", &untyped, 1);
+    let mut typed = batch(&[("jobs", Some(Kind::Gauge), &[("a", 1.0), ("b", 1.0)])]);
+    typed.begin("t", Some(Kind::Summary), "Help.");
+    typed.push_suffixed("_sum", &[("queue", "a")], 3.0);
+    let done = ingest(&store, "one", &typed, 2);
+    assert_eq!((done.series, done.rejected.notes().len()), (3, 0));
+    assert_eq!(
+        exposition(&store, Format::Text),
+        [
+            "# TYPE jobs gauge",
+            "jobs{queue=\"a\",host=\"a\"} 1",
+            "jobs{queue=\"b\",host=\"a\"} 1",
+            "# TYPE t summary",
+            "t_sum{queue=\"a\",host=\"a\"} 3",
+        ]
+    );
 }
