@@ -94,6 +94,7 @@ impl MetricsBackend for AppBackend {
     ) -> Result<Response<Vec<u8>>, BackendError> {
         let kind = match protocol {
             PushProtocol::RemoteWrite => CollectorType::RemoteWrite,
+            PushProtocol::Influx => CollectorType::Influx,
         };
         let active = self.0.current.load();
         let Some(receiver) = receiver(&active.plan.collectors, kind) else {

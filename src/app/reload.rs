@@ -104,6 +104,7 @@ impl App {
             .filter(|origin| !next.origins().any(|new| new == *origin))
         {
             self.board.forget(origin);
+            self.memory.forget(origin);
             self.generated.forget(origin, self.clock.now().wall);
         }
         self.current.store(next.clone());

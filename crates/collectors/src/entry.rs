@@ -20,7 +20,8 @@ use serde::Serialize;
 use crate::system::System;
 use crate::types::{CollectorType, TypeSettings};
 use crate::{
-    Build, Collector, CollectorName, CollectorPlan, Input, Memory, Receiver, Schedule, Times,
+    Build, Collector, CollectorName, CollectorPlan, Input, Memory, NameMapping, Receiver, Schedule,
+    Times,
 };
 
 bellwether_schema::section! {
@@ -106,6 +107,11 @@ pub trait EntryType {
     /// Checks the settings, also of a disabled collector, and returns how a collector is built, which fills
     /// [`Batch::series`](bellwether_core::Batch::series). Returns `None` after an error, which is reported.
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build>;
+
+    /// Returns the mappings of names, whose file is read with the configuration.
+    fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+        None
+    }
 }
 
 /// State of resolving one collector of the list.
@@ -209,6 +215,11 @@ pub fn resolve(
 }
 
 impl CollectorEntry {
+    /// Returns the mappings of names, whose file is read with the configuration.
+    pub fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+        self.settings.name_mapping()
+    }
+
     /// Returns whether the collector runs and receives pushed metrics.
     pub(crate) fn receives_pushes(&self) -> bool {
         self.common.enabled && self.common.r#type == CollectorType::Pushgateway
@@ -438,6 +449,16 @@ pub(crate) mod testing {
         host: &System,
         yaml: &str,
     ) -> Result<Box<dyn Collector>, Vec<String>> {
+        try_resolve_build(host, yaml).map(|build| build(&Memory::default()))
+    }
+
+    /// Resolves one entry without errors.
+    pub(crate) fn resolve_build(yaml: &str) -> Build {
+        try_resolve_build(&System::default(), yaml)
+            .unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn try_resolve_build(host: &System, yaml: &str) -> Result<Build, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
@@ -445,7 +466,7 @@ pub(crate) mod testing {
         let plans = resolve(&entries, SCHEDULE, host, &mut problems, &mut Vec::new());
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
-            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build),
             _ => Err(problems.iter().map(ToString::to_string).collect()),
         }
     }

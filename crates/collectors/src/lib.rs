@@ -17,6 +17,7 @@ mod kind;
 mod kinds;
 mod mapping;
 mod memory;
+mod name_mapping;
 pub mod neo4j;
 mod path_pattern;
 mod pattern;
@@ -28,6 +29,7 @@ mod queries;
 mod receiver;
 mod runner;
 mod self_metrics;
+mod sockets;
 pub mod system;
 mod types;
 
@@ -45,6 +47,7 @@ pub use kind::{
 };
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use memory::Memory;
+pub use name_mapping::NameMapping;
 pub use receiver::{Receiver, receiver};
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;

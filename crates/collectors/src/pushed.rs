@@ -13,7 +13,7 @@ use bellwether_core::{
     SeriesBatch, SeriesFamily, is_label_name, is_metric_name, is_staleness_marker,
 };
 use bellwether_matcher::Pattern;
-use bellwether_schema::{Constraint, HumanDuration, Literal, Spanned};
+use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Literal, Spanned};
 use indexmap::IndexMap;
 use parking_lot::Mutex;
 
@@ -36,28 +36,48 @@ impl PushSettings {
     /// Checks the settings, and returns where pushed series go.
     pub(crate) fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Intake> {
         if self.accept.is_empty() {
-            context
-                .problems
-                .error(context.at, "accepts no metrics")
-                .hint("set `accept: [\".*\"]` for all of them, or patterns of their names");
+            Accept::report_none(context);
         }
         check_ttl(&self.ttl, context);
-        let mut accept = Vec::new();
-        for pattern in &self.accept {
-            match Pattern::new(&pattern.value) {
-                Ok(pattern) => accept.push(pattern),
-                Err(error) => {
+        let accept = Accept::resolve(&self.accept, context.problems)?;
+        Some(Intake::new(context, accept, self.ttl.value.0))
+    }
+}
+
+/// Patterns of the names of metrics that are accepted.
+#[derive(Clone, Debug)]
+pub(crate) struct Accept(Vec<Pattern>);
+
+impl Accept {
+    /// Compiles the patterns. Returns `None` after an error, which is reported.
+    pub(crate) fn resolve(
+        patterns: &[Spanned<Literal>],
+        problems: &mut Diagnostics,
+    ) -> Option<Self> {
+        let compiled = patterns.iter().map(|pattern| {
+            Pattern::new(&pattern.value)
+                .map_err(|error| {
                     let message = format!("invalid regular expression: {error}");
-                    context.problems.error(&pattern.at, message);
-                }
-            }
-        }
-        (accept.len() == self.accept.len()).then_some(Intake {
-            origin: context.origin,
-            accept,
-            limits: context.limits.clone(),
-            ttl: self.ttl.value.0,
-        })
+                    problems.error(&pattern.at, message);
+                })
+                .ok()
+        });
+        // All of them, so that every error is reported.
+        let compiled: Vec<Option<Pattern>> = compiled.collect();
+        compiled.into_iter().collect::<Option<_>>().map(Self)
+    }
+
+    /// Reports that a collector would take nothing.
+    pub(crate) fn report_none(context: &mut EntryContext<'_>) {
+        context
+            .problems
+            .error(context.at, "accepts no metrics")
+            .hint("set `accept: [\".*\"]` for all of them, or patterns of their names");
+    }
+
+    /// Returns whether metrics of this name are accepted.
+    pub(crate) fn accepts(&self, metric: &str) -> bool {
+        self.0.iter().any(|pattern| pattern.is_match(metric))
     }
 }
 
@@ -75,7 +95,8 @@ pub(crate) fn check_ttl(ttl: &Spanned<HumanDuration>, context: &mut EntryContext
 #[derive(Clone)]
 pub(crate) struct Intake {
     origin: Origin,
-    accept: Vec<Pattern>,
+    /// `None`: all.
+    accept: Option<Accept>,
     limits: CollectorLimits,
     ttl: Duration,
 }
@@ -86,9 +107,24 @@ impl Intake {
         self.origin
     }
 
+    /// Creates the way into the collector of `context`, for names that `accept` accepts; `None`: all names.
+    pub(crate) fn new(
+        context: &EntryContext<'_>,
+        accept: impl Into<Option<Accept>>,
+        ttl: Duration,
+    ) -> Self {
+        Self {
+            origin: context.origin,
+            accept: accept.into(),
+            limits: context.limits.clone(),
+            ttl,
+        }
+    }
+
     /// Returns whether metrics of this name are accepted.
     pub(crate) fn accepts(&self, metric: &str) -> bool {
-        self.accept.iter().any(|pattern| pattern.is_match(metric))
+        let accept = self.accept.as_ref();
+        accept.is_none_or(|accept| accept.accepts(metric))
     }
 
     /// Returns the limits: of the series and their texts that are kept, and of a request.

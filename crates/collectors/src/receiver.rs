@@ -24,6 +24,7 @@ impl CollectorType {
         match self {
             Self::Pushgateway => Some("/metrics/job/NAME"),
             Self::RemoteWrite => Some("/api/v1/write"),
+            Self::Influx => Some("/write"),
             _ => None,
         }
     }

@@ -18,6 +18,8 @@ pub enum Rejection {
     Duplicate,
     /// A name of the metric or of a label is invalid, or the labels are.
     Invalid,
+    /// It cannot be read, or its value is no number.
+    Malformed,
     /// No pattern of the receiver accepts the name of the metric.
     NotAccepted,
     /// It is older than what the receiver has or keeps.
@@ -26,12 +28,13 @@ pub enum Rejection {
 
 impl Rejection {
     /// All reasons.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Limit,
         Self::NameInUse,
         Self::Type,
         Self::Duplicate,
         Self::Invalid,
+        Self::Malformed,
         Self::NotAccepted,
         Self::TooOld,
     ];
@@ -45,6 +48,7 @@ impl Rejection {
             Self::Type => "type",
             Self::Duplicate => "duplicate",
             Self::Invalid => "invalid",
+            Self::Malformed => "malformed",
             Self::NotAccepted => "not_accepted",
             Self::TooOld => "too_old",
         }
@@ -61,6 +65,9 @@ impl Rejection {
             Self::Type => "the metric is there with another type",
             Self::Duplicate => "another collector brings the series, or it came twice",
             Self::Invalid => "a name is not valid in Prometheus",
+            Self::Malformed => {
+                "it cannot be read, or its value is no number that the metric can have"
+            }
             Self::NotAccepted => "no pattern of `accept` matches the name of the metric",
             Self::TooOld => {
                 "it is older than the `ttl` of the collector, or than a sample before it"

@@ -113,6 +113,8 @@ pub trait MetricsBackend: Send + Sync + 'static {
 pub enum PushProtocol {
     /// Remote write 1.0 and 2.0 of Prometheus.
     RemoteWrite,
+    /// Line protocol of InfluxDB.
+    Influx,
 }
 
 /// Change of the pushed metrics of a group.

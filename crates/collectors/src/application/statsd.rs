@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, UnixMillis, self_metrics};
 use bellwether_recorder::Recorder;
 use intake::Intake;
+pub(crate) use line::{Line, LineKind, tags};
 use mapping::Translation;
 use rustix::net::{RecvFlags, recv};
 pub use settings::{Statsd, StatsdDialect, StatsdMapping};

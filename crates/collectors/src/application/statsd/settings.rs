@@ -1,14 +1,13 @@
 //! The section `statsd`, and its checks.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use bellwether_schema::{
-    Diagnostics, Literal, Spanned, did_you_mean, is_host_name, section, string_enum,
-};
+use bellwether_schema::{Diagnostics, Literal, Spanned, did_you_mean, section, string_enum};
 
+use super::line::has_tags;
 use super::mapping::{Template, glob};
 use crate::application::settings::ApplicationMetric;
+use crate::sockets::check_address;
 
 section! {
     /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
@@ -46,6 +45,17 @@ string_enum! {
     }
 }
 
+impl StatsdDialect {
+    /// Returns whether a signed gauge in `packet` is a step.
+    pub(crate) fn signs_are_steps(self, packet: &[u8]) -> bool {
+        match self {
+            Self::Statsd => true,
+            Self::Dogstatsd => false,
+            Self::Auto => !has_tags(packet),
+        }
+    }
+}
+
 section! {
     /// Maps `StatsD` names to an application metric.
     pub struct StatsdMapping {
@@ -63,12 +73,7 @@ section! {
 impl Statsd {
     /// Checks the section; `metrics` are the metrics that lines can be mapped to.
     pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
-        if !is_address(&self.listen) {
-            let message = format!("not an address with a port: {:?}", self.listen.value);
-            problems
-                .error(&self.listen.at, message)
-                .hint("for example 127.0.0.1:8125");
-        }
+        check_address(&self.listen, problems);
         if *self.receive_buffer < 65_536 {
             let message = format!(
                 "must hold one packet, 65536 bytes: {}",
@@ -80,15 +85,6 @@ impl Statsd {
             .iter()
             .for_each(|mapping| mapping.check(metrics, problems));
     }
-}
-
-/// Returns whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
-fn is_address(text: &str) -> bool {
-    if text.parse::<SocketAddr>().is_ok() {
-        return true;
-    }
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && is_host_name(host))
 }
 
 impl StatsdMapping {

@@ -58,6 +58,10 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
     change(POST, "/api/v1/write", "remote_write", "receives samples of remote write", respond!(receive::remote_write)).protocol(),
+    change(POST, "/write", "influx_write", "receives points of InfluxDB 1.x", respond!(receive::influx)).protocol(),
+    change(POST, "/api/v2/write", "influx_write_v2", "receives points of InfluxDB 2.x", respond!(receive::influx)).protocol(),
+    change(POST, "/query", "influx_query", "answers clients of InfluxDB 1.x that create their database", respond!(receive::influx)).protocol(),
+    get("/ping", "influx_ping", "answers clients of InfluxDB", respond!(receive::influx)).protocol().open(),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),

@@ -17,6 +17,14 @@ pub(crate) async fn remote_write(
     receive(request, PushProtocol::RemoteWrite).await
 }
 
+/// Takes points of InfluxDB.
+///
+/// # Errors
+/// The body cannot be read, or nothing receives points.
+pub(crate) async fn influx(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    receive(request, PushProtocol::Influx).await
+}
+
 async fn receive(
     request: &mut RequestContext<'_>,
     protocol: PushProtocol,
