@@ -236,7 +236,7 @@ impl App {
         saving.abort();
         reporting.abort();
         app.withdraw().await;
-        app.listeners.replace(Prepared::None);
+        app.listeners.replace(Prepared::default());
         let active = app.current.load_full();
         active.stop().await;
         // Their sockets leave no files.

@@ -93,6 +93,7 @@ impl MetricsBackend for AppBackend {
         request: &Request<Bytes>,
     ) -> Result<Response<Vec<u8>>, BackendError> {
         let kind = match protocol {
+            PushProtocol::Otlp => CollectorType::Otlp,
             PushProtocol::RemoteWrite => CollectorType::RemoteWrite,
             PushProtocol::Influx => CollectorType::Influx,
         };

@@ -4,18 +4,16 @@
 //! number of series by `limits.series`, so no client fills the memory. What is kept is collected at the interval of the
 //! collector, as what other types fetch.
 
-use std::collections::HashMap;
+mod series;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{
-    Failure, Kind, LabelSet, METRIC_NAME, MonoMillis, Now, Origin, Rejected, Rejection,
-    SeriesBatch, SeriesFamily, is_label_name, is_metric_name, is_staleness_marker,
-};
+use bellwether_core::{Failure, Now, Origin, Rejected, SeriesBatch};
 use bellwether_matcher::Pattern;
 use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Literal, Spanned};
-use indexmap::IndexMap;
 use parking_lot::Mutex;
+use series::PushedSeries;
 
 use crate::blocking::{Blocking, Source};
 use crate::{CollectorLimits, EntryContext, Memory};
@@ -102,11 +100,6 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Returns the collector.
-    pub(crate) fn origin(&self) -> Origin {
-        self.origin
-    }
-
     /// Creates the way into the collector of `context`, for names that `accept` accepts; `None`: all names.
     pub(crate) fn new(
         context: &EntryContext<'_>,
@@ -119,6 +112,11 @@ impl Intake {
             limits: context.limits.clone(),
             ttl,
         }
+    }
+
+    /// Returns the collector.
+    pub(crate) fn origin(&self) -> Origin {
+        self.origin
     }
 
     /// Returns whether metrics of this name are accepted.
@@ -158,195 +156,6 @@ impl Intake {
 #[derive(Debug, Default)]
 struct Pushed(Mutex<PushedSeries>);
 
-#[derive(Debug, Default)]
-struct PushedSeries {
-    families: Families,
-    /// By packed labels, in the order in which they came, so that those of a histogram are together.
-    series: IndexMap<Box<[u8]>, Sample>,
-    /// Size of the labels of all series.
-    label_bytes: usize,
-    /// Samples that were rejected since the last collection.
-    rejected: Rejected,
-}
-
-#[derive(Debug)]
-struct Sample {
-    family: Arc<str>,
-    value: f64,
-    /// Time at which it came.
-    at: MonoMillis,
-}
-
-impl PushedSeries {
-    fn push(&mut self, intake: &Intake, batch: &SeriesBatch, now: MonoMillis) -> Rejected {
-        let mut rejected = batch.rejected().clone();
-        let mut ended = false;
-        for family in batch.families() {
-            let admitted = match intake.accepts(family.name) {
-                true => self.families.admit(family),
-                false => Err(Rejection::NotAccepted),
-            };
-            for (packed, value) in family.samples() {
-                let set = admitted.and_then(|()| self.set(family, packed, value, intake, now));
-                if let Err(reason) = set {
-                    rejected.add(reason, 1, || series_text(packed));
-                }
-                ended |= is_staleness_marker(value);
-            }
-        }
-        if ended {
-            self.retain(|sample| !is_staleness_marker(sample.value));
-        }
-        self.rejected.extend(&rejected);
-        rejected
-    }
-
-    fn set(
-        &mut self,
-        family: SeriesFamily<'_>,
-        packed: &[u8],
-        value: f64,
-        intake: &Intake,
-        now: MonoMillis,
-    ) -> Result<(), Rejection> {
-        if let Some(sample) = self.series.get_mut(packed) {
-            sample.value = value;
-            sample.at = now;
-            if *sample.family != *family.name {
-                let new = self.families.join(family);
-                let old = std::mem::replace(&mut sample.family, new);
-                self.families.leave(&old);
-            }
-            return Ok(());
-        }
-        if is_staleness_marker(value) {
-            return Ok(());
-        }
-        let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
-        let valid = labels
-            .iter()
-            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
-        if !valid || !is_metric_name(labels.name()) {
-            return Err(Rejection::Invalid);
-        }
-        let bytes = self.label_bytes + packed.len() + self.families.help_bytes + family.help.len();
-        if self.series.len() >= intake.limits.series || bytes as u64 > intake.limits.bytes.0 {
-            return Err(Rejection::Limit);
-        }
-        let sample = Sample {
-            family: self.families.join(family),
-            value,
-            at: now,
-        };
-        self.label_bytes += packed.len();
-        self.series.insert(packed.into(), sample);
-        Ok(())
-    }
-
-    fn retain(&mut self, keeps: impl Fn(&Sample) -> bool) {
-        self.series.retain(|packed, sample| {
-            let kept = keeps(sample);
-            if !kept {
-                self.label_bytes -= packed.len();
-                self.families.leave(&sample.family);
-            }
-            kept
-        });
-    }
-
-    /// Ends series without a sample for `ttl`, and adds the others to `out`, with what was rejected since the last call.
-    fn collect(&mut self, ttl: Duration, now: MonoMillis, out: &mut SeriesBatch) {
-        self.retain(|sample| now.since(sample.at) <= ttl);
-        out.reject(&std::mem::take(&mut self.rejected));
-        let mut begun: Option<&Arc<str>> = None;
-        for (packed, sample) in &self.series {
-            if begun != Some(&sample.family) {
-                let (kind, help) = self.families.head(&sample.family);
-                out.begin(&sample.family, kind, help);
-                begun = Some(&sample.family);
-            }
-            out.push_packed(packed, sample.value);
-        }
-    }
-}
-
-/// Families that have series, by name.
-#[derive(Debug, Default)]
-struct Families {
-    by_name: HashMap<Arc<str>, Family>,
-    /// Size of all help texts.
-    help_bytes: usize,
-}
-
-#[derive(Debug)]
-struct Family {
-    name: Arc<str>,
-    kind: Option<Kind>,
-    help: Box<str>,
-    /// Number of its series.
-    series: usize,
-}
-
-impl Families {
-    /// Compares the types of a family. The type may become known later, as remote write 1.0 sends it by itself.
-    fn admit(&mut self, family: SeriesFamily<'_>) -> Result<(), Rejection> {
-        let Some(known) = self.by_name.get_mut(family.name) else {
-            return Ok(());
-        };
-        match (known.kind, family.kind) {
-            (Some(known), Some(other)) if known != other => Err(Rejection::Type),
-            (None, Some(kind)) => {
-                known.kind = Some(kind);
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Counts a further series of `family`, which is added if it is new, and returns its name.
-    fn join(&mut self, family: SeriesFamily<'_>) -> Arc<str> {
-        if let Some(known) = self.by_name.get_mut(family.name) {
-            known.series += 1;
-            return Arc::clone(&known.name);
-        }
-        let name: Arc<str> = family.name.into();
-        self.help_bytes += family.help.len();
-        let new = Family {
-            name: Arc::clone(&name),
-            kind: family.kind,
-            help: family.help.into(),
-            series: 1,
-        };
-        self.by_name.insert(Arc::clone(&name), new);
-        name
-    }
-
-    /// Counts a series of a family less; the family ends with the last one.
-    fn leave(&mut self, name: &Arc<str>) {
-        let Some(family) = self.by_name.get_mut(name) else {
-            return;
-        };
-        family.series -= 1;
-        if family.series == 0 {
-            self.help_bytes -= family.help.len();
-            self.by_name.remove(name);
-        }
-    }
-
-    /// Returns type and help.
-    fn head(&self, name: &Arc<str>) -> (Option<Kind>, &str) {
-        let family = self.by_name.get(name);
-        family.map_or((None, ""), |family| (family.kind, &family.help))
-    }
-}
-
-fn series_text(packed: &[u8]) -> String {
-    match LabelSet::from_packed(packed) {
-        Some(labels) => labels.to_string(),
-        None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
-    }
-}
-
 /// Pushed series as a source. A push may hold the lock for long, so they are read on a blocking thread.
 pub(crate) struct PushedSource {
     pushed: Arc<Pushed>,
@@ -362,6 +171,8 @@ impl Source for PushedSource {
 
 #[cfg(test)]
 pub(crate) mod testing {
+    use bellwether_core::Kind;
+
     use super::*;
     use crate::entry::testing::with_context;
     use crate::system::System;
@@ -411,6 +222,8 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::{Kind, Rejection};
+
     use super::testing::{collect, families, intake, lines};
     use super::*;
 
@@ -457,6 +270,29 @@ mod tests {
         let end = batch(&[("x", GAUGE, &[("1", stale), ("3", stale)])]);
         assert_eq!(intake.push(&memory, &end, now), Rejected::default());
         assert_eq!(lines(&intake, &memory, now), ["x{a=\"2\"} NaN"]);
+    }
+
+    #[test]
+    fn the_end_of_a_count_is_that_of_all_buckets() {
+        let (intake, memory, now) = (intake(&[".*"], 10), Memory::default(), Now::default());
+        let histogram = Some(Kind::Histogram);
+        let mut both = SeriesBatch::default();
+        both.begin("t", histogram, "");
+        both.push_histogram(&[("a", "1")], [(0.5, 1.0)], 2.0, 3.0);
+        both.push_histogram(&[("a", "2")], [], 2.0, 3.0);
+        intake.push(&memory, &both, now);
+        let mut end = SeriesBatch::default();
+        end.begin("t", histogram, "");
+        end.push_suffixed("_count", &[("a", "1")], bellwether_core::staleness_marker());
+        intake.push(&memory, &end, now);
+        assert_eq!(
+            lines(&intake, &memory, now),
+            [
+                "t_bucket{a=\"2\", le=\"+Inf\"} 2",
+                "t_sum{a=\"2\"} 3",
+                "t_count{a=\"2\"} 2"
+            ]
+        );
     }
 
     #[test]
@@ -515,7 +351,5 @@ mod tests {
             lines(&intake, &memory, now),
             ["x_sum{a=\"1\"} 3", "y{a=\"1\"} 1", "y{a=\"2\"} 2"]
         );
-        let pushed = memory.get::<Pushed>(intake.origin);
-        assert_eq!(pushed.0.lock().families.by_name.len(), 2);
     }
 }

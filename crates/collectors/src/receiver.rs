@@ -23,6 +23,7 @@ impl CollectorType {
     pub(crate) fn endpoint(self) -> Option<&'static str> {
         match self {
             Self::Pushgateway => Some("/metrics/job/NAME"),
+            Self::Otlp => Some("/v1/metrics"),
             Self::RemoteWrite => Some("/api/v1/write"),
             Self::Influx => Some("/write"),
             _ => None,

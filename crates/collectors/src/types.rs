@@ -18,6 +18,7 @@ mod log;
 mod memcached;
 mod nginx;
 mod node_exporter;
+mod otlp;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
@@ -106,6 +107,8 @@ collector_types! {
     Influx = "influx", influx::Influx;
     /// Metrics that batch jobs push, as to a Pushgateway.
     Pushgateway = "pushgateway", pushgateway::Pushgateway;
+    /// Metrics that applications push with OpenTelemetry's protocol.
+    Otlp = "otlp", otlp::Otlp;
     /// Samples that Prometheus and its agents send by remote write.
     RemoteWrite = "remote_write", remote_write::RemoteWrite;
 }

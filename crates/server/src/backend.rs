@@ -111,6 +111,8 @@ pub trait MetricsBackend: Send + Sync + 'static {
 /// Protocol in which clients push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PushProtocol {
+    /// OpenTelemetry's.
+    Otlp,
     /// Remote write 1.0 and 2.0 of Prometheus.
     RemoteWrite,
     /// Line protocol of InfluxDB.

@@ -125,6 +125,11 @@ impl Reader {
             && self.is_young(newest.timestamp, newest.sum, series.name, histograms.len())
         {
             self.begin(series.name, Some(Kind::Histogram), help);
+            if is_staleness_marker(newest.sum) {
+                return self
+                    .batch
+                    .push_suffixed("_count", &series.labels, newest.sum);
+            }
             let (buckets, count) = (newest.classic(), newest.count());
             self.batch
                 .push_histogram(&series.labels, buckets, count, newest.sum);

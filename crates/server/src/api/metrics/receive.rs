@@ -7,6 +7,14 @@ use crate::api::response::{self, ApiError, HttpResponse};
 use crate::backend::PushProtocol;
 use crate::net::body::ResponseBody;
 
+/// Takes metrics in OTLP.
+///
+/// # Errors
+/// The body cannot be read, or nothing receives metrics in OTLP.
+pub(crate) async fn otlp(request: &mut RequestContext<'_>) -> Result<HttpResponse, ApiError> {
+    receive(request, PushProtocol::Otlp).await
+}
+
 /// Takes metrics of remote write.
 ///
 /// # Errors
