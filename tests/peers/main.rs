@@ -11,6 +11,7 @@
 
 mod dashboard;
 mod delivery;
+mod lines;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod node_exporter;

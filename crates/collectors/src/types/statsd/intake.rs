@@ -136,9 +136,11 @@ impl Settings {
             values.totals.dropped += 1;
             return Ok(());
         };
-        values.totals.unmapped += u64::from(!target.is_mapped);
-        if !target.is_mapped && !self.accept.accepts(&target.name) {
-            return Err(Rejection::NotAccepted);
+        if !target.is_mapped {
+            values.totals.unmapped += line.values.split(':').count() as u64;
+            if !self.accept.accepts(&target.name) {
+                return Err(Rejection::NotAccepted);
+            }
         }
         let tags = tags(line.tags).chain(name_tags::pairs(name_tags));
         let set = labels(&target, kind, tags, &mut values.totals)?;

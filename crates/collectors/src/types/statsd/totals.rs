@@ -12,7 +12,7 @@ pub(super) struct Totals {
     pub(super) lines: u64,
     /// Samples by the number of their type.
     pub(super) samples: [u64; 3],
-    /// Lines of names without a mapping.
+    /// Samples of names without a mapping.
     pub(super) unmapped: u64,
     /// Lines that a mapping drops.
     pub(super) dropped: u64,
@@ -31,7 +31,7 @@ pub(super) fn fill(name: &str, own: &Totals, sockets: &sockets::Totals, out: &mu
     counter("lines", "Lines received.", own.lines);
     counter(
         "events_unmapped",
-        "Lines whose names no mapping matches.",
+        "Samples whose names no mapping matches.",
         own.unmapped,
     );
     counter("tag_errors", "Tags that were ignored.", own.ignored_tags);
