@@ -130,7 +130,12 @@ async fn once(plan: &CollectorPlan, collector: &mut dyn Collector, store: &Store
     let mut notes = collector.notes();
     store.commit(&batch, now);
     if let Some(limit) = plan.series_limit {
-        notes.extend(store.ingest(plan.origin, &batch.series, limit, now).notes());
+        notes.extend(
+            store
+                .ingest(plan.origin, &batch.series, limit, now)
+                .rejected
+                .notes(),
+        );
     }
     Run {
         duration,
