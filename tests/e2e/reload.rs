@@ -218,9 +218,14 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
 #[test]
 fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
     let folder = TempDir::new().unwrap();
-    let (udp, tcp, path) = (free_udp_port(), free_port(), folder.path().join("lines.sock"));
+    let (udp, tcp, path) = (
+        free_udp_port(),
+        free_port(),
+        folder.path().join("lines.sock"),
+    );
     let yaml = |more: &str| {
-        let statsd = format!("{{listen: \"127.0.0.1:{udp}\", listen_tcp: \"127.0.0.1:{tcp}\"{more}}}");
+        let statsd =
+            format!("{{listen: \"127.0.0.1:{udp}\", listen_tcp: \"127.0.0.1:{tcp}\"{more}}}");
         let section = format!("  application: {{statsd: {statsd}}}\n  prometheus:");
         queue_rule("{type: log}").replacen("  prometheus:", &section, 1)
     };
@@ -230,7 +235,9 @@ fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
     let datagrams = UnixDatagram::unbound().unwrap();
     for _ in 0..5 {
         stream.write_all(b"jobs:1|c|#queue_name:mail\n").unwrap();
-        datagrams.send_to(b"jobs:1|c|#queue_name:mail", &path).unwrap();
+        datagrams
+            .send_to(b"jobs:1|c|#queue_name:mail", &path)
+            .unwrap();
         assert_eq!(agent.post("/-/reload", "").0, 200);
     }
     agent.wait_for_value("test_jobs{", |count| count == 10.0);
@@ -241,7 +248,10 @@ fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
     agent.write_config(&yaml(", listen_unix: /proc/none"));
     let (status, body) = agent.post("/-/reload", "");
     assert_eq!(status, 500);
-    assert!(body.contains("cannot listen for StatsD on /proc/none"), "{body}");
+    assert!(
+        body.contains("cannot listen for StatsD on /proc/none"),
+        "{body}"
+    );
     stream.write_all(b"jobs:1|c|#queue_name:mail\n").unwrap();
     agent.wait_for_value("test_jobs{", |count| count == 11.0);
 }

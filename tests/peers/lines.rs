@@ -23,7 +23,14 @@ const LINES: &str = include_str!("lines/lines.txt");
 
 /// Values by series, sorted labels, of the metrics that lines make.
 fn series(exposition: &str) -> BTreeMap<String, String> {
-    let own = ["go_", "process_", "promhttp_", "statsd_", "bellwether_", "up{"];
+    let own = [
+        "go_",
+        "process_",
+        "promhttp_",
+        "statsd_",
+        "bellwether_",
+        "up{",
+    ];
     let lines = exposition.lines().filter(|line| !line.starts_with('#'));
     let lines = lines.filter(|line| !own.iter().any(|prefix| line.starts_with(prefix)));
     lines
@@ -88,7 +95,10 @@ fn a_mapping_file_makes_the_series_of_statsd_exporter() {
     let wanted = |exposition: &str| exposition.lines().any(|line| line == "last_total 2");
     let expected = poll("statsd_exporter has all", PATIENCE, || {
         let answer = request(([127, 0, 0, 1], http).into(), "GET", "/metrics", &[], "");
-        answer.ok().map(|(_, body)| body).filter(|body| wanted(body))
+        answer
+            .ok()
+            .map(|(_, body)| body)
+            .filter(|body| wanted(body))
     });
     let found = poll("the agent has all", PATIENCE, || {
         Some(agent.get("/metrics").1).filter(|body| wanted(body))
@@ -128,7 +138,11 @@ fn a_reload_reads_the_mapping_file_again_and_keeps_connections_and_values() {
     let folder = TempDir::new().unwrap();
     let port = free_port();
     let mapping = folder.path().join("statsd_mapping.yml");
-    fs::write(&mapping, "mappings: [{match: 'a.*', name: a_total, labels: {x: $1}}]").unwrap();
+    fs::write(
+        &mapping,
+        "mappings: [{match: 'a.*', name: a_total, labels: {x: $1}}]",
+    )
+    .unwrap();
     let socket = folder.path().join("lines.sock");
     let yaml = format!(
         "performance_monitor:\n  enabled_collectors: []\n  collectors:\n\
@@ -143,14 +157,19 @@ fn a_reload_reads_the_mapping_file_again_and_keeps_connections_and_values() {
     let one = "a_total{x=\"1\"}";
     stream.write_all(b"a.1:1|c\nb.1:1|c\n").unwrap();
     agent.wait_for_value(one, |value| value == 1.0);
-    let rejected = "bellwether_collector_samples_rejected_total{collector=\"x\",reason=\"not_accepted\"}";
+    let rejected =
+        "bellwether_collector_samples_rejected_total{collector=\"x\",reason=\"not_accepted\"}";
     agent.wait_for_value(rejected, |value| value == 1.0);
 
     fs::write(&mapping, "mappings: [{match: 'a.*.', name: a_total}]").unwrap();
     let (status, body) = agent.post("/-/reload", "");
     assert_eq!(status, 500);
     assert!(body.contains("statsd_mapping.yml:1:"), "{body}");
-    fs::write(&mapping, "mappings: [{match: '*.*', name: '${1}_total', labels: {x: $2}}]").unwrap();
+    fs::write(
+        &mapping,
+        "mappings: [{match: '*.*', name: '${1}_total', labels: {x: $2}}]",
+    )
+    .unwrap();
     assert_eq!(agent.post("/-/reload", "").0, 200);
     stream.write_all(b"a.1:1|c\nb.1:1|c\n").unwrap();
     agent.wait_for_value(one, |value| value == 2.0);

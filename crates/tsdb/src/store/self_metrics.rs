@@ -14,7 +14,7 @@ self_metrics! {
     INGESTED = "bellwether_collector_series" Gauge ["collector"]
         "Series of a collector in the list `collectors`.";
     INGESTED_REJECTED = "bellwether_collector_samples_rejected_total" Counter ["collector", "reason"]
-        "Samples of a collector in the list `collectors` that were rejected: limit, name_in_use, type, duplicate, invalid, not_accepted or too_old.";
+        "Samples of a collector in the list `collectors` that were rejected: limit, name_in_use, type, duplicate, invalid, malformed, not_accepted or too_old.";
 }
 
 impl SelfMetrics for Store {
