@@ -42,8 +42,8 @@ impl PushedSeries {
         let mut rejected = batch.rejected().clone();
         let (mut ended, mut counts) = (false, HashSet::new());
         for family in batch.families() {
-            let admitted = match intake.accepts(family.name) {
-                true => self.families.admit(family),
+            let admitted = match intake.accepts_family(family.name, family.kind) {
+                true => self.families.admit(family, intake.limits.bytes.0),
                 false => Err(Rejection::NotAccepted),
             };
             for (packed, value) in family.samples() {
@@ -154,8 +154,9 @@ struct Family {
 }
 
 impl Families {
-    /// Compares the types of a family. The type may become known later, as remote write 1.0 sends it by itself.
-    fn admit(&mut self, family: SeriesFamily<'_>) -> Result<(), Rejection> {
+    /// Compares the types of a family. Type and help text may become known later, as remote write 1.0 sends them by
+    /// themselves; all help texts have at most `limit` bytes.
+    fn admit(&mut self, family: SeriesFamily<'_>, limit: u64) -> Result<(), Rejection> {
         let Some(known) = self.by_name.get_mut(family.name) else {
             return Ok(());
         };
@@ -163,6 +164,11 @@ impl Families {
             (Some(known), Some(other)) if known != other => Err(Rejection::Type),
             (None, Some(kind)) => {
                 known.kind = Some(kind);
+                let bytes = self.help_bytes - known.help.len() + family.help.len();
+                if bytes as u64 <= limit {
+                    known.help = family.help.into();
+                    self.help_bytes = bytes;
+                }
                 Ok(())
             }
             _ => Ok(()),
