@@ -9,7 +9,7 @@ mod series;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Failure, Now, Origin, Rejected, SeriesBatch};
+use bellwether_core::{Failure, Kind, Now, Origin, Rejected, SeriesBatch};
 use bellwether_matcher::Pattern;
 use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Literal, Spanned};
 use parking_lot::Mutex;
@@ -130,6 +130,21 @@ impl Intake {
         &self.limits
     }
 
+    /// Returns whether series of this family are accepted: by its name, or by the name of one of its series, since the type
+    /// may be known to the one who writes a pattern and not to the client, or the other way round.
+    pub(crate) fn accepts_family(&self, name: &str, kind: Option<Kind>) -> bool {
+        let of_type = kind.map_or(&[][..], Kind::suffixes).iter();
+        let mut series = of_type.filter(|suffix| !suffix.is_empty());
+        let mut stems = ["_bucket", "_count", "_sum"].into_iter();
+        self.accepts(name)
+            || series.any(|suffix| self.accepts(&format!("{name}{suffix}")))
+            || kind.is_none()
+                && stems.any(|suffix| {
+                    let stem = name.strip_suffix(suffix);
+                    stem.is_some_and(|stem| self.accepts(stem))
+                })
+    }
+
     /// Returns the time for which a series is kept.
     pub(crate) fn ttl(&self) -> Duration {
         self.ttl
@@ -171,8 +186,6 @@ impl Source for PushedSource {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use bellwether_core::Kind;
-
     use super::*;
     use crate::entry::testing::with_context;
     use crate::system::System;
@@ -222,7 +235,7 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use bellwether_core::{Kind, Rejection};
+    use bellwether_core::Rejection;
 
     use super::testing::{collect, families, intake, lines};
     use super::*;
@@ -326,6 +339,18 @@ mod tests {
         intake.limits.bytes.0 = 40;
         let long = batch(&[("xx", GAUGE, &[("long enough", 1.0)])]);
         assert_eq!(intake.push(&memory, &long, now).count(Rejection::Limit), 1);
+    }
+
+    #[test]
+    fn a_histogram_is_accepted_by_its_name_and_by_those_of_its_series() {
+        let histogram = Some(Kind::Histogram);
+        for pattern in ["t", "t_.*"] {
+            let intake = intake(&[pattern], 10);
+            assert!(intake.accepts_family("t", histogram), "{pattern}");
+            assert!(intake.accepts_family("t_sum", None), "{pattern}");
+            assert!(!intake.accepts_family("a", histogram), "{pattern}");
+        }
+        assert!(!intake(&["t"], 10).accepts_family("t_sum", GAUGE));
     }
 
     #[test]

@@ -76,6 +76,9 @@ impl Rejection {
     }
 }
 
+/// Largest number of characters of the text of a sample.
+const LONGEST_EXAMPLE: usize = 300;
+
 /// Number of rejected samples by reason, with the text of the first one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rejected(BTreeMap<Rejection, (u64, String)>);
@@ -83,6 +86,14 @@ pub struct Rejected(BTreeMap<Rejection, (u64, String)>);
 impl Rejected {
     /// Adds `count` samples. `first` returns the text of the first one, if it is the first of its reason.
     pub fn add(&mut self, reason: Rejection, count: u64, first: impl FnOnce() -> String) {
+        let first = || {
+            let mut text = first();
+            if let Some((end, _)) = text.char_indices().nth(LONGEST_EXAMPLE) {
+                text.truncate(end);
+                text.push_str("...");
+            }
+            text
+        };
         self.0.entry(reason).or_insert_with(|| (0, first())).0 += count;
     }
 

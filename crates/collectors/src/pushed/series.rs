@@ -42,8 +42,8 @@ impl PushedSeries {
         let mut rejected = batch.rejected().clone();
         let (mut ended, mut counts) = (false, HashSet::new());
         for family in batch.families() {
-            let admitted = match intake.accepts(family.name) {
-                true => self.families.admit(family),
+            let admitted = match intake.accepts_family(family.name, family.kind) {
+                true => self.families.admit(family, intake.limits.bytes.0),
                 false => Err(Rejection::NotAccepted),
             };
             for (packed, value) in family.samples() {
@@ -75,11 +75,12 @@ impl PushedSeries {
         intake: &Intake,
         now: MonoMillis,
     ) -> Result<(), Rejection> {
+        let limit = intake.limits.bytes.0;
         if let Some(sample) = self.series.get_mut(packed) {
             sample.value = value;
             sample.at = now;
             if *sample.family != *family.name {
-                let new = self.families.join(family);
+                let new = self.families.join(family, limit);
                 let old = std::mem::replace(&mut sample.family, new);
                 self.families.leave(&old);
             }
@@ -95,16 +96,16 @@ impl PushedSeries {
         if !valid || !is_metric_name(labels.name()) {
             return Err(Rejection::Invalid);
         }
-        let bytes = self.label_bytes + packed.len() + self.families.help_bytes + family.help.len();
-        if self.series.len() >= intake.limits.series || bytes as u64 > intake.limits.bytes.0 {
+        let bytes = self.label_bytes + packed.len();
+        if self.series.len() >= intake.limits.series || bytes as u64 > limit {
             return Err(Rejection::Limit);
         }
         let sample = Sample {
-            family: self.families.join(family),
+            family: self.families.join(family, limit),
             value,
             at: now,
         };
-        self.label_bytes += packed.len();
+        self.label_bytes = bytes;
         self.series.insert(packed.into(), sample);
         Ok(())
     }
@@ -154,8 +155,9 @@ struct Family {
 }
 
 impl Families {
-    /// Compares the types of a family. The type may become known later, as remote write 1.0 sends it by itself.
-    fn admit(&mut self, family: SeriesFamily<'_>) -> Result<(), Rejection> {
+    /// Compares the types of a family. Type and help text may become known later, as remote write 1.0 sends them by
+    /// themselves.
+    fn admit(&mut self, family: SeriesFamily<'_>, limit: u64) -> Result<(), Rejection> {
         let Some(known) = self.by_name.get_mut(family.name) else {
             return Ok(());
         };
@@ -163,6 +165,9 @@ impl Families {
             (Some(known), Some(other)) if known != other => Err(Rejection::Type),
             (None, Some(kind)) => {
                 known.kind = Some(kind);
+                self.help_bytes -= known.help.len();
+                known.help = fitting(family.help, self.help_bytes, limit).into();
+                self.help_bytes += known.help.len();
                 Ok(())
             }
             _ => Ok(()),
@@ -170,17 +175,18 @@ impl Families {
     }
 
     /// Counts a further series of `family`, which is added if it is new, and returns its name.
-    fn join(&mut self, family: SeriesFamily<'_>) -> Arc<str> {
+    fn join(&mut self, family: SeriesFamily<'_>, limit: u64) -> Arc<str> {
         if let Some(known) = self.by_name.get_mut(family.name) {
             known.series += 1;
             return Arc::clone(&known.name);
         }
         let name: Arc<str> = family.name.into();
-        self.help_bytes += family.help.len();
+        let help = fitting(family.help, self.help_bytes, limit);
+        self.help_bytes += help.len();
         let new = Family {
             name: Arc::clone(&name),
             kind: family.kind,
-            help: family.help.into(),
+            help: help.into(),
             series: 1,
         };
         self.by_name.insert(Arc::clone(&name), new);
@@ -203,6 +209,14 @@ impl Families {
     fn head(&self, name: &Arc<str>) -> (Option<Kind>, &str) {
         let family = self.by_name.get(name);
         family.map_or((None, ""), |family| (family.kind, &family.help))
+    }
+}
+
+/// Returns a help text, or none if all would have more than `limit` bytes.
+fn fitting(help: &str, others: usize, limit: u64) -> &str {
+    match (others + help.len()) as u64 <= limit {
+        true => help,
+        false => "",
     }
 }
 

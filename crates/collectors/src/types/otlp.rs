@@ -127,3 +127,6 @@ impl Collector for OtlpCollector {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -147,7 +147,7 @@ impl Translator<'_> {
     /// Begins a family. Points of one that is not accepted are rejected here: none is added up for nothing.
     fn begin(&mut self, name: &str, kind: Kind, metric: &Metric, points: usize) -> bool {
         self.points += points as u64;
-        if !self.intake.accepts(name) {
+        if !self.intake.accepts_family(name, Some(kind)) {
             self.reject(Rejection::NotAccepted, points as u64, name);
             return false;
         }

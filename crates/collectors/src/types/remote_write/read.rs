@@ -178,7 +178,7 @@ impl Types {
             return;
         };
         // A counter of OpenMetrics comes without its suffix.
-        if !intake.accepts(name) && !intake.accepts(&format!("{name}{TOTAL}")) {
+        if !intake.accepts_family(name, Some(kind)) && !intake.accepts(&format!("{name}{TOTAL}")) {
             return;
         }
         let bytes = name.len() + metric.help.len();

@@ -3,6 +3,7 @@ use bellwether_exposition::remote_write::{
     BucketSpan, Histogram, Label, Metadata as MetadataV2, MetricMetadata, Sample, TimeSeries,
     TimeSeriesV2,
 };
+use proptest::prelude::*;
 
 use super::*;
 use crate::pushed::testing::{families, intake, lines};
@@ -250,4 +251,36 @@ fn what_is_no_message_is_rejected_with_its_status() {
         .insert(CONTENT_ENCODING, "gzip".parse().unwrap());
     let response = peer.receiver.receive(&peer.memory, &gzip, peer.now);
     assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+proptest! {
+    #[test]
+    fn any_message_is_answered(bytes: Vec<u8>, version: bool) {
+        let peer = Peer::new(".*");
+        let body = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+        let proto = match version {
+            true => "application/x-protobuf",
+            false => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        };
+        peer.post(proto, body);
+        peer.post(proto, bytes);
+        prop_assert!(peer.lines().len() <= 10);
+    }
+
+    #[test]
+    fn any_native_histogram_has_few_series(
+        schema: i32, offsets: Vec<(i32, u32)>, deltas: Vec<i64>, threshold: f64
+    ) {
+        let spans = offsets.iter().map(|(offset, length)| BucketSpan { offset: *offset, length: *length });
+        let histogram = Histogram {
+            schema,
+            zero_threshold: threshold,
+            positive_spans: spans.clone().collect(),
+            positive_deltas: deltas.clone(),
+            negative_spans: spans.collect(),
+            negative_deltas: deltas,
+            ..Histogram::default()
+        };
+        prop_assert!(histogram.classic().len() <= 321);
+    }
 }
