@@ -107,6 +107,9 @@ impl App {
             self.memory.forget(origin);
             self.generated.forget(origin, self.clock.now().wall);
         }
+        for origin in next.retyped(&old) {
+            self.memory.forget(origin);
+        }
         self.current.store(next.clone());
         self.remote_write
             .replace(remote, self.history_handle.as_ref(), &next.plan)
