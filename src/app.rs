@@ -236,8 +236,13 @@ impl App {
         saving.abort();
         reporting.abort();
         app.withdraw().await;
-        app.listeners.replace(Prepared::None);
-        app.current.load().stop().await;
+        app.listeners.replace(Prepared::default());
+        let active = app.current.load_full();
+        active.stop().await;
+        // Their sockets leave no files.
+        for origin in active.origins() {
+            app.memory.forget(origin);
+        }
         stop.cancel();
         if let Err(error) = evaluating.await {
             error!(%error, "rule evaluation ended unexpectedly");

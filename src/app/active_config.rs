@@ -1,10 +1,11 @@
 //! The active configuration: its store, its recorder and its collectors.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::{Build, Input, Runner, Schedule, SelfMetricsCollector};
+use bellwether_collectors::{Build, CollectorType, Input, Runner, Schedule, SelfMetricsCollector};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -134,6 +135,19 @@ impl ActiveConfig {
         enabled
             .map(|collector| collector.origin)
             .chain([Origin::SELF_METRICS])
+    }
+
+    /// Returns the collectors in the list that have another type than in `old`: they begin anew.
+    pub(super) fn retyped(&self, old: &ActiveConfig) -> Vec<Origin> {
+        let types = |active: &ActiveConfig| -> BTreeMap<String, CollectorType> {
+            let entries = active.plan.root.performance_monitor.collectors.iter();
+            let types = entries.map(|entry| (entry.common.name.value.clone(), entry.common.r#type));
+            types.collect()
+        };
+        let now = types(self);
+        let before = types(old).into_iter();
+        let changed = before.filter(|(name, kind)| now.get(name).is_some_and(|new| new != kind));
+        changed.map(|(name, _)| Origin::new(&name)).collect()
     }
 
     /// Starts the collectors.

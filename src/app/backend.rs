@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
 use bellwether_collectors::application::record_json;
-use bellwether_collectors::{Groups, PushError, push_receiver};
+use bellwether_collectors::{CollectorType, Groups, PushError, push_receiver, receiver};
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
 };
@@ -22,11 +22,13 @@ use bellwether_server::{
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigDraft, ConfigError,
     ConfigFiles, ConfigReport, ConfigurationBackend, ConfigurationHealth, DashboardBackend,
     DashboardFormat, DeadLetterBackend, Health, LifecycleBackend, LiveBackend, LiveFeed,
-    MetricsBackend, PushChange, ReloadHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView,
-    StateHealth, StatusBackend, TestResult,
+    MetricsBackend, PushChange, PushProtocol, ReloadHealth, Resent, RuleBackend, RuleGroup,
+    RuleTests, RuleView, StateHealth, StatusBackend, TestResult,
 };
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use serde_json::Value;
 
 use super::alert_log::AlertLog;
@@ -83,6 +85,26 @@ impl MetricsBackend for AppBackend {
             PushError::Rejected(_) => BackendError::Invalid(error.to_string()),
             PushError::NotSaved(_) => BackendError::Failed(error.to_string()),
         })
+    }
+
+    fn receive(
+        &self,
+        protocol: PushProtocol,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Vec<u8>>, BackendError> {
+        let kind = match protocol {
+            PushProtocol::Otlp => CollectorType::Otlp,
+            PushProtocol::RemoteWrite => CollectorType::RemoteWrite,
+            PushProtocol::Influx => CollectorType::Influx,
+        };
+        let active = self.0.current.load();
+        let Some(receiver) = receiver(&active.plan.collectors, kind) else {
+            let kind = kind.as_str();
+            return Err(BackendError::Invalid(format!(
+                "nothing receives {kind}; hint: add {{name: {kind}, type: {kind}, accept: [\".*\"]}} to collectors"
+            )));
+        };
+        Ok(receiver.receive(&self.0.memory, request, self.0.clock.now()))
     }
 }
 

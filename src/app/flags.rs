@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_collectors::{CollectorType, receiver};
 use bellwether_notify::KindSettings;
 use bellwether_schema::HumanDuration;
 
@@ -60,7 +61,12 @@ pub(super) fn flags(
         ("web.cors.origin", web.cors_origin.value.clone()),
         ("web.enable-admin-api", "false".to_owned()),
         ("web.enable-lifecycle", "true".to_owned()),
-        ("web.enable-remote-write-receiver", "false".to_owned()),
+        (
+            "web.enable-remote-write-receiver",
+            receiver(&plan.collectors, CollectorType::RemoteWrite)
+                .is_some()
+                .to_string(),
+        ),
         ("web.external-url", String::new()),
         ("web.listen-address", web.address()),
         (

@@ -104,7 +104,11 @@ impl App {
             .filter(|origin| !next.origins().any(|new| new == *origin))
         {
             self.board.forget(origin);
+            self.memory.forget(origin);
             self.generated.forget(origin, self.clock.now().wall);
+        }
+        for origin in next.retyped(&old) {
+            self.memory.forget(origin);
         }
         self.current.store(next.clone());
         self.remote_write

@@ -6,6 +6,7 @@ use std::io::{
 };
 use std::path::{Component, Path, PathBuf};
 
+use bellwether_collectors::CollectorEntry;
 use bellwether_compat::{FilesError, RuleFile};
 use bellwether_routing::read_silences;
 use bellwether_schema::{Diagnostic, SourceLocation, Spanned};
@@ -43,7 +44,37 @@ pub(super) fn read_named_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
         let read = read_silences(&path, &text, &mut loaded.problems);
         loaded.silences.extend(read);
     }
+    read_mapping_files(loaded, read_file);
     read_alertmanager(loaded, read_file);
+}
+
+/// Adds the contents of the mapping files of collectors.
+fn read_mapping_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
+    let Loaded {
+        files,
+        root,
+        named_files,
+        problems,
+        warnings,
+        ..
+    } = loaded;
+    let Some(root) = root else { return };
+    let collectors = root.performance_monitor.value.collectors.iter_mut();
+    for mapping in collectors.filter_map(CollectorEntry::name_mapping) {
+        let Some(named) = mapping.mapping_file.take() else {
+            continue;
+        };
+        let path = folder(files, &named.at).join(&named.value);
+        let shown = path.display().to_string();
+        match read_file(&path) {
+            Ok(text) => mapping.set_file(&named.at, &shown, &text, problems),
+            Err(error) => problems
+                .error(&named.at, format!("{shown}: {error}"))
+                .hint_if(error.hint),
+        }
+        named_files.push(path);
+    }
+    warnings.extend(problems.take_warnings());
 }
 
 /// Adds the contents of an Alertmanager configuration.

@@ -19,6 +19,7 @@ performance_monitor:
   application:
     statsd:
       listen: "127.0.0.1:{port}"
+      listen_tcp: "127.0.0.1:{port}"
       mappings: [{{match: "shop.*.orders", metric: orders, labels: {{country: "$1"}}}}]
   application_metrics:
     - {{name: web_hits, type: counter}}
@@ -52,6 +53,15 @@ def test_statsd_counts_sets_steps_and_times(agent: tuple[Agent, int]) -> None:
         "all are there",
         running.has("web_hits 10", 'orders{country="de"} 2', "depth 9", 'took_bucket{le="0.1"} 2', "took_count 2"),
     )
+
+
+def test_statsd_sends_over_tcp(agent: tuple[Agent, int]) -> None:
+    running, port = agent
+    client = statsd.TCPStatsClient("127.0.0.1", port)
+    client.incr("web.hits", 4)
+    client.incr("shop.de.orders", 2)
+    client.close()
+    until("all are there", running.has("web_hits 4", 'orders{country="de"} 2'))
 
 
 def test_datadog_sends_tags_and_packed_values(agent: tuple[Agent, int]) -> None:

@@ -1,12 +1,15 @@
 //! A new configuration is swapped in whole or not at all, under load, and what was known stays.
 
-use std::net::UdpSocket;
+use std::io::Write;
+use std::net::{TcpStream, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use tempfile::TempDir;
 
 use crate::support::agent::Agent;
+use crate::support::free_port;
 use crate::{queue_rule, set_queue};
 
 #[test]
@@ -210,6 +213,47 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
     agent.write_config(&yaml(""));
     assert_eq!(agent.post("/-/reload", "").0, 200);
     UdpSocket::bind(("127.0.0.1", second)).expect("no port is held without a configuration");
+}
+
+#[test]
+fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
+    let folder = TempDir::new().unwrap();
+    let (udp, tcp, path) = (
+        free_udp_port(),
+        free_port(),
+        folder.path().join("lines.sock"),
+    );
+    let yaml = |more: &str| {
+        let statsd =
+            format!("{{listen: \"127.0.0.1:{udp}\", listen_tcp: \"127.0.0.1:{tcp}\"{more}}}");
+        let section = format!("  application: {{statsd: {statsd}}}\n  prometheus:");
+        queue_rule("{type: log}").replacen("  prometheus:", &section, 1)
+    };
+    let with_file = yaml(&format!(", listen_unix: {}", path.display()));
+    let agent = Agent::start(folder.path(), &with_file);
+    let mut stream = TcpStream::connect(("127.0.0.1", tcp)).unwrap();
+    let datagrams = UnixDatagram::unbound().unwrap();
+    for _ in 0..5 {
+        stream.write_all(b"jobs:1|c|#queue_name:mail\n").unwrap();
+        datagrams
+            .send_to(b"jobs:1|c|#queue_name:mail", &path)
+            .unwrap();
+        assert_eq!(agent.post("/-/reload", "").0, 200);
+    }
+    agent.wait_for_value("test_jobs{", |count| count == 10.0);
+
+    agent.write_config(&yaml(""));
+    assert_eq!(agent.post("/-/reload", "").0, 200);
+    assert!(!path.exists());
+    agent.write_config(&yaml(", listen_unix: /proc/none"));
+    let (status, body) = agent.post("/-/reload", "");
+    assert_eq!(status, 500);
+    assert!(
+        body.contains("cannot listen for StatsD on /proc/none"),
+        "{body}"
+    );
+    stream.write_all(b"jobs:1|c|#queue_name:mail\n").unwrap();
+    agent.wait_for_value("test_jobs{", |count| count == 11.0);
 }
 
 fn free_udp_port() -> u16 {

@@ -12,6 +12,7 @@
 mod dashboard;
 mod delivery;
 mod kafka;
+mod lines;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod node_exporter;

@@ -125,7 +125,7 @@ async fn wrong_methods_and_paths_get_the_right_ones() {
     assert!(
         reply
             .text()
-            .contains("/metrics, /metrics/job<group>, /-/healthy"),
+            .contains("/metrics, /metrics/job<group>, /v1/metrics, /-/healthy"),
         "{}",
         reply.text()
     );

@@ -23,11 +23,13 @@ use bellwether_server::{
     Access, AlertBackend, AnalysisSettings, AuditBackend, AuditEntry, Backend, BackendError,
     Backtest, ChannelBackend, ConfigApplied, ConfigDraft, ConfigError, ConfigFiles, ConfigReport,
     ConfigurationBackend, DashboardBackend, DashboardFormat, DeadLetterBackend, Handle, Health,
-    LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, PushChange, Resent,
-    RuleBackend, RuleTests, RuleView, Server, Stats, StatusBackend, TestResult,
+    LifecycleBackend, LiveBackend, LiveFeed, MetricsBackend, Prometheus, PushChange, PushProtocol,
+    Resent, RuleBackend, RuleTests, RuleView, Server, Stats, StatusBackend, TestResult,
 };
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{Options, Store};
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -253,6 +255,14 @@ impl MetricsBackend for TestBackend {
 
     fn push(&self, _: Labels, _: PushChange) -> Result<(), BackendError> {
         Ok(())
+    }
+
+    fn receive(
+        &self,
+        _: PushProtocol,
+        _: &Request<Bytes>,
+    ) -> Result<Response<Vec<u8>>, BackendError> {
+        Ok(Response::new(Vec::new()))
     }
 }
 

@@ -16,6 +16,7 @@ pub use listeners::{ListenError, Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub(crate) use settings::{DEFAULT_BUCKETS, check_buckets};
+pub(crate) use statsd::{Line, LineKind, tags};
 pub use statsd::{
     SELF_METRICS, Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet,
 };

@@ -19,7 +19,10 @@ use serde::Serialize;
 
 use crate::system::System;
 use crate::types::{CollectorType, TypeSettings};
-use crate::{Build, Collector, CollectorName, CollectorPlan, Input, Memory, Schedule, Times};
+use crate::{
+    Build, Collector, CollectorName, CollectorPlan, Input, Memory, NameMapping, Receiver, Schedule,
+    Times,
+};
 
 bellwether_schema::section! {
     /// Settings of every collector in the list.
@@ -126,6 +129,11 @@ pub trait EntryType {
     /// Checks the settings, also of a disabled collector, and returns how a collector is built, which fills
     /// [`Batch::series`](bellwether_core::Batch::series). Returns `None` after an error, which is reported.
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build>;
+
+    /// Returns the mappings of names, whose file is read with the configuration.
+    fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+        None
+    }
 }
 
 /// State of resolving one collector of the list.
@@ -144,6 +152,8 @@ pub struct EntryContext<'a> {
     pub host: &'a System,
     /// Labels and relabeling steps of its series.
     pub(crate) relabeling: &'a mut Arc<Relabeling>,
+    /// Receiver of requests of clients.
+    pub(crate) receiver: &'a mut Option<Arc<dyn Receiver>>,
     /// Receives errors.
     pub problems: &'a mut Diagnostics,
     /// Receives warnings.
@@ -171,6 +181,11 @@ impl EntryContext<'_> {
         std::mem::take(self.relabeling)
     }
 
+    /// Sets what takes the requests to the endpoint of the type.
+    pub fn receive(&mut self, receiver: impl Receiver + 'static) {
+        *self.receiver = Some(Arc::new(receiver));
+    }
+
     /// Wraps a function that creates the collector.
     pub fn build<C: Collector>(
         &self,
@@ -192,14 +207,18 @@ pub fn resolve(
     warnings: &mut Vec<Diagnostic>,
 ) -> Vec<CollectorPlan> {
     let mut names = BTreeSet::new();
-    let receivers = entries.iter().filter(|entry| entry.receives_pushes());
-    for second in receivers.skip(1) {
-        problems
-            .error(&second.common.name.at, "two collectors of type pushgateway")
-            .hint("leave one of them out: /metrics/job/NAME belongs to one");
-    }
+    let mut endpoints = BTreeSet::new();
     let plans = entries.iter().filter_map(|entry| {
         let common = &entry.common;
+        let endpoint = common.r#type.endpoint().filter(|_| common.enabled);
+        if let Some(path) = endpoint
+            && !endpoints.insert(path)
+        {
+            let message = format!("two collectors of type {}", common.r#type.as_str());
+            problems
+                .error(&common.name.at, message)
+                .hint(format!("leave one of them out: {path} belongs to one"));
+        }
         if !names.insert(common.name.value.as_str()) {
             let message = format!("collector {:?} twice", common.name.value);
             problems
@@ -218,6 +237,11 @@ pub fn resolve(
 }
 
 impl CollectorEntry {
+    /// Returns the mappings of names, whose file is read with the configuration.
+    pub fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+        self.settings.name_mapping()
+    }
+
     /// Returns whether the collector runs and receives pushed metrics.
     pub(crate) fn receives_pushes(&self) -> bool {
         self.common.enabled && self.common.r#type == CollectorType::Pushgateway
@@ -239,6 +263,7 @@ impl CollectorEntry {
         // An invalid step is reported already.
         let relabel = Relabel::new(steps.map(|step| &step.value)).unwrap_or_default();
         let mut relabeling = Arc::new(Relabeling::new(common.labels.value.clone(), relabel));
+        let mut receiver = None;
         let build = self.settings.resolve(&mut EntryContext {
             origin,
             at: &common.name.at,
@@ -247,6 +272,7 @@ impl CollectorEntry {
             limits: &common.limits,
             host,
             relabeling: &mut relabeling,
+            receiver: &mut receiver,
             problems,
             warnings,
         });
@@ -259,6 +285,7 @@ impl CollectorEntry {
             times: common.times(),
             input: Input::Pull(Relabeled::wrap(build, relabeling)),
             series_limits: Some(common.limits.of_series()),
+            receiver: receiver.map(|receiver| (common.r#type, receiver)),
         })
     }
 }
@@ -408,6 +435,7 @@ pub(crate) mod testing {
             limits: &CollectorLimits::default(),
             host,
             relabeling: &mut Arc::default(),
+            receiver: &mut None,
             problems,
             warnings: &mut Vec::new(),
         })
@@ -443,6 +471,16 @@ pub(crate) mod testing {
         host: &System,
         yaml: &str,
     ) -> Result<Box<dyn Collector>, Vec<String>> {
+        try_resolve_build(host, yaml).map(|build| build(&Memory::default()))
+    }
+
+    /// Resolves one entry without errors.
+    pub(crate) fn resolve_build(yaml: &str) -> Build {
+        try_resolve_build(&System::default(), yaml)
+            .unwrap_or_else(|problems| panic!("{problems:?}"))
+    }
+
+    fn try_resolve_build(host: &System, yaml: &str) -> Result<Build, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
@@ -450,7 +488,7 @@ pub(crate) mod testing {
         let plans = resolve(&entries, SCHEDULE, host, &mut problems, &mut Vec::new());
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
-            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build),
             _ => Err(problems.iter().map(ToString::to_string).collect()),
         }
     }

@@ -11,7 +11,7 @@ use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, 
 use crate::application::Recorded;
 use crate::entry::own_schedule;
 use crate::system::System;
-use crate::{Collector, Memory, Schedule, Times};
+use crate::{Collector, CollectorType, Memory, Receiver, Schedule, Times};
 
 /// Settings of a kind of collector: a section, and what follows from it.
 pub trait CollectorKind {
@@ -176,6 +176,7 @@ impl ResolveContext<'_> {
                 Box::new(build(memory)) as Box<dyn Collector>
             })),
             series_limits: None,
+            receiver: None,
         }
     }
 
@@ -205,6 +206,8 @@ pub struct CollectorPlan {
     pub input: Input,
     /// Limits of the series that it brings under names of their own; `None`: it has configured metrics.
     pub series_limits: Option<SeriesLimits>,
+    /// Receiver of requests of clients, with the type whose endpoint it has.
+    pub receiver: Option<(CollectorType, Arc<dyn Receiver>)>,
 }
 
 /// Source of a collector's samples.

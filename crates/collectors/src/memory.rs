@@ -31,6 +31,12 @@ impl Memory {
         Self(Arc::new(Inner { directory, states }))
     }
 
+    /// Drops the state of a collector that is no longer configured.
+    pub fn forget(&self, origin: Origin) {
+        let mut states = self.0.states.lock();
+        states.retain(|(owner, _), _| *owner != origin);
+    }
+
     /// Returns the state of type `T` of the collector `origin`; the first call creates it.
     #[must_use]
     pub fn get<T: Default + Send + Sync + 'static>(&self, origin: Origin) -> Arc<T> {
@@ -81,6 +87,8 @@ mod tests {
             7
         );
         assert_eq!(memory.get::<AtomicU32>(b).load(Ordering::Relaxed), 0);
+        memory.forget(a);
+        assert_eq!(memory.get::<AtomicU32>(a).load(Ordering::Relaxed), 0);
         let directory = memory.get_or_load(a, |directory| directory.map(PathBuf::from));
         assert_eq!(directory.as_deref(), Some(Path::new("/state")));
     }

@@ -6,24 +6,29 @@
 
 use bellwether_schema::{MapReader, Section, Variant};
 
-use crate::{Build, EntryContext, EntryType};
+use crate::{Build, EntryContext, EntryType, NameMapping};
 
 mod apache;
 mod cgroup;
 mod exec;
 mod gpu;
+mod graphite;
 mod http_json;
+mod influx;
 mod kafka;
 mod log;
 mod memcached;
 mod nginx;
 mod node_exporter;
+mod otlp;
 mod probe;
 mod process;
 pub(crate) mod pushgateway;
 mod redis;
+mod remote_write;
 mod scrape;
 mod sql;
+mod statsd;
 mod status_page;
 mod systemd;
 mod textfile;
@@ -55,6 +60,11 @@ macro_rules! collector_types {
             /// Checks the settings, and returns how a collector is built.
             pub(crate) fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
                 match self { $( Self::$variant(settings) => settings.resolve(context) ),+ }
+            }
+
+            /// Returns the mappings of names.
+            pub(crate) fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+                match self { $( Self::$variant(settings) => settings.name_mapping() ),+ }
             }
         }
     };
@@ -95,6 +105,16 @@ collector_types! {
     Sql = "sql", sql::Sql;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
+    /// Lines of StatsD, mapped as statsd_exporter does.
+    Statsd = "statsd", statsd::StatsdLines;
+    /// Plaintext of Graphite, mapped as graphite_exporter does.
+    Graphite = "graphite", graphite::Graphite;
+    /// Points in the line protocol of InfluxDB.
+    Influx = "influx", influx::Influx;
     /// Metrics that batch jobs push, as to a Pushgateway.
     Pushgateway = "pushgateway", pushgateway::Pushgateway;
+    /// Metrics that applications push with OpenTelemetry's protocol.
+    Otlp = "otlp", otlp::Otlp;
+    /// Samples that Prometheus and its agents send by remote write.
+    RemoteWrite = "remote_write", remote_write::RemoteWrite;
 }

@@ -50,10 +50,12 @@ mod metric;
 mod names;
 mod nesting;
 mod record;
+mod rejection;
 mod self_metrics;
 #[cfg(feature = "serde")]
 mod serialize;
 mod series_batch;
+mod staleness;
 mod time;
 
 pub use alert::{
@@ -70,6 +72,8 @@ pub use metric::{Kind, MetricDef, MetricId, Origin, exported_name};
 pub use names::{can_be_set, is_label_name, is_metric_name, unescaped};
 pub use nesting::MAX_NESTING;
 pub use record::{Recorded, RejectedRecord};
+pub use rejection::{Rejected, Rejection};
 pub use self_metrics::{SelfMetric, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
 pub use series_batch::{SeriesBatch, SeriesFamily, SeriesLimits};
+pub use staleness::{STALENESS_MARKER, is_staleness_marker, staleness_marker};
 pub use time::{MonoMillis, Now, UnixMillis};

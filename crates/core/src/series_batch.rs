@@ -6,6 +6,7 @@ use super::bound::bound;
 use super::label_set::{LabelSet, METRIC_NAME};
 use super::labels::END;
 use super::metric::Kind;
+use super::rejection::Rejected;
 
 /// Samples of one collection whose names, types and labels come with them, as in an exposition. A batch has
 /// families, and each family its samples. All texts are in shared buffers, so once these have grown, filling a
@@ -32,6 +33,7 @@ pub struct SeriesBatch {
     texts: String,
     samples: Vec<Entry>,
     labels: Vec<u8>,
+    rejected: Rejected,
 }
 
 /// Limits of the series of one source.
@@ -195,6 +197,17 @@ impl SeriesBatch {
         });
     }
 
+    /// Adds samples that the source has rejected.
+    pub fn reject(&mut self, rejected: &Rejected) {
+        self.rejected.extend(rejected);
+    }
+
+    /// Returns the samples that the source has rejected.
+    #[must_use]
+    pub fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+
     /// Appends the families of `other`.
     pub fn append(&mut self, other: &SeriesBatch) {
         for family in other.families() {
@@ -203,6 +216,7 @@ impl SeriesBatch {
                 self.push_packed(labels, value);
             }
         }
+        self.rejected.extend(&other.rejected);
     }
 
     /// Iterates over the families in the order in which they were begun.
@@ -247,6 +261,7 @@ impl SeriesBatch {
         self.texts.clear();
         self.samples.clear();
         self.labels.clear();
+        self.rejected = Rejected::default();
     }
 }
 

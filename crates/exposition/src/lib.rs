@@ -4,6 +4,7 @@
 //! - [`parse`] reads an exposition strictly, for tests and for the exporters of others.
 //! - [`SeriesParser`] reads the expositions of others as tolerantly as Prometheus, and [`parse_protobuf`] those in
 //!   protocol buffers.
+//! - [`remote_write`] has the messages of remote write.
 //! - [`read_series`] and [`read_sample`] read single lines of files that are larger than memory,
 //!   among them the output of `promtool tsdb dump`.
 //! - [`SeriesNames`] has the names and labels of the series that one row of a metric stands for.
@@ -51,9 +52,11 @@ mod escape;
 mod format;
 mod go_quote;
 mod ingested;
+mod native;
 mod number;
 mod parse;
 mod protobuf;
+pub mod remote_write;
 mod render;
 mod sample_line;
 mod scanner;
@@ -64,6 +67,7 @@ mod snapshot;
 pub use error::{LineError, ParseError};
 pub use format::Format;
 pub use ingested::IngestedLayout;
+pub use native::NativeBuckets;
 pub use parse::{FamilyKind, ParsedFamily, Sample, parse};
 pub use protobuf::{ProtobufError, parse_protobuf};
 pub use render::Renderer;

@@ -4,11 +4,13 @@
 use bellwether_core::{Kind, SeriesBatch, bound};
 use prost::Message;
 
+use super::native::{BucketSpan, NativeBuckets, counts};
+
 /// Content type of the format, without its parameters.
 pub(super) const PROTOBUF: &str = "application/vnd.google.protobuf";
 
 /// Appends the samples of `body` to `batch`, and returns their number. A native histogram without classic buckets
-/// gets classic ones with the bounds of its own. Timestamps and exemplars are ignored.
+/// gets classic ones, see [`NativeBuckets`]. Timestamps and exemplars are ignored.
 ///
 /// # Errors
 /// A message is invalid or cut. Samples of the messages before are in the batch.
@@ -78,15 +80,6 @@ struct Bucket {
     upper_bound: f64,
     #[prost(double, tag = "4")]
     cumulative_count_float: f64,
-}
-
-/// Consecutive buckets of a native histogram.
-#[derive(Clone, PartialEq, Message)]
-struct BucketSpan {
-    #[prost(sint32, tag = "1")]
-    offset: i32,
-    #[prost(uint32, tag = "2")]
-    length: u32,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -195,9 +188,6 @@ impl Summary {
     }
 }
 
-/// Largest number of buckets of a native histogram that is read; clients have 160.
-const MOST_BUCKETS: usize = 10_000;
-
 impl Histogram {
     fn read(&self, labels: &[(&str, &str)], batch: &mut SeriesBatch) {
         let count = or_float(self.sample_count, self.sample_count_float);
@@ -218,37 +208,24 @@ impl Histogram {
         batch.push_histogram(labels, buckets, count, self.sample_sum);
     }
 
-    /// Returns the bounds and cumulative counts of the native buckets. A bucket with the index `i` has the upper
-    /// bound `2^(i * 2^-schema)`.
+    /// Returns the native buckets as classic ones.
     fn native(&self, schema: i32) -> Vec<(f64, f64)> {
-        let bound = |index: i64| (index as f64 * (f64::from(-schema)).exp2()).exp2();
-        let negative = counts(
-            &self.negative_span,
-            &self.negative_delta,
-            &self.negative_count,
-        );
-        let positive = counts(
-            &self.positive_span,
-            &self.positive_delta,
-            &self.positive_count,
-        );
-        let zero = or_float(self.zero_count, self.zero_count_float);
-        // The upper bound of a negative bucket is the lower one of its mirror image.
-        let below = negative
-            .iter()
-            .rev()
-            .map(|(index, count)| (-bound(index - 1), *count));
-        let above = positive
-            .iter()
-            .map(|(index, count)| (bound(*index), *count));
-        let mut sum = 0.0;
-        let all = below.chain([(self.zero_threshold, zero)]).chain(above);
-        all.map(|(bound, count)| {
-            sum += count;
-            (bound, sum)
-        })
-        .filter(|(bound, _)| bound.is_finite())
-        .collect()
+        let buckets = NativeBuckets {
+            schema,
+            zero_threshold: self.zero_threshold,
+            zero_count: or_float(self.zero_count, self.zero_count_float),
+            negative: counts(
+                &self.negative_span,
+                &self.negative_delta,
+                &self.negative_count,
+            ),
+            positive: counts(
+                &self.positive_span,
+                &self.positive_delta,
+                &self.positive_count,
+            ),
+        };
+        buckets.classic()
     }
 }
 
@@ -257,33 +234,6 @@ fn or_float(count: u64, float: f64) -> f64 {
         0 => float,
         count => count as f64,
     }
-}
-
-/// Returns index and count of each bucket. Counts are differences to the bucket before, or, in a histogram of
-/// floats, `floats`.
-fn counts(spans: &[BucketSpan], deltas: &[i64], floats: &[f64]) -> Vec<(i64, f64)> {
-    let mut buckets = Vec::new();
-    let (mut index, mut count) = (0_i64, 0_i64);
-    for span in spans {
-        index += i64::from(span.offset);
-        for _ in 0..span.length {
-            let at = buckets.len();
-            let value = match (deltas.get(at), floats.get(at)) {
-                (Some(delta), _) => {
-                    count = count.saturating_add(*delta);
-                    count as f64
-                }
-                (None, Some(float)) => *float,
-                (None, None) => return buckets,
-            };
-            if buckets.len() == MOST_BUCKETS {
-                return buckets;
-            }
-            buckets.push((index, value));
-            index += 1;
-        }
-    }
-    buckets
 }
 
 #[cfg(test)]
@@ -413,6 +363,7 @@ mod tests {
                 "h_bucket{le=\"-0.5\"} 1",
                 "h_bucket{le=\"0.25\"} 4",
                 "h_bucket{le=\"2\"} 6",
+                "h_bucket{le=\"4\"} 6",
                 "h_bucket{le=\"8\"} 11",
                 "h_bucket{le=\"+Inf\"} 11",
                 "h_sum 30",

@@ -5,6 +5,7 @@
 //! directly. All functions block on the file system.
 
 pub mod durable;
+pub mod socket;
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read, Write};

@@ -1,6 +1,8 @@
 //! Sources of samples.
 
-use bellwether_core::{LabelSet, UnixMillis};
+use bellwether_core::{
+    LabelSet, STALENESS_MARKER, UnixMillis, is_staleness_marker, staleness_marker,
+};
 use bellwether_matcher::LabelMatcher;
 
 use super::guard::{Guard, Stopped};
@@ -20,18 +22,18 @@ pub struct SampledSeries {
 
 impl SampledSeries {
     /// Bits of the NaN that marks a series as stale, as in Prometheus (model/value/value.go).
-    pub const STALE: u64 = 0x7ff0_0000_0000_0002;
+    pub const STALE: u64 = STALENESS_MARKER;
 
     /// Returns a staleness marker.
     #[must_use]
     pub fn stale() -> f64 {
-        f64::from_bits(Self::STALE)
+        staleness_marker()
     }
 
     /// Returns whether `value` is a staleness marker; any other NaN is a value.
     #[must_use]
     pub fn is_stale(value: f64) -> bool {
-        value.to_bits() == Self::STALE
+        is_staleness_marker(value)
     }
 }
 

@@ -75,3 +75,4 @@ pub use handle::{Counter, Gauge, Observer};
 pub use metric::{MAX_LABELS, RecordedMetric};
 pub use recorder::{Part, PartReader, Recorder, SeriesCount};
 pub use self_metrics::SELF_METRICS;
+pub use sketch::{SLOTS, Sketch};

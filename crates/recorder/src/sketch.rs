@@ -9,15 +9,15 @@
 //! [`MAX_BINS`] bins (16 octaves of spread at full resolution) and merges those nearest to zero
 //! beyond that, so one series costs 20 kB at the most, usually below 1 kB.
 
-/// Steps in which the window slides.
-pub(super) const SLOTS: usize = 5;
+/// Steps in which the window of a [`Sketch`] slides.
+pub const SLOTS: usize = 5;
 const MAX_BINS: usize = 512;
 const FRACTION_BITS: u32 = 5;
 const SHIFT: u32 = 52 - FRACTION_BITS;
 
-/// Observations of the last [`SLOTS`] slots.
+/// Observations of the last [`SLOTS`] slots, of which quantiles are asked for.
 #[derive(Debug, Default)]
-pub(super) struct Sketch {
+pub struct Sketch {
     slots: [Slot; SLOTS],
     /// Number of the newest slot, counted since the start.
     newest: u64,
@@ -33,14 +33,14 @@ struct Slot {
 
 impl Sketch {
     /// Adds `weight` observations of `value`, finite, in slot number `slot`.
-    pub(super) fn observe(&mut self, value: f64, weight: u32, slot: u64) {
+    pub fn observe(&mut self, value: f64, weight: u32, slot: u64) {
         self.advance(slot);
         self.slots[(self.newest % SLOTS as u64) as usize].add(value, weight);
     }
 
     /// Writes the value at each of `quantiles` (ascending) to the front of `out`; NaN if the
     /// window up to slot number `slot` is empty. `scratch` is a buffer that callers reuse.
-    pub(super) fn quantiles(
+    pub fn quantiles(
         &mut self,
         quantiles: &[f64],
         slot: u64,

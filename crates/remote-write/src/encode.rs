@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
+use bellwether_exposition::remote_write::{
+    Label, Metadata, MetricMetadata, Request, Sample, TimeSeries, TimeSeriesV2, WriteRequest,
+};
 use bellwether_promql::SampledSeries;
 use prost::Message;
 
 use super::batch::{Chunk, Series};
 use super::family::Family;
-use super::message::{
-    Label, Metadata, MetricMetadata, Request, Sample, TimeSeries, TimeSeriesV2, WriteRequest,
-};
 use super::settings::Protocol;
 
 /// Encodes the body of a request: the message in Snappy's block format. `metadata` is sent in 1.0;
@@ -45,6 +45,7 @@ fn write_request_v1(chunk: &Chunk, metadata: &[Family]) -> WriteRequest {
                 ..sample
             })
             .collect(),
+        histograms: Vec::new(),
     });
     let metadata = metadata.iter().map(|family| MetricMetadata {
         r#type: family.kind_number(),
@@ -70,6 +71,7 @@ fn write_request_v2(chunk: &Chunk) -> Request {
                 .flat_map(|(name, value)| [symbols.reference(name), symbols.reference(value)])
                 .collect(),
             samples: samples(series).collect(),
+            histograms: Vec::new(),
             metadata: series.family.as_ref().map(|family| Metadata {
                 r#type: family.kind_number(),
                 help_ref: symbols.reference(&family.help),

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bellwether_core::{Kind, MetricDef, Origin, UnixMillis};
+use bellwether_exposition::remote_write::number_of_kind;
 
 /// Metadata of a metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,12 +27,7 @@ pub(super) struct Counting {
 impl Family {
     /// Returns the number of the type in both versions of remote write.
     pub(super) fn kind_number(&self) -> i32 {
-        match self.kind {
-            Kind::Counter => 1,
-            Kind::Gauge => 2,
-            Kind::Histogram => 3,
-            Kind::Summary => 5,
-        }
+        number_of_kind(self.kind)
     }
 }
 

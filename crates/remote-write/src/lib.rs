@@ -11,7 +11,6 @@ mod cursor;
 mod destination;
 mod encode;
 mod family;
-mod message;
 mod self_metrics;
 mod sender;
 mod settings;

@@ -17,6 +17,8 @@ use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_routing::{Command, CommandError, Explanation, RouteMatch, Silence, Suppression};
 use bellwether_tsdb::store::Store;
+use hyper::body::Bytes;
+use hyper::{Request, Response};
 use serde_json::Value;
 
 use crate::api::analysis::AnalysisSettings;
@@ -94,6 +96,27 @@ pub trait MetricsBackend: Send + Sync + 'static {
     /// Nothing receives pushed metrics, or they are not accepted: nothing was changed. Or they cannot be saved: they are
     /// kept in memory.
     fn push(&self, group: Labels, change: PushChange) -> Result<(), BackendError>;
+
+    /// Takes a request of a client that pushes, and answers it. Called on a blocking thread.
+    ///
+    /// # Errors
+    /// Nothing receives requests of the protocol.
+    fn receive(
+        &self,
+        protocol: PushProtocol,
+        request: &Request<Bytes>,
+    ) -> Result<Response<Vec<u8>>, BackendError>;
+}
+
+/// Protocol in which clients push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PushProtocol {
+    /// OpenTelemetry's.
+    Otlp,
+    /// Remote write 1.0 and 2.0 of Prometheus.
+    RemoteWrite,
+    /// Line protocol of InfluxDB.
+    Influx,
 }
 
 /// Change of the pushed metrics of a group.

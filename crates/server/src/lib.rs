@@ -31,9 +31,9 @@ pub use backend::{
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigChanges, ConfigDraft,
     ConfigError, ConfigFile, ConfigFiles, ConfigProblem, ConfigReport, ConfigurationBackend,
     ConfigurationHealth, DashboardBackend, DashboardFormat, DeadLetterBackend, Difference, Health,
-    HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, PushChange, ReloadHealth,
-    RemoteHealth, ReportHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView, StateHealth,
-    StatusBackend, TestResult,
+    HistoryHealth, LifecycleBackend, LiveBackend, MetricsBackend, PushChange, PushProtocol,
+    ReloadHealth, RemoteHealth, ReportHealth, Resent, RuleBackend, RuleGroup, RuleTests, RuleView,
+    StateHealth, StatusBackend, TestResult,
 };
 pub use live::{LiveFeed, LiveLimits};
 pub use net::activity::CloseReason;

@@ -21,8 +21,8 @@ use bellwether_core::{
 };
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
+pub use ingested::Ingestion;
 use ingested::{Ingested, Shared, Taken, taken_names};
-pub use ingested::{Ingestion, Rejected, Rejection};
 use parking_lot::{RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;

@@ -292,6 +292,41 @@ fn paths_of_an_included_file_start_at_its_directory() {
 }
 
 #[test]
+fn a_mapping_file_is_beside_the_file_that_names_it_and_its_errors_have_its_lines() {
+    let collector = |more: &str| {
+        format!("performance_monitor:\n  collectors:\n    - {{name: x, type: statsd, {more}}}\n")
+    };
+    let files = Files::new(&[
+        ("main.yaml", "include: ['conf.d/*.yaml']\n"),
+        ("conf.d/a.yaml", &collector("mapping_file: m.yml")),
+        (
+            "conf.d/m.yml",
+            "mappings: [{match: 'a.*', name: '${1}_total'}]\n",
+        ),
+    ]);
+    let loaded = files.load();
+    assert_eq!(loaded.named_files, [files.at("conf.d/m.yml")]);
+    files.plan();
+    files.write("conf.d/m.yml", "mappings:\n- {match: a.b*, name: x}\n");
+    let report = files.report();
+    assert!(
+        report.contains("conf.d/m.yml:2:11: mappings[0].match: `*` stands"),
+        "{report}"
+    );
+    files.write("conf.d/a.yaml", &collector("mapping_file: none.yml"));
+    let report = files.report();
+    assert!(report.contains("conf.d/none.yml: cannot read"), "{report}");
+    let both = collector("mapping_file: m.yml, mappings: [{match: a, name: a}]");
+    files.write("conf.d/a.yaml", &both);
+    files.write("conf.d/m.yml", "mappings: []\n");
+    let report = files.report();
+    assert!(
+        report.contains("both mapping_file and mappings of its own"),
+        "{report}"
+    );
+}
+
+#[test]
 fn a_program_needs_every_file_to_be_protected() {
     let exec = "performance_monitor:\n  alerting:\n    allow_exec: true\n    notifications: \
                 {channels: [{type: exec, command: [/bin/true]}]}\n";

@@ -64,6 +64,7 @@ impl CollectorKind for ApplicationSettings {
             times: None,
             input: Input::Record(Arc::new(recorded)),
             series_limits: None,
+            receiver: None,
         })
     }
 

@@ -1,29 +1,38 @@
-//! The StatsD listener over reloads: its socket stays open as long as its address stays the same.
+//! The StatsD listeners over reloads: a socket stays open as long as its address stays the same.
+
+use std::io;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 use bellwether_recorder::Recorder;
 use bellwether_runtime::Clock;
+use bellwether_schema::Diagnostics;
 use parking_lot::Mutex;
-use std::io;
 
 use super::kind::Recorded;
-use super::statsd::{Statsd, StatsdListener};
+use super::statsd::{LINES, PACKETS, Statsd, StatsdListener, StreamLines};
+use crate::sockets::{Endpoint, LineReceiver, Open, Sockets};
 
-/// Listener, if StatsD is configured.
-#[derive(Debug, Default)]
+/// Listeners, if StatsD is configured.
+#[derive(Default)]
 pub struct Listeners {
-    statsd: Mutex<Option<StatsdListener>>,
+    udp: Mutex<Option<StatsdListener>>,
+    /// TCP and Unix sockets.
+    streams: Sockets,
+    /// Receiver of `streams`, once there was one.
+    lines: OnceLock<Arc<StreamLines>>,
 }
 
-/// Listener that a configuration needs, with every step done that can fail.
-#[derive(Debug)]
-pub enum Prepared {
-    /// No listener.
-    None,
-    /// Keeps the listener and applies these settings.
-    Same(Statsd),
-    /// New listener; it listens already.
-    New(StatsdListener),
+/// Listeners that a configuration needs, with every step done that can fail. By default there are none.
+#[derive(Default)]
+pub struct Prepared {
+    settings: Option<Statsd>,
+    /// New listener for UDP; it listens already.
+    udp: Option<StatsdListener>,
+    /// Sockets that it has, and those that are new.
+    endpoints: Vec<Endpoint>,
+    opened: Vec<(Endpoint, Open)>,
 }
 
 /// An address that cannot be bound.
@@ -49,44 +58,70 @@ impl Listeners {
         on_blocking_thread(address, move || StatsdListener::probe(&settings)).await
     }
 
-    /// Binds the address of `recorded` unless it is bound already. `recorder` receives the lines; a
+    /// Binds the addresses of `recorded` that are not bound already. `recorder` receives the lines; a
     /// later one may adopt it.
     ///
     /// # Errors
-    /// The address cannot be bound.
+    /// An address cannot be bound.
     pub async fn prepare(
         &self,
         recorded: Option<&Recorded>,
         recorder: &Recorder,
     ) -> Result<Prepared, ListenError> {
         let Some(settings) = statsd(recorded) else {
-            return Ok(Prepared::None);
+            return Ok(Prepared::default());
         };
-        if self
-            .statsd
-            .lock()
-            .as_ref()
-            .is_some_and(|listener| listener.serves(&settings))
-        {
-            return Ok(Prepared::Same(settings));
+        let mut prepared = Prepared {
+            // Errors are reported already.
+            endpoints: settings.sockets.endpoints(&mut Diagnostics::default()),
+            ..Prepared::default()
+        };
+        for endpoint in &prepared.endpoints {
+            let lines = || Arc::new(StreamLines::new(&settings, recorder.clone()));
+            let receiver: Arc<dyn LineReceiver> = self.lines.get_or_init(lines).clone();
+            let now = Clock::start().now();
+            let opened = self.streams.open(endpoint, &receiver, now).await;
+            let opened = opened.map_err(|error| ListenError {
+                address: endpoint.to_string(),
+                error,
+            })?;
+            prepared
+                .opened
+                .extend(opened.map(|open| (endpoint.clone(), open)));
         }
-        let (recorder, address) = (recorder.clone(), settings.listen.value.clone());
-        let clock = Clock::start();
-        let started = on_blocking_thread(address, move || {
-            StatsdListener::start(&settings, recorder, move || clock.now().wall)
-        });
-        started.await.map(Prepared::New)
+        let is_bound = |listener: &StatsdListener| listener.serves(&settings);
+        if !self.udp.lock().as_ref().is_some_and(is_bound) {
+            let (settings, recorder) = (settings.clone(), recorder.clone());
+            let (clock, address) = (Clock::start(), settings.listen.value.clone());
+            let started = on_blocking_thread(address, move || {
+                StatsdListener::start(&settings, recorder, move || clock.now().wall)
+            });
+            prepared.udp = Some(started.await?);
+        }
+        prepared.settings = Some(settings);
+        Ok(prepared)
     }
 
-    /// Replaces the listener.
+    /// Replaces the listeners.
     pub fn replace(&self, prepared: Prepared) {
-        let mut listener = self.statsd.lock();
-        match prepared {
-            Prepared::None => *listener = None,
-            Prepared::New(new) => *listener = Some(new),
-            Prepared::Same(settings) => {
-                if let Some(listener) = &*listener {
-                    listener.retarget(&settings);
+        let Prepared {
+            settings,
+            udp,
+            endpoints,
+            opened,
+        } = prepared;
+        self.streams.replace(&endpoints, opened);
+        let mut listener = self.udp.lock();
+        match (settings, udp) {
+            (None, _) => *listener = None,
+            (Some(settings), new) => {
+                if let Some(lines) = self.lines.get() {
+                    lines.retarget(&settings);
+                }
+                match (&*listener, new) {
+                    (_, Some(new)) => *listener = Some(new),
+                    (Some(listener), None) => listener.retarget(&settings),
+                    (None, None) => {}
                 }
             }
         }
@@ -94,10 +129,14 @@ impl Listeners {
 }
 
 impl SelfMetrics for Listeners {
-    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, now: Now) {
-        if let Some(listener) = &*self.statsd.lock() {
-            listener.add_self_metrics(batch, now);
-        }
+    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
+        let Some((packets, lines)) = self.udp.lock().as_ref().map(StatsdListener::received) else {
+            return;
+        };
+        let packets = packets + self.streams.totals.unix_packets.load(Ordering::Relaxed);
+        let lines = lines + self.lines.get().map_or(0, |lines| lines.received());
+        batch.push(&PACKETS, &[], packets as f64);
+        batch.push(&LINES, &[], lines as f64);
     }
 }
 

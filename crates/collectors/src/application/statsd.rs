@@ -1,12 +1,13 @@
-//! `StatsD` and `DogStatsD` lines over UDP.
+//! `StatsD` and `DogStatsD` lines over UDP, TCP and Unix sockets.
 //!
-//! Owns the socket and its thread; the modules below own the meaning of lines. The thread is a
+//! Owns the socket for UDP and its thread; the modules below own the meaning of lines. The thread is a
 //! blocking one, since receiving a packet costs less than waking an asynchronous task.
 
 mod intake;
 mod line;
 mod mapping;
 mod settings;
+mod streams;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs, UdpSocket};
@@ -16,13 +17,15 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, UnixMillis, self_metrics};
+use bellwether_core::{UnixMillis, self_metrics};
 use bellwether_recorder::Recorder;
 use intake::Intake;
+pub(crate) use line::{Line, LineKind, tags};
 use mapping::Translation;
 use rustix::net::{RecvFlags, recv};
 pub use settings::{Statsd, StatsdDialect, StatsdMapping};
 use socket2::SockRef;
+pub(crate) use streams::StreamLines;
 use tracing::{info, warn};
 
 self_metrics! {
@@ -145,14 +148,6 @@ impl StatsdListener {
     /// Stops receiving and waits for the thread to end, a second at the most.
     pub fn stop(self) {
         drop(self);
-    }
-}
-
-impl SelfMetrics for StatsdListener {
-    fn add_self_metrics(&self, batch: &mut SelfMetricsBatch<'_>, _: Now) {
-        let (packets, lines) = self.received();
-        batch.push(&PACKETS, &[], packets as f64);
-        batch.push(&LINES, &[], lines as f64);
     }
 }
 

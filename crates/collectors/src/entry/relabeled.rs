@@ -69,6 +69,7 @@ impl Relabeled {
             ..
         } = self;
         relabeled.clear();
+        relabeled.reject(series.rejected());
         if cache.len() > 2 * series.len() + 1000 {
             cache.clear();
         }

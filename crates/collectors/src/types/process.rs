@@ -231,6 +231,7 @@ mod tests {
             limits: &CollectorLimits::default(),
             host: &crate::system::System::default(),
             relabeling: &mut Default::default(),
+            receiver: &mut None,
             problems: &mut problems,
             warnings: &mut Vec::new(),
         });

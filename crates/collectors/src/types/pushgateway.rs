@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::blocking::{Blocking, Source};
+use crate::pushed::check_ttl;
 use crate::{Build, CollectorEntry, EntryContext, EntryType, Memory};
 
 section! {
@@ -30,13 +31,8 @@ section! {
 
 impl EntryType for Pushgateway {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        if let Some(ttl) = &self.ttl
-            && ttl.value.0 < context.schedule.interval
-        {
-            context
-                .problems
-                .error(&ttl.at, format!("shorter than the interval: {}", ttl.value))
-                .hint("the metrics would be gone before they are collected; take a longer one");
+        if let Some(ttl) = &self.ttl {
+            check_ttl(ttl, context);
         }
         let ttl = self.ttl.as_ref().map(|ttl| ttl.value.0);
         let origin = context.origin;

@@ -6,6 +6,7 @@
 pub(crate) mod exposition;
 pub(crate) mod metadata;
 pub(crate) mod push;
+pub(crate) mod receive;
 pub(crate) mod record;
 
 use bellwether_core::{Kind, LabelValues, MetricDef};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::{fmt, io};
 
 use arc_swap::ArcSwap;
+use bellwether_files::socket::SocketFile;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -115,7 +116,7 @@ enum Listener {
     /// Unix socket with its file, which is removed with it.
     Unix {
         listener: UnixListener,
-        _file: socket::File,
+        _file: SocketFile,
     },
 }
 

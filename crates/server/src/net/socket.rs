@@ -3,42 +3,21 @@
 //! Whoever may open the file may do everything, so it is created under another name, given its
 //! owner and its mode, and only then renamed.
 
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::{fs, io};
 
+use bellwether_files::socket::SocketFile;
 use tokio::net::UnixListener;
 
 use crate::settings::LocalSocket;
-
-/// File of a listening socket; removed when dropped, unless another replaced it.
-#[derive(Debug)]
-pub(crate) struct File {
-    path: PathBuf,
-    /// Device and inode.
-    id: (u64, u64),
-}
-
-impl Drop for File {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|id| id == self.id) {
-            fs::remove_file(&self.path).ok();
-        }
-    }
-}
-
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    fs::symlink_metadata(path).map(|metadata| (metadata.dev(), metadata.ino()))
-}
 
 /// Listens on the socket that `settings` name. Needs a runtime.
 ///
 /// # Errors
 /// Another file has that name, or the file cannot be created with its owner and mode.
-pub(crate) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
-    let path = &settings.path;
-    check_free(path)?;
+pub(crate) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, SocketFile)> {
     let owner = settings
         .owner
         .as_deref()
@@ -49,53 +28,17 @@ pub(crate) fn bind(settings: &LocalSocket) -> io::Result<(UnixListener, File)> {
         .as_deref()
         .map(|name| id(name, "/etc/group", "group"))
         .transpose()?;
-    let mut temporary = path.clone().into_os_string();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    fs::remove_file(&temporary).ok();
-    let listener = UnixListener::bind(&temporary)?;
-    match publish(&temporary, settings, owner, group) {
-        Ok(file) => Ok((listener, file)),
-        Err(error) => {
-            fs::remove_file(&temporary).ok();
-            Err(error)
+    // Our own is replaced.
+    let in_use = |path: &Path| !is_own(path) && UnixStream::connect(path).is_ok();
+    SocketFile::bind(&settings.path, settings.mode(), in_use, |path| {
+        let listener = UnixListener::bind(&path)?;
+        // Only the owner may open it until owner, group and mode are set.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600))?;
+        if owner.is_some() || group.is_some() {
+            chown(&path, owner, group)?;
         }
-    }
-}
-
-/// Checks that nobody else uses `path`.
-fn check_free(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err(io::Error::other("the file exists and is not a socket"))
-        }
-        // A killed process leaves a socket on which nobody listens. Our own is replaced.
-        Ok(_) if !is_own(path) && UnixStream::connect(path).is_ok() => {
-            Err(io::ErrorKind::AddrInUse.into())
-        }
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Gives the socket its owner, group and mode, and then its name.
-fn publish(
-    temporary: &Path,
-    settings: &LocalSocket,
-    owner: Option<u32>,
-    group: Option<u32>,
-) -> io::Result<File> {
-    // Only the owner may open it until owner, group and mode are set.
-    fs::set_permissions(temporary, fs::Permissions::from_mode(0o600))?;
-    if owner.is_some() || group.is_some() {
-        chown(temporary, owner, group)?;
-    }
-    fs::set_permissions(temporary, fs::Permissions::from_mode(settings.mode()))?;
-    let id = identity(temporary)?;
-    let path = settings.path.clone();
-    fs::rename(temporary, &path)?;
-    Ok(File { path, id })
+        Ok(listener)
+    })
 }
 
 /// Returns true if the process that listens on it is this one: a reload creates the file anew.
@@ -122,6 +65,8 @@ fn id(name: &str, file: &str, kind: &str) -> io::Result<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use bellwether_schema::Spanned;
 
     use super::*;

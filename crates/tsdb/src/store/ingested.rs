@@ -5,7 +5,8 @@
 
 mod budget;
 mod churn;
-mod rejection;
+mod ingestion;
+mod retyped;
 mod taken;
 
 use std::collections::{BTreeMap, HashSet};
@@ -14,16 +15,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MonoMillis, Origin, PackedLabels, SeriesBatch,
-    SeriesFamily, SeriesLimits, is_label_name, is_metric_name, reserve_tightly,
+    Kind, LabelSet, LabelTable, Labels, METRIC_NAME, MonoMillis, Origin, PackedLabels, Rejection,
+    SeriesBatch, SeriesFamily, SeriesLimits, is_label_name, is_metric_name, reserve_tightly,
 };
 use bellwether_exposition::IngestedLayout;
 use bellwether_promql::SampledSeries;
 use budget::Budget;
 use churn::NewSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
+pub use ingestion::Ingestion;
 use parking_lot::Mutex;
-pub use rejection::{Ingestion, Rejected, Rejection};
 pub(super) use taken::{Taken, taken_names};
 
 use super::series_links::HistorySamples;
@@ -123,7 +124,7 @@ impl Ingested {
             before: &before,
             next: 0,
             slots: Vec::with_capacity(before.len()),
-            result: Ingestion::default(),
+            result: Ingestion::new(batch.rejected()),
         };
         let new = self.update(batch, &mut turn, shared, out);
         let added = self.add(new, limits, &mut turn, shared, out);
@@ -139,8 +140,8 @@ impl Ingested {
         own.slots = slots;
         own.new.add(added, now);
         result.churn = own.new.churn(result.series);
-        for (reason, rejected) in &result.rejected {
-            *own.rejected.entry(*reason).or_default() += rejected.samples;
+        for (reason, count, _) in result.rejected.iter() {
+            *own.rejected.entry(reason).or_default() += count;
         }
         self.sources.insert(source, own);
         result
@@ -153,21 +154,23 @@ impl Ingested {
         turn: &mut Turn<'_>,
         shared: &Shared<'_>,
         out: &mut HistorySamples,
-    ) -> Vec<NewSample<'b>> {
+    ) -> Vec<IngestedSample<'b>> {
         let mut new = Vec::new();
         for family in batch.families() {
+            self.retype(&family, turn, shared);
             for (packed, value) in family.samples() {
+                let sample = IngestedSample {
+                    family,
+                    packed,
+                    value,
+                };
                 let guess = turn.before.get(turn.next).map(|slot| *slot as usize);
                 let slot = guess
                     .filter(|slot| self.holds(*slot, packed))
                     .or_else(|| self.find(packed));
                 match slot {
-                    Some(slot) => self.set(slot, packed, value, turn, shared, out),
-                    None => new.push(NewSample {
-                        family,
-                        packed,
-                        value,
-                    }),
+                    Some(slot) => self.set(slot, &sample, turn, shared, out),
+                    None => new.push(sample),
                 }
             }
         }
@@ -177,7 +180,7 @@ impl Ingested {
     /// Adds the series of `new` that are valid and within `limits`. Returns their number.
     fn add(
         &mut self,
-        new: Vec<NewSample<'_>>,
+        new: Vec<IngestedSample<'_>>,
         limits: SeriesLimits,
         turn: &mut Turn<'_>,
         shared: &Shared<'_>,
@@ -189,26 +192,22 @@ impl Ingested {
         let mut budget = Budget::of(limits, turn.slots.iter().map(|slot| self.series(*slot)));
         let mut added = 0;
         for sample in new {
-            let NewSample {
-                family,
-                packed,
-                value,
-            } = sample;
-            // It came twice.
-            if let Some(slot) = self.find(packed) {
-                self.set(slot, packed, value, turn, shared, out);
-                continue;
-            }
-            let slot = match self.insert(&sample, &mut budget, turn, shared) {
-                Ok(slot) => slot,
-                Err((reason, name)) => {
-                    turn.result
-                        .reject(reason, name.as_deref().unwrap_or(family.name), packed);
-                    continue;
-                }
+            // A series that came twice is there now.
+            let slot = match self.find(sample.packed) {
+                Some(slot) => slot,
+                None => match self.insert(&sample, &mut budget, turn, shared) {
+                    Ok(slot) => {
+                        added += 1;
+                        slot
+                    }
+                    Err((reason, name)) => {
+                        let name = name.as_deref().unwrap_or(sample.family.name);
+                        turn.result.reject(reason, name, sample.packed);
+                        continue;
+                    }
+                },
             };
-            added += 1;
-            self.set(slot, packed, value, turn, shared, out);
+            self.set(slot, &sample, turn, shared, out);
         }
         added
     }
@@ -224,8 +223,7 @@ impl Ingested {
     fn set(
         &mut self,
         slot: usize,
-        packed: &[u8],
-        value: f64,
+        sample: &IngestedSample<'_>,
         turn: &mut Turn<'_>,
         shared: &Shared<'_>,
         out: &mut HistorySamples,
@@ -233,14 +231,18 @@ impl Ingested {
         let row = &mut self.rows[slot];
         if row.source != turn.source || row.round == turn.round {
             let family = row.family.clone();
-            turn.result.reject(Rejection::Duplicate, &family, packed);
+            turn.result
+                .reject(Rejection::Duplicate, &family, sample.packed);
             return;
         }
         row.round = turn.round;
-        self.values[slot] = value;
+        if *row.family != *sample.family.name && !shared.taken.contains_key(sample.family.name) {
+            self.rejoin(slot, sample);
+        }
+        self.values[slot] = sample.value;
         turn.slots.push(slot as u32);
         turn.next += 1;
-        self.push_history(slot, value, shared, out);
+        self.push_history(slot, sample.value, shared, out);
     }
 
     /// Adds a series without a value.
@@ -249,7 +251,7 @@ impl Ingested {
     /// The reason for which it is rejected, with a name if that is not the family's.
     fn insert(
         &mut self,
-        sample: &NewSample<'_>,
+        sample: &IngestedSample<'_>,
         budget: &mut Budget,
         turn: &Turn<'_>,
         shared: &Shared<'_>,
@@ -490,8 +492,9 @@ impl Ingested {
     }
 }
 
-/// Sample of a series that is not there.
-struct NewSample<'b> {
+/// Sample of a batch.
+#[derive(Clone, Copy)]
+struct IngestedSample<'b> {
     family: SeriesFamily<'b>,
     packed: &'b [u8],
     value: f64,

@@ -1,8 +1,8 @@
 //! Self-metrics of the store.
 
-use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
+use bellwether_core::{Now, Rejection, SelfMetrics, SelfMetricsBatch, self_metrics};
 
-use super::{Rejection, Store};
+use super::Store;
 
 self_metrics! {
     SERIES = "bellwether_series" Gauge []
@@ -16,7 +16,7 @@ self_metrics! {
     INGESTED_CREATED = "bellwether_collector_series_created_total" Counter ["collector"]
         "New series of a collector in the list `collectors`, those that came back included.";
     INGESTED_REJECTED = "bellwether_collector_samples_rejected_total" Counter ["collector", "reason"]
-        "Samples of a collector in the list `collectors` that were rejected: limit, metric_limit, label_limit, name_in_use, type, duplicate or invalid.";
+        "Samples of a collector in the list `collectors` that were rejected: limit, metric_limit, label_limit, name_in_use, type, duplicate, invalid, malformed, not_accepted or too_old.";
 }
 
 impl SelfMetrics for Store {

@@ -21,9 +21,6 @@ pub(super) struct Intake {
 /// Reads the wall clock.
 pub(super) type Clock = Box<dyn Fn() -> UnixMillis + Send>;
 
-/// Largest difference in seconds between the timestamp of an accepted line and the clock.
-const TIMELY_SECONDS: u64 = 60;
-
 /// Labels of the current line.
 struct Pairs<'a> {
     pairs: [(&'a str, &'a str); MAX_LABELS],
@@ -52,7 +49,7 @@ impl Intake {
     /// Records the lines of one packet and returns their number.
     pub(super) fn packet(&mut self, translation: &Translation, packet: &[u8]) -> u64 {
         let mut lines = 0;
-        let steps = translation.signs_are_steps(packet);
+        let steps = translation.dialect.signs_are_steps(packet);
         for line in packet.split(|byte| *byte == b'\n') {
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if !line.is_empty() {
@@ -86,7 +83,7 @@ impl Intake {
         steps: bool,
     ) -> Result<Option<RecordError>, Reason> {
         let line = Line::parse(text)?;
-        if line.timestamp.is_some_and(|at| !self.is_timely(at)) {
+        if !line.is_timely((self.clock)()) {
             return Err(Reason::Timestamp);
         }
         let labels = tags_as_labels(line.tags);
@@ -133,10 +130,6 @@ impl Intake {
                 .or(last);
         }
         Ok(last)
-    }
-
-    fn is_timely(&self, timestamp: i64) -> bool {
-        ((self.clock)().0 / 1000).abs_diff(timestamp) <= TIMELY_SECONDS
     }
 
     /// Logs the first error of each reason, so that a sender's mistake can be found and a flood of

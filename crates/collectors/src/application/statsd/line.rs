@@ -5,30 +5,34 @@
 
 use std::borrow::Cow;
 
+use bellwether_core::UnixMillis;
 use bellwether_recorder::Reason;
 use memchr::memchr;
 
 /// Smallest accepted sample rate; a smaller one is a mistake, and would count as millions.
 const LEAST_RATE: f64 = 1e-6;
 
+/// Largest difference in seconds between the timestamp of an accepted line and the clock.
+const TIMELY_SECONDS: u64 = 60;
+
 /// Parts of a line.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
     /// One value or, in `DogStatsD`'s packed form, several between colons.
-    pub(super) values: &'a str,
-    pub(super) kind: LineKind,
+    pub(crate) values: &'a str,
+    pub(crate) kind: LineKind,
     /// Sample rate: above 0, at most 1.
-    pub(super) rate: f64,
+    pub(crate) rate: f64,
     /// `tag:value` pairs and tags without a value between commas; may be empty.
-    pub(super) tags: &'a str,
+    pub(crate) tags: &'a str,
     /// Timestamp of a `DogStatsD` client, in seconds since the Unix epoch.
-    pub(super) timestamp: Option<i64>,
+    pub(crate) timestamp: Option<i64>,
 }
 
 /// Types of lines that can be recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum LineKind {
+pub(crate) enum LineKind {
     /// `c`
     Counter,
     /// `g`; in the original dialect a sign makes it a step instead of a value.
@@ -41,12 +45,16 @@ pub(super) enum LineKind {
 
 impl<'a> Line<'a> {
     /// Parses a line without its line break.
-    pub(super) fn parse(line: &'a str) -> Result<Self, Reason> {
+    pub(crate) fn parse(line: &'a str) -> Result<Self, Reason> {
         if line.starts_with("_e{") || line.starts_with("_sc|") {
             return Err(Reason::Unsupported);
         }
         let colon = memchr(b':', line.as_bytes()).ok_or(Reason::Malformed)?;
-        let (name, rest) = (&line[..colon], &line[colon + 1..]);
+        Self::of(&line[..colon], &line[colon + 1..])
+    }
+
+    /// Parses the part of a line behind the name and the colon.
+    pub(crate) fn of(name: &'a str, rest: &'a str) -> Result<Self, Reason> {
         let (values, rest) = cut(rest);
         let (kind, mut rest) = cut(rest.ok_or(Reason::Malformed)?);
         let kind = match kind {
@@ -74,6 +82,12 @@ impl<'a> Line<'a> {
             rest = after;
         }
         Ok(line)
+    }
+
+    /// Returns whether the timestamp, if there is one, is close to `now`.
+    pub(crate) fn is_timely(&self, now: UnixMillis) -> bool {
+        let age = |at| (now.0 / 1000).abs_diff(at);
+        self.timestamp.is_none_or(|at| age(at) <= TIMELY_SECONDS)
     }
 
     fn section(&mut self, section: &'a str) -> Result<(), Reason> {
@@ -112,7 +126,7 @@ pub(super) fn has_tags(packet: &[u8]) -> bool {
 }
 
 /// Iterates over tags as label names and values; a tag may have no value.
-pub(super) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
+pub(crate) fn tags(text: &str) -> impl Iterator<Item = (&str, Option<&str>)> {
     text.split(',')
         .filter(|tag| !tag.is_empty())
         .map(|tag| match memchr(b':', tag.as_bytes()) {

@@ -4,7 +4,6 @@
 
 use bellwether_schema::Literal;
 
-use super::line::has_tags;
 use super::settings::{Statsd, StatsdDialect, StatsdMapping};
 
 /// Maximum number of `*` in one glob.
@@ -15,7 +14,7 @@ pub(super) const MAX_STARS: usize = 16;
 pub(super) struct Translation {
     mappings: Vec<Mapping>,
     ignored_tags: Vec<String>,
-    dialect: StatsdDialect,
+    pub(super) dialect: StatsdDialect,
 }
 
 /// A glob, with the metric and labels of the names that it matches.
@@ -48,15 +47,6 @@ impl Translation {
             mappings: settings.mappings.iter().filter_map(Mapping::new).collect(),
             ignored_tags: settings.ignored_tags.clone(),
             dialect: settings.dialect,
-        }
-    }
-
-    /// Returns whether a signed gauge in `packet` is a step.
-    pub(super) fn signs_are_steps(&self, packet: &[u8]) -> bool {
-        match self.dialect {
-            StatsdDialect::Statsd => true,
-            StatsdDialect::Dogstatsd => false,
-            StatsdDialect::Auto => !has_tags(packet),
         }
     }
 

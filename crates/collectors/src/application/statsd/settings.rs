@@ -1,30 +1,35 @@
 //! The section `statsd`, and its checks.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 
-use bellwether_schema::{
-    Diagnostics, Literal, Spanned, did_you_mean, is_host_name, section, string_enum,
-};
+use bellwether_schema::{Diagnostics, Literal, Spanned, did_you_mean, section, string_enum};
 
+use super::line::has_tags;
 use super::mapping::{Template, glob};
 use crate::application::settings::ApplicationMetric;
+use crate::sockets::{StreamSockets, check_address};
+
+const LISTEN: &str = "127.0.0.1:8125";
+const RECEIVE_BUFFER: u32 = 4 << 20;
 
 section! {
-    /// `StatsD` and `DogStatsD` over UDP. Anyone who can send to the address can record.
+    /// `StatsD` and `DogStatsD` over UDP, TCP and Unix sockets. Anyone who can send to the address can record.
     ///
     /// A tag without a value is a label with an empty value if the metric has that label, and is
     /// ignored otherwise. A line with a timestamp (`|T`) is accepted if that is at most a minute off;
     /// others are rejected with the reason `timestamp`.
     pub struct Statsd {
-        /// Address to listen on.
-        pub listen: Spanned<String> = "127.0.0.1:8125".to_owned().into(),
+        /// Address on which it listens for UDP packets.
+        pub listen: Spanned<String> = LISTEN.to_owned().into(),
+        #[serde(flatten)]
+        pub sockets: StreamSockets = StreamSockets::default(),
         /// Meaning of a sign in a gauge. `statsd`, the original: `-5` takes 5 away from the gauge.
         /// `dogstatsd`: `-5` is its value. `auto`: `dogstatsd` for packets in which a line has
-        /// tags, which only those clients send, and `statsd` for the others.
+        /// tags, which only those clients send, and `statsd` for the others. Lines of a connection
+        /// that come at once count as a packet.
         pub dialect: StatsdDialect = StatsdDialect::Auto,
         /// Size of the socket's receive buffer in bytes; the kernel may allow less.
-        pub receive_buffer: Spanned<u32> = 4_194_304.into(),
+        pub receive_buffer: Spanned<u32> = RECEIVE_BUFFER.into(),
         /// Tags to ignore, such as those that a client adds to all lines.
         pub ignored_tags: Vec<String> = Vec::new(),
         /// Mappings of dotted names to metrics; the first one that matches applies. A name without a
@@ -46,6 +51,17 @@ string_enum! {
     }
 }
 
+impl StatsdDialect {
+    /// Returns whether a signed gauge in `packet` is a step.
+    pub(crate) fn signs_are_steps(self, packet: &[u8]) -> bool {
+        match self {
+            Self::Statsd => true,
+            Self::Dogstatsd => false,
+            Self::Auto => !has_tags(packet),
+        }
+    }
+}
+
 section! {
     /// Maps `StatsD` names to an application metric.
     pub struct StatsdMapping {
@@ -60,15 +76,24 @@ section! {
     }
 }
 
+impl Default for Statsd {
+    fn default() -> Self {
+        Self {
+            listen: LISTEN.to_owned().into(),
+            sockets: StreamSockets::default(),
+            dialect: StatsdDialect::Auto,
+            receive_buffer: RECEIVE_BUFFER.into(),
+            ignored_tags: Vec::new(),
+            mappings: Vec::new(),
+        }
+    }
+}
+
 impl Statsd {
     /// Checks the section; `metrics` are the metrics that lines can be mapped to.
     pub fn check(&self, metrics: &[ApplicationMetric], problems: &mut Diagnostics) {
-        if !is_address(&self.listen) {
-            let message = format!("not an address with a port: {:?}", self.listen.value);
-            problems
-                .error(&self.listen.at, message)
-                .hint("for example 127.0.0.1:8125");
-        }
+        check_address(&self.listen, problems);
+        self.sockets.endpoints(problems);
         if *self.receive_buffer < 65_536 {
             let message = format!(
                 "must hold one packet, 65536 bytes: {}",
@@ -80,15 +105,6 @@ impl Statsd {
             .iter()
             .for_each(|mapping| mapping.check(metrics, problems));
     }
-}
-
-/// Returns whether `text` is an IP address or a host name with a port, an IPv6 address in brackets.
-fn is_address(text: &str) -> bool {
-    if text.parse::<SocketAddr>().is_ok() {
-        return true;
-    }
-    text.rsplit_once(':')
-        .is_some_and(|(host, port)| port.parse::<u16>().is_ok() && is_host_name(host))
 }
 
 impl StatsdMapping {

@@ -30,6 +30,7 @@ fn build(
         limits,
         host: &crate::system::System::default(),
         relabeling: &mut Default::default(),
+        receiver: &mut None,
         problems: &mut problems,
         warnings: &mut Vec::new(),
     });

@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Text,
     /// Messages of a WebSocket.
     WebSocket,
+    /// Bytes in the format of a client's protocol.
+    Protocol,
     /// JSON object in a form of its own.
     Document,
     /// JSON: `data` has the shape, in the envelope of Prometheus's API.
@@ -147,6 +149,9 @@ pub fn check_answer(method: &str, path: &str, answer: &Value) -> Result<(), Answ
     match endpoint.map(|endpoint| endpoint.answer) {
         Some(Answer::Data(shape)) => shape.check(&answer["data"], "data").map_err(AnswerError),
         Some(Answer::WebSocket) => Err(AnswerError(format!("{method} {path} is a WebSocket"))),
+        Some(Answer::Protocol) => Err(AnswerError(format!(
+            "{method} {path} answers as its protocol wants"
+        ))),
         Some(Answer::Document) => Err(AnswerError(format!("{method} {path} has no `data`"))),
         Some(Answer::Text) => Err(AnswerError(format!("{method} {path} answers text"))),
         None => Err(AnswerError(format!("there is no {method} {path}"))),

@@ -242,9 +242,10 @@ fn kind_schema(kind: ParameterKind, in_json: bool) -> Value {
 }
 
 fn responses(endpoint: &Endpoint) -> Value {
-    let error = match endpoint.path.starts_with("/api/") {
-        true => json!({"$ref": "#/components/responses/Error"}),
-        false => json!({"$ref": "#/components/responses/TextError"}),
+    let error = match endpoint.answer {
+        Answer::Protocol => json!({"description": "the error, in the format of the protocol"}),
+        _ if endpoint.path.starts_with("/api/") => json!({"$ref": "#/components/responses/Error"}),
+        _ => json!({"$ref": "#/components/responses/TextError"}),
     };
     let success = |content: Value| json!({"description": endpoint.summary, "content": content});
     let (status, success) = match endpoint.answer {
@@ -256,6 +257,7 @@ fn responses(endpoint: &Endpoint) -> Value {
             "101",
             json!({"description": "messages follow, as docs/http-api.md has them"}),
         ),
+        Answer::Protocol => ("2XX", json!({"description": endpoint.summary})),
         Answer::Document => (
             "200",
             success(json!({"application/json": {"schema": {"type": "object"}}})),

@@ -12,7 +12,7 @@ use crate::api::analysis::{bottlenecks, correlations, forecast, recommend, trend
 use crate::api::configuration;
 use crate::api::dashboards;
 use crate::api::live;
-use crate::api::metrics::{self, exposition, metadata, push, record};
+use crate::api::metrics::{self, exposition, metadata, push, receive, record};
 use crate::api::process::{health, lifecycle, page, session, status};
 use crate::api::query::{expression, labels, promql, tsdb};
 use crate::api::simple;
@@ -50,6 +50,7 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     get("/metrics", "metrics", "all series, for Prometheus", respond!(exposition::respond)).scrape(),
     change(POST_PUT, "/metrics/job<group>", "push", "pushes the metrics of a group, as to a Pushgateway", respond!(push::push)).takes(push::GROUP),
     change(DELETE, "/metrics/job<group>", "push", "deletes the pushed metrics of a group", respond!(push::delete)).takes(push::GROUP),
+    change(POST, "/v1/metrics", "otlp", "receives metrics in OTLP", respond!(receive::otlp)).protocol(),
     get("/-/healthy", "healthy", "liveness: the process answers", respond!(lifecycle::healthy)).open(),
     get("/-/ready", "ready", "readiness: every collector has run", respond!(lifecycle::ready)).open(),
     change(POST_PUT, "/-/reload", "reload", "reloads the configuration", respond!(lifecycle::reload)).role(Admin),
@@ -57,6 +58,12 @@ pub(crate) static ENDPOINTS: &[Endpoint] = &[
     change(POST, "/api/v1/login", "api_login", "logs a user in", respond!(session::login)).open().takes(session::LOGIN).answers(&answers::SESSION),
     change(POST, "/api/v1/logout", "api_logout", "logs the user out", respond!(session::logout)).open().answers(&answers::SESSION),
     change(POST, "/api/v1/record", "record", "records values of applications, a JSON array", respond!(record::respond)).takes(record::PARAMETERS).answers(&answers::RECORDED).also_answers(422),
+    change(POST, "/api/v1/otlp/v1/metrics", "otlp", "receives metrics in OTLP, under the path of Prometheus", respond!(receive::otlp)).protocol(),
+    change(POST, "/api/v1/write", "remote_write", "receives samples of remote write", respond!(receive::remote_write)).protocol(),
+    change(POST, "/write", "influx_write", "receives points of InfluxDB 1.x", respond!(receive::influx)).protocol(),
+    change(POST, "/api/v2/write", "influx_write_v2", "receives points of InfluxDB 2.x", respond!(receive::influx)).protocol(),
+    change(POST, "/query", "influx_query", "answers clients of InfluxDB 1.x that create their database", respond!(receive::influx)).protocol(),
+    get("/ping", "influx_ping", "answers clients of InfluxDB", respond!(receive::influx)).protocol().open(),
     get("/api/v1/metrics", "api_metrics", "configured metrics and their values", View(metrics::view)).takes(metrics::PARAMETERS).answers(&answers::METRICS),
 
     get("/api/v1/alerts", "api_alerts", "pending and firing alerts", View(alerts::view)).answers(&answers::ALERTS),

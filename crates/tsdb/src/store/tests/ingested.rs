@@ -1,8 +1,8 @@
 //! Series that sources bring under names of their own.
 
-use bellwether_core::{LabelSet, SeriesBatch, SeriesLimits};
+use bellwether_core::{LabelSet, Rejection, SeriesBatch, SeriesLimits};
 
-use super::super::{Ingestion, Rejection};
+use super::super::Ingestion;
 use super::*;
 use crate::history::History;
 
@@ -65,7 +65,7 @@ fn a_collection_replaces_the_series_of_its_source_alone() {
     ingest(&store, "one", &jobs(&[("x", 1.0), ("y", 2.0)]), 1);
     ingest(&store, "two", &jobs(&[("z", 3.0)]), 1);
     let done = ingest(&store, "one", &jobs(&[("y", 5.0), ("w", 6.0)]), 2);
-    assert_eq!((done.series, done.rejected.len()), (2, 0));
+    assert_eq!((done.series, done.rejected.notes().len()), (2, 0));
     assert_eq!(
         exposition(&store, Format::Text),
         [
@@ -102,7 +102,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
     let counts: Vec<_> = done
         .rejected
         .iter()
-        .map(|(reason, found)| (*reason, found.samples))
+        .map(|(reason, count, _)| (reason, count))
         .collect();
     assert_eq!(
         counts,
@@ -113,12 +113,10 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
             (Rejection::Invalid, 3),
         ]
     );
-    assert_eq!(
-        done.rejected[&Rejection::Type].first,
-        "jobs_total{queue=\"y\"}"
-    );
+    let first = (Rejection::Type, 1, "jobs_total{queue=\"y\"}");
+    assert!(done.rejected.iter().any(|rejected| rejected == first));
     let stolen = ingest(&store, "three", &jobs(&[("x", 9.0)]), 1);
-    assert_eq!(stolen.rejected[&Rejection::Duplicate].samples, 1);
+    assert_eq!(stolen.rejected.count(Rejection::Duplicate), 1);
     let limited = store.ingest(
         source("four"),
         &batch(&[("m", None, &[("a", 1.0), ("b", 1.0), ("c", 1.0)])]),
@@ -126,7 +124,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
         at(1),
     );
     assert_eq!(
-        (limited.series, limited.rejected[&Rejection::Limit].samples),
+        (limited.series, limited.rejected.count(Rejection::Limit)),
         (2, 1)
     );
     assert_eq!(
@@ -151,16 +149,11 @@ fn series_that_are_there_come_before_new_ones() {
         |samples: &[(&str, f64)]| store.ingest(source("one"), &jobs(samples), limits, at(1));
     ingest(&[("x", 1.0), ("y", 1.0)]);
     let full = ingest(&[("new", 1.0), ("x", 2.0), ("y", 2.0)]);
-    assert_eq!(
-        (full.series, full.rejected[&Rejection::Limit].samples),
-        (2, 1)
-    );
-    assert_eq!(
-        full.rejected[&Rejection::Limit].first,
-        "jobs_total{queue=\"new\"}"
-    );
+    assert_eq!((full.series, full.rejected.count(Rejection::Limit)), (2, 1));
+    let first = (Rejection::Limit, 1, "jobs_total{queue=\"new\"}");
+    assert!(full.rejected.iter().any(|rejected| rejected == first));
     let replaced = ingest(&[("new", 1.0), ("x", 3.0)]);
-    assert_eq!((replaced.series, replaced.rejected.len()), (2, 0));
+    assert_eq!((replaced.series, replaced.rejected.notes().len()), (2, 0));
 }
 
 #[test]
@@ -217,7 +210,7 @@ fn series_that_come_and_go_are_churn() {
         let samples: Vec<_> = names.iter().map(|name| (name.as_str(), 1.0)).collect();
         last = ingest(&store, "one", &jobs(&samples), 15 * round);
     }
-    assert_eq!((last.series, last.rejected.len()), (50, 0));
+    assert_eq!((last.series, last.rejected.notes().len()), (50, 0));
     let notes = last.notes();
     assert!(
         notes[0].starts_with("churn: 1450 new series in an hour, and 50 current"),
@@ -243,7 +236,7 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
     // `host` is a default label, which the metric's own series have, too.
     batch.push(&[("a", "x"), ("b", "y"), ("host", "other")], 4.0);
     let done = ingest(&store, "one", &batch, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].samples, 2);
+    assert_eq!(done.rejected.count(Rejection::NameInUse), 2);
     for format in [Format::Text, Format::OpenMetrics] {
         let mut lines = exposition(&store, format);
         lines.retain(|line| line != "# EOF");
@@ -274,7 +267,7 @@ fn names_that_open_metrics_has_for_a_configured_counter_are_reserved() {
     let named = |name| (name, Some(Kind::Gauge), &[("a", 1.0)][..]);
     let taken = batch(&[named("x_done"), named("x_done_created")]);
     let done = ingest(&store, "one", &taken, 1);
-    assert_eq!(done.rejected[&Rejection::NameInUse].samples, 2);
+    assert_eq!(done.rejected.count(Rejection::NameInUse), 2);
     assert_eq!(
         exposition(&store, Format::OpenMetrics),
         [
@@ -423,7 +416,7 @@ proptest! {
             let names: Vec<String> = queues.iter().map(|queue| format!("{number}-{queue}")).collect();
             let samples: Vec<(&str, f64)> = names.iter().map(|name| (name.as_str(), round as f64)).collect();
             let done = ingest(&store, &format!("source{number}"), &jobs(&samples), round as u64);
-            prop_assert_eq!((done.series, done.rejected.len()), (queues.len(), 0));
+            prop_assert_eq!((done.series, done.rejected.notes().len()), (queues.len(), 0));
             model.insert(number, queues);
         }
         let expected: usize = model.values().map(std::collections::BTreeSet::len).sum();
@@ -438,4 +431,29 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_type_that_changes_or_becomes_known_is_that_of_the_series_from_then_on() {
+    let store = store_with(None);
+    let untyped = batch(&[
+        ("jobs", None, &[("a", 1.0)]),
+        ("t_sum", None, &[("a", 2.0)]),
+    ]);
+    ingest(&store, "one", &untyped, 1);
+    let mut typed = batch(&[("jobs", Some(Kind::Gauge), &[("a", 1.0), ("b", 1.0)])]);
+    typed.begin("t", Some(Kind::Summary), "Help.");
+    typed.push_suffixed("_sum", &[("queue", "a")], 3.0);
+    let done = ingest(&store, "one", &typed, 2);
+    assert_eq!((done.series, done.rejected.notes().len()), (3, 0));
+    assert_eq!(
+        exposition(&store, Format::Text),
+        [
+            "# TYPE jobs gauge",
+            "jobs{queue=\"a\",host=\"a\"} 1",
+            "jobs{queue=\"b\",host=\"a\"} 1",
+            "# TYPE t summary",
+            "t_sum{queue=\"a\",host=\"a\"} 3",
+        ]
+    );
 }

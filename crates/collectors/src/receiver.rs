@@ -1,0 +1,115 @@
+//! Collectors that take requests of clients, which the server hands over.
+
+use std::borrow::Cow;
+use std::io::Read;
+use std::sync::Arc;
+
+use bellwether_core::Now;
+use flate2::read::MultiGzDecoder;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
+use hyper::{Request, Response, StatusCode};
+
+use crate::{CollectorPlan, CollectorType, Memory};
+
+/// A protocol in which clients push.
+pub trait Receiver: Send + Sync {
+    /// Takes what `request` has, and answers it as the protocol wants. Called on a blocking thread.
+    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>>;
+}
+
+impl CollectorType {
+    /// Returns the path of the server whose requests a collector of this type gets, if there is one.
+    pub(crate) fn endpoint(self) -> Option<&'static str> {
+        match self {
+            Self::Pushgateway => Some("/metrics/job/NAME"),
+            Self::Otlp => Some("/v1/metrics"),
+            Self::RemoteWrite => Some("/api/v1/write"),
+            Self::Influx => Some("/write"),
+            _ => None,
+        }
+    }
+}
+
+/// Returns the receiver of the collector of a type among `plans`.
+#[must_use]
+pub fn receiver(plans: &[CollectorPlan], of: CollectorType) -> Option<Arc<dyn Receiver>> {
+    let mut receivers = plans.iter().filter_map(|plan| plan.receiver.as_ref());
+    let found = receivers.find(|(kind, _)| *kind == of);
+    found.map(|(_, receiver)| Arc::clone(receiver))
+}
+
+/// Returns an answer of text.
+pub(crate) fn answer(status: StatusCode, text: String) -> Response<Vec<u8>> {
+    let mut response = Response::new(text.into_bytes());
+    *response.status_mut() = status;
+    response
+}
+
+/// Returns the value of a header; empty if there is none.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
+    let value = headers.get(name).and_then(|value| value.to_str().ok());
+    value.unwrap_or_default().trim()
+}
+
+/// Error of a request, with its status.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RequestError {
+    pub(crate) status: StatusCode,
+    pub(crate) message: String,
+}
+
+impl RequestError {
+    pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { status, message }
+    }
+
+    /// Returns the error for a body with more than `limit` bytes.
+    pub(crate) fn too_large(limit: u64) -> Self {
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!(
+                "the body is larger than {limit} bytes; hint: send less in a request, or raise limits.bytes of the collector"
+            ),
+        )
+    }
+}
+
+/// Returns the body of a request, of at most `limit` bytes, without gzip.
+///
+/// # Errors
+/// It is larger, no valid gzip, or in another encoding.
+pub(crate) fn inflated<'a>(
+    headers: &HeaderMap,
+    body: &'a [u8],
+    limit: u64,
+) -> Result<Cow<'a, [u8]>, RequestError> {
+    let body = match header(headers, &CONTENT_ENCODING) {
+        "" | "identity" => Cow::Borrowed(body),
+        "gzip" => Cow::Owned(gunzipped(body, limit)?),
+        other => {
+            let message = format!("unknown content encoding: {other:?}; hint: send gzip or none");
+            return Err(RequestError::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                message,
+            ));
+        }
+    };
+    match body.len() as u64 > limit {
+        true => Err(RequestError::too_large(limit)),
+        false => Ok(body),
+    }
+}
+
+/// Decompresses gzip, up to one byte more than `limit`.
+pub(crate) fn gunzipped(body: &[u8], limit: u64) -> Result<Vec<u8>, RequestError> {
+    let mut bytes = Vec::new();
+    let read = MultiGzDecoder::new(body)
+        .take(limit.saturating_add(1))
+        .read_to_end(&mut bytes);
+    read.map_err(|error| {
+        RequestError::new(StatusCode::BAD_REQUEST, format!("invalid gzip: {error}"))
+    })?;
+    Ok(bytes)
+}

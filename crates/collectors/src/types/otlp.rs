@@ -1,0 +1,132 @@
+//! Metrics that applications push with OpenTelemetry's protocol, OTLP, over HTTP and gRPC
+//! (<https://opentelemetry.io/docs/specs/otlp/>).
+
+mod exchange;
+mod grpc;
+mod json;
+mod message;
+mod names;
+mod totals;
+mod translate;
+
+use bellwether_core::{Batch, Now, Rejected, SeriesBatch};
+use bellwether_schema::{Spanned, section};
+use hyper::body::Bytes;
+use hyper::{Request, Response};
+use parking_lot::Mutex;
+
+use self::grpc::Grpc;
+use self::message::{ExportRequest, ExportResponse, PartialSuccess};
+use self::totals::Totals;
+use self::translate::{Labeling, Translator};
+use crate::blocking::Blocking;
+use crate::pushed::{Intake, PushSettings, PushedSource};
+use crate::{Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver};
+
+section! {
+    /// Collector of type `otlp`: metrics that applications push with OpenTelemetry's protocol to `/v1/metrics`, or with
+    /// gRPC. Names become those of Prometheus, deltas are added up, and exponential histograms have classic buckets. Only one
+    /// collector has this type.
+    pub struct Otlp {
+        #[serde(flatten)]
+        pub push: PushSettings,
+        /// Address for gRPC, such as `127.0.0.1:4317`. There is no TLS and no login on it. By default there is none.
+        pub grpc_listen: Option<Spanned<String>>,
+        /// Attributes of resources that become labels of all their series. All attributes are labels of `target_info`.
+        pub promote_resource_attributes: Vec<String> = Vec::new(),
+        /// If true, series have the labels `otel_scope_name` and `otel_scope_version`.
+        pub promote_scope_metadata: bool = false,
+    }
+}
+
+impl EntryType for Otlp {
+    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        let intake = self.push.resolve(context)?;
+        let listen = match &self.grpc_listen {
+            None => None,
+            Some(address) => Some(grpc::check_address(address, context.problems)?),
+        };
+        let labeling = Labeling {
+            promoted: self.promote_resource_attributes.clone(),
+            scope: self.promote_scope_metadata,
+        };
+        let exporter = Exporter { intake, labeling };
+        context.receive(exporter.clone());
+        context.build(move |memory| OtlpCollector {
+            series: exporter.intake.collector(memory),
+            grpc: listen
+                .clone()
+                .map(|listen| Grpc::new(listen, exporter.clone(), memory.clone())),
+        })
+    }
+}
+
+/// Takes metrics of any transport.
+#[derive(Clone)]
+struct Exporter {
+    intake: Intake,
+    labeling: Labeling,
+}
+
+impl Exporter {
+    /// Takes the points of a request, and returns what is rejected.
+    fn export(&self, memory: &Memory, request: &ExportRequest, now: Now) -> ExportResponse {
+        let totals = memory.get::<Mutex<Totals>>(self.intake.origin());
+        // Until the series are taken over, so that sums of two requests stay in order.
+        let mut totals = totals.lock();
+        let mut translator = Translator {
+            labeling: &self.labeling,
+            intake: &self.intake,
+            totals: &mut totals,
+            now,
+            batch: SeriesBatch::default(),
+            points: 0,
+        };
+        translator.translate(request);
+        let (batch, points) = (translator.batch, translator.points);
+        let rejected = self.intake.push(memory, &batch, now);
+        ExportResponse {
+            partial_success: partial_success(&rejected, points),
+        }
+    }
+}
+
+/// Says how many of the points are rejected. A histogram some of whose series are rejected counts as one for each, but no
+/// more than all are rejected.
+fn partial_success(rejected: &Rejected, points: u64) -> Option<PartialSuccess> {
+    let count: u64 = rejected.iter().map(|(_, count, _)| count).sum();
+    (count > 0).then(|| PartialSuccess {
+        rejected_data_points: count.min(points) as i64,
+        error_message: rejected.notes().join("; "),
+    })
+}
+
+impl Receiver for Exporter {
+    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+        exchange::respond(request, self.intake.limits().bytes.0, |request| {
+            self.export(memory, request, now)
+        })
+    }
+}
+
+/// Collector of the series. The listener for gRPC is bound at a collection, so that an address in use is its failure.
+struct OtlpCollector {
+    series: Blocking<PushedSource>,
+    grpc: Option<Grpc>,
+}
+
+impl Collector for OtlpCollector {
+    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
+        Box::pin(async move {
+            let listening = match &mut self.grpc {
+                Some(grpc) => grpc.listen(now).await,
+                None => Ok(()),
+            };
+            self.series.collect(batch, now).await?;
+            listening
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,356 @@
+//! OTLP over gRPC: the method `MetricsService/Export`, whose request and answer are one message each, over HTTP/2
+//! without TLS (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bellwether_core::{Failure, MonoMillis, Now};
+use bellwether_runtime::Clock;
+use bellwether_schema::{Diagnostics, Spanned};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use hyper::server::conn::http2;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use prost::Message;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info};
+
+use super::Exporter;
+use super::message::ExportRequest;
+use crate::Memory;
+use crate::receiver::{RequestError, gunzipped, header};
+
+const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
+const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
+const STATUS: HeaderName = HeaderName::from_static("grpc-status");
+const MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
+
+/// Codes of `grpc-status`.
+const OK: u16 = 0;
+const INVALID_ARGUMENT: u16 = 3;
+const RESOURCE_EXHAUSTED: u16 = 8;
+const UNIMPLEMENTED: u16 = 12;
+const UNAVAILABLE: u16 = 14;
+
+/// Most connections, and most requests whose messages are in memory at once.
+const CONNECTIONS: usize = 64;
+const REQUESTS: usize = 4;
+/// Longest time for a complete request, and for a client to answer a ping.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Time after which a client that says nothing is asked for a sign of life.
+const PING: Duration = Duration::from_secs(60);
+
+/// Listener of a collector.
+pub(super) struct Grpc {
+    listen: String,
+    exporter: Exporter,
+    memory: Memory,
+    task: Option<AbortOnDropHandle<()>>,
+}
+
+/// State that all requests share.
+struct Server {
+    exporter: Exporter,
+    memory: Memory,
+    requests: Semaphore,
+    clock: Clock,
+    /// Time of the agent's clock, and of this one, at one moment.
+    started: (MonoMillis, MonoMillis),
+}
+
+/// A request that is not answered, with its code.
+struct GrpcError {
+    code: u16,
+    message: String,
+}
+
+/// Returns the address, or reports that it is none.
+pub(super) fn check_address(
+    address: &Spanned<String>,
+    problems: &mut Diagnostics,
+) -> Option<String> {
+    let host_and_port = address.rsplit_once(':');
+    let valid = address.parse::<SocketAddr>().is_ok()
+        || host_and_port.is_some_and(|(host, port)| {
+            bellwether_schema::is_host_name(host) && port.parse::<u16>().is_ok()
+        });
+    if valid {
+        return Some(address.value.clone());
+    }
+    let message = format!("not an address with a port: {:?}", address.value);
+    problems
+        .error(&address.at, message)
+        .hint("for example 127.0.0.1:4317");
+    None
+}
+
+impl Grpc {
+    pub(super) fn new(listen: String, exporter: Exporter, memory: Memory) -> Self {
+        Self {
+            listen,
+            exporter,
+            memory,
+            task: None,
+        }
+    }
+
+    /// Binds the address, unless it is bound.
+    pub(super) async fn listen(&mut self, now: Now) -> Result<(), Failure> {
+        if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
+            return Ok(());
+        }
+        let listener = self.bind().await.map_err(|error| {
+            Failure::new(
+                "listen",
+                format!("cannot listen on {}: {error}", self.listen),
+            )
+        })?;
+        info!(address = self.listen, "listening for OTLP over gRPC");
+        let clock = Clock::start();
+        let server = Arc::new(Server {
+            exporter: self.exporter.clone(),
+            memory: self.memory.clone(),
+            requests: Semaphore::new(REQUESTS),
+            clock,
+            started: (now.mono, clock.now().mono),
+        });
+        let task = tokio::spawn(accept(listener, server));
+        self.task = Some(AbortOnDropHandle::new(task));
+        Ok(())
+    }
+
+    /// Binds the address. After a reload, the listener before it may be about to end.
+    async fn bind(&self) -> std::io::Result<TcpListener> {
+        for _ in 0..20 {
+            if let Ok(listener) = TcpListener::bind(&self.listen).await {
+                return Ok(listener);
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        TcpListener::bind(&self.listen).await
+    }
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>) {
+    let connections = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut tasks = JoinSet::new();
+    loop {
+        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
+            return;
+        };
+        let Ok((stream, _)) = listener.accept().await else {
+            // Too many open files: others have to close first.
+            sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        while tasks.try_join_next().is_some() {}
+        let server = Arc::clone(&server);
+        tasks.spawn(async move {
+            let _permit = permit;
+            server.serve(stream).await;
+        });
+    }
+}
+
+impl Server {
+    async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let service = service_fn(move |request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        });
+        let served = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING)
+            .keep_alive_timeout(PATIENCE)
+            .max_concurrent_streams(REQUESTS as u32)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            debug!(%error, "a connection of OTLP over gRPC failed");
+        }
+    }
+
+    async fn answer(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+    ) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
+        respond(self.export(request).await)
+    }
+
+    async fn export(self: Arc<Self>, request: Request<Incoming>) -> Result<Vec<u8>, GrpcError> {
+        check(&request)?;
+        let gzip = header(request.headers(), &ENCODING) == "gzip";
+        let limit = self.exporter.intake.limits().bytes.0;
+        let server = Arc::clone(&self);
+        let _permit = self.requests.acquire().await;
+        let body = read(request.into_body(), limit).await?;
+        let exported = spawn_blocking(move || {
+            let request = message(&body, gzip, limit)?;
+            let response = server
+                .exporter
+                .export(&server.memory, &request, server.now());
+            Ok(framed(&response.encode_to_vec()))
+        });
+        exported
+            .await
+            .unwrap_or_else(|error| Err(GrpcError::new(UNAVAILABLE, error.to_string())))
+    }
+
+    fn now(&self) -> Now {
+        let now = self.clock.now();
+        Now {
+            mono: self.started.0.after(now.mono.since(self.started.1)),
+            ..now
+        }
+    }
+}
+
+impl GrpcError {
+    fn new(code: u16, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self { code, message }
+    }
+}
+
+impl From<RequestError> for GrpcError {
+    fn from(error: RequestError) -> Self {
+        let code = match error.status {
+            StatusCode::PAYLOAD_TOO_LARGE => RESOURCE_EXHAUSTED,
+            _ => INVALID_ARGUMENT,
+        };
+        Self::new(code, error.message)
+    }
+}
+
+/// Reads the body of a request whose message has at most `limit` bytes.
+async fn read(body: Incoming, limit: u64) -> Result<Bytes, GrpcError> {
+    let most = usize::try_from(limit).unwrap_or(usize::MAX);
+    let body = Limited::new(body, most.saturating_add(FRAME));
+    match timeout(PATIENCE, body.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(RequestError::too_large(limit).into())
+        }
+        Ok(Err(error)) => Err(GrpcError::new(UNAVAILABLE, error.to_string())),
+        Err(_) => Err(GrpcError::new(
+            UNAVAILABLE,
+            "the request was not complete in time",
+        )),
+    }
+}
+
+fn check(request: &Request<Incoming>) -> Result<(), GrpcError> {
+    let path = request.uri().path();
+    if path != EXPORT {
+        let message = format!("unknown method: {path}; hint: metrics alone are received");
+        return Err(GrpcError::new(UNIMPLEMENTED, message));
+    }
+    match header(request.headers(), &ENCODING) {
+        "" | "identity" | "gzip" => Ok(()),
+        other => {
+            let message = format!("unknown encoding: {other:?}; hint: send gzip or none");
+            Err(GrpcError::new(UNIMPLEMENTED, message))
+        }
+    }
+}
+
+/// Length of what is before a message: a byte that says if it is compressed, and its length.
+const FRAME: usize = 5;
+
+/// Reads the message of a body.
+fn message(body: &[u8], gzip: bool, limit: u64) -> Result<ExportRequest, GrpcError> {
+    let invalid = |message: String| GrpcError::new(INVALID_ARGUMENT, message);
+    let frame = body.split_first_chunk::<FRAME>();
+    let ([compressed, length @ ..], message) =
+        frame.ok_or_else(|| invalid("the request has no message".into()))?;
+    if u32::from_be_bytes(*length) as usize != message.len() {
+        return Err(invalid("the request is not one whole message".into()));
+    }
+    let inflated;
+    let message = match (compressed, gzip) {
+        (0, _) => message,
+        (1, true) => {
+            inflated = gunzipped(message, limit)?;
+            &inflated
+        }
+        _ => return Err(invalid("a compressed message without its encoding".into())),
+    };
+    if message.len() as u64 > limit {
+        return Err(RequestError::too_large(limit).into());
+    }
+    ExportRequest::decode(message)
+        .map_err(|error| invalid(format!("not a request of OTLP metrics: {error}")))
+}
+
+fn framed(message: &[u8]) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(FRAME + message.len());
+    frame.push(0);
+    frame.extend((message.len() as u32).to_be_bytes());
+    frame.extend(message);
+    frame
+}
+
+/// Characters that `grpc-message` has in percent encoding.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+/// Returns the message with the status behind it, or the status alone.
+fn respond(
+    result: Result<Vec<u8>, GrpcError>,
+) -> Response<impl Body<Data = Bytes, Error = Infallible>> {
+    let mut status = HeaderMap::new();
+    let (message, code) = match result {
+        Ok(message) => (message, OK),
+        Err(error) => {
+            let text = utf8_percent_encode(&error.message, ENCODED).to_string();
+            if let Ok(text) = HeaderValue::from_str(&text) {
+                status.insert(MESSAGE, text);
+            }
+            (Vec::new(), error.code)
+        }
+    };
+    status.insert(STATUS, code.into());
+    let body = Full::new(Bytes::from(message)).with_trailers(async move { Some(Ok(status)) });
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity,gzip"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::ResourceMetrics;
+    use super::*;
+
+    #[test]
+    fn a_body_is_one_whole_message() {
+        let request = ExportRequest {
+            resource_metrics: vec![ResourceMetrics::default()],
+        };
+        let body = framed(&request.encode_to_vec());
+        assert_eq!(message(&body, false, 100).ok(), Some(request));
+        let cut = &body[..body.len() - 1];
+        let compressed = [&[1], &body[1..]].concat();
+        for (body, limit, code) in [
+            (&body[..3], 100, INVALID_ARGUMENT),
+            (cut, 100, INVALID_ARGUMENT),
+            (&compressed, 100, INVALID_ARGUMENT),
+            (&framed(b"\xff"), 100, INVALID_ARGUMENT),
+            (&body, 1, RESOURCE_EXHAUSTED),
+        ] {
+            let error = message(body, false, limit).unwrap_err();
+            assert_eq!(error.code, code, "{}", error.message);
+        }
+    }
+}

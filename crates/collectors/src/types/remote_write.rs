@@ -1,0 +1,153 @@
+//! Samples that Prometheus and its agents send by remote write, 1.0 and 2.0
+//! (<https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>).
+
+mod read;
+
+use bellwether_core::{Now, Rejected, Rejection};
+use bellwether_exposition::remote_write::{Request as RequestV2, WriteRequest};
+use bellwether_schema::section;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::{Request, Response, StatusCode};
+use prost::Message;
+use read::{Metadata, Reader, Written};
+
+use crate::pushed::{Intake, PushSettings};
+use crate::receiver::{RequestError, answer, header};
+use crate::{Build, EntryContext, EntryType, Memory, Receiver};
+
+section! {
+    /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`
+    /// by remote write 1.0 or 2.0. The newest sample of each series is collected. Only one collector has this type.
+    pub struct RemoteWrite {
+        #[serde(flatten)]
+        pub push: PushSettings,
+    }
+}
+
+impl EntryType for RemoteWrite {
+    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        let intake = self.push.resolve(context)?;
+        context.receive(RemoteWriteReceiver {
+            intake: intake.clone(),
+        });
+        context.build(move |memory| intake.collector(memory))
+    }
+}
+
+struct RemoteWriteReceiver {
+    intake: Intake,
+}
+
+/// Content of a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Version {
+    V1,
+    V2,
+}
+
+impl Receiver for RemoteWriteReceiver {
+    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+        let version = match version(request.headers()) {
+            Ok(version) => version,
+            Err(error) => return answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, error),
+        };
+        let body = match decompressed(request.body(), self.intake.limits().bytes.0) {
+            Ok(body) => body,
+            Err(error) => return answer(error.status, error.message),
+        };
+        let mut reader = Reader::new(self.intake.ttl(), now.wall);
+        let read = match version {
+            Version::V1 => WriteRequest::decode(&*body).map(|request| {
+                let metadata = memory.get::<Metadata>(self.intake.origin());
+                reader.read_v1(&request, &metadata, &self.intake);
+            }),
+            Version::V2 => RequestV2::decode(&*body).map(|request| reader.read_v2(&request)),
+        };
+        if let Err(error) = read {
+            let message = format!("not a message of remote write: {error}");
+            return answer(StatusCode::BAD_REQUEST, message);
+        }
+        let rejected = self.intake.push(memory, &reader.batch, now);
+        let response = outcome(&rejected);
+        match version {
+            Version::V1 => response,
+            Version::V2 => with_written(response, &reader.written, &rejected),
+        }
+    }
+}
+
+/// Returns the version of the message.
+fn version(headers: &HeaderMap) -> Result<Version, String> {
+    let encoding = header(headers, &CONTENT_ENCODING);
+    if !["", "snappy"].contains(&encoding) {
+        return Err(format!(
+            "unknown content encoding: {encoding:?}; hint: send snappy"
+        ));
+    }
+    let content_type = header(headers, &CONTENT_TYPE);
+    let mut parts = content_type.split(';').map(str::trim);
+    let media = parts.next().unwrap_or_default();
+    let message = parts.find_map(|part| part.strip_prefix("proto="));
+    match (media, message.map(|name| name.trim_matches('"'))) {
+        // The first clients sent no type.
+        ("", None) | ("application/x-protobuf", None | Some("prometheus.WriteRequest")) => {
+            Ok(Version::V1)
+        }
+        ("application/x-protobuf", Some("io.prometheus.write.v2.Request")) => Ok(Version::V2),
+        _ => Err(format!(
+            "unknown content type: {content_type:?}; hint: send application/x-protobuf, with proto=prometheus.WriteRequest \
+             or proto=io.prometheus.write.v2.Request"
+        )),
+    }
+}
+
+/// Returns the message in a body, which may have at most `limit` bytes.
+fn decompressed(body: &[u8], limit: u64) -> Result<Vec<u8>, RequestError> {
+    let invalid = |error: snap::Error| {
+        RequestError::new(StatusCode::BAD_REQUEST, format!("not snappy: {error}"))
+    };
+    let length = snap::raw::decompress_len(body).map_err(invalid)?;
+    if length as u64 > limit {
+        return Err(RequestError::too_large(limit));
+    }
+    snap::raw::Decoder::new()
+        .decompress_vec(body)
+        .map_err(invalid)
+}
+
+/// Answers what became of the samples. What the configuration leaves out and what is of no interest any more is no error
+/// of the client, which would log and count each of its requests as failed.
+fn outcome(rejected: &Rejected) -> Response<Vec<u8>> {
+    let silent = [Rejection::NotAccepted, Rejection::TooOld];
+    match rejected.iter().all(|(reason, ..)| silent.contains(&reason)) {
+        true => answer(StatusCode::NO_CONTENT, String::new()),
+        false => answer(StatusCode::BAD_REQUEST, rejected.notes().join("; ")),
+    }
+}
+
+fn with_written(
+    mut response: Response<Vec<u8>>,
+    written: &Written,
+    rejected: &Rejected,
+) -> Response<Vec<u8>> {
+    let lost: u64 = rejected.iter().map(|(_, count, _)| count).sum();
+    let headers = response.headers_mut();
+    for (name, count) in [
+        (
+            "x-prometheus-remote-write-samples-written",
+            written.samples.saturating_sub(lost),
+        ),
+        (
+            "x-prometheus-remote-write-histograms-written",
+            written.histograms,
+        ),
+        ("x-prometheus-remote-write-exemplars-written", 0),
+    ] {
+        headers.insert(HeaderName::from_static(name), count.into());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+use bellwether_core::{Kind, METRIC_NAME, UnixMillis, staleness_marker};
+use bellwether_exposition::remote_write::{
+    BucketSpan, Histogram, Label, Metadata as MetadataV2, MetricMetadata, Sample, TimeSeries,
+    TimeSeriesV2,
+};
+use proptest::prelude::*;
+
+use super::*;
+use crate::pushed::testing::{families, intake, lines};
+
+const NOW: i64 = 1_700_000_000_000;
+
+struct Peer {
+    receiver: RemoteWriteReceiver,
+    memory: Memory,
+    now: Now,
+}
+
+impl Peer {
+    fn new(accept: &str) -> Self {
+        Self {
+            receiver: RemoteWriteReceiver {
+                intake: intake(&[accept], 10),
+            },
+            memory: Memory::default(),
+            now: Now::default().at(UnixMillis(NOW)),
+        }
+    }
+
+    fn post(&self, content_type: &str, body: Vec<u8>) -> Response<Vec<u8>> {
+        let mut request = Request::new(Bytes::from(body));
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_ENCODING, "snappy".parse().unwrap());
+        headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
+        self.receiver.receive(&self.memory, &request, self.now)
+    }
+
+    fn send(&self, message: &impl Message, proto: &str) -> Response<Vec<u8>> {
+        let body = snap::raw::Encoder::new().compress_vec(&message.encode_to_vec());
+        self.post(
+            &format!("application/x-protobuf;proto={proto}"),
+            body.unwrap(),
+        )
+    }
+
+    fn send_v1(&self, request: &WriteRequest) -> Response<Vec<u8>> {
+        self.send(request, "prometheus.WriteRequest")
+    }
+
+    fn send_v2(&self, request: &RequestV2) -> Response<Vec<u8>> {
+        self.send(request, "io.prometheus.write.v2.Request")
+    }
+
+    fn lines(&self) -> Vec<String> {
+        lines(&self.receiver.intake, &self.memory, self.now)
+    }
+}
+
+fn sample(value: f64, age: i64) -> Sample {
+    Sample {
+        value,
+        timestamp: NOW - age,
+        start_timestamp: 0,
+    }
+}
+
+fn series(name: &str, labels: &[(&str, &str)], samples: &[Sample]) -> TimeSeries {
+    let pairs = [(METRIC_NAME, name)]
+        .into_iter()
+        .chain(labels.iter().copied());
+    let labels = pairs.map(|(name, value)| Label {
+        name: name.into(),
+        value: value.into(),
+    });
+    TimeSeries {
+        labels: labels.collect(),
+        samples: samples.to_vec(),
+        histograms: Vec::new(),
+    }
+}
+
+fn write(timeseries: &[TimeSeries]) -> WriteRequest {
+    WriteRequest {
+        timeseries: timeseries.to_vec(),
+        metadata: Vec::new(),
+    }
+}
+
+fn text(response: &Response<Vec<u8>>) -> String {
+    String::from_utf8(response.body().clone()).unwrap()
+}
+
+#[test]
+fn the_newest_sample_of_each_series_is_collected_until_its_end() {
+    let peer = Peer::new(".*");
+    let up = |value, age| {
+        series(
+            "up",
+            &[("job", "a")],
+            &[sample(0.0, 2000), sample(value, age)],
+        )
+    };
+    let request = write(&[up(1.0, 1000), series("down", &[], &[sample(2.0, 0)])]);
+    assert_eq!(peer.send_v1(&request).status(), StatusCode::NO_CONTENT);
+    assert_eq!(peer.lines(), ["up{job=\"a\"} 1", "down 2"]);
+    let ended = write(&[up(staleness_marker(), 0)]);
+    assert_eq!(peer.send_v1(&ended).status(), StatusCode::NO_CONTENT);
+    assert_eq!(peer.lines(), ["down 2"]);
+}
+
+#[test]
+fn a_type_of_version_1_comes_later_and_is_that_of_the_family() {
+    let peer = Peer::new("t_seconds.*|jobs_total");
+    let samples = [
+        series("t_seconds_bucket", &[("le", "+Inf")], &[sample(3.0, 0)]),
+        series("t_seconds_count", &[], &[sample(3.0, 0)]),
+        series("jobs_total", &[], &[sample(4.0, 0)]),
+    ];
+    peer.send_v1(&write(&samples));
+    // The counter is named as OpenMetrics does.
+    let metadata = [(3, "t_seconds"), (1, "jobs"), (2, "not_accepted")];
+    let metadata = metadata.map(|(kind, name)| MetricMetadata {
+        r#type: kind,
+        metric_family_name: name.into(),
+        help: "Help.".into(),
+    });
+    let request = WriteRequest {
+        timeseries: Vec::new(),
+        metadata: metadata.to_vec(),
+    };
+    peer.send_v1(&request);
+    peer.send_v1(&write(&samples));
+    assert_eq!(
+        families(&peer.receiver.intake, &peer.memory, peer.now),
+        [
+            ("t_seconds".to_owned(), Some(Kind::Histogram)),
+            ("jobs_total".to_owned(), Some(Kind::Counter))
+        ]
+    );
+}
+
+#[test]
+fn a_request_of_version_2_has_types_and_native_histograms() {
+    let peer = Peer::new(".*");
+    let symbols = ["", METRIC_NAME, "h", "Help.", "jobs_total", "a", "b"];
+    let request = RequestV2 {
+        symbols: symbols.map(str::to_owned).to_vec(),
+        timeseries: vec![
+            TimeSeriesV2 {
+                labels_refs: vec![1, 2],
+                histograms: vec![Histogram {
+                    count_int: 3,
+                    sum: 6.0,
+                    positive_spans: vec![BucketSpan {
+                        offset: 1,
+                        length: 2,
+                    }],
+                    positive_deltas: vec![1, 1],
+                    timestamp: NOW,
+                    ..Histogram::default()
+                }],
+                ..TimeSeriesV2::default()
+            },
+            TimeSeriesV2 {
+                labels_refs: vec![1, 4, 5, 6],
+                samples: vec![sample(1.0, 10), sample(2.0, 0)],
+                metadata: Some(MetadataV2 {
+                    r#type: 1,
+                    help_ref: 3,
+                    unit_ref: 0,
+                }),
+                ..TimeSeriesV2::default()
+            },
+            TimeSeriesV2 {
+                labels_refs: vec![1, 99],
+                samples: vec![sample(1.0, 0)],
+                ..TimeSeriesV2::default()
+            },
+        ],
+    };
+    let response = peer.send_v2(&request);
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(text(&response).contains("a reference to no symbol"));
+    let written = |what: &str| {
+        let name = format!("x-prometheus-remote-write-{what}-written");
+        response.headers()[&name].to_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        ["samples", "histograms", "exemplars"].map(written),
+        ["2", "1", "0"]
+    );
+    assert_eq!(
+        peer.lines(),
+        [
+            "h_bucket{le=\"0\"} 0",
+            "h_bucket{le=\"2\"} 1",
+            "h_bucket{le=\"4\"} 3",
+            "h_bucket{le=\"+Inf\"} 3",
+            "h_sum 6",
+            "h_count 3",
+            "jobs_total{a=\"b\"} 2"
+        ]
+    );
+}
+
+#[test]
+fn only_invalid_samples_are_an_error_of_the_client() {
+    let peer = Peer::new("up|x-y");
+    let left_out = write(&[
+        series("down", &[], &[sample(1.0, 0)]),
+        series("up", &[], &[sample(1.0, 300_001)]),
+    ]);
+    let response = peer.send_v1(&left_out);
+    assert_eq!(
+        (response.status(), peer.lines().len()),
+        (StatusCode::NO_CONTENT, 0)
+    );
+    let invalid = write(&[
+        series("x-y", &[], &[sample(1.0, 0)]),
+        series("up", &[("a", "1"), ("a", "2")], &[sample(1.0, 0)]),
+        series("up", &[], &[sample(1.0, 0)]),
+    ]);
+    let response = peer.send_v1(&invalid);
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert!(
+        text(&response).starts_with("rejected 2 samples, such as "),
+        "{}",
+        text(&response)
+    );
+    assert_eq!(peer.lines(), ["up 1"]);
+}
+
+#[test]
+fn what_is_no_message_is_rejected_with_its_status() {
+    let peer = Peer::new(".*");
+    let snappy = |bytes: &[u8]| snap::raw::Encoder::new().compress_vec(bytes).unwrap();
+    let large = snappy(&vec![0; (10 << 20) + 1]);
+    let protobuf = "application/x-protobuf";
+    for (content_type, body, status) in [
+        ("application/json", Vec::new(), 415),
+        ("application/x-protobuf;proto=other", Vec::new(), 415),
+        (protobuf, b"\xff".to_vec(), 400),
+        (protobuf, snappy(b"\xff"), 400),
+        (protobuf, large, 413),
+    ] {
+        let response = peer.post(content_type, body);
+        assert_eq!(response.status().as_u16(), status, "{}", text(&response));
+    }
+    let mut gzip = Request::new(Bytes::new());
+    gzip.headers_mut()
+        .insert(CONTENT_ENCODING, "gzip".parse().unwrap());
+    let response = peer.receiver.receive(&peer.memory, &gzip, peer.now);
+    assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+proptest! {
+    #[test]
+    fn any_message_is_answered(bytes: Vec<u8>, version: bool) {
+        let peer = Peer::new(".*");
+        let body = snap::raw::Encoder::new().compress_vec(&bytes).unwrap();
+        let proto = match version {
+            true => "application/x-protobuf",
+            false => "application/x-protobuf;proto=io.prometheus.write.v2.Request",
+        };
+        peer.post(proto, body);
+        peer.post(proto, bytes);
+        prop_assert!(peer.lines().len() <= 10);
+    }
+
+    #[test]
+    fn any_native_histogram_has_few_series(
+        schema: i32, offsets: Vec<(i32, u32)>, deltas: Vec<i64>, threshold: f64
+    ) {
+        let spans = offsets.iter().map(|(offset, length)| BucketSpan { offset: *offset, length: *length });
+        let histogram = Histogram {
+            schema,
+            zero_threshold: threshold,
+            positive_spans: spans.clone().collect(),
+            positive_deltas: deltas.clone(),
+            negative_spans: spans.collect(),
+            negative_deltas: deltas,
+            ..Histogram::default()
+        };
+        prop_assert!(histogram.classic().len() <= 321);
+    }
+}

@@ -1,0 +1,120 @@
+"""The SDK of OpenTelemetry exports to a collector of type otlp, over HTTP and gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from agent import Agent, free_port, until
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
+from opentelemetry.exporter.otlp.proto.http import Compression
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
+from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, ObservableCounter
+from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
+from opentelemetry.sdk.resources import Resource
+
+DELTA = {kind: AggregationTemporality.DELTA for kind in (Counter, Histogram, ObservableCounter)}
+SERIES = 'instance="a:1",job="web/shop"'
+
+
+@pytest.fixture
+def grpc_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def agent(start_agent: Callable[[str], Agent], grpc_port: int) -> Agent:
+    return start_agent(
+        f"""
+performance_monitor:
+  collection_interval: 1s
+  enabled_collectors: []
+  prometheus: {{metric_prefix: ''}}
+  collectors:
+    - name: apps
+      type: otlp
+      interval: 1s
+      accept: ["requests_total", "latency_seconds", "queue.*", "fine_seconds", target_info]
+      grpc_listen: 127.0.0.1:{grpc_port}
+"""
+    )
+
+
+def provider(exporter: MetricExporter) -> MeterProvider:
+    """Exports when it is told to, and at its end."""
+    reader = PeriodicExportingMetricReader(exporter, export_interval_millis=3_600_000)
+    attributes = {"service.name": "shop", "service.namespace": "web", "service.instance.id": "a:1", "zone": "eu"}
+    exponential = View(instrument_name="fine", aggregation=ExponentialBucketHistogramAggregation())
+    return MeterProvider([reader], resource=Resource(attributes), views=[exponential])
+
+
+def exporters(agent: Agent, grpc_port: int) -> dict[str, Callable[..., MetricExporter]]:
+    url = f"{agent.url}/v1/metrics"
+    return {
+        "http": lambda **settings: HttpExporter(url, **settings),
+        "http, gzip": lambda **settings: HttpExporter(url, compression=Compression.Gzip, **settings),
+        "http, the path of Prometheus": lambda **settings: HttpExporter(f"{agent.url}/api/v1/otlp/v1/metrics", **settings),
+        "grpc": lambda **settings: GrpcExporter(f"127.0.0.1:{grpc_port}", insecure=True, **settings),
+    }
+
+
+@pytest.mark.parametrize("transport", ["http", "http, gzip", "http, the path of Prometheus", "grpc"])
+def test_all_instruments_arrive_over(agent: Agent, grpc_port: int, transport: str) -> None:
+    meters = provider(exporters(agent, grpc_port)[transport]())
+    meter = meters.get_meter("test")
+    meter.create_counter("requests", unit="{request}").add(3, {"http.route": "/"})
+    meter.create_up_down_counter("queue.size").add(-2)
+    latency = meter.create_histogram("latency", unit="s", explicit_bucket_boundaries_advisory=[0.5, 1.0])
+    fine = meter.create_histogram("fine", unit="s")
+    for value in (0.2, 0.7, 3.0):
+        latency.record(value)
+        fine.record(value)
+    meter.create_gauge("not_accepted").set(1)
+    assert meters.force_flush()
+    until(
+        "all series",
+        agent.has(
+            f'requests_total{{http_route="/",{SERIES}}} 3',
+            f"queue_size{{{SERIES}}} -2",
+            f'latency_seconds_bucket{{{SERIES},le="0.5"}} 1',
+            f'latency_seconds_bucket{{{SERIES},le="1"}} 2',
+            f"latency_seconds_count{{{SERIES}}} 3",
+            f'fine_seconds_bucket{{{SERIES},le="0.25"}} 1',
+            f'fine_seconds_bucket{{{SERIES},le="1"}} 2',
+            f"fine_seconds_count{{{SERIES}}} 3",
+            f'target_info{{{SERIES},zone="eu"}} 1',
+            'bellwether_collector_samples_rejected_total{collector="apps",reason="not_accepted"} 1',
+        ),
+    )
+    meters.shutdown()
+
+
+@pytest.mark.parametrize("transport", ["http", "grpc"])
+def test_deltas_add_up_over(agent: Agent, grpc_port: int, transport: str) -> None:
+    meters = provider(exporters(agent, grpc_port)[transport](preferred_temporality=DELTA))
+    meter = meters.get_meter("test")
+    counter = meter.create_counter("requests")
+    latency = meter.create_histogram("latency", unit="s", explicit_bucket_boundaries_advisory=[1.0])
+    for _ in range(3):
+        counter.add(2)
+        latency.record(0.5)
+        assert meters.force_flush()
+    until(
+        "the sums",
+        agent.has(f"requests_total{{{SERIES}}} 6", f'latency_seconds_bucket{{{SERIES},le="1"}} 3', f"latency_seconds_sum{{{SERIES}}} 1.5"),
+    )
+    meters.shutdown()
+
+
+def test_a_client_goes_on_when_the_agent_was_killed(agent: Agent, grpc_port: int) -> None:
+    meters = provider(exporters(agent, grpc_port)["grpc"]())
+    counter = meters.get_meter("test").create_counter("requests")
+    counter.add(1)
+    assert meters.force_flush()
+    until("the first value", agent.has(f"requests_total{{{SERIES}}} 1"))
+    agent.kill()
+    agent.start()
+    counter.add(1)
+    until("the next value", lambda: meters.force_flush() and agent.has(f"requests_total{{{SERIES}}} 2")())
+    meters.shutdown()
