@@ -1,0 +1,253 @@
+//! json_exporter: metrics of documents in JSON.
+//!
+//! Source: json_exporter, README and `config/config.go`; paths are those of Kubernetes
+//! (`k8s.io/client-go/util/jsonpath`).
+
+use bellwether_core::{is_label_name, is_metric_name};
+use bellwether_schema::{Pos, YamlError};
+use serde_json_path::JsonPath;
+
+use super::draft::Draft;
+use super::fields::Fields;
+use super::http_client::{authorization, proxy, tls};
+use super::source::Source;
+use super::yaml::{Map, Yaml};
+
+/// Address of an entry whose address is not in the file.
+const EXAMPLE: &str = "http://localhost:8080/";
+
+pub(super) fn is(source: &Source<'_>) -> bool {
+    source.has_within("modules", "metrics")
+}
+
+pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
+    for source in sources {
+        let mut fields = Fields::of(source.yaml()?);
+        for (name, module) in fields.named_maps("modules") {
+            convert_module(name, module, draft);
+        }
+        fields.finish(&mut draft.general);
+    }
+    Ok(())
+}
+
+fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
+    let at = fields.at;
+    let (name, mut collector) = draft.collector(module, "http_json");
+    let mut metrics = Vec::new();
+    for metric in fields.maps("metrics") {
+        let before = metrics.len();
+        convert_metric(metric, &mut metrics, &mut collector);
+        draft.converted += usize::from(metrics.len() > before);
+    }
+    collector.put("enabled", Yaml::word(false));
+    collector.complete(at, "json_exporter gets the address from Prometheus: write it as url, and remove `enabled: false`");
+    collector.put("url", Yaml::text(EXAMPLE));
+    let mut body = fields.within("body");
+    if let Some(content) = body.text("content") {
+        collector.put("method", Yaml::text("POST"));
+        collector.put("body", Yaml::raw(content));
+    }
+    body.skip_if("templatize", &["false"]);
+    body.finish(&mut collector);
+    let mut client = fields.within("http_client_config");
+    let headers = fields.pairs("headers");
+    authorization(&mut client, headers, &name, &mut collector);
+    tls(&mut client, &mut collector);
+    client.skip_if("follow_redirects", &["true"]);
+    client.skip_if("enable_http2", &["true"]);
+    proxy(&mut client, &mut collector);
+    client.finish(&mut collector);
+    fields.finish(&mut collector);
+    match metrics.is_empty() {
+        true => draft.give_up(collector),
+        false => {
+            collector.put("metrics", metrics.into());
+            draft.push(collector);
+        }
+    }
+}
+
+/// Adds the metrics of an entry: one, or one for each value of an object.
+fn convert_metric(mut fields: Fields<'_>, metrics: &mut Vec<Map>, collector: &mut Map) {
+    let at = fields.at;
+    let Some(name) = fields.text("name") else {
+        collector.lose(at, "a metric without a name");
+        return;
+    };
+    let help = fields.text("help");
+    let is_object = fields.text("type") == Some("object");
+    let kind = match fields.text("valuetype") {
+        Some("counter") => Some(Yaml::text("counter")),
+        _ => None,
+    };
+    let Some(path) = fields
+        .text_at("path")
+        .and_then(|(path, at)| converted_path(name, path, at, collector))
+    else {
+        fields.finish(collector);
+        return;
+    };
+    let mut labels = Map::default();
+    for (label, value, at) in fields.pairs("labels") {
+        match is_label_name(label) {
+            true => labels.put_some(label, label_value(name, value, at, collector)),
+            false => collector.lose(at, format!("{name}: the label {label:?}")),
+        }
+    }
+    let entry = |name: &str, items: Option<&str>, value: &str| {
+        let mut metric = Map::of([("name", name)]);
+        metric.put_some("type", kind.clone());
+        metric.put_some("help", help.map(Yaml::text));
+        metric.put_some("items", items.map(Yaml::raw));
+        metric.put("value", Yaml::raw(value));
+        metric.put_filled("labels", labels.clone());
+        metric
+    };
+    if is_object {
+        for (key, value, at) in fields.pairs("values") {
+            let name = format!("{name}_{key}");
+            if !value.contains('{') {
+                collector.lose(at, format!("{name}: a value that is no path"));
+            } else if let Some(value) = converted_path(&name, value, at, collector) {
+                push(entry(&name, Some(&path), &value), at, metrics, collector);
+            }
+        }
+    } else {
+        push(entry(name, None, &path), at, metrics, collector);
+    }
+    fields.finish(collector);
+}
+
+/// Adds a metric, unless it has no valid name or is there already.
+fn push(metric: Map, at: Pos, metrics: &mut Vec<Map>, collector: &mut Map) {
+    let name = match metric.fields.first() {
+        Some((_, Yaml::Text(name))) => name.clone(),
+        _ => String::new(),
+    };
+    let path =
+        |metric: &Map, key: &str| metric.fields.iter().find(|(name, _)| name == key).cloned();
+    let is_same = |other: &Map| {
+        ["name", "items", "value"]
+            .iter()
+            .all(|key| path(other, key) == path(&metric, key))
+    };
+    if !is_metric_name(&name) {
+        collector.lose(at, format!("{name}: its name"));
+    } else if metrics.iter().any(is_same) {
+        collector.lose(at, format!("{name}: it is there already"));
+    } else {
+        metrics.push(metric);
+    }
+}
+
+/// Returns the value of a label: a path, or a text.
+fn label_value(metric: &str, value: &str, at: Pos, collector: &mut Map) -> Option<Yaml> {
+    if value.contains('{') {
+        return converted_path(metric, value, at, collector).map(|path| Yaml::raw(&path));
+    }
+    if value.starts_with('$') || value == "~" {
+        collector.lose(at, format!("{metric}: a label with the text {value}"));
+        return None;
+    }
+    Some(Yaml::raw(value))
+}
+
+/// Returns a path, or notes that it has no counterpart.
+fn converted_path(metric: &str, path: &str, at: Pos, collector: &mut Map) -> Option<String> {
+    let converted = json_path(path);
+    if converted.is_none() {
+        collector.lose(at, format!("{metric}: the path {path}"));
+    }
+    converted
+}
+
+/// Returns the JSONPath of RFC 9535 for one of Kubernetes; `None` if there is none.
+fn json_path(path: &str) -> Option<String> {
+    let inner = path.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    if inner.contains(['{', '}']) || inner.starts_with("range") {
+        return None;
+    }
+    let inner = inner.strip_prefix(['$', '@']).unwrap_or(inner);
+    let converted = match inner {
+        "" | "." => "$".to_owned(),
+        _ if inner.starts_with(['.', '[']) => format!("${}", without_escapes(inner)?),
+        _ => format!("$.{}", without_escapes(inner)?),
+    };
+    JsonPath::parse(&converted).is_ok().then_some(converted)
+}
+
+/// Writes keys with escaped dots in brackets: `.a\.b` is `['a.b']`. In filters, keys begin with `@`.
+fn without_escapes(path: &str) -> Option<String> {
+    if !path.contains('\\') {
+        return Some(path.replace("[?(.", "[?(@."));
+    }
+    let mut out = String::new();
+    let mut key = String::new();
+    let mut chars = path.chars();
+    let flush = |key: &mut String, out: &mut String| {
+        if !key.is_empty() {
+            *out += &format!("['{key}']");
+            key.clear();
+        }
+    };
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => key.push(chars.next().filter(|c| *c != '\'' && *c != '\\')?),
+            '.' => flush(&mut key, &mut out),
+            '[' => {
+                flush(&mut key, &mut out);
+                out.push('[');
+                // What is in brackets is taken as it is.
+                for c in chars.by_ref() {
+                    out.push(c);
+                    if c == ']' {
+                        break;
+                    }
+                }
+            }
+            '\'' => return None,
+            c => key.push(c),
+        }
+    }
+    flush(&mut key, &mut out);
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_kubernetes() {
+        for (path, expected) in [
+            ("{.counter}", "$.counter"),
+            ("{ .a.b[0] }", "$.a.b[0]"),
+            ("{.values[*]}", "$.values[*]"),
+            ("{[*]}", "$[*]"),
+            ("{$.x}", "$.x"),
+            ("{@}", "$"),
+            ("{.}", "$"),
+            ("{..name}", "$..name"),
+            ("{x}", "$.x"),
+            (
+                "{.v[?(@.state == \"ACTIVE\")]}",
+                "$.v[?(@.state == \"ACTIVE\")]",
+            ),
+            ("{.a\\.b.c[1].d}", "$['a.b']['c'][1]['d']"),
+            ("{['a b']}", "$['a b']"),
+        ] {
+            assert_eq!(json_path(path).as_deref(), Some(expected), "{path}");
+        }
+        for path in [
+            "",
+            "x",
+            "planet-{.x}",
+            "{range .a[*]}{.b}{end}",
+            "{.a[}",
+            "{.a\\",
+        ] {
+            assert_eq!(json_path(path), None, "{path}");
+        }
+    }
+}
