@@ -6,6 +6,8 @@ mod lex;
 mod metrics;
 mod parse;
 mod pattern;
+mod scope;
+mod terms;
 
 use bellwether_schema::YamlError;
 

@@ -3,7 +3,7 @@
 //! Source: process-exporter, README and `config/config.go`.
 
 use bellwether_matcher::Pattern;
-use bellwether_schema::{Pos, YamlError};
+use bellwether_schema::YamlError;
 
 use super::draft::Draft;
 use super::fields::Fields;
@@ -12,6 +12,12 @@ use super::yaml::{Map, Yaml};
 
 /// Bytes of the name of a process that the kernel keeps.
 const COMM_LENGTH: usize = 15;
+
+/// Placeholders of the first argument of a process: its last part, and all of it. They are groups of these expressions.
+const BASE: &str = "program";
+const BASE_EXPRESSION: &str = "^(?:[^ ]*/)?(?P<program>[^ /]+)";
+const FULL: &str = "program_path";
+const FULL_EXPRESSION: &str = "^(?P<program_path>[^ ]+)";
 
 /// Groups of a collector without a setting.
 const MAX_GROUPS: usize = 500;
@@ -50,10 +56,17 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
 fn group(mut fields: Fields<'_>, collector: &mut Map) -> Option<Map> {
     let at = fields.at;
     let template = fields.text("name").unwrap_or("{{.ExeBase}}");
-    let expressions = fields.texts("cmdline");
+    let mut expressions = Vec::new();
+    for (expression, at) in fields.texts("cmdline") {
+        if let Err(reason) = Pattern::new(expression) {
+            collector.lose(at, format!("group {template}: {reason}"));
+            return None;
+        }
+        expressions.push(expression.to_owned());
+    }
     let captures: Vec<String> = expressions
         .iter()
-        .flat_map(|(expression, _)| capture_names(expression))
+        .flat_map(|text| capture_names(text))
         .collect();
     let name = match name(template, &captures) {
         Ok(name) => name,
@@ -74,18 +87,17 @@ fn group(mut fields: Fields<'_>, collector: &mut Map) -> Option<Map> {
         .iter()
         .map(|(comm, _)| &comm[..comm.floor_char_boundary(COMM_LENGTH)]);
     put_globs(&mut group, "comm", comms);
-    put_globs(
-        &mut group,
-        "exe",
-        fields.texts("exe").into_iter().map(|(exe, _)| exe),
-    );
-    for (expression, at) in &expressions {
-        if let Err(reason) = Pattern::new(expression) {
-            collector.lose(*at, format!("group {template}: {reason}"));
-            return None;
+    let programs = fields.texts("exe").into_iter().map(|(program, _)| program);
+    expressions.extend(programs_expression(programs));
+    for (placeholder, expression) in [(BASE, BASE_EXPRESSION), (FULL, FULL_EXPRESSION)] {
+        if name.contains(&format!("{{{{ {placeholder} }}}}")) {
+            expressions.push(expression.to_owned());
         }
     }
-    put_expressions(&mut group, &expressions);
+    group.put_filled(
+        "cmdline",
+        Yaml::raws(expressions.iter().map(String::as_str)),
+    );
     fields.finish(&mut group);
     if group.fields.len() == 1 {
         collector.lose(at, format!("group {template}: it has no selector"));
@@ -94,13 +106,15 @@ fn group(mut fields: Fields<'_>, collector: &mut Map) -> Option<Map> {
     Some(group)
 }
 
-fn put_expressions(group: &mut Map, expressions: &[(&str, Pos)]) {
-    if !expressions.is_empty() {
-        group.put(
-            "cmdline",
-            Yaml::raws(expressions.iter().map(|(expression, _)| *expression)),
-        );
-    }
+/// Returns an expression for command lines whose first argument is one of these programs: by its path, or by its name.
+/// The program as the kernel has it may be another one, such as that of a script.
+fn programs_expression<'t>(programs: impl Iterator<Item = &'t str>) -> Option<String> {
+    let programs = programs.map(|program| match program.starts_with('/') {
+        true => regex::escape(program),
+        false => format!("(?:[^ ]*/)?{}", regex::escape(program)),
+    });
+    let programs: Vec<String> = programs.collect();
+    (!programs.is_empty()).then(|| format!("^(?:{})(?: |$)", programs.join("|")))
 }
 
 /// Puts texts as globs that match them alone.
@@ -124,8 +138,8 @@ fn name(template: &str, captures: &[String]) -> Result<String, String> {
         let action = action.trim_matches(|c: char| c.is_whitespace() || c == '-');
         let placeholder = match action {
             ".Comm" => "comm",
-            ".ExeBase" => "exe",
-            ".ExeFull" => "exe_path",
+            ".ExeBase" => BASE,
+            ".ExeFull" => FULL,
             ".Username" => "user",
             _ => {
                 let capture = action.strip_prefix(".Matches.").unwrap_or_default();
@@ -165,10 +179,13 @@ mod tests {
         assert_eq!(captures, ["Name", "Port"]);
         for (template, expected) in [
             ("{{.Comm}}", "{{ comm }}"),
-            ("{{.ExeBase}}:{{ .Matches.Name }}", "{{ exe }}:{{ Name }}"),
+            (
+                "{{.ExeBase}}:{{ .Matches.Name }}",
+                "{{ program }}:{{ Name }}",
+            ),
             (
                 "{{- .ExeFull -}} {{.Username}}",
-                "{{ exe_path }} {{ user }}",
+                "{{ program_path }} {{ user }}",
             ),
             ("plain", "plain"),
         ] {

@@ -87,10 +87,8 @@ impl Lexer<'_> {
                 self.at += 1;
                 Kind::Decorator(self.run(is_word))
             }
-            c if c.is_ascii_digit() => {
-                Kind::Number(self.run(|c| c.is_ascii_alphanumeric() || c == '.'))
-            }
-            c if c.is_alphabetic() || c == '_' => Kind::Word(self.run(|c| is_word(c) || c == '-')),
+            c if c.is_ascii_digit() => Kind::Number(self.number()),
+            c if c.is_alphabetic() || c == '_' => Kind::Word(self.run(is_word)),
             c => {
                 let rest = self.rest();
                 let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign));
@@ -98,15 +96,6 @@ impl Lexer<'_> {
                 self.at += sign.len();
                 Kind::Sign(sign)
             }
-        };
-        // `name--` and `name -x` are no names with hyphens.
-        let kind = match kind {
-            Kind::Word(word) if word.ends_with('-') => {
-                let name = word.trim_end_matches('-').to_owned();
-                self.at = at + name.len();
-                Kind::Word(name)
-            }
-            kind => kind,
         };
         self.tokens.push(Token {
             kind,
@@ -138,6 +127,17 @@ impl Lexer<'_> {
         let run = rest[..end].to_owned();
         self.at += end;
         run
+    }
+
+    /// Reads a number, which may have an exponent: `1e-3`.
+    fn number(&mut self) -> String {
+        let mut number = self.run(|c| c.is_ascii_alphanumeric() || c == '.');
+        if number.ends_with(['e', 'E']) && self.rest().starts_with('-') {
+            self.at += 1;
+            number.push('-');
+            number += &self.run(|c| c.is_ascii_digit());
+        }
+        number
     }
 
     /// Returns whether a slash begins an expression; behind a value it divides.
@@ -229,9 +229,11 @@ mod tests {
             ],
         );
         assert_eq!(kinds("const A /x/").unwrap()[2], regex("x"));
+        assert_eq!(kinds("1e-3").unwrap(), [Kind::Number("1e-3".into())]);
+        let sign = |sign| Kind::Sign(sign);
         assert_eq!(
-            kinds("a-b++ # c\nd--").unwrap(),
-            [word("a-b"), Kind::Sign("++"), word("d"), Kind::Sign("--")]
+            kinds("a++ # c\nd--").unwrap(),
+            [word("a"), sign("++"), word("d"), sign("--")]
         );
     }
 

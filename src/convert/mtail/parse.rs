@@ -33,7 +33,7 @@ pub(super) enum Statement {
     /// `CONDITION { .. } else { .. }`
     When {
         at: Pos,
-        condition: Vec<Token>,
+        condition: Vec<Kind>,
         then: Vec<Statement>,
         otherwise: Vec<Statement>,
     },
@@ -48,9 +48,22 @@ pub(super) enum Statement {
         body: Vec<Statement>,
     },
     /// `const NAME PATTERN`
-    Const { name: String, pattern: Vec<Token> },
+    Const { name: String, pattern: Vec<Kind> },
     /// Anything else, up to the end of the line.
-    Action { at: Pos, tokens: Vec<Token> },
+    Action { at: Pos, tokens: Vec<Kind> },
+}
+
+impl Statement {
+    /// Returns the position of a statement that has one.
+    pub(super) fn at(&self) -> Option<Pos> {
+        match self {
+            Self::When { at, .. }
+            | Self::Otherwise { at, .. }
+            | Self::Decorate { at, .. }
+            | Self::Action { at, .. } => Some(*at),
+            Self::Define { .. } | Self::Const { .. } => None,
+        }
+    }
 }
 
 /// Parses a program.
@@ -144,6 +157,9 @@ impl Parser<'_> {
     fn statement(&mut self, first: Token) -> Result<Option<Statement>, YamlError> {
         let at = self.source.pos(first.at);
         let offset = first.at;
+        if first.kind == Kind::Sign("}") {
+            return Err(self.error(offset, "unexpected }"));
+        }
         if let Kind::Word(word) = &first.kind {
             match word.as_str() {
                 "hidden" | "counter" | "gauge" | "timer" | "text" | "histogram" => {
@@ -181,7 +197,7 @@ impl Parser<'_> {
                 body: self.body(offset)?,
             }));
         }
-        let tokens = self.line(Some(first));
+        let tokens = self.line(Some(first.kind));
         if !self.take_sign("{") {
             return Ok(Some(Statement::Action { at, tokens }));
         }
@@ -199,11 +215,11 @@ impl Parser<'_> {
     }
 
     /// Takes the tokens up to a block or to the end of a line that ends a statement.
-    fn line(&mut self, first: Option<Token>) -> Vec<Token> {
-        let mut line: Vec<Token> = first.into_iter().collect();
+    fn line(&mut self, first: Option<Kind>) -> Vec<Kind> {
+        let mut line: Vec<Kind> = first.into_iter().collect();
         let mut depth = 0_i32;
         while let Some(token) = self.tokens.peek() {
-            let goes_on = match line.last().map(|token| &token.kind) {
+            let goes_on = match line.last() {
                 None => true,
                 Some(Kind::Sign(sign)) => !matches!(*sign, ")" | "]" | "++" | "--"),
                 Some(_) => false,
@@ -224,7 +240,7 @@ impl Parser<'_> {
                 Kind::Sign(")" | "]") => depth -= 1,
                 _ => {}
             }
-            line.extend(self.tokens.next());
+            line.extend(self.tokens.next().map(|token| token.kind));
         }
         line
     }

@@ -62,6 +62,30 @@ pub(super) fn field(expression: &str, reference: &str) -> Option<String> {
         .then_some(name)
 }
 
+/// Returns the expression with a text in place of its group `name`; `None` if the group does not match the text.
+pub(super) fn narrowed(expression: &str, name: &str, text: &str) -> Option<String> {
+    let head = format!("(?P<{name}>");
+    let (before, behind) = expression.split_once(&head)?;
+    let (mut depth, mut in_class, mut chars) = (0_usize, false, behind.char_indices());
+    let end = loop {
+        let (at, c) = chars.next()?;
+        match c {
+            '\\' => drop(chars.next()),
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '(' if !in_class => depth += 1,
+            ')' if !in_class && depth == 0 => break at,
+            ')' if !in_class => depth -= 1,
+            _ => {}
+        }
+    };
+    let group = Regex::new(&format!("^(?:{})$", &behind[..end])).ok()?;
+    let text = group
+        .is_match(text.as_bytes())
+        .then(|| regex::escape(text))?;
+    Some(format!("{before}{head}{text}{}", &behind[end..]))
+}
+
 /// Returns one expression whose groups are those of `main`, and fields with the conditions that the `others` match, too.
 /// `None` if `main` cannot be made to match the whole line.
 pub(super) fn joined(main: &str, others: &[&str]) -> Option<(String, Vec<(String, String)>)> {
@@ -155,6 +179,17 @@ mod tests {
         assert_eq!(field(&named, "x").as_deref(), Some("x"));
         assert_eq!(field(&named, "3"), None);
         assert_eq!(field(&named, "y"), None);
+    }
+
+    #[test]
+    fn a_text_takes_the_place_of_a_group() {
+        let expression = r"^(?P<a>\w+) (?P<b>[\w)]+\)(x)?)\[";
+        assert_eq!(
+            narrowed(expression, "b", "a)").as_deref(),
+            Some(r"^(?P<a>\w+) (?P<b>a\))\[")
+        );
+        assert_eq!(narrowed(expression, "a", "b c"), None);
+        assert_eq!(narrowed(expression, "c", "b"), None);
     }
 
     #[test]

@@ -55,10 +55,15 @@ pub(super) fn convert(files: Vec<Fields<'_>>, draft: &mut Draft) {
     for target in &targets {
         used.extend(target.convert(&definitions, &shared, draft));
     }
-    draft.converted += used
-        .iter()
-        .map(|index| definitions[*index].metrics)
-        .sum::<usize>();
+    for (index, definition) in definitions.iter().enumerate() {
+        match used.contains(&index) {
+            true => draft.converted += definition.metrics,
+            false => {
+                let text = format!("collector {}: no target has it", definition.name);
+                draft.general.lose(definition.at, text);
+            }
+        }
+    }
 }
 
 /// Settings of all targets.
