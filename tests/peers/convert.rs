@@ -70,6 +70,7 @@ gauge last_duration
 histogram http_duration_seconds by code buckets 0.1, 0.5, 1, 5
 counter lines_total
 counter mails by kind
+counter mail_bytes by application
 const METHOD /(?P<method>[A-Z]+)/
 
 def syslog {
@@ -96,14 +97,21 @@ def syslog {
     mails[$1]++
   }
 }
+/^h (?P<application>smtp|lmtp): / {
+  $application == "smtp" {
+    /size=(?P<size>\d+)$/ {
+      mail_bytes["smtp"] += $size
+    }
+  }
+}
 "#;
 
 fn log() -> String {
     let mut log = String::new();
     for line in 0..300 {
         let (method, code) = (["GET", "POST"][line % 2], [200, 404, 500][line % 3]);
-        let kind = ["smtp", "lmtp", "qmgr"][line % 3];
-        let _ = match line % 5 {
+        let kind = ["smtp", "lmtp", "qmgr"][line / 6 % 3];
+        let _ = match line % 6 {
             0..3 => writeln!(
                 log,
                 "h \"{method} /a HTTP/1.1\" {code} {} {}ms",
@@ -111,6 +119,7 @@ fn log() -> String {
                 line * 13 + 1
             ),
             3 => writeln!(log, "Nov 30 10:11:12 h postfix/{kind}[12]: sent"),
+            4 => writeln!(log, "h {kind}: from=a size={line}"),
             // No date, so it is no line of syslog.
             _ => writeln!(log, "postfix/{kind}[12]: sent"),
         };

@@ -153,7 +153,12 @@ impl<'p, 'm> Walk<'p, 'm> {
                 }
                 _ if is_length => return None,
                 ("==", [Kind::Text(text) | Kind::Number(text)]) => Test::Equals(text.clone()),
-                ("=~", tokens) => Test::Matches(within(&self.pattern(tokens)?)),
+                ("=~", tokens) => {
+                    let pattern = self.pattern(tokens)?;
+                    let test = Test::Matches(within(&pattern));
+                    inner.compared.push((inner.patterns.len(), pattern));
+                    test
+                }
                 ("!=", [Kind::Text(text)]) if text.is_empty() => Test::Matches(".+".to_owned()),
                 (">" | "!=", [Kind::Number(zero)]) if zero == "0" => {
                     Test::Matches(ABOVE_ZERO.to_owned())

@@ -18,6 +18,9 @@ pub(super) const PATH: &str = "_path";
 pub(super) struct Scope<'p> {
     pub(super) patterns: Vec<String>,
     pub(super) conditions: Vec<Condition>,
+    /// Expressions that a group was compared with, and the number of patterns before: references to their groups have no
+    /// counterpart.
+    pub(super) compared: Vec<(usize, String)>,
     /// Body of the use of a definition, for `next` in it.
     pub(super) body: &'p [Statement],
 }
@@ -58,7 +61,13 @@ impl Scope<'_> {
     /// Returns the pattern and the field of a reference to a group; the innermost pattern counts.
     pub(super) fn field(&self, reference: &str) -> Option<(usize, String)> {
         let mut patterns = self.patterns.iter().enumerate().rev();
-        patterns.find_map(|(index, pattern)| Some((index, field(pattern, reference)?)))
+        let (index, name) =
+            patterns.find_map(|(index, pattern)| Some((index, field(pattern, reference)?)))?;
+        let is_hidden = self
+            .compared
+            .iter()
+            .any(|(before, pattern)| *before > index && field(pattern, reference).is_some());
+        (!is_hidden).then_some((index, name))
     }
 
     /// Returns the text of groups and texts with `+` between them.
