@@ -1,8 +1,9 @@
 //! `bellwether convert FILE...`: a configuration of another program as ours.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
@@ -27,18 +28,26 @@ pub(super) fn run(options: &Options) -> anyhow::Result<()> {
     let files = options.files.iter().map(|path| read(path));
     let files: Vec<SourceFile> = files.collect::<anyhow::Result<_>>()?;
     let from = options.from.as_deref().and_then(convert::format);
-    let converted =
-        convert::convert(&files, from).map_err(|error| anyhow::anyhow!(error.render(&"")))?;
+    let converted = convert::convert(&files, from).map_err(|error| anyhow!(error.render(&"")))?;
     match options
         .output
         .as_deref()
         .filter(|path| *path != Path::new("-"))
     {
-        Some(path) => write_new(path, &converted.text)
-            .with_context(|| format!("cannot write {}", path.display()))?,
+        Some(path) => write(path, &converted.text)?,
         None => print!("{}", converted.text),
     }
     report(&converted)
+}
+
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    write_new(path, text).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => anyhow!(
+            "{} exists and stays as it is; hint: name another file with --output",
+            path.display()
+        ),
+        _ => anyhow!("cannot write {}: {error}", path.display()),
+    })
 }
 
 fn read(path: &Path) -> anyhow::Result<SourceFile> {

@@ -3,6 +3,8 @@
 //! Source: json_exporter, README and `config/config.go`; paths are those of Kubernetes
 //! (`k8s.io/client-go/util/jsonpath`).
 
+use std::collections::BTreeSet;
+
 use bellwether_core::{is_label_name, is_metric_name};
 use bellwether_schema::{Pos, YamlError};
 use serde_json_path::JsonPath;
@@ -34,11 +36,11 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
 fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
     let at = fields.at;
     let (name, mut collector) = draft.collector(module, "http_json");
-    let mut metrics = Vec::new();
+    let mut metrics = Metrics::default();
     for metric in fields.maps("metrics") {
-        let before = metrics.len();
+        let before = metrics.list.len();
         convert_metric(metric, &mut metrics, &mut collector);
-        draft.converted += usize::from(metrics.len() > before);
+        draft.converted += usize::from(metrics.list.len() > before);
     }
     collector.put("enabled", Yaml::word(false));
     collector.complete(at, "json_exporter gets the address from Prometheus: write it as url, and remove `enabled: false`");
@@ -59,86 +61,92 @@ fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
     proxy(&mut client, &mut collector);
     client.finish(&mut collector);
     fields.finish(&mut collector);
-    match metrics.is_empty() {
+    match metrics.list.is_empty() {
         true => draft.give_up(collector),
         false => {
-            collector.put("metrics", metrics.into());
+            collector.put("metrics", metrics.list.into());
             draft.push(collector);
         }
     }
 }
 
 /// Adds the metrics of an entry: one, or one for each value of an object.
-fn convert_metric(mut fields: Fields<'_>, metrics: &mut Vec<Map>, collector: &mut Map) {
+fn convert_metric(mut fields: Fields<'_>, metrics: &mut Metrics, collector: &mut Map) {
     let at = fields.at;
     let Some(name) = fields.text("name") else {
-        collector.lose(at, "a metric without a name");
-        return;
+        return collector.lose(at, "a metric without a name");
     };
-    let help = fields.text("help");
     let is_object = fields.text("type") == Some("object");
-    let kind = match fields.text("valuetype") {
-        Some("counter") => Some(Yaml::text("counter")),
-        _ => None,
+    let mut rest = Rest {
+        at,
+        is_counter: fields.text("valuetype") == Some("counter"),
+        help: fields.text("help"),
+        labels: Map::default(),
     };
-    let Some(path) = fields
-        .text_at("path")
-        .and_then(|(path, at)| converted_path(name, path, at, collector))
-    else {
-        fields.finish(collector);
-        return;
+    let path = fields.text_at("path");
+    let Some(path) = path.and_then(|(path, at)| converted_path(name, path, at, collector)) else {
+        return fields.finish(collector);
     };
-    let mut labels = Map::default();
     for (label, value, at) in fields.pairs("labels") {
         match is_label_name(label) {
-            true => labels.put_some(label, label_value(name, value, at, collector)),
+            true => {
+                let value = label_value(name, value, at, collector);
+                rest.labels.put_some(label, value);
+            }
             false => collector.lose(at, format!("{name}: the label {label:?}")),
         }
     }
-    let entry = |name: &str, items: Option<&str>, value: &str| {
-        let mut metric = Map::of([("name", name)]);
-        metric.put_some("type", kind.clone());
-        metric.put_some("help", help.map(Yaml::text));
-        metric.put_some("items", items.map(Yaml::raw));
-        metric.put("value", Yaml::raw(value));
-        metric.put_filled("labels", labels.clone());
-        metric
-    };
     if is_object {
         for (key, value, at) in fields.pairs("values") {
             let name = format!("{name}_{key}");
             if !value.contains('{') {
                 collector.lose(at, format!("{name}: a value that is no path"));
             } else if let Some(value) = converted_path(&name, value, at, collector) {
-                push(entry(&name, Some(&path), &value), at, metrics, collector);
+                metrics.push(&name, Some(&path), &value, &rest, collector);
             }
         }
     } else {
-        push(entry(name, None, &path), at, metrics, collector);
+        metrics.push(name, None, &path, &rest, collector);
     }
     fields.finish(collector);
 }
 
-/// Adds a metric, unless it has no valid name or is there already.
-fn push(metric: Map, at: Pos, metrics: &mut Vec<Map>, collector: &mut Map) {
-    let name = match metric.fields.first() {
-        Some((_, Yaml::Text(name))) => name.clone(),
-        _ => String::new(),
-    };
-    let path =
-        |metric: &Map, key: &str| metric.fields.iter().find(|(name, _)| name == key).cloned();
-    let is_same = |other: &Map| {
-        ["name", "items", "value"]
-            .iter()
-            .all(|key| path(other, key) == path(&metric, key))
-    };
-    if !is_metric_name(&name) {
-        collector.lose(at, format!("{name}: its name"));
-    } else if metrics.iter().any(is_same) {
-        collector.lose(at, format!("{name}: it is there already"));
-    } else {
-        metrics.push(metric);
+/// Metrics of a module, each once.
+#[derive(Default)]
+struct Metrics {
+    list: Vec<Map>,
+    /// Names with their paths.
+    taken: BTreeSet<(String, Option<String>, String)>,
+}
+
+impl Metrics {
+    /// Adds a metric, unless it has no valid name or is there already.
+    fn push(&mut self, name: &str, items: Option<&str>, value: &str, rest: &Rest, notes: &mut Map) {
+        let key = (name.to_owned(), items.map(str::to_owned), value.to_owned());
+        if !is_metric_name(name) {
+            return notes.lose(rest.at, format!("{name}: its name"));
+        }
+        if !self.taken.insert(key) {
+            return notes.lose(rest.at, format!("{name}: it is there already"));
+        }
+        let mut metric = Map::of([("name", name)]);
+        if rest.is_counter {
+            metric.put("type", Yaml::text("counter"));
+        }
+        metric.put_some("help", rest.help.map(Yaml::text));
+        metric.put_some("items", items.map(Yaml::raw));
+        metric.put("value", Yaml::raw(value));
+        metric.put_filled("labels", rest.labels.clone());
+        self.list.push(metric);
     }
+}
+
+/// Settings that all values of an entry share.
+struct Rest<'n> {
+    at: Pos,
+    is_counter: bool,
+    help: Option<&'n str>,
+    labels: Map,
 }
 
 /// Returns the value of a label: a path, or a text.

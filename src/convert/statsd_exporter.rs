@@ -2,6 +2,8 @@
 //!
 //! Source: statsd_exporter, README and `pkg/mapper`.
 
+use std::collections::HashMap;
+
 use bellwether_core::{is_label_name, is_metric_name};
 use bellwether_schema::{Pos, YamlError};
 
@@ -11,6 +13,8 @@ use super::fields::Fields;
 use super::source::Source;
 use super::yaml::{Map, Yaml};
 
+/// Most labels of a metric.
+const MAX_LABELS: usize = 32;
 /// Most `*` in a match.
 const MAX_STARS: usize = 16;
 
@@ -19,16 +23,15 @@ pub(super) fn is(source: &Source<'_>) -> bool {
 }
 
 pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
+    let mut statsd = draft.statsd.take().unwrap_or_default();
+    let (mut metrics, mut entries) = (Metrics::default(), Vec::new());
     for source in sources {
         let mut fields = Fields::of(source.yaml()?);
-        let mut statsd = draft.statsd.take().unwrap_or_default();
         let mut defaults = fields.within("defaults");
         let usual = Options::take(&mut defaults, &Options::default(), &mut statsd);
         let match_type = defaults.text("match_type").unwrap_or("glob");
         defaults.skip_if("glob_disable_ordering", &["false"]);
         defaults.finish(&mut statsd);
-        let mut metrics: Vec<Metric> = Vec::new();
-        let mut mappings = Vec::new();
         let items = fields.maps("mappings");
         let last = items.len();
         for (number, item) in (1..).zip(items) {
@@ -38,69 +41,77 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
                 match_type,
             };
             let before = statsd.notes.len();
-            if let Some(map) = mapping.convert(item, &mut metrics, &mut statsd) {
-                mappings.push(map);
-            } else if statsd.notes.len() > before {
-                continue;
-            }
-            draft.converted += 1;
+            let entry = mapping.convert(item, &mut metrics, &mut statsd);
+            let is_lost = entry.is_none() && statsd.notes.len() > before;
+            draft.converted += usize::from(!is_lost);
+            entries.extend(entry);
         }
         fields.finish(&mut statsd);
-        finish(mappings, metrics, statsd, draft);
     }
+    finish(entries, metrics.list, statsd, draft);
     Ok(())
 }
 
 /// Adds the mappings. Every label of a metric is set by each mapping to it.
-fn finish(mut mappings: Vec<Map>, metrics: Vec<Metric>, mut statsd: Map, draft: &mut Draft) {
-    for mapping in &mut mappings {
-        let target = mapping
-            .fields
-            .iter()
-            .find_map(|(key, value)| (key == "metric").then_some(value));
-        let metric = metrics
-            .iter()
-            .find(|metric| Some(&Yaml::text(&metric.name)) == target);
-        let labels = metric
-            .map(|metric| metric.labels.as_slice())
-            .unwrap_or_default();
-        let set = mapping
-            .fields
-            .iter_mut()
-            .find_map(|(key, value)| match value {
-                Yaml::Map(map) if key == "labels" => Some(map),
-                _ => None,
-            });
-        let Some(set) = set else {
-            let empty: Map = labels
-                .iter()
-                .map(|label| (label.clone(), Yaml::raw("")))
-                .collect();
-            mapping.put_filled("labels", empty);
-            continue;
-        };
-        for label in labels {
-            if !set.has(label) {
-                set.put(label, Yaml::raw(""));
+fn finish(entries: Vec<Entry>, metrics: Vec<Metric>, mut statsd: Map, draft: &mut Draft) {
+    let mappings = entries.into_iter().map(|mut entry| {
+        let mut labels = entry.labels;
+        for label in &metrics[entry.metric].labels {
+            if !labels.has(label) {
+                labels.put(label, Yaml::raw(""));
             }
         }
+        entry.map.put_filled("labels", labels);
+        entry.map.put_some("scale", entry.scale.map(Yaml::word));
+        entry.map
+    });
+    let mappings: Vec<Map> = mappings.collect();
+    if mappings.is_empty() && !statsd.has("listen") {
+        return draft.give_up(statsd);
     }
     statsd.remark(
         Pos::default(),
         "statsd_exporter also takes names without a mapping; here they are rejected and counted, and tags are labels only if \
          the metric has them",
     );
-    if mappings.is_empty() {
-        return draft.give_up(statsd);
-    }
     if !statsd.has("listen") {
         statsd.put("listen", Yaml::text("127.0.0.1:9125"));
     }
-    statsd.put("mappings", mappings.into());
+    statsd.put_filled("mappings", mappings);
     draft.statsd = Some(statsd);
     draft
         .application_metrics
         .extend(metrics.into_iter().map(Metric::map));
+}
+
+/// A mapping whose labels are not all known yet.
+struct Entry {
+    map: Map,
+    labels: Map,
+    scale: Option<f64>,
+    /// Index of its metric.
+    metric: usize,
+}
+
+/// Metrics by their names.
+#[derive(Default)]
+struct Metrics {
+    list: Vec<Metric>,
+    by_name: HashMap<String, usize>,
+}
+
+impl Metrics {
+    /// Adds a metric, or returns the index of that with its name; `None` if that has another type.
+    fn add(&mut self, metric: Metric) -> Option<usize> {
+        match self.by_name.get(&metric.name) {
+            Some(index) => (self.list[*index].kind == metric.kind).then_some(*index),
+            None => {
+                self.by_name.insert(metric.name.clone(), self.list.len());
+                self.list.push(metric);
+                Some(self.list.len() - 1)
+            }
+        }
+    }
 }
 
 /// Observers and times of a mapping or of all.
@@ -218,9 +229,9 @@ impl Mapping<'_> {
     fn convert(
         &self,
         mut fields: Fields<'_>,
-        metrics: &mut Vec<Metric>,
+        metrics: &mut Metrics,
         notes: &mut Map,
-    ) -> Option<Map> {
+    ) -> Option<Entry> {
         let at = fields.at;
         let pattern = fields.text("match").unwrap_or_default();
         let match_type = fields.text("match_type").unwrap_or(self.match_type);
@@ -250,36 +261,40 @@ impl Mapping<'_> {
         let stars = pattern.split('.').filter(|part| *part == "*").count();
         let mut labels = Map::default();
         for (label, template, at) in fields.pairs("labels") {
-            match is_label_name(label) && is_template(template, stars) {
+            let is_free = is_label_name(label) && !matches!(label, "le" | "quantile");
+            match is_free && is_template(template, stars) {
                 true => labels.put(label, Yaml::raw(template)),
                 false => notes.lose(at, format!("{pattern}: the label {label}")),
             }
         }
         let metric = self.metric(name, at, &mut fields, notes);
-        if let Some(first) = metrics.iter().find(|known| known.name == name) {
-            if first.kind != metric.kind {
-                notes.lose(at, format!("{pattern}: {name} is a {} already", first.kind));
-                return None;
-            }
-        } else {
-            metrics.push(metric);
+        let kind = metric.kind;
+        let Some(metric) = metrics.add(metric) else {
+            notes.lose(at, format!("{pattern}: {name} is no {kind} elsewhere"));
+            return None;
+        };
+        let known = &mut metrics.list[metric].labels;
+        let names = labels.fields.iter().map(|(label, _)| label);
+        let new: Vec<String> = names
+            .filter(|label| !known.contains(label))
+            .cloned()
+            .collect();
+        if known.len() + new.len() > MAX_LABELS {
+            notes.lose(
+                at,
+                format!("{pattern}: more than {MAX_LABELS} labels of {name}"),
+            );
+            return None;
         }
-        let known = metrics.iter_mut().find(|known| known.name == name)?;
-        for (label, _) in &labels.fields {
-            if !known.labels.contains(label) {
-                known.labels.push(label.clone());
-            }
-        }
-        map.put_filled("labels", labels);
-        map.put_some(
-            "scale",
-            fields
-                .number("scale")
-                .filter(|scale| *scale != 0.0)
-                .map(Yaml::word),
-        );
+        known.extend(new);
+        let scale = fields.number("scale").filter(|scale| *scale != 0.0);
         fields.finish(&mut map);
-        Some(map)
+        Some(Entry {
+            map,
+            labels,
+            scale,
+            metric,
+        })
     }
 
     fn metric(&self, name: &str, at: Pos, fields: &mut Fields<'_>, notes: &mut Map) -> Metric {

@@ -222,11 +222,12 @@ impl Inputs<'_> {
                     let address = instance
                         .text("listen")
                         .and_then(|listen| listen.rsplit_once(':'));
-                    if let Some((host, Ok(port))) =
-                        address.map(|(host, port)| (host, port.parse::<u16>()))
-                    {
-                        self.draft.listen = Some((host.to_owned(), port));
-                    }
+                    let address = address.and_then(|(host, port)| {
+                        let host = host.trim_start_matches('[').trim_end_matches(']');
+                        let is_valid = host.is_empty() || probes::is_host(host);
+                        is_valid.then_some((host.to_owned(), port.parse().ok()?))
+                    });
+                    self.draft.listen = address.or(self.draft.listen.take());
                     self.draft.converted += 1;
                 } else {
                     let reason = match plugin {

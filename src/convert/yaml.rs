@@ -139,10 +139,7 @@ impl Map {
 
     fn note(&mut self, kind: NoteKind, at: Pos, text: impl Into<String>) {
         let text = text.into();
-        let note = Note { kind, at, text };
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
+        self.notes.push(Note { kind, at, text });
     }
 
     /// Calls `visit` for each note of the mapping and of what is below it.

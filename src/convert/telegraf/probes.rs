@@ -184,7 +184,8 @@ pub(super) fn dns(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     }
 }
 
-fn is_host(text: &str) -> bool {
+/// Returns whether a text is a name or an address of a host.
+pub(super) fn is_host(text: &str) -> bool {
     is_host_name(text) || text.parse::<std::net::IpAddr>().is_ok()
 }
 
