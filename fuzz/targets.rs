@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether::config::{self, Source};
+use bellwether::convert::{self, FORMATS, SourceFile};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_compat::RuleFile;
 use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, UnixMillis};
@@ -36,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("template", template),
     ("log", log),
     ("block", block),
+    ("convert", convert),
 ];
 
 /// A configuration file: read, and checked as `bellwether check` does.
@@ -63,6 +65,23 @@ pub fn expansion(bytes: &[u8]) {
 fn check(text: &str) {
     let environment = |name: &str| (name.len() < 5).then(|| "${VALUE}".into());
     config::plan(config::decode(&Source::Embedded, text, &environment)).ok();
+}
+
+/// A configuration of another program, as each format: an error, or a configuration that is valid.
+pub fn convert(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let file = SourceFile {
+        name: "a".into(),
+        text: text.to_owned(),
+    };
+    for format in [None].into_iter().chain(FORMATS.iter().map(Some)) {
+        if let Ok(converted) = convert::convert(std::slice::from_ref(&file), format) {
+            let invalid = &converted.invalid;
+            assert!(invalid.is_empty(), "{invalid:?}\n{}", converted.text);
+        }
+    }
 }
 
 /// A page of metrics, in both formats.

@@ -15,6 +15,7 @@ mod check;
 mod client;
 mod completion;
 mod config;
+mod convert;
 mod correlate;
 mod dashboard;
 mod dead_letters;
@@ -141,6 +142,8 @@ enum Command {
     Demo(demo::Options),
     /// Write a first configuration for what is on this host.
     Init(init::Options),
+    /// Convert a configuration of another program, such as Telegraf or blackbox_exporter.
+    Convert(convert::Options),
     /// Check a configuration and print every error and warning in it; uses no network.
     Check(check::Options),
     /// Print the effective configuration without its secrets.
@@ -326,6 +329,7 @@ pub fn main() -> ExitCode {
         Command::Run(flags) => run::run(&global, &flags),
         Command::Demo(options) => demo::run(&options),
         Command::Init(options) => init::run(&options),
+        Command::Convert(options) => convert::run(&options),
         Command::Check(options) => check::run(&global, &options),
         Command::Config(options) => config::run(&global, &options),
         Command::Schema => {

@@ -26,7 +26,8 @@ pub use include::{ConfigFile, changed_files};
 pub use json_schema::{json_schema, json_schema_value};
 pub use load::{
     DEMO, EMBEDDED, Loaded, ReadError, ReadFile, Report, Source, decode, decode_with_included,
-    load, load_with, process_environment, read, read_files, read_of, set_fallback_environment,
+    load, load_with, process_environment, read, read_argument, read_files, read_of,
+    set_fallback_environment,
 };
 pub use metrics::metrics;
 pub use print::{print, print_dashboard, print_rules, print_with_origins};

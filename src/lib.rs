@@ -8,6 +8,7 @@
 //! - [`audit`]: the lines about changes that people make.
 //! - [`backtest`]: the rules of a configuration over recorded samples.
 //! - [`cli`]: the commands. Only they print.
+//! - [`convert`]: configurations of other programs as ours.
 //! - [`init`]: the first configuration of a host.
 //! - [`dashboard`]: a Grafana dashboard of a configuration.
 //! - [`demo`]: a shop that does not exist, for newcomers and tests.
@@ -28,6 +29,7 @@ pub mod audit;
 pub mod backtest;
 pub mod cli;
 pub mod config;
+pub mod convert;
 pub mod dashboard;
 pub mod demo;
 pub mod init;

@@ -65,6 +65,19 @@ const EXAMPLES: &[(&[&str], &[Example])] = &[
         ],
     ),
     (
+        &["convert"],
+        &[
+            (
+                "bellwether convert /etc/telegraf/telegraf.conf -o telegraf.yaml",
+                "write what it collects as a configuration, and say what has no counterpart",
+            ),
+            (
+                "bellwether convert --from mtail apache.mtail",
+                "look at it first, and name the format",
+            ),
+        ],
+    ),
+    (
         &["check"],
         &[
             ("bellwether check", "check the configuration of the service"),

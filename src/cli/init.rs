@@ -86,7 +86,7 @@ fn usual_path() -> PathBuf {
 }
 
 /// Writes a file that does not exist. A failure leaves none behind.
-fn write_new(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
     let written = file
         .write_all(text.as_bytes())

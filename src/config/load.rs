@@ -157,7 +157,7 @@ pub fn read_of(source: &Source, path: &Path) -> Result<String, ReadError> {
     match source {
         Source::Embedded if path == Path::new("") => Ok(EMBEDDED.to_owned()),
         Source::Demo if path == Path::new("") => Ok(DEMO.to_owned()),
-        Source::File(first) if first == path => read_config_file(path),
+        Source::File(first) if first == path => read_argument(path),
         _ => read(path),
     }
 }
@@ -301,8 +301,11 @@ pub fn read(path: &Path) -> Result<String, ReadError> {
     Ok(bellwether_files::read_text(path, MAX_BYTES)?)
 }
 
-/// Reads the configuration file, which a shell may also pass as `<(command)`.
-fn read_config_file(path: &Path) -> Result<String, ReadError> {
+/// Reads a file of the command line, which a shell may also pass as `<(command)`.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn read_argument(path: &Path) -> Result<String, ReadError> {
     Ok(bellwether_files::read_argument(path, MAX_BYTES)?)
 }
 

@@ -76,6 +76,43 @@ fn a_first_configuration_is_good_and_never_overwrites() {
 }
 
 #[test]
+fn a_conversion_counts_what_is_lost_and_never_overwrites() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (source, broken, written) = (path("telegraf.conf"), path("broken.conf"), path("new.yaml"));
+    std::fs::write(&source, "[[inputs.mem]]\n[[inputs.zfs]]\n").unwrap();
+    std::fs::write(&broken, "[[inputs.mem]]\n[[inputs\n").unwrap();
+
+    let output = bellwether(&["convert", &source, "-o", &written]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(text(&output.stdout), "");
+    let said = text(&output.stderr);
+    assert!(said.contains("telegraf.conf:2: inputs.zfs\n"), "{said}");
+    assert!(
+        said.ends_with("bellwether: 1 converted, 1 without a counterpart\n"),
+        "{said}"
+    );
+    assert_eq!(bellwether(&["check", &written]).status.code(), Some(0));
+
+    let output = bellwether(&["convert", &source, "-o", &written]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = text(&output.stderr);
+    assert!(
+        said.contains("new.yaml exists and stays as it is"),
+        "{said}"
+    );
+
+    let output = bellwether(&["convert", &broken]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(text(&output.stdout), "");
+    let said = text(&output.stderr);
+    assert!(said.contains("broken.conf:2:"), "{said}");
+    assert!(said.contains(": not valid TOML: "), "{said}");
+    let output = bellwether(&["convert", "--from", "nothing", &source]);
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
 fn check_lists_the_files_that_it_read() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str| folder.path().join(name);

@@ -53,7 +53,8 @@ fn yaml_blocks(page: &str, text: &str) -> Vec<Block> {
 }
 
 /// Files of other programs and formats, by their first key.
-const OTHER_FORMATS: [&str; 10] = [
+const OTHER_FORMATS: [&str; 11] = [
+    "process_names:",
     "defaults:",
     "scrape_configs:",
     "http:",

@@ -48,6 +48,7 @@ fn count(name: &str) -> usize {
     match name {
         "configuration" | "alertmanager" | "rule_file" | "expansion" => 7_500,
         "log" | "block" => 5_000,
+        "convert" => 1_000,
         "promql" => 20_000,
         _ => 30_000,
     }

@@ -12,6 +12,7 @@ mod anomaly_scores;
 mod application;
 mod build_script;
 mod config;
+mod convert;
 mod docs;
 mod forecast_scores;
 mod fuzz;

@@ -9,6 +9,7 @@
     clippy::print_stderr
 )] // clippy sees tests only inside of test functions
 
+mod convert;
 mod dashboard;
 mod delivery;
 mod kafka;

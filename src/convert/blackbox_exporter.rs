@@ -1,0 +1,217 @@
+//! blackbox_exporter: probes.
+//!
+//! Source: blackbox_exporter, CONFIGURATION.md.
+
+use bellwether_schema::{Size, YamlError, is_host_name};
+use regex::bytes::Regex;
+use reqwest::Method;
+
+use super::draft::Draft;
+use super::durations;
+use super::fields::Fields;
+use super::http_client::{authorization, tls};
+use super::source::Source;
+use super::yaml::{Map, Yaml};
+
+/// Types of records that a DNS probe can ask for.
+const RECORDS: [&str; 9] = ["A", "AAAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT"];
+const RESOLVER: &str = "all addresses of a name are tried in their order";
+
+pub(super) fn is(source: &Source<'_>) -> bool {
+    source.has_within("modules", "prober")
+}
+
+pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
+    for source in sources {
+        let mut fields = Fields::of(source.yaml()?);
+        for (name, module) in fields.named_maps("modules") {
+            convert_module(name, module, draft);
+        }
+        fields.finish(&mut draft.general);
+    }
+    Ok(())
+}
+
+fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
+    let at = fields.at;
+    let prober = fields.text("prober").unwrap_or_default();
+    // A target as an example, and the settings of the prober.
+    let (target, convert): (_, fn(&mut Fields<'_>, &str, &mut Map) -> Map) = match prober {
+        "http" => ("https://example.org/", http),
+        "tcp" => ("localhost:25", tcp),
+        "dns" => ("127.0.0.1", dns),
+        "icmp" => ("127.0.0.1", |inner, _, collector| {
+            resolver(inner, collector);
+            Map::default()
+        }),
+        other => {
+            draft
+                .general
+                .lose(at, format!("module {module}: the prober {other}"));
+            return;
+        }
+    };
+    let mut inner = fields.within(prober);
+    if let Some(reason) = invalid_question(inner.clone()).filter(|_| prober == "dns") {
+        draft.general.lose(at, format!("module {module}: {reason}"));
+        return;
+    }
+    let (name, mut collector) = draft.collector(module, "probe");
+    collector.put("enabled", Yaml::word(false));
+    let timeout = durations::take(&mut fields, "timeout");
+    draft.schedule(&mut collector, None, timeout);
+    collector.complete(at, "blackbox_exporter gets the targets from Prometheus: write them, and remove `enabled: false`");
+    collector.put("prober", Yaml::text(prober));
+    collector.put("targets", Yaml::texts([target]));
+    let settings = convert(&mut inner, &name, &mut collector);
+    inner.finish(&mut collector);
+    // Settings of other probers mean nothing.
+    fields.skip(&["http", "tcp", "dns", "icmp", "grpc", "unix", "websocket"]);
+    fields.finish(&mut collector);
+    collector.put_filled(prober, settings);
+    draft.push(collector);
+    draft.converted += 1;
+}
+
+/// Returns the reason why a question of DNS has no counterpart.
+fn invalid_question(mut dns: Fields<'_>) -> Option<String> {
+    let name = dns.text("query_name").unwrap_or_default();
+    // The default is another one than ours.
+    let query_type = dns.text("query_type").unwrap_or("ANY");
+    if !RECORDS.contains(&query_type) {
+        return Some(format!("the type of records {query_type}"));
+    }
+    let is_name = is_host_name(name.strip_suffix('.').unwrap_or(name));
+    (!is_name).then(|| format!("the name {name:?}"))
+}
+
+/// Takes the settings about addresses, of which there are none here.
+fn resolver(fields: &mut Fields<'_>, collector: &mut Map) {
+    fields.lose("preferred_ip_protocol", RESOLVER, collector);
+    fields.skip_if("ip_protocol_fallback", &["true"]);
+    fields.lose("ip_protocol_fallback", RESOLVER, collector);
+}
+
+fn http(fields: &mut Fields<'_>, name: &str, collector: &mut Map) -> Map {
+    let mut http = Map::default();
+    let method = fields.parsed("method", |text| Method::from_bytes(text.as_bytes()).ok());
+    http.put_some("method", method.map(|method| Yaml::text(method.as_str())));
+    http.put_some(
+        "body",
+        fields
+            .text("body")
+            .filter(|body| !body.is_empty())
+            .map(Yaml::raw),
+    );
+    let headers = fields.pairs("headers");
+    authorization(fields, headers, name, &mut http);
+    collector.notes.append(&mut http.notes);
+    let codes = fields.numbers("valid_status_codes").unwrap_or_default();
+    let codes = codes
+        .iter()
+        .filter(|code| code.fract() == 0.0 && (0.0..1000.0).contains(*code));
+    http.put_filled("valid_status_codes", Yaml::words(codes));
+    if fields.flag("follow_redirects") == Some(false)
+        || fields.flag("no_follow_redirects") == Some(true)
+    {
+        http.put("follow_redirects", Yaml::word(false));
+    }
+    fields.skip_if("fail_if_ssl", &["false"]);
+    if fields.flag("fail_if_not_ssl") == Some(true) {
+        http.put("fail_if_not_ssl", Yaml::word(true));
+    }
+    for key in [
+        "fail_if_body_matches_regexp",
+        "fail_if_body_not_matches_regexp",
+    ] {
+        http.put_filled(key, expressions(fields, key, collector));
+    }
+    tls(fields, collector);
+    if let Some(limit) = fields
+        .parsed("body_size_limit", |text| Size::parse(text))
+        .filter(|limit| limit.0 > 0)
+    {
+        let mut limits = Map::default();
+        limits.put("bytes", Yaml::word(limit));
+        collector.put("limits", limits.into());
+    }
+    resolver(fields, collector);
+    fields.lose("valid_http_versions", "requests are HTTP/1.1", collector);
+    fields.skip_if("enable_http2", &["true", "false"]);
+    fields.skip_if("enable_http3", &["false"]);
+    fields.skip_if("compression", &["", "identity"]);
+    fields.skip_if("skip_resolve_phase_with_proxy", &["false"]);
+    http
+}
+
+fn tcp(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+    let mut tcp = Map::default();
+    if fields.flag("tls") == Some(true) {
+        tcp.put("tls", Yaml::word(true));
+    }
+    let mut steps = Vec::new();
+    for mut step in fields.maps("query_response") {
+        let mut map = Map::default();
+        if let Some((expect, at)) = step.text_at("expect") {
+            match Regex::new(expect) {
+                Ok(_) => map.put("expect", Yaml::raw(expect)),
+                Err(_) => collector.lose(at, format!("expect: the regular expression {expect}")),
+            }
+        }
+        map.put_some("send", step.text("send").map(Yaml::raw));
+        step.skip_if("starttls", &["false"]);
+        step.finish(collector);
+        if !map.fields.is_empty() {
+            steps.push(map);
+        }
+    }
+    tcp.put_filled("query_response", steps);
+    tls(fields, collector);
+    resolver(fields, collector);
+    tcp
+}
+
+fn dns(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+    let mut dns = Map::default();
+    dns.put_some("query_name", fields.text("query_name").map(Yaml::text));
+    dns.put_some("query_type", fields.text("query_type").map(Yaml::text));
+    let transport = fields
+        .text("transport_protocol")
+        .filter(|name| matches!(*name, "udp" | "tcp"));
+    dns.put_some("transport_protocol", transport.map(Yaml::text));
+    if fields.flag("recursion_desired") == Some(false) {
+        dns.put("recursion_desired", Yaml::word(false));
+    }
+    dns.put_filled(
+        "valid_rcodes",
+        Yaml::texts(
+            fields
+                .texts("valid_rcodes")
+                .into_iter()
+                .map(|(code, _)| code),
+        ),
+    );
+    let mut answer = fields.within("validate_answer_rrs");
+    let mut expected = Map::default();
+    for key in ["fail_if_matches_regexp", "fail_if_not_matches_regexp"] {
+        expected.put_filled(key, expressions(&mut answer, key, collector));
+    }
+    answer.finish(collector);
+    dns.put_filled("validate_answer_rrs", expected);
+    fields.skip_if("dns_over_tls", &["false"]);
+    fields.skip_if("query_class", &["IN"]);
+    resolver(fields, collector);
+    dns
+}
+
+/// Takes regular expressions; those that are not valid here are noted.
+fn expressions(fields: &mut Fields<'_>, key: &str, collector: &mut Map) -> Yaml {
+    let mut valid = Vec::new();
+    for (expression, at) in fields.texts(key) {
+        match Regex::new(expression) {
+            Ok(_) => valid.push(expression),
+            Err(_) => collector.lose(at, format!("{key}: the regular expression {expression}")),
+        }
+    }
+    Yaml::raws(valid)
+}

@@ -1,0 +1,274 @@
+//! Telegraf: its inputs, the interval and the tags of the agent.
+//!
+//! Source: Telegraf, `docs/CONFIGURATION.md` and the README of each plugin.
+
+mod host;
+mod probes;
+mod programs;
+mod services;
+mod text;
+
+use bellwether_schema::{Pos, YamlError};
+
+use self::text::expanded;
+use super::draft::Draft;
+use super::fields::Fields;
+use super::labels::labels;
+use super::source::Source;
+use super::toml;
+use super::yaml::{Map, Yaml};
+use super::{durations, yaml};
+
+/// Beginnings of the lines that files of Telegraf have.
+const HEADERS: [&str; 6] = [
+    "[[inputs.",
+    "[[outputs.",
+    "[agent]",
+    "[global_tags]",
+    "[[processors.",
+    "[[aggregators.",
+];
+
+/// An input, and the function that converts it.
+type Input = (&'static str, fn(&mut Instance<'_, '_>, &mut Inputs<'_>));
+
+/// All inputs with a counterpart.
+const INPUTS: [Input; 34] = [
+    ("apache", services::apache),
+    ("conntrack", |_, inputs| inputs.node("conntrack")),
+    ("cpu", host::cpu),
+    ("disk", host::disk),
+    ("diskio", host::disk_io),
+    ("dns_query", probes::dns),
+    ("docker", services::docker),
+    ("exec", programs::exec),
+    ("http", services::http),
+    ("http_response", probes::http),
+    ("internal", |_, _| ()),
+    ("kernel", |_, inputs| inputs.node("stat")),
+    ("kernel_vmstat", |_, inputs| inputs.node("vmstat")),
+    ("linux_sysctl_fs", |_, inputs| inputs.node("filefd")),
+    ("mem", host::memory),
+    ("memcached", services::memcached),
+    ("mysql", services::mysql),
+    ("net", host::net),
+    ("net_response", probes::net),
+    ("netstat", host::netstat),
+    ("nginx", services::nginx),
+    ("nstat", |_, inputs| inputs.node("netstat")),
+    ("ping", probes::ping),
+    ("postgresql", services::postgresql),
+    ("processes", host::processes),
+    ("procstat", programs::procstat),
+    ("prometheus", services::prometheus),
+    ("redis", services::redis),
+    ("statsd", services::statsd),
+    ("swap", host::swap),
+    ("system", host::system),
+    ("systemd_units", programs::systemd),
+    ("tail", |instance, _| {
+        instance.lose("a collector of type log says with `match` what it takes")
+    }),
+    ("temp", host::temperature),
+];
+
+pub(super) fn is(source: &Source<'_>) -> bool {
+    let mut lines = source.file.text.lines().map(str::trim_start);
+    lines.any(|line| HEADERS.iter().any(|header| line.starts_with(header)))
+}
+
+pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
+    let mut inputs = Inputs {
+        draft,
+        processes: Map::default(),
+        groups: Vec::new(),
+        node: Vec::new(),
+    };
+    let roots: Vec<_> = sources.iter().map(toml::parse).collect::<Result<_, _>>()?;
+    for root in &roots {
+        let mut fields = Fields::of(root);
+        inputs.agent(&mut fields);
+        let mut plugins = fields.within("inputs");
+        for (plugin, instances) in plugins.sections() {
+            for instance in instances {
+                inputs.convert(plugin, instance);
+            }
+        }
+        plugins.finish(&mut inputs.draft.general);
+        inputs.outputs(fields.within("outputs"));
+        for kind in ["processors", "aggregators", "secretstores"] {
+            for (plugin, instances) in fields.within(kind).sections() {
+                for instance in instances {
+                    inputs
+                        .draft
+                        .general
+                        .lose(instance.at, format!("{kind}.{plugin}"));
+                }
+            }
+        }
+        fields.finish(&mut inputs.draft.general);
+    }
+    inputs.finish();
+    Ok(())
+}
+
+/// One `[[inputs.NAME]]`.
+struct Instance<'n, 'p> {
+    plugin: &'p str,
+    fields: Fields<'n>,
+    /// Labels of the collectors.
+    tags: Map,
+    interval: Option<(std::time::Duration, Pos)>,
+    /// Parts without a counterpart of an input that is no collector of its own.
+    notes: Map,
+    /// False if nothing came of it.
+    is_converted: bool,
+}
+
+impl Instance<'_, '_> {
+    fn at(&self) -> Pos {
+        self.fields.at
+    }
+
+    /// Notes that the input has no counterpart.
+    fn lose(&mut self, reason: &str) {
+        let text = format!("inputs.{}: {reason}", self.plugin);
+        self.notes.lose(self.fields.at, text);
+        self.is_converted = false;
+    }
+}
+
+/// What the inputs of all files add up to.
+struct Inputs<'d> {
+    draft: &'d mut Draft,
+    /// Notes of the collector of processes, and its groups.
+    processes: Map,
+    groups: Vec<Map>,
+    /// Collectors of node_exporter.
+    node: Vec<&'static str>,
+}
+
+impl Inputs<'_> {
+    fn agent(&mut self, fields: &mut Fields<'_>) {
+        let tags = fields.pairs("global_tags");
+        let tags = labels(tags, &mut self.draft.general, expanded);
+        for (name, value) in tags.fields {
+            self.draft.default_labels.put(&name, value);
+        }
+        let mut agent = fields.within("agent");
+        let interval = durations::take(&mut agent, "interval")
+            .filter(|(interval, _)| interval.as_millis() >= 100);
+        if self.draft.collection_interval.is_none() {
+            self.draft.collection_interval = interval.map(|(interval, _)| interval);
+        }
+        // All else is about Telegraf itself: its buffers, its log, its name.
+    }
+
+    fn convert(&mut self, plugin: &str, mut fields: Fields<'_>) {
+        let tags = labels(fields.pairs("tags"), &mut self.draft.general, expanded);
+        let interval = durations::take(&mut fields, "interval");
+        fields.skip(&[
+            "alias",
+            "precision",
+            "collection_jitter",
+            "collection_offset",
+            "log_level",
+            "startup_error_behavior",
+        ]);
+        let mut instance = Instance {
+            plugin,
+            fields,
+            tags,
+            interval,
+            notes: Map::default(),
+            is_converted: true,
+        };
+        match INPUTS.iter().find(|(name, _)| *name == plugin) {
+            Some((_, convert)) => {
+                convert(&mut instance, self);
+                if instance.is_converted {
+                    let mut rest = std::mem::take(&mut instance.notes);
+                    std::mem::replace(&mut instance.fields, Fields::none(Pos::default()))
+                        .finish(&mut rest);
+                    for note in &mut rest.notes {
+                        if !note.text.starts_with("inputs.") {
+                            note.text = format!("inputs.{plugin}: {}", note.text);
+                        }
+                    }
+                    instance.notes = rest;
+                }
+            }
+            None => {
+                let text = format!("inputs.{plugin}");
+                instance.notes.lose(instance.fields.at, text);
+                instance.is_converted = false;
+            }
+        }
+        self.draft.converted += usize::from(instance.is_converted);
+        self.draft.general.notes.append(&mut instance.notes.notes);
+    }
+
+    /// Adds a collector of node_exporter.
+    fn node(&mut self, collector: &'static str) {
+        if !self.node.contains(&collector) {
+            self.node.push(collector);
+        }
+    }
+
+    fn outputs(&mut self, mut outputs: Fields<'_>) {
+        for (plugin, instances) in outputs.sections() {
+            for mut instance in instances {
+                if plugin == "prometheus_client" {
+                    let address = instance
+                        .text("listen")
+                        .and_then(|listen| listen.rsplit_once(':'));
+                    let address = address.and_then(|(host, port)| {
+                        let host = host.trim_start_matches('[').trim_end_matches(']');
+                        let is_valid = host.is_empty() || probes::is_host(host);
+                        is_valid.then_some((host.to_owned(), port.parse().ok()?))
+                    });
+                    self.draft.listen = address.or(self.draft.listen.take());
+                    self.draft.converted += 1;
+                } else {
+                    let reason = match plugin {
+                        "http" => ": remote_write sends samples to a server of Prometheus",
+                        _ => "",
+                    };
+                    self.draft
+                        .general
+                        .lose(instance.at, format!("outputs.{plugin}{reason}"));
+                }
+            }
+        }
+    }
+
+    /// Returns a collector of an input, with its labels, its interval and a timeout.
+    fn collector(
+        &mut self,
+        instance: &mut Instance<'_, '_>,
+        wanted: &str,
+        r#type: &str,
+        timeout: Option<(std::time::Duration, Pos)>,
+    ) -> (String, Map) {
+        let (name, mut collector) = self.draft.collector(wanted, r#type);
+        self.draft
+            .schedule(&mut collector, instance.interval, timeout);
+        collector.put_filled("labels", instance.tags.clone());
+        (name, collector)
+    }
+
+    /// Adds what several inputs share.
+    fn finish(self) {
+        if !self.node.is_empty() {
+            let (_, mut collector) = self.draft.collector("node", "node_exporter");
+            collector.put("collectors", Yaml::texts(self.node));
+            self.draft.push(collector);
+        }
+        if !self.groups.is_empty() {
+            let (_, mut collector) = self.draft.collector("processes", "process");
+            collector.notes = self.processes.notes;
+            collector.put("groups", yaml::Yaml::maps(self.groups));
+            self.draft.push(collector);
+        }
+    }
+}

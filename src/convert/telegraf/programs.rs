@@ -1,0 +1,156 @@
+//! Inputs that start programs, and those about processes and units.
+
+use super::super::durations;
+use super::super::secrets::{is_secret, variable};
+use super::super::yaml::{Map, Yaml};
+use super::text::{expanded, words};
+use super::{Inputs, Instance};
+
+/// Bytes of the name of a process that the kernel keeps.
+const COMM_LENGTH: usize = 15;
+
+pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
+    let format = match instance.fields.text("data_format").unwrap_or("influx") {
+        "prometheus" => "prometheus",
+        "nagios" => "nagios",
+        other => {
+            return instance.lose(&format!(
+                "data_format {other}: a collector of type exec says with `metrics` what it takes"
+            ));
+        }
+    };
+    let single = instance.fields.text("command");
+    let commands = instance
+        .fields
+        .texts("commands")
+        .into_iter()
+        .map(|(command, _)| command);
+    let commands: Vec<&str> = commands.chain(single).collect();
+    let timeout = durations::take(&mut instance.fields, "timeout");
+    let environment = instance.fields.texts("environment");
+    let suffix = instance.fields.text("name_suffix");
+    let mut is_any = false;
+    for command in commands {
+        let Some(command) =
+            words(command).filter(|words| !words.is_empty() && !command.contains('\0'))
+        else {
+            continue;
+        };
+        let file = command[0].rsplit('/').next().unwrap_or_default().to_owned();
+        let (name, mut collector) = inputs.collector(
+            instance,
+            &format!("{file}{}", suffix.unwrap_or_default()),
+            "exec",
+            timeout,
+        );
+        let program = (!command[0].starts_with('/')).then_some("/usr/bin/env");
+        let command = program
+            .into_iter()
+            .chain(command.iter().map(String::as_str));
+        collector.put("command", Yaml::List(command.map(expanded).collect()));
+        if format != "prometheus" {
+            collector.put("format", Yaml::text(format));
+        }
+        let mut variables = Map::default();
+        for (assignment, at) in &environment {
+            match assignment.split_once('=') {
+                Some((key, _)) if is_secret(key) => {
+                    let value = variable(&mut collector, &name, key, *at);
+                    variables.put(key, value);
+                }
+                Some((key, value)) if !key.is_empty() && key != "<<" && !value.contains('\0') => {
+                    variables.put(key, expanded(value));
+                }
+                _ => {}
+            }
+        }
+        collector.put_filled("environment", variables);
+        inputs.draft.push(collector);
+        inputs.draft.starts_programs = true;
+        is_any = true;
+    }
+    if !is_any {
+        instance.lose("it has no commands");
+    }
+}
+
+pub(super) fn procstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
+    let fields = &mut instance.fields;
+    let mut group = Map::default();
+    let mut title = None;
+    if let Some(exe) = fields.text("exe") {
+        title = Some(exe);
+        group.put(
+            "comm",
+            Yaml::text(&globset::escape(
+                &exe[..exe.floor_char_boundary(COMM_LENGTH)],
+            )),
+        );
+    }
+    if let Some(pattern) = fields
+        .text("pattern")
+        .filter(|pattern| bellwether_matcher::Pattern::new(pattern).is_ok())
+    {
+        title = title.or(Some(pattern));
+        group.put("cmdline", Yaml::raws([pattern]));
+    }
+    for (key, ours) in [
+        ("user", "user"),
+        ("systemd_unit", "unit"),
+        ("cgroup", "cgroup"),
+    ] {
+        if let Some(value) = fields
+            .text(key)
+            .filter(|glob| globset::Glob::new(glob).is_ok())
+        {
+            title = title.or(Some(value));
+            group.put(ours, Yaml::text(value));
+        }
+    }
+    fields.skip(&[
+        "pid_finder",
+        "pid_tag",
+        "cmdline_tag",
+        "tag_with",
+        "mode",
+        "process_name",
+        "properties",
+    ]);
+    let Some(title) = title else {
+        return instance.lose("processes are found by exe, pattern, user, systemd_unit or cgroup");
+    };
+    let title = title.replace("{{", "");
+    let mut named = Map::of([(
+        "name",
+        if title.is_empty() {
+            "processes"
+        } else {
+            &title
+        },
+    )]);
+    named.fields.append(&mut group.fields);
+    if !instance.tags.fields.is_empty() {
+        inputs
+            .processes
+            .lose(instance.fields.at, "inputs.procstat: tags");
+    }
+    inputs.groups.push(named);
+}
+
+pub(super) fn systemd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
+    let kind = instance.fields.text("unittype").unwrap_or("service");
+    let pattern = instance.fields.text("pattern").unwrap_or_default();
+    instance
+        .fields
+        .skip(&["timeout", "details", "collect_disabled_units", "subcommand"]);
+    let globs: Vec<String> = match pattern.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [] => vec![format!("*.{kind}")],
+        patterns => patterns.iter().map(|glob| (*glob).to_owned()).collect(),
+    };
+    if globs.iter().any(|glob| globset::Glob::new(glob).is_err()) {
+        return instance.lose("its pattern");
+    }
+    let (_, mut collector) = inputs.collector(instance, "units", "systemd", None);
+    collector.put("include", Yaml::texts(globs.iter().map(String::as_str)));
+    inputs.draft.push(collector);
+}

@@ -1,0 +1,259 @@
+//! Configurations of other programs, and what `bellwether convert` makes of them.
+//!
+//! Beside each file in `tests/convert/sources` is its configuration in `tests/convert`. After a wanted change,
+//! `UPDATE_EXPECTED=1 cargo test --test library convert` writes them anew; read the difference before you commit it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use bellwether::config::{self, Source};
+use bellwether::convert::{Converted, FORMATS, SourceFile, convert, format};
+
+/// Text that stands for each secret in the sources.
+const SECRET: &str = "s3cret";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/convert")
+}
+
+fn sources() -> Vec<SourceFile> {
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder().join("sources"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    paths.sort();
+    let sources = paths.iter().map(|path| SourceFile {
+        name: path.file_name().unwrap().to_string_lossy().as_ref().into(),
+        text: fs::read_to_string(path).unwrap(),
+    });
+    sources.collect()
+}
+
+fn converted(source: &SourceFile) -> Converted {
+    convert(std::slice::from_ref(source), None)
+        .unwrap_or_else(|error| panic!("{}: {error}", source.name))
+}
+
+#[test]
+fn each_source_gives_its_configuration() {
+    let update = std::env::var_os("UPDATE_EXPECTED").is_some();
+    let mut different = Vec::new();
+    for source in sources() {
+        let found = converted(&source);
+        assert!(
+            found.invalid.is_empty(),
+            "{:?}\n{}",
+            found.invalid,
+            found.text
+        );
+        assert!(found.converted > 0, "{}", source.name);
+        let path = folder().join(format!("{}.yaml", source.name.split('.').next().unwrap()));
+        if update {
+            fs::write(&path, &found.text).unwrap();
+        } else if fs::read_to_string(&path).ok().as_ref() != Some(&found.text) {
+            different.push(format!("{} gives:\n{}", source.name, found.text));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
+
+#[test]
+fn collectors_that_are_to_be_completed_are_valid_too() {
+    for source in sources() {
+        let text = converted(&source)
+            .text
+            .replace("      enabled: false\n", "");
+        let environment = |_: &str| Some("http://localhost/value".into());
+        let plan = config::plan(config::decode(&Source::Embedded, &text, &environment));
+        assert!(plan.is_ok(), "{}: {}", source.name, plan.err().unwrap());
+    }
+}
+
+#[test]
+fn no_secret_is_written() {
+    let mut with_secrets = 0;
+    for source in sources() {
+        with_secrets += usize::from(source.text.contains(SECRET));
+        let found = converted(&source);
+        for text in [found.text]
+            .iter()
+            .chain(&found.lost)
+            .chain(&found.to_complete)
+        {
+            assert!(!text.contains(SECRET), "{}: {text}", source.name);
+        }
+    }
+    assert!(with_secrets > 4);
+}
+
+#[test]
+fn the_content_says_the_format() {
+    let mut found: Vec<&str> = Vec::new();
+    for source in sources() {
+        let guessed = converted(&source);
+        let formats = FORMATS.iter().filter(|format| {
+            convert(std::slice::from_ref(&source), Some(format))
+                .is_ok_and(|named| named.text == guessed.text)
+        });
+        let names: Vec<&str> = formats.map(|format| format.name).collect();
+        assert_eq!(names.len(), 1, "{}: {names:?}", source.name);
+        found.extend(names);
+    }
+    for format in &FORMATS {
+        assert!(found.contains(&format.name), "no source of {}", format.name);
+    }
+    assert!(format("nothing").is_none());
+}
+
+/// Whatever is left of a file gives an error with its line, or a configuration that is valid.
+#[test]
+fn truncated_and_damaged_files_give_an_error_or_a_valid_configuration() {
+    for source in sources() {
+        for index in (0..source.text.len()).step_by(97) {
+            let end = source.text.floor_char_boundary(index);
+            let cut = &source.text[..end];
+            for text in [
+                cut.to_owned(),
+                format!(
+                    "{cut}{}",
+                    &source.text[source.text.floor_char_boundary(end + 40)..]
+                ),
+                source.text.replacen(
+                    &source.text[end..source.text.floor_char_boundary(end + 3)],
+                    "[",
+                    1,
+                ),
+            ] {
+                let name = source.name.clone();
+                let damaged = SourceFile { name, text };
+                for from in [None, format(name_of(&source))] {
+                    match convert(std::slice::from_ref(&damaged), from) {
+                        Ok(found) => assert!(
+                            found.invalid.is_empty(),
+                            "{:?}\n{}\n{}",
+                            found.invalid,
+                            damaged.text,
+                            found.text
+                        ),
+                        Err(error) => assert!(error.location.file.is_some(), "{error}"),
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Returns the format of a source, which its name begins with.
+fn name_of(source: &SourceFile) -> &'static str {
+    let mut formats = FORMATS.iter().map(|format| format.name);
+    let found = formats.find(|name| source.name.starts_with(name) || source.name.ends_with(name));
+    found.unwrap_or("sql_exporter")
+}
+
+#[test]
+fn several_files_become_one_configuration() {
+    let sources = sources();
+    let found = convert(&sources, None).unwrap();
+    assert!(found.invalid.is_empty(), "{:?}", found.invalid);
+    let each: usize = sources
+        .iter()
+        .map(|source| converted(source).converted)
+        .sum();
+    assert_eq!(found.converted, each);
+    assert!(
+        found
+            .lost
+            .iter()
+            .any(|text| text.starts_with("telegraf.conf:")),
+        "{:?}",
+        found.lost
+    );
+}
+
+#[test]
+fn other_files_are_errors_that_name_the_formats() {
+    for (text, expected) in [
+        ("", "x.yml: not a known format"),
+        ("a: 1", "x.yml: not a known format"),
+        ("a: [", "x.yml:2:1: not valid YAML"),
+        ("\u{0}\u{1}\u{2}", "x.yml:1:1: not valid YAML"),
+        ("a: 1\n---\nb: 2\n", "x.yml:2:1: a second YAML document"),
+        ("[[inputs.cpu]]\n[[inputs", "x.yml:2:"),
+        ("counter x\n/a {", "x.yml:2:1: not a program of mtail"),
+    ] {
+        let source = SourceFile {
+            name: "x.yml".into(),
+            text: text.to_owned(),
+        };
+        let error = convert(&[source], None).unwrap_err().render(&"");
+        assert!(error.starts_with(expected), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn hostile_files_are_bounded() {
+    let laughs: String = (1..9)
+        .map(|level| {
+            format!(
+                "a{level}: &a{level} [{}]\n",
+                vec![format!("*a{}", level - 1); 10].join(", ")
+            )
+        })
+        .collect();
+    let doubling: String = (1..60)
+        .map(|level| format!("const C{level} C{0} + C{0}\n", level - 1))
+        .collect();
+    let definitions: String = (1..60)
+        .map(|level| {
+            format!(
+                "def d{level} {{\n@d{0} {{\nnext\n}}\n@d{0} {{\nnext\n}}\n}}\n",
+                level - 1
+            )
+        })
+        .collect();
+    let texts = [
+        (
+            "process_exporter",
+            format!("a0: &a0 [x]\n{laughs}process_names: *a8\n"),
+        ),
+        (
+            "process_exporter",
+            format!("process_names: {}", "[".repeat(200_000)),
+        ),
+        ("telegraf", format!("x = {}", "[".repeat(200_000))),
+        ("telegraf", "[[inputs.cpu]]\n".repeat(50_000)),
+        (
+            "mtail",
+            format!("counter x\nconst C0 /ab/\n{doubling}C59 {{\nx++\n}}\n"),
+        ),
+        (
+            "mtail",
+            format!("counter x\ndef d0 {{\nnext\n}}\n{definitions}@d59 {{\n/a/ {{\nx++\n}}\n}}\n"),
+        ),
+        (
+            "mtail",
+            format!("counter x\n{}x++\n", "/a/ {\n".repeat(100_000)),
+        ),
+        (
+            "mtail",
+            format!("counter x\n/(a)/ {{\nx += {}$1\n}}\n", "(".repeat(100_000)),
+        ),
+        (
+            "mtail",
+            format!(
+                "counter x\n/(a)/ {{\nx += $1{}\n}}\n",
+                " * 2".repeat(100_000)
+            ),
+        ),
+    ];
+    for (name, text) in texts {
+        let source = SourceFile {
+            name: "x".into(),
+            text,
+        };
+        if let Ok(found) = convert(&[source], format(name)) {
+            assert!(found.invalid.is_empty(), "{name}: {:?}", found.invalid);
+            assert!(found.text.len() < 10_000_000, "{name}");
+        }
+    }
+}
