@@ -421,6 +421,22 @@ pub(crate) mod testing {
         host: &System,
         yaml: &str,
     ) -> Result<Box<dyn Collector>, Vec<String>> {
+        build_entry(host, &Memory::default(), yaml)
+    }
+
+    /// As [`resolve_entry`], with the state of those before.
+    pub(crate) fn resolve_entry_in(
+        memory: &Memory,
+        yaml: &str,
+    ) -> Result<Box<dyn Collector>, Vec<String>> {
+        build_entry(&System::default(), memory, yaml)
+    }
+
+    fn build_entry(
+        host: &System,
+        memory: &Memory,
+        yaml: &str,
+    ) -> Result<Box<dyn Collector>, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
@@ -428,7 +444,7 @@ pub(crate) mod testing {
         let plans = resolve(&entries, SCHEDULE, host, &mut problems, &mut Vec::new());
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
-            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(memory)),
             _ => Err(problems.iter().map(ToString::to_string).collect()),
         }
     }

@@ -137,7 +137,7 @@ async fn a_program_that_fails_brings_nothing_and_no_secret_into_the_failure() {
             "echo $TOKEN",
             ", environment: {TOKEN: sesame-42}, format: json, metrics: [{name: a}]",
             "parse",
-            "/bin/sh: output: expected value at line 1 column 1",
+            "/bin/sh: output: not JSON: expected value at line 1 column 1",
         ),
         (
             "echo \\\"$TOKEN\\\"",
