@@ -131,13 +131,13 @@ fn compare(agent: &Agent, blackbox: &Blackbox, module: &str, target: &str, equal
     }
 }
 
-/// A real gRPC server with health checks, of `tests/servers/grpc_health.py`.
+/// A real gRPC server with health checks, of `tests/servers/grpc_server.py`.
 fn grpc_server(options: &[&str]) -> (Process, u16) {
     let target = Path::new(env!("CARGO_BIN_EXE_bellwether"))
         .ancestors()
         .nth(2);
     let python = target.unwrap().join("python/bin/python");
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/grpc_health.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/grpc_server.py");
     let port = free_port();
     let port_text = port.to_string();
     let own = [script.to_str().unwrap(), "--port", &port_text];

@@ -129,6 +129,8 @@ struct Request {
 
 /// A page that was read.
 struct Page {
+    /// An error about metrics that are not in it.
+    mapped: Result<(), Failure>,
     /// Length of its text.
     bytes: u64,
     /// URL of the next one; `None` at the end.
@@ -186,12 +188,12 @@ impl Request {
             0 => self.mapping.apply(&document, out),
             _ => self.mapping.apply_items(&document, out),
         };
-        mapped.map_err(|error| Failure::new("parse", error))?;
         let next = match &self.pages {
             Some(pages) => pages.next(url, &links, &document.tree),
             None => Ok(None),
         };
         Ok(Page {
+            mapped: mapped.map_err(|error| Failure::new("parse", error)),
             bytes: text.len() as u64,
             next: next.map_err(|error| Failure::new("pages", error))?,
         })
@@ -210,6 +212,7 @@ impl Collector for HttpJsonCollector {
             let mut next = Some(self.server.url().clone());
             let mut seen = HashSet::new();
             let mut bytes = 0;
+            let mut mapped = Ok(());
             while let Some(url) = next {
                 let number = seen.len();
                 if !seen.insert(url.clone()) {
@@ -217,10 +220,11 @@ impl Collector for HttpJsonCollector {
                 }
                 self.request.check(number, bytes)?;
                 let page = self.page(url, number, deadline, &mut batch.series).await?;
+                mapped = mapped.and(page.mapped);
                 bytes += page.bytes;
                 next = page.next;
             }
-            Ok(())
+            mapped
         })
     }
 }

@@ -2,6 +2,7 @@
 
 mod discovery;
 mod protocol;
+mod report;
 mod target;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -11,8 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, UnixMillis,
-    is_label_name,
+    Batch, Failure, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, UnixMillis, is_label_name,
 };
 use bellwether_exposition::{Format, ParsedSeries, SeriesParser};
 use bellwether_http::{Access, Authorization, Client, Connection, parse_url};
@@ -28,6 +28,7 @@ use crate::dns::RecordType;
 use crate::http::{Fetched, fetch};
 use crate::types::scrape::discovery::{Discovery, FilePattern, Lookup};
 use crate::types::scrape::protocol::ScrapeProtocol;
+use crate::types::scrape::report::{Outcome, left_out, push_reports, result};
 use crate::types::scrape::target::{Group, Target, TargetRules, merged};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType, Relabeling};
 
@@ -398,15 +399,6 @@ struct State {
     hangs: bool,
 }
 
-/// Result of a scrape.
-struct Outcome {
-    duration: Duration,
-    parsed: ParsedSeries,
-    /// Samples after relabeling.
-    kept: usize,
-    error: Option<String>,
-}
-
 impl Collector for ScrapeCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         Box::pin(async move {
@@ -613,102 +605,6 @@ impl State {
             ));
         }
         Ok(parsed)
-    }
-}
-
-impl Outcome {
-    fn failed(error: impl Into<String>, duration: Duration) -> Self {
-        Self {
-            duration,
-            parsed: ParsedSeries::default(),
-            kept: 0,
-            error: Some(error.into()),
-        }
-    }
-}
-
-/// Series about a scrape: name, help, and value.
-type Report = (&'static str, &'static str, fn(&Outcome) -> f64);
-
-/// Series about each scrape, under the names of Prometheus.
-const REPORTS: [Report; 5] = [
-    (
-        "up",
-        "Last scrape of the target: 1 succeeded, 0 failed.",
-        |outcome| f64::from(u8::from(outcome.error.is_none())),
-    ),
-    (
-        "scrape_duration_seconds",
-        "Duration of the scrape.",
-        |outcome| outcome.duration.as_secs_f64(),
-    ),
-    (
-        "scrape_samples_scraped",
-        "Samples that the target exposed.",
-        |outcome| outcome.parsed.samples as f64,
-    ),
-    (
-        "scrape_samples_post_metric_relabeling",
-        "Samples left after metric_relabel_configs.",
-        |outcome| outcome.kept as f64,
-    ),
-    (
-        "scrape_series_added",
-        "Samples of series that were not in the scrapes before.",
-        |outcome| outcome.parsed.added as f64,
-    ),
-];
-
-fn push_reports(
-    targets: &[Target],
-    outcomes: &[Outcome],
-    relabeling: &Relabeling,
-    out: &mut SeriesBatch,
-) {
-    for (name, help, value) in REPORTS {
-        out.begin(name, Some(Kind::Gauge), help);
-        for (target, outcome) in targets.iter().zip(outcomes) {
-            let named = target.labels.iter().chain([(METRIC_NAME, name)]);
-            let labels = relabeling.labeled(&LabelSet::new(named));
-            out.push_packed(labels.packed(), value(outcome));
-        }
-    }
-}
-
-/// Targets that a message names.
-const SHOWN: usize = 3;
-
-/// Returns notes about the first targets whose samples were left out because of their timestamps.
-fn left_out(targets: &[Target], outcomes: &[Outcome]) -> Vec<String> {
-    let outcomes = targets.iter().zip(outcomes);
-    let left_out = outcomes.filter(|(_, outcome)| outcome.parsed.left_out > 0);
-    let notes = left_out.take(SHOWN).map(|(target, outcome)| {
-        let (instance, count) = (target.labels.get("instance"), outcome.parsed.left_out);
-        format!("{instance}: timestamps leave out {count} samples; hint: honor_timestamps")
-    });
-    notes.collect()
-}
-
-/// Returns a failure that names the first targets that are down.
-fn result(targets: &[Target], outcomes: &[Outcome], errors: &[String]) -> Result<(), Failure> {
-    let down = targets
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(target, outcome)| {
-            let error = outcome.error.as_ref()?;
-            Some(format!("{}: {error}", target.labels.get("instance")))
-        });
-    let down: Vec<String> = down.collect();
-    let mut messages = errors.to_vec();
-    if !down.is_empty() {
-        let shown = down[..down.len().min(SHOWN)].join("; ");
-        let (count, all) = (down.len(), targets.len());
-        messages.push(format!("{count} of {all} targets down: {shown}"));
-    }
-    match (messages.is_empty(), down.is_empty()) {
-        (true, _) => Ok(()),
-        (false, true) => Err(Failure::new("discovery", messages.join("; "))),
-        (false, false) => Err(Failure::new("scrape", messages.join("; "))),
     }
 }
 

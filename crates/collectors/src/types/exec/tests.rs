@@ -131,7 +131,7 @@ async fn a_program_that_fails_brings_nothing_and_no_secret_into_the_failure() {
             "echo '{]'",
             ", format: json, metrics: [{name: a}]",
             "parse",
-            "/bin/sh: output: key must be a string at line 1 column 2",
+            "/bin/sh: output: not JSON: key must be a string at line 1 column 2",
         ),
         (
             "echo $TOKEN",

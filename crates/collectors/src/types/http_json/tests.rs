@@ -130,6 +130,24 @@ async fn pages_are_read_up_to_the_last_one() {
 }
 
 #[tokio::test]
+async fn an_item_without_a_number_does_not_cost_the_pages_behind_it() {
+    let mut tasks = JoinSet::new();
+    let port = server(&mut tasks).await;
+    let collected = once(&format!(
+        "url: 'http://127.0.0.1:{port}/pages?page=1', pages: {{}},
+         metrics: [{{name: total, value: $.items}}, {{name: item, items: '$.items[*]', value: $.n, labels: {{n: $.n}}}}]"
+    ))
+    .await;
+    let (reason, detail) = collected.failure.unwrap();
+    assert_eq!(reason, "parse");
+    assert!(
+        detail.starts_with("metric total: no number at $.items"),
+        "{detail}"
+    );
+    assert_eq!(collected.lines.len(), 3);
+}
+
+#[tokio::test]
 async fn pages_without_an_end_are_a_failure_that_keeps_those_before() {
     let mut tasks = JoinSet::new();
     let port = server(&mut tasks).await;

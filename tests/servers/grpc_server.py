@@ -1,4 +1,4 @@
-"""A gRPC server with health checks for tests: tests/servers/grpc_health.py --port PORT [--cert FILE --key FILE]
+"""A gRPC server with health checks for tests: tests/servers/grpc_server.py --port PORT [--cert FILE --key FILE]
 
 The server and the service "up" are SERVING, the service "down" is NOT_SERVING.
 """
