@@ -162,12 +162,15 @@ fn a_grpc_server_is_as_healthy_as_for_blackbox_exporter() {
         &certificates.key,
     ];
     let (_secure, secure) = grpc_server(&options);
+    // Its default is IPv6 alone.
+    let ip = "preferred_ip_protocol: ip4";
     let tls = format!("tls: true, tls_config: {{ca_file: '{ca}'}}");
     let blackbox = Blackbox::start(
         folder.path(),
         &format!(
-            "  server: {{prober: grpc}}\n  up: {{prober: grpc, grpc: {{service: up, {tls}}}}}\n\
-             \x20 down: {{prober: grpc, grpc: {{service: down}}}}\n  none: {{prober: grpc, grpc: {{service: none}}}}\n"
+            "  server: {{prober: grpc, grpc: {{{ip}}}}}\n  up: {{prober: grpc, grpc: {{service: up, {ip}, {tls}}}}}\n\
+             \x20 down: {{prober: grpc, grpc: {{service: down, {ip}}}}}\n\
+             \x20 none: {{prober: grpc, grpc: {{service: none, {ip}}}}}\n"
         ),
     );
     for (module, port, grpc, success) in [
