@@ -1,4 +1,4 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, PostgreSQL, MariaDB, Redis, Kafka, VictoriaMetrics,
+//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, PostgreSQL, MariaDB, Redis, HAProxy, Kafka, VictoriaMetrics,
 //! mail, nginx.
 
 #![allow(
@@ -11,6 +11,7 @@
 
 mod dashboard;
 mod delivery;
+mod documents;
 #[cfg(feature = "neo4j")]
 mod neo4j;
 mod node_exporter;

@@ -77,6 +77,11 @@ async fn each_format_is_read() {
             ],
         ),
         (
+            "echo '<raid><disk name=\"sda\"><size>5</size></disk></raid>'",
+            ", format: xml, metrics: [{name: size, items: '$.disk[*]', value: '$.size[0]', labels: {disk: \"$['@name']\"}}]",
+            vec!["size{disk=\"sda\"} 5"],
+        ),
+        (
             "printf 'size=5\\nversion=1.2.3\\nerrors.count=0\\n'",
             ", format: key_value, prefix: raid_",
             vec!["raid_errors_count 0", "raid_size 5"],
