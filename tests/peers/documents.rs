@@ -47,7 +47,7 @@ fn processes_of_an_xml_rpc_server_are_metrics() {
 }
 
 #[test]
-fn sessions_of_haproxy_are_metrics() {
+fn requests_to_haproxy_are_metrics() {
     let (port, folder) = (free_port(), tempfile::tempdir().unwrap());
     let config = folder.path().join("haproxy.cfg");
     let text = format!(
@@ -61,13 +61,13 @@ fn sessions_of_haproxy_are_metrics() {
         folder.path(),
         &format!(
             "\x20     url: http://127.0.0.1:{port}/stats;csv\n      format: csv\n      metrics:\n\
-             \x20       - name: haproxy_sessions_total\n          type: counter\n\
-             \x20         items: \"$[?@.svname == 'FRONTEND']\"\n          value: $.stot\n\
+             \x20       - name: haproxy_requests_total\n          type: counter\n\
+             \x20         items: \"$[?@.svname == 'FRONTEND']\"\n          value: $.req_tot\n\
              \x20         labels: {{proxy: \"$['# pxname']\"}}\n"
         ),
     );
-    // Each collection is a session of its own.
-    let series = "haproxy_sessions_total{proxy=\"web\"}";
-    let first = agent.wait_for_value(series, |sessions| sessions > 0.0);
-    agent.wait_for_value(series, |sessions| sessions > first);
+    // Each collection is a request.
+    let series = "haproxy_requests_total{proxy=\"web\"}";
+    let first = agent.wait_for_value(series, |requests| requests > 0.0);
+    agent.wait_for_value(series, |requests| requests > first);
 }
