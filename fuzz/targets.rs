@@ -10,8 +10,8 @@ use bellwether::config::{self, Source};
 use bellwether::convert::{self, FORMATS, SourceFile};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_compat::RuleFile;
-use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, UnixMillis};
-use bellwether_exposition::{Format, Renderer};
+use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, SeriesBatch, UnixMillis};
+use bellwether_exposition::{Format, Renderer, SeriesParser};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_recorder::{RecordedMetric, Recorder};
 use bellwether_schema::Diagnostics;
@@ -86,11 +86,16 @@ pub fn convert(bytes: &[u8]) {
 
 /// A page of metrics, in both formats.
 pub fn exposition(bytes: &[u8]) {
+    let mut batch = SeriesBatch::default();
+    SeriesParser::default()
+        .parse_protobuf(bytes, &mut batch)
+        .ok();
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
     for format in [Format::Text, Format::OpenMetrics] {
         bellwether_exposition::parse(text, format).ok();
+        SeriesParser::default().parse(text, format, &mut batch).ok();
     }
 }
 

@@ -1,4 +1,4 @@
-//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, PostgreSQL, MariaDB, Redis, Kafka, VictoriaMetrics,
+//! Bellwether beside the real ones: Prometheus, Alertmanager, exporters, Neo4j, PostgreSQL, MariaDB, Redis, HAProxy, Kafka, VictoriaMetrics,
 //! mail, nginx.
 
 #![allow(
@@ -12,6 +12,7 @@
 mod convert;
 mod dashboard;
 mod delivery;
+mod documents;
 mod kafka;
 mod lines;
 #[cfg(feature = "neo4j")]

@@ -99,3 +99,50 @@ fn the_series_of_a_target_are_those_that_prometheus_has() {
         (query(&agent, all).len() > 100).then_some(())
     });
 }
+
+#[test]
+fn protocol_buffers_of_a_target_have_the_series_of_its_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let prometheus = Prometheus::start(folder.path(), "  []\n");
+    let target = prometheus.address();
+    let collector = |name: &str, protocol: &str| {
+        format!(
+            "\x20   - {{name: {name}, type: scrape, interval: 1s, scrape_protocols: [{protocol}],\n\
+             \x20      static_configs: [{{targets: ['{target}']}}],\n\
+             \x20      metric_relabel_configs: [{{target_label: job, replacement: {name}}}, {{regex: process_.*, source_labels: [__name__], action: drop}}]}}\n"
+        )
+    };
+    let agent = Agent::start(
+        folder.path(),
+        &format!(
+            "performance_monitor:\n  enabled_collectors: []\n  collectors:\n{}{}",
+            collector("text", "PrometheusText0.0.4"),
+            collector("proto", "PrometheusProto"),
+        ),
+    );
+    let of = |job: &str| {
+        let result = query(&agent, &format!("{{job=\"{job}\"}}"));
+        let mut series: Vec<_> = series(&result).into_iter().collect();
+        series
+            .iter_mut()
+            .for_each(|labels| drop(labels.remove("job")));
+        series
+    };
+    // Series about requests appear at the first one, so they are compared until they agree.
+    poll("the same series in both", Duration::from_secs(60), || {
+        let (text, proto) = (of("text"), of("proto"));
+        (text.len() > 300 && text == proto).then_some(())
+    });
+    let types = |name: &str| {
+        let answer = agent.get(&format!("/api/v1/metadata?metric={name}")).1;
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        answer["data"][name][0]["type"].clone()
+    };
+    for (name, kind) in [
+        ("prometheus_http_requests_total", "counter"),
+        ("prometheus_http_request_duration_seconds", "histogram"),
+        ("go_gc_duration_seconds", "summary"),
+    ] {
+        assert_eq!(types(name), kind, "{name}");
+    }
+}

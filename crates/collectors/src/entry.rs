@@ -471,7 +471,23 @@ pub(crate) mod testing {
         host: &System,
         yaml: &str,
     ) -> Result<Box<dyn Collector>, Vec<String>> {
-        try_resolve_build(host, yaml).map(|build| build(&Memory::default()))
+        build_entry(host, &Memory::default(), yaml)
+    }
+
+    /// As [`resolve_entry`], with the state of those before.
+    pub(crate) fn resolve_entry_in(
+        memory: &Memory,
+        yaml: &str,
+    ) -> Result<Box<dyn Collector>, Vec<String>> {
+        build_entry(&System::default(), memory, yaml)
+    }
+
+    fn build_entry(
+        host: &System,
+        memory: &Memory,
+        yaml: &str,
+    ) -> Result<Box<dyn Collector>, Vec<String>> {
+        try_resolve_build(host, yaml).map(|build| build(memory))
     }
 
     /// Resolves one entry without errors.

@@ -8,7 +8,7 @@ use bellwether_runtime::{PROCESS_HEADER, PROCESS_MARK};
 use bellwether_schema::Size;
 use flate2::read::MultiGzDecoder;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LINK,
 };
 use reqwest::{Method, Response, Url};
 use tokio::task::spawn_blocking;
@@ -16,8 +16,10 @@ use tokio::task::spawn_blocking;
 /// Text of a response.
 #[derive(Debug)]
 pub struct Fetched {
-    /// `Content-Type`; empty if there is none.
+    /// `Content-Type` in lower case; empty if there is none.
     pub content_type: String,
+    /// Values of `Link`, joined by commas.
+    pub links: String,
     body: Vec<u8>,
     compressed: bool,
     limit: u64,
@@ -51,9 +53,13 @@ pub async fn fetch(
         "gzip" | "x-gzip" => true,
         other => return Err(format!("answered in an unknown encoding: {other:?}")),
     };
+    let links = response.headers().get_all(LINK).iter();
+    let links: Vec<&str> = links.filter_map(|value| value.to_str().ok()).collect();
+    let links = links.join(",");
     let body = body_bytes(response, limit).await;
     Ok(Fetched {
         content_type,
+        links,
         body: body.map_err(|error| too_large(error.to_string()))?,
         compressed,
         limit,
@@ -80,12 +86,28 @@ impl Server {
         }
     }
 
+    pub(crate) fn url(&self) -> &Url {
+        &self.url
+    }
+
     /// Sends a request and reads the response.
     ///
     /// # Errors
     /// As [`fetch`], or a file of the settings cannot be read.
     pub(crate) async fn fetch(
         &mut self,
+        method: Method,
+        headers: HeaderMap,
+        body: String,
+    ) -> Result<Fetched, Failure> {
+        let url = self.url.clone();
+        self.fetch_at(url, method, headers, body).await
+    }
+
+    /// As [`Server::fetch`], at another URL of the same server.
+    pub(crate) async fn fetch_at(
+        &mut self,
+        url: Url,
         method: Method,
         headers: HeaderMap,
         body: String,
@@ -101,7 +123,7 @@ impl Server {
             }
         };
         let client = self.client.insert(client);
-        let fetched = fetch(client, method, self.url.clone(), headers, body, self.limit).await;
+        let fetched = fetch(client, method, url, headers, body, self.limit).await;
         fetched.map_err(|error| Failure::new("http", error))
     }
 }
@@ -120,25 +142,30 @@ fn too_large(error: String) -> String {
 }
 
 impl Fetched {
+    /// Returns the body, decompressed. Takes time, so it runs on a blocking thread.
+    ///
+    /// # Errors
+    /// Invalid gzip, or more than the limit.
+    pub fn into_bytes(self) -> Result<Vec<u8>, String> {
+        if !self.compressed {
+            return Ok(self.body);
+        }
+        let mut bytes = Vec::with_capacity(4 * self.body.len());
+        let mut decoder = MultiGzDecoder::new(self.body.as_slice()).take(self.limit + 1);
+        let read = decoder.read_to_end(&mut bytes);
+        read.map_err(|error| format!("invalid gzip: {error}"))?;
+        match bytes.len() as u64 > self.limit {
+            true => Err(too_large(format!("larger than {}", Size(self.limit)))),
+            false => Ok(bytes),
+        }
+    }
+
     /// Returns the text, decompressed. Takes time, so it runs on a blocking thread.
     ///
     /// # Errors
     /// Invalid gzip, more than the limit, or not UTF-8.
     pub fn into_text(self) -> Result<String, String> {
-        let bytes = match self.compressed {
-            false => self.body,
-            true => {
-                let mut bytes = Vec::with_capacity(4 * self.body.len());
-                let mut decoder = MultiGzDecoder::new(self.body.as_slice()).take(self.limit + 1);
-                let read = decoder.read_to_end(&mut bytes);
-                read.map_err(|error| format!("invalid gzip: {error}"))?;
-                if bytes.len() as u64 > self.limit {
-                    return Err(too_large(format!("larger than {}", Size(self.limit))));
-                }
-                bytes
-            }
-        };
-        String::from_utf8(bytes).map_err(|error| {
+        String::from_utf8(self.into_bytes()?).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             format!("not UTF-8 at byte {at}")
         })
@@ -222,6 +249,7 @@ mod tests {
         encoder.write_all(bytes).unwrap();
         let fetched = Fetched {
             content_type: String::new(),
+            links: String::new(),
             body: encoder.finish().unwrap(),
             compressed: true,
             limit,
@@ -241,6 +269,7 @@ mod tests {
         assert_eq!(compressed(b"a\xff", 10).unwrap_err(), "not UTF-8 at byte 1");
         let fetched = Fetched {
             content_type: String::new(),
+            links: String::new(),
             body: b"plain".to_vec(),
             compressed: true,
             limit: 10,

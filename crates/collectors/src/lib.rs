@@ -10,6 +10,7 @@
 pub mod application;
 mod blocking;
 mod dns;
+mod document;
 mod entry;
 mod fields;
 mod http;

@@ -1,4 +1,4 @@
-//! Metrics in documents: JSON, and what is turned into it.
+//! Metrics in documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,6 +6,8 @@ use bellwether_core::{Kind, SeriesBatch, is_label_name, is_metric_name};
 use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned, section};
 use serde_json::Value;
 use serde_json_path::{JsonPath, NormalizedPath, PathElement};
+
+use crate::document::Document;
 
 section! {
     /// Metric in a document.
@@ -58,13 +60,8 @@ enum Label {
 }
 
 impl Mapping {
-    /// Returns the mapping, unless there is an error, which is reported. `items` is the path of the items of a
-    /// metric that has none.
-    pub(crate) fn resolve(
-        metrics: &[MappedMetric],
-        items: Option<&str>,
-        problems: &mut Diagnostics,
-    ) -> Option<Self> {
+    /// Returns the mapping, unless there is an error, which is reported.
+    pub(crate) fn resolve(metrics: &[MappedMetric], problems: &mut Diagnostics) -> Option<Self> {
         let mut names = BTreeSet::new();
         let resolved: Vec<Option<Metric>> = metrics
             .iter()
@@ -76,7 +73,7 @@ impl Mapping {
                         format!("metric {:?} twice", metric.name.value),
                     );
                 }
-                metric.resolve(items, problems)
+                metric.resolve(problems)
             })
             .collect();
         resolved.into_iter().collect::<Option<Vec<_>>>().map(Self)
@@ -91,10 +88,29 @@ impl Mapping {
     ///
     /// # Errors
     /// Returns a text about the metrics that are not in it. The others were added.
-    pub(crate) fn apply(&self, document: &Value, out: &mut SeriesBatch) -> Result<(), String> {
-        let errors: Vec<String> = self
-            .0
-            .iter()
+    pub(crate) fn apply(&self, document: &Document, out: &mut SeriesBatch) -> Result<(), String> {
+        self.apply_where(|_| true, document, out)
+    }
+
+    /// As [`Mapping::apply`], for a further page of a document: a metric of the document as a whole has its series
+    /// already.
+    pub(crate) fn apply_items(
+        &self,
+        document: &Document,
+        out: &mut SeriesBatch,
+    ) -> Result<(), String> {
+        let has_items = |metric: &Metric| metric.items.is_some() || document.items.is_some();
+        self.apply_where(has_items, document, out)
+    }
+
+    fn apply_where(
+        &self,
+        applies: impl Fn(&Metric) -> bool,
+        document: &Document,
+        out: &mut SeriesBatch,
+    ) -> Result<(), String> {
+        let metrics = self.0.iter().filter(|metric| applies(metric));
+        let errors: Vec<String> = metrics
             .filter_map(|metric| metric.apply(document, out).err())
             .collect();
         match errors.is_empty() {
@@ -105,7 +121,7 @@ impl Mapping {
 }
 
 impl MappedMetric {
-    fn resolve(&self, items: Option<&str>, problems: &mut Diagnostics) -> Option<Metric> {
+    fn resolve(&self, problems: &mut Diagnostics) -> Option<Metric> {
         let at = &self.name.at;
         if !is_metric_name(&self.name) {
             problems
@@ -132,10 +148,7 @@ impl MappedMetric {
         let value = parse(&self.value.value.0, &self.value.at);
         let items = match &self.items {
             Some(own) => Some(parse(&own.value.0, &own.at)?),
-            None => match items {
-                Some(items) => Some(parse(items, at)?),
-                None => None,
-            },
+            None => None,
         };
         let mut labels = Vec::new();
         for (name, source) in &self.labels {
@@ -168,18 +181,19 @@ impl MappedMetric {
 }
 
 impl Metric {
-    fn apply(&self, document: &Value, out: &mut SeriesBatch) -> Result<(), String> {
+    fn apply(&self, document: &Document, out: &mut SeriesBatch) -> Result<(), String> {
         out.begin(&self.name, Some(self.kind), &self.help);
         let error = |reason: String| Err(format!("metric {}: {reason}", self.name));
-        let Some(items) = &self.items else {
-            return match self.add(document, None, out) {
+        let items = self.items.as_ref().or(document.items.as_ref());
+        let Some(items) = items else {
+            return match self.add(&document.tree, None, out) {
                 Ok(true) => Ok(()),
                 Ok(false) => error(format!("nothing at {}", self.value_text)),
                 Err(reason) => error(reason),
             };
         };
         let (mut first, mut wrong) = (None, 0);
-        for item in items.query_located(document).iter() {
+        for item in items.query_located(&document.tree).iter() {
             if let Err(reason) = self.add(item.node(), Some(item.location()), out) {
                 first.get_or_insert(reason);
                 wrong += 1;
@@ -265,7 +279,7 @@ mod tests {
         let mut problems = Diagnostics::default();
         let mut context = DecodeContext::new(&mut problems, &|_| None);
         let metrics = Vec::<MappedMetric>::decode(&parse(yaml).unwrap(), &mut context).unwrap();
-        let mapping = Mapping::resolve(&metrics, None, &mut problems);
+        let mapping = Mapping::resolve(&metrics, &mut problems);
         let problems = problems.into_sorted();
         (mapping, problems.iter().map(ToString::to_string).collect())
     }
@@ -275,7 +289,8 @@ mod tests {
         let (mapping, problems) = resolve(yaml);
         assert_eq!(problems, [""; 0]);
         let mut out = SeriesBatch::default();
-        let error = mapping.unwrap().apply(document, &mut out).err();
+        let document = document.clone().into();
+        let error = mapping.unwrap().apply(&document, &mut out).err();
         (out.lines().collect(), error)
     }
 

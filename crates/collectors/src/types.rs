@@ -97,7 +97,7 @@ collector_types! {
     Redis = "redis", redis::Redis;
     /// Metrics of the lines of log files or of the journal, as mtail and grok_exporter have them.
     Log = "log", log::Log;
-    /// Availability of services over HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter probes them.
+    /// Availability of services over HTTP, TCP, TLS, DNS, ICMP and gRPC, as blackbox_exporter probes them.
     Probe = "probe", probe::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
     Scrape = "scrape", scrape::Scrape;

@@ -14,19 +14,31 @@ pub(super) const PROTOBUF: &str = "application/vnd.google.protobuf";
 ///
 /// # Errors
 /// A message is invalid or cut. Samples of the messages before are in the batch.
-pub fn parse_protobuf(mut body: &[u8], batch: &mut SeriesBatch) -> Result<usize, ProtobufError> {
+pub fn parse_protobuf(body: &[u8], batch: &mut SeriesBatch) -> Result<usize, ProtobufError> {
     let before = batch.len();
-    let mut messages = 0;
-    while !body.is_empty() {
-        messages += 1;
-        let family =
-            MetricFamily::decode_length_delimited(&mut body).map_err(|error| ProtobufError {
-                message: messages,
-                reason: error.to_string(),
-            })?;
-        family.read(batch);
+    for family in families(body) {
+        family?.read(|_| true, batch);
     }
     Ok(batch.len() - before)
+}
+
+/// Iterates over the messages, up to the first one that is invalid or cut.
+pub(super) fn families(
+    mut body: &[u8],
+) -> impl Iterator<Item = Result<MetricFamily, ProtobufError>> {
+    let mut message = 0;
+    std::iter::from_fn(move || {
+        if body.is_empty() {
+            return None;
+        }
+        message += 1;
+        let family = MetricFamily::decode_length_delimited(&mut body);
+        Some(family.map_err(|error| {
+            body = &[];
+            let reason = error.to_string();
+            ProtobufError { message, reason }
+        }))
+    })
 }
 
 /// Error of reading messages.
@@ -126,12 +138,15 @@ struct Metric {
     summary: Option<Summary>,
     #[prost(message, optional, tag = "5")]
     untyped: Option<Number>,
+    #[prost(int64, optional, tag = "6")]
+    timestamp_ms: Option<i64>,
     #[prost(message, optional, tag = "7")]
     histogram: Option<Histogram>,
 }
 
+/// Metrics of one name.
 #[derive(Clone, PartialEq, Message)]
-struct MetricFamily {
+pub(super) struct MetricFamily {
     #[prost(string, tag = "1")]
     name: String,
     #[prost(string, tag = "2")]
@@ -143,7 +158,9 @@ struct MetricFamily {
 }
 
 impl MetricFamily {
-    fn read(&self, batch: &mut SeriesBatch) {
+    /// Appends the samples whose timestamp, if they have one, is accepted. Returns the number of metrics that are left
+    /// out.
+    pub(super) fn read(&self, accepts: impl Fn(i64) -> bool, batch: &mut SeriesBatch) -> usize {
         let kind = match self.kind {
             0 => Some(Kind::Counter),
             1 => Some(Kind::Gauge),
@@ -152,7 +169,12 @@ impl MetricFamily {
             _ => None,
         };
         batch.begin(&self.name, kind, &self.help);
+        let mut left_out = 0;
         for metric in &self.metric {
+            if metric.timestamp_ms.is_some_and(|time| !accepts(time)) {
+                left_out += 1;
+                continue;
+            }
             let labels: Vec<(&str, &str)> = metric
                 .label
                 .iter()
@@ -169,6 +191,7 @@ impl MetricFamily {
                 histogram.read(&labels, batch);
             }
         }
+        left_out
     }
 }
 
@@ -238,7 +261,10 @@ fn or_float(count: u64, float: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_core::LabelSet;
+
     use super::*;
+    use crate::SeriesParser;
 
     fn encoded(families: &[MetricFamily]) -> Vec<u8> {
         families
@@ -369,6 +395,58 @@ mod tests {
                 "h_sum 30",
                 "h_count 11",
             ]
+        );
+    }
+
+    #[test]
+    fn a_parser_rewrites_series_and_leaves_out_those_of_other_times() {
+        let gauge = |label: &str, time| Metric {
+            label: vec![LabelPair {
+                name: "a".into(),
+                value: label.into(),
+            }],
+            gauge: Some(Number { value: 1.0 }),
+            timestamp_ms: time,
+            ..Metric::default()
+        };
+        let metric = vec![gauge("x", None), gauge("y", Some(5)), gauge("z", Some(6))];
+        let body = encoded(&[MetricFamily {
+            name: "g".into(),
+            help: "A \\n help.".into(),
+            kind: 1,
+            metric,
+        }]);
+        let mut parser = SeriesParser::with_rewrite(|labels| {
+            let own = labels.iter().filter(|(name, _)| *name != "b");
+            (labels.get("a") != "x").then(|| LabelSet::new(own.chain([("b", "c")])))
+        });
+        parser.accept_times(0..=5);
+        for added in [2, 0] {
+            let mut batch = SeriesBatch::default();
+            let parsed = parser.parse_protobuf(&body, &mut batch).unwrap();
+            assert_eq!(
+                (parsed.samples, parsed.added, parsed.left_out),
+                (2, added, 1)
+            );
+            let lines: Vec<String> = batch.lines().collect();
+            assert_eq!(lines, ["g{a=\"y\", b=\"c\"} 1"]);
+            let family = batch.families().next().unwrap();
+            assert_eq!(
+                (family.kind, family.help),
+                (Some(Kind::Gauge), "A \\n help.")
+            );
+        }
+        let twice = Metric {
+            label: [gauge("x", None).label, gauge("y", None).label].concat(),
+            ..gauge("x", None)
+        };
+        let error = parser.parse_protobuf(
+            &encoded(&[family("g", 1, twice)]),
+            &mut SeriesBatch::default(),
+        );
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "message 1: a label of \"g\" is there twice"
         );
     }
 

@@ -1,12 +1,15 @@
 //! Reads an exposition of others into a batch of series, as Prometheus reads a scrape.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, SeriesBatch};
 
 use super::error::{LineError, ParseError};
 use super::format::Format;
+use super::protobuf::{ProtobufError, families};
 use super::scanner::{Scanner, number, quoted_end, unescape_leniently};
 
 const BLANK: [char; 2] = [' ', '\t'];
@@ -15,13 +18,16 @@ const BLANK: [char; 2] = [' ', '\t'];
 /// labels are parsed once.
 ///
 /// As tolerant as Prometheus: families need no type and need not be contiguous, and other escapes than those of
-/// the format are literal. Timestamps and exemplars are ignored, and so are the series `_created` of
-/// OpenMetrics.
+/// the format are literal. Exemplars are ignored, and so are the series `_created` of OpenMetrics, and timestamps unless
+/// [`SeriesParser::accept_times`] limits them.
 #[derive(Default)]
 pub struct SeriesParser {
-    known: HashMap<Box<str>, Series>,
+    /// Series by their text, or, in protocol buffers, by their packed labels.
+    known: HashMap<Box<[u8]>, Series>,
     round: u64,
     rewrite: Option<Arc<Rewrite>>,
+    /// Timestamps of samples that are not left out, as Unix milliseconds.
+    times: Option<RangeInclusive<i64>>,
 }
 
 type Rewrite = dyn Fn(LabelSet) -> Option<LabelSet> + Send + Sync;
@@ -33,6 +39,8 @@ pub struct ParsedSeries {
     pub samples: usize,
     /// Samples of series that neither of the last two expositions had.
     pub added: usize,
+    /// Samples whose timestamp is not accepted.
+    pub left_out: usize,
 }
 
 struct Series {
@@ -48,7 +56,7 @@ struct Family<'t> {
     /// Name behind `# TYPE` and `# HELP`.
     name: &'t str,
     kind: &'t str,
-    help: Option<&'t str>,
+    help: Option<Cow<'t, str>>,
     /// Name with which it was begun in the batch; empty: not yet.
     begun: String,
 }
@@ -63,6 +71,55 @@ impl SeriesParser {
             rewrite: Some(Arc::new(rewrite)),
             ..Self::default()
         }
+    }
+
+    /// Leaves out samples with a timestamp outside of `times` from now on, in Unix milliseconds.
+    pub fn accept_times(&mut self, times: RangeInclusive<i64>) {
+        self.times = Some(times);
+    }
+
+    fn accepts(&self, time: i64) -> bool {
+        self.times
+            .as_ref()
+            .is_none_or(|times| times.contains(&time))
+    }
+
+    /// Appends the samples of a body in protocol buffers to `batch`, as [`parse_protobuf`](crate::parse_protobuf).
+    ///
+    /// # Errors
+    /// A message is invalid or cut. Samples of the messages before are in the batch.
+    pub fn parse_protobuf(
+        &mut self,
+        body: &[u8],
+        batch: &mut SeriesBatch,
+    ) -> Result<ParsedSeries, ProtobufError> {
+        self.round += 1;
+        let mut parsed = ParsedSeries::default();
+        let mut read = SeriesBatch::default();
+        for (at, message) in families(body).enumerate() {
+            read.clear();
+            parsed.left_out += message?.read(|time| self.accepts(time), &mut read);
+            for own in read.families() {
+                let mut family = Family {
+                    name: own.name,
+                    help: Some(Cow::Borrowed(own.help)),
+                    ..Family::default()
+                };
+                for (packed, value) in own.samples() {
+                    let labels = || {
+                        LabelSet::from_packed(packed).ok_or_else(|| ProtobufError {
+                            message: at + 1,
+                            reason: format!("a label of {:?} is there twice", own.name),
+                        })
+                    };
+                    self.sample(packed, labels, &mut parsed, |labels| {
+                        family.push(own.name, own.kind, labels, value, batch);
+                    })?;
+                }
+            }
+        }
+        self.forget(&parsed);
+        Ok(parsed)
     }
 
     /// Appends the samples of `text` to `batch`.
@@ -100,11 +157,44 @@ impl SeriesParser {
                 reason,
             });
         }
+        self.forget(&parsed);
+        Ok(parsed)
+    }
+
+    /// Forgets series that are gone, once they are more than half.
+    fn forget(&mut self, parsed: &ParsedSeries) {
         if self.known.len() > 2 * parsed.samples + 1000 {
             let round = self.round;
             self.known.retain(|_, series| series.round == round);
         }
-        Ok(parsed)
+    }
+
+    /// Counts a sample of the series `key`, and hands its labels after the rewrite to `push`. `read` is called once for
+    /// each series.
+    fn sample<E>(
+        &mut self,
+        key: &[u8],
+        read: impl FnOnce() -> Result<LabelSet, E>,
+        parsed: &mut ParsedSeries,
+        push: impl FnOnce(Option<&LabelSet>),
+    ) -> Result<(), E> {
+        parsed.samples += 1;
+        let round = self.round;
+        if let Some(known) = self.known.get_mut(key) {
+            parsed.added += usize::from(known.round + 2 < round);
+            known.round = round;
+            push(known.labels.as_ref());
+            return Ok(());
+        }
+        parsed.added += 1;
+        let labels = read()?;
+        let labels = match &self.rewrite {
+            Some(rewrite) => rewrite(labels),
+            None => Some(labels),
+        };
+        push(labels.as_ref());
+        self.known.insert(key.into(), Series { labels, round });
+        Ok(())
     }
 
     fn line<'t>(
@@ -128,7 +218,7 @@ impl SeriesParser {
         let value = words.next().unwrap_or_default();
         let value =
             number(value).ok_or_else(|| LineError::new(format!("bad number: {value:?}")))?;
-        check_rest(words, rest)?;
+        let time = timestamp(words, rest, format)?;
         let name = series
             .find('{')
             .map_or(series, |brace| &series[..brace])
@@ -136,37 +226,37 @@ impl SeriesParser {
         let Some(kind) = family.kind_of(name, format) else {
             return Ok(());
         };
-        parsed.samples += 1;
-        let round = self.round;
-        if let Some(known) = self.known.get_mut(series) {
-            parsed.added += usize::from(known.round + 2 < round);
-            known.round = round;
-            family.push(name, kind, known.labels.as_ref(), value, batch);
+        if time.is_some_and(|time| !self.accepts(time)) {
+            parsed.left_out += 1;
             return Ok(());
         }
-        parsed.added += 1;
-        let mut scanner = Scanner::for_ingestion(series);
-        let labels = read_labels(&mut scanner)?;
-        let labels = match &self.rewrite {
-            Some(rewrite) => rewrite(labels),
-            None => Some(labels),
-        };
-        family.push(name, kind, labels.as_ref(), value, batch);
-        self.known.insert(series.into(), Series { labels, round });
-        Ok(())
+        let labels = || read_labels(&mut Scanner::for_ingestion(series));
+        self.sample(series.as_bytes(), labels, parsed, |labels| {
+            family.push(name, kind, labels, value, batch);
+        })
     }
 }
 
-/// Checks what follows the value: a timestamp, an exemplar, both or nothing.
-fn check_rest<'w>(mut words: impl Iterator<Item = &'w str>, rest: &str) -> Result<(), LineError> {
+/// Reads what follows the value: a timestamp, an exemplar, both or nothing. Returns the timestamp in Unix milliseconds.
+fn timestamp<'w>(
+    mut words: impl Iterator<Item = &'w str>,
+    rest: &str,
+    format: Format,
+) -> Result<Option<i64>, LineError> {
     let mut next = words.next();
-    if next.is_some_and(|word| number(word).is_some()) {
+    let time = next.and_then(number);
+    if time.is_some() {
         next = words.next();
     }
+    let unit = match format {
+        Format::Text => 1.0,
+        Format::OpenMetrics => 1000.0,
+    };
     match next {
-        None => Ok(()),
-        Some(word) if word.starts_with('#') => Ok(()),
-        Some(_) => Err(LineError::new(format!("text after the value: {rest:?}"))),
+        Some(word) if !word.starts_with('#') => {
+            Err(LineError::new(format!("text after the value: {rest:?}")))
+        }
+        _ => Ok(time.map(|time| (time * unit) as i64)),
     }
 }
 
@@ -230,7 +320,7 @@ impl<'t> Family<'t> {
             };
         }
         match keyword {
-            "HELP" => self.help = Some(text),
+            "HELP" => self.help = Some(unescape_leniently(text).into()),
             "TYPE" => {
                 self.kind = text.trim_end();
                 // Samples before it have another type.
@@ -286,9 +376,9 @@ impl<'t> Family<'t> {
             ),
         };
         if self.begun != family {
-            let help = self.help.filter(|_| self.suffix(name).is_some());
-            let help = help.map(unescape_leniently).unwrap_or_default();
-            batch.begin(family, kind, &help);
+            let help = self.help.as_deref();
+            let help = help.filter(|_| self.suffix(name).is_some());
+            batch.begin(family, kind, help.unwrap_or_default());
             family.clone_into(&mut self.begun);
         }
         batch.push_packed(labels.packed(), value);
@@ -365,6 +455,22 @@ mod tests {
         );
         let cut = read("a 1\n", Format::OpenMetrics).unwrap_err();
         assert_eq!(cut, "line 2: no # EOF at the end: the text is cut");
+    }
+
+    #[test]
+    fn samples_with_other_times_than_accepted_are_left_out() {
+        let mut parser = SeriesParser::default();
+        let read = |parser: &mut SeriesParser, text: &str, format| {
+            let mut batch = SeriesBatch::default();
+            let parsed = parser.parse(text, format, &mut batch).unwrap();
+            (parsed.samples, parsed.left_out, batch.len())
+        };
+        let text = "a 1 1000\nb 1 2001\nc 1\nd 1 999\n";
+        assert_eq!(read(&mut parser, text, Format::Text), (4, 0, 4));
+        parser.accept_times(1000..=2000);
+        assert_eq!(read(&mut parser, text, Format::Text), (2, 2, 2));
+        let open = "a 1 1.5\nb 1 2.5\nc 1 NaN\n# EOF\n";
+        assert_eq!(read(&mut parser, open, Format::OpenMetrics), (1, 2, 1));
     }
 
     #[test]

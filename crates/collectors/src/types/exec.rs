@@ -1,6 +1,5 @@
 //! The output of a program that is started at each collection.
 
-mod csv;
 mod key_value;
 mod nagios;
 
@@ -18,6 +17,7 @@ use nagios::Unit;
 use serde_json::Value;
 use tokio::task::spawn_blocking;
 
+use crate::document::{self, DocumentFormat};
 use crate::mapping::{MappedMetric, Mapping};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -34,6 +34,8 @@ string_enum! {
         Nagios = "nagios",
         /// CSV with the names of the columns in the first line; `metrics` says what is taken of its rows.
         Csv = "csv",
+        /// XML; `metrics` says what is taken of it.
+        Xml = "xml",
     }
 }
 
@@ -46,7 +48,7 @@ section! {
         pub command: Vec<Spanned<String>>,
         /// Format of its standard output.
         pub format: OutputFormat = OutputFormat::Prometheus,
-        /// Metrics in the output, for `json`, `csv` and `key_value`.
+        /// Metrics in the output, for `json`, `csv`, `xml` and `key_value`.
         pub metrics: Vec<MappedMetric> = Vec::new(),
         /// Beginning of the names of metrics, for `key_value` without `metrics`.
         pub prefix: String = String::new(),
@@ -73,7 +75,7 @@ impl EntryType for Exec {
         let user = self.user.as_ref();
         bellwether_program::check(&self.command, &self.environment, user, context.at, problems);
         let is_mapped = match self.format {
-            OutputFormat::Json | OutputFormat::Csv => true,
+            OutputFormat::Json | OutputFormat::Csv | OutputFormat::Xml => true,
             OutputFormat::KeyValue => !self.metrics.is_empty(),
             OutputFormat::Prometheus | OutputFormat::Nagios => false,
         };
@@ -88,7 +90,7 @@ impl EntryType for Exec {
                     context.at,
                     format!("metrics do not apply to the format {format}"),
                 )
-                .hint("to json, csv and key_value; use metric_relabel_configs to drop series");
+                .hint("to json, csv, xml and key_value; use metric_relabel_configs to drop series");
         }
         if !self.prefix.is_empty() && !is_metric_name(&self.prefix) {
             problems
@@ -98,18 +100,8 @@ impl EntryType for Exec {
                 )
                 .hint("letters, digits and _, not starting with a digit");
         }
-        let mut characters = self.delimiter.chars();
-        let delimiter = characters.next().filter(|_| characters.next().is_none());
-        if delimiter.is_none_or(|delimiter| matches!(delimiter, '"' | '\n' | '\r')) {
-            problems
-                .error(
-                    &self.delimiter.at,
-                    format!("not a delimiter: {:?}", self.delimiter.value),
-                )
-                .hint("one character, such as \";\" or \"\\t\"");
-        }
-        let items = (self.format == OutputFormat::Csv).then_some("$[*]");
-        let mapping = Mapping::resolve(&self.metrics, items, problems);
+        let delimiter = document::delimiter(&self.delimiter, problems);
+        let mapping = Mapping::resolve(&self.metrics, problems);
         let reader = Reader {
             format: self.format,
             mapping: mapping?,
@@ -272,18 +264,16 @@ impl Reader {
         let text = std::str::from_utf8(output)
             .map_err(|error| format!("not UTF-8 text: byte {}", error.valid_up_to()))?;
         match self.format {
-            OutputFormat::Json => {
-                let document = serde_json::from_str(text).map_err(|error| error.to_string())?;
-                self.mapping.apply(&document, out)
-            }
-            OutputFormat::Csv => self.mapping.apply(&csv::parse(text, self.delimiter)?, out),
+            OutputFormat::Json => self.read_document(DocumentFormat::Json, text, out),
+            OutputFormat::Csv => self.read_document(DocumentFormat::Csv, text, out),
+            OutputFormat::Xml => self.read_document(DocumentFormat::Xml, text, out),
             OutputFormat::KeyValue => {
                 let object = key_value::parse(text)?;
                 if self.mapping.is_empty() {
                     self.add_numbers(&object, left_out, out);
                     return Ok(());
                 }
-                self.mapping.apply(&Value::Object(object), out)
+                self.mapping.apply(&Value::Object(object).into(), out)
             }
             _ => {
                 let format = match text.trim_end().ends_with("# EOF") {
@@ -299,6 +289,16 @@ impl Reader {
                 Ok(())
             }
         }
+    }
+
+    fn read_document(
+        &self,
+        format: DocumentFormat,
+        text: &str,
+        out: &mut SeriesBatch,
+    ) -> Result<(), String> {
+        let document = format.parse(text, self.delimiter)?;
+        self.mapping.apply(&document, out)
     }
 
     fn add_numbers(

@@ -1,17 +1,27 @@
-//! Documents in JSON that a server answers with.
+//! Documents that a server answers with: JSON, XML and CSV.
 
+mod pages;
+
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::{Access, Authorization, Connection, parse_url};
-use bellwether_schema::{Literal, Secret, Spanned, section, string_enum};
-use reqwest::Method;
+use bellwether_schema::{Literal, Secret, Size, Spanned, section, string_enum};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
+use reqwest::{Method, Url};
 use tokio::task::spawn_blocking;
+use tokio::time::{Instant, timeout_at};
 
+use self::pages::{PagePlan, Pages};
+use crate::document::{self, DocumentFormat};
 use crate::http::{Fetched, Server};
 use crate::mapping::{MappedMetric, Mapping};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
+
+/// Formats in the order of preference, where none is configured.
+const ACCEPTED: &str = "application/json, application/xml;q=0.9, text/csv;q=0.8, */*;q=0.1";
 
 string_enum! {
     /// Methods of requests.
@@ -24,7 +34,8 @@ string_enum! {
 }
 
 section! {
-    /// Collector of type `http_json`: metrics in a document that a server answers with. Redirects are followed.
+    /// Collector of type `http_json`: metrics in a document that a server answers with, in JSON or as JSON. Redirects
+    /// are followed.
     pub struct HttpJson {
         /// URL: `http://` or `https://`. Never shown.
         pub url: Spanned<Secret>,
@@ -36,6 +47,12 @@ section! {
         pub authorization: Authorization,
         #[serde(flatten)]
         pub connection: Connection = Connection::default(),
+        /// Format of the document. Default: that of the header `Content-Type`, or JSON.
+        pub format: Option<DocumentFormat>,
+        /// Character between the fields of `csv`.
+        pub delimiter: Spanned<String> = Spanned::nowhere(",".to_owned()),
+        /// Further pages of the document. Default: there is one.
+        pub pages: Option<Pages>,
         /// Metrics in the document.
         pub metrics: Vec<MappedMetric>,
     }
@@ -58,7 +75,12 @@ impl EntryType for HttpJson {
         }
         self.authorization.check(context.at, context.problems);
         self.connection.check(context.problems);
-        let mapping = Mapping::resolve(&self.metrics, None, context.problems)?;
+        let delimiter = document::delimiter(&self.delimiter, context.problems);
+        let pages = match &self.pages {
+            Some(pages) => Some(pages.plan(context)?),
+            None => None,
+        };
+        let mapping = Mapping::resolve(&self.metrics, context.problems)?;
         if mapping.is_empty() {
             context
                 .problems
@@ -71,14 +93,19 @@ impl EntryType for HttpJson {
         };
         let url = url.ok()?;
         let limit = context.limits.bytes.0;
-        let request = Request {
+        let request = Arc::new(Request {
             method: match self.method {
                 RequestMethod::Get => Method::GET,
                 RequestMethod::Post => Method::POST,
             },
             body: self.body.value.0.clone(),
-            mapping: Arc::new(mapping),
-        };
+            format: self.format,
+            delimiter: delimiter?,
+            mapping,
+            pages,
+            limit,
+            timeout: context.request_timeout(),
+        });
         context.build(move |_| HttpJsonCollector {
             server: Server::new(access.clone(), url.clone(), limit),
             request: request.clone(),
@@ -86,165 +113,153 @@ impl EntryType for HttpJson {
     }
 }
 
-#[derive(Clone)]
+/// Request, and its answer.
 struct Request {
     method: Method,
     body: String,
-    mapping: Arc<Mapping>,
+    format: Option<DocumentFormat>,
+    delimiter: char,
+    mapping: Mapping,
+    pages: Option<PagePlan>,
+    /// Maximum size of all pages, in bytes.
+    limit: u64,
+    /// Longest duration of all requests of a collection.
+    timeout: Duration,
+}
+
+/// A page that was read.
+struct Page {
+    /// An error about metrics that are not in it.
+    mapped: Result<(), Failure>,
+    /// Length of its text.
+    bytes: u64,
+    /// URL of the next one; `None` at the end.
+    next: Option<Url>,
 }
 
 impl Request {
     fn headers(&self) -> HeaderMap {
-        let json = HeaderValue::from_static("application/json");
-        let mut headers = HeaderMap::from_iter([(ACCEPT, json.clone())]);
+        let accepted = match self.format {
+            None => ACCEPTED,
+            Some(DocumentFormat::Json) => "application/json",
+            Some(DocumentFormat::Xml) => "application/xml, text/xml;q=0.9",
+            Some(DocumentFormat::Csv) => "text/csv",
+        };
+        let mut headers = HeaderMap::from_iter([(ACCEPT, HeaderValue::from_static(accepted))]);
         if self.method == Method::POST {
-            headers.insert(CONTENT_TYPE, json);
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers
+    }
+
+    /// Returns an error if there may be no page behind `pages` ones of `bytes` together.
+    fn check(&self, pages: usize, bytes: u64) -> Result<(), Failure> {
+        let limit = self.pages.as_ref().map_or(1, |pages| pages.limit);
+        if pages >= limit {
+            let message = format!("more than {limit} pages; hint: pages.limit");
+            return Err(Failure::new("pages", message));
+        }
+        if bytes > self.limit {
+            let limit = Size(self.limit);
+            let message = format!("{pages} pages are larger than {limit}; hint: limits.bytes");
+            return Err(Failure::new("pages", message));
+        }
+        Ok(())
+    }
+
+    /// Adds the series of the page at `url`, of which `number` came before.
+    fn read(
+        &self,
+        fetched: Fetched,
+        url: &Url,
+        number: usize,
+        out: &mut SeriesBatch,
+    ) -> Result<Page, Failure> {
+        let format = self
+            .format
+            .unwrap_or_else(|| DocumentFormat::from_content_type(&fetched.content_type));
+        let links = fetched.links.clone();
+        let text = fetched
+            .into_text()
+            .map_err(|error| Failure::new("http", error))?;
+        let document = format.parse(&text, self.delimiter);
+        let document = document.map_err(|error| Failure::new("parse", error))?;
+        let mapped = match number {
+            0 => self.mapping.apply(&document, out),
+            _ => self.mapping.apply_items(&document, out),
+        };
+        let next = match &self.pages {
+            Some(pages) => pages.next(url, &links, &document.tree),
+            None => Ok(None),
+        };
+        Ok(Page {
+            mapped: mapped.map_err(|error| Failure::new("parse", error)),
+            bytes: text.len() as u64,
+            next: next.map_err(|error| Failure::new("pages", error))?,
+        })
     }
 }
 
 struct HttpJsonCollector {
     server: Server,
-    request: Request,
+    request: Arc<Request>,
 }
 
 impl Collector for HttpJsonCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
         Box::pin(async move {
-            let request = &self.request;
-            let (method, body) = (request.method.clone(), request.body.clone());
-            let fetched = self.server.fetch(method, request.headers(), body).await?;
-            let mapping = request.mapping.clone();
-            let mut series = std::mem::take(&mut batch.series);
-            let read = spawn_blocking(move || {
-                let result = read(fetched, &mapping, &mut series);
-                (series, result)
-            });
-            let (series, result) = read
-                .await
-                .map_err(|error| Failure::new("panic", error.to_string()))?;
-            batch.series = series;
-            result
+            let deadline = Instant::now() + self.request.timeout;
+            let mut next = Some(self.server.url().clone());
+            let mut seen = HashSet::new();
+            let mut bytes = 0;
+            let mut mapped = Ok(());
+            while let Some(url) = next {
+                let number = seen.len();
+                if !seen.insert(url.clone()) {
+                    return Err(Failure::new("pages", "the next page is an earlier one"));
+                }
+                self.request.check(number, bytes)?;
+                let page = self.page(url, number, deadline, &mut batch.series).await?;
+                mapped = mapped.and(page.mapped);
+                bytes += page.bytes;
+                next = page.next;
+            }
+            mapped
         })
     }
 }
 
-fn read(fetched: Fetched, mapping: &Mapping, out: &mut SeriesBatch) -> Result<(), Failure> {
-    let text = fetched
-        .into_text()
-        .map_err(|error| Failure::new("http", error))?;
-    let document = serde_json::from_str(&text)
-        .map_err(|error| Failure::new("parse", format!("not JSON: {error}")))?;
-    let mapped = mapping.apply(&document, out);
-    mapped.map_err(|error| Failure::new("parse", error))
+impl HttpJsonCollector {
+    /// Fetches and reads the page at `url`, of which `number` came before.
+    async fn page(
+        &mut self,
+        url: Url,
+        number: usize,
+        deadline: Instant,
+        out: &mut SeriesBatch,
+    ) -> Result<Page, Failure> {
+        let request = self.request.clone();
+        let (method, body) = (request.method.clone(), request.body.clone());
+        let fetching = self
+            .server
+            .fetch_at(url.clone(), method, request.headers(), body);
+        let fetched = timeout_at(deadline, fetching).await;
+        let fetched = fetched.unwrap_or_else(|_| {
+            let pages = format!("timed out after {number} pages");
+            Err(Failure::new("http", pages))
+        })?;
+        let mut series = std::mem::take(out);
+        let read = spawn_blocking(move || {
+            let result = request.read(fetched, &url, number, &mut series);
+            (series, result)
+        });
+        let (series, result) = read
+            .await
+            .map_err(|error| Failure::new("panic", error.to_string()))?;
+        *out = series;
+        result
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::task::JoinSet;
-
-    use super::*;
-    use crate::entry::testing::{Collected, collect, resolve_entry};
-    use crate::http::testing::{Reply, response, serve};
-
-    async fn once(settings: &str) -> Collected {
-        let yaml = format!("{{name: x, type: http_json, {settings}}}");
-        collect(&mut *resolve_entry(&yaml).unwrap(), Now::default()).await
-    }
-
-    async fn server(tasks: &mut JoinSet<()>) -> u16 {
-        serve(tasks, |request| {
-            let path = request.split(' ').nth(1).unwrap_or_default();
-            match path {
-                "/queues" => response(
-                    "",
-                    r#"{"queues": [{"name": "a", "length": 3}, {"name": "b", "length": "4"}]}"#,
-                ),
-                "/search" => {
-                    let is_post = request.starts_with("POST ");
-                    let hits =
-                        i32::from(is_post && request.contains("content-type: application/json"));
-                    response("", format!("{{\"hits\": {hits}}}"))
-                }
-                "/secret" if request.contains("x-key: k3y") => response("", "1"),
-                "/html" => response("", "<html>"),
-                "/large" => response("", format!("[{}1]", "1,".repeat(5000))),
-                "/slow" => Reply::Hang(Vec::new()),
-                _ => Reply::Bytes(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n".to_vec()),
-            }
-        })
-        .await
-    }
-
-    #[tokio::test]
-    async fn a_document_has_series_by_its_paths() {
-        let mut tasks = JoinSet::new();
-        let port = server(&mut tasks).await;
-        let collected = once(&format!(
-            "url: 'http://127.0.0.1:{port}/queues',
-             metrics: [{{name: queue_length, items: '$.queues[*]', value: $.length, labels: {{queue: $.name}}}}]"
-        ))
-        .await;
-        assert_eq!(collected.failure, None);
-        assert_eq!(
-            collected.lines,
-            ["queue_length{queue=\"a\"} 3", "queue_length{queue=\"b\"} 4"]
-        );
-        let collected = once(&format!(
-            "url: 'http://127.0.0.1:{port}/search', method: POST, body: '{{}}',
-             metrics: [{{name: hits, value: $.hits}}]"
-        ))
-        .await;
-        assert_eq!(collected.lines, ["hits 1"]);
-        let collected = once(&format!(
-            "url: 'http://127.0.0.1:{port}/secret', headers: {{X-Key: k3y}}, metrics: [{{name: one}}]"
-        ))
-        .await;
-        assert_eq!(collected.lines, ["one 1"]);
-    }
-
-    #[tokio::test]
-    async fn what_is_no_document_is_a_failure_with_its_reason() {
-        let mut tasks = JoinSet::new();
-        let port = server(&mut tasks).await;
-        for (path, reason, detail) in [
-            ("/secret", "http", "answered 403 Forbidden"),
-            ("/html", "parse", "not JSON: "),
-            ("/large", "http", "the response is larger than 1KB"),
-            ("/slow", "http", "timed out"),
-        ] {
-            let collected = once(&format!(
-                "timeout: 300ms, limits: {{bytes: 1KB}}, url: 'http://127.0.0.1:{port}{path}', metrics: [{{name: a}}]"
-            ))
-            .await;
-            let (found, message) = collected.failure.unwrap();
-            assert!(
-                found == reason && message.contains(detail),
-                "{path}: {found}: {message}"
-            );
-        }
-    }
-
-    #[test]
-    fn mistakes_in_the_settings_are_reported_with_hints() {
-        for (settings, message) in [
-            ("url: a, metrics: [{name: a}]", "not a URL"),
-            ("url: 'http://a', metrics: []", "no metrics"),
-            (
-                "url: 'http://a', body: x, metrics: [{name: a}]",
-                "set `method: POST`",
-            ),
-            (
-                "url: 'http://a', metrics: [{name: a, value: x}]",
-                "not a JSONPath",
-            ),
-        ] {
-            let errors = resolve_entry(&format!("{{name: x, type: http_json, {settings}}}"))
-                .err()
-                .unwrap_or_default();
-            let found = errors.len() == 1 && errors[0].contains(message);
-            assert!(found, "{settings}: {errors:?}");
-        }
-    }
-}
+mod tests;

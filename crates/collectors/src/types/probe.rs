@@ -1,12 +1,14 @@
-//! Probes of services from the outside: HTTP, TCP, TLS, DNS and ICMP, as blackbox_exporter has them.
+//! Probes of services from the outside: HTTP, TCP, TLS, DNS, ICMP and gRPC, as blackbox_exporter has them.
 
 mod certificate;
 mod connect;
 mod dns;
+mod grpc;
 mod http;
 mod icmp;
 mod report;
 mod tcp;
+mod totals;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Batch, Failure, Now};
+use bellwether_core::{Batch, Failure, Kind, Now};
 use bellwether_schema::{Spanned, section, string_enum};
 use reqwest::Url;
 use tokio::task::JoinSet;
@@ -22,9 +24,12 @@ use tokio::time::{Instant, timeout_at};
 
 use self::connect::Tls;
 use self::dns::{DnsPlan, DnsProbe};
+use self::grpc::GrpcProbe;
 use self::http::{HttpPlan, HttpProbe};
 use self::report::{DURATION, Report, SUCCESS};
 use self::tcp::{TcpPlan, TcpProbe};
+use self::totals::Totals;
+use crate::application::{DEFAULT_BUCKETS, check_buckets};
 use crate::dns::host_and_port;
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -42,6 +47,8 @@ string_enum! {
         Dns = "dns",
         /// ICMP echo, as `ping` sends it. Targets are hosts.
         Icmp = "icmp",
+        /// Health checks of gRPC. Targets are `HOST:PORT`.
+        Grpc = "grpc",
     }
 }
 
@@ -56,12 +63,16 @@ section! {
         pub targets: Vec<Spanned<String>>,
         /// PEM file with the only certificate authorities that are trusted. By default those of the system.
         pub ca_file: Option<PathBuf> = None,
+        /// Upper bounds of the buckets of `probe_all_duration_seconds`, in seconds, ascending. Default: 5 ms to 10 s.
+        pub buckets: Option<Spanned<Vec<f64>>> = None,
         /// Request and expected response of `http`.
         pub http: HttpProbe,
         /// Steps of `tcp`.
         pub tcp: TcpProbe,
         /// Query and expected answer of `dns`.
         pub dns: Spanned<Option<DnsProbe>> = Spanned::nowhere(None),
+        /// Health check of `grpc`.
+        pub grpc: GrpcProbe,
     }
 }
 
@@ -71,6 +82,7 @@ enum ProbePlan {
     Tcp(TcpPlan),
     Dns(DnsPlan),
     Icmp,
+    Grpc(GrpcProbe),
 }
 
 impl EntryType for Probe {
@@ -96,10 +108,12 @@ impl EntryType for Probe {
                     .hint(hint);
             }
         }
+        check_buckets(Kind::Histogram, self.buckets.as_ref(), context.problems);
         let plan = match self.prober {
             Prober::Http => ProbePlan::Http(self.http.plan(context)?),
             Prober::Tcp => ProbePlan::Tcp(self.tcp.plan(context)?),
             Prober::Icmp => ProbePlan::Icmp,
+            Prober::Grpc => ProbePlan::Grpc(self.grpc.clone()),
             Prober::Dns => match &self.dns.value {
                 Some(dns) => ProbePlan::Dns(dns.plan(context)?),
                 None => {
@@ -118,11 +132,21 @@ impl EntryType for Probe {
             tls: Tls::new(self.ca_file.clone()),
             limit: context.limits.bytes.0,
             timeout: context.request_timeout(),
+            bounds: match &self.buckets {
+                Some(buckets) => buckets.value.as_slice().into(),
+                None => Arc::from(DEFAULT_BUCKETS),
+            },
         });
-        context.build(move |_| ProbeCollector {
-            shared: shared.clone(),
-            failed: Vec::new(),
-            hanging: BTreeSet::new(),
+        let origin = context.origin;
+        context.build(move |memory| {
+            let totals = memory.get::<Totals>(origin);
+            totals.keep(&shared.targets);
+            ProbeCollector {
+                shared: shared.clone(),
+                totals,
+                failed: Vec::new(),
+                hanging: BTreeSet::new(),
+            }
         })
     }
 }
@@ -143,7 +167,7 @@ impl Probe {
                     "a URL without user and password, such as https://example.org/",
                 )
             }
-            Prober::Tcp => (host_and_port(target).is_some(), "HOST:PORT"),
+            Prober::Tcp | Prober::Grpc => (host_and_port(target).is_some(), "HOST:PORT"),
             Prober::Dns => (
                 dns::server(target).is_some(),
                 "such as 127.0.0.1, 127.0.0.1:53 or dns.example.org:53",
@@ -166,10 +190,13 @@ struct Shared {
     tls: Tls,
     limit: u64,
     timeout: Duration,
+    /// Upper bounds of the buckets.
+    bounds: Arc<[f64]>,
 }
 
 struct ProbeCollector {
     shared: Arc<Shared>,
+    totals: Arc<Totals>,
     /// Targets whose last probe failed, with the reason.
     failed: Vec<(String, String)>,
     /// Indexes of those that had no answer in time.
@@ -179,6 +206,8 @@ struct ProbeCollector {
 /// Result of the probe of a target.
 struct Outcome {
     report: Report,
+    /// `None`: there was no time for a probe.
+    took: Option<Duration>,
     /// Reason of a failure.
     error: Option<String>,
     /// Set if there was no answer in time.
@@ -215,6 +244,11 @@ impl Collector for ProbeCollector {
                 let outcome = outcome.ok_or_else(|| Failure::new("panic", target))?;
                 let labels = [("instance", target.as_str()), ("job", self.shared.job)];
                 outcome.report.push(&labels, &mut batch.series);
+                if let Some(took) = outcome.took {
+                    let success = outcome.error.is_none();
+                    self.totals
+                        .observe(target, &self.shared.bounds, took, success);
+                }
                 if let Some(error) = outcome.error {
                     self.failed.push((target.clone(), error));
                 }
@@ -222,6 +256,8 @@ impl Collector for ProbeCollector {
                     self.hanging.insert(index);
                 }
             }
+            let Shared { targets, job, .. } = &*self.shared;
+            self.totals.fill(targets, job, &mut batch.series);
             // A service that is down is what a probe is for, and no failure of it.
             Ok(())
         })
@@ -251,11 +287,13 @@ impl Shared {
                 ProbePlan::Tcp(plan) => plan.run(target, &self.tls, self.limit, &mut report).await,
                 ProbePlan::Dns(plan) => plan.run(target, &mut report).await,
                 ProbePlan::Icmp => icmp::run(target, &mut report).await,
+                ProbePlan::Grpc(plan) => plan.run(target, &self.tls, &mut report).await,
             }
         };
         let result = timeout_at(deadline, run).await;
         let took = started.elapsed();
-        let hangs = result.is_err() && started < deadline;
+        let had_time = started < deadline;
+        let hangs = result.is_err() && had_time;
         let result = result.unwrap_or_else(|_| {
             Err(match hangs {
                 true => format!("no answer within {took:?}"),
@@ -266,6 +304,7 @@ impl Shared {
         report.set(&DURATION, took.as_secs_f64());
         Outcome {
             report,
+            took: had_time.then_some(took),
             error: result.err(),
             hangs,
         }

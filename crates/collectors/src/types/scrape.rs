@@ -1,6 +1,8 @@
 //! Targets of Prometheus: exporters and whatever else has metrics over HTTP.
 
 mod discovery;
+mod protocol;
+mod report;
 mod target;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -10,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, is_label_name,
+    Batch, Failure, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, UnixMillis, is_label_name,
 };
 use bellwether_exposition::{Format, ParsedSeries, SeriesParser};
 use bellwether_http::{Access, Authorization, Client, Connection, parse_url};
@@ -25,15 +27,18 @@ use tokio::time::{Instant, timeout_at};
 use crate::dns::RecordType;
 use crate::http::{Fetched, fetch};
 use crate::types::scrape::discovery::{Discovery, FilePattern, Lookup};
+use crate::types::scrape::protocol::ScrapeProtocol;
+use crate::types::scrape::report::{Outcome, left_out, push_reports, result};
 use crate::types::scrape::target::{Group, Target, TargetRules, merged};
 use crate::{Build, Collecting, Collector, EntryContext, EntryType, Relabeling};
 
 /// Targets that are scraped at the same time.
 const PARALLEL: usize = if cfg!(test) { 4 } else { 256 };
 
-/// Formats in the order of preference, as Prometheus asks for them.
-const ACCEPTED: &str = "application/openmetrics-text;version=1.0.0;q=0.8,\
-    text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+/// Age from which a sample is stale in Prometheus, by its own timestamp.
+const LOOKBACK: Duration = Duration::from_secs(300);
+/// Longest time that a timestamp may be ahead, as in Prometheus.
+const MAX_AHEAD: Duration = Duration::from_secs(600);
 
 string_enum! {
     /// Schemes of targets.
@@ -47,8 +52,7 @@ string_enum! {
 
 section! {
     /// Collector of type `scrape`: series of Prometheus targets, as a scrape configuration of Prometheus
-    /// describes them. Formats are the text format and OpenMetrics, with or without gzip. A target that is down, too slow or
-    /// invalid costs its own series, and its `up` is 0.
+    /// describes them. A target that is down, too slow or invalid costs its own series, and its `up` is 0.
     pub struct Scrape {
         /// Value of the label `job`. Default: the name of the collector.
         pub job_name: Option<Spanned<String>> = None,
@@ -61,6 +65,12 @@ section! {
         /// If true, a label that the series has itself takes precedence over that of its target. If false, it is
         /// renamed to `exported_NAME`.
         pub honor_labels: bool = false,
+        /// If true, a sample with a timestamp that is more than 5 minutes old, or 10 minutes ahead, is left out. If
+        /// false, timestamps are ignored. Samples have the time of the collection either way.
+        pub honor_timestamps: bool = true,
+        /// Formats in the order of preference. `PrometheusProto` brings native histograms, as classic ones.
+        pub scrape_protocols: Spanned<Vec<ScrapeProtocol>> =
+            Spanned::nowhere(vec![ScrapeProtocol::OpenMetrics100, ScrapeProtocol::Text004]),
         /// Maximum number of samples of a target after `metric_relabel_configs`; with more the scrape fails. 0: no
         /// limit but that of the collector, `limits.series`.
         pub sample_limit: usize = 0,
@@ -159,7 +169,9 @@ impl EntryType for Scrape {
                 client: self.connection.with_timeout(context.timeout()),
             },
             scheme: self.scheme,
+            accept: protocol::accept(&self.scrape_protocols)?,
             honor_labels: self.honor_labels,
+            honor_timestamps: self.honor_timestamps,
             sample_limit: self.sample_limit,
             limit,
             timeout,
@@ -171,6 +183,7 @@ impl EntryType for Scrape {
             client: None,
             states: HashMap::new(),
             targets: 0,
+            left_out: Vec::new(),
         })
     }
 }
@@ -198,6 +211,7 @@ impl Scrape {
                 .error(&self.metrics_path.at, message)
                 .hint("begin it with /");
         }
+        protocol::check(&self.scrape_protocols, problems);
         self.authorization.check(at, problems);
         self.connection.check(problems);
         for step in &self.relabel_configs {
@@ -356,7 +370,9 @@ struct Plan {
     rules: TargetRules,
     access: Access,
     scheme: Scheme,
+    accept: HeaderValue,
     honor_labels: bool,
+    honor_timestamps: bool,
     sample_limit: usize,
     limit: u64,
     timeout: Duration,
@@ -371,6 +387,8 @@ struct ScrapeCollector {
     states: HashMap<Target, State>,
     /// Number of targets of the last collection.
     targets: usize,
+    /// Notes about samples of the last collection that are left out.
+    left_out: Vec<String>,
 }
 
 /// State of a target between two scrapes.
@@ -381,16 +399,6 @@ struct State {
     hangs: bool,
 }
 
-/// Result of a scrape.
-struct Outcome {
-    duration: Duration,
-    samples: usize,
-    /// Samples after relabeling.
-    kept: usize,
-    added: usize,
-    error: Option<String>,
-}
-
 impl Collector for ScrapeCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         Box::pin(async move {
@@ -399,7 +407,8 @@ impl Collector for ScrapeCollector {
             let targets = self.targets(&groups, &mut errors);
             self.targets = targets.len();
             let client = self.client().await?;
-            let outcomes = self.scrape_all(&targets, &client, deadline).await;
+            let outcomes = self.scrape_all(&targets, &client, now.wall, deadline).await;
+            self.left_out = left_out(&targets, &outcomes);
             // Before the others, so that `limits.series` does not cut them.
             push_reports(
                 &targets,
@@ -421,7 +430,7 @@ impl Collector for ScrapeCollector {
     fn notes(&self) -> Vec<String> {
         match self.targets {
             0 => vec!["no targets".into()],
-            _ => Vec::new(),
+            _ => self.left_out.clone(),
         }
     }
 }
@@ -465,6 +474,7 @@ impl ScrapeCollector {
         &mut self,
         targets: &[Target],
         client: &Arc<Client>,
+        now: UnixMillis,
         deadline: Instant,
     ) -> Vec<Outcome> {
         let mut outcomes: Vec<Option<Outcome>> = targets.iter().map(|_| None).collect();
@@ -479,8 +489,12 @@ impl ScrapeCollector {
         let mut running = JoinSet::new();
         loop {
             while running.len() < PARALLEL
-                && let Some((index, state)) = waiting.next()
+                && let Some((index, mut state)) = waiting.next()
             {
+                if self.plan.honor_timestamps {
+                    let times = now.before(LOOKBACK).0..=now.after(MAX_AHEAD).0;
+                    state.parser.accept_times(times);
+                }
                 let (plan, client) = (self.plan.clone(), client.clone());
                 let url = targets[index].url.clone();
                 running.spawn(async move {
@@ -545,9 +559,8 @@ impl Plan {
             Ok((state, Ok(parsed))) => {
                 let outcome = Outcome {
                     duration: duration(),
-                    samples: parsed.samples,
+                    parsed,
                     kept: state.series.len(),
-                    added: parsed.added,
                     error: None,
                 };
                 (Some(state), outcome)
@@ -560,7 +573,7 @@ impl Plan {
     async fn fetch(&self, url: &str, client: &Client) -> Result<Fetched, String> {
         let url = Url::parse(url).map_err(|error| error.to_string())?;
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static(ACCEPTED));
+        headers.insert(ACCEPT, self.accept.clone());
         let seconds = self.timeout.as_secs_f64().to_string();
         if let Ok(seconds) = HeaderValue::from_str(&seconds) {
             headers.insert("x-prometheus-scrape-timeout-seconds", seconds);
@@ -573,11 +586,18 @@ impl State {
     /// Reads the series of a response.
     fn read(&mut self, fetched: Fetched, sample_limit: usize) -> Result<ParsedSeries, String> {
         self.series.clear();
-        let format = Format::from_content_type(&fetched.content_type)
-            .ok_or("answered in protobuf, which was not asked for")?;
-        let text = fetched.into_text()?;
-        let parsed = self.parser.parse(&text, format, &mut self.series);
-        let parsed = parsed.map_err(|error| error.to_string())?;
+        let parsed = match Format::from_content_type(&fetched.content_type) {
+            Some(format) => {
+                let text = fetched.into_text()?;
+                let parsed = self.parser.parse(&text, format, &mut self.series);
+                parsed.map_err(|error| error.to_string())?
+            }
+            None => {
+                let body = fetched.into_bytes()?;
+                let parsed = self.parser.parse_protobuf(&body, &mut self.series);
+                parsed.map_err(|error| error.to_string())?
+            }
+        };
         if sample_limit > 0 && self.series.len() > sample_limit {
             let samples = self.series.len();
             return Err(format!(
@@ -585,90 +605,6 @@ impl State {
             ));
         }
         Ok(parsed)
-    }
-}
-
-impl Outcome {
-    fn failed(error: impl Into<String>, duration: Duration) -> Self {
-        Self {
-            duration,
-            samples: 0,
-            kept: 0,
-            added: 0,
-            error: Some(error.into()),
-        }
-    }
-}
-
-/// Series about a scrape: name, help, and value.
-type Report = (&'static str, &'static str, fn(&Outcome) -> f64);
-
-/// Series about each scrape, under the names of Prometheus.
-const REPORTS: [Report; 5] = [
-    (
-        "up",
-        "Last scrape of the target: 1 succeeded, 0 failed.",
-        |outcome| f64::from(u8::from(outcome.error.is_none())),
-    ),
-    (
-        "scrape_duration_seconds",
-        "Duration of the scrape.",
-        |outcome| outcome.duration.as_secs_f64(),
-    ),
-    (
-        "scrape_samples_scraped",
-        "Samples that the target exposed.",
-        |outcome| outcome.samples as f64,
-    ),
-    (
-        "scrape_samples_post_metric_relabeling",
-        "Samples left after metric_relabel_configs.",
-        |outcome| outcome.kept as f64,
-    ),
-    (
-        "scrape_series_added",
-        "Samples of series that were not in the scrapes before.",
-        |outcome| outcome.added as f64,
-    ),
-];
-
-fn push_reports(
-    targets: &[Target],
-    outcomes: &[Outcome],
-    relabeling: &Relabeling,
-    out: &mut SeriesBatch,
-) {
-    for (name, help, value) in REPORTS {
-        out.begin(name, Some(Kind::Gauge), help);
-        for (target, outcome) in targets.iter().zip(outcomes) {
-            let named = target.labels.iter().chain([(METRIC_NAME, name)]);
-            let labels = relabeling.labeled(&LabelSet::new(named));
-            out.push_packed(labels.packed(), value(outcome));
-        }
-    }
-}
-
-/// Returns a failure that names the first targets that are down.
-fn result(targets: &[Target], outcomes: &[Outcome], errors: &[String]) -> Result<(), Failure> {
-    const SHOWN: usize = 3;
-    let down = targets
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(target, outcome)| {
-            let error = outcome.error.as_ref()?;
-            Some(format!("{}: {error}", target.labels.get("instance")))
-        });
-    let down: Vec<String> = down.collect();
-    let mut messages = errors.to_vec();
-    if !down.is_empty() {
-        let shown = down[..down.len().min(SHOWN)].join("; ");
-        let (count, all) = (down.len(), targets.len());
-        messages.push(format!("{count} of {all} targets down: {shown}"));
-    }
-    match (messages.is_empty(), down.is_empty()) {
-        (true, _) => Ok(()),
-        (false, true) => Err(Failure::new("discovery", messages.join("; "))),
-        (false, false) => Err(Failure::new("scrape", messages.join("; "))),
     }
 }
 

@@ -78,6 +78,11 @@ async fn each_format_is_read() {
             ],
         ),
         (
+            "echo '<raid><disk name=\"sda\"><size>5</size></disk></raid>'",
+            ", format: xml, metrics: [{name: size, items: '$.disk[*]', value: '$.size[0]', labels: {disk: \"$['@name']\"}}]",
+            vec!["size{disk=\"sda\"} 5"],
+        ),
+        (
             "printf 'size=5\\nversion=1.2.3\\nerrors.count=0\\n'",
             ", format: key_value, prefix: raid_",
             vec!["raid_errors_count 0", "raid_size 5"],
@@ -132,13 +137,13 @@ async fn a_program_that_fails_brings_nothing_and_no_secret_into_the_failure() {
             "echo '{]'",
             ", format: json, metrics: [{name: a}]",
             "parse",
-            "/bin/sh: output: key must be a string at line 1 column 2",
+            "/bin/sh: output: not JSON: key must be a string at line 1 column 2",
         ),
         (
             "echo $TOKEN",
             ", environment: {TOKEN: sesame-42}, format: json, metrics: [{name: a}]",
             "parse",
-            "/bin/sh: output: expected value at line 1 column 1",
+            "/bin/sh: output: not JSON: expected value at line 1 column 1",
         ),
         (
             "echo \\\"$TOKEN\\\"",

@@ -80,7 +80,7 @@ pub(super) async fn connect(
 #[derive(Debug)]
 pub(super) struct Tls {
     ca_file: Option<PathBuf>,
-    config: OnceCell<Arc<ClientConfig>>,
+    config: OnceCell<ClientConfig>,
 }
 
 impl Tls {
@@ -91,40 +91,40 @@ impl Tls {
         }
     }
 
-    async fn config(&self) -> Result<Arc<ClientConfig>, String> {
+    async fn config(&self) -> Result<ClientConfig, String> {
         let config = self.config.get_or_try_init(|| async {
             let file = self.ca_file.clone();
             let read = spawn_blocking(move || match file {
                 Some(path) => read_client_config(&path),
                 None => system_config(),
             });
-            let mut config = read
-                .await
+            read.await
                 .map_err(|error| error.to_string())?
-                .map_err(|error| error.to_string())?;
-            // The only version that probes speak.
-            config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Ok(Arc::new(config))
+                .map_err(|error| error.to_string())
         });
         config.await.cloned()
     }
 
-    /// Encrypts a connection, and reports the certificates of the server.
+    /// Encrypts a connection, and reports the certificates of the server. `protocol` is the only one that is offered
+    /// (ALPN); without it the server need not know of any.
     ///
     /// # Errors
     /// The server is not trusted or does not speak TLS, in one sentence.
-    pub(super) async fn encrypt(
+    pub(super) async fn encrypt<S: Stream>(
         &self,
         host: &str,
-        stream: TcpStream,
+        stream: S,
+        protocol: Option<&[u8]>,
         report: &mut Report,
-    ) -> Result<TlsStream<TcpStream>, String> {
+    ) -> Result<TlsStream<S>, String> {
         let bare = host
             .trim_start_matches('[')
             .trim_end_matches(']')
             .to_owned();
         let name = ServerName::try_from(bare).map_err(|error| error.to_string())?;
-        let connector = TlsConnector::from(self.config().await?);
+        let mut config = self.config().await?;
+        config.alpn_protocols = protocol.map(<[u8]>::to_vec).into_iter().collect();
+        let connector = TlsConnector::from(Arc::new(config));
         let stream = connector
             .connect(name, stream)
             .await

@@ -153,7 +153,7 @@ impl HttpPlan {
         report.set(&HTTP_SSL, f64::from(u8::from(encrypted)));
         let started = Instant::now();
         let stream: Box<dyn Stream> = match encrypted {
-            true => Box::new(tls.encrypt(host, stream, report).await?),
+            true => Box::new(tls.encrypt(host, stream, Some(b"http/1.1"), report).await?),
             false => Box::new(stream),
         };
         if encrypted {

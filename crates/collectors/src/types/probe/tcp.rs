@@ -1,11 +1,15 @@
-//! Probes over TCP: a connection, TLS, and a dialogue.
+//! Probes over TCP: a connection, TLS at once or later, and a dialogue.
 
+use std::collections::BTreeMap;
+
+use bellwether_core::is_label_name;
 use bellwether_schema::{Literal, Spanned, section};
 use regex::bytes::{Captures, Regex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::connect::{Stream, Tls, connect, resolve};
-use super::report::{FAILED_BY_REGEX, Report};
+use super::http::patterns;
+use super::report::{EXPECT_INFO, FAILED_BY_BYTES, FAILED_BY_REGEX, Report};
 use crate::EntryContext;
 use crate::dns::host_and_port;
 
@@ -14,7 +18,8 @@ section! {
     pub struct TcpProbe {
         /// If true, TLS begins at once.
         pub tls: bool = false,
-        /// Dialogue: in each step a line is expected, a text is sent, or both in this order.
+        /// Dialogue: in each step a line or bytes are expected, a text is sent, and TLS begins, all of it or a part,
+        /// in this order.
         pub query_response: Vec<QueryResponse> = Vec::new(),
     }
 }
@@ -24,8 +29,14 @@ section! {
     pub struct QueryResponse {
         /// Regular expression that a line has to match. Lines before it are skipped.
         pub expect: Option<Spanned<Literal>> = None,
+        /// Labels of the series `probe_expect_info`. `${1}` is a group of `expect`.
+        pub labels: BTreeMap<String, Spanned<Literal>> = BTreeMap::new(),
+        /// Text that the next bytes have to be.
+        pub expect_bytes: Option<Literal> = None,
         /// Text that is sent, with a line feed behind it. `${1}` is a group of `expect`.
         pub send: Option<Literal> = None,
+        /// If true, TLS begins (StartTLS).
+        pub starttls: Spanned<bool> = Spanned::nowhere(false),
     }
 }
 
@@ -37,22 +48,67 @@ pub(super) struct TcpPlan {
 
 struct Step {
     expect: Option<Regex>,
+    labels: Vec<(String, String)>,
+    expect_bytes: Option<Vec<u8>>,
     send: Option<String>,
+    starttls: bool,
 }
 
 impl TcpProbe {
     pub(super) fn plan(&self, context: &mut EntryContext<'_>) -> Option<TcpPlan> {
-        let steps = self.query_response.iter().map(|step| {
-            let expect = step.expect.as_slice();
-            Step {
-                expect: super::http::patterns(expect, context).into_iter().next(),
-                send: step.send.as_ref().map(|text| text.0.clone()),
+        let mut encrypted = self.tls;
+        for step in &self.query_response {
+            step.check(context);
+            if step.starttls.value && encrypted {
+                context
+                    .problems
+                    .error(&step.starttls.at, "TLS begins twice")
+                    .hint("keep one of `tls: true` and one `starttls: true`");
             }
-        });
+            encrypted |= step.starttls.value;
+        }
+        let steps = self.query_response.iter().map(|step| step.plan(context));
         Some(TcpPlan {
             tls: self.tls,
             steps: steps.collect(),
         })
+    }
+}
+
+impl QueryResponse {
+    fn check(&self, context: &mut EntryContext<'_>) {
+        for (label, text) in &self.labels {
+            if !is_label_name(label) {
+                context
+                    .problems
+                    .error(&text.at, format!("not a label name: {label:?}"))
+                    .hint("letters, digits and underscores, not starting with a digit or __");
+            } else if matches!(label.as_str(), "instance" | "job") {
+                context
+                    .problems
+                    .error(&text.at, format!("the target has a label {label}"))
+                    .hint("take another name");
+            } else if self.expect.is_none() {
+                context
+                    .problems
+                    .error(&text.at, "labels without `expect`")
+                    .hint("their texts are parts of the line that `expect` matches");
+            }
+        }
+    }
+
+    fn plan(&self, context: &mut EntryContext<'_>) -> Step {
+        let labels = self.labels.iter();
+        let bytes = self.expect_bytes.as_ref();
+        Step {
+            expect: patterns(self.expect.as_slice(), context).into_iter().next(),
+            labels: labels
+                .map(|(label, text)| (label.clone(), text.value.0.clone()))
+                .collect(),
+            expect_bytes: bytes.map(|text| text.0.clone().into_bytes()),
+            send: self.send.as_ref().map(|text| text.0.clone()),
+            starttls: self.starttls.value,
+        }
     }
 }
 
@@ -68,30 +124,134 @@ impl TcpPlan {
         report.set(&FAILED_BY_REGEX, 0.0);
         let (addresses, _) = resolve(host, port, report).await?;
         let stream = connect(&addresses, report).await?;
-        let mut stream: Box<dyn Stream> = match self.tls {
-            true => Box::new(tls.encrypt(host, stream, report).await?),
-            false => Box::new(stream),
+        let mut dialogue = Dialogue {
+            stream: match self.tls {
+                true => Box::new(tls.encrypt(host, stream, None, report).await?),
+                false => Box::new(stream),
+            },
+            received: Vec::new(),
+            limit,
         };
-        // Until the dialogue is over, the lines that came were not those that are expected.
-        let expects = self.steps.iter().any(|step| step.expect.is_some());
-        report.set(&FAILED_BY_REGEX, f64::from(u8::from(expects)));
-        let mut received = Vec::new();
         for step in &self.steps {
-            let mut text = step.send.clone().unwrap_or_default().into_bytes();
-            if let Some(pattern) = &step.expect {
-                let line = expect(pattern, &mut stream, &mut received, limit).await?;
-                if let (Some(template), Some(captures)) = (&step.send, pattern.captures(&line)) {
-                    text = expanded(template, &captures);
-                }
-            }
-            if step.send.is_some() {
-                text.push(b'\n');
-                let sent = stream.write_all(&text).await;
-                sent.map_err(|error| error.to_string())?;
+            let text = dialogue.expect(step, report).await?;
+            dialogue.send(text).await?;
+            if step.starttls {
+                dialogue = dialogue.encrypted(host, tls, report).await?;
             }
         }
-        report.set(&FAILED_BY_REGEX, 0.0);
         Ok(())
+    }
+}
+
+/// A connection, and what was received behind what was expected.
+struct Dialogue {
+    stream: Box<dyn Stream>,
+    received: Vec<u8>,
+    /// Maximum number of bytes that a step receives.
+    limit: u64,
+}
+
+impl Dialogue {
+    /// Waits for what a step expects, and returns the text that it sends.
+    async fn expect(
+        &mut self,
+        step: &Step,
+        report: &mut Report,
+    ) -> Result<Option<Vec<u8>>, String> {
+        let mut text = step.send.clone().map(String::into_bytes);
+        if let Some(pattern) = &step.expect {
+            // Until the line is there, the ones that came were others.
+            report.set(&FAILED_BY_REGEX, 1.0);
+            let line = self.line(pattern).await?;
+            report.set(&FAILED_BY_REGEX, 0.0);
+            if let Some(captures) = pattern.captures(&line) {
+                text = step.send.as_ref().map(|send| expanded(send, &captures));
+                step.report(&captures, report);
+            }
+        }
+        if let Some(bytes) = &step.expect_bytes {
+            report.set(&FAILED_BY_BYTES, 1.0);
+            self.bytes(bytes).await?;
+            report.set(&FAILED_BY_BYTES, 0.0);
+        }
+        Ok(text)
+    }
+
+    async fn send(&mut self, text: Option<Vec<u8>>) -> Result<(), String> {
+        let Some(mut text) = text else { return Ok(()) };
+        text.push(b'\n');
+        let sent = self.stream.write_all(&text).await;
+        sent.map_err(|error| error.to_string())
+    }
+
+    /// Begins TLS. What was received before is forgotten: it could come from anybody on the way.
+    async fn encrypted(self, host: &str, tls: &Tls, report: &mut Report) -> Result<Self, String> {
+        let stream = tls.encrypt(host, self.stream, None, report).await?;
+        Ok(Self {
+            stream: Box::new(stream),
+            received: Vec::new(),
+            limit: self.limit,
+        })
+    }
+
+    /// Reads lines up to one that matches, and returns it.
+    async fn line(&mut self, pattern: &Regex) -> Result<Vec<u8>, String> {
+        let missing = || format!("no line matches {:?}", pattern.as_str());
+        let mut total = 0;
+        loop {
+            while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.received.drain(..=end).collect();
+                let line = line.trim_ascii_end();
+                if pattern.is_match(line) {
+                    return Ok(line.to_vec());
+                }
+            }
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) if pattern.is_match(&self.received) && !self.received.is_empty() => {
+                    return Ok(std::mem::take(&mut self.received));
+                }
+                Ok(0) => return Err(format!("closed: {}", missing())),
+                Ok(length) => total += length as u64,
+                Err(error) => return Err(format!("{error}: {}", missing())),
+            }
+            if total > self.limit {
+                return Err(format!("{} in more than limits.bytes", missing()));
+            }
+        }
+    }
+
+    /// Reads as many bytes as `expected` has, and compares them.
+    async fn bytes(&mut self, expected: &[u8]) -> Result<(), String> {
+        while self.received.len() < expected.len() {
+            match self.stream.read_buf(&mut self.received).await {
+                Ok(0) => return Err("closed before the expected bytes".into()),
+                Ok(_) => {}
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+        let rest = self.received.split_off(expected.len());
+        let received = std::mem::replace(&mut self.received, rest);
+        match received == expected {
+            true => Ok(()),
+            false => Err(format!(
+                "other bytes than expected: {}",
+                received.escape_ascii()
+            )),
+        }
+    }
+}
+
+impl Step {
+    /// Reports the parts of the line that the labels name.
+    fn report(&self, captures: &Captures<'_>, report: &mut Report) {
+        if self.labels.is_empty() {
+            return;
+        }
+        let labels = self.labels.iter().map(|(label, template)| {
+            let text = expanded(template, captures);
+            (label.clone(), String::from_utf8_lossy(&text).into_owned())
+        });
+        report.set_with(&EXPECT_INFO, labels.collect(), 1.0);
     }
 }
 
@@ -99,35 +259,4 @@ fn expanded(template: &str, captures: &Captures<'_>) -> Vec<u8> {
     let mut text = Vec::new();
     captures.expand(template.as_bytes(), &mut text);
     text
-}
-
-/// Reads lines up to one that matches, and returns it. `received` has what came behind the last line.
-async fn expect(
-    pattern: &Regex,
-    stream: &mut Box<dyn Stream>,
-    received: &mut Vec<u8>,
-    limit: u64,
-) -> Result<Vec<u8>, String> {
-    let mut total = 0;
-    loop {
-        while let Some(end) = received.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = received.drain(..=end).collect();
-            let line = line.trim_ascii_end();
-            if pattern.is_match(line) {
-                return Ok(line.to_vec());
-            }
-        }
-        let missing = || format!("no line matches {:?}", pattern.as_str());
-        match stream.read_buf(received).await {
-            Ok(0) if pattern.is_match(received) && !received.is_empty() => {
-                return Ok(std::mem::take(received));
-            }
-            Ok(0) => return Err(format!("closed: {}", missing())),
-            Ok(length) => total += length as u64,
-            Err(error) => return Err(format!("{error}: {}", missing())),
-        }
-        if total > limit {
-            return Err(format!("{} in more than limits.bytes", missing()));
-        }
-    }
 }

@@ -1,5 +1,13 @@
+use std::convert::Infallible;
 use std::sync::Arc;
 
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{HeaderMap, HeaderName, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -10,7 +18,8 @@ use tokio_rustls::TlsAcceptor;
 
 use bellwether_core::Now;
 
-use crate::entry::testing::{Collected, collect, resolve_entry};
+use crate::Memory;
+use crate::entry::testing::{Collected, collect, resolve_entry, resolve_entry_in};
 use crate::http::testing::{Reply, response, serve};
 
 /// Result of one collection with its notes.
@@ -179,8 +188,8 @@ async fn what_an_http_probe_does_not_expect_is_its_failure() {
     assert_eq!(value(&collected, "probe_success", &secret, ""), Some(1.0));
 }
 
-/// A server of lines over TLS, and the PEM file of its certificate.
-async fn encrypted(tasks: &mut JoinSet<()>, names: &[&str]) -> (u16, tempfile::TempDir) {
+/// TLS with a certificate of its own, and the folder with the PEM file of it, `ca.pem`.
+fn acceptor(names: &[&str]) -> (TlsAcceptor, tempfile::TempDir) {
     let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
     let mut params = CertificateParams::new(names).unwrap();
     params.not_after = rcgen::date_time_ymd(2090, 1, 1);
@@ -198,7 +207,12 @@ async fn encrypted(tasks: &mut JoinSet<()>, names: &[&str]) -> (u16, tempfile::T
             PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         )
         .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    (TlsAcceptor::from(Arc::new(config)), folder)
+}
+
+/// A server of lines over TLS, and the folder with its certificate.
+async fn encrypted(tasks: &mut JoinSet<()>, names: &[&str]) -> (u16, tempfile::TempDir) {
+    let (acceptor, folder) = acceptor(names);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tasks.spawn(async move {
@@ -287,6 +301,200 @@ async fn a_dialogue_over_tcp_sends_its_texts() {
         );
         let failed = value(&collected, "probe_failed_due_to_regex", &target, "");
         assert_eq!(failed, Some(1.0 - success));
+    }
+}
+
+#[tokio::test]
+async fn a_dialogue_has_labels_and_bytes() {
+    let mut tasks = JoinSet::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2 Debian\r\nxyz").await;
+        }
+    });
+    for (bytes, success, reason) in [
+        ("xyz", 1.0, ""),
+        ("xyZ", 0.0, "other bytes than expected: xyz"),
+        ("xyz0", 0.0, "closed before the expected bytes"),
+    ] {
+        let (collected, notes) = probe(&format!(
+            "prober: tcp, targets: ['{target}'], tcp: {{query_response: [
+               {{expect: '^SSH-2.0-(\\S+) (.*)$', labels: {{version: '${{1}}', comment: '<${{2}}>'}}}},
+               {{expect_bytes: {bytes}}}]}}"
+        ))
+        .await;
+        let info = "probe_expect_info{comment=\"<Debian>\", ";
+        let info = collected.value(&format!(
+            "{info}instance=\"{target}\", job=\"x\", version=\"OpenSSH_9.2\"}}"
+        ));
+        assert_eq!(info, Some(1.0), "{collected:?}");
+        let get = |metric| value(&collected, metric, &target, "");
+        assert_eq!(get("probe_success"), Some(success), "{notes:?}");
+        assert_eq!(get("probe_failed_due_to_bytes"), Some(1.0 - success));
+        assert_eq!(get("probe_failed_due_to_regex"), Some(0.0));
+        assert!(notes.concat().contains(reason), "{notes:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_came_before_starttls_is_forgotten() {
+    let mut tasks = JoinSet::new();
+    let (acceptor, folder) = acceptor(&["localhost"]);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = format!("localhost:{}", listener.local_addr().unwrap().port());
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut command = [0; 100];
+            let _ = stream.read(&mut command).await;
+            // As somebody on the way would add a line that looks like one of the server.
+            let _ = stream.write_all(b"220 ready\r\n250 welcome\r\n").await;
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let _ = stream.write_all(b"250 hello\r\n").await;
+                let _ = stream.shutdown().await;
+            }
+        }
+    });
+    let ca = folder.path().join("ca.pem").display().to_string();
+    for (last, success) in [("hello", 1.0), ("welcome", 0.0)] {
+        let (collected, notes) = probe(&format!(
+            "prober: tcp, ca_file: '{ca}', targets: ['{target}'],
+             tcp: {{query_response: [{{send: STARTTLS}}, {{expect: '^220', starttls: true}}, {{expect: '^250 {last}'}}]}}"
+        ))
+        .await;
+        let get = |metric| value(&collected, metric, &target, "");
+        assert_eq!(get("probe_success"), Some(success), "{notes:?}");
+        assert_eq!(get("probe_failed_due_to_regex"), Some(1.0 - success));
+        let expiry = get("probe_ssl_earliest_cert_expiry");
+        assert_eq!(expiry, Some(3_786_912_000.0));
+    }
+}
+
+/// A server that answers the health checks of services named after their status.
+async fn grpc_server(tasks: &mut JoinSet<()>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tasks.spawn(async move {
+        let mut open = JoinSet::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(TokioIo::new(stream), service_fn(grpc_answer));
+            open.spawn(async move {
+                let _ = connection.await;
+            });
+        }
+    });
+    port
+}
+
+async fn grpc_answer(
+    request: Request<Incoming>,
+) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+    assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let service = body.get(7..).unwrap_or_default().to_vec();
+    let status = |code: &'static str| {
+        HeaderMap::from_iter([(
+            HeaderName::from_static("grpc-status"),
+            HeaderValue::from_static(code),
+        )])
+    };
+    let message = |health| Bytes::from(vec![0, 0, 0, 0, 2, 8, health]);
+    let mut response = Response::new(match &service[..] {
+        b"" => (message(1), Some(status("0"))),
+        b"down" => (message(2), Some(status("0"))),
+        b"odd" => (message(9), Some(status("0"))),
+        b"large" => (vec![0; 20_000].into(), Some(status("0"))),
+        b"late" => (Bytes::new(), Some(status("13"))),
+        _ => (Bytes::new(), None),
+    })
+    .map(|(body, trailers)| {
+        Full::new(body)
+            .with_trailers(std::future::ready(trailers.map(Ok)))
+            .boxed()
+    });
+    match &service[..] {
+        b"hang" => std::future::pending().await,
+        b"none" => response.headers_mut().extend(status("5")),
+        b"proxy" => *response.status_mut() = StatusCode::BAD_GATEWAY,
+        _ => {}
+    }
+    Ok(response)
+}
+
+#[tokio::test]
+async fn a_grpc_server_is_asked_for_its_health() {
+    let mut tasks = JoinSet::new();
+    let target = format!("127.0.0.1:{}", grpc_server(&mut tasks).await);
+    for (service, health, code, reason) in [
+        ("", "SERVING", 0.0, ""),
+        ("down", "NOT_SERVING", 0.0, "the service is NOT_SERVING"),
+        ("odd", "", 0.0, "answered an unknown health: 9"),
+        (
+            "large",
+            "",
+            13.0,
+            "answered INTERNAL: length limit exceeded",
+        ),
+        ("late", "", 13.0, "answered INTERNAL: "),
+        ("none", "", 5.0, "answered NOT_FOUND: "),
+        (
+            "proxy",
+            "",
+            14.0,
+            "answered UNAVAILABLE: HTTP 502 Bad Gateway",
+        ),
+        ("other", "", 13.0, "no grpc-status: not a gRPC server"),
+        ("hang", "", 4.0, "no answer within"),
+    ] {
+        let (collected, notes) = probe(&format!(
+            "prober: grpc, timeout: 500ms, targets: ['{target}'], grpc: {{service: '{service}'}}"
+        ))
+        .await;
+        let get = |metric, label: &str| value(&collected, metric, &target, label);
+        let success = f64::from(u8::from(health == "SERVING"));
+        assert_eq!(
+            get("probe_success", ""),
+            Some(success),
+            "{service}: {notes:?}"
+        );
+        assert_eq!(get("probe_grpc_status_code", ""), Some(code), "{service}");
+        assert_eq!(get("probe_grpc_ssl", ""), Some(0.0));
+        for status in ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] {
+            let label = format!("serving_status=\"{status}\"");
+            let is_it = f64::from(u8::from(status == health));
+            assert_eq!(get("probe_grpc_healthcheck_response", &label), Some(is_it));
+        }
+        assert!(notes.concat().contains(reason), "{service}: {notes:?}");
+    }
+    let (collected, notes) = probe("prober: grpc, targets: ['127.0.0.1:1']").await;
+    let code = value(&collected, "probe_grpc_status_code", "127.0.0.1:1", "");
+    assert_eq!(code, Some(14.0), "{notes:?}");
+}
+
+#[tokio::test]
+async fn probes_are_counted_over_reloads() {
+    let mut tasks = JoinSet::new();
+    let good = format!("http://127.0.0.1:{}/ok", website(&mut tasks).await);
+    let bad = "http://127.0.0.1:1/";
+    let memory = Memory::default();
+    let yaml = format!(
+        "{{name: x, type: probe, prober: http, targets: ['{good}', '{bad}'], buckets: [5]}}"
+    );
+    for count in [1.0, 2.0] {
+        let mut collector = resolve_entry_in(&memory, &yaml).unwrap();
+        let collected = collect(&mut *collector, Now::default()).await;
+        let get = |metric, instance, label: &str| value(&collected, metric, instance, label);
+        for (instance, successes) in [(good.as_str(), count), (bad, 0.0)] {
+            assert_eq!(get("probe_all_success_sum", instance, ""), Some(successes));
+            assert_eq!(get("probe_all_success_count", instance, ""), Some(count));
+            for bound in ["5", "+Inf"] {
+                let label = format!("le=\"{bound}\"");
+                let bucket = get("probe_all_duration_seconds_bucket", instance, &label);
+                assert_eq!(bucket, Some(count));
+            }
+        }
     }
 }
 
@@ -390,6 +598,27 @@ fn mistakes_in_the_settings_are_reported_with_hints() {
         (
             "prober: tcp, targets: ['a:1'], tcp: {query_response: [{expect: '('}]}",
             "invalid regular expression",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {tls: true, query_response: [{starttls: true}]}",
+            "TLS begins twice",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{expect: a, labels: {a-b: c}}]}",
+            "not a label name: \"a-b\"",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{expect: a, labels: {job: c}}]}",
+            "the target has a label job",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{labels: {a: c}}]}",
+            "labels without `expect`",
+        ),
+        ("prober: grpc, targets: ['http://a:1']", "HOST:PORT"),
+        (
+            "prober: icmp, targets: [a], buckets: [2, 1]",
+            "buckets must ascend",
         ),
     ] {
         let errors = resolve_entry(&format!("{{name: x, type: probe, {settings}}}"))

@@ -25,13 +25,21 @@ fn path(request: &str) -> &str {
     request.split(' ').nth(1).unwrap_or_default()
 }
 
+const PROTOBUF: &str = "Content-Type: application/vnd.google.protobuf; encoding=delimited\r\n";
+
 /// A server whose paths are good, bad, slow, endless and huge.
 async fn target(tasks: &mut JoinSet<()>) -> u16 {
     serve(tasks, |request| match path(request) {
         "/good" => response("Content-Type: text/plain\r\n", "a{job=\"own\"} 1\nb 2\n"),
         "/html" => response("Content-Type: text/html\r\n", "<html>\n<body>1</body>\n"),
         "/binary" => response("", [b'a', b' ', 0xff, b'\n']),
-        "/protobuf" => response("Content-Type: application/vnd.google.protobuf\r\n", ""),
+        "/protobuf" => {
+            // A gauge "p" of 1 with the label a="b", and its timestamp of 1 ms.
+            let gauge = b"\x1c\x0a\x01p\x18\x01\x22\x15\x0a\x06\x0a\x01a\x12\x01b\x12\x09\x09\0\0\0\0\0\0\xf0\x3f\x30\x01";
+            response(PROTOBUF, gauge)
+        }
+        "/no_protobuf" => response(PROTOBUF, "\x05hello"),
+        "/times" => response("", "old 1 999\nnew 2 1000000\nnone 3\nahead 4 2000000\n"),
         "/cut" => response(
             "Content-Type: application/openmetrics-text; version=1.0.0\r\n",
             "# TYPE a gauge\na 1\n",
@@ -93,7 +101,7 @@ async fn a_target_that_is_invalid_or_too_slow_costs_itself_alone() {
     for (path, error) in [
         ("/html", "line 1: no value"),
         ("/binary", "not UTF-8 at byte 2"),
-        ("/protobuf", "answered in protobuf"),
+        ("/no_protobuf", "message 1: "),
         ("/cut", "no # EOF at the end"),
         ("/short", "end of file before message length reached"),
         ("/none", "answered 404 Not Found"),
@@ -143,6 +151,48 @@ async fn compressed_responses_are_read() {
     .await;
     let series = format!("zipped{{instance=\"127.0.0.1:{port}\", job=\"x\"}}");
     assert_eq!(collected.value(&series), Some(1.0), "{collected:?}");
+}
+
+#[tokio::test]
+async fn protocol_buffers_are_read() {
+    let mut tasks = JoinSet::new();
+    let port = target(&mut tasks).await;
+    let collected = once(&format!(
+        "{{name: x, type: scrape, metrics_path: /protobuf, scrape_protocols: [PrometheusProto],
+          static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}"
+    ))
+    .await;
+    let series = format!("p{{a=\"b\", instance=\"127.0.0.1:{port}\", job=\"x\"}}");
+    assert_eq!(collected.value(&series), Some(1.0), "{collected:?}");
+}
+
+#[tokio::test]
+async fn samples_that_prometheus_would_not_show_are_left_out() {
+    let mut tasks = JoinSet::new();
+    let port = target(&mut tasks).await;
+    let now = Now {
+        mono: MonoMillis(0),
+        wall: UnixMillis(1_200_000),
+    };
+    let note = format!("127.0.0.1:{port}: timestamps leave out 2 samples; hint: honor_timestamps");
+    for (honor, left, notes) in [
+        (true, vec!["new", "none"], vec![note]),
+        (false, vec!["old", "new", "none", "ahead"], vec![]),
+    ] {
+        let yaml = format!(
+            "{{name: x, type: scrape, metrics_path: /times, honor_timestamps: {honor},
+              static_configs: [{{targets: ['127.0.0.1:{port}']}}]}}"
+        );
+        let mut collector = resolve_entry(&yaml).unwrap();
+        let collected = collect(&mut *collector, now).await;
+        let names = collected
+            .lines
+            .iter()
+            .map(|line| line.split('{').next().unwrap());
+        let own = names.filter(|name| *name != "up" && !name.starts_with("scrape_"));
+        assert_eq!(own.collect::<Vec<_>>(), left);
+        assert_eq!(collector.notes(), notes);
+    }
 }
 
 #[tokio::test]
@@ -315,6 +365,14 @@ fn mistakes_in_the_settings_are_reported_with_hints() {
         (
             "static_configs: [{targets: [a]}], relabel_configs: [{regex: '(', target_label: a}]",
             "invalid regular expression",
+        ),
+        (
+            "static_configs: [{targets: [a]}], scrape_protocols: []",
+            "no `scrape_protocols`",
+        ),
+        (
+            "static_configs: [{targets: [a]}], scrape_protocols: [PrometheusProto, PrometheusProto]",
+            "PrometheusProto twice",
         ),
         (
             "file_sd_configs: [{files: [a.json]}]",
