@@ -251,7 +251,9 @@ mod tests {
 
     #[test]
     fn every_endpoint_of_the_api_has_the_shape_of_its_answer() {
-        for endpoint in ENDPOINTS {
+        // Protocols of others have paths of their own.
+        let own = |endpoint: &&Endpoint| !matches!(endpoint.answer, Answer::Protocol);
+        for endpoint in ENDPOINTS.iter().filter(own) {
             assert_eq!(
                 !matches!(endpoint.answer, Answer::Text),
                 endpoint.path.starts_with("/api/") || endpoint.path == "/ws",

@@ -140,7 +140,8 @@ mod tests {
                 "{path}"
             );
             assert!(
-                names.insert(resource.name) || ["api_silences", "page"].contains(&resource.name),
+                names.insert(resource.name)
+                    || ["api_silences", "otlp", "page"].contains(&resource.name),
                 "{path}"
             );
         }
