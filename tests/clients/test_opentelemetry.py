@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 
 import pytest
@@ -118,3 +120,12 @@ def test_a_client_goes_on_when_the_agent_was_killed(agent: Agent, grpc_port: int
     counter.add(1)
     until("the next value", lambda: meters.force_flush() and agent.has(f"requests_total{{{SERIES}}} 2")())
     meters.shutdown()
+
+
+def test_the_answer_says_how_to_receive_if_nothing_does(start_agent: Callable[[str], Agent]) -> None:
+    agent = start_agent("performance_monitor: {enabled_collectors: []}")
+    for path, kind in (("/v1/metrics", "otlp"), ("/api/v1/otlp/v1/metrics", "otlp"), ("/api/v1/write", "remote_write")):
+        request = urllib.request.Request(agent.url + path, data=b"", headers={"Content-Type": "application/x-protobuf"})
+        with pytest.raises(urllib.error.HTTPError) as rejected:
+            urllib.request.urlopen(request, timeout=5)
+        assert rejected.value.code == 400 and f"type: {kind}, accept: " in rejected.value.read().decode()

@@ -261,6 +261,7 @@ async fn declared_networks_and_tokens_decide() {
         ("127.0.0.1", &[][..], 401),
         ("127.0.0.1", &["authorization: Bearer wrong"], 401),
         ("127.0.0.1", &[right], 200),
+        ("127.0.0.1", &["authorization: Token s3cret"], 200),
         (
             "127.0.0.2",
             &[

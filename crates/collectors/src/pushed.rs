@@ -240,7 +240,10 @@ mod tests {
     use super::testing::{collect, families, intake, lines};
     use super::*;
 
-    fn batch(families: &[(&str, Option<Kind>, &[(&str, f64)])]) -> SeriesBatch {
+    /// Name, type, and values by the label `a`.
+    type FamilyOf<'a> = (&'a str, Option<Kind>, &'a [(&'a str, f64)]);
+
+    fn batch(families: &[FamilyOf<'_>]) -> SeriesBatch {
         let mut batch = SeriesBatch::default();
         for (name, kind, samples) in families {
             batch.begin(name, *kind, "Help.");

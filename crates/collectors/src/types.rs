@@ -116,5 +116,5 @@ collector_types! {
     /// Metrics that applications push with OpenTelemetry's protocol.
     Otlp = "otlp", otlp::Otlp;
     /// Samples that Prometheus and its agents send by remote write.
-    RemoteWrite = "remote_write", remote_write::RemoteWrite;
+    RemoteWrite = "remote_write", remote_write::RemoteWriteReceiver;
 }

@@ -138,14 +138,14 @@ async fn a_socket_that_stays_is_not_opened_again_and_one_that_goes_leaves_no_fil
         unreachable!()
     };
     let mut client = TcpStream::connect(address).await.unwrap();
-    assert_eq!(world.listen(&[tcp.clone()]).await, [""; 0]);
+    assert_eq!(world.listen(std::slice::from_ref(&tcp)).await, [""; 0]);
     assert!(!path.exists());
     client.write_all(b"still here\n").await.unwrap();
     world.arrived(&["still here"]).await;
 
     // What a killed process left is replaced; a file that is no socket stays.
     drop(std::os::unix::net::UnixDatagram::bind(&path).unwrap());
-    assert_eq!(world.listen(&[unix.clone()]).await, [""; 0]);
+    assert_eq!(world.listen(std::slice::from_ref(&unix)).await, [""; 0]);
     let other = World::new();
     let errors = other.listen(std::slice::from_ref(&unix)).await;
     assert!(

@@ -41,11 +41,11 @@ section! {
 
 impl EntryType for Otlp {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        if let Some(address) = &self.grpc_listen {
+            grpc::check_address(address, context.problems);
+        }
         let intake = self.push.resolve(context)?;
-        let listen = match &self.grpc_listen {
-            None => None,
-            Some(address) => Some(grpc::check_address(address, context.problems)?),
-        };
+        let listen = self.grpc_listen.as_ref().map(|listen| listen.value.clone());
         let labeling = Labeling {
             promoted: self.promote_resource_attributes.clone(),
             scope: self.promote_scope_metadata,

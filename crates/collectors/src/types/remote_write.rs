@@ -19,23 +19,23 @@ use crate::{Build, EntryContext, EntryType, Memory, Receiver};
 section! {
     /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`
     /// by remote write 1.0 or 2.0. The newest sample of each series is collected. Only one collector has this type.
-    pub struct RemoteWrite {
+    pub struct RemoteWriteReceiver {
         #[serde(flatten)]
         pub push: PushSettings,
     }
 }
 
-impl EntryType for RemoteWrite {
+impl EntryType for RemoteWriteReceiver {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
         let intake = self.push.resolve(context)?;
-        context.receive(RemoteWriteReceiver {
+        context.receive(SampleReceiver {
             intake: intake.clone(),
         });
         context.build(move |memory| intake.collector(memory))
     }
 }
 
-struct RemoteWriteReceiver {
+struct SampleReceiver {
     intake: Intake,
 }
 
@@ -46,7 +46,7 @@ enum Version {
     V2,
 }
 
-impl Receiver for RemoteWriteReceiver {
+impl Receiver for SampleReceiver {
     fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
         let version = match version(request.headers()) {
             Ok(version) => version,

@@ -235,7 +235,11 @@ fn check_host(
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+    // Clients of InfluxDB call it Token.
+    let is_token = ["bearer", "token"]
+        .iter()
+        .any(|word| scheme.eq_ignore_ascii_case(word));
+    is_token.then(|| token.trim())
 }
 
 /// Host that the request is for, by its URI or its `Host` header.

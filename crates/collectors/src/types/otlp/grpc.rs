@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwether_core::{Failure, MonoMillis, Now};
 use bellwether_runtime::Clock;
-use bellwether_schema::{Diagnostics, Spanned};
+use bellwether_schema::{Diagnostics, Spanned, is_host_name};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -75,24 +75,18 @@ struct GrpcError {
     message: String,
 }
 
-/// Returns the address, or reports that it is none.
-pub(super) fn check_address(
-    address: &Spanned<String>,
-    problems: &mut Diagnostics,
-) -> Option<String> {
+/// Reports what is no address with a port.
+pub(super) fn check_address(address: &Spanned<String>, problems: &mut Diagnostics) {
     let host_and_port = address.rsplit_once(':');
     let valid = address.parse::<SocketAddr>().is_ok()
-        || host_and_port.is_some_and(|(host, port)| {
-            bellwether_schema::is_host_name(host) && port.parse::<u16>().is_ok()
-        });
-    if valid {
-        return Some(address.value.clone());
+        || host_and_port
+            .is_some_and(|(host, port)| is_host_name(host) && port.parse::<u16>().is_ok());
+    if !valid {
+        let message = format!("not an address with a port: {:?}", address.value);
+        problems
+            .error(&address.at, message)
+            .hint("for example 127.0.0.1:4317");
     }
-    let message = format!("not an address with a port: {:?}", address.value);
-    problems
-        .error(&address.at, message)
-        .hint("for example 127.0.0.1:4317");
-    None
 }
 
 impl Grpc {

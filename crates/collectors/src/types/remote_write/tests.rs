@@ -11,7 +11,7 @@ use crate::pushed::testing::{families, intake, lines};
 const NOW: i64 = 1_700_000_000_000;
 
 struct Peer {
-    receiver: RemoteWriteReceiver,
+    receiver: SampleReceiver,
     memory: Memory,
     now: Now,
 }
@@ -19,7 +19,7 @@ struct Peer {
 impl Peer {
     fn new(accept: &str) -> Self {
         Self {
-            receiver: RemoteWriteReceiver {
+            receiver: SampleReceiver {
                 intake: intake(&[accept], 10),
             },
             memory: Memory::default(),
