@@ -5,6 +5,7 @@ mod findings;
 mod probe;
 mod text;
 
+pub(crate) use facts::PRESETS;
 pub use facts::{FileSystem, HostFacts, ListeningSocket, Neo4jConfig, Protocol};
 pub use findings::findings;
 pub use probe::probe;

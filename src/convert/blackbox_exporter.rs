@@ -128,7 +128,7 @@ fn http(fields: &mut Fields<'_>, name: &str, collector: &mut Map) -> Map {
     }
     tls(fields, collector);
     if let Some(limit) = fields
-        .parsed("body_size_limit", |text| Size::parse(text))
+        .parsed("body_size_limit", Size::parse)
         .filter(|limit| limit.0 > 0)
     {
         let mut limits = Map::default();

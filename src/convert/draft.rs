@@ -6,9 +6,8 @@ use std::time::Duration;
 use bellwether_schema::{Pos, is_file_name};
 
 use super::yaml::{Map, NoteKind, Yaml};
+use crate::init::PRESETS;
 
-/// Directory of the files that a package has for `include`.
-const PRESETS: &str = "/usr/share/bellwether/presets";
 /// Collection interval without a setting.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(30);
 /// Shortest interval of a collector.

@@ -138,7 +138,7 @@ impl Instance<'_, '_> {
     }
 }
 
-/// What the inputs of all files add up to.
+/// Entries of the inputs of all files.
 struct Inputs<'d> {
     draft: &'d mut Draft,
     /// Notes of the collector of processes, and its groups.
@@ -184,28 +184,27 @@ impl Inputs<'_> {
             is_converted: true,
         };
         match INPUTS.iter().find(|(name, _)| *name == plugin) {
-            Some((_, convert)) => {
-                convert(&mut instance, self);
-                if instance.is_converted {
-                    let mut rest = std::mem::take(&mut instance.notes);
-                    std::mem::replace(&mut instance.fields, Fields::none(Pos::default()))
-                        .finish(&mut rest);
-                    for note in &mut rest.notes {
-                        if !note.text.starts_with("inputs.") {
-                            note.text = format!("inputs.{plugin}: {}", note.text);
-                        }
-                    }
-                    instance.notes = rest;
-                }
-            }
-            None => {
-                let text = format!("inputs.{plugin}");
-                instance.notes.lose(instance.fields.at, text);
-                instance.is_converted = false;
+            Some((_, convert)) => convert(&mut instance, self),
+            None => instance.is_converted = false,
+        }
+        let Instance {
+            fields,
+            mut notes,
+            is_converted,
+            ..
+        } = instance;
+        if is_converted {
+            fields.finish(&mut notes);
+        } else if notes.notes.is_empty() {
+            notes.lose(fields.at, format!("inputs.{plugin}"));
+        }
+        for note in &mut notes.notes {
+            if !note.text.starts_with("inputs.") {
+                note.text = format!("inputs.{plugin}: {}", note.text);
             }
         }
-        self.draft.converted += usize::from(instance.is_converted);
-        self.draft.general.notes.append(&mut instance.notes.notes);
+        self.draft.converted += usize::from(is_converted);
+        self.draft.general.notes.append(&mut notes.notes);
     }
 
     /// Adds a collector of node_exporter.

@@ -232,4 +232,4 @@ pub(super) const OTHERS: [Service; 7] = [
 ];
 
 /// Directory of the presets of a package.
-pub(super) const PRESETS: &str = "/usr/share/bellwether/presets";
+pub(crate) const PRESETS: &str = "/usr/share/bellwether/presets";

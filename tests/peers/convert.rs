@@ -1,4 +1,4 @@
-//! What `bellwether convert` writes, beside the programs whose configurations it reads.
+//! Configurations that `bellwether convert` writes, beside the programs whose configurations it reads.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

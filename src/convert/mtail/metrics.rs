@@ -250,11 +250,11 @@ impl<'p, 'm> Walk<'p, 'm> {
         let (keys, rest) = keys(tokens).ok_or("it has no counterpart")?;
         let mut used = BTreeSet::new();
         let labels = labels(declaration, &keys, scope, &mut used)?;
-        let (kind, value) = change(&declaration.kind, rest)?;
+        let Change { kind, value } = change(&declaration.kind, rest)?;
         let value = match value {
-            Some((reference, scale)) => {
+            Some(Number { group, scale }) => {
                 let (pattern, name) = scope
-                    .field(reference)
+                    .field(group)
                     .ok_or("no group of an expression around it")?;
                 used.insert(pattern);
                 Some((name, scale))
@@ -312,63 +312,71 @@ fn labels(
     Ok(labels)
 }
 
-/// Returns the type that an action makes of a metric, and the group with the value and its factor.
-fn change<'t>(
-    kind: &str,
-    tokens: &'t [Kind],
-) -> Result<(&'static str, Option<(&'t str, f64)>), &'static str> {
+/// Change that an action makes of a metric.
+struct Change<'t> {
+    /// Type of the metric.
+    kind: &'static str,
+    /// Number that is added, set or observed. A counter without it counts lines.
+    value: Option<Number<'t>>,
+}
+
+/// Group with a number, and its factor.
+struct Number<'t> {
+    group: &'t str,
+    scale: f64,
+}
+
+impl Number<'_> {
+    /// Returns the number times a factor, unless that leaves no number.
+    fn times(self, factor: Option<f64>) -> Option<Self> {
+        let scale = self.scale * factor?;
+        let is_valid = scale.is_finite() && scale != 0.0;
+        is_valid.then_some(Self { scale, ..self })
+    }
+}
+
+/// Returns the change of a metric that is declared as `kind`.
+fn change<'t>(kind: &str, tokens: &'t [Kind]) -> Result<Change<'t>, &'static str> {
     let (operator, operand) = match tokens.split_first() {
         Some((Kind::Sign(sign), operand)) => (*sign, operand),
         _ => return Err("it is not changed"),
     };
-    match (kind, operator) {
-        ("counter", "++") => Ok(("counter", None)),
-        ("counter", "+=") if matches!(operand, [Kind::Number(one)] if one == "1") => {
-            Ok(("counter", None))
-        }
-        ("counter", "+=") => Ok(("counter", Some(value(operand)?))),
-        ("counter", _) => Err("a counter that is set"),
-        ("gauge" | "timer", "=") => Ok(("gauge", Some(value(operand)?))),
-        ("gauge" | "timer", _) => Err("a gauge that is counted up"),
-        ("histogram", "=") => Ok(("histogram", Some(value(operand)?))),
-        _ => Err("it has no counterpart"),
-    }
+    let is_one = matches!(operand, [Kind::Number(one)] if one == "1");
+    let (kind, has_value) = match (kind, operator) {
+        ("counter", "++") => ("counter", false),
+        ("counter", "+=") => ("counter", !is_one),
+        ("counter", _) => return Err("a counter that is set"),
+        ("gauge" | "timer", "=") => ("gauge", true),
+        ("gauge" | "timer", _) => return Err("a gauge that is counted up"),
+        ("histogram", "=") => ("histogram", true),
+        _ => return Err("it has no counterpart"),
+    };
+    let value = has_value.then(|| number(operand)).transpose()?;
+    Ok(Change { kind, value })
 }
 
-/// Returns the group and the factor of `$x`, `float($x)`, `$x * 0.001` or `$x / 1000`.
-fn value(tokens: &[Kind]) -> Result<(&str, f64), &'static str> {
+/// Returns the number of `$x`, `float($x)`, `$x * 0.001` or `$x / 1000`.
+fn number(tokens: &[Kind]) -> Result<Number<'_>, &'static str> {
     const REASON: &str = "a value that is no group of an expression";
     let tokens = unwrapped(tokens);
-    let number = |token: &Kind| match token {
-        Kind::Number(text) => text
-            .parse::<f64>()
-            .ok()
-            .filter(|number| *number != 0.0 && number.is_finite()),
+    let factor = |token: &Kind| match token {
+        Kind::Number(text) => text.parse::<f64>().ok(),
         _ => None,
     };
     match tokens {
-        [Kind::Capture(name)] => Ok((name, 1.0)),
+        [Kind::Capture(group)] => Ok(Number { group, scale: 1.0 }),
         [Kind::Word(word), rest @ ..]
             if matches!(word.as_str(), "float" | "int") && is_wrapped(rest) =>
         {
-            value(rest)
+            number(rest)
         }
-        [factor, Kind::Sign("*"), rest @ ..] if number(factor).is_some() => {
-            let (name, scale) = value(rest)?;
-            Ok((name, scale * number(factor).unwrap_or(1.0)))
+        [first, Kind::Sign("*"), rest @ ..] if factor(first).is_some() => {
+            number(rest)?.times(factor(first)).ok_or(REASON)
         }
-        [rest @ .., Kind::Sign(sign @ ("*" | "/")), factor] => {
-            let factor = number(factor).ok_or(REASON)?;
-            let (name, scale) = value(rest)?;
-            Ok((
-                name,
-                if *sign == "*" {
-                    scale * factor
-                } else {
-                    scale / factor
-                },
-            ))
-        }
+        [rest @ .., Kind::Sign("*"), last] => number(rest)?.times(factor(last)).ok_or(REASON),
+        [rest @ .., Kind::Sign("/"), last] => number(rest)?
+            .times(factor(last).map(f64::recip))
+            .ok_or(REASON),
         _ => Err(REASON),
     }
 }
