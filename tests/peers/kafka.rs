@@ -278,7 +278,7 @@ fn a_broker_that_wants_a_certificate_gets_it() {
     let agent = Agent::start(folder.path(), &yaml);
     agent.wait_for_value("kafka_brokers{via=\"with\"}", |count| count == 1.0);
     agent.wait_for_value("kafka_up{via=\"without\"}", |up| up == 0.0);
-    wait_for_failure(&agent, &["CertificateRequired"]);
+    wait_for_failure(&agent, &["received fatal alert: BadCertificate"]);
 }
 
 #[test]
