@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use crate::support::agent::Agent;
 use crate::support::certificates::Certificates;
+use crate::support::presets::has_dashboard;
 use crate::support::servers::{PASSWORD, Server};
 use crate::support::{free_port, poll};
 
@@ -183,6 +184,7 @@ fn kafka_has_the_series_of_its_exporter_over_an_outage() {
     assert_eq!(names(&agent), expected.collect());
     assert!(!agent.get("/metrics").1.contains("__consumer_offsets"));
     produce(&brokers, "orders", 5);
+    has_dashboard(&agent, "kafka", "kafka_");
     let lag = "kafka_consumergroup_lag_sum{consumergroup=\"billing\",topic=\"orders\"}";
     agent.wait_for_value(lag, |lag| lag == 11.0);
 
