@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Now};
 use bellwether_schema::section;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{Instant, timeout_at};
 
 use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
@@ -44,18 +45,19 @@ impl EntryType for Gpu {
                 .hint("set `vendors: [nvidia]`, or leave it out for all that are found");
             return None;
         }
-        let collector = GpuCollector {
-            required: self.vendors.clone(),
+        let (required, sysfs) = (self.vendors.clone(), context.host.sysfs.clone());
+        let (timeout, output_limit) = (context.request_timeout(), context.limits.bytes.0);
+        context.build(move |_| GpuCollector {
+            required: required.clone(),
             program: nvidia::PROGRAM.to_owned(),
-            sysfs: context.host.sysfs.clone(),
-            timeout: context.request_timeout(),
-            output_limit: context.limits.bytes.0,
-        };
-        context.build(move |_| collector.clone())
+            sysfs: sysfs.clone(),
+            timeout,
+            output_limit,
+            reading: None,
+        })
     }
 }
 
-#[derive(Clone)]
 struct GpuCollector {
     /// `None`: those that are found.
     required: Option<Vec<GpuVendor>>,
@@ -64,6 +66,8 @@ struct GpuCollector {
     sysfs: PathBuf,
     timeout: Duration,
     output_limit: u64,
+    /// Read of AMD's cards that has not ended.
+    reading: Option<JoinHandle<Vec<amd::Card>>>,
 }
 
 impl GpuCollector {
@@ -73,27 +77,30 @@ impl GpuCollector {
     }
 
     /// Adds the cards of NVIDIA, if they have to be there or the program is.
-    async fn nvidia(&self, batch: &mut Batch) -> Result<usize, Failure> {
-        let is_there = std::fs::exists(&self.program).unwrap_or(false);
-        if !self.wants(GpuVendor::Nvidia) || (self.required.is_none() && !is_there) {
+    async fn nvidia(&self, batch: &mut Batch, deadline: Instant) -> Result<usize, Failure> {
+        if !self.wants(GpuVendor::Nvidia) || (self.required.is_none() && !self.is_there().await) {
             return Ok(0);
         }
         let command = nvidia::command(&self.program);
-        let printed = crate::program::output(command, self.timeout, self.output_limit).await?;
+        let rest = deadline.saturating_duration_since(Instant::now());
+        let printed = crate::program::output(command, rest, self.output_limit).await?;
         let count = nvidia::push(&printed, &mut batch.series);
         count.map_err(|error| Failure::new("parse", format!("{}: {error}", self.program)))
     }
 
+    /// Returns whether `nvidia-smi` is there.
+    async fn is_there(&self) -> bool {
+        let program = self.program.clone();
+        let exists = spawn_blocking(move || std::fs::exists(program)).await;
+        matches!(exists, Ok(Ok(true)))
+    }
+
     /// Adds the cards of AMD.
-    async fn amd(&self, batch: &mut Batch) -> Result<usize, Failure> {
+    async fn amd(&mut self, batch: &mut Batch, deadline: Instant) -> Result<usize, Failure> {
         if !self.wants(GpuVendor::Amd) {
             return Ok(0);
         }
-        let sysfs = self.sysfs.clone();
-        let cards = spawn_blocking(move || amd::read(&sysfs));
-        let cards = cards
-            .await
-            .map_err(|error| Failure::new("panic", error.to_string()))?;
+        let cards = self.read_amd(deadline).await?;
         if cards.is_empty() && self.required.is_some() {
             let detail = format!("no card of AMD in {}", amd::folder(&self.sysfs).display());
             return Err(Failure::new("absent", detail));
@@ -101,17 +108,38 @@ impl GpuCollector {
         amd::push(&cards, &mut batch.series);
         Ok(cards.len())
     }
+
+    /// Reads the cards of AMD. A driver that hangs holds one thread: no other read starts meanwhile.
+    async fn read_amd(&mut self, deadline: Instant) -> Result<Vec<amd::Card>, Failure> {
+        let folder = amd::folder(&self.sysfs);
+        let late = || {
+            let folder = folder.display();
+            Failure::new("timeout", format!("{folder}: the driver does not answer"))
+        };
+        if let Some(reading) = &mut self.reading {
+            // Its values are old, so another read follows.
+            let _cards = timeout_at(deadline, reading).await.map_err(|_| late())?;
+        }
+        let sysfs = self.sysfs.clone();
+        let reading = self
+            .reading
+            .insert(spawn_blocking(move || amd::read(&sysfs)));
+        let cards = timeout_at(deadline, reading).await.map_err(|_| late())?;
+        self.reading = None;
+        cards.map_err(|error| Failure::new("panic", error.to_string()))
+    }
 }
 
 impl Collector for GpuCollector {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, _: Now) -> Collecting<'a> {
         Box::pin(async move {
-            let amd = self.amd(batch).await;
-            let nvidia = self.nvidia(batch).await;
+            let start = Instant::now();
+            let amd = self.amd(batch, start + self.timeout / 2).await;
+            let nvidia = self.nvidia(batch, start + self.timeout).await;
             match (nvidia, amd) {
-                (Err(one), Err(other)) => {
-                    let detail = format!("{}; {}", one.detail, other.detail);
-                    Err(Failure::new(one.reason, detail))
+                (Err(nvidia), Err(amd)) => {
+                    let detail = format!("{}; {}", nvidia.detail, amd.detail);
+                    Err(Failure::new(nvidia.reason, detail))
                 }
                 (Err(failure), Ok(_)) | (Ok(_), Err(failure)) => Err(failure),
                 (Ok(0), Ok(0)) => {

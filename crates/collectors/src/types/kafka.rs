@@ -88,4 +88,6 @@ impl EntryType for Kafka {
 }
 
 #[cfg(test)]
+mod testing;
+#[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::sync::mpsc;
 
 use bellwether_core::Now;
 use tempfile::TempDir;
@@ -29,15 +30,23 @@ impl Host {
         self
     }
 
-    async fn collect(&self, required: Option<Vec<GpuVendor>>) -> Collected {
-        let mut collector = GpuCollector {
+    fn collector(&self, required: Option<Vec<GpuVendor>>) -> GpuCollector {
+        GpuCollector {
             required,
             program: self.0.path().join("nvidia-smi").display().to_string(),
             sysfs: self.0.path().to_owned(),
             timeout: Duration::from_secs(5),
             output_limit: 10_000,
-        };
-        let mut collected = collect(&mut collector, Now::default()).await;
+            reading: None,
+        }
+    }
+
+    async fn collect(&self, required: Option<Vec<GpuVendor>>) -> Collected {
+        self.collect_with(&mut self.collector(required)).await
+    }
+
+    async fn collect_with(&self, collector: &mut GpuCollector) -> Collected {
+        let mut collected = collect(collector, Now::default()).await;
         let folder = self.0.path().display().to_string();
         if let Some((_, detail)) = &mut collected.failure {
             *detail = detail.replace(&folder, "HOST");
@@ -107,7 +116,7 @@ async fn a_program_that_fails_or_hangs_costs_the_cards_of_nvidia_alone() {
             "exit",
             "HOST/nvidia-smi: exit status 15: Unable to determine the device handle for GPU0: GPU is lost.",
         ),
-        ("sleep 1000", "timeout", "HOST/nvidia-smi: killed after 5s"),
+        ("sleep 1000", "timeout", "HOST/nvidia-smi: killed after "),
         (
             "yes",
             "io",
@@ -120,9 +129,34 @@ async fn a_program_that_fails_or_hangs_costs_the_cards_of_nvidia_alone() {
         ),
     ] {
         let collected = Host::with(&AMD).program(script).collect(None).await;
-        assert_eq!(collected.failure, Some((reason, expected.to_owned())));
+        let failure = collected.failure.unwrap();
+        assert_eq!(failure.0, reason);
+        assert!(failure.1.starts_with(expected), "{failure:?}");
         assert_eq!(collected.lines.len(), 8, "{script}");
     }
+}
+
+#[tokio::test]
+async fn a_driver_of_amd_that_hangs_holds_one_thread_and_costs_its_cards_alone() {
+    let host = Host::with(&AMD).program(ECHO);
+    let mut collector = host.collector(None);
+    let (driver, hang) = mpsc::channel::<()>();
+    let reading = spawn_blocking(move || {
+        // Until the driver is dropped.
+        let _ = hang.recv();
+        Vec::new()
+    });
+    let id = reading.id();
+    collector.reading = Some(reading);
+    let collected = host.collect_with(&mut collector).await;
+    let late = "HOST/class/drm: the driver does not answer".to_owned();
+    assert_eq!(collected.failure, Some(("timeout", late)));
+    assert!(collected.lines[0].starts_with("nvidia_smi_gpu_info"));
+    assert_eq!(collector.reading.as_ref().map(JoinHandle::id), Some(id));
+    drop(driver);
+    let collected = host.collect_with(&mut collector).await;
+    assert_eq!((collected.failure, collected.lines.len()), (None, 9));
+    assert!(collector.reading.is_none());
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use super::connection::Connection;
 use super::error::BrokerError;
 use super::messages::cluster::{End, list_offsets};
 use super::messages::groups::{
-    CONSUMER_GROUP_DESCRIBE, GroupState, describe_consumer_groups, describe_groups, list_groups,
-    offset_fetch,
+    CONSUMER_GROUP_DESCRIBE, GroupState, GroupStates, describe_consumer_groups, describe_groups,
+    list_groups, offset_fetch,
 };
 use super::messages::{Offsets, Partitions, Request};
 
@@ -17,6 +17,12 @@ const PIPELINE: usize = 32;
 
 /// Groups that are described by one request: the answer has all members with their partitions.
 const DESCRIBED: usize = 100;
+
+/// Maximum number of groups of a broker whose errors are reported.
+const REPORTED: usize = 3;
+
+/// Longest name of a group in an error, in bytes.
+const LONGEST_NAME: usize = 100;
 
 /// State of a group that its broker does not know, or that has the protocol of KIP-848.
 const DEAD: &str = "Dead";
@@ -37,12 +43,16 @@ pub(super) struct Answers {
     pub(super) groups: Vec<Group>,
     pub(super) oldest: Offsets,
     pub(super) newest: Offsets,
+    /// Reasons why a part is left out.
+    pub(super) errors: Vec<String>,
 }
 
 /// A consumer group.
 #[derive(Debug)]
 pub(super) struct Group {
-    pub(super) state: GroupState,
+    pub(super) name: String,
+    /// `None` if its broker could not describe it.
+    pub(super) state: Option<GroupState>,
     pub(super) committed: Offsets,
 }
 
@@ -50,6 +60,7 @@ impl Answers {
     /// Adds the answers of another broker.
     pub(super) fn add(&mut self, other: Self) {
         self.groups.extend(other.groups);
+        self.errors.extend(other.errors);
         for (offsets, others) in [
             (&mut self.oldest, other.oldest),
             (&mut self.newest, other.newest),
@@ -63,83 +74,93 @@ impl Answers {
 
 impl Questions {
     /// Asks a broker. Committed offsets come first, so that what is written meanwhile counts as lag.
+    ///
+    /// # Errors
+    /// The connection cannot go on. An error code costs its part of the answers.
     pub(super) async fn ask(&self, broker: &mut Connection) -> Result<Answers, BrokerError> {
-        let mut names = broker.call(&list_groups()).await?;
-        names.retain(|name| self.groups.select(name));
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let groups = match names.is_empty() {
-            true => Vec::new(),
-            false => self.groups(&names, broker).await?,
-        };
-        if self.led.is_empty() {
-            let offsets = Offsets::new();
-            return Ok(Answers {
-                groups,
-                oldest: offsets.clone(),
-                newest: offsets,
-            });
+        let mut answers = Answers::default();
+        match broker.call(&list_groups()).await {
+            Ok(mut names) => {
+                names.retain(|name| self.groups.select(name));
+                self.ask_groups(&names, broker, &mut answers).await?;
+            }
+            Err(error) if error.is_code() => answers.errors.push(error.to_string()),
+            Err(error) => return Err(error),
         }
-        Ok(Answers {
-            groups,
-            oldest: broker.call(&list_offsets(&self.led, End::Oldest)).await?,
-            newest: broker.call(&list_offsets(&self.led, End::Newest)).await?,
-        })
+        if !self.led.is_empty() {
+            answers.oldest = broker.call(&list_offsets(&self.led, End::Oldest)).await?;
+            answers.newest = broker.call(&list_offsets(&self.led, End::Newest)).await?;
+        }
+        Ok(answers)
     }
 
-    async fn groups(
+    async fn ask_groups(
         &self,
-        names: &[&str],
+        names: &[String],
         broker: &mut Connection,
-    ) -> Result<Vec<Group>, BrokerError> {
-        let states = states(names, broker).await?;
-        let mut groups = Vec::with_capacity(states.len());
-        let mut kept = 0;
-        for states in states.chunks(PIPELINE) {
-            let requests: Vec<Request<Offsets>> = states
-                .iter()
-                .map(|state| offset_fetch(&state.name))
-                .collect();
+        answers: &mut Answers,
+    ) -> Result<(), BrokerError> {
+        let mut states = states(names, broker).await?;
+        let (mut free, mut failed) = (self.limit, Vec::new());
+        for names in names.chunks(PIPELINE) {
+            let requests: Vec<Request<Offsets>> =
+                names.iter().map(|name| offset_fetch(name)).collect();
             for request in &requests {
                 broker.send(request).await?;
             }
-            for (state, request) in states.iter().zip(&requests) {
-                let mut committed = broker.receive(request).await?;
-                committed.retain(|topic, _| self.topics.select(topic));
-                kept += committed.values().map(BTreeMap::len).sum::<usize>();
-                if kept > self.limit {
-                    return Err(BrokerError::TooManyOffsets(self.limit));
-                }
-                let state = state.clone();
-                groups.push(Group { state, committed });
+            // All of them are read: the connection goes on.
+            for (name, request) in names.iter().zip(&requests) {
+                let committed = match broker.receive(request).await {
+                    Ok(committed) => self.keep(committed, &mut free),
+                    Err(error) if error.is_code() => Err(error),
+                    Err(error) => return Err(error),
+                };
+                let committed = committed.unwrap_or_else(|error| {
+                    failed.push((name, error));
+                    Offsets::new()
+                });
+                answers.groups.push(Group {
+                    name: name.clone(),
+                    state: states.remove(name),
+                    committed,
+                });
             }
         }
-        Ok(groups)
+        for (name, error) in failed.iter().take(REPORTED) {
+            let name = &name[..name.floor_char_boundary(LONGEST_NAME)];
+            answers.errors.push(format!("group {name}: {error}"));
+        }
+        let more = failed.len().saturating_sub(REPORTED);
+        if more > 0 {
+            answers.errors.push(format!("errors of {more} more groups"));
+        }
+        Ok(())
+    }
+
+    /// Returns the committed offsets of the collected topics, and takes them from those that are still `free`.
+    fn keep(&self, mut committed: Offsets, free: &mut usize) -> Result<Offsets, BrokerError> {
+        committed.retain(|topic, _| self.topics.select(topic));
+        let count = committed.values().map(BTreeMap::len).sum();
+        let rest = free.checked_sub(count);
+        *free = rest.ok_or(BrokerError::TooManyOffsets(self.limit))?;
+        Ok(committed)
     }
 }
 
 /// Returns the states of groups.
-async fn states(names: &[&str], broker: &mut Connection) -> Result<Vec<GroupState>, BrokerError> {
-    let mut states = Vec::with_capacity(names.len());
+async fn states(names: &[String], broker: &mut Connection) -> Result<GroupStates, BrokerError> {
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut states = GroupStates::new();
     for names in names.chunks(DESCRIBED) {
         states.extend(broker.call(&describe_groups(names)).await?);
     }
-    let dead: Vec<&str> = states
-        .iter()
-        .filter(|group| group.state == DEAD)
-        .map(|group| group.name.as_str())
-        .collect();
-    if dead.is_empty() || !broker.knows(&CONSUMER_GROUP_DESCRIBE) {
+    if !broker.knows(&CONSUMER_GROUP_DESCRIBE) {
         return Ok(states);
     }
-    let mut by_name = BTreeMap::<String, GroupState>::new();
+    let is_dead = |name: &&str| states.get(*name).is_some_and(|group| group.state == DEAD);
+    let dead: Vec<&str> = names.into_iter().filter(is_dead).collect();
     for names in dead.chunks(DESCRIBED) {
-        let groups = broker.call(&describe_consumer_groups(names)).await?;
-        by_name.extend(groups.into_iter().map(|group| (group.name.clone(), group)));
-    }
-    for state in &mut states {
-        if let Some(found) = by_name.remove(&state.name) {
-            *state = found;
-        }
+        states.extend(broker.call(&describe_consumer_groups(names)).await?);
     }
     Ok(states)
 }

@@ -42,6 +42,8 @@ pub(super) struct KafkaCollector {
     start: Option<Connection>,
     /// Index of the broker to start from that answered last.
     first: usize,
+    /// Brokers of the last answer, for when none to start from answers.
+    others: Vec<BrokerAddress>,
     connections: BTreeMap<i32, Connection>,
 }
 
@@ -54,33 +56,33 @@ impl KafkaCollector {
             cluster,
             start: None,
             first: 0,
+            others: Vec::new(),
             connections: BTreeMap::new(),
         }
     }
 
     /// Returns brokers and topics. A broker that hangs leaves half of the time to the next one.
     async fn metadata(&mut self, deadline: Instant) -> Result<Metadata, String> {
-        let half = || Instant::now() + deadline.saturating_duration_since(Instant::now()) / 2;
         if let Some(mut start) = self.start.take()
-            && let Ok(Ok(metadata)) = timeout_at(half(), start.call(&metadata())).await
+            && let Ok(Ok(metadata)) =
+                timeout_at(half_until(deadline), start.call(&metadata())).await
         {
             self.start = Some(start);
             return Ok(metadata);
         }
         let cluster = self.cluster.clone();
         let mut errors = Vec::new();
-        for index in 0..cluster.brokers.len() {
-            let index = (self.first + index) % cluster.brokers.len();
-            let address = &cluster.brokers[index];
+        for address in self.addresses() {
             let asking = async {
-                let mut start = Connection::open(&cluster.access, address).await?;
+                let mut start = Connection::open(&cluster.access, &address).await?;
                 let metadata = start.call(&metadata()).await?;
                 Ok::<_, BrokerError>((start, metadata))
             };
-            match timeout_at(half(), asking).await {
+            match timeout_at(half_until(deadline), asking).await {
                 Ok(Ok((start, metadata))) => {
                     self.start = Some(start);
-                    self.first = index;
+                    let index = cluster.brokers.iter().position(|broker| *broker == address);
+                    self.first = index.unwrap_or(self.first);
                     return Ok(metadata);
                 }
                 Ok(Err(error)) => errors.push(format!("{address}: {error}")),
@@ -90,8 +92,17 @@ impl KafkaCollector {
         Err(errors.join("; "))
     }
 
+    /// Returns the brokers to start from, first the one that answered last, and then the others.
+    fn addresses(&self) -> Vec<BrokerAddress> {
+        let brokers = &self.cluster.brokers;
+        let (before, first) = brokers.split_at(self.first);
+        let others = self.others.iter();
+        let others = others.filter(|address| !brokers.contains(address));
+        first.iter().chain(before).chain(others).cloned().collect()
+    }
+
     /// Asks all brokers at once. Errors name the broker, which costs its own answers alone.
-    async fn ask(&mut self, metadata: &Metadata, deadline: Instant) -> (Answers, Vec<String>) {
+    async fn ask(&mut self, metadata: &Metadata, deadline: Instant) -> Answers {
         let mut led = leaders(metadata);
         let mut asking = JoinSet::new();
         for broker in metadata.brokers.iter().take(MAX_BROKERS) {
@@ -104,8 +115,8 @@ impl KafkaCollector {
             let kept = self.connections.remove(&broker.id);
             let (access, broker) = (self.cluster.access.clone(), broker.clone());
             asking.spawn(async move {
-                let asked = timeout_at(deadline, ask(&access, &broker, &questions, kept)).await;
-                let asked = match asked {
+                let asking = ask(&access, &broker, &questions, kept, deadline);
+                let asked = match timeout_at(deadline, asking).await {
                     Ok(asked) => asked.map_err(|error| error.to_string()),
                     Err(_) => Err("no answer in time".to_owned()),
                 };
@@ -116,36 +127,44 @@ impl KafkaCollector {
         self.connections.clear();
         let mut asked: Vec<Asked> = asking.join_all().await;
         asked.sort_by_key(|(broker, _)| broker.id);
-        let (mut answers, mut errors) = (Answers::default(), Vec::new());
+        let mut answers = Answers::default();
         for (broker, asked) in asked {
+            let name_broker =
+                |error: String| format!("broker {} ({}): {error}", broker.id, broker.address);
             match asked {
-                Ok((connection, found)) => {
-                    answers.add(found);
+                Ok((connection, mut of_broker)) => {
+                    of_broker.errors = of_broker.errors.into_iter().map(name_broker).collect();
+                    answers.add(of_broker);
                     self.connections.insert(broker.id, connection);
                 }
-                Err(error) => {
-                    errors.push(format!(
-                        "broker {} ({}): {error}",
-                        broker.id, broker.address
-                    ));
-                }
+                Err(error) => answers.errors.push(name_broker(error)),
             }
         }
-        (answers, errors)
+        answers
     }
 }
 
-/// Asks a broker. A kept connection may have been closed meanwhile, so a new one follows.
+/// Returns the time at which half of the rest until the deadline is over.
+fn half_until(deadline: Instant) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / 2
+}
+
+/// Asks a broker. A kept connection may have been closed or cut meanwhile, so a new one follows. That has half of the
+/// time.
 async fn ask(
     access: &Arc<Access>,
     broker: &Broker,
     questions: &Questions,
     kept: Option<Connection>,
+    deadline: Instant,
 ) -> Result<(Connection, Answers), BrokerError> {
-    if let Some(mut connection) = kept
-        && let Ok(answers) = questions.ask(&mut connection).await
-    {
-        return Ok((connection, answers));
+    if let Some(mut connection) = kept {
+        match timeout_at(half_until(deadline), questions.ask(&mut connection)).await {
+            Ok(Ok(answers)) => return Ok((connection, answers)),
+            Ok(Err(BrokerError::Io(_))) | Err(_) => {}
+            Ok(Err(error)) => return Err(error),
+        }
     }
     let mut connection = Connection::open(access, &broker.address).await?;
     let answers = questions.ask(&mut connection).await?;
@@ -174,18 +193,21 @@ impl Collector for KafkaCollector {
             let metadata = self.metadata(deadline).await;
             push_up("kafka_up", metadata.is_ok(), &mut batch.series);
             let mut metadata = metadata.map_err(|error| Failure::new("connection", error))?;
+            let brokers = metadata.brokers.iter().take(MAX_BROKERS);
+            self.others = brokers.map(|broker| broker.address.clone()).collect();
             let is_collected = |name: &str| self.cluster.topics.select(name);
             metadata
                 .topics
                 .retain(|topic| !topic.partitions.is_empty() && is_collected(&topic.name));
-            let (answers, mut errors) = self.ask(&metadata, deadline).await;
+            let mut answers = self.ask(&metadata, deadline).await;
             if metadata.brokers.len() > MAX_BROKERS {
-                errors.push(format!("more than {MAX_BROKERS} brokers"));
+                let error = format!("more than {MAX_BROKERS} brokers");
+                answers.errors.push(error);
             }
             families::fill(&metadata, &answers, &mut batch.series);
-            match errors.is_empty() {
+            match answers.errors.is_empty() {
                 true => Ok(()),
-                false => Err(Failure::new("broker", errors.join("; "))),
+                false => Err(Failure::new("broker", answers.errors.join("; "))),
             }
         })
     }

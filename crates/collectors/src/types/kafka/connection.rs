@@ -30,6 +30,12 @@ use super::wire::{Reader, Writer};
 /// Name of this client in the logs of brokers.
 const CLIENT_ID: &str = "bellwether";
 
+/// Maximum number of mechanisms in an error.
+const MAX_MECHANISMS: usize = 10;
+
+/// Longest name of a mechanism in an error, in bytes.
+const LONGEST_MECHANISM: usize = 40;
+
 /// Settings of connections.
 pub(super) struct Access {
     pub(super) security: KafkaSecurity,
@@ -148,7 +154,7 @@ impl Connection {
     ) -> Result<(), BrokerError> {
         let mechanism = security.mechanism.as_str();
         if let Some(offered) = self.call(&sasl_handshake(mechanism)).await? {
-            let offered = offered.join(", ");
+            let offered = join_mechanisms(&offered);
             return Err(BrokerError::Mechanism { mechanism, offered });
         }
         let user = security.user.as_deref().unwrap_or_default();
@@ -225,10 +231,33 @@ impl Connection {
     }
 }
 
+/// Returns the names of mechanisms for an error. A broker may send any number of any length.
+fn join_mechanisms(names: &[String]) -> String {
+    let names = names.iter().take(MAX_MECHANISMS);
+    let names = names.map(|name| &name[..name.floor_char_boundary(LONGEST_MECHANISM)]);
+    names.collect::<Vec<_>>().join(", ")
+}
+
 /// Returns a random text without a comma.
 fn nonce() -> Result<String, BrokerError> {
     let mut bytes = [0; 24];
     let filled = SystemRandom::new().fill(&mut bytes);
     filled.map_err(|_| io::Error::other("the system has no random numbers"))?;
     Ok(BASE64_STANDARD.encode(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mechanisms_of_a_broker_are_cut_in_an_error() {
+        let names = ["PLAIN", "SCRAM-SHA-256"].map(str::to_owned);
+        assert_eq!(join_mechanisms(&names), "PLAIN, SCRAM-SHA-256");
+        // The limit is within the 20th of these letters.
+        let long = format!("x{}", "ä".repeat(1000));
+        let joined = join_mechanisms(&vec![long; 1000]);
+        let cut = format!("x{}", "ä".repeat(19));
+        assert_eq!(joined, [cut.as_str(); 10].join(", "));
+    }
 }

@@ -61,6 +61,19 @@ pub(super) enum BrokerError {
     TooManyOffsets(usize),
 }
 
+impl BrokerError {
+    /// Returns whether the broker answered with an error code, after which the connection goes on.
+    pub(super) fn is_code(&self) -> bool {
+        matches!(
+            self,
+            Self::Answer {
+                error: AnswerError::Code(_),
+                ..
+            }
+        )
+    }
+}
+
 /// An answer that is an error, or not of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum AnswerError {

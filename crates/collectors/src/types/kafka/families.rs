@@ -9,6 +9,7 @@ use bellwether_core::{Kind, SeriesBatch};
 use super::broker::{Answers, Group};
 use super::messages::Offsets;
 use super::messages::cluster::{Broker, Metadata, Partition};
+use super::messages::groups::GroupState;
 
 /// Metrics of the state of a partition.
 type PartitionMetric = (&'static str, &'static str, fn(&Partition) -> f64);
@@ -144,32 +145,35 @@ fn by_topic<'a>(group: &'a str, offsets: &'a Offsets) -> impl Iterator<Item = (L
             topic,
             partition: None,
         };
-        (labels, partitions.values().sum::<i64>() as f64)
+        // The sum of two offsets may be too large for one.
+        let sum: i128 = partitions.values().copied().map(i128::from).sum();
+        (labels, sum as f64)
     })
 }
 
 fn fill_groups(groups: &[Group], newest: &Offsets, out: &mut SeriesBatch) {
-    let members = groups.iter().map(|group| {
+    let members = groups.iter().filter_map(|group| {
         let labels = Labels {
-            group: &group.state.name,
+            group: &group.name,
             ..Labels::default()
         };
-        (labels, group.state.members as f64)
+        Some((labels, group.state.as_ref()?.members as f64))
     });
     let help = "Members of a group.";
     gauge("kafka_consumergroup_members", help, members, out);
     let help = "State of a group: 1 for the one that it is in.";
     out.begin("kafka_consumergroup_state", Some(Kind::Gauge), help);
-    for group in groups.iter().map(|group| &group.state) {
-        let labels = [("consumergroup", &*group.name), ("state", &*group.state)];
-        out.push(&labels, 1.0);
+    for group in groups {
+        if let Some(GroupState { state, .. }) = &group.state {
+            out.push(&[("consumergroup", &group.name), ("state", state)], 1.0);
+        }
     }
 
     let lags: Vec<Offsets> = groups.iter().map(|group| lag(group, newest)).collect();
     let lags = || groups.iter().zip(&lags);
     let sums = lags().flat_map(|(group, lag)| {
         let count = |offsets: &Offsets, topic| offsets.get(topic).map(BTreeMap::len);
-        let sums = by_topic(&group.state.name, lag);
+        let sums = by_topic(&group.name, lag);
         // A sum of a part would be too low.
         sums.filter(move |(labels, _)| {
             count(lag, labels.topic) == count(&group.committed, labels.topic)
@@ -179,15 +183,15 @@ fn fill_groups(groups: &[Group], newest: &Offsets, out: &mut SeriesBatch) {
     gauge("kafka_consumergroup_lag_sum", help, sums, out);
     let sums = groups
         .iter()
-        .flat_map(|group| by_topic(&group.state.name, &group.committed));
+        .flat_map(|group| by_topic(&group.name, &group.committed));
     let help = "Sum of the offsets of a topic that a group committed.";
     gauge("kafka_consumergroup_current_offset_sum", help, sums, out);
-    let each = lags().flat_map(|(group, lag)| by_partition(&group.state.name, lag));
+    let each = lags().flat_map(|(group, lag)| by_partition(&group.name, lag));
     let help = "Messages of a partition that a group has not committed.";
     gauge("kafka_consumergroup_lag", help, each, out);
     let each = groups
         .iter()
-        .flat_map(|group| by_partition(&group.state.name, &group.committed));
+        .flat_map(|group| by_partition(&group.name, &group.committed));
     let help = "Offset that a group committed: that of the next message it reads.";
     gauge("kafka_consumergroup_current_offset", help, each, out);
 }
@@ -210,7 +214,6 @@ fn lag(group: &Group, newest: &Offsets) -> Offsets {
 mod tests {
     use super::*;
     use crate::types::kafka::messages::cluster::Topic;
-    use crate::types::kafka::messages::groups::GroupState;
 
     fn offsets(topic: &str, offsets: &[(i32, i64)]) -> Offsets {
         Offsets::from([(topic.to_owned(), offsets.iter().copied().collect())])
@@ -234,11 +237,14 @@ mod tests {
 
     fn group(committed: Offsets) -> Group {
         let state = GroupState {
-            name: "g".to_owned(),
             state: "Stable".to_owned(),
             members: 2,
         };
-        Group { state, committed }
+        Group {
+            name: "g".to_owned(),
+            state: Some(state),
+            committed,
+        }
     }
 
     #[test]
@@ -246,7 +252,7 @@ mod tests {
         let answers = Answers {
             groups: vec![group(offsets("a", &[(0, 40), (1, 100)]))],
             newest: offsets("a", &[(0, 50), (1, 90), (2, 7)]),
-            oldest: Offsets::new(),
+            ..Answers::default()
         };
         let lines = lines(&Metadata::default(), &answers, "kafka_consumergroup");
         let expected = [
@@ -267,12 +273,43 @@ mod tests {
         let answers = Answers {
             groups: vec![group(offsets("a", &[(0, 40), (1, 100)]))],
             newest: offsets("a", &[(0, 50)]),
-            oldest: Offsets::new(),
+            ..Answers::default()
         };
         let lines = lines(&Metadata::default(), &answers, "kafka_consumergroup_lag");
         let expected =
             ["kafka_consumergroup_lag{consumergroup=\"g\", partition=\"0\", topic=\"a\"} 10"];
         assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_group_that_could_not_be_described_has_its_offsets_alone() {
+        let group = Group {
+            state: None,
+            ..group(offsets("a", &[(0, 40)]))
+        };
+        let answers = Answers {
+            groups: vec![group],
+            ..Answers::default()
+        };
+        let lines = lines(&Metadata::default(), &answers, "kafka_consumergroup");
+        let expected = [
+            "kafka_consumergroup_current_offset_sum{consumergroup=\"g\", topic=\"a\"} 40",
+            "kafka_consumergroup_current_offset{consumergroup=\"g\", partition=\"0\", topic=\"a\"} 40",
+        ];
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn a_sum_of_huge_offsets_does_not_overflow() {
+        let answers = Answers {
+            groups: vec![group(offsets("a", &[(0, i64::MAX), (1, i64::MAX)]))],
+            ..Answers::default()
+        };
+        let metric = "kafka_consumergroup_current_offset_sum";
+        let lines = lines(&Metadata::default(), &answers, metric);
+        let expected = format!("{metric}{{consumergroup=\"g\", topic=\"a\"}} ");
+        let sum = lines[0].strip_prefix(&expected).unwrap();
+        assert_eq!(sum.parse(), Ok(2.0 * i64::MAX as f64));
     }
 
     #[test]

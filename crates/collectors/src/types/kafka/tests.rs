@@ -1,4 +1,10 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::testing::{
+    FakeBroker, LIST_GROUPS, LIST_OFFSETS, METADATA, OFFSET_FETCH, Received, metadata, written,
+};
 use super::*;
+use crate::Collector;
 use crate::entry::testing::{collect, resolve_entry};
 use bellwether_core::Now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -117,4 +123,163 @@ async fn a_broker_that_hangs_leaves_time_to_the_next_one() {
     let (_, detail) = collected.failure.unwrap();
     assert!(detail.contains("no answer in time; "), "{detail}");
     assert!(detail.contains("refused"), "{detail}");
+}
+
+/// Returns a collector that starts from a broker.
+fn collector(broker: &FakeBroker, settings: &str) -> Box<dyn Collector> {
+    let port = broker.port;
+    let entry = format!("{{name: x, type: kafka, brokers: '127.0.0.1:{port}', {settings}}}");
+    resolve_entry(&entry).ok().unwrap()
+}
+
+const END: &str = "kafka_topic_partition_current_offset{partition=\"0\", topic=\"orders\"}";
+
+fn lag(group: &str) -> String {
+    let labels = format!("consumergroup=\"{group}\", partition=\"0\", topic=\"orders\"");
+    format!("kafka_consumergroup_lag{{{labels}}}")
+}
+
+#[tokio::test]
+async fn an_error_code_of_a_group_costs_its_offsets_alone() {
+    let broker = FakeBroker::start(|received| {
+        let is_secret = received.key == OFFSET_FETCH && received.group() == "audit";
+        Some(match is_secret {
+            true => written(|writer| {
+                writer.i32(0);
+                writer.i16(30);
+            }),
+            false => received.answer(&["audit", "billing"]),
+        })
+    })
+    .await;
+    let mut collector = collector(&broker, "timeout: 5s");
+    for _ in 0..2 {
+        let collected = collect(&mut *collector, Now::default()).await;
+        assert_eq!(collected.value(&lag("billing")), Some(6.0));
+        assert_eq!(collected.value(&lag("audit")), None);
+        let members = "kafka_consumergroup_members{consumergroup=\"audit\"}";
+        assert_eq!(collected.value(members), Some(1.0));
+        assert_eq!(collected.value(END), Some(10.0));
+        let (reason, detail) = collected.failure.unwrap();
+        let expected = format!(
+            "broker 1 (127.0.0.1:{}): group audit: OffsetFetch: not authorized to describe the group",
+            broker.port
+        );
+        assert_eq!((reason, detail), ("broker", expected));
+    }
+    // Both connections were kept.
+    assert_eq!(broker.connections(), 2);
+}
+
+#[tokio::test]
+async fn errors_of_many_groups_are_counted() {
+    let names: Vec<String> = (0..40).map(|number| format!("g{number}")).collect();
+    let broker = FakeBroker::start(move |received| {
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
+        Some(received.answer(&names))
+    })
+    .await;
+    let mut collector = collector(&broker, "timeout: 5s, limits: {series: 2}");
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.value(&lag("g1")), Some(6.0));
+    assert_eq!(collected.value(&lag("g2")), None);
+    assert_eq!(collected.value(END), Some(10.0));
+    let (_, detail) = collected.failure.unwrap();
+    let errors: Vec<&str> = detail.split("): ").skip(1).collect();
+    assert!(
+        errors[0].starts_with("group g2: more than 2 committed offsets; hint: groups.exclude"),
+        "{detail}"
+    );
+    assert_eq!(errors.len(), 4, "{detail}");
+    assert_eq!(errors[3], "errors of 35 more groups");
+}
+
+#[tokio::test]
+async fn a_broker_that_cannot_list_its_groups_has_its_partitions() {
+    let broker = FakeBroker::start(|received| {
+        Some(match received.key {
+            LIST_GROUPS => written(|writer| writer.i16(14)),
+            _ => received.answer(&[]),
+        })
+    })
+    .await;
+    let mut collector = collector(&broker, "timeout: 5s");
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.value(END), Some(10.0));
+    let (_, detail) = collected.failure.unwrap();
+    assert!(
+        detail.ends_with("): ListGroups: the coordinator of the group is loading"),
+        "{detail}"
+    );
+}
+
+#[tokio::test]
+async fn a_cluster_outlives_the_brokers_to_start_from() {
+    let other = FakeBroker::start(|received| Some(received.answer(&[]))).await;
+    let port = other.port;
+    let configured = FakeBroker::start(move |received| {
+        Some(match received.key {
+            METADATA => metadata(&[port]),
+            _ => received.answer(&[]),
+        })
+    })
+    .await;
+    let mut collector = collector(&configured, "timeout: 5s");
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.failure, None);
+    configured.stop().await;
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.failure, None);
+    assert_eq!(collected.value("kafka_up"), Some(1.0));
+    assert_eq!(collected.value(END), Some(10.0));
+}
+
+/// Starts a broker that answers as `changed` says after the first collection.
+async fn changing(
+    changed: impl Fn(&Received) -> Option<Vec<u8>> + Send + Sync + 'static,
+) -> (FakeBroker, Box<dyn Collector>) {
+    let is_changed = Arc::new(AtomicBool::new(false));
+    let switch = is_changed.clone();
+    let broker = FakeBroker::start(move |received| match is_changed.load(Ordering::Relaxed) {
+        true => changed(received),
+        false => Some(received.answer(&["billing"])),
+    })
+    .await;
+    let mut collector = collector(&broker, "timeout: 2s");
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.failure, None);
+    // The first is asked for the cluster.
+    assert_eq!(broker.connections(), 2);
+    switch.store(true, Ordering::Relaxed);
+    (broker, collector)
+}
+
+#[tokio::test]
+async fn a_kept_connection_that_is_silent_leaves_time_to_a_new_one() {
+    let is_silent = |received: &Received| received.connection == 1;
+    let (broker, mut collector) =
+        changing(move |received| (!is_silent(received)).then(|| received.answer(&["billing"])))
+            .await;
+    let collected = collect(&mut *collector, Now::default()).await;
+    assert_eq!(collected.failure, None);
+    assert_eq!(collected.value(&lag("billing")), Some(6.0));
+    assert_eq!(broker.connections(), 3);
+}
+
+#[tokio::test]
+async fn a_broker_with_an_error_is_not_asked_again() {
+    let (broker, mut collector) = changing(|received| {
+        Some(match received.key {
+            LIST_OFFSETS => Vec::new(),
+            _ => received.answer(&["billing"]),
+        })
+    })
+    .await;
+    let collected = collect(&mut *collector, Now::default()).await;
+    let (_, detail) = collected.failure.unwrap();
+    assert!(
+        detail.ends_with("): ListOffsets: malformed answer"),
+        "{detail}"
+    );
+    assert_eq!(broker.connections(), 2);
 }

@@ -1,5 +1,7 @@
 //! Requests for consumer groups, which their coordinator answers.
 
+use std::collections::BTreeMap;
+
 use super::{Answer, Api, Offsets, Request, api, offsets, request};
 use crate::types::kafka::wire::{Reader, Writer};
 
@@ -10,18 +12,22 @@ pub(super) const LIST_GROUPS: Api = api("ListGroups", 16, 0);
 pub(in crate::types::kafka) const CONSUMER_GROUP_DESCRIBE: Api =
     api("ConsumerGroupDescribe", 69, 0);
 
-/// Requests the names of the groups that a broker coordinates.
+/// Type of groups that share the messages of a partition (KIP-932). They have no committed offsets.
+const SHARE: &str = "share";
+
+/// Requests the names of the groups that a broker coordinates, without share groups.
 pub(in crate::types::kafka) fn list_groups() -> Request<Vec<String>> {
     request(
         LIST_GROUPS,
         |_| {},
         |reader| {
             reader.code()?;
-            reader.array(|reader| {
+            let names = reader.array(|reader| {
                 let name = reader.string()?;
-                let _protocol_type = reader.string()?;
-                Ok(name)
-            })
+                let protocol_type = reader.string()?;
+                Ok((protocol_type != SHARE).then_some(name))
+            })?;
+            Ok(names.into_iter().flatten().collect())
         },
     )
 }
@@ -29,21 +35,23 @@ pub(in crate::types::kafka) fn list_groups() -> Request<Vec<String>> {
 /// State of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::types::kafka) struct GroupState {
-    pub(in crate::types::kafka) name: String,
-    /// `Stable`, `Empty`, `Dead`, ...; empty if it may not be seen.
+    /// `Stable`, `Empty`, `Dead`, ...
     pub(in crate::types::kafka) state: String,
     /// Number of members.
     pub(in crate::types::kafka) members: usize,
 }
 
+/// States of groups by their names. A group that the broker could not describe is left out.
+pub(in crate::types::kafka) type GroupStates = BTreeMap<String, GroupState>;
+
 /// Requests the states of groups.
-pub(in crate::types::kafka) fn describe_groups(names: &[&str]) -> Request<Vec<GroupState>> {
+pub(in crate::types::kafka) fn describe_groups(names: &[&str]) -> Request<GroupStates> {
     let write = |writer: &mut Writer| {
         writer.array(names.iter(), |writer, name| writer.string(name));
     };
     request(DESCRIBE_GROUPS, write, |reader| {
-        reader.array(|reader| {
-            let _code = reader.i16()?;
+        let groups = reader.array(|reader| {
+            let code = reader.i16()?;
             let (name, state) = (reader.string()?, reader.string()?);
             let _protocol_type = reader.string()?;
             let _protocol = reader.string()?;
@@ -54,19 +62,15 @@ pub(in crate::types::kafka) fn describe_groups(names: &[&str]) -> Request<Vec<Gr
                 reader.bytes()?;
                 reader.bytes().map(drop)
             })?;
-            Ok(GroupState {
-                name,
-                state,
-                members: members.len(),
-            })
-        })
+            let members = members.len();
+            Ok((code == 0).then_some((name, GroupState { state, members })))
+        })?;
+        Ok(groups.into_iter().flatten().collect())
     })
 }
 
 /// Requests the states of groups with the protocol of KIP-848; those of others are left out.
-pub(in crate::types::kafka) fn describe_consumer_groups(
-    names: &[&str],
-) -> Request<Vec<GroupState>> {
+pub(in crate::types::kafka) fn describe_consumer_groups(names: &[&str]) -> Request<GroupStates> {
     let write = |writer: &mut Writer| {
         // The header of a flexible version ends with tagged fields.
         writer.no_tags();
@@ -82,20 +86,16 @@ pub(in crate::types::kafka) fn describe_consumer_groups(
     })
 }
 
-fn consumer_group(reader: &mut Reader<'_>) -> Answer<Option<GroupState>> {
+fn consumer_group(reader: &mut Reader<'_>) -> Answer<Option<(String, GroupState)>> {
     let code = reader.i16()?;
     let _message = reader.compact_string()?;
     let (name, state) = (reader.compact_string()?, reader.compact_string()?);
     let _epochs = (reader.i32()?, reader.i32()?);
     let _assignor = reader.compact_string()?;
-    let members = reader.compact_array(consumer)?;
+    let members = reader.compact_array(consumer)?.len();
     let _operations = reader.i32()?;
     reader.tags()?;
-    Ok((code == 0).then_some(GroupState {
-        name,
-        state,
-        members: members.len(),
-    }))
+    Ok((code == 0).then_some((name, GroupState { state, members })))
 }
 
 fn consumer(reader: &mut Reader<'_>) -> Answer<()> {
@@ -161,6 +161,38 @@ mod tests {
         });
         let expected = Offsets::from([("a".to_owned(), [(0, 7)].into())]);
         assert_eq!(found, Ok(expected));
+    }
+
+    #[test]
+    fn a_share_group_is_left_out() {
+        let names = read(&list_groups(), |writer| {
+            writer.i16(0);
+            let groups = [("a", "consumer"), ("b", "share"), ("c", "")];
+            writer.array(groups.into_iter(), |writer, (name, protocol_type)| {
+                writer.string(name);
+                writer.string(protocol_type);
+            });
+        });
+        assert_eq!(names, Ok(vec!["a".to_owned(), "c".to_owned()]));
+    }
+
+    #[test]
+    fn a_group_that_could_not_be_described_has_no_state() {
+        let states = read(&describe_groups(&["a", "b"]), |writer| {
+            let groups = [(0, "a", "Empty"), (30, "b", "")];
+            writer.array(groups.into_iter(), |writer, (code, name, state)| {
+                writer.i16(code);
+                for text in [name, state, "consumer", ""] {
+                    writer.string(text);
+                }
+                writer.array([(); 0].into_iter(), |_, ()| {});
+            });
+        });
+        let empty = GroupState {
+            state: "Empty".to_owned(),
+            members: 0,
+        };
+        assert_eq!(states, Ok(GroupStates::from([("a".to_owned(), empty)])));
     }
 
     #[test]
