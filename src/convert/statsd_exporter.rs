@@ -56,7 +56,7 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
         collector.put("dialect", Yaml::text("statsd"));
         collector.put("accept", Yaml::raws([".*"]));
         for warning in warnings {
-            collector.lose(pos(&warning, source), words(&warning));
+            collector.remark(pos(&warning, source), words(&warning));
         }
         if let Some(Value::List(mappings)) = source.key("mappings").map(|node| &node.value) {
             draft.converted += mappings.len();
@@ -144,7 +144,7 @@ mod tests {
             "defaults:\n  histogram_options: {native_histogram_bucket_factor: 1.1}\nmappings: []\n",
         ])
         .unwrap();
-        assert!(text.contains("no counterpart: a.yml:2: "), "{text}");
+        assert!(text.contains("# a.yml:2: "), "{text}");
         assert!(text.contains("mapping_file: /etc/a.yml"), "{text}");
     }
 
