@@ -104,7 +104,7 @@ fn condition(text: &str) -> Option<String> {
         return operand(text);
     };
     let (left, behind) = text.split_at(at);
-    let (operator, right) = behind.split_at(behind.find(|c| !is_operator(c))?);
+    let (operator, right) = behind.split_at(behind.find(|c: char| !is_operator(c))?);
     Some(format!("{} {operator} {}", operand(left)?, operand(right)?))
 }
 
