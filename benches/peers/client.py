@@ -31,6 +31,12 @@ class Client:
         )
         return json.loads(self._exchange(head.encode() + body)[1])
 
+    def put(self, path, text):
+        """The answer to a PUT of a text."""
+        body = text.encode()
+        head = f"PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\nContent-Length: {len(body)}\r\n\r\n"
+        return self._exchange(head.encode() + body)[1]
+
     def _exchange(self, request):
         start = time.perf_counter()
         self.socket.sendall(request)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from databases import sql
 from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
+from services import probes, pushes
 
 METRICS = 10
 HAS_NODE_EXPORTER = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
@@ -762,4 +763,4 @@ def logs():
 
 
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes)}

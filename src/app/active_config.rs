@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::evaluator::Committer;
+use super::generated_series::generated_names;
 use super::groups::Groups;
 use super::{App, history, self_metrics};
 use crate::config::{self, Plan, Root, Source};
@@ -63,6 +64,7 @@ impl ActiveConfig {
             default_labels: plan.default_labels.clone(),
             windows: rules.windows(),
             history,
+            generated: generated_names(&rules),
         };
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
         let anomaly_monitor = Arc::new(anomaly_monitor(&plan));

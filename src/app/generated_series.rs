@@ -9,11 +9,34 @@ use bellwether_core::{
     Alert, AlertState, Fingerprint, LabelSet, Labels, METRIC_NAME, Origin, UnixMillis,
 };
 use bellwether_promql::SampledSeries;
+use bellwether_rules::RuleSet;
 use bellwether_tsdb::history::{History, SeriesId};
+use bellwether_tsdb::store::GeneratedName;
 use parking_lot::Mutex;
 
+const UP: &str = "up";
+const ALERTS: &str = "ALERTS";
+const ALERTS_FOR_STATE: &str = "ALERTS_FOR_STATE";
+/// Name of the label of `up`.
+const COLLECTOR: &str = "collector";
 /// Name of the label with the state of an alert.
 const STATE: &str = "alertstate";
+
+/// Returns the names of series that are in history beside those of collectors: the generated ones, and results of
+/// recording rules.
+pub(super) fn generated_names(rules: &RuleSet) -> Vec<GeneratedName> {
+    let up = GeneratedName {
+        name: UP.into(),
+        labels: Some(vec![COLLECTOR.into()]),
+    };
+    let recorded = rules.recordings.iter().map(|recording| &*recording.record);
+    let names = [ALERTS, ALERTS_FOR_STATE].into_iter().chain(recorded);
+    let others = names.map(|name| GeneratedName {
+        name: name.into(),
+        labels: None,
+    });
+    others.chain([up]).collect()
+}
 
 /// Appends the generated series to history.
 pub(super) struct GeneratedSeries {
@@ -54,7 +77,7 @@ impl GeneratedSeries {
         let mut up = self.up.lock();
         let series = up.entry(origin).or_default();
         if series.is_none() {
-            let own = [(METRIC_NAME, "up"), ("collector", origin.as_str())];
+            let own = [(METRIC_NAME, UP), (COLLECTOR, origin.as_str())];
             *series = history.series_id(&self.label_set(own.into_iter()));
         }
         if let Some(series) = series {
@@ -106,8 +129,8 @@ impl GeneratedSeries {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str()))
         };
-        let state = [(METRIC_NAME, "ALERTS"), (STATE, alert.state.as_str())];
-        let since = [(METRIC_NAME, "ALERTS_FOR_STATE")];
+        let state = [(METRIC_NAME, ALERTS), (STATE, alert.state.as_str())];
+        let since = [(METRIC_NAME, ALERTS_FOR_STATE)];
         [
             history.series_id(&self.label_set(alert_labels().chain(state))),
             history.series_id(&self.label_set(alert_labels().chain(since))),

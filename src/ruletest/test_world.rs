@@ -111,6 +111,7 @@ fn store(
         default_labels: under_test.default_labels.clone(),
         windows: rules.windows(),
         history: history.cloned(),
+        ..Options::default()
     };
     Store::new(under_test.metrics_every(times.interval).into(), options)
 }

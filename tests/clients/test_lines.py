@@ -38,7 +38,9 @@ class Running:
     def __init__(self, start_agent: Callable[[str], Agent], folder: Path):
         self.statsd, self.graphite, self.folder = free_port(), free_port(), folder
         self.agent = start_agent(CONFIG.format(statsd=self.statsd, graphite=self.graphite, folder=folder))
-        until("it listens", (folder / "stream.sock").exists)
+        # Sockets are open before a collection succeeds; a packet to one that is not is lost.
+        collected = (f'bellwether_collector_success{{collector="{name}"}} 1' for name in ("statsd", "graphite"))
+        until("it listens", self.agent.has(*collected))
 
     def has(self, *lines: str) -> None:
         until("all are there", self.agent.has(*lines))

@@ -83,6 +83,8 @@ pub struct Detector {
     sensitivity: f64,
     model: Model,
     seen: u32,
+    /// Time of the last value.
+    last: UnixMillis,
     event: Option<Event>,
     adaptation: Adaptation,
 }
@@ -167,6 +169,7 @@ impl Detector {
             model,
             settings: settings.clone(),
             seen: 0,
+            last: UnixMillis::default(),
             event: None,
             adaptation: Adaptation::default(),
         }
@@ -178,6 +181,7 @@ impl Detector {
         /// Limit so that squares of differences are finite.
         const LARGEST: f64 = 1e150;
         let warming = self.seen < self.settings.min_samples;
+        self.last = at;
         if !value.is_finite() {
             return Observation::nothing(warming);
         }
@@ -191,6 +195,14 @@ impl Detector {
         self.seen = self.seen.saturating_add(1);
         self.model.push(at, value);
         seen
+    }
+
+    /// Returns whether the last value is older than the window and than eight days, so that a series of a weekly job is
+    /// known when it comes back.
+    #[must_use]
+    pub fn is_outdated(&self, at: UnixMillis) -> bool {
+        const WEEK_AND_A_DAY: Duration = Duration::from_secs(8 * 86_400);
+        at.since(self.last) > self.settings.window.max(WEEK_AND_A_DAY)
     }
 
     fn evaluate(&mut self, at: UnixMillis, value: f64) -> Option<Observation> {

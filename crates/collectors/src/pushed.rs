@@ -294,8 +294,8 @@ mod tests {
         let histogram = Some(Kind::Histogram);
         let mut both = SeriesBatch::default();
         both.begin("t", histogram, "");
-        both.push_histogram(&[("a", "1")], [(0.5, 1.0)], 2.0, 3.0);
-        both.push_histogram(&[("a", "2")], [], 2.0, 3.0);
+        both.push_histogram(&[("a", "1")], [(0.5, 1.0)], 2.0, Some(3.0));
+        both.push_histogram(&[("a", "2")], [], 2.0, Some(3.0));
         intake.push(&memory, &both, now);
         let mut end = SeriesBatch::default();
         end.begin("t", histogram, "");

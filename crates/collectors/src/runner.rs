@@ -131,7 +131,7 @@ impl HealthBoard {
     }
 }
 
-type Job = JoinHandle<(Box<dyn Collector>, Batch, Result<(), Failure>)>;
+type Job = JoinHandle<(Box<dyn Collector>, Box<Batch>, Result<(), Failure>)>;
 
 /// Schedule of a collector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,7 +196,7 @@ pub struct Runner {
 /// State of a runner between two runs.
 enum State {
     /// Without a collector before the first run and after a panic.
-    Idle(Option<Box<dyn Collector>>, Batch),
+    Idle(Option<Box<dyn Collector>>, Box<Batch>),
     /// A run that missed its deadline and has not ended.
     Overdue(Job),
 }
@@ -218,7 +218,7 @@ impl Runner {
         self.board.expect(self.origin);
         let mut ticks = interval(self.schedule.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        let mut state = State::Idle(None, Batch::default());
+        let mut state = State::Idle(None, Box::default());
         ticks.tick().await;
         let mut settle = self
             .schedule
@@ -277,13 +277,13 @@ impl Runner {
             }
             Err(error) => {
                 self.fail(started.elapsed(), panicked(error), now);
-                State::Idle(None, Batch::default())
+                State::Idle(None, Box::default())
             }
         }
     }
 
     /// Starts a run in a task of its own, so that a panic ends there.
-    fn start(&self, collector: Option<Box<dyn Collector>>, mut batch: Batch, now: Now) -> Job {
+    fn start(&self, collector: Option<Box<dyn Collector>>, mut batch: Box<Batch>, now: Now) -> Job {
         let (build, memory) = (self.build.clone(), self.memory.clone());
         tokio::spawn(async move {
             let mut collector = match collector {

@@ -8,7 +8,9 @@ mod packets;
 mod stream;
 
 use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -54,7 +56,7 @@ pub(crate) struct Open {
     _file: Option<SocketFile>,
 }
 
-/// What the tasks of a socket share.
+/// State that the tasks of a socket share.
 #[derive(Clone)]
 struct Context {
     receiver: Arc<dyn LineReceiver>,
@@ -93,7 +95,7 @@ impl Sockets {
         receiver: &Arc<dyn LineReceiver>,
         now: Now,
     ) -> io::Result<Option<Open>> {
-        if self.open.lock().contains_key(endpoint) {
+        if self.open.lock().contains_key(endpoint) || self.change_mode(endpoint)? {
             return Ok(None);
         }
         let clock = Clock::start();
@@ -117,6 +119,23 @@ impl Sockets {
         };
         info!(%endpoint, "listening");
         Ok(Some(open))
+    }
+
+    /// Changes the mode of a socket's file, if the socket is open with another one. Returns whether it is.
+    fn change_mode(&self, endpoint: &Endpoint) -> io::Result<bool> {
+        let Some((path, mode)) = endpoint.file() else {
+            return Ok(false);
+        };
+        let mut open = self.open.lock();
+        let Some(other) = open.keys().find(|other| other.is_same_socket(endpoint)) else {
+            return Ok(false);
+        };
+        let other = other.clone();
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
+        if let Some(socket) = open.remove(&other) {
+            open.insert(endpoint.clone(), socket);
+        }
+        Ok(true)
     }
 
     /// Adds sockets, and closes those that are none of `endpoints`.

@@ -74,7 +74,7 @@ impl Watch {
     fn read(&self, is_of_interest: &(dyn Fn(&[u8]) -> bool + Sync)) -> io::Result<bool> {
         let mut buffer = [MaybeUninit::uninit(); BUFFER];
         let mut reader = Reader::new(self.0.get_ref(), &mut buffer);
-        let mut found = false;
+        let mut has_interesting = false;
         loop {
             let event = match reader.next() {
                 Ok(event) => event,
@@ -83,10 +83,10 @@ impl Watch {
             };
             let name = event.file_name().map(|name| name.to_bytes());
             // Lost events may be of any file.
-            found |= event.events().contains(ReadFlags::QUEUE_OVERFLOW)
+            has_interesting |= event.events().contains(ReadFlags::QUEUE_OVERFLOW)
                 || name.is_some_and(is_of_interest);
             if reader.is_buffer_empty() {
-                return Ok(found);
+                return Ok(has_interesting);
             }
         }
     }

@@ -14,7 +14,7 @@ pub enum Rejection {
     /// A label of the metric has as many values as it may have.
     LabelLimit,
     /// Another metric has the name, a configured one or one of Bellwether itself, with the same labels or another
-    /// type.
+    /// type; or it is the name of a generated series or of a recording rule.
     NameInUse,
     /// The family is there with another type.
     Type,
@@ -70,7 +70,7 @@ impl Rejection {
             Self::MetricLimit => "the metric has as many series as limits.metric_series allows",
             Self::LabelLimit => "the label has as many values as limits.label_values allows",
             Self::NameInUse => {
-                "a configured metric, or one of Bellwether itself, has the name with the same labels or another type"
+                "a configured metric, one of Bellwether itself or a recording rule has the name, with the same labels or another type"
             }
             Self::Type => "the metric is there with another type",
             Self::Duplicate => "another collector brings the series, or it came twice",

@@ -6,7 +6,7 @@ use super::bound::bound;
 use super::label_set::{LabelSet, METRIC_NAME};
 use super::labels::END;
 use super::metric::Kind;
-use super::rejection::Rejected;
+use super::rejection::{Rejected, Rejection};
 
 /// Samples of one collection whose names, types and labels come with them, as in an exposition. A batch has
 /// families, and each family its samples. All texts are in shared buffers, so once these have grown, filling a
@@ -33,6 +33,8 @@ pub struct SeriesBatch {
     texts: String,
     samples: Vec<Entry>,
     labels: Vec<u8>,
+    /// Maximum size of the texts; `clear` keeps it.
+    limit_bytes: Option<usize>,
     rejected: Rejected,
 }
 
@@ -90,8 +92,29 @@ pub struct SeriesFamily<'a> {
 }
 
 impl SeriesBatch {
+    /// Creates a batch that rejects samples once its texts have more than `limit_bytes`: what a request shares among its
+    /// samples is here once for each.
+    #[must_use]
+    pub fn within(limit_bytes: u64) -> Self {
+        Self {
+            limit_bytes: Some(usize::try_from(limit_bytes).unwrap_or(usize::MAX)),
+            ..Self::default()
+        }
+    }
+
+    /// Returns whether the texts have reached their limit.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        let bytes = self.texts.len() + self.labels.len();
+        self.limit_bytes.is_some_and(|limit| bytes > limit)
+    }
+
     /// Begins a family. The samples that follow belong to it. A family may be begun several times in a batch.
     pub fn begin(&mut self, name: &str, kind: Option<Kind>, help: &str) {
+        let (name, help) = match self.is_full() {
+            true => ("", ""),
+            false => (name, help),
+        };
         let name = self.add_text(name);
         let help = self.add_text(help);
         self.families.push(Family {
@@ -134,6 +157,9 @@ impl SeriesBatch {
 
     /// As [`SeriesBatch::push`], under the name of the family with a suffix, such as `_sum`.
     pub fn push_suffixed(&mut self, suffix: &str, labels: &[(&str, &str)], value: f64) {
+        if self.is_full() {
+            return self.reject_by_size();
+        }
         let name = self
             .families
             .last()
@@ -165,18 +191,21 @@ impl SeriesBatch {
 
     /// Adds a sample whose labels, its name included, are packed as [`LabelSet::packed`](super::LabelSet::packed).
     pub fn push_packed(&mut self, labels: &[u8], value: f64) {
+        if self.is_full() {
+            return self.reject_by_size();
+        }
         self.labels.extend_from_slice(labels);
         self.end_sample(value);
     }
 
     /// Adds the series of a histogram to the family that was begun last. `cumulative` has, for each upper bound,
-    /// the observations at or below it; `count` has all.
+    /// the observations at or below it; `count` has all. A source may have no `sum`.
     pub fn push_histogram(
         &mut self,
         labels: &[(&str, &str)],
         cumulative: impl IntoIterator<Item = (f64, f64)>,
         count: f64,
-        sum: f64,
+        sum: Option<f64>,
     ) {
         let mut push_bucket = |bound: &str, observations| {
             let with_bound: Vec<_> = labels.iter().copied().chain([("le", bound)]).collect();
@@ -186,7 +215,9 @@ impl SeriesBatch {
             push_bucket(&bound(upper, false), observations);
         }
         push_bucket("+Inf", count);
-        self.push_suffixed("_sum", labels, sum);
+        if let Some(sum) = sum {
+            self.push_suffixed("_sum", labels, sum);
+        }
         self.push_suffixed("_count", labels, count);
     }
 
@@ -197,9 +228,23 @@ impl SeriesBatch {
         });
     }
 
+    fn reject_by_size(&mut self) {
+        self.reject_samples(Rejection::Limit, 1, || "a sample of a large request".into());
+    }
+
     /// Adds samples that the source has rejected.
     pub fn reject(&mut self, rejected: &Rejected) {
         self.rejected.extend(rejected);
+    }
+
+    /// Adds `count` samples that the source has rejected. `first` returns the text of the first one of the reason.
+    pub fn reject_samples(
+        &mut self,
+        reason: Rejection,
+        count: u64,
+        first: impl FnOnce() -> String,
+    ) {
+        self.rejected.add(reason, count, first);
     }
 
     /// Returns the samples that the source has rejected.
@@ -315,7 +360,7 @@ mod tests {
     fn a_histogram_has_buckets_sum_and_count() {
         let mut batch = SeriesBatch::default();
         batch.begin("t_seconds", Some(Kind::Histogram), "");
-        batch.push_histogram(&[("a", "b")], [(0.5, 1.0), (1.0, 2.0)], 3.0, 4.5);
+        batch.push_histogram(&[("a", "b")], [(0.5, 1.0), (1.0, 2.0)], 3.0, Some(4.5));
         assert_eq!(
             batch.lines().collect::<Vec<_>>(),
             [
@@ -326,5 +371,21 @@ mod tests {
                 "t_seconds_count{a=\"b\"} 3"
             ]
         );
+    }
+
+    #[test]
+    fn a_batch_with_a_limit_rejects_what_is_above_it() {
+        let mut batch = SeriesBatch::within(40);
+        batch.begin("requests_total", Some(Kind::Counter), "");
+        for path in ["/a", "/b", "/c", "/d"] {
+            batch.push(&[("path", path)], 1.0);
+        }
+        batch.push_packed(LabelSet::new([("a", "b")]).packed(), 1.0);
+        batch.begin("others_total", Some(Kind::Counter), "");
+        assert_eq!((batch.len(), batch.is_full()), (1, true));
+        assert_eq!(batch.rejected().count(Rejection::Limit), 4);
+        assert_eq!(batch.families().last().unwrap().name, "");
+        batch.clear();
+        assert!(!batch.is_full());
     }
 }

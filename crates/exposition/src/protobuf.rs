@@ -2,7 +2,7 @@
 //! length (`io/prometheus/client/metrics.proto` in <https://github.com/prometheus/client_model>).
 
 use bellwether_core::{Kind, SeriesBatch, bound};
-use prost::Message;
+use prost::{DecodeError, Message};
 
 use super::native::{BucketSpan, NativeBuckets, counts};
 
@@ -16,8 +16,8 @@ pub(super) const PROTOBUF: &str = "application/vnd.google.protobuf";
 /// A message is invalid or cut. Samples of the messages before are in the batch.
 pub fn parse_protobuf(body: &[u8], batch: &mut SeriesBatch) -> Result<usize, ProtobufError> {
     let before = batch.len();
-    for family in families(body) {
-        family?.read(|_| true, batch);
+    for (index, family) in families(body).enumerate() {
+        family?.read(index + 1, |_| true, batch)?;
     }
     Ok(batch.len() - before)
 }
@@ -35,8 +35,7 @@ pub(super) fn families(
         let family = MetricFamily::decode_length_delimited(&mut body);
         Some(family.map_err(|error| {
             body = &[];
-            let reason = error.to_string();
-            ProtobufError { message, reason }
+            ProtobufError::new(message, &error)
         }))
     })
 }
@@ -49,6 +48,13 @@ pub struct ProtobufError {
     pub message: usize,
     /// Reason.
     pub reason: String,
+}
+
+impl ProtobufError {
+    fn new(message: usize, error: &DecodeError) -> Self {
+        let reason = error.to_string();
+        Self { message, reason }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -153,14 +159,20 @@ pub(super) struct MetricFamily {
     help: String,
     #[prost(int32, tag = "3")]
     kind: i32,
-    #[prost(message, repeated, tag = "4")]
-    metric: Vec<Metric>,
+    /// Messages [`Metric`], decoded one by one: in memory each takes hundreds of bytes, on the wire it may take two.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    metric: Vec<Vec<u8>>,
 }
 
 impl MetricFamily {
     /// Appends the samples whose timestamp, if they have one, is accepted. Returns the number of metrics that are left
-    /// out.
-    pub(super) fn read(&self, accepts: impl Fn(i64) -> bool, batch: &mut SeriesBatch) -> usize {
+    /// out. `message` is the number of the family.
+    pub(super) fn read(
+        &self,
+        message: usize,
+        accepts: impl Fn(i64) -> bool,
+        batch: &mut SeriesBatch,
+    ) -> Result<usize, ProtobufError> {
         let kind = match self.kind {
             0 => Some(Kind::Counter),
             1 => Some(Kind::Gauge),
@@ -171,6 +183,8 @@ impl MetricFamily {
         batch.begin(&self.name, kind, &self.help);
         let mut left_out = 0;
         for metric in &self.metric {
+            let metric = Metric::decode(metric.as_slice())
+                .map_err(|error| ProtobufError::new(message, &error))?;
             if metric.timestamp_ms.is_some_and(|time| !accepts(time)) {
                 left_out += 1;
                 continue;
@@ -191,7 +205,7 @@ impl MetricFamily {
                 histogram.read(&labels, batch);
             }
         }
-        left_out
+        Ok(left_out)
     }
 }
 
@@ -228,7 +242,7 @@ impl Histogram {
         {
             buckets = self.native(schema);
         }
-        batch.push_histogram(labels, buckets, count, self.sample_sum);
+        batch.push_histogram(labels, buckets, count, Some(self.sample_sum));
     }
 
     /// Returns the native buckets as classic ones.
@@ -284,7 +298,7 @@ mod tests {
             name: name.into(),
             help: "Help.".into(),
             kind,
-            metric: vec![metric],
+            metric: vec![metric.encode_to_vec()],
         }
     }
 
@@ -409,7 +423,8 @@ mod tests {
             timestamp_ms: time,
             ..Metric::default()
         };
-        let metric = vec![gauge("x", None), gauge("y", Some(5)), gauge("z", Some(6))];
+        let metrics = [gauge("x", None), gauge("y", Some(5)), gauge("z", Some(6))];
+        let metric = metrics.iter().map(Metric::encode_to_vec).collect();
         let body = encoded(&[MetricFamily {
             name: "g".into(),
             help: "A \\n help.".into(),
@@ -448,6 +463,14 @@ mod tests {
             error.unwrap_err().to_string(),
             "message 1: a label of \"g\" is there twice"
         );
+    }
+
+    #[test]
+    fn an_invalid_metric_is_an_error_of_its_message() {
+        let mut invalid = family("g", 1, Metric::default());
+        invalid.metric.push(vec![0x0a, 0xff]);
+        let body = encoded(&[family("f", 1, Metric::default()), invalid]);
+        assert_eq!(lines(&body).unwrap_err().message, 2);
     }
 
     #[test]

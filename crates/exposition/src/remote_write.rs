@@ -28,9 +28,9 @@ pub struct TimeSeries {
     /// Samples, ascending.
     #[prost(message, repeated, tag = "2")]
     pub samples: Vec<Sample>,
-    /// Native histograms, ascending.
-    #[prost(message, repeated, tag = "4")]
-    pub histograms: Vec<Histogram>,
+    /// Native histograms, ascending: messages [`Histogram`], which in memory take hundreds of bytes, on the wire perhaps two.
+    #[prost(bytes = "vec", repeated, tag = "4")]
+    pub histograms: Vec<Vec<u8>>,
 }
 
 /// Label of a series in 1.0.
@@ -92,9 +92,9 @@ pub struct TimeSeriesV2 {
     /// Samples, ascending.
     #[prost(message, repeated, tag = "2")]
     pub samples: Vec<Sample>,
-    /// Native histograms, ascending.
-    #[prost(message, repeated, tag = "3")]
-    pub histograms: Vec<Histogram>,
+    /// Native histograms, ascending: messages [`Histogram`].
+    #[prost(bytes = "vec", repeated, tag = "3")]
+    pub histograms: Vec<Vec<u8>>,
     /// Metadata of its metric.
     #[prost(message, optional, tag = "5")]
     pub metadata: Option<Metadata>,

@@ -98,7 +98,7 @@ impl SeriesParser {
         let mut read = SeriesBatch::default();
         for (at, message) in families(body).enumerate() {
             read.clear();
-            parsed.left_out += message?.read(|time| self.accepts(time), &mut read);
+            parsed.left_out += message?.read(at + 1, |time| self.accepts(time), &mut read)?;
             for own in read.families() {
                 let mut family = Family {
                     name: own.name,

@@ -21,7 +21,7 @@ use bellwether_core::{
 };
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
-pub use ingested::Ingestion;
+pub use ingested::{GeneratedName, Ingestion};
 use ingested::{Ingested, Shared, Taken, taken_names};
 use parking_lot::{RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
@@ -41,6 +41,8 @@ pub struct Options {
     pub windows: Vec<(MetricId, Duration)>,
     /// History that every commit is appended to.
     pub history: Option<Arc<History>>,
+    /// Names of series that something else appends to history.
+    pub generated: Vec<GeneratedName>,
 }
 
 /// Time after which the values of a source are appended to history once more.
@@ -95,7 +97,7 @@ impl Store {
             rejected: 0,
         });
         Self {
-            taken: taken_names(&metrics, &options.default_labels),
+            taken: taken_names(&metrics, &options.generated, &options.default_labels),
             metrics,
             exposition_order,
             default_labels: options.default_labels,

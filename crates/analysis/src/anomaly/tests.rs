@@ -455,3 +455,18 @@ fn a_working_day_like_a_sunday_is_anomalous_to_those_who_know_the_week() {
     assert_eq!(reported(37), [37]);
     assert_eq!(reported(1000), [0; 0]);
 }
+
+#[test]
+fn a_detector_is_outdated_once_its_window_and_a_week_have_passed() {
+    let at = |days: u64| UnixMillis(0).after(Duration::from_secs(days * 86_400));
+    let settings = Settings {
+        window: Duration::from_secs(86_400),
+        ..Settings::default()
+    };
+    let mut detector = Detector::new(&settings, MINUTE);
+    detector.observe(at(1), 5.0);
+    assert!(!detector.is_outdated(at(8)));
+    assert!(detector.is_outdated(at(10)));
+    detector.observe(at(10), 5.0);
+    assert!(!detector.is_outdated(at(10)));
+}

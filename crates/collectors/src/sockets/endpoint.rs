@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bellwether_schema::{Diagnostics, Spanned, is_host_name, section};
 
@@ -46,6 +46,22 @@ impl fmt::Display for Endpoint {
                 write!(out, "{}", path.display())
             }
         }
+    }
+}
+
+impl Endpoint {
+    /// Returns path and mode of the file of a Unix socket.
+    pub(super) fn file(&self) -> Option<(&Path, u32)> {
+        match self {
+            Self::Unix { path, mode } | Self::UnixStream { path, mode } => Some((path, *mode)),
+            Self::Udp(_) | Self::Tcp(_) => None,
+        }
+    }
+
+    /// Returns whether both are the same socket, whatever the mode of its file is.
+    pub(super) fn is_same_socket(&self, other: &Self) -> bool {
+        let path = |endpoint: &Self| endpoint.file().map(|(path, _)| path.to_owned());
+        std::mem::discriminant(self) == std::mem::discriminant(other) && path(self) == path(other)
     }
 }
 

@@ -143,6 +143,21 @@ async fn a_socket_that_stays_is_not_opened_again_and_one_that_goes_leaves_no_fil
     client.write_all(b"still here\n").await.unwrap();
     world.arrived(&["still here"]).await;
 
+    // Another mode is one of the same socket.
+    let sent = std::os::unix::net::UnixDatagram::unbound().unwrap();
+    for mode in [0o660, 0o600] {
+        let unix = Endpoint::Unix {
+            path: path.clone(),
+            mode,
+        };
+        assert_eq!(world.listen(&[unix]).await, [""; 0]);
+        let metadata = fs::metadata(&path).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o777, mode);
+        sent.send_to(b"packet", &path).unwrap();
+        world.arrived(&["packet"]).await;
+    }
+    world.listen(&[]).await;
+
     // What a killed process left is replaced; a file that is no socket stays.
     drop(std::os::unix::net::UnixDatagram::bind(&path).unwrap());
     assert_eq!(world.listen(std::slice::from_ref(&unix)).await, [""; 0]);

@@ -101,7 +101,13 @@ struct GraphiteCollector {
 impl GraphiteCollector {
     fn new(plan: Plan, memory: &Memory) -> Self {
         let state: Arc<State> = memory.get(plan.origin);
-        *state.lines.0.lock() = Some(Lines::new(&plan, memory.clone()));
+        let mut lines = Lines::new(&plan, memory.clone());
+        let mut own = state.lines.0.lock();
+        if let Some(before) = own.take() {
+            lines.totals = before.totals;
+        }
+        *own = Some(lines);
+        drop(own);
         Self {
             pushed: plan.intake.collector(memory),
             plan,

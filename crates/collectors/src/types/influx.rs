@@ -76,7 +76,12 @@ impl InfluxReceiver {
         let body = inflated(request.headers(), request.body(), limit)?;
         let body = str::from_utf8(&body)
             .map_err(|error| RequestError::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-        let mut reader = Reader::new(precision, self.intake.ttl(), now.wall);
+        let mut reader = Reader::new(
+            precision,
+            self.intake.ttl(),
+            self.intake.limits().bytes.0,
+            now.wall,
+        );
         let error = reader.read(body);
         self.intake.push(memory, reader.batch(), now);
         match error {

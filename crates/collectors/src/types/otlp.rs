@@ -9,8 +9,11 @@ mod names;
 mod totals;
 mod translate;
 
+use std::net::SocketAddr;
+use std::sync::Arc;
+
 use bellwether_core::{Batch, Now, Rejected, SeriesBatch};
-use bellwether_schema::{Spanned, section};
+use bellwether_schema::{Diagnostic, Spanned, section};
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use parking_lot::Mutex;
@@ -21,6 +24,7 @@ use self::totals::Totals;
 use self::translate::{Labeling, Translator};
 use crate::blocking::Blocking;
 use crate::pushed::{Intake, PushSettings, PushedSource};
+use crate::sockets::check_address;
 use crate::{Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver};
 
 section! {
@@ -42,7 +46,8 @@ section! {
 impl EntryType for Otlp {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
         if let Some(address) = &self.grpc_listen {
-            grpc::check_address(address, context.problems);
+            check_address(address, context.problems);
+            warn_of_strangers(address, context.warnings);
         }
         let intake = self.push.resolve(context)?;
         let listen = self.grpc_listen.as_ref().map(|listen| listen.value.clone());
@@ -50,7 +55,11 @@ impl EntryType for Otlp {
             promoted: self.promote_resource_attributes.clone(),
             scope: self.promote_scope_metadata,
         };
-        let exporter = Exporter { intake, labeling };
+        let exporter = Exporter {
+            intake,
+            labeling,
+            reading: Arc::default(),
+        };
         context.receive(exporter.clone());
         context.build(move |memory| OtlpCollector {
             series: exporter.intake.collector(memory),
@@ -61,11 +70,25 @@ impl EntryType for Otlp {
     }
 }
 
+/// Warns of an address that other hosts reach.
+fn warn_of_strangers(listen: &Spanned<String>, warnings: &mut Vec<Diagnostic>) {
+    let address = listen.parse::<SocketAddr>();
+    if address.is_ok_and(|address| !address.ip().is_loopback()) {
+        warnings.push(Diagnostic {
+            location: listen.at.clone(),
+            message: "there is no login on this address: whoever reaches it may push".into(),
+            help: Some("listen on 127.0.0.1, or let other hosts push to /v1/metrics".into()),
+        });
+    }
+}
+
 /// Takes metrics of any transport.
 #[derive(Clone)]
 struct Exporter {
     intake: Intake,
     labeling: Labeling,
+    /// Held while a request is read: in memory, a message may take many times its size.
+    reading: Arc<Mutex<()>>,
 }
 
 impl Exporter {
@@ -79,7 +102,7 @@ impl Exporter {
             intake: &self.intake,
             totals: &mut totals,
             now,
-            batch: SeriesBatch::default(),
+            batch: SeriesBatch::within(self.intake.limits().bytes.0),
             points: 0,
         };
         translator.translate(request);
@@ -103,6 +126,7 @@ fn partial_success(rejected: &Rejected, points: u64) -> Option<PartialSuccess> {
 
 impl Receiver for Exporter {
     fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+        let _reading = self.reading.lock();
         exchange::respond(request, self.intake.limits().bytes.0, |request| {
             self.export(memory, request, now)
         })

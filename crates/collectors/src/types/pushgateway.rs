@@ -1,5 +1,7 @@
 //! Metrics that batch jobs push, as to a Pushgateway (<https://github.com/prometheus/pushgateway>).
 
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +11,10 @@ use bellwether_core::{
     Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, Origin, SeriesBatch, UnixMillis,
     is_label_name, is_metric_name,
 };
-use bellwether_files::durable::{JsonFile, JsonState};
 use bellwether_schema::{HumanDuration, Spanned, section};
+use files::GroupFiles;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
-use tracing::warn;
 
 use crate::blocking::{Blocking, Source};
 use crate::pushed::check_ttl;
@@ -57,39 +58,13 @@ pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
 #[derive(Debug, Default)]
 pub struct Groups {
     state: Mutex<State>,
-    file: Option<JsonFile<State>>,
+    files: Option<GroupFiles>,
 }
 
-/// Content of the file.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default)]
 struct State {
-    /// Groups by their grouping key; in the file pairs, as JSON has no objects as keys.
-    #[serde(with = "pairs")]
+    /// Groups by their grouping key.
     groups: BTreeMap<Labels, Group>,
-}
-
-impl JsonState for State {
-    const VERSION: u32 = 1;
-}
-
-mod pairs {
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    use super::{BTreeMap, Group, Labels};
-
-    pub(super) fn serialize<S: Serializer>(
-        groups: &BTreeMap<Labels, Group>,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_seq(groups)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<BTreeMap<Labels, Group>, D::Error> {
-        let pairs = Vec::<(Labels, Group)>::deserialize(from)?;
-        Ok(pairs.into_iter().collect())
-    }
 }
 
 /// Pushed metrics of one group.
@@ -147,16 +122,12 @@ impl Groups {
     }
 
     fn load(directory: Option<&Path>, origin: Origin) -> Self {
-        let name = format!("pushgateway-{}.json", origin.as_str());
-        let file = directory.map(|directory| JsonFile::<State>::new(directory.join(name)));
-        let loaded = file.as_ref().map_or(Ok(None), JsonFile::load_optional);
-        let state = loaded.unwrap_or_else(|error| {
-            warn!(%error, "pushed metrics are lost until they are pushed again");
-            None
-        });
+        let name = format!("pushgateway-{}", origin.as_str());
+        let files = directory.map(|directory| GroupFiles::new(directory.join(name)));
+        let groups = files.as_ref().map(GroupFiles::load).unwrap_or_default();
         Self {
-            state: Mutex::new(state.unwrap_or_default()),
-            file,
+            state: Mutex::new(State { groups }),
+            files,
         }
     }
 
@@ -193,8 +164,9 @@ impl Groups {
         });
         match merged {
             Ok(group) => {
+                let saved = self.on_disk(|files| files.save(&key, &group));
                 state.groups.insert(key, group);
-                self.save(&state)
+                saved
             }
             Err(error) => {
                 state.fail(key, limit, now);
@@ -215,28 +187,30 @@ impl Groups {
     pub fn delete(&self, key: &Labels) -> Result<(), PushError> {
         let mut state = self.state.lock();
         match state.groups.remove(key) {
-            Some(_) => self.save(&state),
+            Some(_) => self.on_disk(|files| files.delete(key)),
             None => Ok(()),
         }
     }
 
-    fn save(&self, state: &State) -> Result<(), PushError> {
-        let saved = self.file.as_ref().map_or(Ok(()), |file| file.save(state));
-        saved.map_err(|error| PushError::NotSaved(error.to_string()))
+    /// Changes files, unless all state is in memory.
+    fn on_disk(
+        &self,
+        change: impl FnOnce(&GroupFiles) -> std::io::Result<()>,
+    ) -> Result<(), PushError> {
+        let changed = self.files.as_ref().map_or(Ok(()), change);
+        changed.map_err(|error| PushError::NotSaved(error.to_string()))
     }
 
     /// Deletes the groups whose last push is longer ago than `ttl`.
     fn expire(&self, ttl: Duration, now: UnixMillis) -> Result<(), PushError> {
         let mut state = self.state.lock();
-        let before = state.groups.len();
-        state.groups.retain(|_, group| {
+        let is_over = |group: &Group| {
             let last = group.pushed.max(group.failed).unwrap_or_default();
-            now.since(UnixMillis(last)) <= ttl
-        });
-        match state.groups.len() == before {
-            true => Ok(()),
-            false => self.save(&state),
-        }
+            now.since(UnixMillis(last)) > ttl
+        };
+        let over = state.groups.extract_if(.., |_, group| is_over(group));
+        let over: Vec<Labels> = over.map(|(key, _)| key).collect();
+        self.on_disk(|files| over.iter().try_for_each(|key| files.delete(key)))
     }
 
     fn fill(&self, out: &mut SeriesBatch) {

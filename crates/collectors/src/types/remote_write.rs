@@ -48,15 +48,16 @@ enum Version {
 
 impl Receiver for SampleReceiver {
     fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+        let limit = self.intake.limits().bytes.0;
         let version = match version(request.headers()) {
             Ok(version) => version,
             Err(error) => return answer(StatusCode::UNSUPPORTED_MEDIA_TYPE, error),
         };
-        let body = match decompressed(request.body(), self.intake.limits().bytes.0) {
+        let body = match decompressed(request.body(), limit) {
             Ok(body) => body,
             Err(error) => return answer(error.status, error.message),
         };
-        let mut reader = Reader::new(self.intake.ttl(), now.wall);
+        let mut reader = Reader::new(self.intake.ttl(), limit, now.wall);
         let read = match version {
             Version::V1 => WriteRequest::decode(&*body).map(|request| {
                 let metadata = memory.get::<Metadata>(self.intake.origin());
@@ -68,11 +69,15 @@ impl Receiver for SampleReceiver {
             let message = format!("not a message of remote write: {error}");
             return answer(StatusCode::BAD_REQUEST, message);
         }
-        let rejected = self.intake.push(memory, &reader.batch, now);
+        let samples = self.intake.push(memory, &reader.samples, now);
+        let histograms = self.intake.push(memory, &reader.histograms, now);
+        let written = reader.written.without(&samples, &histograms);
+        let mut rejected = samples;
+        rejected.extend(&histograms);
         let response = outcome(&rejected);
         match version {
             Version::V1 => response,
-            Version::V2 => with_written(response, &reader.written, &rejected),
+            Version::V2 => with_written(response, &written),
         }
     }
 }
@@ -126,18 +131,10 @@ fn outcome(rejected: &Rejected) -> Response<Vec<u8>> {
     }
 }
 
-fn with_written(
-    mut response: Response<Vec<u8>>,
-    written: &Written,
-    rejected: &Rejected,
-) -> Response<Vec<u8>> {
-    let lost: u64 = rejected.iter().map(|(_, count, _)| count).sum();
+fn with_written(mut response: Response<Vec<u8>>, written: &Written) -> Response<Vec<u8>> {
     let headers = response.headers_mut();
     for (name, count) in [
-        (
-            "x-prometheus-remote-write-samples-written",
-            written.samples.saturating_sub(lost),
-        ),
+        ("x-prometheus-remote-write-samples-written", written.samples),
         (
             "x-prometheus-remote-write-histograms-written",
             written.histograms,

@@ -25,6 +25,7 @@ use churn::NewSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 pub use ingestion::Ingestion;
 use parking_lot::Mutex;
+pub use taken::GeneratedName;
 pub(super) use taken::{Taken, taken_names};
 
 use super::series_links::HistorySamples;

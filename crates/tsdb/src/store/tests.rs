@@ -48,7 +48,7 @@ fn store() -> Store {
         Options {
             default_labels,
             windows,
-            history: None,
+            ..Options::default()
         },
     )
 }

@@ -48,13 +48,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Creates a reader of points that are not older than `ttl`.
-    pub(super) fn new(precision: Precision, ttl: Duration, now: UnixMillis) -> Self {
+    /// Creates a reader of points that are not older than `ttl`. The labels of their series may have `limit` bytes in all.
+    pub(super) fn new(precision: Precision, ttl: Duration, limit: u64, now: UnixMillis) -> Self {
         Self {
             precision,
             ttl,
             now,
-            batch: SeriesBatch::default(),
+            batch: SeriesBatch::within(limit),
         }
     }
 
@@ -103,6 +103,11 @@ impl Reader {
             let Field::Number(value) = value else {
                 continue;
             };
+            if self.batch.is_full() {
+                let first = || "a field of a large request".to_owned();
+                self.batch.reject_samples(Rejection::Limit, 1, first);
+                continue;
+            }
             let name = match &**field {
                 "value" => name_of(&point.measurement),
                 field => name_of(&format!("{}_{field}", point.measurement)),

@@ -90,6 +90,7 @@ fn the_newest_point_counts_in_each_precision_and_old_ones_are_rejected() {
     let mut reader = Reader::new(
         Precision::parse("h").unwrap(),
         Duration::from_secs(300),
+        1000,
         NOW.wall,
     );
     assert_eq!(
@@ -134,7 +135,7 @@ fn points_beside_a_wrong_one_are_taken_and_the_error_has_its_line() {
         )
     );
     assert_eq!(world.lines(), ["a 1", "d 2"]);
-    let mut reader = Reader::new(Precision::parse("").unwrap(), Duration::MAX, NOW.wall);
+    let mut reader = Reader::new(Precision::parse("").unwrap(), Duration::MAX, 1000, NOW.wall);
     reader.read("b\nc value=x");
     let batch: &SeriesBatch = reader.batch();
     assert_eq!(batch.rejected().count(Rejection::Malformed), 2);
@@ -152,4 +153,13 @@ fn clients_that_look_for_the_server_find_it() {
         (status, body.as_str()),
         (200, r#"{"results":[{"statement_id":0}]}"#)
     );
+}
+
+#[test]
+fn a_long_name_shared_by_many_fields_is_no_more_than_the_limit_in_memory() {
+    let mut reader = Reader::new(Precision::parse("").unwrap(), Duration::MAX, 5000, NOW.wall);
+    let fields: Vec<String> = (0..100).map(|field| format!("f{field}=1")).collect();
+    reader.read(&format!("{} {}", "m".repeat(1000), fields.join(",")));
+    assert_eq!(reader.batch().len(), 2);
+    assert_eq!(reader.batch().rejected().count(Rejection::Limit), 98);
 }

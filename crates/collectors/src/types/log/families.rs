@@ -113,7 +113,7 @@ impl Family {
                         (*bound, count as f64)
                     });
                     let total = buckets.iter().sum::<u64>() as f64;
-                    out.push_histogram(&labels, cumulative, total, *sum);
+                    out.push_histogram(&labels, cumulative, total, Some(*sum));
                 }
             }
         }

@@ -2,13 +2,11 @@
 //! without TLS (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Failure, MonoMillis, Now};
 use bellwether_runtime::Clock;
-use bellwether_schema::{Diagnostics, Spanned, is_host_name};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
@@ -18,6 +16,7 @@ use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use prost::Message;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
@@ -41,6 +40,7 @@ const OK: u16 = 0;
 const INVALID_ARGUMENT: u16 = 3;
 const RESOURCE_EXHAUSTED: u16 = 8;
 const UNIMPLEMENTED: u16 = 12;
+const INTERNAL: u16 = 13;
 const UNAVAILABLE: u16 = 14;
 
 /// Most connections, and most requests whose messages are in memory at once.
@@ -73,20 +73,6 @@ struct Server {
 struct GrpcError {
     code: u16,
     message: String,
-}
-
-/// Reports what is no address with a port.
-pub(super) fn check_address(address: &Spanned<String>, problems: &mut Diagnostics) {
-    let host_and_port = address.rsplit_once(':');
-    let valid = address.parse::<SocketAddr>().is_ok()
-        || host_and_port
-            .is_some_and(|(host, port)| is_host_name(host) && port.parse::<u16>().is_ok());
-    if !valid {
-        let message = format!("not an address with a port: {:?}", address.value);
-        problems
-            .error(&address.at, message)
-            .hint("for example 127.0.0.1:4317");
-    }
 }
 
 impl Grpc {
@@ -159,6 +145,12 @@ async fn accept(listener: TcpListener, server: Arc<Server>) {
 
 impl Server {
     async fn serve(self: Arc<Self>, stream: TcpStream) {
+        let keepalive = TcpKeepalive::new().with_time(PING);
+        // Without it the connection of a host that is gone stays.
+        SockRef::from(&stream).set_tcp_keepalive(&keepalive).ok();
+        if !matches!(timeout(PATIENCE, has_preface(&stream)).await, Ok(true)) {
+            return;
+        }
         let service = service_fn(move |request| {
             let server = Arc::clone(&self);
             async move { Ok::<_, Infallible>(server.answer(request).await) }
@@ -190,6 +182,7 @@ impl Server {
         let _permit = self.requests.acquire().await;
         let body = read(request.into_body(), limit).await?;
         let exported = spawn_blocking(move || {
+            let _reading = server.exporter.reading.lock();
             let request = message(&body, gzip, limit)?;
             let response = server
                 .exporter
@@ -198,7 +191,8 @@ impl Server {
         });
         exported
             .await
-            .unwrap_or_else(|error| Err(GrpcError::new(UNAVAILABLE, error.to_string())))
+            // A client would send what makes the agent panic again and again.
+            .unwrap_or_else(|error| Err(GrpcError::new(INTERNAL, error.to_string())))
     }
 
     fn now(&self) -> Now {
@@ -206,6 +200,18 @@ impl Server {
         Now {
             mono: self.started.0.after(now.mono.since(self.started.1)),
             ..now
+        }
+    }
+}
+
+/// Returns whether the client sends the 24 bytes with which HTTP/2 begins; hyper waits for them without a timeout.
+async fn has_preface(stream: &TcpStream) -> bool {
+    let mut preface = [0; 24];
+    loop {
+        match stream.peek(&mut preface).await {
+            Ok(24) => return true,
+            Ok(0) | Err(_) => return false,
+            Ok(_) => sleep(Duration::from_millis(20)).await,
         }
     }
 }

@@ -2,6 +2,7 @@
 //! `opentelemetry/proto/metrics/v1/metrics.proto` (<https://github.com/open-telemetry/opentelemetry-proto>).
 //! Exemplars, minima, maxima and attributes of bytes are left out.
 //!
+//! Data of a metric is in a box: a request may have millions of metrics without any.
 //! A `oneof` is a field for each of its kinds, which is the same in both encodings.
 
 use prost::Message;
@@ -59,16 +60,16 @@ pub(super) struct Metric {
     pub(super) description: String,
     #[prost(string, tag = "3")]
     pub(super) unit: String,
-    #[prost(message, optional, tag = "5")]
-    pub(super) gauge: Option<Numbers>,
-    #[prost(message, optional, tag = "7")]
-    pub(super) sum: Option<Numbers>,
-    #[prost(message, optional, tag = "9")]
-    pub(super) histogram: Option<Histogram>,
-    #[prost(message, optional, tag = "10")]
-    pub(super) exponential_histogram: Option<ExponentialHistogram>,
-    #[prost(message, optional, tag = "11")]
-    pub(super) summary: Option<Summary>,
+    #[prost(message, optional, boxed, tag = "5")]
+    pub(super) gauge: Option<Box<Numbers>>,
+    #[prost(message, optional, boxed, tag = "7")]
+    pub(super) sum: Option<Box<Numbers>>,
+    #[prost(message, optional, boxed, tag = "9")]
+    pub(super) histogram: Option<Box<Histogram>>,
+    #[prost(message, optional, boxed, tag = "10")]
+    pub(super) exponential_histogram: Option<Box<ExponentialHistogram>>,
+    #[prost(message, optional, boxed, tag = "11")]
+    pub(super) summary: Option<Box<Summary>>,
 }
 
 /// `AggregationTemporality` of what came since the point before.

@@ -23,6 +23,7 @@ impl Peer {
             exporter: Exporter {
                 intake: intake(&["a|t"], 5),
                 labeling: Labeling::default(),
+                reading: Arc::default(),
             },
             memory: Memory::default(),
             now: Now::default().at(UnixMillis(1_700_000_000_000)),

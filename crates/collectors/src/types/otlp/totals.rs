@@ -7,14 +7,17 @@ use bellwether_core::{LabelSet, MonoMillis, Rejection};
 
 use crate::CollectorLimits;
 
-/// Largest number of bounds of a sum; a histogram that brings more starts anew.
+/// Largest number of bounds of a point, and of a sum; a sum that would have more starts anew.
 const MOST_BOUNDS: usize = 1000;
+
+/// Size of a bucket.
+const BUCKET: usize = size_of::<(f64, f64)>();
 
 /// Sums by the labels of their points. A sum without a point for the time to live ends with its series.
 #[derive(Debug, Default)]
 pub(super) struct Totals {
     sums: HashMap<LabelSet, Sum>,
-    /// Size of the labels.
+    /// Size of labels and buckets.
     bytes: usize,
     swept: MonoMillis,
 }
@@ -54,7 +57,7 @@ impl Totals {
         self.sums.retain(|labels, sum| {
             let kept = now.since(sum.at) <= ttl;
             if !kept {
-                self.bytes -= labels.packed().len();
+                self.bytes -= labels.packed().len() + sum.value.size();
             }
             kept
         });
@@ -70,16 +73,21 @@ impl Totals {
         now: MonoMillis,
         limits: &CollectorLimits,
     ) -> Result<Value, Rejection> {
+        if delta.size() > MOST_BOUNDS * BUCKET {
+            return Err(Rejection::Limit);
+        }
         if let Some(sum) = self.sums.get_mut(&labels) {
             if time != 0 && time <= sum.last {
                 return Err(Rejection::TooOld);
             }
+            self.bytes -= sum.value.size();
             sum.value.add(delta);
+            self.bytes += sum.value.size();
             sum.last = time;
             sum.at = now;
             return Ok(sum.value.clone());
         }
-        let bytes = self.bytes + labels.packed().len();
+        let bytes = self.bytes + labels.packed().len() + delta.size();
         if self.sums.len() >= limits.series || bytes as u64 > limits.bytes.0 {
             return Err(Rejection::Limit);
         }
@@ -95,6 +103,14 @@ impl Totals {
 }
 
 impl Value {
+    /// Returns the size of its buckets.
+    fn size(&self) -> usize {
+        match self {
+            Self::Number(_) => 0,
+            Self::Distribution(all) => all.buckets.len() * BUCKET,
+        }
+    }
+
     fn add(&mut self, delta: Self) {
         match (self, delta) {
             (Self::Number(sum), Self::Number(delta)) => *sum += delta,

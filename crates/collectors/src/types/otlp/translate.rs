@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use bellwether_core::{
-    Kind, LabelSet, METRIC_NAME, Now, Rejected, Rejection, SeriesBatch, UnixMillis, bound,
-    staleness_marker,
+    Kind, LabelSet, METRIC_NAME, Now, Rejection, SeriesBatch, UnixMillis, bound, staleness_marker,
 };
 use bellwether_exposition::NativeBuckets;
 use serde_json::{Map, Value as Json};
@@ -24,6 +23,9 @@ type Labels = BTreeMap<String, String>;
 const SERVICE_NAME: &str = "service.name";
 const SERVICE_NAMESPACE: &str = "service.namespace";
 const SERVICE_INSTANCE: &str = "service.instance.id";
+
+/// Longest name and labels that the points of a metric share: they are copied for each.
+const LONGEST_SHARED: usize = 8 << 10;
 
 /// Name of the metric that has the attributes of a resource.
 const TARGET_INFO: &str = "target_info";
@@ -96,7 +98,7 @@ impl Translator<'_> {
     fn metric(&mut self, metric: &Metric, labels: &Labels) {
         if let Some(gauge) = &metric.gauge {
             let name = metric_name(&metric.name, &metric.unit, Ending::Gauge);
-            if self.begin(&name, Kind::Gauge, metric, gauge.data_points.len()) {
+            if self.begin(&name, Kind::Gauge, metric, gauge.data_points.len(), labels) {
                 for point in &gauge.data_points {
                     self.number(&name, point, CUMULATIVE, labels);
                 }
@@ -108,7 +110,7 @@ impl Translator<'_> {
                 false => (Kind::Gauge, Ending::None),
             };
             let name = metric_name(&metric.name, &metric.unit, ending);
-            if self.begin(&name, kind, metric, sum.data_points.len()) {
+            if self.begin(&name, kind, metric, sum.data_points.len(), labels) {
                 for point in &sum.data_points {
                     self.number(&name, point, sum.aggregation_temporality, labels);
                 }
@@ -116,7 +118,13 @@ impl Translator<'_> {
         }
         let name = metric_name(&metric.name, &metric.unit, Ending::None);
         if let Some(histogram) = &metric.histogram
-            && self.begin(&name, Kind::Histogram, metric, histogram.data_points.len())
+            && self.begin(
+                &name,
+                Kind::Histogram,
+                metric,
+                histogram.data_points.len(),
+                labels,
+            )
         {
             for point in &histogram.data_points {
                 let distribution = point.distribution();
@@ -126,7 +134,13 @@ impl Translator<'_> {
             }
         }
         if let Some(histogram) = &metric.exponential_histogram
-            && self.begin(&name, Kind::Histogram, metric, histogram.data_points.len())
+            && self.begin(
+                &name,
+                Kind::Histogram,
+                metric,
+                histogram.data_points.len(),
+                labels,
+            )
         {
             for point in &histogram.data_points {
                 let distribution = Some(point.distribution());
@@ -136,7 +150,13 @@ impl Translator<'_> {
             }
         }
         if let Some(summary) = &metric.summary
-            && self.begin(&name, Kind::Summary, metric, summary.data_points.len())
+            && self.begin(
+                &name,
+                Kind::Summary,
+                metric,
+                summary.data_points.len(),
+                labels,
+            )
         {
             for point in &summary.data_points {
                 self.summary(&name, point, labels);
@@ -145,8 +165,20 @@ impl Translator<'_> {
     }
 
     /// Begins a family. Points of one that is not accepted are rejected here: none is added up for nothing.
-    fn begin(&mut self, name: &str, kind: Kind, metric: &Metric, points: usize) -> bool {
+    fn begin(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        metric: &Metric,
+        points: usize,
+        labels: &Labels,
+    ) -> bool {
         self.points += points as u64;
+        let shared: usize = labels.values().map(String::len).sum();
+        if name.len() + shared > LONGEST_SHARED {
+            self.reject(Rejection::Limit, points as u64, name);
+            return false;
+        }
         if !self.intake.accepts_family(name, Some(kind)) {
             self.reject(Rejection::NotAccepted, points as u64, name);
             return false;
@@ -161,15 +193,19 @@ impl Translator<'_> {
             time: point.time_unix_nano,
             flags: point.flags,
         };
-        let labels = of.labels(labels);
+        if let Some(reason) = self.rejection(&of, temporality) {
+            return self.reject(reason, 1, name);
+        }
         if of.has_ended() {
+            let labels = of.labels(labels);
             self.batch.push(&pairs(&labels), staleness_marker());
             return;
         }
-        let value = point.as_double.or(point.as_int.map(|int| int as f64));
-        let value = value.ok_or(Rejection::Invalid).map(Value::Number);
-        let added = value.and_then(|value| self.added(name, &of, value, temporality, &labels));
-        match added {
+        let Some(value) = point.as_double.or(point.as_int.map(|int| int as f64)) else {
+            return self.reject(Rejection::Invalid, 1, name);
+        };
+        let labels = of.labels(labels);
+        match self.added(name, &of, Value::Number(value), temporality, &labels) {
             Ok(Value::Number(value)) => self.batch.push(&pairs(&labels), value),
             Ok(Value::Distribution(_)) => {}
             Err(reason) => self.reject(reason, 1, name),
@@ -184,20 +220,26 @@ impl Translator<'_> {
         temporality: i32,
         labels: &Labels,
     ) {
-        let labels = point.labels(labels);
+        if let Some(reason) = self.rejection(point, temporality) {
+            return self.reject(reason, 1, name);
+        }
         if point.has_ended() {
+            let labels = point.labels(labels);
             let ended = staleness_marker();
             self.batch.push_suffixed("_count", &pairs(&labels), ended);
             return;
         }
-        let value = distribution.ok_or(Rejection::Invalid);
-        let value = value.map(Value::Distribution);
-        let added = value.and_then(|value| self.added(name, point, value, temporality, &labels));
-        match added {
+        let Some(distribution) = distribution else {
+            return self.reject(Rejection::Invalid, 1, name);
+        };
+        let labels = point.labels(labels);
+        let value = Value::Distribution(distribution);
+        match self.added(name, point, value, temporality, &labels) {
             Ok(Value::Distribution(all)) => {
                 let buckets = all.buckets.iter().copied();
+                let sum = Some(all.sum).filter(|sum| !sum.is_nan());
                 self.batch
-                    .push_histogram(&pairs(&labels), buckets, all.count, all.sum);
+                    .push_histogram(&pairs(&labels), buckets, all.count, sum);
             }
             Ok(Value::Number(_)) => {}
             Err(reason) => self.reject(reason, 1, name),
@@ -210,15 +252,15 @@ impl Translator<'_> {
             time: point.time_unix_nano,
             flags: point.flags,
         };
+        if let Some(reason) = self.rejection(&of, CUMULATIVE) {
+            return self.reject(reason, 1, name);
+        }
         let labels = of.labels(labels);
         let labels = pairs(&labels);
         if of.has_ended() {
             self.batch
                 .push_suffixed("_count", &labels, staleness_marker());
             return;
-        }
-        if self.is_old(&of) {
-            return self.reject(Rejection::TooOld, 1, name);
         }
         for quantile in &point.quantile_values {
             let text = bound(quantile.quantile, false);
@@ -240,20 +282,14 @@ impl Translator<'_> {
         temporality: i32,
         labels: &Labels,
     ) -> Result<Value, Rejection> {
-        if self.is_old(point) {
-            return Err(Rejection::TooOld);
+        if temporality != DELTA {
+            return Ok(value);
         }
-        match temporality {
-            CUMULATIVE => Ok(value),
-            DELTA => {
-                let named = pairs(labels).into_iter().chain([(METRIC_NAME, name)]);
-                let key = LabelSet::new(named);
-                let limits = self.intake.limits();
-                self.totals
-                    .add(key, value, point.time, self.now.mono, limits)
-            }
-            _ => Err(Rejection::Invalid),
-        }
+        let named = pairs(labels).into_iter().chain([(METRIC_NAME, name)]);
+        let key = LabelSet::new(named);
+        let limits = self.intake.limits();
+        self.totals
+            .add(key, value, point.time, self.now.mono, limits)
     }
 
     /// Returns whether a point is older than series are kept. One without a time is of now.
@@ -263,9 +299,21 @@ impl Translator<'_> {
     }
 
     fn reject(&mut self, reason: Rejection, points: u64, name: &str) {
-        let mut rejected = Rejected::default();
-        rejected.add(reason, points, || name.to_owned());
-        self.batch.reject(&rejected);
+        self.batch
+            .reject_samples(reason, points, || name.to_owned());
+    }
+
+    /// Returns why a point is rejected whatever its labels are, if it is: labels of a resource may be long, and a request
+    /// may have millions of points.
+    fn rejection(&self, point: &Point<'_>, temporality: i32) -> Option<Rejection> {
+        let is_known = [CUMULATIVE, DELTA].contains(&temporality);
+        match () {
+            () if self.batch.is_full() => Some(Rejection::Limit),
+            () if point.has_ended() => None,
+            () if self.is_old(point) => Some(Rejection::TooOld),
+            () if !is_known => Some(Rejection::Invalid),
+            () => None,
+        }
     }
 }
 
@@ -396,8 +444,11 @@ fn of_attributes<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Labels {
         let value = attribute.value.as_ref().map(text).unwrap_or_default();
         labels
             .entry(label_name(&attribute.key))
-            .and_modify(|before| *before = format!("{before};{value}"))
-            .or_insert(value);
+            .and_modify(|before| {
+                before.push(';');
+                before.push_str(&value);
+            })
+            .or_insert_with(|| value.clone());
     }
     labels
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bellwether_core::is_label_name;
 use bellwether_schema::{Literal, Spanned, section};
+use memchr::memchr;
 use regex::bytes::{Captures, Regex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -199,12 +200,8 @@ impl Dialogue {
         let missing = || format!("no line matches {:?}", pattern.as_str());
         let mut total = 0;
         loop {
-            while let Some(end) = self.received.iter().position(|byte| *byte == b'\n') {
-                let line: Vec<u8> = self.received.drain(..=end).collect();
-                let line = line.trim_ascii_end();
-                if pattern.is_match(line) {
-                    return Ok(line.to_vec());
-                }
+            if let Some(line) = self.received_line(pattern) {
+                return Ok(line);
             }
             match self.stream.read_buf(&mut self.received).await {
                 Ok(0) if pattern.is_match(&self.received) && !self.received.is_empty() => {
@@ -218,6 +215,22 @@ impl Dialogue {
                 return Err(format!("{} in more than limits.bytes", missing()));
             }
         }
+    }
+
+    /// Takes the lines up to one that matches, which it returns, or all that are whole.
+    fn received_line(&mut self, pattern: &Regex) -> Option<Vec<u8>> {
+        let mut start = 0;
+        let mut matching = None;
+        while let Some(length) = memchr(b'\n', &self.received[start..]) {
+            let line = self.received[start..start + length].trim_ascii_end();
+            start += length + 1;
+            if pattern.is_match(line) {
+                matching = Some(line.to_vec());
+                break;
+            }
+        }
+        self.received.drain(..start);
+        matching
     }
 
     /// Reads as many bytes as `expected` has, and compares them.

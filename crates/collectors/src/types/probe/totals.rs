@@ -69,7 +69,7 @@ impl Totals {
         for (target, total) in &totals {
             let labels = [("instance", target.as_str()), ("job", job)];
             let count = total.count() as f64;
-            out.push_histogram(&labels, total.cumulative(), count, total.seconds);
+            out.push_histogram(&labels, total.cumulative(), count, Some(total.seconds));
         }
     }
 }

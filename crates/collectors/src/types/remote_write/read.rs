@@ -10,6 +10,7 @@ use bellwether_exposition::remote_write::{
     Histogram, MetricMetadata, Request, Sample, WriteRequest, kind_of_number,
 };
 use parking_lot::Mutex;
+use prost::Message;
 
 use crate::pushed::Intake;
 
@@ -18,8 +19,10 @@ const TOTAL: &str = "_total";
 
 /// Reads a message into a batch: the newest sample of each series, unless it is too old.
 pub(super) struct Reader {
-    /// Series of the message.
-    pub(super) batch: SeriesBatch,
+    /// Series of the samples.
+    pub(super) samples: SeriesBatch,
+    /// Series of the native histograms.
+    pub(super) histograms: SeriesBatch,
     /// Numbers of what is in the message.
     pub(super) written: Written,
     ttl: Duration,
@@ -32,6 +35,17 @@ pub(super) struct Reader {
 pub(super) struct Written {
     pub(super) samples: u64,
     pub(super) histograms: u64,
+}
+
+impl Written {
+    /// Returns the numbers without those that were rejected.
+    pub(super) fn without(&self, samples: &Rejected, histograms: &Rejected) -> Self {
+        let count = |rejected: &Rejected| rejected.iter().map(|(_, count, _)| count).sum();
+        Self {
+            samples: self.samples.saturating_sub(count(samples)),
+            histograms: self.histograms.saturating_sub(count(histograms)),
+        }
+    }
 }
 
 /// Types and help texts of remote write 1.0, which come in other requests than the samples.
@@ -52,9 +66,11 @@ struct Series<'a> {
 }
 
 impl Reader {
-    pub(super) fn new(ttl: Duration, now: UnixMillis) -> Self {
+    /// Creates a reader of samples that are not older than `ttl`. Their labels may have `limit` bytes in all.
+    pub(super) fn new(ttl: Duration, limit: u64, now: UnixMillis) -> Self {
         Self {
-            batch: SeriesBatch::default(),
+            samples: SeriesBatch::within(limit),
+            histograms: SeriesBatch::within(limit),
             written: Written::default(),
             ttl,
             now,
@@ -90,9 +106,7 @@ impl Reader {
                 .map(|[name, value]| Some((text(*name)?, text(*value)?)))
                 .collect();
             let Some(labels) = labels.filter(|_| rest.is_empty()) else {
-                let count = series.samples.len() + series.histograms.len();
-                self.written.samples += series.samples.len() as u64;
-                self.reject(Rejection::Invalid, count as u64, "a reference to no symbol");
+                self.reject_all(series.samples.len(), series.histograms.len());
                 continue;
             };
             let of = Series::new(labels.into_iter());
@@ -104,59 +118,80 @@ impl Reader {
         }
     }
 
+    /// Rejects the samples and histograms of a series without labels.
+    fn reject_all(&mut self, samples: usize, histograms: usize) {
+        self.written.samples += samples as u64;
+        self.written.histograms += histograms as u64;
+        for (batch, count) in [
+            (&mut self.samples, samples),
+            (&mut self.histograms, histograms),
+        ] {
+            if count > 0 {
+                let first = || "a reference to no symbol".to_owned();
+                batch.reject_samples(Rejection::Invalid, count as u64, first);
+            }
+        }
+    }
+
     fn push(
         &mut self,
         series: &Series<'_>,
         (family, kind, help): (&str, Option<Kind>, &str),
         samples: &[Sample],
-        histograms: &[Histogram],
+        histograms: &[Vec<u8>],
     ) {
         self.written.samples += samples.len() as u64;
         self.written.histograms += histograms.len() as u64;
-        if let Some(newest) = samples.last()
-            && self.is_young(newest.timestamp, newest.value, series.name, samples.len())
-        {
-            self.begin(family, kind, help);
-            let suffix = series.name.strip_prefix(family).unwrap_or_default();
-            self.batch
-                .push_suffixed(suffix, &series.labels, newest.value);
-        }
-        if let Some(newest) = histograms.last()
-            && self.is_young(newest.timestamp, newest.sum, series.name, histograms.len())
-        {
-            self.begin(series.name, Some(Kind::Histogram), help);
-            if is_staleness_marker(newest.sum) {
-                return self
-                    .batch
-                    .push_suffixed("_count", &series.labels, newest.sum);
+        if let Some(newest) = samples.last() {
+            if self.is_old(newest.timestamp, newest.value) {
+                let count = samples.len() as u64;
+                let first = || series.name.to_owned();
+                self.samples.reject_samples(Rejection::TooOld, count, first);
+            } else {
+                self.begin(family, kind, help);
+                let suffix = series.name.strip_prefix(family).unwrap_or_default();
+                self.samples
+                    .push_suffixed(suffix, &series.labels, newest.value);
             }
-            let (buckets, count) = (newest.classic(), newest.count());
-            self.batch
-                .push_histogram(&series.labels, buckets, count, newest.sum);
+        }
+        if let Some(newest) = histograms.last() {
+            self.push_histogram(series, help, newest, histograms.len() as u64);
         }
     }
 
-    /// Returns whether a sample is not too old; else it is rejected, with those before it. The end of a series is never
-    /// too old.
-    fn is_young(&mut self, timestamp: i64, value: f64, name: &str, count: usize) -> bool {
-        let young = self.now.since(UnixMillis(timestamp)) <= self.ttl;
-        if !young && !is_staleness_marker(value) {
-            self.reject(Rejection::TooOld, count as u64, name);
-            return false;
+    /// Pushes the newest of `count` native histograms.
+    fn push_histogram(&mut self, series: &Series<'_>, help: &str, message: &[u8], count: u64) {
+        let newest = Histogram::decode(message).map_err(|_| Rejection::Malformed);
+        let newest = newest.and_then(|newest| match self.is_old(newest.timestamp, newest.sum) {
+            true => Err(Rejection::TooOld),
+            false => Ok(newest),
+        });
+        let newest = match newest {
+            Ok(newest) => newest,
+            Err(reason) => {
+                let first = || series.name.to_owned();
+                return self.histograms.reject_samples(reason, count, first);
+            }
+        };
+        let (batch, labels) = (&mut self.histograms, &series.labels);
+        batch.begin(series.name, Some(Kind::Histogram), help);
+        if is_staleness_marker(newest.sum) {
+            return batch.push_suffixed("_count", labels, newest.sum);
         }
-        true
+        let (buckets, count) = (newest.classic(), newest.count());
+        batch.push_histogram(labels, buckets, count, Some(newest.sum));
     }
 
-    fn reject(&mut self, reason: Rejection, count: u64, first: &str) {
-        let mut rejected = Rejected::default();
-        rejected.add(reason, count, || first.to_owned());
-        self.batch.reject(&rejected);
+    /// Returns whether a sample is too old. The end of a series never is.
+    fn is_old(&self, timestamp: i64, value: f64) -> bool {
+        let is_old = self.now.since(UnixMillis(timestamp)) > self.ttl;
+        is_old && !is_staleness_marker(value)
     }
 
     /// Begins the family, unless the series before has the same one.
     fn begin(&mut self, family: &str, kind: Option<Kind>, help: &str) {
-        if self.family != family || self.batch.is_empty() {
-            self.batch.begin(family, kind, help);
+        if self.family != family || self.samples.is_empty() {
+            self.samples.begin(family, kind, help);
             family.clone_into(&mut self.family);
         }
     }
@@ -183,18 +218,18 @@ impl Types {
         }
         let bytes = name.len() + metric.help.len();
         let limits = intake.limits();
-        if let Some((known, help)) = self.by_name.get_mut(name) {
-            self.bytes -= name.len() + help.len();
-            *known = kind;
-            *help = metric.help.as_str().into();
-        } else if self.by_name.len() < limits.series
-            && (self.bytes + bytes) as u64 <= limits.bytes.0
-        {
-            let help = metric.help.as_str().into();
-            self.by_name.insert(name.into(), (kind, help));
-        } else {
+        // Metadata have no target: where two disagree, the first one counts.
+        if self.by_name.contains_key(name) || bytes as u64 > limits.bytes.0 {
             return;
         }
+        let is_full =
+            self.by_name.len() >= limits.series || (self.bytes + bytes) as u64 > limits.bytes.0;
+        if is_full {
+            // Clients repeat what they have.
+            *self = Self::default();
+        }
+        let help = metric.help.as_str().into();
+        self.by_name.insert(name.into(), (kind, help));
         self.bytes += bytes;
     }
 

@@ -143,22 +143,23 @@ fn a_type_of_version_1_comes_later_and_is_that_of_the_family() {
 fn a_request_of_version_2_has_types_and_native_histograms() {
     let peer = Peer::new(".*");
     let symbols = ["", METRIC_NAME, "h", "Help.", "jobs_total", "a", "b"];
+    let native = Histogram {
+        count_int: 3,
+        sum: 6.0,
+        positive_spans: vec![BucketSpan {
+            offset: 1,
+            length: 2,
+        }],
+        positive_deltas: vec![1, 1],
+        timestamp: NOW,
+        ..Histogram::default()
+    };
     let request = RequestV2 {
         symbols: symbols.map(str::to_owned).to_vec(),
         timeseries: vec![
             TimeSeriesV2 {
                 labels_refs: vec![1, 2],
-                histograms: vec![Histogram {
-                    count_int: 3,
-                    sum: 6.0,
-                    positive_spans: vec![BucketSpan {
-                        offset: 1,
-                        length: 2,
-                    }],
-                    positive_deltas: vec![1, 1],
-                    timestamp: NOW,
-                    ..Histogram::default()
-                }],
+                histograms: vec![native.encode_to_vec()],
                 ..TimeSeriesV2::default()
             },
             TimeSeriesV2 {
@@ -192,13 +193,13 @@ fn a_request_of_version_2_has_types_and_native_histograms() {
     assert_eq!(
         peer.lines(),
         [
+            "jobs_total{a=\"b\"} 2",
             "h_bucket{le=\"0\"} 0",
             "h_bucket{le=\"2\"} 1",
             "h_bucket{le=\"4\"} 3",
             "h_bucket{le=\"+Inf\"} 3",
             "h_sum 6",
             "h_count 3",
-            "jobs_total{a=\"b\"} 2"
         ]
     );
 }

@@ -37,6 +37,10 @@ impl HistoryQuery {
                 }),
             });
         }
+        // A query may have other series from day to day.
+        detectors
+            .by_key
+            .retain(|_, detector| !detector.is_outdated(context.at));
         let unknown = rows.iter().filter(|row| row.state == RowState::Unknown);
         let note = match unknown.count() {
             0 => None,

@@ -1,4 +1,4 @@
-//! Names of configured metrics, which ingested series may not have, or only with other labels.
+//! Names of configured metrics and of generated series, which ingested series may not have, or only with other labels.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,31 +19,51 @@ pub(in crate::store) enum TakenName {
         /// Label names, sorted, default labels left out.
         labels: Vec<Arc<str>>,
     },
+    /// The name of series that are in history alone, and have exactly these labels, sorted, default labels left out.
+    /// Ingested series with other labels may have it.
+    Generated(Vec<Arc<str>>),
     /// A name of several series, or one that OpenMetrics reserves.
     Reserved,
+}
+
+/// Name of series that something else appends to history, and that are not in the exposition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GeneratedName {
+    /// Name.
+    pub name: Arc<str>,
+    /// Label names, sorted; `None`: any labels.
+    pub labels: Option<Vec<Arc<str>>>,
 }
 
 impl TakenName {
     /// Returns whether ingested series with these labels may have the name.
     pub(super) fn allows(&self, labels: &LabelSet, kind: Option<Kind>, defaults: &Labels) -> bool {
-        let Self::Shared {
-            kind: own,
-            labels: names,
-        } = self
-        else {
-            return false;
+        let (names, has_type) = match self {
+            Self::Shared { kind: own, labels } => (labels, kind == Some(*own)),
+            Self::Generated(labels) => (labels, true),
+            Self::Reserved => return false,
         };
         let others = labels
             .iter()
             .map(|(name, _)| name)
             .filter(|name| *name != METRIC_NAME && !defaults.contains_key(*name));
-        kind == Some(*own) && !others.eq(names.iter().map(|name| &**name))
+        has_type && !others.eq(names.iter().map(|name| &**name))
     }
 }
 
-/// Returns the names that the series of `metrics` have in any format.
-pub(in crate::store) fn taken_names(metrics: &[MetricDef], defaults: &Labels) -> Taken {
+/// Returns the names that the series of `metrics` have in any format, and those in `generated`.
+pub(in crate::store) fn taken_names(
+    metrics: &[MetricDef],
+    generated: &[GeneratedName],
+    defaults: &Labels,
+) -> Taken {
     let mut taken = Taken::new();
+    for GeneratedName { name, labels } in generated {
+        let taken_name = labels
+            .clone()
+            .map_or(TakenName::Reserved, TakenName::Generated);
+        taken.insert(name.to_string(), taken_name);
+    }
     for def in metrics {
         taken.extend(def.taken_names().map(|name| (name, TakenName::Reserved)));
         if matches!(def.kind, Kind::Gauge | Kind::Counter) {

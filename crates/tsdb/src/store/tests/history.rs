@@ -34,8 +34,8 @@ fn with_history(history: &Arc<History>, prefix: &str) -> Store {
     let history = Some(history.clone());
     let options = Options {
         default_labels: default_labels.into(),
-        windows: vec![],
         history,
+        ..Options::default()
     };
     Store::new(metrics.into(), options)
 }

@@ -2,7 +2,7 @@
 
 use bellwether_core::{LabelSet, Rejection, SeriesBatch, SeriesLimits};
 
-use super::super::Ingestion;
+use super::super::{GeneratedName, Ingestion};
 use super::*;
 use crate::history::History;
 
@@ -12,8 +12,18 @@ fn store_with(history: Option<Arc<History>>) -> Store {
         metrics(),
         Options {
             default_labels,
-            windows: Vec::new(),
             history,
+            generated: vec![
+                GeneratedName {
+                    name: "up".into(),
+                    labels: Some(vec!["collector".into()]),
+                },
+                GeneratedName {
+                    name: "recorded".into(),
+                    labels: None,
+                },
+            ],
+            ..Options::default()
         },
     )
 }
@@ -138,6 +148,26 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
             "# TYPE twice untyped",
             "twice{queue=\"a\",host=\"a\"} 1",
         ]
+    );
+}
+
+#[test]
+fn series_that_something_else_appends_to_history_are_not_overwritten() {
+    let store = store_with(None);
+    let mut pushed = batch(&[("recorded", None, &[("a", 1.0)])]);
+    pushed.begin("up", None, "");
+    for labels in [
+        &[("collector", "x")][..],
+        &[("collector", "x"), ("host", "a")],
+        &[("instance", "x")],
+        &[("collector", "x"), ("instance", "x")],
+    ] {
+        pushed.push(labels, 1.0);
+    }
+    let done = ingest(&store, "one", &pushed, 1);
+    assert_eq!(
+        (done.series, done.rejected.count(Rejection::NameInUse)),
+        (2, 3)
     );
 }
 
@@ -288,7 +318,7 @@ fn open_metrics_has_no_clash_of_names() {
         ("b_created", Some(Kind::Gauge), &[("x", 4.0)]),
     ]);
     batch.begin("h", Some(Kind::Histogram), "");
-    batch.push_histogram(&[], [(0.5, 1.0)], 2.0, 3.0);
+    batch.push_histogram(&[], [(0.5, 1.0)], 2.0, Some(3.0));
     ingest(&store, "one", &batch, 1);
     assert_eq!(
         exposition(&store, Format::OpenMetrics),

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use bellwether_core::Rejected;
 use serde_json::json;
 
 use super::*;
@@ -39,7 +40,7 @@ impl Peer {
             intake: &self.intake,
             totals: &mut self.totals,
             now: self.now,
-            batch: SeriesBatch::default(),
+            batch: SeriesBatch::within(100_000),
             points: 0,
         };
         translator.translate(&request);
@@ -214,4 +215,47 @@ fn points_that_cannot_be_kept_are_rejected_with_a_reason() {
         ]
     );
     assert_eq!(peer.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_request_that_shares_long_texts_or_has_many_buckets_is_limited() {
+    let mut peer = Peer::new(".*");
+    let point = json!({"asInt": 1});
+    let gauges = json!([{"name": "g", "gauge": {"dataPoints": vec![point; 50]}}]);
+    let long = json!([attribute("service.name", &"j".repeat(10_000))]);
+    assert_eq!(peer.push(&long, &gauges).count(Rejection::Limit), 50);
+    let shared = json!([attribute("service.name", &"j".repeat(8_000))]);
+    let rejected = peer.push(&shared, &gauges);
+    assert_eq!(rejected.count(Rejection::Limit), 37);
+
+    // Names of attributes that become one label.
+    let same: Vec<Json> = (0..3000).map(|_| attribute("a.b", "x")).collect();
+    let joined =
+        json!([{"name": "j", "gauge": {"dataPoints": [{"asInt": 1, "attributes": same}]}}]);
+    assert_eq!(peer.push(&json!([]), &joined), Rejected::default());
+
+    let bounds: Vec<f64> = (0..1001).map(f64::from).collect();
+    let counts = vec!["1"; 1002];
+    let point = json!({"explicitBounds": bounds, "bucketCounts": counts, "count": "1002"});
+    let delta =
+        json!([{"name": "h", "histogram": {"aggregationTemporality": 1, "dataPoints": [point]}}]);
+    assert_eq!(peer.push(&json!([]), &delta).count(Rejection::Limit), 1);
+}
+
+#[test]
+fn a_histogram_without_a_sum_has_no_series_of_it() {
+    let mut peer = Peer::new(".*");
+    let point = json!({"explicitBounds": [1], "bucketCounts": ["1", "1"], "count": "2"});
+    let histogram =
+        json!([{"name": "h", "histogram": {"aggregationTemporality": 2, "dataPoints": [point]}}]);
+    assert_eq!(peer.push(&json!([]), &histogram), Rejected::default());
+    let lines = peer.lines();
+    assert!(
+        lines.iter().any(|line| line.starts_with("h_count")),
+        "{lines:?}"
+    );
+    assert!(
+        !lines.iter().any(|line| line.starts_with("h_sum")),
+        "{lines:?}"
+    );
 }
