@@ -74,6 +74,7 @@ pub fn convert(bytes: &[u8]) {
     };
     let file = SourceFile {
         name: "a".into(),
+        path: "/a".into(),
         text: text.to_owned(),
     };
     for format in [None].into_iter().chain(FORMATS.iter().map(Some)) {

@@ -139,7 +139,13 @@ pub fn convert(files: &[SourceFile], from: Option<&Format>) -> Result<Converted,
             None => (format.is)(&source),
         });
         let Some(index) = index else {
-            return Err(unknown(&source));
+            return Err(match &source.yaml {
+                Err(error) => Diagnostic {
+                    help: Some(hint()),
+                    ..diagnostic(error, &[source.file.name.clone()])
+                },
+                Ok(_) => unknown(&source, "not a known format"),
+            });
         };
         groups[index].push(source);
     }
@@ -147,30 +153,31 @@ pub fn convert(files: &[SourceFile], from: Option<&Format>) -> Result<Converted,
     for (format, sources) in FORMATS.iter().zip(&groups) {
         if !sources.is_empty() {
             (format.convert)(sources, &mut draft).map_err(|error| diagnostic(&error, &names))?;
+            let is_any = |source: &Source<'_>| (format.is)(source);
+            if draft.converted == 0 && from.is_some() && !sources.iter().any(is_any) {
+                let message = format!("not a configuration of {}", format.name);
+                return Err(unknown(&sources[0], &message));
+            }
         }
     }
     Ok(finish(draft, &names))
 }
 
-/// Returns the error of a file whose format is not known: that of YAML, if it looks like some.
-fn unknown(source: &Source<'_>) -> Diagnostic {
-    let name = source.file.name.clone();
-    let formats = FORMATS.map(|format| format.name).join(", ");
-    let hint = format!("name its format with --from: {formats}");
-    match &source.yaml {
-        Err(error) => Diagnostic {
-            help: Some(hint),
-            ..diagnostic(error, &[name])
+/// Returns the error of a file that is of no format, or not of that which is named.
+fn unknown(source: &Source<'_>, message: &str) -> Diagnostic {
+    Diagnostic {
+        location: SourceLocation {
+            file: Some(source.file.name.clone()),
+            ..SourceLocation::default()
         },
-        Ok(_) => Diagnostic {
-            location: SourceLocation {
-                file: Some(name),
-                ..SourceLocation::default()
-            },
-            message: "not a known format".to_owned(),
-            help: Some(hint),
-        },
+        message: message.to_owned(),
+        help: Some(hint()),
     }
+}
+
+fn hint() -> String {
+    let formats = FORMATS.map(|format| format.name).join(", ");
+    format!("name its format with --from: {formats}")
 }
 
 fn diagnostic(error: &YamlError, names: &[Arc<str>]) -> Diagnostic {

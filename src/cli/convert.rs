@@ -54,6 +54,7 @@ fn read(path: &Path) -> anyhow::Result<SourceFile> {
     let text = config::read_argument(path).with_context(|| path.display().to_string())?;
     Ok(SourceFile {
         name: path.display().to_string().into(),
+        path: std::path::absolute(path)?,
         text,
     })
 }
@@ -68,12 +69,12 @@ fn report(converted: &Converted) -> anyhow::Result<()> {
     }
     eprintln!("bellwether: {}", converted.summary());
     for problem in &converted.invalid {
-        eprintln!("{}", problem.render(&"what was written"));
+        eprintln!("{}", problem.render(&"the converted configuration"));
     }
     match converted.invalid.is_empty() {
         true => Ok(()),
         false => bail!(
-            "what was written is not valid: this is a bug of bellwether convert; please report it with the file"
+            "the converted configuration is not valid: this is a bug of bellwether convert; please report it with the file"
         ),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Source: blackbox_exporter, CONFIGURATION.md.
 
+use bellwether_core::is_label_name;
 use bellwether_schema::{Size, YamlError, is_host_name};
 use regex::bytes::Regex;
 use reqwest::Method;
@@ -40,6 +41,7 @@ fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
         "http" => ("https://example.org/", http),
         "tcp" => ("localhost:25", tcp),
         "dns" => ("127.0.0.1", dns),
+        "grpc" => ("localhost:50051", grpc),
         "icmp" => ("127.0.0.1", |inner, _, collector| {
             resolver(inner, collector);
             Map::default()
@@ -149,26 +151,62 @@ fn tcp(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
     if fields.flag("tls") == Some(true) {
         tcp.put("tls", Yaml::word(true));
     }
+    let mut is_encrypted = tcp.has("tls");
     let mut steps = Vec::new();
-    for mut step in fields.maps("query_response") {
-        let mut map = Map::default();
-        if let Some((expect, at)) = step.text_at("expect") {
-            match Regex::new(expect) {
-                Ok(_) => map.put("expect", Yaml::raw(expect)),
-                Err(_) => collector.lose(at, format!("expect: the regular expression {expect}")),
-            }
-        }
-        map.put_some("send", step.text("send").map(Yaml::raw));
-        step.skip_if("starttls", &["false"]);
-        step.finish(collector);
-        if !map.fields.is_empty() {
-            steps.push(map);
+    for step in fields.maps("query_response") {
+        let step = query_response(step, &mut is_encrypted, collector);
+        if !step.fields.is_empty() {
+            steps.push(step);
         }
     }
     tcp.put_filled("query_response", steps);
     tls(fields, collector);
     resolver(fields, collector);
     tcp
+}
+
+/// Returns a step of a dialogue. TLS begins once in it.
+fn query_response(mut step: Fields<'_>, is_encrypted: &mut bool, collector: &mut Map) -> Map {
+    let mut map = Map::default();
+    if let Some((expect, at)) = step.text_at("expect") {
+        match Regex::new(expect) {
+            Ok(_) => map.put("expect", Yaml::raw(expect)),
+            Err(_) => collector.lose(at, format!("expect: the regular expression {expect}")),
+        }
+    }
+    let mut labels = Map::default();
+    for mut label in step.maps("labels") {
+        let (at, name) = (label.at, label.text("name").unwrap_or_default());
+        let text = label.text("value").unwrap_or_default();
+        label.finish(collector);
+        match is_label_name(name) && !matches!(name, "instance" | "job") && map.has("expect") {
+            true => labels.put(name, Yaml::raw(text)),
+            false => collector.lose(at, format!("the label {name:?} of a step")),
+        }
+    }
+    map.put_filled("labels", labels);
+    map.put_some("expect_bytes", step.text("expect_bytes").map(Yaml::raw));
+    map.put_some("send", step.text("send").map(Yaml::raw));
+    step.skip_if("starttls", &["false"]);
+    if !*is_encrypted && step.flag("starttls") == Some(true) {
+        *is_encrypted = true;
+        map.put("starttls", Yaml::word(true));
+    }
+    step.lose("starttls", "TLS begins once", collector);
+    step.finish(collector);
+    map
+}
+
+fn grpc(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+    let mut grpc = Map::default();
+    let service = fields.text("service").filter(|service| !service.is_empty());
+    grpc.put_some("service", service.map(Yaml::text));
+    if fields.flag("tls") == Some(true) {
+        grpc.put("tls", Yaml::word(true));
+    }
+    tls(fields, collector);
+    resolver(fields, collector);
+    grpc
 }
 
 fn dns(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {

@@ -23,9 +23,6 @@ pub(super) struct Draft {
     /// Host and port of `/metrics`.
     pub(super) listen: Option<(String, u16)>,
     pub(super) system_metrics: Vec<Map>,
-    /// Section `application.statsd`.
-    pub(super) statsd: Option<Map>,
-    pub(super) application_metrics: Vec<Map>,
     /// True if a program is started.
     pub(super) starts_programs: bool,
     presets: Vec<&'static str>,
@@ -62,6 +59,12 @@ impl Draft {
             candidate = candidates.next().unwrap_or_default();
         }
         candidate
+    }
+
+    /// Returns whether there is a collector of a type.
+    pub(super) fn has_type(&self, r#type: &str) -> bool {
+        let mut types = self.collectors.iter().flat_map(|map| map.fields.get(1));
+        types.any(|(_, own)| *own == Yaml::text(r#type))
     }
 
     /// Adds a collector.
@@ -144,12 +147,6 @@ impl Draft {
             self.collection_interval.map(Yaml::duration),
         );
         monitor.put_filled("system_metrics", self.system_metrics);
-        if let Some(statsd) = self.statsd {
-            let mut application = Map::default();
-            application.put("statsd", statsd.into());
-            monitor.put("application", application.into());
-        }
-        monitor.put_filled("application_metrics", self.application_metrics);
         monitor.put_filled("collectors", self.collectors);
         if self.starts_programs {
             let mut alerting = Map::default();

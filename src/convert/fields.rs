@@ -221,13 +221,13 @@ impl<'n> Fields<'n> {
     /// Notes all keys that nobody took.
     pub(super) fn finish(self, map: &mut Map) {
         if let Some(node) = self.other {
+            let name = match self.path.strip_suffix('.') {
+                Some(path) => format!("{path}: "),
+                None => String::new(),
+            };
             map.lose(
                 node.pos,
-                format!(
-                    "{}: expected a mapping, found {}",
-                    self.path.trim_end_matches('.'),
-                    node.form()
-                ),
+                format!("{name}expected a mapping, found {}", node.form()),
             );
         }
         for (key, node) in self.entries {
@@ -258,6 +258,14 @@ mod tests {
     use bellwether_schema::parse;
 
     use super::*;
+
+    #[test]
+    fn a_list_in_place_of_a_mapping_is_noted() {
+        let node = parse("- a\n").unwrap();
+        let mut map = Map::default();
+        Fields::of(&node).finish(&mut map);
+        assert_eq!(map.notes[0].text, "expected a mapping, found a list");
+    }
 
     #[test]
     fn keys_that_nobody_took_are_noted_with_their_lines() {

@@ -8,6 +8,9 @@ use super::fields::{Fields, Pair};
 use super::secrets::{Address, headers, put_file, variable};
 use super::yaml::{Map, Yaml};
 
+/// Reason why a user or a token beside another one has no counterpart.
+pub(super) const SECOND: &str = "a second kind of authorization";
+
 /// Takes user, password and token, and puts them into `map` with `pairs` as headers. The name of the collector is that
 /// of files with secrets. Of several kinds of authorization the first is taken.
 pub(super) fn authorization(
@@ -32,13 +35,7 @@ pub(super) fn authorization(
         inner.finish(map);
     }
     if map.has("basic_auth") || map.has("bearer_token_file") || scheme.is_some() {
-        pairs.retain(|(header, _, at)| {
-            let is_second = header.eq_ignore_ascii_case("authorization");
-            if is_second {
-                map.lose(*at, format!("{header}: a second kind of authorization"));
-            }
-            !is_second
-        });
+        drop_authorization(&mut pairs, map);
     }
     let mut headers = headers(pairs, name, map);
     if let Some((_, at)) = scheme {
@@ -46,6 +43,17 @@ pub(super) fn authorization(
         headers.put("Authorization", value);
     }
     map.put_filled("headers", headers);
+}
+
+/// Leaves the header `Authorization` out, beside a user or a token.
+pub(super) fn drop_authorization(pairs: &mut Vec<Pair<'_>>, map: &mut Map) {
+    pairs.retain(|(header, _, at)| {
+        let is_second = header.eq_ignore_ascii_case("authorization");
+        if is_second {
+            map.lose(*at, format!("{header}: {SECOND}"));
+        }
+        !is_second
+    });
 }
 
 fn basic_auth(mut fields: Fields<'_>, name: &str, map: &mut Map) {

@@ -1,14 +1,15 @@
 //! json_exporter: metrics of documents in JSON.
 //!
-//! Source: json_exporter, README and `config/config.go`; paths are those of Kubernetes
-//! (`k8s.io/client-go/util/jsonpath`).
+//! Source: json_exporter, README and `config/config.go`.
+
+mod path;
 
 use std::collections::BTreeSet;
 
 use bellwether_core::{is_label_name, is_metric_name};
 use bellwether_schema::{Pos, YamlError};
-use serde_json_path::JsonPath;
 
+use self::path::json_path;
 use super::draft::Draft;
 use super::fields::Fields;
 use super::http_client::{authorization, proxy, tls};
@@ -168,94 +169,4 @@ fn converted_path(metric: &str, path: &str, at: Pos, collector: &mut Map) -> Opt
         collector.lose(at, format!("{metric}: the path {path}"));
     }
     converted
-}
-
-/// Returns the JSONPath of RFC 9535 for one of Kubernetes; `None` if there is none.
-fn json_path(path: &str) -> Option<String> {
-    let inner = path.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
-    if inner.contains(['{', '}']) || inner.starts_with("range") {
-        return None;
-    }
-    let inner = inner.strip_prefix(['$', '@']).unwrap_or(inner);
-    let converted = match inner {
-        "" | "." => "$".to_owned(),
-        _ if inner.starts_with(['.', '[']) => format!("${}", without_escapes(inner)?),
-        _ => format!("$.{}", without_escapes(inner)?),
-    };
-    JsonPath::parse(&converted).is_ok().then_some(converted)
-}
-
-/// Writes keys with escaped dots in brackets: `.a\.b` is `['a.b']`. In filters, keys begin with `@`.
-fn without_escapes(path: &str) -> Option<String> {
-    if !path.contains('\\') {
-        return Some(path.replace("[?(.", "[?(@."));
-    }
-    let mut out = String::new();
-    let mut key = String::new();
-    let mut chars = path.chars();
-    let flush = |key: &mut String, out: &mut String| {
-        if !key.is_empty() {
-            *out += &format!("['{key}']");
-            key.clear();
-        }
-    };
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => key.push(chars.next().filter(|c| *c != '\'' && *c != '\\')?),
-            '.' => flush(&mut key, &mut out),
-            '[' => {
-                flush(&mut key, &mut out);
-                out.push('[');
-                // What is in brackets is taken as it is.
-                for c in chars.by_ref() {
-                    out.push(c);
-                    if c == ']' {
-                        break;
-                    }
-                }
-            }
-            '\'' => return None,
-            c => key.push(c),
-        }
-    }
-    flush(&mut key, &mut out);
-    Some(out)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_of_kubernetes() {
-        for (path, expected) in [
-            ("{.counter}", "$.counter"),
-            ("{ .a.b[0] }", "$.a.b[0]"),
-            ("{.values[*]}", "$.values[*]"),
-            ("{[*]}", "$[*]"),
-            ("{$.x}", "$.x"),
-            ("{@}", "$"),
-            ("{.}", "$"),
-            ("{..name}", "$..name"),
-            ("{x}", "$.x"),
-            (
-                "{.v[?(@.state == \"ACTIVE\")]}",
-                "$.v[?(@.state == \"ACTIVE\")]",
-            ),
-            ("{.a\\.b.c[1].d}", "$['a.b']['c'][1]['d']"),
-            ("{['a b']}", "$['a b']"),
-        ] {
-            assert_eq!(json_path(path).as_deref(), Some(expected), "{path}");
-        }
-        for path in [
-            "",
-            "x",
-            "planet-{.x}",
-            "{range .a[*]}{.b}{end}",
-            "{.a[}",
-            "{.a\\",
-        ] {
-            assert_eq!(json_path(path), None, "{path}");
-        }
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! Source: script_exporter (ricoberger), README; the versions 1 to 3.
 
-use bellwether_schema::YamlError;
+use bellwether_schema::{Pos, YamlError};
 
 use super::draft::Draft;
 use super::durations;
@@ -26,6 +26,13 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
         // The server of script_exporter itself.
         fields.skip(&["tls", "basicAuth", "bearerAuth", "discovery"]);
         fields.finish(&mut draft.general);
+    }
+    if draft.starts_programs {
+        draft.general.remark(
+            Pos::default(),
+            "script_success, script_duration_seconds and script_exit_code are not there: up{collector=\"NAME\"} says whether \
+             a program ran, and `format: nagios` has its exit status",
+        );
     }
     Ok(())
 }
@@ -71,7 +78,7 @@ fn convert_script(mut fields: Fields<'_>, draft: &mut Draft) {
             key if key.contains('=') || key == "<<" || value.contains('\0') => {
                 collector.lose(at, format!("env.{key}"))
             }
-            key if is_secret(key) => {
+            key if is_secret(key, value) => {
                 let value = variable(&mut collector, &name, key, at);
                 environment.put(key, value);
             }

@@ -9,22 +9,22 @@ use super::http_client::put_basic_auth;
 use super::yaml::{Map, Yaml};
 
 /// Words in the names of headers and variables that have a secret.
-const WORDS: [&str; 9] = [
-    "authorization",
+const WORDS: [&str; 8] = [
+    "auth",
     "token",
     "secret",
-    "password",
-    "passwd",
+    "pass",
+    "pwd",
     "key",
     "cookie",
     "credential",
-    "auth",
 ];
 
-/// Returns whether a header or a variable is named like a secret.
-pub(super) fn is_secret(name: &str) -> bool {
+/// Returns whether a header or a variable is named like a secret, or is a URL with a password.
+pub(super) fn is_secret(name: &str, value: &str) -> bool {
     let name = name.to_ascii_lowercase();
     WORDS.iter().any(|word| name.contains(word))
+        || Address::parse(value).is_some_and(|address| address.has_password)
 }
 
 /// Sets `key` to the path of a file that people have to write: `/etc/bellwether/shop.password`.
@@ -61,7 +61,7 @@ pub(super) fn headers(pairs: Vec<Pair<'_>>, name: &str, map: &mut Map) -> Map {
             map.lose(at, format!("the header {header}"));
             continue;
         }
-        let value = match is_secret(header) {
+        let value = match is_secret(header, value) {
             true => variable(map, name, header, at),
             false => Yaml::text(value),
         };
@@ -99,7 +99,8 @@ impl Address {
 pub(super) fn put_url(map: &mut Map, text: &str, name: &str, at: Pos) -> bool {
     let address = Address::parse(text).filter(|address| {
         let is_http = matches!(address.url.scheme(), "http" | "https");
-        is_http && !address.url.query_pairs().any(|(key, _)| is_secret(&key))
+        let mut parameters = address.url.query_pairs();
+        is_http && !parameters.any(|(key, value)| is_secret(&key, &value))
     });
     let Some(mut address) = address else {
         return false;
@@ -132,6 +133,7 @@ mod tests {
         let pairs = vec![
             ("X-Api-Key", "s3cret", Pos::default()),
             ("Accept", "a/b", Pos::default()),
+            ("X-Proxy", "http://u:s3cret@proxy", Pos::default()),
             ("<<", "a", Pos::default()),
         ];
         let headers = headers(pairs, "1-shop", &mut map);
@@ -141,7 +143,7 @@ mod tests {
         for line in [
             "url: \"http://x:8080/a?b=c\"",
             "basic_auth: {username: u, password_file: /etc/bellwether/shop.password}",
-            "headers: {X-Api-Key: \"${_1_SHOP_X_API_KEY}\", Accept: a/b}",
+            "headers: {X-Api-Key: \"${_1_SHOP_X_API_KEY}\", Accept: a/b, X-Proxy: \"${_1_SHOP_X_PROXY}\"}",
             "# to complete: the password is not copied: write it to /etc/bellwether/shop.password",
         ] {
             assert!(text.contains(line), "{text}");

@@ -1,5 +1,6 @@
 //! Files of other programs, read as far as all formats need it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwether_schema::{Node, Pos, Value, YamlError, parse_numbered};
@@ -9,6 +10,8 @@ use bellwether_schema::{Node, Pos, Value, YamlError, parse_numbered};
 pub struct SourceFile {
     /// Path as it is shown.
     pub name: Arc<str>,
+    /// Absolute path, for settings that name the file.
+    pub path: PathBuf,
     pub text: String,
 }
 

@@ -5,6 +5,7 @@
 mod host;
 mod probes;
 mod programs;
+mod receivers;
 mod services;
 mod text;
 
@@ -33,7 +34,7 @@ const HEADERS: [&str; 6] = [
 type Input = (&'static str, fn(&mut Instance<'_, '_>, &mut Inputs<'_>));
 
 /// All inputs with a counterpart.
-const INPUTS: [Input; 34] = [
+const INPUTS: [Input; 42] = [
     ("apache", services::apache),
     ("conntrack", |_, inputs| inputs.node("conntrack")),
     ("cpu", host::cpu),
@@ -42,8 +43,13 @@ const INPUTS: [Input; 34] = [
     ("dns_query", probes::dns),
     ("docker", services::docker),
     ("exec", programs::exec),
+    ("haproxy", |instance, _| {
+        instance.lose("a collector of type http_json reads `/stats;csv` with `format: csv`")
+    }),
     ("http", services::http),
     ("http_response", probes::http),
+    ("influxdb_listener", receivers::influx),
+    ("influxdb_v2_listener", receivers::influx),
     ("internal", |_, _| ()),
     ("kernel", |_, inputs| inputs.node("stat")),
     ("kernel_vmstat", |_, inputs| inputs.node("vmstat")),
@@ -56,13 +62,19 @@ const INPUTS: [Input; 34] = [
     ("netstat", host::netstat),
     ("nginx", services::nginx),
     ("nstat", |_, inputs| inputs.node("netstat")),
+    ("nvidia_smi", services::nvidia),
+    ("opentelemetry", receivers::opentelemetry),
     ("ping", probes::ping),
     ("postgresql", services::postgresql),
     ("processes", host::processes),
     ("procstat", programs::procstat),
     ("prometheus", services::prometheus),
     ("redis", services::redis),
-    ("statsd", services::statsd),
+    ("socket_listener", receivers::socket),
+    ("sql", |instance, _| {
+        instance.lose("a collector of type sql says with `queries` what it asks")
+    }),
+    ("statsd", receivers::statsd),
     ("swap", host::swap),
     ("system", host::system),
     ("systemd_units", programs::systemd),
@@ -70,6 +82,7 @@ const INPUTS: [Input; 34] = [
         instance.lose("a collector of type log says with `match` what it takes")
     }),
     ("temp", host::temperature),
+    ("x509_cert", probes::certificates),
 ];
 
 pub(super) fn is(source: &Source<'_>) -> bool {
@@ -161,7 +174,12 @@ impl Inputs<'_> {
         if self.draft.collection_interval.is_none() {
             self.draft.collection_interval = interval.map(|(interval, _)| interval);
         }
-        // All else is about Telegraf itself: its buffers, its log, its name.
+        let host = agent.text("hostname").filter(|host| !host.is_empty());
+        if agent.flag("omit_hostname") != Some(true) && !self.draft.default_labels.has("host") {
+            let host = host.map(expanded);
+            self.draft.default_labels.put_some("host", host);
+        }
+        // All else is about Telegraf itself: its buffers, its log.
     }
 
     fn convert(&mut self, plugin: &str, mut fields: Fields<'_>) {
@@ -216,29 +234,76 @@ impl Inputs<'_> {
 
     fn outputs(&mut self, mut outputs: Fields<'_>) {
         for (plugin, instances) in outputs.sections() {
-            for mut instance in instances {
+            for instance in instances {
                 if plugin == "prometheus_client" {
-                    let address = instance
-                        .text("listen")
-                        .and_then(|listen| listen.rsplit_once(':'));
-                    let address = address.and_then(|(host, port)| {
-                        let host = host.trim_start_matches('[').trim_end_matches(']');
-                        let is_valid = host.is_empty() || probes::is_host(host);
-                        is_valid.then_some((host.to_owned(), port.parse().ok()?))
-                    });
-                    self.draft.listen = address.or(self.draft.listen.take());
-                    self.draft.converted += 1;
-                } else {
-                    let reason = match plugin {
-                        "http" => ": remote_write sends samples to a server of Prometheus",
-                        _ => "",
-                    };
-                    self.draft
-                        .general
-                        .lose(instance.at, format!("outputs.{plugin}{reason}"));
+                    self.prometheus_client(instance);
+                    continue;
                 }
+                let reason = match plugin {
+                    "http" | "influxdb" | "influxdb_v2" => {
+                        ": remote_write sends samples to a server that takes Prometheus's remote write"
+                    }
+                    _ => "",
+                };
+                self.draft
+                    .general
+                    .lose(instance.at, format!("outputs.{plugin}{reason}"));
             }
         }
+    }
+
+    /// Takes the address of `/metrics`. Its access is that of the web configuration file.
+    fn prometheus_client(&mut self, mut fields: Fields<'_>) {
+        let address = fields.parsed("listen", |listen| {
+            let (host, port) = listen.rsplit_once(':')?;
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let is_valid = host.is_empty() || probes::is_host(host);
+            is_valid.then_some((host.to_owned(), port.parse().ok()?))
+        });
+        self.draft.listen = address.or(self.draft.listen.take());
+        self.draft.converted += 1;
+        let mut notes = Map::default();
+        if let Some(at) = fields
+            .pos("basic_password")
+            .or(fields.pos("basic_username"))
+        {
+            notes.complete(
+                at,
+                "the password of `prometheus_client` is not copied: write a web configuration file and set \
+                 `prometheus.web_config_file`",
+            );
+        }
+        // How Telegraf forms, keeps and types its samples.
+        fields.skip(&[
+            "basic_username",
+            "basic_password",
+            "metric_version",
+            "expiration_interval",
+            "collectors_exclude",
+            "string_as_label",
+            "export_timestamp",
+            "read_timeout",
+            "write_timeout",
+        ]);
+        fields.skip_if("path", &["/metrics"]);
+        fields.skip_if("ip_range", &[]);
+        for key in ["tls_cert", "tls_key"] {
+            fields.lose(
+                key,
+                "write it to a web configuration file, and set `prometheus.web_config_file`",
+                &mut notes,
+            );
+        }
+        fields.lose(
+            "ip_range",
+            "a firewall has to let these addresses in only",
+            &mut notes,
+        );
+        fields.finish(&mut notes);
+        for note in &mut notes.notes {
+            note.text = format!("outputs.prometheus_client: {}", note.text);
+        }
+        self.draft.general.notes.append(&mut notes.notes);
     }
 
     /// Returns a collector of an input, with its labels, its interval and a timeout.

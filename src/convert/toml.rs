@@ -80,6 +80,7 @@ mod tests {
     fn parsed(text: &str) -> Result<Node, YamlError> {
         let file = SourceFile {
             name: "a.conf".into(),
+            path: "/a.conf".into(),
             text: text.to_owned(),
         };
         parse(&Source::new(&file, 1))

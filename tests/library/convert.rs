@@ -22,11 +22,19 @@ fn sources() -> Vec<SourceFile> {
         .map(|entry| entry.unwrap().path())
         .collect();
     paths.sort();
-    let sources = paths.iter().map(|path| SourceFile {
-        name: path.file_name().unwrap().to_string_lossy().as_ref().into(),
-        text: fs::read_to_string(path).unwrap(),
+    let sources = paths.iter().map(|path| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        source(&name, fs::read_to_string(path).unwrap())
     });
     sources.collect()
+}
+
+fn source(name: &str, text: impl Into<String>) -> SourceFile {
+    SourceFile {
+        name: name.into(),
+        path: Path::new("/etc").join(name),
+        text: text.into(),
+    }
 }
 
 fn converted(source: &SourceFile) -> Converted {
@@ -124,8 +132,10 @@ fn truncated_and_damaged_files_give_an_error_or_a_valid_configuration() {
                     1,
                 ),
             ] {
-                let name = source.name.clone();
-                let damaged = SourceFile { name, text };
+                let damaged = SourceFile {
+                    text,
+                    ..source.clone()
+                };
                 for from in [None, format(name_of(&source))] {
                     match convert(std::slice::from_ref(&damaged), from) {
                         Ok(found) => assert!(
@@ -181,13 +191,28 @@ fn other_files_are_errors_that_name_the_formats() {
         ("[[inputs.cpu]]\n[[inputs", "x.yml:2:"),
         ("counter x\n/a {", "x.yml:2:1: not a program of mtail"),
     ] {
-        let source = SourceFile {
-            name: "x.yml".into(),
-            text: text.to_owned(),
-        };
-        let error = convert(&[source], None).unwrap_err().render(&"");
+        let error = convert(&[source("x.yml", text)], None).unwrap_err();
+        let error = error.render(&"");
         assert!(error.starts_with(expected), "{text:?}: {error}");
     }
+}
+
+/// Also with `--from`, a file in which nothing of the format is found is none of it.
+#[test]
+fn a_format_that_a_file_has_not_is_an_error() {
+    for format in &FORMATS {
+        for text in ["", "a: 1\n", "- a\n"] {
+            let error = convert(&[source("x.yml", text)], Some(format));
+            let error = error.unwrap_err().render(&"");
+            assert!(error.starts_with("x.yml:"), "{}: {error}", format.name);
+        }
+    }
+    let list = convert(&[source("x.yml", "- a\n")], format("process_exporter"));
+    let error = list.unwrap_err().render(&"");
+    let expected = "x.yml: not a configuration of process_exporter";
+    assert!(error.starts_with(expected), "{error}");
+    let only_lost = source("x.conf", "[[inputs.zfs]]\n");
+    assert!(convert(&[only_lost], format("telegraf")).is_ok());
 }
 
 #[test]
@@ -247,11 +272,7 @@ fn hostile_files_are_bounded() {
         ),
     ];
     for (name, text) in texts {
-        let source = SourceFile {
-            name: "x".into(),
-            text,
-        };
-        if let Ok(found) = convert(&[source], format(name)) {
+        if let Ok(found) = convert(&[source("x", text)], format(name)) {
             assert!(found.invalid.is_empty(), "{name}: {:?}", found.invalid);
             assert!(found.text.len() < 10_000_000, "{name}");
         }

@@ -203,6 +203,7 @@ mod tests {
     fn kinds(text: &str) -> Result<Vec<Kind>, YamlError> {
         let file = SourceFile {
             name: "a.mtail".into(),
+            path: "/a.mtail".into(),
             text: text.to_owned(),
         };
         let tokens = tokens(&Source::new(&file, 1))?;

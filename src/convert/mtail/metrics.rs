@@ -347,7 +347,7 @@ fn change<'t>(kind: &str, tokens: &'t [Kind]) -> Result<Change<'t>, &'static str
         ("counter", "+=") => ("counter", !is_one),
         ("counter", _) => return Err("a counter that is set"),
         ("gauge" | "timer", "=") => ("gauge", true),
-        ("gauge" | "timer", _) => return Err("a gauge that is counted up"),
+        ("gauge" | "timer", _) => return Err("a gauge that is counted up or down"),
         ("histogram", "=") => ("histogram", true),
         _ => return Err("it has no counterpart"),
     };

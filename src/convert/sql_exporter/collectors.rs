@@ -13,7 +13,7 @@ use super::super::fields::Fields;
 use super::super::labels::labels;
 use super::super::yaml::{Map, Yaml};
 use super::definition::Definition;
-use super::dsn::{DATABASES, Dsn};
+use super::dsn::Dsn;
 use super::{MAX_QUERIES, rename};
 
 /// Converts files together: collectors are often in files of their own.
@@ -182,11 +182,14 @@ impl<'n> Target<'n> {
         } else {
             self.dsn
         };
-        let Some(dsn) = Dsn::parse(text) else {
-            let scheme = self.dsn.split_once("://").map_or("", |(scheme, _)| scheme);
-            let text = format!("target {}: {scheme:?}: {DATABASES}", self.name);
-            draft.general.lose(self.at, text);
-            return BTreeSet::new();
+        let dsn = match Dsn::parse(text) {
+            Ok(dsn) => dsn,
+            Err(reason) => {
+                let scheme = self.dsn.split_once("://").map_or("", |(scheme, _)| scheme);
+                let text = format!("target {}: {scheme:?}: {reason}", self.name);
+                draft.general.lose(self.at, text);
+                return BTreeSet::new();
+            }
         };
         let (name, mut collector) = draft.collector(&self.name, "sql");
         if self.dsn.is_empty() {

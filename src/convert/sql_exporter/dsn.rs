@@ -23,22 +23,57 @@ const POSTGRES: [&str; 11] = [
 const MYSQL: [&str; 5] = ["socket", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"];
 
 /// Reason why an address has no counterpart.
-pub(super) const DATABASES: &str = "only PostgreSQL, MySQL, MariaDB and SQLite can be asked";
+const DATABASES: &str = "only PostgreSQL, MySQL, MariaDB and SQLite can be asked";
+
+const UNREADABLE: &str = "the address cannot be read as a URL";
+/// Beginnings of the addresses that are read.
+const SCHEMES: [&str; 7] = [
+    "postgres:",
+    "postgresql:",
+    "mysql:",
+    "mariadb:",
+    "sqlite:",
+    "sqlite3:",
+    "file:",
+];
 
 /// An address of a database in the form of a collector.
 pub(in crate::convert) struct Dsn {
-    /// URL without the password.
-    pub(in crate::convert) url: Url,
-    pub(in crate::convert) has_password: bool,
+    /// URL without the password; `None` for a variable.
+    pub(in crate::convert) url: Option<Url>,
+    /// Text as the collector has it.
+    text: Yaml,
+    has_password: bool,
     /// Parameters without a counterpart.
     lost: Vec<String>,
 }
 
 impl Dsn {
-    /// Parses an address; `None` if it is of a database that the collector does not know.
-    pub(in crate::convert) fn parse(text: &str) -> Option<Self> {
+    /// Parses an address.
+    ///
+    /// # Errors
+    /// The reason why it has no counterpart.
+    pub(in crate::convert) fn parse(text: &str) -> Result<Self, &'static str> {
         let text = text.trim();
-        let address = Address::parse(&without_protocol(text)).or_else(|| Address::parse(text))?;
+        if is_variable(text) {
+            return Ok(Self {
+                url: None,
+                text: Yaml::raw(text),
+                has_password: false,
+                lost: Vec::new(),
+            });
+        }
+        if text.contains("${") {
+            return Err(UNREADABLE);
+        }
+        let url = without_protocol(text);
+        let is_known = SCHEMES.iter().any(|scheme| url.starts_with(scheme));
+        Self::of_url(&url).ok_or(if is_known { UNREADABLE } else { DATABASES })
+    }
+
+    fn of_url(text: &str) -> Option<Self> {
+        let with_host = with_host(text);
+        let address = Address::parse(with_host.as_deref().unwrap_or(text))?;
         let mut url = address.url;
         let known: &[&str] = match url.scheme() {
             "postgres" | "postgresql" => &POSTGRES,
@@ -62,13 +97,17 @@ impl Dsn {
         url.set_query(None);
         if !kept.is_empty() {
             url.query_pairs_mut().extend_pairs(kept);
+            // Paths are for people to read.
+            let query = url.query().map(|query| query.replace("%2F", "/"));
+            url.set_query(query.as_deref());
         }
         let lost = lost
             .into_iter()
             .map(|(key, _)| key)
             .filter(|key| key != "password");
         Some(Self {
-            url,
+            text: Yaml::text(url.as_str()),
+            url: Some(url),
             has_password,
             lost: lost.collect(),
         })
@@ -76,7 +115,7 @@ impl Dsn {
 
     /// Puts the address into a collector, and the file of its password.
     pub(in crate::convert) fn put(&self, collector: &mut Map, name: &str, at: Pos) {
-        collector.put("dsn", Yaml::text(self.url.as_str()));
+        collector.put("dsn", self.text.clone());
         if self.has_password {
             put_file(collector, "password_file", name, at);
         }
@@ -84,6 +123,26 @@ impl Dsn {
             collector.lose(at, format!("the parameter {parameter} of the address"));
         }
     }
+}
+
+/// Returns whether a text is `${NAME}`, and nothing else.
+fn is_variable(text: &str) -> bool {
+    let name = text
+        .strip_prefix("${")
+        .and_then(|text| text.strip_suffix('}'));
+    name.is_some_and(|name| {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    })
+}
+
+/// Returns the address of a PostgreSQL with a host, which may be left out: `postgres://user@/database?host=/run`.
+fn with_host(text: &str) -> Option<String> {
+    let (scheme, rest) = text.split_once("://")?;
+    let (authority, behind) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let has_none = authority.is_empty() || authority.ends_with('@');
+    (has_none && matches!(scheme, "postgres" | "postgresql"))
+        .then(|| format!("{scheme}://{authority}localhost{behind}"))
 }
 
 /// Returns the address in Go's form for MySQL, `user:password@tcp(host:3306)/database`, as a URL.
@@ -135,7 +194,7 @@ mod tests {
             ),
             (
                 "mysql://u@unix(/run/m.sock)/d",
-                "mysql://u@localhost/d?socket=%2Frun%2Fm.sock",
+                "mysql://u@localhost/d?socket=/run/m.sock",
                 false,
                 1,
             ),
@@ -146,24 +205,55 @@ mod tests {
                 0,
             ),
             ("sqlite:///a.db", "sqlite:///a.db", false, 0),
+            (
+                "postgres://u:p@/db?host=/var/run/postgresql",
+                "postgres://u@localhost/db?host=/var/run/postgresql",
+                true,
+                0,
+            ),
+            (
+                "postgres:///db?user=u",
+                "postgres://localhost/db?user=u",
+                false,
+                0,
+            ),
         ] {
             let dsn = Dsn::parse(text).unwrap();
             let found = (
-                dsn.url.as_str(),
+                dsn.url.as_ref().unwrap().as_str(),
                 dsn.has_password,
                 dsn.lost.iter().filter(|key| !key.is_empty()).count(),
             );
             let lost = if text.contains("unix") { 0 } else { lost };
             assert_eq!(found, (url, has_password, lost), "{text}");
         }
-        for text in [
-            "sqlserver://u:p@h",
-            "clickhouse://h",
-            "",
-            "x",
-            "oracle://u:p@h:1521/d",
+        for (text, reason) in [
+            ("sqlserver://u:p@h", DATABASES),
+            ("clickhouse://h", DATABASES),
+            ("", DATABASES),
+            ("x", DATABASES),
+            ("oracle://u:p@h:1521/d", DATABASES),
+            ("postgres://u:p@h:port/d", UNREADABLE),
+            ("u:p@tcp(h:port)/d", UNREADABLE),
+            ("sqlite:a.db", UNREADABLE),
         ] {
-            assert!(Dsn::parse(text).is_none(), "{text}");
+            assert_eq!(Dsn::parse(text).err(), Some(reason), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_stays_as_it_is() {
+        let mut collector = Map::default();
+        let dsn = Dsn::parse("${SHOP_DSN}").unwrap();
+        dsn.put(&mut collector, "shop", Pos::default());
+        assert_eq!(collector.fields[0].1, Yaml::raw("${SHOP_DSN}"));
+        assert!(collector.notes.is_empty());
+        for text in [
+            "${A}${B}",
+            "${A:-postgres://u:p@h/d}",
+            "postgres://u:p@${H}/d",
+        ] {
+            assert!(Dsn::parse(text).is_err(), "{text}");
         }
     }
 }

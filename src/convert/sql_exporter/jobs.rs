@@ -11,7 +11,7 @@ use super::super::draft::Draft;
 use super::super::durations;
 use super::super::fields::Fields;
 use super::super::yaml::{Map, Yaml};
-use super::dsn::{DATABASES, Dsn};
+use super::dsn::Dsn;
 use super::{MAX_QUERIES, distinct, rename};
 
 pub(super) fn convert(mut fields: Fields<'_>, draft: &mut Draft) {
@@ -45,15 +45,15 @@ fn convert_job(mut fields: Fields<'_>, shared: &Shared<'_>, draft: &mut Draft) {
     fields.finish(&mut notes);
     let mut is_used = false;
     for (connection, at) in connections {
-        let Some(dsn) = Dsn::parse(connection) else {
-            let scheme = connection
-                .split_once("://")
-                .map_or("", |(scheme, _)| scheme);
-            notes.lose(
-                at,
-                format!("job {job}: a connection to {scheme:?}: {DATABASES}"),
-            );
-            continue;
+        let dsn = match Dsn::parse(connection) {
+            Ok(dsn) => dsn,
+            Err(reason) => {
+                let scheme = connection.split_once("://");
+                let scheme = scheme.map_or("", |(scheme, _)| scheme);
+                let text = format!("job {job}: a connection to {scheme:?}: {reason}");
+                notes.lose(at, text);
+                continue;
+            }
         };
         let (name, mut collector) = draft.collector(job, "sql");
         collector.notes.append(&mut notes.notes);
@@ -75,7 +75,9 @@ fn convert_job(mut fields: Fields<'_>, shared: &Shared<'_>, draft: &mut Draft) {
 
 /// Returns the labels that sql_exporter puts on all series of a connection.
 fn labels(job: &str, dsn: &Dsn) -> Map {
-    let url = &dsn.url;
+    let Some(url) = &dsn.url else {
+        return Map::of([("sql_job", job)]);
+    };
     let host = match (url.host_str(), url.port()) {
         (Some(host), Some(port)) => format!("{host}:{port}"),
         (host, _) => host.unwrap_or_default().to_owned(),

@@ -5,6 +5,7 @@ use regex::bytes::Regex;
 use reqwest::Url;
 
 use super::super::durations;
+use super::super::http_client::{SECOND, drop_authorization};
 use super::super::secrets::{headers, put_file};
 use super::super::yaml::{Map, Yaml};
 use super::{Inputs, Instance};
@@ -49,19 +50,20 @@ pub(super) fn http(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
             .filter(|body| !body.is_empty())
             .map(Yaml::raw),
     );
-    http.put_filled(
-        "headers",
-        headers(fields.pairs("headers"), &name, &mut collector),
-    );
+    let mut pairs = fields.pairs("headers");
     if let Some(file) = fields.text("bearer_token") {
         http.put("bearer_token_file", Yaml::text(file));
-    }
-    if let Some((user, at)) = fields.text_at("username") {
+        fields.lose("username", SECOND, &mut collector);
+    } else if let Some((user, at)) = fields.text_at("username") {
         let mut basic = Map::of([("username", user)]);
         put_file(&mut basic, "password_file", &name, at);
         collector.notes.append(&mut basic.notes);
         http.put("basic_auth", basic.into());
     }
+    if http.has("bearer_token_file") || http.has("basic_auth") {
+        drop_authorization(&mut pairs, &mut collector);
+    }
+    http.put_filled("headers", headers(pairs, &name, &mut collector));
     fields.skip(&["password"]);
     // Other than here, redirects are not followed by default.
     if fields.flag("follow_redirects") != Some(true) {
@@ -121,6 +123,48 @@ pub(super) fn net(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     tcp.put_filled("query_response", steps);
     collector.put_filled("tcp", tcp);
     inputs.draft.push(collector);
+}
+
+/// Adds a probe over TLS, whose series have the end of the certificates.
+pub(super) fn certificates(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
+    let mut targets = Vec::new();
+    for (source, at) in instance.fields.texts("sources") {
+        match certificate_target(source) {
+            Some(target) => targets.push(target),
+            None => instance.notes.lose(
+                at,
+                "sources: only the certificates of tcp:// and https:// are probed",
+            ),
+        }
+    }
+    if targets.is_empty() {
+        return instance.lose("it has no address that is probed");
+    }
+    let timeout = durations::take(&mut instance.fields, "timeout");
+    let ca_file = instance.fields.text("tls_ca");
+    instance.fields.skip(&["exclude_root_certs"]);
+    instance.fields.skip_if("insecure_skip_verify", &["false"]);
+    let (_, mut collector) = inputs.collector(instance, "certificates", "probe", timeout);
+    collector.remark(
+        instance.at(),
+        "the end of a certificate is probe_ssl_earliest_cert_expiry",
+    );
+    collector.put("prober", Yaml::text("tcp"));
+    collector.put("targets", Yaml::texts(targets.iter().map(String::as_str)));
+    collector.put_some("ca_file", ca_file.map(Yaml::text));
+    let mut tcp = Map::default();
+    tcp.put("tls", Yaml::word(true));
+    collector.put("tcp", tcp.into());
+    inputs.draft.push(collector);
+}
+
+fn certificate_target(source: &str) -> Option<String> {
+    let url = Url::parse(source).ok()?;
+    if !matches!(url.scheme(), "tcp" | "tcp4" | "tcp6" | "https") {
+        return None;
+    }
+    let target = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
+    is_host_and_port(&target).then_some(target)
 }
 
 pub(super) fn ping(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
@@ -198,4 +242,23 @@ pub(super) fn is_host_and_port(text: &str) -> bool {
             .unwrap_or(host);
         port.parse::<u16>().is_ok() && is_host(host)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_of_servers_are_probed() {
+        for (source, expected) in [
+            ("https://example.org", Some("example.org:443")),
+            ("tcp://example.org:8443", Some("example.org:8443")),
+            ("https://[2001:db8::1]:444/x", Some("[2001:db8::1]:444")),
+            ("tcp://example.org", None),
+            ("/etc/ssl/a.pem", None),
+            ("smtp://mail.example.org:25", None),
+        ] {
+            assert_eq!(certificate_target(source).as_deref(), expected, "{source}");
+        }
+    }
 }

@@ -54,7 +54,7 @@ pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         let mut variables = Map::default();
         for (assignment, at) in &environment {
             match assignment.split_once('=') {
-                Some((key, _)) if is_secret(key) => {
+                Some((key, value)) if is_secret(key, value) => {
                     let value = variable(&mut collector, &name, key, *at);
                     variables.put(key, value);
                 }
@@ -137,6 +137,16 @@ pub(super) fn procstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>)
     inputs.groups.push(named);
 }
 
+/// Returns a glob of units that have a type only: `a*` is `a*.timer`.
+fn of_type(glob: &str, kind: &str) -> String {
+    let glob = glob.strip_suffix(".*").unwrap_or(glob);
+    let suffix = format!(".{kind}");
+    match glob.ends_with(&suffix) {
+        true => glob.to_owned(),
+        false => format!("{glob}{suffix}"),
+    }
+}
+
 pub(super) fn systemd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     let kind = instance.fields.text("unittype").unwrap_or("service");
     let pattern = instance.fields.text("pattern").unwrap_or_default();
@@ -145,7 +155,7 @@ pub(super) fn systemd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) 
         .skip(&["timeout", "details", "collect_disabled_units", "subcommand"]);
     let globs: Vec<String> = match pattern.split_whitespace().collect::<Vec<_>>().as_slice() {
         [] => vec![format!("*.{kind}")],
-        patterns => patterns.iter().map(|glob| (*glob).to_owned()).collect(),
+        patterns => patterns.iter().map(|glob| of_type(glob, kind)).collect(),
     };
     if globs.iter().any(|glob| globset::Glob::new(glob).is_err()) {
         return instance.lose("its pattern");
@@ -153,4 +163,21 @@ pub(super) fn systemd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) 
     let (_, mut collector) = inputs.collector(instance, "units", "systemd", None);
     collector.put("include", Yaml::texts(globs.iter().map(String::as_str)));
     inputs.draft.push(collector);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_of_units_have_their_type() {
+        for (glob, kind, expected) in [
+            ("a*", "timer", "a*.timer"),
+            ("a.timer", "timer", "a.timer"),
+            ("nginx", "service", "nginx.service"),
+            ("nginx.*", "service", "nginx.service"),
+        ] {
+            assert_eq!(of_type(glob, kind), expected, "{glob}");
+        }
+    }
 }

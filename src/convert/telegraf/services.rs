@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Url;
 
 use super::super::durations;
+use super::super::http_client::SECOND;
 use super::super::secrets::{Address, put_file};
 use super::super::sql_exporter::Dsn;
 use super::super::yaml::{Map, Yaml};
@@ -142,7 +143,7 @@ pub(super) fn postgresql(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_
         "prepared_statements",
     ]);
     let url = match address.contains("://") {
-        true => Dsn::parse(address).map(|dsn| dsn.url),
+        true => Dsn::parse(address).ok().and_then(|dsn| dsn.url),
         false => from_pairs(address),
     };
     database(instance, inputs, "postgresql.yaml", "POSTGRESQL_DSN", url);
@@ -160,8 +161,9 @@ pub(super) fn mysql(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         );
     }
     let url = Dsn::parse(server)
-        .or_else(|| Dsn::parse(&format!("mysql://{server}")))
-        .map(|dsn| dsn.url);
+        .or_else(|_| Dsn::parse(&format!("mysql://{server}")))
+        .ok()
+        .and_then(|dsn| dsn.url);
     // The preset has its own choice of figures.
     instance.fields.skip(&[
         "gather_slave_status",
@@ -221,39 +223,15 @@ fn from_pairs(text: &str) -> Option<Url> {
     Some(url)
 }
 
-pub(super) fn statsd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
-    let fields = &mut instance.fields;
-    let address = fields.text("service_address").unwrap_or(":8125");
-    let is_udp = fields.text("protocol").unwrap_or("udp").starts_with("udp");
-    let address = if address.starts_with(':') {
-        format!("0.0.0.0{address}")
-    } else {
-        address.to_owned()
-    };
-    if !is_udp || !is_host_and_port(&address) || inputs.draft.statsd.is_some() {
-        return instance.lose("one address for UDP is listened on");
-    }
-    fields.skip(&[
-        "delete_gauges",
-        "delete_counters",
-        "delete_sets",
-        "delete_timings",
-        "percentiles",
-        "percentile_limit",
-        "metric_separator",
-        "allowed_pending_messages",
-        "number_workers_threads",
-        "max_tcp_connections",
-        "tcp_keep_alive",
-        "datadog_extensions",
-        "datadog_distributions",
-        "parse_data_dog_tags",
-        "read_buffer_size",
-    ]);
-    let mut statsd = Map::default();
-    statsd.complete(instance.fields.at, "Telegraf takes every name: configure those that you need in application_metrics, with their labels");
-    statsd.put("listen", Yaml::text(&address));
-    inputs.draft.statsd = Some(statsd);
+/// Adds the collector of graphics cards.
+pub(super) fn nvidia(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
+    let timeout = durations::take(&mut instance.fields, "timeout");
+    instance
+        .fields
+        .skip_if("bin_path", &["/usr/bin/nvidia-smi"]);
+    let (_, mut collector) = inputs.collector(instance, "gpus", "gpu", timeout);
+    collector.put("vendors", Yaml::texts(["nvidia"]));
+    inputs.draft.push(collector);
 }
 
 pub(super) fn docker(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
@@ -305,19 +283,24 @@ pub(super) fn prometheus(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_
     let mut groups = Groups::new();
     for (url, at) in instance.fields.texts("urls") {
         if !group(url, &mut groups) {
-            instance
-                .notes
-                .lose(at, "a target that is no URL without user and password");
+            instance.notes.lose(at, reason(url));
         }
     }
     if groups.is_empty() {
-        return instance.lose("it has no targets: discovery is another one here");
+        if instance.notes.notes.is_empty() {
+            instance.lose("it has no targets: discovery is another one here");
+        }
+        instance.is_converted = false;
+        return;
     }
     let timeout = durations::take(&mut instance.fields, "timeout");
     let fields = &mut instance.fields;
-    let user = fields.text_at("username");
     let token = fields.text("bearer_token");
     let text_token = fields.text_at("bearer_token_string");
+    if token.is_some() || text_token.is_some() {
+        fields.lose("username", SECOND, &mut instance.notes);
+    }
+    let user = fields.text_at("username");
     let ca_file = fields.text("tls_ca");
     fields.skip(&["password", "metric_version", "url_tag", "method"]);
     fields.skip_if("insecure_skip_verify", &["false"]);
@@ -344,6 +327,15 @@ pub(super) fn prometheus(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_
         static_config.put("targets", Yaml::texts(targets.iter().map(String::as_str)));
         collector.put("static_configs", vec![static_config].into());
         inputs.draft.push(collector);
+    }
+}
+
+/// Returns why a target is none.
+fn reason(url: &str) -> &'static str {
+    let has_user = |url: &Url| !url.username().is_empty() || url.password().is_some();
+    match Url::parse(url).is_ok_and(|url| has_user(&url)) {
+        true => "the URL has a user and a password: write it without them, and add `basic_auth`",
+        false => "a target that is no URL without parameters",
     }
 }
 
