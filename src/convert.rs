@@ -142,7 +142,7 @@ pub fn convert(files: &[SourceFile], from: Option<&Format>) -> Result<Converted,
             return Err(match &source.yaml {
                 Err(error) => Diagnostic {
                     help: Some(hint()),
-                    ..diagnostic(error, &[source.file.name.clone()])
+                    ..diagnostic(error, std::slice::from_ref(&source.file.name))
                 },
                 Ok(_) => unknown(&source, "not a known format"),
             });
