@@ -2,7 +2,7 @@
 //! `opentelemetry/proto/metrics/v1/metrics.proto` (<https://github.com/open-telemetry/opentelemetry-proto>).
 //! Exemplars, minima, maxima and attributes of bytes are left out.
 //!
-//! Data of a metric is in a box: a request may have millions of metrics without any.
+//! Data of a metric and values of attributes are in boxes: a request may have millions without any.
 //! A `oneof` is a field for each of its kinds, which is the same in both encodings.
 
 use prost::Message;
@@ -236,8 +236,8 @@ pub(super) struct Quantile {
 pub(super) struct KeyValue {
     #[prost(string, tag = "1")]
     pub(super) key: String,
-    #[prost(message, optional, tag = "2")]
-    pub(super) value: Option<AnyValue>,
+    #[prost(message, optional, boxed, tag = "2")]
+    pub(super) value: Option<Box<AnyValue>>,
 }
 
 #[derive(Clone, PartialEq, Message, Deserialize)]

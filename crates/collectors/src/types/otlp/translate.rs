@@ -409,7 +409,7 @@ impl Labeling {
         let get = |key: &str| {
             let found = attributes.iter().find(|attribute| attribute.key == key);
             let text = found
-                .and_then(|attribute| attribute.value.as_ref())
+                .and_then(|attribute| attribute.value.as_deref())
                 .map(text);
             text.unwrap_or_default()
         };
@@ -441,7 +441,7 @@ fn of_attributes<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Labels {
     sorted.sort_by(|a, b| a.key.cmp(&b.key));
     let mut labels = Labels::new();
     for attribute in sorted {
-        let value = attribute.value.as_ref().map(text).unwrap_or_default();
+        let value = attribute.value.as_deref().map(text).unwrap_or_default();
         labels
             .entry(label_name(&attribute.key))
             .and_modify(|before| {
@@ -478,7 +478,7 @@ fn json(value: &AnyValue) -> Json {
     }
     if let Some(map) = &value.kvlist_value {
         let pairs = map.values.iter().map(|pair| {
-            let value = pair.value.as_ref().map_or(Json::Null, json);
+            let value = pair.value.as_deref().map_or(Json::Null, json);
             (pair.key.clone(), value)
         });
         return Json::Object(pairs.collect::<Map<_, _>>());
