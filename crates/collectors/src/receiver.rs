@@ -102,14 +102,68 @@ pub(crate) fn inflated<'a>(
     }
 }
 
+/// Largest factor by which a compressed body may grow. Metrics grow by less than 50; what grows by more takes much memory
+/// once it is decoded, however small the request is.
+const GROWTH: u64 = 200;
+/// Size to which any body may grow.
+const SMALL: u64 = 1 << 20;
+
 /// Decompresses gzip, up to one byte more than `limit`.
 pub(crate) fn gunzipped(body: &[u8], limit: u64) -> Result<Vec<u8>, RequestError> {
+    let grown = SMALL.max(GROWTH * body.len() as u64);
     let mut bytes = Vec::new();
     let read = MultiGzDecoder::new(body)
-        .take(limit.saturating_add(1))
+        .take(limit.min(grown).saturating_add(1))
         .read_to_end(&mut bytes);
     read.map_err(|error| {
         RequestError::new(StatusCode::BAD_REQUEST, format!("invalid gzip: {error}"))
     })?;
-    Ok(bytes)
+    match bytes.len() as u64 > grown {
+        true => {
+            let message = format!("the body grows to more than {GROWTH} times its size");
+            Err(RequestError::new(StatusCode::PAYLOAD_TOO_LARGE, message))
+        }
+        false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn gzip(body: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(body).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn a_body_may_grow_to_a_megabyte_or_by_a_factor() {
+        let megabyte = gzip(&vec![0; 1 << 20]);
+        assert_eq!(gunzipped(&megabyte, 10 << 20).unwrap().len(), 1 << 20);
+        let error = gunzipped(&gzip(&vec![0; 9 << 20]), 10 << 20).unwrap_err();
+        let expected = (
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "the body grows to more than 200 times its size",
+        );
+        assert_eq!((error.status, error.message.as_str()), expected);
+        let lines: String = (0..200_000_u32)
+            .map(|line| {
+                format!(
+                    "metric_{} {}\n",
+                    line % 1000,
+                    line.wrapping_mul(2_654_435_761)
+                )
+            })
+            .collect();
+        let text = gunzipped(&gzip(lines.as_bytes()), 10 << 20).unwrap();
+        assert!(text.len() > 3 << 20 && text == lines.as_bytes());
+        // The callers report what exceeds the limit.
+        assert_eq!(gunzipped(&megabyte, 100).unwrap().len(), 101);
+    }
 }
