@@ -103,7 +103,7 @@ pub struct Converted {
     pub converted: usize,
     /// Parts of the sources without a counterpart, with file and line.
     pub lost: Vec<String>,
-    /// What people have to add.
+    /// Settings that people have to add.
     pub to_complete: Vec<String>,
     /// Errors of our own reader, which should not be: the conversion has a bug then.
     pub invalid: Vec<Diagnostic>,

@@ -14,7 +14,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bellwether_core::{MonoMillis, Now};
+use bellwether_core::Now;
 use bellwether_files::socket::SocketFile;
 use bellwether_runtime::Clock;
 pub(crate) use endpoint::{Endpoint, StreamSockets, check_address};
@@ -62,8 +62,6 @@ struct Context {
     receiver: Arc<dyn LineReceiver>,
     totals: Arc<Totals>,
     clock: Clock,
-    /// Time of the agent's clock, and of this one, at one moment.
-    opened: (MonoMillis, MonoMillis),
 }
 
 impl Sockets {
@@ -98,12 +96,10 @@ impl Sockets {
         if self.open.lock().contains_key(endpoint) || self.change_mode(endpoint)? {
             return Ok(None);
         }
-        let clock = Clock::start();
         let context = Context {
             receiver: receiver.clone(),
             totals: self.totals.clone(),
-            clock,
-            opened: (now.mono, clock.now().mono),
+            clock: Clock::continuing(now),
         };
         let open = match endpoint {
             Endpoint::Udp(address) => Open::task(packets::udp(address, context).await?),
@@ -164,10 +160,7 @@ impl Open {
 
 impl Context {
     fn receive(&self, lines: &[u8]) {
-        let (then, own) = self.opened;
-        let Now { mono, wall } = self.clock.now();
-        let mono = then.after(mono.since(own));
-        self.receiver.receive(lines, Now { mono, wall });
+        self.receiver.receive(lines, self.clock.now());
     }
 }
 

@@ -19,6 +19,8 @@ pub static PROCESS_MARK: LazyLock<String> =
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     start: Instant,
+    /// Reading of the monotonic clock at the start.
+    at_start: MonoMillis,
 }
 
 /// Monotonic clock at the start, in milliseconds.
@@ -30,19 +32,28 @@ impl Clock {
     pub fn start() -> Self {
         Self {
             start: Instant::now(),
+            at_start: MonoMillis(START_MS),
+        }
+    }
+
+    /// Continues the monotonic clock that reads `now` at this moment.
+    #[must_use]
+    pub fn continuing(now: Now) -> Self {
+        Self {
+            start: Instant::now(),
+            at_start: now.mono,
         }
     }
 
     /// Reads both clocks.
     #[must_use]
     pub fn now(&self) -> Now {
-        let elapsed = u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let wall = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_millis();
         Now {
-            mono: MonoMillis(START_MS.saturating_add(elapsed)),
+            mono: self.at_start.after(self.start.elapsed()),
             wall: UnixMillis(i64::try_from(wall).unwrap_or(i64::MAX)),
         }
     }

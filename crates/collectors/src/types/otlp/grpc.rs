@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_core::{Failure, MonoMillis, Now};
+use bellwether_core::{Failure, Now};
 use bellwether_runtime::Clock;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Bytes, Incoming};
@@ -65,8 +65,6 @@ struct Server {
     memory: Memory,
     requests: Semaphore,
     clock: Clock,
-    /// Time of the agent's clock, and of this one, at one moment.
-    started: (MonoMillis, MonoMillis),
 }
 
 /// A request that is not answered, with its code.
@@ -97,13 +95,11 @@ impl Grpc {
             )
         })?;
         info!(address = self.listen, "listening for OTLP over gRPC");
-        let clock = Clock::start();
         let server = Arc::new(Server {
             exporter: self.exporter.clone(),
             memory: self.memory.clone(),
             requests: Semaphore::new(REQUESTS),
-            clock,
-            started: (now.mono, clock.now().mono),
+            clock: Clock::continuing(now),
         });
         let task = tokio::spawn(accept(listener, server));
         self.task = Some(AbortOnDropHandle::new(task));
@@ -186,21 +182,13 @@ impl Server {
             let request = message(&body, gzip, limit)?;
             let response = server
                 .exporter
-                .export(&server.memory, &request, server.now());
+                .export(&server.memory, &request, server.clock.now());
             Ok(framed(&response.encode_to_vec()))
         });
         exported
             .await
             // A client would send what makes the agent panic again and again.
             .unwrap_or_else(|error| Err(GrpcError::new(INTERNAL, error.to_string())))
-    }
-
-    fn now(&self) -> Now {
-        let now = self.clock.now();
-        Now {
-            mono: self.started.0.after(now.mono.since(self.started.1)),
-            ..now
-        }
     }
 }
 

@@ -40,7 +40,7 @@ struct Values {
     rejected: Rejected,
 }
 
-/// How the lines of a packet are read.
+/// Reading of the lines of a packet.
 #[derive(Clone, Copy)]
 struct Reading {
     /// A signed gauge is a step.
@@ -104,7 +104,7 @@ impl Intake {
 impl Settings {
     fn line(&mut self, text: &str, reading: Reading, values: &mut Values) -> Result<(), Rejection> {
         if let Ok(line) = Line::parse(text) {
-            return self.take(&line, reading, values);
+            return self.record(&line, reading, values);
         }
         // Several samples of one name: `name:1|c:2|c`.
         let (name, samples) = text.split_once(':').ok_or(Rejection::Malformed)?;
@@ -113,12 +113,12 @@ impl Settings {
         }
         for sample in samples.split(':') {
             let line = Line::of(name, sample).map_err(|_| Rejection::Malformed)?;
-            self.take(&line, reading, values)?;
+            self.record(&line, reading, values)?;
         }
         Ok(())
     }
 
-    fn take(
+    fn record(
         &mut self,
         line: &Line<'_>,
         reading: Reading,
