@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import socket
 from collections.abc import Callable
 
 import pytest
@@ -33,7 +32,7 @@ performance_monitor:
 
 @pytest.fixture
 def agent(start_agent: Callable[[str], Agent]) -> tuple[Agent, int]:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     return start_agent(CONFIG.format(port=port)), port
 
 

@@ -175,7 +175,7 @@ fn another_port_is_taken_at_a_reload_and_a_port_in_use_is_rejected() {
 fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
     let folder = TempDir::new().unwrap();
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
-    let (first, second) = (free_udp_port(), taken.local_addr().unwrap().port());
+    let (first, second) = (free_port(), taken.local_addr().unwrap().port());
     let yaml = |statsd: &str| {
         let section = format!("  application: {{{statsd}}}\n  prometheus:");
         queue_rule("{type: log}").replacen("  prometheus:", &section, 1)
@@ -218,11 +218,7 @@ fn statsd_loses_no_line_over_reloads_and_moves_as_declared() {
 #[test]
 fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
     let folder = TempDir::new().unwrap();
-    let (udp, tcp, path) = (
-        free_udp_port(),
-        free_port(),
-        folder.path().join("lines.sock"),
-    );
+    let (udp, tcp, path) = (free_port(), free_port(), folder.path().join("lines.sock"));
     let yaml = |more: &str| {
         let statsd =
             format!("{{listen: \"127.0.0.1:{udp}\", listen_tcp: \"127.0.0.1:{tcp}\"{more}}}");
@@ -254,12 +250,4 @@ fn statsd_connections_survive_reloads_and_a_socket_leaves_no_file() {
     );
     stream.write_all(b"jobs:1|c|#queue_name:mail\n").unwrap();
     agent.wait_for_value("test_jobs{", |count| count == 11.0);
-}
-
-fn free_udp_port() -> u16 {
-    UdpSocket::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
 }

@@ -22,7 +22,7 @@ pub mod sink;
 pub mod smtp;
 pub mod storage;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ pub fn poll<T>(what: &str, deadline: Duration, mut ask: impl FnMut() -> Option<T
     }
 }
 
-/// A port that was free a moment ago, never the same twice. It is below those that the system gives to
+/// A port that was free for TCP and UDP a moment ago, never the same twice. It is below those that the system gives to
 /// connections: one of these would take it before a server that starts slowly.
 pub fn free_port() -> u16 {
     const FIRST: u32 = 16_000;
@@ -52,7 +52,8 @@ pub fn free_port() -> u16 {
     for _ in 0..PORTS {
         let offset = start.wrapping_add(NEXT.fetch_add(1, Relaxed)) % PORTS;
         let port = u16::try_from(FIRST + offset).unwrap();
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let address = ("127.0.0.1", port);
+        if TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok() {
             return port;
         }
     }

@@ -31,12 +31,23 @@ export async function until(what, check, deadline = DEADLINE) {
   throw new Error(`not within ${deadline / 1000} s: ${what}; last: ${last}`);
 }
 
+const PORTS = 16_000;
+let nextPort = process.pid * 61;
+
+/** A port that was free a moment ago, never the same twice; below those that the system gives to connections. */
 export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  return port;
+  for (;;) {
+    const port = PORTS + (nextPort++ % PORTS);
+    const server = createServer().listen(port, '127.0.0.1');
+    try {
+      await once(server, 'listening');
+      return port;
+    } catch (error) {
+      if (error.code !== 'EADDRINUSE') throw error;
+    } finally {
+      server.close();
+    }
+  }
 }
 
 export class Agent {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import socket
 import subprocess
@@ -35,10 +36,22 @@ def until(what: str, check: Callable[[], Answer], deadline: float = DEADLINE) ->
     raise AssertionError(f"not within {deadline:g} s: {what}; last: {last!r}")
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+# Below the ports that the system gives to connections: one of these would take it before the agent listens.
+PORTS = range(16_000, 32_000)
+_next_ports = itertools.cycle((*PORTS[os.getpid() * 61 % len(PORTS) :], *PORTS))
+
+
+def free_port() -> int:
+    """Returns a port that was free for TCP and UDP a moment ago, never the same twice."""
+    for port in itertools.islice(_next_ports, len(PORTS)):
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            try:
+                tcp.bind(("127.0.0.1", port))
+                udp.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError(f"no port of 127.0.0.1 in {PORTS} is free")
 
 
 class Agent:

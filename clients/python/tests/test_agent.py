@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 import subprocess
 import threading
@@ -179,7 +178,7 @@ def test_tls_is_verified(start_agent: Callable[..., Agent], tmp_path: Path) -> N
 
 
 def test_values_arrive_over_statsd(start_agent: Callable[..., Agent]) -> None:
-    port = free_port(socket.SOCK_DGRAM)
+    port = free_port()
     agent = start_agent(config(application=f'{{statsd: {{listen: "127.0.0.1:{port}"}}}}'))
     with Client(f"statsd://127.0.0.1:{port}") as client:
         client.inc("done", 2)
