@@ -10,11 +10,9 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_collectors::process::Process;
-use bellwether_collectors::system::{
-    ResolvedMetric, System, SystemCollector, SystemMetric, resolve,
-};
-use bellwether_collectors::{Collector, MetricDefaults};
+use bellwether_collector::{Collector, MetricDefaults, System};
+use bellwether_collectors::self_process::Process;
+use bellwether_collectors::system::{ResolvedMetric, SystemCollector, SystemMetric, resolve};
 use bellwether_core::{Batch, MetricId, MonoMillis, Now, Origin};
 use bellwether_schema::{Diagnostics, Override, Spanned};
 use criterion::{Criterion, criterion_group, criterion_main};

@@ -14,7 +14,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
-use bellwether_collectors::MetricDefaults;
+use bellwether_collector::MetricDefaults;
 use bellwether_collectors::application::{ApplicationMetric, record_json, resolve};
 use bellwether_core::{Batch, MetricId, Origin};
 use bellwether_recorder::Recorder;

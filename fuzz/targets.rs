@@ -199,8 +199,7 @@ impl Recording {
         RECORDING.get_or_init(|| {
             let plan = config::plan(config::decode(&Source::Embedded, STATSD, &|_| None));
             let plan = plan.expect("a configuration without problems");
-            let recorded = plan.recorded().expect("the collector above");
-            let settings = recorded.statsd.as_ref().expect("the section above");
+            let settings = plan.statsd().expect("the section above");
             let dialects = [
                 StatsdDialect::Auto,
                 StatsdDialect::Statsd,
@@ -210,7 +209,7 @@ impl Recording {
                 dialect,
                 ..settings.clone()
             });
-            let application = recorded.metrics.clone();
+            let application = plan.recorded().to_vec();
             Self {
                 metrics: plan.metrics.clone(),
                 application,

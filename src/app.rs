@@ -48,8 +48,8 @@ use anyhow::Context;
 use arc_swap::ArcSwap;
 use audit_channel::AuditChannel;
 use backend::AppBackend;
+use bellwether_collector::{HealthBoard, Memory};
 use bellwether_collectors::application::{Listeners, Prepared};
-use bellwether_collectors::{HealthBoard, Memory};
 use bellwether_core::Now;
 use bellwether_files::durable::StateDirectory;
 use bellwether_notify::Notifier;
@@ -195,13 +195,13 @@ impl App {
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
         let socket = Web::socket(&settings).await?;
-        Listeners::probe(plan.recorded()).await?;
+        Listeners::probe(plan.statsd()).await?;
         remote_write::probe(&plan).await?;
         let app = Self::build(launch, plan).await?;
         let backend = Arc::new(AppBackend(app.clone()));
         let active = app.current.load_full();
-        let recorded = active.plan.recorded();
-        let listeners = app.listeners.prepare(recorded, &active.recorder).await?;
+        let statsd = active.plan.statsd();
+        let listeners = app.listeners.prepare(statsd, &active.recorder).await?;
         app.web.open(&settings, backend, Some(socket)).await?;
         app.listeners.replace(listeners);
         let remote = app.remote_write.prepare(&active.plan).await?;

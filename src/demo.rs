@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether_collectors::Input;
+use bellwether_collector::Input;
 use bellwether_collectors::neo4j::QueryStats;
 use bellwether_core::{Alert, Batch, Failure, Notification, Origin, UnixMillis};
 use bellwether_routing::Command;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bellwether_collectors::{application, process};
+use bellwether_collectors::{application, self_process};
 use bellwether_core::{MetricDef, SelfMetric, self_metrics};
 use bellwether_tsdb::{history, store};
 
@@ -35,7 +35,7 @@ self_metrics! {
 /// their sources.
 static LISTS: &[&[&SelfMetric]] = &[
     SELF_METRICS,
-    bellwether_collectors::SELF_METRICS,
+    bellwether_collector::SELF_METRICS,
     bellwether_recorder::SELF_METRICS,
     application::SELF_METRICS,
     store::SELF_METRICS,
@@ -47,7 +47,7 @@ static LISTS: &[&[&SelfMetric]] = &[
     bellwether_remote_write::SELF_METRICS,
     bellwether_server::SELF_METRICS,
     crate::app::SELF_METRICS,
-    process::SELF_METRICS,
+    self_process::SELF_METRICS,
 ];
 
 /// Returns the definitions of all self-metrics, for a collection every `interval`.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::{Build, CollectorType, Input, Runner, Schedule, SelfMetricsCollector};
+use bellwether_collector::{Build, Input, Runner, Schedule, SelfMetricsCollector};
+use bellwether_collectors::CollectorType;
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -68,9 +69,7 @@ impl ActiveConfig {
         };
         let store = Arc::new(Store::new(plan.metrics.clone(), options));
         let anomaly_monitor = Arc::new(anomaly_monitor(&plan));
-        let recorded = plan.recorded().into_iter();
-        let recorder =
-            Recorder::new(recorded.flat_map(|recorded| recorded.metrics.iter().cloned()));
+        let recorder = Recorder::new(plan.recorded().iter().cloned());
         let trends = &plan.root.trend_analysis;
         let analysis_settings = Arc::new(AnalysisSettings {
             bottlenecks: std::mem::take(&mut plan.bottlenecks).into(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use bellwether_collectors::{HealthBoard, Memory};
+use bellwether_collector::{HealthBoard, Memory};
 use bellwether_core::{AlertState, SelfMetricIds};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver};
 use bellwether_notify::{Notifier, Preview};

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
-use bellwether_collectors::{HealthBoard, Sink};
+use bellwether_collector::{HealthBoard, Sink};
 use bellwether_core::{
     Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, SeriesLimits, Transition,
     UnixMillis,

@@ -61,8 +61,8 @@ impl App {
         let channels = channels.await?;
         let remote = self.remote_write.prepare(&plan).await?;
         let old = self.current.load_full();
-        let recorded = plan.recorded();
-        let listeners = self.listeners.prepare(recorded, &old.recorder).await?;
+        let statsd = plan.statsd();
+        let listeners = self.listeners.prepare(statsd, &old.recorder).await?;
         self.web
             .open(
                 &monitor.prometheus,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
-use bellwether_collectors::process::ProcessMetrics;
+use bellwether_collectors::self_process::ProcessMetrics;
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
 
 use super::App;

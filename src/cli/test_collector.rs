@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use bellwether_collectors::{Build, Collector, CollectorPlan, Input, Memory, UNSEEN};
+use bellwether_collector::{Build, Collector, CollectorPlan, Input, Memory, UNSEEN};
 use bellwether_core::{Batch, Failure, Now, counted};
 use bellwether_exposition::{Format, Renderer};
 use bellwether_runtime::Clock;

@@ -10,14 +10,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::bottleneck::{self, Bottleneck};
-use bellwether_collectors::application::Recorded;
-use bellwether_collectors::{
-    CollectorName, CollectorPlan, CollectorSettings, DEFAULT_TIMEOUT, Input, MetricDefaults,
-    ResolveContext, Schedule, check_interval, check_timeout,
+use bellwether_collector::{
+    CollectorPlan, DEFAULT_TIMEOUT, Input, MetricDefaults, ResolveContext, Schedule,
+    check_interval, check_timeout,
 };
+use bellwether_collectors::application::Statsd;
+use bellwether_collectors::{CollectorName, CollectorSettings};
 use bellwether_compat::RuleFile;
-use bellwether_core::{Labels, MetricDef, Origin};
+use bellwether_core::{Labels, MetricDef, MetricId, Origin};
 use bellwether_notify::Sender;
+use bellwether_recorder::RecordedMetric;
 use bellwether_routing::{Routing, SilenceSpec};
 use bellwether_rules::{RuleSet, RuleSettings};
 use bellwether_schema::{Diagnostic, Diagnostics, SourceLocation, check_metric_name};
@@ -37,7 +39,7 @@ pub struct Plan {
     pub checksum: u32,
     /// Files of the configuration; the first includes the others.
     pub files: Vec<ConfigFile>,
-    /// All metrics; a [`MetricId`](bellwether_core::MetricId) is an index into it.
+    /// All metrics; a [`MetricId`] is an index into it.
     pub metrics: Arc<[MetricDef]>,
     /// Labels of every exported series.
     pub default_labels: Labels,
@@ -68,13 +70,23 @@ impl Plan {
         self.collectors.iter().find(|plan| plan.origin == origin)
     }
 
-    /// Returns the metrics that applications record, if their collector is enabled.
+    /// Returns the metrics that applications record; none if their collector is disabled.
     #[must_use]
-    pub fn recorded(&self) -> Option<&Recorded> {
-        self.collectors.iter().find_map(|plan| match &plan.input {
+    pub fn recorded(&self) -> &[(MetricId, RecordedMetric)] {
+        let mut inputs = self.collectors.iter().map(|plan| &plan.input);
+        let recorded = inputs.find_map(|input| match input {
             Input::Record(recorded) => Some(&**recorded),
             Input::Pull(_) => None,
-        })
+        });
+        recorded.unwrap_or_default()
+    }
+
+    /// Returns the settings of the StatsD listeners, if they are configured and their collector is enabled.
+    #[must_use]
+    pub fn statsd(&self) -> Option<&Statsd> {
+        self.collector(Origin::APPLICATION)?;
+        let built_in = &self.root.performance_monitor.built_in;
+        built_in.application.application.statsd.as_ref()
     }
 
     /// Number of configured metrics: without self-metrics.

@@ -44,12 +44,12 @@ pub(super) fn read_named_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
         let read = read_silences(&path, &text, &mut loaded.problems);
         loaded.silences.extend(read);
     }
-    read_mapping_files(loaded, read_file);
+    read_collector_files(loaded, read_file);
     read_alertmanager(loaded, read_file);
 }
 
-/// Adds the contents of the mapping files of collectors.
-fn read_mapping_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
+/// Adds the contents of the files that settings of collectors name.
+fn read_collector_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
     let Loaded {
         files,
         root,
@@ -60,14 +60,14 @@ fn read_mapping_files(loaded: &mut Loaded, read_file: ReadFile<'_>) {
     } = loaded;
     let Some(root) = root else { return };
     let collectors = root.performance_monitor.value.collectors.iter_mut();
-    for mapping in collectors.filter_map(CollectorEntry::name_mapping) {
-        let Some(named) = mapping.mapping_file.take() else {
+    for settings in collectors.filter_map(CollectorEntry::named_file) {
+        let Some(named) = settings.take_path() else {
             continue;
         };
         let path = folder(files, &named.at).join(&named.value);
         let shown = path.display().to_string();
         match read_file(&path) {
-            Ok(text) => mapping.set_file(&named.at, &shown, &text, problems),
+            Ok(text) => settings.set_text(&named.at, &shown, &text, problems),
             Err(error) => problems
                 .error(&named.at, format!("{shown}: {error}"))
                 .hint_if(error.hint),

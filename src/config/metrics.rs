@@ -3,7 +3,8 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use bellwether_collectors::{Collectors, MetricReference};
+use bellwether_collector::MetricReference;
+use bellwether_collectors::Collectors;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::load::EMBEDDED;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Collecting, Collector};
 use bellwether_collectors::neo4j::QueryStats;
-use bellwether_collectors::{Collecting, Collector};
 use bellwether_core::{
     Batch, Failure, Kind, LabelValues, MetricDef, MetricId, Now, Origin, UnixMillis,
 };

@@ -7,7 +7,7 @@ mod statsd;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bellwether_collectors::MetricDefaults;
+use bellwether_collector::MetricDefaults;
 use bellwether_collectors::application::{ApplicationMetric, resolve};
 use bellwether_core::{Batch, LabelValues, MonoMillis, Now, Origin};
 use bellwether_recorder::Recorder;

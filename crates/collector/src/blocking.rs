@@ -6,7 +6,7 @@ use tokio::task::spawn_blocking;
 use crate::{Collecting, Collector};
 
 /// A source of series whose reading blocks.
-pub(crate) trait Source: Send + 'static {
+pub trait Source: Send + 'static {
     /// Adds the series to `out`. They are committed even if an error is returned.
     fn read(&mut self, now: Now, out: &mut SeriesBatch) -> Result<(), Failure>;
 
@@ -17,14 +17,14 @@ pub(crate) trait Source: Send + 'static {
 }
 
 /// Collector that reads a source on a blocking thread.
-pub(crate) struct Blocking<S> {
+pub struct Blocking<S> {
     /// `None` while the thread has it.
     source: Option<S>,
     notes: Vec<String>,
 }
 
 impl<S: Source> Blocking<S> {
-    pub(crate) fn new(source: S) -> Self {
+    pub fn new(source: S) -> Self {
         Self {
             source: Some(source),
             notes: Vec::new(),

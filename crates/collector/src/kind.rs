@@ -6,12 +6,11 @@ use std::time::Duration;
 use bellwether_core::{
     Kind, MetricDef, MetricId, Origin, SelfMetric, SelfMetrics, SeriesLimits, exported_name,
 };
+use bellwether_recorder::RecordedMetric;
 use bellwether_schema::{Diagnostic, Diagnostics, HumanDuration, SourceLocation, Spanned};
 
-use crate::application::Recorded;
 use crate::entry::own_schedule;
-use crate::system::System;
-use crate::{Collector, CollectorType, Memory, Receiver, Schedule, Times};
+use crate::{Collector, Memory, Receiver, Schedule, System, Times};
 
 /// Settings of a kind of collector: a section, and what follows from it.
 pub trait CollectorKind {
@@ -206,8 +205,8 @@ pub struct CollectorPlan {
     pub input: Input,
     /// Limits of the series that it brings under names of their own; `None`: it has configured metrics.
     pub series_limits: Option<SeriesLimits>,
-    /// Receiver of requests of clients, with the type whose endpoint it has.
-    pub receiver: Option<(CollectorType, Arc<dyn Receiver>)>,
+    /// Receiver of requests of clients, with the word of the type whose endpoint it has.
+    pub receiver: Option<(&'static str, Arc<dyn Receiver>)>,
 }
 
 /// Source of a collector's samples.
@@ -216,52 +215,5 @@ pub enum Input {
     /// Fetched by a collector, at a collection or in tasks of its own.
     Pull(Build),
     /// Recorded by applications, at any time.
-    Record(Arc<Recorded>),
-}
-
-#[cfg(test)]
-pub(crate) mod testing {
-    use bellwether_schema::{Decode, DecodeContext, parse};
-
-    use super::*;
-
-    /// Result of [`resolve`].
-    pub(crate) struct Resolved {
-        pub plan: Option<CollectorPlan>,
-        pub metrics: Vec<MetricDef>,
-        /// Errors with their hints.
-        pub problems: Vec<String>,
-    }
-
-    /// Resolves the settings in `yaml`, whose root is `performance_monitor`.
-    pub(crate) fn resolve<T: CollectorKind + Decode>(yaml: &str, enabled: bool) -> Resolved {
-        let (mut problems, mut metrics) = (Diagnostics::default(), Vec::new());
-        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
-        let settings = T::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
-        let interval = Duration::from_secs(30);
-        let plan = settings.resolve(&mut ResolveContext {
-            defaults: MetricDefaults {
-                origin: Origin::new("test"),
-                prefix: "",
-                interval,
-            },
-            schedule: Schedule {
-                interval,
-                deadline: Duration::from_secs(10),
-                settle: None,
-            },
-            host: &System::default(),
-            enabled,
-            listed_at: None,
-            problems: &mut problems,
-            warnings: &mut Vec::new(),
-            metrics: &mut metrics,
-        });
-        let problems = problems.into_sorted();
-        Resolved {
-            plan,
-            metrics,
-            problems: problems.iter().map(ToString::to_string).collect(),
-        }
-    }
+    Record(Arc<[(MetricId, RecordedMetric)]>),
 }

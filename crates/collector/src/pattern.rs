@@ -3,7 +3,7 @@
 use bellwether_matcher::{Pattern, PatternError};
 
 /// Compiles an expression that is to be found somewhere in a text: a [`Pattern`] matches a whole one.
-pub(crate) fn within(source: &str) -> Result<Pattern, PatternError> {
+pub fn within(source: &str) -> Result<Pattern, PatternError> {
     // First by itself, so that an error shows what was written.
     Pattern::new(source)?;
     Pattern::new(&format!("(?s:.*?)(?:{source})(?s:.*)"))

@@ -2,7 +2,7 @@
 
 /// A text with placeholders for values, which are known by their index.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Template(Vec<Part>);
+pub struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Part {
@@ -12,14 +12,14 @@ enum Part {
 
 /// Error of a template.
 #[derive(Debug, PartialEq)]
-pub(crate) struct TemplateError {
-    pub(crate) message: String,
-    pub(crate) hint: String,
+pub struct TemplateError {
+    pub message: String,
+    pub hint: String,
 }
 
 impl TemplateError {
     /// Creates the error of a placeholder that is none of `names`.
-    pub(crate) fn unknown<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn unknown<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let names: Vec<&str> = names.into_iter().collect();
         Self {
             message: format!("unknown placeholder {word:?}"),
@@ -30,7 +30,7 @@ impl TemplateError {
 
 impl Template {
     /// Parses a text; `index` returns the index of the value of a placeholder.
-    pub(crate) fn parse(
+    pub fn parse(
         text: &str,
         mut index: impl FnMut(&str) -> Result<usize, TemplateError>,
     ) -> Result<Self, TemplateError> {
@@ -56,12 +56,12 @@ impl Template {
     }
 
     /// Creates a text without placeholders.
-    pub(crate) fn fixed(text: &str) -> Self {
+    pub fn fixed(text: &str) -> Self {
         Self(vec![Part::Text(text.to_owned())])
     }
 
     /// Returns the text, if there is no placeholder.
-    pub(crate) fn as_fixed(&self) -> Option<&str> {
+    pub fn as_fixed(&self) -> Option<&str> {
         match self.0.as_slice() {
             [] => Some(""),
             [Part::Text(text)] => Some(text),
@@ -70,7 +70,7 @@ impl Template {
     }
 
     /// Returns the indices of the values.
-    pub(crate) fn values(&self) -> impl Iterator<Item = usize> {
+    pub fn values(&self) -> impl Iterator<Item = usize> {
         self.0.iter().filter_map(|part| match part {
             Part::Text(_) => None,
             Part::Value(index) => Some(*index),
@@ -78,7 +78,7 @@ impl Template {
     }
 
     /// Appends the text to `out`, with the values that `value` returns.
-    pub(crate) fn render<'a>(&self, out: &mut String, value: impl Fn(usize) -> &'a str) {
+    pub fn render<'a>(&self, out: &mut String, value: impl Fn(usize) -> &'a str) {
         for part in &self.0 {
             match part {
                 Part::Text(text) => out.push_str(text),

@@ -12,7 +12,7 @@ const SHOWN: usize = 200;
 ///
 /// # Errors
 /// It does not exit with 0 within `timeout`, or prints more than `output_limit` bytes.
-pub(crate) async fn output(
+pub async fn output(
     command: Vec<String>,
     timeout: Duration,
     output_limit: u64,

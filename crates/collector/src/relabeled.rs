@@ -20,7 +20,7 @@ pub struct Relabeling {
 }
 
 impl Relabeling {
-    pub(super) fn new(labels: Labels, relabel: Relabel) -> Self {
+    pub fn new(labels: Labels, relabel: Relabel) -> Self {
         Self { labels, relabel }
     }
 
@@ -38,7 +38,7 @@ impl Relabeling {
 }
 
 /// A collector whose series get labels and are relabeled.
-pub(super) struct Relabeled {
+pub struct Relabeled {
     inner: Box<dyn Collector>,
     relabeling: Arc<Relabeling>,
     cache: Cache,
@@ -47,7 +47,7 @@ pub(super) struct Relabeled {
 
 impl Relabeled {
     /// Wraps the collectors that `build` creates, if there is something to do.
-    pub(super) fn wrap(build: Build, relabeling: Arc<Relabeling>) -> Build {
+    pub fn wrap(build: Build, relabeling: Arc<Relabeling>) -> Build {
         if relabeling.labels.is_empty() && relabeling.relabel.is_empty() {
             return build;
         }

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::{Build, Collector, Memory, UNSEEN};
+use crate::{Build, Collector, Memory, UNSEEN};
 
 /// Receiver of batches.
 pub trait Sink: Send + Sync + 'static {

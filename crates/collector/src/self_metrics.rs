@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bellwether_core::{Batch, MetricDef, Now, SelfMetricIds, SelfMetrics, SelfMetricsBatch};
 
-use super::{Collecting, Collector};
+use crate::{Collecting, Collector};
 
 /// The collector of the self-metrics.
 #[derive(Clone)]

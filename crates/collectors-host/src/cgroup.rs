@@ -8,14 +8,14 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use bellwether_collector::Globs;
+use bellwether_collector::{Blocking, Source};
+use bellwether_collector::{Build, EntryContext, EntryType};
 use bellwether_core::{Failure, Kind, Now, SeriesBatch};
 use bellwether_schema::section;
 use figures::{Device, Figures, PRESSURES, version_1, version_2};
 use names::{Container, Names};
-
-use crate::blocking::{Blocking, Source};
-use crate::system::Globs;
-use crate::{Build, EntryContext, EntryType};
+use rustix::param::clock_ticks_per_second;
 
 section! {
     /// Collector of type `cgroup`: CPU time, throttling, memory, OOM kills, I/O and pressure of cgroups, under the metric
@@ -185,7 +185,7 @@ impl Version {
                         .filter(|(prefix, _)| file.starts_with(prefix));
                     read(&roots.next()?.1, file)
                 };
-                version_1(&mut read, procfs::ticks_per_second() as f64)
+                version_1(&mut read, clock_ticks_per_second() as f64)
             }
         }
     }

@@ -11,6 +11,8 @@ mod testing;
 
 use std::time::{Duration, Instant};
 
+use bellwether_collector::{Blocking, Source};
+use bellwether_collector::{Build, EntryContext, EntryType};
 use bellwether_core::{Failure, Now, SeriesBatch};
 use bellwether_schema::section;
 use guarded::Guarded;
@@ -20,9 +22,6 @@ use settings::{
     CpuSettings, DeviceSettings, FieldSettings, FilesystemSettings, Filters, HwmonSettings,
     NetclassSettings, PowerSupplySettings, RaplSettings, Setup, StatSettings, TapeSettings,
 };
-
-use crate::blocking::{Blocking, Source};
-use crate::{Build, EntryContext, EntryType};
 
 section! {
     /// Collector of type `node_exporter`: the host under the metric names of node_exporter (`node_*`), with the series of

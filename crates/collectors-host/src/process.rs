@@ -2,18 +2,17 @@
 
 mod families;
 mod groups;
-mod parse;
+pub(crate) mod parse;
 mod proc_directory;
 mod scan;
 
+use bellwether_collector::Blocking;
+use bellwether_collector::Globs;
+use bellwether_collector::within;
+use bellwether_collector::{Build, EntryContext, EntryType};
 use bellwether_schema::{Literal, Spanned, section, string_enum};
 use groups::{Name, Selector, capture_names};
 use scan::{Plan, Scan};
-
-use crate::blocking::Blocking;
-use crate::pattern::within;
-use crate::system::Globs;
-use crate::{Build, EntryContext, EntryType};
 
 string_enum! {
     /// Figures of a group of processes.
@@ -213,7 +212,7 @@ mod tests {
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
 
     use super::*;
-    use crate::{CollectorLimits, Schedule};
+    use bellwether_collector::{CollectorLimits, Schedule};
 
     fn problems(yaml: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();
@@ -229,9 +228,9 @@ mod tests {
                 settle: None,
             },
             limits: &CollectorLimits::default(),
-            host: &crate::system::System::default(),
-            relabeling: &mut Default::default(),
-            receiver: &mut None,
+            host: &bellwether_collector::System::default(),
+            relabeling: Default::default(),
+            receiver: None,
             problems: &mut problems,
             warnings: &mut Vec::new(),
         });

@@ -1,13 +1,14 @@
 //! Self-metrics of the process from `/proc/self`, named as in all Prometheus clients. They are read for
 //! each scrape, so few files are read, none of which block.
 
-use std::fs::{self, File};
+use std::fs;
 use std::sync::OnceLock;
 
 use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch, self_metrics};
-use procfs::process::Stat;
-use procfs::{FromRead, WithCurrentSystemInfo};
+use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};
+
+use crate::process::parse;
 
 self_metrics! {
     CPU = "process_cpu_seconds_total" Counter []
@@ -77,16 +78,14 @@ impl Process {
             max_fds: getrlimit(Resource::Nofile).current.map(|most| most as f64),
             ..Self::default()
         };
-        let stat = File::open("/proc/self/stat")
-            .ok()
-            .and_then(|file| Stat::from_read(file).ok());
-        if let Some(stat) = stat {
-            let tick = procfs::ticks_per_second() as f64;
-            process.cpu_seconds = Some((stat.utime + stat.stime) as f64 / tick);
-            process.resident_bytes = Some(stat.rss_bytes().get() as f64);
-            process.virtual_bytes = Some(stat.vsize as f64);
-            process.threads = Some(stat.num_threads as f64);
-            process.start_seconds = boot_seconds().map(|boot| boot + stat.starttime as f64 / tick);
+        let stat = fs::read("/proc/self/stat").ok();
+        if let Some(stat) = stat.as_deref().and_then(parse::stat) {
+            let tick = clock_ticks_per_second() as f64;
+            process.cpu_seconds = Some((stat.user + stat.system) as f64 / tick);
+            process.resident_bytes = Some((stat.resident_pages * page_size() as u64) as f64);
+            process.virtual_bytes = Some(stat.virtual_bytes as f64);
+            process.threads = Some(stat.threads as f64);
+            process.start_seconds = boot_seconds().map(|boot| boot + stat.start as f64 / tick);
         }
         process
     }
@@ -110,11 +109,13 @@ fn open_fds() -> Option<f64> {
 /// Returns the boot time. It is read once, since /proc/stat is long.
 fn boot_seconds() -> Option<f64> {
     static BOOT: OnceLock<Option<f64>> = OnceLock::new();
-    *BOOT.get_or_init(|| Some(procfs::boot_time_secs().ok()? as f64))
+    *BOOT.get_or_init(|| parse::boot(&fs::read("/proc/stat").ok()?))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

@@ -7,7 +7,6 @@ mod catalogue;
 mod collector;
 mod file;
 mod filter;
-mod globs;
 mod groups;
 mod kind;
 pub(crate) mod parse;
@@ -20,12 +19,11 @@ mod totals;
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
 pub(crate) use file::HostFile;
-pub use globs::Globs;
 pub use groups::may_hang;
 pub use kind::SystemSettings;
 pub(crate) use probe::{Outcome, Prober};
 pub use resolve::{ResolvedMetric, resolve};
-pub use settings::{Selection, System, SystemMetric};
+pub use settings::{Selection, SystemMetric};
 pub use skipped::Skipped;
 
 #[cfg(test)]

@@ -8,12 +8,11 @@ mod units;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bellwether_collector::Globs;
+use bellwether_collector::output;
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now};
 use bellwether_schema::section;
-
-use crate::program::output;
-use crate::system::Globs;
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `systemd`: units under the metric names of node_exporter (`node_systemd_*`), and the memory and

@@ -9,9 +9,7 @@ mod record;
 mod settings;
 mod statsd;
 
-use bellwether_core::{Batch, Now};
-use bellwether_recorder::Recorder;
-pub use kind::{ApplicationSettings, Recorded};
+pub use kind::ApplicationSettings;
 pub use listeners::{ListenError, Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
 pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
@@ -20,13 +18,3 @@ pub(crate) use statsd::{Line, LineKind, tags};
 pub use statsd::{
     SELF_METRICS, Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet,
 };
-
-use crate::{Collecting, Collector};
-
-impl Collector for Recorder {
-    fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
-        self.advance(now);
-        self.fill(batch);
-        Box::pin(std::future::ready(Ok(())))
-    }
-}

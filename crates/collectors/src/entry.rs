@@ -1,28 +1,23 @@
-//! Collectors of the list `collectors`: the settings that all have, and the contract of their types.
-
-mod relabeled;
+//! Collectors of the list `collectors`, with the settings that all have.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bellwether_calendar::{Cron, Location};
-use bellwether_core::{Labels, Origin, SeriesLimits};
+use bellwether_collector::{
+    CollectorLimits, CollectorPlan, DEFAULT_TIMEOUT, EntryContext, Input, NamedFile, Relabeled,
+    Relabeling, Schedule, System, Times, own_schedule,
+};
+use bellwether_core::{Labels, Origin};
 use bellwether_relabel::{Relabel, RelabelConfig};
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostic, Diagnostics, HumanDuration, MapReader, Node, Override,
-    Section, SectionDoc, Shape, Size, SourceLocation, Spanned, check_label_name, is_file_name,
+    Section, SectionDoc, Shape, Spanned, check_label_name, is_file_name,
 };
-use relabeled::Relabeled;
-pub use relabeled::Relabeling;
 use serde::Serialize;
 
-use crate::system::System;
+use crate::CollectorName;
 use crate::types::{CollectorType, TypeSettings};
-use crate::{
-    Build, Collector, CollectorName, CollectorPlan, Input, Memory, NameMapping, Receiver, Schedule,
-    Times,
-};
 
 bellwether_schema::section! {
     /// Settings of every collector in the list.
@@ -51,39 +46,6 @@ bellwether_schema::section! {
         pub metric_relabel_configs: Vec<Spanned<RelabelConfig>> = Vec::new(),
         /// Limits of one collection.
         pub limits: CollectorLimits = CollectorLimits::default(),
-    }
-}
-
-bellwether_schema::section! {
-    /// Limits of one collection.
-    pub struct CollectorLimits {
-        /// Maximum number of series. Further series are rejected and counted.
-        pub series: usize = 10_000,
-        /// Maximum number of series of one metric; all buckets of a histogram count. Further series are rejected and
-        /// counted.
-        pub metric_series: Option<usize> = None,
-        /// Maximum number of values of each label in one metric. Series with further values are rejected and counted.
-        pub label_values: Option<usize> = None,
-        /// Maximum size of what one source answers: a file, a response, the output of a program. A
-        /// larger one is an error.
-        pub bytes: Size = Size(10 << 20),
-    }
-}
-
-impl CollectorLimits {
-    /// Returns the limits of series.
-    #[must_use]
-    pub fn of_series(&self) -> SeriesLimits {
-        SeriesLimits {
-            series: self.series,
-            metric_series: self.metric_series,
-            label_values: self.label_values,
-        }
-    }
-
-    fn has_zero(&self) -> bool {
-        let counts = [Some(self.series), self.metric_series, self.label_values];
-        counts.contains(&Some(0)) || self.bytes.0 == 0
     }
 }
 
@@ -121,79 +83,6 @@ fn doc() -> SectionDoc {
         doc: "A collector. Its metrics keep their names, without `metric_prefix`.".into(),
         variants: TypeSettings::variants(),
         ..CollectorCommon::doc()
-    }
-}
-
-/// Type of a collector in the list: a section of settings, and the way from them to a collector.
-pub trait EntryType {
-    /// Checks the settings, also of a disabled collector, and returns how a collector is built, which fills
-    /// [`Batch::series`](bellwether_core::Batch::series). Returns `None` after an error, which is reported.
-    fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build>;
-
-    /// Returns the mappings of names, whose file is read with the configuration.
-    fn name_mapping(&mut self) -> Option<&mut NameMapping> {
-        None
-    }
-}
-
-/// State of resolving one collector of the list.
-pub struct EntryContext<'a> {
-    /// Name of the collector.
-    pub origin: Origin,
-    /// Location of its name.
-    pub at: &'a SourceLocation,
-    /// True if it runs.
-    pub enabled: bool,
-    /// Schedule of its collections.
-    pub schedule: Schedule,
-    /// Limits of a collection.
-    pub limits: &'a CollectorLimits,
-    /// Directories of the host's files, which are elsewhere in a container.
-    pub host: &'a System,
-    /// Labels and relabeling steps of its series.
-    pub(crate) relabeling: &'a mut Arc<Relabeling>,
-    /// Receiver of requests of clients.
-    pub(crate) receiver: &'a mut Option<Arc<dyn Receiver>>,
-    /// Receives errors.
-    pub problems: &'a mut Diagnostics,
-    /// Receives warnings.
-    pub warnings: &'a mut Vec<Diagnostic>,
-}
-
-impl EntryContext<'_> {
-    /// Returns the longest duration of a collection.
-    #[must_use]
-    pub fn timeout(&self) -> Duration {
-        self.schedule.deadline
-    }
-
-    /// Returns the longest duration of the requests of a collection: the rest is for reading the answers.
-    #[must_use]
-    pub fn request_timeout(&self) -> Duration {
-        let timeout = self.timeout();
-        let rest = (timeout / 10).clamp(Duration::from_millis(20), Duration::from_millis(500));
-        timeout.saturating_sub(rest)
-    }
-
-    /// Returns labels and relabeling steps for a collector that applies them itself. Without this call they are
-    /// applied to all that it brings.
-    pub fn take_relabeling(&mut self) -> Arc<Relabeling> {
-        std::mem::take(self.relabeling)
-    }
-
-    /// Sets what takes the requests to the endpoint of the type.
-    pub fn receive(&mut self, receiver: impl Receiver + 'static) {
-        *self.receiver = Some(Arc::new(receiver));
-    }
-
-    /// Wraps a function that creates the collector.
-    pub fn build<C: Collector>(
-        &self,
-        build: impl Fn(&Memory) -> C + Send + Sync + 'static,
-    ) -> Option<Build> {
-        Some(Arc::new(move |memory: &Memory| {
-            Box::new(build(memory)) as Box<dyn Collector>
-        }))
     }
 }
 
@@ -237,9 +126,9 @@ pub fn resolve(
 }
 
 impl CollectorEntry {
-    /// Returns the mappings of names, whose file is read with the configuration.
-    pub fn name_mapping(&mut self) -> Option<&mut NameMapping> {
-        self.settings.name_mapping()
+    /// Returns the file that its settings name and that is read with the configuration.
+    pub fn named_file(&mut self) -> Option<&mut dyn NamedFile> {
+        self.settings.named_file()
     }
 
     /// Returns whether the collector runs and receives pushed metrics.
@@ -262,20 +151,24 @@ impl CollectorEntry {
         let steps = common.metric_relabel_configs.iter();
         // An invalid step is reported already.
         let relabel = Relabel::new(steps.map(|step| &step.value)).unwrap_or_default();
-        let mut relabeling = Arc::new(Relabeling::new(common.labels.value.clone(), relabel));
-        let mut receiver = None;
-        let build = self.settings.resolve(&mut EntryContext {
+        let mut context = EntryContext {
             origin,
             at: &common.name.at,
             enabled: common.enabled,
             schedule,
             limits: &common.limits,
             host,
-            relabeling: &mut relabeling,
-            receiver: &mut receiver,
+            relabeling: Arc::new(Relabeling::new(common.labels.value.clone(), relabel)),
+            receiver: None,
             problems,
             warnings,
-        });
+        };
+        let build = self.settings.resolve(&mut context);
+        let EntryContext {
+            relabeling,
+            receiver,
+            ..
+        } = context;
         let (Some(build), true) = (build, problems.len() == before) else {
             return None;
         };
@@ -285,7 +178,7 @@ impl CollectorEntry {
             times: common.times(),
             input: Input::Pull(Relabeled::wrap(build, relabeling)),
             series_limits: Some(common.limits.of_series()),
-            receiver: receiver.map(|receiver| (common.r#type, receiver)),
+            receiver: receiver.map(|receiver| (common.r#type.as_str(), receiver)),
         })
     }
 }
@@ -356,62 +249,13 @@ impl CollectorCommon {
     }
 }
 
-/// Timeout of a collection without one of its own, unless its interval is shorter.
-pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Reports an interval that is too short.
-pub fn check_interval(interval: &Spanned<HumanDuration>, problems: &mut Diagnostics) {
-    if interval.value.0 < Duration::from_millis(100) {
-        problems
-            .error(&interval.at, format!("too short: {}", interval.value))
-            .hint("100ms at the least; 15s to 60s is usual");
-    }
-}
-
-/// Reports a timeout that is not within the interval, which `of` names.
-pub fn check_timeout(
-    timeout: &Spanned<HumanDuration>,
-    interval: Duration,
-    of: &str,
-    problems: &mut Diagnostics,
-) {
-    if timeout.value.0.is_zero() || timeout.value.0 > interval {
-        let message = format!("not within the interval: {}", timeout.value);
-        problems
-            .error(&timeout.at, message)
-            .hint(format!("more than zero, and at most {of}"));
-    }
-}
-
-/// Returns the schedule of a collector with an interval and a timeout of its own.
-pub(crate) fn own_schedule(
-    usual: Schedule,
-    interval: Option<&Spanned<HumanDuration>>,
-    timeout: Option<&Spanned<HumanDuration>>,
-    problems: &mut Diagnostics,
-) -> Schedule {
-    let mut schedule = usual;
-    if let Some(own) = interval {
-        check_interval(own, problems);
-        schedule.interval = own.value.0;
-        schedule.deadline = own.value.0.min(DEFAULT_TIMEOUT);
-    }
-    if let Some(own) = timeout {
-        check_timeout(
-            own,
-            schedule.interval,
-            "the interval of the collector",
-            problems,
-        );
-        schedule.deadline = own.value.0;
-    }
-    schedule
-}
-
 #[cfg(test)]
 pub(crate) mod testing {
+    use std::time::Duration;
+
+    use bellwether_collector::{Build, Collector, Memory};
     use bellwether_core::Now;
-    use bellwether_schema::{DecodeContext, parse};
+    use bellwether_schema::{DecodeContext, SourceLocation, parse};
 
     use super::*;
 
@@ -434,8 +278,8 @@ pub(crate) mod testing {
             schedule: SCHEDULE,
             limits: &CollectorLimits::default(),
             host,
-            relabeling: &mut Arc::default(),
-            receiver: &mut None,
+            relabeling: Arc::default(),
+            receiver: None,
             problems,
             warnings: &mut Vec::new(),
         })

@@ -1,15 +1,14 @@
 //! Register of all kinds of collectors.
 //!
 //! To add a kind: write one file in this folder with its section of settings, for which it implements
-//! [`CollectorKind`], and its [`Collector`](crate::Collector); add its `mod` line to `lib.rs`, and its
+//! [`CollectorKind`], and its [`Collector`](bellwether_collector::Collector); add its `mod` line to `lib.rs`, and its
 //! line to `collector_kinds!`: name, title, settings.
 
 use std::sync::Arc;
 
+use bellwether_collector::{CollectorKind, KindSelfMetrics, Memory};
 use bellwether_core::{Origin, SelfMetric, SelfMetrics};
 use bellwether_schema::{Decode, Shape, section, string_enum};
-
-use crate::{CollectorKind, KindSelfMetrics, Memory};
 
 macro_rules! collector_kinds {
     ($( $(#[doc = $doc:literal])* $variant:ident = $name:literal, $title:literal, $module:ident :: $settings:ident; )+) => {

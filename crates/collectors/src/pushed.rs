@@ -9,14 +9,12 @@ mod series;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Blocking, CollectorLimits, EntryContext, Memory, Source};
 use bellwether_core::{Failure, Kind, Now, Origin, Rejected, SeriesBatch};
 use bellwether_matcher::Pattern;
 use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Literal, Spanned};
 use parking_lot::Mutex;
 use series::PushedSeries;
-
-use crate::blocking::{Blocking, Source};
-use crate::{CollectorLimits, EntryContext, Memory};
 
 bellwether_schema::section! {
     /// Series that clients push.
@@ -188,7 +186,7 @@ impl Source for PushedSource {
 pub(crate) mod testing {
     use super::*;
     use crate::entry::testing::with_context;
-    use crate::system::System;
+    use bellwether_collector::System;
 
     /// Returns an intake that accepts names of these patterns, for at most `series` series.
     pub(crate) fn intake(accept: &[&str], series: usize) -> Intake {

@@ -4,19 +4,12 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
-use bellwether_core::Now;
+use bellwether_collector::{CollectorPlan, Receiver};
 use flate2::read::MultiGzDecoder;
-use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Response, StatusCode};
 
-use crate::{CollectorPlan, CollectorType, Memory};
-
-/// A protocol in which clients push.
-pub trait Receiver: Send + Sync {
-    /// Takes what `request` has, and answers it as the protocol wants. Called on a blocking thread.
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>>;
-}
+use crate::CollectorType;
 
 impl CollectorType {
     /// Returns the path of the server whose requests a collector of this type gets, if there is one.
@@ -35,7 +28,7 @@ impl CollectorType {
 #[must_use]
 pub fn receiver(plans: &[CollectorPlan], of: CollectorType) -> Option<Arc<dyn Receiver>> {
     let mut receivers = plans.iter().filter_map(|plan| plan.receiver.as_ref());
-    let found = receivers.find(|(kind, _)| *kind == of);
+    let found = receivers.find(|(word, _)| *word == of.as_str());
     found.map(|(_, receiver)| Arc::clone(receiver))
 }
 

@@ -1,15 +1,15 @@
 //! Register of the types of collectors in the list `collectors`.
 //!
 //! To add a type: write one file in this folder with its section of settings, for which it implements
-//! [`EntryType`](crate::EntryType), and its [`Collector`](crate::Collector), which fills
+//! [`EntryType`](bellwether_collector::EntryType), and its [`Collector`](bellwether_collector::Collector), which fills
 //! [`Batch::series`](bellwether_core::Batch::series); add its `mod` line, and its line to `collector_types!`.
 
+use bellwether_collector::{Build, EntryContext, EntryType, NamedFile};
 use bellwether_schema::{MapReader, Section, Variant};
 
-use crate::{Build, EntryContext, EntryType, NameMapping};
+use bellwether_collectors_host as host;
 
 mod apache;
-mod cgroup;
 mod exec;
 mod gpu;
 mod graphite;
@@ -19,10 +19,8 @@ mod kafka;
 mod log;
 mod memcached;
 mod nginx;
-mod node_exporter;
 mod otlp;
 mod probe;
-mod process;
 pub(crate) mod pushgateway;
 mod redis;
 mod remote_write;
@@ -30,7 +28,6 @@ mod scrape;
 mod sql;
 mod statsd;
 mod status_page;
-mod systemd;
 mod textfile;
 
 macro_rules! collector_types {
@@ -62,9 +59,9 @@ macro_rules! collector_types {
                 match self { $( Self::$variant(settings) => settings.resolve(context) ),+ }
             }
 
-            /// Returns the mappings of names.
-            pub(crate) fn name_mapping(&mut self) -> Option<&mut NameMapping> {
-                match self { $( Self::$variant(settings) => settings.name_mapping() ),+ }
+            /// Returns the file that the settings name.
+            pub(crate) fn named_file(&mut self) -> Option<&mut dyn NamedFile> {
+                match self { $( Self::$variant(settings) => settings.named_file() ),+ }
             }
         }
     };
@@ -72,15 +69,15 @@ macro_rules! collector_types {
 
 collector_types! {
     /// Cgroups and containers, under the metric names of cAdvisor.
-    Cgroup = "cgroup", cgroup::Cgroup;
+    Cgroup = "cgroup", host::Cgroup;
     /// Output of a program.
     Exec = "exec", exec::Exec;
     /// The host under the metric names of node_exporter.
-    NodeExporter = "node_exporter", node_exporter::NodeExporter;
+    NodeExporter = "node_exporter", host::NodeExporter;
     /// Groups of processes, as process-exporter has them.
-    Process = "process", process::Process;
+    Process = "process", host::Process;
     /// Units of systemd, under the metric names of node_exporter.
-    Systemd = "systemd", systemd::Systemd;
+    Systemd = "systemd", host::Systemd;
     /// Graphics cards of NVIDIA and AMD.
     Gpu = "gpu", gpu::Gpu;
     /// Documents in JSON that a server answers with.

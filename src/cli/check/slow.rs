@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bellwether_collectors::CollectorPlan;
+use bellwether_collector::CollectorPlan;
 use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation};
 use serde_json::Value;
 

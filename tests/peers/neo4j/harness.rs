@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use bellwether_collector::{Collector, MetricDefaults};
 use bellwether_collectors::neo4j::{Neo4jCollector, Neo4jMetrics, Plan, QueryStats, Run};
-use bellwether_collectors::{Collector, MetricDefaults};
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now, Origin};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use neo4rs::{ConfigBuilder, Graph, query};

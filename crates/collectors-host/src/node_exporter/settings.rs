@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_collector::EntryContext;
+use bellwether_collector::System;
+use bellwether_collector::within;
 use bellwether_matcher::Pattern;
 use bellwether_schema::{Literal, Spanned, section};
 
 use super::NodeExporter;
 use super::part::ProcFile;
-use crate::EntryContext;
-use crate::pattern::within;
-use crate::system::System;
 
 /// Regular expression that is found somewhere in a text.
 type Expression = Option<Spanned<Literal>>;

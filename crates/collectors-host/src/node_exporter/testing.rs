@@ -1,15 +1,18 @@
 //! Files of a host that does not exist, for tests.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use bellwether_core::{Now, SeriesBatch};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+use bellwether_collector::{
+    Collector, CollectorLimits, EntryContext, EntryType, Memory, Schedule, System,
+};
+use bellwether_core::{Batch, Now, Origin, SeriesBatch};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
 
 use super::NodeExporter;
 use super::part::{Part, PartError, ProcFile, Run, Shared};
 use super::registry::NodeCollector;
-use crate::entry::testing::with_context;
-use crate::system::System;
 
 /// Directories `proc`, `sys` and `root` of a host.
 pub(super) struct Host(tempfile::TempDir);
@@ -109,4 +112,76 @@ fn run(part: &mut dyn Part, stat: &mut Shared) -> Result<Vec<String>, PartError>
 /// Builds the part `collector`, and collects once.
 pub(super) fn collect(host: &Host, collector: &str, yaml: &str) -> Result<Vec<String>, PartError> {
     Parts::new(host, collector, yaml).collect()
+}
+
+/// Calls `resolve` with the context of a collector of the list.
+fn with_context<T>(
+    host: &System,
+    problems: &mut Diagnostics,
+    resolve: impl FnOnce(&mut EntryContext<'_>) -> T,
+) -> T {
+    resolve(&mut EntryContext {
+        origin: Origin::new("node"),
+        at: &SourceLocation::default(),
+        enabled: true,
+        schedule: Schedule {
+            interval: Duration::from_secs(15),
+            deadline: Duration::from_secs(10),
+            settle: None,
+        },
+        limits: &CollectorLimits::default(),
+        host,
+        relabeling: Arc::default(),
+        receiver: None,
+        problems,
+        warnings: &mut Vec::new(),
+    })
+}
+
+/// Builds the collector with the settings in YAML.
+///
+/// # Errors
+/// Returns the errors of the settings with their hints.
+pub(super) fn resolve(host: &System, yaml: &str) -> Result<Box<dyn Collector>, Vec<String>> {
+    let mut problems = Diagnostics::default();
+    let mut decoding = DecodeContext::new(&mut problems, &|_| None);
+    let settings = NodeExporter::decode(&parse(yaml).unwrap(), &mut decoding);
+    let build = settings.and_then(|settings| {
+        with_context(host, &mut problems, |context| settings.resolve(context))
+    });
+    let problems = problems.into_sorted();
+    match build {
+        Some(build) if problems.is_empty() => Ok(build(&Memory::default())),
+        _ => Err(problems.iter().map(ToString::to_string).collect()),
+    }
+}
+
+/// Result of one collection.
+pub(super) struct Collected {
+    /// Series with their values, in their order.
+    pub(super) lines: Vec<String>,
+    /// Reason and detail of the failure.
+    pub(super) failure: Option<(&'static str, String)>,
+}
+
+impl Collected {
+    /// Collects once.
+    pub(super) async fn of(collector: &mut dyn Collector) -> Self {
+        let mut batch = Batch::default();
+        let result = collector.collect(&mut batch, Now::default()).await;
+        Self {
+            lines: batch.series.lines().collect(),
+            failure: result.err().map(|failure| (failure.reason, failure.detail)),
+        }
+    }
+
+    /// Returns the value of a series.
+    pub(super) fn value(&self, series: &str) -> Option<f64> {
+        let mut lines = self.lines.iter();
+        lines
+            .find_map(|line| line.strip_prefix(series))?
+            .trim()
+            .parse()
+            .ok()
+    }
 }

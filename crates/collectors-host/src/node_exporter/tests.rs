@@ -1,9 +1,8 @@
-use bellwether_core::Now;
+use bellwether_collector::System;
 use proptest::prelude::*;
 
 use super::registry::NodeCollector;
-use super::testing::{Host, Parts};
-use crate::entry::testing::{collect, resolve_entry, resolve_entry_on};
+use super::testing::{Collected, Host, Parts, resolve};
 
 #[tokio::test]
 async fn a_collector_that_fails_costs_itself_alone() {
@@ -11,9 +10,9 @@ async fn a_collector_that_fails_costs_itself_alone() {
         ("proc/meminfo", "MemTotal: 1 kB\n"),
         ("proc/loadavg", "broken\n"),
     ]);
-    let yaml = "{name: node, type: node_exporter, collectors: [meminfo, loadavg, bonding, thermal_zone, meminfo]}";
-    let mut collector = resolve_entry_on(&host.system(), yaml).unwrap();
-    let collected = collect(&mut *collector, Now::default()).await;
+    let yaml = "{collectors: [meminfo, loadavg, bonding, thermal_zone, meminfo]}";
+    let mut collector = resolve(&host.system(), yaml).unwrap();
+    let collected = Collected::of(&mut *collector).await;
     assert_eq!(collected.value("node_memory_MemTotal_bytes"), Some(1024.0));
     let success = |part: &str| {
         let series = format!("node_scrape_collector_success{{collector=\"{part}\"}}");
@@ -37,9 +36,9 @@ async fn a_collector_that_fails_costs_itself_alone() {
 
 #[tokio::test]
 async fn this_host_has_all_that_every_host_has() {
-    let yaml = "{name: node, type: node_exporter, exclude_collectors: [zfs]}";
-    let mut collector = resolve_entry(yaml).unwrap();
-    let collected = collect(&mut *collector, Now::default()).await;
+    let yaml = "{exclude_collectors: [zfs]}";
+    let mut collector = resolve(&System::default(), yaml).unwrap();
+    let collected = Collected::of(&mut *collector).await;
     for name in [
         "node_cpu_seconds_total{cpu=\"0\", mode=\"idle\"}",
         "node_memory_MemTotal_bytes",
@@ -69,8 +68,8 @@ fn a_mistake_in_the_settings_is_named_with_its_correction() {
         ),
         ("cpu: {gust: true}", "gust"),
     ] {
-        let yaml = format!("{{name: node, type: node_exporter, {settings}}}");
-        let problems = resolve_entry(&yaml).err().unwrap();
+        let yaml = format!("{{{settings}}}");
+        let problems = resolve(&System::default(), &yaml).err().unwrap();
         let is_named = problems.iter().any(|problem| problem.contains(expected));
         assert!(is_named, "{settings}: {problems:?}");
     }

@@ -1,6 +1,7 @@
 //! The metrics of a group, under the names of process-exporter.
 
 use bellwether_core::{Kind, SeriesBatch};
+use rustix::param::{clock_ticks_per_second, page_size};
 
 use super::Figure;
 use super::scan::Group;
@@ -217,10 +218,10 @@ pub(super) fn push(groups: &[Group], figures: &[Figure], out: &mut SeriesBatch) 
 
 /// Converts clock ticks.
 pub(super) fn seconds(ticks: u64) -> f64 {
-    ticks as f64 / procfs::ticks_per_second() as f64
+    ticks as f64 / clock_ticks_per_second() as f64
 }
 
 /// Converts memory pages.
 pub(super) fn page_bytes(pages: u64) -> f64 {
-    pages as f64 * procfs::page_size() as f64
+    pages as f64 * page_size() as f64
 }

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
+use bellwether_collector::Globs;
+use bellwether_collector::placeholders::{Template, TemplateError};
 use bellwether_matcher::Pattern;
 
 use super::parse;
 use super::proc_directory::ProcDirectory;
-use crate::placeholders::{Template, TemplateError};
-use crate::system::Globs;
 
 /// Properties of a process that selectors and names are about. Those that no group needs are empty.
 #[derive(Debug, Default)]

@@ -2,7 +2,7 @@
 
 /// Name of a process as the kernel has it: at most 15 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(super) struct Comm {
+pub(crate) struct Comm {
     bytes: [u8; 16],
     length: u8,
 }
@@ -29,24 +29,24 @@ impl std::fmt::Debug for Comm {
 
 /// Fields of `stat`. Times are in clock ticks.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Stat {
-    pub(super) comm: Comm,
+pub(crate) struct Stat {
+    pub(crate) comm: Comm,
     /// Letter of the state; `Z` is a zombie.
-    pub(super) state: u8,
-    pub(super) parent: u32,
-    pub(super) minor_faults: u64,
-    pub(super) major_faults: u64,
-    pub(super) user: u64,
-    pub(super) system: u64,
-    pub(super) threads: u64,
+    pub(crate) state: u8,
+    pub(crate) parent: u32,
+    pub(crate) minor_faults: u64,
+    pub(crate) major_faults: u64,
+    pub(crate) user: u64,
+    pub(crate) system: u64,
+    pub(crate) threads: u64,
     /// Start, since the boot.
-    pub(super) start: u64,
-    pub(super) virtual_bytes: u64,
-    pub(super) resident_pages: u64,
+    pub(crate) start: u64,
+    pub(crate) virtual_bytes: u64,
+    pub(crate) resident_pages: u64,
 }
 
 /// Parses `stat`. The name may hold anything, also blanks and parentheses.
-pub(super) fn stat(text: &[u8]) -> Option<Stat> {
+pub(crate) fn stat(text: &[u8]) -> Option<Stat> {
     let open = memchr::memchr(b'(', text)?;
     let close = memchr::memrchr(b')', text)?;
     let mut fields = text.get(close + 2..)?.split(|byte| *byte == b' ');
@@ -78,7 +78,7 @@ pub(super) fn stat(text: &[u8]) -> Option<Stat> {
 
 /// Fields of `status`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Status {
+pub(crate) struct Status {
     /// Effective user id.
     pub(super) user: u32,
     pub(super) swap_bytes: u64,
@@ -190,7 +190,7 @@ pub(super) fn command_line(text: &[u8]) -> String {
 }
 
 /// Parses `/proc/stat`: the time of the boot, in seconds since 1970.
-pub(super) fn boot(text: &[u8]) -> Option<f64> {
+pub(crate) fn boot(text: &[u8]) -> Option<f64> {
     let mut values = lines(text).filter_map(|line| line.strip_prefix(b"btime "));
     Some(number(values.next()?)? as f64)
 }

@@ -5,15 +5,16 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_collector::Source;
 use bellwether_core::{Failure, Kind, MonoMillis, Now, SeriesBatch};
 use rustix::io::Errno;
+use rustix::param::clock_ticks_per_second;
 
 use super::Figure;
 use super::families::{self, page_bytes, seconds};
 use super::groups::{Facts, Needs, Selector};
 use super::parse::{self, Comm, Stat};
 use super::proc_directory::ProcDirectory;
-use crate::blocking::Source;
 
 /// Longest chain of parents that is followed.
 const MAX_ANCESTORS: usize = 64;
@@ -194,7 +195,7 @@ impl Scan {
         let mut pids = std::mem::take(&mut self.pids);
         directory.list(&mut pids)?;
         let ticks = parse::uptime(&directory.read_host("uptime").unwrap_or_default());
-        let ticks = ticks.map(|seconds| (seconds * procfs::ticks_per_second() as f64) as u64);
+        let ticks = ticks.map(|seconds| (seconds * clock_ticks_per_second() as f64) as u64);
         self.round += 1;
         self.left_out = 0;
         self.unreadable

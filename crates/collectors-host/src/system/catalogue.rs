@@ -2,7 +2,8 @@
 //!
 //! A new metric is a new row; the checks, the defaults and the reference come from the table.
 
-use super::globs::Globs;
+use bellwether_collector::Globs;
+
 use super::groups::Usage;
 use super::parse::{Descriptors, Interface, Load, Memory, Paging};
 

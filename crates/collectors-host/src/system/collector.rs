@@ -4,15 +4,14 @@ use std::io;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 
+use bellwether_collector::{Collecting, Collector, System};
 use bellwether_core::{Batch, Failure, MetricId, Now};
 use tokio::sync::oneshot;
 
 use super::groups::{Chip, Group, Probers, Roots, Run, Usage, groups};
 use super::probe::{Probe, Prober};
 use super::resolve::ResolvedMetric;
-use super::settings::System;
 use super::skipped::Skipped;
-use crate::{Collecting, Collector};
 
 /// Limits `probe_timeout`: newly dead mounts and sensors must not cost a short interval its whole
 /// collection.

@@ -1,7 +1,8 @@
 //! Filter of the series of a metric.
 
+use bellwether_collector::Globs;
+
 use super::catalogue::Source;
-use super::globs::Globs;
 use super::settings::Selection;
 
 /// `include` and `exclude` of one metric, or the defaults of the catalogue without either.

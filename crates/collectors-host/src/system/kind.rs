@@ -3,20 +3,24 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{
+    CollectorKind, CollectorPlan, ConfiguredMetric, KindSelfMetrics, MetricReference, MetricRow,
+    ResolveContext, Schedule, System,
+};
+use bellwether_core::Origin;
 use bellwether_schema::section;
 
 use super::catalogue::{CATALOGUE, Nature, Source};
 use super::collector::SystemCollector;
 use super::resolve::resolve;
-use super::settings::{System, SystemMetric};
+use super::settings::SystemMetric;
 use super::skipped::{SELF_METRICS, Skipped};
-use crate::{
-    CollectorKind, CollectorName, CollectorPlan, ConfiguredMetric, KindSelfMetrics,
-    MetricReference, MetricRow, ResolveContext, Schedule,
-};
 
 /// Delay until metrics that need two readings have values, such as `cpu_percent`.
 const SETTLE: Duration = Duration::from_secs(1);
+
+/// Origin of the metrics of the host.
+const ORIGIN: Origin = Origin::from_static("system");
 
 section! {
     /// The host.
@@ -46,7 +50,7 @@ impl CollectorKind for SystemSettings {
     fn self_metrics() -> Option<KindSelfMetrics> {
         Some(KindSelfMetrics {
             metrics: SELF_METRICS,
-            source: |memory| memory.get::<Skipped>(CollectorName::System.origin()),
+            source: |memory| memory.get::<Skipped>(ORIGIN),
         })
     }
 

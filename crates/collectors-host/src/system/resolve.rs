@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use bellwether_collector::MetricDefaults;
 use bellwether_core::{Kind, MetricDef};
 use bellwether_schema::{Diagnostics, Spanned, did_you_mean};
 
 use super::catalogue::{CATALOGUE, Nature, Source, find};
 use super::filter::Filter;
 use super::settings::{Selection, SystemMetric};
-use crate::MetricDefaults;
 
 /// A metric to collect: its definition, its source and its filter.
 #[derive(Clone, Debug)]

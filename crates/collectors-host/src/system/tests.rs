@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bellwether_collector::{Collector, System};
 use bellwether_core::{Batch, MetricId, Now};
 use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 
 use self::bench::{Bench, configured, fixture, statvfs};
 use super::*;
-use crate::Collector;
 
 fn whole_catalogue() -> String {
     CATALOGUE

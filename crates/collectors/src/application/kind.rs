@@ -1,17 +1,12 @@
 //! Applications as a kind of collector.
 
-use std::sync::Arc;
-
-use bellwether_core::MetricId;
-use bellwether_recorder::RecordedMetric;
-use bellwether_schema::section;
-
-use super::settings::{Application, ApplicationMetric, resolve};
-use super::statsd::Statsd;
-use crate::{
+use bellwether_collector::{
     CollectorKind, CollectorPlan, ConfiguredMetric, Input, MetricReference, MetricRow,
     ResolveContext,
 };
+use bellwether_schema::section;
+
+use super::settings::{Application, ApplicationMetric, resolve};
 
 section! {
     /// Applications.
@@ -21,15 +16,6 @@ section! {
         /// Ways for applications to record metrics beside HTTP.
         pub application: Application,
     }
-}
-
-/// Metrics that a recorder takes, and its sources beside HTTP.
-#[derive(Clone, Debug)]
-pub struct Recorded {
-    /// The metrics.
-    pub metrics: Vec<(MetricId, RecordedMetric)>,
-    /// `StatsD`, if it is configured.
-    pub statsd: Option<Statsd>,
 }
 
 impl CollectorKind for ApplicationSettings {
@@ -51,18 +37,15 @@ impl CollectorKind for ApplicationSettings {
         if let Some(statsd) = &self.application.statsd {
             statsd.check(metrics, context.problems);
         }
-        let recorded = Recorded {
-            metrics: resolved
-                .into_iter()
-                .map(|metric| (context.add(metric.def.clone()), metric))
-                .collect(),
-            statsd: self.application.statsd.clone(),
-        };
+        let recorded = resolved.into_iter();
+        let recorded = recorded
+            .map(|metric| (context.add(metric.def.clone()), metric))
+            .collect();
         Some(CollectorPlan {
             origin: context.defaults.origin,
             schedule: context.schedule,
             times: None,
-            input: Input::Record(Arc::new(recorded)),
+            input: Input::Record(recorded),
             series_limits: None,
             receiver: None,
         })

@@ -10,7 +10,6 @@ use bellwether_runtime::Clock;
 use bellwether_schema::Diagnostics;
 use parking_lot::Mutex;
 
-use super::kind::Recorded;
 use super::statsd::{LINES, PACKETS, Statsd, StatsdListener, StreamLines};
 use crate::sockets::{Endpoint, LineReceiver, Open, Sockets};
 
@@ -46,29 +45,29 @@ pub struct ListenError {
 }
 
 impl Listeners {
-    /// Tests whether the address of `recorded` can be bound.
+    /// Tests whether the address of `settings` can be bound.
     ///
     /// # Errors
     /// It cannot.
-    pub async fn probe(recorded: Option<&Recorded>) -> Result<(), ListenError> {
-        let Some(settings) = statsd(recorded) else {
+    pub async fn probe(settings: Option<&Statsd>) -> Result<(), ListenError> {
+        let Some(settings) = settings.cloned() else {
             return Ok(());
         };
         let address = settings.listen.value.clone();
         on_blocking_thread(address, move || StatsdListener::probe(&settings)).await
     }
 
-    /// Binds the addresses of `recorded` that are not bound already. `recorder` receives the lines; a
+    /// Binds the addresses of `settings` that are not bound already. `recorder` receives the lines; a
     /// later one may adopt it.
     ///
     /// # Errors
     /// An address cannot be bound.
     pub async fn prepare(
         &self,
-        recorded: Option<&Recorded>,
+        settings: Option<&Statsd>,
         recorder: &Recorder,
     ) -> Result<Prepared, ListenError> {
-        let Some(settings) = statsd(recorded) else {
+        let Some(settings) = settings.cloned() else {
             return Ok(Prepared::default());
         };
         let mut prepared = Prepared {
@@ -149,8 +148,4 @@ async fn on_blocking_thread<T: Send + 'static>(
     bound
         .unwrap_or_else(|error| Err(error.into()))
         .map_err(|error| ListenError { address, error })
-}
-
-fn statsd(recorded: Option<&Recorded>) -> Option<Statsd> {
-    recorded?.statsd.clone()
 }

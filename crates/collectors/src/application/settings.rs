@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::MetricDefaults;
 use bellwether_core::{Kind, MetricDef};
 use bellwether_recorder::{MAX_LABELS, RecordedMetric};
 use bellwether_schema::{
@@ -11,7 +12,6 @@ use bellwether_schema::{
 };
 
 use super::statsd::Statsd;
-use crate::MetricDefaults;
 
 string_enum! {
     /// Types of application metrics.

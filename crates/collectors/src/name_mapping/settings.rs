@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwether_collector::NamedFile;
 use bellwether_schema::{
     Decode, DecodeContext, Diagnostics, HumanDuration, Literal, SourceLocation, Spanned, parse,
     section, string_enum,
@@ -167,9 +168,14 @@ impl NameMapping {
     pub(crate) fn is_empty(&self) -> bool {
         self.mapping_file.is_none() && self.rules.mappings.is_empty()
     }
+}
 
-    /// Replaces the mappings by those of `text`, the content of the file at `path`, which the value at `named` names.
-    pub fn set_file(
+impl NamedFile for NameMapping {
+    fn take_path(&mut self) -> Option<Spanned<PathBuf>> {
+        self.mapping_file.take()
+    }
+
+    fn set_text(
         &mut self,
         named: &SourceLocation,
         path: &str,

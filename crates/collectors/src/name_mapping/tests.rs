@@ -1,3 +1,4 @@
+use bellwether_collector::NamedFile;
 use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, parse};
 
 use super::*;
@@ -8,7 +9,7 @@ fn compiled(text: &str) -> (Option<Mapper>, Vec<String>) {
     let mut warnings = Vec::new();
     let mut context = DecodeContext::new(&mut problems, &|_| None);
     let mut mapping = NameMapping::decode(&parse("{}").unwrap(), &mut context).unwrap();
-    mapping.set_file(&SourceLocation::default(), "m.yml", text, &mut problems);
+    mapping.set_text(&SourceLocation::default(), "m.yml", text, &mut problems);
     let mappings = mapping.resolve(&mut problems, &mut warnings);
     let read = problems.take_warnings().into_iter();
     let found = problems

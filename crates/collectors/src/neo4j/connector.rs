@@ -10,6 +10,7 @@ mod pool;
 mod rows;
 mod statement;
 
+use bellwether_collector::{CollectorPlan, ResolveContext, Schedule};
 use bellwether_schema::{Diagnostic, format_duration};
 pub use collector::Neo4jCollector;
 pub use known_servers::KnownServers;
@@ -17,7 +18,6 @@ pub use plan::Plan;
 
 use super::settings::Neo4jMetrics;
 use super::stats::QueryStats;
-use crate::{CollectorPlan, ResolveContext, Schedule};
 
 /// Adds the metrics of `settings`, which are checked, and returns how they are collected.
 pub(super) fn plan(settings: &Neo4jMetrics, context: &mut ResolveContext<'_>) -> CollectorPlan {

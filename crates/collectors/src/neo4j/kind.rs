@@ -1,5 +1,9 @@
 //! Neo4j as a kind of collector.
 
+use bellwether_collector::{
+    CollectorKind, CollectorPlan, ConfiguredMetric, KindSelfMetrics, MetricReference, MetricRow,
+    ResolveContext,
+};
 use bellwether_schema::{Spanned, section};
 
 use super::catalogue::{BuiltIn, CATALOGUE, UP};
@@ -7,10 +11,7 @@ use super::catalogue::{BuiltIn, CATALOGUE, UP};
 use super::connector;
 use super::settings::{Neo4jMetrics, Neo4jQuery};
 use super::stats::{QueryStats, SELF_METRICS};
-use crate::{
-    CollectorKind, CollectorName, CollectorPlan, ConfiguredMetric, KindSelfMetrics,
-    MetricReference, MetricRow, ResolveContext,
-};
+use crate::CollectorName;
 
 section! {
     /// Neo4j.
@@ -103,18 +104,47 @@ fn row(built_in: &BuiltIn) -> MetricRow {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::Schedule;
-    use crate::kind::testing;
+    use std::time::Duration;
 
-    /// Resolves the section; returns the schedule, the names of the metrics, and the errors.
+    use bellwether_core::{MetricDef, Origin};
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+
+    use super::*;
+    use bellwether_collector::{MetricDefaults, Schedule, System};
+
+    /// Resolves the settings in `yaml`, whose root is `performance_monitor`; returns the schedule, the names of the
+    /// metrics, and the errors with their hints.
     fn resolve(yaml: &str, enabled: bool) -> (Option<Schedule>, Vec<String>, Vec<String>) {
-        let resolved = testing::resolve::<Neo4jSettings>(yaml, enabled);
-        let metrics = resolved.metrics.iter();
+        let (mut problems, mut metrics) = (Diagnostics::default(), Vec::<MetricDef>::new());
+        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
+        let settings = Neo4jSettings::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
+        let interval = Duration::from_secs(30);
+        let plan = settings.resolve(&mut ResolveContext {
+            defaults: MetricDefaults {
+                origin: Origin::new("test"),
+                prefix: "",
+                interval,
+            },
+            schedule: Schedule {
+                interval,
+                deadline: Duration::from_secs(10),
+                settle: None,
+            },
+            host: &System::default(),
+            enabled,
+            listed_at: None,
+            problems: &mut problems,
+            warnings: &mut Vec::new(),
+            metrics: &mut metrics,
+        });
+        let problems = problems.into_sorted();
         (
-            resolved.plan.map(|plan| plan.schedule),
-            metrics.map(|metric| metric.name.to_string()).collect(),
-            resolved.problems,
+            plan.map(|plan| plan.schedule),
+            metrics
+                .iter()
+                .map(|metric| metric.name.to_string())
+                .collect(),
+            problems.iter().map(ToString::to_string).collect(),
         )
     }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Kind, Now, SeriesBatch, is_metric_name};
 use bellwether_exposition::{Format, SeriesParser};
 use bellwether_http::redacted;
@@ -19,7 +20,6 @@ use tokio::task::spawn_blocking;
 
 use crate::document::{self, DocumentFormat};
 use crate::mapping::{MappedMetric, Mapping};
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 string_enum! {
     /// Formats of the output of a program.

@@ -10,12 +10,11 @@ mod nvidia;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now};
 use bellwether_schema::section;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
-
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 bellwether_schema::string_enum! {
     /// Vendors of graphics cards.
@@ -83,7 +82,7 @@ impl GpuCollector {
         }
         let command = nvidia::command(&self.program);
         let rest = deadline.saturating_duration_since(Instant::now());
-        let printed = crate::program::output(command, rest, self.output_limit).await?;
+        let printed = bellwether_collector::output(command, rest, self.output_limit).await?;
         let count = nvidia::push(&printed, &mut batch.series);
         count.map_err(|error| Failure::new("parse", format!("{}: {error}", self.program)))
     }

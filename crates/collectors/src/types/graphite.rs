@@ -5,16 +5,17 @@ mod lines;
 
 use std::sync::Arc;
 
+use bellwether_collector::{
+    Blocking, Build, Collecting, Collector, EntryContext, EntryType, Memory, NamedFile,
+};
 use bellwether_core::{Batch, Failure, Now, Origin};
 use bellwether_schema::{Constraint, HumanDuration, Literal, Spanned, section};
 use lines::Lines;
 use parking_lot::Mutex;
 
-use crate::blocking::Blocking;
 use crate::name_mapping::{Mappings, NameMapping};
 use crate::pushed::{Accept, Intake, PushedSource, check_ttl};
 use crate::sockets::{Endpoint, LineReceiver, Sockets, check_address};
-use crate::{Build, Collecting, Collector, EntryContext, EntryType, Memory};
 
 section! {
     /// Collector of type `graphite`: samples in the plaintext of Graphite over TCP and UDP, whose names are mapped to metrics
@@ -56,7 +57,7 @@ impl EntryType for Graphite {
         context.build(move |memory| GraphiteCollector::new(plan.clone(), memory))
     }
 
-    fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+    fn named_file(&mut self) -> Option<&mut dyn NamedFile> {
         Some(&mut self.mapping)
     }
 }

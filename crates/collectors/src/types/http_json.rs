@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::{Access, Authorization, Connection, parse_url};
 use bellwether_schema::{Literal, Secret, Size, Spanned, section, string_enum};
@@ -18,7 +19,6 @@ use self::pages::{PagePlan, Pages};
 use crate::document::{self, DocumentFormat};
 use crate::http::{Fetched, Server};
 use crate::mapping::{MappedMetric, Mapping};
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 /// Formats in the order of preference, where none is configured.
 const ACCEPTED: &str = "application/json, application/xml;q=0.9, text/csv;q=0.8, */*;q=0.1";

@@ -4,6 +4,7 @@
 mod points;
 mod protocol;
 
+use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver};
 use bellwether_core::Now;
 use bellwether_schema::section;
 use hyper::body::Bytes;
@@ -14,7 +15,6 @@ use serde_json::json;
 
 use crate::pushed::{Intake, PushSettings};
 use crate::receiver::{RequestError, inflated};
-use crate::{Build, EntryContext, EntryType, Memory, Receiver};
 
 section! {
     /// Collector of type `influx`: points in InfluxDB's line protocol, which Telegraf and clients of InfluxDB send to

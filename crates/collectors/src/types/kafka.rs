@@ -16,13 +16,12 @@ mod wire;
 
 use std::sync::Arc;
 
+use bellwether_collector::{Build, EntryContext, EntryType, Globs};
 use bellwether_kafka::{KafkaSecurity, check_brokers};
 use bellwether_schema::{Spanned, section};
 
 use self::collector::{Cluster, KafkaCollector};
 use self::connection::Access;
-use crate::system::Globs;
-use crate::{Build, EntryContext, EntryType};
 
 section! {
     /// Collector of type `kafka`: brokers, topics and consumer groups with their lag, under the metric names of

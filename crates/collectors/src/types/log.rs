@@ -18,6 +18,7 @@ mod values;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use bellwether_collector::{Build, EntryContext, EntryType, Globs};
 use bellwether_schema::{
     Constraint, Diagnostics, HumanDuration, Literal, Size, Spanned, section, string_enum,
 };
@@ -30,8 +31,6 @@ use rules::Rules;
 use tail::Limits;
 
 use crate::path_pattern::PathPattern;
-use crate::system::Globs;
-use crate::{Build, EntryContext, EntryType};
 
 string_enum! {
     /// Beginnings of the first reading.

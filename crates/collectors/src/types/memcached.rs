@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_schema::{Spanned, section};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -13,7 +14,6 @@ use tokio::time::timeout;
 use super::status_page::push_up;
 use crate::dns::host_and_port;
 use crate::fields::{Field, push_fields};
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `memcached`: a server's own statistics, under the metric names of memcached_exporter.

@@ -12,6 +12,9 @@ mod translate;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bellwether_collector::{
+    Blocking, Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver,
+};
 use bellwether_core::{Batch, Now, Rejected, SeriesBatch};
 use bellwether_schema::{Diagnostic, Spanned, section};
 use hyper::body::Bytes;
@@ -22,10 +25,8 @@ use self::grpc::Grpc;
 use self::message::{ExportRequest, ExportResponse, PartialSuccess};
 use self::totals::Totals;
 use self::translate::{Labeling, Translator};
-use crate::blocking::Blocking;
 use crate::pushed::{Intake, PushSettings, PushedSource};
 use crate::sockets::check_address;
-use crate::{Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver};
 
 section! {
     /// Collector of type `otlp`: metrics that applications push with OpenTelemetry's protocol to `/v1/metrics`, or with

@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Kind, Now};
 use bellwether_schema::{Spanned, section, string_enum};
 use reqwest::Url;
@@ -31,7 +32,6 @@ use self::tcp::{TcpPlan, TcpProbe};
 use self::totals::Totals;
 use crate::application::{DEFAULT_BUCKETS, check_buckets};
 use crate::dns::host_and_port;
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 /// Targets that are probed at the same time.
 const PARALLEL: usize = 64;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Blocking, Build, EntryContext, EntryType, Memory, Source};
 use bellwether_core::{
     Failure, Kind, LabelSet, Labels, METRIC_NAME, Now, Origin, SeriesBatch, UnixMillis,
     is_label_name, is_metric_name,
@@ -16,9 +17,8 @@ use files::GroupFiles;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::blocking::{Blocking, Source};
+use crate::CollectorEntry;
 use crate::pushed::check_ttl;
-use crate::{Build, CollectorEntry, EntryContext, EntryType, Memory};
 
 section! {
     /// Collector of type `pushgateway`: metrics that batch jobs push to `/metrics/job/NAME` of Bellwether, with the

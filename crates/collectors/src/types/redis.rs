@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::read_secret;
 use bellwether_schema::{Constraint, Secret, Spanned, section};
@@ -22,7 +23,6 @@ use super::status_page::push_up;
 use crate::fields::push_fields;
 use crate::types::redis::fields::CONFIG_FIELDS;
 use crate::types::redis::info::Info;
-use crate::{Build, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `redis`: figures of a Redis or Valkey, under the metric names of redis_exporter.

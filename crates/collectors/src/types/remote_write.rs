@@ -3,6 +3,7 @@
 
 mod read;
 
+use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver};
 use bellwether_core::{Now, Rejected, Rejection};
 use bellwether_exposition::remote_write::{Request as RequestV2, WriteRequest};
 use bellwether_schema::section;
@@ -14,7 +15,6 @@ use read::{Metadata, Reader, Written};
 
 use crate::pushed::{Intake, PushSettings};
 use crate::receiver::{RequestError, answer, header};
-use crate::{Build, EntryContext, EntryType, Memory, Receiver};
 
 section! {
     /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`

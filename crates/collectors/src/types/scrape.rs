@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType, Relabeling};
 use bellwether_core::{
     Batch, Failure, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, UnixMillis, is_label_name,
 };
@@ -30,7 +31,6 @@ use crate::types::scrape::discovery::{Discovery, FilePattern, Lookup};
 use crate::types::scrape::protocol::ScrapeProtocol;
 use crate::types::scrape::report::{Outcome, left_out, push_reports, result};
 use crate::types::scrape::target::{Group, Target, TargetRules, merged};
-use crate::{Build, Collecting, Collector, EntryContext, EntryType, Relabeling};
 
 /// Targets that are scraped at the same time.
 const PARALLEL: usize = if cfg!(test) { 4 } else { 256 };

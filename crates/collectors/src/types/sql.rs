@@ -19,6 +19,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use bellwether_collector::{Build, EntryContext, EntryType, check_timeout};
 use bellwether_core::Kind;
 use bellwether_schema::{
     Diagnostics, HumanDuration, Literal, Secret, Spanned, check_label_name, check_label_names,
@@ -26,7 +27,6 @@ use bellwether_schema::{
 };
 
 use self::dsn::{Dsn, Server};
-use crate::{Build, EntryContext, EntryType, check_timeout};
 
 /// Label of the database's name, if `databases` is set.
 const DATABASE_LABEL: &str = "database";

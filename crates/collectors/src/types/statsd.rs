@@ -11,6 +11,9 @@ mod totals;
 
 use std::sync::Arc;
 
+use bellwether_collector::{
+    Build, Collecting, Collector, CollectorLimits, EntryContext, EntryType, Memory, NamedFile,
+};
 use bellwether_core::{Batch, Failure, Now, Origin};
 use bellwether_schema::{Constraint, Literal, Spanned, section};
 use intake::Intake;
@@ -20,7 +23,6 @@ use crate::application::StatsdDialect;
 use crate::name_mapping::{Mappings, NameMapping};
 use crate::pushed::Accept;
 use crate::sockets::{Endpoint, LineReceiver, Sockets, StreamSockets, check_address};
-use crate::{Build, Collecting, Collector, CollectorLimits, EntryContext, EntryType, Memory};
 
 section! {
     /// Collector of type `statsd`: lines of StatsD and DogStatsD, whose names are mapped to metrics as statsd_exporter does.
@@ -61,7 +63,7 @@ impl EntryType for StatsdLines {
         context.build(move |memory| StatsdCollector::new(plan.clone(), memory))
     }
 
-    fn name_mapping(&mut self) -> Option<&mut NameMapping> {
+    fn named_file(&mut self) -> Option<&mut dyn NamedFile> {
         Some(&mut self.mapping)
     }
 }

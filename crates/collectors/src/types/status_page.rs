@@ -1,5 +1,6 @@
 //! Collectors of servers whose status is a page of text.
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::{Access, Authorization, Connection, parse_url};
 use bellwether_schema::{Secret, Spanned, section};
@@ -8,7 +9,6 @@ use reqwest::header::HeaderMap;
 use tokio::task::spawn_blocking;
 
 use crate::http::{Fetched, Server};
-use crate::{Build, Collecting, Collector, EntryContext};
 
 section! {
     /// Page with the status of a server.

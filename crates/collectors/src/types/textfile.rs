@@ -6,15 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_collector::{
+    Blocking, Build, Changed, Collecting, Collector, EntryContext, EntryType, Source,
+};
 use bellwether_core::{Batch, Failure, Kind, Now, SeriesBatch};
 use bellwether_exposition::{Format, SeriesParser};
 use bellwether_files as files;
 use bellwether_schema::{Spanned, section};
 
-use crate::blocking::{Blocking, Source};
 use crate::path_pattern::PathPattern;
 use crate::watch::Watch;
-use crate::{Build, Changed, Collecting, Collector, EntryContext, EntryType};
 
 section! {
     /// Collector of type `textfile`: series in the files `*.prom` of directories, as the textfile collector of

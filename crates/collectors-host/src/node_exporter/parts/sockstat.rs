@@ -1,5 +1,7 @@
 //! Sockets in use, from `/proc/net/sockstat` and `/proc/net/sockstat6`.
 
+use rustix::param::page_size;
+
 use super::super::part::{Part, PartError, ProcFile, Run, integer};
 use super::super::settings::Setup;
 
@@ -16,7 +18,7 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     let files = ["sockstat", "sockstat6"].map(|file| setup.net(file));
     Box::new(Sockstat {
         files,
-        page: procfs::page_size() as f64,
+        page: page_size() as f64,
     })
 }
 
@@ -61,6 +63,8 @@ fn push(line: &str, page: f64, run: &mut Run<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use rustix::param::page_size;
+
     use super::super::super::testing::{Host, collect};
 
     #[test]
@@ -72,7 +76,7 @@ mod tests {
             ),
             ("proc/net/sockstat6", "TCP6: inuse 17\nbroken\n"),
         ]);
-        let page = procfs::page_size();
+        let page = page_size();
         let expected = [
             "node_sockstat_sockets_used 229".to_owned(),
             "node_sockstat_TCP_inuse 4".to_owned(),

@@ -2,11 +2,12 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use bellwether_collector::Globs;
+use rustix::param::{clock_ticks_per_second, page_size};
 use tempfile::TempDir;
 
 use super::super::groups::Name;
 use super::*;
-use crate::system::Globs;
 
 /// A directory with the files of processes.
 struct Host(TempDir);
@@ -31,7 +32,7 @@ impl Host {
 
     /// Sets the time since the boot, in clock ticks.
     fn uptime(&self, ticks: u64) {
-        let seconds = ticks as f64 / procfs::ticks_per_second() as f64;
+        let seconds = ticks as f64 / clock_ticks_per_second() as f64;
         self.write("uptime", &format!("{seconds:.2} 0.00\n"));
     }
 
@@ -113,8 +114,8 @@ fn a_group_has_the_figures_of_all_its_processes() {
     let mut scan = Scan::new(host.plan(&[("web", "web"), ("none", "none")]));
     run(&mut scan, "");
     host.process(10, "web", 1, 700);
-    let page = procfs::page_size() * 20;
-    let seconds = 200.0 / procfs::ticks_per_second() as f64;
+    let page = page_size() * 20;
+    let seconds = 200.0 / clock_ticks_per_second() as f64;
     assert_eq!(
         run(&mut scan, "groupname=\"web\""),
         [
@@ -138,7 +139,7 @@ fn a_group_has_the_figures_of_all_its_processes() {
             "num_threads{groupname=\"web\"} 2".to_owned(),
             format!(
                 "oldest_start_time_seconds{{groupname=\"web\"}} {}",
-                1_700_000_000 + 1000 / procfs::ticks_per_second()
+                1_700_000_000 + 1000 / clock_ticks_per_second()
             ),
             "states{groupname=\"web\", state=\"Running\"} 0".to_owned(),
             "states{groupname=\"web\", state=\"Sleeping\"} 2".to_owned(),
@@ -342,7 +343,7 @@ fn the_top_has_the_names_with_the_most() {
         [""; 0],
         "no time between two collections"
     );
-    let ticks = procfs::ticks_per_second();
+    let ticks = clock_ticks_per_second();
     host.process(4, "c", 0, 5 * ticks);
     host.process(3, "b", 0, 10 * ticks);
     host.process(1, "a", 0, 1);
@@ -353,7 +354,7 @@ fn the_top_has_the_names_with_the_most() {
             "namedprocess_top_cpu_usage_ratio{comm=\"c\"} 0.5"
         ]
     );
-    let page = procfs::page_size();
+    let page = page_size();
     assert_eq!(
         run(&mut scan, "top_resident"),
         [

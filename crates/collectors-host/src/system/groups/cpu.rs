@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use bellwether_core::MetricId;
+use rustix::param::clock_ticks_per_second;
 
 use super::super::catalogue::{CpuMeasurement, Measurement};
 use super::super::file::HostFile;
@@ -62,7 +63,7 @@ pub(super) fn group(
         metrics,
         times: CpuTimes::default(),
         before: Before::default(),
-        ticks_per_second: procfs::ticks_per_second() as f64,
+        ticks_per_second: clock_ticks_per_second() as f64,
     }))
 }
 

@@ -1,5 +1,7 @@
 //! /proc/meminfo and /proc/vmstat.
 
+use rustix::param::page_size;
+
 use super::{BadLines, Malformed, fields, lines, number, percent, total};
 
 /// Memory and swap space in bytes; `None` if the line is missing, bad or not credible.
@@ -143,7 +145,7 @@ pub(in super::super) struct Paging {
 
 /// Reads /proc/vmstat. A kernel without swapping has no such lines, which counts as zero.
 pub(in super::super) fn paging(bytes: &[u8], bad: &mut BadLines) -> Option<Paging> {
-    let page = procfs::page_size() as f64;
+    let page = page_size() as f64;
     let mut paging = Paging {
         swapped_in: None,
         swapped_out: None,
@@ -309,7 +311,7 @@ mod tests {
 
     #[test]
     fn swapped_pages_are_bytes() {
-        let page = procfs::page_size() as f64;
+        let page = page_size() as f64;
         let read = |text: &[u8]| {
             let mut bad = BadLines::default();
             let paging = paging(text, &mut bad);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fs, io};
 
+use bellwether_collector::{MetricDefaults, System};
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, MonoMillis, Now, Origin};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, HumanDuration, parse};
 
@@ -13,7 +14,6 @@ use super::super::collector::{Host, Setup};
 use super::super::groups::Usage;
 use super::super::probe::Probe;
 use super::super::*;
-use crate::MetricDefaults;
 
 pub(super) const STEP: Duration = Duration::from_secs(10);
 

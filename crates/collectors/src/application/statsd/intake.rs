@@ -176,9 +176,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::MetricDefaults;
     use crate::application::settings::{ApplicationMetric, resolve};
     use crate::application::statsd::Statsd;
+    use bellwether_collector::MetricDefaults;
 
     const METRICS: &str = "[{name: c, type: counter, labels: [a]}, {name: g, type: gauge}, \
         {name: h, type: histogram, buckets: [1]}, {name: s, type: summary}]";

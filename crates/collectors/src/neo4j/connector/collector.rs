@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Collecting, Collector, UNSEEN};
 use bellwether_core::{Batch, Failure, LabelValues, MetricId, Now};
 use bellwether_schema::format_duration;
 use tokio::time::{Instant, timeout_at};
@@ -22,7 +23,6 @@ use crate::neo4j::catalogue::Source;
 use crate::neo4j::settings::Neo4jMetrics;
 use crate::neo4j::stats::QueryStats;
 use crate::queries::Backoff;
-use crate::{Collecting, Collector, UNSEEN};
 
 /// Collects from one Neo4j server.
 pub struct Neo4jCollector {
@@ -345,7 +345,7 @@ mod tests {
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use crate::MetricDefaults;
+    use bellwether_collector::MetricDefaults;
 
     /// Collects from a port without a listener; returns whether `neo4j_up` is there, and the reason.
     async fn collect(known_servers: Option<KnownServers>) -> (bool, &'static str) {

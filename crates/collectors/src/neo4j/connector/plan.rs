@@ -5,9 +5,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::MetricDefaults;
 use bellwether_core::{Kind, MetricDef};
 
-use crate::MetricDefaults;
 use crate::neo4j::catalogue::{self, Call, Source, UP};
 use crate::neo4j::settings::{DATABASE_LABEL, Enabled, Neo4jMetrics, Neo4jQuery};
 

@@ -1,12 +1,12 @@
 use std::fs;
 use std::path::Path;
 
+use bellwether_collector::{CollectorLimits, Memory, Schedule};
 use bellwether_core::Origin;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
 use tempfile::TempDir;
 
 use super::*;
-use crate::{CollectorLimits, Memory, Schedule};
 
 /// Returns a collector of the settings in `yaml`, or the errors.
 fn build(
@@ -28,9 +28,9 @@ fn build(
             settle: None,
         },
         limits,
-        host: &crate::system::System::default(),
-        relabeling: &mut Default::default(),
-        receiver: &mut None,
+        host: &bellwether_collector::System::default(),
+        relabeling: Default::default(),
+        receiver: None,
         problems: &mut problems,
         warnings: &mut Vec::new(),
     });

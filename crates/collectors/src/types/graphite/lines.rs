@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
+use bellwether_collector::Memory;
 use bellwether_core::{
     Kind, LabelSet, METRIC_NAME, Now, Rejected, Rejection, SeriesBatch, UnixMillis,
 };
@@ -9,7 +10,7 @@ use bellwether_core::{
 use super::Plan;
 use crate::name_mapping::{MappedType, Mapper, escaped};
 use crate::pushed::{Accept, Intake};
-use crate::{Memory, sockets};
+use crate::sockets;
 
 /// Longest part of a rejected line that is shown, in characters.
 const SHOWN: usize = 80;

@@ -1,11 +1,10 @@
 //! Way from a page of a document to the next. Pure.
 
+use bellwether_collector::EntryContext;
 use bellwether_schema::{Literal, Spanned, section};
 use reqwest::Url;
 use serde_json::Value;
 use serde_json_path::JsonPath;
-
-use crate::EntryContext;
 
 section! {
     /// Further pages of the document, at the same server.

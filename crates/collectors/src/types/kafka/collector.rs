@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Collecting, Collector};
 use bellwether_core::{Batch, Failure, Now};
 use bellwether_kafka::BrokerAddress;
 use tokio::task::JoinSet;
@@ -17,7 +18,6 @@ use super::error::BrokerError;
 use super::families;
 use super::messages::Partitions;
 use super::messages::cluster::{Broker, Metadata, metadata};
-use crate::{Collecting, Collector};
 
 /// Maximum number of brokers that are asked.
 const MAX_BROKERS: usize = 1000;

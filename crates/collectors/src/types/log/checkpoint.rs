@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_collector::Memory;
 use bellwether_core::Origin;
 use bellwether_files::durable::{JsonFile, JsonState};
 use parking_lot::Mutex;
@@ -14,7 +15,6 @@ use tracing::warn;
 use super::families::SavedFamily;
 use super::tail::Place;
 use super::totals::Totals;
-use crate::Memory;
 
 /// Positions in the logs, and the values as of them: what one has is in the other.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

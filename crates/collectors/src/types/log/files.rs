@@ -5,6 +5,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use bellwether_collector::{Collecting, Collector};
 use bellwether_core::{Batch, Failure, Now, Origin, SeriesBatch};
 use bellwether_runtime::Clock;
 use tokio::sync::oneshot;
@@ -12,7 +13,6 @@ use tokio::sync::oneshot;
 use super::checkpoint::{Checkpoints, Writer};
 use super::follower::{Files, Follower};
 use super::rules::Rules;
-use crate::{Collecting, Collector};
 
 /// Time between two looks at the files. Nothing is lost by a longer one but lines of files that were removed or
 /// truncated without a copy.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{fs, io};
 
+use bellwether_collector::Globs;
 use bellwether_core::{MonoMillis, Now, SeriesBatch, counted};
 
 use super::Start;
@@ -13,7 +14,6 @@ use super::rules::{Counting, Rules};
 use super::segments::{is_gzip, is_rotated};
 use super::tail::{Budget, Limits, Place, Step, Tail};
 use crate::path_pattern::PathPattern;
-use crate::system::Globs;
 
 /// Interval of the search for new files.
 const SCAN: Duration = Duration::from_secs(1);

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_collector::{Collecting, Collector};
 use bellwether_core::{Batch, Failure, Now, Origin, SeriesBatch};
 use bellwether_program::{Invocation, PATH, Running};
 use parking_lot::Mutex;
@@ -15,7 +16,6 @@ use super::json::Fields;
 use super::lines::{Line, Splitter};
 use super::rules::{Counting, Rules};
 use super::values::Values;
-use crate::{Collecting, Collector};
 
 /// Fields of an entry that labels and conditions may have, beside those of its message.
 pub(super) const SOURCE_FIELDS: [&str; 6] = [
@@ -237,8 +237,8 @@ mod tests {
 
     use super::super::tests::rules;
     use super::*;
-    use crate::Memory;
     use crate::entry::testing::{Collected, collect};
+    use bellwether_collector::Memory;
 
     const METRICS: &str = "
 journal: {units: [ssh.service]}

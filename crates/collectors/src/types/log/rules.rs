@@ -1,5 +1,6 @@
 //! From a line to samples.
 
+use bellwether_collector::placeholders::Template;
 use bellwether_core::{METRIC_NAME, SeriesBatch};
 use bellwether_matcher::Pattern;
 use regex::bytes::{CaptureLocations, Regex, RegexSet};
@@ -10,7 +11,6 @@ use super::lines::Line;
 use super::logfmt;
 use super::totals::Totals;
 use super::values::Values;
-use crate::placeholders::Template;
 
 /// Longest value of a label, in bytes. The rest is cut.
 const MAX_LABEL: usize = 1024;

@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::Memory;
 use bellwether_core::{Failure, Now};
 use bellwether_runtime::Clock;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -26,7 +27,6 @@ use tracing::{debug, info};
 
 use super::Exporter;
 use super::message::ExportRequest;
-use crate::Memory;
 use crate::receiver::{RequestError, gunzipped, header};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";

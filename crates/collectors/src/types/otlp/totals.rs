@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bellwether_collector::CollectorLimits;
 use bellwether_core::{LabelSet, MonoMillis, Rejection};
-
-use crate::CollectorLimits;
 
 /// Largest number of bounds of a point, and of a sum; a sum that would have more starts anew.
 const MOST_BOUNDS: usize = 1000;

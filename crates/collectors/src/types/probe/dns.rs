@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use bellwether_collector::EntryContext;
 use bellwether_schema::{Literal, Spanned, section, string_enum};
 use regex::bytes::Regex;
 use tokio::time::Instant;
@@ -12,7 +13,6 @@ use super::report::{
     DNS_ADDITIONAL, DNS_ANSWERS, DNS_AUTHORITY, DNS_DURATION, DNS_SUCCEEDED, FAILED_BY_REGEX,
     Report,
 };
-use crate::EntryContext;
 use crate::dns::host_and_port;
 use crate::dns::{Question, RecordType, ask_tcp, ask_udp, code_name, is_name};
 

@@ -1,5 +1,6 @@
 //! Probes over HTTP/1.1.
 
+use bellwether_collector::EntryContext;
 use bellwether_http::{Authorization, ClientSettings};
 use bellwether_schema::{Literal, Spanned, section};
 use http_body_util::{BodyExt, Full};
@@ -17,7 +18,6 @@ use super::report::{
     FAILED_BY_REGEX, HTTP_BODY_LENGTH, HTTP_CONTENT_LENGTH, HTTP_DURATION, HTTP_REDIRECTS,
     HTTP_SSL, HTTP_STATUS, HTTP_VERSION, Report,
 };
-use crate::EntryContext;
 
 /// Maximum number of redirects, as in blackbox_exporter.
 const MAX_REDIRECTS: usize = 10;

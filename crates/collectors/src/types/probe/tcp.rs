@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_collector::EntryContext;
 use bellwether_core::is_label_name;
 use bellwether_schema::{Literal, Spanned, section};
 use memchr::memchr;
@@ -11,7 +12,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::connect::{Stream, Tls, connect, resolve};
 use super::http::patterns;
 use super::report::{EXPECT_INFO, FAILED_BY_BYTES, FAILED_BY_REGEX, Report};
-use crate::EntryContext;
 use crate::dns::host_and_port;
 
 section! {

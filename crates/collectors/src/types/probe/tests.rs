@@ -1,6 +1,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bellwether_collector::Memory;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -18,7 +19,6 @@ use tokio_rustls::TlsAcceptor;
 
 use bellwether_core::Now;
 
-use crate::Memory;
 use crate::entry::testing::{Collected, collect, resolve_entry, resolve_entry_in};
 use crate::http::testing::{Reply, response, serve};
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use bellwether_collector::Relabeling;
 use bellwether_core::{Failure, Kind, LabelSet, METRIC_NAME, SeriesBatch};
 use bellwether_exposition::ParsedSeries;
 
 use super::target::Target;
-use crate::Relabeling;
 
 /// Targets that a message names.
 const SHOWN: usize = 3;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{Build, Collecting, Collector, EntryContext};
 use bellwether_core::{Batch, Failure, Kind as MetricKind, MonoMillis, Now, SeriesBatch, counted};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -14,7 +15,6 @@ use super::pool::{DatabaseName, Pool, PoolSettings, Request};
 use super::query::Query;
 use super::{DATABASE_LABEL, Sql};
 use crate::queries::Schedule;
-use crate::{Build, Collecting, Collector, EntryContext};
 
 /// Errors that are shown of one collection.
 const SHOWN: usize = 5;

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::CollectorLimits;
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, MonoMillis, Rejection, SeriesBatch, bound};
 use bellwether_recorder::{SLOTS, Sketch};
 
-use crate::CollectorLimits;
 use crate::name_mapping::{Observer, Options};
 
 /// Metrics with their series.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_collector::CollectorLimits;
 use bellwether_core::{LabelSet, METRIC_NAME, Now, Rejected, Rejection, SeriesBatch};
 
 use super::families::{Change, Families};
 use super::totals::Totals;
 use super::{Plan, name_tags};
-use crate::CollectorLimits;
 use crate::application::{Line, LineKind, StatsdDialect, tags};
 use crate::name_mapping::{MappedType, Mapper, Observer, Target, escaped};
 use crate::pushed::Accept;

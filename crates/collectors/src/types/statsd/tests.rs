@@ -1,11 +1,11 @@
 use std::time::Duration;
 
+use bellwether_collector::System;
 use bellwether_core::{Now, Rejection, SeriesBatch, UnixMillis};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::*;
 use crate::entry::testing::{resolve_entry, with_context};
-use crate::system::System;
 
 const NOW: Now = Now {
     mono: bellwether_core::MonoMillis(1_000_000),

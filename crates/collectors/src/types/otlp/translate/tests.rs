@@ -1,10 +1,10 @@
 use std::time::Duration;
 
+use bellwether_collector::Memory;
 use bellwether_core::Rejected;
 use serde_json::json;
 
 use super::*;
-use crate::Memory;
 use crate::pushed::testing::{families, intake, lines};
 
 const NOW: u64 = 1_700_000_000_000_000_000;
