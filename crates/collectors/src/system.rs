@@ -19,7 +19,7 @@ mod totals;
 
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
-pub(crate) use file::HostFile;
+pub(crate) use file::{HostFile, SYSFS_MAGIC};
 pub use globs::Globs;
 pub use groups::may_hang;
 pub use kind::SystemSettings;
