@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 from databases import sql
+from everything import everything
 from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
 from services import probes, pushes
 
@@ -763,4 +764,5 @@ def logs():
 
 
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes,
+                        everything)}

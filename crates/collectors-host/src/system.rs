@@ -18,7 +18,7 @@ mod totals;
 
 pub use catalogue::{CATALOGUE, DEFAULT_EXCLUDES, Nature, Source};
 pub use collector::SystemCollector;
-pub(crate) use file::HostFile;
+pub(crate) use file::{HostFile, SYSFS_MAGIC};
 pub use groups::may_hang;
 pub use kind::SystemSettings;
 pub(crate) use probe::{Outcome, Prober};

@@ -8,23 +8,17 @@ use super::labels::PackedLabels;
 #[derive(Clone, Debug, Default)]
 pub struct LabelTable {
     blocks: Vec<Vec<u8>>,
-    places: Vec<Place>,
+    /// Index of the block, and index of the first byte in it in the lowest [`BLOCK_BITS`], by slot; `FREE` if the slot is.
+    starts: Vec<u32>,
+    /// Bytes, by slot; `WHOLE_BLOCK` for a label set with a block of its own.
+    lengths: Vec<u16>,
     /// Bytes in the blocks, and those of them that belong to no slot.
     used: usize,
     unused: usize,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// Index of the block, and index of the first byte in it in the lowest [`BLOCK_BITS`]; `FREE` if the slot is.
-    start: u32,
-    length: u32,
-}
-
-const FREE: Place = Place {
-    start: u32::MAX,
-    length: 0,
-};
+const FREE: u32 = u32::MAX;
+const WHOLE_BLOCK: u16 = u16::MAX;
 
 const BLOCK_BITS: u32 = 12;
 
@@ -36,17 +30,20 @@ impl LabelTable {
     /// Returns the number of slots, free ones included.
     #[must_use]
     pub fn slots(&self) -> usize {
-        self.places.len()
+        self.starts.len()
     }
 
     /// Returns the labels in `slot`; `None` if it is free.
     #[inline]
     #[must_use]
     pub fn get(&self, slot: usize) -> Option<PackedLabels<'_>> {
-        let place = self.places.get(slot)?;
-        let block = self.blocks.get((place.start >> BLOCK_BITS) as usize)?;
-        let start = place.start as usize % LARGEST_BLOCK;
-        let bytes = block.get(start..start + place.length as usize)?;
+        let start = *self.starts.get(slot)?;
+        let block = self.blocks.get((start >> BLOCK_BITS) as usize)?;
+        let first = start as usize % LARGEST_BLOCK;
+        let bytes = match *self.lengths.get(slot)? {
+            WHOLE_BLOCK => block.get(first..)?,
+            length => block.get(first..first + usize::from(length))?,
+        };
         Some(PackedLabels::new(bytes))
     }
 
@@ -54,22 +51,29 @@ impl LabelTable {
     /// if there are about 4 GiB of labels.
     #[must_use]
     pub fn set(&mut self, slot: usize, labels: PackedLabels<'_>) -> bool {
-        let Some(place) = self.add(labels.packed()) else {
+        let packed = labels.packed();
+        let Some(start) = self.add(packed) else {
             return false;
         };
-        if slot >= self.places.len() {
-            let missing = slot + 1 - self.places.len();
-            reserve_tightly(&mut self.places, missing);
-            self.places.resize(slot + 1, FREE);
+        if slot >= self.slots() {
+            let missing = slot + 1 - self.slots();
+            reserve_tightly(&mut self.starts, missing);
+            reserve_tightly(&mut self.lengths, missing);
+            self.starts.resize(slot + 1, FREE);
+            self.lengths.resize(slot + 1, 0);
         }
-        self.places[slot] = place;
+        self.starts[slot] = start;
+        self.lengths[slot] = match packed.len() {
+            length @ 0..=LARGEST_BLOCK => length as u16,
+            _ => WHOLE_BLOCK,
+        };
         true
     }
 
-    fn add(&mut self, packed: &[u8]) -> Option<Place> {
-        let length = u32::try_from(packed.len()).ok()?;
+    /// Puts labels into a block, and returns where they start.
+    fn add(&mut self, packed: &[u8]) -> Option<u32> {
         let fits = self.blocks.last().is_some_and(|block| {
-            // The place has no bits for a start behind the largest block.
+            // There are no bits for a start behind the largest block.
             let end = block.capacity().min(LARGEST_BLOCK);
             block.len() < end && block.len() + packed.len() <= end
         });
@@ -85,14 +89,14 @@ impl LabelTable {
         let start = (index as u32) << BLOCK_BITS | block.len() as u32;
         block.extend_from_slice(packed);
         self.used += packed.len();
-        Some(Place { start, length })
+        Some(start)
     }
 
     /// Frees `slot`.
     pub fn remove(&mut self, slot: usize) {
-        if let Some(place) = self.places.get_mut(slot) {
-            self.unused += place.length as usize;
-            *place = FREE;
+        if let Some(labels) = self.get(slot) {
+            self.unused += labels.packed().len();
+            self.starts[slot] = FREE;
         }
         if self.unused > self.used / 2 {
             self.reclaim();
@@ -102,11 +106,12 @@ impl LabelTable {
     fn reclaim(&mut self) {
         let mut packed = Self::default();
         for slot in 0..self.slots() {
-            let place = self
+            let start = self
                 .get(slot)
                 .and_then(|labels| packed.add(labels.packed()));
-            packed.places.push(place.unwrap_or(FREE));
+            packed.starts.push(start.unwrap_or(FREE));
         }
+        packed.lengths = std::mem::take(&mut self.lengths);
         *self = packed;
     }
 }

@@ -1,12 +1,16 @@
 //! Directories of /sys, whose files have one value each.
 
+use std::cell::RefCell;
 use std::io;
+use std::os::unix::fs::DirEntryExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fd::OwnedFd;
-use rustix::fs::{CWD, Mode, OFlags, open, openat};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, fstatfs, open, openat};
+use rustix::io::{Errno, pread, retry_on_intr};
 
 use super::part::{PartError, integer};
+use crate::system::SYSFS_MAGIC;
 
 /// Largest content of a file of /sys: a page.
 const PAGE: usize = 4096;
@@ -15,18 +19,30 @@ const PAGE: usize = 4096;
 pub(super) struct Directory {
     handle: OwnedFd,
     path: PathBuf,
+    /// Files with their names; `None` in a directory whose files are opened at each reading.
+    kept: Option<RefCell<Vec<(String, OwnedFd)>>>,
 }
 
 impl Directory {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let handle = open(&path, flags, Mode::empty())?;
-        Ok(Self { handle, path })
+        Ok(Self {
+            handle,
+            path,
+            kept: None,
+        })
     }
 
     /// Opens a directory that some hosts do not have.
     pub(super) fn optional(path: PathBuf) -> Result<Self, PartError> {
         Self::open(path.clone()).map_err(|error| PartError::optional(&path, &error))
+    }
+
+    /// Keeps the files open that are read from now on, if they are files of /sys, where an old handle has new content.
+    fn keep_files(&mut self) {
+        let is_sysfs = fstatfs(&self.handle).is_ok_and(|system| system.f_type == SYSFS_MAGIC);
+        self.kept = is_sysfs.then(RefCell::default);
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -35,7 +51,9 @@ impl Directory {
 
     /// Reads a file of the directory, without the white space around it.
     pub(super) fn read(&self, name: &str) -> io::Result<String> {
-        read_at(&self.handle, Path::new(name))
+        let mut page = [0; PAGE];
+        let content = self.content(name, &mut page)?;
+        Ok(String::from_utf8_lossy(content).into_owned())
     }
 
     /// Reads a file; `None` if it is not there, or its driver has no value.
@@ -45,7 +63,9 @@ impl Directory {
 
     /// Reads a file with a whole number.
     pub(super) fn integer(&self, name: &str) -> Option<f64> {
-        integer(&self.text(name)?)
+        let mut page = [0; PAGE];
+        let content = self.content(name, &mut page).ok()?;
+        integer(str::from_utf8(content).ok()?)
     }
 
     /// Reads a file that must have a whole number.
@@ -61,29 +81,137 @@ impl Directory {
     pub(super) fn entries(&self) -> io::Result<Vec<String>> {
         entries(&self.path)
     }
+
+    /// Reads a file into `page`, and returns its content without the white space around it.
+    fn content<'p>(&self, name: &str, page: &'p mut [u8; PAGE]) -> io::Result<&'p [u8]> {
+        let length = match &self.kept {
+            Some(kept) => read_kept(&self.handle, name, &mut kept.borrow_mut(), page)?,
+            None => fill(&open_at(&self.handle, Path::new(name))?, page)?,
+        };
+        Ok(page[..length].trim_ascii())
+    }
+}
+
+/// Reads the file `name` of /sys through its handle in `kept`, where it is put if it is not there. One call has all of a
+/// file of /sys.
+fn read_kept(
+    directory: &OwnedFd,
+    name: &str,
+    kept: &mut Vec<(String, OwnedFd)>,
+    page: &mut [u8; PAGE],
+) -> io::Result<usize> {
+    if let Some(at) = kept.iter().position(|(known, _)| known == name) {
+        match retry_on_intr(|| pread(&kept[at].1, &mut page[..], 0)) {
+            // The file was removed. It is there again if a processor was off meanwhile.
+            Err(Errno::NODEV) => drop(kept.swap_remove(at)),
+            result => return Ok(result?),
+        }
+    }
+    let file = open_at(directory, Path::new(name))?;
+    let result = retry_on_intr(|| pread(&file, &mut page[..], 0));
+    kept.push((name.to_owned(), file));
+    Ok(result?)
+}
+
+/// A directory of /sys with an entry for each device. The handles of the first ones are kept: reading a file again through its
+/// handle takes a sixth of the time of opening it again.
+pub(super) struct Devices {
+    path: PathBuf,
+    /// Number of devices whose handles are kept. A handle that was read takes 5 kB of the kernel's memory.
+    kept: usize,
+    devices: Vec<Device>,
+}
+
+/// A device.
+pub(super) struct Device {
+    pub(super) name: String,
+    pub(super) directory: Directory,
+    /// Number of the entry, which tells it from one that had its name before.
+    inode: u64,
+}
+
+impl Devices {
+    /// Creates the list of a directory. Handles of the first `kept` devices are kept.
+    pub(super) fn new(path: PathBuf, kept: usize) -> Self {
+        Self {
+            path,
+            kept,
+            devices: Vec::new(),
+        }
+    }
+
+    /// Returns the devices whose names `selects` takes, in the order of their names. Entries that are no directories are left
+    /// out, as are devices that have just gone.
+    pub(super) fn update(
+        &mut self,
+        selects: impl Fn(&str) -> bool,
+    ) -> Result<&[Device], PartError> {
+        let entries = self.entries(selects);
+        let entries = entries.map_err(|error| PartError::optional(&self.path, &error))?;
+        let mut known = std::mem::take(&mut self.devices);
+        known.retain(|device| device.directory.kept.is_some());
+        for (name, inode) in entries {
+            let is_same = |device: &Device| device.inode == inode && device.name == name;
+            let device = match known.iter().position(is_same) {
+                Some(at) => Some(known.swap_remove(at)),
+                None => self.open(name, inode),
+            };
+            self.devices.extend(device);
+        }
+        Ok(&self.devices)
+    }
+
+    /// Returns the names and numbers of entries, sorted.
+    fn entries(&self, selects: impl Fn(&str) -> bool) -> io::Result<Vec<(String, u64)>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            if selects(&name) {
+                found.push((name.into_owned(), entry.ino()));
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    fn open(&self, name: String, inode: u64) -> Option<Device> {
+        let mut directory = Directory::open(self.path.join(&name)).ok()?;
+        if self.devices.len() < self.kept {
+            directory.keep_files();
+        }
+        Some(Device {
+            name,
+            directory,
+            inode,
+        })
+    }
 }
 
 /// Reads a small file, without the white space around it.
 pub(super) fn read(path: &Path) -> io::Result<String> {
-    read_at(CWD, path)
+    let mut page = [0; PAGE];
+    let length = fill(&open_at(CWD, path)?, &mut page)?;
+    Ok(String::from_utf8_lossy(page[..length].trim_ascii()).into_owned())
 }
 
-fn read_at(directory: impl rustix::fd::AsFd, path: &Path) -> io::Result<String> {
+fn open_at(directory: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     // A FIFO must not block the opening.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let file = openat(directory, path, flags, Mode::empty())?;
-    let mut buffer = [0; PAGE];
+    Ok(openat(directory, path, flags, Mode::empty())?)
+}
+
+/// Reads the beginning of a file into `page`, and returns the number of bytes.
+fn fill(file: &OwnedFd, page: &mut [u8; PAGE]) -> io::Result<usize> {
     let mut filled = 0;
-    // One call has all of a file of /sys; the second one sees its end.
     while filled < PAGE {
-        match rustix::io::read(&file, &mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
+        match retry_on_intr(|| rustix::io::read(file, &mut page[filled..]))? {
+            0 => break,
+            read => filled += read,
         }
     }
-    Ok(String::from_utf8_lossy(&buffer[..filled]).trim().to_owned())
+    Ok(filled)
 }
 
 /// Returns the names of the entries of a directory, sorted.
@@ -142,5 +270,57 @@ mod tests {
         assert_eq!(numbers, ["2", "10"]);
         let missing = Directory::optional(folder.path().join("missing"));
         assert!(matches!(missing, Err(PartError::NoData)));
+    }
+
+    fn values(devices: &mut Devices) -> Vec<(String, Option<f64>)> {
+        let devices = devices.update(|name| name != "ignored").unwrap().iter();
+        devices
+            .map(|device| (device.name.clone(), device.directory.integer("value")))
+            .collect()
+    }
+
+    #[test]
+    fn devices_come_and_go_and_take_the_names_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let add = |name: &str, value: &str| {
+            std::fs::create_dir(path(name)).unwrap();
+            std::fs::write(path(name).join("value"), value).unwrap();
+        };
+        std::fs::write(path("file"), "1").unwrap();
+        for (name, value) in [("a", "1"), ("b", "2"), ("ignored", "3")] {
+            add(name, value);
+        }
+        let mut devices = Devices::new(folder.path().to_owned(), 9);
+        let expected = [("a", 1.0), ("b", 2.0)].map(|(name, value)| (name.to_owned(), Some(value)));
+        assert_eq!(values(&mut devices), expected);
+        std::fs::rename(path("a"), path("c")).unwrap();
+        std::fs::rename(path("b"), path("a")).unwrap();
+        let expected = [("a", 2.0), ("c", 1.0)].map(|(name, value)| (name.to_owned(), Some(value)));
+        assert_eq!(values(&mut devices), expected);
+        let mut missing = Devices::new(path("missing"), 9);
+        assert_eq!(missing.update(|_| true).err(), Some(PartError::NoData));
+    }
+
+    #[test]
+    fn a_kept_file_has_the_current_content() {
+        let mut devices = Devices::new("/sys/class/net".into(), 1);
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let mut packets = || {
+            let [loopback] = devices.update(|name| name == "lo").unwrap() else {
+                panic!("no loopback");
+            };
+            let packets = loopback.directory.integer("statistics/rx_packets").unwrap();
+            let kept = loopback.directory.kept.as_ref().unwrap().borrow().len();
+            (packets, kept)
+        };
+        let (before, kept) = packets();
+        socket
+            .send_to(b"packet", socket.local_addr().unwrap())
+            .unwrap();
+        socket.recv(&mut [0; 9]).unwrap();
+        let (after, kept_again) = packets();
+        assert!(after > before, "{before} {after}");
+        assert_eq!((kept, kept_again), (1, 1));
     }
 }

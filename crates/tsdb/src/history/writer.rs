@@ -1,6 +1,6 @@
 //! Thread that makes samples durable: it writes the log, cuts blocks and enforces retention.
 //!
-//! Appending only queues samples. The thread writes all queued samples at once. After an error samples stay
+//! Appending only queues samples. The thread gathers them for a moment, and writes all queued samples at once. After an error samples stay
 //! in the queue and are retried, up to a limit. Beyond the limit they are left out of the log and counted,
 //! and still reach a block if writing succeeds again before the process ends.
 
@@ -25,6 +25,10 @@ use super::wal::{Entry, Log};
 const MAX_QUEUED: usize = 16 << 20;
 /// First and longest delay of a retry.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// Time for which samples are gathered: collectors that are due together cost one fdatasync.
+const GATHER: Duration = Duration::from_millis(20);
+/// Bytes of samples in the queue that are not gathered any longer.
+const MAX_GATHERED: usize = 1 << 20;
 /// Interval of rescans of the directory.
 const RESCAN: Duration = Duration::from_secs(30);
 
@@ -50,6 +54,8 @@ struct Waiting {
     skipped: u64,
     syncs: Vec<mpsc::Sender<bool>>,
     stop: bool,
+    /// The thread waits for more samples, and is not woken by each.
+    gathering: bool,
 }
 
 impl Writer {
@@ -96,8 +102,11 @@ impl Writer {
         }
         waiting.bytes += bytes(&entry);
         waiting.entries.push(entry);
+        let is_awaited = !waiting.gathering || waiting.bytes > MAX_GATHERED;
         drop(waiting);
-        self.queue.wake.notify_one();
+        if is_awaited {
+            self.queue.wake.notify_one();
+        }
         0
     }
 
@@ -122,6 +131,14 @@ impl Writer {
         if let Some(thread) = self.thread.lock().take() {
             thread.join().ok();
         }
+    }
+}
+
+impl Waiting {
+    /// Returns whether there are samples that may wait for more.
+    fn may_gather(&self) -> bool {
+        let is_small = !self.entries.is_empty() && self.bytes <= MAX_GATHERED;
+        is_small && self.syncs.is_empty() && !self.stop
     }
 }
 
@@ -221,6 +238,13 @@ impl Work {
                 RESCAN
             };
             self.queue.wake.wait_for(&mut waiting, timeout);
+        }
+        if waiting.may_gather() {
+            waiting.gathering = true;
+            self.queue
+                .wake
+                .wait_while_for(&mut waiting, |waiting| waiting.may_gather(), GATHER);
+            waiting.gathering = false;
         }
         self.pending.append(&mut waiting.entries);
         Requests {

@@ -68,8 +68,9 @@ impl<'a> PartRefresh<'a> {
     }
 
     /// Remembers the slots. Returns the number of rejected samples.
-    pub(super) fn finish(self) -> u64 {
+    pub(super) fn finish(mut self) -> u64 {
         if self.rejected == 0 {
+            self.slots.shrink_to_fit();
             let slots = PartSlots {
                 version: self.version,
                 generation: self.family.generation(),

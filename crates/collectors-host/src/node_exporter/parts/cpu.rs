@@ -3,9 +3,8 @@
 mod info;
 mod topology;
 
-use std::path::PathBuf;
-
 use info::Info;
+use topology::Topology;
 
 use super::super::part::{COUNTER, Part, PartError, ProcFile, Run};
 use super::super::settings::Setup;
@@ -33,7 +32,7 @@ struct Cpu {
     processors: Vec<Processor>,
     guest: bool,
     info: Option<Info>,
-    directory: PathBuf,
+    topology: Topology,
 }
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
@@ -42,7 +41,7 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
         processors: Vec::new(),
         guest: setup.cpu.guest,
         info: setup.cpu.info.then(info),
-        directory: setup.sys("devices/system/cpu"),
+        topology: Topology::new(setup.sys("devices/system/cpu")),
     })
 }
 
@@ -57,7 +56,7 @@ impl Part for Cpu {
             return Err(text.malformed("processors", &text));
         }
         self.push(run);
-        topology::push(&self.directory, run);
+        self.topology.push(run);
         Ok(())
     }
 }

@@ -1,10 +1,8 @@
 //! State and properties of network interfaces, from `/sys/class/net`.
 
-use std::path::PathBuf;
-
 use bellwether_core::Kind;
 
-use super::super::directory::{Directory, entries};
+use super::super::directory::{Device, Devices};
 use super::super::part::{COUNTER, GAUGE, Part, PartError, Run};
 use super::super::settings::{Filter, Setup};
 
@@ -33,16 +31,18 @@ const FLAGS: usize = 7;
 const MEGABIT: f64 = 125_000.0;
 /// Flag of an interface that is switched on.
 const UP: u64 = 1;
+/// Interfaces whose files are kept open. A host with thousands of containers has more.
+const KEPT: usize = 16;
 
 struct Netclass {
-    directory: PathBuf,
+    devices: Devices,
     filter: Filter,
     ignores_invalid_speed: bool,
 }
 
 /// An interface.
-struct Interface {
-    name: String,
+struct Interface<'d> {
+    name: &'d str,
     properties: [Option<f64>; PROPERTIES.len()],
     /// Megabits per second.
     speed: Option<f64>,
@@ -53,7 +53,7 @@ struct Interface {
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Netclass {
-        directory: setup.sys("class/net"),
+        devices: Devices::new(setup.sys("class/net"), KEPT),
         filter: setup.filters.netclass.clone(),
         ignores_invalid_speed: setup.ignore_invalid_speed,
     })
@@ -61,24 +61,16 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
 
 impl Part for Netclass {
     fn collect(&mut self, run: &mut Run<'_>) -> Result<(), PartError> {
-        let names = entries(&self.directory)
-            .map_err(|error| PartError::optional(&self.directory, &error))?;
-        let interfaces: Vec<Interface> = names
-            .into_iter()
-            .filter(|name| self.filter.selects(name))
-            .filter_map(|name| {
-                // Files such as bonding_masters are no directories, and an interface may just have gone.
-                let directory = Directory::open(self.directory.join(&name)).ok()?;
-                Some(Interface::read(name, &directory))
-            })
-            .collect();
+        let filter = &self.filter;
+        let devices = self.devices.update(|name| filter.selects(name))?;
+        let interfaces: Vec<Interface<'_>> = devices.iter().map(Interface::read).collect();
         push_states(&interfaces, run);
         for (index, (name, _, kind)) in PROPERTIES.iter().enumerate() {
             let help = format!("Network device property: {name}");
             run.out.begin(&format!("node_network_{name}"), *kind, &help);
             for interface in &interfaces {
                 if let Some(value) = interface.properties[index] {
-                    run.out.push(&[("device", &interface.name)], value);
+                    run.out.push(&[("device", interface.name)], value);
                 }
             }
         }
@@ -88,7 +80,7 @@ impl Part for Netclass {
             let speed = interface.speed;
             let shown = speed.filter(|speed| *speed >= 0.0 || !self.ignores_invalid_speed);
             if let Some(speed) = shown {
-                let labels = [("device", interface.name.as_str())];
+                let labels = [("device", interface.name)];
                 run.out.push(&labels, (speed * MEGABIT).trunc());
             }
         }
@@ -96,11 +88,12 @@ impl Part for Netclass {
     }
 }
 
-impl Interface {
-    fn read(name: String, directory: &Directory) -> Self {
+impl<'d> Interface<'d> {
+    fn read(device: &'d Device) -> Self {
+        let directory = &device.directory;
         let text = |file| directory.text(file).unwrap_or_default();
         Self {
-            name,
+            name: &device.name,
             properties: PROPERTIES.map(|(_, file, _)| directory.integer(file)),
             speed: directory.integer("speed"),
             state: text("operstate"),
@@ -117,12 +110,12 @@ impl Interface {
     }
 }
 
-fn push_states(interfaces: &[Interface], run: &mut Run<'_>) {
+fn push_states(interfaces: &[Interface<'_>], run: &mut Run<'_>) {
     let help = "Value is 1 if operstate is 'up', 0 otherwise.";
     run.out.begin("node_network_up", GAUGE, help);
     for interface in interfaces {
         let is_up = f64::from(u8::from(interface.state == "up"));
-        run.out.push(&[("device", &interface.name)], is_up);
+        run.out.push(&[("device", interface.name)], is_up);
     }
     let help = "Non-numeric data from /sys/class/net/<iface>, value is always 1.";
     run.out.begin("node_network_info", GAUGE, help);
@@ -131,7 +124,7 @@ fn push_states(interfaces: &[Interface], run: &mut Run<'_>) {
         let labels = [address, broadcast, duplex, alias].map(|(name, text)| (*name, text.as_str()));
         let [address, broadcast, duplex, alias] = labels;
         let own = [
-            ("device", interface.name.as_str()),
+            ("device", interface.name),
             ("operstate", &interface.state),
             ("adminstate", interface.administrative_state()),
         ];

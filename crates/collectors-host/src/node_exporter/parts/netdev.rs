@@ -1,9 +1,7 @@
 //! Traffic of network interfaces, from `/proc/net/dev`.
 
-use std::path::PathBuf;
-
-use super::super::directory::read;
-use super::super::part::{COUNTER, Part, PartError, ProcFile, Run, integer, total};
+use super::super::directory::Devices;
+use super::super::part::{COUNTER, Part, PartError, ProcFile, Run, total};
 use super::super::settings::{Filter, Setup};
 
 /// Columns of the file, in their order.
@@ -26,17 +24,20 @@ const COLUMNS: [&str; 16] = [
     "transmit_compressed",
 ];
 
+/// Interfaces of which the file of /sys is kept open.
+const KEPT: usize = 64;
+
 struct Netdev {
     file: ProcFile,
     /// Packets that no protocol took are in a file of /sys alone.
-    classes: PathBuf,
+    devices: Devices,
     filter: Filter,
 }
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
     Box::new(Netdev {
         file: setup.net("dev"),
-        classes: setup.sys("class/net"),
+        devices: Devices::new(setup.sys("class/net"), KEPT),
         filter: setup.filters.netdev.clone(),
     })
 }
@@ -60,10 +61,11 @@ impl Part for Netdev {
         let help = "Network device statistic receive_nohandler.";
         run.out
             .begin("node_network_receive_nohandler_total", COUNTER, help);
-        for (device, _) in &interfaces {
-            let file = self.classes.join(device).join("statistics/rx_nohandler");
-            if let Some(packets) = read(&file).ok().and_then(|text| integer(&text)) {
-                run.out.push(&[("device", device)], packets);
+        let is_shown = |name: &str| interfaces.iter().any(|(device, _)| *device == name);
+        // The counters of /proc stay without it.
+        for device in self.devices.update(is_shown).unwrap_or_default() {
+            if let Some(packets) = device.directory.integer("statistics/rx_nohandler") {
+                run.out.push(&[("device", &device.name)], packets);
             }
         }
         Ok(())

@@ -1,31 +1,57 @@
 //! Isolation, thermal throttling and state of processors, from `/sys/devices/system/cpu`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 
-use super::super::super::directory::{Directory, numbered, read};
+use super::super::super::directory::{Device, Devices, Directory, read};
 use super::super::super::part::{COUNTER, GAUGE, Run};
 use super::super::cpufreq::range;
 
-/// Adds what there is.
-pub(super) fn push(directory: &Path, run: &mut Run<'_>) {
-    let isolated = read(&directory.join("isolated")).unwrap_or_default();
-    let help = "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.";
-    run.out.begin("node_cpu_isolated", GAUGE, help);
-    for cpu in range(&isolated) {
-        run.out.push(&[("cpu", &cpu.to_string())], 1.0);
+/// Processors whose files are kept open.
+const KEPT: usize = 64;
+
+pub(super) struct Topology {
+    isolated: PathBuf,
+    devices: Devices,
+}
+
+impl Topology {
+    pub(super) fn new(directory: PathBuf) -> Self {
+        Self {
+            isolated: directory.join("isolated"),
+            devices: Devices::new(directory, KEPT),
+        }
     }
-    let processors: Vec<(String, Directory)> = numbered(directory, "cpu")
-        .unwrap_or_default()
-        .into_iter()
-        .filter_map(|(name, number)| Some((number, Directory::open(directory.join(name)).ok()?)))
-        .collect();
-    push_throttling(&processors, run);
-    push_online(&processors, run);
+
+    /// Adds what there is.
+    pub(super) fn push(&mut self, run: &mut Run<'_>) {
+        let isolated = read(&self.isolated).unwrap_or_default();
+        let help =
+            "Whether each core is isolated, information from /sys/devices/system/cpu/isolated.";
+        run.out.begin("node_cpu_isolated", GAUGE, help);
+        for cpu in range(&isolated) {
+            run.out.push(&[("cpu", &cpu.to_string())], 1.0);
+        }
+        let processors = processors(&mut self.devices);
+        push_throttling(&processors, run);
+        push_online(&processors, run);
+    }
+}
+
+/// Returns the processors in the order of their numbers.
+fn processors(devices: &mut Devices) -> Vec<(&str, &Directory)> {
+    let number = |name: &str| name.strip_prefix("cpu")?.parse::<u32>().ok();
+    let found = devices.update(|name| number(name).is_some());
+    let mut processors: Vec<&Device> = found.unwrap_or_default().iter().collect();
+    processors.sort_by_key(|cpu| number(&cpu.name));
+    let shown = processors.into_iter();
+    shown
+        .map(|cpu| (&cpu.name["cpu".len()..], &cpu.directory))
+        .collect()
 }
 
 /// Processors of one core have one count, and cores of one package have one, so that of the first one is taken.
-fn push_throttling(processors: &[(String, Directory)], run: &mut Run<'_>) {
+fn push_throttling(processors: &[(&str, &Directory)], run: &mut Run<'_>) {
     let (mut packages, mut cores) = (BTreeMap::new(), BTreeMap::new());
     for (_, cpu) in processors {
         let (Some(package), Some(core)) = (
@@ -57,7 +83,7 @@ fn push_throttling(processors: &[(String, Directory)], run: &mut Run<'_>) {
 }
 
 /// A kernel that cannot switch the first processor off has no state for it, and then there are none.
-fn push_online(processors: &[(String, Directory)], run: &mut Run<'_>) {
+fn push_online(processors: &[(&str, &Directory)], run: &mut Run<'_>) {
     let first = processors.first().and_then(|(_, cpu)| cpu.text("online"));
     if first.is_none() {
         return;
