@@ -13,6 +13,9 @@ from client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 BELLWETHER = os.environ.get("BELLWETHER", str(ROOT / "target/release/bellwether"))
+# Another build, which the stage `page` measures beside.
+BESIDE = os.environ.get("BESIDE")
+BINARIES = {"bellwether": BELLWETHER} | ({"build of BESIDE": BESIDE} if BESIDE else {})
 # A port where nothing listens: the shipped configuration's database is down while measured.
 NOBODY = "127.0.0.1:9"
 
@@ -88,9 +91,9 @@ class Process:
         return int(re.search(rf"{field}:\s+(\d+)", status)[1]) / 1024
 
 
-def bellwether(yaml, env=None):
+def bellwether(yaml, env=None, binary=BELLWETHER):
     """Bellwether with a configuration of the bench's own."""
-    return Process([BELLWETHER, "run", "--config", "{folder}/b.yaml",
+    return Process([binary, "run", "--config", "{folder}/b.yaml",
                     "--web.listen-address", "127.0.0.1:{port}"], {"b.yaml": yaml}, env)
 
 

@@ -1,5 +1,6 @@
 """What is measured, one function per line of the table. Each yields (figure, who, value, unit)."""
 
+import contextlib
 import http.server
 import json
 import random
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from databases import sql
 from everything import everything
-from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
+from process import BELLWETHER, BINARIES, Process, bellwether, node_exporter, prometheus, shipped, value
 from services import probes, pushes
 
 METRICS = 10
@@ -78,29 +79,51 @@ def client_golang(folder):
     return f"{folder}/peer"
 
 
+PAGE_ROUNDS = 10
+
+
 def page():
+    """In rounds, one after the other: whatever else runs on the machine meets all of them alike."""
     with tempfile.TemporaryDirectory() as folder:
         peer = client_golang(folder)
         for series in (10_000, 100_000):
             what = f"page of {series:,} series"
-            with bellwether(page_config(series)) as agent:
-                client, _ = agent.ready()
-                record(client, list(page_records(series)))
-                yield f"{what}, p50", "bellwether", latency(client), "ms"
-                yield f"{what}, size", "bellwether", len(client.get()[1]) / 2**20, "MiB"
-                early = agent.memory("VmHWM")
-                yield f"{what}, peak memory after 220 scrapes", "bellwether", early, "MiB"
+            with contextlib.ExitStack() as stack:
+                agents = {name: stack.enter_context(bellwether(page_config(series), binary=binary))
+                          for name, binary in BINARIES.items()}
+                clients = {}
+                for name, agent in agents.items():
+                    clients[name], _ = agent.ready()
+                    record(clients[name], list(page_records(series)))
+                processes = dict(agents)
+                if peer:
+                    other = stack.enter_context(Process([peer, "127.0.0.1:{port}", str(series)]))
+                    processes["client_golang"], clients["client_golang"] = other, other.ready()[0]
+                yield from page_in_rounds(what, processes, clients)
+                for name, client in clients.items():
+                    yield f"{what}, size", name, len(client.get()[1]) / 2**20, "MiB"
+                    yield f"{what}, peak memory after 220 scrapes", name, processes[name].memory("VmHWM"), "MiB"
                 more = 100_000_000 // series
-                for _ in range(more):
-                    client.get()
-                yield f"{what}, peak memory after {more:,} more", "bellwether", agent.memory("VmHWM"), "MiB"
-            if peer:
-                with Process([peer, "127.0.0.1:{port}", str(series)]) as other:
-                    client, _ = other.ready()
-                    yield f"{what}, p50", "client_golang", latency(client), "ms"
-                    yield f"{what}, size", "client_golang", len(client.get()[1]) / 2**20, "MiB"
-                    yield (f"{what}, peak memory after 220 scrapes", "client_golang",
-                           other.memory("VmHWM"), "MiB")
+                for name, agent in agents.items():
+                    for _ in range(more):
+                        clients[name].get()
+                    yield f"{what}, peak memory after {more:,} more", name, agent.memory("VmHWM"), "MiB"
+
+
+def page_in_rounds(what, processes, clients):
+    """Latency and processor time of 200 scrapes of each, after 20 of each."""
+    taken, used = {name: [] for name in processes}, dict.fromkeys(processes, 0.0)
+    for client in clients.values():
+        for _ in range(20):
+            client.get()
+    for _ in range(PAGE_ROUNDS):
+        for name, process in processes.items():
+            before = process.cpu()
+            taken[name] += [clients[name].get()[0] for _ in range(200 // PAGE_ROUNDS)]
+            used[name] += process.cpu() - before
+    for name in processes:
+        yield f"{what}, p50", name, milliseconds(taken[name]), "ms"
+        yield f"{what}, CPU", name, used[name] / 200 * 1e3, "ms"
 
 
 # 2. Host

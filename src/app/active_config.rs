@@ -224,12 +224,19 @@ impl ActiveConfig {
     pub(super) fn refresh(&self, now: Now) {
         // Part by part, so that readers of the store wait for few series. The part is locked last, because
         // applications that record new series wait for it.
+        let mut values = Vec::new();
         self.recorder.for_each_part(|part| {
             self.store.refresh_each(now, |refresh| {
                 if let Some(series) = part.read() {
                     let (metric, version) = (part.metric(), series.version());
                     refresh.set_part(metric, part.index(), version, |refresh| {
-                        series.for_each(|sample| refresh.set(sample));
+                        if refresh.is_same() {
+                            values.clear();
+                            series.read_values(&mut values);
+                            refresh.set_all(&values);
+                        } else {
+                            series.for_each(|sample| refresh.set(sample));
+                        }
                     });
                 }
             });

@@ -30,7 +30,7 @@ pub fn findings(facts: &HostFacts) -> Vec<String> {
         let found = evidence(service, &facts.service(service)?);
         Some(match service.preset {
             Some(preset) => format!("{found}: include the preset {preset}.yaml"),
-            None => format!("{found}: Bellwether has no metrics of it"),
+            None => format!("{found}: this binary was built without its collector"),
         })
     }));
     let ports = [

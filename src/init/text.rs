@@ -469,7 +469,7 @@ mod tests {
     }
 
     #[test]
-    fn services_without_a_collector_are_named() {
+    fn services_are_named_with_their_presets() {
         let mut host = small();
         host.sockets = vec![
             socket(Protocol::Tcp, 5433, Some("postgres")),
@@ -488,7 +488,7 @@ mod tests {
         }
         let of_sql = match cfg!(feature = "sql") {
             true => "include the preset postgresql.yaml",
-            false => "Bellwether has no metrics of it",
+            false => "this binary was built without its collector",
         };
         let postgresql = format!("#   - PostgreSQL on port 5433 by postgres: {of_sql}\n");
         assert!(text.contains(&postgresql), "{text}");

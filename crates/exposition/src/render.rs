@@ -46,6 +46,12 @@ impl Renderer {
         }
     }
 
+    /// Returns whether no chunk follows; false also while that is not known.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.ended
+    }
+
     /// Appends the next chunk, about 62 KiB, to `out`. Returns `false` if nothing was left to append.
     pub fn next_chunk(&mut self, out: &mut Vec<u8>) -> bool {
         if self.ended {

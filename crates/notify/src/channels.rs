@@ -75,20 +75,19 @@ macro_rules! channel_types {
 
 impl ChannelType {
     /// Returns whether channels of this type deliver messages that are no alerts. The others are for
-    /// services that know nothing but alerts, or, as Kafka and the log, for programs that expect them.
+    /// services that know nothing but alerts; the log has audit lines anyway.
     #[must_use]
     pub fn takes_bulletins(self) -> bool {
         match self {
             Self::Webhook
             | Self::Email
             | Self::Exec
+            | Self::Kafka
             | Self::Slack
             | Self::Discord
             | Self::Teams
             | Self::Telegram => true,
-            Self::Log | Self::Kafka | Self::Alertmanager | Self::PagerDuty | Self::Opsgenie => {
-                false
-            }
+            Self::Log | Self::Alertmanager | Self::PagerDuty | Self::Opsgenie => false,
         }
     }
 }

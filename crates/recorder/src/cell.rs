@@ -104,10 +104,41 @@ impl Chunk {
         }
     }
 
+    /// Returns the number of cells.
+    pub(super) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
     /// Returns the cell at `index`.
     #[inline]
     pub(super) fn cell(&self, index: usize) -> Cell<'_> {
         Cell { chunk: self, index }
+    }
+
+    /// Appends the values of the first `count` cells, each as [`Cell::read`] does.
+    pub(super) fn read(
+        &self,
+        count: usize,
+        shape: Shape<'_>,
+        scratch: &mut Vec<(i32, u32)>,
+        values: &mut Vec<f64>,
+    ) {
+        match &self.values {
+            Values::Counters(counters) => {
+                values.extend(counters[..count].iter().map(Counter::total));
+            }
+            Values::Gauges(gauges) => values.extend(gauges[..count].iter().map(load)),
+            Values::Histograms(histograms) => {
+                for histogram in &histograms[..count] {
+                    histogram.lock().read(values);
+                }
+            }
+            Values::Summaries(summaries) => {
+                for summary in &summaries[..count] {
+                    summary.lock().read(shape, scratch, values);
+                }
+            }
+        }
     }
 }
 

@@ -73,6 +73,12 @@ impl PartReader<'_> {
         self.series.version()
     }
 
+    /// Appends the values of all series, in the order of [`PartReader::for_each`] and without a look at their
+    /// labels.
+    pub fn read_values(&self, values: &mut Vec<f64>) {
+        self.series.read(self.metric.shape(), values);
+    }
+
     /// Calls `visit` with the values of each series, which are from one moment. The order of the series is the
     /// same as long as the version is.
     #[inline]

@@ -11,7 +11,7 @@ use bellwether_core::{LabelTable, MonoMillis, PackedLabels, pack};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 
-use super::cell::{Cell, CellHandle, Chunk};
+use super::cell::{Cell, CellHandle, Chunk, Shape};
 use super::error::{MAX_VALUE_LEN, Reason, RecordError};
 
 /// Enough that threads which record different series seldom meet at one lock.
@@ -184,6 +184,21 @@ impl Series {
         }
     }
 
+    /// Appends the values of all series, in the order of [`Series::for_each`].
+    pub(super) fn read(&self, shape: Shape<'_>, values: &mut Vec<f64>) {
+        let mut scratch = Vec::new();
+        if !self.free.is_empty() {
+            self.for_each(|_, cell| cell.read(shape, &mut scratch, values));
+            return;
+        }
+        let mut left = self.labels.slots();
+        for chunk in &self.chunks {
+            let count = chunk.len().min(left);
+            chunk.read(count, shape, &mut scratch, values);
+            left -= count;
+        }
+    }
+
     fn change_version(&mut self) {
         static LAST: AtomicU64 = AtomicU64::new(0);
         self.version = LAST.fetch_add(1, Ordering::Relaxed) + 1;
@@ -322,7 +337,6 @@ fn head(text: &str) -> String {
 mod tests {
     use bellwether_core::Kind;
 
-    use super::super::cell::Shape;
     use super::*;
 
     fn counter(length: usize) -> Chunk {
@@ -422,6 +436,51 @@ mod tests {
         expected[7].1 = 3.5;
         expected.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(totals, expected);
+    }
+
+    #[test]
+    fn values_at_once_are_those_of_the_series_one_by_one() {
+        let shape = Shape {
+            buckets: &[1.0],
+            quantiles: &[0.5],
+            slot: 0,
+        };
+        let kinds = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
+        for kind in kinds {
+            let table = Table::default();
+            let names: Vec<String> = (0..300).map(|number| number.to_string()).collect();
+            let record = |name: &str, number: usize| {
+                let values = [name].into_iter();
+                let chunk = |length| Chunk::new(kind, 1, length);
+                table.record(values, 300, chunk, |cell| match kind {
+                    Kind::Counter => cell.inc(number as f64),
+                    Kind::Gauge => cell.set(number as f64),
+                    Kind::Histogram | Kind::Summary => cell.observe(shape, number as f64, 1.0),
+                })
+            };
+            let expect_same = |count: usize| {
+                let (mut series, mut expected, mut at_once) = (0, Vec::new(), Vec::new());
+                for shard in table.shards().iter().filter_map(Shard::read) {
+                    shard.for_each(|_, cell| {
+                        series += 1;
+                        cell.read(shape, &mut Vec::new(), &mut expected);
+                    });
+                    shard.read(shape, &mut at_once);
+                }
+                assert_eq!((series, &at_once), (count, &expected), "{kind:?}");
+            };
+            for (number, name) in names.iter().enumerate() {
+                record(name, number).unwrap();
+            }
+            expect_same(300);
+            let age = Duration::from_secs(60);
+            table.expire(age, MonoMillis(0));
+            for (number, name) in names.iter().enumerate().step_by(3) {
+                record(name, number).unwrap();
+            }
+            table.expire(age, MonoMillis(60_000));
+            expect_same(100);
+        }
     }
 
     #[test]

@@ -362,7 +362,7 @@ impl Refresh<'_> {
 
     /// Sets the current values of the series of `metric` that `source` has; it has several parts. Their labels
     /// are not looked at if the part has the same `version` as at the last refresh: the same series in the
-    /// same order.
+    /// same order, whose values may be [set at once](PartRefresh::set_all).
     pub fn set_part(
         &mut self,
         metric: MetricId,

@@ -318,7 +318,13 @@ fn parts_hold_each_series_once_and_are_small() {
     recorder.for_each_part(|part| {
         let before = taken.len();
         if let Some(series) = part.read() {
-            series.for_each(|sample| taken.push(sample.labels.to_vec()));
+            let (mut values, mut at_once) = (Vec::new(), Vec::new());
+            series.for_each(|sample| {
+                taken.push(sample.labels.to_vec());
+                values.extend_from_slice(sample.values);
+            });
+            series.read_values(&mut at_once);
+            assert_eq!(at_once, values);
         }
         let count = taken.len() - before;
         assert!(count < 500, "{count} samples");

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use bellwether_notify::Bulletin;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -228,6 +229,53 @@ async fn cloud_events_in_both_modes() {
             types,
             ["bellwether.alert.firing", "bellwether.alert.resolved"]
         );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn audit_lines_are_messages_of_a_topic() {
+    let server = Server::kafka();
+    let folder = TempDir::new().unwrap();
+    let address = server.address();
+    let names = ["json", "cloudevents_binary", "cloudevents_structured"];
+    let channels = names.map(|format| {
+        format!(
+            "{{type: kafka, name: {format}, brokers: '{address}', topic: audit-{format}, \
+             format: {format}, alerts: false}}"
+        )
+    });
+    let notifier = open(folder.path(), &format!("[{}]", channels.join(", "))).await;
+    for id in ["audit/1", "audit/2"] {
+        let bulletin = Bulletin {
+            id: id.into(),
+            topic: "audit".into(),
+            text: format!("line of {id}"),
+            ..Bulletin::default()
+        };
+        let missing = notifier.publish(bulletin, &names.map(str::to_owned)).await;
+        assert_eq!(missing, [""; 0]);
+    }
+    let read = tokio::task::spawn_blocking(move || {
+        names.map(|name| read_back(&address, &format!("audit-{name}"), |read| read.len() == 2))
+    });
+    let [json, binary, structured] = read.await.unwrap();
+    for (index, id) in ["audit/1", "audit/2"].into_iter().enumerate() {
+        let (json, binary, structured) = (&json[index], &binary[index], &structured[index]);
+        assert_eq!(json.key, "audit");
+        assert_eq!((json.text("id"), json.text("bulletin")), (id, "audit"));
+        assert_eq!(json.text("text"), format!("line of {id}"));
+        assert!(json.headers.is_empty(), "{:?}", json.headers);
+        assert_eq!(binary.value, json.value);
+        assert_eq!(structured.value["data"], json.value);
+        for (attribute, value) in [
+            ("type", "bellwether.bulletin"),
+            ("id", id),
+            ("subject", "audit"),
+            ("partitionkey", &structured.key),
+        ] {
+            assert_eq!(binary.headers[&format!("ce_{attribute}")], value);
+            assert_eq!(structured.text(attribute), value);
+        }
     }
 }
 

@@ -267,7 +267,11 @@ impl Collector for ProbeCollector {
         const SHOWN: usize = 5;
         let failed = self.failed.iter().take(SHOWN);
         failed
-            .map(|(target, error)| format!("{target}: {error}"))
+            .map(|(target, error)| match error.starts_with(&**target) {
+                // The error of a connection begins with its address.
+                true => error.clone(),
+                false => format!("{target}: {error}"),
+            })
             .collect()
     }
 }

@@ -32,7 +32,8 @@ bellwether_schema::string_enum! {
 
 bellwether_schema::section! {
     /// Channel of type `kafka`: publishes one JSON message per notification, keyed by the alert's
-    /// fingerprint. A build without the feature `kafka`, which is a default, cannot have one.
+    /// fingerprint, and one per report or message of audit lines, keyed by its kind and name. A build
+    /// without the feature `kafka`, which is a default, cannot have one.
     pub struct KafkaChannel {
         /// Brokers to start from: `host:port`, several separated by commas.
         pub brokers: Spanned<String>,

@@ -1,6 +1,7 @@
 //! State that all connections of a server share.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -30,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) stats: Arc<Stats>,
     /// Permits for responses.
     pub(crate) permits: Arc<Permits>,
+    /// True if the last snapshot for `/metrics` was short.
+    pub(crate) has_short_snapshots: AtomicBool,
     /// Jobs that read history.
     pub(crate) jobs: Jobs,
     /// Threads of jobs and views.
@@ -65,6 +68,7 @@ impl Shared {
             access: ArcSwap::from_pointee(access),
             registry: Arc::new(Registry::new(Arc::clone(&stats))),
             stats,
+            has_short_snapshots: AtomicBool::new(false),
             jobs,
             threads,
             verifier: Verifier::new(),

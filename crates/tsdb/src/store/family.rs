@@ -187,11 +187,26 @@ impl Family {
     }
 
     /// Sets the values of the series in `slot`.
-    #[inline]
-    pub(super) fn overwrite(&mut self, slot: u32, values: &[f64], now: MonoMillis) {
+    fn overwrite(&mut self, slot: u32, values: &[f64], now: MonoMillis) {
         let slot = slot as usize;
         self.values[slot * self.width..][..self.width].copy_from_slice(values);
         self.updated[slot] = self.updated[slot].max(now);
+    }
+
+    /// Sets the values of the series in `slots`, whose rows are one behind the other in `values`.
+    pub(super) fn overwrite_all(&mut self, slots: &[u32], values: &[f64], now: MonoMillis) {
+        // A row of one value is most series, and is stored without a call.
+        if self.width == 1 {
+            for (slot, value) in slots.iter().zip(values) {
+                let slot = *slot as usize;
+                self.values[slot] = *value;
+                self.updated[slot] = self.updated[slot].max(now);
+            }
+            return;
+        }
+        for (slot, row) in slots.iter().zip(values.chunks_exact(self.width)) {
+            self.overwrite(*slot, row, now);
+        }
     }
 
     pub(super) fn take_part(&mut self, part: usize) -> PartSlots {

@@ -11,7 +11,7 @@ pub(super) struct PartSlots {
     version: u64,
     /// Generation of the family.
     generation: u64,
-    /// In the order of the part; not all of them if a sample was rejected.
+    /// In the order of the part.
     slots: Vec<u32>,
 }
 
@@ -23,17 +23,17 @@ pub struct PartRefresh<'a> {
     version: u64,
     now: MonoMillis,
     slots: Vec<u32>,
-    /// Number of `slots` that are used.
-    next: usize,
+    /// True if `slots` are those of the last refresh, and the part has the same series.
+    is_same: bool,
     rejected: u64,
 }
 
 impl<'a> PartRefresh<'a> {
     pub(super) fn new(family: &'a mut Family, part: usize, version: u64, now: MonoMillis) -> Self {
         let before = family.take_part(part);
-        let same = before.version == version && before.generation == family.generation();
+        let is_same = before.version == version && before.generation == family.generation();
         let mut slots = before.slots;
-        if !same {
+        if !is_same {
             slots.clear();
         }
         Self {
@@ -42,22 +42,28 @@ impl<'a> PartRefresh<'a> {
             version,
             now,
             slots,
-            next: 0,
+            is_same,
             rejected: 0,
         }
     }
 
-    /// Sets the current values of a series.
-    #[inline]
-    pub fn set(&mut self, sample: Sample<'_>) {
-        match self.slots.get(self.next) {
-            Some(slot) => self.family.overwrite(*slot, sample.values, self.now),
-            None => self.find(sample),
-        }
-        self.next += 1;
+    /// Returns whether the part has the same series, in the same order, as at the last refresh.
+    #[must_use]
+    pub fn is_same(&self) -> bool {
+        self.is_same
     }
 
-    fn find(&mut self, sample: Sample<'_>) {
+    /// Sets the current values of all series, which are [the same](PartRefresh::is_same): row by row in
+    /// their order.
+    pub fn set_all(&mut self, values: &[f64]) {
+        self.family.overwrite_all(&self.slots, values, self.now);
+    }
+
+    /// Sets the current values of a series, which is looked up; all series of the part must follow.
+    pub fn set(&mut self, sample: Sample<'_>) {
+        if std::mem::take(&mut self.is_same) {
+            self.slots.clear();
+        }
         let slot = self
             .family
             .set(sample.labels, sample.values, self.now, false);

@@ -158,6 +158,10 @@ fn a_window_keeps_its_span_and_one_interval() {
 fn refresh_part(store: &Store, version: u64, samples: &[([&str; 2], f64)], now: Now) {
     store.refresh_each(now, |refresh| {
         refresh.set_part(GAUGE, 3, version, |refresh| {
+            if refresh.is_same() {
+                let values: Vec<f64> = samples.iter().map(|(_, value)| *value).collect();
+                return refresh.set_all(&values);
+            }
             for (labels, value) in samples {
                 refresh.set(Sample {
                     metric: GAUGE,
@@ -216,6 +220,42 @@ fn labels_of_a_part_count_once_per_version() {
     store.refresh(&gauge(["d", ""], 4.0), at(401));
     refresh_part(&store, 1, &[(["b", ""], 5.0), (["a", ""], 6.0)], at(402));
     expect(&store, &[("a", 6.0), ("b", 5.0), ("d", 4.0)]);
+}
+
+#[test]
+fn rows_of_a_part_are_set_at_once() {
+    let store = store();
+    let set = |rows: [[f64; 3]; 2]| {
+        store.refresh_each(at(1), |refresh| {
+            refresh.set_part(HISTOGRAM, 0, 1, |refresh| {
+                if refresh.is_same() {
+                    return refresh.set_all(rows.as_flattened());
+                }
+                for (path, values) in ["/b", "/a"].into_iter().zip(&rows) {
+                    refresh.set(Sample {
+                        metric: HISTOGRAM,
+                        labels: LabelValues::new(&[path]).packed(),
+                        values,
+                    });
+                }
+            });
+        });
+    };
+    let rows = || {
+        let reader = store.read();
+        let rows = reader
+            .family(HISTOGRAM)
+            .series()
+            .map(|(_, series)| series.values().to_vec());
+        rows.collect::<Vec<_>>()
+    };
+    let mut value = 0.0;
+    for _ in 0..2 {
+        let next = [[value, 1.0, 2.0], [3.0, 4.0, value]];
+        set(next);
+        assert_eq!(rows(), next.map(Vec::from));
+        value += 10.0;
+    }
 }
 
 #[test]

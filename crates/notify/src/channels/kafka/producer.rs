@@ -22,9 +22,11 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 
-use super::super::{Attempt, Batch, Channel, Context, DeliveryError, Sender, SettingsError};
+use super::super::{
+    Attempt, Batch, Bulletin, Channel, Context, DeliveryError, Sender, SettingsError,
+};
 use super::{KafkaChannel, KafkaFormat};
-use crate::wire::Message;
+use crate::wire::{BulletinMessage, Message, to_json};
 
 /// Interval of librdkafka's statistics.
 const STATISTICS: Duration = Duration::from_secs(3);
@@ -163,6 +165,24 @@ impl Channel for Kafka {
         })
     }
 
+    fn publish<'a>(&'a self, bulletin: &'a Bulletin) -> Attempt<'a> {
+        Box::pin(async move {
+            let producer = self.producer().await?;
+            let (value, headers) = self.encode_bulletin(bulletin)?;
+            let report = self.produce(&producer, &bulletin.topic, &value, headers);
+            match delivery_result(report).await {
+                Ok(()) => {
+                    self.log.delivered();
+                    Ok(())
+                }
+                Err(error) => Err(DeliveryError::new(
+                    is_retryable(&error),
+                    self.log.explain(&error),
+                )),
+            }
+        })
+    }
+
     fn max_batch(&self) -> usize {
         500
     }
@@ -176,7 +196,17 @@ impl Kafka {
     ) -> Result<DeliveryFuture, KafkaError> {
         let key = notification.alert.fingerprint.to_string();
         let (value, headers) = self.encode(notification);
-        let mut record = FutureRecord::to(&self.topic).key(&key).payload(&value);
+        self.produce(producer, &key, &value, headers)
+    }
+
+    fn produce(
+        &self,
+        producer: &Publisher,
+        key: &str,
+        value: &str,
+        headers: Option<OwnedHeaders>,
+    ) -> Result<DeliveryFuture, KafkaError> {
+        let mut record = FutureRecord::to(&self.topic).key(key).payload(value);
         record.headers = headers;
         producer.send_result(record).map_err(|(error, _)| error)
     }
@@ -190,6 +220,20 @@ impl Kafka {
             KafkaFormat::Binary => (message.json(), Some(event().headers())),
             KafkaFormat::Structured => (event().json(&message), Some(CloudEvent::content_type())),
         }
+    }
+
+    /// Returns value and headers of a message with a bulletin.
+    fn encode_bulletin(
+        &self,
+        bulletin: &Bulletin,
+    ) -> Result<(String, Option<OwnedHeaders>), DeliveryError> {
+        let message = BulletinMessage::new(bulletin, &self.sender);
+        let event = || CloudEvent::of_bulletin(bulletin, &self.sender, self.source.as_deref());
+        Ok(match self.format {
+            KafkaFormat::Json => (to_json(&message)?, None),
+            KafkaFormat::Binary => (to_json(&message)?, Some(event().headers())),
+            KafkaFormat::Structured => (event().json(&message), Some(CloudEvent::content_type())),
+        })
     }
 
     /// Returns the producer. One with a fatal error of the idempotent protocol is replaced.

@@ -238,6 +238,10 @@ impl Chunks for Text {
         }
         true
     }
+
+    fn is_done(&self) -> bool {
+        self.done
+    }
 }
 
 fn result_type(kind: &str) -> String {

@@ -1,4 +1,4 @@
-//! A notification as a CloudEvent in Kafka. Pure.
+//! A notification or a bulletin as a CloudEvent in Kafka. Pure.
 //!
 //! "CloudEvents", version 1.0.2, sections 3.1 and 4 (attributes, types); "Kafka Protocol Binding for
 //! CloudEvents", version 1.0.2, sections 3.1 (the key, here also the extension `partitionkey`), 3.2
@@ -8,8 +8,9 @@ use bellwether_core::Notification;
 use rdkafka::message::{Header, OwnedHeaders};
 use serde::Serialize;
 
+use crate::bulletin::Bulletin;
 use crate::channel::Sender;
-use crate::wire::{Message, rfc3339};
+use crate::wire::rfc3339;
 
 const SPEC_VERSION: &str = "1.0";
 const JSON: &str = "application/json";
@@ -29,10 +30,10 @@ pub(super) struct CloudEvent<'a> {
 
 /// An event of structured mode.
 #[derive(Serialize)]
-struct Structured<'a> {
+struct Structured<'a, T> {
     #[serde(flatten)]
     attributes: &'a CloudEvent<'a>,
-    data: &'a Message<'a>,
+    data: &'a T,
 }
 
 impl<'a> CloudEvent<'a> {
@@ -50,6 +51,24 @@ impl<'a> CloudEvent<'a> {
             subject: &notification.alert.rule,
             time: rfc3339(notification.at),
             partitionkey: notification.alert.fingerprint.to_string(),
+            datacontenttype: JSON,
+        }
+    }
+
+    /// Creates the attributes of `bulletin`, whose topic is the key.
+    pub(super) fn of_bulletin(
+        bulletin: &'a Bulletin,
+        sender: &Sender,
+        source: Option<&str>,
+    ) -> Self {
+        Self {
+            specversion: SPEC_VERSION,
+            id: &bulletin.id,
+            source: source.map_or_else(|| usual_source(sender), str::to_owned),
+            r#type: "bellwether.bulletin".into(),
+            subject: &bulletin.topic,
+            time: rfc3339(bulletin.at),
+            partitionkey: bulletin.topic.clone(),
             datacontenttype: JSON,
         }
     }
@@ -85,7 +104,7 @@ impl<'a> CloudEvent<'a> {
     }
 
     /// The event of structured mode.
-    pub(super) fn json(&self, data: &Message<'_>) -> String {
+    pub(super) fn json(&self, data: &impl Serialize) -> String {
         // Strings, numbers and maps with string keys: there is nothing that could fail.
         serde_json::to_string(&Structured {
             attributes: self,
@@ -114,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::testing::notification;
+    use crate::wire::Message;
 
     #[test]
     fn a_structured_event_holds_the_message_as_its_data() {
