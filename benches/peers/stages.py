@@ -14,6 +14,7 @@ from pathlib import Path
 
 from databases import sql
 from process import BELLWETHER, Process, bellwether, node_exporter, prometheus, shipped, value
+from receivers import receivers
 from services import probes, pushes
 
 METRICS = 10
@@ -763,4 +764,4 @@ def logs():
 
 
 STAGES = {stage.__name__: stage
-          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes)}
+          for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes, receivers)}
