@@ -35,6 +35,7 @@ mod sockets;
 pub mod system;
 mod types;
 mod watch;
+mod wire;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -55,7 +56,9 @@ pub use receiver::{Receiver, receiver};
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
 pub use types::CollectorType;
+pub use types::graphite::graphite_series;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
+pub use types::statsd::statsd_series;
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -18,6 +18,9 @@ use series::PushedSeries;
 use crate::blocking::{Blocking, Source};
 use crate::{CollectorLimits, EntryContext, Memory};
 
+/// Most labels of a series in a request: of what a request has, each takes many times its size in memory.
+pub(crate) const MOST_LABELS: usize = 10_000;
+
 bellwether_schema::section! {
     /// Series that clients push.
     #[constraints = [Constraint::AnyOf(&["accept"])]]
@@ -73,6 +76,11 @@ impl Accept {
             .hint("set `accept: [\".*\"]` for all of them, or patterns of their names");
     }
 
+    /// Returns the pattern of all names.
+    pub(crate) fn all() -> Self {
+        Self(Pattern::new(".*").into_iter().collect())
+    }
+
     /// Returns whether metrics of this name are accepted.
     pub(crate) fn accepts(&self, metric: &str) -> bool {
         self.0.iter().any(|pattern| pattern.is_match(metric))
@@ -94,7 +102,7 @@ pub(crate) fn check_ttl(ttl: &Spanned<HumanDuration>, context: &mut EntryContext
 pub(crate) struct Intake {
     origin: Origin,
     /// `None`: all.
-    accept: Option<Accept>,
+    accept: Option<Arc<Accept>>,
     limits: CollectorLimits,
     ttl: Duration,
 }
@@ -108,8 +116,18 @@ impl Intake {
     ) -> Self {
         Self {
             origin: context.origin,
-            accept: accept.into(),
+            accept: accept.into().map(Arc::new),
             limits: context.limits.clone(),
+            ttl,
+        }
+    }
+
+    /// Creates a way for all names, with default limits.
+    pub(crate) fn unlimited(origin: Origin, ttl: Duration) -> Self {
+        Self {
+            origin,
+            accept: None,
+            limits: CollectorLimits::default(),
             ttl,
         }
     }
@@ -156,6 +174,14 @@ impl Intake {
         let pushed = memory.get::<Pushed>(self.origin);
         let mut series = pushed.0.lock();
         series.push(self, batch, now.mono)
+    }
+
+    /// Collects the series.
+    pub(crate) fn collect(&self, memory: &Memory, now: Now) -> SeriesBatch {
+        let mut batch = SeriesBatch::default();
+        let pushed = memory.get::<Pushed>(self.origin);
+        pushed.0.lock().collect(self.ttl, now.mono, &mut batch);
+        batch
     }
 
     /// Returns the collector of the series.
@@ -208,10 +234,7 @@ pub(crate) mod testing {
 
     /// Collects what was pushed to `intake`.
     pub(crate) fn collect(intake: &Intake, memory: &Memory, now: Now) -> SeriesBatch {
-        let mut batch = SeriesBatch::default();
-        let pushed = memory.get::<Pushed>(intake.origin);
-        pushed.0.lock().collect(intake.ttl, now.mono, &mut batch);
-        batch
+        intake.collect(memory, now)
     }
 
     /// Returns the series with their values.
