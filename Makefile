@@ -91,7 +91,7 @@ web:
 	cd web && npm ci --silent && npm run --silent check && npm run --silent build
 
 test:
-	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool prometheus-blackbox-exporter prometheus-node-exporter prometheus-nginx-exporter prometheus-apache-exporter prometheus-redis-exporter nginx apache2 memcached redis-server systemd-journal-remote postgresql mariadbd aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux openssl schemathesis python-clients go statsd_exporter prometheus-process-exporter mtail haproxy grpc-health
+	@scripts/need --install cargo cargo-fmt cargo-clippy cc c++ make perl python3 bash curl nc java jar mvn prometheus promtool prometheus-alertmanager amtool prometheus-blackbox-exporter prometheus-node-exporter prometheus-nginx-exporter prometheus-apache-exporter prometheus-redis-exporter nginx apache2 memcached redis-server systemd-journal-remote postgresql mariadbd aiosmtpd victoria-metrics systemd-analyze node npm chromium tmux openssl schemathesis python-clients go statsd_exporter telegraf prometheus-process-exporter mtail haproxy grpc-health
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	cargo clippy --locked --workspace --no-default-features -- -D warnings

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether::config::{self, Source};
+use bellwether::config::{self, Plan, Source};
 use bellwether::convert::{self, FORMATS, SourceFile};
+use bellwether_collector::Memory;
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
+use bellwether_collectors::{CollectorType, receiver};
 use bellwether_compat::RuleFile;
-use bellwether_core::{Batch, LabelSet, MetricDef, MetricId, Now, SeriesBatch, UnixMillis};
+use bellwether_core::{
+    Batch, LabelSet, MetricDef, MetricId, MonoMillis, Now, SeriesBatch, SeriesFamily, UnixMillis,
+};
 use bellwether_exposition::{Format, Renderer, SeriesParser};
 use bellwether_promql::{Guard, Queryable};
 use bellwether_recorder::{RecordedMetric, Recorder};
@@ -18,6 +22,8 @@ use bellwether_schema::Diagnostics;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::{self, Store};
 use bellwether_tsdb::transfer::Import;
+use hyper::Request;
+use hyper::body::Bytes;
 use minijinja::context;
 
 /// A name, which is also that of its corpus, and the function.
@@ -32,6 +38,13 @@ pub const TARGETS: &[Target] = &[
     ("import", import),
     ("record", record),
     ("statsd", statsd),
+    ("statsd_lines", statsd_lines),
+    ("graphite", graphite),
+    ("mapping_file", mapping_file),
+    ("otlp", otlp),
+    ("remote_write", remote_write),
+    ("influx", influx),
+    ("protobuf", protobuf),
     ("alertmanager", alertmanager),
     ("rule_file", rule_file),
     ("template", template),
@@ -85,12 +98,18 @@ pub fn convert(bytes: &[u8]) {
     }
 }
 
-/// A page of metrics, in both formats.
-pub fn exposition(bytes: &[u8]) {
+/// A page of metrics in protocol buffers.
+pub fn protobuf(bytes: &[u8]) {
     let mut batch = SeriesBatch::default();
     SeriesParser::default()
         .parse_protobuf(bytes, &mut batch)
         .ok();
+    assert!(batch.lines().count() == batch.len());
+}
+
+/// A page of metrics, in both formats.
+pub fn exposition(bytes: &[u8]) {
+    let mut batch = SeriesBatch::default();
     let Ok(text) = std::str::from_utf8(bytes) else {
         return;
     };
@@ -169,6 +188,132 @@ pub fn statsd(bytes: &[u8]) {
         recording.is_shown(&recorder);
     }
 }
+
+/// Mappings as statsd_exporter documents them.
+const MAPPINGS: &str = r#"
+defaults: {observer_type: histogram, histogram_options: {buckets: [0.1, 1]}, ttl: 10m}
+mappings:
+  - {match: "web.*.*.hits", name: hits_total, labels: {site: $1, code: "${2}x"}}
+  - {match: "*.timer", name: took_seconds, observer_type: summary, match_metric_type: observer, honor_labels: true, labels: {a: $1}}
+  - {match: "scaled.*", name: "scaled_$1", scale: 0.5, help: Scaled.}
+  - {match: '^re\.(?P<who>[a-z]+)\.(\d+)$', match_type: regex, name: "re_${who}", labels: {number: $2, all: $0}}
+  - {match: "noise.*", action: drop, name: noise}
+"#;
+
+/// A packet of `StatsD` whose names are mapped.
+pub fn statsd_lines(bytes: &[u8]) {
+    let batch = bellwether_collectors::statsd_series(MAPPINGS, bytes, NOW);
+    assert_series(&batch.expect("mappings without errors"));
+}
+
+/// A packet of Graphite whose names are mapped.
+pub fn graphite(bytes: &[u8]) {
+    let batch = bellwether_collectors::graphite_series(MAPPINGS, bytes, NOW);
+    assert_series(&batch.expect("mappings without errors"));
+}
+
+/// A mapping file, with names that it may map.
+pub fn mapping_file(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let packet = b"web.a.200.hits:1|c\na.timer:5|ms|#a:x\nscaled.x:-1e9|g\nre.abc.12:1|c\nnoise.x:1|h\n.:1|c";
+    if let Some(batch) = bellwether_collectors::statsd_series(text, packet, NOW) {
+        assert_series(&batch);
+    }
+    let lines = b"web.a.200.hits 1 -1\nscaled.x -1e9 1700000000\nre.abc.12;a=b 1 -1\n";
+    if let Some(batch) = bellwether_collectors::graphite_series(text, lines, NOW) {
+        assert_series(&batch);
+    }
+}
+
+const NOW: Now = Now {
+    mono: MonoMillis(1_000_000),
+    wall: UnixMillis(1_700_000_000_000),
+};
+
+/// Each sample has labels that can be read, and a name of a metric.
+fn assert_series(batch: &SeriesBatch) {
+    for (labels, _) in batch.families().flat_map(SeriesFamily::samples) {
+        let labels = LabelSet::from_packed(labels).expect("packed labels");
+        assert!(bellwether_core::is_metric_name(labels.name()), "{labels}");
+    }
+}
+
+/// A request of OTLP, in protocol buffers and in JSON.
+pub fn otlp(bytes: &[u8]) {
+    for media in ["application/x-protobuf", "application/json"] {
+        post(
+            CollectorType::Otlp,
+            "/v1/metrics",
+            &[("content-type", media)],
+            bytes,
+        );
+    }
+}
+
+/// A request of remote write, 1.0 and 2.0: as it comes, and as the message that Snappy decompresses.
+pub fn remote_write(bytes: &[u8]) {
+    let compressed = snap::raw::Encoder::new().compress_vec(bytes);
+    for message in ["prometheus.WriteRequest", "io.prometheus.write.v2.Request"] {
+        let media = format!("application/x-protobuf;proto={message}");
+        let headers = [("content-type", media.as_str())];
+        post(CollectorType::RemoteWrite, "/api/v1/write", &headers, bytes);
+        if let Ok(compressed) = &compressed {
+            post(
+                CollectorType::RemoteWrite,
+                "/api/v1/write",
+                &headers,
+                compressed,
+            );
+        }
+    }
+}
+
+/// Points in the line protocol of `InfluxDB`, in two precisions.
+pub fn influx(bytes: &[u8]) {
+    post(CollectorType::Influx, "/write", &[], bytes);
+    post(
+        CollectorType::Influx,
+        "/api/v2/write?precision=s",
+        &[],
+        bytes,
+    );
+}
+
+/// Posts a body, which is accepted or the fault of the client.
+fn post(kind: CollectorType, target: &str, headers: &[(&str, &str)], body: &[u8]) {
+    let request = headers
+        .iter()
+        .fold(Request::post(target), |request, (name, value)| {
+            request.header(*name, *value)
+        });
+    let request = request
+        .body(Bytes::copy_from_slice(body))
+        .expect("a request");
+    let receiver = receiver(&receivers().collectors, kind).expect("the collector");
+    let response = receiver.receive(&Memory::default(), &request, NOW);
+    let status = response.status().as_u16();
+    assert!(matches!(status, 200 | 204 | 400 | 413), "{status}");
+}
+
+fn receivers() -> &'static Plan {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    PLAN.get_or_init(|| {
+        let plan = config::plan(config::decode(&Source::Embedded, RECEIVERS, &|_| None));
+        plan.expect("a configuration without problems")
+    })
+}
+
+/// A collector of each type that takes requests.
+const RECEIVERS: &str = "
+performance_monitor:
+  enabled_collectors: []
+  collectors:
+    - {name: otlp, type: otlp, accept: ['a.*', target_info], promote_resource_attributes: [b], promote_scope_metadata: true}
+    - {name: remote_write, type: remote_write, accept: ['.*']}
+    - {name: influx, type: influx, accept: ['.*']}
+";
 
 /// Application metrics of every kind, and StatsD mappings of names.
 const STATSD: &str = "

@@ -16,6 +16,7 @@ from pathlib import Path
 from databases import sql
 from everything import everything
 from process import BELLWETHER, BINARIES, Process, bellwether, node_exporter, prometheus, shipped, value
+from receivers import receivers
 from services import probes, pushes
 
 METRICS = 10
@@ -788,4 +789,4 @@ def logs():
 
 STAGES = {stage.__name__: stage
           for stage in (page, host, rules, memory, start, webhook, alerts, packs, processes, scrape, node, logs, sql, probes, pushes,
-                        everything)}
+                        receivers, everything)}

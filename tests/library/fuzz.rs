@@ -49,6 +49,8 @@ fn count(name: &str) -> usize {
         "configuration" | "alertmanager" | "rule_file" | "expansion" => 7_500,
         "log" | "block" => 5_000,
         "convert" => 1_000,
+        // Each compiles mappings.
+        "statsd_lines" | "graphite" | "mapping_file" => 2_000,
         "promql" => 20_000,
         _ => 30_000,
     }

@@ -22,10 +22,13 @@ mod receiver;
 mod sockets;
 mod types;
 mod watch;
+mod wire;
 
 pub use bellwether_collectors_host::{self_process, system};
 pub use entry::{CollectorCommon, CollectorEntry, resolve};
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use receiver::receiver;
 pub use types::CollectorType;
+pub use types::graphite::graphite_series;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
+pub use types::statsd::statsd_series;

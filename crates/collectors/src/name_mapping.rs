@@ -8,15 +8,21 @@ mod glob;
 mod settings;
 mod template;
 
-use std::collections::HashMap;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_core::{LabelSet, METRIC_NAME, is_label_name};
+use bellwether_schema::{Diagnostics, SourceLocation};
 use glob::Glob;
+use hashbrown::HashMap;
 use regex::Regex;
 pub(crate) use settings::MappedType;
+use settings::MappingRules;
 pub use settings::NameMapping;
 use template::Template;
+
+use crate::pushed::Accept;
 
 /// Longest name whose mapping is remembered, in bytes.
 const MAX_REMEMBERED: usize = 256;
@@ -81,23 +87,30 @@ pub(crate) struct Target {
     /// Name of the metric; empty if the templates give none.
     pub(crate) name: String,
     pub(crate) labels: Vec<(Box<str>, String)>,
+    /// Name and labels.
+    pub(crate) set: LabelSet,
     pub(crate) options: Arc<Options>,
     /// Set if a mapping matches.
     pub(crate) is_mapped: bool,
+    /// Set if a mapping matches, or the name is accepted without.
+    pub(crate) is_accepted: bool,
 }
 
 /// Finds the metrics of names, and remembers them.
 #[derive(Debug)]
 pub(crate) struct Mapper {
     mappings: Arc<Mappings>,
+    /// Names without a mapping.
+    accept: Accept,
     /// Metrics by type and name; `None`: dropped.
     known: [HashMap<Box<str>, Option<Arc<Target>>>; 3],
 }
 
 impl Mapper {
-    pub(crate) fn new(mappings: Arc<Mappings>) -> Self {
+    pub(crate) fn new(mappings: Arc<Mappings>, accept: Accept) -> Self {
         Self {
             mappings,
+            accept,
             known: Default::default(),
         }
     }
@@ -108,7 +121,10 @@ impl Mapper {
         if let Some(target) = known.get(name) {
             return target.clone();
         }
-        let target = self.mappings.find(name, kind).map(Arc::new);
+        let target = self.mappings.find(name, kind).map(|mut target| {
+            target.is_accepted |= self.accept.accepts(&target.name);
+            Arc::new(target)
+        });
         if known.len() >= REMEMBERED {
             known.clear();
         }
@@ -120,6 +136,17 @@ impl Mapper {
 }
 
 impl Mappings {
+    /// Compiles the mappings of a file; `None` if it is invalid.
+    pub(crate) fn of_file(text: &str) -> Option<Arc<Self>> {
+        let mut problems = Diagnostics::default();
+        let mut mapping = NameMapping {
+            mapping_file: None,
+            rules: MappingRules::default(),
+        };
+        mapping.set_file(&SourceLocation::default(), "mappings", text, &mut problems);
+        mapping.resolve(&mut problems, &mut Vec::new())
+    }
+
     fn find(&self, name: &str, kind: MappedType) -> Option<Target> {
         for rule in self.globs.iter().filter(|rule| rule.is_for(kind)) {
             if let Some(captures) = rule.matcher.captures(name) {
@@ -131,12 +158,8 @@ impl Mappings {
                 return rule.target(|group| captures.get(group).map_or("", |group| group.as_str()));
             }
         }
-        Some(Target {
-            name: escaped(name),
-            labels: Vec::new(),
-            options: self.unmapped.clone(),
-            is_mapped: false,
-        })
+        let options = self.unmapped.clone();
+        Some(Target::new(escaped(name), Vec::new(), options, false))
     }
 }
 
@@ -148,14 +171,31 @@ impl<M> Rule<M> {
     fn target<'n>(&self, group: impl Fn(usize) -> &'n str) -> Option<Target> {
         let templates = self.target.as_ref()?;
         let labels = templates.labels.iter();
-        Some(Target {
-            name: escaped(&templates.name.render(&group)),
-            labels: labels
-                .map(|(label, template)| (label.clone(), template.render(&group)))
-                .collect(),
-            options: templates.options.clone(),
-            is_mapped: true,
-        })
+        let labels = labels.map(|(label, template)| (label.clone(), template.render(&group)));
+        let name = escaped(&templates.name.render(&group));
+        let options = templates.options.clone();
+        Some(Target::new(name, labels.collect(), options, true))
+    }
+}
+
+impl Target {
+    fn new(
+        name: String,
+        labels: Vec<(Box<str>, String)>,
+        options: Arc<Options>,
+        is_mapped: bool,
+    ) -> Self {
+        let own = labels
+            .iter()
+            .map(|(label, value)| (&**label, value.as_str()));
+        Self {
+            set: LabelSet::new(own.chain([(METRIC_NAME, name.as_str())])),
+            name,
+            labels,
+            options,
+            is_mapped,
+            is_accepted: is_mapped,
+        }
     }
 }
 
@@ -176,6 +216,14 @@ pub(crate) fn escaped(name: &str) -> String {
         before = next;
     }
     out
+}
+
+/// Returns a valid name of a label: as [`escaped`], and without colons.
+pub(crate) fn escaped_label(name: &str) -> Cow<'_, str> {
+    match is_label_name(name) {
+        true => Cow::Borrowed(name),
+        false => Cow::Owned(escaped(name).replace(':', "_")),
+    }
 }
 
 #[cfg(test)]

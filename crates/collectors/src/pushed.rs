@@ -16,6 +16,9 @@ use bellwether_schema::{Constraint, Diagnostics, HumanDuration, Literal, Spanned
 use parking_lot::Mutex;
 use series::PushedSeries;
 
+/// Most labels of a series in a request: of what a request has, each takes many times its size in memory.
+pub(crate) const MOST_LABELS: usize = 10_000;
+
 bellwether_schema::section! {
     /// Series that clients push.
     #[constraints = [Constraint::AnyOf(&["accept"])]]
@@ -71,6 +74,11 @@ impl Accept {
             .hint("set `accept: [\".*\"]` for all of them, or patterns of their names");
     }
 
+    /// Returns the pattern of all names.
+    pub(crate) fn all() -> Self {
+        Self(Pattern::new(".*").into_iter().collect())
+    }
+
     /// Returns whether metrics of this name are accepted.
     pub(crate) fn accepts(&self, metric: &str) -> bool {
         self.0.iter().any(|pattern| pattern.is_match(metric))
@@ -92,7 +100,7 @@ pub(crate) fn check_ttl(ttl: &Spanned<HumanDuration>, context: &mut EntryContext
 pub(crate) struct Intake {
     origin: Origin,
     /// `None`: all.
-    accept: Option<Accept>,
+    accept: Option<Arc<Accept>>,
     limits: CollectorLimits,
     ttl: Duration,
 }
@@ -106,8 +114,18 @@ impl Intake {
     ) -> Self {
         Self {
             origin: context.origin,
-            accept: accept.into(),
+            accept: accept.into().map(Arc::new),
             limits: context.limits.clone(),
+            ttl,
+        }
+    }
+
+    /// Creates a way for all names, with default limits.
+    pub(crate) fn unlimited(origin: Origin, ttl: Duration) -> Self {
+        Self {
+            origin,
+            accept: None,
+            limits: CollectorLimits::default(),
             ttl,
         }
     }
@@ -154,6 +172,14 @@ impl Intake {
         let pushed = memory.get::<Pushed>(self.origin);
         let mut series = pushed.0.lock();
         series.push(self, batch, now.mono)
+    }
+
+    /// Collects the series.
+    pub(crate) fn collect(&self, memory: &Memory, now: Now) -> SeriesBatch {
+        let mut batch = SeriesBatch::default();
+        let pushed = memory.get::<Pushed>(self.origin);
+        pushed.0.lock().collect(self.ttl, now.mono, &mut batch);
+        batch
     }
 
     /// Returns the collector of the series.
@@ -206,10 +232,7 @@ pub(crate) mod testing {
 
     /// Collects what was pushed to `intake`.
     pub(crate) fn collect(intake: &Intake, memory: &Memory, now: Now) -> SeriesBatch {
-        let mut batch = SeriesBatch::default();
-        let pushed = memory.get::<Pushed>(intake.origin);
-        pushed.0.lock().collect(intake.ttl, now.mono, &mut batch);
-        batch
+        intake.collect(memory, now)
     }
 
     /// Returns the series with their values.

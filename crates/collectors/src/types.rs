@@ -12,7 +12,7 @@ use bellwether_collectors_host as host;
 mod apache;
 mod exec;
 mod gpu;
-mod graphite;
+pub(crate) mod graphite;
 mod http_json;
 mod influx;
 mod kafka;
@@ -26,7 +26,7 @@ mod redis;
 mod remote_write;
 mod scrape;
 mod sql;
-mod statsd;
+pub(crate) mod statsd;
 mod status_page;
 mod textfile;
 

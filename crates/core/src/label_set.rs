@@ -23,21 +23,27 @@ impl LabelSet {
     /// counts.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(pairs: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut pairs: Vec<(N, V)> = pairs.into_iter().collect();
-        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         let mut packed = Vec::new();
+        Self::pack(&mut pairs, &mut packed);
+        Self(packed.into())
+    }
+
+    /// Sorts `pairs`, and appends them to `out` as they are packed in a set. Of several pairs with one name the last one
+    /// counts.
+    pub fn pack<N: AsRef<str>, V: AsRef<str>>(pairs: &mut [(N, V)], out: &mut Vec<u8>) {
+        pairs.sort_by(|a, b| a.0.as_ref().cmp(b.0.as_ref()));
         for (index, (name, value)) in pairs.iter().enumerate() {
             let (name, value) = (name.as_ref(), value.as_ref());
             let last = pairs
                 .get(index + 1)
                 .is_none_or(|next| next.0.as_ref() != name);
             if last && !value.is_empty() {
-                packed.extend_from_slice(name.as_bytes());
-                packed.push(END);
-                packed.extend_from_slice(value.as_bytes());
-                packed.push(END);
+                out.extend_from_slice(name.as_bytes());
+                out.push(END);
+                out.extend_from_slice(value.as_bytes());
+                out.push(END);
             }
         }
-        Self(packed.into())
     }
 
     /// Copies bytes that [`LabelSet::packed`] returned; `None` if they are no label set.

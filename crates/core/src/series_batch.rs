@@ -170,21 +170,12 @@ impl SeriesBatch {
             ..
         } = self;
         let name = &texts[name];
-        let mut sorted: Vec<&(&str, &str)> = labels.iter().collect();
-        sorted.sort_unstable_by_key(|label| label.0);
-        let mut named = false;
-        for (label, text) in sorted {
-            if !named && *label > METRIC_NAME {
-                push_name(packed, name, suffix);
-                named = true;
-            }
-            if !text.is_empty() {
-                push_text(packed, label);
-                push_text(packed, text);
-            }
-        }
-        if !named {
-            push_name(packed, name, suffix);
+        if labels.is_sorted_by_key(|label| label.0) {
+            pack(packed, name, suffix, labels.iter());
+        } else {
+            let mut sorted: Vec<&(&str, &str)> = labels.iter().collect();
+            sorted.sort_unstable_by_key(|label| label.0);
+            pack(packed, name, suffix, sorted.into_iter());
         }
         self.end_sample(value);
     }
@@ -320,6 +311,29 @@ impl<'a> SeriesFamily<'a> {
             let labels = std::mem::replace(&mut start, sample.labels_end)..sample.labels_end;
             (&self.batch.labels[labels], sample.value)
         })
+    }
+}
+
+/// Appends sorted labels, the name among them.
+fn pack<'l>(
+    packed: &mut Vec<u8>,
+    name: &str,
+    suffix: &str,
+    labels: impl Iterator<Item = &'l (&'l str, &'l str)>,
+) {
+    let mut named = false;
+    for (label, text) in labels {
+        if !named && *label > METRIC_NAME {
+            push_name(packed, name, suffix);
+            named = true;
+        }
+        if !text.is_empty() {
+            push_text(packed, label);
+            push_text(packed, text);
+        }
+    }
+    if !named {
+        push_name(packed, name, suffix);
     }
 }
 

@@ -18,7 +18,8 @@ fn compiled(text: &str) -> (Option<Mapper>, Vec<String>) {
         .chain(read)
         .chain(warnings);
     let found = found.map(|problem: Diagnostic| problem.render(&"main.yaml"));
-    (mappings.map(Mapper::new), found.collect())
+    let mapper = mappings.map(|mappings| Mapper::new(mappings, Accept::all()));
+    (mapper, found.collect())
 }
 
 fn mapper(text: &str) -> Mapper {

@@ -1,6 +1,6 @@
 //! State of pushed series.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,16 +8,17 @@ use bellwether_core::{
     Kind, LabelSet, METRIC_NAME, MonoMillis, Rejected, Rejection, SeriesBatch, SeriesFamily,
     is_label_name, is_metric_name, is_staleness_marker,
 };
+use hashbrown::{DefaultHashBuilder, HashMap};
 use indexmap::IndexMap;
 
-use super::Intake;
+use super::{Accept, Intake};
 
 /// Series of a collector.
 #[derive(Debug, Default)]
 pub(super) struct PushedSeries {
     families: Families,
     /// By packed labels, in the order in which they came, so that those of a histogram are together.
-    series: IndexMap<Box<[u8]>, Sample>,
+    series: IndexMap<Box<[u8]>, Sample, DefaultHashBuilder>,
     /// Size of the labels of all series.
     label_bytes: usize,
     /// Samples that were rejected since the last collection.
@@ -42,10 +43,7 @@ impl PushedSeries {
         let mut rejected = batch.rejected().clone();
         let (mut ended, mut counts) = (false, HashSet::new());
         for family in batch.families() {
-            let admitted = match intake.accepts_family(family.name, family.kind) {
-                true => self.families.admit(family, intake.limits.bytes.0),
-                false => Err(Rejection::NotAccepted),
-            };
+            let admitted = self.families.admit(family, intake);
             for (packed, value) in family.samples() {
                 let set = admitted.and_then(|()| self.set(family, packed, value, intake, now));
                 if let Err(reason) = set {
@@ -152,15 +150,34 @@ struct Family {
     help: Box<str>,
     /// Number of its series.
     series: usize,
+    /// Patterns that accepted the family, and its type in that request: they are asked once, and not for each request.
+    accepted: Option<(Arc<Accept>, Option<Kind>)>,
+}
+
+impl Family {
+    fn was_accepted(&self, kind: Option<Kind>, intake: &Intake) -> bool {
+        let accepted = self.accepted.as_ref().zip(intake.accept.as_ref());
+        accepted.is_some_and(|((by, of), accept)| Arc::ptr_eq(by, accept) && *of == kind)
+    }
 }
 
 impl Families {
-    /// Compares the types of a family. Type and help text may become known later, as remote write 1.0 sends them by
-    /// themselves.
-    fn admit(&mut self, family: SeriesFamily<'_>, limit: u64) -> Result<(), Rejection> {
-        let Some(known) = self.by_name.get_mut(family.name) else {
-            return Ok(());
+    /// Compares name and type of a family with what is accepted and known. Type and help text may become known later, as
+    /// remote write 1.0 sends them by themselves.
+    fn admit(&mut self, family: SeriesFamily<'_>, intake: &Intake) -> Result<(), Rejection> {
+        let limit = intake.limits.bytes.0;
+        let known = self.by_name.get_mut(family.name);
+        let is_accepted = || match intake.accepts_family(family.name, family.kind) {
+            true => Ok(()),
+            false => Err(Rejection::NotAccepted),
         };
+        let Some(known) = known else {
+            return is_accepted();
+        };
+        if !known.was_accepted(family.kind, intake) {
+            is_accepted()?;
+            known.accepted = intake.accept.clone().map(|accept| (accept, family.kind));
+        }
         match (known.kind, family.kind) {
             (Some(known), Some(other)) if known != other => Err(Rejection::Type),
             (None, Some(kind)) => {
@@ -188,6 +205,7 @@ impl Families {
             kind: family.kind,
             help: help.into(),
             series: 1,
+            accepted: None,
         };
         self.by_name.insert(Arc::clone(&name), new);
         name

@@ -4,11 +4,12 @@
 mod lines;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bellwether_collector::{
     Blocking, Build, Collecting, Collector, EntryContext, EntryType, Memory, NamedFile,
 };
-use bellwether_core::{Batch, Failure, Now, Origin};
+use bellwether_core::{Batch, Failure, Now, Origin, SeriesBatch};
 use bellwether_schema::{Constraint, HumanDuration, Literal, Spanned, section};
 use lines::Lines;
 use parking_lot::Mutex;
@@ -134,6 +135,23 @@ impl Collector for GraphiteCollector {
             }
         })
     }
+}
+
+/// Returns the series of a packet that a collector with the mappings of a file would collect; `None` if the file is
+/// invalid.
+#[must_use]
+pub fn graphite_series(mapping_file: &str, packet: &[u8], now: Now) -> Option<SeriesBatch> {
+    let (origin, memory) = (Origin::APPLICATION, Memory::default());
+    let intake = Intake::unlimited(origin, Duration::from_secs(300));
+    let plan = Plan {
+        origin,
+        endpoints: [Endpoint::Tcp(String::new()), Endpoint::Udp(String::new())],
+        mappings: Mappings::of_file(mapping_file)?,
+        accept: Accept::all(),
+        intake: intake.clone(),
+    };
+    Lines::new(&plan, memory.clone()).packet(packet, now);
+    Some(intake.collect(&memory, now))
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Metrics that applications push with OpenTelemetry's protocol, OTLP, over HTTP and gRPC
 //! (<https://opentelemetry.io/docs/specs/otlp/>).
 
+mod attributes;
 mod exchange;
 mod grpc;
 mod json;
@@ -22,11 +23,12 @@ use hyper::{Request, Response};
 use parking_lot::Mutex;
 
 use self::grpc::Grpc;
-use self::message::{ExportRequest, ExportResponse, PartialSuccess};
+use self::message::{ExportResponse, PartialSuccess};
 use self::totals::Totals;
 use self::translate::{Labeling, Translator};
 use crate::pushed::{Intake, PushSettings, PushedSource};
 use crate::sockets::check_address;
+use crate::wire::Message;
 
 section! {
     /// Collector of type `otlp`: metrics that applications push with OpenTelemetry's protocol to `/v1/metrics`, or with
@@ -88,13 +90,13 @@ fn warn_of_strangers(listen: &Spanned<String>, warnings: &mut Vec<Diagnostic>) {
 struct Exporter {
     intake: Intake,
     labeling: Labeling,
-    /// Held while a request is read: in memory, a message may take many times its size.
+    /// Held while a request is read: in memory, it and its series take many times the size of a compressed one.
     reading: Arc<Mutex<()>>,
 }
 
 impl Exporter {
     /// Takes the points of a request, and returns what is rejected.
-    fn export(&self, memory: &Memory, request: &ExportRequest, now: Now) -> ExportResponse {
+    fn export(&self, memory: &Memory, request: Message<'_>, now: Now) -> ExportResponse {
         let totals = memory.get::<Mutex<Totals>>(self.intake.origin());
         // Until the series are taken over, so that sums of two requests stay in order.
         let mut totals = totals.lock();

@@ -1,16 +1,16 @@
 //! Samples that Prometheus and its agents send by remote write, 1.0 and 2.0
 //! (<https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/>).
 
+mod message;
 mod read;
 
 use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver};
 use bellwether_core::{Now, Rejected, Rejection};
-use bellwether_exposition::remote_write::{Request as RequestV2, WriteRequest};
 use bellwether_schema::section;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Request, Response, StatusCode};
-use prost::Message;
+use message::{REQUEST_V1, REQUEST_V2};
 use read::{Metadata, Reader, Written};
 
 use crate::pushed::{Intake, PushSettings};
@@ -59,11 +59,13 @@ impl Receiver for SampleReceiver {
         };
         let mut reader = Reader::new(self.intake.ttl(), limit, now.wall);
         let read = match version {
-            Version::V1 => WriteRequest::decode(&*body).map(|request| {
+            Version::V1 => REQUEST_V1.check(&body).map(|request| {
                 let metadata = memory.get::<Metadata>(self.intake.origin());
-                reader.read_v1(&request, &metadata, &self.intake);
+                reader.read_v1(request, &metadata, &self.intake);
             }),
-            Version::V2 => RequestV2::decode(&*body).map(|request| reader.read_v2(&request)),
+            Version::V2 => REQUEST_V2
+                .check(&body)
+                .map(|request| reader.read_v2(request)),
         };
         if let Err(error) = read {
             let message = format!("not a message of remote write: {error}");

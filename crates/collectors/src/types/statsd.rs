@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bellwether_collector::{
     Build, Collecting, Collector, CollectorLimits, EntryContext, EntryType, Memory, NamedFile,
 };
-use bellwether_core::{Batch, Failure, Now, Origin};
+use bellwether_core::{Batch, Failure, Now, Origin, SeriesBatch};
 use bellwether_schema::{Constraint, Literal, Spanned, section};
 use intake::Intake;
 use parking_lot::Mutex;
@@ -124,6 +124,25 @@ impl Collector for StatsdCollector {
             }
         })
     }
+}
+
+/// Returns the series of a packet that a collector with the mappings of a file would collect; `None` if the file is
+/// invalid.
+#[must_use]
+pub fn statsd_series(mapping_file: &str, packet: &[u8], now: Now) -> Option<SeriesBatch> {
+    let mut intake = Intake::default();
+    intake.configure(&Plan {
+        origin: Origin::APPLICATION,
+        endpoints: Vec::new(),
+        dialect: StatsdDialect::Auto,
+        mappings: Mappings::of_file(mapping_file)?,
+        accept: Accept::all(),
+        limits: CollectorLimits::default(),
+    });
+    intake.packet(packet, now);
+    let mut batch = SeriesBatch::default();
+    intake.fill(now, &mut batch);
+    Some(batch)
 }
 
 #[cfg(test)]

@@ -1,15 +1,14 @@
 //! From lines to samples: `name;tag=value value timestamp`.
 
+use std::borrow::Cow;
 use std::sync::atomic::Ordering;
 
 use bellwether_collector::Memory;
-use bellwether_core::{
-    Kind, LabelSet, METRIC_NAME, Now, Rejected, Rejection, SeriesBatch, UnixMillis,
-};
+use bellwether_core::{Kind, LabelSet, Now, Rejected, Rejection, SeriesBatch, UnixMillis};
 
 use super::Plan;
-use crate::name_mapping::{MappedType, Mapper, escaped};
-use crate::pushed::{Accept, Intake};
+use crate::name_mapping::{MappedType, Mapper, escaped_label};
+use crate::pushed::Intake;
 use crate::sockets;
 
 /// Longest part of a rejected line that is shown, in characters.
@@ -18,7 +17,6 @@ const SHOWN: usize = 80;
 /// Reads lines, and pushes their samples.
 pub(super) struct Lines {
     mapper: Mapper,
-    accept: Accept,
     intake: Intake,
     memory: Memory,
     batch: SeriesBatch,
@@ -39,8 +37,7 @@ pub(super) struct Totals {
 impl Lines {
     pub(super) fn new(plan: &Plan, memory: Memory) -> Self {
         Self {
-            mapper: Mapper::new(plan.mappings.clone()),
-            accept: plan.accept.clone(),
+            mapper: Mapper::new(plan.mappings.clone(), plan.accept.clone()),
             intake: plan.intake.clone(),
             memory,
             batch: SeriesBatch::default(),
@@ -91,19 +88,21 @@ impl Lines {
             self.totals.dropped += 1;
             return Ok(());
         };
-        if !target.is_mapped && !self.accept.accepts(&target.name) {
+        if !target.is_accepted {
             return Err(Rejection::NotAccepted);
         }
-        let tags = self.totals.labels(tags);
-        let own = target.labels.iter();
-        let own = own.map(|(name, value)| (name.to_string(), value.as_str()));
-        let name = [(METRIC_NAME.to_owned(), target.name.as_str())];
-        // Of several labels with one name the last one counts.
-        let set = LabelSet::new(tags.into_iter().chain(own).chain(name));
         let help = target.options.help.as_deref().unwrap_or_default();
         self.batch.begin(&target.name, Some(Kind::Gauge), help);
-        self.batch
-            .push_packed(set.packed(), value * target.options.scale);
+        let value = value * target.options.scale;
+        if tags.is_empty() {
+            self.batch.push_packed(target.set.packed(), value);
+        } else {
+            let tags = self.totals.labels(tags).into_iter();
+            let own = target.set.iter().map(|(name, value)| (name.into(), value));
+            // Of several labels with one name the last one counts.
+            let set = LabelSet::new(tags.chain(own));
+            self.batch.push_packed(set.packed(), value);
+        }
         self.totals.last = now.wall;
         Ok(())
     }
@@ -111,11 +110,11 @@ impl Lines {
 
 impl Totals {
     /// Returns the labels of `;`-separated tags.
-    fn labels<'t>(&mut self, tags: &'t str) -> Vec<(String, &'t str)> {
+    fn labels<'t>(&mut self, tags: &'t str) -> Vec<(Cow<'t, str>, &'t str)> {
         let mut labels = Vec::new();
         for tag in tags.split(';').filter(|tag| !tag.is_empty()) {
             let (name, value) = tag.split_once('=').unwrap_or((tag, ""));
-            let name = escaped(name).replace(':', "_");
+            let name = escaped_label(name);
             match name.is_empty() || name.starts_with("__") || value.is_empty() {
                 true => self.ignored_tags += 1,
                 false => labels.push((name, value)),

@@ -1,11 +1,12 @@
 //! From points to samples: a metric for each field.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use bellwether_core::{LabelSet, METRIC_NAME, Rejected, Rejection, SeriesBatch, UnixMillis};
+use bellwether_core::{Rejected, Rejection, SeriesBatch, UnixMillis};
 
-use super::protocol::{Field, Point, lines};
-use crate::name_mapping::escaped;
+use super::protocol::{Field, Point, lines, timestamp};
+use crate::name_mapping::escaped_label;
 
 /// Longest part of a line that an error shows, in characters.
 const SHOWN: usize = 80;
@@ -45,6 +46,8 @@ pub(super) struct Reader {
     ttl: Duration,
     now: UnixMillis,
     batch: SeriesBatch,
+    /// Buffer for names of metrics.
+    name: String,
 }
 
 impl Reader {
@@ -55,6 +58,7 @@ impl Reader {
             ttl,
             now,
             batch: SeriesBatch::within(limit),
+            name: String::new(),
         }
     }
 
@@ -65,39 +69,54 @@ impl Reader {
 
     /// Reads all points, and returns the first error.
     pub(super) fn read(&mut self, text: &str) -> Option<String> {
-        let (mut points, mut rejected, mut first) = (Vec::new(), Rejected::default(), None);
-        for (number, line) in lines(text) {
-            match Point::parse(line) {
-                Ok(point) => {
-                    let time = point.timestamp.map(|time| self.precision.time(time));
-                    points.push((time.unwrap_or(self.now), point));
-                }
-                Err(error) => {
-                    let shown: String = line.chars().take(SHOWN).collect();
-                    first.get_or_insert_with(|| {
-                        format!("line {number}: {error}: unable to parse '{shown}'")
-                    });
-                    rejected.add(Rejection::Malformed, 1, || shown);
-                }
-            }
-        }
+        let mut read = Read::default();
         // The newest value of a series is the last one.
-        points.sort_by_key(|(time, _)| *time);
-        for (time, point) in points {
-            match self.now.since(time) > self.ttl {
-                true => rejected.add(Rejection::TooOld, 1, || point.measurement.to_string()),
-                false => self.add(&point),
+        if lines(text).is_sorted_by_key(|(_, line)| self.time(line)) {
+            lines(text).for_each(|(number, line)| self.line(number, line, &mut read));
+        } else {
+            let mut sorted: Vec<_> = lines(text).collect();
+            sorted.sort_by_key(|(_, line)| self.time(line));
+            for (number, line) in sorted {
+                self.line(number, line, &mut read);
             }
         }
-        self.batch.reject(&rejected);
-        first
+        self.batch.reject(&read.rejected);
+        read.first.map(|(_, error)| error)
+    }
+
+    /// Returns the time of a line, which is now if there is none.
+    fn time(&self, line: &str) -> UnixMillis {
+        let timestamp = timestamp(line);
+        timestamp.map_or(self.now, |timestamp| self.precision.time(timestamp))
+    }
+
+    fn line(&mut self, number: usize, line: &str, read: &mut Read) {
+        match Point::parse(line) {
+            Ok(point) => match self.now.since(self.time(line)) > self.ttl {
+                true => {
+                    let first = || point.measurement.to_string();
+                    read.rejected.add(Rejection::TooOld, 1, first);
+                }
+                false => self.add(&point),
+            },
+            Err(error) => {
+                let shown: String = line.chars().take(SHOWN).collect();
+                if read.first.as_ref().is_none_or(|(first, _)| number < *first) {
+                    let error = format!("line {number}: {error}: unable to parse '{shown}'");
+                    read.first = Some((number, error));
+                }
+                read.rejected.add(Rejection::Malformed, 1, || shown);
+            }
+        }
     }
 
     /// Adds a sample for each field that is a number.
     fn add(&mut self, point: &Point<'_>) {
-        let tags = point.tags.iter();
-        let tags = tags.map(|(name, value)| (name_of(name), value.as_ref()));
-        let tags: Vec<(String, &str)> = tags.filter(|(name, _)| !name.starts_with("__")).collect();
+        let labels = labels(point);
+        let labels: Vec<(&str, &str)> = labels
+            .iter()
+            .map(|(name, value)| (&**name, *value))
+            .collect();
         for (field, value) in &point.fields {
             // A text is no sample, as in influxdb_exporter.
             let Field::Number(value) = value else {
@@ -108,19 +127,38 @@ impl Reader {
                 self.batch.reject_samples(Rejection::Limit, 1, first);
                 continue;
             }
-            let name = match &**field {
-                "value" => name_of(&point.measurement),
-                field => name_of(&format!("{}_{field}", point.measurement)),
-            };
-            let labels = tags.iter().map(|(name, value)| (name.as_str(), *value));
-            let set = LabelSet::new(labels.chain([(METRIC_NAME, name.as_str())]));
-            self.batch.begin(&name, None, "");
-            self.batch.push_packed(set.packed(), *value);
+            self.name.clear();
+            self.name.push_str(&point.measurement);
+            if field != "value" {
+                self.name.push('_');
+                self.name.push_str(field);
+            }
+            self.batch.begin(&escaped_label(&self.name), None, "");
+            self.batch.push(&labels, *value);
         }
     }
 }
 
-/// Returns a valid name of a metric or a label.
-fn name_of(text: &str) -> String {
-    escaped(text).replace(':', "_")
+/// Errors of a request.
+#[derive(Default)]
+struct Read {
+    rejected: Rejected,
+    /// Number of the first line with an error, and the error.
+    first: Option<(usize, String)>,
+}
+
+/// Returns the tags as labels, sorted by name. Of several with one name the last one counts.
+fn labels<'p>(point: &'p Point<'_>) -> Vec<(Cow<'p, str>, &'p str)> {
+    let tags = point.tags.iter();
+    let labels = tags.map(|(name, value)| (escaped_label(name), &**value));
+    let mut labels: Vec<_> = labels.filter(|(name, _)| !name.starts_with("__")).collect();
+    labels.sort_by(|a, b| a.0.cmp(&b.0));
+    labels.dedup_by(|next, before| {
+        let is_same = next.0 == before.0;
+        if is_same {
+            before.1 = next.1;
+        }
+        is_same
+    });
+    labels
 }

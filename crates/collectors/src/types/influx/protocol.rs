@@ -3,14 +3,14 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2, memchr3};
+
 /// A point.
 #[derive(Debug, PartialEq)]
 pub(super) struct Point<'a> {
     pub(super) measurement: Cow<'a, str>,
     pub(super) tags: Vec<(Cow<'a, str>, Cow<'a, str>)>,
     pub(super) fields: Vec<(Cow<'a, str>, Field)>,
-    /// In the precision of the request.
-    pub(super) timestamp: Option<i64>,
 }
 
 /// Value of a field.
@@ -41,6 +41,10 @@ fn end_of_line(text: &str) -> usize {
     // An apostrophe in a comment is none.
     if text.trim_start_matches([' ', '\t']).starts_with('#') {
         return text.find('\n').unwrap_or(text.len());
+    }
+    let end = memchr(b'\n', text.as_bytes()).unwrap_or(text.len());
+    if memchr2(b'"', b'\\', &text.as_bytes()[..end]).is_none() {
+        return end;
     }
     let mut scan = Scan::default();
     let end = text.bytes().position(|byte| {
@@ -81,6 +85,11 @@ impl Scan {
     }
 }
 
+/// Returns the timestamp at the end of a line, if there is one.
+pub(super) fn timestamp(line: &str) -> Option<i64> {
+    line.rsplit_once(' ')?.1.parse().ok()
+}
+
 impl<'a> Point<'a> {
     /// Parses a line.
     ///
@@ -105,20 +114,14 @@ impl<'a> Point<'a> {
             _ => Err(format!("invalid field: {field:?}")),
         });
         let fields = fields.collect::<Result<_, String>>()?;
-        let timestamp = match timestamp.trim() {
-            "" => None,
-            text => {
-                let number = text
-                    .parse()
-                    .map_err(|_| format!("invalid timestamp: {text:?}"));
-                Some(number?)
-            }
-        };
+        let timestamp = timestamp.trim();
+        if !timestamp.is_empty() && timestamp.parse::<i64>().is_err() {
+            return Err(format!("invalid timestamp: {timestamp:?}"));
+        }
         Ok(Self {
             measurement,
             tags,
             fields,
-            timestamp,
         })
     }
 }
@@ -145,6 +148,10 @@ impl Field {
 
 /// Splits at the first `separator` that is neither escaped nor, among fields, in quotes.
 fn split(text: &str, separator: u8, has_fields: bool) -> Option<(&str, &str)> {
+    let first = memchr3(separator, b'"', b'\\', text.as_bytes())?;
+    if text.as_bytes()[first] == separator {
+        return Some((&text[..first], &text[first + 1..]));
+    }
     let mut scan = Scan {
         has_fields,
         ..Scan::default()
@@ -195,7 +202,10 @@ mod tests {
         match Point::parse(line) {
             Ok(point) => format!(
                 "{} {:?} {:?} {:?}",
-                point.measurement, point.tags, point.fields, point.timestamp
+                point.measurement,
+                point.tags,
+                point.fields,
+                timestamp(line.trim())
             ),
             Err(error) => error,
         }

@@ -1,13 +1,18 @@
 //! Requests and answers of OTLP over HTTP, in protocol buffers or in JSON.
 
+use std::borrow::Cow;
+use std::fmt::Display;
+
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
-use prost::Message;
+use prost::Message as _;
 use serde_json::json;
 
-use super::message::{ExportRequest, ExportResponse, Status};
+use super::json;
+use super::message::{ExportResponse, REQUEST, Status};
 use crate::receiver::{RequestError, answer, header, inflated};
+use crate::wire::Message;
 
 /// Encoding of a request and its answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +25,7 @@ enum Encoding {
 pub(super) fn respond(
     request: &Request<Bytes>,
     limit: u64,
-    export: impl FnOnce(&ExportRequest) -> ExportResponse,
+    export: impl FnOnce(Message<'_>) -> ExportResponse,
 ) -> Response<Vec<u8>> {
     let content_type = header(request.headers(), &CONTENT_TYPE);
     let media = content_type.split(';').next().unwrap_or_default().trim();
@@ -35,22 +40,45 @@ pub(super) fn respond(
         }
     };
     let body = inflated(request.headers(), request.body(), limit);
-    match body.and_then(|body| encoding.read(&body)) {
-        Ok(request) => encoding.answer(StatusCode::OK, encoding.response(&export(&request))),
+    let response = body.and_then(|body| {
+        let body = encoding.protobuf(body)?;
+        let request = checked(&body).map_err(invalid)?;
+        Ok(export(request))
+    });
+    match response {
+        Ok(response) => encoding.answer(StatusCode::OK, encoding.response(&response)),
         Err(error) => encoding.answer(error.status, encoding.error(&error)),
     }
 }
 
+/// Returns the request in `body`.
+///
+/// # Errors
+/// Returns a message for the client.
+pub(super) fn checked(body: &[u8]) -> Result<Message<'_>, String> {
+    let request = REQUEST.check(body);
+    request.map_err(|error| not_a_request(&error))
+}
+
+fn not_a_request(error: &dyn Display) -> String {
+    format!("not a request of OTLP metrics: {error}")
+}
+
+fn invalid(message: String) -> RequestError {
+    RequestError::new(StatusCode::BAD_REQUEST, message)
+}
+
 impl Encoding {
-    fn read(self, body: &[u8]) -> Result<ExportRequest, RequestError> {
-        let read = match self {
-            Self::Protobuf => ExportRequest::decode(body).map_err(|error| error.to_string()),
-            Self::Json => serde_json::from_slice(body).map_err(|error| error.to_string()),
-        };
-        read.map_err(|error| {
-            let message = format!("not a request of OTLP metrics: {error}");
-            RequestError::new(StatusCode::BAD_REQUEST, message)
-        })
+    /// Returns a body as protocol buffers.
+    fn protobuf(self, body: Cow<'_, [u8]>) -> Result<Cow<'_, [u8]>, RequestError> {
+        match self {
+            Self::Protobuf => Ok(body),
+            Self::Json => {
+                let message = json::to_protobuf(&body, &REQUEST);
+                let message = message.map_err(|error| invalid(not_a_request(&error)))?;
+                Ok(message.into())
+            }
+        }
     }
 
     fn response(self, response: &ExportResponse) -> Vec<u8> {

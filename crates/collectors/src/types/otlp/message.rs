@@ -1,277 +1,284 @@
-//! Messages of OTLP metrics, in protocol buffers and in JSON, by
-//! `opentelemetry/proto/metrics/v1/metrics.proto` (<https://github.com/open-telemetry/opentelemetry-proto>).
-//! Exemplars, minima, maxima and attributes of bytes are left out.
-//!
-//! Data of a metric and values of attributes are in boxes: a request may have millions without any.
-//! A `oneof` is a field for each of its kinds, which is the same in both encodings.
+//! Messages of OTLP metrics, by `opentelemetry/proto/metrics/v1/metrics.proto`
+//! (<https://github.com/open-telemetry/opentelemetry-proto>). Exemplars, minima, maxima and attributes of bytes are left out.
 
 use prost::Message;
-use serde::Deserialize;
 
-use super::json;
+use crate::wire::{FieldKind, Schema, many, one};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ExportRequest {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) resource_metrics: Vec<ResourceMetrics>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ResourceMetrics {
-    #[prost(message, optional, tag = "1")]
-    pub(super) resource: Option<Resource>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) scope_metrics: Vec<ScopeMetrics>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct Resource {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) attributes: Vec<KeyValue>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct ScopeMetrics {
-    #[prost(message, optional, tag = "1")]
-    pub(super) scope: Option<Scope>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) metrics: Vec<Metric>,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct Scope {
-    #[prost(string, tag = "1")]
-    pub(super) name: String,
-    #[prost(string, tag = "2")]
-    pub(super) version: String,
-}
-
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Metric {
-    #[prost(string, tag = "1")]
-    pub(super) name: String,
-    #[prost(string, tag = "2")]
-    pub(super) description: String,
-    #[prost(string, tag = "3")]
-    pub(super) unit: String,
-    #[prost(message, optional, boxed, tag = "5")]
-    pub(super) gauge: Option<Box<Numbers>>,
-    #[prost(message, optional, boxed, tag = "7")]
-    pub(super) sum: Option<Box<Numbers>>,
-    #[prost(message, optional, boxed, tag = "9")]
-    pub(super) histogram: Option<Box<Histogram>>,
-    #[prost(message, optional, boxed, tag = "10")]
-    pub(super) exponential_histogram: Option<Box<ExponentialHistogram>>,
-    #[prost(message, optional, boxed, tag = "11")]
-    pub(super) summary: Option<Box<Summary>>,
+/// Numbers of fields.
+pub(super) mod field {
+    /// Of `ExportMetricsServiceRequest`.
+    pub(in super::super) const RESOURCE_METRICS: u32 = 1;
+    /// Of `ResourceMetrics`, with `Resource` in it.
+    pub(in super::super) const RESOURCE: u32 = 1;
+    pub(in super::super) const SCOPE_METRICS: u32 = 2;
+    pub(in super::super) const RESOURCE_ATTRIBUTES: u32 = 1;
+    /// Of `ScopeMetrics`, with `InstrumentationScope` in it.
+    pub(in super::super) const SCOPE: u32 = 1;
+    pub(in super::super) const METRICS: u32 = 2;
+    pub(in super::super) const SCOPE_NAME: u32 = 1;
+    pub(in super::super) const SCOPE_VERSION: u32 = 2;
+    /// Of `Metric`.
+    pub(in super::super) const NAME: u32 = 1;
+    pub(in super::super) const DESCRIPTION: u32 = 2;
+    pub(in super::super) const UNIT: u32 = 3;
+    pub(in super::super) const GAUGE: u32 = 5;
+    pub(in super::super) const SUM: u32 = 7;
+    pub(in super::super) const HISTOGRAM: u32 = 9;
+    pub(in super::super) const EXPONENTIAL_HISTOGRAM: u32 = 10;
+    pub(in super::super) const SUMMARY: u32 = 11;
+    /// Of each of the five.
+    pub(in super::super) const DATA_POINTS: u32 = 1;
+    pub(in super::super) const TEMPORALITY: u32 = 2;
+    pub(in super::super) const IS_MONOTONIC: u32 = 3;
+    /// Of all points. Attributes and flags have a number in each of the types.
+    pub(in super::super) const TIME: u32 = 3;
+    /// Of `NumberDataPoint`.
+    pub(in super::super) const AS_DOUBLE: u32 = 4;
+    pub(in super::super) const AS_INT: u32 = 6;
+    /// Of the other points.
+    pub(in super::super) const COUNT: u32 = 4;
+    pub(in super::super) const POINT_SUM: u32 = 5;
+    pub(in super::super) const BUCKET_COUNTS: u32 = 6;
+    pub(in super::super) const EXPLICIT_BOUNDS: u32 = 7;
+    pub(in super::super) const SCALE: u32 = 6;
+    pub(in super::super) const ZERO_COUNT: u32 = 7;
+    pub(in super::super) const POSITIVE: u32 = 8;
+    pub(in super::super) const NEGATIVE: u32 = 9;
+    pub(in super::super) const ZERO_THRESHOLD: u32 = 14;
+    pub(in super::super) const OFFSET: u32 = 1;
+    pub(in super::super) const OFFSET_COUNTS: u32 = 2;
+    pub(in super::super) const QUANTILES: u32 = 6;
+    pub(in super::super) const QUANTILE: u32 = 1;
+    pub(in super::super) const QUANTILE_VALUE: u32 = 2;
+    /// Of `KeyValue`.
+    pub(in super::super) const KEY: u32 = 1;
+    pub(in super::super) const VALUE: u32 = 2;
+    /// Of `AnyValue`.
+    pub(in super::super) const STRING: u32 = 1;
+    pub(in super::super) const BOOL: u32 = 2;
+    pub(in super::super) const INT: u32 = 3;
+    pub(in super::super) const DOUBLE: u32 = 4;
+    pub(in super::super) const ARRAY: u32 = 5;
+    pub(in super::super) const MAP: u32 = 6;
+    /// Of `ArrayValue` and `KeyValueList`.
+    pub(in super::super) const VALUES: u32 = 1;
 }
 
 /// `AggregationTemporality` of what came since the point before.
-pub(super) const DELTA: i32 = 1;
+pub(super) const DELTA: u64 = 1;
 /// `AggregationTemporality` of what came since the start.
-pub(super) const CUMULATIVE: i32 = 2;
+pub(super) const CUMULATIVE: u64 = 2;
 
 /// Bit of `flags`: the series has ended.
-pub(super) const NO_RECORDED_VALUE: u32 = 1;
+pub(super) const NO_RECORDED_VALUE: u64 = 1;
+
+/// `ExportMetricsServiceRequest`.
+pub(super) static REQUEST: Schema = Schema {
+    fields: &[many(
+        field::RESOURCE_METRICS,
+        "resourceMetrics",
+        FieldKind::Message(&RESOURCE_METRICS),
+    )],
+};
+
+static RESOURCE_METRICS: Schema = Schema {
+    fields: &[
+        one(field::RESOURCE, "resource", FieldKind::Message(&RESOURCE)),
+        many(
+            field::SCOPE_METRICS,
+            "scopeMetrics",
+            FieldKind::Message(&SCOPE_METRICS),
+        ),
+    ],
+};
+
+static RESOURCE: Schema = Schema {
+    fields: &[many(
+        field::RESOURCE_ATTRIBUTES,
+        "attributes",
+        FieldKind::Message(&KEY_VALUE),
+    )],
+};
+
+static SCOPE_METRICS: Schema = Schema {
+    fields: &[
+        one(field::SCOPE, "scope", FieldKind::Message(&SCOPE)),
+        many(field::METRICS, "metrics", FieldKind::Message(&METRIC)),
+    ],
+};
+
+static SCOPE: Schema = Schema {
+    fields: &[
+        one(field::SCOPE_NAME, "name", FieldKind::Text),
+        one(field::SCOPE_VERSION, "version", FieldKind::Text),
+    ],
+};
+
+static METRIC: Schema = Schema {
+    fields: &[
+        one(field::NAME, "name", FieldKind::Text),
+        one(field::DESCRIPTION, "description", FieldKind::Text),
+        one(field::UNIT, "unit", FieldKind::Text),
+        one(field::GAUGE, "gauge", FieldKind::Message(&NUMBERS)),
+        one(field::SUM, "sum", FieldKind::Message(&NUMBERS)),
+        one(
+            field::HISTOGRAM,
+            "histogram",
+            FieldKind::Message(&HISTOGRAM),
+        ),
+        one(
+            field::EXPONENTIAL_HISTOGRAM,
+            "exponentialHistogram",
+            FieldKind::Message(&EXPONENTIAL_HISTOGRAM),
+        ),
+        one(field::SUMMARY, "summary", FieldKind::Message(&SUMMARY)),
+    ],
+};
 
 /// `Gauge`, which has points alone, and `Sum`.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Numbers {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) data_points: Vec<NumberPoint>,
-    #[prost(int32, tag = "2")]
-    pub(super) aggregation_temporality: i32,
-    #[prost(bool, tag = "3")]
-    pub(super) is_monotonic: bool,
-}
+static NUMBERS: Schema = Schema {
+    fields: &[
+        many(
+            field::DATA_POINTS,
+            "dataPoints",
+            FieldKind::Message(&NUMBER_POINT),
+        ),
+        one(field::TEMPORALITY, "aggregationTemporality", FieldKind::Int),
+        one(field::IS_MONOTONIC, "isMonotonic", FieldKind::Bool),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Histogram {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) data_points: Vec<HistogramPoint>,
-    #[prost(int32, tag = "2")]
-    pub(super) aggregation_temporality: i32,
-}
+static HISTOGRAM: Schema = Schema {
+    fields: &[
+        many(
+            field::DATA_POINTS,
+            "dataPoints",
+            FieldKind::Message(&HISTOGRAM_POINT),
+        ),
+        one(field::TEMPORALITY, "aggregationTemporality", FieldKind::Int),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ExponentialHistogram {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) data_points: Vec<ExponentialPoint>,
-    #[prost(int32, tag = "2")]
-    pub(super) aggregation_temporality: i32,
-}
+static EXPONENTIAL_HISTOGRAM: Schema = Schema {
+    fields: &[
+        many(
+            field::DATA_POINTS,
+            "dataPoints",
+            FieldKind::Message(&EXPONENTIAL_POINT),
+        ),
+        one(field::TEMPORALITY, "aggregationTemporality", FieldKind::Int),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Summary {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) data_points: Vec<SummaryPoint>,
-}
+static SUMMARY: Schema = Schema {
+    fields: &[many(
+        field::DATA_POINTS,
+        "dataPoints",
+        FieldKind::Message(&SUMMARY_POINT),
+    )],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct NumberPoint {
-    #[prost(fixed64, tag = "3")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) time_unix_nano: u64,
-    #[prost(double, optional, tag = "4")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) as_double: Option<f64>,
-    #[prost(sfixed64, optional, tag = "6")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) as_int: Option<i64>,
-    #[prost(message, repeated, tag = "7")]
-    pub(super) attributes: Vec<KeyValue>,
-    #[prost(uint32, tag = "8")]
-    pub(super) flags: u32,
-}
+static NUMBER_POINT: Schema = Schema {
+    fields: &[
+        one(field::TIME, "timeUnixNano", FieldKind::Fixed),
+        one(field::AS_DOUBLE, "asDouble", FieldKind::Double),
+        one(field::AS_INT, "asInt", FieldKind::SignedFixed),
+        many(7, "attributes", FieldKind::Message(&KEY_VALUE)),
+        one(8, "flags", FieldKind::Unsigned),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct HistogramPoint {
-    #[prost(fixed64, tag = "3")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) time_unix_nano: u64,
-    #[prost(fixed64, tag = "4")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) count: u64,
-    #[prost(double, optional, tag = "5")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) sum: Option<f64>,
-    #[prost(fixed64, repeated, tag = "6")]
-    #[serde(deserialize_with = "json::numbers")]
-    pub(super) bucket_counts: Vec<u64>,
-    #[prost(double, repeated, tag = "7")]
-    #[serde(deserialize_with = "json::numbers")]
-    pub(super) explicit_bounds: Vec<f64>,
-    #[prost(message, repeated, tag = "9")]
-    pub(super) attributes: Vec<KeyValue>,
-    #[prost(uint32, tag = "10")]
-    pub(super) flags: u32,
-}
+static HISTOGRAM_POINT: Schema = Schema {
+    fields: &[
+        one(field::TIME, "timeUnixNano", FieldKind::Fixed),
+        one(field::COUNT, "count", FieldKind::Fixed),
+        one(field::POINT_SUM, "sum", FieldKind::Double),
+        many(field::BUCKET_COUNTS, "bucketCounts", FieldKind::Fixed),
+        many(field::EXPLICIT_BOUNDS, "explicitBounds", FieldKind::Double),
+        many(9, "attributes", FieldKind::Message(&KEY_VALUE)),
+        one(10, "flags", FieldKind::Unsigned),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct ExponentialPoint {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) attributes: Vec<KeyValue>,
-    #[prost(fixed64, tag = "3")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) time_unix_nano: u64,
-    #[prost(fixed64, tag = "4")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) count: u64,
-    #[prost(double, optional, tag = "5")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) sum: Option<f64>,
-    #[prost(sint32, tag = "6")]
-    pub(super) scale: i32,
-    #[prost(fixed64, tag = "7")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) zero_count: u64,
-    #[prost(message, optional, tag = "8")]
-    pub(super) positive: Option<Buckets>,
-    #[prost(message, optional, tag = "9")]
-    pub(super) negative: Option<Buckets>,
-    #[prost(uint32, tag = "10")]
-    pub(super) flags: u32,
-    #[prost(double, tag = "14")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) zero_threshold: f64,
-}
+static EXPONENTIAL_POINT: Schema = Schema {
+    fields: &[
+        many(1, "attributes", FieldKind::Message(&KEY_VALUE)),
+        one(field::TIME, "timeUnixNano", FieldKind::Fixed),
+        one(field::COUNT, "count", FieldKind::Fixed),
+        one(field::POINT_SUM, "sum", FieldKind::Double),
+        one(field::SCALE, "scale", FieldKind::Zigzag),
+        one(field::ZERO_COUNT, "zeroCount", FieldKind::Fixed),
+        one(field::POSITIVE, "positive", FieldKind::Message(&BUCKETS)),
+        one(field::NEGATIVE, "negative", FieldKind::Message(&BUCKETS)),
+        one(10, "flags", FieldKind::Unsigned),
+        one(field::ZERO_THRESHOLD, "zeroThreshold", FieldKind::Double),
+    ],
+};
 
 /// Consecutive buckets. That with the index `i` has the lower bound `2^(i * 2^-scale)`.
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct Buckets {
-    #[prost(sint32, tag = "1")]
-    pub(super) offset: i32,
-    #[prost(uint64, repeated, tag = "2")]
-    #[serde(deserialize_with = "json::numbers")]
-    pub(super) bucket_counts: Vec<u64>,
-}
+static BUCKETS: Schema = Schema {
+    fields: &[
+        one(field::OFFSET, "offset", FieldKind::Zigzag),
+        many(field::OFFSET_COUNTS, "bucketCounts", FieldKind::Unsigned),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct SummaryPoint {
-    #[prost(fixed64, tag = "3")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) time_unix_nano: u64,
-    #[prost(fixed64, tag = "4")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) count: u64,
-    #[prost(double, tag = "5")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) sum: f64,
-    #[prost(message, repeated, tag = "6")]
-    pub(super) quantile_values: Vec<Quantile>,
-    #[prost(message, repeated, tag = "7")]
-    pub(super) attributes: Vec<KeyValue>,
-    #[prost(uint32, tag = "8")]
-    pub(super) flags: u32,
-}
+static SUMMARY_POINT: Schema = Schema {
+    fields: &[
+        one(field::TIME, "timeUnixNano", FieldKind::Fixed),
+        one(field::COUNT, "count", FieldKind::Fixed),
+        one(field::POINT_SUM, "sum", FieldKind::Double),
+        many(
+            field::QUANTILES,
+            "quantileValues",
+            FieldKind::Message(&QUANTILE),
+        ),
+        many(7, "attributes", FieldKind::Message(&KEY_VALUE)),
+        one(8, "flags", FieldKind::Unsigned),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct Quantile {
-    #[prost(double, tag = "1")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) quantile: f64,
-    #[prost(double, tag = "2")]
-    #[serde(deserialize_with = "json::number")]
-    pub(super) value: f64,
-}
+static QUANTILE: Schema = Schema {
+    fields: &[
+        one(field::QUANTILE, "quantile", FieldKind::Double),
+        one(field::QUANTILE_VALUE, "value", FieldKind::Double),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct KeyValue {
-    #[prost(string, tag = "1")]
-    pub(super) key: String,
-    #[prost(message, optional, boxed, tag = "2")]
-    pub(super) value: Option<Box<AnyValue>>,
-}
+static KEY_VALUE: Schema = Schema {
+    fields: &[
+        one(field::KEY, "key", FieldKind::Text),
+        one(field::VALUE, "value", FieldKind::Message(&ANY_VALUE)),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(super) struct AnyValue {
-    #[prost(string, optional, tag = "1")]
-    pub(super) string_value: Option<String>,
-    #[prost(bool, optional, tag = "2")]
-    pub(super) bool_value: Option<bool>,
-    #[prost(int64, optional, tag = "3")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) int_value: Option<i64>,
-    #[prost(double, optional, tag = "4")]
-    #[serde(deserialize_with = "json::optional")]
-    pub(super) double_value: Option<f64>,
-    #[prost(message, optional, tag = "5")]
-    pub(super) array_value: Option<List>,
-    #[prost(message, optional, tag = "6")]
-    pub(super) kvlist_value: Option<Map>,
-}
+static ANY_VALUE: Schema = Schema {
+    fields: &[
+        one(field::STRING, "stringValue", FieldKind::Text),
+        one(field::BOOL, "boolValue", FieldKind::Bool),
+        one(field::INT, "intValue", FieldKind::Int),
+        one(field::DOUBLE, "doubleValue", FieldKind::Double),
+        one(field::ARRAY, "arrayValue", FieldKind::Message(&ARRAY)),
+        one(field::MAP, "kvlistValue", FieldKind::Message(&MAP)),
+    ],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct List {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) values: Vec<AnyValue>,
-}
+static ARRAY: Schema = Schema {
+    fields: &[many(
+        field::VALUES,
+        "values",
+        FieldKind::Message(&ANY_VALUE),
+    )],
+};
 
-#[derive(Clone, PartialEq, Message, Deserialize)]
-#[serde(default)]
-pub(super) struct Map {
-    #[prost(message, repeated, tag = "1")]
-    pub(super) values: Vec<KeyValue>,
-}
+static MAP: Schema = Schema {
+    fields: &[many(
+        field::VALUES,
+        "values",
+        FieldKind::Message(&KEY_VALUE),
+    )],
+};
 
 /// Answer to a request that is accepted.
 #[derive(Clone, PartialEq, Message)]

@@ -2,6 +2,8 @@
 //! (<https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>), as the OTLP receiver of
 //! Prometheus forms them.
 
+use std::borrow::Cow;
+
 /// Units by their UCUM code.
 const UNITS: &[(&str, &str)] = &[
     ("d", "days"),
@@ -56,14 +58,14 @@ pub(super) enum Ending {
 /// Returns the name of a metric.
 pub(super) fn metric_name(name: &str, unit: &str, ending: Ending) -> String {
     let is_separator = |character: char| !character.is_ascii_alphanumeric() && character != ':';
-    let mut words: Vec<String> = name
+    let mut words: Vec<Cow<'_, str>> = name
         .split(is_separator)
         .filter(|word| !word.is_empty())
-        .map(str::to_owned)
+        .map(Cow::Borrowed)
         .collect();
     for word in unit_words(unit) {
-        if !words.contains(&word) {
-            words.push(word);
+        if !words.iter().any(|other| *other == word) {
+            words.push(word.into());
         }
     }
     let last = match ending {
@@ -73,7 +75,7 @@ pub(super) fn metric_name(name: &str, unit: &str, ending: Ending) -> String {
     };
     if let Some(last) = last {
         words.retain(|word| word != last);
-        words.push(last.to_owned());
+        words.push(last.into());
     }
     let name = words.join("_");
     match name.starts_with(|first: char| first.is_ascii_digit()) {
@@ -103,17 +105,17 @@ fn word(code: &str, known: &[(&str, &str)]) -> Option<String> {
 }
 
 /// Returns the name of a label. Two underscores at its beginning are for Prometheus itself.
-pub(super) fn label_name(attribute: &str) -> String {
-    let valid = |character: char| match character.is_ascii_alphanumeric() {
-        true => character,
-        false => '_',
+pub(super) fn label_name(attribute: &str) -> Cow<'_, str> {
+    let is_valid = |character: char| character.is_ascii_alphanumeric() || character == '_';
+    let name = match attribute.chars().all(is_valid) {
+        true => Cow::Borrowed(attribute),
+        false => Cow::Owned(attribute.replace(|character| !is_valid(character), "_")),
     };
-    let name: String = attribute.chars().map(valid).collect();
     if name.starts_with("__") {
-        return format!("key{name}");
+        return format!("key{name}").into();
     }
     match name.starts_with(|first: char| first.is_ascii_digit()) {
-        true => format!("key_{name}"),
+        true => format!("key_{name}").into(),
         false => name,
     }
 }

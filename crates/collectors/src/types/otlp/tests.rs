@@ -5,7 +5,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use proptest::prelude::*;
-use prost::Message;
+use prost::Message as _;
 use serde_json::{Value as Json, json};
 
 use super::*;
@@ -60,8 +60,7 @@ fn json_and_protobuf_say_the_same_compressed_or_not() {
         {"name": "b", "gauge": {"dataPoints": [{"asInt": "2"}, {"asDouble": 3}]}},
     ]);
     let json = request(&metrics).to_string().into_bytes();
-    let message: ExportRequest = serde_json::from_slice(&json).unwrap();
-    let protobuf = message.encode_to_vec();
+    let protobuf = json::to_protobuf(&json, &message::REQUEST).unwrap();
     for encoding in ["identity", "gzip"] {
         let body = |bytes: &[u8]| match encoding {
             "gzip" => gzip(bytes),

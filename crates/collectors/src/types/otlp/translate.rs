@@ -1,23 +1,18 @@
 //! Metrics of OTLP as series of Prometheus.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use bellwether_core::{
     Kind, LabelSet, METRIC_NAME, Now, Rejection, SeriesBatch, UnixMillis, bound, staleness_marker,
 };
 use bellwether_exposition::NativeBuckets;
-use serde_json::{Map, Value as Json};
 
-use super::message::{
-    AnyValue, Buckets, CUMULATIVE, DELTA, ExponentialPoint, ExportRequest, HistogramPoint,
-    KeyValue, Metric, NO_RECORDED_VALUE, NumberPoint, Resource, Scope, SummaryPoint,
-};
-use super::names::{Ending, label_name, metric_name};
+use super::attributes::{Labels, get};
+use super::message::{CUMULATIVE, DELTA, NO_RECORDED_VALUE, field};
+use super::names::{Ending, metric_name};
 use super::totals::{Distribution, Totals, Value};
 use crate::pushed::Intake;
-
-/// Labels by name.
-type Labels = BTreeMap<String, String>;
+use crate::wire::{Message, zigzag};
 
 /// Attributes that identify a service, as `job` and `instance`.
 const SERVICE_NAME: &str = "service.name";
@@ -51,28 +46,54 @@ pub(super) struct Translator<'a> {
     pub(super) points: u64,
 }
 
+/// Points of one type of a metric.
+#[derive(Clone, Copy)]
+struct Data<'a> {
+    metric: Message<'a>,
+    /// Number of the field, which is the type.
+    field: u32,
+    message: Message<'a>,
+}
+
 /// A point of any type.
 struct Point<'a> {
-    attributes: &'a [KeyValue],
+    message: Message<'a>,
+    /// Number of the field of its attributes.
+    attributes: u32,
     time: u64,
-    flags: u32,
+    flags: u64,
+}
+
+/// Name, temporality and further labels of points.
+struct Family<'a> {
+    name: &'a str,
+    temporality: u64,
+    labels: &'a Labels<'a>,
 }
 
 impl Translator<'_> {
-    pub(super) fn translate(&mut self, request: &ExportRequest) {
+    /// Translates a request.
+    pub(super) fn translate(&mut self, request: Message<'_>) {
         self.totals.sweep(self.intake.ttl(), self.now.mono);
-        for resource in &request.resource_metrics {
-            let nothing = Resource::default();
-            let attributes = &resource.resource.as_ref().unwrap_or(&nothing).attributes;
-            let labels = self.labeling.of_resource(attributes);
-            self.push_target_info(attributes, &labels);
-            for scope in &resource.scope_metrics {
-                let mut labels = labels.clone();
-                if let Some(scope) = scope.scope.as_ref().filter(|_| self.labeling.scope) {
-                    labels.extend(of_scope(scope));
-                }
-                for metric in &scope.metrics {
-                    self.metric(metric, &labels);
+        for of_resource in request.all(field::RESOURCE_METRICS) {
+            let resource = of_resource.all(field::RESOURCE);
+            let attributes = resource.flat_map(|message| message.all(field::RESOURCE_ATTRIBUTES));
+            let labels = self.labeling.of_resource(attributes.clone());
+            if let Ok(labels) = &labels {
+                self.push_target_info(attributes, labels);
+            }
+            for of_scope in of_resource.all(field::SCOPE_METRICS) {
+                let labels = labels.as_ref().map(|labels| {
+                    let scope = of_scope.all(field::SCOPE).last();
+                    self.labeling.of_scope(labels, scope)
+                });
+                for data in of_scope.all(field::METRICS).flat_map(Data::of) {
+                    match &labels {
+                        Ok(labels) => self.data(data, labels),
+                        Err(reason) => {
+                            self.reject_all(**reason, data, data.metric.text(field::NAME))
+                        }
+                    }
                 }
             }
         }
@@ -80,216 +101,132 @@ impl Translator<'_> {
 
     /// Adds the attributes of a resource that are no labels of its series. This is no metric of the client, so it is left
     /// out silently if it is not accepted.
-    fn push_target_info(&mut self, attributes: &[KeyValue], labels: &Labels) {
+    fn push_target_info<'m>(
+        &mut self,
+        attributes: impl Iterator<Item = Message<'m>>,
+        labels: &Labels<'_>,
+    ) {
         let identifies = [SERVICE_NAME, SERVICE_NAMESPACE, SERVICE_INSTANCE];
-        let others = attributes
-            .iter()
-            .filter(|attribute| !identifies.contains(&attribute.key.as_str()));
-        let mut info = of_attributes(others);
+        let others =
+            attributes.filter(|attribute| !identifies.contains(&attribute.text(field::KEY)));
+        let info = Labels::of_attributes(others).unwrap_or_default();
         if info.is_empty() || labels.is_empty() || !self.intake.accepts(TARGET_INFO) {
             return;
         }
-        info.extend(labels.clone());
         self.batch
             .begin(TARGET_INFO, Some(Kind::Gauge), "Attributes of a resource.");
-        self.batch.push(&pairs(&info), 1.0);
+        self.batch.push(&info.within(labels), 1.0);
     }
 
-    fn metric(&mut self, metric: &Metric, labels: &Labels) {
-        if let Some(gauge) = &metric.gauge {
-            let name = metric_name(&metric.name, &metric.unit, Ending::Gauge);
-            if self.begin(&name, Kind::Gauge, metric, gauge.data_points.len(), labels) {
-                for point in &gauge.data_points {
-                    self.number(&name, point, CUMULATIVE, labels);
-                }
-            }
+    fn data(&mut self, data: Data<'_>, labels: &Labels<'_>) {
+        let (kind, ending) = data.kind();
+        let unit = data.metric.text(field::UNIT);
+        let name = metric_name(data.metric.text(field::NAME), unit, ending);
+        // Points of a family that is not accepted are rejected here: none is added up for nothing.
+        if name.len() + labels.size() > LONGEST_SHARED {
+            return self.reject_all(Rejection::Limit, data, &name);
         }
-        if let Some(sum) = &metric.sum {
-            let (kind, ending) = match sum.is_monotonic {
-                true => (Kind::Counter, Ending::Total),
-                false => (Kind::Gauge, Ending::None),
-            };
-            let name = metric_name(&metric.name, &metric.unit, ending);
-            if self.begin(&name, kind, metric, sum.data_points.len(), labels) {
-                for point in &sum.data_points {
-                    self.number(&name, point, sum.aggregation_temporality, labels);
-                }
-            }
+        if !self.intake.accepts_family(&name, Some(kind)) {
+            return self.reject_all(Rejection::NotAccepted, data, &name);
         }
-        let name = metric_name(&metric.name, &metric.unit, Ending::None);
-        if let Some(histogram) = &metric.histogram
-            && self.begin(
-                &name,
-                Kind::Histogram,
-                metric,
-                histogram.data_points.len(),
-                labels,
-            )
-        {
-            for point in &histogram.data_points {
-                let distribution = point.distribution();
-                let of = point.point();
-                let temporality = histogram.aggregation_temporality;
-                self.distribution(&name, &of, distribution, temporality, labels);
-            }
-        }
-        if let Some(histogram) = &metric.exponential_histogram
-            && self.begin(
-                &name,
-                Kind::Histogram,
-                metric,
-                histogram.data_points.len(),
-                labels,
-            )
-        {
-            for point in &histogram.data_points {
-                let distribution = Some(point.distribution());
-                let of = point.point();
-                let temporality = histogram.aggregation_temporality;
-                self.distribution(&name, &of, distribution, temporality, labels);
-            }
-        }
-        if let Some(summary) = &metric.summary
-            && self.begin(
-                &name,
-                Kind::Summary,
-                metric,
-                summary.data_points.len(),
-                labels,
-            )
-        {
-            for point in &summary.data_points {
-                self.summary(&name, point, labels);
-            }
-        }
-    }
-
-    /// Begins a family. Points of one that is not accepted are rejected here: none is added up for nothing.
-    fn begin(
-        &mut self,
-        name: &str,
-        kind: Kind,
-        metric: &Metric,
-        points: usize,
-        labels: &Labels,
-    ) -> bool {
-        self.points += points as u64;
-        let shared: usize = labels.values().map(String::len).sum();
-        if name.len() + shared > LONGEST_SHARED {
-            self.reject(Rejection::Limit, points as u64, name);
-            return false;
-        }
-        if !self.intake.accepts_family(name, Some(kind)) {
-            self.reject(Rejection::NotAccepted, points as u64, name);
-            return false;
-        }
-        self.batch.begin(name, Some(kind), &metric.description);
-        true
-    }
-
-    fn number(&mut self, name: &str, point: &NumberPoint, temporality: i32, labels: &Labels) {
-        let of = Point {
-            attributes: &point.attributes,
-            time: point.time_unix_nano,
-            flags: point.flags,
+        let help = data.metric.text(field::DESCRIPTION);
+        self.batch.begin(&name, Some(kind), help);
+        let family = Family {
+            name: &name,
+            temporality: data.temporality(),
+            labels,
         };
-        if let Some(reason) = self.rejection(&of, temporality) {
-            return self.reject(reason, 1, name);
-        }
-        if of.has_ended() {
-            let labels = of.labels(labels);
-            self.batch.push(&pairs(&labels), staleness_marker());
-            return;
-        }
-        let Some(value) = point.as_double.or(point.as_int.map(|int| int as f64)) else {
-            return self.reject(Rejection::Invalid, 1, name);
-        };
-        let labels = of.labels(labels);
-        match self.added(name, &of, Value::Number(value), temporality, &labels) {
-            Ok(Value::Number(value)) => self.batch.push(&pairs(&labels), value),
-            Ok(Value::Distribution(_)) => {}
-            Err(reason) => self.reject(reason, 1, name),
+        for point in data.points() {
+            self.points += 1;
+            if let Err(reason) = self.point(&family, data.field, &point) {
+                self.reject(reason, 1, &name);
+            }
         }
     }
 
-    fn distribution(
+    fn point(
         &mut self,
-        name: &str,
+        family: &Family<'_>,
+        field: u32,
         point: &Point<'_>,
-        distribution: Option<Distribution>,
-        temporality: i32,
-        labels: &Labels,
-    ) {
-        if let Some(reason) = self.rejection(point, temporality) {
-            return self.reject(reason, 1, name);
-        }
+    ) -> Result<(), Rejection> {
+        self.check(point, family.temporality)?;
+        let own = Labels::of_attributes(point.message.all(point.attributes))?;
+        let labels = own.within(family.labels);
         if point.has_ended() {
-            let labels = point.labels(labels);
-            let ended = staleness_marker();
-            self.batch.push_suffixed("_count", &pairs(&labels), ended);
-            return;
+            let suffix = match field {
+                field::GAUGE | field::SUM => "",
+                _ => "_count",
+            };
+            self.batch
+                .push_suffixed(suffix, &labels, staleness_marker());
+            return Ok(());
         }
-        let Some(distribution) = distribution else {
-            return self.reject(Rejection::Invalid, 1, name);
-        };
-        let labels = point.labels(labels);
-        let value = Value::Distribution(distribution);
-        match self.added(name, point, value, temporality, &labels) {
-            Ok(Value::Distribution(all)) => {
-                let buckets = all.buckets.iter().copied();
+        match field {
+            field::SUMMARY => self.push_summary(point.message, &labels),
+            _ => {
+                let value = self.value(field, point.message)?;
+                let value = self.added(family, point.time, value, &labels)?;
+                self.push(value, &labels);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the value of a point of any type but a summary.
+    fn value(&self, field: u32, point: Message<'_>) -> Result<Value, Rejection> {
+        let most = self.intake.limits().series;
+        match field {
+            field::HISTOGRAM => explicit(point, most).map(Value::Distribution),
+            field::EXPONENTIAL_HISTOGRAM => exponential(point, most).map(Value::Distribution),
+            _ => {
+                let [double, int] = point.get_all([field::AS_DOUBLE, field::AS_INT]);
+                let int = int.map(|int| int as i64 as f64);
+                let value = double.map(f64::from_bits).or(int);
+                value.map(Value::Number).ok_or(Rejection::Invalid)
+            }
+        }
+    }
+
+    fn push(&mut self, value: Value, labels: &[(&str, &str)]) {
+        match value {
+            Value::Number(value) => self.batch.push(labels, value),
+            Value::Distribution(all) => {
                 let sum = Some(all.sum).filter(|sum| !sum.is_nan());
                 self.batch
-                    .push_histogram(&pairs(&labels), buckets, all.count, sum);
+                    .push_histogram(labels, all.buckets, all.count, sum);
             }
-            Ok(Value::Number(_)) => {}
-            Err(reason) => self.reject(reason, 1, name),
         }
     }
 
-    fn summary(&mut self, name: &str, point: &SummaryPoint, labels: &Labels) {
-        let of = Point {
-            attributes: &point.attributes,
-            time: point.time_unix_nano,
-            flags: point.flags,
-        };
-        if let Some(reason) = self.rejection(&of, CUMULATIVE) {
-            return self.reject(reason, 1, name);
-        }
-        let labels = of.labels(labels);
-        let labels = pairs(&labels);
-        if of.has_ended() {
-            self.batch
-                .push_suffixed("_count", &labels, staleness_marker());
-            return;
-        }
-        for quantile in &point.quantile_values {
-            let text = bound(quantile.quantile, false);
+    fn push_summary(&mut self, point: Message<'_>, labels: &[(&str, &str)]) {
+        for quantile in point.all(field::QUANTILES) {
+            let text = bound(quantile.float(field::QUANTILE).unwrap_or_default(), false);
             let with_quantile = labels.iter().copied().chain([("quantile", text.as_str())]);
-            self.batch
-                .push(&with_quantile.collect::<Vec<_>>(), quantile.value);
+            let value = quantile.float(field::QUANTILE_VALUE).unwrap_or_default();
+            self.batch.push(&with_quantile.collect::<Vec<_>>(), value);
         }
-        self.batch.push_suffixed("_sum", &labels, point.sum);
-        self.batch
-            .push_suffixed("_count", &labels, point.count as f64);
+        let sum = point.float(field::POINT_SUM).unwrap_or_default();
+        self.batch.push_suffixed("_sum", labels, sum);
+        let count = point.number(field::COUNT) as f64;
+        self.batch.push_suffixed("_count", labels, count);
     }
 
     /// Returns the value since the start: that of the point, or its sum with those before.
     fn added(
         &mut self,
-        name: &str,
-        point: &Point<'_>,
+        family: &Family<'_>,
+        time: u64,
         value: Value,
-        temporality: i32,
-        labels: &Labels,
+        labels: &[(&str, &str)],
     ) -> Result<Value, Rejection> {
-        if temporality != DELTA {
+        if family.temporality != DELTA {
             return Ok(value);
         }
-        let named = pairs(labels).into_iter().chain([(METRIC_NAME, name)]);
+        let named = labels.iter().copied().chain([(METRIC_NAME, family.name)]);
         let key = LabelSet::new(named);
         let limits = self.intake.limits();
-        self.totals
-            .add(key, value, point.time, self.now.mono, limits)
+        self.totals.add(key, value, time, self.now.mono, limits)
     }
 
     /// Returns whether a point is older than series are kept. One without a time is of now.
@@ -303,17 +240,80 @@ impl Translator<'_> {
             .reject_samples(reason, points, || name.to_owned());
     }
 
-    /// Returns why a point is rejected whatever its labels are, if it is: labels of a resource may be long, and a request
-    /// may have millions of points.
-    fn rejection(&self, point: &Point<'_>, temporality: i32) -> Option<Rejection> {
+    fn reject_all(&mut self, reason: Rejection, data: Data<'_>, name: &str) {
+        let points = data.points().count() as u64;
+        self.points += points;
+        if points > 0 {
+            self.reject(reason, points, name);
+        }
+    }
+
+    /// Checks what does not depend on labels: those of a resource may be long, and a request may have millions of points.
+    fn check(&self, point: &Point<'_>, temporality: u64) -> Result<(), Rejection> {
         let is_known = [CUMULATIVE, DELTA].contains(&temporality);
         match () {
-            () if self.batch.is_full() => Some(Rejection::Limit),
-            () if point.has_ended() => None,
-            () if self.is_old(point) => Some(Rejection::TooOld),
-            () if !is_known => Some(Rejection::Invalid),
-            () => None,
+            () if self.batch.is_full() => Err(Rejection::Limit),
+            () if point.has_ended() => Ok(()),
+            () if self.is_old(point) => Err(Rejection::TooOld),
+            () if !is_known => Err(Rejection::Invalid),
+            () => Ok(()),
         }
+    }
+}
+
+impl<'a> Data<'a> {
+    /// Iterates over the points of a metric by their type; there is one.
+    fn of(metric: Message<'a>) -> impl Iterator<Item = Self> {
+        let types = [
+            field::GAUGE,
+            field::SUM,
+            field::HISTOGRAM,
+            field::EXPONENTIAL_HISTOGRAM,
+            field::SUMMARY,
+        ];
+        let data = metric.messages().map(move |(field, message)| Self {
+            metric,
+            field,
+            message,
+        });
+        data.filter(move |data| types.contains(&data.field))
+    }
+
+    fn kind(self) -> (Kind, Ending) {
+        match self.field {
+            field::GAUGE => (Kind::Gauge, Ending::Gauge),
+            field::SUM if self.message.number(field::IS_MONOTONIC) != 0 => {
+                (Kind::Counter, Ending::Total)
+            }
+            field::SUM => (Kind::Gauge, Ending::None),
+            field::SUMMARY => (Kind::Summary, Ending::None),
+            _ => (Kind::Histogram, Ending::None),
+        }
+    }
+
+    fn temporality(self) -> u64 {
+        match self.field {
+            field::GAUGE | field::SUMMARY => CUMULATIVE,
+            _ => self.message.number(field::TEMPORALITY),
+        }
+    }
+
+    fn points(self) -> impl Iterator<Item = Point<'a>> {
+        let (attributes, flags) = match self.field {
+            field::HISTOGRAM => (9, 10),
+            field::EXPONENTIAL_HISTOGRAM => (1, 10),
+            _ => (7, 8),
+        };
+        let points = self.message.all(field::DATA_POINTS);
+        points.map(move |message| {
+            let [time, flags] = message.get_all([field::TIME, flags]);
+            Point {
+                message,
+                attributes,
+                time: time.unwrap_or_default(),
+                flags: flags.unwrap_or_default(),
+            }
+        })
     }
 }
 
@@ -321,172 +321,105 @@ impl Point<'_> {
     fn has_ended(&self) -> bool {
         self.flags & NO_RECORDED_VALUE != 0
     }
-
-    /// Returns the labels of the point, of which those of its resource and its scope take precedence.
-    fn labels(&self, outer: &Labels) -> Labels {
-        let mut labels = of_attributes(self.attributes.iter());
-        labels.extend(outer.clone());
-        labels
-    }
 }
 
-impl HistogramPoint {
-    fn point(&self) -> Point<'_> {
-        Point {
-            attributes: &self.attributes,
-            time: self.time_unix_nano,
-            flags: self.flags,
-        }
+/// Reads a histogram with bounds. Their number has to be one less than that of the counts, and is limited before there are
+/// series of them.
+fn explicit(point: Message<'_>, most: usize) -> Result<Distribution, Rejection> {
+    let bounds = point.fixed(field::EXPLICIT_BOUNDS).map(f64::from_bits);
+    let bounds: Vec<f64> = at_most(most, bounds)?;
+    let counts = at_most(most, point.fixed(field::BUCKET_COUNTS))?;
+    if !counts.is_empty() && counts.len() != bounds.len() + 1 {
+        return Err(Rejection::Invalid);
     }
-
-    /// Returns the buckets, `None` if their number is not that of the bounds.
-    fn distribution(&self) -> Option<Distribution> {
-        let bounds = &self.explicit_bounds;
-        if !self.bucket_counts.is_empty() && self.bucket_counts.len() != bounds.len() + 1 {
-            return None;
-        }
-        let mut sum = 0.0;
-        let buckets = bounds
-            .iter()
-            .zip(&self.bucket_counts)
-            .map(|(bound, count)| {
-                sum += *count as f64;
-                (*bound, sum)
-            });
-        Some(Distribution {
-            buckets: buckets.filter(|(bound, _)| bound.is_finite()).collect(),
-            count: self.count as f64,
-            sum: self.sum.unwrap_or(f64::NAN),
-        })
-    }
+    let mut sum = 0.0;
+    let buckets = bounds.into_iter().zip(counts).map(|(bound, count)| {
+        sum += count as f64;
+        (bound, sum)
+    });
+    Ok(Distribution {
+        buckets: buckets.filter(|(bound, _)| bound.is_finite()).collect(),
+        count: point.number(field::COUNT) as f64,
+        sum: point.float(field::POINT_SUM).unwrap_or(f64::NAN),
+    })
 }
 
-impl ExponentialPoint {
-    fn point(&self) -> Point<'_> {
-        Point {
-            attributes: &self.attributes,
-            time: self.time_unix_nano,
-            flags: self.flags,
-        }
-    }
-
-    fn distribution(&self) -> Distribution {
-        let buckets = NativeBuckets {
-            schema: self.scale,
-            zero_threshold: self.zero_threshold,
-            zero_count: self.zero_count as f64,
-            negative: indexed(self.negative.as_ref()),
-            positive: indexed(self.positive.as_ref()),
-        };
-        Distribution {
-            buckets: buckets.classic(),
-            count: self.count as f64,
-            sum: self.sum.unwrap_or(f64::NAN),
-        }
-    }
+fn exponential(point: Message<'_>, most: usize) -> Result<Distribution, Rejection> {
+    let scale = zigzag(point.number(field::SCALE));
+    let buckets = NativeBuckets {
+        schema: i32::try_from(scale).map_err(|_| Rejection::Invalid)?,
+        zero_threshold: point.float(field::ZERO_THRESHOLD).unwrap_or_default(),
+        zero_count: point.number(field::ZERO_COUNT) as f64,
+        negative: indexed(point.all(field::NEGATIVE).last(), most)?,
+        positive: indexed(point.all(field::POSITIVE).last(), most)?,
+    };
+    Ok(Distribution {
+        buckets: buckets.classic(),
+        count: point.number(field::COUNT) as f64,
+        sum: point.float(field::POINT_SUM).unwrap_or(f64::NAN),
+    })
 }
 
 /// Returns the buckets by the index of their upper bound.
-fn indexed(buckets: Option<&Buckets>) -> Vec<(i64, f64)> {
+fn indexed(buckets: Option<Message<'_>>, most: usize) -> Result<Vec<(i64, f64)>, Rejection> {
     let Some(buckets) = buckets else {
-        return Vec::new();
+        return Ok(Vec::new());
     };
-    let first = i64::from(buckets.offset) + 1;
-    let counts = buckets.bucket_counts.iter();
-    (first..)
+    let first = zigzag(buckets.number(field::OFFSET)).saturating_add(1);
+    let counts = at_most(most, buckets.varints(field::OFFSET_COUNTS))?;
+    Ok((first..)
         .zip(counts)
-        .map(|(index, count)| (index, *count as f64))
-        .collect()
+        .map(|(index, count)| (index, count as f64))
+        .collect())
+}
+
+/// Collects items, of which there may be one more than `most`.
+fn at_most<T>(most: usize, items: impl Iterator<Item = T>) -> Result<Vec<T>, Rejection> {
+    let items: Vec<T> = items.take(most.saturating_add(2)).collect();
+    match items.len() > most.saturating_add(1) {
+        true => Err(Rejection::Limit),
+        false => Ok(items),
+    }
 }
 
 impl Labeling {
     /// Returns the labels of all series of a resource.
-    fn of_resource(&self, attributes: &[KeyValue]) -> Labels {
-        let promoted = attributes
-            .iter()
-            .filter(|attribute| self.promoted.contains(&attribute.key));
-        let mut labels = of_attributes(promoted);
-        let get = |key: &str| {
-            let found = attributes.iter().find(|attribute| attribute.key == key);
-            let text = found
-                .and_then(|attribute| attribute.value.as_deref())
-                .map(text);
-            text.unwrap_or_default()
-        };
-        let (namespace, name) = (get(SERVICE_NAMESPACE), get(SERVICE_NAME));
+    ///
+    /// # Errors
+    /// It has too many attributes.
+    fn of_resource<'m>(
+        &self,
+        attributes: impl Iterator<Item = Message<'m>> + Clone,
+    ) -> Result<Labels<'m>, Rejection> {
+        let promoted = attributes.clone().filter(|attribute| {
+            let key = attribute.text(field::KEY);
+            self.promoted.iter().any(|promoted| promoted == key)
+        });
+        let mut labels = Labels::of_attributes(promoted)?;
+        let get = |key| get(attributes.clone(), key);
+        let (namespace, name) = (get(SERVICE_NAMESPACE)?, get(SERVICE_NAME)?);
         let job = match namespace.is_empty() || name.is_empty() {
             true => name,
-            false => format!("{namespace}/{name}"),
+            false => Cow::Owned(format!("{namespace}/{name}")),
         };
-        let identity = [("job", job), ("instance", get(SERVICE_INSTANCE))];
-        let identity = identity.into_iter().filter(|(_, value)| !value.is_empty());
-        labels.extend(identity.map(|(name, value)| (name.to_owned(), value)));
+        labels.extend_filled([("job", job), ("instance", get(SERVICE_INSTANCE)?)]);
+        Ok(labels)
+    }
+
+    /// Returns the labels of all series of a scope.
+    fn of_scope<'m>(&self, of_resource: &Labels<'m>, scope: Option<Message<'m>>) -> Labels<'m> {
+        let mut labels = of_resource.clone();
+        if let Some(scope) = scope.filter(|_| self.scope) {
+            labels.extend_filled([
+                ("otel_scope_name", scope.text(field::SCOPE_NAME).into()),
+                (
+                    "otel_scope_version",
+                    scope.text(field::SCOPE_VERSION).into(),
+                ),
+            ]);
+        }
         labels
     }
-}
-
-fn of_scope(scope: &Scope) -> impl Iterator<Item = (String, String)> {
-    let labels = [
-        ("otel_scope_name", &scope.name),
-        ("otel_scope_version", &scope.version),
-    ];
-    labels
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value.clone()))
-}
-
-/// Returns attributes as labels. Values of attributes whose labels have one name are joined.
-fn of_attributes<'a>(attributes: impl Iterator<Item = &'a KeyValue>) -> Labels {
-    let mut sorted: Vec<&KeyValue> = attributes.collect();
-    sorted.sort_by(|a, b| a.key.cmp(&b.key));
-    let mut labels = Labels::new();
-    for attribute in sorted {
-        let value = attribute.value.as_deref().map(text).unwrap_or_default();
-        labels
-            .entry(label_name(&attribute.key))
-            .and_modify(|before| {
-                before.push(';');
-                before.push_str(&value);
-            })
-            .or_insert_with(|| value.clone());
-    }
-    labels
-}
-
-fn pairs(labels: &Labels) -> Vec<(&str, &str)> {
-    let pairs = labels.iter();
-    pairs
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
-}
-
-/// Returns the value of an attribute as a text: a list or a map in JSON.
-fn text(value: &AnyValue) -> String {
-    match json(value) {
-        Json::String(text) => text,
-        Json::Null => String::new(),
-        other => other.to_string(),
-    }
-}
-
-fn json(value: &AnyValue) -> Json {
-    if let Some(text) = &value.string_value {
-        return text.as_str().into();
-    }
-    if let Some(list) = &value.array_value {
-        return list.values.iter().map(json).collect();
-    }
-    if let Some(map) = &value.kvlist_value {
-        let pairs = map.values.iter().map(|pair| {
-            let value = pair.value.as_deref().map_or(Json::Null, json);
-            (pair.key.clone(), value)
-        });
-        return Json::Object(pairs.collect::<Map<_, _>>());
-    }
-    let boolean = value.bool_value.map(Json::from);
-    let int = || value.int_value.map(Json::from);
-    let double = || value.double_value.map(Json::from);
-    boolean.or_else(int).or_else(double).unwrap_or_default()
 }
 
 #[cfg(test)]

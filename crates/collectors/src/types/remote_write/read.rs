@@ -6,13 +6,13 @@ use std::time::Duration;
 use bellwether_core::{
     Kind, METRIC_NAME, Rejected, Rejection, SeriesBatch, UnixMillis, is_staleness_marker,
 };
-use bellwether_exposition::remote_write::{
-    Histogram, MetricMetadata, Request, Sample, WriteRequest, kind_of_number,
-};
+use bellwether_exposition::remote_write::{Histogram, kind_of_number};
 use parking_lot::Mutex;
-use prost::Message;
+use prost::Message as _;
 
-use crate::pushed::Intake;
+use super::message::field;
+use crate::pushed::{Intake, MOST_LABELS};
+use crate::wire::Message;
 
 /// Suffix of counters.
 const TOTAL: &str = "_total";
@@ -26,6 +26,7 @@ pub(super) struct Reader {
     /// Numbers of what is in the message.
     pub(super) written: Written,
     ttl: Duration,
+    limit: u64,
     now: UnixMillis,
     family: String,
 }
@@ -58,6 +59,14 @@ struct Types {
     bytes: usize,
 }
 
+/// Samples and native histograms of a series: numbers, and the newest ones.
+struct Points<'a> {
+    samples: u64,
+    newest: Option<Message<'a>>,
+    histograms: u64,
+    newest_histogram: Option<Message<'a>>,
+}
+
 /// A series, without its samples.
 struct Series<'a> {
     name: &'a str,
@@ -73,62 +82,73 @@ impl Reader {
             histograms: SeriesBatch::within(limit),
             written: Written::default(),
             ttl,
+            limit,
             now,
             family: String::new(),
         }
     }
 
-    pub(super) fn read_v1(&mut self, request: &WriteRequest, metadata: &Metadata, intake: &Intake) {
+    pub(super) fn read_v1(&mut self, request: Message<'_>, metadata: &Metadata, intake: &Intake) {
         let mut types = metadata.0.lock();
-        for metric in &request.metadata {
+        for metric in request.all(field::METADATA_V1) {
             types.add(metric, intake);
         }
-        for series in &request.timeseries {
-            let labels = series.labels.iter();
-            let labels = labels.map(|label| (label.name.as_str(), label.value.as_str()));
-            let of = Series::new(labels);
-            let (family, kind, help) = types.family(of.name);
-            self.push(
-                &of,
-                (family, kind, help),
-                &series.samples,
-                &series.histograms,
-            );
+        for series in request.all(field::TIMESERIES_V1) {
+            let labels = series.all(field::LABELS);
+            let labels = labels.map(|label| Some(label.texts([field::NAME, field::TEXT]).into()));
+            let points = Points::of(series, field::HISTOGRAMS_V1);
+            match Series::new(labels, self.limit) {
+                Ok(of) => self.push(&of, types.family(of.name), &points),
+                Err(reason) => self.reject_all(reason, &points),
+            }
         }
     }
 
-    pub(super) fn read_v2(&mut self, request: &Request) {
-        let text = |index: u32| request.symbols.get(index as usize).map(String::as_str);
-        for series in &request.timeseries {
-            let (pairs, rest) = series.labels_refs.as_chunks::<2>();
-            let labels: Option<Vec<_>> = pairs
-                .iter()
-                .map(|[name, value]| Some((text(*name)?, text(*value)?)))
-                .collect();
-            let Some(labels) = labels.filter(|_| rest.is_empty()) else {
-                self.reject_all(series.samples.len(), series.histograms.len());
-                continue;
+    pub(super) fn read_v2(&mut self, request: Message<'_>) {
+        let symbols = request.all(field::SYMBOLS);
+        let mut texts = Vec::with_capacity(symbols.clone().count());
+        texts.extend(symbols.map(Message::as_text));
+        let text = |index: u64| texts.get(usize::try_from(index).ok()?).copied();
+        for series in request.all(field::TIMESERIES_V2) {
+            let points = Points::of(series, field::HISTOGRAMS_V2);
+            let mut indices = series.varints(field::LABELS);
+            let labels = std::iter::from_fn(|| {
+                let name = indices.next()?;
+                Some(
+                    indices
+                        .next()
+                        .and_then(|value| Some((text(name)?, text(value)?))),
+                )
+            });
+            let of = match Series::new(labels, self.limit) {
+                Ok(of) => of,
+                Err(reason) => {
+                    self.reject_all(reason, &points);
+                    continue;
+                }
             };
-            let of = Series::new(labels.into_iter());
-            let metadata = series.metadata.as_ref();
-            let kind = metadata.and_then(|metadata| kind_of_number(metadata.r#type));
-            let help = metadata.and_then(|metadata| text(metadata.help_ref));
+            let metadata = series.all(field::METADATA_V2).last();
+            let kind = metadata.and_then(|metadata| kind(metadata.number(field::TYPE)));
+            let help = metadata.and_then(|metadata| text(metadata.number(field::HELP_REF)));
             let head = (family_name(of.name, kind), kind, help.unwrap_or_default());
-            self.push(&of, head, &series.samples, &series.histograms);
+            self.push(&of, head, &points);
         }
     }
 
     /// Rejects the samples and histograms of a series without labels.
-    fn reject_all(&mut self, samples: usize, histograms: usize) {
-        self.written.samples += samples as u64;
-        self.written.histograms += histograms as u64;
+    fn reject_all(&mut self, reason: Rejection, points: &Points<'_>) {
+        self.written.samples += points.samples;
+        self.written.histograms += points.histograms;
         for (batch, count) in [
-            (&mut self.samples, samples),
-            (&mut self.histograms, histograms),
+            (&mut self.samples, points.samples),
+            (&mut self.histograms, points.histograms),
         ] {
             if count > 0 {
-                let first = || "a reference to no symbol".to_owned();
-                batch.reject_samples(Rejection::Invalid, count as u64, first);
+                let first = match reason {
+                    Rejection::Limit => "a series with too many labels",
+                    _ => "a reference to no symbol",
+                };
+                batch.reject_samples(reason, count, || first.to_owned());
             }
         }
     }
@@ -137,31 +157,37 @@ impl Reader {
         &mut self,
         series: &Series<'_>,
         (family, kind, help): (&str, Option<Kind>, &str),
-        samples: &[Sample],
-        histograms: &[Vec<u8>],
+        points: &Points<'_>,
     ) {
-        self.written.samples += samples.len() as u64;
-        self.written.histograms += histograms.len() as u64;
-        if let Some(newest) = samples.last() {
-            if self.is_old(newest.timestamp, newest.value) {
-                let count = samples.len() as u64;
+        self.written.samples += points.samples;
+        self.written.histograms += points.histograms;
+        if let Some(newest) = points.newest {
+            let [value, timestamp] = newest.get_all([field::VALUE, field::TIMESTAMP]);
+            let value = f64::from_bits(value.unwrap_or_default());
+            if self.is_old(timestamp.unwrap_or_default() as i64, value) {
                 let first = || series.name.to_owned();
-                self.samples.reject_samples(Rejection::TooOld, count, first);
+                self.samples
+                    .reject_samples(Rejection::TooOld, points.samples, first);
             } else {
                 self.begin(family, kind, help);
                 let suffix = series.name.strip_prefix(family).unwrap_or_default();
-                self.samples
-                    .push_suffixed(suffix, &series.labels, newest.value);
+                self.samples.push_suffixed(suffix, &series.labels, value);
             }
         }
-        if let Some(newest) = histograms.last() {
-            self.push_histogram(series, help, newest, histograms.len() as u64);
+        if let Some(newest) = points.newest_histogram {
+            self.push_histogram(series, help, newest, points.histograms);
         }
     }
 
     /// Pushes the newest of `count` native histograms.
-    fn push_histogram(&mut self, series: &Series<'_>, help: &str, message: &[u8], count: u64) {
-        let newest = Histogram::decode(message).map_err(|_| Rejection::Malformed);
+    fn push_histogram(
+        &mut self,
+        series: &Series<'_>,
+        help: &str,
+        message: Message<'_>,
+        count: u64,
+    ) {
+        let newest = Histogram::decode(message.as_bytes()).map_err(|_| Rejection::Malformed);
         let newest = newest.and_then(|newest| match self.is_old(newest.timestamp, newest.sum) {
             true => Err(Rejection::TooOld),
             false => Ok(newest),
@@ -198,25 +224,67 @@ impl Reader {
 }
 
 impl<'a> Series<'a> {
-    fn new(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
-        let (names, labels): (Vec<_>, Vec<_>) = labels.partition(|(name, _)| *name == METRIC_NAME);
-        let name = names.first().map_or("", |(_, name)| *name);
-        Self { name, labels }
+    /// Reads labels; `None`: a label that cannot be read.
+    ///
+    /// # Errors
+    /// A label cannot be read, or they have more than `limit` bytes: by reference, a text may be there many times.
+    fn new(
+        labels: impl Iterator<Item = Option<(&'a str, &'a str)>>,
+        limit: u64,
+    ) -> Result<Self, Rejection> {
+        let mut series = Self {
+            name: "",
+            labels: Vec::new(),
+        };
+        let mut bytes = 0;
+        for label in labels {
+            let (name, value) = label.ok_or(Rejection::Invalid)?;
+            bytes += name.len() + value.len();
+            if series.labels.len() == MOST_LABELS || bytes as u64 > limit {
+                return Err(Rejection::Limit);
+            }
+            match name {
+                METRIC_NAME => series.name = value,
+                _ => series.labels.push((name, value)),
+            }
+        }
+        Ok(series)
+    }
+}
+
+impl<'a> Points<'a> {
+    fn of(series: Message<'a>, histograms: u32) -> Self {
+        let mut points = Self {
+            samples: 0,
+            newest: None,
+            histograms: 0,
+            newest_histogram: None,
+        };
+        for (number, message) in series.messages() {
+            if number == field::SAMPLES {
+                points.samples += 1;
+                points.newest = Some(message);
+            } else if number == histograms {
+                points.histograms += 1;
+                points.newest_histogram = Some(message);
+            }
+        }
+        points
     }
 }
 
 impl Types {
     /// Keeps the type of a metric, within the limits of its series.
-    fn add(&mut self, metric: &MetricMetadata, intake: &Intake) {
-        let name = metric.metric_family_name.as_str();
-        let Some(kind) = kind_of_number(metric.r#type) else {
+    fn add(&mut self, metric: Message<'_>, intake: &Intake) {
+        let (name, help) = (metric.text(field::FAMILY), metric.text(field::HELP));
+        let Some(kind) = kind(metric.number(field::TYPE)) else {
             return;
         };
         // A counter of OpenMetrics comes without its suffix.
         if !intake.accepts_family(name, Some(kind)) && !intake.accepts(&format!("{name}{TOTAL}")) {
             return;
         }
-        let bytes = name.len() + metric.help.len();
+        let bytes = name.len() + help.len();
         let limits = intake.limits();
         // Metadata have no target: where two disagree, the first one counts.
         if self.by_name.contains_key(name) || bytes as u64 > limits.bytes.0 {
@@ -228,8 +296,7 @@ impl Types {
             // Clients repeat what they have.
             *self = Self::default();
         }
-        let help = metric.help.as_str().into();
-        self.by_name.insert(name.into(), (kind, help));
+        self.by_name.insert(name.into(), (kind, help.into()));
         self.bytes += bytes;
     }
 
@@ -250,6 +317,10 @@ impl Types {
         });
         stems.unwrap_or((series, None, ""))
     }
+}
+
+fn kind(number: u64) -> Option<Kind> {
+    kind_of_number(i32::try_from(number).ok()?)
 }
 
 /// Returns the name of the family of a series: that of a histogram or a summary has no suffix.

@@ -1,9 +1,10 @@
 use bellwether_core::{Kind, METRIC_NAME, UnixMillis, staleness_marker};
 use bellwether_exposition::remote_write::{
-    BucketSpan, Histogram, Label, Metadata as MetadataV2, MetricMetadata, Sample, TimeSeries,
-    TimeSeriesV2,
+    BucketSpan, Histogram, Label, Metadata as MetadataV2, MetricMetadata, Request as RequestV2,
+    Sample, TimeSeries, TimeSeriesV2, WriteRequest,
 };
 use proptest::prelude::*;
+use prost::Message;
 
 use super::*;
 use crate::pushed::testing::{families, intake, lines};

@@ -1,14 +1,15 @@
 //! Values of metrics by name and labels.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_collector::CollectorLimits;
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, MonoMillis, Rejection, SeriesBatch, bound};
 use bellwether_recorder::{SLOTS, Sketch};
+use hashbrown::{Equivalent, HashMap};
 
-use crate::name_mapping::{Observer, Options};
+use crate::name_mapping::{Observer, Options, Target};
 
 /// Metrics with their series.
 #[derive(Default)]
@@ -27,6 +28,16 @@ struct Family {
     kind: Kind,
     help: String,
     series: HashMap<LabelSet, Series>,
+}
+
+/// Labels of a series that may be there.
+#[derive(Hash)]
+struct Packed<'a>(&'a [u8]);
+
+impl Equivalent<LabelSet> for Packed<'_> {
+    fn equivalent(&self, labels: &LabelSet) -> bool {
+        labels.packed() == self.0
+    }
 }
 
 struct Series {
@@ -69,24 +80,26 @@ pub(super) enum Change {
 }
 
 impl Families {
-    /// Changes the value of a series, which is created if `limits` allow it.
+    /// Changes the value of the series of `target` with these labels, packed as a [`LabelSet`]. It is created if `limits` allow
+    /// it.
     ///
     /// # Errors
     /// The value is invalid, the metric has another type, or there would be too many series.
     pub(super) fn change(
         &mut self,
-        set: LabelSet,
+        target: &Target,
+        packed: &[u8],
         change: Change,
-        options: &Options,
         limits: &CollectorLimits,
         now: MonoMillis,
     ) -> Result<(), Rejection> {
+        let options = &target.options;
         let kind = change.check()?.kind(options);
-        if let Some(family) = self.families.get_mut(set.name()) {
+        if let Some(family) = self.families.get_mut(&target.name) {
             if family.kind != kind {
                 return Err(Rejection::Type);
             }
-            if let Some(series) = family.series.get_mut(&set) {
+            if let Some(series) = family.series.get_mut(&Packed(packed)) {
                 series.ttl = options.ttl;
                 series.last = now;
                 return series.cell.apply(change, now);
@@ -95,17 +108,20 @@ impl Families {
         let mut cell = Cell::new(kind, options);
         cell.apply(change, now)?;
         let width = self.width + cell.width();
-        let label_bytes = self.label_bytes + set.packed().len();
+        let label_bytes = self.label_bytes + packed.len();
         if width > limits.series || label_bytes as u64 > limits.bytes.0 {
             return Err(Rejection::Limit);
         }
+        let set = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
         (self.width, self.label_bytes) = (width, label_bytes);
-        let name = set.name().to_owned();
-        let family = self.families.entry(name).or_insert_with(|| Family {
-            kind,
-            help: options.help.clone().unwrap_or_default(),
-            series: HashMap::new(),
-        });
+        let family = self
+            .families
+            .entry(target.name.clone())
+            .or_insert_with(|| Family {
+                kind,
+                help: options.help.clone().unwrap_or_default(),
+                series: HashMap::new(),
+            });
         let series = Series {
             cell,
             ttl: options.ttl,
@@ -237,10 +253,10 @@ impl Cell {
         scratch: &mut Vec<(i32, u32)>,
         out: &mut SeriesBatch,
     ) {
-        let labels: Vec<(&str, &str)> = set
-            .iter()
-            .filter(|(name, _)| *name != METRIC_NAME)
-            .collect();
+        let labels = || -> Vec<(&str, &str)> {
+            let labels = set.iter().filter(|(name, _)| *name != METRIC_NAME);
+            labels.collect()
+        };
         match self {
             Self::Number(value) => out.push_packed(set.packed(), *value),
             Self::Histogram {
@@ -254,7 +270,7 @@ impl Cell {
                     (*bound, count as f64)
                 });
                 let total = buckets.iter().sum::<u64>() as f64;
-                out.push_histogram(&labels, cumulative, total, Some(*sum));
+                out.push_histogram(&labels(), cumulative, total, Some(*sum));
             }
             Self::Summary {
                 quantiles,
@@ -263,6 +279,7 @@ impl Cell {
                 count,
                 sum,
             } => {
+                let labels = labels();
                 let mut values = vec![f64::NAN; quantiles.len()];
                 sketch.quantiles(quantiles, now.0 / *slot, scratch, &mut values);
                 for (quantile, value) in quantiles.iter().zip(values) {

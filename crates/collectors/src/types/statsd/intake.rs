@@ -1,6 +1,6 @@
 //! From lines to values: mapped names, tags as labels, units, sample rates.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use bellwether_collector::CollectorLimits;
 use bellwether_core::{LabelSet, METRIC_NAME, Now, Rejected, Rejection, SeriesBatch};
@@ -9,8 +9,7 @@ use super::families::{Change, Families};
 use super::totals::Totals;
 use super::{Plan, name_tags};
 use crate::application::{Line, LineKind, StatsdDialect, tags};
-use crate::name_mapping::{MappedType, Mapper, Observer, Target, escaped};
-use crate::pushed::Accept;
+use crate::name_mapping::{MappedType, Mapper, Observer, Target, escaped_label};
 
 /// Longest value of a label, in bytes.
 const MAX_VALUE: usize = 1024;
@@ -28,8 +27,9 @@ pub(super) struct Intake {
 struct Settings {
     mapper: Mapper,
     dialect: StatsdDialect,
-    accept: Accept,
     limits: CollectorLimits,
+    /// Buffer for the labels of a line.
+    packed: Vec<u8>,
 }
 
 #[derive(Default)]
@@ -52,10 +52,10 @@ impl Intake {
     /// Continues with other settings.
     pub(super) fn configure(&mut self, plan: &Plan) {
         self.settings = Some(Settings {
-            mapper: Mapper::new(plan.mappings.clone()),
+            mapper: Mapper::new(plan.mappings.clone(), plan.accept.clone()),
             dialect: plan.dialect,
-            accept: plan.accept.clone(),
             limits: plan.limits.clone(),
+            packed: Vec::new(),
         });
     }
 
@@ -138,18 +138,19 @@ impl Settings {
         };
         if !target.is_mapped {
             values.totals.unmapped += line.values.split(':').count() as u64;
-            if !self.accept.accepts(&target.name) {
-                return Err(Rejection::NotAccepted);
-            }
+        }
+        if !target.is_accepted {
+            return Err(Rejection::NotAccepted);
         }
         let tags = tags(line.tags).chain(name_tags::pairs(name_tags));
-        let set = labels(&target, kind, tags, &mut values.totals)?;
+        self.packed.clear();
+        pack_labels(&target, kind, tags, &mut values.totals, &mut self.packed)?;
         for value in line.values.split(':') {
             let change = change(line, value, target.options.scale, reading.steps);
             values.families.change(
-                set.clone(),
+                &target,
+                &self.packed,
                 change,
-                &target.options,
                 &self.limits,
                 reading.now.mono,
             )?;
@@ -167,37 +168,47 @@ fn mapped_type(kind: LineKind) -> MappedType {
     }
 }
 
-/// Returns the labels of a series, its name included. A tag without a value, or with a name that no label has, is ignored.
-fn labels<'t>(
+/// Appends the labels of a series, its name included. A tag without a value, or with a name that no label has, is ignored.
+fn pack_labels<'t>(
     target: &'t Target,
     kind: MappedType,
     tags: impl Iterator<Item = (&'t str, Option<&'t str>)>,
     totals: &mut Totals,
-) -> Result<LabelSet, Rejection> {
+    out: &mut Vec<u8>,
+) -> Result<(), Rejection> {
     let own = match (kind, &target.options.observer) {
         (MappedType::Observer, Observer::Histogram(_)) => "le",
         (MappedType::Observer, Observer::Summary { .. }) => "quantile",
         _ => METRIC_NAME,
     };
-    let mut labels = BTreeMap::new();
+    let mut labels: Vec<(Cow<'_, str>, &str)> = Vec::new();
     for (name, value) in tags {
-        let name = escaped(name).replace(':', "_");
+        let name = escaped_label(name);
         let is_free = !name.is_empty() && !name.starts_with("__") && name != own;
         match value.filter(|value| is_free && !value.is_empty()) {
-            Some(value) => drop(labels.insert(name, value)),
+            Some(value) => labels.push((name, value)),
             None => totals.ignored_tags += 1,
         }
     }
-    for (name, value) in &target.labels {
-        if !target.options.honor_labels || !labels.contains_key(&**name) {
-            labels.insert(name.to_string(), value);
-        }
-    }
-    if target.name.is_empty() || labels.values().any(|value| value.len() > MAX_VALUE) {
+    let has_tags = !labels.is_empty();
+    let of_mapping = target.labels.iter().filter(|(name, _)| {
+        let is_tag = || labels.iter().any(|(tag, _)| **tag == **name);
+        !target.options.honor_labels || !is_tag()
+    });
+    let of_mapping = of_mapping.map(|(name, value)| (Cow::Borrowed(&**name), value.as_str()));
+    let of_mapping: Vec<_> = of_mapping.collect();
+    labels.extend(of_mapping);
+    let is_long = |(_, value): &(_, &str)| value.len() > MAX_VALUE;
+    if target.name.is_empty() || labels.iter().any(is_long) {
         return Err(Rejection::Invalid);
     }
-    labels.insert(METRIC_NAME.to_owned(), &target.name);
-    Ok(LabelSet::new(labels))
+    if has_tags {
+        labels.push((METRIC_NAME.into(), &target.name));
+        LabelSet::pack(&mut labels, out);
+    } else {
+        out.extend_from_slice(target.set.packed());
+    }
+    Ok(())
 }
 
 /// Returns the change of one value of a line. `steps`: a signed gauge is a step.

@@ -2,8 +2,13 @@
 
 use std::borrow::Cow;
 
+use memchr::memchr3;
+
 /// Splits the tags from a name: pairs with `=` between commas.
 pub(super) fn split(name: &str) -> (Cow<'_, str>, &str) {
+    if memchr3(b'[', b'#', b',', name.as_bytes()).is_none() {
+        return (name.into(), "");
+    }
     if let (Some(start), Some(end)) = (name.find('['), name.find(']'))
         && start < end
     {

@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use bellwether_collector::Memory;
 use bellwether_core::Rejected;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
+use super::super::json;
+use super::super::message::REQUEST;
 use super::*;
 use crate::pushed::testing::{families, intake, lines};
 
@@ -34,7 +36,7 @@ impl Peer {
             "resource": {"attributes": attributes},
             "scopeMetrics": [{"scope": {"name": "lib", "version": "1"}, "metrics": metrics}],
         }]});
-        let request: ExportRequest = serde_json::from_value(request).unwrap();
+        let request = json::to_protobuf(request.to_string().as_bytes(), &REQUEST).unwrap();
         let mut translator = Translator {
             labeling: &self.labeling,
             intake: &self.intake,
@@ -43,7 +45,7 @@ impl Peer {
             batch: SeriesBatch::within(100_000),
             points: 0,
         };
-        translator.translate(&request);
+        translator.translate(REQUEST.check(&request).unwrap());
         let batch = translator.batch;
         self.intake.push(&self.memory, &batch, self.now)
     }
