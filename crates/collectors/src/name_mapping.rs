@@ -12,6 +12,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::NamedFile;
 use bellwether_core::{LabelSet, METRIC_NAME, is_label_name};
 use bellwether_schema::{Diagnostics, SourceLocation};
 use glob::Glob;
@@ -143,7 +144,7 @@ impl Mappings {
             mapping_file: None,
             rules: MappingRules::default(),
         };
-        mapping.set_file(&SourceLocation::default(), "mappings", text, &mut problems);
+        mapping.set_text(&SourceLocation::default(), "mappings", text, &mut problems);
         mapping.resolve(&mut problems, &mut Vec::new())
     }
 
