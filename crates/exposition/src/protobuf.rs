@@ -173,6 +173,12 @@ impl MetricFamily {
         accepts: impl Fn(i64) -> bool,
         batch: &mut SeriesBatch,
     ) -> Result<usize, ProtobufError> {
+        if self.name.is_empty() {
+            return Err(ProtobufError {
+                message,
+                reason: "a family without a name".into(),
+            });
+        }
         let kind = match self.kind {
             0 => Some(Kind::Counter),
             1 => Some(Kind::Gauge),
@@ -300,6 +306,16 @@ mod tests {
             kind,
             metric: vec![metric.encode_to_vec()],
         }
+    }
+
+    #[test]
+    fn a_family_without_a_name_is_an_error() {
+        let body = encoded(&[
+            family("up", 1, Metric::default()),
+            family("", 1, Metric::default()),
+        ]);
+        let error = lines(&body).unwrap_err().to_string();
+        assert_eq!(error, "message 2: a family without a name");
     }
 
     #[test]

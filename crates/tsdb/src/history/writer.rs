@@ -1,7 +1,7 @@
 //! Thread that makes samples durable: it writes the log, cuts blocks and enforces retention.
 //!
-//! Appending only queues samples. The thread gathers them for a moment, and writes all queued samples at once. After an error samples stay
-//! in the queue and are retried, up to a limit. Beyond the limit they are left out of the log and counted,
+//! Appending only queues samples. The thread gathers them for a moment, and writes all queued samples at once.
+//! After an error samples stay in the queue and are retried, up to a limit. Beyond the limit they are left out of the log and counted,
 //! and still reach a block if writing succeeds again before the process ends.
 
 use std::io;
