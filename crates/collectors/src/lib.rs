@@ -31,4 +31,5 @@ pub use receiver::receiver;
 pub use types::CollectorType;
 pub use types::graphite::graphite_series;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
+pub use types::sql::dsn_parameters;
 pub use types::statsd::statsd_series;

@@ -25,7 +25,7 @@ pub(crate) mod pushgateway;
 mod redis;
 mod remote_write;
 mod scrape;
-mod sql;
+pub(crate) mod sql;
 pub(crate) mod statsd;
 mod status_page;
 mod textfile;

@@ -26,6 +26,7 @@ use bellwether_schema::{
     check_metric_name, section,
 };
 
+pub use self::dsn::dsn_parameters;
 use self::dsn::{Dsn, Server};
 
 /// Label of the database's name, if `databases` is set.
