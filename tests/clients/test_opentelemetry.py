@@ -135,15 +135,16 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     """Returns the files of a certificate that is its own authority, and of its key."""
     files = folder / f"{name}.pem", folder / f"{name}-key.pem"
     command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -days 2"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(files[0]), "-keyout", str(files[1])]
-    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    extensions = ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "subjectAltName=IP:127.0.0.1"]
+    output = ["-out", str(files[0]), "-keyout", str(files[1])]
+    subprocess.run([*command.split(), *extensions, *output], check=True, capture_output=True)
     return files
 
 
 def exports(port: int, credentials: grpc.ChannelCredentials | None, token: str | None) -> bool:
     """Returns whether a counter was exported over gRPC."""
     reader = InMemoryMetricReader()
-    meters = MeterProvider([reader])
+    meters = MeterProvider([reader], Resource({"service.name": "shop", "service.instance.id": "1"}))
     meters.get_meter("test").create_counter("requests").add(3)
     headers = token and (("authorization", f"Bearer {token}"),)
     exporter = GrpcExporter(
@@ -188,7 +189,7 @@ performance_monitor:
     for pair, sent in ((client, "wrong"), (client, None), (None, "first"), (other, "first")):
         assert not exports(grpc_port, credentials(pair), sent), (pair, sent)
     assert not exports(grpc_port, None, "first")
-    until("the counter", agent.has("requests_total 3"))
+    until("the counter", agent.has('requests_total{instance="1",job="shop"} 3'))
     token.write_text("second\n")
     until("the next token is right", lambda: exports(grpc_port, credentials(client), "second"))
     assert not exports(grpc_port, credentials(client), "first")

@@ -104,47 +104,19 @@ fn row(built_in: &BuiltIn) -> MetricRow {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use bellwether_core::{MetricDef, Origin};
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
+    use bellwether_collector::Schedule;
 
     use super::*;
-    use bellwether_collector::{MetricDefaults, Schedule, System};
+    use crate::kinds::testing;
 
-    /// Resolves the settings in `yaml`, whose root is `performance_monitor`; returns the schedule, the names of the
-    /// metrics, and the errors with their hints.
+    /// Resolves the section; returns the schedule, the names of the metrics, and the errors.
     fn resolve(yaml: &str, enabled: bool) -> (Option<Schedule>, Vec<String>, Vec<String>) {
-        let (mut problems, mut metrics) = (Diagnostics::default(), Vec::<MetricDef>::new());
-        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
-        let settings = Neo4jSettings::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
-        let interval = Duration::from_secs(30);
-        let plan = settings.resolve(&mut ResolveContext {
-            defaults: MetricDefaults {
-                origin: Origin::new("test"),
-                prefix: "",
-                interval,
-            },
-            schedule: Schedule {
-                interval,
-                deadline: Duration::from_secs(10),
-                settle: None,
-            },
-            host: &System::default(),
-            enabled,
-            listed_at: None,
-            problems: &mut problems,
-            warnings: &mut Vec::new(),
-            metrics: &mut metrics,
-        });
-        let problems = problems.into_sorted();
+        let resolved = testing::resolve::<Neo4jSettings>(yaml, enabled);
+        let metrics = resolved.metrics.iter();
         (
-            plan.map(|plan| plan.schedule),
-            metrics
-                .iter()
-                .map(|metric| metric.name.to_string())
-                .collect(),
-            problems.iter().map(ToString::to_string).collect(),
+            resolved.plan.map(|plan| plan.schedule),
+            metrics.map(|metric| metric.name.to_string()).collect(),
+            resolved.problems,
         )
     }
 
