@@ -16,6 +16,8 @@ use tokio::task::spawn_blocking;
 /// Text of a response.
 #[derive(Debug)]
 pub struct Fetched {
+    /// URL that answered: the requested one, or that of the last redirect.
+    pub url: Url,
     /// `Content-Type` in lower case; empty if there is none.
     pub content_type: String,
     /// Values of `Link`, joined by commas.
@@ -56,8 +58,10 @@ pub async fn fetch(
     let links = response.headers().get_all(LINK).iter();
     let links: Vec<&str> = links.filter_map(|value| value.to_str().ok()).collect();
     let links = links.join(",");
+    let url = response.url().clone();
     let body = body_bytes(response, limit).await;
     Ok(Fetched {
+        url,
         content_type,
         links,
         body: body.map_err(|error| too_large(error.to_string()))?,
@@ -248,6 +252,7 @@ mod tests {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(bytes).unwrap();
         let fetched = Fetched {
+            url: Url::parse("http://localhost/").unwrap(),
             content_type: String::new(),
             links: String::new(),
             body: encoder.finish().unwrap(),
@@ -268,6 +273,7 @@ mod tests {
     fn garbage_is_an_error() {
         assert_eq!(compressed(b"a\xff", 10).unwrap_err(), "not UTF-8 at byte 1");
         let fetched = Fetched {
+            url: Url::parse("http://localhost/").unwrap(),
             content_type: String::new(),
             links: String::new(),
             body: b"plain".to_vec(),

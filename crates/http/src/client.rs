@@ -207,7 +207,8 @@ fn not_followed(from: &Url, what: impl fmt::Display) -> SendError {
 
 /// Returns true if credentials for `one` may be sent to `other`: the same host and port, or from
 /// the default port of `http` to that of `https`.
-fn same_host(one: &Url, other: &Url) -> bool {
+#[must_use]
+pub fn same_host(one: &Url, other: &Url) -> bool {
     let upgraded = one.scheme() == "http" && other.scheme() == "https";
     let same_port = one.port_or_known_default() == other.port_or_known_default();
     one.host() == other.host()

@@ -14,7 +14,7 @@ mod tls;
 
 pub use access::Access;
 pub use authorization::{Authorization, BasicAuth, read_secret, reread_secret};
-pub use client::{Client, SendError};
+pub use client::{Client, SendError, same_host};
 pub use client_settings::{ClientSettings, Connection, parse_url};
 pub use error::HttpError;
 pub use response::{

@@ -178,7 +178,7 @@ impl Request {
         let format = self
             .format
             .unwrap_or_else(|| DocumentFormat::from_content_type(&fetched.content_type));
-        let links = fetched.links.clone();
+        let (answered, links) = (fetched.url.clone(), fetched.links.clone());
         let text = fetched
             .into_text()
             .map_err(|error| Failure::new("http", error))?;
@@ -189,7 +189,7 @@ impl Request {
             _ => self.mapping.apply_items(&document, out),
         };
         let next = match &self.pages {
-            Some(pages) => pages.next(url, &links, &document.tree),
+            Some(pages) => pages.next(url, &answered, &links, &document.tree),
             None => Ok(None),
         };
         Ok(Page {

@@ -1,5 +1,6 @@
 //! Way from a page of a document to the next. Pure.
 
+use bellwether_http::same_host;
 use bellwether_schema::{Literal, Spanned, section};
 use reqwest::Url;
 use serde_json::Value;
@@ -62,19 +63,20 @@ impl Pages {
 
 impl PagePlan {
     /// Returns the URL of the page behind that at `current`, which has the header `links` and the content `page`;
-    /// `None` at the end.
+    /// `None` at the end. `answered` is the URL at the end of its redirects, from which relative links start.
     ///
     /// # Errors
     /// There is a next page, but not at this server, in one sentence without the URL.
     pub(super) fn next(
         &self,
         current: &Url,
+        answered: &Url,
         links: &str,
         page: &Value,
     ) -> Result<Option<Url>, String> {
         let Some(path) = &self.next else {
             return next_link(links)
-                .map(|link| resolved(current, link))
+                .map(|link| resolved(current, answered, link))
                 .transpose();
         };
         let next = match path.query(page).first() {
@@ -85,17 +87,19 @@ impl PagePlan {
             Some(_) => return Err("the next page is no text".into()),
         };
         match &self.parameter {
-            None => resolved(current, &next).map(Some),
+            None => resolved(current, answered, &next).map(Some),
             Some(parameter) => Ok(Some(with_parameter(current, parameter, &next))),
         }
     }
 }
 
-/// Returns the URL of a link, if it is at the server of `current`.
-fn resolved(current: &Url, link: &str) -> Result<Url, String> {
-    let next = current.join(link);
+/// Returns the URL of a link on the page that `answered` a request to `current`, if it is at the server of `current`, or
+/// at that of `answered` and it got the credentials too.
+fn resolved(current: &Url, answered: &Url, link: &str) -> Result<Url, String> {
+    let next = answered.join(link);
     let mut next = next.map_err(|error| format!("the next page has no valid URL: {error}"))?;
-    if next.origin() != current.origin() {
+    let is_there = next.origin() == answered.origin() && same_host(current, answered);
+    if next.origin() != current.origin() && !is_there {
         let origin = next.origin().ascii_serialization();
         return Err(format!("the next page is at another server: {origin}"));
     }
@@ -174,7 +178,7 @@ mod tests {
 
     fn next(plan: &PagePlan, links: &str, page: &Value) -> Result<Option<String>, String> {
         let current = Url::parse("http://ada:pw@a.org:8080/v1/items?key=k&page=1").unwrap();
-        let next = plan.next(&current, links, page)?;
+        let next = plan.next(&current, &current, links, page)?;
         Ok(next.map(Into::into))
     }
 
@@ -206,6 +210,42 @@ mod tests {
         ] {
             assert_eq!(next(&plan, links, &json!({})), expected, "{links}");
         }
+    }
+
+    #[test]
+    fn a_relative_link_starts_from_the_end_of_the_redirects() {
+        let next = |current: &str, answered: &str, link: &str| {
+            let url = |text: &str| Url::parse(text).unwrap();
+            let links = format!("<{link}>; rel=next");
+            let next = plan(None, None).next(&url(current), &url(answered), &links, &json!({}));
+            next.map(|next| next.map_or_else(String::new, Into::into))
+        };
+        let (old, new) = (
+            "http://ada:pw@a.org/old/items",
+            "http://a.org/v2/list/items",
+        );
+        assert_eq!(
+            next(old, new, "?page=2"),
+            Ok("http://ada:pw@a.org/v2/list/items?page=2".into())
+        );
+        assert_eq!(
+            next(old, new, "more"),
+            Ok("http://ada:pw@a.org/v2/list/more".into())
+        );
+        let encrypted = "https://a.org/v2/items";
+        assert_eq!(
+            next(old, encrypted, "?page=2"),
+            Ok("https://ada:pw@a.org/v2/items?page=2".into())
+        );
+        assert_eq!(
+            next(old, encrypted, "http://a.org/p"),
+            Ok("http://ada:pw@a.org/p".into())
+        );
+        // The credentials did not go there with the redirect, so they do not with the next page.
+        assert_eq!(
+            next(old, "http://b.org/items", "?page=2"),
+            Err("the next page is at another server: http://b.org".into())
+        );
     }
 
     #[test]

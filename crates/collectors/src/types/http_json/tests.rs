@@ -36,6 +36,11 @@ async fn server(tasks: &mut JoinSet<()>) -> u16 {
                 r#"{"total": 3, "items": [{"n": 2}]}"#,
             ),
             "/pages?page=3" => response("", r#"{"total": 3, "items": [{"n": 3}]}"#),
+            "/old" => Reply::Bytes(
+                b"HTTP/1.1 301 Moved\r\nLocation: /v2/items/\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            ),
+            "/v2/items/" => response("", r#"{"items": [{"n": 1}], "next": "second"}"#),
+            "/v2/items/second" => response("", r#"{"items": [{"n": 2}]}"#),
             "/circle" => response("", r#"{"items": [{"n": 1}], "next": "/circle"}"#),
             "/elsewhere" => response(
                 "",
@@ -127,6 +132,19 @@ async fn pages_are_read_up_to_the_last_one() {
             "item{n=\"3\"} 3"
         ]
     );
+}
+
+#[tokio::test]
+async fn a_relative_link_starts_from_the_page_that_a_redirect_leads_to() {
+    let mut tasks = JoinSet::new();
+    let port = server(&mut tasks).await;
+    let collected = once(&format!(
+        "url: 'http://127.0.0.1:{port}/old', pages: {{next: $.next}},
+         metrics: [{{name: item, items: '$.items[*]', value: $.n, labels: {{n: $.n}}}}]"
+    ))
+    .await;
+    assert_eq!(collected.failure, None);
+    assert_eq!(collected.lines, ["item{n=\"1\"} 1", "item{n=\"2\"} 2"]);
 }
 
 #[tokio::test]
