@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::support::agent::{Agent, request};
 use crate::support::certificates::Certificates;
+use crate::support::databases::{DatabaseServer, Product};
 use crate::support::process::Process;
 use crate::support::prometheus::Prometheus;
 use crate::support::smtp::Smtp;
@@ -192,6 +193,50 @@ fn a_grpc_server_is_as_healthy_as_for_blackbox_exporter() {
         ];
         compare(&agent, &blackbox, module, &target, &equal);
     }
+}
+
+#[test]
+fn a_health_check_has_its_token_in_the_metadata() {
+    let (_server, port) = grpc_server(&["--token", "t0ken"]);
+    let target = format!("127.0.0.1:{port}");
+    for (grpc, success, code) in [("bearer_token: t0ken", 1.0, 0.0), ("", 0.0, 16.0)] {
+        let own = tempfile::tempdir().unwrap();
+        let probe = format!("prober: grpc, grpc: {{{grpc}}}");
+        let agent = probing(own.path(), &probe, &target, success);
+        let status = format!("probe_grpc_status_code{{instance=\"{target}\",job=\"x\"}}");
+        assert_eq!(agent.value(&status), Some(code));
+    }
+}
+
+#[test]
+fn the_certificate_of_a_postgresql_is_seen_behind_its_request_for_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificates = Certificates::write(folder.path(), "postgres");
+    let read = |path: &str| std::fs::read_to_string(path).unwrap();
+    let ca = &certificates.authority;
+    let dialogue =
+        "tcp: {query_response: [{send_bytes: AAAACATSFi8=}, {expect_bytes: S, starttls: true}]}";
+    let probe = format!("prober: tcp, ca_file: '{ca}', {dialogue}");
+    let encrypted = DatabaseServer::start_with_tls(
+        Product::Postgres,
+        &read(&certificates.certificate),
+        &read(&certificates.key),
+    );
+    let own = tempfile::tempdir().unwrap();
+    let target = encrypted.address();
+    let agent = probing(own.path(), &probe, &target, 1.0);
+    let labels = format!("instance=\"{target}\",job=\"x\"");
+    let expiry = agent.value(&format!("probe_ssl_earliest_cert_expiry{{{labels}}}"));
+    assert!(
+        expiry.is_some_and(|expiry| expiry > 1_700_000_000.0),
+        "{expiry:?}"
+    );
+    let plain = DatabaseServer::start(Product::Postgres);
+    let own = tempfile::tempdir().unwrap();
+    let target = plain.address();
+    let agent = probing(own.path(), &probe, &target, 0.0);
+    let bytes = format!("probe_failed_due_to_bytes{{instance=\"{target}\",job=\"x\"}}");
+    assert_eq!(agent.value(&bytes), Some(1.0));
 }
 
 /// A dialogue with a mail server, in the words of both.

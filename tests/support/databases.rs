@@ -228,6 +228,11 @@ impl DatabaseServer {
         output.status.success().then_some(())
     }
 
+    /// Host and port.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     /// Address for the user `monitor`, without a password.
     pub fn dsn(&self, database: &str) -> String {
         let scheme = match self.product {

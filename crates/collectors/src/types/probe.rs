@@ -2,6 +2,7 @@
 
 mod certificate;
 mod connect;
+mod credentials;
 mod dns;
 mod grpc;
 mod http;
@@ -17,14 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{Batch, Failure, Kind, Now};
-use bellwether_schema::{Spanned, section, string_enum};
+use bellwether_schema::{Spanned, format_duration, section, string_enum};
 use reqwest::Url;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use self::connect::Tls;
 use self::dns::{DnsPlan, DnsProbe};
-use self::grpc::GrpcProbe;
+use self::grpc::{GrpcPlan, GrpcProbe};
 use self::http::{HttpPlan, HttpProbe};
 use self::report::{DURATION, Report, SUCCESS};
 use self::tcp::{TcpPlan, TcpProbe};
@@ -82,7 +83,7 @@ enum ProbePlan {
     Tcp(TcpPlan),
     Dns(DnsPlan),
     Icmp,
-    Grpc(GrpcProbe),
+    Grpc(GrpcPlan),
 }
 
 impl EntryType for Probe {
@@ -113,7 +114,7 @@ impl EntryType for Probe {
             Prober::Http => ProbePlan::Http(self.http.plan(context)?),
             Prober::Tcp => ProbePlan::Tcp(self.tcp.plan(context)?),
             Prober::Icmp => ProbePlan::Icmp,
-            Prober::Grpc => ProbePlan::Grpc(self.grpc.clone()),
+            Prober::Grpc => ProbePlan::Grpc(self.grpc.plan(context)?),
             Prober::Dns => match &self.dns.value {
                 Some(dns) => ProbePlan::Dns(dns.plan(context)?),
                 None => {
@@ -296,7 +297,7 @@ impl Shared {
         let hangs = result.is_err() && had_time;
         let result = result.unwrap_or_else(|_| {
             Err(match hangs {
-                true => format!("no answer within {took:?}"),
+                true => format!("no answer within {}", format_duration(took)),
                 false => "not probed: other targets hang".into(),
             })
         });

@@ -17,7 +17,7 @@ use bellwether_core::{
 use bellwether_exposition::{Format, ParsedSeries, SeriesParser};
 use bellwether_http::{Access, Authorization, Client, Connection, parse_url};
 use bellwether_relabel::{Relabel, RelabelConfig};
-use bellwether_schema::{HumanDuration, Secret, Spanned, section, string_enum};
+use bellwether_schema::{HumanDuration, Secret, Spanned, format_duration, section, string_enum};
 use globset::Glob;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -544,7 +544,10 @@ impl Plan {
         let hangs = fetched.is_err() && started < deadline;
         let fetched = fetched.unwrap_or_else(|_| {
             Err(match hangs {
-                true => format!("no answer within {:?}", deadline - started),
+                true => {
+                    let waited = format_duration(deadline - started);
+                    format!("no answer within {waited}")
+                }
                 false => "not scraped: other targets hang".into(),
             })
         });

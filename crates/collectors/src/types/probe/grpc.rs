@@ -1,5 +1,6 @@
 //! Health checks of gRPC servers (<https://grpc.io/docs/guides/health-checking/>), over HTTP/2.
 
+use bellwether_http::Authorization;
 use bellwether_schema::section;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
@@ -11,7 +12,9 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::{Stream, Tls, connect, resolve};
+use super::credentials::Credentials;
 use super::report::{GRPC_DURATION, GRPC_HEALTH, GRPC_SSL, GRPC_STATUS, Report};
+use crate::EntryContext;
 use crate::dns::host_and_port;
 
 /// Answers of a health check, by their number.
@@ -51,13 +54,22 @@ const UNAUTHENTICATED: usize = 16;
 const LONGEST: usize = 16 << 10;
 
 section! {
-    /// Health check of a gRPC probe.
+    /// Health check of a gRPC probe. Its headers are the metadata of gRPC.
     pub struct GrpcProbe {
         /// Service that is asked about. Empty: the server as a whole.
         pub service: String = String::new(),
         /// If true, the connection has TLS.
         pub tls: bool = false,
+        #[serde(flatten)]
+        pub authorization: Authorization = Authorization::default(),
     }
+}
+
+/// A gRPC probe, checked.
+pub(super) struct GrpcPlan {
+    service: String,
+    tls: bool,
+    credentials: Credentials,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -87,6 +99,16 @@ impl GrpcError {
 }
 
 impl GrpcProbe {
+    pub(super) fn plan(&self, context: &mut EntryContext<'_>) -> Option<GrpcPlan> {
+        Some(GrpcPlan {
+            service: self.service.clone(),
+            tls: self.tls,
+            credentials: Credentials::plan(&self.authorization, context)?,
+        })
+    }
+}
+
+impl GrpcPlan {
     pub(super) async fn run(
         &self,
         target: &str,
@@ -102,6 +124,7 @@ impl GrpcProbe {
         for status in STATUSES {
             report.set_labeled(&GRPC_HEALTH, "serving_status", status, 0.0);
         }
+        let metadata = self.credentials.headers().await?;
         let (addresses, resolved) = resolve(host, port, report).await?;
         report.add_phase(&GRPC_DURATION, "resolve", resolved);
         let started = Instant::now();
@@ -113,7 +136,7 @@ impl GrpcProbe {
         report.set(&GRPC_SSL, f64::from(u8::from(self.tls)));
         // Until the answer is there.
         report.set(&GRPC_STATUS, DEADLINE_EXCEEDED as f64);
-        let checked = self.check(target, stream).await;
+        let checked = self.check(target, metadata, stream).await;
         report.add_phase(&GRPC_DURATION, "check", started.elapsed());
         let code = checked.as_ref().map_or_else(|error| error.code, |_| OK);
         report.set(&GRPC_STATUS, code as f64);
@@ -131,7 +154,12 @@ impl GrpcProbe {
     }
 
     /// Sends the check, and returns the number of the answer.
-    async fn check(&self, target: &str, stream: Box<dyn Stream>) -> Result<i32, GrpcError> {
+    async fn check(
+        &self,
+        target: &str,
+        metadata: HeaderMap,
+        stream: Box<dyn Stream>,
+    ) -> Result<i32, GrpcError> {
         let lost =
             |error: hyper::Error| GrpcError::new(UNAVAILABLE, bellwether_http::error_chain(&error));
         let (mut sender, connection) =
@@ -142,11 +170,15 @@ impl GrpcProbe {
             // Its error comes with the response.
             connection.await.ok();
         }));
-        let response = sender.send_request(self.request(target)?).await;
+        let response = sender.send_request(self.request(target, metadata)?).await;
         answer(response.map_err(lost)?).await
     }
 
-    fn request(&self, target: &str) -> Result<Request<Full<Bytes>>, GrpcError> {
+    fn request(
+        &self,
+        target: &str,
+        metadata: HeaderMap,
+    ) -> Result<Request<Full<Bytes>>, GrpcError> {
         let scheme = if self.tls { "https" } else { "http" };
         let message = HealthCheckRequest {
             service: self.service.clone(),
@@ -156,12 +188,18 @@ impl GrpcProbe {
         // Not compressed, and as long as this.
         let body = [&[0][..], &length.to_be_bytes(), &message].concat();
         let agent = concat!("bellwether/", env!("CARGO_PKG_VERSION"));
-        Request::post(format!("{scheme}://{target}/grpc.health.v1.Health/Check"))
-            .header(CONTENT_TYPE, "application/grpc")
-            .header(TE, "trailers")
-            .header(USER_AGENT, agent)
+        let mut headers = metadata;
+        headers
+            .entry(USER_AGENT)
+            .or_insert(HeaderValue::from_static(agent));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        let url = format!("{scheme}://{target}/grpc.health.v1.Health/Check");
+        let mut request = Request::post(url)
             .body(Full::new(body.into()))
-            .map_err(|error| GrpcError::new(INTERNAL, error.to_string()))
+            .map_err(|error| GrpcError::new(INTERNAL, error.to_string()))?;
+        *request.headers_mut() = headers;
+        Ok(request)
     }
 }
 

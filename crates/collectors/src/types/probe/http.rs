@@ -1,6 +1,6 @@
 //! Probes over HTTP/1.1.
 
-use bellwether_http::{Authorization, ClientSettings};
+use bellwether_http::Authorization;
 use bellwether_schema::{Literal, Spanned, section};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connect::{Stream, Tls, connect, resolve};
+use super::credentials::Credentials;
 use super::report::{
     FAILED_BY_REGEX, HTTP_BODY_LENGTH, HTTP_CONTENT_LENGTH, HTTP_DURATION, HTTP_REDIRECTS,
     HTTP_SSL, HTTP_STATUS, HTTP_VERSION, Report,
@@ -50,9 +51,7 @@ section! {
 pub(super) struct HttpPlan {
     method: Method,
     body: Bytes,
-    authorization: Authorization,
-    /// Makes headers of the authorization; sends nothing.
-    client: reqwest::Client,
+    credentials: Credentials,
     valid_status_codes: Vec<u16>,
     follow_redirects: bool,
     fail_if_not_ssl: bool,
@@ -62,7 +61,7 @@ pub(super) struct HttpPlan {
 
 impl HttpProbe {
     pub(super) fn plan(&self, context: &mut EntryContext<'_>) -> Option<HttpPlan> {
-        self.authorization.check(context.at, context.problems);
+        let credentials = Credentials::plan(&self.authorization, context);
         let method = Method::from_bytes(self.method.as_bytes());
         if method.is_err() {
             let message = format!("not a method: {:?}", self.method.value);
@@ -73,12 +72,10 @@ impl HttpProbe {
         }
         let fail_if_matches = patterns(&self.fail_if_body_matches_regexp, context);
         let fail_if_not_matches = patterns(&self.fail_if_body_not_matches_regexp, context);
-        let any = Url::parse("http://localhost").ok()?;
         Some(HttpPlan {
             method: method.ok()?,
             body: self.body.0.clone().into(),
-            authorization: self.authorization.clone(),
-            client: ClientSettings::default().client(&any).ok()?,
+            credentials: credentials?,
             valid_status_codes: self.valid_status_codes.clone(),
             follow_redirects: self.follow_redirects,
             fail_if_not_ssl: self.fail_if_not_ssl,
@@ -205,17 +202,7 @@ impl HttpPlan {
         let place = HeaderValue::from_str(&place).map_err(|error| error.to_string())?;
         headers.insert(HOST, place);
         if with_secrets {
-            let request = self.client.get(url.clone());
-            let request = self.authorization.authorize(request).await;
-            let request = request.map_err(|error| error.to_string())?.build();
-            headers.extend(
-                request
-                    .map_err(|error| error.without_url().to_string())?
-                    .headers()
-                    .clone(),
-            );
-            let configured = self.authorization.header_map();
-            headers.extend(configured.map_err(|error| error.to_string())?);
+            headers.extend(self.credentials.headers().await?);
         }
         let mut request = Request::new(Full::new(self.body.clone()));
         *request.method_mut() = self.method.clone();

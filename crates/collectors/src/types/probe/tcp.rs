@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bellwether_core::is_label_name;
-use bellwether_schema::{Literal, Spanned, section};
+use bellwether_schema::{Constraint, Literal, Spanned, section};
 use memchr::memchr;
 use regex::bytes::{Captures, Regex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,6 +29,7 @@ section! {
 
 section! {
     /// Step of a dialogue.
+    #[constraints = [Constraint::AtMostOne(&["send", "send_bytes"])]]
     pub struct QueryResponse {
         /// Regular expression that a line has to match. Lines before it are skipped.
         pub expect: Option<Spanned<Literal>> = None,
@@ -36,6 +39,8 @@ section! {
         pub expect_bytes: Option<Literal> = None,
         /// Text that is sent, with a line feed behind it. `${1}` is a group of `expect`.
         pub send: Option<Literal> = None,
+        /// Bytes in Base64 that are sent, with nothing behind them.
+        pub send_bytes: Option<Spanned<Literal>> = None,
         /// If true, TLS begins (StartTLS).
         pub starttls: Spanned<bool> = Spanned::nowhere(false),
     }
@@ -51,8 +56,15 @@ struct Step {
     expect: Option<Regex>,
     labels: Vec<(String, String)>,
     expect_bytes: Option<Vec<u8>>,
-    send: Option<String>,
+    send: Option<Message>,
     starttls: bool,
+}
+
+/// What a step sends.
+enum Message {
+    /// A text, with references to the groups of `expect`.
+    Line(String),
+    Bytes(Vec<u8>),
 }
 
 impl TcpProbe {
@@ -98,6 +110,27 @@ impl QueryResponse {
         }
     }
 
+    /// Returns what is sent, and reports what cannot be.
+    fn message(&self, context: &mut EntryContext<'_>) -> Option<Message> {
+        let Some(bytes) = &self.send_bytes else {
+            return self.send.as_ref().map(|text| Message::Line(text.0.clone()));
+        };
+        if self.send.is_some() {
+            context
+                .problems
+                .error(&bytes.at, "both `send` and `send_bytes`")
+                .hint("keep one; another step can send the other");
+        }
+        let decoded = BASE64_STANDARD.decode(bytes.value.0.trim());
+        if let Err(error) = &decoded {
+            context
+                .problems
+                .error(&bytes.at, format!("not Base64: {error}"))
+                .hint("such as AAAACATSFi8=, which asks PostgreSQL for TLS");
+        }
+        decoded.ok().map(Message::Bytes)
+    }
+
     fn plan(&self, context: &mut EntryContext<'_>) -> Step {
         let labels = self.labels.iter();
         let bytes = self.expect_bytes.as_ref();
@@ -107,7 +140,7 @@ impl QueryResponse {
                 .map(|(label, text)| (label.clone(), text.value.0.clone()))
                 .collect(),
             expect_bytes: bytes.map(|text| text.0.clone().into_bytes()),
-            send: self.send.as_ref().map(|text| text.0.clone()),
+            send: self.message(context),
             starttls: self.starttls.value,
         }
     }
@@ -134,8 +167,8 @@ impl TcpPlan {
             limit,
         };
         for step in &self.steps {
-            let text = dialogue.expect(step, report).await?;
-            dialogue.send(text).await?;
+            let message = dialogue.expect(step, report).await?;
+            dialogue.send(message).await?;
             if step.starttls {
                 dialogue = dialogue.encrypted(host, tls, report).await?;
             }
@@ -153,20 +186,20 @@ struct Dialogue {
 }
 
 impl Dialogue {
-    /// Waits for what a step expects, and returns the text that it sends.
+    /// Waits for what a step expects, and returns the bytes that it sends.
     async fn expect(
         &mut self,
         step: &Step,
         report: &mut Report,
     ) -> Result<Option<Vec<u8>>, String> {
-        let mut text = step.send.clone().map(String::into_bytes);
+        let mut message = step.message(None);
         if let Some(pattern) = &step.expect {
             // Until the line is there, the ones that came were others.
             report.set(&FAILED_BY_REGEX, 1.0);
             let line = self.line(pattern).await?;
             report.set(&FAILED_BY_REGEX, 0.0);
             if let Some(captures) = pattern.captures(&line) {
-                text = step.send.as_ref().map(|send| expanded(send, &captures));
+                message = step.message(Some(&captures));
                 step.report(&captures, report);
             }
         }
@@ -175,13 +208,11 @@ impl Dialogue {
             self.bytes(bytes).await?;
             report.set(&FAILED_BY_BYTES, 0.0);
         }
-        Ok(text)
+        Ok(message)
     }
 
-    async fn send(&mut self, text: Option<Vec<u8>>) -> Result<(), String> {
-        let Some(mut text) = text else { return Ok(()) };
-        text.push(b'\n');
-        let sent = self.stream.write_all(&text).await;
+    async fn send(&mut self, message: Option<Vec<u8>>) -> Result<(), String> {
+        let sent = self.stream.write_all(&message.unwrap_or_default()).await;
         sent.map_err(|error| error.to_string())
     }
 
@@ -255,6 +286,21 @@ impl Dialogue {
 }
 
 impl Step {
+    /// Returns the bytes that are sent, with groups of the line that `expect` matched.
+    fn message(&self, captures: Option<&Captures<'_>>) -> Option<Vec<u8>> {
+        match self.send.as_ref()? {
+            Message::Bytes(bytes) => Some(bytes.clone()),
+            Message::Line(text) => {
+                let mut line = match captures {
+                    Some(captures) => expanded(text, captures),
+                    None => text.clone().into_bytes(),
+                };
+                line.push(b'\n');
+                Some(line)
+            }
+        }
+    }
+
     /// Reports the parts of the line that the labels name.
     fn report(&self, captures: &Captures<'_>, report: &mut Report) {
         if self.labels.is_empty() {

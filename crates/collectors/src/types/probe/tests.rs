@@ -339,6 +339,28 @@ async fn a_dialogue_has_labels_and_bytes() {
 }
 
 #[tokio::test]
+async fn bytes_are_sent_as_they_are() {
+    let mut tasks = JoinSet::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let target = listener.local_addr().unwrap().to_string();
+    tasks.spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 10];
+            if stream.read_exact(&mut request).await.is_ok() {
+                let is_right = request == *b"\0\0\0\x08\x04\xd2\x16/x\n";
+                let _ = stream.write_all(if is_right { b"S" } else { b"N" }).await;
+            }
+        }
+    });
+    let (_, notes) = probe(&format!(
+        "prober: tcp, targets: ['{target}'],
+         tcp: {{query_response: [{{send_bytes: AAAACATSFi8=}}, {{send: x}}, {{expect_bytes: S}}]}}"
+    ))
+    .await;
+    assert_eq!(notes, Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn what_came_before_starttls_is_forgotten() {
     let mut tasks = JoinSet::new();
     let (acceptor, folder) = acceptor(&["localhost"]);
@@ -392,6 +414,7 @@ async fn grpc_answer(
     request: Request<Incoming>,
 ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
     assert_eq!(request.uri().path(), "/grpc.health.v1.Health/Check");
+    let metadata = request.headers().clone();
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let service = body.get(7..).unwrap_or_default().to_vec();
     let status = |code: &'static str| {
@@ -404,6 +427,10 @@ async fn grpc_answer(
     let mut response = Response::new(match &service[..] {
         b"" => (message(1), Some(status("0"))),
         b"down" => (message(2), Some(status("0"))),
+        b"tenant" if metadata["x-tenant"] == "a" && metadata["authorization"] == "Bearer t0ken" => {
+            assert_eq!(metadata["te"], "trailers");
+            (message(1), Some(status("0")))
+        }
         b"odd" => (message(9), Some(status("0"))),
         b"large" => (vec![0; 20_000].into(), Some(status("0"))),
         b"late" => (Bytes::new(), Some(status("13"))),
@@ -471,6 +498,26 @@ async fn a_grpc_server_is_asked_for_its_health() {
     let (collected, notes) = probe("prober: grpc, targets: ['127.0.0.1:1']").await;
     let code = value(&collected, "probe_grpc_status_code", "127.0.0.1:1", "");
     assert_eq!(code, Some(14.0), "{notes:?}");
+}
+
+#[tokio::test]
+async fn a_health_check_has_metadata() {
+    let mut tasks = JoinSet::new();
+    let target = format!("127.0.0.1:{}", grpc_server(&mut tasks).await);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "t0ken\n").unwrap();
+    let settings = format!(
+        "prober: grpc, targets: ['{target}'], grpc: {{service: tenant, headers: {{x-tenant: a, te: x}}, \
+         bearer_token_file: '{}'}}",
+        file.display()
+    );
+    let (collected, notes) = probe(&settings).await;
+    let success = value(&collected, "probe_success", &target, "");
+    assert_eq!(success, Some(1.0), "{notes:?}");
+    std::fs::remove_file(file).unwrap();
+    let (_, notes) = probe(&settings).await;
+    assert!(notes.concat().contains("cannot read"), "{notes:?}");
 }
 
 #[tokio::test]
@@ -615,7 +662,19 @@ fn mistakes_in_the_settings_are_reported_with_hints() {
             "prober: tcp, targets: ['a:1'], tcp: {query_response: [{labels: {a: c}}]}",
             "labels without `expect`",
         ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{send_bytes: AAA}]}",
+            "not Base64: ",
+        ),
+        (
+            "prober: tcp, targets: ['a:1'], tcp: {query_response: [{send: a, send_bytes: AAAA}]}",
+            "both `send` and `send_bytes`",
+        ),
         ("prober: grpc, targets: ['http://a:1']", "HOST:PORT"),
+        (
+            "prober: grpc, targets: ['a:1'], grpc: {headers: {'a b': c}}",
+            "not a header name: \"a b\"",
+        ),
         (
             "prober: icmp, targets: [a], buckets: [2, 1]",
             "buckets must ascend",
