@@ -1,12 +1,15 @@
 //! Sockets of packets: UDP, and Unix sockets of datagrams.
 
+use std::future::poll_fn;
 use std::io;
 use std::path::Path;
+use std::task::{self, Poll};
 use std::time::Duration;
 
 use bellwether_files::socket::SocketFile;
 use socket2::SockRef;
 use tokio::net::{UdpSocket, UnixDatagram};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 use tracing::warn;
 
@@ -32,18 +35,13 @@ pub(super) async fn udp(
         .set_recv_buffer_size(RECEIVE_BUFFER)
         .ok();
     Ok(async move {
-        let mut buffer = vec![0; PACKET];
-        loop {
-            if socket.readable().await.is_err() {
-                sleep(PAUSE).await;
-            }
-            let receive = |buffer: &mut [u8]| socket.try_recv(buffer);
-            drain(receive, &mut buffer, |packet| {
-                count(&context.totals.udp_packets);
-                context.receive(packet);
-            })
-            .await;
-        }
+        let ready = |cx: &mut task::Context<'_>| socket.poll_recv_ready(cx);
+        let receive = |buffer: &mut [u8]| socket.try_recv(buffer);
+        receive_all(ready, receive, |packet| {
+            count(&context.totals.udp_packets);
+            context.receive(packet);
+        })
+        .await;
     })
 }
 
@@ -62,38 +60,39 @@ pub(super) fn unix(
         .set_recv_buffer_size(RECEIVE_BUFFER)
         .ok();
     let task = async move {
-        let mut buffer = vec![0; PACKET];
-        loop {
-            if socket.readable().await.is_err() {
-                sleep(PAUSE).await;
-            }
-            let receive = |buffer: &mut [u8]| socket.try_recv(buffer);
-            drain(receive, &mut buffer, |packet| {
-                count(&context.totals.unix_packets);
-                context.receive(packet);
-            })
-            .await;
-        }
+        let ready = |cx: &mut task::Context<'_>| socket.poll_recv_ready(cx);
+        let receive = |buffer: &mut [u8]| socket.try_recv(buffer);
+        receive_all(ready, receive, |packet| {
+            count(&context.totals.unix_packets);
+            context.receive(packet);
+        })
+        .await;
     };
     Ok((task, file))
 }
 
-/// Receives the packets that have arrived, up to a burst.
-async fn drain(
+/// Receives packets for ever: a burst of those that have arrived, then it is the turn of another task.
+async fn receive_all(
+    ready: impl Fn(&mut task::Context<'_>) -> Poll<io::Result<()>>,
     receive: impl Fn(&mut [u8]) -> io::Result<usize>,
-    buffer: &mut [u8],
-    mut take: impl FnMut(&[u8]),
+    take: impl Fn(&[u8]),
 ) {
-    for _ in 0..BURST {
-        match receive(buffer) {
-            Ok(length) => take(&buffer[..length]),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+    let mut buffer = vec![0; PACKET];
+    loop {
+        let mut result = poll_fn(&ready).await;
+        for _ in 0..BURST {
+            if result.is_err() {
+                break;
+            }
+            result = receive(&mut buffer).map(|length| take(&buffer[..length]));
+        }
+        match result {
+            Ok(()) => yield_now().await,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
                 warn!(%error, "cannot receive packets; trying again");
                 sleep(PAUSE).await;
-                return;
             }
         }
     }
-    tokio::task::yield_now().await;
 }
