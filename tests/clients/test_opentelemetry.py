@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 
+import grpc
 import pytest
 from agent import Agent, free_port, until
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcExporter
 from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpExporter
 from opentelemetry.sdk.metrics import Counter, Histogram, MeterProvider, ObservableCounter
-from opentelemetry.sdk.metrics.export import AggregationTemporality, MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 
@@ -120,6 +129,69 @@ def test_a_client_goes_on_when_the_agent_was_killed(agent: Agent, grpc_port: int
     counter.add(1)
     until("the next value", lambda: meters.force_flush() and agent.has(f"requests_total{{{SERIES}}} 2")())
     meters.shutdown()
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Returns the files of a certificate that is its own authority, and of its key."""
+    files = folder / f"{name}.pem", folder / f"{name}-key.pem"
+    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN={name} -days 2"
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", str(files[0]), "-keyout", str(files[1])]
+    subprocess.run([*command.split(), *names], check=True, capture_output=True)
+    return files
+
+
+def exports(port: int, credentials: grpc.ChannelCredentials | None, token: str | None) -> bool:
+    """Returns whether a counter was exported over gRPC."""
+    reader = InMemoryMetricReader()
+    meters = MeterProvider([reader])
+    meters.get_meter("test").create_counter("requests").add(3)
+    headers = token and (("authorization", f"Bearer {token}"),)
+    exporter = GrpcExporter(
+        f"127.0.0.1:{port}", insecure=credentials is None, credentials=credentials, headers=headers, timeout=2
+    )
+    data = reader.get_metrics_data()
+    assert data is not None
+    exported = exporter.export(data)
+    exporter.shutdown()
+    meters.shutdown()
+    return exported is MetricExportResult.SUCCESS
+
+
+def test_a_token_and_certificates_are_needed_over_grpc(
+    start_agent: Callable[[str], Agent], grpc_port: int, tmp_path: Path
+) -> None:
+    server, client, other = (certificate(tmp_path, name) for name in ("server", "client", "other"))
+    token = tmp_path / "token"
+    token.write_text("first\n")
+    agent = start_agent(
+        f"""
+performance_monitor:
+  collection_interval: 1s
+  enabled_collectors: []
+  prometheus: {{metric_prefix: ''}}
+  collectors:
+    - name: apps
+      type: otlp
+      interval: 1s
+      accept: [requests_total]
+      grpc_listen: 127.0.0.1:{grpc_port}
+      grpc_bearer_token_file: {token}
+      grpc_tls: {{cert_file: {server[0]}, key_file: {server[1]}, client_ca_file: {client[0]}}}
+"""
+    )
+
+    def credentials(pair: tuple[Path, Path] | None) -> grpc.ChannelCredentials:
+        chain, key = (None, None) if pair is None else (file.read_bytes() for file in pair)
+        return grpc.ssl_channel_credentials(server[0].read_bytes(), key, chain)
+
+    until("the client with both exports", lambda: exports(grpc_port, credentials(client), "first"))
+    for pair, sent in ((client, "wrong"), (client, None), (None, "first"), (other, "first")):
+        assert not exports(grpc_port, credentials(pair), sent), (pair, sent)
+    assert not exports(grpc_port, None, "first")
+    until("the counter", agent.has("requests_total 3"))
+    token.write_text("second\n")
+    until("the next token is right", lambda: exports(grpc_port, credentials(client), "second"))
+    assert not exports(grpc_port, credentials(client), "first")
 
 
 def test_the_answer_says_how_to_receive_if_nothing_does(start_agent: Callable[[str], Agent]) -> None:

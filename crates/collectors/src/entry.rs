@@ -181,6 +181,11 @@ impl EntryContext<'_> {
         std::mem::take(self.relabeling)
     }
 
+    /// Returns labels and relabeling steps, which are applied to all that the collector brings.
+    pub(crate) fn relabeling(&self) -> Arc<Relabeling> {
+        self.relabeling.clone()
+    }
+
     /// Sets what takes the requests to the endpoint of the type.
     pub fn receive(&mut self, receiver: impl Receiver + 'static) {
         *self.receiver = Some(Arc::new(receiver));

@@ -51,11 +51,12 @@ pub use kind::{
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use memory::Memory;
 pub use name_mapping::NameMapping;
-pub use receiver::{Receiver, receiver};
+pub use receiver::{Receiver, TimedHistory, receiver};
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
 pub use types::CollectorType;
 pub use types::pushgateway::{Groups, PushError, push_receiver};
+pub use types::sql::dsn_parameters;
 
 /// Reason of a collection without samples whose source was never seen since installation. It is no
 /// failure.

@@ -97,6 +97,8 @@ pub(crate) struct Intake {
     accept: Option<Accept>,
     limits: CollectorLimits,
     ttl: Duration,
+    /// Set if history gets the samples as they come, with times of their own.
+    is_timed: bool,
 }
 
 impl Intake {
@@ -111,7 +113,15 @@ impl Intake {
             accept: accept.into(),
             limits: context.limits.clone(),
             ttl,
+            is_timed: false,
         }
+    }
+
+    /// Sets that history gets the samples as they come: [`Intake::push_timed`].
+    #[must_use]
+    pub(crate) fn with_times(mut self) -> Self {
+        self.is_timed = true;
+        self
     }
 
     /// Returns the collector.
@@ -153,9 +163,27 @@ impl Intake {
     /// Takes over the samples of `batch`, and returns those that are rejected, here or by its sender. A staleness marker
     /// ends its series. May wait for a collection, so it is called on a blocking thread.
     pub(crate) fn push(&self, memory: &Memory, batch: &SeriesBatch, now: Now) -> Rejected {
+        self.push_timed(memory, batch, now).0
+    }
+
+    /// As [`Intake::push`]; also returns the samples with times of their own, which are for history.
+    pub(crate) fn push_timed(
+        &self,
+        memory: &Memory,
+        batch: &SeriesBatch,
+        now: Now,
+    ) -> (Rejected, SeriesBatch) {
         let pushed = memory.get::<Pushed>(self.origin);
         let mut series = pushed.0.lock();
-        series.push(self, batch, now.mono)
+        let mut timed = SeriesBatch::default();
+        let rejected = series.push(self, batch, now, &mut timed);
+        (rejected, timed)
+    }
+
+    /// Counts samples that history has rejected.
+    pub(crate) fn reject(&self, memory: &Memory, rejected: &Rejected) {
+        let pushed = memory.get::<Pushed>(self.origin);
+        pushed.0.lock().reject(rejected);
     }
 
     /// Returns the collector of the series.
@@ -163,6 +191,7 @@ impl Intake {
         Blocking::new(PushedSource {
             pushed: memory.get(self.origin),
             ttl: self.ttl,
+            is_timed: self.is_timed,
         })
     }
 }
@@ -175,11 +204,16 @@ struct Pushed(Mutex<PushedSeries>);
 pub(crate) struct PushedSource {
     pushed: Arc<Pushed>,
     ttl: Duration,
+    /// Set if history has the samples already.
+    is_timed: bool,
 }
 
 impl Source for PushedSource {
     fn read(&mut self, now: Now, out: &mut SeriesBatch) -> Result<(), Failure> {
         self.pushed.0.lock().collect(self.ttl, now.mono, out);
+        if self.is_timed {
+            out.begin_timed();
+        }
         Ok(())
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Read;
 use std::sync::Arc;
 
-use bellwether_core::Now;
+use bellwether_core::{Now, Origin, Rejected, SeriesBatch};
 use flate2::read::MultiGzDecoder;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderName};
@@ -14,8 +14,22 @@ use crate::{CollectorPlan, CollectorType, Memory};
 
 /// A protocol in which clients push.
 pub trait Receiver: Send + Sync {
-    /// Takes what `request` has, and answers it as the protocol wants. Called on a blocking thread.
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>>;
+    /// Takes what `request` has, and answers it as the protocol wants. Samples with times of their own go to `history`.
+    /// Called on a blocking thread.
+    fn receive(
+        &self,
+        memory: &Memory,
+        history: &dyn TimedHistory,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>>;
+}
+
+/// History of samples with times of their own.
+pub trait TimedHistory {
+    /// Appends the samples of `batch` with times of their own, and waits until they are on disk. Returns the samples that
+    /// are rejected. Blocks.
+    fn append(&self, source: Origin, batch: &SeriesBatch, now: Now) -> Rejected;
 }
 
 impl CollectorType {
@@ -124,6 +138,33 @@ pub(crate) fn gunzipped(body: &[u8], limit: u64) -> Result<Vec<u8>, RequestError
             Err(RequestError::new(StatusCode::PAYLOAD_TOO_LARGE, message))
         }
         false => Ok(bytes),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::RefCell;
+
+    use bellwether_core::{LabelSet, UnixMillis};
+
+    use super::*;
+
+    /// Remembers samples: series, time and value.
+    #[derive(Default)]
+    pub(crate) struct Samples(pub(crate) RefCell<Vec<(String, UnixMillis, f64)>>);
+
+    impl TimedHistory for Samples {
+        fn append(&self, _: Origin, batch: &SeriesBatch, _: Now) -> Rejected {
+            let series = batch.timed().into_iter().flatten();
+            self.0
+                .borrow_mut()
+                .extend(series.flat_map(|(packed, samples)| {
+                    let labels = LabelSet::from_packed(packed).unwrap_or_default();
+                    let samples = samples.iter();
+                    samples.map(move |(at, value)| (labels.to_string(), *at, *value))
+                }));
+            Rejected::default()
+        }
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) mod pushgateway;
 mod redis;
 mod remote_write;
 mod scrape;
-mod sql;
+pub(crate) mod sql;
 mod statsd;
 mod status_page;
 mod systemd;

@@ -7,6 +7,7 @@ use super::label_set::{LabelSet, METRIC_NAME};
 use super::labels::END;
 use super::metric::Kind;
 use super::rejection::{Rejected, Rejection};
+use super::time::UnixMillis;
 
 /// Samples of one collection whose names, types and labels come with them, as in an exposition. A batch has
 /// families, and each family its samples. All texts are in shared buffers, so once these have grown, filling a
@@ -36,6 +37,22 @@ pub struct SeriesBatch {
     /// Maximum size of the texts; `clear` keeps it.
     limit_bytes: Option<usize>,
     rejected: Rejected,
+    timed: Option<Timed>,
+}
+
+/// Samples with times of their own, by series.
+#[derive(Debug, Default)]
+struct Timed {
+    series: Vec<TimedEntry>,
+    labels: Vec<u8>,
+    samples: Vec<(UnixMillis, f64)>,
+}
+
+#[derive(Debug)]
+struct TimedEntry {
+    /// Ends in the buffers; the start is the end of the entry before.
+    labels_end: usize,
+    samples_end: usize,
 }
 
 /// Limits of the series of one source.
@@ -105,7 +122,9 @@ impl SeriesBatch {
     /// Returns whether the texts have reached their limit.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        let bytes = self.texts.len() + self.labels.len();
+        // Those of timed samples are mostly the same ones once more.
+        let timed = self.timed.as_ref().map_or(0, |timed| timed.labels.len());
+        let bytes = (self.texts.len() + self.labels.len()).max(timed);
         self.limit_bytes.is_some_and(|limit| bytes > limit)
     }
 
@@ -232,6 +251,43 @@ impl SeriesBatch {
         self.reject_samples(Rejection::Limit, 1, || "a sample of a large request".into());
     }
 
+    /// Begins samples with times of their own. History gets them in place of the samples of the families, which are the
+    /// current values alone.
+    pub fn begin_timed(&mut self) {
+        self.timed.get_or_insert_default();
+    }
+
+    /// Adds samples with times of their own, ascending, of a series whose labels are packed as
+    /// [`LabelSet::packed`](super::LabelSet::packed).
+    pub fn push_timed(&mut self, labels: &[u8], samples: &[(UnixMillis, f64)]) {
+        if self.is_full() {
+            let count = samples.len() as u64;
+            let first = || "a sample of a large request".into();
+            return self.reject_samples(Rejection::Limit, count, first);
+        }
+        let timed = self.timed.get_or_insert_default();
+        timed.labels.extend_from_slice(labels);
+        timed.samples.extend_from_slice(samples);
+        timed.series.push(TimedEntry {
+            labels_end: timed.labels.len(),
+            samples_end: timed.samples.len(),
+        });
+    }
+
+    /// Iterates over the samples with times of their own, by series: packed labels, and times with values; `None` if history
+    /// gets the samples of the families.
+    #[must_use]
+    pub fn timed(&self) -> Option<impl Iterator<Item = (&[u8], &[(UnixMillis, f64)])>> {
+        let timed = self.timed.as_ref()?;
+        let (mut labels_start, mut samples_start) = (0, 0);
+        Some(timed.series.iter().map(move |entry| {
+            let labels = std::mem::replace(&mut labels_start, entry.labels_end)..entry.labels_end;
+            let samples =
+                std::mem::replace(&mut samples_start, entry.samples_end)..entry.samples_end;
+            (&timed.labels[labels], &timed.samples[samples])
+        }))
+    }
+
     /// Adds samples that the source has rejected.
     pub fn reject(&mut self, rejected: &Rejected) {
         self.rejected.extend(rejected);
@@ -260,6 +316,10 @@ impl SeriesBatch {
             for (labels, value) in family.samples() {
                 self.push_packed(labels, value);
             }
+        }
+        if let Some(timed) = other.timed() {
+            self.begin_timed();
+            timed.for_each(|(labels, samples)| self.push_timed(labels, samples));
         }
         self.rejected.extend(&other.rejected);
     }
@@ -307,6 +367,7 @@ impl SeriesBatch {
         self.samples.clear();
         self.labels.clear();
         self.rejected = Rejected::default();
+        self.timed = None;
     }
 }
 
@@ -371,6 +432,30 @@ mod tests {
                 "t_seconds_count{a=\"b\"} 3"
             ]
         );
+    }
+
+    #[test]
+    fn samples_may_have_times_of_their_own() {
+        let mut batch = SeriesBatch::default();
+        assert!(batch.timed().is_none());
+        batch.begin_timed();
+        assert_eq!(batch.timed().map(Iterator::count), Some(0));
+        let labels = LabelSet::new([(METRIC_NAME, "x")]);
+        let samples = [(UnixMillis(1), 1.0), (UnixMillis(2), 2.0)];
+        batch.push_timed(labels.packed(), &samples);
+        batch.push_timed(labels.packed(), &samples[..1]);
+        let mut other = SeriesBatch::default();
+        other.append(&batch);
+        let timed: Vec<_> = other.timed().unwrap().collect();
+        assert_eq!(
+            timed,
+            [
+                (labels.packed(), &samples[..]),
+                (labels.packed(), &samples[..1])
+            ]
+        );
+        other.clear();
+        assert!(other.timed().is_none());
     }
 
     #[test]

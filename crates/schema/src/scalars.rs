@@ -1,6 +1,7 @@
 //! Scalar types of settings: durations, sizes, secrets, literal text.
 
 use std::fmt;
+use std::hint::black_box;
 use std::ops::Deref;
 use std::time::Duration;
 
@@ -200,6 +201,14 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    /// Returns whether both are equal, in a time that depends only on their lengths.
+    #[must_use]
+    pub fn matches(&self, sent: &str) -> bool {
+        let pairs = self.0.bytes().zip(sent.bytes());
+        let differing = pairs.fold(0, |all, (a, b)| black_box(all | (a ^ b)));
+        self.0.len() == sent.len() && differing == 0
+    }
 }
 
 impl fmt::Debug for Secret {
@@ -267,6 +276,24 @@ impl<T: Serialize> Serialize for Spanned<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_matches_itself_alone() {
+        for (secret, sent, expected) in [
+            ("", "", true),
+            ("abc", "abc", true),
+            ("abc", "abd", false),
+            ("abc", "ab", false),
+            ("ab", "abc", false),
+            ("", "a", false),
+        ] {
+            assert_eq!(
+                Secret::new(secret).matches(sent),
+                expected,
+                "{secret} {sent}"
+            );
+        }
+    }
 
     #[test]
     fn durations() {

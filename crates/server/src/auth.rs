@@ -11,7 +11,6 @@ pub(crate) mod proxy;
 mod rate;
 pub(crate) mod reader;
 pub(crate) mod role;
-mod secret;
 pub(crate) mod session;
 pub(crate) mod users;
 pub(crate) mod web;

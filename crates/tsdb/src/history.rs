@@ -39,6 +39,7 @@ use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};
 pub use block::BlockWriter;
 use directory::Lock;
+use head::Late;
 pub use self_metrics::SELF_METRICS;
 pub use settings::{Backend, TrendStorage};
 use shared::Shared;
@@ -56,6 +57,17 @@ impl SeriesId {
     fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+/// Sample with a time of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimedSample {
+    /// Time.
+    pub at: UnixMillis,
+    /// Series.
+    pub series: SeriesId,
+    /// Value.
+    pub value: f64,
 }
 
 /// Samples of many series over time.
@@ -189,13 +201,32 @@ impl History {
     /// of a series at the same time is rejected and counted. Samples are visible immediately and durable
     /// soon after, see [`History::sync`].
     pub fn append(&self, at: UnixMillis, samples: &[(SeriesId, f64)]) {
-        let samples = samples.iter().copied();
-        let accepted = self.shared.append(at, samples, self.writer.is_some());
+        self.append_at(at, None, samples.iter().copied());
+    }
+
+    /// Appends samples that come at `now` and have times of their own, in their order. A sample that is not newer than the
+    /// last one of its series is rejected and counted as a duplicate. A block waits for five minutes after the last of them.
+    pub fn append_late(&self, now: UnixMillis, samples: &mut [TimedSample]) {
+        samples.sort_by_key(|sample| sample.at);
+        for same in samples.chunk_by(|one, next| one.at == next.at) {
+            let pairs = same.iter().map(|sample| (sample.series, sample.value));
+            self.append_at(same[0].at, Some(Late { came: now }), pairs);
+        }
+    }
+
+    fn append_at(
+        &self,
+        at: UnixMillis,
+        late: Option<Late>,
+        samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
+    ) {
+        let accepted = self.shared.append(at, late, samples, self.writer.is_some());
         match &self.writer {
             Some(_) if accepted.is_empty() => {}
             Some(writer) => {
                 let dropped = writer.push(wal::Entry {
                     at,
+                    is_late: late.is_some(),
                     samples: accepted,
                 });
                 self.shared.counts.dropped.fetch_add(dropped, Relaxed);

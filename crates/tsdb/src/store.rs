@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch, SeriesLimits,
+    Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Rejected, Sample, SeriesBatch,
+    SeriesLimits,
 };
 use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
@@ -147,7 +148,8 @@ impl Store {
     }
 
     /// Replaces the series that `source` ingested by those of `batch`, within `limits`; a series that is not among
-    /// them has ended. Appends samples to history.
+    /// them has ended. Appends samples to history, unless the samples of the source have times of their own:
+    /// [`Store::append_timed`] has appended those.
     pub fn ingest(
         &self,
         source: Origin,
@@ -159,11 +161,7 @@ impl Store {
         if self.history.is_some() {
             samples.reserve_exact(batch.len());
         }
-        let shared = Shared {
-            taken: &self.taken,
-            default_labels: &self.default_labels,
-            history: self.history.as_deref(),
-        };
+        let shared = self.shared();
         let result = self.inner.write().ingested.ingest(
             source,
             batch,
@@ -174,6 +172,35 @@ impl Store {
         );
         self.append_history(&samples, now);
         result
+    }
+
+    /// Appends the samples of `batch` with times of their own to history, at these times. New series are admitted within
+    /// `limits`, and have no current value before they are ingested. Returns the samples that are rejected.
+    pub fn append_timed(
+        &self,
+        source: Origin,
+        batch: &SeriesBatch,
+        limits: SeriesLimits,
+        now: Now,
+    ) -> Rejected {
+        let mut samples = Vec::new();
+        let shared = self.shared();
+        let mut inner = self.inner.write();
+        let ingested = &mut inner.ingested;
+        let result = ingested.add_timed(source, batch, limits, &shared, &mut samples);
+        drop(inner);
+        if let Some(history) = &self.history {
+            history.append_late(now.wall, &mut samples);
+        }
+        result.rejected
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        Shared {
+            taken: &self.taken,
+            default_labels: &self.default_labels,
+            history: self.history.as_deref(),
+        }
     }
 
     /// Calls `each` with name, type and help of every ingested family.

@@ -30,6 +30,42 @@ impl Relabeling {
         self.relabel.apply(&self.labeled(set))
     }
 
+    /// As [`Relabeling::apply`], of packed labels; remembers the result.
+    fn cached<'c>(&self, cache: &'c mut Cache, packed: &[u8]) -> Option<&'c LabelSet> {
+        if !cache.contains_key(packed) {
+            let set = LabelSet::from_packed(packed).unwrap_or_default();
+            cache.insert(packed.into(), self.apply(&set));
+        }
+        cache.get(packed)?.as_ref()
+    }
+
+    /// Adds the samples of `from` with times of their own to `to`.
+    fn relabel_timed(&self, cache: &mut Cache, from: &SeriesBatch, to: &mut SeriesBatch) {
+        let Some(timed) = from.timed() else {
+            return;
+        };
+        to.begin_timed();
+        for (packed, samples) in timed {
+            if let Some(set) = self.cached(cache, packed) {
+                to.push_timed(set.packed(), samples);
+            }
+        }
+    }
+
+    /// Returns the samples of `batch` with times of their own, relabeled.
+    pub(crate) fn timed(&self, batch: SeriesBatch) -> SeriesBatch {
+        if self.is_empty() {
+            return batch;
+        }
+        let mut relabeled = SeriesBatch::default();
+        self.relabel_timed(&mut Cache::new(), &batch, &mut relabeled);
+        relabeled
+    }
+
+    fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.relabel.is_empty()
+    }
+
     /// Returns `set` with the labels that it has not.
     #[must_use]
     pub fn labeled(&self, set: &LabelSet) -> LabelSet {
@@ -48,7 +84,7 @@ pub(super) struct Relabeled {
 impl Relabeled {
     /// Wraps the collectors that `build` creates, if there is something to do.
     pub(super) fn wrap(build: Build, relabeling: Arc<Relabeling>) -> Build {
-        if relabeling.labels.is_empty() && relabeling.relabel.is_empty() {
+        if relabeling.is_empty() {
             return build;
         }
         Arc::new(move |memory: &Memory| {
@@ -77,16 +113,12 @@ impl Relabeled {
             relabeled.begin(family.name, family.kind, family.help);
             let mut renamed: Vec<(LabelSet, f64)> = Vec::new();
             for (packed, value) in family.samples() {
-                if !cache.contains_key(packed) {
-                    let set = LabelSet::from_packed(packed).unwrap_or_default();
-                    cache.insert(packed.into(), relabeling.apply(&set));
-                }
-                match cache.get(packed) {
-                    Some(Some(set)) if set.name().starts_with(family.name) => {
+                match relabeling.cached(cache, packed) {
+                    Some(set) if set.name().starts_with(family.name) => {
                         relabeled.push_packed(set.packed(), value);
                     }
-                    Some(Some(set)) => renamed.push((set.clone(), value)),
-                    _ => {}
+                    Some(set) => renamed.push((set.clone(), value)),
+                    None => {}
                 }
             }
             let simple = family
@@ -97,6 +129,7 @@ impl Relabeled {
                 relabeled.push_packed(set.packed(), value);
             }
         }
+        relabeling.relabel_timed(cache, series, relabeled);
         std::mem::swap(relabeled, series);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Kind, LabelSet, METRIC_NAME, MonoMillis, Rejected, Rejection, SeriesBatch, SeriesFamily,
+    Kind, LabelSet, METRIC_NAME, MonoMillis, Now, Rejected, Rejection, SeriesBatch, SeriesFamily,
     is_label_name, is_metric_name, is_staleness_marker,
 };
 use indexmap::IndexMap;
@@ -22,6 +22,8 @@ pub(super) struct PushedSeries {
     label_bytes: usize,
     /// Samples that were rejected since the last collection.
     rejected: Rejected,
+    /// Series without a current value that had older samples, with the times at which these came.
+    past: HashMap<Box<[u8]>, MonoMillis>,
 }
 
 #[derive(Debug)]
@@ -33,11 +35,13 @@ struct Sample {
 }
 
 impl PushedSeries {
+    /// Takes over the samples, and adds those with times of their own that are for history to `timed`.
     pub(super) fn push(
         &mut self,
         intake: &Intake,
         batch: &SeriesBatch,
-        now: MonoMillis,
+        now: Now,
+        timed: &mut SeriesBatch,
     ) -> Rejected {
         let mut rejected = batch.rejected().clone();
         let (mut ended, mut counts) = (false, HashSet::new());
@@ -47,7 +51,7 @@ impl PushedSeries {
                 false => Err(Rejection::NotAccepted),
             };
             for (packed, value) in family.samples() {
-                let set = admitted.and_then(|()| self.set(family, packed, value, intake, now));
+                let set = admitted.and_then(|()| self.set(family, packed, value, intake, now.mono));
                 if let Err(reason) = set {
                     rejected.add(reason, 1, || series_text(packed));
                 }
@@ -57,6 +61,7 @@ impl PushedSeries {
                 }
             }
         }
+        self.select_timed(intake, batch, now, timed, &mut rejected);
         if ended {
             self.retain(|packed, sample| {
                 let of_ended = || counts.contains(&point(&sample.family, packed));
@@ -65,6 +70,56 @@ impl PushedSeries {
         }
         self.rejected.extend(&rejected);
         rejected
+    }
+
+    /// Adds the samples with times of their own to `out`: those of series that are there, and of series that have ended or
+    /// have none within the time to live, which have no current value.
+    fn select_timed(
+        &mut self,
+        intake: &Intake,
+        batch: &SeriesBatch,
+        now: Now,
+        out: &mut SeriesBatch,
+        rejected: &mut Rejected,
+    ) {
+        for (packed, samples) in batch.timed().into_iter().flatten() {
+            let is_past = samples.last().is_some_and(|(at, value)| {
+                now.wall.since(*at) > intake.ttl || is_staleness_marker(*value)
+            });
+            let admitted = match self.series.contains_key(packed) {
+                true => Ok(()),
+                // The current value was rejected.
+                false if !is_past => continue,
+                false => self.admit_past(packed, intake, now.mono),
+            };
+            match admitted {
+                Ok(()) => out.push_timed(packed, samples),
+                Err(reason) => rejected.add(reason, samples.len() as u64, || series_text(packed)),
+            }
+        }
+    }
+
+    fn admit_past(
+        &mut self,
+        packed: &[u8],
+        intake: &Intake,
+        now: MonoMillis,
+    ) -> Result<(), Rejection> {
+        if let Some(at) = self.past.get_mut(packed) {
+            *at = now;
+            return Ok(());
+        }
+        check_names(packed)?;
+        if self.past.len() >= intake.limits.series {
+            return Err(Rejection::Limit);
+        }
+        self.past.insert(packed.into(), now);
+        Ok(())
+    }
+
+    /// Counts samples that are rejected elsewhere.
+    pub(super) fn reject(&mut self, rejected: &Rejected) {
+        self.rejected.extend(rejected);
     }
 
     fn set(
@@ -89,13 +144,7 @@ impl PushedSeries {
         if is_staleness_marker(value) {
             return Ok(());
         }
-        let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
-        let valid = labels
-            .iter()
-            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
-        if !valid || !is_metric_name(labels.name()) {
-            return Err(Rejection::Invalid);
-        }
+        check_names(packed)?;
         let bytes = self.label_bytes + packed.len();
         if self.series.len() >= intake.limits.series || bytes as u64 > limit {
             return Err(Rejection::Limit);
@@ -124,6 +173,7 @@ impl PushedSeries {
     /// Ends series without a sample for `ttl`, and adds the others to `out`, with what was rejected since the last call.
     pub(super) fn collect(&mut self, ttl: Duration, now: MonoMillis, out: &mut SeriesBatch) {
         self.retain(|_, sample| now.since(sample.at) <= ttl);
+        self.past.retain(|_, at| now.since(*at) <= ttl);
         out.reject(&std::mem::take(&mut self.rejected));
         let mut begun: Option<&Arc<str>> = None;
         for (packed, sample) in &self.series {
@@ -134,6 +184,21 @@ impl PushedSeries {
             }
             out.push_packed(packed, sample.value);
         }
+    }
+}
+
+/// Checks the names of a series.
+///
+/// # Errors
+/// One of them is invalid.
+fn check_names(packed: &[u8]) -> Result<(), Rejection> {
+    let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
+    let valid = labels
+        .iter()
+        .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
+    match valid && is_metric_name(labels.name()) {
+        true => Ok(()),
+        false => Err(Rejection::Invalid),
     }
 }
 

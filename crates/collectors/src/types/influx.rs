@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::pushed::{Intake, PushSettings};
 use crate::receiver::{RequestError, inflated};
-use crate::{Build, EntryContext, EntryType, Memory, Receiver};
+use crate::{Build, EntryContext, EntryType, Memory, Receiver, TimedHistory};
 
 section! {
     /// Collector of type `influx`: points in InfluxDB's line protocol, which Telegraf and clients of InfluxDB send to
@@ -41,7 +41,13 @@ struct InfluxReceiver {
 }
 
 impl Receiver for InfluxReceiver {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        _: &dyn TimedHistory,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         match request.uri().path() {
             // Clients of 1.x create their database before they write.
             "/query" => return answer(StatusCode::OK, &json!({"results": [{"statement_id": 0}]})),

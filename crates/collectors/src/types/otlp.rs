@@ -1,6 +1,7 @@
 //! Metrics that applications push with OpenTelemetry's protocol, OTLP, over HTTP and gRPC
 //! (<https://opentelemetry.io/docs/specs/otlp/>).
 
+mod access;
 mod exchange;
 mod grpc;
 mod json;
@@ -9,15 +10,16 @@ mod names;
 mod totals;
 mod translate;
 
-use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwether_core::{Batch, Now, Rejected, SeriesBatch};
-use bellwether_schema::{Diagnostic, Spanned, section};
+use bellwether_schema::{Diagnostics, Spanned, section};
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use parking_lot::Mutex;
 
+use self::access::{AccessSettings, GrpcTls};
 use self::grpc::Grpc;
 use self::message::{ExportRequest, ExportResponse, PartialSuccess};
 use self::totals::Totals;
@@ -25,7 +27,9 @@ use self::translate::{Labeling, Translator};
 use crate::blocking::Blocking;
 use crate::pushed::{Intake, PushSettings, PushedSource};
 use crate::sockets::check_address;
-use crate::{Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver};
+use crate::{
+    Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver, TimedHistory,
+};
 
 section! {
     /// Collector of type `otlp`: metrics that applications push with OpenTelemetry's protocol to `/v1/metrics`, or with
@@ -34,8 +38,13 @@ section! {
     pub struct Otlp {
         #[serde(flatten)]
         pub push: PushSettings,
-        /// Address for gRPC, such as `127.0.0.1:4317`. There is no TLS and no login on it. By default there is none.
+        /// Address for gRPC, such as `127.0.0.1:4317`. By default there is none.
         pub grpc_listen: Option<Spanned<String>>,
+        /// TLS on this address. By default there is none.
+        pub grpc_tls: Option<Spanned<GrpcTls>>,
+        /// File with the token that clients send to this address, as `authorization: Bearer TOKEN`; read again at each
+        /// collection. By default they need none.
+        pub grpc_bearer_token_file: Option<Spanned<PathBuf>>,
         /// Attributes of resources that become labels of all their series. All attributes are labels of `target_info`.
         pub promote_resource_attributes: Vec<String> = Vec::new(),
         /// If true, series have the labels `otel_scope_name` and `otel_scope_version`.
@@ -45,9 +54,19 @@ section! {
 
 impl EntryType for Otlp {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        if let Some(address) = &self.grpc_listen {
-            check_address(address, context.problems);
-            warn_of_strangers(address, context.warnings);
+        let access = AccessSettings {
+            tls: self.grpc_tls.as_ref().map(|tls| tls.value.clone()),
+            token_file: self
+                .grpc_bearer_token_file
+                .as_ref()
+                .map(|file| file.value.clone()),
+        };
+        match &self.grpc_listen {
+            Some(address) => {
+                check_address(address, context.problems);
+                access.warn(address, context.warnings);
+            }
+            None => self.check_without_grpc(context.problems),
         }
         let intake = self.push.resolve(context)?;
         let listen = self.grpc_listen.as_ref().map(|listen| listen.value.clone());
@@ -65,20 +84,21 @@ impl EntryType for Otlp {
             series: exporter.intake.collector(memory),
             grpc: listen
                 .clone()
-                .map(|listen| Grpc::new(listen, exporter.clone(), memory.clone())),
+                .map(|listen| Grpc::new(listen, access.clone(), exporter.clone(), memory.clone())),
         })
     }
 }
 
-/// Warns of an address that other hosts reach.
-fn warn_of_strangers(listen: &Spanned<String>, warnings: &mut Vec<Diagnostic>) {
-    let address = listen.parse::<SocketAddr>();
-    if address.is_ok_and(|address| !address.ip().is_loopback()) {
-        warnings.push(Diagnostic {
-            location: listen.at.clone(),
-            message: "there is no login on this address: whoever reaches it may push".into(),
-            help: Some("listen on 127.0.0.1, or let other hosts push to /v1/metrics".into()),
-        });
+impl Otlp {
+    /// Reports settings of an address that is not there.
+    fn check_without_grpc(&self, problems: &mut Diagnostics) {
+        let tls = self.grpc_tls.as_ref().map(|tls| &tls.at);
+        let file = self.grpc_bearer_token_file.as_ref().map(|file| &file.at);
+        if let Some(at) = tls.or(file) {
+            problems
+                .error(at, "access to gRPC without its address")
+                .hint("set `grpc_listen: 127.0.0.1:4317`, for example");
+        }
     }
 }
 
@@ -125,7 +145,13 @@ fn partial_success(rejected: &Rejected, points: u64) -> Option<PartialSuccess> {
 }
 
 impl Receiver for Exporter {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        _: &dyn TimedHistory,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         let _reading = self.reading.lock();
         exchange::respond(request, self.intake.limits().bytes.0, |request| {
             self.export(memory, request, now)

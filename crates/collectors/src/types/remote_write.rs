@@ -3,7 +3,9 @@
 
 mod read;
 
-use bellwether_core::{Now, Rejected, Rejection};
+use std::sync::Arc;
+
+use bellwether_core::{Now, Rejected, Rejection, SeriesBatch};
 use bellwether_exposition::remote_write::{Request as RequestV2, WriteRequest};
 use bellwether_schema::section;
 use hyper::body::Bytes;
@@ -14,11 +16,12 @@ use read::{Metadata, Reader, Written};
 
 use crate::pushed::{Intake, PushSettings};
 use crate::receiver::{RequestError, answer, header};
-use crate::{Build, EntryContext, EntryType, Memory, Receiver};
+use crate::{Build, EntryContext, EntryType, Memory, Receiver, Relabeling, TimedHistory};
 
 section! {
     /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`
-    /// by remote write 1.0 or 2.0. The newest sample of each series is collected. Only one collector has this type.
+    /// by remote write 1.0 or 2.0. All samples go to history, at their times, and the newest of each series is on `/metrics`.
+    /// Only one collector has this type.
     pub struct RemoteWriteReceiver {
         #[serde(flatten)]
         pub push: PushSettings,
@@ -27,9 +30,10 @@ section! {
 
 impl EntryType for RemoteWriteReceiver {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        let intake = self.push.resolve(context)?;
+        let intake = self.push.resolve(context)?.with_times();
         context.receive(SampleReceiver {
             intake: intake.clone(),
+            relabeling: context.relabeling(),
         });
         context.build(move |memory| intake.collector(memory))
     }
@@ -37,6 +41,7 @@ impl EntryType for RemoteWriteReceiver {
 
 struct SampleReceiver {
     intake: Intake,
+    relabeling: Arc<Relabeling>,
 }
 
 /// Content of a request.
@@ -47,7 +52,13 @@ enum Version {
 }
 
 impl Receiver for SampleReceiver {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        history: &dyn TimedHistory,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         let limit = self.intake.limits().bytes.0;
         let version = match version(request.headers()) {
             Ok(version) => version,
@@ -57,11 +68,11 @@ impl Receiver for SampleReceiver {
             Ok(body) => body,
             Err(error) => return answer(error.status, error.message),
         };
-        let mut reader = Reader::new(self.intake.ttl(), limit, now.wall);
+        let mut reader = Reader::new(&self.intake, now.wall);
         let read = match version {
             Version::V1 => WriteRequest::decode(&*body).map(|request| {
                 let metadata = memory.get::<Metadata>(self.intake.origin());
-                reader.read_v1(&request, &metadata, &self.intake);
+                reader.read_v1(&request, &metadata);
             }),
             Version::V2 => RequestV2::decode(&*body).map(|request| reader.read_v2(&request)),
         };
@@ -69,8 +80,17 @@ impl Receiver for SampleReceiver {
             let message = format!("not a message of remote write: {error}");
             return answer(StatusCode::BAD_REQUEST, message);
         }
-        let samples = self.intake.push(memory, &reader.samples, now);
-        let histograms = self.intake.push(memory, &reader.histograms, now);
+        let push = |batch: &SeriesBatch| {
+            let (mut rejected, timed) = self.intake.push_timed(memory, batch, now);
+            if timed.timed().is_some() {
+                let timed = self.relabeling.timed(timed);
+                let late = history.append(self.intake.origin(), &timed, now);
+                self.intake.reject(memory, &late);
+                rejected.extend(&late);
+            }
+            rejected
+        };
+        let (samples, histograms) = (push(&reader.samples), push(&reader.histograms));
         let written = reader.written.without(&samples, &histograms);
         let mut rejected = samples;
         rejected.extend(&histograms);

@@ -25,6 +25,7 @@ use bellwether_schema::{
     check_metric_name, section,
 };
 
+pub use self::dsn::dsn_parameters;
 use self::dsn::{Dsn, Server};
 use crate::{Build, EntryContext, EntryType, check_timeout};
 

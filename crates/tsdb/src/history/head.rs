@@ -218,6 +218,13 @@ impl TailSample {
     }
 }
 
+/// Samples that come after their time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Late {
+    /// Time at which they come.
+    pub came: UnixMillis,
+}
+
 /// Numbers of accepted and rejected samples of one collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Appended {
@@ -240,6 +247,8 @@ pub(super) struct Head {
     series: Vec<Option<Series>>,
     /// Number of samples by start of their block.
     windows: BTreeMap<UnixMillis, u64>,
+    /// Times at which late samples came last, by start of their block.
+    late: BTreeMap<UnixMillis, UnixMillis>,
     bytes: usize,
     /// Series with sealed chunks that wait to be packed, and the bytes of those.
     sealed: Vec<SeriesId>,
@@ -265,10 +274,12 @@ impl Head {
         }
     }
 
-    /// Appends the samples of a collection at `at`; calls `accepted` for each accepted sample.
+    /// Appends the samples of a collection at `at`; calls `accepted` for each accepted sample. Of a series that has a
+    /// sample at this time, or `late` ones of a series that has a later sample, they are left out.
     pub fn append(
         &mut self,
         at: UnixMillis,
+        late: Option<Late>,
         samples: impl Iterator<Item = (SeriesId, f64)>,
         mut accepted: impl FnMut(SeriesId, f64),
     ) -> Appended {
@@ -278,7 +289,7 @@ impl Head {
                 appended.unknown += 1;
                 continue;
             };
-            if series.last == at {
+            if series.last == at || late.is_some() && series.last > at {
                 appended.duplicate += 1;
                 continue;
             }
@@ -296,7 +307,11 @@ impl Head {
             accepted(id, value);
         }
         if appended.accepted > 0 {
-            *self.windows.entry(block_start(at)).or_default() += appended.accepted;
+            let window = block_start(at);
+            *self.windows.entry(window).or_default() += appended.accepted;
+            if let Some(Late { came }) = late {
+                self.late.insert(window, came);
+            }
             self.bytes += appended.accepted as usize * SAMPLE;
         }
         appended
@@ -317,6 +332,11 @@ impl Head {
     /// Returns the starts of the blocks that have samples in the head, ascending.
     pub fn windows(&self) -> impl Iterator<Item = UnixMillis> {
         self.windows.keys().copied()
+    }
+
+    /// Returns whether late samples of a block came after `time`, so that more may follow.
+    pub fn is_late_since(&self, window: UnixMillis, time: UnixMillis) -> bool {
+        self.late.get(&window).is_some_and(|came| *came > time)
     }
 
     pub fn has_window(&self, window: UnixMillis) -> bool {
@@ -468,6 +488,7 @@ impl Head {
             *left = left.saturating_sub(samples);
             if *left == 0 {
                 self.windows.remove(&window);
+                self.late.remove(&window);
             }
         }
     }

@@ -14,7 +14,7 @@ use parking_lot::{Mutex, RwLock};
 use super::SeriesId;
 use super::clock_guard::ClockGuard;
 use super::counts::Counts;
-use super::head::{Head, HeadSeries, Unpacker};
+use super::head::{Head, HeadSeries, Late, Unpacker};
 use super::merge::Merge;
 use super::packer::Packer;
 use super::postings::Index;
@@ -79,14 +79,17 @@ impl Shared {
     pub fn append(
         &self,
         at: UnixMillis,
+        late: Option<Late>,
         samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
         log: bool,
     ) -> Vec<(SeriesId, f64)> {
         let mut accepted = Vec::with_capacity(if log { samples.len() } else { 0 });
-        self.clock.lock().observe(at);
+        if late.is_none() {
+            self.clock.lock().observe(at);
+        }
         let (appended, waiting) = {
             let mut head = self.head.write();
-            let appended = head.append(at, samples, |id, value| {
+            let appended = head.append(at, late, samples, |id, value| {
                 if log {
                     accepted.push((id, value));
                 }

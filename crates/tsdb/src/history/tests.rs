@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod late;
 mod limits;
 mod mounted;
 mod property;

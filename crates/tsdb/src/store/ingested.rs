@@ -9,7 +9,7 @@ mod ingestion;
 mod retyped;
 mod taken;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::BuildHasher;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub use taken::GeneratedName;
 pub(super) use taken::{Taken, taken_names};
 
 use super::series_links::HistorySamples;
-use crate::history::{History, SeriesId};
+use crate::history::{History, SeriesId, TimedSample};
 
 /// Series of all sources. A slot has one series; its number, its labels and what it belongs to are in vectors by
 /// slot.
@@ -63,6 +63,8 @@ struct Source {
     round: u64,
     /// Time at which its values were appended to history last.
     appended: MonoMillis,
+    /// Set if its samples have times of their own.
+    is_timed: bool,
     rejected: BTreeMap<Rejection, u64>,
     new: NewSeries,
 }
@@ -118,10 +120,12 @@ impl Ingested {
         let mut own = self.sources.remove(&source).unwrap_or_default();
         own.round += 1;
         own.appended = now;
+        own.is_timed = batch.timed().is_some();
         let before = std::mem::take(&mut own.slots);
         let mut turn = Turn {
             source,
             round: own.round,
+            is_timed: own.is_timed,
             before: &before,
             next: 0,
             slots: Vec::with_capacity(before.len()),
@@ -136,7 +140,11 @@ impl Ingested {
             .iter()
             .filter(|slot| self.rows[**slot as usize].round != own.round);
         let ended: Vec<u32> = ended.copied().collect();
-        self.remove(&ended, out);
+        match own.is_timed {
+            // Its client ends the series, at their own times, or brings later what it could not send.
+            true => self.remove(&ended, &mut HistorySamples::new()),
+            false => self.remove(&ended, out),
+        }
         result.series = slots.len();
         own.slots = slots;
         own.new.add(added, now);
@@ -243,7 +251,60 @@ impl Ingested {
         self.values[slot] = sample.value;
         turn.slots.push(slot as u32);
         turn.next += 1;
-        self.push_history(slot, sample.value, shared, out);
+        if !turn.is_timed {
+            self.push_history(slot, sample.value, shared, out);
+        }
+    }
+
+    /// Adds the samples of `batch` with times of their own to `out`. Series that `source` does not have yet are admitted
+    /// within `limits` beside those that it has. Returns the samples that are rejected.
+    pub(super) fn add_timed(
+        &mut self,
+        source: Origin,
+        batch: &SeriesBatch,
+        limits: SeriesLimits,
+        shared: &Shared<'_>,
+        out: &mut Vec<TimedSample>,
+    ) -> Ingestion {
+        let mut result = Ingestion::default();
+        let mut budget: Option<Budget> = None;
+        let mut new: HashMap<&[u8], Option<SeriesId>> = HashMap::new();
+        for (packed, samples) in batch.timed().into_iter().flatten() {
+            let series = match self.find(packed) {
+                Some(slot) if self.rows[slot].source == source => Ok(self.history_id(slot, shared)),
+                Some(_) => Err(Rejection::Duplicate),
+                None => match new.get(packed) {
+                    Some(series) => Ok(*series),
+                    None => {
+                        let budget = budget.get_or_insert_with(|| self.budget(source, limits));
+                        let series = new_timed(packed, budget, shared);
+                        new.extend(series.ok().map(|series| (packed, series)));
+                        series
+                    }
+                },
+            };
+            match series {
+                Ok(series) => out.extend(series.into_iter().flat_map(|series| {
+                    samples.iter().map(move |(at, value)| TimedSample {
+                        at: *at,
+                        series,
+                        value: *value,
+                    })
+                })),
+                Err(reason) => {
+                    let labels = LabelSet::from_packed(packed).unwrap_or_default();
+                    result.reject(reason, labels.name(), packed);
+                }
+            }
+        }
+        result
+    }
+
+    /// Returns the budget of a source beside the series that it has.
+    fn budget(&self, source: Origin, limits: SeriesLimits) -> Budget {
+        let own = self.sources.get(&source).map(|own| &*own.slots);
+        let slots = own.unwrap_or_default().iter();
+        Budget::of(limits, slots.map(|slot| self.series(*slot)))
     }
 
     /// Adds a series without a value.
@@ -258,19 +319,9 @@ impl Ingested {
         shared: &Shared<'_>,
     ) -> Result<usize, (Rejection, Option<String>)> {
         let packed = sample.packed;
-        let labels = LabelSet::from_packed(packed).ok_or((Rejection::Invalid, None))?;
-        let series = labels.name();
-        let valid = labels
-            .iter()
-            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
-        if !valid || !is_metric_name(series) {
-            return Err((Rejection::Invalid, None));
-        }
         let (name, kind, help) = (sample.family.name, sample.family.kind, sample.family.help);
-        let taken = shared.taken.get(series);
-        if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
-            return Err((Rejection::NameInUse, None));
-        }
+        let labels = labels_of(packed, kind, shared).map_err(|reason| (reason, None))?;
+        let series = labels.name();
         // A series that was renamed has a family of its own.
         let (name, kind, help) = match belongs(series, name, kind) {
             true => (name, kind, help),
@@ -356,17 +407,21 @@ impl Ingested {
         shared: &Shared<'_>,
         out: &mut HistorySamples,
     ) {
-        let Some(history) = shared.history else {
-            return;
-        };
+        let series = self.history_id(slot, shared);
+        out.extend(series.map(|series| (series, value)));
+    }
+
+    /// Returns the series of a slot in history; `None` if there is none, or it is full.
+    fn history_id(&mut self, slot: usize, shared: &Shared<'_>) -> Option<SeriesId> {
         let row = &mut self.rows[slot];
         if row.history.is_none()
+            && let Some(history) = shared.history
             && let Some(labels) = self.labels.get(slot)
         {
             let labels = LabelSet::from_packed(labels.packed()).unwrap_or_default();
             row.history = history.series_id(&labels.with_defaults(shared.default_labels));
         }
-        out.extend(row.history.map(|series| (series, value)));
+        row.history
     }
 
     fn remove(&mut self, slots: &[u32], out: &mut HistorySamples) {
@@ -424,14 +479,17 @@ impl Ingested {
         let gone: Vec<Origin> = self.sources.keys().copied().collect();
         for source in gone.into_iter().filter(|source| !kept.contains(source)) {
             let own = self.sources.remove(&source).unwrap_or_default();
-            self.remove(&own.slots, out);
+            match own.is_timed {
+                true => self.remove(&own.slots, &mut HistorySamples::new()),
+                false => self.remove(&own.slots, out),
+            }
         }
     }
 
     /// Appends the values of the sources that have appended none for `age` to `out` once more.
     pub(super) fn repeat(&mut self, age: Duration, now: MonoMillis, out: &mut HistorySamples) {
         for own in self.sources.values_mut() {
-            if now.since(own.appended) < age {
+            if own.is_timed || now.since(own.appended) < age {
                 continue;
             }
             own.appended = now;
@@ -505,11 +563,56 @@ struct IngestedSample<'b> {
 struct Turn<'a> {
     source: Origin,
     round: u64,
+    /// Set if history has the samples already.
+    is_timed: bool,
     /// Slots of the ingestion before, and the index of the one that comes next if nothing changed.
     before: &'a [u32],
     next: usize,
     slots: Vec<u32>,
     result: Ingestion,
+}
+
+/// Returns the labels of a series of a type.
+///
+/// # Errors
+/// They are invalid, or the name is taken.
+fn labels_of(
+    packed: &[u8],
+    kind: Option<Kind>,
+    shared: &Shared<'_>,
+) -> Result<LabelSet, Rejection> {
+    let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
+    let series = labels.name();
+    let valid = labels
+        .iter()
+        .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
+    if !valid || !is_metric_name(series) {
+        return Err(Rejection::Invalid);
+    }
+    let taken = shared.taken.get(series);
+    match taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
+        true => Err(Rejection::NameInUse),
+        false => Ok(labels),
+    }
+}
+
+/// Returns the series in history of labels that no source has; `None` if there is no history, or it is full.
+///
+/// # Errors
+/// The reason for which the series is rejected.
+fn new_timed(
+    packed: &[u8],
+    budget: &mut Budget,
+    shared: &Shared<'_>,
+) -> Result<Option<SeriesId>, Rejection> {
+    let labels = labels_of(packed, None, shared)?;
+    let checked = budget.check(labels.name(), &labels);
+    checked.map_err(|(reason, _)| reason)?;
+    budget.add(labels.name(), &labels);
+    let labels = labels.with_defaults(shared.default_labels);
+    Ok(shared
+        .history
+        .and_then(|history| history.series_id(&labels)))
 }
 
 /// Returns whether a series of this name belongs to a family.

@@ -7,6 +7,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::pushed::testing;
+use crate::receiver::testing::Samples;
 
 const NOW: Now = Now {
     mono: bellwether_core::MonoMillis(1_000_000),
@@ -36,7 +37,9 @@ impl World {
             let value = HeaderValue::from_static("gzip");
             request.headers_mut().insert("content-encoding", value);
         }
-        let response = self.receiver.receive(&self.memory, &request, NOW);
+        let response = self
+            .receiver
+            .receive(&self.memory, &Samples::default(), &request, NOW);
         let body = String::from_utf8(response.body().clone()).unwrap();
         (response.status().as_u16(), body)
     }

@@ -1,10 +1,12 @@
-//! OTLP over gRPC: the method `MetricsService/Export`, whose request and answer are one message each, over HTTP/2
+//! OTLP over gRPC: the method `MetricsService/Export`, whose request and answer are one message each, over HTTP/2 with or
 //! without TLS (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>).
 
 use std::convert::Infallible;
+use std::io::Cursor;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bellwether_core::{Failure, Now};
 use bellwether_runtime::Clock;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -17,14 +19,17 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use prost::Message;
 use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, join, split};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
 use super::Exporter;
+use super::access::{Access, AccessSettings};
 use super::message::ExportRequest;
 use crate::Memory;
 use crate::receiver::{RequestError, gunzipped, header};
@@ -42,6 +47,7 @@ const RESOURCE_EXHAUSTED: u16 = 8;
 const UNIMPLEMENTED: u16 = 12;
 const INTERNAL: u16 = 13;
 const UNAVAILABLE: u16 = 14;
+const UNAUTHENTICATED: u16 = 16;
 
 /// Most connections, and most requests whose messages are in memory at once.
 const CONNECTIONS: usize = 64;
@@ -54,6 +60,9 @@ const PING: Duration = Duration::from_secs(60);
 /// Listener of a collector.
 pub(super) struct Grpc {
     listen: String,
+    settings: AccessSettings,
+    /// As it was read last; `None` before.
+    access: Option<Arc<ArcSwap<Access>>>,
     exporter: Exporter,
     memory: Memory,
     task: Option<AbortOnDropHandle<()>>,
@@ -63,6 +72,7 @@ pub(super) struct Grpc {
 struct Server {
     exporter: Exporter,
     memory: Memory,
+    access: Arc<ArcSwap<Access>>,
     requests: Semaphore,
     clock: Clock,
 }
@@ -74,17 +84,25 @@ struct GrpcError {
 }
 
 impl Grpc {
-    pub(super) fn new(listen: String, exporter: Exporter, memory: Memory) -> Self {
+    pub(super) fn new(
+        listen: String,
+        settings: AccessSettings,
+        exporter: Exporter,
+        memory: Memory,
+    ) -> Self {
         Self {
             listen,
+            settings,
+            access: None,
             exporter,
             memory,
             task: None,
         }
     }
 
-    /// Binds the address, unless it is bound.
+    /// Reads the files of the access, and binds the address, unless it is bound.
     pub(super) async fn listen(&mut self, now: Now) -> Result<(), Failure> {
+        let access = self.access().await?;
         if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
             return Ok(());
         }
@@ -98,12 +116,29 @@ impl Grpc {
         let server = Arc::new(Server {
             exporter: self.exporter.clone(),
             memory: self.memory.clone(),
+            access,
             requests: Semaphore::new(REQUESTS),
             clock: Clock::continuing(now),
         });
         let task = tokio::spawn(accept(listener, server));
         self.task = Some(AbortOnDropHandle::new(task));
         Ok(())
+    }
+
+    /// Returns the access as the files have it. Where one cannot be read, the last one stays in force.
+    async fn access(&mut self) -> Result<Arc<ArcSwap<Access>>, Failure> {
+        let settings = self.settings.clone();
+        let before = self.access.as_ref().map(|access| access.load_full());
+        let read = spawn_blocking(move || settings.read(before)).await;
+        let access = read.map_err(|error| Failure::new("panic", error.to_string()))??;
+        let current = match &self.access {
+            Some(current) => {
+                current.store(access);
+                current.clone()
+            }
+            None => Arc::new(ArcSwap::new(access)),
+        };
+        Ok(self.access.insert(current).clone())
     }
 
     /// Binds the address. After a reload, the listener before it may be about to end.
@@ -144,9 +179,32 @@ impl Server {
         let keepalive = TcpKeepalive::new().with_time(PING);
         // Without it the connection of a host that is gone stays.
         SockRef::from(&stream).set_tcp_keepalive(&keepalive).ok();
-        if !matches!(timeout(PATIENCE, has_preface(&stream)).await, Ok(true)) {
+        let tls = self.access.load().tls.clone();
+        match tls {
+            None => self.serve_http2(stream).await,
+            Some(tls) => {
+                let accepted = timeout(PATIENCE, TlsAcceptor::from(tls).accept(stream)).await;
+                match accepted {
+                    Ok(Ok(stream)) => self.serve_http2(stream).await,
+                    Ok(Err(error)) => debug!(%error, "TLS of a client of OTLP failed"),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    async fn serve_http2<S>(self: Arc<Self>, mut stream: S)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // The bytes with which HTTP/2 begins; hyper waits for them without a timeout.
+        let mut preface = [0; 24];
+        let read = timeout(PATIENCE, stream.read_exact(&mut preface)).await;
+        if !matches!(read, Ok(Ok(_))) {
             return;
         }
+        let (rest, writer) = split(stream);
+        let stream = join(Cursor::new(preface).chain(rest), writer);
         let service = service_fn(move |request| {
             let server = Arc::clone(&self);
             async move { Ok::<_, Infallible>(server.answer(request).await) }
@@ -171,6 +229,11 @@ impl Server {
     }
 
     async fn export(self: Arc<Self>, request: Request<Incoming>) -> Result<Vec<u8>, GrpcError> {
+        if !self.access.load().allows(request.headers()) {
+            let message =
+                "no valid token; hint: OTEL_EXPORTER_OTLP_HEADERS=authorization=Bearer%20TOKEN";
+            return Err(GrpcError::new(UNAUTHENTICATED, message));
+        }
         check(&request)?;
         let gzip = header(request.headers(), &ENCODING) == "gzip";
         let limit = self.exporter.intake.limits().bytes.0;
@@ -189,18 +252,6 @@ impl Server {
             .await
             // A client would send what makes the agent panic again and again.
             .unwrap_or_else(|error| Err(GrpcError::new(INTERNAL, error.to_string())))
-    }
-}
-
-/// Returns whether the client sends the 24 bytes with which HTTP/2 begins; hyper waits for them without a timeout.
-async fn has_preface(stream: &TcpStream) -> bool {
-    let mut preface = [0; 24];
-    loop {
-        match stream.peek(&mut preface).await {
-            Ok(24) => return true,
-            Ok(0) | Err(_) => return false,
-            Ok(_) => sleep(Duration::from_millis(20)).await,
-        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 use crate::pushed::testing::{intake, lines};
+use crate::receiver::testing::Samples;
 
 struct Peer {
     exporter: Exporter,
@@ -35,7 +36,8 @@ impl Peer {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
-        self.exporter.receive(&self.memory, &request, self.now)
+        self.exporter
+            .receive(&self.memory, &Samples::default(), &request, self.now)
     }
 
     fn lines(&self) -> Vec<String> {

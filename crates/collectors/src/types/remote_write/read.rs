@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bellwether_core::{
-    Kind, METRIC_NAME, Rejected, Rejection, SeriesBatch, UnixMillis, is_staleness_marker,
+    Kind, METRIC_NAME, Rejected, Rejection, SeriesBatch, SeriesFamily, UnixMillis,
+    is_staleness_marker,
 };
 use bellwether_exposition::remote_write::{
     Histogram, MetricMetadata, Request, Sample, WriteRequest, kind_of_number,
 };
+use indexmap::IndexMap;
 use parking_lot::Mutex;
 use prost::Message;
 
@@ -17,17 +19,28 @@ use crate::pushed::Intake;
 /// Suffix of counters.
 const TOTAL: &str = "_total";
 
-/// Reads a message into a batch: the newest sample of each series, unless it is too old.
-pub(super) struct Reader {
+/// Age of samples that go to history at most: clients keep what they could not send for hours.
+const OLDEST: Duration = Duration::from_secs(24 * 3600);
+/// Time by which the clock of a client may be ahead, as in Prometheus.
+const AHEAD: Duration = Duration::from_secs(600);
+
+/// Reads a message into batches: all samples with their times, and the newest one of each series, unless it is older than
+/// the time to live.
+pub(super) struct Reader<'i> {
+    intake: &'i Intake,
     /// Series of the samples.
     pub(super) samples: SeriesBatch,
     /// Series of the native histograms.
     pub(super) histograms: SeriesBatch,
     /// Numbers of what is in the message.
     pub(super) written: Written,
-    ttl: Duration,
     now: UnixMillis,
-    family: String,
+    /// Family of the series before, and whether it is accepted.
+    family: (String, Option<Kind>, bool),
+    /// Name of the family that `samples` began last.
+    begun: String,
+    /// One series at a time, to pack its labels.
+    scratch: SeriesBatch,
 }
 
 /// Numbers of what was read, for the answer.
@@ -65,23 +78,29 @@ struct Series<'a> {
     labels: Vec<(&'a str, &'a str)>,
 }
 
-impl Reader {
-    /// Creates a reader of samples that are not older than `ttl`. Their labels may have `limit` bytes in all.
-    pub(super) fn new(ttl: Duration, limit: u64, now: UnixMillis) -> Self {
+impl<'i> Reader<'i> {
+    pub(super) fn new(intake: &'i Intake, now: UnixMillis) -> Self {
+        let batch = || {
+            let mut batch = SeriesBatch::within(intake.limits().bytes.0);
+            batch.begin_timed();
+            batch
+        };
         Self {
-            samples: SeriesBatch::within(limit),
-            histograms: SeriesBatch::within(limit),
+            intake,
+            samples: batch(),
+            histograms: batch(),
             written: Written::default(),
-            ttl,
             now,
-            family: String::new(),
+            family: (String::new(), None, false),
+            begun: String::new(),
+            scratch: SeriesBatch::default(),
         }
     }
 
-    pub(super) fn read_v1(&mut self, request: &WriteRequest, metadata: &Metadata, intake: &Intake) {
+    pub(super) fn read_v1(&mut self, request: &WriteRequest, metadata: &Metadata) {
         let mut types = metadata.0.lock();
         for metric in &request.metadata {
-            types.add(metric, intake);
+            types.add(metric, self.intake);
         }
         for series in &request.timeseries {
             let labels = series.labels.iter();
@@ -142,58 +161,142 @@ impl Reader {
     ) {
         self.written.samples += samples.len() as u64;
         self.written.histograms += histograms.len() as u64;
-        if let Some(newest) = samples.last() {
-            if self.is_old(newest.timestamp, newest.value) {
-                let count = samples.len() as u64;
-                let first = || series.name.to_owned();
-                self.samples.reject_samples(Rejection::TooOld, count, first);
-            } else {
-                self.begin(family, kind, help);
-                let suffix = series.name.strip_prefix(family).unwrap_or_default();
-                self.samples
-                    .push_suffixed(suffix, &series.labels, newest.value);
+        if !self.accepts(family, kind) {
+            let first = || series.name.to_owned();
+            let counts = [samples.len(), histograms.len()];
+            for (batch, count) in [&mut self.samples, &mut self.histograms]
+                .into_iter()
+                .zip(counts)
+            {
+                if count > 0 {
+                    batch.reject_samples(Rejection::NotAccepted, count as u64, first);
+                }
             }
+            return;
         }
-        if let Some(newest) = histograms.last() {
-            self.push_histogram(series, help, newest, histograms.len() as u64);
-        }
+        self.push_samples(series, (family, kind, help), samples);
+        self.push_histograms(series, help, histograms);
     }
 
-    /// Pushes the newest of `count` native histograms.
-    fn push_histogram(&mut self, series: &Series<'_>, help: &str, message: &[u8], count: u64) {
-        let newest = Histogram::decode(message).map_err(|_| Rejection::Malformed);
-        let newest = newest.and_then(|newest| match self.is_old(newest.timestamp, newest.sum) {
-            true => Err(Rejection::TooOld),
-            false => Ok(newest),
-        });
-        let newest = match newest {
-            Ok(newest) => newest,
-            Err(reason) => {
-                let first = || series.name.to_owned();
-                return self.histograms.reject_samples(reason, count, first);
+    fn accepts(&mut self, family: &str, kind: Option<Kind>) -> bool {
+        let (name, its_kind, _) = &self.family;
+        if name != family || *its_kind != kind {
+            let accepts = self.intake.accepts_family(family, kind);
+            self.family = (family.to_owned(), kind, accepts);
+        }
+        self.family.2
+    }
+
+    fn push_samples(
+        &mut self,
+        series: &Series<'_>,
+        (family, kind, help): (&str, Option<Kind>, &str),
+        samples: &[Sample],
+    ) {
+        let mut timed = Vec::with_capacity(samples.len());
+        for sample in samples {
+            let at = UnixMillis(sample.timestamp);
+            match check_time(at, self.now) {
+                Ok(()) => timed.push((at, sample.value)),
+                Err(reason) => {
+                    let first = || series.name.to_owned();
+                    self.samples.reject_samples(reason, 1, first);
+                }
             }
+        }
+        let Some((newest, value)) = timed.last().copied() else {
+            return;
         };
-        let (batch, labels) = (&mut self.histograms, &series.labels);
-        batch.begin(series.name, Some(Kind::Histogram), help);
-        if is_staleness_marker(newest.sum) {
-            return batch.push_suffixed("_count", labels, newest.sum);
+        self.scratch.clear();
+        self.scratch.begin(family, kind, "");
+        let suffix = series.name.strip_prefix(family).unwrap_or_default();
+        self.scratch.push_suffixed(suffix, &series.labels, value);
+        let is_current = self.is_current(newest, value);
+        let Self {
+            scratch,
+            samples,
+            begun,
+            ..
+        } = self;
+        for (packed, value) in scratch.families().flat_map(SeriesFamily::samples) {
+            if is_current {
+                // Unless the series before has the same one.
+                if begun != family || samples.is_empty() {
+                    samples.begin(family, kind, help);
+                    family.clone_into(begun);
+                }
+                samples.push_packed(packed, value);
+            }
+            samples.push_timed(packed, &timed);
         }
-        let (buckets, count) = (newest.classic(), newest.count());
-        batch.push_histogram(labels, buckets, count, Some(newest.sum));
     }
 
-    /// Returns whether a sample is too old. The end of a series never is.
-    fn is_old(&self, timestamp: i64, value: f64) -> bool {
-        let is_old = self.now.since(UnixMillis(timestamp)) > self.ttl;
-        is_old && !is_staleness_marker(value)
+    fn push_histograms(&mut self, series: &Series<'_>, help: &str, messages: &[Vec<u8>]) {
+        // Samples of the classic series, by packed labels.
+        let mut timed: IndexMap<Box<[u8]>, Vec<(UnixMillis, f64)>> = IndexMap::new();
+        let mut newest = None;
+        for message in messages {
+            let histogram = Histogram::decode(&**message).map_err(|_| Rejection::Malformed);
+            let histogram = histogram.and_then(|histogram| {
+                check_time(UnixMillis(histogram.timestamp), self.now).map(|()| histogram)
+            });
+            let histogram = match histogram {
+                Ok(histogram) => histogram,
+                Err(reason) => {
+                    let first = || series.name.to_owned();
+                    self.histograms.reject_samples(reason, 1, first);
+                    continue;
+                }
+            };
+            self.scratch.clear();
+            push_classic(&mut self.scratch, series, "", &histogram);
+            let at = UnixMillis(histogram.timestamp);
+            for (packed, value) in self.scratch.families().flat_map(SeriesFamily::samples) {
+                match timed.get_mut(packed) {
+                    Some(samples) => samples.push((at, value)),
+                    None => drop(timed.insert(packed.into(), vec![(at, value)])),
+                }
+            }
+            newest = Some(histogram);
+        }
+        let newest =
+            newest.filter(|newest| self.is_current(UnixMillis(newest.timestamp), newest.sum));
+        if let Some(newest) = newest {
+            push_classic(&mut self.histograms, series, help, &newest);
+        }
+        for (packed, samples) in &timed {
+            self.histograms.push_timed(packed, samples);
+        }
     }
 
-    /// Begins the family, unless the series before has the same one.
-    fn begin(&mut self, family: &str, kind: Option<Kind>, help: &str) {
-        if self.family != family || self.samples.is_empty() {
-            self.samples.begin(family, kind, help);
-            family.clone_into(&mut self.family);
-        }
+    /// Returns whether a sample is a current value. The end of a series always is.
+    fn is_current(&self, at: UnixMillis, value: f64) -> bool {
+        self.now.since(at) <= self.intake.ttl() || is_staleness_marker(value)
+    }
+}
+
+/// Adds a native histogram as a classic one.
+fn push_classic(batch: &mut SeriesBatch, series: &Series<'_>, help: &str, histogram: &Histogram) {
+    batch.begin(series.name, Some(Kind::Histogram), help);
+    let labels = &series.labels;
+    if is_staleness_marker(histogram.sum) {
+        return batch.push_suffixed("_count", labels, histogram.sum);
+    }
+    let (buckets, count) = (histogram.classic(), histogram.count());
+    batch.push_histogram(labels, buckets, count, Some(histogram.sum));
+}
+
+/// Checks the time of a sample.
+///
+/// # Errors
+/// It is not for history.
+fn check_time(at: UnixMillis, now: UnixMillis) -> Result<(), Rejection> {
+    if now.since(at) > OLDEST {
+        return Err(Rejection::TooOld);
+    }
+    match at.since(now) > AHEAD {
+        true => Err(Rejection::TooNew),
+        false => Ok(()),
     }
 }
 

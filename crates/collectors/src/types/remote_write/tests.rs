@@ -7,12 +7,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::pushed::testing::{families, intake, lines};
+use crate::receiver::testing::Samples;
 
 const NOW: i64 = 1_700_000_000_000;
 
 struct Peer {
     receiver: SampleReceiver,
     memory: Memory,
+    history: Samples,
     now: Now,
 }
 
@@ -20,9 +22,11 @@ impl Peer {
     fn new(accept: &str) -> Self {
         Self {
             receiver: SampleReceiver {
-                intake: intake(&[accept], 10),
+                intake: intake(&[accept], 10).with_times(),
+                relabeling: Arc::default(),
             },
             memory: Memory::default(),
+            history: Samples::default(),
             now: Now::default().at(UnixMillis(NOW)),
         }
     }
@@ -32,7 +36,8 @@ impl Peer {
         let headers = request.headers_mut();
         headers.insert(CONTENT_ENCODING, "snappy".parse().unwrap());
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
-        self.receiver.receive(&self.memory, &request, self.now)
+        self.receiver
+            .receive(&self.memory, &self.history, &request, self.now)
     }
 
     fn send(&self, message: &impl Message, proto: &str) -> Response<Vec<u8>> {
@@ -49,6 +54,15 @@ impl Peer {
 
     fn send_v2(&self, request: &RequestV2) -> Response<Vec<u8>> {
         self.send(request, "io.prometheus.write.v2.Request")
+    }
+
+    /// Returns the samples of history: series, age and value.
+    fn past(&self) -> Vec<(String, i64, f64)> {
+        let samples = self.history.0.borrow();
+        let samples = samples.iter();
+        samples
+            .map(|(series, at, value)| (series.clone(), NOW - at.0, *value))
+            .collect()
     }
 
     fn lines(&self) -> Vec<String> {
@@ -106,6 +120,104 @@ fn the_newest_sample_of_each_series_is_collected_until_its_end() {
     let ended = write(&[up(staleness_marker(), 0)]);
     assert_eq!(peer.send_v1(&ended).status(), StatusCode::NO_CONTENT);
     assert_eq!(peer.lines(), ["down 2"]);
+}
+
+#[test]
+fn all_samples_go_to_history_at_their_times() {
+    let peer = Peer::new("up|down|h");
+    let hour = 3_600_000;
+    let request = write(&[
+        series(
+            "up",
+            &[],
+            &[sample(1.0, 25 * hour), sample(2.0, hour), sample(3.0, 0)],
+        ),
+        // It has no current value: none came within the time to live.
+        series("down", &[], &[sample(4.0, 2 * hour), sample(5.0, hour)]),
+        series("other", &[], &[sample(6.0, 0), sample(7.0, 0)]),
+    ]);
+    let response = peer.send_v1(&request);
+    assert_eq!(
+        response.status(),
+        StatusCode::NO_CONTENT,
+        "{}",
+        text(&response)
+    );
+    assert_eq!(peer.lines(), ["up 3"]);
+    let past = [
+        ("up", hour, 2.0),
+        ("up", 0, 3.0),
+        ("down", 2 * hour, 4.0),
+        ("down", hour, 5.0),
+    ];
+    let past = past.map(|(series, age, value)| (series.to_owned(), age, value));
+    assert_eq!(peer.past(), past);
+    let ended = series(
+        "down",
+        &[],
+        &[sample(8.0, 2000), sample(staleness_marker(), 1000)],
+    );
+    assert_eq!(
+        peer.send_v1(&write(&[ended])).status(),
+        StatusCode::NO_CONTENT
+    );
+    assert_eq!(peer.lines(), ["up 3"]);
+    let ages: Vec<i64> = peer.past()[4..].iter().map(|(_, age, _)| *age).collect();
+    assert_eq!(ages, [2000, 1000]);
+    let ahead = peer.send_v1(&write(&[series("up", &[], &[sample(9.0, -600_001)])]));
+    assert_eq!(ahead.status(), StatusCode::BAD_REQUEST);
+    assert!(
+        text(&ahead).contains("ahead of this host's clock"),
+        "{}",
+        text(&ahead)
+    );
+}
+
+#[test]
+fn native_histograms_go_to_history_as_classic_ones() {
+    let peer = Peer::new("h");
+    let native = |count_int: u64, age: i64| Histogram {
+        count_int,
+        sum: 6.0,
+        positive_spans: vec![BucketSpan {
+            offset: 1,
+            length: 1,
+        }],
+        positive_deltas: vec![count_int as i64],
+        timestamp: NOW - age,
+        ..Histogram::default()
+    };
+    let mut of = series("h", &[], &[]);
+    of.histograms = vec![
+        native(1, 400_000).encode_to_vec(),
+        native(2, 0).encode_to_vec(),
+    ];
+    assert_eq!(peer.send_v1(&write(&[of])).status(), StatusCode::NO_CONTENT);
+    assert!(
+        peer.lines().contains(&"h_count 2".to_owned()),
+        "{:?}",
+        peer.lines()
+    );
+    let counts: Vec<_> = peer
+        .past()
+        .into_iter()
+        .filter(|(series, ..)| series == "h_count")
+        .collect();
+    assert_eq!(
+        counts,
+        [("h_count".into(), 400_000, 1.0), ("h_count".into(), 0, 2.0)]
+    );
+}
+
+#[test]
+fn series_of_the_past_alone_are_limited_too() {
+    let peer = Peer::new(".*");
+    let many: Vec<TimeSeries> = (0..11)
+        .map(|number| series(&format!("x{number}"), &[], &[sample(1.0, 1_000_000)]))
+        .collect();
+    let response = peer.send_v1(&write(&many));
+    assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+    assert_eq!((peer.past().len(), peer.lines().len()), (10, 0));
 }
 
 #[test]
@@ -209,7 +321,7 @@ fn only_invalid_samples_are_an_error_of_the_client() {
     let peer = Peer::new("up|x-y");
     let left_out = write(&[
         series("down", &[], &[sample(1.0, 0)]),
-        series("up", &[], &[sample(1.0, 300_001)]),
+        series("up", &[], &[sample(1.0, 24 * 3_600_000 + 1)]),
     ]);
     let response = peer.send_v1(&left_out);
     assert_eq!(
@@ -250,7 +362,9 @@ fn what_is_no_message_is_rejected_with_its_status() {
     let mut gzip = Request::new(Bytes::new());
     gzip.headers_mut()
         .insert(CONTENT_ENCODING, "gzip".parse().unwrap());
-    let response = peer.receiver.receive(&peer.memory, &gzip, peer.now);
+    let response = peer
+        .receiver
+        .receive(&peer.memory, &peer.history, &gzip, peer.now);
     assert_eq!(response.status(), StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 

@@ -41,15 +41,10 @@ impl Dsn {
     pub(super) fn parse(text: &Secret) -> Result<Self, DsnError> {
         let url = Url::parse(text.expose().trim())
             .map_err(|error| DsnError::new(format!("not a DSN: {error}"), EXAMPLES))?;
-        let server = match url.scheme() {
-            "postgres" | "postgresql" => Server::Postgres,
-            "mysql" | "mariadb" => Server::MySql,
-            "sqlite" => Server::Sqlite,
-            scheme => {
-                let message = format!("not a scheme of a database: {scheme:?}");
-                return Err(DsnError::new(message, EXAMPLES));
-            }
-        };
+        let server = Server::of_scheme(url.scheme()).ok_or_else(|| {
+            let message = format!("not a scheme of a database: {:?}", url.scheme());
+            DsnError::new(message, EXAMPLES)
+        })?;
         server.check_parameters(&url)?;
         let file = match server {
             Server::Sqlite => sqlite_file(&url)?,
@@ -84,7 +79,22 @@ impl DsnError {
     }
 }
 
+/// Returns the parameters behind `?` that a DSN of this scheme may have; `None` for a database that cannot be asked.
+#[must_use]
+pub fn dsn_parameters(scheme: &str) -> Option<&'static [&'static str]> {
+    Server::of_scheme(scheme).map(Server::parameters)
+}
+
 impl Server {
+    fn of_scheme(scheme: &str) -> Option<Self> {
+        match scheme {
+            "postgres" | "postgresql" => Some(Self::Postgres),
+            "mysql" | "mariadb" => Some(Self::MySql),
+            "sqlite" => Some(Self::Sqlite),
+            _ => None,
+        }
+    }
+
     /// Returns the parameters behind `?` that a DSN may have. The driver would log others with their values.
     fn parameters(self) -> &'static [&'static str] {
         match self {

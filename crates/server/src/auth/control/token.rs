@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use bellwether_files as files;
+use bellwether_schema::Secret;
 
 use crate::auth::role::Role;
-use crate::auth::secret::equal;
 use crate::settings::Control;
 
 /// Token with its role. Its text is never printed.
@@ -15,7 +15,7 @@ pub(crate) struct Token {
     /// Name of the token; that of `token_file` has none.
     pub(crate) name: Option<String>,
     pub(crate) role: Role,
-    text: String,
+    text: Secret,
 }
 
 impl fmt::Debug for Token {
@@ -39,16 +39,16 @@ impl Token {
     }
 
     fn read(path: &Path, name: Option<String>, role: Role) -> Result<Arc<Self>, TokenError> {
-        let text = read_token(path)?;
+        let text = Secret::new(read_token(path)?);
         Ok(Arc::new(Self { name, role, text }))
     }
 
     pub(super) fn matches(&self, sent: &str) -> bool {
-        equal(self.text.as_bytes(), sent.as_bytes())
+        self.text.matches(sent)
     }
 
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.name == other.name && self.role == other.role && self.matches(&other.text)
+        self.name == other.name && self.role == other.role && self.matches(other.text.expose())
     }
 }
 

@@ -487,3 +487,76 @@ fn a_type_that_changes_or_becomes_known_is_that_of_the_series_from_then_on() {
         ]
     );
 }
+
+/// Series of a source whose samples have times of their own.
+fn timed(current: &[(&str, f64)], past: &[(&str, u64, f64)]) -> SeriesBatch {
+    let mut batch = jobs(current);
+    batch.begin_timed();
+    for (queue, seconds, value) in past {
+        let labels = LabelSet::new([("__name__", "jobs_total"), ("queue", *queue)]);
+        let at = at(*seconds).wall;
+        batch.push_timed(labels.packed(), &[(at, *value)]);
+    }
+    batch
+}
+
+fn past(history: &History) -> Vec<(String, i64, f64)> {
+    let guard = Guard::default();
+    let series = history.select(&[], UnixMillis(i64::MIN), UnixMillis(i64::MAX), &guard);
+    let mut samples: Vec<_> = series
+        .unwrap()
+        .into_iter()
+        .flat_map(|series| {
+            let queue = series.labels.get("queue").to_owned();
+            let samples = series.times.into_iter().zip(series.values);
+            samples.map(move |(at, value)| (queue.clone(), at / 1000, value))
+        })
+        .collect();
+    samples.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    samples
+}
+
+#[test]
+fn samples_with_times_are_in_history_at_these_times_alone() {
+    let history = Arc::new(History::in_memory(100));
+    let store = store_with(Some(history.clone()));
+    let limits = SeriesLimits::of_series(2);
+    let batch = timed(
+        &[("x", 3.0)],
+        &[
+            ("x", 10, 2.0),
+            ("x", 20, 3.0),
+            ("gone", 5, 1.0),
+            ("third", 5, 1.0),
+        ],
+    );
+    let rejected = store.append_timed(source("one"), &batch, limits, at(30));
+    assert_eq!(rejected.count(Rejection::Limit), 1);
+    store.ingest(source("one"), &timed(&[("x", 3.0)], &[]), limits, at(30));
+    let expected = [("gone", 5, 1.0), ("x", 10, 2.0), ("x", 20, 3.0)];
+    let expected = expected.map(|(queue, at, value)| (queue.to_owned(), at, value));
+    assert_eq!(past(&history), expected);
+    assert_eq!(
+        exposition(&store, Format::Text)[1..],
+        ["jobs_total{queue=\"x\",host=\"a\"} 3"]
+    );
+    // It is not repeated, and its end is up to its client: what it could not send may come later.
+    store.expire(at(1000));
+    store.ingest(source("one"), &timed(&[], &[]), limits, at(1010));
+    store.append_timed(
+        source("one"),
+        &timed(&[], &[("x", 40, 4.0)]),
+        limits,
+        at(1020),
+    );
+    assert_eq!(past(&history).last().unwrap(), &("x".to_owned(), 40, 4.0));
+    assert_eq!(past(&history).len(), 4);
+    // The series of another source, and the names of others.
+    ingest(&store, "two", &jobs(&[("z", 1.0)]), 1030);
+    let mut stolen = timed(&[], &[("z", 1040, 2.0)]);
+    let recorded = LabelSet::new([("__name__", "recorded")]);
+    stolen.push_timed(recorded.packed(), &[(at(1040).wall, 1.0)]);
+    let rejected = store.append_timed(source("one"), &stolen, limits, at(1040));
+    let reasons: Vec<_> = rejected.iter().map(|(reason, ..)| reason).collect();
+    assert_eq!(reasons, [Rejection::NameInUse, Rejection::Duplicate]);
+}
