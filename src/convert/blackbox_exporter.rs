@@ -2,8 +2,10 @@
 //!
 //! Source: blackbox_exporter, CONFIGURATION.md.
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bellwether_core::is_label_name;
-use bellwether_schema::{Size, YamlError, is_host_name};
+use bellwether_schema::{Pos, Size, YamlError, is_host_name};
 use regex::bytes::Regex;
 use reqwest::Method;
 
@@ -11,6 +13,7 @@ use super::draft::Draft;
 use super::durations;
 use super::fields::Fields;
 use super::http_client::{authorization, tls};
+use super::secrets;
 use super::source::Source;
 use super::yaml::{Map, Yaml};
 
@@ -23,21 +26,24 @@ pub(super) fn is(source: &Source<'_>) -> bool {
 }
 
 pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
-    for source in sources {
-        let mut fields = Fields::of(source.yaml()?);
-        for (name, module) in fields.named_maps("modules") {
-            convert_module(name, module, draft);
-        }
-        fields.finish(&mut draft.general);
-    }
-    Ok(())
+    draft.modules(sources, convert_module)
 }
 
-fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
+/// Entry that a module becomes.
+struct Entry<'e> {
+    source: &'e Source<'e>,
+    /// Name of the collector.
+    name: &'e str,
+}
+
+/// Function that takes the settings of a prober, and returns ours.
+type Settings = fn(&mut Fields<'_>, &Entry<'_>, &mut Map) -> Map;
+
+fn convert_module(source: &Source<'_>, module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
     let at = fields.at;
     let prober = fields.text("prober").unwrap_or_default();
     // A target as an example, and the settings of the prober.
-    let (target, convert): (_, fn(&mut Fields<'_>, &str, &mut Map) -> Map) = match prober {
+    let (target, convert): (_, Settings) = match prober {
         "http" => ("https://example.org/", http),
         "tcp" => ("localhost:25", tcp),
         "dns" => ("127.0.0.1", dns),
@@ -65,10 +71,14 @@ fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {
     collector.complete(at, "blackbox_exporter gets the targets from Prometheus: write them, and remove `enabled: false`");
     collector.put("prober", Yaml::text(prober));
     collector.put("targets", Yaml::texts([target]));
-    let settings = convert(&mut inner, &name, &mut collector);
+    let entry = Entry {
+        source,
+        name: &name,
+    };
+    let settings = convert(&mut inner, &entry, &mut collector);
     inner.finish(&mut collector);
-    // Settings of other probers mean nothing.
-    fields.skip(&["http", "tcp", "dns", "icmp", "grpc", "unix", "websocket"]);
+    let others = ["http", "tcp", "dns", "icmp", "grpc", "unix", "websocket"];
+    fields.set_aside(&others, "settings of another prober", &mut collector);
     fields.finish(&mut collector);
     collector.put_filled(prober, settings);
     draft.push(collector);
@@ -94,7 +104,7 @@ fn resolver(fields: &mut Fields<'_>, collector: &mut Map) {
     fields.lose("ip_protocol_fallback", RESOLVER, collector);
 }
 
-fn http(fields: &mut Fields<'_>, name: &str, collector: &mut Map) -> Map {
+fn http(fields: &mut Fields<'_>, entry: &Entry<'_>, collector: &mut Map) -> Map {
     let mut http = Map::default();
     let method = fields.parsed("method", |text| Method::from_bytes(text.as_bytes()).ok());
     http.put_some("method", method.map(|method| Yaml::text(method.as_str())));
@@ -106,7 +116,7 @@ fn http(fields: &mut Fields<'_>, name: &str, collector: &mut Map) -> Map {
             .map(Yaml::raw),
     );
     let headers = fields.pairs("headers");
-    authorization(fields, headers, name, &mut http);
+    authorization(fields, headers, entry.name, &mut http);
     collector.notes.append(&mut http.notes);
     let codes = fields.numbers("valid_status_codes").unwrap_or_default();
     let codes = codes
@@ -139,14 +149,14 @@ fn http(fields: &mut Fields<'_>, name: &str, collector: &mut Map) -> Map {
     }
     resolver(fields, collector);
     fields.lose("valid_http_versions", "requests are HTTP/1.1", collector);
-    fields.skip_if("enable_http2", &["true", "false"]);
+    fields.set_aside(&["enable_http2"], "requests are HTTP/1.1", collector);
     fields.skip_if("enable_http3", &["false"]);
     fields.skip_if("compression", &["", "identity"]);
     fields.skip_if("skip_resolve_phase_with_proxy", &["false"]);
     http
 }
 
-fn tcp(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+fn tcp(fields: &mut Fields<'_>, entry: &Entry<'_>, collector: &mut Map) -> Map {
     let mut tcp = Map::default();
     if fields.flag("tls") == Some(true) {
         tcp.put("tls", Yaml::word(true));
@@ -154,7 +164,7 @@ fn tcp(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
     let mut is_encrypted = tcp.has("tls");
     let mut steps = Vec::new();
     for step in fields.maps("query_response") {
-        let step = query_response(step, &mut is_encrypted, collector);
+        let step = query_response(step, entry.source, &mut is_encrypted, collector);
         if !step.fields.is_empty() {
             steps.push(step);
         }
@@ -166,11 +176,16 @@ fn tcp(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
 }
 
 /// Returns a step of a dialogue. TLS begins once in it.
-fn query_response(mut step: Fields<'_>, is_encrypted: &mut bool, collector: &mut Map) -> Map {
+fn query_response(
+    mut step: Fields<'_>,
+    source: &Source<'_>,
+    is_encrypted: &mut bool,
+    collector: &mut Map,
+) -> Map {
     let mut map = Map::default();
-    if let Some((expect, at)) = step.text_at("expect") {
-        match Regex::new(expect) {
-            Ok(_) => map.put("expect", Yaml::raw(expect)),
+    if let Some((expect, at)) = text(&mut step, "expect", source, collector) {
+        match Regex::new(&expect) {
+            Ok(_) => map.put("expect", Yaml::raw(&expect)),
             Err(_) => collector.lose(at, format!("expect: the regular expression {expect}")),
         }
     }
@@ -185,8 +200,16 @@ fn query_response(mut step: Fields<'_>, is_encrypted: &mut bool, collector: &mut
         }
     }
     map.put_filled("labels", labels);
-    map.put_some("expect_bytes", step.text("expect_bytes").map(Yaml::raw));
-    map.put_some("send", step.text("send").map(Yaml::raw));
+    let bytes = text(&mut step, "expect_bytes", source, collector);
+    map.put_some("expect_bytes", bytes.map(|(text, _)| Yaml::raw(&text)));
+    if let Some((text, at)) = step.text_at("send") {
+        if source.has_tag(at, BINARY) {
+            map.put("send_bytes", Yaml::text(text));
+            collector.remark(at, "send_bytes sends no line feed behind the bytes");
+        } else {
+            map.put("send", Yaml::raw(text));
+        }
+    }
     step.skip_if("starttls", &["false"]);
     if !*is_encrypted && step.flag("starttls") == Some(true) {
         *is_encrypted = true;
@@ -197,8 +220,45 @@ fn query_response(mut step: Fields<'_>, is_encrypted: &mut bool, collector: &mut
     map
 }
 
-fn grpc(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+/// Tag of a value in Base64.
+const BINARY: &str = "!!binary";
+
+/// Takes a text, which may be in Base64.
+fn text(
+    step: &mut Fields<'_>,
+    key: &str,
+    source: &Source<'_>,
+    collector: &mut Map,
+) -> Option<(String, Pos)> {
+    let (text, at) = step.text_at(key)?;
+    if !source.has_tag(at, BINARY) {
+        return Some((text.to_owned(), at));
+    }
+    let bytes = BASE64_STANDARD.decode(text.trim()).ok();
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
+    if text.is_none() {
+        collector.lose(at, format!("{key}: bytes that are no text"));
+    }
+    text.map(|text| (text, at))
+}
+
+fn grpc(fields: &mut Fields<'_>, entry: &Entry<'_>, collector: &mut Map) -> Map {
     let mut grpc = Map::default();
+    let mut metadata = fields.within("metadata");
+    let mut headers = Vec::new();
+    for (key, values, at) in metadata.lists() {
+        // Its client encodes these.
+        match key.ends_with("-bin") {
+            true => collector.lose(at, format!("metadata.{key}: bytes")),
+            false => headers.push((key, values.join(","), at)),
+        }
+    }
+    metadata.finish(collector);
+    let pairs = headers
+        .iter()
+        .map(|(key, values, at)| (*key, values.as_str(), *at));
+    let headers = secrets::headers(pairs.collect(), entry.name, collector);
+    grpc.put_filled("headers", headers);
     let service = fields.text("service").filter(|service| !service.is_empty());
     grpc.put_some("service", service.map(Yaml::text));
     if fields.flag("tls") == Some(true) {
@@ -209,7 +269,7 @@ fn grpc(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
     grpc
 }
 
-fn dns(fields: &mut Fields<'_>, _: &str, collector: &mut Map) -> Map {
+fn dns(fields: &mut Fields<'_>, _: &Entry<'_>, collector: &mut Map) -> Map {
     let mut dns = Map::default();
     dns.put_some("query_name", fields.text("query_name").map(Yaml::text));
     dns.put_some("query_type", fields.text("query_type").map(Yaml::text));

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bellwether_schema::{Pos, is_file_name};
+use bellwether_schema::{Pos, YamlError, is_file_name};
 
+use super::fields::Fields;
+use super::source::Source;
 use super::yaml::{Map, NoteKind, Yaml};
 use crate::init::PRESETS;
 
@@ -33,6 +35,25 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Converts each entry of `modules` of the files, and notes their other keys.
+    ///
+    /// # Errors
+    /// A file is not YAML.
+    pub(super) fn modules(
+        &mut self,
+        sources: &[Source<'_>],
+        convert: impl Fn(&Source<'_>, &str, Fields<'_>, &mut Self),
+    ) -> Result<(), YamlError> {
+        for source in sources {
+            let mut fields = Fields::of(source.yaml()?);
+            for (name, module) in fields.named_maps("modules") {
+                convert(source, name, module, self);
+            }
+            fields.finish(&mut self.general);
+        }
+        Ok(())
+    }
+
     /// Returns a collector with a name that no other has; `wanted` may have any characters.
     pub(super) fn collector(&mut self, wanted: &str, r#type: &str) -> (String, Map) {
         let name = self.name(wanted);

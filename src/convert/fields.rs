@@ -128,6 +128,24 @@ impl<'n> Fields<'n> {
         .unwrap_or_default()
     }
 
+    /// Takes all keys with a text or a list of texts.
+    pub(super) fn lists(&mut self) -> Vec<(&'n str, Vec<&'n str>, Pos)> {
+        let keys: Vec<&'n Key> = self.entries.iter().map(|(key, _)| *key).collect();
+        let lists = keys.into_iter().map(|key| {
+            let texts = self.texts(&key.text).into_iter();
+            (
+                key.text.as_str(),
+                texts.map(|(text, _)| text).collect(),
+                key.pos,
+            )
+        });
+        let lists: Vec<(_, Vec<_>, _)> = lists.collect();
+        lists
+            .into_iter()
+            .filter(|(_, texts, _)| !texts.is_empty())
+            .collect()
+    }
+
     /// Takes the mappings of the list `key`, which may also be one mapping.
     pub(super) fn maps(&mut self, key: &str) -> Vec<Self> {
         self.take(key, |node| match &node.value {
@@ -191,10 +209,38 @@ impl<'n> Fields<'n> {
             .collect()
     }
 
-    /// Leaves `key` out: it means nothing here.
+    /// Takes `keys`, which another note is about.
     pub(super) fn skip(&mut self, keys: &[&str]) {
         self.entries
             .retain(|(key, _)| !keys.contains(&key.text.as_str()));
+    }
+
+    /// Takes `keys` as settings without an effect here. A remark names those that are there, with the reason.
+    pub(super) fn set_aside(&mut self, keys: &[&str], reason: &str, map: &mut Map) {
+        let (aside, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.entries)
+            .into_iter()
+            .partition(|(key, _)| keys.contains(&key.text.as_str()));
+        self.entries = rest;
+        let set = aside.iter().filter(|(_, node)| node.value != Value::Null);
+        let set: Vec<_> = set.map(|(key, _)| *key).collect();
+        if let Some(first) = set.first() {
+            let names: Vec<String> = set
+                .iter()
+                .map(|key| format!("{}{}", self.path, key.text))
+                .collect();
+            map.remark(first.pos, format!("{}: {reason}", names.join(", ")));
+        }
+    }
+
+    /// As [`Fields::set_aside`], with all keys that nobody took.
+    pub(super) fn set_rest_aside(mut self, reason: &str, map: &mut Map) {
+        let keys: Vec<&str> = self
+            .entries
+            .iter()
+            .map(|(key, _)| key.text.as_str())
+            .collect();
+        self.set_aside(&keys, reason, map);
+        self.finish(map);
     }
 
     /// Leaves `key` out if it has one of these values, which mean the same here as no value.
@@ -257,6 +303,7 @@ fn number(text: &str) -> Option<f64> {
 mod tests {
     use bellwether_schema::parse;
 
+    use super::super::yaml::NoteKind;
     use super::*;
 
     #[test]
@@ -284,6 +331,24 @@ mod tests {
             .map(|note| format!("{} {}", note.at.line, note.text))
             .collect();
         assert_eq!(notes, ["5 c.e", "2 b", "7 g"]);
+    }
+
+    #[test]
+    fn settings_without_an_effect_are_one_remark() {
+        let node = parse("a: 1\nb: 2\nc:\nd: {e: 5}\n").unwrap();
+        let (mut fields, mut map) = (Fields::of(&node), Map::default());
+        fields.set_aside(&["c", "x"], "nothing", &mut map);
+        assert!(map.notes.is_empty());
+        fields.set_aside(&["b", "a"], "a reason", &mut map);
+        fields.within("d").set_rest_aside("another", &mut map);
+        fields.finish(&mut map);
+        let notes: Vec<String> = map
+            .notes
+            .iter()
+            .map(|note| format!("{} {}", note.at.line, note.text))
+            .collect();
+        assert_eq!(notes, ["1 a, b: a reason", "4 d.e: another"]);
+        assert!(map.notes.iter().all(|note| note.kind == NoteKind::Remark));
     }
 
     #[test]

@@ -24,14 +24,9 @@ pub(super) fn is(source: &Source<'_>) -> bool {
 }
 
 pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
-    for source in sources {
-        let mut fields = Fields::of(source.yaml()?);
-        for (name, module) in fields.named_maps("modules") {
-            convert_module(name, module, draft);
-        }
-        fields.finish(&mut draft.general);
-    }
-    Ok(())
+    draft.modules(sources, |_, name, module, draft| {
+        convert_module(name, module, draft);
+    })
 }
 
 fn convert_module(module: &str, mut fields: Fields<'_>, draft: &mut Draft) {

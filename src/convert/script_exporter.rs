@@ -23,8 +23,9 @@ pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), Y
         for script in fields.maps("scripts") {
             convert_script(script, draft);
         }
-        // The server of script_exporter itself.
-        fields.skip(&["tls", "basicAuth", "bearerAuth", "discovery"]);
+        let server = ["tls", "basicAuth", "bearerAuth", "discovery"];
+        let reason = "the server of script_exporter; see `prometheus.web_config_file`";
+        fields.set_aside(&server, reason, &mut draft.general);
         fields.finish(&mut draft.general);
     }
     if draft.starts_programs {
@@ -62,7 +63,8 @@ fn convert_script(mut fields: Fields<'_>, draft: &mut Draft) {
     }
     let mut timeout = fields.within("timeout");
     let limit = durations::take(&mut timeout, "max_timeout");
-    timeout.skip(&["enforced", "wait_delay"]);
+    let reason = "a program is killed at its timeout";
+    timeout.set_aside(&["enforced", "wait_delay"], reason, &mut collector);
     timeout.finish(&mut collector);
     draft.schedule(&mut collector, None, limit);
     let words = (!program.starts_with('/'))
@@ -133,7 +135,15 @@ fn output(fields: &mut Fields<'_>, collector: &mut Map) {
         }
         _ => {}
     }
-    // A program that fails brings nothing here.
-    output.skip(&["ignore", "ignore_on_fail", "ignoreOnFail"]);
+    output.set_aside(
+        &[
+            "ignore",
+            "ignore_on_error",
+            "ignore_on_fail",
+            "ignoreOnFail",
+        ],
+        "a program that fails brings nothing, as its status is no output",
+        collector,
+    );
     output.finish(collector);
 }

@@ -71,6 +71,17 @@ impl<'f> Source<'f> {
         }
     }
 
+    /// Returns whether the value at `at` has a tag, such as `!!binary`.
+    pub(super) fn has_tag(&self, at: Pos, tag: &str) -> bool {
+        let line = self
+            .file
+            .text
+            .lines()
+            .nth((at.line as usize).saturating_sub(1));
+        let rest = line.map(|line| line.chars().skip((at.column as usize).saturating_sub(1)));
+        rest.is_some_and(|rest| rest.collect::<String>().starts_with(tag))
+    }
+
     /// Returns the position of a byte.
     pub(super) fn pos(&self, offset: usize) -> Pos {
         let line = self.lines.partition_point(|start| *start <= offset).max(1);

@@ -17,7 +17,7 @@ use super::fields::Fields;
 use super::labels::labels;
 use super::source::Source;
 use super::toml;
-use super::yaml::{Map, Yaml};
+use super::yaml::{Map, Note, NoteKind, Yaml};
 use super::{durations, yaml};
 
 /// Beginnings of the lines that files of Telegraf have.
@@ -50,7 +50,11 @@ const INPUTS: [Input; 42] = [
     ("http_response", probes::http),
     ("influxdb_listener", receivers::influx),
     ("influxdb_v2_listener", receivers::influx),
-    ("internal", |_, _| ()),
+    ("internal", |instance, _| {
+        let at = instance.at();
+        let text = "it is about Telegraf itself, whose place Bellwether's own metrics take";
+        instance.notes.remark(at, text);
+    }),
     ("kernel", |_, inputs| inputs.node("stat")),
     ("kernel_vmstat", |_, inputs| inputs.node("vmstat")),
     ("linux_sysctl_fs", |_, inputs| inputs.node("filefd")),
@@ -93,7 +97,6 @@ pub(super) fn is(source: &Source<'_>) -> bool {
 pub(super) fn convert(sources: &[Source<'_>], draft: &mut Draft) -> Result<(), YamlError> {
     let mut inputs = Inputs {
         draft,
-        processes: Map::default(),
         groups: Vec::new(),
         node: Vec::new(),
     };
@@ -136,6 +139,8 @@ struct Instance<'n, 'p> {
     notes: Map,
     /// False if nothing came of it.
     is_converted: bool,
+    /// Set once a collector has its labels and its interval.
+    has_collector: bool,
 }
 
 impl Instance<'_, '_> {
@@ -154,8 +159,7 @@ impl Instance<'_, '_> {
 /// Entries of the inputs of all files.
 struct Inputs<'d> {
     draft: &'d mut Draft,
-    /// Notes of the collector of processes, and its groups.
-    processes: Map,
+    /// Groups of the collector of processes.
     groups: Vec<Map>,
     /// Collectors of node_exporter.
     node: Vec<&'static str>,
@@ -179,41 +183,61 @@ impl Inputs<'_> {
             let host = host.map(expanded);
             self.draft.default_labels.put_some("host", host);
         }
-        // All else is about Telegraf itself: its buffers, its log.
+        let reason = "it is about Telegraf itself, such as its buffers and its log";
+        agent.set_rest_aside(reason, &mut self.draft.general);
     }
 
     fn convert(&mut self, plugin: &str, mut fields: Fields<'_>) {
         let tags = labels(fields.pairs("tags"), &mut self.draft.general, expanded);
         let interval = durations::take(&mut fields, "interval");
-        fields.skip(&[
-            "alias",
-            "precision",
-            "collection_jitter",
-            "collection_offset",
-            "log_level",
-            "startup_error_behavior",
-        ]);
+        let mut notes = Map::default();
+        fields.set_aside(
+            &[
+                "alias",
+                "precision",
+                "time_source",
+                "collection_jitter",
+                "collection_offset",
+                "log_level",
+                "startup_error_behavior",
+            ],
+            "it is about Telegraf itself",
+            &mut notes,
+        );
         let mut instance = Instance {
             plugin,
             fields,
             tags,
             interval,
-            notes: Map::default(),
+            notes,
             is_converted: true,
+            has_collector: false,
         };
         match INPUTS.iter().find(|(name, _)| *name == plugin) {
             Some((_, convert)) => convert(&mut instance, self),
             None => instance.is_converted = false,
         }
+        let shared_interval = self.draft.collection_interval;
         let Instance {
             fields,
+            tags,
+            interval,
             mut notes,
             is_converted,
+            has_collector,
             ..
         } = instance;
+        let is_lost = |note: &Note| note.kind == NoteKind::Lost;
         if is_converted {
+            if !has_collector && !tags.fields.is_empty() {
+                notes.lose(fields.at, "tags: no collector is its own");
+            }
+            let own = interval.filter(|(interval, _)| Some(*interval) != shared_interval);
+            if let Some((_, at)) = own.filter(|_| !has_collector) {
+                notes.lose(at, "interval: no collector is its own");
+            }
             fields.finish(&mut notes);
-        } else if notes.notes.is_empty() {
+        } else if !notes.notes.iter().any(is_lost) {
             notes.lose(fields.at, format!("inputs.{plugin}"));
         }
         for note in &mut notes.notes {
@@ -273,18 +297,21 @@ impl Inputs<'_> {
                  `prometheus.web_config_file`",
             );
         }
-        // How Telegraf forms, keeps and types its samples.
-        fields.skip(&[
-            "basic_username",
-            "basic_password",
-            "metric_version",
-            "expiration_interval",
-            "collectors_exclude",
-            "string_as_label",
-            "export_timestamp",
-            "read_timeout",
-            "write_timeout",
-        ]);
+        fields.skip(&["basic_username", "basic_password"]);
+        fields.set_aside(
+            &[
+                "metric_version",
+                "expiration_interval",
+                "collectors_exclude",
+                "string_as_label",
+                "name_sanitization",
+                "export_timestamp",
+            ],
+            "it is about how Telegraf forms and keeps its samples",
+            &mut notes,
+        );
+        let reason = "`prometheus.limits` has the timeouts";
+        fields.set_aside(&["read_timeout", "write_timeout"], reason, &mut notes);
         fields.skip_if("path", &["/metrics"]);
         fields.skip_if("ip_range", &[]);
         for key in ["tls_cert", "tls_key"] {
@@ -314,6 +341,7 @@ impl Inputs<'_> {
         r#type: &str,
         timeout: Option<(std::time::Duration, Pos)>,
     ) -> (String, Map) {
+        instance.has_collector = true;
         let (name, mut collector) = self.draft.collector(wanted, r#type);
         self.draft
             .schedule(&mut collector, instance.interval, timeout);
@@ -330,7 +358,6 @@ impl Inputs<'_> {
         }
         if !self.groups.is_empty() {
             let (_, mut collector) = self.draft.collector("processes", "process");
-            collector.notes = self.processes.notes;
             collector.put("groups", yaml::Yaml::maps(self.groups));
             self.draft.push(collector);
         }

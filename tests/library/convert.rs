@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use bellwether::config::{self, Source};
 use bellwether::convert::{Converted, FORMATS, SourceFile, convert, format};
+use bellwether_schema::{Node, Pos, Value, parse};
 
 /// Text that stands for each secret in the sources.
 const SECRET: &str = "s3cret";
@@ -277,4 +278,188 @@ fn hostile_files_are_bounded() {
             assert!(found.text.len() < 10_000_000, "{name}");
         }
     }
+}
+
+/// A key of a source.
+struct SourceKey {
+    text: String,
+    pos: Pos,
+    /// Set if it is the first one of its mapping.
+    is_first: bool,
+    /// Lines of the entries around it.
+    around: Vec<u32>,
+}
+
+/// Returns the keys of a source in YAML or TOML; none of a program of mtail.
+fn keys(source: &SourceFile) -> Vec<SourceKey> {
+    let mut keys = Vec::new();
+    if source.name.ends_with(".conf") {
+        toml_keys(&source.text, &mut keys);
+    } else if !source.name.ends_with(".mtail") {
+        yaml_keys(&parse(&source.text).unwrap(), &[], &mut keys);
+    }
+    keys
+}
+
+fn yaml_keys(node: &Node, around: &[u32], keys: &mut Vec<SourceKey>) {
+    match &node.value {
+        Value::Map(entries) => {
+            for (index, (key, value)) in entries.iter().enumerate() {
+                keys.push(SourceKey {
+                    text: key.text.clone(),
+                    pos: key.pos,
+                    is_first: index == 0,
+                    around: around.to_vec(),
+                });
+                yaml_keys(value, &[around, &[key.pos.line]].concat(), keys);
+            }
+        }
+        Value::List(items) => {
+            for item in items {
+                yaml_keys(item, &[around, &[item.pos.line]].concat(), keys);
+            }
+        }
+        Value::Null | Value::Scalar(_) => {}
+    }
+}
+
+fn toml_keys(text: &str, keys: &mut Vec<SourceKey>) {
+    let (mut around, mut is_first) = (Vec::new(), false);
+    for (index, line) in text.lines().enumerate() {
+        let number = index as u32 + 1;
+        if line.trim_start().starts_with('[') {
+            // A table within a plugin belongs to it.
+            if line.starts_with('[') {
+                around.clear();
+            }
+            around.push(number);
+            is_first = true;
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            keys.push(SourceKey {
+                text: key.trim().to_owned(),
+                pos: Pos {
+                    file: 0,
+                    line: number,
+                    column: (key.len() - key.trim_start().len()) as u32 + 1,
+                },
+                is_first: std::mem::take(&mut is_first),
+                around: around.clone(),
+            });
+        }
+    }
+}
+
+/// Returns the source with `change` applied to the text from the key on.
+fn changed(
+    source: &SourceFile,
+    key: &SourceKey,
+    change: impl Fn(&str, &str) -> String,
+) -> SourceFile {
+    let mut lines: Vec<String> = source.text.lines().map(str::to_owned).collect();
+    let line = &mut lines[key.pos.line as usize - 1];
+    let at = line
+        .char_indices()
+        .nth(key.pos.column as usize - 1)
+        .unwrap()
+        .0;
+    let (before, from) = line.split_at(at);
+    *line = change(before, from);
+    SourceFile {
+        text: lines.join("\n") + "\n",
+        ..source.clone()
+    }
+}
+
+/// Returns whether a note is about one of these lines.
+fn has_note(notes: &[&str], source: &SourceFile, lines: &[u32]) -> bool {
+    let starts = lines.iter().map(|line| format!("{}:{line}: ", source.name));
+    let starts: Vec<String> = starts.collect();
+    notes
+        .iter()
+        .any(|note| starts.iter().any(|start| note.contains(start)))
+}
+
+/// Returns the comments of a configuration, and the rest.
+fn split(text: &str) -> (Vec<&str>, Vec<&str>) {
+    text.lines()
+        .partition(|line| line.trim_start().starts_with('#'))
+}
+
+#[test]
+fn a_key_that_no_program_has_is_named_wherever_it_stands() {
+    for source in sources() {
+        let before = converted(&source);
+        let (notes, _) = split(&before.text);
+        for key in keys(&source).iter().filter(|key| key.is_first) {
+            let strange = changed(&source, key, |before, from| {
+                match before.trim_end().chars().next_back() {
+                    Some('{') => format!("{before}strange: 1, {from}"),
+                    _ if source.name.ends_with(".conf") => {
+                        format!("{before}strange = 1\n{before}{from}")
+                    }
+                    _ => format!("{before}strange: 1\n{}{from}", " ".repeat(before.len())),
+                }
+            });
+            let place = format!("{}:{}", source.name, key.pos.line);
+            match convert(std::slice::from_ref(&strange), None) {
+                // The mapping file of statsd_exporter is read by our own reader.
+                Err(error) => assert!(error.render(&"").starts_with(&place), "{place}: {error}"),
+                Ok(found) => {
+                    let (comments, settings) = split(&found.text);
+                    let named = comments
+                        .iter()
+                        .filter(|note| note.contains("strange"))
+                        .copied()
+                        .collect::<Vec<_>>();
+                    let is_named = has_note(&named, &source, &[key.pos.line]);
+                    // A label or a header may have any name.
+                    let is_converted = settings.iter().any(|line| line.contains("strange"));
+                    let is_lost = has_note(&notes, &source, &key.around);
+                    assert!(
+                        is_named || is_converted || is_lost,
+                        "{place}\n{}",
+                        found.text
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Keys whose values in the sources are those that have no effect in their program either.
+const WITHOUT_EFFECT: [&str; 0] = [];
+
+/// A key that makes no difference to what is written has to have a note.
+#[test]
+fn each_key_makes_a_difference_or_is_named() {
+    let mut silent = Vec::new();
+    for source in sources() {
+        let before = converted(&source);
+        let (notes, settings) = split(&before.text);
+        for key in keys(&source) {
+            let renamed = changed(&source, &key, |before, from| {
+                let quote = usize::from(from.starts_with(['"', '\'']));
+                let (start, rest) = from.split_at(quote);
+                format!("{before}{start}strange_{rest}")
+            });
+            let place = format!("{}:{} {}", source.name, key.pos.line, key.text);
+            let lines = [&key.around[..], &[key.pos.line]].concat();
+            let is_same = convert(std::slice::from_ref(&renamed), None)
+                .is_ok_and(|found| split(&found.text).1 == settings);
+            if is_same
+                && !has_note(&notes, &source, &lines)
+                && !notes
+                    .iter()
+                    .any(|note| note.contains(&source.name[..]) && note.contains(&key.text))
+                && !WITHOUT_EFFECT.contains(&place.as_str())
+            {
+                silent.push(place);
+            }
+        }
+    }
+    assert!(
+        silent.is_empty(),
+        "dropped in silence:\n{}",
+        silent.join("\n")
+    );
 }

@@ -34,8 +34,8 @@ pub(super) fn convert(files: Vec<Fields<'_>>, draft: &mut Draft) {
         for job in fields.maps("jobs") {
             Target::of_job(job, &mut targets, &mut draft.general);
         }
-        // Files of collectors are arguments of the command.
-        fields.skip(&["collector_files"]);
+        let reason = "give the files to this command too";
+        fields.set_aside(&["collector_files"], reason, &mut draft.general);
         fields.finish(&mut draft.general);
     }
     if targets.is_empty() && !definitions.is_empty() {
@@ -66,6 +66,8 @@ pub(super) fn convert(files: Vec<Fields<'_>>, draft: &mut Draft) {
     }
 }
 
+const NO_PING: &str = "the first query is what tests a connection";
+
 /// Settings of all targets.
 #[derive(Default)]
 struct Shared {
@@ -84,13 +86,20 @@ impl Shared {
             min_interval: durations::take(&mut fields, "min_interval")
                 .map(|(interval, _)| interval),
         };
-        // Connections stay open here, and there is no scrape of Prometheus to be faster than.
-        fields.skip(&[
-            "scrape_timeout_offset",
-            "max_idle_connections",
-            "max_connection_lifetime",
-            "scrape_error_drop_interval",
-        ]);
+        fields.set_aside(
+            &["max_idle_connections", "max_connection_lifetime"],
+            "connections stay open",
+            notes,
+        );
+        fields.set_aside(
+            &[
+                "scrape_timeout_offset",
+                "scrape_error_drop_interval",
+                "warmup_delay",
+            ],
+            "queries run by their interval, and not at a scrape",
+            notes,
+        );
         fields.finish(notes);
         shared
     }
@@ -119,7 +128,7 @@ impl<'n> Target<'n> {
             collectors: owned(fields.texts("collectors")),
             labels: labels(fields.pairs("labels"), notes, Yaml::text),
         };
-        fields.skip_if("enable_ping", &["true", "false"]);
+        fields.set_aside(&["enable_ping"], NO_PING, notes);
         fields.finish(notes);
         target
     }
@@ -145,7 +154,7 @@ impl<'n> Target<'n> {
             }
             group.finish(notes);
         }
-        fields.skip_if("enable_ping", &["true", "false"]);
+        fields.set_aside(&["enable_ping"], NO_PING, notes);
         fields.finish(notes);
     }
 

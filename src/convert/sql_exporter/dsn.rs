@@ -1,26 +1,11 @@
 //! Addresses of databases.
 
+use bellwether_collectors::dsn_parameters;
 use bellwether_schema::Pos;
 use reqwest::Url;
 
 use super::super::secrets::{Address, put_file};
 use super::super::yaml::{Map, Yaml};
-
-/// Parameters of an address, as a collector of type `sql` has them.
-const POSTGRES: [&str; 11] = [
-    "application_name",
-    "dbname",
-    "host",
-    "hostaddr",
-    "options",
-    "port",
-    "sslcert",
-    "sslkey",
-    "sslmode",
-    "sslrootcert",
-    "user",
-];
-const MYSQL: [&str; 5] = ["socket", "ssl-ca", "ssl-cert", "ssl-key", "ssl-mode"];
 
 /// Reason why an address has no counterpart.
 const DATABASES: &str = "only PostgreSQL, MySQL, MariaDB and SQLite can be asked";
@@ -45,7 +30,7 @@ pub(in crate::convert) struct Dsn {
     text: Yaml,
     has_password: bool,
     /// Parameters without a counterpart.
-    lost: Vec<String>,
+    pub(in crate::convert) lost: Vec<String>,
 }
 
 impl Dsn {
@@ -75,23 +60,18 @@ impl Dsn {
         let with_host = with_host(text);
         let address = Address::parse(with_host.as_deref().unwrap_or(text))?;
         let mut url = address.url;
-        let known: &[&str] = match url.scheme() {
-            "postgres" | "postgresql" => &POSTGRES,
-            "mysql" | "mariadb" => &MYSQL,
-            "sqlite" | "sqlite3" | "file" => &[],
-            _ => return None,
-        };
+        let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         if matches!(url.scheme(), "sqlite3" | "file") {
             url = Url::parse(&format!("sqlite://{}", url.path())).ok()?;
         }
+        let known = dsn_parameters(url.scheme())?;
         let is_sqlite = url.scheme() == "sqlite";
         if is_sqlite && (url.has_host() || !url.path().starts_with('/')) {
             return None;
         }
         let has_password = !is_sqlite
-            && (address.has_password || url.query_pairs().any(|(key, _)| key == "password"));
-        let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        let (kept, lost): (Vec<_>, Vec<_>) = pairs
+            && (address.has_password || parameters.iter().any(|(key, _)| key == "password"));
+        let (kept, lost): (Vec<_>, Vec<_>) = parameters
             .into_iter()
             .partition(|(key, _)| known.contains(&key.as_str()));
         url.set_query(None);

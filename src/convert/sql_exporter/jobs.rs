@@ -135,7 +135,8 @@ fn convert_query(mut fields: Fields<'_>, shared: &Shared<'_>, notes: &mut Map) -
         value
     });
     query.put("values", values.collect::<Vec<_>>().into());
-    fields.skip_if("allow_zero_rows", &["true", "false"]);
+    let reason = "a query without rows is no error";
+    fields.set_aside(&["allow_zero_rows"], reason, &mut query);
     fields.finish(&mut query);
     Some(query)
 }

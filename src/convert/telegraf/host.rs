@@ -21,11 +21,14 @@ fn add(
         }
         inputs.draft.system_metric(metric);
     }
-    if !instance.tags.fields.is_empty() {
-        instance.notes.lose(instance.fields.at, "tags");
+    let tags = std::mem::take(&mut instance.tags);
+    if !tags.fields.is_empty() {
+        let reason = "tags: metrics of the host have `default_labels` alone";
+        instance.notes.lose(instance.fields.at, reason);
     }
     if let Some((_, at)) = instance
         .interval
+        .take()
         .filter(|(interval, _)| Some(*interval) != inputs.draft.collection_interval)
     {
         instance.notes.lose(
@@ -33,6 +36,11 @@ fn add(
             "interval: `system: {interval: ...}` is that of all metrics of the host",
         );
     }
+}
+
+fn set_aside(instance: &mut Instance<'_, '_>, keys: &[&str]) {
+    let reason = "the metrics are the same ones always";
+    instance.fields.set_aside(keys, reason, &mut instance.notes);
 }
 
 fn globs<'n>(instance: &mut Instance<'n, '_>, key: &str) -> Vec<&'n str> {
@@ -58,7 +66,10 @@ pub(super) fn cpu(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     if fields.flag("percpu") != Some(false) {
         names.push("cpu_core_percent");
     }
-    fields.skip(&["collect_cpu_time", "report_active", "core_tags"]);
+    set_aside(
+        instance,
+        &["collect_cpu_time", "report_active", "core_tags"],
+    );
     add(&names, &[], instance, inputs);
 }
 
@@ -69,7 +80,7 @@ pub(super) fn memory(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         "memory_available_bytes",
         "memory_total_bytes",
     ];
-    instance.fields.skip(&["collect_extended"]);
+    set_aside(instance, &["collect_extended"]);
     add(&names, &[], instance, inputs);
 }
 
@@ -118,7 +129,7 @@ pub(super) fn disk_io(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) 
         instance.fields.at,
         "these metrics are summed over the disks",
     );
-    instance.fields.skip(&["skip_serial_number"]);
+    set_aside(instance, &["skip_serial_number"]);
     add(&names, &[("include", "disk", disks)], instance, inputs);
 }
 
@@ -134,7 +145,7 @@ pub(super) fn net(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         "network_dropped_out",
     ];
     let interfaces = globs(instance, "interfaces");
-    instance.fields.skip(&["ignore_protocol_stats"]);
+    set_aside(instance, &["ignore_protocol_stats"]);
     add(
         &names,
         &[("include", "interface", interfaces)],
@@ -148,7 +159,7 @@ pub(super) fn netstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) 
 }
 
 pub(super) fn processes(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
-    instance.fields.skip(&["use_sudo"]);
+    set_aside(instance, &["use_sudo"]);
     add(
         &["processes_running", "processes_blocked"],
         &[],
@@ -169,6 +180,9 @@ pub(super) fn system(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
 }
 
 pub(super) fn temperature(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
-    instance.fields.skip(&["metric_format", "add_device_tag"]);
+    set_aside(
+        instance,
+        &["metric_format", "add_device_tag", "always_gather_zones"],
+    );
     add(&["temperature_celsius"], &[], instance, inputs);
 }

@@ -64,7 +64,10 @@ pub(super) fn http(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         drop_authorization(&mut pairs, &mut collector);
     }
     http.put_filled("headers", headers(pairs, &name, &mut collector));
-    fields.skip(&["password"]);
+    if http.has("basic_auth") {
+        fields.skip(&["password"]);
+    }
+    fields.lose("password", SECOND, &mut collector);
     // Other than here, redirects are not followed by default.
     if fields.flag("follow_redirects") != Some(true) {
         http.put("follow_redirects", Yaml::word(false));
@@ -100,7 +103,10 @@ pub(super) fn net(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         return instance.lose("its address is not HOST:PORT");
     }
     let timeout = durations::take(&mut instance.fields, "timeout");
-    instance.fields.skip(&["read_timeout"]);
+    let reason = "`timeout` is that of the whole probe";
+    instance
+        .fields
+        .set_aside(&["read_timeout"], reason, &mut instance.notes);
     let (_, mut collector) = inputs.collector(instance, "net_response", "probe", timeout);
     collector.put("prober", Yaml::text("tcp"));
     collector.put("targets", Yaml::texts([address.as_str()]));
@@ -142,7 +148,10 @@ pub(super) fn certificates(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<
     }
     let timeout = durations::take(&mut instance.fields, "timeout");
     let ca_file = instance.fields.text("tls_ca");
-    instance.fields.skip(&["exclude_root_certs"]);
+    let reason = "all certificates that the server sends are looked at";
+    instance
+        .fields
+        .set_aside(&["exclude_root_certs"], reason, &mut instance.notes);
     instance.fields.skip_if("insecure_skip_verify", &["false"]);
     let (_, mut collector) = inputs.collector(instance, "certificates", "probe", timeout);
     collector.remark(
@@ -173,15 +182,14 @@ pub(super) fn ping(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         return instance.lose("its targets are no hosts");
     }
     let fields = &mut instance.fields;
-    fields.skip(&[
-        "method",
-        "count",
-        "ping_interval",
-        "deadline",
-        "binary",
-        "percentiles",
-        "timeout",
-    ]);
+    fields.set_aside(
+        &["method", "count", "ping_interval", "deadline", "binary", "privileged", "timeout"],
+        "a probe sends one echo request, and waits for its answer until the `timeout` of the collector",
+        &mut instance.notes,
+    );
+    let reason =
+        "of one echo request there are none; ask for quantiles of probe_all_duration_seconds";
+    fields.lose("percentiles", reason, &mut instance.notes);
     fields.skip_if("ipv6", &["false"]);
     fields.skip_if("interface", &[""]);
     let (_, mut collector) = inputs.collector(instance, "ping", "probe", None);

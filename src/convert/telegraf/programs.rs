@@ -19,30 +19,29 @@ pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
             ));
         }
     };
-    let single = instance.fields.text("command");
-    let commands = instance
-        .fields
-        .texts("commands")
-        .into_iter()
-        .map(|(command, _)| command);
-    let commands: Vec<&str> = commands.chain(single).collect();
+    let mut commands = instance.fields.texts("commands");
+    commands.extend(instance.fields.text_at("command"));
     let timeout = durations::take(&mut instance.fields, "timeout");
     let environment = instance.fields.texts("environment");
-    let suffix = instance.fields.text("name_suffix");
+    let suffix = instance.fields.text_at("name_suffix");
+    if let Some((_, at)) = suffix {
+        let text = "name_suffix: names are those that the program prints";
+        instance.notes.remark(at, text);
+    }
+    let suffix = suffix.map_or("", |(suffix, _)| suffix);
     let mut is_any = false;
-    for command in commands {
+    for (command, at) in commands {
         let Some(command) =
             words(command).filter(|words| !words.is_empty() && !command.contains('\0'))
         else {
+            instance
+                .notes
+                .lose(at, "a command that is not one of a shell");
             continue;
         };
         let file = command[0].rsplit('/').next().unwrap_or_default().to_owned();
-        let (name, mut collector) = inputs.collector(
-            instance,
-            &format!("{file}{}", suffix.unwrap_or_default()),
-            "exec",
-            timeout,
-        );
+        let (name, mut collector) =
+            inputs.collector(instance, &format!("{file}{suffix}"), "exec", timeout);
         let program = (!command[0].starts_with('/')).then_some("/usr/bin/env");
         let command = program
             .into_iter()
@@ -61,7 +60,7 @@ pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
                 Some((key, value)) if !key.is_empty() && key != "<<" && !value.contains('\0') => {
                     variables.put(key, expanded(value));
                 }
-                _ => {}
+                _ => collector.lose(*at, "environment: a text that is not NAME=VALUE"),
             }
         }
         collector.put_filled("environment", variables);
@@ -107,15 +106,19 @@ pub(super) fn procstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>)
             group.put(ours, Yaml::text(value));
         }
     }
-    fields.skip(&[
-        "pid_finder",
-        "pid_tag",
-        "cmdline_tag",
-        "tag_with",
-        "mode",
-        "process_name",
-        "properties",
-    ]);
+    fields.set_aside(
+        &[
+            "pid_finder",
+            "pid_tag",
+            "cmdline_tag",
+            "tag_with",
+            "mode",
+            "process_name",
+            "properties",
+        ],
+        "a group sums up its processes, and the figures are the same ones always",
+        &mut instance.notes,
+    );
     let Some(title) = title else {
         return instance.lose("processes are found by exe, pattern, user, systemd_unit or cgroup");
     };
@@ -129,11 +132,6 @@ pub(super) fn procstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>)
         },
     )]);
     named.fields.append(&mut group.fields);
-    if !instance.tags.fields.is_empty() {
-        inputs
-            .processes
-            .lose(instance.fields.at, "inputs.procstat: tags");
-    }
     inputs.groups.push(named);
 }
 
@@ -150,9 +148,14 @@ fn of_type(glob: &str, kind: &str) -> String {
 pub(super) fn systemd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     let kind = instance.fields.text("unittype").unwrap_or("service");
     let pattern = instance.fields.text("pattern").unwrap_or_default();
+    let keys = ["timeout", "details", "subcommand"];
+    let reason = "all figures of loaded units are there";
     instance
         .fields
-        .skip(&["timeout", "details", "collect_disabled_units", "subcommand"]);
+        .set_aside(&keys, reason, &mut instance.notes);
+    instance
+        .fields
+        .skip_if("collect_disabled_units", &["false"]);
     let globs: Vec<String> = match pattern.split_whitespace().collect::<Vec<_>>().as_slice() {
         [] => vec![format!("*.{kind}")],
         patterns => patterns.iter().map(|glob| of_type(glob, kind)).collect(),

@@ -2,6 +2,7 @@
 
 use bellwether_schema::Pos;
 
+use super::super::durations;
 use super::super::yaml::{Map, Yaml};
 use super::probes::is_host_and_port;
 use super::{Inputs, Instance};
@@ -37,28 +38,87 @@ pub(super) fn statsd(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     let Some(listen) = listen.filter(|_| is_udp) else {
         return instance.lose("its address is not HOST:PORT of UDP");
     };
-    fields.skip(&[
-        "delete_gauges",
-        "delete_counters",
-        "delete_sets",
-        "delete_timings",
-        "percentiles",
-        "percentile_limit",
-        "metric_separator",
-        "allowed_pending_messages",
-        "number_workers_threads",
-        "max_tcp_connections",
-        "tcp_keep_alive",
-        "datadog_extensions",
-        "datadog_distributions",
-        "parse_data_dog_tags",
-        "read_buffer_size",
-    ]);
-    fields.lose("templates", MAPPINGS, &mut instance.notes);
+    let notes = &mut instance.notes;
+    fields.set_aside(
+        &[
+            "delete_gauges",
+            "delete_counters",
+            "delete_sets",
+            "delete_timings",
+        ],
+        "values go on until the `ttl` of a series is over",
+        notes,
+    );
+    fields.set_aside(&["percentile_limit"], "quantiles are of all values", notes);
+    let forms = ["metric_separator", "sanitize_name_method", "convert_names"];
+    fields.set_aside(&forms, "names have `_` between their parts", notes);
+    fields.set_aside(
+        &[
+            "datadog_extensions",
+            "datadog_distributions",
+            "parse_data_dog_tags",
+        ],
+        "tags and distributions are always read",
+        notes,
+    );
+    fields.set_aside(
+        &["float_counters", "float_sets", "float_timings"],
+        "values are floats",
+        notes,
+    );
+    fields.set_aside(
+        &[
+            "allowed_pending_messages",
+            "number_workers_threads",
+            "max_tcp_connections",
+            "tcp_keep_alive",
+            "tcp_keep_alive_period",
+            "read_buffer_size",
+        ],
+        SOCKETS,
+        notes,
+    );
+    fields.lose("templates", MAPPINGS, notes);
+    let mut defaults = Map::default();
+    let ttl = durations::take(fields, "max_ttl");
+    defaults.put_some("ttl", ttl.map(|(ttl, _)| Yaml::duration(ttl)));
+    let at = fields.pos("percentiles").unwrap_or(fields.at);
+    match fields.numbers("percentiles") {
+        Some(percentiles) if are_percentiles(&percentiles) => {
+            let quantiles = percentiles.iter().map(|percentile| {
+                let mut quantile = Map::default();
+                quantile.put("quantile", Yaml::word(percentile / 100.0));
+                quantile
+            });
+            let mut options = Map::default();
+            options.put_filled("quantiles", quantiles.collect::<Vec<_>>());
+            defaults.put_filled("summary_options", options);
+        }
+        Some(_) => notes.lose(
+            at,
+            "percentiles: one that is twice there, or not between 0 and 100",
+        ),
+        None => {}
+    }
     let mut collector = receiver(instance, inputs, "statsd", "statsd");
     collector.put("listen", Yaml::text(&listen));
+    collector.put_filled("defaults", defaults);
     inputs.draft.push(collector);
 }
+
+/// Returns whether there are percentiles, each between the smallest and the largest value, and none twice.
+fn are_percentiles(percentiles: &[f64]) -> bool {
+    let mut sorted = percentiles.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let is_ascending = sorted.windows(2).all(|pair| pair[0] < pair[1]);
+    is_ascending
+        && sorted
+            .iter()
+            .all(|percentile| (0.0..=100.0).contains(percentile))
+}
+
+/// Reason why buffers and limits of sockets mean nothing.
+const SOCKETS: &str = "sockets have their own buffers and limits";
 
 /// Counterpart of templates.
 const MAPPINGS: &str = "write them as `mappings`";
@@ -80,13 +140,18 @@ pub(super) fn socket(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     let Some(listen) = address(rest).filter(|_| is_known) else {
         return instance.lose("its address is not HOST:PORT of TCP or UDP");
     };
-    fields.skip(&[
-        "max_connections",
-        "read_timeout",
-        "read_buffer_size",
-        "keep_alive_period",
-        "separator",
-    ]);
+    fields.set_aside(
+        &[
+            "max_connections",
+            "read_timeout",
+            "read_buffer_size",
+            "keep_alive_period",
+        ],
+        SOCKETS,
+        &mut instance.notes,
+    );
+    let reason = "names have `_` between their parts";
+    fields.set_aside(&["separator"], reason, &mut instance.notes);
     fields.lose("templates", MAPPINGS, &mut instance.notes);
     let mut collector = receiver(instance, inputs, "graphite", "graphite");
     collector.put("listen", Yaml::text(&listen));
@@ -102,16 +167,35 @@ pub(super) fn opentelemetry(instance: &mut Instance<'_, '_>, inputs: &mut Inputs
     if inputs.draft.has_type("otlp") {
         return instance.lose(SECOND);
     }
-    fields.skip(&[
-        "timeout",
-        "metrics_schema",
-        "max_msg_size",
-        "span_dimensions",
-        "log_record_dimensions",
-        "profile_dimensions",
-    ]);
+    let notes = &mut instance.notes;
+    fields.set_aside(
+        &["timeout", "max_msg_size"],
+        "requests have limits of their own",
+        notes,
+    );
+    fields.set_aside(&["metrics_schema"], "names are those of Prometheus", notes);
+    fields.set_aside(
+        &[
+            "span_dimensions",
+            "log_record_dimensions",
+            "profile_dimensions",
+        ],
+        "metrics alone are received",
+        notes,
+    );
+    let (certificate, key) = (fields.text("tls_cert"), fields.text("tls_key"));
+    let authorities = fields.texts("tls_allowed_cacerts");
+    if let [_, (_, at), ..] = authorities[..] {
+        notes.lose(at, "tls_allowed_cacerts: write all of them into one file");
+    }
     let mut collector = receiver(instance, inputs, "otlp", "otlp");
     collector.put("grpc_listen", Yaml::text(&listen));
+    if let (Some(certificate), Some(key)) = (certificate, key) {
+        let mut tls = Map::of([("cert_file", certificate), ("key_file", key)]);
+        let authority = authorities.first().map(|(file, _)| Yaml::text(file));
+        tls.put_some("client_ca_file", authority);
+        collector.put("grpc_tls", tls.into());
+    }
     inputs.draft.push(collector);
 }
 
@@ -131,18 +215,27 @@ pub(super) fn influx(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     for key in ["basic_password", "token"] {
         secrets.extend(fields.text_at(key).map(|(_, at)| at));
     }
-    fields.skip(&[
-        "basic_username",
-        "read_timeout",
-        "write_timeout",
-        "max_body_size",
-        "max_line_size",
-        "max_undelivered_metrics",
-        "parser_type",
-        "database_tag",
-        "retention_policy_tag",
-        "bucket_tag",
-    ]);
+    if !secrets.is_empty() {
+        fields.skip(&["basic_username"]);
+    }
+    let notes = &mut instance.notes;
+    fields.set_aside(
+        &[
+            "read_timeout",
+            "write_timeout",
+            "max_body_size",
+            "max_line_size",
+            "max_undelivered_metrics",
+            "parser_type",
+        ],
+        "requests have limits of their own",
+        notes,
+    );
+    fields.set_aside(
+        &["database_tag", "retention_policy_tag", "bucket_tag"],
+        "databases and buckets are not read",
+        notes,
+    );
     let mut collector = receiver(instance, inputs, "influx", "influx");
     let text =
         format!("clients write to `prometheus.port`, in place of {service}: change their URL");

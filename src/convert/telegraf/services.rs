@@ -40,7 +40,9 @@ fn status_pages(
     }
     let timeout = durations::take(&mut instance.fields, "response_timeout");
     let user = instance.fields.text("username");
-    instance.fields.skip(&["password"]);
+    if user.is_some() {
+        instance.fields.skip(&["password"]);
+    }
     instance.fields.skip_if("insecure_skip_verify", &["false"]);
     let ca_file = instance.fields.text("tls_ca");
     for (url, at) in urls {
@@ -135,18 +137,28 @@ pub(super) fn postgresql(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_
         .fields
         .text("address")
         .unwrap_or("postgres://bellwether@localhost/postgres");
-    instance.fields.skip(&[
-        "outputaddress",
-        "max_lifetime",
-        "databases",
-        "ignored_databases",
-        "prepared_statements",
-    ]);
-    let url = match address.contains("://") {
-        true => Dsn::parse(address).ok().and_then(|dsn| dsn.url),
+    set_aside(
+        instance,
+        &[
+            "outputaddress",
+            "max_lifetime",
+            "databases",
+            "ignored_databases",
+            "prepared_statements",
+        ],
+        PRESET,
+    );
+    let address = match address.contains("://") {
+        true => from_url(address),
         false => from_pairs(address),
     };
-    database(instance, inputs, "postgresql.yaml", "POSTGRESQL_DSN", url);
+    database(
+        instance,
+        inputs,
+        "postgresql.yaml",
+        "POSTGRESQL_DSN",
+        address,
+    );
 }
 
 pub(super) fn mysql(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
@@ -160,23 +172,35 @@ pub(super) fn mysql(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
             "further servers: a copy of the preset for each",
         );
     }
-    let url = Dsn::parse(server)
-        .or_else(|_| Dsn::parse(&format!("mysql://{server}")))
-        .ok()
-        .and_then(|dsn| dsn.url);
-    // The preset has its own choice of figures.
-    instance.fields.skip(&[
-        "gather_slave_status",
-        "gather_global_variables",
-        "gather_innodb_metrics",
-        "gather_process_list",
-        "gather_table_schema",
-        "gather_info_schema_auto_inc",
-        "interval_slow",
-        "metric_version",
-        "table_schema_databases",
-    ]);
-    database(instance, inputs, "mysql.yaml", "MYSQL_DSN", url);
+    let address = from_url(server).or_else(|| from_url(&format!("mysql://{server}")));
+    set_aside(
+        instance,
+        &[
+            "gather_slave_status",
+            "gather_global_variables",
+            "gather_innodb_metrics",
+            "gather_process_list",
+            "gather_table_schema",
+            "gather_info_schema_auto_inc",
+            "interval_slow",
+            "metric_version",
+            "table_schema_databases",
+        ],
+        PRESET,
+    );
+    database(instance, inputs, "mysql.yaml", "MYSQL_DSN", address);
+}
+
+const PRESET: &str = "the preset has a choice of its own";
+
+fn set_aside(instance: &mut Instance<'_, '_>, keys: &[&str], reason: &str) {
+    instance.fields.set_aside(keys, reason, &mut instance.notes);
+}
+
+/// Returns the URL of a database without its password, and the names of its parameters without a counterpart.
+fn from_url(text: &str) -> Option<(Url, Vec<String>)> {
+    let dsn = Dsn::parse(text).ok()?;
+    Some((dsn.url?, dsn.lost))
 }
 
 /// Includes the preset of a database, whose address is in a variable.
@@ -185,11 +209,15 @@ fn database(
     inputs: &mut Inputs<'_>,
     preset: &'static str,
     variable: &str,
-    url: Option<Url>,
+    address: Option<(Url, Vec<String>)>,
 ) {
-    let Some(url) = url else {
+    let Some((url, lost)) = address else {
         return instance.lose("its address");
     };
+    for parameter in lost {
+        let text = format!("the parameter {parameter} of the address");
+        instance.notes.lose(instance.fields.at, text);
+    }
     if !inputs.draft.include(preset) {
         return instance.lose("a second server: a copy of the preset for each");
     }
@@ -200,13 +228,14 @@ fn database(
     instance.notes.complete(instance.fields.at, text);
 }
 
-/// Returns the URL of `host=a user=b dbname=c`, without the password.
-fn from_pairs(text: &str) -> Option<Url> {
+/// As [`from_url`], of `host=a user=b dbname=c`.
+fn from_pairs(text: &str) -> Option<(Url, Vec<String>)> {
     let pairs: BTreeMap<&str, &str> = text
         .split_whitespace()
         .filter_map(|pair| pair.split_once('='))
         .collect();
     let mut url = Url::parse("postgres://localhost/postgres").ok()?;
+    let mut lost = Vec::new();
     for (key, value) in pairs {
         let value = value.trim_matches('\'');
         match key {
@@ -214,13 +243,14 @@ fn from_pairs(text: &str) -> Option<Url> {
             "port" => url.set_port(value.parse().ok()).ok()?,
             "user" => url.set_username(value).ok()?,
             "dbname" => url.set_path(value),
-            "host" | "sslmode" => {
+            "host" | "sslmode" | "sslrootcert" | "sslcert" | "sslkey" | "application_name" => {
                 url.query_pairs_mut().append_pair(key, value);
             }
-            _ => {}
+            "password" => {}
+            other => lost.push(other.to_owned()),
         }
     }
-    Some(url)
+    Some((url, lost))
 }
 
 /// Adds the collector of graphics cards.
@@ -235,17 +265,19 @@ pub(super) fn nvidia(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
 }
 
 pub(super) fn docker(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
-    let fields = &mut instance.fields;
-    fields.skip(&[
+    let keys = [
         "endpoint",
-        "gather_services",
-        "source_tag",
         "timeout",
         "perdevice",
         "perdevice_include",
         "total",
         "total_include",
-    ]);
+    ];
+    let reason = "cgroups are read, whose figures are the same ones always";
+    set_aside(instance, &keys, reason);
+    let fields = &mut instance.fields;
+    fields.skip_if("gather_services", &["false"]);
+    fields.skip_if("source_tag", &["false"]);
     for key in [
         "container_names",
         "container_name_include",
@@ -302,8 +334,13 @@ pub(super) fn prometheus(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_
     }
     let user = fields.text_at("username");
     let ca_file = fields.text("tls_ca");
-    fields.skip(&["password", "metric_version", "url_tag", "method"]);
+    if user.is_some() {
+        fields.skip(&["password"]);
+    }
+    fields.skip_if("method", &["GET"]);
     fields.skip_if("insecure_skip_verify", &["false"]);
+    let reason = "names and labels are those of the targets, and `instance` is the address";
+    set_aside(instance, &["metric_version", "url_tag"], reason);
     for ((scheme, path), targets) in groups {
         let (name, mut collector) = inputs.collector(instance, "prometheus", "scrape", timeout);
         if scheme == "https" {
