@@ -1,4 +1,4 @@
-//! What applications record, as a collector.
+//! Recorder of applications, as a collector.
 
 use bellwether_core::{Batch, Now};
 use bellwether_recorder::Recorder;

@@ -206,33 +206,18 @@ fn cut(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use bellwether_core::Origin;
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
+    use bellwether_collector::System;
+    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use bellwether_collector::{CollectorLimits, Schedule};
+    use crate::testing::with_context;
 
     fn problems(yaml: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();
         let mut context = DecodeContext::new(&mut problems, &|_| None);
         let settings = Process::decode(&parse(yaml).unwrap(), &mut context).unwrap();
-        settings.resolve(&mut EntryContext {
-            enabled: true,
-            origin: Origin::new("processes"),
-            at: &SourceLocation::default(),
-            schedule: Schedule {
-                interval: Duration::from_secs(15),
-                deadline: Duration::from_secs(10),
-                settle: None,
-            },
-            limits: &CollectorLimits::default(),
-            host: &bellwether_collector::System::default(),
-            relabeling: Default::default(),
-            receiver: None,
-            problems: &mut problems,
-            warnings: &mut Vec::new(),
+        with_context(&System::default(), &mut problems, |context| {
+            settings.resolve(context)
         });
         let problems = problems.into_sorted();
         problems.iter().map(ToString::to_string).collect()

@@ -1,18 +1,15 @@
 //! Files of a host that does not exist, for tests.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
 
-use bellwether_collector::{
-    Collector, CollectorLimits, EntryContext, EntryType, Memory, Schedule, System,
-};
-use bellwether_core::{Batch, Now, Origin, SeriesBatch};
-use bellwether_schema::{Decode, DecodeContext, Diagnostics, SourceLocation, parse};
+use bellwether_collector::{Collector, EntryType, Memory, System};
+use bellwether_core::{Batch, Now, SeriesBatch};
+use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::NodeExporter;
 use super::part::{Part, PartError, ProcFile, Run, Shared};
 use super::registry::NodeCollector;
+use crate::testing::with_context;
 
 /// Directories `proc`, `sys` and `root` of a host.
 pub(super) struct Host(tempfile::TempDir);
@@ -112,30 +109,6 @@ fn run(part: &mut dyn Part, stat: &mut Shared) -> Result<Vec<String>, PartError>
 /// Builds the part `collector`, and collects once.
 pub(super) fn collect(host: &Host, collector: &str, yaml: &str) -> Result<Vec<String>, PartError> {
     Parts::new(host, collector, yaml).collect()
-}
-
-/// Calls `resolve` with the context of a collector of the list.
-fn with_context<T>(
-    host: &System,
-    problems: &mut Diagnostics,
-    resolve: impl FnOnce(&mut EntryContext<'_>) -> T,
-) -> T {
-    resolve(&mut EntryContext {
-        origin: Origin::new("node"),
-        at: &SourceLocation::default(),
-        enabled: true,
-        schedule: Schedule {
-            interval: Duration::from_secs(15),
-            deadline: Duration::from_secs(10),
-            settle: None,
-        },
-        limits: &CollectorLimits::default(),
-        host,
-        relabeling: Arc::default(),
-        receiver: None,
-        problems,
-        warnings: &mut Vec::new(),
-    })
 }
 
 /// Builds the collector with the settings in YAML.

@@ -341,11 +341,11 @@ impl Collector for Neo4jCollector {
 
 #[cfg(test)]
 mod tests {
+    use bellwether_collector::MetricDefaults;
     use bellwether_core::Origin;
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use bellwether_collector::MetricDefaults;
 
     /// Collects from a port without a listener; returns whether `neo4j_up` is there, and the reason.
     async fn collect(known_servers: Option<KnownServers>) -> (bool, &'static str) {

@@ -60,7 +60,7 @@ struct Step {
     starttls: bool,
 }
 
-/// What a step sends.
+/// Bytes that a step sends.
 enum Message {
     /// A text, with references to the groups of `expect`.
     Line(String),
