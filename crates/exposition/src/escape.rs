@@ -2,25 +2,26 @@
 
 /// Appends a label value with backslash, quote and line feed escaped, as both formats require.
 pub(super) fn push_label_value(out: &mut String, value: &str) {
-    push_escaped(out, value, true);
+    escape(value, true, |part| out.push_str(part));
 }
 
 /// Appends a help text with backslash and line feed escaped, and `quotes` as OpenMetrics requires.
-pub(super) fn push_help(out: &mut String, help: &str, quotes: bool) {
-    push_escaped(out, help, quotes);
+pub(super) fn push_help(out: &mut Vec<u8>, help: &str, quotes: bool) {
+    escape(help, quotes, |part| out.extend_from_slice(part.as_bytes()));
 }
 
-fn push_escaped(out: &mut String, text: &str, quotes: bool) {
+/// Calls `push` for each part of the escaped text.
+fn escape(text: &str, quotes: bool, mut push: impl FnMut(&str)) {
     let mut rest = text;
     while let Some(at) = memchr::memchr3(b'\\', b'\n', b'"', rest.as_bytes()) {
-        out.push_str(&rest[..at]);
+        push(&rest[..at]);
         match rest.as_bytes()[at] {
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            _ if quotes => out.push_str("\\\""),
-            _ => out.push('"'),
+            b'\\' => push("\\\\"),
+            b'\n' => push("\\n"),
+            _ if quotes => push("\\\""),
+            _ => push("\""),
         }
         rest = &rest[at + 1..];
     }
-    out.push_str(rest);
+    push(rest);
 }

@@ -1,8 +1,9 @@
 //! Families whose series came with their names and labels.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bellwether_core::{Kind, Labels, METRIC_NAME};
+use bellwether_core::{Kind, Labels, METRIC_NAME, MetricDef, MetricId};
 
 use super::escape::push_label_value;
 use super::format::Format;
@@ -70,10 +71,6 @@ impl IngestedLayout {
         &self.name
     }
 
-    pub(super) fn kind(&self) -> Option<Kind> {
-        self.kind
-    }
-
     /// Returns the number of series.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -92,6 +89,110 @@ impl IngestedLayout {
         let start = before.map_or(0, |before| self.places[before].0);
         let (end, slot) = self.places[index];
         (&self.text[start as usize..end as usize], slot as usize)
+    }
+}
+
+/// Ingested families of a snapshot. They are behind the configured metrics; one that has the name of a configured
+/// metric joins its series. All snapshots share them while they stay the same.
+#[derive(Debug, Default)]
+pub struct IngestedFamilies {
+    /// Configured metrics that have series.
+    configured: Vec<MetricId>,
+    layouts: Vec<Arc<IngestedLayout>>,
+    /// Families in the order of the exposition, without those that join another.
+    apart: Vec<IngestedShot>,
+    /// The family that joins, by index of the configured one.
+    joined: Vec<Option<IngestedShot>>,
+}
+
+impl IngestedFamilies {
+    /// Returns whether these are the families of `layouts` behind the `configured` ones.
+    pub(super) fn is_of(
+        &self,
+        configured: impl Iterator<Item = MetricId>,
+        layouts: &[Arc<IngestedLayout>],
+    ) -> bool {
+        let mut pairs = self.layouts.iter().zip(layouts);
+        self.layouts.len() == layouts.len()
+            && pairs.all(|(own, other)| Arc::ptr_eq(own, other))
+            && configured.eq(self.configured.iter().copied())
+    }
+
+    /// Arranges `layouts`, which are in the order of the exposition, behind the `configured` ones of `metrics`.
+    pub(super) fn arrange(
+        metrics: &[MetricDef],
+        configured: impl Iterator<Item = MetricId>,
+        layouts: Vec<Arc<IngestedLayout>>,
+    ) -> Self {
+        let configured: Vec<MetricId> = configured.collect();
+        let defs = configured.iter().map(|id| &metrics[id.0 as usize]);
+        let by_name: HashMap<&str, usize> =
+            defs.clone().map(|def| &*def.exported).zip(0..).collect();
+        let mut joined: Vec<Option<IngestedShot>> = Vec::new();
+        joined.resize_with(configured.len(), || None);
+        let mut apart = Vec::new();
+        for layout in &layouts {
+            let shot = IngestedShot {
+                layout: Arc::clone(layout),
+                clash: false,
+            };
+            match by_name.get(layout.name()) {
+                Some(home) => joined[*home] = Some(shot),
+                None => apart.push(shot),
+            }
+        }
+        mark_clashes(defs, &mut apart);
+        Self {
+            configured,
+            layouts,
+            apart,
+            joined,
+        }
+    }
+
+    /// Returns the number of series.
+    pub(super) fn series(&self) -> usize {
+        self.layouts.iter().map(|layout| layout.len()).sum()
+    }
+
+    /// Returns the family at `index` of those that join no other.
+    pub(super) fn apart(&self, index: usize) -> Option<&IngestedShot> {
+        self.apart.get(index)
+    }
+
+    /// Returns the family that joins the configured one at `index`.
+    pub(super) fn joined(&self, index: usize) -> Option<&IngestedShot> {
+        self.joined.get(index)?.as_ref()
+    }
+}
+
+/// Marks each family whose name in OpenMetrics an earlier one has, where a counter `x_total` takes the name `x`, and
+/// `x_created` is reserved for types that count.
+fn mark_clashes<'a>(
+    configured: impl Iterator<Item = &'a MetricDef>,
+    families: &mut [IngestedShot],
+) {
+    let layouts: Vec<Arc<IngestedLayout>> = families
+        .iter()
+        .map(|family| family.layout.clone())
+        .collect();
+    let others = layouts
+        .iter()
+        .map(|layout| (layout.name(), layout.kind))
+        // Gauges keep their names; a counter gives way.
+        .filter(|(_, kind)| *kind != Some(Kind::Counter));
+    let mut taken: HashSet<&str> = configured
+        .map(|def| (&*def.exported, Some(def.kind)))
+        .chain(others)
+        .map(|(name, kind)| stem(name, kind))
+        .collect();
+    for (family, layout) in families.iter_mut().zip(&layouts) {
+        let is_counter = layout.kind == Some(Kind::Counter);
+        family.clash = is_counter && !taken.insert(stem(layout.name(), layout.kind));
+    }
+    for (family, layout) in families.iter_mut().zip(&layouts) {
+        let stem = layout.name().strip_suffix("_created");
+        family.clash |= stem.is_some_and(|stem| taken.contains(stem));
     }
 }
 

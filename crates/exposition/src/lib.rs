@@ -66,7 +66,7 @@ mod snapshot;
 
 pub use error::{LineError, ParseError};
 pub use format::Format;
-pub use ingested::IngestedLayout;
+pub use ingested::{IngestedFamilies, IngestedLayout};
 pub use native::NativeBuckets;
 pub use parse::{FamilyKind, ParsedFamily, Sample, parse};
 pub use protobuf::{ProtobufError, parse_protobuf};

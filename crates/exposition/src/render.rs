@@ -128,14 +128,17 @@ fn family_name(def: &MetricDef, format: Format) -> &str {
 
 /// Appends the lines `# HELP`, if there is a text, and `# TYPE`.
 pub(super) fn push_header(out: &mut Vec<u8>, format: Format, name: &str, kind: &str, help: &str) {
-    let mut text = String::new();
+    let push = |out: &mut Vec<u8>, parts: &[&str]| {
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+    };
     if !help.is_empty() {
-        text.extend(["# HELP ", name, " "]);
-        push_help(&mut text, help, format == Format::OpenMetrics);
-        text.push('\n');
+        push(out, &["# HELP ", name, " "]);
+        push_help(out, help, format == Format::OpenMetrics);
+        out.push(b'\n');
     }
-    text.extend(["# TYPE ", name, " ", kind, "\n"]);
-    out.extend_from_slice(text.as_bytes());
+    push(out, &["# TYPE ", name, " ", kind, "\n"]);
 }
 
 /// Condition for writing a line.

@@ -3,13 +3,12 @@
 //! A [`Layout`] is shared by all snapshots while the set of series stays the same, so that a scrape
 //! escapes nothing and copies only values.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bellwether_core::{Kind, Labels, MetricDef, MetricId, PackedLabels};
+use bellwether_core::{Labels, MetricDef, MetricId, PackedLabels};
 
 use super::escape::push_label_value;
-use super::ingested::{IngestedLayout, IngestedShot, stem};
+use super::ingested::{IngestedFamilies, IngestedLayout, IngestedShot};
 use super::series::default_labels;
 
 /// Label text of the series of one family in the order of the exposition. The text is escaped and
@@ -102,7 +101,7 @@ pub struct Snapshot {
     metrics: Arc<[MetricDef]>,
     families: Vec<FamilyShot>,
     values: Vec<f64>,
-    ingested: Vec<IngestedShot>,
+    ingested: Arc<IngestedFamilies>,
     ingested_values: Vec<f64>,
 }
 
@@ -114,8 +113,6 @@ struct FamilyShot {
     layout: Arc<Layout>,
     /// Index of the first of its values in the snapshot.
     start: usize,
-    /// Ingested series of the same name.
-    joined: Option<IngestedShot>,
 }
 
 /// One family, as the renderer reads it.
@@ -136,7 +133,7 @@ impl Snapshot {
             metrics,
             families: Vec::new(),
             values: Vec::with_capacity(capacity),
-            ingested: Vec::new(),
+            ingested: Arc::default(),
             ingested_values: Vec::new(),
         }
     }
@@ -161,97 +158,36 @@ impl Snapshot {
             constant: Arc::clone(constant),
             layout,
             start,
-            joined: None,
         });
     }
 
-    /// Sets the families whose series came with their names, in the order of the exposition, which is behind the
-    /// configured metrics; one that has the name of a configured metric joins its series. `values` has the value of
-    /// each slot of the layouts.
+    /// Sets the families whose series came with their names. `families` are those of the snapshot before, and are
+    /// arranged again only if there are others. `values` has the value of each slot of the layouts.
     pub fn set_ingested(
         &mut self,
+        families: &mut Arc<IngestedFamilies>,
         layouts: impl Iterator<Item = Arc<IngestedLayout>>,
         values: &[f64],
     ) {
-        self.ingested_values.extend_from_slice(values);
         let layouts: Vec<_> = layouts.filter(|layout| !layout.is_empty()).collect();
-        let by_name: HashMap<&str, usize> = self
-            .families
-            .iter()
-            .enumerate()
-            .map(|(index, family)| (&*self.metrics[family.metric.0 as usize].exported, index))
-            .collect();
-        let homes = layouts
-            .iter()
-            .map(|layout| by_name.get(layout.name()).copied());
-        let homes: Vec<Option<usize>> = homes.collect();
-        let apart = layouts
-            .iter()
-            .zip(&homes)
-            .filter(|(_, home)| home.is_none());
-        let apart: Vec<Arc<IngestedLayout>> = apart.map(|(layout, _)| layout.clone()).collect();
-        let clashes = self.clashes(&apart);
-        for (layout, home) in layouts.into_iter().zip(homes) {
-            if let Some(home) = home {
-                let clash = false;
-                self.families[home].joined = Some(IngestedShot { layout, clash });
-            }
+        let configured = self.families.iter().map(|family| family.metric);
+        if !families.is_of(configured.clone(), &layouts) {
+            *families = IngestedFamilies::arrange(&self.metrics, configured, layouts).into();
         }
-        let shots = apart.into_iter().zip(clashes);
-        self.ingested = shots
-            .map(|(layout, clash)| IngestedShot { layout, clash })
-            .collect();
-    }
-
-    /// Returns, for each family, whether an earlier family has its name in OpenMetrics, where a counter `x_total`
-    /// takes the name `x`, and `x_created` is reserved for types that count.
-    fn clashes(&self, layouts: &[Arc<IngestedLayout>]) -> Vec<bool> {
-        let configured = self.families.iter().map(|family| {
-            let def = &self.metrics[family.metric.0 as usize];
-            (&*def.exported, Some(def.kind))
-        });
-        let others = layouts
-            .iter()
-            .map(|layout| (layout.name(), layout.kind()))
-            // Gauges keep their names; a counter gives way.
-            .filter(|(_, kind)| *kind != Some(Kind::Counter));
-        let mut taken: HashSet<&str> = configured
-            .chain(others)
-            .map(|(name, kind)| stem(name, kind))
-            .collect();
-        let counters = layouts
-            .iter()
-            .map(|layout| layout.kind() == Some(Kind::Counter));
-        let free: Vec<bool> = layouts
-            .iter()
-            .zip(counters)
-            .map(|(layout, counter)| !counter || taken.insert(stem(layout.name(), layout.kind())))
-            .collect();
-        let reserved = |name: &str| {
-            name.strip_suffix("_created")
-                .is_some_and(|stem| taken.contains(stem))
-        };
-        let names = layouts.iter().zip(free);
-        names
-            .map(|(layout, free)| !free || reserved(layout.name()))
-            .collect()
+        self.ingested = Arc::clone(families);
+        self.ingested_values.extend_from_slice(values);
     }
 
     /// Returns the number of series.
     #[must_use]
     pub fn series(&self) -> usize {
-        let joined = |family: &FamilyShot| family.joined.as_ref().map_or(0, |one| one.layout.len());
-        let configured = self
-            .families
-            .iter()
-            .map(|family| family.layout.len() + joined(family));
-        let ingested = self.ingested.iter().map(|family| family.layout.len());
-        configured.chain(ingested).sum()
+        let configured = self.families.iter().map(|family| family.layout.len());
+        configured.chain([self.ingested.series()]).sum()
     }
 
     /// Returns the ingested family at `index`, with the values by slot.
     pub(super) fn ingested(&self, index: usize) -> Option<(&IngestedShot, &[f64])> {
-        Some((self.ingested.get(index)?, &self.ingested_values))
+        Some((self.ingested.apart(index)?, &self.ingested_values))
     }
 
     /// Returns the family at `index`.
@@ -262,9 +198,9 @@ impl Snapshot {
             constant: &shot.constant,
             layout: &shot.layout,
             values: &self.values[shot.start..],
-            joined: shot
-                .joined
-                .as_ref()
+            joined: self
+                .ingested
+                .joined(index)
                 .map(|joined| (joined, &*self.ingested_values)),
         })
     }

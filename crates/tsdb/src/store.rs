@@ -19,11 +19,11 @@ use std::time::Duration;
 use bellwether_core::{
     Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch, SeriesLimits,
 };
-use bellwether_exposition::{SeriesNames, Snapshot, constant_labels};
+use bellwether_exposition::{IngestedFamilies, SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
 pub use ingested::{GeneratedName, Ingestion};
 use ingested::{Ingested, Shared, Taken, taken_names};
-use parking_lot::{RwLock, RwLockReadGuard};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 pub use part_refresh::PartRefresh;
 pub use self_metrics::SELF_METRICS;
 use series_links::HistorySamples;
@@ -58,6 +58,8 @@ pub struct Store {
     history: Option<Arc<History>>,
     /// Names of the series of the metrics, which ingested series may not have, or only with other labels.
     taken: Taken,
+    /// Ingested families of the last snapshot.
+    ingested_families: Mutex<Arc<IngestedFamilies>>,
     inner: RwLock<Inner>,
 }
 
@@ -102,6 +104,7 @@ impl Store {
             exposition_order,
             default_labels: options.default_labels,
             history: options.history,
+            ingested_families: Mutex::default(),
             inner,
         }
     }
@@ -285,7 +288,9 @@ impl Store {
         }
         let ingested = &inner.ingested;
         if ingested.len() > 0 {
-            snapshot.set_ingested(ingested.layouts(&self.default_labels), ingested.values());
+            let layouts = ingested.layouts(&self.default_labels);
+            let mut families = self.ingested_families.lock();
+            snapshot.set_ingested(&mut families, layouts, ingested.values());
         }
         snapshot
     }

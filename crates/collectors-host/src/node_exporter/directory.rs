@@ -15,6 +15,9 @@ use crate::system::SYSFS_MAGIC;
 /// Largest content of a file of /sys: a page.
 const PAGE: usize = 4096;
 
+/// Bytes that a whole number fits into, with the white space around it. A page would have to be cleared for each number.
+const NUMBER: usize = 64;
+
 /// An open directory. Its files are opened from there, which saves the walk along the path.
 pub(super) struct Directory {
     handle: OwnedFd,
@@ -63,8 +66,8 @@ impl Directory {
 
     /// Reads a file with a whole number.
     pub(super) fn integer(&self, name: &str) -> Option<f64> {
-        let mut page = [0; PAGE];
-        let content = self.content(name, &mut page).ok()?;
+        let mut buffer = [0; NUMBER];
+        let content = self.content(name, &mut buffer).ok()?;
         integer(str::from_utf8(content).ok()?)
     }
 
@@ -82,13 +85,13 @@ impl Directory {
         entries(&self.path)
     }
 
-    /// Reads a file into `page`, and returns its content without the white space around it.
-    fn content<'p>(&self, name: &str, page: &'p mut [u8; PAGE]) -> io::Result<&'p [u8]> {
+    /// Reads the beginning of a file into `buffer`, and returns it without the white space around it.
+    fn content<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
         let length = match &self.kept {
-            Some(kept) => read_kept(&self.handle, name, &mut kept.borrow_mut(), page)?,
-            None => fill(&open_at(&self.handle, Path::new(name))?, page)?,
+            Some(kept) => read_kept(&self.handle, name, &mut kept.borrow_mut(), buffer)?,
+            None => fill(&open_at(&self.handle, Path::new(name))?, buffer)?,
         };
-        Ok(page[..length].trim_ascii())
+        Ok(buffer[..length].trim_ascii())
     }
 }
 
@@ -98,17 +101,17 @@ fn read_kept(
     directory: &OwnedFd,
     name: &str,
     kept: &mut Vec<(String, OwnedFd)>,
-    page: &mut [u8; PAGE],
+    buffer: &mut [u8],
 ) -> io::Result<usize> {
     if let Some(at) = kept.iter().position(|(known, _)| known == name) {
-        match retry_on_intr(|| pread(&kept[at].1, &mut page[..], 0)) {
+        match retry_on_intr(|| pread(&kept[at].1, &mut *buffer, 0)) {
             // The file was removed. It is there again if a processor was off meanwhile.
             Err(Errno::NODEV) => drop(kept.swap_remove(at)),
             result => return Ok(result?),
         }
     }
     let file = open_at(directory, Path::new(name))?;
-    let result = retry_on_intr(|| pread(&file, &mut page[..], 0));
+    let result = retry_on_intr(|| pread(&file, &mut *buffer, 0));
     kept.push((name.to_owned(), file));
     Ok(result?)
 }
@@ -202,11 +205,11 @@ fn open_at(directory: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
     Ok(openat(directory, path, flags, Mode::empty())?)
 }
 
-/// Reads the beginning of a file into `page`, and returns the number of bytes.
-fn fill(file: &OwnedFd, page: &mut [u8; PAGE]) -> io::Result<usize> {
+/// Reads the beginning of a file into `buffer`, and returns the number of bytes.
+fn fill(file: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
-    while filled < PAGE {
-        match retry_on_intr(|| rustix::io::read(file, &mut page[filled..]))? {
+    while filled < buffer.len() {
+        match retry_on_intr(|| rustix::io::read(file, &mut buffer[filled..]))? {
             0 => break,
             read => filled += read,
         }
