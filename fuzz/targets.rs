@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use bellwether::config::{self, Plan, Source};
 use bellwether::convert::{self, FORMATS, SourceFile};
-use bellwether_collector::Memory;
+use bellwether_collector::{Memory, TimedHistory};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_collectors::{CollectorType, receiver};
 use bellwether_compat::RuleFile;
 use bellwether_core::{
-    Batch, LabelSet, MetricDef, MetricId, MonoMillis, Now, SeriesBatch, SeriesFamily, UnixMillis,
+    Batch, LabelSet, MetricDef, MetricId, MonoMillis, Now, Origin, Rejected, SeriesBatch,
+    SeriesFamily, SeriesLimits, UnixMillis,
 };
 use bellwether_exposition::{Format, Renderer, SeriesParser};
 use bellwether_promql::{Guard, Queryable};
@@ -292,9 +293,31 @@ fn post(kind: CollectorType, target: &str, headers: &[(&str, &str)], body: &[u8]
         .body(Bytes::copy_from_slice(body))
         .expect("a request");
     let receiver = receiver(&receivers().collectors, kind).expect("the collector");
-    let response = receiver.receive(&Memory::default(), &request, NOW);
+    let history = Some(received() as &dyn TimedHistory);
+    let response = receiver.receive(&Memory::default(), history, &request, NOW);
     let status = response.status().as_u16();
     assert!(matches!(status, 200 | 204 | 400 | 413), "{status}");
+}
+
+/// Store with a history that receivers append to.
+struct Received(Store);
+
+impl TimedHistory for Received {
+    fn append(&self, source: Origin, batch: &SeriesBatch, now: Now) -> Rejected {
+        let limits = SeriesLimits::of_series(100);
+        self.0.append_timed(source, batch, limits, now)
+    }
+}
+
+fn received() -> &'static Received {
+    static RECEIVED: OnceLock<Received> = OnceLock::new();
+    RECEIVED.get_or_init(|| {
+        let options = store::Options {
+            history: Some(Arc::new(History::in_memory(1000))),
+            ..store::Options::default()
+        };
+        Received(Store::new(Arc::default(), options))
+    })
 }
 
 fn receivers() -> &'static Plan {

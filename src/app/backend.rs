@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_alert_history::AlertHistory;
+use bellwether_collector::TimedHistory;
 use bellwether_collectors::application::record_json;
 use bellwether_collectors::{CollectorType, Groups, PushError, push_receiver, receiver};
 use bellwether_core::{
-    Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Recorded, Severity, UnixMillis,
+    Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Origin, Recorded, Rejected,
+    SeriesBatch, Severity, UnixMillis,
 };
 use bellwether_dashboards::{Dashboard, SavedLayout};
 use bellwether_notify::{ChannelStats, WallClock, test_send};
@@ -25,12 +27,14 @@ use bellwether_server::{
     MetricsBackend, PushChange, PushProtocol, ReloadHealth, Resent, RuleBackend, RuleGroup,
     RuleTests, RuleView, StateHealth, StatusBackend, TestResult,
 };
+use bellwether_tsdb::history::History;
 use bellwether_tsdb::store::Store;
 use hashbrown::HashMap;
 use hyper::body::Bytes;
 use hyper::{Request, Response};
 use serde_json::Value;
 
+use super::active_config::ActiveConfig;
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, announcer, backtest, config_editor, flags, rule_tests};
@@ -104,7 +108,32 @@ impl MetricsBackend for AppBackend {
                 "nothing receives {kind}; hint: add {{name: {kind}, type: {kind}, accept: [\".*\"]}} to collectors"
             )));
         };
-        Ok(receiver.receive(&self.0.memory, request, self.0.clock.now()))
+        let history = self.0.history();
+        let history = history.map(|history| ActiveHistory {
+            history,
+            active: &active,
+        });
+        let history = history.as_ref().map(|history| history as &dyn TimedHistory);
+        Ok(receiver.receive(&self.0.memory, history, request, self.0.clock.now()))
+    }
+}
+
+/// History, with the store of the active config.
+struct ActiveHistory<'a> {
+    history: Arc<History>,
+    active: &'a ActiveConfig,
+}
+
+impl TimedHistory for ActiveHistory<'_> {
+    fn append(&self, source: Origin, batch: &SeriesBatch, now: Now) -> Rejected {
+        let mut plans = self.active.plan.collectors.iter();
+        let plan = plans.find(|plan| plan.origin == source);
+        let Some(limits) = plan.and_then(|plan| plan.series_limits) else {
+            return Rejected::default();
+        };
+        let rejected = self.active.store.append_timed(source, batch, limits, now);
+        self.history.sync();
+        rejected
     }
 }
 

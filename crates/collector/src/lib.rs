@@ -36,8 +36,8 @@ pub use kind::{
 pub use memory::Memory;
 pub use pattern::within;
 pub use program::output;
-pub use receiver::Receiver;
-pub use relabeled::{Relabeled, Relabeling};
+pub use receiver::{Receiver, TimedHistory};
+pub use relabeled::{Relabeled, Relabeler, Relabeling};
 pub use runner::{Health, HealthBoard, Runner, SELF_METRICS, Schedule, Sink, Times};
 pub use self_metrics::SelfMetricsCollector;
 pub use system::System;

@@ -3,13 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bellwether_core::{Batch, Kind, LabelSet, Labels, Now, SeriesBatch};
+use bellwether_core::{Batch, Kind, LabelSet, Labels, Now, SeriesBatch, UnixMillis};
 use bellwether_relabel::Relabel;
 
 use crate::{Build, Changed, Collecting, Collector, Memory};
 
-/// Relabeled series by their labels before; `None`: dropped. Forgotten as a whole once it has more than twice the
-/// series of a collection.
+/// Relabeled series by their labels before; `None`: dropped.
 type Cache = HashMap<Box<[u8]>, Option<LabelSet>>;
 
 /// Labels and relabeling steps of the series of a collector.
@@ -22,6 +21,10 @@ pub struct Relabeling {
 impl Relabeling {
     pub fn new(labels: Labels, relabel: Relabel) -> Self {
         Self { labels, relabel }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.labels.is_empty() && self.relabel.is_empty()
     }
 
     /// Returns the labels of a series that has `set`; `None` if a step drops it.
@@ -37,63 +40,89 @@ impl Relabeling {
     }
 }
 
-/// A collector whose series get labels and are relabeled.
-pub struct Relabeled {
-    inner: Box<dyn Collector>,
+/// Gives series labels and relabels them; remembers each one.
+#[derive(Debug, Default)]
+pub struct Relabeler {
     relabeling: Arc<Relabeling>,
     cache: Cache,
     relabeled: SeriesBatch,
 }
 
+/// A collector whose series get labels and are relabeled.
+pub struct Relabeled {
+    inner: Box<dyn Collector>,
+    relabeler: Relabeler,
+}
+
 impl Relabeled {
     /// Wraps the collectors that `build` creates, if there is something to do.
     pub fn wrap(build: Build, relabeling: Arc<Relabeling>) -> Build {
-        if relabeling.labels.is_empty() && relabeling.relabel.is_empty() {
+        if relabeling.is_empty() {
             return build;
         }
         Arc::new(move |memory: &Memory| {
             Box::new(Self {
                 inner: build(memory),
-                relabeling: relabeling.clone(),
-                cache: Cache::new(),
-                relabeled: SeriesBatch::default(),
+                relabeler: Relabeler::new(relabeling.clone()),
             }) as Box<dyn Collector>
         })
     }
+}
 
-    fn relabel(&mut self, series: &mut SeriesBatch) {
+impl Relabeler {
+    pub fn new(relabeling: Arc<Relabeling>) -> Self {
+        Self {
+            relabeling,
+            ..Self::default()
+        }
+    }
+
+    /// Relabels the series of `series`. It forgets all once it knows more than twice `expected` ones, and some.
+    pub fn relabel(&mut self, series: &mut SeriesBatch, expected: usize) {
         let Self {
             relabeling,
             cache,
             relabeled,
-            ..
         } = self;
+        if relabeling.is_empty() {
+            return;
+        }
         relabeled.clear();
         relabeled.reject(series.rejected());
-        if cache.len() > 2 * series.len() + 1000 {
+        set_time(relabeled, series.time());
+        if cache.len() > 2 * expected + 1000 {
             cache.clear();
         }
         for family in series.families() {
             relabeled.begin(family.name, family.kind, family.help);
-            let mut renamed: Vec<(LabelSet, f64)> = Vec::new();
-            for (packed, value) in family.samples() {
+            let mut renamed: Vec<(&[u8], Option<UnixMillis>, f64)> = Vec::new();
+            for (packed, time, value) in family.timed_samples() {
                 if !cache.contains_key(packed) {
                     let set = LabelSet::from_packed(packed).unwrap_or_default();
                     cache.insert(packed.into(), relabeling.apply(&set));
                 }
                 match cache.get(packed) {
                     Some(Some(set)) if set.name().starts_with(family.name) => {
+                        set_time(relabeled, time);
                         relabeled.push_packed(set.packed(), value);
                     }
-                    Some(Some(set)) => renamed.push((set.clone(), value)),
+                    Some(Some(_)) => renamed.push((packed, time, value)),
                     _ => {}
                 }
             }
             let simple = family
                 .kind
                 .filter(|kind| matches!(kind, Kind::Counter | Kind::Gauge));
-            for (set, value) in renamed {
-                relabeled.begin(set.name(), simple, family.help);
+            let mut begun = None;
+            for (packed, time, value) in renamed {
+                let Some(Some(set)) = cache.get(packed) else {
+                    continue;
+                };
+                if begun != Some(packed) {
+                    relabeled.begin(set.name(), simple, family.help);
+                    begun = Some(packed);
+                }
+                set_time(relabeled, time);
                 relabeled.push_packed(set.packed(), value);
             }
         }
@@ -101,11 +130,18 @@ impl Relabeled {
     }
 }
 
+fn set_time(batch: &mut SeriesBatch, time: Option<UnixMillis>) {
+    if let Some(time) = time {
+        batch.set_time(time);
+    }
+}
+
 impl Collector for Relabeled {
     fn collect<'a>(&'a mut self, batch: &'a mut Batch, now: Now) -> Collecting<'a> {
         Box::pin(async move {
             let result = self.inner.collect(batch, now).await;
-            self.relabel(&mut batch.series);
+            let expected = batch.series.len();
+            self.relabeler.relabel(&mut batch.series, expected);
             result
         })
     }

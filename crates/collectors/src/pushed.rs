@@ -103,6 +103,8 @@ pub(crate) struct Intake {
     accept: Option<Arc<Accept>>,
     limits: CollectorLimits,
     ttl: Duration,
+    /// Set if samples go to history as they come, at their times.
+    is_timed: bool,
 }
 
 impl Intake {
@@ -117,7 +119,15 @@ impl Intake {
             accept: accept.into().map(Arc::new),
             limits: context.limits.clone(),
             ttl,
+            is_timed: false,
         }
+    }
+
+    /// Sets that samples go to history as they come, at their times: those that [`Intake::push_timed`] admits.
+    #[must_use]
+    pub(crate) fn with_times(mut self) -> Self {
+        self.is_timed = true;
+        self
     }
 
     /// Creates a way for all names, with default limits.
@@ -127,6 +137,7 @@ impl Intake {
             accept: None,
             limits: CollectorLimits::default(),
             ttl,
+            is_timed: false,
         }
     }
 
@@ -169,9 +180,27 @@ impl Intake {
     /// Takes over the samples of `batch`, and returns those that are rejected, here or by its sender. A staleness marker
     /// ends its series. May wait for a collection, so it is called on a blocking thread.
     pub(crate) fn push(&self, memory: &Memory, batch: &SeriesBatch, now: Now) -> Rejected {
+        self.push_timed(memory, batch, now).0
+    }
+
+    /// As [`Intake::push`], of samples with times of their own; also returns those that are admitted, for history. One that is
+    /// older than the time to live is no current value.
+    pub(crate) fn push_timed(
+        &self,
+        memory: &Memory,
+        batch: &SeriesBatch,
+        now: Now,
+    ) -> (Rejected, SeriesBatch) {
         let pushed = memory.get::<Pushed>(self.origin);
-        let mut series = pushed.0.lock();
-        series.push(self, batch, now.mono)
+        let mut admitted = SeriesBatch::default();
+        let rejected = pushed.0.lock().push(self, batch, now, &mut admitted);
+        (rejected, admitted)
+    }
+
+    /// Counts samples that history has rejected.
+    pub(crate) fn reject(&self, memory: &Memory, rejected: &Rejected) {
+        let pushed = memory.get::<Pushed>(self.origin);
+        pushed.0.lock().reject(rejected);
     }
 
     /// Collects the series.
@@ -187,6 +216,7 @@ impl Intake {
         Blocking::new(PushedSource {
             pushed: memory.get(self.origin),
             ttl: self.ttl,
+            is_timed: self.is_timed,
         })
     }
 }
@@ -199,10 +229,15 @@ struct Pushed(Mutex<PushedSeries>);
 pub(crate) struct PushedSource {
     pushed: Arc<Pushed>,
     ttl: Duration,
+    /// Set if history has the samples already.
+    is_timed: bool,
 }
 
 impl Source for PushedSource {
     fn read(&mut self, now: Now, out: &mut SeriesBatch) -> Result<(), Failure> {
+        if self.is_timed {
+            out.set_time(now.wall);
+        }
         self.pushed.0.lock().collect(self.ttl, now.mono, out);
         Ok(())
     }
@@ -228,6 +263,14 @@ pub(crate) mod testing {
         let mut intake = intake.unwrap();
         intake.limits.series = series;
         intake
+    }
+
+    impl Intake {
+        /// Sets `limits.bytes`.
+        pub(crate) fn with_bytes(mut self, bytes: u64) -> Self {
+            self.limits.bytes.0 = bytes;
+            self
+        }
     }
 
     /// Collects what was pushed to `intake`.

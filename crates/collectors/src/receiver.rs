@@ -121,6 +121,30 @@ pub(crate) fn gunzipped(body: &[u8], limit: u64) -> Result<Vec<u8>, RequestError
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use std::cell::RefCell;
+
+    use bellwether_collector::TimedHistory;
+    use bellwether_core::{LabelSet, Now, Origin, Rejected, SeriesBatch, SeriesFamily, UnixMillis};
+
+    /// History that has the samples in the order in which they came: series, time and value.
+    #[derive(Default)]
+    pub(crate) struct Samples(pub(crate) RefCell<Vec<(String, UnixMillis, f64)>>);
+
+    impl TimedHistory for Samples {
+        fn append(&self, _: Origin, batch: &SeriesBatch, _: Now) -> Rejected {
+            let samples = batch.families().flat_map(SeriesFamily::timed_samples);
+            let samples = samples.map(|(packed, time, value)| {
+                let labels = LabelSet::from_packed(packed).unwrap();
+                (labels.to_string(), time.unwrap(), value)
+            });
+            self.0.borrow_mut().extend(samples);
+            Rejected::default()
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use std::io::Write;
 

@@ -28,11 +28,13 @@ pub enum Rejection {
     NotAccepted,
     /// It is older than what the receiver has or keeps.
     TooOld,
+    /// Its time is ahead of this host's clock.
+    TooNew,
 }
 
 impl Rejection {
     /// All reasons.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Limit,
         Self::MetricLimit,
         Self::LabelLimit,
@@ -43,6 +45,7 @@ impl Rejection {
         Self::Malformed,
         Self::NotAccepted,
         Self::TooOld,
+        Self::TooNew,
     ];
 
     /// Returns the reason as the value of a label.
@@ -59,6 +62,7 @@ impl Rejection {
             Self::Malformed => "malformed",
             Self::NotAccepted => "not_accepted",
             Self::TooOld => "too_old",
+            Self::TooNew => "too_new",
         }
     }
 
@@ -79,9 +83,8 @@ impl Rejection {
                 "it cannot be read, or its value is no number that the metric can have"
             }
             Self::NotAccepted => "no pattern of `accept` matches the name of the metric",
-            Self::TooOld => {
-                "it is older than the `ttl` of the collector, or than a sample before it"
-            }
+            Self::TooOld => "it is older than the collector takes, or than a sample before it",
+            Self::TooNew => "its time is more than 10 minutes ahead of this host's clock",
         }
     }
 }

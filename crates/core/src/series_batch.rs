@@ -7,6 +7,7 @@ use super::label_set::{LabelSet, METRIC_NAME};
 use super::labels::END;
 use super::metric::Kind;
 use super::rejection::{Rejected, Rejection};
+use super::time::UnixMillis;
 
 /// Samples of one collection whose names, types and labels come with them, as in an exposition. A batch has
 /// families, and each family its samples. All texts are in shared buffers, so once these have grown, filling a
@@ -33,6 +34,12 @@ pub struct SeriesBatch {
     texts: String,
     samples: Vec<Entry>,
     labels: Vec<u8>,
+    /// Start of the labels of the last sample of the family.
+    last_labels: usize,
+    /// Time of the samples that follow, if they have times of their own.
+    time: Option<UnixMillis>,
+    /// Times of the samples; empty if they have none of their own.
+    times: Vec<UnixMillis>,
     /// Maximum size of the texts; `clear` keeps it.
     limit_bytes: Option<usize>,
     rejected: Rejected,
@@ -72,7 +79,7 @@ struct Family {
 
 #[derive(Debug)]
 struct Entry {
-    /// End of the labels in the buffer; the start is the end of the entry before.
+    /// End of the labels in the buffer; the start is the end of the entry before. With the same end it has the same labels.
     labels_end: usize,
     value: f64,
 }
@@ -123,6 +130,25 @@ impl SeriesBatch {
             kind,
             start: self.samples.len(),
         });
+        self.last_labels = self.labels.len();
+    }
+
+    /// Gives the samples that follow a time of their own. Called before the first sample: all samples of a batch have times
+    /// of their own, or all have that of the collection.
+    pub fn set_time(&mut self, time: UnixMillis) {
+        self.time = Some(time);
+    }
+
+    /// Returns the time of the samples that follow, if they have times of their own.
+    #[must_use]
+    pub fn time(&self) -> Option<UnixMillis> {
+        self.time
+    }
+
+    /// Returns whether the samples have times of their own.
+    #[must_use]
+    pub fn is_timed(&self) -> bool {
+        self.time.is_some()
     }
 
     fn add_text(&mut self, text: &str) -> Range<usize> {
@@ -164,6 +190,7 @@ impl SeriesBatch {
             .families
             .last()
             .map_or(0..0, |family| family.name.clone());
+        self.last_labels = self.labels.len();
         let Self {
             texts,
             labels: packed,
@@ -185,8 +212,19 @@ impl SeriesBatch {
         if self.is_full() {
             return self.reject_by_size();
         }
-        self.labels.extend_from_slice(labels);
+        if !self.is_timed() || self.labels[self.last_labels..] != *labels {
+            self.last_labels = self.labels.len();
+            self.labels.extend_from_slice(labels);
+        }
         self.end_sample(value);
+    }
+
+    /// Adds a further sample of the series that was pushed last, to the same family.
+    pub fn push_again(&mut self, value: f64) {
+        match self.is_full() {
+            true => self.reject_by_size(),
+            false => self.end_sample(value),
+        }
     }
 
     /// Adds the series of a histogram to the family that was begun last. `cumulative` has, for each upper bound,
@@ -217,6 +255,7 @@ impl SeriesBatch {
             labels_end: self.labels.len(),
             value,
         });
+        self.times.extend(self.time);
     }
 
     fn reject_by_size(&mut self) {
@@ -248,7 +287,8 @@ impl SeriesBatch {
     pub fn append(&mut self, other: &SeriesBatch) {
         for family in other.families() {
             self.begin(family.name, family.kind, family.help);
-            for (labels, value) in family.samples() {
+            for (labels, time, value) in family.timed_samples() {
+                self.time = time;
                 self.push_packed(labels, value);
             }
         }
@@ -297,6 +337,9 @@ impl SeriesBatch {
         self.texts.clear();
         self.samples.clear();
         self.labels.clear();
+        self.last_labels = 0;
+        self.time = None;
+        self.times.clear();
         self.rejected = Rejected::default();
     }
 }
@@ -304,12 +347,23 @@ impl SeriesBatch {
 impl<'a> SeriesFamily<'a> {
     /// Iterates over the samples: labels, packed as [`LabelSet::packed`](super::LabelSet::packed), and value.
     pub fn samples(self) -> impl Iterator<Item = (&'a [u8], f64)> {
-        let samples = &self.batch.samples;
-        let first = self.start.checked_sub(1);
-        let mut start = first.map_or(0, |before| samples[before].labels_end);
-        samples[self.start..self.end].iter().map(move |sample| {
-            let labels = std::mem::replace(&mut start, sample.labels_end)..sample.labels_end;
-            (&self.batch.labels[labels], sample.value)
+        let samples = self.timed_samples();
+        samples.map(|(labels, _, value)| (labels, value))
+    }
+
+    /// As [`SeriesFamily::samples`], with the time of each sample if it has one of its own.
+    pub fn timed_samples(self) -> impl Iterator<Item = (&'a [u8], Option<UnixMillis>, f64)> {
+        let batch = self.batch;
+        let end_of = |index: usize| batch.samples[index].labels_end;
+        let before = self.start.checked_sub(1).map_or(0, end_of);
+        let mut labels = before..before;
+        (self.start..self.end).map(move |index| {
+            let sample = &batch.samples[index];
+            if sample.labels_end != labels.end {
+                labels = labels.end..sample.labels_end;
+            }
+            let time = batch.times.get(index).copied();
+            (&batch.labels[labels.clone()], time, sample.value)
         })
     }
 }
@@ -388,6 +442,46 @@ mod tests {
     }
 
     #[test]
+    fn samples_may_have_times_of_their_own_and_a_series_several() {
+        let mut batch = SeriesBatch::default();
+        assert!(!batch.is_timed());
+        batch.begin("up", None, "");
+        for (job, times) in [("a", [3, 1]), ("b", [2, 4])] {
+            batch.set_time(UnixMillis(times[0]));
+            batch.push(&[("job", job)], 1.0);
+            batch.set_time(UnixMillis(times[1]));
+            batch.push_again(2.0);
+        }
+        batch.begin("down", None, "");
+        batch.push(&[], 5.0);
+        batch.begin("", None, "");
+        batch.push_packed(&[], 6.0);
+        let mut other = SeriesBatch::default();
+        other.append(&batch);
+        assert_eq!(other.labels, batch.labels, "those of a series once");
+        for batch in [&batch, &other] {
+            let samples = batch.families().flat_map(SeriesFamily::timed_samples);
+            let samples = samples.map(|(labels, time, value)| {
+                let labels = LabelSet::from_packed(labels).unwrap();
+                format!("{labels} {} {value}", time.unwrap().0)
+            });
+            assert_eq!(
+                samples.collect::<Vec<_>>(),
+                [
+                    "up{job=\"a\"} 3 1",
+                    "up{job=\"a\"} 1 2",
+                    "up{job=\"b\"} 2 1",
+                    "up{job=\"b\"} 4 2",
+                    "down 4 5",
+                    "{} 4 6"
+                ]
+            );
+        }
+        batch.clear();
+        assert!(!batch.is_timed());
+    }
+
+    #[test]
     fn a_batch_with_a_limit_rejects_what_is_above_it() {
         let mut batch = SeriesBatch::within(40);
         batch.begin("requests_total", Some(Kind::Counter), "");
@@ -395,9 +489,10 @@ mod tests {
             batch.push(&[("path", path)], 1.0);
         }
         batch.push_packed(LabelSet::new([("a", "b")]).packed(), 1.0);
+        batch.push_again(2.0);
         batch.begin("others_total", Some(Kind::Counter), "");
         assert_eq!((batch.len(), batch.is_full()), (1, true));
-        assert_eq!(batch.rejected().count(Rejection::Limit), 4);
+        assert_eq!(batch.rejected().count(Rejection::Limit), 5);
         assert_eq!(batch.families().last().unwrap().name, "");
         batch.clear();
         assert!(!batch.is_full());

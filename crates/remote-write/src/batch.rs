@@ -55,6 +55,10 @@ pub(super) struct Cutter {
     cache: HashMap<LabelSet, Option<Relabeled>>,
 }
 
+/// Longest time between the samples of a request, in milliseconds. A receiver rejects a whole request for a sample that is too
+/// old, and those that clients brought late may be.
+const SPAN: i64 = 30 * 60_000;
+
 /// Limit of cached series; beyond it the cache is cleared.
 const MAX_CACHED: usize = 100_000;
 
@@ -98,7 +102,7 @@ impl Cutter {
         }
     }
 
-    /// Returns the requests for `samples`, and the number of samples of series that relabeling
+    /// Returns the requests for `samples`, the oldest first, and the number of samples of series that relabeling
     /// dropped. `start_times` is given if start times are sent.
     pub(super) fn cut(
         &mut self,
@@ -107,12 +111,18 @@ impl Cutter {
     ) -> (Vec<Chunk>, u64) {
         let (mut chunks, mut dropped) = (Vec::new(), 0);
         let mut filling = Filling::default();
-        for sample in samples {
+        let span = |at: i64| at.div_euclid(SPAN);
+        let mut sorted: Vec<&TailSample> = samples.iter().collect();
+        sorted.sort_by_key(|sample| span(sample.at));
+        for sample in sorted {
             let Some(series) = self.relabeled(&sample.labels) else {
                 dropped += 1;
                 continue;
             };
-            if filling.chunk.samples == self.max_samples {
+            let Chunk {
+                samples, newest, ..
+            } = filling.chunk;
+            if samples == self.max_samples || samples > 0 && span(newest) != span(sample.at) {
                 chunks.push(std::mem::take(&mut filling).chunk);
             }
             let start = match (&mut start_times, series.counting) {
@@ -206,5 +216,21 @@ mod tests {
             ["3 2 a[(1, 1.0), (2, 2.0)]b[(1, 1.0)]", "1 2 b[(2, 2.0)]"]
         );
         assert_eq!(cutter.cut(&samples, None).0, chunks);
+    }
+
+    #[test]
+    fn samples_that_came_late_share_no_request_with_others() {
+        const NOW: i64 = 1_000 * SPAN;
+        let mut cutter = Cutter::new(Relabel::default(), Arc::default(), 3);
+        let samples = [
+            sample("a", NOW),
+            sample("b", NOW - 8 * SPAN),
+            sample("a", NOW + 1),
+            sample("b", NOW - 8 * SPAN + 1),
+        ];
+        let (chunks, _) = cutter.cut(&samples, None);
+        let chunks = chunks.iter();
+        let newest = chunks.map(|chunk| (chunk.samples, chunk.newest - NOW));
+        assert_eq!(newest.collect::<Vec<_>>(), [(2, 1 - 8 * SPAN), (2, 1)]);
     }
 }

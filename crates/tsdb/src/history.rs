@@ -58,6 +58,17 @@ impl SeriesId {
     }
 }
 
+/// Sample with a time of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TimedSample {
+    /// Time.
+    pub at: UnixMillis,
+    /// Series.
+    pub series: SeriesId,
+    /// Value.
+    pub value: f64,
+}
+
 /// Samples of many series over time.
 #[derive(Debug)]
 pub struct History {
@@ -185,23 +196,53 @@ impl History {
         self.shared.series_id(labels)
     }
 
+    /// Returns the id of the series with these labels, if there is one.
+    #[must_use]
+    pub fn known_series(&self, labels: &LabelSet) -> Option<SeriesId> {
+        self.shared.index.read().get(labels)
+    }
+
     /// Appends the samples of one collection at `at`. A reader sees all of them or none. A second sample
     /// of a series at the same time is rejected and counted. Samples are visible immediately and durable
     /// soon after, see [`History::sync`].
     pub fn append(&self, at: UnixMillis, samples: &[(SeriesId, f64)]) {
-        let samples = samples.iter().copied();
-        let accepted = self.shared.append(at, samples, self.writer.is_some());
+        self.append_at(at, None, samples.iter().copied());
+    }
+
+    /// Appends samples that came at `now` and have times of their own; sorts them by time. A sample at the time of its
+    /// series' last one is rejected as a duplicate, so that a request may be repeated. One before it is rejected, too. Returns
+    /// the number of these. A block is written five minutes after the last sample that came for it.
+    pub fn append_late(&self, now: UnixMillis, samples: &mut [TimedSample]) -> u64 {
+        samples.sort_by_key(|sample| sample.at);
+        let collections = samples.chunk_by(|one, next| one.at == next.at);
+        let out_of_order = collections.map(|same| {
+            let pairs = same.iter().map(|sample| (sample.series, sample.value));
+            self.append_at(same[0].at, Some(now), pairs)
+        });
+        out_of_order.sum()
+    }
+
+    /// Appends samples, which came `late` if they have a time of their own. Returns the number of those out of order.
+    fn append_at(
+        &self,
+        at: UnixMillis,
+        late: Option<UnixMillis>,
+        samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
+    ) -> u64 {
+        let (accepted, out_of_order) = self.shared.append(at, late, samples, self.writer.is_some());
         match &self.writer {
             Some(_) if accepted.is_empty() => {}
             Some(writer) => {
                 let dropped = writer.push(wal::Entry {
                     at,
+                    is_late: late.is_some(),
                     samples: accepted,
                 });
                 self.shared.counts.dropped.fetch_add(dropped, Relaxed);
             }
             None => retention::enforce_memory_limit(&self.shared),
         }
+        out_of_order
     }
 
     /// Waits until all samples so far are on disk, and returns whether they are. Always false in memory.

@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Sample, SeriesBatch, SeriesLimits,
+    Batch, Kind, Labels, MetricDef, MetricId, Now, Origin, Rejected, Rejection, Sample,
+    SeriesBatch, SeriesLimits,
 };
 use bellwether_exposition::{IngestedFamilies, SeriesNames, Snapshot, constant_labels};
 pub use family::{Family, Series, Slot};
@@ -150,7 +151,8 @@ impl Store {
     }
 
     /// Replaces the series that `source` ingested by those of `batch`, within `limits`; a series that is not among
-    /// them has ended. Appends samples to history.
+    /// them has ended. Appends samples to history, unless they have times of their own: history has them already, by
+    /// [`Store::append_timed`].
     pub fn ingest(
         &self,
         source: Origin,
@@ -159,14 +161,11 @@ impl Store {
         now: Now,
     ) -> Ingestion {
         let mut samples = HistorySamples::new();
-        if self.history.is_some() {
+        let history = self.history.as_deref().filter(|_| !batch.is_timed());
+        if history.is_some() {
             samples.reserve_exact(batch.len());
         }
-        let shared = Shared {
-            taken: &self.taken,
-            default_labels: &self.default_labels,
-            history: self.history.as_deref(),
-        };
+        let shared = self.shared(history);
         let result = self.inner.write().ingested.ingest(
             source,
             batch,
@@ -175,8 +174,44 @@ impl Store {
             now.mono,
             &mut samples,
         );
-        self.append_history(&samples, now);
+        if history.is_some() {
+            self.append_history(&samples, now);
+        }
         result
+    }
+
+    /// Appends the samples of `batch`, which have times of their own, to history. Series that `source` has not ingested are
+    /// admitted within `limits`, and have no current value. Returns the samples that are rejected.
+    pub fn append_timed(
+        &self,
+        source: Origin,
+        batch: &SeriesBatch,
+        limits: SeriesLimits,
+        now: Now,
+    ) -> Rejected {
+        let Some(history) = &self.history else {
+            return Rejected::default();
+        };
+        let mut samples = Vec::with_capacity(batch.len());
+        let shared = self.shared(Some(history));
+        let mut inner = self.inner.write();
+        let ingested = &mut inner.ingested;
+        let mut rejected = ingested.find_past(source, batch, limits, &shared, &mut samples);
+        drop(inner);
+        let out_of_order = history.append_late(now.wall, &mut samples);
+        if out_of_order > 0 {
+            let first = || "a sample before a later one of its series".into();
+            rejected.add(Rejection::TooOld, out_of_order, first);
+        }
+        rejected
+    }
+
+    fn shared<'a>(&'a self, history: Option<&'a History>) -> Shared<'a> {
+        Shared {
+            taken: &self.taken,
+            default_labels: &self.default_labels,
+            history,
+        }
     }
 
     /// Calls `each` with name, type and help of every ingested family.

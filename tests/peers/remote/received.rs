@@ -1,9 +1,12 @@
 //! Remote write from a real Prometheus, and from another Bellwether, into a collector of type `remote_write`.
 
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::support::agent::Agent;
+use serde_json::Value;
+
+use crate::support::agent::{Agent, request};
 use crate::support::prometheus::Prometheus;
 use crate::support::{free_port, poll};
 
@@ -105,4 +108,59 @@ fn another_bellwether_writes_in_both_versions_with_types() {
         });
         assert!(agent.stop().success());
     }
+}
+
+/// Returns the samples of a series, times in milliseconds and values, that the API at `address` has.
+fn samples(address: SocketAddr, series: &str) -> Vec<(i64, String)> {
+    let query: String =
+        form_urlencoded::byte_serialize(format!("{series}[10m]").as_bytes()).collect();
+    let path = format!("/api/v1/query?query={query}");
+    let (_, body) = request(address, "GET", &path, &[], "").unwrap_or_default();
+    let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let values = answer["data"]["result"][0]["values"].as_array();
+    let samples = values.into_iter().flatten().map(|sample| {
+        let at = (sample[0].as_f64().unwrap() * 1000.0).round();
+        (at as i64, sample[1].as_str().unwrap().to_owned())
+    });
+    samples.collect()
+}
+
+#[test]
+fn history_has_every_sample_of_prometheus_after_an_outage_of_the_agent() {
+    let folder = tempfile::tempdir().unwrap();
+    let (port, target_port) = (free_port(), free_port());
+    let agent = receiver(folder.path(), port, "up, scrape_duration_seconds");
+    let _target = target(&folder.path().join("target"), target_port);
+    let prometheus = Prometheus::start(
+        folder.path(),
+        &format!(
+            "  - {{job_name: agent, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target_port}']}}]}}\n\
+             remote_write:\n  - url: http://127.0.0.1:{port}/api/v1/write\n    \
+             queue_config: {{batch_send_deadline: 500ms, min_backoff: 50ms, max_backoff: 500ms}}\n"
+        ),
+    );
+    let series = "scrape_duration_seconds{job=\"agent\"}";
+    let address: SocketAddr = ([127, 0, 0, 1], port).into();
+    let theirs = || samples(prometheus.address(), series);
+    poll("the agent has samples", WAIT, || {
+        (samples(address, series).len() > 3).then_some(())
+    });
+
+    agent.kill();
+    let before = theirs().len();
+    poll("Prometheus has more", WAIT, || {
+        (theirs().len() > before + 15).then_some(())
+    });
+    let agent = receiver(folder.path(), port, "up, scrape_duration_seconds");
+    let end = theirs().last().unwrap().0;
+    let ours = poll("the agent has caught up", WAIT, || {
+        let ours = samples(address, series);
+        ours.last().is_some_and(|(at, _)| *at > end).then_some(ours)
+    });
+    let (first, last) = (ours[0].0, ours[ours.len() - 1].0);
+    let mut theirs = theirs();
+    theirs.retain(|(at, _)| (first..=last).contains(at));
+    assert_eq!(ours, theirs);
+    assert!(ours.len() > 18, "{ours:?}");
+    assert!(agent.stop().success());
 }

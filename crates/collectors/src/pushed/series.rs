@@ -1,12 +1,11 @@
 //! State of pushed series.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_core::{
-    Kind, LabelSet, METRIC_NAME, MonoMillis, Rejected, Rejection, SeriesBatch, SeriesFamily,
-    is_label_name, is_metric_name, is_staleness_marker,
+    Kind, LabelSet, METRIC_NAME, MonoMillis, Now, Rejected, Rejection, SeriesBatch, SeriesFamily,
+    UnixMillis, is_label_name, is_metric_name, is_staleness_marker, staleness_marker,
 };
 use hashbrown::{DefaultHashBuilder, HashMap};
 use indexmap::IndexMap;
@@ -28,55 +27,106 @@ pub(super) struct PushedSeries {
 #[derive(Debug)]
 struct Sample {
     family: Arc<str>,
-    value: f64,
+    /// Newest value; `None` if it is too old to be a current one.
+    value: Option<f64>,
+    /// Time of its own, if it has one.
+    time: Option<UnixMillis>,
     /// Time at which it came.
     at: MonoMillis,
 }
 
+/// Sample of a request.
+#[derive(Clone, Copy)]
+struct NewSample<'b> {
+    family: SeriesFamily<'b>,
+    packed: &'b [u8],
+    /// As [`Sample::time`].
+    time: Option<UnixMillis>,
+    value: f64,
+}
+
+impl NewSample<'_> {
+    /// Returns the value, unless it is too old to be a current one. The end of a series never is.
+    fn current(&self, ttl: Duration, now: Now) -> Option<f64> {
+        let is_old = self.time.is_some_and(|time| now.wall.since(time) > ttl);
+        Some(self.value).filter(|value| !is_old || is_staleness_marker(*value))
+    }
+}
+
 impl PushedSeries {
+    /// Takes over the samples, and adds those with times of their own that are admitted to `admitted`. Returns the others.
     pub(super) fn push(
         &mut self,
         intake: &Intake,
         batch: &SeriesBatch,
-        now: MonoMillis,
+        now: Now,
+        admitted: &mut SeriesBatch,
     ) -> Rejected {
         let mut rejected = batch.rejected().clone();
-        let (mut ended, mut counts) = (false, HashSet::new());
+        let (mut ended, mut counts) = (false, HashMap::new());
         for family in batch.families() {
-            let admitted = self.families.admit(family, intake);
-            for (packed, value) in family.samples() {
-                let set = admitted.and_then(|()| self.set(family, packed, value, intake, now));
-                if let Err(reason) = set {
+            let accepted = self.families.admit(family, intake);
+            if batch.is_timed() {
+                admitted.begin(family.name, family.kind, "");
+            }
+            for (packed, time, value) in family.timed_samples() {
+                let sample = NewSample {
+                    family,
+                    packed,
+                    time,
+                    value,
+                };
+                if let Err(reason) = accepted.and_then(|()| self.set(sample, intake, now)) {
                     rejected.add(reason, 1, || series_text(packed));
+                } else if let Some(time) = time {
+                    admitted.set_time(time);
+                    admitted.push_packed(packed, value);
                 }
                 if is_staleness_marker(value) {
                     ended = true;
-                    counts.extend(point_of_count(family, packed));
+                    counts.extend(point_of_count(family, packed).map(|point| (point, time)));
                 }
             }
         }
         if ended {
-            self.retain(|packed, sample| {
-                let of_ended = || counts.contains(&point(&sample.family, packed));
-                !is_staleness_marker(sample.value) && (counts.is_empty() || !of_ended())
-            });
+            self.end(&counts, admitted);
         }
         self.rejected.extend(&rejected);
         rejected
     }
 
-    fn set(
-        &mut self,
-        family: SeriesFamily<'_>,
-        packed: &[u8],
-        value: f64,
-        intake: &Intake,
-        now: MonoMillis,
-    ) -> Result<(), Rejection> {
+    /// Removes the series whose newest sample is a staleness marker, and those of the points whose counts have ended, by times.
+    /// In history the latter get the marker that their client leaves out.
+    fn end(&mut self, counts: &HashMap<LabelSet, Option<UnixMillis>>, admitted: &mut SeriesBatch) {
+        self.retain(|packed, sample| {
+            if sample.value.is_some_and(is_staleness_marker) {
+                return false;
+            }
+            let end = match counts.is_empty() {
+                true => None,
+                false => counts.get(&point(&sample.family, packed)),
+            };
+            let Some(end) = end.filter(|end| sample.time <= **end) else {
+                return true;
+            };
+            if let Some(time) = end {
+                admitted.begin(&sample.family, None, "");
+                admitted.set_time(*time);
+                admitted.push_packed(packed, staleness_marker());
+            }
+            false
+        });
+    }
+
+    fn set(&mut self, new: NewSample<'_>, intake: &Intake, now: Now) -> Result<(), Rejection> {
+        let NewSample { family, packed, .. } = new;
         let limit = intake.limits.bytes.0;
         if let Some(sample) = self.series.get_mut(packed) {
-            sample.value = value;
-            sample.at = now;
+            if new.time.is_none() || new.time > sample.time {
+                sample.at = now.mono;
+                sample.value = new.current(intake.ttl, now);
+                sample.time = new.time;
+            }
             if *sample.family != *family.name {
                 let new = self.families.join(family, limit);
                 let old = std::mem::replace(&mut sample.family, new);
@@ -84,7 +134,7 @@ impl PushedSeries {
             }
             return Ok(());
         }
-        if is_staleness_marker(value) {
+        if is_staleness_marker(new.value) {
             return Ok(());
         }
         let labels = LabelSet::from_packed(packed).ok_or(Rejection::Invalid)?;
@@ -100,15 +150,16 @@ impl PushedSeries {
         }
         let sample = Sample {
             family: self.families.join(family, limit),
-            value,
-            at: now,
+            value: new.current(intake.ttl, now),
+            time: new.time,
+            at: now.mono,
         };
         self.label_bytes = bytes;
         self.series.insert(packed.into(), sample);
         Ok(())
     }
 
-    fn retain(&mut self, keeps: impl Fn(&[u8], &Sample) -> bool) {
+    fn retain(&mut self, mut keeps: impl FnMut(&[u8], &Sample) -> bool) {
         self.series.retain(|packed, sample| {
             let kept = keeps(packed, sample);
             if !kept {
@@ -119,18 +170,26 @@ impl PushedSeries {
         });
     }
 
+    /// Counts samples that are rejected elsewhere.
+    pub(super) fn reject(&mut self, rejected: &Rejected) {
+        self.rejected.extend(rejected);
+    }
+
     /// Ends series without a sample for `ttl`, and adds the others to `out`, with what was rejected since the last call.
     pub(super) fn collect(&mut self, ttl: Duration, now: MonoMillis, out: &mut SeriesBatch) {
         self.retain(|_, sample| now.since(sample.at) <= ttl);
         out.reject(&std::mem::take(&mut self.rejected));
         let mut begun: Option<&Arc<str>> = None;
         for (packed, sample) in &self.series {
+            let Some(value) = sample.value else {
+                continue;
+            };
             if begun != Some(&sample.family) {
                 let (kind, help) = self.families.head(&sample.family);
                 out.begin(&sample.family, kind, help);
                 begun = Some(&sample.family);
             }
-            out.push_packed(packed, sample.value);
+            out.push_packed(packed, value);
         }
     }
 }

@@ -4,7 +4,7 @@
 mod points;
 mod protocol;
 
-use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver};
+use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver, TimedHistory};
 use bellwether_core::Now;
 use bellwether_schema::section;
 use hyper::body::Bytes;
@@ -41,7 +41,13 @@ struct InfluxReceiver {
 }
 
 impl Receiver for InfluxReceiver {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        _: Option<&dyn TimedHistory>,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         match request.uri().path() {
             // Clients of 1.x create their database before they write.
             "/query" => return answer(StatusCode::OK, &json!({"results": [{"statement_id": 0}]})),

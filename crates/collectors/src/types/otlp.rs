@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bellwether_collector::{
-    Blocking, Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver,
+    Blocking, Build, Collecting, Collector, EntryContext, EntryType, Memory, Receiver, TimedHistory,
 };
 use bellwether_core::{Batch, Now, Rejected, SeriesBatch};
 use bellwether_schema::{Diagnostics, Spanned, section};
@@ -146,7 +146,13 @@ fn partial_success(rejected: &Rejected, points: u64) -> Option<PartialSuccess> {
 }
 
 impl Receiver for Exporter {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        _: Option<&dyn TimedHistory>,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         let _reading = self.reading.lock();
         exchange::respond(request, self.intake.limits().bytes.0, |request| {
             self.export(memory, request, now)

@@ -4,21 +4,25 @@
 mod message;
 mod read;
 
-use bellwether_collector::{Build, EntryContext, EntryType, Memory, Receiver};
-use bellwether_core::{Now, Rejected, Rejection};
+use bellwether_collector::{
+    Build, EntryContext, EntryType, Memory, Receiver, Relabeler, TimedHistory,
+};
+use bellwether_core::{Now, Rejected, Rejection, SeriesBatch};
 use bellwether_schema::section;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Request, Response, StatusCode};
 use message::{REQUEST_V1, REQUEST_V2};
-use read::{Metadata, Reader, Written};
+use parking_lot::Mutex;
+use read::{Metadata, OLDEST, Reader, Written};
 
 use crate::pushed::{Intake, PushSettings};
 use crate::receiver::{RequestError, answer, header};
 
 section! {
     /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`
-    /// by remote write 1.0 or 2.0. The newest sample of each series is collected. Only one collector has this type.
+    /// by remote write 1.0 or 2.0. History has all samples at their times, up to 24 hours late; the newest one of each series is
+    /// collected. Only one collector has this type.
     pub struct RemoteWriteReceiver {
         #[serde(flatten)]
         pub push: PushSettings,
@@ -27,9 +31,11 @@ section! {
 
 impl EntryType for RemoteWriteReceiver {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        let intake = self.push.resolve(context)?;
+        let intake = self.push.resolve(context)?.with_times();
+        let relabeler = Relabeler::new(context.relabeling.clone());
         context.receive(SampleReceiver {
             intake: intake.clone(),
+            relabeler: Mutex::new(relabeler),
         });
         context.build(move |memory| intake.collector(memory))
     }
@@ -37,6 +43,8 @@ impl EntryType for RemoteWriteReceiver {
 
 struct SampleReceiver {
     intake: Intake,
+    /// For history. What is collected is relabeled later.
+    relabeler: Mutex<Relabeler>,
 }
 
 /// Content of a request.
@@ -47,7 +55,13 @@ enum Version {
 }
 
 impl Receiver for SampleReceiver {
-    fn receive(&self, memory: &Memory, request: &Request<Bytes>, now: Now) -> Response<Vec<u8>> {
+    fn receive(
+        &self,
+        memory: &Memory,
+        history: Option<&dyn TimedHistory>,
+        request: &Request<Bytes>,
+        now: Now,
+    ) -> Response<Vec<u8>> {
         let limit = self.intake.limits().bytes.0;
         let version = match version(request.headers()) {
             Ok(version) => version,
@@ -57,7 +71,8 @@ impl Receiver for SampleReceiver {
             Ok(body) => body,
             Err(error) => return answer(error.status, error.message),
         };
-        let mut reader = Reader::new(self.intake.ttl(), limit, now.wall);
+        let oldest = history.map_or(self.intake.ttl(), |_| OLDEST);
+        let mut reader = Reader::new(oldest, limit, now.wall);
         let read = match version {
             Version::V1 => REQUEST_V1.check(&body).map(|request| {
                 let metadata = memory.get::<Metadata>(self.intake.origin());
@@ -71,8 +86,8 @@ impl Receiver for SampleReceiver {
             let message = format!("not a message of remote write: {error}");
             return answer(StatusCode::BAD_REQUEST, message);
         }
-        let samples = self.intake.push(memory, &reader.samples, now);
-        let histograms = self.intake.push(memory, &reader.histograms, now);
+        let push = |batch: &SeriesBatch| self.push(memory, history, batch, now);
+        let (samples, histograms) = (push(&reader.samples), push(&reader.histograms));
         let written = reader.written.without(&samples, &histograms);
         let mut rejected = samples;
         rejected.extend(&histograms);
@@ -81,6 +96,28 @@ impl Receiver for SampleReceiver {
             Version::V1 => response,
             Version::V2 => with_written(response, &written),
         }
+    }
+}
+
+impl SampleReceiver {
+    /// Takes over the samples of a request, and returns those that are rejected.
+    fn push(
+        &self,
+        memory: &Memory,
+        history: Option<&dyn TimedHistory>,
+        batch: &SeriesBatch,
+        now: Now,
+    ) -> Rejected {
+        let (mut rejected, mut admitted) = self.intake.push_timed(memory, batch, now);
+        let Some(history) = history.filter(|_| !admitted.is_empty()) else {
+            return rejected;
+        };
+        let expected = self.intake.limits().series;
+        self.relabeler.lock().relabel(&mut admitted, expected);
+        let by_history = history.append(self.intake.origin(), &admitted, now);
+        self.intake.reject(memory, &by_history);
+        rejected.extend(&by_history);
+        rejected
     }
 }
 

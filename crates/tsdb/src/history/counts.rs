@@ -13,6 +13,7 @@ use super::stats::{Losses, Rejected, Stats};
 pub(super) struct Counts {
     pub appended: AtomicU64,
     pub duplicate: AtomicU64,
+    pub out_of_order: AtomicU64,
     pub series_limit: AtomicU64,
     pub unknown: AtomicU64,
     pub dropped: AtomicU64,
@@ -58,6 +59,7 @@ impl Counts {
             appended: self.appended.load(Relaxed),
             rejected: Rejected {
                 duplicate: self.duplicate.load(Relaxed),
+                out_of_order: self.out_of_order.load(Relaxed),
                 series_limit: self.series_limit.load(Relaxed),
                 unknown: self.unknown.load(Relaxed),
             },

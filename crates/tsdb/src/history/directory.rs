@@ -283,7 +283,8 @@ fn replay_segment(shared: &Shared, segment: &Segment, replayed: &mut Replayed) {
             )
         });
         let mut head = shared.head.write();
-        replayed.samples += head.append(samples.at, renumbered, |_, _| {}).accepted;
+        let appended = head.append(samples.at, None, renumbered, |_, _| {});
+        replayed.samples += appended.accepted;
         let waiting = head.sealed_bytes();
         drop(head);
         shared

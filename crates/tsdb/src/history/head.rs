@@ -223,6 +223,7 @@ impl TailSample {
 pub(super) struct Appended {
     pub accepted: u64,
     pub duplicate: u64,
+    pub out_of_order: u64,
     pub unknown: u64,
 }
 
@@ -240,6 +241,8 @@ pub(super) struct Head {
     series: Vec<Option<Series>>,
     /// Number of samples by start of their block.
     windows: BTreeMap<UnixMillis, u64>,
+    /// Times at which samples with times of their own came last, by start of their block.
+    late: BTreeMap<UnixMillis, UnixMillis>,
     bytes: usize,
     /// Series with sealed chunks that wait to be packed, and the bytes of those.
     sealed: Vec<SeriesId>,
@@ -265,10 +268,12 @@ impl Head {
         }
     }
 
-    /// Appends the samples of a collection at `at`; calls `accepted` for each accepted sample.
+    /// Appends the samples of a collection at `at`, or those that came `late` and have this time; calls `accepted` for each
+    /// accepted sample. Late ones are not accepted before the last sample of their series.
     pub fn append(
         &mut self,
         at: UnixMillis,
+        late: Option<UnixMillis>,
         samples: impl Iterator<Item = (SeriesId, f64)>,
         mut accepted: impl FnMut(SeriesId, f64),
     ) -> Appended {
@@ -280,6 +285,10 @@ impl Head {
             };
             if series.last == at {
                 appended.duplicate += 1;
+                continue;
+            }
+            if late.is_some() && series.last > at {
+                appended.out_of_order += 1;
                 continue;
             }
             let is_full = series.tail.len() >= TAIL;
@@ -296,7 +305,11 @@ impl Head {
             accepted(id, value);
         }
         if appended.accepted > 0 {
-            *self.windows.entry(block_start(at)).or_default() += appended.accepted;
+            let window = block_start(at);
+            *self.windows.entry(window).or_default() += appended.accepted;
+            if let Some(came) = late {
+                self.late.insert(window, came);
+            }
             self.bytes += appended.accepted as usize * SAMPLE;
         }
         appended
@@ -317,6 +330,11 @@ impl Head {
     /// Returns the starts of the blocks that have samples in the head, ascending.
     pub fn windows(&self) -> impl Iterator<Item = UnixMillis> {
         self.windows.keys().copied()
+    }
+
+    /// Returns the time at which samples with times of their own came last for the block that starts at `window`.
+    pub fn came_last(&self, window: UnixMillis) -> Option<UnixMillis> {
+        self.late.get(&window).copied()
     }
 
     pub fn has_window(&self, window: UnixMillis) -> bool {
@@ -468,6 +486,7 @@ impl Head {
             *left = left.saturating_sub(samples);
             if *left == 0 {
                 self.windows.remove(&window);
+                self.late.remove(&window);
             }
         }
     }

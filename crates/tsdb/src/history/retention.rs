@@ -42,8 +42,8 @@ fn expired(shared: &Shared) -> Option<UnixMillis> {
     Some(now.before(shared.options.retention))
 }
 
-/// Cuts the blocks that are due: those of another time than the last collection, and all of them if
-/// memory or the log is full. `logged` is the time of the last collection in the log. Returns whether a
+/// Cuts the blocks that are due: those of another time than the last collection, unless samples with times of their own
+/// still come for them, and all of them if memory or the log is full. `logged` is the time of the last collection in the log. Returns whether a
 /// block was written.
 ///
 /// # Errors
@@ -67,7 +67,10 @@ pub(super) fn cut_due(
     let ahead = logged.max(latest).after(GRACE);
     let mut cut_some = false;
     for window in windows {
-        if full || block_end(window) <= over || window > ahead {
+        let is_other = block_end(window) <= over || window > ahead;
+        let came_last = shared.head.read().came_last(window);
+        let comes = came_last.is_some_and(|came| over < came && came <= ahead);
+        if full || is_other && !comes {
             cut(shared, log, folder, window)?;
             cut_some = true;
         }

@@ -40,6 +40,7 @@ impl SelfMetrics for History {
         batch.push(&SAMPLES, &["blocks"], stats.block_samples as f64);
         batch.push(&APPENDED, &[], stats.appended as f64);
         batch.push(&REJECTED, &["duplicate"], rejected.duplicate as f64);
+        batch.push(&REJECTED, &["out_of_order"], rejected.out_of_order as f64);
         batch.push(&REJECTED, &["series_limit"], rejected.series_limit as f64);
         batch.push(&REJECTED, &["unknown"], rejected.unknown as f64);
         batch.push(&LOST, &["not_written"], stats.dropped as f64);

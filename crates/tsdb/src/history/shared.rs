@@ -75,18 +75,21 @@ impl Shared {
         ids
     }
 
-    /// Appends to the head. Returns the accepted samples if `log`.
+    /// Appends to the head. Returns the accepted samples if `log`, and the number of those out of order.
     pub fn append(
         &self,
         at: UnixMillis,
+        late: Option<UnixMillis>,
         samples: impl ExactSizeIterator<Item = (SeriesId, f64)>,
         log: bool,
-    ) -> Vec<(SeriesId, f64)> {
+    ) -> (Vec<(SeriesId, f64)>, u64) {
         let mut accepted = Vec::with_capacity(if log { samples.len() } else { 0 });
-        self.clock.lock().observe(at);
+        if late.is_none() {
+            self.clock.lock().observe(at);
+        }
         let (appended, waiting) = {
             let mut head = self.head.write();
-            let appended = head.append(at, samples, |id, value| {
+            let appended = head.append(at, late, samples, |id, value| {
                 if log {
                     accepted.push((id, value));
                 }
@@ -95,11 +98,14 @@ impl Shared {
         };
         self.counts.appended.fetch_add(appended.accepted, Relaxed);
         self.counts.duplicate.fetch_add(appended.duplicate, Relaxed);
+        self.counts
+            .out_of_order
+            .fetch_add(appended.out_of_order, Relaxed);
         self.counts.unknown.fetch_add(appended.unknown, Relaxed);
         if waiting > WAITING {
             self.packer.run(&self.head);
         }
-        accepted
+        (accepted, appended.out_of_order)
     }
 
     /// Rescans the directory for blocks that appeared or vanished.

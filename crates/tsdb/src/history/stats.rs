@@ -37,6 +37,8 @@ impl Default for Options {
 pub struct Rejected {
     /// The series already has a sample at that time.
     pub duplicate: u64,
+    /// The sample came with a time of its own, and the series has a later one.
+    pub out_of_order: u64,
     /// The series was new and the limit of series was reached.
     pub series_limit: u64,
     /// The series was removed since its id was requested.
@@ -47,7 +49,7 @@ impl Rejected {
     /// Returns the number for all reasons.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.duplicate + self.series_limit + self.unknown
+        self.duplicate + self.out_of_order + self.series_limit + self.unknown
     }
 }
 

@@ -1,6 +1,7 @@
 mod crash;
 mod damage;
 mod disk;
+mod late;
 mod limits;
 mod mounted;
 mod property;
@@ -127,6 +128,7 @@ fn what_was_appended_is_selected() {
         rejected,
         Rejected {
             duplicate: 1,
+            out_of_order: 0,
             series_limit: 1,
             unknown: 1
         }

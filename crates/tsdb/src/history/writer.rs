@@ -264,7 +264,10 @@ impl Work {
         let (written, result) = self.log.write(&self.pending, &shared.wal, |id| {
             shared.index.read().labels(id).cloned()
         });
-        if let Some(last) = self.pending[..written].last() {
+        let mut collected = self.pending[..written]
+            .iter()
+            .filter(|entry| !entry.is_late);
+        if let Some(last) = collected.next_back() {
             self.logged_at = last.at;
         }
         let freed: usize = self

@@ -6,6 +6,7 @@
 mod budget;
 mod churn;
 mod ingestion;
+mod past;
 mod retyped;
 mod taken;
 
@@ -24,7 +25,9 @@ use budget::Budget;
 use churn::NewSeries;
 use hashbrown::{DefaultHashBuilder, HashTable};
 pub use ingestion::Ingestion;
+use ingestion::series_text;
 use parking_lot::Mutex;
+use past::PastSeries;
 pub use taken::GeneratedName;
 pub(super) use taken::{Taken, taken_names};
 
@@ -63,6 +66,9 @@ struct Source {
     round: u64,
     /// Time at which its values were appended to history last.
     appended: MonoMillis,
+    /// Set if its samples have times of their own, at which history has them.
+    is_timed: bool,
+    past: PastSeries,
     rejected: BTreeMap<Rejection, u64>,
     new: NewSeries,
 }
@@ -118,6 +124,8 @@ impl Ingested {
         let mut own = self.sources.remove(&source).unwrap_or_default();
         own.round += 1;
         own.appended = now;
+        own.is_timed = batch.is_timed();
+        own.past = PastSeries::default();
         let before = std::mem::take(&mut own.slots);
         let mut turn = Turn {
             source,
@@ -258,28 +266,8 @@ impl Ingested {
         shared: &Shared<'_>,
     ) -> Result<usize, (Rejection, Option<String>)> {
         let packed = sample.packed;
-        let labels = LabelSet::from_packed(packed).ok_or((Rejection::Invalid, None))?;
-        let series = labels.name();
-        let valid = labels
-            .iter()
-            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
-        if !valid || !is_metric_name(series) {
-            return Err((Rejection::Invalid, None));
-        }
-        let (name, kind, help) = (sample.family.name, sample.family.kind, sample.family.help);
-        let taken = shared.taken.get(series);
-        if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
-            return Err((Rejection::NameInUse, None));
-        }
-        // A series that was renamed has a family of its own.
-        let (name, kind, help) = match belongs(series, name, kind) {
-            true => (name, kind, help),
-            false => (series, None, ""),
-        };
-        budget.check(name, &labels).map_err(|(reason, label)| {
-            let name = label.map_or_else(|| name.to_owned(), |label| format!("{name}{{{label}}}"));
-            (reason, Some(name))
-        })?;
+        let labels = sample.admit(budget, shared)?;
+        let (name, kind, help) = sample.head(labels.name());
         let free = self.free.last().copied();
         let slot = free.unwrap_or(self.rows.len() as u32);
         let family = self
@@ -356,9 +344,13 @@ impl Ingested {
         shared: &Shared<'_>,
         out: &mut HistorySamples,
     ) {
-        let Some(history) = shared.history else {
-            return;
-        };
+        let series = self.history_id(slot, shared);
+        out.extend(series.map(|series| (series, value)));
+    }
+
+    /// Returns the series of a slot in history; `None` if there is no history, or it is full.
+    fn history_id(&mut self, slot: usize, shared: &Shared<'_>) -> Option<SeriesId> {
+        let history = shared.history?;
         let row = &mut self.rows[slot];
         if row.history.is_none()
             && let Some(labels) = self.labels.get(slot)
@@ -366,7 +358,7 @@ impl Ingested {
             let labels = LabelSet::from_packed(labels.packed()).unwrap_or_default();
             row.history = history.series_id(&labels.with_defaults(shared.default_labels));
         }
-        out.extend(row.history.map(|series| (series, value)));
+        row.history
     }
 
     fn remove(&mut self, slots: &[u32], out: &mut HistorySamples) {
@@ -419,19 +411,24 @@ impl Ingested {
             .is_some_and(|labels| labels.packed() == packed)
     }
 
-    /// Ends the series of all sources but `kept`; appends their staleness markers to `out`.
+    /// Ends the series of all sources but `kept`; appends their staleness markers to `out`, unless their samples have times
+    /// of their own.
     pub(super) fn retain(&mut self, kept: &[Origin], out: &mut HistorySamples) {
         let gone: Vec<Origin> = self.sources.keys().copied().collect();
         for source in gone.into_iter().filter(|source| !kept.contains(source)) {
             let own = self.sources.remove(&source).unwrap_or_default();
+            let others = out.len();
             self.remove(&own.slots, out);
+            if own.is_timed {
+                out.truncate(others);
+            }
         }
     }
 
     /// Appends the values of the sources that have appended none for `age` to `out` once more.
     pub(super) fn repeat(&mut self, age: Duration, now: MonoMillis, out: &mut HistorySamples) {
         for own in self.sources.values_mut() {
-            if now.since(own.appended) < age {
+            if own.is_timed || now.since(own.appended) < age {
                 continue;
             }
             own.appended = now;
@@ -499,6 +496,50 @@ struct IngestedSample<'b> {
     family: SeriesFamily<'b>,
     packed: &'b [u8],
     value: f64,
+}
+
+impl<'b> IngestedSample<'b> {
+    /// Returns the labels of a new series.
+    ///
+    /// # Errors
+    /// The reason for which it is rejected, with a name if that is not the family's.
+    fn admit(
+        &self,
+        budget: &Budget,
+        shared: &Shared<'_>,
+    ) -> Result<LabelSet, (Rejection, Option<String>)> {
+        let labels = LabelSet::from_packed(self.packed).ok_or((Rejection::Invalid, None))?;
+        let series = labels.name();
+        let valid = labels
+            .iter()
+            .all(|(label, _)| is_label_name(label) || label == METRIC_NAME);
+        if !valid || !is_metric_name(series) {
+            return Err((Rejection::Invalid, None));
+        }
+        let taken = shared.taken.get(series);
+        let kind = self.family.kind;
+        if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
+            return Err((Rejection::NameInUse, None));
+        }
+        let (name, ..) = self.head(series);
+        budget.check(name, &labels).map_err(|(reason, label)| {
+            let name = label.map_or_else(|| name.to_owned(), |label| format!("{name}{{{label}}}"));
+            (reason, Some(name))
+        })?;
+        Ok(labels)
+    }
+
+    /// Returns name, type and help of the family of a series.
+    fn head<'a>(&'a self, series: &'a str) -> (&'a str, Option<Kind>, &'a str) {
+        let SeriesFamily {
+            name, kind, help, ..
+        } = self.family;
+        // A series that was renamed has a family of its own.
+        match belongs(series, name, kind) {
+            true => (name, kind, help),
+            false => (series, None, ""),
+        }
+    }
 }
 
 /// State of one ingestion.

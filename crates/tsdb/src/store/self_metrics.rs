@@ -16,7 +16,7 @@ self_metrics! {
     INGESTED_CREATED = "bellwether_collector_series_created_total" Counter ["collector"]
         "New series of a collector in the list `collectors`, those that came back included.";
     INGESTED_REJECTED = "bellwether_collector_samples_rejected_total" Counter ["collector", "reason"]
-        "Samples of a collector in the list `collectors` that were rejected: limit, metric_limit, label_limit, name_in_use, type, duplicate, invalid, malformed, not_accepted or too_old.";
+        "Samples of a collector in the list `collectors` that were rejected: limit, metric_limit, label_limit, name_in_use, type, duplicate, invalid, malformed, not_accepted, too_old or too_new.";
 }
 
 impl SelfMetrics for Store {

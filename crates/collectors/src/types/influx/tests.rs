@@ -36,7 +36,7 @@ impl World {
             let value = HeaderValue::from_static("gzip");
             request.headers_mut().insert("content-encoding", value);
         }
-        let response = self.receiver.receive(&self.memory, &request, NOW);
+        let response = self.receiver.receive(&self.memory, None, &request, NOW);
         let body = String::from_utf8(response.body().clone()).unwrap();
         (response.status().as_u16(), body)
     }

@@ -35,7 +35,8 @@ impl Peer {
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, content_type.parse().unwrap());
         headers.insert(CONTENT_ENCODING, encoding.parse().unwrap());
-        self.exporter.receive(&self.memory, &request, self.now)
+        self.exporter
+            .receive(&self.memory, None, &request, self.now)
     }
 
     fn lines(&self) -> Vec<String> {

@@ -17,7 +17,12 @@ use crate::wire::Message;
 /// Suffix of counters.
 const TOTAL: &str = "_total";
 
-/// Reads a message into a batch: the newest sample of each series, unless it is too old.
+/// Largest age of samples for history: clients keep what they could not send for hours.
+pub(super) const OLDEST: Duration = Duration::from_secs(24 * 3600);
+/// Time by which the clock of a client may be ahead, as in Prometheus.
+const AHEAD: Duration = Duration::from_secs(600);
+
+/// Reads a message into batches of samples with their times, unless these are too old or ahead.
 pub(super) struct Reader {
     /// Series of the samples.
     pub(super) samples: SeriesBatch,
@@ -25,7 +30,7 @@ pub(super) struct Reader {
     pub(super) histograms: SeriesBatch,
     /// Numbers of what is in the message.
     pub(super) written: Written,
-    ttl: Duration,
+    oldest: Duration,
     limit: u64,
     now: UnixMillis,
     family: String,
@@ -59,13 +64,16 @@ struct Types {
     bytes: usize,
 }
 
-/// Samples and native histograms of a series: numbers, and the newest ones.
+/// Samples and native histograms of a series, among its other fields.
+#[derive(Clone, Copy)]
 struct Points<'a> {
-    samples: u64,
-    newest: Option<Message<'a>>,
-    histograms: u64,
-    newest_histogram: Option<Message<'a>>,
+    series: Message<'a>,
+    /// Number of the field of the histograms.
+    histograms: u32,
 }
+
+/// Name, type and help text of a family.
+type Head<'a> = (&'a str, Option<Kind>, &'a str);
 
 /// A series, without its samples.
 struct Series<'a> {
@@ -75,13 +83,18 @@ struct Series<'a> {
 }
 
 impl Reader {
-    /// Creates a reader of samples that are not older than `ttl`. Their labels may have `limit` bytes in all.
-    pub(super) fn new(ttl: Duration, limit: u64, now: UnixMillis) -> Self {
+    /// Creates a reader of samples that are not older than `oldest`. Their labels may have `limit` bytes in all.
+    pub(super) fn new(oldest: Duration, limit: u64, now: UnixMillis) -> Self {
+        let batch = || {
+            let mut batch = SeriesBatch::within(limit);
+            batch.set_time(now);
+            batch
+        };
         Self {
-            samples: SeriesBatch::within(limit),
-            histograms: SeriesBatch::within(limit),
+            samples: batch(),
+            histograms: batch(),
             written: Written::default(),
-            ttl,
+            oldest,
             limit,
             now,
             family: String::new(),
@@ -96,10 +109,13 @@ impl Reader {
         for series in request.all(field::TIMESERIES_V1) {
             let labels = series.all(field::LABELS);
             let labels = labels.map(|label| Some(label.texts([field::NAME, field::TEXT]).into()));
-            let points = Points::of(series, field::HISTOGRAMS_V1);
+            let points = Points {
+                series,
+                histograms: field::HISTOGRAMS_V1,
+            };
             match Series::new(labels, self.limit) {
-                Ok(of) => self.push(&of, types.family(of.name), &points),
-                Err(reason) => self.reject_all(reason, &points),
+                Ok(of) => self.push(&of, types.family(of.name), points),
+                Err(reason) => self.reject_all(reason, points),
             }
         }
     }
@@ -110,7 +126,10 @@ impl Reader {
         texts.extend(symbols.map(Message::as_text));
         let text = |index: u64| texts.get(usize::try_from(index).ok()?).copied();
         for series in request.all(field::TIMESERIES_V2) {
-            let points = Points::of(series, field::HISTOGRAMS_V2);
+            let points = Points {
+                series,
+                histograms: field::HISTOGRAMS_V2,
+            };
             let mut indices = series.varints(field::LABELS);
             let labels = std::iter::from_fn(|| {
                 let name = indices.next()?;
@@ -123,7 +142,7 @@ impl Reader {
             let of = match Series::new(labels, self.limit) {
                 Ok(of) => of,
                 Err(reason) => {
-                    self.reject_all(reason, &points);
+                    self.reject_all(reason, points);
                     continue;
                 }
             };
@@ -131,17 +150,19 @@ impl Reader {
             let kind = metadata.and_then(|metadata| kind(metadata.number(field::TYPE)));
             let help = metadata.and_then(|metadata| text(metadata.number(field::HELP_REF)));
             let head = (family_name(of.name, kind), kind, help.unwrap_or_default());
-            self.push(&of, head, &points);
+            self.push(&of, head, points);
         }
     }
 
     /// Rejects the samples and histograms of a series without labels.
-    fn reject_all(&mut self, reason: Rejection, points: &Points<'_>) {
-        self.written.samples += points.samples;
-        self.written.histograms += points.histograms;
+    fn reject_all(&mut self, reason: Rejection, points: Points<'_>) {
+        let count = |field| points.series.all(field).count() as u64;
+        let (samples, histograms) = (count(field::SAMPLES), count(points.histograms));
+        self.written.samples += samples;
+        self.written.histograms += histograms;
         for (batch, count) in [
-            (&mut self.samples, points.samples),
-            (&mut self.histograms, points.histograms),
+            (&mut self.samples, samples),
+            (&mut self.histograms, histograms),
         ] {
             if count > 0 {
                 let first = match reason {
@@ -153,65 +174,89 @@ impl Reader {
         }
     }
 
-    fn push(
-        &mut self,
-        series: &Series<'_>,
-        (family, kind, help): (&str, Option<Kind>, &str),
-        points: &Points<'_>,
-    ) {
-        self.written.samples += points.samples;
-        self.written.histograms += points.histograms;
-        if let Some(newest) = points.newest {
-            let [value, timestamp] = newest.get_all([field::VALUE, field::TIMESTAMP]);
-            let value = f64::from_bits(value.unwrap_or_default());
-            if self.is_old(timestamp.unwrap_or_default() as i64, value) {
-                let first = || series.name.to_owned();
-                self.samples
-                    .reject_samples(Rejection::TooOld, points.samples, first);
+    fn push(&mut self, series: &Series<'_>, head: Head<'_>, points: Points<'_>) {
+        let mut is_first = true;
+        for (number, message) in points.series.messages() {
+            let (batch, result) = if number == field::SAMPLES {
+                self.written.samples += 1;
+                let result = self.push_sample(series, head, message, &mut is_first);
+                (&mut self.samples, result)
+            } else if number == points.histograms {
+                self.written.histograms += 1;
+                let result = self.push_histogram(series, head, message);
+                (&mut self.histograms, result)
             } else {
-                self.begin(family, kind, help);
-                let suffix = series.name.strip_prefix(family).unwrap_or_default();
-                self.samples.push_suffixed(suffix, &series.labels, value);
+                continue;
+            };
+            if let Err(reason) = result {
+                batch.reject_samples(reason, 1, || series.name.to_owned());
             }
-        }
-        if let Some(newest) = points.newest_histogram {
-            self.push_histogram(series, help, newest, points.histograms);
         }
     }
 
-    /// Pushes the newest of `count` native histograms.
+    /// Pushes a sample, of which the first one has the labels.
+    ///
+    /// # Errors
+    /// It is too old or ahead.
+    fn push_sample(
+        &mut self,
+        series: &Series<'_>,
+        (family, kind, help): Head<'_>,
+        message: Message<'_>,
+        is_first: &mut bool,
+    ) -> Result<(), Rejection> {
+        let [value, time] = message.get_all([field::VALUE, field::TIMESTAMP]);
+        let value = f64::from_bits(value.unwrap_or_default());
+        let time = UnixMillis(time.unwrap_or_default() as i64);
+        self.check_time(time)?;
+        self.samples.set_time(time);
+        if std::mem::take(is_first) {
+            self.begin(family, kind, help);
+            let suffix = series.name.strip_prefix(family).unwrap_or_default();
+            self.samples.push_suffixed(suffix, &series.labels, value);
+        } else {
+            self.samples.push_again(value);
+        }
+        Ok(())
+    }
+
+    /// Pushes a native histogram.
+    ///
+    /// # Errors
+    /// It cannot be read, or it is too old or ahead.
     fn push_histogram(
         &mut self,
         series: &Series<'_>,
-        help: &str,
+        (_, _, help): Head<'_>,
         message: Message<'_>,
-        count: u64,
-    ) {
-        let newest = Histogram::decode(message.as_bytes()).map_err(|_| Rejection::Malformed);
-        let newest = newest.and_then(|newest| match self.is_old(newest.timestamp, newest.sum) {
-            true => Err(Rejection::TooOld),
-            false => Ok(newest),
-        });
-        let newest = match newest {
-            Ok(newest) => newest,
-            Err(reason) => {
-                let first = || series.name.to_owned();
-                return self.histograms.reject_samples(reason, count, first);
-            }
-        };
+    ) -> Result<(), Rejection> {
+        let histogram = Histogram::decode(message.as_bytes()).map_err(|_| Rejection::Malformed)?;
+        let time = UnixMillis(histogram.timestamp);
+        self.check_time(time)?;
         let (batch, labels) = (&mut self.histograms, &series.labels);
         batch.begin(series.name, Some(Kind::Histogram), help);
-        if is_staleness_marker(newest.sum) {
-            return batch.push_suffixed("_count", labels, newest.sum);
+        batch.set_time(time);
+        if is_staleness_marker(histogram.sum) {
+            batch.push_suffixed("_count", labels, histogram.sum);
+            return Ok(());
         }
-        let (buckets, count) = (newest.classic(), newest.count());
-        batch.push_histogram(labels, buckets, count, Some(newest.sum));
+        let (buckets, count) = (histogram.classic(), histogram.count());
+        batch.push_histogram(labels, buckets, count, Some(histogram.sum));
+        Ok(())
     }
 
-    /// Returns whether a sample is too old. The end of a series never is.
-    fn is_old(&self, timestamp: i64, value: f64) -> bool {
-        let is_old = self.now.since(UnixMillis(timestamp)) > self.ttl;
-        is_old && !is_staleness_marker(value)
+    /// Checks the time of a sample.
+    ///
+    /// # Errors
+    /// It is too old or ahead.
+    fn check_time(&self, time: UnixMillis) -> Result<(), Rejection> {
+        if self.now.since(time) > self.oldest {
+            return Err(Rejection::TooOld);
+        }
+        match time.since(self.now) > AHEAD {
+            true => Err(Rejection::TooNew),
+            false => Ok(()),
+        }
     }
 
     /// Begins the family, unless the series before has the same one.
@@ -252,27 +297,6 @@ impl<'a> Series<'a> {
     }
 }
 
-impl<'a> Points<'a> {
-    fn of(series: Message<'a>, histograms: u32) -> Self {
-        let mut points = Self {
-            samples: 0,
-            newest: None,
-            histograms: 0,
-            newest_histogram: None,
-        };
-        for (number, message) in series.messages() {
-            if number == field::SAMPLES {
-                points.samples += 1;
-                points.newest = Some(message);
-            } else if number == histograms {
-                points.histograms += 1;
-                points.newest_histogram = Some(message);
-            }
-        }
-        points
-    }
-}
-
 impl Types {
     /// Keeps the type of a metric, within the limits of its series.
     fn add(&mut self, metric: Message<'_>, intake: &Intake) {
@@ -301,7 +325,7 @@ impl Types {
     }
 
     /// Returns name, type and help of the family of a series.
-    fn family<'a>(&'a self, series: &'a str) -> (&'a str, Option<Kind>, &'a str) {
+    fn family<'a>(&'a self, series: &'a str) -> Head<'a> {
         let known = |name: &str| self.by_name.get(name);
         if let Some((kind, help)) = known(series) {
             return (series, Some(*kind), help);

@@ -12,6 +12,13 @@ enum Step {
         count: usize,
         interval: i64,
     },
+    /// Samples of some other series that have times of their own, from an age on, so many, at this interval; sent twice.
+    Late {
+        series: usize,
+        count: usize,
+        interval: i64,
+        age: i64,
+    },
     Jump(i64),
     Restart,
     Kill,
@@ -24,8 +31,11 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let interval = prop::sample::select(vec![1, 500, 1000, 15_000, 60_000, 1_800_000]);
     prop_oneof![
-        6 => (1usize..6, 1usize..300, interval).prop_map(|(series, count, interval)| Step::Collect {
+        6 => (1usize..6, 1usize..300, interval.clone()).prop_map(|(series, count, interval)| Step::Collect {
             series, count, interval
+        }),
+        3 => (1usize..3, 1usize..100, interval, 0..30 * HOUR).prop_map(|(series, count, interval, age)| Step::Late {
+            series, count, interval, age
         }),
         2 => (-3 * HOUR..3 * HOUR).prop_map(Step::Jump),
         1 => prop::sample::select(vec![-400_000 * HOUR, 100_000 * HOUR]).prop_map(Step::Jump),
@@ -43,6 +53,9 @@ fn unlimited(folder: &TempDir) -> Options {
         ..options(folder)
     }
 }
+
+/// Number of the series of collections.
+const COLLECTED: usize = 6;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 16, ..ProptestConfig::default() })]
@@ -72,6 +85,23 @@ proptest! {
                         }
                         history.append(UnixMillis(now), &samples);
                     }
+                }
+                Step::Late { series, count, interval, age } => {
+                    let mut samples = Vec::new();
+                    for (index, series) in refs(&history, COLLECTED + series).into_iter().enumerate().skip(COLLECTED) {
+                        let after_last = last.get(&index).map_or(i64::MIN, |last| last + 1);
+                        let first = after_last.max(now - age);
+                        for at in (0..count as i64).map(|step| first + step * interval) {
+                            let value = value(index, at);
+                            last.insert(index, at);
+                            model.entry(named(index).to_string()).or_default().insert(at, value.to_bits());
+                            samples.push(TimedSample { at: UnixMillis(at), series, value });
+                        }
+                    }
+                    samples.reverse();
+                    prop_assert_eq!(history.append_late(UnixMillis(now), &mut samples), 0);
+                    let repeated = history.append_late(UnixMillis(now), &mut samples);
+                    prop_assert_eq!(repeated, (series * (count - 1)) as u64);
                 }
                 Step::Jump(by) => now += by,
                 Step::Restart | Step::Kill => {

@@ -29,6 +29,8 @@ const DEFINITIONS: usize = 512;
 #[derive(Clone, Debug)]
 pub(in super::super) struct Entry {
     pub at: UnixMillis,
+    /// Set if the samples have a time of their own; they need no segment of their block.
+    pub is_late: bool,
     pub samples: Vec<(SeriesId, f64)>,
 }
 
@@ -213,6 +215,8 @@ struct Current {
     file: File,
     number: u64,
     window: UnixMillis,
+    /// Starts of the other blocks of its late samples.
+    late: BTreeSet<UnixMillis>,
     length: u64,
     /// Series that are defined in this segment, by id.
     defined: Vec<bool>,
@@ -261,7 +265,10 @@ impl Log {
         let Some(first) = entries.first() else {
             return Ok(0);
         };
-        let window = block_start(first.at);
+        let window = match &self.current {
+            Some(current) if first.is_late => current.window,
+            _ => block_start(first.at),
+        };
         if self
             .current
             .as_ref()
@@ -275,17 +282,20 @@ impl Log {
         };
         let same = entries
             .iter()
-            .take_while(|entry| block_start(entry.at) == window)
+            .take_while(|entry| entry.is_late || block_start(entry.at) == window)
             .count();
         let appended = self.append(&mut current, &entries[..same], labels);
         let written = appended.map(|appended| {
             current.length = appended.length;
             self.logged = appended.logged;
-            segments.note(current.number, current.length, [current.window]);
-            segments.note_times(
-                current.number,
-                entries[..appended.entries].iter().map(|entry| entry.at),
-            );
+            let times = entries[..appended.entries].iter().map(|entry| entry.at);
+            let windows = times.clone().map(block_start);
+            current
+                .late
+                .extend(windows.filter(|other| *other != window));
+            let windows = current.late.iter().copied().chain([window]);
+            segments.note(current.number, current.length, windows);
+            segments.note_times(current.number, times);
             segments.set_end(Cursor {
                 segment: current.number,
                 offset: current.length,
@@ -343,7 +353,7 @@ impl Log {
         if self
             .current
             .as_ref()
-            .is_some_and(|current| current.window == window)
+            .is_some_and(|current| current.window == window || current.late.contains(&window))
         {
             self.rotate();
         }
@@ -382,6 +392,7 @@ impl Log {
             file,
             number,
             window,
+            late: BTreeSet::new(),
             length: HEADER.len() as u64,
             defined: Vec::new(),
         })
@@ -472,6 +483,7 @@ mod tests {
         let mut log = Log::new(folder.path(), 0);
         let entry = Entry {
             at: UnixMillis(0),
+            is_late: false,
             samples: (0..5000).map(|id| (SeriesId(id), f64::from(id))).collect(),
         };
         let labels = |id: SeriesId| Some(LabelSet::new([("host", id.0.to_string().repeat(20))]));

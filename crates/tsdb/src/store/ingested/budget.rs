@@ -10,6 +10,7 @@ use super::Rejection;
 const LABELS_OF_TYPES: [&str; 2] = ["le", "quantile"];
 
 /// Used part of the limits of a source.
+#[derive(Clone, Debug)]
 pub(super) struct Budget {
     limits: SeriesLimits,
     series: usize,
@@ -17,7 +18,7 @@ pub(super) struct Budget {
     metrics: HashMap<Box<str>, Used>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 struct Used {
     series: usize,
     /// By label.

@@ -25,11 +25,7 @@ impl Ingestion {
     }
 
     pub(super) fn reject(&mut self, reason: Rejection, name: &str, packed: &[u8]) {
-        let first = || match LabelSet::from_packed(packed) {
-            Some(labels) => labels.to_string(),
-            None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
-        };
-        self.rejected.add_of(reason, name, first);
+        self.rejected.add_of(reason, name, || series_text(packed));
     }
 
     /// Returns a sentence for each reason for which samples were rejected, and one about churn.
@@ -38,5 +34,13 @@ impl Ingestion {
         let mut notes = self.rejected.notes();
         notes.extend(self.churn.iter().map(ToString::to_string));
         notes
+    }
+}
+
+/// Formats a series.
+pub(super) fn series_text(packed: &[u8]) -> String {
+    match LabelSet::from_packed(packed) {
+        Some(labels) => labels.to_string(),
+        None => String::from_utf8_lossy(packed).replace('\u{fffd}', " "),
     }
 }

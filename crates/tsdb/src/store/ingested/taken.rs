@@ -36,6 +36,14 @@ pub struct GeneratedName {
 }
 
 impl TakenName {
+    /// Returns the type that ingested series of this name must have, if there is one.
+    pub(super) fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Shared { kind, .. } => Some(*kind),
+            Self::Generated(_) | Self::Reserved => None,
+        }
+    }
+
     /// Returns whether ingested series with these labels may have the name.
     pub(super) fn allows(&self, labels: &LabelSet, kind: Option<Kind>, defaults: &Labels) -> bool {
         let (names, has_type) = match self {

@@ -1,6 +1,7 @@
 //! Series that sources bring under names of their own.
 
-use bellwether_core::{LabelSet, Rejection, SeriesBatch, SeriesLimits};
+use bellwether_core::{LabelSet, Rejected, Rejection, SeriesBatch, SeriesLimits};
+use bellwether_promql::{Guard, Queryable, SampledSeries};
 
 use super::super::{GeneratedName, Ingestion};
 use super::*;
@@ -486,4 +487,141 @@ fn a_type_that_changes_or_becomes_known_is_that_of_the_series_from_then_on() {
             "t_sum{queue=\"a\",host=\"a\"} 3",
         ]
     );
+}
+
+/// Samples of `jobs_total` by queue, time in seconds and value.
+fn timed(samples: &[(&str, u64, f64)]) -> SeriesBatch {
+    let mut batch = SeriesBatch::default();
+    batch.set_time(UnixMillis(0));
+    batch.begin("jobs_total", Some(Kind::Counter), "Jobs.");
+    for (queue, seconds, value) in samples {
+        batch.set_time(at(*seconds).wall);
+        batch.push(&[("queue", queue)], *value);
+    }
+    batch
+}
+
+fn past(history: &History) -> Vec<(String, i64, f64)> {
+    let guard = Guard::default();
+    let series = history.select(&[], UnixMillis(i64::MIN), UnixMillis(i64::MAX), &guard);
+    let mut samples: Vec<_> = series
+        .unwrap()
+        .into_iter()
+        .flat_map(|series| {
+            let queue = series.labels.get("queue").to_owned();
+            let samples = series.times.into_iter().zip(series.values);
+            samples.map(move |(at, value)| (queue.clone(), at / 1000, value))
+        })
+        .collect();
+    samples.sort_by(|a, b| a.partial_cmp(b).unwrap());
+    samples
+}
+
+#[test]
+fn samples_with_times_are_in_history_at_these_times_alone() {
+    let history = Arc::new(History::in_memory(100));
+    let store = store_with(Some(history.clone()));
+    let limits = SeriesLimits::of_series(2);
+    let samples = [
+        ("x", 10, 2.0),
+        ("x", 20, 3.0),
+        ("gone", 5, 1.0),
+        ("third", 5, 1.0),
+    ];
+    let rejected = store.append_timed(source("one"), &timed(&samples), limits, at(30));
+    assert_eq!(rejected.count(Rejection::Limit), 1);
+    let mut expected = vec![("gone", 5, 1.0), ("x", 10, 2.0), ("x", 20, 3.0)];
+    let has = |expected: &[(&str, i64, f64)]| {
+        let samples = expected.iter();
+        let samples = samples.map(|(queue, at, value)| ((*queue).to_owned(), *at, *value));
+        assert_eq!(past(&history), samples.collect::<Vec<_>>());
+    };
+    has(&expected);
+    assert_eq!(exposition(&store, Format::Text), [""; 0]);
+    store.ingest(source("one"), &timed(&[("x", 20, 3.0)]), limits, at(30));
+    assert_eq!(
+        exposition(&store, Format::Text)[1..],
+        ["jobs_total{queue=\"x\",host=\"a\"} 3"]
+    );
+    let more = timed(&[("x", 25, 3.5)]);
+    store.append_timed(source("one"), &more, limits, at(31));
+    expected.push(("x", 25, 3.5));
+    has(&expected);
+    // It is not repeated, and its end is up to its client: what it could not send may come later.
+    store.expire(at(1000));
+    store.ingest(source("one"), &timed(&[]), limits, at(1010));
+    store.append_timed(
+        source("one"),
+        &timed(&[("x", 40, 4.0), ("x", 15, 9.0)]),
+        limits,
+        at(1020),
+    );
+    store.ingest(source("one"), &timed(&[("x", 40, 4.0)]), limits, at(1030));
+    store.retain_sources(&[], at(1040));
+    expected.push(("x", 40, 4.0));
+    has(&expected);
+}
+
+#[test]
+fn samples_with_times_are_rejected_for_the_reasons_of_current_values() {
+    let history = Arc::new(History::in_memory(100));
+    let store = store_with(Some(history.clone()));
+    let limits = SeriesLimits {
+        metric_series: Some(1),
+        ..SeriesLimits::of_series(10)
+    };
+    ingest(&store, "two", &jobs(&[("z", 1.0)]), 10);
+    let mut batch = timed(&[
+        ("z", 10, 2.0),
+        ("x", 10, 1.0),
+        ("y", 10, 1.0),
+        ("x", 20, 2.0),
+    ]);
+    batch.begin("recorded", None, "");
+    batch.push(&[], 1.0);
+    batch.begin("no-name", None, "");
+    batch.push(&[], 1.0);
+    // The name of a configured metric, with another type, and with one that comes later.
+    for (queue, kind) in [("a", Some(Kind::Counter)), ("b", None)] {
+        batch.begin("x_gauge", kind, "");
+        batch.push(&[("queue", queue)], 1.0);
+    }
+    let reasons = |rejected: &Rejected| -> Vec<_> {
+        let all = rejected.iter();
+        all.map(|(reason, count, _)| (reason, count)).collect()
+    };
+    let rejected = store.append_timed(source("one"), &batch, limits, at(20));
+    assert_eq!(
+        reasons(&rejected),
+        [
+            (Rejection::MetricLimit, 1),
+            (Rejection::NameInUse, 2),
+            (Rejection::Duplicate, 1),
+            (Rejection::Invalid, 1)
+        ]
+    );
+    assert_eq!(past(&history).len(), 1 + 2 + 1);
+    let before = timed(&[("x", 20, 2.0), ("x", 15, 2.0)]);
+    let rejected = store.append_timed(source("one"), &before, limits, at(30));
+    assert_eq!(reasons(&rejected), [(Rejection::TooOld, 1)]);
+    assert_eq!(history.stats().rejected.duplicate, 1, "sent again");
+}
+
+#[test]
+fn a_staleness_marker_makes_no_series() {
+    let history = Arc::new(History::in_memory(100));
+    let store = store_with(Some(history.clone()));
+    let limits = SeriesLimits::of_series(10);
+    let stale = SampledSeries::stale();
+    let batch = timed(&[("x", 10, 1.0)]);
+    store.append_timed(source("one"), &batch, limits, at(10));
+    store.ingest(source("one"), &timed(&[]), limits, at(15));
+    let ends = timed(&[("x", 20, stale), ("y", 20, stale)]);
+    assert_eq!(
+        store.append_timed(source("one"), &ends, limits, at(20)),
+        Rejected::default()
+    );
+    let samples = past(&history);
+    assert_eq!((samples.len(), history.stats().series), (2, 1));
+    assert_eq!(samples[1].2.to_bits(), stale.to_bits());
 }
