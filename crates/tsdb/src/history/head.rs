@@ -235,14 +235,31 @@ pub(super) struct HeadSeries {
     pub values: Vec<f64>,
 }
 
+/// The samples of one block.
+#[derive(Debug)]
+struct Window {
+    samples: u64,
+    span: TimeSpan,
+    /// Time at which samples with times of their own came last.
+    late: Option<UnixMillis>,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            samples: 0,
+            span: TimeSpan::NONE,
+            late: None,
+        }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Head {
     /// By series id; `None` for a series that was removed.
     series: Vec<Option<Series>>,
-    /// Number of samples by start of their block.
-    windows: BTreeMap<UnixMillis, u64>,
-    /// Times at which samples with times of their own came last, by start of their block.
-    late: BTreeMap<UnixMillis, UnixMillis>,
+    /// By start of their block.
+    windows: BTreeMap<UnixMillis, Window>,
     bytes: usize,
     /// Series with sealed chunks that wait to be packed, and the bytes of those.
     sealed: Vec<SeriesId>,
@@ -305,11 +322,10 @@ impl Head {
             accepted(id, value);
         }
         if appended.accepted > 0 {
-            let window = block_start(at);
-            *self.windows.entry(window).or_default() += appended.accepted;
-            if let Some(came) = late {
-                self.late.insert(window, came);
-            }
+            let window = self.windows.entry(block_start(at)).or_default();
+            window.samples += appended.accepted;
+            window.span = window.span.join(at.into());
+            window.late = late.or(window.late);
             self.bytes += appended.accepted as usize * SAMPLE;
         }
         appended
@@ -324,7 +340,7 @@ impl Head {
     }
 
     pub fn samples(&self) -> u64 {
-        self.windows.values().sum()
+        self.windows.values().map(|window| window.samples).sum()
     }
 
     /// Returns the starts of the blocks that have samples in the head, ascending.
@@ -334,7 +350,7 @@ impl Head {
 
     /// Returns the time at which samples with times of their own came last for the block that starts at `window`.
     pub fn came_last(&self, window: UnixMillis) -> Option<UnixMillis> {
-        self.late.get(&window).copied()
+        self.windows.get(&window)?.late
     }
 
     pub fn has_window(&self, window: UnixMillis) -> bool {
@@ -343,6 +359,12 @@ impl Head {
 
     /// Returns the first and the last time.
     pub fn span(&self) -> Option<TimeSpan> {
+        let spans = self.windows.values().map(|window| window.span);
+        spans.reduce(TimeSpan::join)
+    }
+
+    /// Returns the first and the last time of the block that starts at `window`, by its samples.
+    fn span_in(&self, window: UnixMillis) -> TimeSpan {
         self.series
             .iter()
             .flatten()
@@ -350,7 +372,8 @@ impl Head {
                 let chunks = series.chunks.iter().map(|chunk| chunk.span);
                 chunks.chain(series.tail.span())
             })
-            .reduce(TimeSpan::join)
+            .filter(|span| block_start(span.first) == window)
+            .fold(TimeSpan::NONE, TimeSpan::join)
     }
 
     /// Returns the samples of `series` in `span`.
@@ -481,13 +504,19 @@ impl Head {
         evicted
     }
 
-    fn subtract_from_window(&mut self, window: UnixMillis, samples: u64) {
-        if let Some(left) = self.windows.get_mut(&window) {
-            *left = left.saturating_sub(samples);
-            if *left == 0 {
-                self.windows.remove(&window);
-                self.late.remove(&window);
-            }
+    fn subtract_from_window(&mut self, start: UnixMillis, samples: u64) {
+        let Some(window) = self.windows.get(&start) else {
+            return;
+        };
+        let window = Window {
+            samples: window.samples.saturating_sub(samples),
+            span: self.span_in(start),
+            late: window.late,
+        };
+        if window.samples == 0 {
+            self.windows.remove(&start);
+        } else {
+            self.windows.insert(start, window);
         }
     }
 

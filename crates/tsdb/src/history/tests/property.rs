@@ -132,5 +132,8 @@ proptest! {
             }
         }
         prop_assert!(everything(&history) == model);
+        let (times, stats) = (model.values().flat_map(BTreeMap::keys), history.stats());
+        prop_assert_eq!(stats.oldest, times.clone().min().copied().map(UnixMillis));
+        prop_assert_eq!(stats.newest, times.max().copied().map(UnixMillis));
     }
 }
