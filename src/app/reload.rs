@@ -81,7 +81,7 @@ impl App {
         let changes = (!changes.is_empty()).then(|| format!("; {changes}"));
         let summary = format!(
             "{}, {}{}",
-            counted(plan.configured_metrics(), "metric"),
+            plan.collected(),
             counted(plan.rules.rules.len(), "rule"),
             changes.unwrap_or_default()
         );

@@ -86,7 +86,7 @@ fn print_summary(plan: &Plan, source: &Source) {
         .channels;
     println!(
         "{source}: good: {}, {}{recordings}, {}",
-        counted(plan.configured_metrics(), "metric"),
+        plan.collected(),
         counted(plan.rules.rules.len(), "rule"),
         counted(channels.len(), "channel"),
     );

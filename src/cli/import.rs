@@ -49,7 +49,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let import = Import::new(format, options.skip_bad, CEILING);
     let done = into(&folder, &options.input, import)?;
     let name = options.input.display().to_string();
-    report(&name, &done);
+    report(&name, &folder, &done);
     if done.samples == 0 {
         bail!("no samples to import: {name}");
     }
@@ -154,15 +154,16 @@ fn place(name: &str, bad: &BadLine) -> String {
     format!("{name}:{}: {bad}", bad.line)
 }
 
-fn report(name: &str, done: &Imported) {
+fn report(name: &str, folder: &Path, done: &Imported) {
     let span = done.span.map_or_else(String::new, |(from, to)| {
         format!(", {} to {}", time(from), time(to))
     });
     println!(
-        "imported {} of {} series into {}{span}",
+        "imported {} of {} series into {} in {}{span}",
         counted(done.samples, "sample"),
         done.series,
-        counted(done.blocks, "block")
+        counted(done.blocks, "block"),
+        folder.display()
     );
     if done.replaced > 0 {
         println!(

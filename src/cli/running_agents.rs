@@ -49,6 +49,7 @@ pub(super) fn select(global: &Global, flags: &str) -> anyhow::Result<Selection> 
     let configured = global.settings().ok();
     let configured = configured.and_then(|root| root.performance_monitor.value.state_directory);
     let environment = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let configured = configured.map(|folder| folder.value);
     let search = Search::of(directories(&environment, configured));
     let wanted = installation::named(global.config.as_deref());
     search.only(wanted.as_deref(), flags)

@@ -17,7 +17,7 @@ use bellwether_collector::{
 use bellwether_collectors::application::Statsd;
 use bellwether_collectors::{CollectorName, CollectorSettings};
 use bellwether_compat::RuleFile;
-use bellwether_core::{Labels, MetricDef, MetricId, Origin};
+use bellwether_core::{Labels, MetricDef, MetricId, Origin, counted};
 use bellwether_notify::Sender;
 use bellwether_recorder::RecordedMetric;
 use bellwether_routing::{Routing, SilenceSpec};
@@ -89,13 +89,17 @@ impl Plan {
         built_in.application.application.statsd.as_ref()
     }
 
-    /// Number of configured metrics: without self-metrics.
+    /// Formats the numbers of configured metrics, which self-metrics are not, and of collectors in the list, if there are
+    /// any: `3 metrics, 2 collectors`.
     #[must_use]
-    pub fn configured_metrics(&self) -> usize {
+    pub fn collected(&self) -> String {
         let metrics = self.metrics.iter();
-        metrics
-            .filter(|metric| metric.origin != Origin::SELF_METRICS)
-            .count()
+        let configured = metrics.filter(|metric| metric.origin != Origin::SELF_METRICS);
+        let metrics = counted(configured.count(), "metric");
+        match self.root.performance_monitor.collectors.len() {
+            0 => metrics,
+            count => format!("{metrics}, {}", counted(count, "collector")),
+        }
     }
 }
 
@@ -210,7 +214,10 @@ impl<'a> Checker<'a> {
         let monitor = &self.root.performance_monitor;
         if monitor.at.pos.line == 0 && !self.lacks_files() {
             self.problems
-                .error(&SourceLocation::default(), "the configuration is empty")
+                .error(
+                    &SourceLocation::default(),
+                    "the configuration has no section performance_monitor",
+                )
                 .hint(
                     "begin with performance_monitor:, or let `bellwether init` write a first one",
                 );
@@ -222,6 +229,7 @@ impl<'a> Checker<'a> {
             settle: None,
         };
         monitor.prometheus.check(self.problems);
+        self.folders();
         self.names();
         let collectors = self.collectors(schedule);
         self.metrics
@@ -274,6 +282,26 @@ impl<'a> Checker<'a> {
             let is_included = at.pos.file > 1;
             at.path.starts_with("include") || (is_included && at.path.is_empty())
         })
+    }
+
+    fn folders(&mut self) {
+        let folders = [
+            &self.root.performance_monitor.state_directory,
+            &self.root.trend_analysis.storage.path,
+            &self.root.alert_history.path,
+        ];
+        let relative = folders
+            .into_iter()
+            .flatten()
+            .filter(|folder| folder.is_relative());
+        self.warnings.extend(relative.map(|folder| Diagnostic {
+            location: folder.at.clone(),
+            message: format!(
+                "the path {} starts at the directory in which the agent is started",
+                folder.value.display()
+            ),
+            help: Some("begin it with /, so that each start has the same state".into()),
+        }));
     }
 
     fn interval(&mut self) -> Duration {

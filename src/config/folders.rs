@@ -13,7 +13,8 @@ use super::sections::Root;
 pub fn state_directory(root: &Root, environment: Environment<'_>) -> Option<PathBuf> {
     root.performance_monitor
         .state_directory
-        .clone()
+        .as_deref()
+        .cloned()
         .or_else(|| service_directory(environment, "STATE_DIRECTORY"))
         .or_else(|| user_state_directory(environment))
 }

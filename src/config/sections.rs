@@ -82,7 +82,7 @@ section! {
         /// into it, and reports this in `status`. State that cannot be written is kept in memory,
         /// reported, and written later. Default: `$STATE_DIRECTORY`, which systemd sets, else
         /// `$XDG_STATE_HOME/bellwether`, else `~/.local/state/bellwether`.
-        pub state_directory: Option<PathBuf>,
+        pub state_directory: Option<Spanned<PathBuf>>,
     }
 }
 

@@ -20,8 +20,8 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 /// Returns a warning for each collector whose last collection took more than half of its interval, in the agent that
 /// runs with the file `configuration`. Empty if there is no such agent, or it does not answer.
 pub(super) fn slow_collectors(plan: &Plan, configuration: &Path) -> Vec<Diagnostic> {
-    let state = plan.root.performance_monitor.state_directory.clone();
-    match health_of(configuration, state) {
+    let state = plan.root.performance_monitor.state_directory.as_deref();
+    match health_of(configuration, state.cloned()) {
         Ok(Some(health)) => warnings(plan, &health["collectors"]),
         // Whether the configuration is good does not depend on the agent.
         Ok(None) | Err(_) => Vec::new(),

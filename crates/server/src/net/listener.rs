@@ -67,12 +67,12 @@ impl fmt::Display for BindError {
             io::ErrorKind::AddrInUse if self.address.ends_with(":9091") => (
                 "address already in use".to_owned(),
                 "another Bellwether or a Pushgateway may use the port, which is the default of both; \
-                 choose another with --web.listen-address",
+                 choose another with --web.listen-address, or --listen of `bellwether demo`",
             ),
             io::ErrorKind::AddrInUse => (
                 "address already in use".to_owned(),
                 "another Bellwether or another service uses the port, which `ss -ltnp` shows; choose \
-                 another with --web.listen-address",
+                 another with --web.listen-address, or --listen of `bellwether demo`",
             ),
             io::ErrorKind::PermissionDenied if self.address.contains('/') => (
                 "permission denied".to_owned(),
