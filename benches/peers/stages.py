@@ -696,9 +696,10 @@ NODE_CONFIG = (f"performance_monitor:\n  enabled_collectors: []\n{SERVER}  colle
 
 def node():
     """All default collectors of node_exporter, scraped once a second. Bellwether collects once a second, and keeps the
-    history of it, which node_exporter leaves to Prometheus."""
+    history of it, which node_exporter leaves to Prometheus; once more without history, which is the same work."""
     what = "default collectors of node_exporter"
-    makers = [("bellwether", lambda: bellwether(NODE_CONFIG))]
+    makers = [("bellwether", lambda: bellwether(NODE_CONFIG)),
+              ("bellwether, without history", lambda: bellwether(NODE_CONFIG + "trend_analysis: {enabled: false}\n"))]
     if HAS_NODE_EXPORTER:
         makers.append(("node_exporter", lambda: node_exporter("--no-collector.systemd", "--no-collector.textfile")))
     for who, make in makers:
