@@ -110,6 +110,18 @@ impl EntryContext<'_> {
         timeout.saturating_sub(rest)
     }
 
+    /// Returns whether a setting has an error. It is missing then, although it is written.
+    #[must_use]
+    pub fn has_error(&self, setting: &str) -> bool {
+        let path = self.at.path.strip_suffix("name").unwrap_or(&self.at.path);
+        let path = format!("{path}{setting}");
+        self.problems.any(|at| {
+            let rest = at.path.strip_prefix(&*path);
+            at.file == self.at.file
+                && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        })
+    }
+
     /// Returns labels and relabeling steps for a collector that applies them itself. Without this call they are
     /// applied to all that it brings.
     pub fn take_relabeling(&mut self) -> Arc<Relabeling> {

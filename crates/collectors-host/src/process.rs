@@ -98,7 +98,11 @@ const COMM_LENGTH: usize = 15;
 
 impl EntryType for Process {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        if self.groups.is_empty() && self.top == 0 {
+        if self.groups.is_empty()
+            && self.top == 0
+            && !context.has_error("groups")
+            && !context.has_error("top")
+        {
             context
                 .problems
                 .error(context.at, "no groups")
@@ -229,6 +233,7 @@ mod tests {
         assert_eq!(problems("top: 3"), [""; 0]);
         for (yaml, expected) in [
             ("{}", "no groups"),
+            ("groups: {name: a, comm: b}", "expected a list"),
             ("groups: [{name: a}]", "no selector: group \"a\""),
             (
                 "groups: [{name: a, comm: [x, systemd-resolved]}]",

@@ -68,6 +68,9 @@ impl Accept {
 
     /// Reports that a collector would take nothing.
     pub(crate) fn report_none(context: &mut EntryContext<'_>) {
+        if context.has_error("accept") {
+            return;
+        }
         context
             .problems
             .error(context.at, "accepts no metrics")

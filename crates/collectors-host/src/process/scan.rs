@@ -142,11 +142,14 @@ impl Source for Scan {
 
     fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
+        let hint = match rustix::process::geteuid().is_root() {
+            true => "",
+            false => "; hint: run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+        };
         for (file, errors) in &self.unreadable {
             if errors.last > 0 {
                 notes.push(format!(
-                    "/proc/PID/{file} cannot be read for {} of {} processes; hint: run as root, or with CAP_SYS_PTRACE \
-                     and CAP_DAC_READ_SEARCH",
+                    "/proc/PID/{file} cannot be read for {} of {} processes{hint}",
                     errors.last,
                     self.processes.len()
                 ));

@@ -245,8 +245,12 @@ impl HttpJsonCollector {
             .fetch_at(url.clone(), method, request.headers(), body);
         let fetched = timeout_at(deadline, fetching).await;
         let fetched = fetched.unwrap_or_else(|_| {
-            let pages = format!("timed out after {number} pages");
-            Err(Failure::new("http", pages))
+            let message = match number {
+                0 => "timed out".to_owned(),
+                1 => "timed out after 1 page".to_owned(),
+                _ => format!("timed out after {number} pages"),
+            };
+            Err(Failure::new("http", message))
         })?;
         let mut series = std::mem::take(out);
         let read = spawn_blocking(move || {

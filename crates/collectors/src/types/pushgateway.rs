@@ -61,6 +61,12 @@ pub struct Groups {
     files: Option<GroupFiles>,
 }
 
+/// Time of the last good push of a group.
+const PUSH_TIME: &str = "push_time_seconds";
+
+/// Time of the last push of a group that was rejected.
+const PUSH_FAILURE_TIME: &str = "push_failure_time_seconds";
+
 #[derive(Debug, Default)]
 struct State {
     /// Groups by their grouping key.
@@ -135,8 +141,8 @@ impl Groups {
     /// returns. At most `limit` series are kept in all groups together.
     ///
     /// # Errors
-    /// A metric is invalid, or there would be too many series; nothing changed then but the time of the failure. Or the
-    /// metrics cannot be saved; they are kept in memory.
+    /// A metric is invalid, or has another type in another group, or there would be too many series; nothing changed then
+    /// but the time of the failure. Or the metrics cannot be saved; they are kept in memory.
     pub fn push(
         &self,
         key: Labels,
@@ -147,6 +153,7 @@ impl Groups {
     ) -> Result<(), PushError> {
         let mut state = self.state.lock();
         let merged = families(&key, batch).and_then(|pushed| {
+            state.check_types(&key, &pushed)?;
             let mut group = Group {
                 pushed: Some(now.0),
                 ..state.groups.get(&key).cloned().unwrap_or_default()
@@ -228,12 +235,12 @@ impl Groups {
         }
         for (name, help, time) in [
             (
-                "push_time_seconds",
+                PUSH_TIME,
                 "Last Unix time when this group was changed in the Pushgateway.",
                 (|group| group.pushed) as fn(&Group) -> Option<i64>,
             ),
             (
-                "push_failure_time_seconds",
+                PUSH_FAILURE_TIME,
                 "Last Unix time when changing this group in the Pushgateway failed.",
                 |group| group.failed,
             ),
@@ -259,6 +266,26 @@ impl State {
         }
     }
 
+    /// Compares the types of metrics that are pushed to the group `key` with those of the other groups: `/metrics` has one
+    /// type for a name, and would leave out the series of the others.
+    fn check_types(&self, key: &Labels, pushed: &BTreeMap<String, Family>) -> Result<(), String> {
+        let others = self.groups.iter().filter(|(other, _)| *other != key);
+        for (other, group) in others {
+            for (name, family) in pushed {
+                let there = group.families.get(name);
+                if let Some(there) = there.filter(|there| there.kind != family.kind) {
+                    return Err(format!(
+                        "metric {name:?} has the type {}, and in the group {} the type {}",
+                        family.type_word(),
+                        LabelSet::new(other),
+                        there.type_word()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Returns the number of series of all groups but `key`.
     fn series_beside(&self, key: &Labels) -> usize {
         let others = self.groups.iter().filter(|(other, _)| *other != key);
@@ -274,17 +301,26 @@ impl Group {
     }
 }
 
+impl Family {
+    fn type_word(&self) -> &str {
+        self.kind.as_deref().unwrap_or("untyped")
+    }
+}
+
 fn kind(word: &str) -> Option<Kind> {
     let all = [Kind::Counter, Kind::Gauge, Kind::Histogram, Kind::Summary];
     all.into_iter().find(|kind| kind.as_str() == word)
 }
 
 /// Checks what was pushed to the group `key`. Labels of the grouping key replace those of the metrics, and a metric
-/// has no other `instance` than that of the key, as in Pushgateway.
+/// has no other `instance` than that of the key, as in Pushgateway. The times of pushes are not taken from a client.
 fn families(key: &Labels, batch: &SeriesBatch) -> Result<BTreeMap<String, Family>, String> {
     let mut families: BTreeMap<String, Family> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     for pushed in batch.families() {
+        if [PUSH_TIME, PUSH_FAILURE_TIME].contains(&pushed.name) {
+            continue;
+        }
         let kind = pushed.kind.map(|kind| kind.as_str().to_owned());
         let family = families
             .entry(pushed.name.to_owned())
@@ -427,6 +463,44 @@ mod tests {
             .flat_map(|family| family.samples().map(|sample| sample.1))
             .collect();
         assert_eq!(own, [5.0, 5.0]);
+    }
+
+    #[test]
+    fn a_metric_has_one_type_in_all_groups() {
+        let groups = Groups::default();
+        push(&groups, "a", "# TYPE x gauge\nx 1\n", false).unwrap();
+        let counter = "# TYPE x counter\nx 2\n";
+        for (text, kind) in [(counter, "counter"), ("x 2\n", "untyped")] {
+            for keep_others in [true, false] {
+                let error = push(&groups, "b", text, keep_others).unwrap_err();
+                let message = format!(
+                    "metric \"x\" has the type {kind}, and in the group {{job=\"a\"}} the type gauge"
+                );
+                assert_eq!(error, PushError::Rejected(message));
+            }
+        }
+        assert_eq!(lines(&groups), ["x{job=\"a\"} 1"]);
+        // A group may change its own type while no other has the metric.
+        push(&groups, "a", counter, true).unwrap();
+        push(&groups, "b", counter, false).unwrap();
+        assert_eq!(lines(&groups).len(), 2);
+        push(&groups, "a", "x 1\n", false).unwrap_err();
+        groups.delete(&key(&[("job", "b")])).unwrap();
+        push(&groups, "a", "x 1\n", false).unwrap();
+    }
+
+    #[test]
+    fn a_client_does_not_set_the_times_of_pushes() {
+        let groups = Groups::default();
+        let text = "# TYPE push_time_seconds counter\npush_time_seconds 1\nx 1\n";
+        push(&groups, "a", text, false).unwrap();
+        let mut batch = SeriesBatch::default();
+        groups.fill(&mut batch);
+        let times = batch.lines().filter(|line| line.starts_with("push_time"));
+        assert_eq!(
+            times.collect::<Vec<_>>(),
+            ["push_time_seconds{job=\"a\"} 5"]
+        );
     }
 
     #[test]

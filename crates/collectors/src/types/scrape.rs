@@ -190,11 +190,20 @@ impl EntryType for Scrape {
 
 impl Scrape {
     fn check(&self, context: &mut EntryContext<'_>) {
+        let has_error = [
+            "static_configs",
+            "file_sd_configs",
+            "http_sd_configs",
+            "dns_sd_configs",
+        ]
+        .iter()
+        .any(|setting| context.has_error(setting));
         let EntryContext { at, problems, .. } = context;
         if self.static_configs.is_empty()
             && self.file_sd_configs.is_empty()
             && self.http_sd_configs.is_empty()
             && self.dns_sd_configs.is_empty()
+            && !has_error
         {
             problems
                 .error(at, "no targets")

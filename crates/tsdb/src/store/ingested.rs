@@ -29,6 +29,7 @@ use ingestion::series_text;
 use parking_lot::Mutex;
 use past::PastSeries;
 pub use taken::GeneratedName;
+use taken::TakenName;
 pub(super) use taken::{Taken, taken_names};
 
 use super::series_links::HistorySamples;
@@ -167,6 +168,8 @@ impl Ingested {
         let mut new = Vec::new();
         for family in batch.families() {
             self.retype(&family, turn, shared);
+            let taken = shared.taken.get(family.name);
+            let has_other_kind = taken.is_some_and(|taken| taken.has_other_kind(family.kind));
             for (packed, value) in family.samples() {
                 let sample = IngestedSample {
                     family,
@@ -178,6 +181,11 @@ impl Ingested {
                     .filter(|slot| self.holds(*slot, packed))
                     .or_else(|| self.find(packed));
                 match slot {
+                    // Its type was unknown when it came. It ends.
+                    Some(slot) if has_other_kind && *self.rows[slot].family == *family.name => {
+                        turn.result
+                            .reject(Rejection::NameInUse, family.name, packed);
+                    }
                     Some(slot) => self.set(slot, &sample, turn, shared, out),
                     None => new.push(sample),
                 }
@@ -267,7 +275,7 @@ impl Ingested {
     ) -> Result<usize, (Rejection, Option<String>)> {
         let packed = sample.packed;
         let labels = sample.admit(budget, shared)?;
-        let (name, kind, help) = sample.head(labels.name());
+        let (name, kind, help) = sample.head(labels.name(), shared);
         let free = self.free.last().copied();
         let slot = free.unwrap_or(self.rows.len() as u32);
         let family = self
@@ -521,7 +529,7 @@ impl<'b> IngestedSample<'b> {
         if taken.is_some_and(|taken| !taken.allows(&labels, kind, shared.default_labels)) {
             return Err((Rejection::NameInUse, None));
         }
-        let (name, ..) = self.head(series);
+        let (name, ..) = self.head(series, shared);
         budget.check(name, &labels).map_err(|(reason, label)| {
             let name = label.map_or_else(|| name.to_owned(), |label| format!("{name}{{{label}}}"));
             (reason, Some(name))
@@ -530,15 +538,21 @@ impl<'b> IngestedSample<'b> {
     }
 
     /// Returns name, type and help of the family of a series.
-    fn head<'a>(&'a self, series: &'a str) -> (&'a str, Option<Kind>, &'a str) {
+    fn head<'a>(
+        &'a self,
+        series: &'a str,
+        shared: &Shared<'_>,
+    ) -> (&'a str, Option<Kind>, &'a str) {
         let SeriesFamily {
             name, kind, help, ..
         } = self.family;
         // A series that was renamed has a family of its own.
-        match belongs(series, name, kind) {
+        let (name, kind, help) = match belongs(series, name, kind) {
             true => (name, kind, help),
             false => (series, None, ""),
-        }
+        };
+        let of_name = || shared.taken.get(name).and_then(TakenName::kind);
+        (name, kind.or_else(of_name), help)
     }
 }
 

@@ -75,6 +75,7 @@ async fn wrong_settings_are_errors() {
         ("accept: [x], listen: ':2003'", "not an address with a port"),
         ("accept: [x], ttl: 1s", "shorter than the interval: 1s"),
         ("accept: ['[']", "invalid regular expression"),
+        ("accept: {a: b}", "expected a list"),
     ] {
         let problems = resolve_entry(&format!("{{name: x, type: graphite, {settings}}}"));
         let problems = problems.err().unwrap_or_default();

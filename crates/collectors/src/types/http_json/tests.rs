@@ -224,6 +224,7 @@ async fn what_is_no_document_is_a_failure_with_its_reason() {
             found == reason && message.contains(detail),
             "{path}: {found}: {message}"
         );
+        assert!(!message.contains("0 pages"), "{message}");
     }
 }
 

@@ -255,7 +255,11 @@ impl HttpPlan {
             false => self.valid_status_codes.contains(&status.as_u16()),
         };
         if !valid {
-            return Err(format!("answered {status}"));
+            let reason = match self.valid_status_codes.is_empty() {
+                true => "",
+                false => ", which is not in valid_status_codes",
+            };
+            return Err(format!("answered {status}{reason}"));
         }
         if self.fail_if_not_ssl && url.scheme() != "https" {
             return Err("answered without TLS".into());

@@ -117,7 +117,7 @@ async fn what_an_http_probe_does_not_expect_is_its_failure() {
         (
             format!("{port}/ok"),
             "valid_status_codes: [204]",
-            "answered 200 OK",
+            "answered 200 OK, which is not in valid_status_codes",
         ),
         (
             format!("{port}/ok"),

@@ -342,6 +342,7 @@ async fn a_file_gives_targets() {
 fn mistakes_in_the_settings_are_reported_with_hints() {
     for (settings, message) in [
         ("", "no targets"),
+        ("static_configs: {targets: [a]}", "expected a list"),
         (
             "static_configs: [{targets: ['http://a:1']}]",
             "not an address: \"http://a:1\"",

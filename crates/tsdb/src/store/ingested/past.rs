@@ -7,7 +7,6 @@ use bellwether_core::{
 };
 
 use super::budget::Budget;
-use super::taken::TakenName;
 use super::{Ingested, IngestedSample, Shared, Source, series_text};
 use crate::history::{SeriesId, TimedSample};
 
@@ -31,11 +30,7 @@ impl Ingested {
     ) -> Rejected {
         let mut own = self.sources.remove(&source).unwrap_or_default();
         let mut rejected = Rejected::default();
-        for mut family in batch.families() {
-            if family.kind.is_none() {
-                // Remote write 1.0 says it later. The current value waits for it; history has no types.
-                family.kind = shared.taken.get(family.name).and_then(TakenName::kind);
-            }
+        for family in batch.families() {
             for (packed, at, value) in family.timed_samples() {
                 let sample = IngestedSample {
                     family,
@@ -97,7 +92,7 @@ impl Ingested {
             Budget::of(limits, own.slots.iter().map(|slot| self.series(*slot)))
         });
         let labels = sample.admit(budget, shared)?;
-        budget.add(sample.head(labels.name()).0, &labels);
+        budget.add(sample.head(labels.name(), shared).0, &labels);
         let id = history.series_id(&labels.with_defaults(shared.default_labels));
         own.past.ids.insert(packed.into(), id);
         Ok(id)

@@ -11,8 +11,8 @@ pub(in crate::store) type Taken = HashMap<String, TakenName>;
 /// Use of a name by a configured metric.
 #[derive(Debug, PartialEq)]
 pub(in crate::store) enum TakenName {
-    /// The name of a counter or a gauge. Ingested series of the same type may have it, if they have other labels: then
-    /// none of them is one of the metric's.
+    /// The name of a counter or a gauge. Ingested series of the same type, or of an unknown one, may have it, if they have
+    /// other labels: then none of them is one of the metric's.
     Shared {
         /// Type of the metric.
         kind: Kind,
@@ -36,7 +36,7 @@ pub struct GeneratedName {
 }
 
 impl TakenName {
-    /// Returns the type that ingested series of this name must have, if there is one.
+    /// Returns the type of ingested series of this name, if there is one. A series of an unknown type takes it.
     pub(super) fn kind(&self) -> Option<Kind> {
         match self {
             Self::Shared { kind, .. } => Some(*kind),
@@ -44,18 +44,23 @@ impl TakenName {
         }
     }
 
+    /// Returns whether `kind` is another type than that of ingested series of this name. An unknown type is none: remote
+    /// write 1.0 says the type later than the samples.
+    pub(super) fn has_other_kind(&self, kind: Option<Kind>) -> bool {
+        self.kind().zip(kind).is_some_and(|(own, kind)| own != kind)
+    }
+
     /// Returns whether ingested series with these labels may have the name.
     pub(super) fn allows(&self, labels: &LabelSet, kind: Option<Kind>, defaults: &Labels) -> bool {
-        let (names, has_type) = match self {
-            Self::Shared { kind: own, labels } => (labels, kind == Some(*own)),
-            Self::Generated(labels) => (labels, true),
+        let names = match self {
+            Self::Shared { labels, .. } | Self::Generated(labels) => labels,
             Self::Reserved => return false,
         };
         let others = labels
             .iter()
             .map(|(name, _)| name)
             .filter(|name| *name != METRIC_NAME && !defaults.contains_key(*name));
-        has_type && !others.eq(names.iter().map(|name| &**name))
+        !self.has_other_kind(kind) && !others.eq(names.iter().map(|name| &**name))
     }
 }
 

@@ -100,7 +100,7 @@ fn samples_that_would_spoil_the_exposition_are_rejected_with_a_reason() {
     let store = store_with(None);
     ingest(&store, "one", &jobs(&[("x", 1.0)]), 1);
     let mut bad = batch(&[
-        ("x_gauge", None, &[("a", 1.0)]),
+        ("x_gauge", Some(Kind::Counter), &[("a", 1.0)]),
         ("x_histogram_sum", None, &[("a", 1.0)]),
         ("jobs_total", Some(Kind::Gauge), &[("y", 1.0)]),
         ("twice", None, &[("a", 1.0), ("a", 2.0)]),
@@ -286,6 +286,51 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
         exposition(&store, Format::Text),
         ["# TYPE x_gauge gauge", "x_gauge{job=\"node\",host=\"a\"} 2"]
     );
+}
+
+#[test]
+fn a_series_of_an_unknown_type_takes_that_of_its_name() {
+    let store = store_with(None);
+    let mut own = Batch::default();
+    own.push(GAUGE, &["x", "y"], 1.0);
+    store.commit(&own, at(1));
+    // What remote write 1.0 sends before and after its metadata.
+    let sent = |kind, help| {
+        let mut batch = SeriesBatch::default();
+        batch.begin("x_gauge", kind, help);
+        batch.push(&[("job", "node")], 2.0);
+        batch.push(&[("a", "x"), ("b", "y")], 3.0);
+        batch
+    };
+    let mut typed = SeriesBatch::default();
+    typed.begin("x_gauge", Some(Kind::Gauge), "Of another.");
+    typed.push(&[("job", "typed")], 4.0);
+    let gauge = Some(Kind::Gauge);
+    for (seconds, batch) in [(1, sent(None, "")), (2, sent(gauge, "Of a sender."))] {
+        let done = ingest(&store, "one", &batch, seconds);
+        assert_eq!(done.rejected.count(Rejection::NameInUse), 1);
+        assert_eq!(ingest(&store, "two", &typed, seconds).series, 1);
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut lines = exposition(&store, format);
+            lines.retain(|line| line != "# EOF");
+            assert_eq!(
+                lines,
+                [
+                    "# TYPE x_gauge gauge",
+                    "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
+                    "x_gauge{job=\"node\",host=\"a\"} 2",
+                    "x_gauge{job=\"typed\",host=\"a\"} 4",
+                ]
+            );
+        }
+    }
+    // Its type is another one in the end.
+    let done = ingest(&store, "one", &sent(Some(Kind::Counter), ""), 3);
+    assert_eq!(
+        (done.series, done.rejected.count(Rejection::NameInUse)),
+        (0, 2)
+    );
+    assert_eq!(exposition(&store, Format::Text).len(), 3);
 }
 
 #[test]
