@@ -44,11 +44,24 @@ struct Metric {
     help: String,
     items: Option<JsonPath>,
     value: JsonPath,
-    /// Path as it was written.
+    /// Paths as they were written.
+    items_text: String,
     value_text: String,
     labels: Vec<(String, Label)>,
     values: BTreeMap<String, f64>,
     scale: f64,
+}
+
+/// Items that were found for each metric of a mapping, so that a path with a typo is noticed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Seen(Vec<Items>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Items {
+    /// Largest number in a document.
+    count: usize,
+    /// True once one had a value.
+    has_value: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -88,8 +101,13 @@ impl Mapping {
     ///
     /// # Errors
     /// Returns a text about the metrics that are not in it. The others were added.
-    pub(crate) fn apply(&self, document: &Document, out: &mut SeriesBatch) -> Result<(), String> {
-        self.apply_where(|_| true, document, out)
+    pub(crate) fn apply(
+        &self,
+        document: &Document,
+        seen: &mut Seen,
+        out: &mut SeriesBatch,
+    ) -> Result<(), String> {
+        self.apply_where(|_| true, document, seen, out)
     }
 
     /// As [`Mapping::apply`], for a further page of a document: a metric of the document as a whole has its series
@@ -97,21 +115,41 @@ impl Mapping {
     pub(crate) fn apply_items(
         &self,
         document: &Document,
+        seen: &mut Seen,
         out: &mut SeriesBatch,
     ) -> Result<(), String> {
         let has_items = |metric: &Metric| metric.items.is_some() || document.items.is_some();
-        self.apply_where(has_items, document, out)
+        self.apply_where(has_items, document, seen, out)
+    }
+
+    /// Returns notes about metrics that had no value in any document yet.
+    pub(crate) fn notes(&self, seen: &Seen) -> Vec<String> {
+        let metrics = self.0.iter().zip(&seen.0);
+        let metrics = metrics.filter(|(_, items)| !items.has_value);
+        metrics
+            .map(|(metric, items)| {
+                let (name, value) = (&metric.name, &metric.value_text);
+                match items.count {
+                    0 => format!("metric {name}: no items at {}", metric.items_text),
+                    1 => format!("metric {name}: the only item has no value at {value}"),
+                    count => format!("metric {name}: none of {count} items has a value at {value}"),
+                }
+            })
+            .collect()
     }
 
     fn apply_where(
         &self,
         applies: impl Fn(&Metric) -> bool,
         document: &Document,
+        seen: &mut Seen,
         out: &mut SeriesBatch,
     ) -> Result<(), String> {
-        let metrics = self.0.iter().filter(|metric| applies(metric));
+        seen.0.resize(self.0.len(), Items::default());
+        let metrics = self.0.iter().zip(&mut seen.0);
+        let metrics = metrics.filter(|(metric, _)| applies(metric));
         let errors: Vec<String> = metrics
-            .filter_map(|metric| metric.apply(document, out).err())
+            .filter_map(|(metric, items)| metric.apply(document, items, out).err())
             .collect();
         match errors.is_empty() {
             true => Ok(()),
@@ -172,6 +210,10 @@ impl MappedMetric {
             help: self.help.clone(),
             items,
             value: value?,
+            items_text: match &self.items {
+                Some(own) => own.value.0.clone(),
+                None => "$[*]".to_owned(),
+            },
             value_text: self.value.value.0.clone(),
             labels,
             values: self.values.clone(),
@@ -181,11 +223,18 @@ impl MappedMetric {
 }
 
 impl Metric {
-    fn apply(&self, document: &Document, out: &mut SeriesBatch) -> Result<(), String> {
+    fn apply(
+        &self,
+        document: &Document,
+        seen: &mut Items,
+        out: &mut SeriesBatch,
+    ) -> Result<(), String> {
         out.begin(&self.name, Some(self.kind), &self.help);
         let error = |reason: String| Err(format!("metric {}: {reason}", self.name));
         let items = self.items.as_ref().or(document.items.as_ref());
         let Some(items) = items else {
+            // Without a value, it is an error below.
+            seen.has_value = true;
             return match self.add(&document.tree, None, out) {
                 Ok(true) => Ok(()),
                 Ok(false) => error(format!("nothing at {}", self.value_text)),
@@ -193,10 +242,16 @@ impl Metric {
             };
         };
         let (mut first, mut wrong) = (None, 0);
-        for item in items.query_located(&document.tree).iter() {
-            if let Err(reason) = self.add(item.node(), Some(item.location()), out) {
-                first.get_or_insert(reason);
-                wrong += 1;
+        let items = items.query_located(&document.tree);
+        seen.count = seen.count.max(items.len());
+        for item in items.iter() {
+            match self.add(item.node(), Some(item.location()), out) {
+                Ok(has_value) => seen.has_value |= has_value,
+                Err(reason) => {
+                    seen.has_value = true;
+                    first.get_or_insert(reason);
+                    wrong += 1;
+                }
             }
         }
         match first {
@@ -218,7 +273,11 @@ impl Metric {
             Some(value) => self.number(value).ok_or_else(|| {
                 let mut text = value.to_string();
                 text.truncate(text.floor_char_boundary(60));
-                format!("no number at {}: {text}", self.value_text)
+                let listed = match value {
+                    Value::String(_) if !self.values.is_empty() => ", which is not among values",
+                    _ => "",
+                };
+                format!("no number at {}: {text}{listed}", self.value_text)
             })?,
         };
         let texts: Vec<(&str, String)> = self
@@ -290,7 +349,10 @@ mod tests {
         assert_eq!(problems, [""; 0]);
         let mut out = SeriesBatch::default();
         let document = document.clone().into();
-        let error = mapping.unwrap().apply(&document, &mut out).err();
+        let error = mapping
+            .unwrap()
+            .apply(&document, &mut Seen::default(), &mut out)
+            .err();
         (out.lines().collect(), error)
     }
 
@@ -339,6 +401,41 @@ mod tests {
         let expected =
             "metric a: nothing at $.none; metric b: 2 items, the first: no number at $.v: \"x\"";
         assert_eq!(error.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_text_that_is_not_among_values_is_named() {
+        let document = json!({"state": "starting"});
+        let (_, error) = apply(
+            "[{name: a, value: $.state, values: {up: 1}}, {name: b, value: $.state}]",
+            &document,
+        );
+        let expected = "metric a: no number at $.state: \"starting\", which is not among values; \
+                        metric b: no number at $.state: \"starting\"";
+        assert_eq!(error.as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn a_path_of_items_or_values_that_never_had_one_is_noted() {
+        let (mapping, _) = resolve(
+            "[{name: a, items: '$[*]', value: $.mesages}, {name: b, items: '$.nope[*]'}, \
+             {name: c, items: '$[*]', value: $.messages}, {name: d, items: '$[?@.messages]', value: $.x}, \
+             {name: e, value: '$[0].messages'}]",
+        );
+        let mapping = mapping.unwrap();
+        let (mut seen, mut out) = (Seen::default(), SeriesBatch::default());
+        let document = json!([{"messages": 1}, {}, {}]).into();
+        mapping.apply(&document, &mut seen, &mut out).unwrap();
+        let expected = [
+            "metric a: none of 3 items has a value at $.mesages",
+            "metric b: no items at $.nope[*]",
+            "metric d: the only item has no value at $.x",
+        ];
+        assert_eq!(mapping.notes(&seen), expected);
+        // An empty page says nothing about the others.
+        let document = json!([]).into();
+        mapping.apply_items(&document, &mut seen, &mut out).unwrap();
+        assert_eq!(mapping.notes(&seen), expected);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 
 use crate::document::{self, DocumentFormat};
-use crate::mapping::{MappedMetric, Mapping};
+use crate::mapping::{MappedMetric, Mapping, Seen};
 
 string_enum! {
     /// Formats of the output of a program.
@@ -122,7 +122,7 @@ impl EntryType for Exec {
             limit,
             reader: reader.clone(),
             parser: Some(SeriesParser::default()),
-            left_out: BTreeSet::new(),
+            found: Found::default(),
         })
     }
 }
@@ -169,8 +169,15 @@ struct ExecCollector {
     reader: Arc<Reader>,
     /// `None` while a blocking thread has it.
     parser: Option<SeriesParser>,
+    found: Found,
+}
+
+/// What notes are about.
+#[derive(Clone, Debug, Default)]
+struct Found {
     /// Keys whose value is no number.
     left_out: BTreeSet<String>,
+    seen: Seen,
 }
 
 impl Collector for ExecCollector {
@@ -196,18 +203,18 @@ impl Collector for ExecCollector {
             let mut parser = self.parser.take().unwrap_or_default();
             let mut series = std::mem::take(&mut batch.series);
             let reader = self.reader.clone();
+            let mut found = std::mem::take(&mut self.found);
             // A long output takes its time.
             let read = spawn_blocking(move || {
-                let mut left_out = BTreeSet::new();
-                let result =
-                    reader.read(&run.output, code, &mut parser, &mut left_out, &mut series);
-                (result, parser, left_out, series)
+                found.left_out.clear();
+                let result = reader.read(&run.output, code, &mut parser, &mut found, &mut series);
+                (result, parser, found, series)
             });
-            let (result, parser, left_out, series) = read
+            let (result, parser, found, series) = read
                 .await
                 .map_err(|error| Failure::new("panic", error.to_string()))?;
             self.parser = Some(parser);
-            self.left_out = left_out;
+            self.found = found;
             batch.series = series;
             exit?;
             result.map_err(|error| settings.failure("parse", &format!("output: {error}"), ""))
@@ -216,24 +223,18 @@ impl Collector for ExecCollector {
 
     fn notes(&self) -> Vec<String> {
         const SHOWN: usize = 10;
-        if self.left_out.is_empty() {
-            return Vec::new();
+        let mut notes = self.reader.mapping.notes(&self.found.seen);
+        let left_out = &self.found.left_out;
+        if left_out.is_empty() {
+            return notes;
         }
-        let names: Vec<&str> = self
-            .left_out
-            .iter()
-            .take(SHOWN)
-            .map(String::as_str)
-            .collect();
-        let more = if self.left_out.len() > SHOWN {
-            ", ..."
-        } else {
-            ""
-        };
-        vec![format!(
+        let names: Vec<&str> = left_out.iter().take(SHOWN).map(String::as_str).collect();
+        let more = if left_out.len() > SHOWN { ", ..." } else { "" };
+        notes.push(format!(
             "keys without a number are left out: {}{more}",
             names.join(", ")
-        )]
+        ));
+        notes
     }
 }
 
@@ -255,7 +256,7 @@ impl Reader {
         output: &[u8],
         code: i32,
         parser: &mut SeriesParser,
-        left_out: &mut BTreeSet<String>,
+        found: &mut Found,
         out: &mut SeriesBatch,
     ) -> Result<(), String> {
         if self.format == OutputFormat::Nagios {
@@ -264,16 +265,17 @@ impl Reader {
         let text = std::str::from_utf8(output)
             .map_err(|error| format!("not UTF-8 text: byte {}", error.valid_up_to()))?;
         match self.format {
-            OutputFormat::Json => self.read_document(DocumentFormat::Json, text, out),
-            OutputFormat::Csv => self.read_document(DocumentFormat::Csv, text, out),
-            OutputFormat::Xml => self.read_document(DocumentFormat::Xml, text, out),
+            OutputFormat::Json => self.read_document(DocumentFormat::Json, text, found, out),
+            OutputFormat::Csv => self.read_document(DocumentFormat::Csv, text, found, out),
+            OutputFormat::Xml => self.read_document(DocumentFormat::Xml, text, found, out),
             OutputFormat::KeyValue => {
                 let object = key_value::parse(text)?;
                 if self.mapping.is_empty() {
-                    self.add_numbers(&object, left_out, out);
+                    self.add_numbers(&object, &mut found.left_out, out);
                     return Ok(());
                 }
-                self.mapping.apply(&Value::Object(object).into(), out)
+                let document = Value::Object(object).into();
+                self.mapping.apply(&document, &mut found.seen, out)
             }
             _ => {
                 let format = match text.trim_end().ends_with("# EOF") {
@@ -295,10 +297,11 @@ impl Reader {
         &self,
         format: DocumentFormat,
         text: &str,
+        found: &mut Found,
         out: &mut SeriesBatch,
     ) -> Result<(), String> {
         let document = format.parse(text, self.delimiter)?;
-        self.mapping.apply(&document, out)
+        self.mapping.apply(&document, &mut found.seen, out)
     }
 
     fn add_numbers(

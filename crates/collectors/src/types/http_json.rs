@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 use self::pages::{PagePlan, Pages};
 use crate::document::{self, DocumentFormat};
 use crate::http::{Fetched, Server};
-use crate::mapping::{MappedMetric, Mapping};
+use crate::mapping::{MappedMetric, Mapping, Seen};
 
 /// Formats in the order of preference, where none is configured.
 const ACCEPTED: &str = "application/json, application/xml;q=0.9, text/csv;q=0.8, */*;q=0.1";
@@ -109,6 +109,7 @@ impl EntryType for HttpJson {
         context.build(move |_| HttpJsonCollector {
             server: Server::new(access.clone(), url.clone(), limit),
             request: request.clone(),
+            seen: Seen::default(),
         })
     }
 }
@@ -173,6 +174,7 @@ impl Request {
         fetched: Fetched,
         url: &Url,
         number: usize,
+        seen: &mut Seen,
         out: &mut SeriesBatch,
     ) -> Result<Page, Failure> {
         let format = self
@@ -185,8 +187,8 @@ impl Request {
         let document = format.parse(&text, self.delimiter);
         let document = document.map_err(|error| Failure::new("parse", error))?;
         let mapped = match number {
-            0 => self.mapping.apply(&document, out),
-            _ => self.mapping.apply_items(&document, out),
+            0 => self.mapping.apply(&document, seen, out),
+            _ => self.mapping.apply_items(&document, seen, out),
         };
         let next = match &self.pages {
             Some(pages) => pages.next(url, &answered, &links, &document.tree),
@@ -203,6 +205,7 @@ impl Request {
 struct HttpJsonCollector {
     server: Server,
     request: Arc<Request>,
+    seen: Seen,
 }
 
 impl Collector for HttpJsonCollector {
@@ -226,6 +229,10 @@ impl Collector for HttpJsonCollector {
             }
             mapped
         })
+    }
+
+    fn notes(&self) -> Vec<String> {
+        self.request.mapping.notes(&self.seen)
     }
 }
 
@@ -253,14 +260,16 @@ impl HttpJsonCollector {
             Err(Failure::new("http", message))
         })?;
         let mut series = std::mem::take(out);
+        let mut seen = std::mem::take(&mut self.seen);
         let read = spawn_blocking(move || {
-            let result = request.read(fetched, &url, number, &mut series);
-            (series, result)
+            let result = request.read(fetched, &url, number, &mut seen, &mut series);
+            (series, seen, result)
         });
-        let (series, result) = read
+        let (series, seen, result) = read
             .await
             .map_err(|error| Failure::new("panic", error.to_string()))?;
         *out = series;
+        self.seen = seen;
         result
     }
 }

@@ -50,6 +50,8 @@ mod tests {
         let text = "# state\n\nsize = 5\nname=\"a=b\"\nempty=\n";
         let expected = json!({"size": "5", "name": "a=b", "empty": ""});
         assert_eq!(Value::Object(parse(text).unwrap()), expected);
+        let twice = parse("a=1\na=2\n").unwrap();
+        assert_eq!(Value::Object(twice), json!({"a": "2"}), "the last one");
         assert_eq!(parse("a=1\nb\n").unwrap_err(), "line 2: no =");
         assert_eq!(parse("=1").unwrap_err(), "line 1: no key");
     }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use super::families::SavedFamily;
+use super::segments::Position;
 use super::tail::Place;
 use super::totals::Totals;
 
@@ -23,6 +24,9 @@ pub(super) struct Checkpoint {
     pub(super) patterns: BTreeSet<String>,
     /// Places by the path of the log.
     pub(super) files: BTreeMap<String, Place>,
+    /// Positions in rotated files that may still grow, by the path of the log.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) late: BTreeMap<String, Vec<Position>>,
     /// Cursor of the last entry of the journal.
     pub(super) cursor: Option<String>,
     pub(super) totals: Totals,

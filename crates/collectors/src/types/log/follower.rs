@@ -63,7 +63,12 @@ impl Follower {
             let mut patterns = files.patterns.values();
             patterns.any(|pattern| pattern.matches(path)) && files.includes(path)
         });
-        let tails = followed.map(|(path, place)| (path.clone(), Tail::new(path, place)));
+        let mut late = checkpoint.late;
+        let tails = followed.map(|(path, place)| {
+            let late = late.remove(&*path.to_string_lossy());
+            let tail = Tail::new(path.clone(), place, late.unwrap_or_default());
+            (path, tail)
+        });
         Self {
             tails: tails.collect(),
             known: checkpoint.patterns,
@@ -129,7 +134,7 @@ impl Follower {
                 (true, Start::End) => Place::End,
                 (false, _) => Place::Beginning,
             };
-            let tail = Tail::new(path.clone(), place);
+            let tail = Tail::new(path.clone(), place, Vec::new());
             self.tails.insert(path.clone(), tail);
         }
         self.known.extend(self.files.patterns.keys().cloned());
@@ -168,11 +173,15 @@ impl Follower {
     }
 
     pub(super) fn checkpoint(&self) -> Checkpoint {
-        let files = self.tails.iter();
-        let files = files.map(|(path, tail)| (path.to_string_lossy().into_owned(), tail.place()));
+        let tails = self.tails.iter();
+        let tails = tails.map(|(path, tail)| (path.to_string_lossy().into_owned(), tail));
+        let files = tails.clone().map(|(path, tail)| (path, tail.place()));
+        let late = tails.map(|(path, tail)| (path, tail.late_positions()));
+        let late = late.filter(|(_, positions)| !positions.is_empty());
         Checkpoint {
             patterns: self.known.clone(),
             files: files.collect(),
+            late: late.collect(),
             cursor: None,
             totals: self.counting.totals.clone(),
             families: self.counting.save(),

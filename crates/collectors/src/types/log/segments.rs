@@ -87,7 +87,7 @@ impl Segment {
     }
 
     /// Returns whether `position` can be one in this file, as its beginning is the same. Reads the file.
-    fn has(&self, position: &Position) -> bool {
+    pub(super) fn has(&self, position: &Position) -> bool {
         if !self.is_gzip && self.length < position.offset {
             return false;
         }

@@ -1,6 +1,6 @@
 //! Reads one log to its end, through its rotations.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,10 @@ use super::segments::{HEAD, Position, Segment, Source, find, modified, segments}
 
 /// Time after the last write to a rotated file in which its writer may still have it open.
 const LINGER: Duration = Duration::from_secs(2);
-/// The same where there is no new file yet.
+/// The same where there is no new file yet, and for a file that is still read beside the new one.
 const GONE: Duration = Duration::from_secs(60);
+/// Maximum number of rotated files of a log that are read beside it.
+const MAX_LATE: usize = 4;
 /// Time without a write after which a file is closed. It is opened again when it grows.
 const IDLE: Duration = Duration::from_secs(300);
 
@@ -48,6 +50,10 @@ pub(super) struct Tail {
     path: PathBuf,
     place: Place,
     open: Option<Open>,
+    /// Files before it, oldest first, whose writer may still have them open: `postrotate` of logrotate comes later.
+    late: Vec<Open>,
+    /// Positions in such files that are not open yet after a restart.
+    saved: Vec<Position>,
     /// Version of the log that was read to its end.
     read: Option<Version>,
 }
@@ -64,7 +70,7 @@ struct Open {
     /// Beginning of the text, of at most [`HEAD`] bytes.
     head: Vec<u8>,
     splitter: Splitter,
-    /// Time of the last read with bytes.
+    /// Time of the last read with bytes; for a late file, at least that of the next one.
     active: Now,
 }
 
@@ -86,11 +92,14 @@ pub(super) struct Budget<'a> {
 }
 
 impl Tail {
-    pub(super) fn new(path: PathBuf, place: Place) -> Self {
+    /// Creates a tail. `saved` are positions of [`Tail::late_positions`].
+    pub(super) fn new(path: PathBuf, place: Place, saved: Vec<Position>) -> Self {
         Self {
             path,
             place,
             open: None,
+            late: Vec::new(),
+            saved,
             read: None,
         }
     }
@@ -99,14 +108,38 @@ impl Tail {
     /// by which a file that was never read is found if it is rotated.
     pub(super) fn place(&self) -> Place {
         match (&self.open, &self.place) {
-            (Some(open), Place::At(_)) if open.offset == 0 => self.place.clone(),
-            (Some(open), _) => Place::At(open.position()),
-            (None, _) => self.place.clone(),
+            (Some(open), Place::At(_)) if open.offset == 0 => {}
+            (Some(open), _) => return Place::At(open.position()),
+            (None, _) => {}
+        }
+        match &self.place {
+            Place::At(before) => {
+                let late = self.late.iter();
+                let mut late = late.filter(|open| open.segment.inode == before.inode);
+                Place::At(late.next().map_or_else(|| before.clone(), Open::position))
+            }
+            place => place.clone(),
         }
     }
 
-    /// Returns the bytes in the log behind the place, without those of files between them.
+    /// Returns the positions in files before the place that may still grow.
+    pub(super) fn late_positions(&self) -> Vec<Position> {
+        let place = self.place();
+        let is_place =
+            |own: &Position| matches!(&place, Place::At(place) if place.inode == own.inode);
+        let late = self.late.iter().map(Open::position);
+        let all = late.chain(self.saved.iter().cloned());
+        all.filter(|own| !is_place(own)).collect()
+    }
+
+    /// Returns the bytes in the log behind the place and those that are not read of late files, without those of files
+    /// between them.
     pub(super) fn lag(&self) -> u64 {
+        let late: u64 = self.late.iter().map(Open::unread).sum();
+        late + self.live_lag()
+    }
+
+    fn live_lag(&self) -> u64 {
         let live = Segment::at(&self.path).ok().flatten();
         let (length, inode) = live.map_or((0, 0), |live| (live.length, live.inode));
         match self.place() {
@@ -123,6 +156,24 @@ impl Tail {
     /// # Errors
     /// Returns an error with the path of the file that cannot be read.
     pub(super) fn step(
+        &mut self,
+        now: Now,
+        limits: &Limits,
+        budget: &mut Budget<'_>,
+        each: &mut impl FnMut(Line<'_>),
+    ) -> Result<Step, String> {
+        self.open_saved(now, limits);
+        if !self.read_late(now, budget, each) {
+            return Ok(Step::More);
+        }
+        match self.step_log(now, limits, budget, each)? {
+            // Their last lines may come yet.
+            Step::Gone if !self.late.is_empty() => Ok(Step::End),
+            step => Ok(step),
+        }
+    }
+
+    fn step_log(
         &mut self,
         now: Now,
         limits: &Limits,
@@ -150,7 +201,9 @@ impl Tail {
                 self.close();
                 return Ok(Step::More);
             }
-            if !self.read(now, budget, each)? {
+            if let Some(open) = &mut self.open
+                && !open.read(now, budget, each)?
+            {
                 return Ok(Step::More);
             }
             match self.advance(now, limits, each)? {
@@ -163,6 +216,89 @@ impl Tail {
                     return Ok(Step::End);
                 }
             }
+        }
+    }
+
+    /// Opens the late files of a checkpoint. One that was compressed meanwhile is read to its end.
+    fn open_saved(&mut self, now: Now, limits: &Limits) {
+        if self.saved.is_empty() {
+            return;
+        }
+        let Ok(all) = segments(&self.path) else {
+            return;
+        };
+        let place = match &self.place {
+            Place::At(place) => find(&all, &self.path, place),
+            _ => None,
+        };
+        let mut saved = std::mem::take(&mut self.saved);
+        saved.retain(|position| {
+            let index = find(&all, &self.path, position);
+            let segment = index.and_then(|index| all.get(index));
+            let Some(segment) = segment.filter(|segment| segment.path != self.path) else {
+                return false;
+            };
+            // An empty file is known by its inode alone, which may be that of another one by now.
+            if position.offset == 0 && (segment.is_gzip || index >= place) {
+                return false;
+            }
+            match segment.open(position.offset) {
+                Ok(Some((source, head))) => {
+                    let offset = position.offset;
+                    let open = Open::new(segment.clone(), source, offset, head, now, limits);
+                    self.late.push(open);
+                    false
+                }
+                Ok(None) => true,
+                Err(error) => !is_lasting(&error),
+            }
+        });
+        self.saved = saved;
+    }
+
+    /// Reads what was appended to late files. Returns false if the budget ended before.
+    fn read_late(
+        &mut self,
+        now: Now,
+        budget: &mut Budget<'_>,
+        each: &mut impl FnMut(Line<'_>),
+    ) -> bool {
+        let mut is_end = true;
+        // Until the log is reached, files between are looked for, and late ones must be known so that they are not taken.
+        let is_between = self.open.is_some() && self.read.is_none();
+        let place = &mut self.place;
+        self.late.retain_mut(|open| {
+            open.splitter.flush_due(now.mono, each);
+            let result = match open.is_replaced() {
+                true => Ok(true),
+                false => open.read(now, budget, each),
+            };
+            match result {
+                Ok(false) => {
+                    is_end = false;
+                    return true;
+                }
+                Ok(true) if open.can_grow() && (is_between || !open.is_late_over(now)) => {
+                    return true;
+                }
+                Ok(true) => {}
+                Err(error) => warn!(%error, "the rest of a rotated log is left out"),
+            }
+            open.leave(place, now, each);
+            false
+        });
+        is_end
+    }
+
+    /// Closes the open file, and reads it further beside the next one.
+    fn close_late(&mut self, now: Now, each: &mut impl FnMut(Line<'_>)) {
+        self.place = self.place();
+        if self.late.len() >= MAX_LATE {
+            self.late.remove(0).leave(&mut self.place, now, each);
+        }
+        if let Some(mut open) = self.open.take() {
+            open.active = now;
+            self.late.push(open);
         }
     }
 
@@ -188,7 +324,8 @@ impl Tail {
         }
     }
 
-    /// Opens a file. A predecessor that can never be read is left out, so that it does not hold up the log.
+    /// Opens a file; a late one is open already. A predecessor that can never be read is left out, so that it does not
+    /// hold up the log.
     fn open_segment(
         &mut self,
         segment: Segment,
@@ -196,6 +333,11 @@ impl Tail {
         now: Now,
         limits: &Limits,
     ) -> Result<bool, String> {
+        let mut late = self.late.iter();
+        if let Some(index) = late.position(|open| open.segment.inode == segment.inode) {
+            self.open = Some(self.late.remove(index));
+            return Ok(true);
+        }
         let opened = match segment.open(offset) {
             Err(error) if segment.path != self.path && is_lasting(&error) => {
                 let path = segment.path.display();
@@ -205,15 +347,8 @@ impl Tail {
             }
             opened => opened.map_err(|error| named(&segment.path, &error))?,
         };
-        self.open = opened.map(|(source, head)| Open {
-            segment,
-            before: None,
-            source,
-            offset,
-            head,
-            splitter: Splitter::new(limits.max_line, limits.joining.as_ref()),
-            active: now,
-        });
+        self.open =
+            opened.map(|(source, head)| Open::new(segment, source, offset, head, now, limits));
         Ok(self.open.is_some())
     }
 
@@ -221,7 +356,7 @@ impl Tail {
     fn locate(&self) -> io::Result<Option<(Segment, u64)>> {
         let live = Segment::at(&self.path)?;
         let at_start = |segment: Option<Segment>| segment.map(|segment| (segment, 0));
-        match &self.place {
+        match &self.place() {
             Place::Beginning => Ok(at_start(live)),
             Place::End => Ok(live.map(|live| {
                 let length = live.length;
@@ -240,11 +375,7 @@ impl Tail {
 
     /// Returns whether the open file was truncated or written anew.
     fn is_replaced(&self) -> bool {
-        let Some(open) = &self.open else { return false };
-        match &open.source {
-            Source::Plain(file) => open.is_replaced(file),
-            Source::Gzip(_) => false,
-        }
+        self.open.as_ref().is_some_and(Open::is_replaced)
     }
 
     /// Returns whether another file came before the open one, of which nothing is read yet: the log was copied and
@@ -263,41 +394,6 @@ impl Tail {
         let all = segments(&self.path)?;
         let index = all.iter().position(|own| own.inode == open.segment.inode);
         Ok(index.is_some_and(|index| inode_before(&all, index) != before))
-    }
-
-    /// Reads to the end of the file. Returns false if the budget ended before.
-    fn read(
-        &mut self,
-        now: Now,
-        budget: &mut Budget<'_>,
-        each: &mut impl FnMut(Line<'_>),
-    ) -> Result<bool, String> {
-        let Some(open) = &mut self.open else {
-            return Ok(true);
-        };
-        while budget.bytes > 0 {
-            let room = budget.buffer.len().min(budget.bytes as usize);
-            let count = open.source.read(&mut budget.buffer[..room]);
-            let count = count.map_err(|error| named(&open.segment.path, &error));
-            // The rest of a damaged archive cannot be read; the next file can.
-            let count = match (count, &open.source) {
-                (Err(error), Source::Plain(_)) => return Err(error),
-                (Err(error), Source::Gzip(_)) => {
-                    warn!(%error, "the rest of a compressed log is left out");
-                    return Ok(true);
-                }
-                (Ok(0), _) => return Ok(true),
-                (Ok(count), _) => count,
-            };
-            let chunk = &budget.buffer[..count];
-            let room = HEAD - open.head.len();
-            open.head.extend_from_slice(&chunk[..count.min(room)]);
-            open.offset += count as u64;
-            open.active = now;
-            open.splitter.push(chunk, now.mono, each);
-            budget.bytes -= count as u64;
-        }
-        Ok(false)
     }
 
     /// Goes on to the next file of the log, at the end of the open one.
@@ -327,7 +423,14 @@ impl Tail {
         };
         let live = all.iter().position(|segment| segment.path == self.path);
         let next = after(&open.position()).max(after_before).or(live);
-        let next = next.unwrap_or(all.len());
+        let mut next = next.unwrap_or(all.len());
+        // A late file is read already, and its late lines may have made it the newest.
+        let is_late = |segment: &Segment| {
+            segment.path != self.path && self.late.iter().any(|open| open.is_same(segment))
+        };
+        while all.get(next).is_some_and(is_late) {
+            next += 1;
+        }
         let before = inode_before(&all, next);
         let next = (next < all.len()).then(|| all.swap_remove(next));
         let quiet = open.quiet(now.wall);
@@ -337,9 +440,19 @@ impl Tail {
             Some(next) if next.path == self.path && (next.length == 0 || quiet < LINGER) => {
                 return Ok(Next::Wait);
             }
-            _ => open.splitter.finish(now.mono, each),
+            // However old its last line is: a quiet log has one between the rotation and the reload too.
+            Some(_) if matches!(open.source, Source::Plain(_)) => {
+                // A line that is as old has no rest, and a gauge that it sets comes before those of the next file.
+                if quiet >= GONE {
+                    open.splitter.finish(now.mono, each);
+                }
+                self.close_late(now, each);
+            }
+            _ => {
+                open.splitter.finish(now.mono, each);
+                self.close();
+            }
         }
-        self.close();
         match next {
             None if all.is_empty() => Ok(Next::Gone),
             // By them it is known that they belong to a log.
@@ -374,12 +487,100 @@ enum Next {
 }
 
 impl Open {
+    fn new(
+        segment: Segment,
+        source: Source,
+        offset: u64,
+        head: Vec<u8>,
+        now: Now,
+        limits: &Limits,
+    ) -> Self {
+        Self {
+            segment,
+            before: None,
+            source,
+            offset,
+            head,
+            splitter: Splitter::new(limits.max_line, limits.joining.as_ref()),
+            active: now,
+        }
+    }
+
+    /// Reads to the end of the file. Returns false if the budget ended before.
+    fn read(
+        &mut self,
+        now: Now,
+        budget: &mut Budget<'_>,
+        each: &mut impl FnMut(Line<'_>),
+    ) -> Result<bool, String> {
+        while budget.bytes > 0 {
+            let room = budget.buffer.len().min(budget.bytes as usize);
+            let count = self.source.read(&mut budget.buffer[..room]);
+            let count = count.map_err(|error| named(&self.segment.path, &error));
+            // The rest of a damaged archive cannot be read; the next file can.
+            let count = match (count, &self.source) {
+                (Err(error), Source::Plain(_)) => return Err(error),
+                (Err(error), Source::Gzip(_)) => {
+                    warn!(%error, "the rest of a compressed log is left out");
+                    return Ok(true);
+                }
+                (Ok(0), _) => return Ok(true),
+                (Ok(count), _) => count,
+            };
+            let chunk = &budget.buffer[..count];
+            let room = HEAD - self.head.len();
+            self.head.extend_from_slice(&chunk[..count.min(room)]);
+            self.offset += count as u64;
+            self.active = now;
+            self.splitter.push(chunk, now.mono, each);
+            budget.bytes -= count as u64;
+        }
+        Ok(false)
+    }
+
+    /// Returns the bytes of the file that are not read.
+    fn unread(&self) -> u64 {
+        let Source::Plain(file) = &self.source else {
+            return 0;
+        };
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        length.saturating_sub(self.offset)
+    }
+
+    fn can_grow(&self) -> bool {
+        matches!(self.source, Source::Plain(_)) && !self.is_replaced()
+    }
+
+    /// Returns whether the writer of a late file has left it, as far as time tells.
+    fn is_late_over(&self, now: Now) -> bool {
+        now.mono.since(self.active.mono) >= GONE
+    }
+
+    /// Returns whether `segment` is this late file, or what it was compressed to.
+    fn is_same(&self, segment: &Segment) -> bool {
+        self.segment.inode == segment.inode
+            || (segment.is_gzip && self.offset > 0 && segment.has(&self.position()))
+    }
+
+    /// Completes the last line of a late file, behind which `place` is if it is in it.
+    fn leave(&mut self, place: &mut Place, now: Now, each: &mut impl FnMut(Line<'_>)) {
+        self.splitter.finish(now.mono, each);
+        match place {
+            Place::At(before) if before.inode == self.segment.inode => *before = self.position(),
+            _ => {}
+        }
+    }
+
     fn position(&self) -> Position {
         let offset = self.offset - self.splitter.pending();
         Position::new(self.segment.inode, offset, &self.head)
     }
 
-    fn is_replaced(&self, file: &File) -> bool {
+    /// Returns whether the file was truncated or written anew.
+    fn is_replaced(&self) -> bool {
+        let Source::Plain(file) = &self.source else {
+            return false;
+        };
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         let mut head = [0; HEAD];
         let head = &mut head[..self.head.len()];

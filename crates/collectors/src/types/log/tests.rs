@@ -70,6 +70,12 @@ impl Rig {
 
     fn append(&self, name: &str, text: &str) {
         append(&self.path(name), text);
+        writer(&self.path(name)).set_modified(self.time()).unwrap();
+    }
+
+    /// Returns the time of the files that are written now.
+    fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_millis(self.now.wall.0 as u64)
     }
 
     /// Reads to the end `seconds` later.
@@ -96,6 +102,24 @@ impl Rig {
         let mut out = SeriesBatch::default();
         self.follower.fill("test", &mut out);
         out.lines().collect()
+    }
+
+    /// Returns the names of the files that are open for reading, sorted.
+    fn open_files(&self) -> Vec<String> {
+        let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let open = open.filter_map(|entry| {
+            let info = PathBuf::from("/proc/self/fdinfo").join(entry.file_name());
+            let info = fs::read_to_string(info).ok()?;
+            let is_read = info
+                .lines()
+                .any(|line| line.starts_with("flags:") && line.ends_with('0'));
+            let path = fs::read_link(entry.path()).ok().filter(|_| is_read)?;
+            let name = path.strip_prefix(self.folder.path()).ok()?;
+            Some(name.display().to_string())
+        });
+        let mut names: Vec<String> = open.collect();
+        names.sort();
+        names
     }
 
     fn rename(&self, from: &str, to: &str) {
@@ -288,7 +312,7 @@ fn a_start_at_the_beginning_reads_rotated_and_compressed_files_too() {
     }
     compress(&rig.path("app.log.2"));
     fs::write(rig.path("app.log.3.gz"), "damaged").unwrap();
-    rig.step(10);
+    rig.step(100);
     assert_eq!(rig.lines(), ["last 5", "lines_total 5"]);
 }
 
@@ -313,6 +337,145 @@ fn lines_of_a_writer_that_still_has_the_rotated_file_are_counted() {
     assert_eq!(rig.lines(), ["lines_total 3"]);
     rig.step(10);
     assert_eq!(rig.lines(), ["lines_total 4"], "the new file follows");
+}
+
+/// Opens a file as its writer has it.
+fn writer(path: &Path) -> File {
+    OpenOptions::new().append(true).open(path).unwrap()
+}
+
+#[test]
+fn late_lines_of_a_rotated_file_are_counted_beside_the_new_one() {
+    let mut rig = Rig::new("app.log", COUNT);
+    rig.append("app.log", "");
+    rig.step(0);
+    let mut old = writer(&rig.path("app.log"));
+    old.write_all(b"1\n").unwrap();
+    rig.step(1);
+    rig.step(3600);
+    rig.rename("app.log", "app.log.7");
+    rig.append("app.log", "2\n");
+    rig.step(10);
+    assert_eq!(rig.lines(), ["lines_total 2"]);
+    old.write_all(b"3\n4").unwrap();
+    let lag = |rig: &Rig| {
+        let series = rig.series();
+        let lag = series
+            .iter()
+            .find_map(|line| line.strip_prefix("log_collector_lag_bytes{collector=\"test\"} "));
+        lag.unwrap().to_owned()
+    };
+    assert_eq!(lag(&rig), "3");
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 3"]);
+    assert_eq!(lag(&rig), "0");
+
+    // Over a restart, with the rest of an unfinished line.
+    let checkpoint = rig.follower.checkpoint();
+    old.write_all(b"\n5\n").unwrap();
+    rig.append("app.log", "6\n");
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 6"]);
+    rig.follower = follower(&rig.yaml, checkpoint);
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 6"]);
+
+    // The next rotation passes over the file, whose late lines made it newer than the other.
+    old.write_all(b"7\n").unwrap();
+    rig.rename("app.log", "app.log.1");
+    old.write_all(b"8\n").unwrap();
+    rig.append("app.log", "9\n");
+    rig.step(10);
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 9"]);
+    // Each line makes it last longer. What it has no line end for is a line in the end.
+    rig.step(50);
+    old.write_all(b"10\n11").unwrap();
+    rig.step(8);
+    rig.step(50);
+    assert_eq!(rig.lines(), ["lines_total 10"]);
+    assert_eq!(rig.open_files(), ["app.log", "app.log.7"]);
+    rig.step(10);
+    assert_eq!(rig.lines(), ["lines_total 11"]);
+    assert_eq!(rig.open_files(), ["app.log"]);
+    assert_eq!(rig.follower.checkpoint().late.len(), 0);
+}
+
+#[test]
+fn a_rotated_file_that_is_compressed_or_deleted_has_late_lines() {
+    let mut rig = Rig::new("app.log", COUNT);
+    rig.append("app.log", "");
+    rig.step(0);
+    let mut old = writer(&rig.path("app.log"));
+    old.write_all(b"1\n").unwrap();
+    rig.step(1);
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", "2\n");
+    rig.step(10);
+    let checkpoint = rig.follower.checkpoint();
+    old.write_all(b"3\n").unwrap();
+    compress(&rig.path("app.log.1"));
+    rig.step(1);
+    old.write_all(b"4\n").unwrap();
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 4"]);
+    rig.restart();
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 4"]);
+    rig.follower = follower(&rig.yaml, checkpoint);
+    rig.step(1);
+    assert_eq!(rig.lines(), ["lines_total 3"], "4 is in no file");
+}
+
+#[test]
+fn events_of_an_old_and_a_new_file_do_not_mix() {
+    let mut rig = Rig::new(
+        "app.log",
+        "
+multiline: {start: '^\\S', timeout: 5s}
+metrics: [{name: events_total, match: '(?s)^(?P<text>.*)$', labels: {text: '{{ text }}'}}]
+",
+    );
+    rig.append("app.log", "");
+    rig.step(0);
+    let mut old = writer(&rig.path("app.log"));
+    old.write_all(b"old\n").unwrap();
+    rig.step(0);
+    rig.rename("app.log", "app.log.1");
+    rig.append("app.log", "new\n");
+    rig.step(2);
+    old.write_all(b" a\n").unwrap();
+    rig.append("app.log", " b\n");
+    rig.step(2);
+    rig.step(6);
+    old.write_all(b"late\n").unwrap();
+    rig.step(1);
+    old.write_all(b" c\n").unwrap();
+    rig.append("app.log", "next\n");
+    rig.step(1);
+    rig.step(6);
+    let mut lines = rig.lines();
+    lines.sort();
+    assert_eq!(
+        lines,
+        ["late\\n c", "new\\n b", "next", "old\\n a"]
+            .map(|text| format!("events_total{{text=\"{text}\"}} 1"))
+    );
+}
+
+#[test]
+fn a_few_rotated_files_are_open_at_a_time() {
+    let mut rig = Rig::new("app.log", COUNT);
+    rig.append("app.log", "0\n");
+    rig.step(0);
+    for number in 1..=8 {
+        rig.rename("app.log", &format!("app.log-2026010{number}"));
+        rig.append("app.log", &format!("{number}\n"));
+        rig.step(3);
+        rig.step(0);
+    }
+    assert_eq!(rig.lines(), ["lines_total 8"]);
+    assert_eq!(rig.open_files().len(), 5);
 }
 
 #[test]
@@ -448,10 +611,7 @@ fn a_file_that_was_closed_is_opened_again_when_it_grows() {
     rig.step(1);
     rig.step(1);
     rig.step(1000);
-    let open = fs::read_dir("/proc/self/fd").unwrap().flatten();
-    let path = rig.path("app.log");
-    let open = open.filter(|entry| fs::read_link(entry.path()).is_ok_and(|link| link == path));
-    assert_eq!(open.count(), 0);
+    assert_eq!(rig.open_files(), [""; 0]);
     rig.append("app.log", "3\n");
     rig.step(1);
     assert_eq!(rig.lines(), ["lines_total 2"]);
@@ -562,6 +722,8 @@ enum Event {
     /// A line in two writes, with a read between them.
     HalfLine,
     Rename,
+    /// A line in the renamed file, and one in the log behind it.
+    Late,
     CopyTruncate,
     Compress,
     Step(u64),
@@ -574,6 +736,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => (1..5_usize).prop_map(Event::Lines),
         1 => Just(Event::HalfLine),
         2 => Just(Event::Rename),
+        2 => Just(Event::Late),
         2 => Just(Event::CopyTruncate),
         1 => Just(Event::Compress),
         4 => (0..4_u64).prop_map(Event::Step),
@@ -590,6 +753,10 @@ struct Writer {
     rotations: u32,
     /// Rotated files that are not compressed, newest first.
     rotated: Vec<String>,
+    /// Renamed file that the writer still has open.
+    old: Option<File>,
+    /// Seconds since the writer wrote to it.
+    quiet: u64,
 }
 
 impl Writer {
@@ -613,22 +780,45 @@ impl Writer {
             }
             Event::Rename => {
                 let name = self.rotation();
+                self.quiet = 0;
+                self.old = Some(writer(&self.rig.path("app.log")));
                 self.rig.rename("app.log", &name);
                 self.rig.append("app.log", "");
             }
+            Event::Late => {
+                let (late, line) = (self.line(), self.line());
+                match self.old.as_mut().filter(|_| self.quiet < 50) {
+                    Some(old) => {
+                        self.quiet = 0;
+                        old.write_all(late.as_bytes()).unwrap();
+                        old.set_modified(self.rig.time()).unwrap();
+                    }
+                    None => self.rig.append("app.log", &late),
+                }
+                self.rig.append("app.log", &line);
+            }
             Event::CopyTruncate => {
                 let name = self.rotation();
+                // Files are sorted by their last lines: only that before the log gets some.
+                self.old = None;
                 let path = self.rig.path("app.log");
                 fs::copy(&path, self.rig.path(&name)).unwrap();
                 let file = File::options().write(true).open(&path).unwrap();
                 file.set_len(0).unwrap();
+                self.rig.append(&name, "");
+                self.rig.append("app.log", "");
             }
             Event::Compress => {
                 if let Some(name) = self.rotated.pop() {
                     compress(&self.rig.path(&name));
+                    // Late lines would be in no file.
+                    self.old.take_if(|_| self.rotated.is_empty());
                 }
             }
-            Event::Step(seconds) => self.rig.step(*seconds),
+            Event::Step(seconds) => {
+                self.quiet += seconds;
+                self.rig.step(*seconds);
+            }
             Event::Checkpoint => self.checkpoint = self.rig.follower.checkpoint(),
             Event::Kill => {
                 self.rig.follower = follower(&self.rig.yaml, self.checkpoint.clone());
@@ -669,6 +859,8 @@ proptest! {
             lines: 0,
             rotations: 0,
             rotated: Vec::new(),
+            old: None,
+            quiet: 0,
         };
         // So that no file is rotated that was never read.
         writer.happen(&Event::Lines(1));
