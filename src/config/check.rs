@@ -229,7 +229,7 @@ impl<'a> Checker<'a> {
             settle: None,
         };
         monitor.prometheus.check(self.problems);
-        self.folders();
+        self.state_directory();
         self.names();
         let collectors = self.collectors(schedule);
         self.metrics
@@ -284,16 +284,9 @@ impl<'a> Checker<'a> {
         })
     }
 
-    fn folders(&mut self) {
-        let folders = [
-            &self.root.performance_monitor.state_directory,
-            &self.root.trend_analysis.storage.path,
-            &self.root.alert_history.path,
-        ];
-        let relative = folders
-            .into_iter()
-            .flatten()
-            .filter(|folder| folder.is_relative());
+    fn state_directory(&mut self) {
+        let folder = self.root.performance_monitor.state_directory.as_ref();
+        let relative = folder.filter(|folder| folder.is_relative());
         self.warnings.extend(relative.map(|folder| Diagnostic {
             location: folder.at.clone(),
             message: format!(

@@ -269,18 +269,17 @@ impl State {
     /// Compares the types of metrics that are pushed to the group `key` with those of the other groups: `/metrics` has one
     /// type for a name, and would leave out the series of the others.
     fn check_types(&self, key: &Labels, pushed: &BTreeMap<String, Family>) -> Result<(), String> {
-        let others = self.groups.iter().filter(|(other, _)| *other != key);
-        for (other, group) in others {
-            for (name, family) in pushed {
-                let there = group.families.get(name);
-                if let Some(there) = there.filter(|there| there.kind != family.kind) {
-                    return Err(format!(
-                        "metric {name:?} has the type {}, and in the group {} the type {}",
-                        family.type_word(),
-                        LabelSet::new(other),
-                        there.type_word()
-                    ));
-                }
+        for (name, family) in pushed {
+            // Those that have it agree.
+            let mut others = self.groups.iter().filter(|(other, _)| *other != key);
+            let there = others.find_map(|(other, group)| Some((other, group.families.get(name)?)));
+            if let Some((other, there)) = there.filter(|(_, there)| there.kind != family.kind) {
+                return Err(format!(
+                    "metric {name:?} has the type {}, and in the group {} the type {}",
+                    family.type_word(),
+                    LabelSet::new(other),
+                    there.type_word()
+                ));
             }
         }
         Ok(())
