@@ -131,9 +131,11 @@ impl TimedHistory for ActiveHistory<'_> {
         let Some(limits) = plan.and_then(|plan| plan.series_limits) else {
             return Rejected::default();
         };
-        let rejected = self.active.store.append_timed(source, batch, limits, now);
+        self.active.store.append_timed(source, batch, limits, now)
+    }
+
+    fn sync(&self) {
         self.history.sync();
-        rejected
     }
 }
 

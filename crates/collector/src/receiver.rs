@@ -21,7 +21,9 @@ pub trait Receiver: Send + Sync {
 
 /// History of samples with times of their own.
 pub trait TimedHistory {
-    /// Appends the samples of `batch`, which have times of their own, and waits until they are on disk. Returns those that are
-    /// rejected.
+    /// Appends the samples of `batch`, which have times of their own. Returns those that are rejected.
     fn append(&self, source: Origin, batch: &SeriesBatch, now: Now) -> Rejected;
+
+    /// Waits until the samples so far are on disk, unless writing fails.
+    fn sync(&self);
 }

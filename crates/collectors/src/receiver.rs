@@ -141,6 +141,8 @@ pub(crate) mod testing {
             self.0.borrow_mut().extend(samples);
             Rejected::default()
         }
+
+        fn sync(&self) {}
     }
 }
 

@@ -172,7 +172,7 @@ struct ExecCollector {
     found: Found,
 }
 
-/// What notes are about.
+/// Findings in outputs, for notes.
 #[derive(Clone, Debug, Default)]
 struct Found {
     /// Keys whose value is no number.

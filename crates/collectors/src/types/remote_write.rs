@@ -88,6 +88,11 @@ impl Receiver for SampleReceiver {
         }
         let push = |batch: &SeriesBatch| self.push(memory, history, batch, now);
         let (samples, histograms) = (push(&reader.samples), push(&reader.histograms));
+        if let Some(history) = history
+            && !(reader.samples.is_empty() && reader.histograms.is_empty())
+        {
+            history.sync();
+        }
         let written = reader.written.without(&samples, &histograms);
         let mut rejected = samples;
         rejected.extend(&histograms);

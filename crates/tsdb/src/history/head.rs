@@ -505,19 +505,28 @@ impl Head {
     }
 
     fn subtract_from_window(&mut self, start: UnixMillis, samples: u64) {
-        let Some(window) = self.windows.get(&start) else {
+        let Some(&Window {
+            samples: before,
+            late,
+            ..
+        }) = self.windows.get(&start)
+        else {
             return;
         };
-        let window = Window {
-            samples: window.samples.saturating_sub(samples),
-            span: self.span_in(start),
-            late: window.late,
-        };
-        if window.samples == 0 {
+        let samples = before.saturating_sub(samples);
+        if samples == 0 {
             self.windows.remove(&start);
-        } else {
-            self.windows.insert(start, window);
+            return;
         }
+        let span = self.span_in(start);
+        self.windows.insert(
+            start,
+            Window {
+                samples,
+                span,
+                late,
+            },
+        );
     }
 
     /// Takes the sealed chunks of at most `max_series` series to be packed; `None` if none waits.

@@ -344,14 +344,20 @@ fn writer(path: &Path) -> File {
     OpenOptions::new().append(true).open(path).unwrap()
 }
 
-#[test]
-fn late_lines_of_a_rotated_file_are_counted_beside_the_new_one() {
+/// Returns a log with a line, and its file as its writer has it.
+fn log_with_writer() -> (Rig, File) {
     let mut rig = Rig::new("app.log", COUNT);
     rig.append("app.log", "");
     rig.step(0);
-    let mut old = writer(&rig.path("app.log"));
-    old.write_all(b"1\n").unwrap();
+    let mut file = writer(&rig.path("app.log"));
+    file.write_all(b"1\n").unwrap();
     rig.step(1);
+    (rig, file)
+}
+
+#[test]
+fn late_lines_of_a_rotated_file_are_counted_beside_the_new_one() {
+    let (mut rig, mut old) = log_with_writer();
     rig.step(3600);
     rig.rename("app.log", "app.log.7");
     rig.append("app.log", "2\n");
@@ -403,12 +409,7 @@ fn late_lines_of_a_rotated_file_are_counted_beside_the_new_one() {
 
 #[test]
 fn a_rotated_file_that_is_compressed_or_deleted_has_late_lines() {
-    let mut rig = Rig::new("app.log", COUNT);
-    rig.append("app.log", "");
-    rig.step(0);
-    let mut old = writer(&rig.path("app.log"));
-    old.write_all(b"1\n").unwrap();
-    rig.step(1);
+    let (mut rig, mut old) = log_with_writer();
     rig.rename("app.log", "app.log.1");
     rig.append("app.log", "2\n");
     rig.step(10);

@@ -70,6 +70,15 @@ fn exposition(store: &Store, format: Format) -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
+/// Asserts that both formats have these lines, but for the end of OpenMetrics.
+fn assert_both_formats(store: &Store, expected: &[&str]) {
+    for format in [Format::Text, Format::OpenMetrics] {
+        let mut lines = exposition(store, format);
+        lines.retain(|line| line != "# EOF");
+        assert_eq!(lines, expected);
+    }
+}
+
 #[test]
 fn a_collection_replaces_the_series_of_its_source_alone() {
     let store = store_with(None);
@@ -268,18 +277,14 @@ fn a_name_of_a_configured_metric_is_shared_by_series_with_other_labels() {
     batch.push(&[("a", "x"), ("b", "y"), ("host", "other")], 4.0);
     let done = ingest(&store, "one", &batch, 1);
     assert_eq!(done.rejected.count(Rejection::NameInUse), 2);
-    for format in [Format::Text, Format::OpenMetrics] {
-        let mut lines = exposition(&store, format);
-        lines.retain(|line| line != "# EOF");
-        assert_eq!(
-            lines,
-            [
-                "# TYPE x_gauge gauge",
-                "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
-                "x_gauge{job=\"node\",host=\"a\"} 2",
-            ]
-        );
-    }
+    assert_both_formats(
+        &store,
+        &[
+            "# TYPE x_gauge gauge",
+            "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
+            "x_gauge{job=\"node\",host=\"a\"} 2",
+        ],
+    );
     // Also while the metric itself has no series.
     store.expire(at(1000));
     assert_eq!(
@@ -310,19 +315,15 @@ fn a_series_of_an_unknown_type_takes_that_of_its_name() {
         let done = ingest(&store, "one", &batch, seconds);
         assert_eq!(done.rejected.count(Rejection::NameInUse), 1);
         assert_eq!(ingest(&store, "two", &typed, seconds).series, 1);
-        for format in [Format::Text, Format::OpenMetrics] {
-            let mut lines = exposition(&store, format);
-            lines.retain(|line| line != "# EOF");
-            assert_eq!(
-                lines,
-                [
-                    "# TYPE x_gauge gauge",
-                    "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
-                    "x_gauge{job=\"node\",host=\"a\"} 2",
-                    "x_gauge{job=\"typed\",host=\"a\"} 4",
-                ]
-            );
-        }
+        assert_both_formats(
+            &store,
+            &[
+                "# TYPE x_gauge gauge",
+                "x_gauge{a=\"x\",b=\"y\",host=\"a\"} 1",
+                "x_gauge{job=\"node\",host=\"a\"} 2",
+                "x_gauge{job=\"typed\",host=\"a\"} 4",
+            ],
+        );
     }
     // Its type is another one in the end.
     let done = ingest(&store, "one", &sent(Some(Kind::Counter), ""), 3);
