@@ -18,6 +18,8 @@ mod relabeled;
 mod runner;
 mod self_metrics;
 mod system;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::future::Future;
 use std::pin::Pin;

@@ -6,8 +6,6 @@ mod process;
 pub mod self_process;
 pub mod system;
 mod systemd;
-#[cfg(test)]
-mod testing;
 
 pub use cgroup::Cgroup;
 pub use node_exporter::NodeExporter;

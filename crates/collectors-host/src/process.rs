@@ -214,7 +214,7 @@ mod tests {
     use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
     use super::*;
-    use crate::testing::with_context;
+    use bellwether_collector::testing::with_context;
 
     fn problems(yaml: &str) -> Vec<String> {
         let mut problems = Diagnostics::default();

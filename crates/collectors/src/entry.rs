@@ -125,15 +125,18 @@ pub fn resolve(
     plans.collect()
 }
 
+/// Returns the collector of `entries` that receives pushed metrics, and the maximum number of its series.
+#[must_use]
+pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
+    let mut enabled = entries.iter().map(|entry| &entry.common).filter(|common| common.enabled);
+    let common = enabled.find(|common| common.r#type == CollectorType::Pushgateway)?;
+    Some((Origin::new(&common.name), common.limits.series))
+}
+
 impl CollectorEntry {
     /// Returns the file that its settings name and that is read with the configuration.
     pub fn named_file(&mut self) -> Option<&mut dyn NamedFile> {
         self.settings.named_file()
-    }
-
-    /// Returns whether the collector runs and receives pushed metrics.
-    pub(crate) fn receives_pushes(&self) -> bool {
-        self.common.enabled && self.common.r#type == CollectorType::Pushgateway
     }
 
     fn plan(
@@ -251,71 +254,15 @@ impl CollectorCommon {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use std::time::Duration;
-
-    use bellwether_collector::{Build, Collector, Memory};
-    use bellwether_core::Now;
-    use bellwether_schema::{DecodeContext, SourceLocation, parse};
+    use bellwether_collector::testing::SCHEDULE;
+    use bellwether_collector::{Collector, Memory};
+    use bellwether_schema::{DecodeContext, parse};
 
     use super::*;
 
-    const SCHEDULE: Schedule = Schedule {
-        interval: Duration::from_secs(15),
-        deadline: Duration::from_secs(10),
-        settle: None,
-    };
-
-    /// Calls `resolve` with the context of an entry.
-    pub(crate) fn with_context<T>(
-        host: &System,
-        problems: &mut Diagnostics,
-        resolve: impl FnOnce(&mut EntryContext<'_>) -> T,
-    ) -> T {
-        resolve(&mut EntryContext {
-            origin: Origin::new("node"),
-            enabled: true,
-            at: &SourceLocation::default(),
-            schedule: SCHEDULE,
-            limits: &CollectorLimits::default(),
-            host,
-            relabeling: Arc::default(),
-            receiver: None,
-            problems,
-            warnings: &mut Vec::new(),
-        })
-    }
-
-    /// Result of one collection.
-    #[derive(Debug, Default)]
-    pub(crate) struct Collected {
-        /// Series with their values, in their order.
-        pub lines: Vec<String>,
-        /// Reason and detail of the failure.
-        pub failure: Option<(&'static str, String)>,
-    }
-
-    impl Collected {
-        /// Returns the value of a series.
-        pub(crate) fn value(&self, series: &str) -> Option<f64> {
-            let line = self
-                .lines
-                .iter()
-                .find_map(|line| line.strip_prefix(series))?;
-            line.trim().parse().ok()
-        }
-    }
-
     /// Resolves one entry in YAML with an interval of 15 s. Returns the errors with their hints.
     pub(crate) fn resolve_entry(yaml: &str) -> Result<Box<dyn Collector>, Vec<String>> {
-        resolve_entry_on(&System::default(), yaml)
-    }
-
-    /// As [`resolve_entry`], for a host with other directories.
-    pub(crate) fn resolve_entry_on(
-        host: &System,
-        yaml: &str,
-    ) -> Result<Box<dyn Collector>, Vec<String>> {
-        build_entry(host, &Memory::default(), yaml)
+        resolve_entry_in(&Memory::default(), yaml)
     }
 
     /// As [`resolve_entry`], with the state of those before.
@@ -323,43 +270,21 @@ pub(crate) mod testing {
         memory: &Memory,
         yaml: &str,
     ) -> Result<Box<dyn Collector>, Vec<String>> {
-        build_entry(&System::default(), memory, yaml)
-    }
-
-    fn build_entry(
-        host: &System,
-        memory: &Memory,
-        yaml: &str,
-    ) -> Result<Box<dyn Collector>, Vec<String>> {
-        try_resolve_build(host, yaml).map(|build| build(memory))
-    }
-
-    /// Resolves one entry without errors.
-    pub(crate) fn resolve_build(yaml: &str) -> Build {
-        try_resolve_build(&System::default(), yaml)
-            .unwrap_or_else(|problems| panic!("{problems:?}"))
-    }
-
-    fn try_resolve_build(host: &System, yaml: &str) -> Result<Build, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
         let entries: Vec<_> = entry.into_iter().collect();
-        let plans = resolve(&entries, SCHEDULE, host, &mut problems, &mut Vec::new());
+        let plans = resolve(
+            &entries,
+            SCHEDULE,
+            &System::default(),
+            &mut problems,
+            &mut Vec::new(),
+        );
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
-            Some(Input::Pull(build)) if problems.is_empty() => Ok(build),
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(memory)),
             _ => Err(problems.iter().map(ToString::to_string).collect()),
-        }
-    }
-
-    /// Collects once.
-    pub(crate) async fn collect(collector: &mut dyn Collector, now: Now) -> Collected {
-        let mut batch = bellwether_core::Batch::default();
-        let result = collector.collect(&mut batch, now).await;
-        Collected {
-            lines: batch.series.lines().collect(),
-            failure: result.err().map(|failure| (failure.reason, failure.detail)),
         }
     }
 }

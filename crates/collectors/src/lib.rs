@@ -1,10 +1,9 @@
-//! Registers of collectors, and the collectors of applications, Neo4j and services.
+//! Registers of collectors, and the collectors of Neo4j and services.
 //!
 //! A kind of collector ([`CollectorKind`](bellwether_collector::CollectorKind)) makes collectors of settings; the register of
 //! all kinds is in `kinds.rs`. Collectors of the list `collectors` ([`CollectorEntry`]) bring series under names of their own.
 //! Each has a type ([`EntryType`](bellwether_collector::EntryType)); the register of all types is in `types.rs`.
 
-pub mod application;
 mod dns;
 mod document;
 mod entry;
@@ -12,24 +11,18 @@ mod fields;
 mod http;
 mod kinds;
 mod mapping;
-mod name_mapping;
 pub mod neo4j;
 mod path_pattern;
-mod pushed;
 #[cfg(any(feature = "neo4j", feature = "sql"))]
 mod queries;
 mod receiver;
-mod sockets;
 mod types;
 mod watch;
-mod wire;
 
 pub use bellwether_collectors_host::{self_process, system};
-pub use entry::{CollectorCommon, CollectorEntry, resolve};
+pub use bellwether_collectors_push::{Groups, PushError, application, graphite_series, statsd_series};
+pub use entry::{CollectorCommon, CollectorEntry, push_receiver, resolve};
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use receiver::receiver;
 pub use types::CollectorType;
-pub use types::graphite::graphite_series;
-pub use types::pushgateway::{Groups, PushError, push_receiver};
 pub use types::sql::dsn_parameters;
-pub use types::statsd::statsd_series;

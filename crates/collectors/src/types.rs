@@ -8,25 +8,20 @@ use bellwether_collector::{Build, EntryContext, EntryType, NamedFile};
 use bellwether_schema::{MapReader, Section, Variant};
 
 use bellwether_collectors_host as host;
+use bellwether_collectors_push as push;
 
 mod apache;
 mod exec;
 mod gpu;
-pub(crate) mod graphite;
 mod http_json;
-mod influx;
 mod kafka;
 mod log;
 mod memcached;
 mod nginx;
-mod otlp;
 mod probe;
-pub(crate) mod pushgateway;
 mod redis;
-mod remote_write;
 mod scrape;
 pub(crate) mod sql;
-pub(crate) mod statsd;
 mod status_page;
 mod textfile;
 
@@ -103,15 +98,15 @@ collector_types! {
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Lines of StatsD, mapped as statsd_exporter does.
-    Statsd = "statsd", statsd::StatsdLines;
+    Statsd = "statsd", push::StatsdLines;
     /// Plaintext of Graphite, mapped as graphite_exporter does.
-    Graphite = "graphite", graphite::Graphite;
+    Graphite = "graphite", push::Graphite;
     /// Points in the line protocol of InfluxDB.
-    Influx = "influx", influx::Influx;
+    Influx = "influx", push::Influx;
     /// Metrics that batch jobs push, as to a Pushgateway.
-    Pushgateway = "pushgateway", pushgateway::Pushgateway;
+    Pushgateway = "pushgateway", push::Pushgateway;
     /// Metrics that applications push with OpenTelemetry's protocol.
-    Otlp = "otlp", otlp::Otlp;
+    Otlp = "otlp", push::Otlp;
     /// Samples that Prometheus and its agents send by remote write.
-    RemoteWrite = "remote_write", remote_write::RemoteWriteReceiver;
+    RemoteWrite = "remote_write", push::RemoteWriteReceiver;
 }

@@ -9,7 +9,7 @@ use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use super::NodeExporter;
 use super::part::{Part, PartError, ProcFile, Run, Shared};
 use super::registry::NodeCollector;
-use crate::testing::with_context;
+use bellwether_collector::testing::with_context;
 
 /// Directories `proc`, `sys` and `root` of a host.
 pub(super) struct Host(tempfile::TempDir);

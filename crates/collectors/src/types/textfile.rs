@@ -248,7 +248,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::entry::testing::{collect, resolve_entry};
+    use bellwether_collector::testing::collect;
+    use crate::entry::testing::resolve_entry;
 
     fn read(reader: &mut Reader, directory: &Path) -> (Vec<String>, Option<String>) {
         let mut out = SeriesBatch::default();

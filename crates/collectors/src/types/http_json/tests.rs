@@ -1,7 +1,8 @@
 use tokio::task::JoinSet;
 
 use super::*;
-use crate::entry::testing::{Collected, collect, resolve_entry};
+use bellwether_collector::testing::{Collected, collect};
+use crate::entry::testing::resolve_entry;
 use crate::http::testing::{Reply, response, serve};
 
 async fn once(settings: &str) -> Collected {

@@ -4,7 +4,8 @@ use super::testing::{
     FakeBroker, LIST_GROUPS, LIST_OFFSETS, METADATA, OFFSET_FETCH, Received, metadata, written,
 };
 use super::*;
-use crate::entry::testing::{collect, resolve_entry};
+use bellwether_collector::testing::collect;
+use crate::entry::testing::resolve_entry;
 use bellwether_collector::Collector;
 use bellwether_core::Now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

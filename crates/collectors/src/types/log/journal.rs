@@ -237,7 +237,7 @@ mod tests {
 
     use super::super::tests::rules;
     use super::*;
-    use crate::entry::testing::{Collected, collect};
+    use bellwether_collector::testing::{Collected, collect};
     use bellwether_collector::Memory;
 
     const METRICS: &str = "

@@ -19,7 +19,8 @@ use tokio_rustls::TlsAcceptor;
 
 use bellwether_core::Now;
 
-use crate::entry::testing::{Collected, collect, resolve_entry, resolve_entry_in};
+use bellwether_collector::testing::{Collected, collect};
+use crate::entry::testing::{resolve_entry, resolve_entry_in};
 use crate::http::testing::{Reply, response, serve};
 
 /// Result of one collection with its notes.

@@ -7,7 +7,8 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use crate::entry::testing::{Collected, collect, resolve_entry};
+use bellwether_collector::testing::{Collected, collect};
+use crate::entry::testing::resolve_entry;
 use crate::http::testing::{Reply, response, serve};
 
 fn at(seconds: u64) -> Now {

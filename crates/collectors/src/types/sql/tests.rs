@@ -118,7 +118,7 @@ mod sqlite {
     use sqlx::{ConnectOptions, SqliteConnection};
 
     use super::*;
-    use crate::entry::testing::{Collected, collect};
+    use bellwether_collector::testing::{Collected, collect};
 
     async fn create(path: &Path, sql: &'static str) -> SqliteConnection {
         let options = SqliteConnectOptions::new().filename(path);
@@ -337,7 +337,7 @@ mod strangers {
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::entry::testing::collect;
+    use bellwether_collector::testing::collect;
 
     /// Sends the same bytes to each client and keeps the connection open. Returns its port.
     async fn serve(tasks: &mut JoinSet<()>, bytes: &'static [u8]) -> u16 {

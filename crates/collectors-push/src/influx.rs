@@ -14,7 +14,7 @@ use points::{Precision, Reader};
 use serde_json::json;
 
 use crate::pushed::{Intake, PushSettings};
-use crate::receiver::{RequestError, inflated};
+use crate::request::{RequestError, inflated};
 
 section! {
     /// Collector of type `influx`: points in InfluxDB's line protocol, which Telegraf and clients of InfluxDB send to

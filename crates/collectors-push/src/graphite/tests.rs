@@ -1,9 +1,9 @@
 use std::time::Duration;
 
+use bellwether_collector::testing::{ORIGIN, collect, resolve_type};
 use bellwether_core::{Now, Rejection, UnixMillis};
 
 use super::*;
-use crate::entry::testing::{collect, resolve_build, resolve_entry};
 
 const NOW: Now = Now {
     mono: bellwether_core::MonoMillis(1_000_000),
@@ -13,9 +13,9 @@ const NOW: Now = Now {
 /// Collects after packets; sorted series without those about the collector, and the rejected samples by reason.
 async fn taken(settings: &str, packets: &[&str]) -> (Vec<String>, Vec<(Rejection, u64)>) {
     let memory = Memory::default();
-    let yaml = format!("{{name: x, type: graphite, listen: '127.0.0.1:0', {settings}}}");
-    let mut collector = resolve_build(&yaml)(&memory);
-    let state: Arc<State> = memory.get(Origin::new("x"));
+    let yaml = format!("{{listen: '127.0.0.1:0', {settings}}}");
+    let mut collector = resolve_type::<Graphite>(&yaml).unwrap()(&memory);
+    let state: Arc<State> = memory.get(ORIGIN);
     for packet in packets {
         state.lines.receive(packet.as_bytes(), NOW);
     }
@@ -77,7 +77,7 @@ async fn wrong_settings_are_errors() {
         ("accept: ['[']", "invalid regular expression"),
         ("accept: {a: b}", "expected a list"),
     ] {
-        let problems = resolve_entry(&format!("{{name: x, type: graphite, {settings}}}"));
+        let problems = resolve_type::<Graphite>(&format!("{{{settings}}}"));
         let problems = problems.err().unwrap_or_default();
         assert!(
             problems.len() == 1 && problems[0].contains(expected),
@@ -94,8 +94,8 @@ async fn lines_arrive_over_tcp_and_udp_and_an_address_in_use_is_a_failure() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let yaml = format!("{{name: x, type: graphite, accept: ['.*'], listen: '{address}'}}");
-    let build = resolve_build(&yaml);
+    let yaml = format!("{{accept: ['.*'], listen: '{address}'}}");
+    let build = resolve_type::<Graphite>(&yaml).unwrap();
     let mut collector = build(&Memory::default());
     assert_eq!(collect(&mut *collector, NOW).await.failure, None);
     let mut second = build(&Memory::default());

@@ -68,7 +68,7 @@ section! {
 }
 
 /// Buckets of Prometheus's client libraries.
-pub(crate) const DEFAULT_BUCKETS: [f64; 11] = [
+pub const DEFAULT_BUCKETS: [f64; 11] = [
     0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
@@ -209,7 +209,7 @@ impl ApplicationMetric {
 }
 
 /// Reports buckets that do not ascend, and those of a metric of another type.
-pub(crate) fn check_buckets(
+pub fn check_buckets(
     kind: Kind,
     buckets: Option<&Spanned<Vec<f64>>>,
     problems: &mut Diagnostics,

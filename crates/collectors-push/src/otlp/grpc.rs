@@ -33,7 +33,7 @@ use tracing::{debug, info};
 use super::Exporter;
 use super::access::{Access, AccessSettings};
 use super::exchange::checked;
-use crate::receiver::{RequestError, gunzipped, header};
+use crate::request::{RequestError, gunzipped, header};
 
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

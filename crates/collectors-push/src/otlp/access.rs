@@ -16,7 +16,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 
-use crate::receiver::header;
+use crate::request::header;
 
 section! {
     /// TLS of the address of gRPC. Files are read again at each collection.

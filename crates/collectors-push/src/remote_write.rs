@@ -17,7 +17,7 @@ use parking_lot::Mutex;
 use read::{Metadata, OLDEST, Reader, Written};
 
 use crate::pushed::{Intake, PushSettings};
-use crate::receiver::{RequestError, answer, header};
+use crate::request::{RequestError, answer, header};
 
 section! {
     /// Collector of type `remote_write`: samples that Prometheus, agents and other Bellwethers send to `/api/v1/write`

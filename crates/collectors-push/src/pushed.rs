@@ -248,9 +248,10 @@ impl Source for PushedSource {
 
 #[cfg(test)]
 pub(crate) mod testing {
-    use super::*;
-    use crate::entry::testing::with_context;
     use bellwether_collector::System;
+    use bellwether_collector::testing::with_context;
+
+    use super::*;
 
     /// Returns an intake that accepts names of these patterns, for at most `series` series.
     pub(crate) fn intake(accept: &[&str], series: usize) -> Intake {

@@ -10,7 +10,7 @@ use prost::Message;
 
 use super::*;
 use crate::pushed::testing::{families, intake, lines};
-use crate::receiver::testing::Samples;
+use crate::request::testing::Samples;
 
 const NOW: i64 = 1_700_000_000_000;
 

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::json;
 use super::message::{ExportResponse, REQUEST, Status};
-use crate::receiver::{RequestError, answer, header, inflated};
+use crate::request::{RequestError, answer, header, inflated};
 use crate::wire::Message;
 
 /// Encoding of a request and its answer.

@@ -17,7 +17,6 @@ use files::GroupFiles;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use crate::CollectorEntry;
 use crate::pushed::check_ttl;
 
 section! {
@@ -44,14 +43,6 @@ impl EntryType for Pushgateway {
             })
         })
     }
-}
-
-/// Returns the collector of `entries` that receives pushed metrics, and the maximum number of its series.
-#[must_use]
-pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
-    let mut receivers = entries.iter().filter(|entry| entry.receives_pushes());
-    let common = &receivers.next()?.common;
-    Some((Origin::new(&common.name), common.limits.series))
 }
 
 /// Pushed groups. They outlive a reload, and, with a state directory, a restart.

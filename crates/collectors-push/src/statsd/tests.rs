@@ -1,11 +1,11 @@
 use std::time::Duration;
 
 use bellwether_collector::System;
+use bellwether_collector::testing::{collect, resolve_type, with_context};
 use bellwether_core::{Now, Rejection, SeriesBatch, UnixMillis};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 
 use super::*;
-use crate::entry::testing::{resolve_entry, with_context};
 
 const NOW: Now = Now {
     mono: bellwether_core::MonoMillis(1_000_000),
@@ -212,14 +212,14 @@ fn wrong_settings_are_errors() {
         ),
         ("mappings: [{match: a}]", "a mapping without a name"),
     ] {
-        let problems = resolve_entry(&format!("{{name: x, type: statsd, {settings}}}"));
+        let problems = resolve_type::<StatsdLines>(&format!("{{{settings}}}"));
         let problems = problems.err().unwrap_or_default();
         assert!(
             problems.len() == 1 && problems[0].contains(expected),
             "{settings}: {problems:?}"
         );
     }
-    assert!(resolve_entry("{name: x, type: statsd, mapping_file: m.yml}").is_ok());
+    assert!(resolve_type::<StatsdLines>("{mapping_file: m.yml}").is_ok());
 }
 
 #[tokio::test]
@@ -231,12 +231,12 @@ async fn lines_over_sockets_are_collected_and_sockets_outlive_a_reload() {
         .local_addr()
         .unwrap();
     let yaml = format!(
-        "{{name: x, type: statsd, accept: ['.*'], listen: '127.0.0.1:0', listen_tcp: '{tcp}'}}"
+        "{{accept: ['.*'], listen: '127.0.0.1:0', listen_tcp: '{tcp}'}}"
     );
     let memory = Memory::default();
-    let build = crate::entry::testing::resolve_build(&yaml);
+    let build = resolve_type::<StatsdLines>(&yaml).unwrap();
     let mut collector = build(&memory);
-    let first = crate::entry::testing::collect(&mut *collector, NOW).await;
+    let first = collect(&mut *collector, NOW).await;
     assert_eq!(first.failure, None);
     let mut client = tokio::net::TcpStream::connect(tcp).await.unwrap();
     client.write_all(b"a:1|c\n").await.unwrap();
@@ -244,7 +244,7 @@ async fn lines_over_sockets_are_collected_and_sockets_outlive_a_reload() {
     let mut collector = build(&memory);
     client.write_all(b"a:1|c\n").await.unwrap();
     let arrived = tokio::time::timeout(Duration::from_secs(20), async {
-        while crate::entry::testing::collect(&mut *collector, NOW)
+        while collect(&mut *collector, NOW)
             .await
             .value("a")
             != Some(2.0)
