@@ -711,6 +711,22 @@ fn what_fails_cheaply_comes_before_anything_is_written() {
 }
 
 #[test]
+fn an_export_names_the_history_that_it_reads() {
+    let folder = TempDir::new().unwrap();
+    let (empty, file) = (folder.path().join("empty"), folder.path().join("out.om"));
+    std::fs::create_dir(&empty).unwrap();
+    let (empty, file) = (empty.to_str().unwrap(), file.to_str().unwrap());
+    let output = bellwether(&["export", "--history", empty, "--file", file]);
+    assert_eq!(
+        text(&output.stderr),
+        format!(
+            "no samples in this time range in {empty}; hint: there are no series at all\n\
+             exported 0 samples of 0 series from {empty} to {file}\n"
+        )
+    );
+}
+
+#[test]
 fn files_of_http_access_are_errors_of_their_setting_at_the_start() {
     let folder = TempDir::new().unwrap();
     let (file, state) = (folder.path().join("x.yaml"), folder.path().join("state"));
