@@ -194,7 +194,7 @@ impl App {
         }
         // What can fail comes before anything is written.
         let settings = plan.root.performance_monitor.prometheus.clone();
-        let socket = Web::socket(&settings).await?;
+        let socket = Web::socket(&settings, &launch.source).await?;
         Listeners::probe(plan.statsd()).await?;
         remote_write::probe(&plan).await?;
         let app = Self::build(launch, plan).await?;
@@ -202,7 +202,9 @@ impl App {
         let active = app.current.load_full();
         let statsd = active.plan.statsd();
         let listeners = app.listeners.prepare(statsd, &active.recorder).await?;
-        app.web.open(&settings, backend, Some(socket)).await?;
+        app.web
+            .open(&settings, &app.launch.source, backend, Some(socket))
+            .await?;
         app.listeners.replace(listeners);
         let remote = app.remote_write.prepare(&active.plan).await?;
         app.remote_write

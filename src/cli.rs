@@ -176,7 +176,8 @@ enum Command {
     Correlate(correlate::Options),
     /// Show the health score, the bottlenecks and suggested fixes.
     Bottlenecks(bottlenecks::Options),
-    /// List the metrics, labels and label values with the most series, and their growth.
+    /// List the metrics with the most current series and their growth, and the labels and label values with the most in
+    /// history.
     Cardinality(cardinality::Options),
     /// Recommend a threshold from history, as a rule to paste.
     Advise(advise::Options),

@@ -148,8 +148,15 @@ impl App {
             url: client_url(&settings.host, endpoint.port, endpoint.tls),
             tls: endpoint.tls,
             socket: socket.map(|socket| absolute(&socket.value.path)),
-            web_config_file: settings.web_config_file.as_deref().map(absolute),
-            token_file: settings.control.token_file.as_deref().map(absolute),
+            web_config_file: settings
+                .web_config_file
+                .as_deref()
+                .map(|file| absolute(file)),
+            token_file: settings
+                .control
+                .token_file
+                .as_deref()
+                .map(|file| absolute(file)),
             configuration: match &self.launch.source {
                 Source::File(_) => {
                     let active = self.current.load();

@@ -57,7 +57,10 @@ pub(super) fn flags(
             trends.storage.max_bytes.value.to_string(),
         ),
         ("storage.tsdb.retention.time", format!("{days}d")),
-        ("web.config.file", path(web.web_config_file.as_deref())),
+        (
+            "web.config.file",
+            path(web.web_config_file.as_ref().map(|file| file.as_path())),
+        ),
         ("web.cors.origin", web.cors_origin.value.clone()),
         ("web.enable-admin-api", "false".to_owned()),
         ("web.enable-lifecycle", "true".to_owned()),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use bellwether_schema::Spanned;
+use bellwether_schema::{SourceLocation, Spanned};
 
 use crate::config::Loaded;
 use crate::logging::{Format, Level};
@@ -40,7 +40,16 @@ impl Overrides {
             web.host = Spanned::nowhere(host);
         }
         if let Some(file) = &self.web_config {
-            root.performance_monitor.value.prometheus.web_config_file = Some(file.clone());
+            // Its errors name the flag.
+            let at = SourceLocation {
+                file: Some("--web.config.file".into()),
+                ..SourceLocation::default()
+            };
+            let file = Spanned {
+                value: file.clone(),
+                at,
+            };
+            root.performance_monitor.value.prometheus.web_config_file = Some(file);
         }
         if self.debug {
             root.logging.level = Level::Debug;

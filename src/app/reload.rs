@@ -66,6 +66,7 @@ impl App {
         self.web
             .open(
                 &monitor.prometheus,
+                &self.launch.source,
                 Arc::new(AppBackend(self.clone())),
                 None,
             )

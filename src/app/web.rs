@@ -13,6 +13,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+use crate::config::{Report, Source};
+
 /// Time for running requests to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);
 
@@ -86,27 +88,32 @@ impl Local {
 }
 
 impl Web {
-    /// Opens the socket of `settings` before anything else is changed, and checks their files.
+    /// Opens the socket of `settings` before anything else is changed, and checks their files. Errors of these name
+    /// `source`.
     ///
     /// # Errors
     /// A file is invalid or the socket cannot be opened.
-    pub(super) async fn socket(settings: &Prometheus) -> anyhow::Result<OpenSocket> {
-        load(settings).await?;
+    pub(super) async fn socket(
+        settings: &Prometheus,
+        source: &Source,
+    ) -> anyhow::Result<OpenSocket> {
+        load(settings, source).await?;
         Ok(OpenSocket::open(settings).await?)
     }
 
     /// Applies `settings`, on `socket` if one is open already. Connections stay open if the address
-    /// stays the same.
+    /// stays the same. Errors of files name `source`.
     ///
     /// # Errors
     /// A file is invalid or the socket cannot be opened; nothing was changed.
     pub(super) async fn open(
         &self,
         settings: &Prometheus,
+        source: &Source,
         backend: Arc<dyn Backend>,
         socket: Option<OpenSocket>,
     ) -> anyhow::Result<()> {
-        let access = load(settings).await?;
+        let access = load(settings, source).await?;
         let local = settings.control.socket.as_ref().map(|socket| &socket.value);
         let same = self
             .open
@@ -225,9 +232,13 @@ fn url(scheme: &str, address: SocketAddr, this_host: &str) -> String {
 }
 
 /// Loads the files that the settings name.
-async fn load(settings: &Prometheus) -> anyhow::Result<Access> {
+async fn load(settings: &Prometheus, source: &Source) -> anyhow::Result<Access> {
     let settings = settings.clone();
-    Ok(tokio::task::spawn_blocking(move || Access::load(&settings)).await??)
+    let access = tokio::task::spawn_blocking(move || Access::load(&settings)).await?;
+    Ok(access.map_err(|error| Report {
+        source: source.clone(),
+        problems: error.problems,
+    })?)
 }
 
 #[cfg(test)]

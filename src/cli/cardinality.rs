@@ -84,6 +84,7 @@ fn summary(
         "series": now.values().sum::<i64>(),
         "seriesBefore": before.values().sum::<i64>(),
         "window": window,
+        "seriesInHistory": status["headStats"]["numSeries"],
         "metrics": metrics
             .map(|(name, series, growth)| json!({"name": name, "series": series, "growth": growth}))
             .collect::<Vec<_>>(),
@@ -93,7 +94,11 @@ fn summary(
 }
 
 fn screen(data: &Value) -> String {
-    let mut metrics = vec![["metric", "series", "growth"].map(str::to_owned).to_vec()];
+    let mut metrics = vec![
+        ["metric", "current series", "growth"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     for metric in list(&data["metrics"]) {
         let growth = metric["growth"].as_i64().unwrap_or_default();
         metrics.push(vec![
@@ -110,13 +115,14 @@ fn screen(data: &Value) -> String {
         table(&rows)
     };
     format!(
-        "{} series, {} before {}\n\n{}\n{}\n{}",
+        "{} current series, {} before {}; {} in history, including ended ones\n\n{}\n{}\n{}",
         text(&data["series"]),
         text(&data["seriesBefore"]),
         text(&data["window"]),
+        text(&data["seriesInHistory"]),
         table(&metrics),
-        counted(["label", "values"], &data["labels"]),
-        counted(["label=value", "series"], &data["pairs"]),
+        counted(["label", "values in history"], &data["labels"]),
+        counted(["label=value", "series in history"], &data["pairs"]),
     )
 }
 
@@ -140,6 +146,7 @@ mod tests {
         let now = counts(&result);
         assert_eq!(now, counts_of(&[("flood", 500), ("up", 3)]));
         let status = json!({
+            "headStats": {"numSeries": 900},
             "labelValueCountByLabelName": [{"name": "id", "value": 500}],
             "seriesCountByLabelValuePair": [{"name": "job=x", "value": 3}],
         });
@@ -151,7 +158,16 @@ mod tests {
             "1h",
         );
         let shown = screen(&data);
-        assert!(shown.starts_with("503 series, 23 before 1h\n"), "{shown}");
+        let first = "503 current series, 23 before 1h; 900 in history, including ended ones\n";
+        assert!(shown.starts_with(first), "{shown}");
+        // The tables count different series.
+        for (head, count) in [
+            ("current series", 2),
+            ("series in history", 1),
+            ("values in history", 1),
+        ] {
+            assert_eq!(shown.matches(head).count(), count, "{head} {shown}");
+        }
         assert!(shown.contains("500") && shown.contains("+480"), "{shown}");
         assert!(!shown.contains("up "), "{shown}");
         assert!(shown.contains("id") && shown.contains("job=x"), "{shown}");

@@ -38,12 +38,9 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
         Ok(plan) => plan,
         Err(report) => return reject(&report.problems, &source),
     };
-    let outside = config::check_external(&plan);
-    if let Err(problems) = Access::load(&plan.root.performance_monitor.prometheus) {
-        eprintln!("{problems}");
-        if outside.is_empty() {
-            bail!("the HTTP server cannot use this configuration");
-        }
+    let mut outside = config::check_external(&plan);
+    if let Err(error) = Access::load(&plan.root.performance_monitor.prometheus) {
+        outside.extend(error.problems);
     }
     if !outside.is_empty() {
         return reject(&outside, &source);

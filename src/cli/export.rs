@@ -18,7 +18,7 @@ use bellwether_tsdb::transfer::{
 use clap::{Args, ValueEnum};
 
 use super::client::Target;
-use super::history_directory::{Folder, bar};
+use super::history_directory::{self, Folder, bar};
 use super::range::Range;
 use super::{Global, output, selector, similar_names};
 
@@ -102,13 +102,15 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let series = samples.series(from, to)?;
     let done = samples.export(&series, (from, to), format, options.file.as_deref())?;
     if options.file.is_some() || !output::is_terminal() {
-        report(done);
+        samples.report(done, options.file.as_deref());
     }
     Ok(())
 }
 
 /// Samples to export.
 struct Samples {
+    /// Directory of the history.
+    directory: PathBuf,
     history: History,
     selectors: Vec<Vec<LabelMatcher>>,
     families: Families,
@@ -120,11 +122,13 @@ impl Samples {
         if selectors.is_empty() {
             selectors.push(Vec::new());
         }
-        let history = options.folder.open(global)?;
+        let directory = options.folder.path(global)?;
+        let history = history_directory::open(&directory)?;
         // Without a configuration that is right no type is known, which is no reason to export nothing.
         let plan = options.folder.global(global).plan();
         let families = plan.map(|plan| Families::new(&plan.metrics));
         Ok(Self {
+            directory,
             history,
             selectors,
             families: families.unwrap_or_default(),
@@ -134,14 +138,32 @@ impl Samples {
     /// Returns the series with samples in the range.
     fn series(&self, from: UnixMillis, to: UnixMillis) -> anyhow::Result<Vec<LabelSet>> {
         let series = list(&self.history, &self.selectors, from, to)?;
-        if series.is_empty()
-            && let Some(names) = similar_names::names(&self.history)
-            && let Some(hint) =
-                similar_names::hint(self.selectors.iter().map(Vec::as_slice), &names)
-        {
-            eprintln!("hint: {hint}");
+        if series.is_empty() {
+            let selectors = self.selectors.iter().map(Vec::as_slice);
+            let hint = similar_names::names(&self.history)
+                .and_then(|names| similar_names::hint(selectors, &names))
+                .map_or_else(String::new, |hint| format!("; hint: {hint}"));
+            let directory = self.directory.display();
+            eprintln!("no samples in this time range in {directory}{hint}");
         }
         Ok(series)
+    }
+
+    /// Says how much of which history was exported, and to which file.
+    fn report(&self, done: Exported, file: Option<&Path>) {
+        let file = file.map_or_else(String::new, |file| format!(" to {}", file.display()));
+        eprintln!(
+            "exported {} of {} series from {}{file}",
+            counted(done.samples, "sample"),
+            done.series,
+            self.directory.display()
+        );
+        if done.left_out > 0 {
+            eprintln!(
+                "left out {}: only --output json can represent them",
+                counted(done.left_out, "staleness marker")
+            );
+        }
     }
 
     /// Writes the samples of `series` to `path`, else to standard output.
@@ -197,18 +219,4 @@ fn write_file(
     let done = write(&mut out)?;
     out.finish()?;
     Ok(done)
-}
-
-fn report(done: Exported) {
-    eprintln!(
-        "exported {} of {} series",
-        counted(done.samples, "sample"),
-        done.series
-    );
-    if done.left_out > 0 {
-        eprintln!(
-            "left out {}: only --output json can represent them",
-            counted(done.left_out, "staleness marker")
-        );
-    }
 }

@@ -66,22 +66,29 @@ impl Folder {
 
     /// Opens it read-only; a running Bellwether is not affected.
     pub(super) fn open(&self, global: &Global) -> anyhow::Result<History> {
-        let folder = self.path(global)?;
-        if let Err(error) = fs::read_dir(&folder)
-            && error.kind() == io::ErrorKind::PermissionDenied
-        {
-            bail!(
-                "cannot read the history in {}: {error}; hint: run the command as root, or as the user of the \
-                 agent",
-                folder.display()
-            );
-        }
-        let (history, recovery) = History::open_read_only(&folder);
-        if let Some(error) = recovery.error {
-            bail!("cannot read the history in {}: {error}", folder.display());
-        }
-        Ok(history)
+        open(&self.path(global)?)
     }
+}
+
+/// Opens the history in `directory` read-only; a running Bellwether is not affected.
+pub(super) fn open(directory: &Path) -> anyhow::Result<History> {
+    if let Err(error) = fs::read_dir(directory)
+        && error.kind() == io::ErrorKind::PermissionDenied
+    {
+        bail!(
+            "cannot read the history in {}: {error}; hint: run the command as root, or as the user of the \
+             agent",
+            directory.display()
+        );
+    }
+    let (history, recovery) = History::open_read_only(directory);
+    if let Some(error) = recovery.error {
+        bail!(
+            "cannot read the history in {}: {error}",
+            directory.display()
+        );
+    }
+    Ok(history)
 }
 
 fn of_agent(found: &FoundAgent) -> anyhow::Result<PathBuf> {

@@ -9,7 +9,9 @@ use anyhow::{Context, anyhow, bail};
 use bellwether_core::{UnixMillis, counted};
 use bellwether_runtime::Clock;
 use bellwether_tsdb::history::History;
-use bellwether_tsdb::transfer::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
+use bellwether_tsdb::transfer::{
+    BadLine, CEILING, INPUT_FORMATS, Import, ImportError, Imported, InputFormat,
+};
 use clap::{Args, ValueEnum};
 
 use super::Global;
@@ -51,7 +53,11 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let name = options.input.display().to_string();
     report(&name, &folder, &done);
     if done.samples == 0 {
-        bail!("no samples to import: {name}");
+        // An invalid line has its hint already.
+        match done.first_bad {
+            Some(_) => bail!("no samples to import: {name}"),
+            None => bail!("no samples to import: {name}; hint: {INPUT_FORMATS}"),
+        }
     }
     let now = Clock::start().now().wall;
     let retention = options
@@ -113,7 +119,14 @@ pub(super) fn into(folder: &Path, input: &Path, mut import: Import) -> anyhow::R
     let read = import.read(&mut *input, &mut |bytes| bar.inc(bytes));
     bar.finish_and_clear();
     match read {
-        Err(ImportError::Line(bad)) => bail!("{}; nothing was imported", place(&name, &bad)),
+        Err(ImportError::Line(bad)) => {
+            let BadLine {
+                line,
+                message,
+                hint,
+            } = bad;
+            bail!("{name}:{line}: {message}; nothing was imported; hint: {hint}");
+        }
         read => read?,
     }
     write(import, folder).with_context(|| format!("history in {}", folder.display()))

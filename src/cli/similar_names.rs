@@ -2,6 +2,7 @@
 
 use bellwether_core::{METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
+use bellwether_schema::similar_names as near;
 use bellwether_tsdb::history::History;
 use bellwether_tsdb::transfer::list;
 
@@ -36,7 +37,7 @@ pub(super) fn hint<'a>(
         });
     }
     let lines = missing.into_iter().map(|name| {
-        let near = near(name, names);
+        let near = near(name, names.iter().map(String::as_str), MOST);
         match near.as_slice() {
             [] => format!("no series is named {name}"),
             near => format!(
@@ -63,26 +64,6 @@ pub(super) fn names(history: &History) -> Option<Vec<String>> {
         .collect();
     names.dedup();
     Some(names)
-}
-
-/// Returns the names that contain `name`, then those with a small edit distance.
-fn near<'a>(name: &str, names: &'a [String]) -> Vec<&'a str> {
-    let mut ranked: Vec<(usize, &str)> = names
-        .iter()
-        .filter_map(|candidate| {
-            let distance = strsim::damerau_levenshtein(name, candidate);
-            // A name without its prefix, or with its unit left out, is the usual mistake.
-            let contains = candidate.contains(name) || name.contains(&**candidate);
-            let close = distance <= candidate.len().max(name.len()) / 3;
-            (contains || close).then_some((distance, &**candidate))
-        })
-        .collect();
-    ranked.sort_unstable();
-    ranked
-        .into_iter()
-        .take(MOST)
-        .map(|(_, name)| name)
-        .collect()
 }
 
 #[cfg(test)]

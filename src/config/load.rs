@@ -5,13 +5,13 @@ use std::ffi::OsString;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{LazyLock, OnceLock};
 
 use bellwether_compat::RuleFile;
 use bellwether_routing::SilenceSpec;
 use bellwether_schema::{
-    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, Node, SourceLocation, YamlError,
-    parse,
+    Decode, DecodeContext, Diagnostic, Diagnostics, Environment, Node, Section, SourceLocation,
+    YamlError, parse,
 };
 
 use super::files;
@@ -229,6 +229,13 @@ pub fn decode(source: &Source, text: &str, environment: Environment<'_>) -> Load
     decode_merged(source, merged, problems, environment)
 }
 
+/// Returns the paths of the sections that have `key`.
+fn sections_with(key: &str) -> &'static [String] {
+    static SECTIONS: LazyLock<BTreeMap<&str, Vec<String>>> =
+        LazyLock::new(|| Root::doc().sections_by_key());
+    SECTIONS.get(key).map(Vec::as_slice).unwrap_or_default()
+}
+
 fn decode_merged(
     source: &Source,
     merged: Merged,
@@ -241,7 +248,8 @@ fn decode_merged(
         names,
         checksum,
     } = merged;
-    let mut cx = DecodeContext::for_files(&mut problems, environment, &names);
+    let cx = DecodeContext::for_files(&mut problems, environment, &names);
+    let mut cx = cx.with_places(sections_with);
     let root = tree.as_ref().and_then(|tree| Root::decode(tree, &mut cx));
     let source = source.clone();
     let (rule_files, silences) = Default::default();

@@ -217,7 +217,10 @@ fn commands(url: &str, folder: &Path) {
         );
     }
     let (good, said) = bellwether(&["trends", "dsk", "--url", url]);
-    assert!(!good && said.contains("hint: no such metric"), "{said}");
+    assert!(
+        !good && said.contains("hint: no such metric; names near it: disk"),
+        "{said}"
+    );
 
     // The advised rule is a rule.
     let (_, said) = bellwether(&["advise", "cpu", "--url", url]);

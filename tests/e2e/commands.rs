@@ -546,6 +546,8 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
     let (missing, not_pem, empty, fifo) = (at("missing"), at("x.pem"), at("empty"), at("fifo"));
     std::fs::write(&not_pem, "x\n").unwrap();
     std::fs::write(&empty, "\n").unwrap();
+    let unknown_user = at("web.yml");
+    std::fs::write(&unknown_user, "roles:\n  a: admin\n").unwrap();
     assert!(
         Command::new("mkfifo")
             .arg(&fifo)
@@ -634,7 +636,15 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
         ),
         (
             format!("performance_monitor: {{prometheus: {{control: {{token_file: {fifo}}}}}}}\n"),
-            "a FIFO",
+            "x.yaml:1:58: performance_monitor.prometheus.control.token_file: cannot read ",
+        ),
+        (
+            format!("performance_monitor:\n  prometheus:\n    web_config_file: {missing}\n"),
+            "x.yaml:3:22: performance_monitor.prometheus.web_config_file: cannot read ",
+        ),
+        (
+            format!("performance_monitor:\n  prometheus:\n    web_config_file: {unknown_user}\n"),
+            "web.yml:2:6: roles.a: no user \"a\"",
         ),
     ];
     let file = at("x.yaml");
@@ -656,7 +666,7 @@ fn check_finds_what_would_keep_run_from_starting_or_sending() {
     for (flags, expected) in [
         (
             ["--web.config.file", missing.as_str()],
-            "cannot read: No such file",
+            "--web.config.file: cannot read ",
         ),
         (["--web.config.file", fifo.as_str()], "a FIFO"),
         (
@@ -698,6 +708,49 @@ fn what_fails_cheaply_comes_before_anything_is_written() {
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains("address already in use"), "{said}");
     assert!(!said.contains("WARN") && !state.exists(), "{said}");
+}
+
+#[test]
+fn an_export_names_the_history_that_it_reads() {
+    let folder = TempDir::new().unwrap();
+    let (empty, file) = (folder.path().join("empty"), folder.path().join("out.om"));
+    std::fs::create_dir(&empty).unwrap();
+    let (empty, file) = (empty.to_str().unwrap(), file.to_str().unwrap());
+    let output = bellwether(&["export", "--history", empty, "--file", file]);
+    assert_eq!(
+        text(&output.stderr),
+        format!(
+            "no samples in this time range in {empty}; hint: there are no series at all\n\
+             exported 0 samples of 0 series from {empty} to {file}\n"
+        )
+    );
+}
+
+#[test]
+fn files_of_http_access_are_errors_of_their_setting_at_the_start() {
+    let folder = TempDir::new().unwrap();
+    let (file, state) = (folder.path().join("x.yaml"), folder.path().join("state"));
+    let missing = folder.path().join("missing");
+    let yaml = format!(
+        "performance_monitor:\n  prometheus:\n    port: {}\n    control: {{token_file: {}}}\n",
+        free_port(),
+        missing.display()
+    );
+    std::fs::write(&file, yaml).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_bellwether"))
+        .args(["run", "--config", file.to_str().unwrap()])
+        .env("STATE_DIRECTORY", &state)
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    let expected = format!(
+        "{}:4:27: performance_monitor.prometheus.control.token_file: cannot read {}: No such file",
+        file.display(),
+        missing.display()
+    );
+    assert!(said.contains(&expected), "{said}");
+    assert!(said.contains("\n  hint: ") && !state.exists(), "{said}");
 }
 
 #[test]

@@ -316,6 +316,8 @@ fn a_report_is_tried_at_once_and_everything_exported_in_one_run() {
     let exported = bellwether(path, &agent, &all);
     let error = String::from_utf8_lossy(&exported.stderr).into_owned();
     assert!(exported.status.success(), "{error}");
+    let named = format!(" from {history} to everything/metrics.om\n");
+    assert!(error.contains(&named), "{error}");
     let read = |file: &str| fs::read_to_string(path.join("everything").join(file)).unwrap();
     for (file, words) in [
         ("metrics.om", "test_queue_length{queue_name=\"mail\"} 42"),

@@ -325,8 +325,8 @@ fn bad_lines_are_reported_with_file_and_line_and_leave_nothing_behind() {
     assert!(!failed.status.success());
     let output = text(&failed.stderr);
     let expected = format!(
-        "bellwether: {}:2: expected =\"value\" after the label name: job; hint: name{{label=\"value\"}} \
-         VALUE SECONDS, or a line of promtool tsdb dump; nothing was imported\n",
+        "bellwether: {}:2: expected =\"value\" after the label name: job; nothing was imported; hint: \
+         name{{label=\"value\"}} VALUE SECONDS, or a line of promtool tsdb dump\n",
         file.display()
     );
     assert_eq!(output, expected);

@@ -329,7 +329,7 @@ async fn clients_that_guess_passwords() {
     let file = directory.path().join("web.yml");
     let users = format!("basic_auth_users: {{prometheus: {}}}\n", hash("s3cret"));
     std::fs::write(&file, users).unwrap();
-    let server = attacked(100, |settings| settings.web_config_file = Some(file)).await;
+    let server = attacked(100, |settings| settings.web_config_file = Some(file.into())).await;
     let right = "authorization: Basic cHJvbWV0aGV1czpzM2NyZXQ=";
     let wrong = request(
         "GET",

@@ -255,7 +255,7 @@ async fn declared_networks_and_tokens_decide() {
     apply(&|settings| settings.control.networks = networks.clone());
     assert_eq!(reload_from("127.0.0.1", server.address, &[]).await, 403);
     assert_eq!(reload_from("127.0.0.2", server.address, &[]).await, 200);
-    apply(&|settings| settings.control.token_file = Some(token.path().into()));
+    apply(&|settings| settings.control.token_file = Some(token.path().to_owned().into()));
     let right = "authorization: Bearer s3cret";
     for (source, extra, status) in [
         ("127.0.0.1", &[][..], 401),
@@ -293,7 +293,7 @@ async fn with_users_only_token_and_socket_change_state_on_this_host() {
     std::fs::write(&file, users).unwrap();
     let path = directory.path().join("control.sock");
     let server = run(
-        settings(|settings| settings.web_config_file = Some(file)),
+        settings(|settings| settings.web_config_file = Some(file.into())),
         TestBackend::new(1),
     )
     .await;

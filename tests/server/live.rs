@@ -516,7 +516,7 @@ async fn a_changed_access_closes_sessions_and_another_reload_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("web.yml");
     std::fs::write(&path, users()).unwrap();
-    let with_users = settings(|settings| settings.web_config_file = Some(path));
+    let with_users = settings(|settings| settings.web_config_file = Some(path.into()));
     server.handle.apply(access(&with_users));
     let (code, reason) = live.closed().await;
     assert_eq!(code, 1012, "{reason}");
@@ -557,7 +557,7 @@ async fn a_page_of_another_site_follows_nothing_that_is_not_for_all() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("web.yml");
     std::fs::write(&path, users()).unwrap();
-    let users = recording_with(|settings| settings.web_config_file = Some(path)).await;
+    let users = recording_with(|settings| settings.web_config_file = Some(path.into())).await;
     // ada:secret
     let password = ("authorization", "Basic YWRhOnNlY3JldA==");
     let admitted = Live::on(connect(users.address).await, &[password]).await;
@@ -617,7 +617,7 @@ async fn a_request_that_is_no_handshake_is_told_so() {
 async fn sessions_work_over_tls_and_http2_is_told_what_it_needs() {
     let pki = Pki::new();
     let path = pki.tls("");
-    let server = recording_with(|settings| settings.web_config_file = Some(path)).await;
+    let server = recording_with(|settings| settings.web_config_file = Some(path.into())).await;
     let stream = pki.connect(server.address, b"http/1.1").await;
     let (mut live, _) = Live::on(stream, &[]).await.unwrap();
     live.subscribe(json!({"type": "subscribe", "metric_name": "load"}))

@@ -99,7 +99,7 @@ async fn another_role_ends_live_updates() {
     let cookie = scene.cookie("viewer").await;
     let mut session = live(&scene, &cookie).await;
     let mut password = live(&scene, &basic("viewer", "s3cret")).await;
-    let path = scene.settings.web_config_file.as_ref().unwrap();
+    let path = scene.settings.web_config_file.as_deref().unwrap();
     let text = std::fs::read_to_string(path).unwrap();
     std::fs::write(path, text.replace("viewer: viewer", "viewer: operator")).unwrap();
     apply(&scene, &scene.settings);
@@ -131,7 +131,7 @@ async fn a_token_that_is_gone_or_has_another_role_follows_nothing() {
     ends(&mut demoted, "another role").await;
     goes_on(&mut rotated).await;
     let file = &settings.control.tokens[0].file;
-    std::fs::write(file, "another-token").unwrap();
+    std::fs::write(&file.value, "another-token").unwrap();
     apply(&scene, &settings);
     ends(&mut rotated, "the token is gone").await;
     // The users are as they were.

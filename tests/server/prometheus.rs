@@ -90,7 +90,7 @@ async fn scrapes_over_tls_with_a_password_and_a_certificate() {
         "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n  \
          client_allowed_sans: [scraper.example]\n{users}"
     ));
-    let settings = settings(|settings| settings.web_config_file = Some(web));
+    let settings = settings(|settings| settings.web_config_file = Some(web.into()));
     let server = run(settings, TestBackend::new(50)).await;
 
     let job = |name: &str, scheme: &str, password: &str, certificate: &str| {

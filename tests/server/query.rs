@@ -538,7 +538,8 @@ async fn an_unknown_rule_has_a_hint_with_a_similar_name() {
     let server = server().await;
     for (rule, hint) in [
         ("to_hot", "did you mean \\\"too_hot\\\"?"),
-        ("xyz", "/api/v1/rules"),
+        ("hot", "did you mean \\\"too_hot\\\"?"),
+        ("xyz", "`bellwether rules` and /api/v1/rules list the rules"),
     ] {
         let path = format!("/api/v1/explain?rule={rule}");
         let reply = get(server.address, &path, &[]).await;

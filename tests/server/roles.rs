@@ -57,13 +57,13 @@ impl Scene {
             &format!("basic_auth_users:\n{hashes}roles:\n{roles}{more}"),
         );
         settings(|settings| {
-            settings.web_config_file = Some(web);
+            settings.web_config_file = Some(web.into());
             settings.control.tokens = NAMES
                 .iter()
                 .zip([Role::Viewer, Role::Operator, Role::Admin])
                 .map(|(name, role)| ControlToken {
                     name: (*name).to_owned().into(),
-                    file: file(&format!("{name}.token"), &format!("token-{name}")),
+                    file: file(&format!("{name}.token"), &format!("token-{name}")).into(),
                     role,
                 })
                 .collect();
@@ -416,7 +416,7 @@ async fn a_trusted_proxy_without_a_user_has_no_rights_of_this_host() {
     let web = directory.path().join("web.yml");
     std::fs::write(&web, "trusted_proxies: {networks: [127.0.0.1/32]}\n").unwrap();
     let server = run(
-        settings(|settings| settings.web_config_file = Some(web)),
+        settings(|settings| settings.web_config_file = Some(web.into())),
         TestBackend::new(1),
     )
     .await;

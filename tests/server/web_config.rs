@@ -132,7 +132,8 @@ async fn https(address: SocketAddr, client: ClientConfig, request: &str) -> io::
 }
 
 async fn serve(web_config: &Path) -> Running {
-    let settings = settings(|settings| settings.web_config_file = Some(web_config.into()));
+    let settings =
+        settings(|settings| settings.web_config_file = Some(web_config.to_owned().into()));
     run(settings, TestBackend::new(3)).await
 }
 
@@ -184,7 +185,7 @@ fn good_files() {
         ("trusted_proxies: {networks: [10.0.0.5/32]}\nroles: {eva: admin}\n".into(), false),
     ] {
         let path = pki.write("web.yml", &text);
-        let settings = settings(|settings| settings.web_config_file = Some(path.clone()));
+        let settings = settings(|settings| settings.web_config_file = Some(path.clone().into()));
         let access = Access::load(&settings).unwrap_or_else(|error| panic!("{error}\nin\n{text}"));
         assert_eq!(access.is_tls(), tls, "{text}");
     }
@@ -331,7 +332,7 @@ fn bad_files_are_reported_with_their_place() {
         ),
     ] {
         let path = pki.write("web.yml", &text);
-        let settings = settings(|settings| settings.web_config_file = Some(path.clone()));
+        let settings = settings(|settings| settings.web_config_file = Some(path.clone().into()));
         let error = Access::load(&settings)
             .err()
             .unwrap_or_else(|| panic!("no error in\n{text}"))
@@ -346,13 +347,13 @@ fn bad_files_are_reported_with_their_place() {
             "a password is no part of an error: {error}"
         );
     }
-    let missing = settings(|settings| settings.web_config_file = Some(pki.path("gone.yml")));
+    let missing = settings(|settings| settings.web_config_file = Some(pki.path("gone.yml").into()));
     assert!(
         Access::load(&missing)
             .err()
             .unwrap()
             .to_string()
-            .contains("gone.yml: cannot read")
+            .contains("gone.yml: No such file")
     );
 }
 
@@ -361,7 +362,7 @@ fn all_problems_come_at_once() {
     let pki = Pki::new();
     let text = "tls_server_config:\n  cert_file: gone.pem\n  key_file: gone.key\nbasic_auth_users:\n  a: b\n";
     let path = pki.write("web.yml", text);
-    let settings = settings(|settings| settings.web_config_file = Some(path));
+    let settings = settings(|settings| settings.web_config_file = Some(path.into()));
     assert_eq!(
         Access::load(&settings)
             .err()
@@ -415,7 +416,7 @@ async fn a_handshake_that_does_not_come_is_cut() {
     let pki = Pki::new();
     let path = pki.tls("");
     let settings = settings(|settings| {
-        settings.web_config_file = Some(path);
+        settings.web_config_file = Some(path.into());
         settings.limits.header_timeout = bellwether_schema::HumanDuration::millis(100).into();
     });
     let server = run(settings, TestBackend::new(1)).await;
@@ -489,7 +490,7 @@ async fn closed_windows_of_http2_leave_room_for_an_exposition() {
     let pki = Pki::new();
     let web = pki.tls("");
     let settings = settings(|settings| {
-        settings.web_config_file = Some(web);
+        settings.web_config_file = Some(web.into());
         settings.limits.max_concurrent_requests = 2.into();
     });
     let server = run(settings, TestBackend::new(20_000)).await;
@@ -613,8 +614,8 @@ async fn a_token_stands_in_for_a_password() {
     );
     let token = pki.write("token", "t0ken");
     let settings = settings(|settings| {
-        settings.web_config_file = Some(web);
-        settings.control.token_file = Some(token);
+        settings.web_config_file = Some(web.into());
+        settings.control.token_file = Some(token.into());
     });
     let server = run(settings, TestBackend::new(1)).await;
     let bearer = "authorization: Bearer t0ken";
@@ -648,7 +649,10 @@ async fn a_reload_swaps_certificates_and_users() {
     let server = start().await;
     scrape(server.address).await;
     let load = |path: PathBuf| {
-        Access::load(&settings(|settings| settings.web_config_file = Some(path))).unwrap()
+        Access::load(&settings(|settings| {
+            settings.web_config_file = Some(path.into())
+        }))
+        .unwrap()
     };
     server.handle.apply(load(pki.tls("")));
     let scrape_request = request("GET", "/metrics", &[], "");

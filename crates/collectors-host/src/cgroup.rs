@@ -12,7 +12,7 @@ use bellwether_collector::Globs;
 use bellwether_collector::{Blocking, Source};
 use bellwether_collector::{Build, EntryContext, EntryType};
 use bellwether_core::{Failure, Kind, Now, SeriesBatch};
-use bellwether_schema::section;
+use bellwether_schema::{Diagnostic, Spanned, section};
 use figures::{Device, Figures, PRESSURES, version_1, version_2};
 use names::{Container, Names};
 use rustix::param::clock_ticks_per_second;
@@ -24,9 +24,9 @@ section! {
     /// files of the engine.
     pub struct Cgroup {
         /// Glob or globs of paths, such as `/system.slice/*.service`. `*` also matches `/`.
-        pub include: Globs,
+        pub include: Spanned<Globs>,
         /// Glob or globs of paths that are left out.
-        pub exclude: Option<Globs>,
+        pub exclude: Option<Spanned<Globs>>,
     }
 }
 
@@ -45,9 +45,15 @@ const CONTROLLERS: [(&str, &str); 5] = [
 
 impl EntryType for Cgroup {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
+        for globs in [Some(&self.include), self.exclude.as_ref()] {
+            globs
+                .into_iter()
+                .for_each(|globs| warn_of_relative(globs, context));
+        }
         let host = context.host;
         let (sysfs, rootfs) = (host.sysfs.clone(), host.rootfs.clone());
-        let (include, exclude) = (self.include.clone(), self.exclude.clone());
+        let include = self.include.value.clone();
+        let exclude = self.exclude.as_deref().cloned();
         context.build(move |_| {
             Blocking::new(Cgroups {
                 mount: sysfs.join("fs/cgroup"),
@@ -59,6 +65,20 @@ impl EntryType for Cgroup {
             })
         })
     }
+}
+
+/// Warns of globs that match no cgroup, because they do not begin with `/`.
+pub(crate) fn warn_of_relative(globs: &Spanned<Globs>, context: &mut EntryContext<'_>) {
+    let patterns = globs.patterns().iter();
+    let relative = patterns.filter(|pattern| !pattern.starts_with(['/', '*', '?', '[', '{', '\\']));
+    context.warnings.extend(relative.map(|pattern| Diagnostic {
+        location: globs.at.clone(),
+        message: format!("matches no cgroup: {pattern:?}"),
+        help: Some(format!(
+            "their paths begin with /: write {:?}",
+            format!("/{pattern}")
+        )),
+    }));
 }
 
 /// Cgroups of a host.

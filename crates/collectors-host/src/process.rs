@@ -14,6 +14,8 @@ use bellwether_schema::{Literal, Spanned, section, string_enum};
 use groups::{Name, Selector, capture_names};
 use scan::{Plan, Scan};
 
+use crate::cgroup::warn_of_relative;
+
 string_enum! {
     /// Figures of a group of processes.
     pub enum Figure {
@@ -87,7 +89,7 @@ section! {
         /// Glob or globs for the effective user: its name in `/etc/passwd`, or its number.
         pub user: Option<Globs>,
         /// Glob or globs for a path in `/proc/PID/cgroup`.
-        pub cgroup: Option<Globs>,
+        pub cgroup: Option<Spanned<Globs>>,
         /// Glob or globs for the systemd unit, such as `ssh.service`.
         pub unit: Option<Globs>,
     }
@@ -143,8 +145,9 @@ impl EntryType for Process {
 impl ProcessGroup {
     fn selector(&self, context: &mut EntryContext<'_>) -> Option<Selector> {
         let at = &self.name.at;
-        let globs = [&self.exe, &self.user, &self.cgroup, &self.unit];
+        let globs = [&self.exe, &self.user, &self.unit];
         if self.comm.is_none()
+            && self.cgroup.is_none()
             && self.cmdline.is_empty()
             && globs.iter().all(|globs| globs.is_none())
         {
@@ -170,6 +173,9 @@ impl ProcessGroup {
                         cut(pattern)
                     ));
             }
+        }
+        if let Some(cgroup) = &self.cgroup {
+            warn_of_relative(cgroup, context);
         }
         let mut captures = Vec::new();
         let mut patterns = Some(Vec::new());
@@ -197,7 +203,7 @@ impl ProcessGroup {
             exe: self.exe.clone(),
             cmdline: patterns?,
             user: self.user.clone(),
-            cgroup: self.cgroup.clone(),
+            cgroup: self.cgroup.as_deref().cloned(),
             unit: self.unit.clone(),
         })
     }

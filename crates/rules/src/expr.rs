@@ -10,6 +10,9 @@ mod lower;
 mod program;
 mod scan;
 
+use bellwether_core::MetricDef;
+use bellwether_schema::did_you_mean;
+
 pub use lower::{Formula, Outcome, compile};
 pub use program::{Function, Number, Operator, Test};
 
@@ -37,6 +40,13 @@ impl ExprError {
             ..self
         }
     }
+}
+
+/// Returns the hint for the name of a metric that is not configured.
+pub(crate) fn unknown_metric_hint(name: &str, metrics: &[MetricDef]) -> String {
+    did_you_mean(name, metrics.iter().map(|def| &*def.name)).unwrap_or_else(|| {
+        "a series that one of `collectors` brings is used with `promql`".to_owned()
+    })
 }
 
 #[cfg(test)]

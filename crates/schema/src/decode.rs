@@ -18,6 +18,9 @@ use super::tree::{Key, Node, Pos, Value};
 /// Looks up an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
+/// Returns the paths of the sections of the file that have a key.
+pub type Places = fn(&str) -> &'static [String];
+
 /// A value that can be read from the configuration.
 pub trait Decode: Sized {
     /// Decodes `node` and reports errors to `cx`.
@@ -42,6 +45,7 @@ pub struct DecodeContext<'a> {
     path: String,
     file: Option<Arc<str>>,
     files: &'a [Arc<str>],
+    places: Option<Places>,
 }
 
 impl<'a> DecodeContext<'a> {
@@ -53,6 +57,16 @@ impl<'a> DecodeContext<'a> {
             path: String::new(),
             file: None,
             files: &[],
+            places: None,
+        }
+    }
+
+    /// Returns this context with the sections of the file, so that the error of a misplaced key says where it belongs.
+    #[must_use]
+    pub fn with_places(self, places: Places) -> Self {
+        Self {
+            places: Some(places),
+            ..self
         }
     }
 
@@ -80,6 +94,7 @@ impl<'a> DecodeContext<'a> {
             path: String::new(),
             file: Some(file),
             files: &[],
+            places: None,
         }
     }
 
@@ -94,6 +109,7 @@ impl<'a> DecodeContext<'a> {
             path: self.path.clone(),
             file: self.file.clone(),
             files: self.files,
+            places: self.places,
         }
     }
 
@@ -111,6 +127,23 @@ impl<'a> DecodeContext<'a> {
             path: self.path.as_str().into(),
             file: self.file.as_ref().or_else(numbered).cloned(),
         }
+    }
+
+    /// Returns the hint for a key that is unknown in the mapping at the current path, and that one other section has:
+    /// one below this mapping before all others. An entry of a list has keys of its own.
+    fn place_of(&self, key: &str) -> Option<String> {
+        let places = self.places.filter(|_| !self.path.contains('['))?(key);
+        let below = format!("{}.", self.path);
+        let is_below = |place: &&String| place.starts_with(&below);
+        let place = match &places.iter().filter(is_below).collect::<Vec<_>>()[..] {
+            [place] => place.as_str(),
+            [] if places.len() == 1 => &places[0],
+            _ => return None,
+        };
+        Some(match place {
+            "" => "write it at the top level of the file".to_owned(),
+            _ => format!("write it below `{place}`"),
+        })
     }
 
     /// Adds a diagnostic at `pos` with the current path.
@@ -312,7 +345,11 @@ impl<'n, 'c, 'a> MapReader<'n, 'c, 'a> {
     pub fn finish(self) {
         for (key, _) in self.entries {
             if !self.read.contains(&key.text.as_str()) {
-                let hint = did_you_mean(&key.text, self.read.iter().copied())
+                let similar = || did_you_mean(&key.text, self.read.iter().copied());
+                let hint = self
+                    .cx
+                    .place_of(&key.text)
+                    .or_else(similar)
                     .unwrap_or_else(|| format!("known keys: {}", self.read.join(", ")));
                 let dot = if self.cx.path.is_empty() { "" } else { "." };
                 self.cx.within(format_args!("{dot}{}", key.text), |cx| {

@@ -206,6 +206,38 @@ pub fn did_you_mean<'a>(
         .map(|(_, candidate)| format!("did you mean {candidate:?}?"))
 }
 
+/// Returns the names that are similar to `name`, the most similar first and at most `most`: those that contain it or are
+/// part of it, and those with a small edit distance.
+pub fn similar_names<'a>(
+    name: &str,
+    names: impl IntoIterator<Item = &'a str>,
+    most: usize,
+) -> Vec<&'a str> {
+    let prefilter = Prefilter::new(name);
+    let distance = |candidate: &str| {
+        // A name without its prefix, or with its unit left out, is the usual mistake.
+        if candidate.contains(name) || name.contains(candidate) {
+            return Some(candidate.len().abs_diff(name.len()));
+        }
+        let limit = max_distance(candidate.len().max(name.len()));
+        prefilter
+            .may_be_close(candidate)
+            .then(|| strsim::damerau_levenshtein(name, candidate))
+            .filter(|distance| *distance <= limit)
+    };
+    let names = names.into_iter().filter(|candidate| !candidate.is_empty());
+    let mut ranked: Vec<(usize, &str)> = names
+        .filter_map(|candidate| Some((distance(candidate)?, candidate)))
+        .collect();
+    ranked.sort_unstable();
+    ranked.dedup();
+    ranked
+        .into_iter()
+        .take(most)
+        .map(|(_, name)| name)
+        .collect()
+}
+
 /// Maximum number of edits between two words of this length that still count as a typing error.
 fn max_distance(length: usize) -> usize {
     (length / 3).min(5)
@@ -258,6 +290,29 @@ fn letter_counts(word: &str) -> [i16; 64] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn similar_names_contain_each_other_or_are_close() {
+        let names = [
+            "app_cpu_percent",
+            "cpu_percent",
+            "cup",
+            "up",
+            "",
+            "disk",
+            "cup",
+        ];
+        assert_eq!(
+            similar_names("cpu", names, 3),
+            ["cup", "cpu_percent", "app_cpu_percent"]
+        );
+        assert_eq!(
+            similar_names("cpu_percent_total", names, 1),
+            ["cpu_percent"]
+        );
+        assert_eq!(similar_names("dsk", names, 5), ["disk"]);
+        assert!(similar_names("xyz", names, 5).is_empty());
+    }
 
     #[test]
     fn suggests_only_what_is_close() {

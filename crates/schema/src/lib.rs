@@ -61,8 +61,8 @@ mod spans;
 mod tree;
 
 pub use choice::decode_choice;
-pub use decode::{Decode, DecodeContext, Environment, MapReader, blank};
-pub use diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean};
+pub use decode::{Decode, DecodeContext, Environment, MapReader, Places, blank};
+pub use diagnostics::{Diagnostic, Diagnostics, SourceLocation, did_you_mean, similar_names};
 pub use expand::is_reference;
 pub use json_body::{from_json, ok_unless};
 pub use matcher::Matcher;

@@ -1,5 +1,7 @@
 //! Descriptions of sections and keys, from which the configuration reference is generated.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::json_schema::Json;
@@ -129,6 +131,25 @@ impl SectionDoc {
     #[must_use]
     pub fn field(&self, key: &str) -> Option<&FieldDoc> {
         self.fields.iter().find(|field| field.key == key)
+    }
+
+    /// Returns the paths of the sections by the keys that they have, this one with an empty path. Entries of lists and of
+    /// mappings are left out.
+    #[must_use]
+    pub fn sections_by_key(&self) -> BTreeMap<&'static str, Vec<String>> {
+        let mut sections = BTreeMap::new();
+        self.add_sections("", &mut sections);
+        sections
+    }
+
+    fn add_sections(&self, path: &str, sections: &mut BTreeMap<&'static str, Vec<String>>) {
+        for field in &self.fields {
+            sections.entry(field.key).or_default().push(path.to_owned());
+            if let Shape::Section(of) | Shape::SectionOr(of, _) = field.shape {
+                let dot = if path.is_empty() { "" } else { "." };
+                of().add_sections(&format!("{path}{dot}{}", field.key), sections);
+            }
+        }
     }
 }
 

@@ -167,6 +167,7 @@ pub fn key(field: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+    use std::sync::LazyLock;
 
     use crate::{
         Decode, DecodeContext, Diagnostics, HumanDuration, Literal, Secret, Section, Spanned,
@@ -284,6 +285,35 @@ mod tests {
                 "4:5: items[0]: expected a mapping, found a single value",
                 "5:11: items[1].size: expected a whole number from 0 to 4294967295, found \"x\"",
                 "6:10: map.a: expected a number, found \"b\"",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_misplaced_key_has_the_section_that_it_belongs_to() {
+        fn places(key: &str) -> &'static [String] {
+            static SECTIONS: LazyLock<BTreeMap<&str, Vec<String>>> =
+                LazyLock::new(|| Outer::doc().sections_by_key());
+            SECTIONS.get(key).map(Vec::as_slice).unwrap_or_default()
+        }
+        let text =
+            "type: red\nsize: 3\npool: {items: [], banana: 1}\nitems: [{map: {}}]\nname: a\n";
+        let mut diagnostics = Diagnostics::default();
+        let node = crate::parse(text).unwrap();
+        let cx = DecodeContext::new(&mut diagnostics, &|_| None);
+        Outer::decode(&node, &mut cx.with_places(places));
+        let diagnostics = diagnostics.into_sorted();
+        assert_eq!(
+            diagnostics
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>(),
+            [
+                "2:1: size: unknown key \"size\"\n  hint: write it below `pool`",
+                "3:8: pool.items: unknown key \"items\"\n  hint: write it at the top level of the file",
+                "3:19: pool.banana: unknown key \"banana\"\n  hint: known keys: size, wait",
+                // An entry of a list has keys of its own.
+                "4:10: items[0].map: unknown key \"map\"\n  hint: known keys: size, wait",
             ]
         );
     }

@@ -22,10 +22,10 @@ pub use api::response::ApiError;
 pub use api::{AnswerError, check_answer, endpoint_reference, role_reference};
 pub use audit::{Actor, AuditEntry, AuditOutcome};
 pub use auth::access::{Access, AccessLoadError};
-pub use auth::control::{ControlError, TokenError, TokenErrorReason, read_token};
+pub use auth::control::{TokenError, TokenErrorReason, read_token};
 pub use auth::network::{Network, NetworkError};
 pub use auth::role::Role;
-pub use auth::web::{WebConfig, WebError};
+pub use auth::web::WebConfig;
 pub use backend::{
     AlertBackend, AlertHistoryHealth, AuditBackend, Backend, BackendError, Backtest,
     ChannelBackend, ChannelHealth, CollectorHealth, ConfigApplied, ConfigChanges, ConfigDraft,

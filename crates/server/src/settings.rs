@@ -34,7 +34,7 @@ section! {
         /// File with TLS, client certificates and users, in the format of Prometheus's
         /// exporter-toolkit. A relative path is relative to the working directory, the paths in the
         /// file to the file.
-        pub web_config_file: Option<PathBuf> = None,
+        pub web_config_file: Option<Spanned<PathBuf>> = None,
         /// Origins of web pages that may read the API from a browser, as in Prometheus's
         /// `--web.cors.origin`: a regular expression for the whole origin, such as
         /// `https?://grafana\.example`. Empty for none. None of them may change state, and browsers
@@ -92,7 +92,7 @@ section! {
         pub networks: Vec<Spanned<String>> = Vec::new(),
         /// File with a token that the client must send as `Authorization: Bearer`; it has the role
         /// `admin`. Without `networks` any client with the token is allowed.
-        pub token_file: Option<PathBuf> = None,
+        pub token_file: Option<Spanned<PathBuf>> = None,
         /// Further tokens.
         pub tokens: Vec<ControlToken> = Vec::new(),
         /// Unix socket on which processes of this host may read and change everything without a
@@ -108,7 +108,7 @@ section! {
         /// Name, which the audit has.
         pub name: Spanned<String>,
         /// File with the token.
-        pub file: PathBuf,
+        pub file: Spanned<PathBuf>,
         /// Role: `viewer`, `operator` or `admin`.
         pub role: Role,
     }
@@ -134,16 +134,7 @@ impl Control {
         if let Some(socket) = &self.socket {
             socket.check(problems);
         }
-        for network in &self.networks {
-            if let Err(error) = network.parse::<Network>() {
-                problems
-                    .error(
-                        &network.at,
-                        format!("not a network: {:?}: {error}", **network),
-                    )
-                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8");
-            }
-        }
+        self.networks(problems);
         let mut names = HashSet::new();
         for token in &self.tokens {
             if !names.insert(&*token.name.value) {
@@ -151,6 +142,22 @@ impl Control {
                 problems.error(&token.name.at, message);
             }
         }
+    }
+}
+
+impl Control {
+    /// Parses the networks. The invalid ones go to `problems`.
+    pub(crate) fn networks(&self, problems: &mut Diagnostics) -> Vec<Network> {
+        let mut networks = Vec::new();
+        for text in &self.networks {
+            match text.parse() {
+                Ok(network) => networks.push(network),
+                Err(error) => problems
+                    .error(&text.at, format!("not a network: {:?}: {error}", **text))
+                    .hint("an address and a prefix length, such as 10.0.0.0/8 or fd00::/8"),
+            }
+        }
+        networks
     }
 }
 

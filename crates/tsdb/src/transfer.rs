@@ -12,5 +12,5 @@ mod write;
 
 pub use export::{ExportError, ExportOptions, Exported, export, list};
 pub use families::Families;
-pub use import::{BadLine, CEILING, Import, ImportError, Imported, InputFormat};
+pub use import::{BadLine, CEILING, INPUT_FORMATS, Import, ImportError, Imported, InputFormat};
 pub use write::OutputFormat;

@@ -147,8 +147,8 @@ impl Address {
             socket: socket
                 .map(|socket| socket.value.path.clone())
                 .filter(|socket| may_open(socket)),
-            token_file: web.control.token_file.clone(),
-            web_config_file: web.web_config_file.clone(),
+            token_file: web.control.token_file.as_deref().cloned(),
+            web_config_file: web.web_config_file.as_deref().cloned(),
             origin: Origin::Configuration {
                 source: global.source(),
                 search,

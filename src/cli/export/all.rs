@@ -33,8 +33,7 @@ pub(super) fn run(
         if let Some((format, name)) = format.of_samples() {
             let path = directory.join(name);
             let done = samples.export(&series, range, format, Some(&path))?;
-            eprintln!("wrote {}", path.display());
-            super::report(done);
+            samples.report(done, Some(&path));
         }
         write_report(*format, &report, directory)?;
     }

@@ -14,9 +14,8 @@ pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
         "prometheus" => "prometheus",
         "nagios" => "nagios",
         other => {
-            return instance.lose(&format!(
-                "data_format {other}: a collector of type exec says with `metrics` what it takes"
-            ));
+            let formats = "prometheus, json, csv, xml, key_value and nagios";
+            return instance.lose(&unread(other, "exec", formats));
         }
     };
     let mut commands = instance.fields.texts("commands");
@@ -71,6 +70,24 @@ pub(super) fn exec(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     if !is_any {
         instance.lose("it has no commands");
     }
+}
+
+/// Returns what to do about a `data_format` that is not converted for collectors of a type, which has `formats`.
+pub(super) fn unread(format: &str, collector: &str, formats: &str) -> String {
+    let advice = match format {
+        "json" | "json_v2" | "csv" | "xml" => format!(
+            "write a collector of type {collector}, whose `metrics` say what is taken of a document"
+        ),
+        "influx" => format!(
+            "a collector of type {collector} reads {formats}: keep Telegraf for it, with its output influxdb_v2 to a \
+             collector of type influx, or have the lines pushed to that collector, at /api/v2/write"
+        ),
+        _ => format!(
+            "a collector of type {collector} reads {formats}: have one of them written in its place, or keep \
+             Telegraf for it, with its output influxdb_v2 to a collector of type influx"
+        ),
+    };
+    format!("data_format {format}: {advice}")
 }
 
 pub(super) fn procstat(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {

@@ -10,6 +10,7 @@ use super::super::secrets::{Address, put_file};
 use super::super::sql_exporter::Dsn;
 use super::super::yaml::{Map, Yaml};
 use super::probes::is_host_and_port;
+use super::programs::unread;
 use super::text::{expanded, put_url};
 use super::{Inputs, Instance};
 
@@ -299,10 +300,7 @@ pub(super) fn http(instance: &mut Instance<'_, '_>, inputs: &mut Inputs<'_>) {
     match instance.fields.text("data_format").unwrap_or("influx") {
         "prometheus" => prometheus(instance, inputs),
         other => {
-            let reason = format!(
-                "data_format {other}: a collector of type http_json says with `metrics` what it takes"
-            );
-            instance.lose(&reason);
+            instance.lose(&unread(other, "http_json", "json, xml and csv"));
         }
     }
 }

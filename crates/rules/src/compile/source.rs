@@ -182,13 +182,12 @@ impl Compiler<'_> {
 
     fn metric_id(&mut self, name: &str, at: &SourceLocation) -> Option<MetricId> {
         let mut names = self.metrics.iter().map(|def| &*def.name);
-        if let Some(index) = names.clone().position(|metric| metric == name) {
+        if let Some(index) = names.position(|metric| metric == name) {
             return Some(MetricId(index as u32));
         }
-        let hint = did_you_mean(name, &mut names);
         self.problems
             .error(at, format!("unknown metric {name:?}"))
-            .hint_if(hint);
+            .hint(expr::unknown_metric_hint(name, self.metrics));
         None
     }
 

@@ -1,12 +1,11 @@
 //! Lowering of evalexpr's operator tree to the typed program.
 
 use bellwether_core::{MetricDef, MetricId};
-use bellwether_schema::did_you_mean;
 use evalexpr::{Node, Operator as Op, build_operator_tree};
 
-use super::ExprError;
 use super::program::{Number, Operator, Test};
 use super::scan::{Operand, Scanned, scan};
+use super::{ExprError, unknown_metric_hint};
 use crate::eval::condition::Condition;
 use crate::eval::input::Input;
 use crate::eval::reading;
@@ -201,7 +200,7 @@ impl<'a> Lowering<'a> {
         metric
             .map(|(index, def)| (MetricId(index as u32), def))
             .ok_or_else(|| ExprError {
-                hint: did_you_mean(name, self.metrics.iter().map(|def| &*def.name)),
+                hint: Some(unknown_metric_hint(name, self.metrics)),
                 ..ExprError::new(column, format!("unknown metric {name:?}"))
             })
     }

@@ -25,7 +25,7 @@ pub struct ApiError {
     /// Prometheus's `errorType`, if it does not follow from the status.
     kind: Option<&'static str>,
     pub(crate) message: String,
-    pub(crate) hint: Option<&'static str>,
+    pub(crate) hint: Option<Box<str>>,
     header: Option<(HeaderName, Cow<'static, str>)>,
 }
 
@@ -57,9 +57,9 @@ impl ApiError {
         self.kind.unwrap_or_else(|| error_type(self.status))
     }
 
-    pub(crate) fn hint(self, hint: &'static str) -> Self {
+    pub(crate) fn hint(self, hint: impl Into<Box<str>>) -> Self {
         Self {
-            hint: Some(hint),
+            hint: Some(hint.into()),
             ..self
         }
     }
@@ -85,7 +85,7 @@ impl ApiError {
 
     /// Returns the message with its hint.
     pub(crate) fn text(&self) -> String {
-        match self.hint {
+        match &self.hint {
             Some(hint) => format!("{}; hint: {hint}", self.message),
             None => self.message.clone(),
         }

@@ -4,11 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use bellwether_schema::{Diagnostic, Diagnostics, Spanned};
 use regex::Regex;
 
 use crate::api::query::QueryLimits;
-use crate::auth::control::{Control, ControlError};
-use crate::auth::web::{Web, WebError};
+use crate::auth::control::Control;
+use crate::auth::web::Web;
 use crate::live::LiveLimits;
 use crate::settings::{Limits, Prometheus};
 
@@ -28,10 +29,10 @@ impl Access {
     /// Reads the files that `settings` name. Blocks on the file system.
     ///
     /// # Errors
-    /// All errors in them.
+    /// All errors of the settings and in the files.
     pub fn load(settings: &Prometheus) -> Result<Self, AccessLoadError> {
         let control = Control::new(&settings.control);
-        let web = settings.web_config_file.as_deref().map(Web::load);
+        let web = settings.web_config_file.as_ref().map(Web::load);
         let web = web.unwrap_or_else(|| Ok(Web::default()));
         let cors = cors_pattern(&settings.cors_origin);
         match (control, web, cors) {
@@ -43,11 +44,12 @@ impl Access {
                 control: Arc::new(control),
                 web: Arc::new(web),
             }),
-            (control, web, cors) => Err(AccessLoadError {
-                cors: cors.err(),
-                control: control.err(),
-                web: web.err(),
-            }),
+            (control, web, cors) => {
+                let problems = [cors.err(), control.err(), web.err()];
+                Err(AccessLoadError {
+                    problems: problems.into_iter().flatten().flatten().collect(),
+                })
+            }
         }
     }
 
@@ -69,17 +71,17 @@ impl Access {
     /// Web configuration file, if one is in use.
     #[must_use]
     pub fn web_config_file(&self) -> Option<&Path> {
-        self.web.path()
+        self.web.path().map(|path| path.value.as_path())
     }
 
     /// Reads the web configuration file again if it or a file that it names has changed.
     ///
     /// # Errors
     /// All errors in it.
-    pub(crate) fn renewed(&self) -> Result<Option<Self>, WebError> {
+    pub(crate) fn renewed(&self) -> Result<Option<Self>, AccessLoadError> {
         match self.web.path() {
             Some(path) if self.web.changed() => {
-                let web = Web::load(path)?;
+                let web = Web::load(path).map_err(|problems| AccessLoadError { problems })?;
                 Ok(Some(Self {
                     web: Arc::new(web),
                     ..self.clone()
@@ -91,32 +93,37 @@ impl Access {
 }
 
 /// Compiles the pattern of a whole origin; none if it is empty.
-fn cors_pattern(origin: &str) -> Result<Option<Regex>, regex::Error> {
-    match origin {
-        "" => Ok(None),
-        origin => Regex::new(&format!("^(?:{origin})$")).map(Some),
+fn cors_pattern(origin: &Spanned<String>) -> Result<Option<Regex>, Vec<Diagnostic>> {
+    if origin.is_empty() {
+        return Ok(None);
     }
+    Regex::new(&format!("^(?:{})$", origin.value))
+        .map(Some)
+        .map_err(|error| {
+            let mut problems = Diagnostics::default();
+            problems.error(&origin.at, format!("not a regular expression: {error}"));
+            problems.into_sorted()
+        })
 }
 
-/// Errors of the settings and files of [`Access`], one a line.
-#[derive(Debug)]
+/// Errors of the settings and files of [`Access`].
+#[derive(Debug, PartialEq)]
 pub struct AccessLoadError {
-    cors: Option<regex::Error>,
-    control: Option<ControlError>,
-    web: Option<WebError>,
+    /// Errors of settings at their locations in the configuration, and errors in the web configuration file with its
+    /// name.
+    pub problems: Vec<Diagnostic>,
 }
 
 impl fmt::Display for AccessLoadError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cors = self.cors.as_ref();
-        let control = self.control.as_ref();
-        let lines = [
-            cors.map(|error| format!("prometheus.cors_origin: {error}")),
-            control.map(|error| format!("prometheus.control: {error}")),
-            self.web.as_ref().map(WebError::to_string),
-        ];
-        let lines: Vec<String> = lines.into_iter().flatten().collect();
-        out.write_str(&lines.join("\n"))
+        for (index, problem) in self.problems.iter().enumerate() {
+            let newline = if index > 0 { "\n" } else { "" };
+            match &problem.location.file {
+                Some(file) => write!(out, "{newline}{}", problem.render(file))?,
+                None => write!(out, "{newline}{problem}")?,
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,7 +139,7 @@ mod tests {
         let path = directory.path().join("web.yml");
         let write = |text: &str| std::fs::write(&path, text).unwrap();
         write("rate_limit: {interval: 1s, burst: 1}\n");
-        let web_config_file = Some(path.clone());
+        let web_config_file = Some(path.clone().into());
         let settings = Prometheus {
             web_config_file,
             ..Prometheus::default()

@@ -19,6 +19,7 @@ mod token;
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use bellwether_schema::{Diagnostic, Diagnostics};
 use hyper::header::{AUTHORIZATION, FORWARDED, HOST, HeaderMap, HeaderName, ORIGIN, VIA};
 use hyper::http::uri::Authority;
 use hyper::{Method, Uri};
@@ -28,10 +29,10 @@ use self::errors::{
     CROSS_SITE, FORWARDED_REQUEST, HOST_NAME, NO_ORIGIN, NO_TOKEN, PEER, USERS, WRONG_TOKEN,
     lacks_role,
 };
-pub(crate) use self::token::Token;
+pub(crate) use self::token::{Token, UNREADABLE};
 pub use self::token::{TokenError, TokenErrorReason, read_token};
 use crate::auth::identity::{Authentication, Identity};
-use crate::auth::network::{Network, NetworkError};
+use crate::auth::network::Network;
 use crate::auth::role::Role;
 use crate::net::peer::Peer;
 use crate::settings;
@@ -66,32 +67,19 @@ pub struct Control {
     tokens: Vec<Arc<Token>>,
 }
 
-/// Error of settings from which no control rules can be built.
-#[derive(Debug, thiserror::Error)]
-pub enum ControlError {
-    #[error("{text}: {error}")]
-    Network { text: String, error: NetworkError },
-    #[error(transparent)]
-    Token(#[from] TokenError),
-}
-
 impl Control {
-    /// Parses the networks and reads the token file.
+    /// Parses the networks and reads the token files.
     ///
     /// # Errors
-    /// A network is invalid, or the token file cannot be read or contains no usable token.
-    pub fn new(settings: &settings::Control) -> Result<Self, ControlError> {
-        let networks = settings
-            .networks
-            .iter()
-            .map(|text| {
-                text.parse().map_err(|error| ControlError::Network {
-                    text: text.to_string(),
-                    error,
-                })
-            })
-            .collect::<Result<Vec<Network>, ControlError>>()?;
-        let tokens = Token::read_all(settings)?;
+    /// Invalid networks, and files that cannot be read or contain no usable token, each with the location of its
+    /// setting.
+    pub fn new(settings: &settings::Control) -> Result<Self, Vec<Diagnostic>> {
+        let mut problems = Diagnostics::default();
+        let networks = settings.networks(&mut problems);
+        let tokens = Token::read_all(settings, &mut problems);
+        if !problems.is_empty() {
+            return Err(problems.into_sorted());
+        }
         let mut control = Self {
             named: !networks.is_empty(),
             networks: Some(networks),

@@ -8,18 +8,20 @@ pub(super) mod settings;
 mod tls;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bellwether_files as files;
-use bellwether_schema::{Decode, DecodeContext, Diagnostic, Diagnostics, Node, SourceLocation};
+use bellwether_schema::{
+    Decode, DecodeContext, Diagnostic, Diagnostics, SourceLocation, Spanned, parse,
+};
 use hyper::header::{HeaderName, HeaderValue};
 use rustls::ServerConfig;
 
 use self::settings::SessionSettings;
 pub use self::settings::WebConfig;
+use super::control::UNREADABLE;
 use super::proxy::Proxies;
 use super::rate::RateLimiter;
 use super::role::Role;
@@ -39,7 +41,7 @@ pub struct Web {
     /// Headers of every response.
     pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) rate: Option<RateLimiter>,
-    path: Option<PathBuf>,
+    path: Option<Spanned<PathBuf>>,
     /// The file and those that it names, with their stamps when they were read.
     files: Vec<(PathBuf, Stamp)>,
 }
@@ -47,52 +49,51 @@ pub struct Web {
 /// Modification time and size, which change when a file is replaced or written.
 type Stamp = Option<(SystemTime, u64)>;
 
-/// Errors in a web configuration file.
-#[derive(Debug, PartialEq)]
-pub struct WebError {
-    pub file: PathBuf,
-    /// Errors in the order of the file.
-    pub problems: Vec<Diagnostic>,
-}
-
-impl fmt::Display for WebError {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.problems.iter().enumerate() {
-            let separator = if index > 0 { "\n" } else { "" };
-            let space = if problem.location.pos.line > 0 {
-                ""
-            } else {
-                " "
-            };
-            write!(out, "{separator}{}:{space}{problem}", self.file.display())?;
-        }
-        Ok(())
-    }
-}
-
-impl std::error::Error for WebError {}
-
 impl Web {
-    /// Reads `path` and the files that it names; relative paths are relative to `path`.
+    /// Reads the file at `path` and the files that it names; relative paths are relative to the file.
     ///
     /// # Errors
-    /// All errors, each with its location.
-    pub fn load(path: &Path) -> Result<Self, WebError> {
+    /// The file cannot be read, at the location of `path`; else all errors, each with its location in the file.
+    pub fn load(path: &Spanned<PathBuf>) -> Result<Self, Vec<Diagnostic>> {
+        // The stamp comes first: what changes while it is read is read again.
+        let stamp = stamp(path);
         let mut problems = Diagnostics::default();
-        let web = Self::read(path, &mut problems);
+        let text = match files::read_text(path, files::SMALL) {
+            Ok(text) => text,
+            Err(error) => {
+                let message = format!("cannot read {}: {error}", path.display());
+                problems.error(&path.at, message).hint(UNREADABLE);
+                return Err(problems.into_sorted());
+            }
+        };
+        let web = Self::parse(path, &text, stamp, &mut problems);
         match web {
             Some(web) if problems.is_empty() => Ok(web),
-            _ => Err(WebError {
-                file: path.to_owned(),
-                problems: problems.into_sorted(),
-            }),
+            _ => {
+                let mut problems = problems.into_sorted();
+                for problem in &mut problems {
+                    problem.location.file = Some(path.to_string_lossy().into());
+                }
+                Err(problems)
+            }
         }
     }
 
-    fn read(path: &Path, problems: &mut Diagnostics) -> Option<Self> {
-        // The stamps come first: what changes while it is read is read again.
-        let stamp_of_config = stamp(path);
-        let node = read_node(path, problems)?;
+    fn parse(
+        path: &Spanned<PathBuf>,
+        text: &str,
+        stamp_of_config: Stamp,
+        problems: &mut Diagnostics,
+    ) -> Option<Self> {
+        let node = parse(text)
+            .map_err(|error| {
+                let at = SourceLocation {
+                    pos: error.at,
+                    ..SourceLocation::default()
+                };
+                problems.error(&at, error.message);
+            })
+            .ok()?;
         let config = WebConfig::decode(
             &node,
             &mut DecodeContext::new(problems, &|name| std::env::var_os(name)),
@@ -126,8 +127,8 @@ impl Web {
             proxies,
             headers,
             rate,
-            path: Some(path.to_owned()),
-            files: [(path.to_owned(), stamp_of_config)]
+            path: Some(path.clone()),
+            files: [(path.value.clone(), stamp_of_config)]
                 .into_iter()
                 .chain(files)
                 .collect(),
@@ -141,8 +142,8 @@ impl Web {
     }
 
     /// File that it was read from.
-    pub(crate) fn path(&self) -> Option<&Path> {
-        self.path.as_deref()
+    pub(crate) fn path(&self) -> Option<&Spanned<PathBuf>> {
+        self.path.as_ref()
     }
 
     /// Returns true if `other` was read from the same files, which had not changed.
@@ -176,21 +177,4 @@ fn check_roles(config: &WebConfig, problems: &mut Diagnostics) {
 fn stamp(path: &Path) -> Stamp {
     let metadata = std::fs::metadata(path).ok()?;
     Some((metadata.modified().ok()?, metadata.len()))
-}
-
-/// Reads and parses the file at `path`. A failure goes to `problems`.
-fn read_node(path: &Path, problems: &mut Diagnostics) -> Option<Node> {
-    let mut at = SourceLocation::default();
-    let message = match files::read_text(path, files::SMALL) {
-        Err(error) => format!("cannot read: {error}"),
-        Ok(text) => match bellwether_schema::parse(&text) {
-            Ok(node) => return Some(node),
-            Err(error) => {
-                at.pos = error.at;
-                error.message
-            }
-        },
-    };
-    problems.error(&at, message);
-    None
 }

@@ -588,7 +588,7 @@ mod tests {
 
     fn access(file: Option<std::path::PathBuf>) -> Access {
         let settings = Prometheus {
-            web_config_file: file,
+            web_config_file: file.map(Into::into),
             ..Prometheus::default()
         };
         Access::load(&settings).unwrap()

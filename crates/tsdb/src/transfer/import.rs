@@ -88,18 +88,32 @@ struct LastSeries {
 /// Reason why a line is invalid.
 struct Fault {
     message: String,
-    /// Hint for fixing it.
-    hint: &'static str,
+    /// Hint for fixing it; none if the line is not in the format of the input.
+    hint: Option<&'static str>,
 }
 
 impl Fault {
     fn new(message: impl ToString, hint: &'static str) -> Self {
         Self {
             message: message.to_string(),
-            hint,
+            hint: Some(hint),
+        }
+    }
+
+    fn of_format(message: impl ToString) -> Self {
+        Self {
+            message: message.to_string(),
+            hint: None,
         }
     }
 }
+
+/// Formats of an import, for the hint about input that is in none of them.
+pub const INPUT_FORMATS: &str = "the formats are OpenMetrics with times (name{label=\"value\"} VALUE SECONDS), the \
+     output of promtool tsdb dump, and JSON lines as VictoriaMetrics exports them";
+const OPEN_METRICS: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
+const JSON: &str =
+    "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
 
 /// A sample of the series with an index.
 struct SeriesSample {
@@ -111,6 +125,8 @@ struct SeriesSample {
 /// An import.
 pub struct Import {
     format: Option<InputFormat>,
+    /// The format was not detected.
+    is_given: bool,
     skip_bad: bool,
     sorter: Sorter,
     series: Vec<LabelSet>,
@@ -132,6 +148,7 @@ impl Import {
     pub fn new(format: Option<InputFormat>, skip_bad: bool, ceiling: usize) -> Self {
         Self {
             format,
+            is_given: format.is_some(),
             skip_bad,
             sorter: Sorter::new(ceiling),
             series: Vec::new(),
@@ -167,7 +184,7 @@ impl Import {
             number += 1;
             let result = match line_of(&bytes) {
                 Ok(line) => self.line(line)?,
-                Err(message) => Err(Fault::new(message, "a line ends with a line feed")),
+                Err(fault) => Err(fault),
             };
             self.record_result(number, result)?;
         }
@@ -186,7 +203,7 @@ impl Import {
         let bad = BadLine {
             line,
             message,
-            hint,
+            hint: hint.unwrap_or_else(|| self.line_hint()),
         };
         if !self.skip_bad {
             return Err(ImportError::Line(bad));
@@ -194,6 +211,16 @@ impl Import {
         self.done.skipped += 1;
         self.done.first_bad.get_or_insert(bad);
         Ok(())
+    }
+
+    /// Returns the hint for a line that is not in the format of the input.
+    fn line_hint(&self) -> &'static str {
+        match self.format {
+            // The first line is in no format at all.
+            _ if self.read == 0 && !self.is_given => INPUT_FORMATS,
+            Some(InputFormat::Json) => JSON,
+            Some(InputFormat::OpenMetrics) | None => OPEN_METRICS,
+        }
     }
 
     fn line(&mut self, line: &str) -> Result<Result<(), Fault>, ImportError> {
@@ -222,9 +249,7 @@ impl Import {
     }
 
     fn json(&mut self, line: &str) -> Result<Vec<SeriesSample>, Fault> {
-        const HINT: &str =
-            "{\"metric\":{\"__name__\":\"up\"},\"values\":[1],\"timestamps\":[1700000000000]}";
-        let read = json::read(line).map_err(|error| Fault::new(error, HINT))?;
+        let read = json::read(line).map_err(Fault::of_format)?;
         let series = self.number(&read.labels);
         let samples = read.times.into_iter().map(UnixMillis).zip(read.values);
         samples
@@ -239,7 +264,6 @@ impl Import {
     }
 
     fn open_metrics(&mut self, line: &str) -> Result<Vec<SeriesSample>, Fault> {
-        const HINT: &str = "name{label=\"value\"} VALUE SECONDS, or a line of promtool tsdb dump";
         const AFTER: &str = "an OpenMetrics file ends there; import a second one by itself";
         if line.starts_with('#') {
             self.ended |= line == "# EOF";
@@ -256,7 +280,7 @@ impl Import {
         let (series, unit, rest) = match cached {
             Some(cached) => cached,
             None => {
-                let read = read_series(line).map_err(|error| Fault::new(error, HINT))?;
+                let read = read_series(line).map_err(Fault::of_format)?;
                 let series = self.number(&read.labels);
                 self.last = Some(LastSeries {
                     text: line[..line.len() - read.rest.len()].to_owned(),
@@ -267,7 +291,7 @@ impl Import {
             }
         };
         self.expects_eof |= unit == TimeUnit::Seconds;
-        let (at, mut value) = read_sample(rest, unit).map_err(|error| Fault::new(error, HINT))?;
+        let (at, mut value) = read_sample(rest, unit).map_err(Fault::of_format)?;
         if unit == TimeUnit::Millis && value.is_nan() {
             value = f64::from_bits(DUMPED_NAN);
         }
@@ -335,11 +359,12 @@ fn within(at: UnixMillis) -> bool {
 }
 
 /// Returns the text of a line without its end.
-fn line_of(bytes: &[u8]) -> Result<&str, String> {
+fn line_of(bytes: &[u8]) -> Result<&str, Fault> {
     if bytes.len() as u64 >= MAX_LINE {
-        return Err(format!("longer than {} MiB", MAX_LINE >> 20));
+        let message = format!("longer than {} MiB", MAX_LINE >> 20);
+        return Err(Fault::new(message, "a line ends with a line feed"));
     }
-    let line = str::from_utf8(bytes).map_err(|_| "not UTF-8".to_owned())?;
+    let line = str::from_utf8(bytes).map_err(|_| Fault::of_format("not UTF-8"))?;
     Ok(line.trim_end_matches(['\r', '\n']))
 }
 

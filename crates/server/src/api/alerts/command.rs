@@ -90,6 +90,6 @@ impl From<CommandError> for ApiError {
 pub(super) fn fingerprint(text: &str) -> Result<Fingerprint, ApiError> {
     u64::from_str_radix(text, 16).map(Fingerprint).map_err(|_| {
         bad_data(format!("not a fingerprint: {text:?}"))
-            .hint("16 hexadecimal digits, as in /api/v1/alerts")
+            .hint("16 hexadecimal digits, as `bellwether alerts` and /api/v1/alerts have it")
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bellwether_core::{AlertState, Fingerprint, Now};
 use bellwether_routing::{Acknowledgement, GroupStatus, RouteMatch};
-use bellwether_schema::{HumanDuration, did_you_mean};
+use bellwether_schema::{HumanDuration, similar_names};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 
@@ -40,23 +40,24 @@ pub(crate) fn view(request: &ViewRequest<'_>) -> Result<Value, ApiError> {
     Ok(json!({ "rules": rules }))
 }
 
-/// Returns the error about a rule or alert that does not exist, with a rule of a similar name if there is one.
+/// Maximum number of names in a hint.
+const MAX_NAMES: usize = 5;
+
+/// Returns the error about a rule or alert that does not exist, with rules of similar names if there are any. Its words
+/// are for requests and for commands.
 fn unknown(selection: &Selection<'_>, backend: &dyn RuleBackend) -> ApiError {
     let rules = backend.rules();
-    let names = rules
-        .iter()
-        .filter(|rule| !rule.records)
-        .map(|rule| &*rule.name);
-    match selection
-        .rule
-        .and_then(|wanted| did_you_mean(wanted, names))
-    {
-        Some(similar) => {
-            let message = format!("no such rule or alert; hint: {similar}");
-            ApiError::new(StatusCode::NOT_FOUND, message)
+    let rules = rules.iter().filter(|rule| !rule.records);
+    let names = rules.map(|rule| &*rule.name);
+    let error = ApiError::new(StatusCode::NOT_FOUND, "no such rule or alert");
+    let wanted = selection.rule.unwrap_or_default();
+    match &similar_names(wanted, names, MAX_NAMES)[..] {
+        _ if wanted.is_empty() => {
+            error.hint("`bellwether alerts` and /api/v1/alerts list the fingerprints")
         }
-        None => ApiError::new(StatusCode::NOT_FOUND, "no such rule or alert")
-            .hint("/api/v1/rules and /api/v1/alerts list them"),
+        [] => error.hint("`bellwether rules` and /api/v1/rules list the rules"),
+        [name] => error.hint(format!("did you mean {name:?}?")),
+        similar => error.hint(format!("names near it: {}", similar.join(", "))),
     }
 }
 

@@ -198,7 +198,10 @@ fn latest_firing(name: &str, context: &AnalysisContext<'_>) -> Result<Arc<Alert>
         .cloned()
         .ok_or_else(|| {
             unprocessable(format!("no firing alert of rule {name:?}"))
-                .hint("/api/v1/alerts lists them; for one that has ended give metric and time")
+                .hint(
+                    "`bellwether alerts` and /api/v1/alerts list those that fire; for one that has ended give metric \
+                     and time",
+                )
         })
 }
 
@@ -219,7 +222,7 @@ fn alert_metric<'a>(
         .and_then(|rule| rule.metric.as_deref())
         .ok_or_else(|| {
             unprocessable(format!("rule {:?} has no single metric", &*alert.rule))
-                .hint("give the metric of interest and the time: metric=...&time=...")
+                .hint("give the metric of interest and the time in place of the alert")
         })?;
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("metric", metric)

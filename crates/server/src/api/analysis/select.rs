@@ -1,10 +1,12 @@
 //! Selection of the series of a request.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bellwether_core::{Kind, LabelSet, METRIC_NAME, MetricDef, UnixMillis};
 use bellwether_matcher::{LabelMatcher, ValueTest};
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError, selector_within};
+use bellwether_schema::similar_names;
 
 use super::AnalysisContext;
 use super::params::unprocessable;
@@ -13,6 +15,8 @@ use crate::api::response::ApiError;
 
 /// Maximum number of series of a response.
 pub(super) const MAX_SERIES: usize = 1000;
+/// Maximum number of names in a hint.
+const MAX_NAMES: usize = 5;
 
 /// Series that `metric` selects.
 pub(super) struct Selection<'a> {
@@ -141,13 +145,16 @@ impl<'a> Selection<'a> {
         if count > 0 {
             return Ok(());
         }
-        let known = self.def.is_some() || is_known(name_of(&self.matchers), context);
         let error = unprocessable(format!("no samples in the window: {}", self.selector));
-        Err(error.hint(if known {
-            "the metric exists; use a longer window, an earlier time, or other labels"
-        } else {
-            "no such metric; /api/v1/metrics lists the configured ones"
-        }))
+        let name = self.name();
+        if name.is_empty() {
+            return Err(error.hint("use a longer window, an earlier time, or other labels"));
+        }
+        Err(match self.def.is_some() || is_known(name, context) {
+            true => error
+                .hint("the metric exists; use a longer window, an earlier time, or other labels"),
+            false => error.hint(unknown_metric(name, context)),
+        })
     }
 }
 
@@ -184,6 +191,21 @@ fn configured_metric<'a>(
     let def = by_exported_name.or_else(|| metrics.iter().find(|def| *def.name == *name))?;
     matcher.test = ValueTest::equal(&def.exported, false);
     Some(def)
+}
+
+/// Returns the hint for a metric that does not exist, in words for requests and for commands.
+fn unknown_metric(name: &str, context: &AnalysisContext<'_>) -> String {
+    let all = (UnixMillis(i64::MIN), UnixMillis(i64::MAX));
+    let series = context.source.series(&[], all.0, all.1, context.guard);
+    let series = series.unwrap_or_default();
+    let configured = context.metrics.iter();
+    let names = configured.flat_map(|def| [&*def.name, &*def.exported]);
+    let names: BTreeSet<&str> = names.chain(series.iter().map(LabelSet::name)).collect();
+    match &similar_names(name, names, MAX_NAMES)[..] {
+        [] => "no such metric; the query count by (__name__) ({__name__!=\"\"}) lists all names"
+            .to_owned(),
+        similar => format!("no such metric; names near it: {}", similar.join(", ")),
+    }
 }
 
 fn is_known(name: &str, context: &AnalysisContext<'_>) -> bool {

@@ -429,7 +429,19 @@ fn errors_have_hints() {
             trends,
             "metric=cpu",
             422,
-            "no samples in the window: cpu; no such metric; /api/v1/metrics lists the configured ones",
+            "no samples in the window: cpu; no such metric; names near it: cpu_percent, app_cpu_percent",
+        ),
+        (
+            forecast,
+            "metric=nothing",
+            422,
+            "no samples in the window: nothing; no such metric; the query count by (__name__) ({__name__!=\"\"}) lists all names",
+        ),
+        (
+            trends,
+            "metric={instance=\"gone\"}",
+            422,
+            "no samples in the window: {instance=\"gone\"}; use a longer window, an earlier time, or other labels",
         ),
         (
             trends,

@@ -1,6 +1,6 @@
 use std::path::Path;
 
-use bellwether_schema::Spanned;
+use bellwether_schema::{SourceLocation, Spanned};
 use hyper::header::HeaderValue;
 
 use super::*;
@@ -13,7 +13,7 @@ fn control(networks: &[&str], token: Option<&str>) -> Control {
         .map(|network| Spanned::nowhere((*network).to_owned()));
     Control::new(&settings::Control {
         networks: networks.collect(),
-        token_file: token.map(|_| file.path().to_owned()),
+        token_file: token.map(|_| file.path().to_owned().into()),
         ..settings::Control::default()
     })
     .unwrap()
@@ -307,15 +307,31 @@ fn a_token_decides() {
 #[test]
 fn an_unusable_token_file_is_an_error() {
     let load = |path: &Path| {
+        let at = SourceLocation {
+            path: "control.token_file".into(),
+            ..SourceLocation::default()
+        };
         let settings = settings::Control {
-            token_file: Some(path.into()),
+            token_file: Some(Spanned {
+                value: path.to_owned(),
+                at,
+            }),
+            tokens: vec![settings::ControlToken {
+                name: Spanned::nowhere("push".to_owned()),
+                file: path.join("gone").into(),
+                role: Role::Viewer,
+            }],
             ..settings::Control::default()
         };
-        Control::new(&settings).unwrap_err().to_string()
+        let problems = Control::new(&settings).unwrap_err();
+        // All files are looked at.
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(problems[0].help.is_some(), "{problems:?}");
+        problems[0].to_string()
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("token");
-    assert!(load(&path).contains("cannot read"));
+    assert!(load(&path).starts_with("control.token_file: cannot read"));
     for (text, expected) in [(" \n", "contains no token"), ("a\nb", "more than one line")] {
         std::fs::write(&path, text).unwrap();
         assert!(load(&path).contains(expected), "{text:?}");
@@ -400,7 +416,7 @@ fn each_token_has_its_role_and_a_viewers_takes_no_rights_of_addresses() {
         std::fs::write(&file, name).unwrap();
         settings::ControlToken {
             name: Spanned::nowhere(name.to_owned()),
-            file,
+            file: file.into(),
             role,
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use bellwether_files as files;
-use bellwether_schema::Secret;
+use bellwether_schema::{Diagnostics, Secret, Spanned};
 
 use crate::auth::role::Role;
 use crate::settings::Control;
@@ -25,22 +25,39 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// Reads all tokens of the configuration; that of `token_file` may do everything.
-    pub(super) fn read_all(settings: &Control) -> Result<Vec<Arc<Self>>, TokenError> {
-        let admin = settings
-            .token_file
-            .as_deref()
-            .map(|file| Self::read(file, None, Role::Admin));
+    /// Reads all tokens of the configuration; that of `token_file` may do everything. The errors of their files go to
+    /// `problems`.
+    pub(super) fn read_all(settings: &Control, problems: &mut Diagnostics) -> Vec<Arc<Self>> {
+        let admin = settings.token_file.as_ref();
+        let admin = admin.map(|file| (file, None, Role::Admin));
         let named = settings.tokens.iter().map(|token| {
             let name = Some(token.name.value.clone());
-            Self::read(&token.file, name, token.role)
+            (&token.file, name, token.role)
         });
-        admin.into_iter().chain(named).collect()
+        let tokens = admin.into_iter().chain(named);
+        tokens
+            .filter_map(|(file, name, role)| Self::read(file, name, role, problems))
+            .collect()
     }
 
-    fn read(path: &Path, name: Option<String>, role: Role) -> Result<Arc<Self>, TokenError> {
-        let text = Secret::new(read_token(path)?);
-        Ok(Arc::new(Self { name, role, text }))
+    fn read(
+        file: &Spanned<PathBuf>,
+        name: Option<String>,
+        role: Role,
+        problems: &mut Diagnostics,
+    ) -> Option<Arc<Self>> {
+        match read_token(file) {
+            Ok(text) => {
+                let text = Secret::new(text);
+                Some(Arc::new(Self { name, role, text }))
+            }
+            Err(error) => {
+                problems
+                    .error(&file.at, error.to_string())
+                    .hint(error.reason.hint());
+                None
+            }
+        }
     }
 
     pub(super) fn matches(&self, sent: &str) -> bool {
@@ -67,6 +84,21 @@ pub enum TokenErrorReason {
     /// It has more than one line of printable ASCII.
     NotAscii,
 }
+
+impl TokenErrorReason {
+    fn hint(&self) -> &'static str {
+        match self {
+            Self::Unreadable(_) => UNREADABLE,
+            Self::Empty | Self::NotAscii => {
+                "write the token into it, one line of letters and digits: openssl rand -hex 32"
+            }
+        }
+    }
+}
+
+/// Hint for a file of the configuration that cannot be read.
+pub(crate) const UNREADABLE: &str =
+    "name a file that this user may read; a relative path begins at the working directory";
 
 impl fmt::Display for TokenError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -113,7 +113,12 @@ impl Files<'_> {
         let path = self.directory.join(&file.value);
         files::read(&path, files::SMALL)
             .map_err(|error: io::Error| {
-                problems.error(&file.at, format!("cannot read {}: {error}", path.display()))
+                problems
+                    .error(&file.at, format!("cannot read {}: {error}", path.display()))
+                    .hint(
+                        "name a file that this user may read; a relative path begins at the directory of this \
+                         file",
+                    );
             })
             .ok()
     }

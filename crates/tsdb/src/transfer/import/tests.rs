@@ -63,10 +63,30 @@ fn a_bad_line_is_reported_with_its_number() {
     let error = import
         .read(&mut &b"up{a=\"\xFF\"} 1 1\n"[..], &mut |_| {})
         .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "line 1: not UTF-8; hint: a line ends with a line feed"
-    );
+    let expected = "line 1: not UTF-8; hint: the formats are OpenMetrics with times";
+    assert!(error.to_string().starts_with(expected), "{error}");
+}
+
+#[test]
+fn a_first_line_in_no_format_names_the_formats() {
+    let import = |format, text: &str| {
+        let mut import = Import::new(format, false, 3);
+        let error = import.read(&mut text.as_bytes(), &mut |_| {}).unwrap_err();
+        error.to_string()
+    };
+    for text in [
+        "hello world\n",
+        "up 1\n",
+        "{\"a\": 1}\n",
+        "# HELP up Up.\n<html>\n",
+    ] {
+        let error = import(None, text);
+        assert!(error.ends_with(INPUT_FORMATS), "{error}");
+    }
+    // A format that is known has its own form.
+    let open_metrics = Some(InputFormat::OpenMetrics);
+    assert!(import(open_metrics, "hello world\n").ends_with(OPEN_METRICS));
+    assert!(import(Some(InputFormat::Json), "{}\n").ends_with(JSON));
 }
 
 #[test]
