@@ -82,7 +82,7 @@ lint-deploy:
 # they are configured.
 run:
 	@scripts/need cargo cc c++ make
-	cargo build --release --locked --no-default-features --features kafka,neo4j
+	cargo build --release --locked --config .cargo/run.toml --no-default-features --features kafka,neo4j
 	$(BINARY) run --config $(CONFIG)
 
 # The built page is committed, so that nothing else needs Node.

@@ -12,6 +12,8 @@ use std::process;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+// The allocator of the binary.
+use bellwether_agent as _;
 use bellwether_core::{Alert, AlertState, Dispatch, Labels, Now, Severity, Transition, UnixMillis};
 use bellwether_files::durable::StateDirectory;
 use bellwether_notify::{ChannelSettings, Notifier, Preview, Sender, Setup};
@@ -21,10 +23,6 @@ use bellwether_routing::{
 };
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
 use resident::resident;
-
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Set in the process that measures memory.
 const CHILD: &str = "BELLWETHER_BENCH_ALERTING";

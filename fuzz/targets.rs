@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bellwether::config::{self, Plan, Source};
 use bellwether::convert::{self, FORMATS, SourceFile};
+use bellwether_agent::config::{self, Plan, Source};
 use bellwether_collector::{Memory, TimedHistory};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_collectors::{CollectorType, receiver};

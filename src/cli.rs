@@ -62,10 +62,12 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use output::ColorChoice;
 
-use crate::app::Overrides;
-use crate::config::{self as configuration, Loaded, Plan, Root, Source, process_environment};
-use crate::logging::Format;
-use crate::version;
+use bellwether_agent::app::Overrides;
+use bellwether_agent::config::{
+    self as configuration, Loaded, Plan, Root, Source, process_environment,
+};
+use bellwether_agent::logging::Format;
+use bellwether_agent::version;
 
 /// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
 /// evaluates alerting rules and sends notifications.

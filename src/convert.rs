@@ -32,7 +32,7 @@ use self::draft::Draft;
 use self::source::Source;
 pub use self::source::SourceFile;
 use self::yaml::NoteKind;
-use crate::config;
+use bellwether_agent::config;
 
 /// A format of another program.
 pub struct Format {

@@ -13,8 +13,8 @@ use super::form::{
     Format, FormatFlags, Layout, ListFormat, OutputFormat, format_data, format_table,
 };
 use super::table::Table;
-pub(super) use crate::api_data::{at_steps, list};
-use crate::printable::controls_text;
+pub(super) use bellwether_agent::api_data::{at_steps, list};
+use bellwether_agent::printable::controls_text;
 
 /// Target of a command and format of its output.
 #[derive(Args)]

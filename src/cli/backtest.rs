@@ -21,9 +21,9 @@ use super::form::{Form, Layout, format_data};
 use super::history_directory::{Folder, bar};
 use super::range::Range;
 use super::{Global, import, process_environment, selector};
-use crate::backtest::Recording;
-use crate::config::{self, Source};
-use crate::replay::{Outcome, view};
+use bellwether_agent::backtest::Recording;
+use bellwether_agent::config::{self, Source};
+use bellwether_agent::replay::{Outcome, view};
 
 /// Length of the time range by default.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

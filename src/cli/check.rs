@@ -12,7 +12,7 @@ use clap::Args;
 use slow::slow_collectors;
 
 use super::{AgentFlags, Global, installation, process_environment};
-use crate::config::{self, Plan, Source};
+use bellwether_agent::config::{self, Plan, Source};
 
 #[derive(Args)]
 pub(super) struct Options {

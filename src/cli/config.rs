@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use crate::config::{metrics, plan, print, print_with_origins, reference};
+use bellwether_agent::config::{metrics, plan, print, print_with_origins, reference};
 
 #[derive(Args)]
 pub(super) struct Options {

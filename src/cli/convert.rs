@@ -8,8 +8,8 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::init::write_new;
-use crate::config;
 use crate::convert::{self, Converted, FORMATS, SourceFile};
+use bellwether_agent::config;
 
 #[derive(Args)]
 pub(super) struct Options {

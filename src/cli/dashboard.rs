@@ -2,7 +2,7 @@
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use crate::dashboard;
+use bellwether_agent::dashboard;
 
 pub(super) fn run(global: &Global) -> anyhow::Result<()> {
     hint_at_its_configuration(global);

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::app::{self, Overrides};
+use bellwether_agent::app::{self, Overrides};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -15,7 +15,7 @@ use rustix::fs::{Mode, OFlags};
 
 use super::running_agents::{FoundAgent, Search, Selection, select};
 use super::{Global, installation, process_environment};
-use crate::config;
+use bellwether_agent::config;
 
 /// Settings that say where history is.
 const SETTINGS: [&str; 4] = [

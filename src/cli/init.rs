@@ -8,8 +8,8 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use super::installation;
-use crate::config::EMBEDDED;
 use crate::init::{HostFacts, configuration, findings, probe};
+use bellwether_agent::config::EMBEDDED;
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use anyhow::Context;
 
-use crate::config::{ReadError, Source, read, set_fallback_environment};
+use bellwether_agent::config::{ReadError, Source, read, set_fallback_environment};
 
 /// Configuration of the installed service.
 pub(super) const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";

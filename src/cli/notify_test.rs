@@ -15,8 +15,8 @@ use tracing_subscriber::{Layer, registry};
 
 use super::running_agents::hint_at_its_configuration;
 use super::{Global, silence};
-use crate::audit;
-use crate::logging::audit_layer;
+use bellwether_agent::audit;
+use bellwether_agent::logging::audit_layer;
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::client::Target;
 use super::range::Range;
 use super::{Global, asking, output};
-use crate::report::{Agent, Format, Inquiry, Report};
+use bellwether_agent::report::{Agent, Format, Inquiry, Report};
 
 /// Time range without flags.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);
@@ -36,7 +36,7 @@ pub(super) struct Options {
         default_value = "html",
         value_name = "FORMAT"
     )]
-    format: Vec<Format>,
+    format: Vec<FormatWord>,
     /// File to write. Several formats get the endings .html, .json, .csv and .md. Default: standard
     /// output. A regular file is replaced once the new one is complete.
     #[arg(short, long, alias = "file", value_name = "FILE")]
@@ -49,21 +49,30 @@ pub(super) struct Options {
     target: Target,
 }
 
-impl ValueEnum for Format {
+/// Format of a report, as a flag has it.
+#[derive(Clone, Copy, PartialEq)]
+struct FormatWord(Format);
+
+impl ValueEnum for FormatWord {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::Html, Self::Json, Self::Csv, Self::Markdown]
+        &[
+            Self(Format::Html),
+            Self(Format::Json),
+            Self(Format::Csv),
+            Self(Format::Markdown),
+        ]
     }
 
     fn to_possible_value(&self) -> Option<PossibleValue> {
-        let help = match self {
-            Self::Html => {
+        let help = match self.0 {
+            Format::Html => {
                 "One page with charts, which prints well; it loads nothing and has no script"
             }
-            Self::Json => "Everything, with the values of the charts",
-            Self::Csv => "One line for each number or text",
-            Self::Markdown => "Tables, for a ticket or a chat",
+            Format::Json => "Everything, with the values of the charts",
+            Format::Csv => "One line for each number or text",
+            Format::Markdown => "Tables, for a ticket or a chat",
         };
-        Some(PossibleValue::new(self.as_str()).help(help))
+        Some(PossibleValue::new(self.0.as_str()).help(help))
     }
 }
 
@@ -95,7 +104,7 @@ pub(super) fn run(global: &Global, options: &Options) -> anyhow::Result<()> {
     let now = Clock::start().now().wall;
     let (from, to) = options.range.times(now, |end| end.before(WEEK))?;
     let report = inquire(global, &options.target, (from, to), now)?;
-    for format in &formats {
+    for FormatWord(format) in &formats {
         let text = format.format(&report)?;
         match &options.output {
             None => output::print(format_args!("{text}")),

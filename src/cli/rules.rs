@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use crate::config::{self, Plan};
+use bellwether_agent::config::{self, Plan};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -1,7 +1,7 @@
 //! `bellwether run`: the service itself.
 
 use super::{AgentFlags, Global};
-use crate::app;
+use bellwether_agent::app;
 
 pub(super) fn run(global: &Global, flags: &AgentFlags) -> anyhow::Result<()> {
     app::run(global.source(), flags.overrides())

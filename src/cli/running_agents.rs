@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::bail;
 
 use super::{Global, installation};
-use crate::config::{self, Source};
-use crate::runtime_file::{self, RunningAgent};
+use bellwether_agent::config::{self, Source};
+use bellwether_agent::runtime_file::{self, RunningAgent};
 
 /// Directory of systemd for what a service needs while it runs.
 const RUN: &str = "/run";
@@ -253,7 +253,7 @@ mod tests {
     use bellwether_files::durable::JsonFile;
 
     use super::*;
-    use crate::runtime_file::Process;
+    use bellwether_agent::runtime_file::Process;
 
     fn agent(port: u16, configuration: &Path) -> RunningAgent {
         RunningAgent {

@@ -1,6 +1,6 @@
 //! `bellwether schema`: the JSON Schema of the configuration file, for editors and validators.
 
-use crate::config::json_schema;
+use bellwether_agent::config::json_schema;
 
 pub(super) fn run() {
     print!("{}", json_schema());

@@ -12,7 +12,7 @@ use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, HostAnswer, Reach, brief, merged};
 use super::output::{Screen, Style};
 use super::table::{Cell, Table, wrapped};
-use crate::units::{Unit, duration};
+use bellwether_agent::units::{Unit, duration};
 
 /// Target of the command and output format.
 #[derive(Args)]

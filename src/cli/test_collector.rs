@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use crate::config::Plan;
+use bellwether_agent::config::Plan;
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -9,7 +9,7 @@ use bellwether_schema::{Diagnostic, Pos, Value, YamlError};
 use super::draft::Draft;
 use super::source::Source;
 use super::yaml::Yaml;
-use crate::config;
+use bellwether_agent::config;
 
 /// Address of statsd_exporter for UDP and TCP, on this host.
 const ADDRESS: &str = "127.0.0.1:9125";

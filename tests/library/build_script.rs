@@ -1,17 +1,17 @@
-//! `build.rs`: where the version of the binary comes from.
+//! `build.rs` of the agent: where the version of the binary comes from.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
 
-/// Compiles `build.rs` and returns the program.
+/// Compiles the build script and returns the program.
 fn program(folder: &Path) -> PathBuf {
     let program = folder.join("build-script");
     let done = Command::new(std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned()))
         .args(["--edition", "2024", "-o"])
         .arg(&program)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs"))
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/agent/build.rs"))
         .output()
         .unwrap();
     assert!(
@@ -22,14 +22,16 @@ fn program(folder: &Path) -> PathBuf {
     program
 }
 
-/// Runs it for the package in `root` and returns what it passes to the compiler.
+/// Runs it for the workspace in `root` and returns what it passes to the compiler.
 fn values(program: &Path, root: &Path, variables: &[(&str, &str)]) -> String {
+    let package = root.join("crates/agent");
+    std::fs::create_dir_all(&package).unwrap();
     let done = Command::new(program)
-        .current_dir(root)
+        .current_dir(&package)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .envs([
-            ("CARGO_MANIFEST_DIR", root.to_str().unwrap()),
+            ("CARGO_MANIFEST_DIR", package.to_str().unwrap()),
             ("CARGO_PKG_VERSION", "1.2.3"),
         ])
         .envs([("CARGO_FEATURE_DEFAULT", "1"), ("CARGO_FEATURE_NEO4J", "1")])

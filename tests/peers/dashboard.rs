@@ -6,8 +6,8 @@ mod form;
 mod live;
 mod shipped;
 
-use bellwether::config::{self, Plan, Source};
-use bellwether::dashboard;
+use bellwether_agent::config::{self, Plan, Source};
+use bellwether_agent::dashboard;
 use serde_json::Value;
 
 /// The plan of a configuration, with an empty environment.

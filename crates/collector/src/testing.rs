@@ -41,10 +41,10 @@ pub fn with_context<T>(
 /// Resolves the settings of a type in YAML, without those that all types have.
 ///
 /// # Errors
-/// Returns the errors with their hints.
+/// Returns the errors with their hints, or that of invalid YAML.
 pub fn resolve_type<T: EntryType + Decode>(yaml: &str) -> Result<Build, Vec<String>> {
     let mut problems = Diagnostics::default();
-    let node = parse(yaml).unwrap_or_else(|error| panic!("{yaml}: {error}"));
+    let node = parse(yaml).map_err(|error| vec![error.to_string()])?;
     let settings = T::decode(&node, &mut DecodeContext::new(&mut problems, &|_| None));
     let build = settings.and_then(|settings| {
         with_context(&System::default(), &mut problems, |context| {

@@ -128,7 +128,10 @@ pub fn resolve(
 /// Returns the collector of `entries` that receives pushed metrics, and the maximum number of its series.
 #[must_use]
 pub fn push_receiver(entries: &[CollectorEntry]) -> Option<(Origin, usize)> {
-    let mut enabled = entries.iter().map(|entry| &entry.common).filter(|common| common.enabled);
+    let mut enabled = entries
+        .iter()
+        .map(|entry| &entry.common)
+        .filter(|common| common.enabled);
     let common = enabled.find(|common| common.r#type == CollectorType::Pushgateway)?;
     Some((Origin::new(&common.name), common.limits.series))
 }

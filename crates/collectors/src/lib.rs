@@ -20,7 +20,9 @@ mod types;
 mod watch;
 
 pub use bellwether_collectors_host::{self_process, system};
-pub use bellwether_collectors_push::{Groups, PushError, application, graphite_series, statsd_series};
+pub use bellwether_collectors_push::{
+    Groups, PushError, application, graphite_series, statsd_series,
+};
 pub use entry::{CollectorCommon, CollectorEntry, push_receiver, resolve};
 pub use kinds::{CollectorName, CollectorSettings, Collectors, self_metrics, self_metrics_sources};
 pub use receiver::receiver;

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::output::{self, Screen, Style};
 use crate::cli::table::wrapped;
-use crate::units::duration;
+use bellwether_agent::units::duration;
 
 /// Enters the alternate screen, hides the cursor and lets long lines end at the edge (xterm's
 /// control sequences).

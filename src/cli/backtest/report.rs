@@ -8,8 +8,8 @@ use bellwether_schema::format_duration;
 
 use super::BacktestRun;
 use crate::cli::asking::printable;
-use crate::replay::view::{Range, notifications, time};
-use crate::replay::{Change, Episode, Outcome, compare};
+use bellwether_agent::replay::view::{Range, notifications, time};
+use bellwether_agent::replay::{Change, Episode, Outcome, compare};
 
 /// Maximum number of episodes listed per rule; the rest is counted.
 const LISTED: usize = 20;

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::cli::asking::data;
 use crate::cli::client::{Address, Request, Target, connect};
 use crate::cli::running_agents::of_configuration;
-use crate::config::Plan;
+use bellwether_agent::config::Plan;
 
 /// Endpoint with the duration of the last collection of each collector.
 const HEALTH: &str = "/api/v1/health";

@@ -13,8 +13,8 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use crate::cli::Global;
 use crate::cli::running_agents::{FoundAgent, Search, Selection, select};
-use crate::config::Source;
-use crate::runtime_file::client_url;
+use bellwether_agent::config::Source;
+use bellwether_agent::runtime_file::client_url;
 
 /// Settings that say how an agent is reached.
 const SETTINGS: [&str; 4] = [

@@ -9,7 +9,7 @@ use bellwether_runtime::Clock;
 use super::{Format, Options, Samples, WEEK};
 use crate::cli::Global;
 use crate::cli::report::{inquire, write};
-use crate::report::{self as reports, Report};
+use bellwether_agent::report::{self as reports, Report};
 
 /// Formats without a flag.
 const DEFAULT: &[Format] = &[Format::Json, Format::Csv, Format::Html];

@@ -12,8 +12,8 @@ use super::Options;
 use crate::cli::Global;
 use crate::cli::notify_test::outcome;
 use crate::cli::running_agents::hint_at_its_configuration;
-use crate::config::Plan;
-use crate::report::{self, ReportSettings};
+use bellwether_agent::config::Plan;
+use bellwether_agent::report::{self, ReportSettings};
 
 pub(super) fn run(global: &Global, options: &Options, name: &str) -> anyhow::Result<()> {
     hint_at_its_configuration(global);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::query::Query;
 use crate::cli::asking::{at_steps, labels, list};
-use crate::units::Unit;
+use bellwether_agent::units::Unit;
 
 /// Values of a curve.
 pub(super) const POINTS: usize = 60;

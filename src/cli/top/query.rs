@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use crate::units::Unit;
-use crate::vitals::VITALS;
+use bellwether_agent::units::Unit;
+use bellwether_agent::vitals::VITALS;
 
 /// Most series of one metric.
 const MAX_SERIES: usize = 12;

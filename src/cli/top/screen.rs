@@ -16,7 +16,7 @@ use super::state::{Mode, State};
 use super::theme::{Theme, Tone};
 use super::views::{Context, Page, VIEWS};
 use crate::cli::asking::{printable, text};
-use crate::units::duration;
+use bellwether_agent::units::duration;
 
 /// Size below which only the most important lines are shown.
 const SMALLEST: (u16, u16) = (40, 8);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use bellwether::config::{self, Plan, Source};
+use bellwether_agent::config::{self, Plan, Source};
 use bellwether_compat::{Exported, RuleFile};
 use bellwether_rules::{CompileInput, compile};
 use bellwether_schema::Diagnostics;

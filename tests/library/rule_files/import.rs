@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bellwether::config::{self, Plan, Source};
+use bellwether_agent::config::{self, Plan, Source};
 use tempfile::TempDir;
 
 /// A folder with these files; the configuration is `bellwether.yaml`.

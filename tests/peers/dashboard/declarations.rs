@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether::config::EMBEDDED;
+use bellwether_agent::config::EMBEDDED;
 use bellwether_core::{Kind, Origin};
 use serde_json::{Value, json};
 
@@ -46,7 +46,7 @@ fn each_name(made: &Value, mut check: impl FnMut(&str, &str)) {
 fn every_metric_of_every_query_is_in_the_exposition_and_every_declared_metric_is_shown() {
     for yaml in [EMBEDDED, OTHER] {
         let plan = plan(yaml);
-        let made = bellwether::dashboard::render(&plan);
+        let made = bellwether_agent::dashboard::render(&plan);
         let mut left: BTreeSet<&str> = plan
             .metrics
             .iter()
@@ -77,20 +77,23 @@ fn counters_are_only_asked_for_their_growth() {
         let counters = plan.metrics.iter().filter(|def| def.kind == Kind::Counter);
         let counters: BTreeSet<&str> = counters.map(|def| &*def.exported).collect();
         let mut seen = 0;
-        each_name(&bellwether::dashboard::render(&plan), |before, name| {
-            let counter =
-                counters.contains(name) || counters.contains(name.trim_end_matches("_total"));
-            let parts = ["_bucket", "_sum", "_count"];
-            let part = parts.iter().any(|part| {
-                let histogram = name.strip_suffix(part);
-                plan.metrics
-                    .iter()
-                    .any(|def| def.kind == Kind::Histogram && Some(&*def.exported) == histogram)
-            });
-            let grows = before.ends_with("rate(") || before.ends_with("increase(");
-            assert_eq!(counter || part, grows, "{before}{name}");
-            seen += usize::from(grows);
-        });
+        each_name(
+            &bellwether_agent::dashboard::render(&plan),
+            |before, name| {
+                let counter =
+                    counters.contains(name) || counters.contains(name.trim_end_matches("_total"));
+                let parts = ["_bucket", "_sum", "_count"];
+                let part = parts.iter().any(|part| {
+                    let histogram = name.strip_suffix(part);
+                    plan.metrics
+                        .iter()
+                        .any(|def| def.kind == Kind::Histogram && Some(&*def.exported) == histogram)
+                });
+                let grows = before.ends_with("rate(") || before.ends_with("increase(");
+                assert_eq!(counter || part, grows, "{before}{name}");
+                seen += usize::from(grows);
+            },
+        );
         assert!(seen > 3, "only {seen} counters were asked for");
     }
 }

@@ -209,11 +209,7 @@ impl ApplicationMetric {
 }
 
 /// Reports buckets that do not ascend, and those of a metric of another type.
-pub fn check_buckets(
-    kind: Kind,
-    buckets: Option<&Spanned<Vec<f64>>>,
-    problems: &mut Diagnostics,
-) {
+pub fn check_buckets(kind: Kind, buckets: Option<&Spanned<Vec<f64>>>, problems: &mut Diagnostics) {
     let Some(buckets) = buckets else { return };
     if kind != Kind::Histogram {
         let message = format!("a {} has no buckets", kind.as_str());

@@ -230,9 +230,7 @@ async fn lines_over_sockets_are_collected_and_sockets_outlive_a_reload() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let yaml = format!(
-        "{{accept: ['.*'], listen: '127.0.0.1:0', listen_tcp: '{tcp}'}}"
-    );
+    let yaml = format!("{{accept: ['.*'], listen: '127.0.0.1:0', listen_tcp: '{tcp}'}}");
     let memory = Memory::default();
     let build = resolve_type::<StatsdLines>(&yaml).unwrap();
     let mut collector = build(&memory);
@@ -244,11 +242,7 @@ async fn lines_over_sockets_are_collected_and_sockets_outlive_a_reload() {
     let mut collector = build(&memory);
     client.write_all(b"a:1|c\n").await.unwrap();
     let arrived = tokio::time::timeout(Duration::from_secs(20), async {
-        while collect(&mut *collector, NOW)
-            .await
-            .value("a")
-            != Some(2.0)
-        {
+        while collect(&mut *collector, NOW).await.value("a") != Some(2.0) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });

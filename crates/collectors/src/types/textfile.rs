@@ -248,8 +248,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use bellwether_collector::testing::collect;
     use crate::entry::testing::resolve_entry;
+    use bellwether_collector::testing::collect;
 
     fn read(reader: &mut Reader, directory: &Path) -> (Vec<String>, Option<String>) {
         let mut out = SeriesBatch::default();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cli::top::plot::{Curve, Plot};
 use crate::cli::top::terminal;
-use crate::units::Unit;
+use bellwether_agent::units::Unit;
 
 /// 2026-01-01 12:00 UTC.
 const NOW: UnixMillis = UnixMillis(1_767_268_800_000);

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{Context, Page};
 use crate::cli::asking::{list, number, printable, text};
 use crate::cli::top::theme::Tone;
-use crate::units::duration;
+use bellwether_agent::units::duration;
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();

@@ -5,7 +5,7 @@ use ratatui::text::{Line, Span};
 use super::{Context, Page};
 use crate::cli::asking::{list, number, text, time};
 use crate::cli::top::theme::Tone;
-use crate::units::{Unit, duration};
+use bellwether_agent::units::{Unit, duration};
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();

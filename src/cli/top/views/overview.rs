@@ -6,7 +6,7 @@ use super::{Context, Page, alerts, collectors};
 use crate::cli::asking::{list, text};
 use crate::cli::top::plot::Curve;
 use crate::cli::top::theme::Tone;
-use crate::units::Unit;
+use bellwether_agent::units::Unit;
 
 /// Fewest and most alerts, and the lines of the terminal for each.
 const ALERTS: (usize, usize) = (5, 20);

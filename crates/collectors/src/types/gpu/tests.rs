@@ -6,8 +6,8 @@ use bellwether_core::Now;
 use tempfile::TempDir;
 
 use super::*;
-use bellwether_collector::testing::{Collected, collect};
 use crate::entry::testing::resolve_entry;
+use bellwether_collector::testing::{Collected, collect};
 
 /// A host with a program in the place of `nvidia-smi`, and files of /sys.
 struct Host(TempDir);

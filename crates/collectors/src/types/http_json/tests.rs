@@ -1,9 +1,9 @@
 use tokio::task::JoinSet;
 
 use super::*;
-use bellwether_collector::testing::{Collected, collect};
 use crate::entry::testing::resolve_entry;
 use crate::http::testing::{Reply, response, serve};
+use bellwether_collector::testing::{Collected, collect};
 
 async fn once(settings: &str) -> Collected {
     let yaml = format!("{{name: x, type: http_json, {settings}}}");

@@ -4,9 +4,9 @@ use super::testing::{
     FakeBroker, LIST_GROUPS, LIST_OFFSETS, METADATA, OFFSET_FETCH, Received, metadata, written,
 };
 use super::*;
-use bellwether_collector::testing::collect;
 use crate::entry::testing::resolve_entry;
 use bellwether_collector::Collector;
+use bellwether_collector::testing::collect;
 use bellwether_core::Now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;

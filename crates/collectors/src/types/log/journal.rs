@@ -237,8 +237,8 @@ mod tests {
 
     use super::super::tests::rules;
     use super::*;
-    use bellwether_collector::testing::{Collected, collect};
     use bellwether_collector::Memory;
+    use bellwether_collector::testing::{Collected, collect};
 
     const METRICS: &str = "
 journal: {units: [ssh.service]}

@@ -19,9 +19,9 @@ use tokio_rustls::TlsAcceptor;
 
 use bellwether_core::Now;
 
-use bellwether_collector::testing::{Collected, collect};
 use crate::entry::testing::{resolve_entry, resolve_entry_in};
 use crate::http::testing::{Reply, response, serve};
+use bellwether_collector::testing::{Collected, collect};
 
 /// Result of one collection with its notes.
 async fn probe(settings: &str) -> (Collected, Vec<String>) {

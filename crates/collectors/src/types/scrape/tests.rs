@@ -7,9 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::*;
-use bellwether_collector::testing::{Collected, collect};
 use crate::entry::testing::resolve_entry;
 use crate::http::testing::{Reply, response, serve};
+use bellwether_collector::testing::{Collected, collect};
 
 fn at(seconds: u64) -> Now {
     Now {

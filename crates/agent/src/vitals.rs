@@ -5,16 +5,16 @@ use serde_json::Value;
 use crate::units::Unit;
 
 /// One of the most important series.
-pub(crate) struct Vital {
-    pub(crate) title: &'static str,
+pub struct Vital {
+    pub title: &'static str,
     /// Metric of the configuration; without it there is no such series.
-    pub(crate) metric: &'static str,
+    pub metric: &'static str,
     /// PromQL over `{}`, the exported name, and `RATE`, the window of a rate.
     query: &'static str,
-    pub(crate) unit: Unit,
+    pub unit: Unit,
 }
 
-pub(crate) const VITALS: &[Vital] = &[
+pub const VITALS: &[Vital] = &[
     percent("CPU", "cpu_percent"),
     percent("Memory", "memory_percent"),
     percent("Fullest disk", "disk_usage_percent"),
@@ -57,14 +57,14 @@ const fn vital(
 
 impl Vital {
     /// Returns the PromQL with rates over `window`, if `metrics`, from `/api/v1/metrics`, have its metric.
-    pub(crate) fn promql(&self, metrics: &[Value], window: &str) -> Option<String> {
+    pub fn promql(&self, metrics: &[Value], window: &str) -> Option<String> {
         let exported = exported(self.metric, metrics)?;
         Some(self.query.replace("{}", exported).replace("RATE", window))
     }
 }
 
 /// Returns the exported name of a metric of the configuration.
-pub(crate) fn exported<'a>(name: &str, metrics: &'a [Value]) -> Option<&'a str> {
+pub fn exported<'a>(name: &str, metrics: &'a [Value]) -> Option<&'a str> {
     let metric = metrics.iter().find(|metric| metric["name"] == name)?;
     metric["exportedName"].as_str()
 }

@@ -24,7 +24,7 @@ pub enum Unit {
 
 impl Unit {
     /// Guesses the unit from the name of a metric, by the conventions of Prometheus.
-    pub(crate) fn of(name: &str, is_rate: bool) -> Self {
+    pub fn of(name: &str, is_rate: bool) -> Self {
         let ends = |suffixes: &[&str]| suffixes.iter().any(|suffix| name.ends_with(suffix));
         match is_rate {
             true if name.contains("_bytes") => Self::BytesPerSecond,
@@ -57,7 +57,7 @@ impl Unit {
     }
 
     /// Returns the factor of the prefix of `value` if it is not a power of ten: 1024 for 20 KiB.
-    pub(crate) fn prefix(self, value: f64) -> f64 {
+    pub fn prefix(self, value: f64) -> f64 {
         match self {
             Self::Bytes | Self::BytesPerSecond if value != 0.0 => value / binary(value).0,
             _ => 1.0,
@@ -75,7 +75,7 @@ pub fn number(value: f64) -> String {
 }
 
 /// Formats a duration in at most two units: `9.5s`, `2m30s`, `3h5m`.
-pub(crate) fn duration(seconds: f64) -> String {
+pub fn duration(seconds: f64) -> String {
     let whole = match seconds {
         seconds if seconds < 10.0 => return format!("{}s", (seconds * 10.0).round() / 10.0),
         seconds if seconds < 3600.0 => seconds.round(),

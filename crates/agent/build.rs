@@ -9,6 +9,8 @@ use std::process::Command;
 const REVISION: &str = "BELLWETHER_REVISION";
 const DATE: &str = "BELLWETHER_COMMIT_DATE";
 const UNKNOWN: &str = "unknown";
+/// Directory of the workspace, from that of this package.
+const ROOT: &str = "../..";
 
 /// Commit that is built, and its date in UTC.
 struct Commit {
@@ -65,9 +67,9 @@ fn named() -> Option<Commit> {
     })
 }
 
-/// Returns the commit of this directory, if it is a repository and not a part of another one.
+/// Returns the commit of the workspace, if it is a repository and not a part of another one.
 fn from_git() -> Option<Commit> {
-    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?);
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join(ROOT);
     let top = git(&root, &["rev-parse", "--show-toplevel"])?;
     if std::fs::canonicalize(top).ok()? != std::fs::canonicalize(&root).ok()? {
         return None;
@@ -80,7 +82,7 @@ fn from_git() -> Option<Commit> {
         }
     }
     for name in ["Cargo.toml", "Cargo.lock", "config", "crates", "src"] {
-        println!("cargo::rerun-if-changed={name}");
+        println!("cargo::rerun-if-changed={ROOT}/{name}");
     }
     let line = git(
         &root,

@@ -1,7 +1,7 @@
 //! Characters that a terminal obeys or that a reader does not see. Texts of others may have them.
 
 /// Returns whether a character moves the cursor, begins a line or changes the direction of text.
-pub(crate) fn controls_text(character: char) -> bool {
+pub fn controls_text(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

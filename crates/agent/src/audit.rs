@@ -10,7 +10,7 @@ use tracing::{info, warn};
 use crate::printable::{controls_text, is_invisible};
 
 /// Target of the events.
-pub(crate) const TARGET: &str = "bellwether::audit";
+pub const TARGET: &str = "bellwether::audit";
 
 /// Limit of a value in characters.
 const LONGEST: usize = 1_000;
