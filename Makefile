@@ -79,7 +79,7 @@ lint-deploy:
 	systemd-analyze security --offline=true --threshold=13 --no-pager deploy/bellwether.service > /dev/null
 
 # Without OpenSSL, whose compilation is the longest part of a build: no TLS and no SCRAM to Kafka, as `check` says where
-# they are configured.
+# they are configured. Commands and channels are not optimized.
 run:
 	@scripts/need cargo cc c++ make
 	cargo build --release --locked --config .cargo/run.toml --no-default-features --features kafka,neo4j

@@ -135,3 +135,21 @@ fn no_input_of_any_target_panics() {
         assert!(ended.is_ok(), "{}: see above", target.0);
     }
 }
+
+#[test]
+fn cargo_fuzz_finds_every_crate_that_the_targets_use() {
+    let manifest = include_str!("../../fuzz/Cargo.toml");
+    let imported = include_str!("../../fuzz/targets.rs").lines();
+    let imported = imported.filter_map(|line| line.strip_prefix("use ")?.split_once("::"));
+    let crates: Vec<String> = imported
+        .map(|(name, _)| name.replace('_', "-"))
+        .filter(|name| name != "std")
+        .collect();
+    assert!(crates.len() > 10, "{crates:?}");
+    for name in crates {
+        assert!(
+            manifest.contains(&format!("\n{name} = ")),
+            "{name} is not in fuzz/Cargo.toml"
+        );
+    }
+}
