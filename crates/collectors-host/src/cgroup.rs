@@ -45,10 +45,9 @@ const CONTROLLERS: [(&str, &str); 5] = [
 
 impl EntryType for Cgroup {
     fn resolve(&self, context: &mut EntryContext<'_>) -> Option<Build> {
-        for globs in [Some(&self.include), self.exclude.as_ref()] {
-            globs
-                .into_iter()
-                .for_each(|globs| warn_of_relative(globs, context));
+        warn_of_relative(&self.include, context);
+        if let Some(exclude) = &self.exclude {
+            warn_of_relative(exclude, context);
         }
         let host = context.host;
         let (sysfs, rootfs) = (host.sysfs.clone(), host.rootfs.clone());
