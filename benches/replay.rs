@@ -5,8 +5,8 @@
 use std::hint::black_box;
 use std::time::Duration;
 
-use bellwether_agent::config::{self, Source};
 use bellwether_agent::replay::{self, Setup};
+use bellwether_config::{self as config, Source};
 use bellwether_core::{LabelSet, METRIC_NAME, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, SampledSeries, StorageError};

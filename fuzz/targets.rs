@@ -7,11 +7,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bellwether::convert::{self, FORMATS, SourceFile};
-use bellwether_agent::config::{self, Plan, Source};
 use bellwether_collector::{Memory, TimedHistory};
 use bellwether_collectors::application::{Statsd, StatsdDialect, record_json, record_packet};
 use bellwether_collectors::{CollectorType, receiver};
 use bellwether_compat::RuleFile;
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_core::{
     Batch, LabelSet, MetricDef, MetricId, MonoMillis, Now, Origin, Rejected, SeriesBatch,
     SeriesFamily, SeriesLimits, UnixMillis,

@@ -63,11 +63,9 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use output::ColorChoice;
 
 use bellwether_agent::app::Overrides;
-use bellwether_agent::config::{
-    self as configuration, Loaded, Plan, Root, Source, process_environment,
-};
-use bellwether_agent::logging::Format;
 use bellwether_agent::version;
+use bellwether_config::{self as configuration, Loaded, Plan, Root, Source, process_environment};
+use bellwether_logging::Format;
 
 /// Monitoring agent: collects metrics of hosts, applications and databases, serves them to Prometheus,
 /// evaluates alerting rules and sends notifications.

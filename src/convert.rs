@@ -25,6 +25,7 @@ mod yaml;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+use bellwether_config as config;
 use bellwether_core::counted;
 use bellwether_schema::{Diagnostic, SourceLocation, YamlError};
 
@@ -32,7 +33,6 @@ use self::draft::Draft;
 use self::source::Source;
 pub use self::source::SourceFile;
 use self::yaml::NoteKind;
-use bellwether_agent::config;
 
 /// A format of another program.
 pub struct Format {

@@ -2,8 +2,7 @@
 
 use std::process::ExitCode;
 
-#[cfg(target_env = "musl")]
-use bellwether_musl_memory as _;
+use bellwether_memory as _;
 
 fn main() -> ExitCode {
     bellwether::cli::main()

@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use bellwether_core::{GoQuoted, counted, is_label_name};
+use bellwether_logging::printable::controls_text;
 use bellwether_template::humanize;
 use clap::Args;
 use reqwest::Method;
@@ -13,8 +14,7 @@ use super::form::{
     Format, FormatFlags, Layout, ListFormat, OutputFormat, format_data, format_table,
 };
 use super::table::Table;
-pub(super) use bellwether_agent::api_data::{at_steps, list};
-use bellwether_agent::printable::controls_text;
+pub(super) use bellwether_report::api_data::{at_steps, list};
 
 /// Target of a command and format of its output.
 #[derive(Args)]

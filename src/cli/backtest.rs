@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use bellwether_config::{self as config, Source};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable};
 use bellwether_runtime::Clock;
@@ -22,7 +23,6 @@ use super::history_directory::{Folder, bar};
 use super::range::Range;
 use super::{Global, import, process_environment, selector};
 use bellwether_agent::backtest::Recording;
-use bellwether_agent::config::{self, Source};
 use bellwether_agent::replay::{Outcome, view};
 
 /// Length of the time range by default.

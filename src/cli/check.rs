@@ -5,6 +5,7 @@ mod slow;
 use std::path::PathBuf;
 
 use anyhow::bail;
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_core::counted;
 use bellwether_schema::Diagnostic;
 use bellwether_server::Access;
@@ -12,7 +13,6 @@ use clap::Args;
 use slow::slow_collectors;
 
 use super::{AgentFlags, Global, installation, process_environment};
-use bellwether_agent::config::{self, Plan, Source};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -1,10 +1,10 @@
 //! `bellwether config`: the effective configuration, or the reference of all settings.
 
+use bellwether_config::{metrics, plan, print, print_with_origins, reference};
 use clap::Args;
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use bellwether_agent::config::{metrics, plan, print, print_with_origins, reference};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -4,12 +4,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail};
+use bellwether_config as config;
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use super::init::write_new;
 use crate::convert::{self, Converted, FORMATS, SourceFile};
-use bellwether_agent::config;
 
 #[derive(Args)]
 pub(super) struct Options {

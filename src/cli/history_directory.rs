@@ -8,6 +8,7 @@ use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bellwether_config as config;
 use bellwether_tsdb::history::History;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,7 +16,6 @@ use rustix::fs::{Mode, OFlags};
 
 use super::running_agents::{FoundAgent, Search, Selection, select};
 use super::{Global, installation, process_environment};
-use bellwether_agent::config;
 
 /// Settings that say where history is.
 const SETTINGS: [&str; 4] = [

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use bellwether_config::EMBEDDED;
 use clap::Args;
 
 use super::installation;
 use crate::init::{HostFacts, configuration, findings, probe};
-use bellwether_agent::config::EMBEDDED;
 
 #[derive(Args)]
 pub(super) struct Options {

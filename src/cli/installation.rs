@@ -8,8 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::Context;
-
-use bellwether_agent::config::{ReadError, Source, read, set_fallback_environment};
+use bellwether_config::{ReadError, Source, read, set_fallback_environment};
 
 /// Configuration of the installed service.
 pub(super) const CONFIGURATION: &str = "/etc/bellwether/bellwether.yaml";

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use bellwether_core::{Severity, counted};
+use bellwether_logging::audit;
+use bellwether_logging::audit_layer;
 use bellwether_notify::{ChannelSettings, DirectResult, WallClock, named, test_send};
 use bellwether_runtime::Clock;
 use bellwether_server::{Actor, AuditEntry};
@@ -15,8 +17,6 @@ use tracing_subscriber::{Layer, registry};
 
 use super::running_agents::hint_at_its_configuration;
 use super::{Global, silence};
-use bellwether_agent::audit;
-use bellwether_agent::logging::audit_layer;
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use bellwether_core::UnixMillis;
 use bellwether_files as files;
+use bellwether_report::{Agent, Format, Inquiry, Report};
 use bellwether_runtime::Clock;
 use clap::builder::PossibleValue;
 use clap::{Args, ValueEnum};
@@ -17,7 +18,6 @@ use serde_json::Value;
 use super::client::Target;
 use super::range::Range;
 use super::{Global, asking, output};
-use bellwether_agent::report::{Agent, Format, Inquiry, Report};
 
 /// Time range without flags.
 const WEEK: Duration = Duration::from_secs(7 * 86_400);

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use bellwether_compat::RuleFile;
+use bellwether_config::{self as config, Plan};
 use bellwether_core::counted;
 use bellwether_rules::{RecordingSettings, RuleSet, RuleSettings};
 use bellwether_schema::{Diagnostic, Diagnostics};
@@ -11,7 +12,6 @@ use clap::{Args, ValueEnum};
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use bellwether_agent::config::{self, Plan};
 
 #[derive(Args)]
 pub(super) struct Options {

@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use bellwether_config::{self as config, Source};
 
 use super::{Global, installation};
-use bellwether_agent::config::{self, Source};
 use bellwether_agent::runtime_file::{self, RunningAgent};
 
 /// Directory of systemd for what a service needs while it runs.

@@ -1,6 +1,7 @@
 //! `bellwether status`: health of a running Bellwether on one screen.
 
 use bellwether_core::counted;
+use bellwether_report::units::{Unit, duration};
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -12,7 +13,6 @@ use super::form::{Layout, ListForm, format_table};
 use super::hosts::{Answers, HostAnswer, Reach, brief, merged};
 use super::output::{Screen, Style};
 use super::table::{Cell, Table, wrapped};
-use bellwether_agent::units::{Unit, duration};
 
 /// Target of the command and output format.
 #[derive(Args)]

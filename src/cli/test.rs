@@ -17,8 +17,8 @@ use bellwether_schema::{Diagnostic, Diagnostics};
 use clap::Args;
 use regex::Regex;
 
-use bellwether_agent::config;
 use bellwether_agent::ruletest::{self, Failure, Line, RulesUnderTest, TestResult};
+use bellwether_config as config;
 
 #[derive(Args)]
 pub(super) struct Options {

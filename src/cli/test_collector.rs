@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bellwether_collector::{Build, Collector, CollectorPlan, Input, Memory, UNSEEN};
+use bellwether_config::Plan;
 use bellwether_core::{Batch, Failure, Now, counted};
 use bellwether_exposition::{Format, Renderer};
 use bellwether_runtime::Clock;
@@ -14,7 +15,6 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::Global;
 use super::running_agents::hint_at_its_configuration;
-use bellwether_agent::config::Plan;
 
 #[derive(Args)]
 pub(super) struct Options {

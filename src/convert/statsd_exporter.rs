@@ -4,12 +4,12 @@
 
 use std::path::Path;
 
+use bellwether_config as config;
 use bellwether_schema::{Diagnostic, Pos, Value, YamlError};
 
 use super::draft::Draft;
 use super::source::Source;
 use super::yaml::Yaml;
-use bellwether_agent::config;
 
 /// Address of statsd_exporter for UDP and TCP, on this host.
 const ADDRESS: &str = "127.0.0.1:9125";

@@ -306,7 +306,7 @@ fn is_plain(path: &str) -> bool {
 mod tests {
     use super::super::facts::{FileSystem, HAS_NEO4J, ListeningSocket, Neo4jConfig, Protocol};
     use super::*;
-    use bellwether_agent::config::{Plan, Source, decode, plan};
+    use bellwether_config::{Plan, Source, decode, plan};
 
     fn plan_of(text: &str) -> Plan {
         let loaded = decode(&Source::File("init.yaml".into()), text, &environment);

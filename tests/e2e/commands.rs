@@ -72,7 +72,7 @@ fn a_first_configuration_is_good_and_never_overwrites() {
     );
     assert_eq!(std::fs::read_to_string(file).unwrap(), written);
     let full = text(&bellwether(&["init", "--full", "--output", "-"]).stdout);
-    assert_eq!(full, bellwether_agent::config::EMBEDDED);
+    assert_eq!(full, bellwether_config::EMBEDDED);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::support::servers::{PASSWORD, Server};
 fn an_outage_of_neo4j_is_seen_reported_and_over_by_itself() {
     let neo4j = Server::neo4j();
     let folder = TempDir::new().unwrap();
-    let shipped = bellwether_agent::config::EMBEDDED
+    let shipped = bellwether_config::EMBEDDED
         .replace("collection_interval: 30", "collection_interval: 1s")
         .replace(
             "duration: 1m\n        severity: critical",

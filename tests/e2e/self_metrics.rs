@@ -75,7 +75,7 @@ fn every_declared_self_metric_is_exposed_with_its_value() {
     let _client = provoke(&agent, statsd);
 
     // Those of queries need a Neo4j, and are tested with one: tests/peers/neo4j.
-    let declared = bellwether_agent::self_metrics::definitions(Duration::ZERO)
+    let declared = bellwether_config::self_metrics::definitions(Duration::ZERO)
         .filter(|def| !def.name.starts_with("bellwether_neo4j_query_"))
         .map(|def| format!("# TYPE {} {}\n", def.name, def.kind.as_str()));
     declared.for_each(|line| wait_for_line(&agent, &line));

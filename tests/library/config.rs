@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwether_agent::config::{self, EMBEDDED, Source};
+use bellwether_config::{self as config, EMBEDDED, Source};
 
 fn yaml_files(folder: &str) -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))

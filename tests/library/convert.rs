@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use bellwether::convert::{Converted, FORMATS, SourceFile, convert, format};
-use bellwether_agent::config::{self, Source};
+use bellwether_config::{self as config, Source};
 use bellwether_schema::{Node, Pos, Value, parse};
 
 /// Text that stands for each secret in the sources.

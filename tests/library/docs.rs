@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwether_agent::config::{self, EMBEDDED, Source};
+use bellwether_config::{self as config, EMBEDDED, Source};
 
 /// A fenced block of a page.
 struct Block {

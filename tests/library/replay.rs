@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_agent::config::{self, Plan, Source};
 use bellwether_agent::replay::{self, Change, Outcome, Setup};
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_core::{Batch, LabelSet, MetricId, MonoMillis, Now, UnixMillis};
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, SampledSeries};

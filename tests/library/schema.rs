@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use bellwether_agent::config;
+use bellwether_config as config;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 

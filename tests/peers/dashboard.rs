@@ -6,8 +6,8 @@ mod form;
 mod live;
 mod shipped;
 
-use bellwether_agent::config::{self, Plan, Source};
 use bellwether_agent::dashboard;
+use bellwether_config::{self as config, Plan, Source};
 use serde_json::Value;
 
 /// The plan of a configuration, with an empty environment.

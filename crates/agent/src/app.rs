@@ -50,8 +50,10 @@ use audit_channel::AuditChannel;
 use backend::AppBackend;
 use bellwether_collector::{HealthBoard, Memory};
 use bellwether_collectors::application::{Listeners, Prepared};
+use bellwether_config::{Plan, Source};
 use bellwether_core::Now;
 use bellwether_files::durable::StateDirectory;
+use bellwether_logging::{self as logging, audit};
 use bellwether_notify::Notifier;
 use bellwether_runtime::Clock;
 use bellwether_schema::HumanDuration;
@@ -67,15 +69,13 @@ use parking_lot::Mutex;
 use reload::Reloads;
 use remote_write::RemoteWriteManager;
 use reports::Reports;
-pub use reports::SELF_METRICS;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 use web::Web;
 
-use crate::config::{Plan, Source};
 use crate::demo::Demo;
-use crate::{audit, logging, version};
+use crate::version;
 
 /// Time for the channels to deliver queued notifications at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);

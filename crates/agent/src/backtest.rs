@@ -2,12 +2,12 @@
 
 use std::fmt;
 
+use bellwether_config::{self as config, Loaded, Plan, Report};
 use bellwether_core::UnixMillis;
 use bellwether_matcher::LabelMatcher;
 use bellwether_promql::{Guard, Queryable, StorageError};
 use bellwether_schema::{HumanDuration, Spanned, format_duration};
 
-use crate::config::{self, Loaded, Plan, Report};
 use crate::replay::view::Range;
 use crate::replay::{self, Outcome, Setup};
 

@@ -12,12 +12,11 @@ mod query;
 mod threshold;
 mod widget;
 
+use bellwether_config::Plan;
 use bellwether_dashboards::{Dashboard, DashboardSettings, Layout};
 use query::Dialect;
 use serde_json::Value;
 use threshold::Limits;
-
-use crate::config::Plan;
 
 /// Name of the shipped dashboard. One of this name in the settings replaces it.
 const SHIPPED: &str = "bellwether";
@@ -98,10 +97,10 @@ impl Dashboards {
 #[cfg(test)]
 mod tests {
     use bellwether_collectors::CollectorName;
+    use bellwether_config::{self as config, EMBEDDED, Source};
     use bellwether_core::Origin;
 
     use super::*;
-    use crate::config::{self, EMBEDDED, Source};
 
     fn plan(text: &str) -> Plan {
         config::plan(config::decode(&Source::Embedded, text, &|_| None)).unwrap()

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bellwether_collector::Input;
 use bellwether_collectors::neo4j::QueryStats;
+use bellwether_config::Plan;
 use bellwether_core::{Alert, Batch, Failure, Notification, Origin, UnixMillis};
 use bellwether_routing::Command;
 use generator::{Generator, LiveCollector};
@@ -23,8 +24,6 @@ use parking_lot::Mutex;
 use people::People;
 pub use receivers::Delivered;
 use receivers::Receivers;
-
-use crate::config::Plan;
 
 /// Length of the past.
 pub const PAST: Duration = Duration::from_secs(14 * 86_400);

@@ -52,7 +52,8 @@ impl SelfMetric {
 macro_rules! self_metrics {
     ($( $id:ident = $name:literal $kind:ident [$($label:literal),*] $help:literal; )*) => {
         $(
-            pub(crate) static $id: $crate::SelfMetric = $crate::SelfMetric {
+            #[doc = $help]
+            pub static $id: $crate::SelfMetric = $crate::SelfMetric {
                 name: $name,
                 kind: $crate::Kind::$kind,
                 labels: &[$($label),*],

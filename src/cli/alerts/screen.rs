@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use crate::cli::asking::{labels as series_labels, list, printable, text};
 use crate::cli::output::{Screen, Style};
 use crate::cli::table::{Cell, Table, shortened};
-use bellwether_agent::units::duration;
+use bellwether_report::units::duration;
 
 /// Column at which a wrapped record goes on, below the name of the alert.
 const CONTINUED: usize = 12;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use bellwether_core::UnixMillis;
+use bellwether_report::units::duration;
 use bellwether_runtime::Clock;
 use bellwether_schema::format_duration;
 use parking_lot::Mutex;
@@ -14,7 +15,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::output::{self, Screen, Style};
 use crate::cli::table::wrapped;
-use bellwether_agent::units::duration;
 
 /// Enters the alternate screen, hides the cursor and lets long lines end at the edge (xterm's
 /// control sequences).

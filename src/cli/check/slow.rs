@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use bellwether_collector::CollectorPlan;
+use bellwether_config::Plan;
 use bellwether_schema::{Diagnostic, HumanDuration, SourceLocation};
 use serde_json::Value;
 
 use crate::cli::asking::data;
 use crate::cli::client::{Address, Request, Target, connect};
 use crate::cli::running_agents::of_configuration;
-use bellwether_agent::config::Plan;
 
 /// Endpoint with the duration of the last collection of each collector.
 const HEALTH: &str = "/api/v1/health";

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
 use anyhow::Context;
+use bellwether_config::Source;
 use bellwether_schema::Secret;
 use bellwether_server::Access;
 use reqwest::Url;
@@ -13,7 +14,6 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 
 use crate::cli::Global;
 use crate::cli::running_agents::{FoundAgent, Search, Selection, select};
-use bellwether_agent::config::Source;
 use bellwether_agent::runtime_file::client_url;
 
 /// Settings that say how an agent is reached.

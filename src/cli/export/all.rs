@@ -4,12 +4,12 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::Context;
+use bellwether_report::{self as reports, Report};
 use bellwether_runtime::Clock;
 
 use super::{Format, Options, Samples, WEEK};
 use crate::cli::Global;
 use crate::cli::report::{inquire, write};
-use bellwether_agent::report::{self as reports, Report};
 
 /// Formats without a flag.
 const DEFAULT: &[Format] = &[Format::Json, Format::Csv, Format::Html];

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use anyhow::bail;
+use bellwether_config::Plan;
 use bellwether_core::counted;
 use bellwether_notify::{Bulletin, WallClock, named, send_bulletin};
+use bellwether_report::{self as report, ReportSettings};
 use bellwether_runtime::Clock;
 use bellwether_schema::did_you_mean;
 
@@ -12,8 +14,6 @@ use super::Options;
 use crate::cli::Global;
 use crate::cli::notify_test::outcome;
 use crate::cli::running_agents::hint_at_its_configuration;
-use bellwether_agent::config::Plan;
-use bellwether_agent::report::{self, ReportSettings};
 
 pub(super) fn run(global: &Global, options: &Options, name: &str) -> anyhow::Result<()> {
     hint_at_its_configuration(global);

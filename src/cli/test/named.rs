@@ -5,8 +5,8 @@ use std::path::Path;
 use bellwether_compat::RuleFile;
 use bellwether_schema::{Diagnostics, Spanned};
 
-use bellwether_agent::config;
 use bellwether_agent::ruletest::Suite;
+use bellwether_config as config;
 
 /// Returns the rule files that `suite` in `file` names, each once.
 pub(super) fn of_rules(file: &Path, suite: &Suite, problems: &mut Diagnostics) -> Vec<RuleFile> {

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
+use bellwether_report::units::Unit;
 use serde_json::Value;
 
 use super::query::Query;
 use crate::cli::asking::{at_steps, labels, list};
-use bellwether_agent::units::Unit;
 
 /// Values of a curve.
 pub(super) const POINTS: usize = 60;

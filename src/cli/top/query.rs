@@ -1,9 +1,8 @@
 //! Queries of the curves: the most important ones, and one for each configured metric.
 
+use bellwether_report::units::Unit;
+use bellwether_report::vitals::VITALS;
 use serde_json::Value;
-
-use bellwether_agent::units::Unit;
-use bellwether_agent::vitals::VITALS;
 
 /// Most series of one metric.
 const MAX_SERIES: usize = 12;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bellwether_core::UnixMillis;
+use bellwether_report::units::duration;
 use bellwether_schema::format_duration;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -16,7 +17,6 @@ use super::state::{Mode, State};
 use super::theme::{Theme, Tone};
 use super::views::{Context, Page, VIEWS};
 use crate::cli::asking::{printable, text};
-use bellwether_agent::units::duration;
 
 /// Size below which only the most important lines are shown.
 const SMALLEST: (u16, u16) = (40, 8);

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use bellwether_agent::config::{self, Plan, Source};
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_core::{Alert, Labels, Severity};
 use bellwether_routing::View;
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use bellwether_agent::config::{self, Plan, Source};
 use bellwether_compat::{Exported, RuleFile};
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_rules::{CompileInput, compile};
 use bellwether_schema::Diagnostics;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use bellwether_agent::config::{self, Plan, Source};
+use bellwether_config::{self as config, Plan, Source};
 use tempfile::TempDir;
 
 /// A folder with these files; the configuration is `bellwether.yaml`.

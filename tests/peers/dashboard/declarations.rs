@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_agent::config::EMBEDDED;
+use bellwether_config::EMBEDDED;
 use bellwether_core::{Kind, Origin};
 use serde_json::{Value, json};
 

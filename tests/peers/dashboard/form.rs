@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use bellwether_agent::config::EMBEDDED;
+use bellwether_config::EMBEDDED;
 use serde_json::Value;
 
 use super::{dashboard, expressions, panels, rows, text};

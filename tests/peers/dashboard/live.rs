@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bellwether_agent::config::EMBEDDED;
+use bellwether_config::EMBEDDED;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

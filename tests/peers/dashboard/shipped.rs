@@ -44,7 +44,7 @@ fn grafana_finds_the_data_source_and_the_dashboard() {
         source["datasources"][0]["jsonData"]["timeInterval"],
         scrapes["global"]["scrape_interval"]
     );
-    let interval = plan(bellwether_agent::config::EMBEDDED).schedule.interval;
+    let interval = plan(bellwether_config::EMBEDDED).schedule.interval;
     assert_eq!(
         scrapes["global"]["scrape_interval"].as_str(),
         Some(&*format!("{}s", interval.as_secs()))

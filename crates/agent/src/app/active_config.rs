@@ -7,6 +7,7 @@ use std::time::Duration;
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collector::{Build, Input, Runner, Schedule, SelfMetricsCollector};
 use bellwether_collectors::CollectorType;
+use bellwether_config::{self as config, Plan, Root, Source};
 use bellwether_core::{Batch, Now, Origin};
 use bellwether_recorder::Recorder;
 use bellwether_rules::RuleSet;
@@ -22,7 +23,6 @@ use super::evaluator::Committer;
 use super::generated_series::generated_names;
 use super::groups::Groups;
 use super::{App, history, self_metrics};
-use crate::config::{self, Plan, Root, Source};
 use crate::dashboard::Dashboards;
 
 /// Time to wait for running collectors at a stop.

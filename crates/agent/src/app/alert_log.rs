@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_alert_history::{AlertHistory, Notice, Options, Record, Stats, Step};
+use bellwether_config::Plan;
 use bellwether_core::{Cause, Status, Transition, UnixMillis};
 use bellwether_notify::{Event, Observer, Outcome};
 use bellwether_routing::{MuteChange, MuteReason};
@@ -14,7 +15,6 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use super::state_directory::DefaultFolder;
-use crate::config::Plan;
 
 /// Time for the last writes at shutdown.
 const CLOSE: Duration = Duration::from_secs(5);

@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_config::{self as config, Source};
 use bellwether_files::durable::StateDirectory;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
 use super::{App, Launch};
-use crate::config::{self, Source};
 use crate::runtime_file::{Announcement, Process, RunningAgent, client_url};
 
 /// Interval at which the file is looked at: somebody may delete it, and a directory that was not

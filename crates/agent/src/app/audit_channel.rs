@@ -8,14 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use bellwether_core::{UnixMillis, counted};
+use bellwether_logging::audit;
 use bellwether_notify::{Bulletin, Notifier};
 use bellwether_server::AuditEntry;
 use parking_lot::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
-
-use crate::audit;
 
 /// Most lines that wait for the task.
 const CAPACITY: usize = 1_000;

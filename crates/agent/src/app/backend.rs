@@ -10,6 +10,7 @@ use bellwether_alert_history::AlertHistory;
 use bellwether_collector::TimedHistory;
 use bellwether_collectors::application::record_json;
 use bellwether_collectors::{CollectorType, Groups, PushError, push_receiver, receiver};
+use bellwether_config::{self as config, Source};
 use bellwether_core::{
     Alert, AlertState, DeadLetter, Fingerprint, Labels, Now, Origin, Recorded, Rejected,
     SeriesBatch, Severity, UnixMillis,
@@ -38,7 +39,6 @@ use super::active_config::ActiveConfig;
 use super::alert_log::AlertLog;
 use super::history::HistoryHandle;
 use super::{App, announcer, backtest, config_editor, flags, rule_tests};
-use crate::config::{self, Source};
 
 /// Adapter from the app to the server.
 pub(super) struct AppBackend(pub(super) Arc<App>);

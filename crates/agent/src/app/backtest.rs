@@ -1,6 +1,7 @@
 //! A rule over recorded history, beside the one of its name that is in force: what the command
 //! `backtest` does for files.
 
+use bellwether_config::{self as config, Loaded, Report};
 use bellwether_promql::Guard;
 use bellwether_rules::RuleSettings;
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, Node, Value, parse};
@@ -9,7 +10,6 @@ use serde_json::json;
 
 use super::App;
 use crate::backtest::{BacktestError, Recording};
-use crate::config::{self, Loaded, Report};
 use crate::replay::{Outcome, view};
 
 /// Runs the rule over history. Blocks.

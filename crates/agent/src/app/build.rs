@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use bellwether_collector::{HealthBoard, Memory};
+use bellwether_config::Plan;
 use bellwether_core::{AlertState, SelfMetricIds};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver};
 use bellwether_notify::{Notifier, Preview};
@@ -31,7 +32,6 @@ use super::reports::Reports;
 use super::state_directory::DefaultFolder;
 use super::web::Web;
 use super::{App, alert_log, history, live, state_directory};
-use crate::config::Plan;
 use crate::demo;
 
 impl App {

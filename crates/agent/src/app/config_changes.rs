@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_config::Plan;
 use bellwether_core::MetricDef;
 use bellwether_server::{ConfigChanges, Difference};
 use serde::Serialize;
 use serde_yaml::Value;
-
-use crate::config::Plan;
 
 /// Returns the changes from one configuration to another. A secret that changed is none: settings
 /// do not show it.

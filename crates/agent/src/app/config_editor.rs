@@ -10,6 +10,10 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_config::{
+    self as config, FileKind, Loaded, Plan, ReadError, Report, Source, hide_secrets,
+    restore_secrets, secret_values,
+};
 use bellwether_schema::Diagnostic;
 use bellwether_server::{
     ConfigApplied, ConfigChanges, ConfigDraft, ConfigError, ConfigFile, ConfigFiles, ConfigProblem,
@@ -20,10 +24,6 @@ use super::App;
 use super::config_changes::changes;
 use super::config_writer::{Edit, Written};
 use super::launch::Launch;
-use crate::config::{
-    self, FileKind, Loaded, Plan, ReadError, Report, Source, hide_secrets, restore_secrets,
-    secret_values,
-};
 
 /// Shortest value that is hidden in messages: shorter ones are part of ordinary words.
 const SHORTEST_SECRET: usize = 4;

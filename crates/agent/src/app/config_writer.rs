@@ -5,10 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use bellwether_config as config;
 use bellwether_files as files;
 use bellwether_server::ConfigError;
-
-use crate::config;
 
 /// Suffix of the version of a file before its last change.
 const BEFORE: &str = ".before";

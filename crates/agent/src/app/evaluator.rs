@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
 use bellwether_collector::{HealthBoard, Sink};
+use bellwether_config::self_metrics::{RULE_TICK_DURATION, RULE_TICKS_MISSED, STATE_SAVE_FAILURES};
 use bellwether_core::{
     Batch, Fingerprint, Now, Origin, SelfMetrics, SelfMetricsBatch, SeriesLimits, Transition,
     UnixMillis,
@@ -33,7 +34,6 @@ use tracing::{error, info};
 use super::alert_pipeline::AlertPipeline;
 use super::generated_series::GeneratedSeries;
 use super::query_timeout::QueryTimeout;
-use crate::self_metrics::{RULE_TICK_DURATION, RULE_TICKS_MISSED, STATE_SAVE_FAILURES};
 
 /// Maximum age of pending and firing durations in the state file.
 const SAVE_EVERY: Duration = Duration::from_secs(30);

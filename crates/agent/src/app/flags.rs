@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use bellwether_collectors::{CollectorType, receiver};
+use bellwether_config::{Plan, Source};
 use bellwether_notify::KindSettings;
 use bellwether_schema::HumanDuration;
 
 use super::history::HistoryHandle;
-use crate::config::{Plan, Source};
 
 /// Returns the flags of `/api/v1/status/flags`.
 pub(super) fn flags(

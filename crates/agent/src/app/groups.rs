@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use bellwether_config::Plan;
 use bellwether_rules::RecordingSettings;
 use bellwether_schema::Pos;
 use bellwether_server::RuleGroup;
-
-use crate::config::Plan;
 
 /// Name of the group of the rules that stand in the configuration itself.
 const OWN: &str = "bellwether";

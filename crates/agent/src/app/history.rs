@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_analysis::monitor::AnomalyMonitor;
+use bellwether_config::Plan;
 use bellwether_core::Now;
 use bellwether_runtime::Clock;
 use bellwether_server::HistoryHealth;
@@ -14,7 +15,6 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::state_directory::DefaultFolder;
-use crate::config::Plan;
 
 /// Time for the last writes at shutdown.
 const CLOSE: Duration = Duration::from_secs(5);

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 
 use super::Overrides;
-use crate::config::{self, Loaded, Plan, Source, process_environment};
 use crate::demo::Demo;
+use bellwether_config::{self as config, Loaded, Plan, Source, process_environment};
 
 /// Everything that an agent is started with.
 pub(super) struct Launch {

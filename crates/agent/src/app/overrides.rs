@@ -2,10 +2,9 @@
 
 use std::path::PathBuf;
 
+use bellwether_config::Loaded;
+use bellwether_logging::{Format, Level};
 use bellwether_schema::{SourceLocation, Spanned};
-
-use crate::config::Loaded;
-use crate::logging::{Format, Level};
 
 /// Values of flags; an absent one leaves the configuration unchanged.
 #[derive(Clone, Debug, Default)]

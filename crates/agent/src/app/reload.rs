@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use bellwether_config::{self as config, Plan, Source};
 use bellwether_core::{UnixMillis, counted};
 use tracing::{error, info, warn};
 
 use super::active_config::ActiveConfig;
 use super::backend::AppBackend;
 use super::{App, alert_log, history, systemd};
-use crate::config::{self, Plan, Source};
 
 /// Results of the reloads so far.
 #[derive(Clone, Debug, Default)]

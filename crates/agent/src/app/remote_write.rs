@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bellwether_config::Plan;
 use bellwether_core::UnixMillis;
 use bellwether_remote_write::{Families, Prepared, Setup, Writers};
 use bellwether_runtime::Clock;
@@ -10,7 +11,6 @@ use bellwether_server::RemoteHealth;
 use tracing::warn;
 
 use super::history::HistoryHandle;
-use crate::config::Plan;
 
 /// Destinations over all reloads.
 pub(super) struct RemoteWriteManager {

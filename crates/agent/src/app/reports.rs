@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use bellwether_core::{SelfMetricsBatch, UnixMillis, self_metrics};
+use bellwether_core::{SelfMetricsBatch, UnixMillis};
 use bellwether_files::durable::{JsonFile, LoadedState, Saver};
 use bellwether_notify::{Bulletin, BulletinStats};
+use bellwether_report::{self as report, Agent, Inquiry, ReportSettings, SavedSchedule, Schedule};
 use bellwether_server::{Handle, LifecycleBackend, MetricsBackend, ReportHealth};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -17,12 +18,6 @@ use tracing::{error, info, warn};
 
 use super::App;
 use super::backend::AppBackend;
-use crate::report::{self, Agent, Inquiry, ReportSettings, SavedSchedule, Schedule};
-
-self_metrics! {
-    FAILURES = "bellwether_report_failures_total" Counter ["report"]
-        "Attempts to make a report that failed; the next is a minute later.";
-}
 
 /// Longest time between two looks at the schedule: clocks may be set.
 const PAUSE: Duration = Duration::from_secs(30);
@@ -241,7 +236,7 @@ impl App {
         for report in &self.current.load().plan.root.reports {
             let name = report.name.value.as_str();
             let count = failures.get(name).copied().unwrap_or_default();
-            batch.push(&FAILURES, &[name], count as f64);
+            batch.push(&bellwether_report::REPORT_FAILURES, &[name], count as f64);
         }
     }
 }

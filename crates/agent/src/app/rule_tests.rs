@@ -1,5 +1,6 @@
 //! Unit tests of the configured rules: what the command `test` does for files.
 
+use bellwether_config as config;
 use bellwether_promql::Guard;
 use bellwether_rules::RuleSettings;
 use bellwether_server::{BackendError, RuleTests};
@@ -7,7 +8,6 @@ use serde_json::{Value, json};
 
 use super::App;
 use super::backtest::{decode, load};
-use crate::config;
 use crate::ruletest::{self, Failure, Line, RulesUnderTest, Suite, TestResult};
 
 /// Runs the tests, with the rule of the request in place of the one of its name. Blocks.

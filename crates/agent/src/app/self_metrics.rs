@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Weak};
 
 use bellwether_collectors::self_process::ProcessMetrics;
-use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
-
-use super::App;
-use super::active_config::ActiveConfig;
-use crate::logging::lost_audit_lines;
-use crate::self_metrics::{
+use bellwether_config::self_metrics::{
     AUDIT_LINES_LOST, BUILD_INFO, CONFIG_HASH, LAST_RELOAD_SUCCESSFUL, LOADED_AT, RELOADS,
     RULE_FILES_LEFT_OUT, STATE_ON_DISK,
 };
+use bellwether_core::{Now, SelfMetrics, SelfMetricsBatch};
+use bellwether_logging::lost_audit_lines;
+
+use super::App;
+use super::active_config::ActiveConfig;
 use crate::version;
 
 /// Returns the sources of the self-metrics while `active` is in effect.

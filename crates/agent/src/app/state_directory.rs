@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use bellwether_config::{self as config, Plan};
 use bellwether_files::durable::StateDirectory;
 use tracing::warn;
 
 use super::Launch;
-use crate::config::{self, Plan};
 
 /// Opens and claims the state directory; without one all state is in memory.
 pub(super) async fn open(launch: &Launch, plan: &Plan) -> Option<Arc<StateDirectory>> {

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_config::{Report, Source};
 use bellwether_server::{
     Access, Backend, Handle, LocalSocket, OpenSocket, Prometheus, Server, Stats,
 };
@@ -12,8 +13,6 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
-
-use crate::config::{Report, Source};
 
 /// Time for running requests to end when the server stops.
 const LAST_REQUESTS: Duration = Duration::from_secs(2);

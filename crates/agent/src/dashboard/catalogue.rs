@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use bellwether_collectors::CollectorName;
+use bellwether_config::Plan;
 use bellwether_core::{MetricDef, Origin};
 use bellwether_dashboards::{Dashboard, Widget, arrange};
 
@@ -11,7 +12,6 @@ use super::panels::{self, Panel, Query, ROWS};
 use super::query::{self, Dialect};
 use super::threshold::Limits;
 use super::widget::{self, Heading};
-use crate::config::Plan;
 
 /// Returns the shipped dashboard for `plan`, with queries in `dialect`.
 pub(super) fn shipped(plan: &Plan, limits: &Limits, dialect: Dialect) -> Dashboard {

@@ -1,9 +1,9 @@
 use std::collections::BTreeSet;
 
+use bellwether_config::{self as config, Source};
 use bellwether_core::{LabelValues, MetricId};
 
 use super::*;
-use crate::config::{self, Source};
 
 /// 2026-01-01 00:00 UTC.
 const START: UnixMillis = UnixMillis(1_767_225_600_000);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bellwether_analysis::AnomalyDetection;
 use bellwether_compat::RuleFile;
+use bellwether_config::{self as config, EMBEDDED, Loaded, Plan, Report, Source};
 use bellwether_core::{Alert, Labels, MetricDef};
 use bellwether_notify::{ChannelSettings, Sender};
 use bellwether_routing::Routing;
@@ -17,7 +18,6 @@ use bellwether_schema::{
 use parking_lot::Mutex;
 
 use super::settings::{Items, Suite};
-use crate::config::{self, EMBEDDED, Loaded, Plan, Report, Source};
 
 /// Intervals and external settings that rules were compiled for.
 type Setting = (Duration, Duration, External);

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bellwether_report::units::Unit;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::crossterm::event::KeyCode;
@@ -12,7 +13,6 @@ use serde_json::{Value, json};
 use super::*;
 use crate::cli::top::plot::{Curve, Plot};
 use crate::cli::top::terminal;
-use bellwether_agent::units::Unit;
 
 /// 2026-01-01 12:00 UTC.
 const NOW: UnixMillis = UnixMillis(1_767_268_800_000);

@@ -1,12 +1,12 @@
 //! Collectors, channels, and bottlenecks with advice.
 
+use bellwether_report::units::duration;
 use ratatui::text::{Line, Span};
 use serde_json::Value;
 
 use super::{Context, Page};
 use crate::cli::asking::{list, number, printable, text};
 use crate::cli::top::theme::Tone;
-use bellwether_agent::units::duration;
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();

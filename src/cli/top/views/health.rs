@@ -1,11 +1,11 @@
 //! The health score with its parts, and the state of the agent itself.
 
+use bellwether_report::units::{Unit, duration};
 use ratatui::text::{Line, Span};
 
 use super::{Context, Page};
 use crate::cli::asking::{list, number, text, time};
 use crate::cli::top::theme::Tone;
-use bellwether_agent::units::{Unit, duration};
 
 pub(super) fn page(context: &Context<'_>) -> Page {
     let mut page = Page::default();

@@ -1,12 +1,12 @@
 //! Alerts and bottlenecks of now, and the most important series.
 
+use bellwether_report::units::Unit;
 use ratatui::text::{Line, Span};
 
 use super::{Context, Page, alerts, collectors};
 use crate::cli::asking::{list, text};
 use crate::cli::top::plot::Curve;
 use crate::cli::top::theme::Tone;
-use bellwether_agent::units::Unit;
 
 /// Fewest and most alerts, and the lines of the terminal for each.
 const ALERTS: (usize, usize) = (5, 20);

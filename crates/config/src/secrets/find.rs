@@ -7,7 +7,7 @@ use bellwether_schema::{
 };
 
 use super::{FileKind, Secret, scalar_of};
-use crate::config::print::{Fields, SECRET, hidden};
+use crate::print::{Fields, SECRET, hidden};
 
 /// Parses a text and finds the secrets by the forms of the keys.
 pub(super) fn analyse(text: &str, kind: FileKind) -> Result<(SpannedNode, Vec<Secret>), YamlError> {

@@ -71,7 +71,7 @@ pub fn line(entry: &AuditEntry, at: UnixMillis) -> String {
 }
 
 /// Joins lines with `; `, escapes what could forge a line or hide a part of it, and shortens text that is too long.
-pub(crate) fn printable(text: &str) -> String {
+pub fn printable(text: &str) -> String {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let mut out = String::with_capacity(text.len());
     for (index, character) in lines.join("; ").chars().enumerate() {

@@ -19,10 +19,10 @@ use super::include::{ConfigFile, Merged, read_included};
 use super::sections::Root;
 
 /// Configuration that runs if no file is named.
-pub const EMBEDDED: &str = include_str!("../../../../config/bellwether.yaml");
+pub const EMBEDDED: &str = include_str!("../../../config/bellwether.yaml");
 
 /// Configuration of the demo.
-pub const DEMO: &str = include_str!("../../../../config/demo.yaml");
+pub const DEMO: &str = include_str!("../../../config/demo.yaml");
 
 /// Size limit of a configuration with all of its files; ten thousand rules are about 3 MB.
 pub(super) const MAX_BYTES: u64 = 32 * 1024 * 1024;

@@ -8,8 +8,10 @@ use bellwether_analysis::bottleneck::BottleneckSettings;
 use bellwether_analysis::health::HealthSettings;
 use bellwether_collectors::{CollectorEntry, CollectorName, Collectors};
 use bellwether_dashboards::DashboardSettings;
+use bellwether_logging::Logging;
 use bellwether_notify::ChannelSettings;
 use bellwether_remote_write::RemoteWrite;
+use bellwether_report::ReportSettings;
 use bellwether_routing::{
     FlappingSettings, HeartbeatSettings, InhibitRuleSettings, MaintenanceSettings,
     ReceiverSettings, Routes, TimeIntervalSettings,
@@ -20,8 +22,6 @@ use bellwether_server::Prometheus;
 use bellwether_tsdb::history::TrendStorage;
 
 use super::include::Include;
-use crate::logging::Logging;
-use crate::report::ReportSettings;
 
 section! {
     /// The configuration file.

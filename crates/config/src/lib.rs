@@ -1,6 +1,6 @@
 //! The configuration: YAML to settings ([`load`]) to a plan that can run ([`plan`]).
 //!
-//! Combines the sections of all crates and checks what no crate can check alone. Uses no network.
+//! Combines the sections and [self-metrics](self_metrics) of all crates and checks what no crate can check alone. Uses no network.
 
 mod check;
 mod exec;
@@ -15,6 +15,7 @@ mod print;
 mod reference;
 mod secrets;
 mod sections;
+pub mod self_metrics;
 
 pub use check::{Plan, RuleGroup, plan, plan_at_start};
 pub use external::check_external;

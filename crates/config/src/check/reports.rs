@@ -1,10 +1,10 @@
 //! Checks of reports and of the channel of audit lines.
 
 use bellwether_notify::named;
+use bellwether_report as report;
 use bellwether_schema::Diagnostic;
 
 use super::Checker;
-use crate::report;
 
 impl Checker<'_> {
     /// Checks each report and where it goes to, and where audit lines go to.

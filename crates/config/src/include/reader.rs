@@ -12,8 +12,8 @@ use bellwether_schema::{
 };
 
 use super::{ConfigFile, Include, Merged};
-use crate::config::files::{expanded, has_wildcard};
-use crate::config::load::{MAX_BYTES, ReadFile};
+use crate::files::{expanded, has_wildcard};
+use crate::load::{MAX_BYTES, ReadFile};
 
 /// Maximum number of files of a configuration.
 const MAX_FILES: usize = 1000;

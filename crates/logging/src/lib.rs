@@ -1,10 +1,15 @@
 //! The process's own log: level, text or JSON, stderr or a file that rotates by size; and the audit file.
 //!
+//! - [`audit`]: the lines about changes that people make.
+//! - [`printable`]: characters that texts of others may not have.
+//!
 //! A thread of its own writes the lines, so neither a slow disk nor a slow terminal blocks an async
 //! thread.
 
+pub mod audit;
 mod audit_file;
 mod journal;
+pub mod printable;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -21,8 +26,6 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, registry};
-
-use crate::audit;
 
 /// Maximum number of queued lines; lines beyond it are dropped.
 const BUFFERED_LINES: usize = 32_768;

@@ -85,7 +85,7 @@ fn is_guarded(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Source, load, plan};
+    use crate::{Source, load, plan};
 
     const EXEC: &str = "performance_monitor:\n  alerting:\n    allow_exec: true\n    notifications:\n      \
          channels:\n        - {type: exec, command: [/bin/true], enabled: false}\n";

@@ -31,8 +31,8 @@ self_metrics! {
         "Hash of the files of the active configuration (CRC-32): equal on hosts with equal files.";
 }
 
-/// Lists of all crates but those of the kinds of collectors, in the order of the reference. `app` has
-/// their sources.
+/// Lists of all crates but those of the kinds of collectors, in the order of the reference. The agent
+/// has their sources.
 static LISTS: &[&[&SelfMetric]] = &[
     SELF_METRICS,
     bellwether_collector::SELF_METRICS,
@@ -46,7 +46,7 @@ static LISTS: &[&[&SelfMetric]] = &[
     bellwether_alert_history::SELF_METRICS,
     bellwether_remote_write::SELF_METRICS,
     bellwether_server::SELF_METRICS,
-    crate::app::SELF_METRICS,
+    bellwether_report::SELF_METRICS,
     self_process::SELF_METRICS,
 ];
 

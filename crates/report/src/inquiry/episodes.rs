@@ -7,7 +7,7 @@ use bellwether_core::UnixMillis;
 use serde_json::Value;
 
 use super::answers::{float, labels, plain, time};
-use crate::report::AlertEpisode;
+use crate::AlertEpisode;
 
 /// Alerts by fingerprint, from records in the order of time.
 pub(super) struct Episodes {

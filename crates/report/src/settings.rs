@@ -100,7 +100,7 @@ pub(super) mod testing {
     use super::*;
 
     /// A report with this schedule.
-    pub(in crate::report) fn report(schedule: &str) -> ReportSettings {
+    pub(crate) fn report(schedule: &str) -> ReportSettings {
         let text = format!("{{name: weekly, schedule: '{schedule}', channels: [mail]}}");
         let mut problems = Diagnostics::default();
         let node = parse(&text).unwrap();

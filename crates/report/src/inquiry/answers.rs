@@ -4,7 +4,7 @@ use bellwether_core::{Labels, UnixMillis};
 use serde_json::Value;
 
 use crate::api_data::list;
-use crate::report::{Anomaly, Bottleneck, Capacity, Forecast, Health, HealthPart, Trend};
+use crate::{Anomaly, Bottleneck, Capacity, Forecast, Health, HealthPart, Trend};
 
 /// Seconds of a week and of a day.
 const WEEK: f64 = 7.0 * 86_400.0;

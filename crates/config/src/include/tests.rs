@@ -6,8 +6,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
-use crate::config::load::MAX_BYTES;
-use crate::config::{Loaded, Plan, load, plan, print_with_origins};
+use crate::load::MAX_BYTES;
+use crate::{Loaded, Plan, load, plan, print_with_origins};
 
 const RULE: &str = "condition: '>', threshold: 1";
 
@@ -381,11 +381,11 @@ fn the_printed_configuration_shows_where_each_part_is_from() {
         "{text}"
     );
     // The comments change nothing.
-    let plain = crate::config::print(&plan.root).unwrap();
+    let plain = crate::print(&plan.root).unwrap();
     let source = Source::Embedded;
     let printed = |text: &str| {
-        let again = crate::config::decode(&source, text, &|_| None);
-        crate::config::print(&again.root.unwrap()).unwrap()
+        let again = crate::decode(&source, text, &|_| None);
+        crate::print(&again.root.unwrap()).unwrap()
     };
     assert_eq!(printed(&text), printed(&plain));
 }

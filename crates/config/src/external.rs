@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use bellwether_files as files;
+use bellwether_logging as logging;
 use bellwether_notify::{self as notify, ChannelSettings};
 use bellwether_remote_write::RemoteWrite;
 use bellwether_schema::{Decode, Diagnostic, Diagnostics, Shape, SourceLocation};
@@ -17,7 +18,6 @@ use serde_yaml::{Mapping, Value};
 
 use super::check::Plan;
 use super::print::{Fields, type_of};
-use crate::logging;
 
 /// Returns the problems of everything that the enabled parts of `plan` name. Reads files; uses no
 /// network and writes nothing.

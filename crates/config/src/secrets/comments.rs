@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bellwether_schema::{Form, SpannedNode, is_reference};
 
-use crate::config::print::{SECRET, hidden};
+use crate::print::{SECRET, hidden};
 
 /// Returns the comments of `text`: what begins with `#` outside of keys and values.
 pub(super) fn comments(text: &str, root: &SpannedNode) -> Vec<Range<usize>> {

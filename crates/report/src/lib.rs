@@ -3,7 +3,12 @@
 //! An [`Inquiry`] asks an agent for all that a [`Report`] says. A report is data; each [`Format`] is a function from
 //! it to text: `html`, `markdown`, `csv`, and JSON by serde. All text comes from outside and is escaped by each format.
 //! Reports by schedule are [`ReportSettings`], and [`Schedule`] says when one is due.
+//!
+//! - [`api_data`]: values in the answers of the API.
+//! - [`units`]: units of values, and values as people read them.
+//! - [`vitals`]: the most important series of an agent.
 
+pub mod api_data;
 mod bulletin;
 mod chart;
 mod csv;
@@ -14,8 +19,10 @@ mod inquiry;
 mod markdown;
 mod schedule;
 mod settings;
+pub mod units;
+pub mod vitals;
 
-use bellwether_core::{Labels, UnixMillis};
+use bellwether_core::{Labels, UnixMillis, self_metrics};
 use serde::{Serialize, Serializer};
 
 pub use bulletin::bulletin;
@@ -27,6 +34,11 @@ pub use schedule::{SavedSchedule, Schedule};
 pub use settings::{ReportSettings, check, check_channel};
 
 use crate::units::Unit;
+
+self_metrics! {
+    REPORT_FAILURES = "bellwether_report_failures_total" Counter ["report"]
+        "Attempts to make a report that failed; the next is a minute later.";
+}
 
 /// Everything that a report says.
 #[derive(Clone, Debug, Default, Serialize)]
