@@ -5,6 +5,7 @@
 
 pub(crate) mod activity;
 pub(crate) mod body;
+mod chunk;
 pub(crate) mod compress;
 pub(crate) mod listener;
 pub(crate) mod negotiate;

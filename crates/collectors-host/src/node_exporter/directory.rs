@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
+use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, fstatfs, open, openat};
+use rustix::fs::{CWD, Mode, OFlags, RawDir, fstatfs, open, openat};
 use rustix::io::{Errno, pread, retry_on_intr};
 
-use super::part::{PartError, integer};
+use super::part::{PartError, integer, text};
 use crate::system::SYSFS_MAGIC;
 
 /// Largest content of a file of /sys: a page.
@@ -17,6 +17,13 @@ const PAGE: usize = 4096;
 
 /// Bytes that a whole number fits into, with the white space around it. A page would have to be cleared for each number.
 const NUMBER: usize = 64;
+
+/// Bytes that most texts fit into, for the same reason.
+const SHORT: usize = 256;
+
+/// Bytes of a directory's entries that one call returns. The standard library has 32 KiB, which the allocator keeps in no cache: their
+/// pages would go back to the kernel after each collection.
+const ENTRIES: usize = 4096;
 
 /// An open directory. Its files are opened from there, which saves the walk along the path.
 pub(super) struct Directory {
@@ -28,10 +35,8 @@ pub(super) struct Directory {
 
 impl Directory {
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let handle = open(&path, flags, Mode::empty())?;
         Ok(Self {
-            handle,
+            handle: open_directory(&path)?,
             path,
             kept: None,
         })
@@ -54,9 +59,14 @@ impl Directory {
 
     /// Reads a file of the directory, without the white space around it.
     pub(super) fn read(&self, name: &str) -> io::Result<String> {
+        let mut short = [0; SHORT];
+        let length = self.fill(name, &mut short)?;
+        if length < SHORT {
+            return Ok(text(short[..length].trim_ascii()).into_owned());
+        }
         let mut page = [0; PAGE];
-        let content = self.content(name, &mut page)?;
-        Ok(String::from_utf8_lossy(content).into_owned())
+        let length = self.fill(name, &mut page)?;
+        Ok(text(page[..length].trim_ascii()).into_owned())
     }
 
     /// Reads a file; `None` if it is not there, or its driver has no value.
@@ -67,8 +77,8 @@ impl Directory {
     /// Reads a file with a whole number.
     pub(super) fn integer(&self, name: &str) -> Option<f64> {
         let mut buffer = [0; NUMBER];
-        let content = self.content(name, &mut buffer).ok()?;
-        integer(str::from_utf8(content).ok()?)
+        let length = self.fill(name, &mut buffer).ok()?;
+        integer(str::from_utf8(&buffer[..length]).ok()?.trim_ascii())
     }
 
     /// Reads a file that must have a whole number.
@@ -85,13 +95,12 @@ impl Directory {
         entries(&self.path)
     }
 
-    /// Reads the beginning of a file into `buffer`, and returns it without the white space around it.
-    fn content<'b>(&self, name: &str, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
-        let length = match &self.kept {
-            Some(kept) => read_kept(&self.handle, name, &mut kept.borrow_mut(), buffer)?,
-            None => fill(&open_at(&self.handle, Path::new(name))?, buffer)?,
-        };
-        Ok(buffer[..length].trim_ascii())
+    /// Reads the beginning of a file into `buffer`, and returns the number of bytes.
+    fn fill(&self, name: &str, buffer: &mut [u8]) -> io::Result<usize> {
+        match &self.kept {
+            Some(kept) => read_kept(&self.handle, name, &mut kept.borrow_mut(), buffer),
+            None => fill(&open_at(&self.handle, Path::new(name))?, buffer),
+        }
     }
 }
 
@@ -167,14 +176,11 @@ impl Devices {
     /// Returns the names and numbers of entries, sorted.
     fn entries(&self, selects: impl Fn(&str) -> bool) -> io::Result<Vec<(String, u64)>> {
         let mut found = Vec::new();
-        for entry in std::fs::read_dir(&self.path)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if selects(&name) {
-                found.push((name.into_owned(), entry.ino()));
+        for_each_entry(&self.path, |name, inode| {
+            if selects(name) {
+                found.push((name.to_owned(), inode));
             }
-        }
+        })?;
         found.sort_unstable();
         Ok(found)
     }
@@ -196,7 +202,7 @@ impl Devices {
 pub(super) fn read(path: &Path) -> io::Result<String> {
     let mut page = [0; PAGE];
     let length = fill(&open_at(CWD, path)?, &mut page)?;
-    Ok(String::from_utf8_lossy(page[..length].trim_ascii()).into_owned())
+    Ok(text(page[..length].trim_ascii()).into_owned())
 }
 
 fn open_at(directory: impl AsFd, path: &Path) -> io::Result<OwnedFd> {
@@ -220,11 +226,28 @@ fn fill(file: &OwnedFd, buffer: &mut [u8]) -> io::Result<usize> {
 /// Returns the names of the entries of a directory, sorted.
 pub(super) fn entries(path: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
-    for entry in std::fs::read_dir(path)? {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
+    for_each_entry(path, |name, _| names.push(name.to_owned()))?;
     names.sort_unstable();
     Ok(names)
+}
+
+/// Calls `each` with the name and the number of every entry of a directory.
+fn for_each_entry(path: &Path, mut each: impl FnMut(&str, u64)) -> io::Result<()> {
+    let mut buffer = [MaybeUninit::uninit(); ENTRIES];
+    let mut entries = RawDir::new(open_directory(path)?, &mut buffer);
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if name != b"." && name != b".." {
+            each(&String::from_utf8_lossy(name), entry.ino());
+        }
+    }
+    Ok(())
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(open(path, flags, Mode::empty())?)
 }
 
 /// Returns the names of the entries that begin with `prefix` and go on with a digit, with what follows the prefix, in

@@ -143,8 +143,16 @@ impl ProcFile {
     /// Returns the content of the last successful reading.
     fn content(&self) -> Content<'_> {
         let (bytes, path) = self.0.content();
-        let text = String::from_utf8_lossy(bytes);
+        let text = text(bytes);
         Content { text, path }
+    }
+}
+
+/// Returns bytes as text. Nearly all are ASCII, which the conversion with losses looks at byte by byte.
+pub(super) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 

@@ -16,13 +16,11 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::task::yield_now;
 
 use crate::net::activity::Activity;
+use crate::net::chunk;
 use crate::net::compress::Compressor;
 use crate::net::negotiate::Coding;
 use crate::net::permits::Permit;
 use crate::net::registry::{OtherRequest, Registry};
-
-/// Capacity for one rendered chunk, including the line that ends it.
-const CHUNK_CAPACITY: usize = 72 * 1024;
 
 /// Size of the pieces of a full body.
 const PIECE: usize = 64 * 1024;
@@ -211,7 +209,7 @@ impl ResponseBody {
                 return Poll::Pending;
             }
         }
-        let mut chunk = Vec::with_capacity(CHUNK_CAPACITY);
+        let mut chunk = chunk::buffer();
         let has_chunk = rendering.chunks.next_chunk(&mut chunk);
         rendering.yields = true;
         let mut bytes = match rendering.compressor.push(chunk) {
@@ -226,7 +224,7 @@ impl ResponseBody {
             }
         }
         match has_chunk || !bytes.is_empty() {
-            true => Poll::Ready(Some(Ok(bytes.into()))),
+            true => Poll::Ready(Some(Ok(chunk::bytes(bytes)))),
             false => Poll::Ready(None),
         }
     }

@@ -156,7 +156,7 @@ impl Part for Diskstats {
             .filter(|disk| self.filter.selects(disk.name))
             .collect();
         for (column, (name, kind, help, factor)) in COLUMNS.iter().enumerate() {
-            run.out.begin(&format!("node_disk_{name}"), *kind, help);
+            run.out.begin(&["node_disk_", name].concat(), *kind, help);
             for disk in &disks {
                 if let Some(value) = disk.columns.get(column) {
                     run.out.push(&[("device", disk.name)], value * factor);

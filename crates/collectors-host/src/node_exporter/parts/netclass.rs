@@ -66,8 +66,9 @@ impl Part for Netclass {
         let interfaces: Vec<Interface<'_>> = devices.iter().map(Interface::read).collect();
         push_states(&interfaces, run);
         for (index, (name, _, kind)) in PROPERTIES.iter().enumerate() {
-            let help = format!("Network device property: {name}");
-            run.out.begin(&format!("node_network_{name}"), *kind, &help);
+            let help = ["Network device property: ", name].concat();
+            run.out
+                .begin(&["node_network_", name].concat(), *kind, &help);
             for interface in &interfaces {
                 if let Some(value) = interface.properties[index] {
                     run.out.push(&[("device", interface.name)], value);

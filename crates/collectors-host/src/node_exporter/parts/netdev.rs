@@ -51,9 +51,9 @@ impl Part for Netdev {
             .filter(|(device, _)| self.filter.selects(device))
             .collect();
         for (index, column) in COLUMNS.iter().enumerate() {
-            let help = format!("Network device statistic {column}.");
-            run.out
-                .begin(&format!("node_network_{column}_total"), COUNTER, &help);
+            let help = ["Network device statistic ", column, "."].concat();
+            let name = ["node_network_", column, "_total"].concat();
+            run.out.begin(&name, COUNTER, &help);
             for (device, columns) in &interfaces {
                 run.out.push(&[("device", device)], columns[index]);
             }

@@ -3,14 +3,33 @@
 use super::super::part::{Part, PartError, ProcFile, Run};
 use super::super::settings::{Filter, Setup};
 
+const HELP: &str = "A counter of the network protocols.";
+
 struct Netstat {
     /// Files with a line of names and a line of values per protocol.
     tables: [ProcFile; 2],
     /// A file with a line per counter.
     ipv6: ProcFile,
     fields: Filter,
-    /// Fields of the files, in their order, and whether they are shown: the filter is asked once.
-    known: Vec<(String, bool)>,
+    /// Protocols of the tables, in their order.
+    protocols: Vec<Protocol>,
+    /// Counters of `ipv6`, in their order.
+    counters: Vec<Counter>,
+}
+
+/// Names of a protocol: the filter is asked, and the line taken apart, once.
+struct Protocol {
+    /// The line of names.
+    names: String,
+    /// Metrics of the fields that are shown, with the places of their values.
+    shown: Vec<(usize, String)>,
+}
+
+/// A line of a file with a line per counter.
+struct Counter {
+    key: String,
+    /// `None` if it is not shown.
+    metric: Option<String>,
 }
 
 pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
@@ -18,26 +37,29 @@ pub(in super::super) fn part(setup: &Setup) -> Box<dyn Part> {
         tables: ["netstat", "snmp"].map(|file| setup.net(file)),
         ipv6: setup.net("snmp6"),
         fields: setup.filters.netstat.clone(),
-        known: Vec::new(),
+        protocols: Vec::new(),
+        counters: Vec::new(),
     })
 }
 
 impl Part for Netstat {
     fn collect(&mut self, run: &mut Run<'_>) -> Result<(), PartError> {
-        let mut shown = Shown {
-            fields: &self.fields,
-            known: &mut self.known,
-            next: 0,
-        };
+        let mut count = 0;
         for table in &mut self.tables {
             let text = table.required()?;
             let mut lines = text.lines();
             while let (Some(names), Some(values)) = (lines.next(), lines.next()) {
-                push_protocol(names, values, &mut shown, run);
+                let known = self.protocols.get(count);
+                if known.is_none_or(|known| known.names != names) {
+                    self.protocols.truncate(count);
+                    self.protocols.push(Protocol::new(names, &self.fields));
+                }
+                self.protocols[count].push(values, run);
+                count += 1;
             }
         }
         match self.ipv6.optional() {
-            Ok(text) => push_ipv6(&text, &mut shown, run),
+            Ok(text) => push_ipv6(&text, &mut self.counters, &self.fields, run),
             Err(PartError::NoData) => {}
             Err(error) => return Err(error),
         }
@@ -45,64 +67,58 @@ impl Part for Netstat {
     }
 }
 
-/// Fields that are shown.
-struct Shown<'s> {
-    fields: &'s Filter,
-    known: &'s mut Vec<(String, bool)>,
-    next: usize,
-}
-
-impl Shown<'_> {
-    /// Returns the metric of a field, if it is shown.
-    fn metric(&mut self, protocol: &str, field: &str) -> Option<&str> {
-        let at = self.next;
-        self.next += 1;
-        let is_known = self.known.get(at).is_some_and(|(name, _)| {
-            let rest = name.strip_prefix("node_netstat_").unwrap_or_default();
-            let rest = rest.strip_prefix(protocol).unwrap_or_default();
-            rest.strip_prefix('_') == Some(field)
-        });
-        if !is_known {
-            let key = format!("{protocol}_{field}");
-            let is_shown = self.fields.selects(&key);
-            self.known.truncate(at);
-            self.known.push((format!("node_netstat_{key}"), is_shown));
+impl Protocol {
+    /// Reads a line such as `Ip: Forwarding DefaultTTL`.
+    fn new(names: &str, fields: &Filter) -> Self {
+        let (protocol, rest) = names.split_once(':').unwrap_or_default();
+        let shown = rest.split_ascii_whitespace().enumerate();
+        let shown = shown.filter_map(|(at, field)| Some((at, metric(protocol, field, fields)?)));
+        Self {
+            names: names.to_owned(),
+            shown: shown.collect(),
         }
-        let (name, is_shown) = &self.known[at];
-        is_shown.then_some(name)
     }
-}
 
-/// Adds the counters of two lines: `Ip: Forwarding DefaultTTL` and `Ip: 1 64`.
-fn push_protocol(names: &str, values: &str, shown: &mut Shown<'_>, run: &mut Run<'_>) {
-    let Some((protocol, names)) = names.split_once(':') else {
-        return;
-    };
-    let values = values.split_once(':').map_or("", |(_, values)| values);
-    let fields = names.split_ascii_whitespace();
-    for (field, value) in fields.zip(values.split_ascii_whitespace()) {
-        push(protocol, field, value, shown, run);
+    /// Adds the counters of a line such as `Ip: 1 64`.
+    fn push(&self, values: &str, run: &mut Run<'_>) {
+        let values = values.split_once(':').map_or("", |(_, values)| values);
+        let mut values = values.split_ascii_whitespace();
+        let mut next = 0;
+        for (at, metric) in &self.shown {
+            let value = values.nth(at - next);
+            next = at + 1;
+            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                run.out.untyped(metric, HELP, &[], value);
+            }
+        }
     }
 }
 
 /// Adds the counters of lines such as `Ip6InReceives  7`.
-fn push_ipv6(text: &str, shown: &mut Shown<'_>, run: &mut Run<'_>) {
-    for line in text.lines() {
+fn push_ipv6(text: &str, counters: &mut Vec<Counter>, fields: &Filter, run: &mut Run<'_>) {
+    for (at, line) in text.lines().enumerate() {
         let mut columns = line.split_ascii_whitespace();
-        let (Some(key), Some(value)) = (columns.next(), columns.next()) else {
-            continue;
-        };
-        if let Some(six) = key.find('6') {
-            push(&key[..=six], &key[six + 1..], value, shown, run);
+        let key = columns.next().unwrap_or_default();
+        if counters.get(at).is_none_or(|known| known.key != key) {
+            counters.truncate(at);
+            let six = key.find('6').map(|six| key.split_at(six + 1));
+            counters.push(Counter {
+                key: key.to_owned(),
+                metric: six.and_then(|(protocol, field)| metric(protocol, field, fields)),
+            });
+        }
+        if let Some(metric) = &counters[at].metric
+            && let Some(value) = columns.next().and_then(|value| value.parse().ok())
+        {
+            run.out.untyped(metric, HELP, &[], value);
         }
     }
 }
 
-fn push(protocol: &str, field: &str, value: &str, shown: &mut Shown<'_>, run: &mut Run<'_>) {
-    if let (Some(name), Ok(value)) = (shown.metric(protocol, field), value.parse()) {
-        run.out
-            .untyped(name, "A counter of the network protocols.", &[], value);
-    }
+/// Returns the metric of a field, if it is shown.
+fn metric(protocol: &str, field: &str, fields: &Filter) -> Option<String> {
+    let key = format!("{protocol}_{field}");
+    fields.selects(&key).then(|| format!("node_netstat_{key}"))
 }
 
 #[cfg(test)]

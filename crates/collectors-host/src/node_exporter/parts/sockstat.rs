@@ -49,8 +49,8 @@ fn push(line: &str, page: f64, run: &mut Run<'_>) {
                 .gauge("node_sockstat_sockets_used", help, &[], value);
         } else if FIGURES.contains(&figure) {
             let mut push = |figure: &str, value| {
-                let help = format!("Number of {protocol} sockets in state {figure}.");
-                let name = format!("node_sockstat_{protocol}_{figure}");
+                let help = ["Number of ", protocol, " sockets in state ", figure, "."].concat();
+                let name = ["node_sockstat_", protocol, "_", figure].concat();
                 run.out.gauge(&name, &help, &[], value);
             };
             push(figure, value);

@@ -33,7 +33,7 @@ impl Part for Timex {
         run.out
             .gauge("node_timex_sync_status", help, &[], is_synchronized);
         for (name, kind, help, value) in metrics(&query) {
-            run.out.begin(&format!("node_timex_{name}"), kind, help);
+            run.out.begin(&["node_timex_", name].concat(), kind, help);
             run.out.push(&[], value);
         }
         Ok(())

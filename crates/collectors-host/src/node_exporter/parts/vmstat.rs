@@ -29,7 +29,7 @@ impl Part for Vmstat {
                     .push((field.to_owned(), self.fields.selects(field)));
             }
             let is_shown = self.known.get(at).is_some_and(|(_, is_shown)| *is_shown);
-            if let Some(value) = integer(value).filter(|_| is_shown) {
+            if is_shown && let Some(value) = integer(value) {
                 let name = format!("node_vmstat_{field}");
                 let help = format!("/proc/vmstat information field {field}.");
                 run.out.untyped(&name, &help, &[], value);

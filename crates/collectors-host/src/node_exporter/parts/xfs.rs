@@ -260,6 +260,9 @@ impl Part for Xfs {
             Some((name, text))
         });
         let devices: Vec<(String, String)> = devices.collect();
+        if devices.is_empty() {
+            return Ok(());
+        }
         for (name, row, column, help) in METRICS {
             run.out.begin(&format!("node_xfs_{name}"), COUNTER, help);
             for (device, text) in &devices {
