@@ -79,7 +79,7 @@ lint-deploy:
 	systemd-analyze security --offline=true --threshold=13 --no-pager deploy/bellwether.service > /dev/null
 
 # Without OpenSSL, whose compilation is the longest part of a build: no TLS and no SCRAM to Kafka, as `check` says where
-# they are configured. Commands and channels are not optimized.
+# they are configured. Commands, channels and collectors of services are not optimized.
 run:
 	@scripts/need cargo cc c++ make
 	cargo build --release --locked --config .cargo/run.toml --no-default-features --features kafka,neo4j
@@ -99,7 +99,7 @@ test:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 	cargo test --locked --workspace --quiet --doc
 	cargo test --locked --quiet -p bellwether-notify --no-default-features --lib kafka
-	cargo test --locked --quiet -p bellwether-collectors --no-default-features --lib -- neo4j sql
+	cargo test --locked --quiet -p bellwether-collectors-services --no-default-features --lib -- neo4j sql
 	cargo test --locked --workspace --no-fail-fast --lib --bins --tests
 	tests/openapi/run
 	tests/clients/run

@@ -5,7 +5,9 @@
 //! the list `collectors` ([`EntryType`]).
 
 mod blocking;
+mod buckets;
 mod entry;
+pub mod fields;
 mod globs;
 mod kind;
 mod memory;
@@ -26,6 +28,7 @@ use std::pin::Pin;
 
 use bellwether_core::{Batch, Failure, Now};
 pub use blocking::{Blocking, Source};
+pub use buckets::{DEFAULT_BUCKETS, check_buckets};
 pub use entry::{
     CollectorLimits, DEFAULT_TIMEOUT, EntryContext, EntryType, NamedFile, check_interval,
     check_timeout, own_schedule,

@@ -12,9 +12,7 @@ mod statsd;
 pub use kind::ApplicationSettings;
 pub use listeners::{ListenError, Listeners, Prepared};
 pub use record::{MAX_REPORTED, Malformed, record_json};
-pub use settings::{
-    Application, ApplicationMetric, ApplicationType, DEFAULT_BUCKETS, check_buckets, resolve,
-};
+pub use settings::{Application, ApplicationMetric, ApplicationType, resolve};
 pub(crate) use statsd::{Line, LineKind, tags};
 pub use statsd::{
     SELF_METRICS, Statsd, StatsdDialect, StatsdListener, StatsdMapping, record_packet,

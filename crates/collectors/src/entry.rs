@@ -265,14 +265,6 @@ pub(crate) mod testing {
 
     /// Resolves one entry in YAML with an interval of 15 s. Returns the errors with their hints.
     pub(crate) fn resolve_entry(yaml: &str) -> Result<Box<dyn Collector>, Vec<String>> {
-        resolve_entry_in(&Memory::default(), yaml)
-    }
-
-    /// As [`resolve_entry`], with the state of those before.
-    pub(crate) fn resolve_entry_in(
-        memory: &Memory,
-        yaml: &str,
-    ) -> Result<Box<dyn Collector>, Vec<String>> {
         let mut problems = Diagnostics::default();
         let mut decoding = DecodeContext::new(&mut problems, &|_| None);
         let entry = CollectorEntry::decode(&parse(yaml).unwrap(), &mut decoding);
@@ -286,7 +278,7 @@ pub(crate) mod testing {
         );
         let problems = problems.into_sorted();
         match plans.into_iter().next().map(|plan| plan.input) {
-            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(memory)),
+            Some(Input::Pull(build)) if problems.is_empty() => Ok(build(&Memory::default())),
             _ => Err(problems.iter().map(ToString::to_string).collect()),
         }
     }

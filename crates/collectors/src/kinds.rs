@@ -117,57 +117,6 @@ impl CollectorName {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    use std::time::Duration;
-
-    use bellwether_collector::{
-        CollectorKind, CollectorPlan, MetricDefaults, ResolveContext, Schedule, System,
-    };
-    use bellwether_core::{MetricDef, Origin};
-    use bellwether_schema::{Decode, DecodeContext, Diagnostics, parse};
-
-    /// Result of [`resolve`].
-    pub(crate) struct Resolved {
-        pub plan: Option<CollectorPlan>,
-        pub metrics: Vec<MetricDef>,
-        /// Errors with their hints.
-        pub problems: Vec<String>,
-    }
-
-    /// Resolves the settings in `yaml`, whose root is `performance_monitor`.
-    pub(crate) fn resolve<T: CollectorKind + Decode>(yaml: &str, enabled: bool) -> Resolved {
-        let (mut problems, mut metrics) = (Diagnostics::default(), Vec::new());
-        let mut decoding = DecodeContext::new(&mut problems, &|_| None);
-        let settings = T::decode(&parse(yaml).unwrap(), &mut decoding).unwrap();
-        let interval = Duration::from_secs(30);
-        let plan = settings.resolve(&mut ResolveContext {
-            defaults: MetricDefaults {
-                origin: Origin::new("test"),
-                prefix: "",
-                interval,
-            },
-            schedule: Schedule {
-                interval,
-                deadline: Duration::from_secs(10),
-                settle: None,
-            },
-            host: &System::default(),
-            enabled,
-            listed_at: None,
-            problems: &mut problems,
-            warnings: &mut Vec::new(),
-            metrics: &mut metrics,
-        });
-        let problems = problems.into_sorted();
-        Resolved {
-            plan,
-            metrics,
-            problems: problems.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-#[cfg(test)]
 mod tests {
     use bellwether_schema::{DecodeContext, Diagnostics, parse};
 

@@ -9,20 +9,13 @@ use bellwether_schema::{MapReader, Section, Variant};
 
 use bellwether_collectors_host as host;
 use bellwether_collectors_push as push;
+use bellwether_collectors_services as services;
 
-mod apache;
 mod exec;
 mod gpu;
 mod http_json;
-mod kafka;
 mod log;
-mod memcached;
-mod nginx;
-mod probe;
-mod redis;
 mod scrape;
-pub(crate) mod sql;
-mod status_page;
 mod textfile;
 
 macro_rules! collector_types {
@@ -78,23 +71,23 @@ collector_types! {
     /// Documents in JSON that a server answers with.
     HttpJson = "http_json", http_json::HttpJson;
     /// Requests and workers of the Apache HTTP server, under the metric names of apache_exporter.
-    Apache = "apache", apache::Apache;
+    Apache = "apache", services::Apache;
     /// Brokers, topics and consumer groups of Kafka, under the metric names of kafka_exporter.
-    Kafka = "kafka", kafka::Kafka;
+    Kafka = "kafka", services::Kafka;
     /// Statistics of memcached, under the metric names of memcached_exporter.
-    Memcached = "memcached", memcached::Memcached;
+    Memcached = "memcached", services::Memcached;
     /// Connections and requests of nginx, under the metric names of nginx-prometheus-exporter.
-    Nginx = "nginx", nginx::Nginx;
+    Nginx = "nginx", services::Nginx;
     /// Figures of Redis and Valkey, under the metric names of redis_exporter.
-    Redis = "redis", redis::Redis;
+    Redis = "redis", services::Redis;
     /// Metrics of the lines of log files or of the journal, as mtail and grok_exporter have them.
     Log = "log", log::Log;
     /// Availability of services over HTTP, TCP, TLS, DNS, ICMP and gRPC, as blackbox_exporter probes them.
-    Probe = "probe", probe::Probe;
+    Probe = "probe", services::Probe;
     /// Targets of Prometheus: exporters and whatever else has metrics over HTTP.
     Scrape = "scrape", scrape::Scrape;
     /// Queries of PostgreSQL, MySQL, MariaDB and SQLite.
-    Sql = "sql", sql::Sql;
+    Sql = "sql", services::Sql;
     /// Files in the text format, as the textfile collector of node_exporter reads them.
     Textfile = "textfile", textfile::Textfile;
     /// Lines of StatsD, mapped as statsd_exporter does.

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_collector::MetricDefaults;
+use bellwether_collector::{DEFAULT_BUCKETS, MetricDefaults, check_buckets};
 use bellwether_core::{Kind, MetricDef};
 use bellwether_recorder::{MAX_LABELS, RecordedMetric};
 use bellwether_schema::{
@@ -67,10 +67,6 @@ section! {
     }
 }
 
-/// Buckets of Prometheus's client libraries.
-pub const DEFAULT_BUCKETS: [f64; 11] = [
-    0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);
 
@@ -205,22 +201,6 @@ impl ApplicationMetric {
             );
             problems.error(&quantiles.at, message);
         }
-    }
-}
-
-/// Reports buckets that do not ascend, and those of a metric of another type.
-pub fn check_buckets(kind: Kind, buckets: Option<&Spanned<Vec<f64>>>, problems: &mut Diagnostics) {
-    let Some(buckets) = buckets else { return };
-    if kind != Kind::Histogram {
-        let message = format!("a {} has no buckets", kind.as_str());
-        problems.error(&buckets.at, message).hint("type: histogram");
-    }
-    if buckets.is_empty() {
-        problems.error(&buckets.at, "at least one bucket is needed");
-    }
-    for pair in buckets.windows(2).filter(|pair| pair[0] >= pair[1]) {
-        let message = format!("buckets must ascend: {} comes before {}", pair[0], pair[1]);
-        problems.error(&buckets.at, message);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::{DEFAULT_BUCKETS, check_buckets};
 use bellwether_core::Kind;
 use bellwether_matcher::translate;
 use bellwether_schema::{
@@ -17,7 +18,6 @@ use super::settings::{
 };
 use super::template::Template;
 use super::{Mappings, Observer, Options, Rule, Templates};
-use crate::application::{DEFAULT_BUCKETS, check_buckets};
 
 const DEFAULT_QUANTILES: [f64; 3] = [0.5, 0.9, 0.99];
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(600);

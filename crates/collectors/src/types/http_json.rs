@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
-use bellwether_http::{Access, Authorization, Connection, parse_url};
+use bellwether_http::{Access, Authorization, Connection, Fetched, Server, parse_url};
 use bellwether_schema::{Literal, Secret, Size, Spanned, section, string_enum};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, Url};
@@ -17,7 +17,6 @@ use tokio::time::{Instant, timeout_at};
 
 use self::pages::{PagePlan, Pages};
 use crate::document::{self, DocumentFormat};
-use crate::http::{Fetched, Server};
 use crate::mapping::{MappedMetric, Mapping, Seen};
 
 /// Formats in the order of preference, where none is configured.

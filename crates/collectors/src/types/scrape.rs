@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType, Relabeling};
+use bellwether_collectors_services::dns::RecordType;
 use bellwether_core::{
     Batch, Failure, LabelSet, Labels, METRIC_NAME, Now, SeriesBatch, UnixMillis, is_label_name,
 };
 use bellwether_exposition::{Format, ParsedSeries, SeriesParser};
-use bellwether_http::{Access, Authorization, Client, Connection, parse_url};
+use bellwether_http::{Access, Authorization, Client, Connection, Fetched, fetch, parse_url};
 use bellwether_relabel::{Relabel, RelabelConfig};
 use bellwether_schema::{HumanDuration, Secret, Spanned, format_duration, section, string_enum};
 use globset::Glob;
@@ -25,8 +26,6 @@ use reqwest::{Method, Url};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, timeout_at};
 
-use crate::dns::RecordType;
-use crate::http::{Fetched, fetch};
 use crate::types::scrape::discovery::{Discovery, FilePattern, Lookup};
 use crate::types::scrape::protocol::ScrapeProtocol;
 use crate::types::scrape::report::{Outcome, left_out, push_reports, result};

@@ -5,10 +5,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use bellwether_collector::fields::{Entry, Field, push_entries};
 use bellwether_core::{Kind, SeriesBatch};
 use bellwether_files as files;
-
-use crate::fields::{Entry, Field, push_entries};
 
 /// Id of the vendor on the PCI bus.
 const AMD: &str = "0x1002";

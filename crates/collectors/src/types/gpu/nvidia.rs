@@ -3,9 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_collector::fields::{Entry, Field, push_entries};
 use bellwether_core::{Kind, SeriesBatch};
-
-use crate::fields::{Entry, Field, push_entries};
 
 /// Path of the program.
 pub(super) const PROGRAM: &str = "/usr/bin/nvidia-smi";

@@ -2,7 +2,7 @@ use tokio::task::JoinSet;
 
 use super::*;
 use crate::entry::testing::resolve_entry;
-use crate::http::testing::{Reply, response, serve};
+use bellwether_collector::testing::http::{Reply, response, serve};
 use bellwether_collector::testing::{Collected, collect};
 
 async fn once(settings: &str) -> Collected {

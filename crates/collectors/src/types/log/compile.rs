@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bellwether_collector::placeholders::{Template, TemplateError};
+use bellwether_collector::{DEFAULT_BUCKETS, check_buckets};
 use bellwether_core::{Kind, is_label_name, is_metric_name};
 use bellwether_matcher::Pattern;
 use bellwether_schema::{Diagnostics, Literal, SourceLocation, Spanned};
@@ -13,7 +14,6 @@ use super::json::{Fields, MAX_DOTS};
 use super::rules::{Parser, Rule, Rules, Stage, with_name};
 use super::values::Values;
 use super::{LineFormat, Log, LogMetric, LogMetricType, journal};
-use crate::application::{DEFAULT_BUCKETS, check_buckets};
 
 /// Field of each line of a file: the path of its log.
 const PATH_FIELD: &str = "_path";

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collectors_services::dns::{self, Question, RecordData, RecordType};
 use bellwether_core::{Labels, MonoMillis};
 use bellwether_files as files;
-use bellwether_http::{Access, Client};
+use bellwether_http::{Access, Client, fetch};
 use bellwether_schema::{Decode, DecodeContext, Diagnostics, Literal, parse};
 use globset::GlobMatcher;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
@@ -19,8 +20,6 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::target::Group;
-use crate::dns::{self, Question, RecordData, RecordType};
-use crate::http::fetch;
 
 /// Longest time that a source is waited for which never answered.
 const FIRST_WAIT: Duration = Duration::from_secs(1);

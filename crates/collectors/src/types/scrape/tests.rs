@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 
 use super::*;
 use crate::entry::testing::resolve_entry;
-use crate::http::testing::{Reply, response, serve};
+use bellwether_collector::testing::http::{Reply, response, serve};
 use bellwether_collector::testing::{Collected, collect};
 
 fn at(seconds: u64) -> Now {

@@ -3,7 +3,6 @@
 use std::io::Read;
 
 use bellwether_core::Failure;
-use bellwether_http::{Access, Client, body_bytes};
 use bellwether_runtime::{PROCESS_HEADER, PROCESS_MARK};
 use bellwether_schema::Size;
 use flate2::read::MultiGzDecoder;
@@ -12,6 +11,10 @@ use reqwest::header::{
 };
 use reqwest::{Method, Response, Url};
 use tokio::task::spawn_blocking;
+
+use super::access::Access;
+use super::client::Client;
+use super::response::body_bytes;
 
 /// Text of a response.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ pub async fn fetch(
 }
 
 /// Server that a collector asks again and again.
-pub(crate) struct Server {
+pub struct Server {
     access: Access,
     url: Url,
     /// Maximum size of a response, in bytes.
@@ -81,7 +84,9 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn new(access: Access, url: Url, limit: u64) -> Self {
+    /// Creates a server that was not asked yet.
+    #[must_use]
+    pub fn new(access: Access, url: Url, limit: u64) -> Self {
         Self {
             access,
             url,
@@ -90,7 +95,8 @@ impl Server {
         }
     }
 
-    pub(crate) fn url(&self) -> &Url {
+    #[must_use]
+    pub fn url(&self) -> &Url {
         &self.url
     }
 
@@ -98,7 +104,7 @@ impl Server {
     ///
     /// # Errors
     /// As [`fetch`], or a file of the settings cannot be read.
-    pub(crate) async fn fetch(
+    pub async fn fetch(
         &mut self,
         method: Method,
         headers: HeaderMap,
@@ -109,7 +115,7 @@ impl Server {
     }
 
     /// As [`Server::fetch`], at another URL of the same server.
-    pub(crate) async fn fetch_at(
+    pub async fn fetch_at(
         &mut self,
         url: Url,
         method: Method,
@@ -173,69 +179,6 @@ impl Fetched {
             let at = error.utf8_error().valid_up_to();
             format!("not UTF-8 at byte {at}")
         })
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod testing {
-    use std::sync::Arc;
-
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio::task::JoinSet;
-
-    /// Answer of a server to a request.
-    pub(crate) enum Reply {
-        /// Sends these bytes and closes the connection.
-        Bytes(Vec<u8>),
-        /// Sends them and says no more.
-        Hang(Vec<u8>),
-        /// Sends them over and over.
-        Endless(Vec<u8>),
-    }
-
-    /// Returns a response with a body.
-    pub(crate) fn response(headers: &str, body: impl AsRef<[u8]>) -> Reply {
-        let mut bytes =
-            format!("HTTP/1.1 200 OK\r\nConnection: close\r\n{headers}\r\n").into_bytes();
-        bytes.extend_from_slice(body.as_ref());
-        Reply::Bytes(bytes)
-    }
-
-    /// Serves requests, given as text, until the set is dropped. Returns its port.
-    pub(crate) async fn serve(
-        tasks: &mut JoinSet<()>,
-        reply: impl Fn(&str) -> Reply + Send + Sync + 'static,
-    ) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let reply = Arc::new(reply);
-        tasks.spawn(async move {
-            let mut connections = JoinSet::new();
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let reply = reply.clone();
-                connections.spawn(async move {
-                    let mut request = Vec::new();
-                    while !request.windows(4).any(|end| end == b"\r\n\r\n") {
-                        match stream.read_buf(&mut request).await {
-                            Ok(1..) => {}
-                            _ => return,
-                        }
-                    }
-                    match reply(&String::from_utf8_lossy(&request)) {
-                        Reply::Bytes(bytes) => {
-                            let _ = stream.write_all(&bytes).await;
-                        }
-                        Reply::Hang(bytes) => {
-                            let _ = stream.write_all(&bytes).await;
-                            std::future::pending::<()>().await;
-                        }
-                        Reply::Endless(bytes) => while stream.write_all(&bytes).await.is_ok() {},
-                    }
-                });
-            }
-        });
-        port
     }
 }
 

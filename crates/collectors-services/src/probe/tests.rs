@@ -2,6 +2,8 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use bellwether_collector::Memory;
+use bellwether_collector::testing::http::{Reply, response, serve};
+use bellwether_collector::testing::{Collected, collect, resolve_type};
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
@@ -19,14 +21,12 @@ use tokio_rustls::TlsAcceptor;
 
 use bellwether_core::Now;
 
-use crate::entry::testing::{resolve_entry, resolve_entry_in};
-use crate::http::testing::{Reply, response, serve};
-use bellwether_collector::testing::{Collected, collect};
+use super::Probe;
 
 /// Result of one collection with its notes.
 async fn probe(settings: &str) -> (Collected, Vec<String>) {
-    let yaml = format!("{{name: x, type: probe, {settings}}}");
-    let mut collector = resolve_entry(&yaml).unwrap();
+    let yaml = format!("{{{settings}}}");
+    let mut collector = resolve_type::<Probe>(&yaml).unwrap()(&Memory::default());
     let collected = collect(&mut *collector, Now::default()).await;
     assert_eq!(collected.failure, None);
     (collected, collector.notes())
@@ -527,11 +527,9 @@ async fn probes_are_counted_over_reloads() {
     let good = format!("http://127.0.0.1:{}/ok", website(&mut tasks).await);
     let bad = "http://127.0.0.1:1/";
     let memory = Memory::default();
-    let yaml = format!(
-        "{{name: x, type: probe, prober: http, targets: ['{good}', '{bad}'], buckets: [5]}}"
-    );
+    let yaml = format!("{{prober: http, targets: ['{good}', '{bad}'], buckets: [5]}}");
     for count in [1.0, 2.0] {
-        let mut collector = resolve_entry_in(&memory, &yaml).unwrap();
+        let mut collector = resolve_type::<Probe>(&yaml).unwrap()(&memory);
         let collected = collect(&mut *collector, Now::default()).await;
         let get = |metric, instance, label: &str| value(&collected, metric, instance, label);
         for (instance, successes) in [(good.as_str(), count), (bad, 0.0)] {
@@ -681,7 +679,7 @@ fn mistakes_in_the_settings_are_reported_with_hints() {
             "buckets must ascend",
         ),
     ] {
-        let errors = resolve_entry(&format!("{{name: x, type: probe, {settings}}}"))
+        let errors = resolve_type::<Probe>(&format!("{{{settings}}}"))
             .err()
             .unwrap_or_default();
         let found = errors.len() == 1 && errors[0].contains(message);

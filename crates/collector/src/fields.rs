@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bellwether_core::{Kind, SeriesBatch};
 
 /// Field of a status with a number as its value, as a row of a table. Rows of one metric follow each other.
-pub(crate) struct Field {
+pub struct Field {
     /// Name in the status.
     key: &'static str,
     /// Name of the metric.
@@ -18,15 +18,11 @@ pub(crate) struct Field {
 }
 
 impl Field {
-    pub(crate) const fn gauge(key: &'static str, metric: &'static str, help: &'static str) -> Self {
+    pub const fn gauge(key: &'static str, metric: &'static str, help: &'static str) -> Self {
         Self::new(Kind::Gauge, key, metric, help)
     }
 
-    pub(crate) const fn counter(
-        key: &'static str,
-        metric: &'static str,
-        help: &'static str,
-    ) -> Self {
+    pub const fn counter(key: &'static str, metric: &'static str, help: &'static str) -> Self {
         Self::new(Kind::Counter, key, metric, help)
     }
 
@@ -41,27 +37,23 @@ impl Field {
         }
     }
 
-    pub(crate) const fn key(&self) -> &'static str {
+    pub const fn key(&self) -> &'static str {
         self.key
     }
 
     /// Returns the row with labels of its series.
-    pub(crate) const fn with(self, labels: &'static [(&'static str, &'static str)]) -> Self {
+    pub const fn with(self, labels: &'static [(&'static str, &'static str)]) -> Self {
         Self { labels, ..self }
     }
 
     /// Returns the row with a factor on its value.
-    pub(crate) const fn scaled(self, scale: f64) -> Self {
+    pub const fn scaled(self, scale: f64) -> Self {
         Self { scale, ..self }
     }
 }
 
 /// Appends a series for each field that `value` has a number for.
-pub(crate) fn push_fields(
-    fields: &[Field],
-    value: impl Fn(&str) -> Option<f64>,
-    out: &mut SeriesBatch,
-) {
+pub fn push_fields(fields: &[Field], value: impl Fn(&str) -> Option<f64>, out: &mut SeriesBatch) {
     let mut begun = "";
     for field in fields {
         let Some(value) = value(field.key) else {
@@ -76,15 +68,15 @@ pub(crate) fn push_fields(
 }
 
 /// Entry of a status that has fields of its own, such as a database.
-pub(crate) struct Entry<'a> {
+pub struct Entry<'a> {
     /// Labels of its series.
-    pub(crate) labels: Vec<(&'a str, &'a str)>,
+    pub labels: Vec<(&'a str, &'a str)>,
     /// Values of its fields.
-    pub(crate) values: BTreeMap<&'a str, &'a str>,
+    pub values: BTreeMap<&'a str, &'a str>,
 }
 
 /// Appends a series for each field of each entry that has a number.
-pub(crate) fn push_entries(fields: &[Field], entries: &[Entry<'_>], out: &mut SeriesBatch) {
+pub fn push_entries(fields: &[Field], entries: &[Entry<'_>], out: &mut SeriesBatch) {
     for field in fields {
         out.begin(field.metric, Some(field.kind), field.help);
         for entry in entries {

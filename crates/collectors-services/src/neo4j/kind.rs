@@ -4,6 +4,7 @@ use bellwether_collector::{
     CollectorKind, CollectorPlan, ConfiguredMetric, KindSelfMetrics, MetricReference, MetricRow,
     ResolveContext,
 };
+use bellwether_core::Origin;
 use bellwether_schema::{Spanned, section};
 
 use super::catalogue::{BuiltIn, CATALOGUE, UP};
@@ -11,7 +12,9 @@ use super::catalogue::{BuiltIn, CATALOGUE, UP};
 use super::connector;
 use super::settings::{Neo4jMetrics, Neo4jQuery};
 use super::stats::{QueryStats, SELF_METRICS};
-use crate::CollectorName;
+
+/// Origin of the metrics of Neo4j.
+const ORIGIN: Origin = Origin::from_static("neo4j");
 
 section! {
     /// Neo4j.
@@ -34,7 +37,7 @@ impl CollectorKind for Neo4jSettings {
     fn self_metrics() -> Option<KindSelfMetrics> {
         Some(KindSelfMetrics {
             metrics: SELF_METRICS,
-            source: |memory| memory.get::<QueryStats>(CollectorName::Neo4j.origin()),
+            source: |memory| memory.get::<QueryStats>(ORIGIN),
         })
     }
 
@@ -105,13 +108,13 @@ fn row(built_in: &BuiltIn) -> MetricRow {
 #[cfg(test)]
 mod tests {
     use bellwether_collector::Schedule;
+    use bellwether_collector::testing::resolve_kind;
 
     use super::*;
-    use crate::kinds::testing;
 
     /// Resolves the section; returns the schedule, the names of the metrics, and the errors.
     fn resolve(yaml: &str, enabled: bool) -> (Option<Schedule>, Vec<String>, Vec<String>) {
-        let resolved = testing::resolve::<Neo4jSettings>(yaml, enabled);
+        let resolved = resolve_kind::<Neo4jSettings>(yaml, enabled);
         let metrics = resolved.metrics.iter();
         (
             resolved.plan.map(|plan| plan.schedule),

@@ -1,7 +1,7 @@
 //! Fields of the command `INFO` with a number, or with a status that counts as one
 //! (<https://redis.io/docs/latest/commands/info/>).
 
-use crate::fields::Field;
+use bellwether_collector::fields::Field;
 
 macro_rules! gauge {
     ($key:literal, $metric:literal, $help:literal) => {

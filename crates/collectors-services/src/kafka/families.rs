@@ -213,7 +213,7 @@ fn lag(group: &Group, newest: &Offsets) -> Offsets {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::kafka::messages::cluster::Topic;
+    use crate::kafka::messages::cluster::Topic;
 
     fn offsets(topic: &str, offsets: &[(i32, i64)]) -> Offsets {
         Offsets::from([(topic.to_owned(), offsets.iter().copied().collect())])

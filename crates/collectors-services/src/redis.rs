@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bellwether_collector::fields::push_fields;
 use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_http::read_secret;
@@ -19,10 +20,9 @@ use redis::{
 };
 use tokio::task::spawn_blocking;
 
-use super::status_page::push_up;
-use crate::fields::push_fields;
-use crate::types::redis::fields::CONFIG_FIELDS;
-use crate::types::redis::info::Info;
+use self::fields::CONFIG_FIELDS;
+use self::info::Info;
+use crate::status_page::push_up;
 
 section! {
     /// Collector of type `redis`: figures of a Redis or Valkey, under the metric names of redis_exporter.
@@ -237,7 +237,7 @@ impl Collector for RedisCollector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::testing::resolve_entry;
+    use bellwether_collector::testing::resolve_type;
 
     #[test]
     fn mistakes_in_the_settings_are_reported_without_the_secret() {
@@ -248,7 +248,7 @@ mod tests {
                 "both `password` and `password_file`",
             ),
         ] {
-            let errors = resolve_entry(&format!("{{name: x, type: redis, {settings}}}"))
+            let errors = resolve_type::<Redis>(&format!("{{{settings}}}"))
                 .err()
                 .unwrap_or_default();
             let found = errors.len() == 1 && errors[0].contains(message);

@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use bellwether_collector::fields::{Field, push_fields};
 use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
 use bellwether_schema::{Spanned, section};
@@ -11,9 +12,8 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::status_page::push_up;
 use crate::dns::host_and_port;
-use crate::fields::{Field, push_fields};
+use crate::status_page::push_up;
 
 section! {
     /// Collector of type `memcached`: a server's own statistics, under the metric names of memcached_exporter.
@@ -300,13 +300,13 @@ fn fill(stats: &str, settings: &str, out: &mut SeriesBatch) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::testing::resolve_entry;
+    use bellwether_collector::testing::resolve_type;
 
     #[test]
     fn an_address_has_a_host_and_a_port() {
         for address in ["cache", ":11211", "cache:memcached"] {
-            let yaml = format!("{{name: x, type: memcached, address: '{address}'}}");
-            let errors = resolve_entry(&yaml).err().unwrap_or_default();
+            let yaml = format!("{{address: '{address}'}}");
+            let errors = resolve_type::<Memcached>(&yaml).err().unwrap_or_default();
             let found = errors.len() == 1 && errors[0].contains("not HOST:PORT");
             assert!(found, "{address}: {errors:?}");
         }

@@ -4,16 +4,20 @@ use super::testing::{
     FakeBroker, LIST_GROUPS, LIST_OFFSETS, METADATA, OFFSET_FETCH, Received, metadata, written,
 };
 use super::*;
-use crate::entry::testing::resolve_entry;
-use bellwether_collector::Collector;
-use bellwether_collector::testing::collect;
+use bellwether_collector::testing::{collect, resolve_type};
+use bellwether_collector::{Collector, Memory};
 use bellwether_core::Now;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 fn problems(settings: &str) -> Vec<String> {
-    let entry = format!("{{name: x, type: kafka, {settings}}}");
-    resolve_entry(&entry).err().unwrap_or_default()
+    let yaml = format!("{{{settings}}}");
+    resolve_type::<Kafka>(&yaml).err().unwrap_or_default()
+}
+
+fn resolved(settings: &str) -> Box<dyn Collector> {
+    let build = resolve_type::<Kafka>(&format!("{{{settings}}}"));
+    build.ok().unwrap()(&Memory::default())
 }
 
 #[test]
@@ -66,10 +70,8 @@ async fn collect_from(answer: &'static [u8], settings: &str) -> String {
             let _ = stream.write_all(answer).await;
         }
     });
-    let entry = format!(
-        "{{name: x, type: kafka, interval: 15s, timeout: 2s, brokers: '127.0.0.1:{port}', {settings}}}"
-    );
-    let mut collector = resolve_entry(&entry).ok().unwrap();
+    let settings = format!("interval: 15s, timeout: 2s, brokers: '127.0.0.1:{port}', {settings}");
+    let mut collector = resolved(&settings);
     let collected = collect(&mut *collector, Now::default()).await;
     server.abort();
     assert_eq!(collected.lines, ["kafka_up 0"]);
@@ -116,10 +118,9 @@ async fn a_broker_that_hangs_leaves_time_to_the_next_one() {
     let ports = [&silent, &closed].map(|listener| listener.local_addr().unwrap().port());
     drop(closed);
     let [silent_port, closed_port] = ports;
-    let entry = format!(
-        "{{name: x, type: kafka, timeout: 1s, brokers: '127.0.0.1:{silent_port},127.0.0.1:{closed_port}'}}"
-    );
-    let mut collector = resolve_entry(&entry).ok().unwrap();
+    let settings =
+        format!("timeout: 1s, brokers: '127.0.0.1:{silent_port},127.0.0.1:{closed_port}'");
+    let mut collector = resolved(&settings);
     let collected = collect(&mut *collector, Now::default()).await;
     let (_, detail) = collected.failure.unwrap();
     assert!(detail.contains("no answer in time; "), "{detail}");
@@ -129,8 +130,7 @@ async fn a_broker_that_hangs_leaves_time_to_the_next_one() {
 /// Returns a collector that starts from a broker.
 fn collector(broker: &FakeBroker, settings: &str) -> Box<dyn Collector> {
     let port = broker.port;
-    let entry = format!("{{name: x, type: kafka, brokers: '127.0.0.1:{port}', {settings}}}");
-    resolve_entry(&entry).ok().unwrap()
+    resolved(&format!("brokers: '127.0.0.1:{port}', {settings}"))
 }
 
 const END: &str = "kafka_topic_partition_current_offset{partition=\"0\", topic=\"orders\"}";

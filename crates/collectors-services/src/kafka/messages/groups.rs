@@ -3,20 +3,19 @@
 use std::collections::BTreeMap;
 
 use super::{Answer, Api, Offsets, Request, api, offsets, request};
-use crate::types::kafka::wire::{Reader, Writer};
+use crate::kafka::wire::{Reader, Writer};
 
 pub(super) const OFFSET_FETCH: Api = api("OffsetFetch", 9, 2);
 pub(super) const DESCRIBE_GROUPS: Api = api("DescribeGroups", 15, 0);
 pub(super) const LIST_GROUPS: Api = api("ListGroups", 16, 0);
 /// Of groups with the protocol of KIP-848, since Kafka 3.7.
-pub(in crate::types::kafka) const CONSUMER_GROUP_DESCRIBE: Api =
-    api("ConsumerGroupDescribe", 69, 0);
+pub(in crate::kafka) const CONSUMER_GROUP_DESCRIBE: Api = api("ConsumerGroupDescribe", 69, 0);
 
 /// Type of groups that share the messages of a partition (KIP-932). They have no committed offsets.
 const SHARE: &str = "share";
 
 /// Requests the names of the groups that a broker coordinates, without share groups.
-pub(in crate::types::kafka) fn list_groups() -> Request<Vec<String>> {
+pub(in crate::kafka) fn list_groups() -> Request<Vec<String>> {
     request(
         LIST_GROUPS,
         |_| {},
@@ -34,18 +33,18 @@ pub(in crate::types::kafka) fn list_groups() -> Request<Vec<String>> {
 
 /// State of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::types::kafka) struct GroupState {
+pub(in crate::kafka) struct GroupState {
     /// `Stable`, `Empty`, `Dead`, ...
-    pub(in crate::types::kafka) state: String,
+    pub(in crate::kafka) state: String,
     /// Number of members.
-    pub(in crate::types::kafka) members: usize,
+    pub(in crate::kafka) members: usize,
 }
 
 /// States of groups by their names. A group that the broker could not describe is left out.
-pub(in crate::types::kafka) type GroupStates = BTreeMap<String, GroupState>;
+pub(in crate::kafka) type GroupStates = BTreeMap<String, GroupState>;
 
 /// Requests the states of groups.
-pub(in crate::types::kafka) fn describe_groups(names: &[&str]) -> Request<GroupStates> {
+pub(in crate::kafka) fn describe_groups(names: &[&str]) -> Request<GroupStates> {
     let write = |writer: &mut Writer| {
         writer.array(names.iter(), |writer, name| writer.string(name));
     };
@@ -70,7 +69,7 @@ pub(in crate::types::kafka) fn describe_groups(names: &[&str]) -> Request<GroupS
 }
 
 /// Requests the states of groups with the protocol of KIP-848; those of others are left out.
-pub(in crate::types::kafka) fn describe_consumer_groups(names: &[&str]) -> Request<GroupStates> {
+pub(in crate::kafka) fn describe_consumer_groups(names: &[&str]) -> Request<GroupStates> {
     let write = |writer: &mut Writer| {
         // The header of a flexible version ends with tagged fields.
         writer.no_tags();
@@ -122,7 +121,7 @@ fn consumer(reader: &mut Reader<'_>) -> Answer<()> {
 }
 
 /// Requests the committed offsets of a group, from its coordinator.
-pub(in crate::types::kafka) fn offset_fetch(group: &str) -> Request<Offsets> {
+pub(in crate::kafka) fn offset_fetch(group: &str) -> Request<Offsets> {
     let write = |writer: &mut Writer| {
         writer.string(group);
         writer.everything();
@@ -143,7 +142,7 @@ pub(in crate::types::kafka) fn offset_fetch(group: &str) -> Request<Offsets> {
 mod tests {
     use super::super::testing::read;
     use super::*;
-    use crate::types::kafka::error::AnswerError;
+    use crate::kafka::error::AnswerError;
 
     #[test]
     fn an_offset_that_was_not_committed_is_left_out() {

@@ -1,13 +1,15 @@
 //! Settings, and queries of files of SQLite. Servers are in `tests/peers/sql.rs`.
 
-use crate::entry::testing::resolve_entry;
+use bellwether_collector::testing::resolve_type;
+
+use super::Sql;
 
 const QUERY: &str = "queries: [{name: a, query: SELECT 1 AS a, values: [{name: a}]}]";
 
 /// Returns the errors of an entry.
 fn errors(settings: &str) -> Vec<String> {
-    let yaml = format!("{{name: x, type: sql, {settings}}}");
-    resolve_entry(&yaml).err().unwrap_or_default()
+    let yaml = format!("{{{settings}}}");
+    resolve_type::<Sql>(&yaml).err().unwrap_or_default()
 }
 
 #[test]
@@ -100,9 +102,9 @@ fn only_an_enabled_collector_needs_a_build_with_sql() {
         errors[0].contains("build with `--features sql`"),
         "{errors:?}"
     );
-    let yaml = format!("{{name: x, type: sql, enabled: false, {dsn}, {QUERY}}}");
+    let yaml = format!("{{enabled: false, {dsn}, {QUERY}}}");
     assert_eq!(
-        resolve_entry(&yaml).err(),
+        resolve_type::<Sql>(&yaml).err(),
         Some(Vec::new()),
         "disabled, and no error"
     );
@@ -118,6 +120,7 @@ mod sqlite {
     use sqlx::{ConnectOptions, SqliteConnection};
 
     use super::*;
+    use bellwether_collector::Memory;
     use bellwether_collector::testing::{Collected, collect};
 
     async fn create(path: &Path, sql: &'static str) -> SqliteConnection {
@@ -136,11 +139,12 @@ mod sqlite {
 
     fn entry(path: &Path, settings: &str) -> String {
         let path = path.display();
-        format!("{{name: shop, type: sql, dsn: 'sqlite://{path}', {settings}}}")
+        format!("{{dsn: 'sqlite://{path}', {settings}}}")
     }
 
     async fn once(path: &Path, settings: &str) -> Collected {
-        let mut collector = resolve_entry(&entry(path, settings)).unwrap();
+        let mut collector =
+            resolve_type::<Sql>(&entry(path, settings)).unwrap()(&Memory::default());
         collect(&mut *collector, Now::default()).await
     }
 
@@ -175,7 +179,7 @@ mod sqlite {
                 "order_timestamp_seconds{state=\"done\"} 1767312000",
             ]
         );
-        let of_query = "{collector=\"shop\", query=\"orders\"}";
+        let of_query = "{collector=\"x\", query=\"orders\"}";
         assert_eq!(
             collected.value(&format!("sql_query_success{of_query}")),
             Some(1.0)
@@ -216,7 +220,7 @@ mod sqlite {
             assert!(detail.contains(part), "{part}: {detail}");
         }
         let success = |query| {
-            let series = format!("sql_query_success{{collector=\"shop\", query=\"{query}\"}}");
+            let series = format!("sql_query_success{{collector=\"x\", query=\"{query}\"}}");
             collected.value(&series)
         };
         assert_eq!((success("typo"), success("good")), (Some(0.0), Some(1.0)));
@@ -254,7 +258,7 @@ mod sqlite {
             "interval: 1s, queries: [{name: rare, interval: 10s, query: SELECT count(*) AS rare FROM orders, values: [{name: rare}]},\
              {name: usual, query: SELECT count(*) AS usual FROM orders, values: [{name: usual}]}]",
         );
-        let mut collector = resolve_entry(&yaml).unwrap();
+        let mut collector = resolve_type::<Sql>(&yaml).unwrap()(&Memory::default());
         let mut at = async |seconds: u64| {
             let now = Now {
                 mono: MonoMillis(seconds * 1000),
@@ -315,7 +319,7 @@ mod sqlite {
                  {{name: good, query: SELECT 1 AS b, values: [{{name: b}}]}}]"
             ),
         );
-        let mut collector = resolve_entry(&yaml).unwrap();
+        let mut collector = resolve_type::<Sql>(&yaml).unwrap()(&Memory::default());
         let collected = collect(&mut *collector, Now::default()).await;
         assert_eq!(collected.value("b"), None);
         let (reason, detail) = collected.failure.unwrap();
@@ -337,6 +341,7 @@ mod strangers {
     use tokio::task::JoinSet;
 
     use super::*;
+    use bellwether_collector::Memory;
     use bellwether_collector::testing::collect;
 
     /// Sends the same bytes to each client and keeps the connection open. Returns its port.
@@ -368,9 +373,9 @@ mod strangers {
                 let mut tasks = JoinSet::new();
                 let port = serve(&mut tasks, bytes).await;
                 let yaml = format!(
-                    "{{name: x, type: sql, timeout: 400ms, dsn: '{scheme}://u:s3cret-pw@127.0.0.1:{port}/d', {QUERY}}}"
+                    "{{timeout: 400ms, dsn: '{scheme}://u:s3cret-pw@127.0.0.1:{port}/d', {QUERY}}}"
                 );
-                let mut collector = resolve_entry(&yaml).unwrap();
+                let mut collector = resolve_type::<Sql>(&yaml).unwrap()(&Memory::default());
                 let collected = collect(&mut *collector, Now::default()).await;
                 let (reason, detail) = collected.failure.unwrap();
                 // The driver panics at a greeting that is too short, which costs the query alone.

@@ -2,13 +2,11 @@
 
 use bellwether_collector::{Build, Collecting, Collector, EntryContext};
 use bellwether_core::{Batch, Failure, Now, SeriesBatch};
-use bellwether_http::{Access, Authorization, Connection, parse_url};
+use bellwether_http::{Access, Authorization, Connection, Fetched, Server, parse_url};
 use bellwether_schema::{Secret, Spanned, section};
 use reqwest::Method;
 use reqwest::header::HeaderMap;
 use tokio::task::spawn_blocking;
-
-use crate::http::{Fetched, Server};
 
 section! {
     /// Page with the status of a server.
@@ -24,18 +22,18 @@ section! {
 
 /// Program that has a page.
 #[derive(Clone, Copy)]
-pub(super) struct Program {
+pub(crate) struct Program {
     /// Metric that is 1 while the page can be read, and 0 otherwise.
-    pub(super) up: &'static str,
+    pub(crate) up: &'static str,
     /// URL of the page, as a hint.
-    pub(super) example: &'static str,
+    pub(crate) example: &'static str,
     /// Adds the series of a page to the batch; an error is in one sentence.
-    pub(super) parse: fn(&str, &mut SeriesBatch) -> Result<(), String>,
+    pub(crate) parse: fn(&str, &mut SeriesBatch) -> Result<(), String>,
 }
 
 impl StatusPage {
     /// Checks the settings, and returns how a collector of the page is built.
-    pub(super) fn resolve(
+    pub(crate) fn resolve(
         &self,
         program: Program,
         context: &mut EntryContext<'_>,
@@ -107,7 +105,7 @@ impl Collector for StatusPageCollector {
 }
 
 /// Appends the metric that says whether a server could be asked.
-pub(super) fn push_up(name: &str, up: bool, out: &mut SeriesBatch) {
+pub(crate) fn push_up(name: &str, up: bool, out: &mut SeriesBatch) {
     let help = "1 if the server could be asked, 0 otherwise.";
     out.gauge(name, help, &[], f64::from(u8::from(up)));
 }

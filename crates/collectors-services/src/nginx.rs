@@ -3,12 +3,12 @@
 
 use std::collections::HashMap;
 
+use bellwether_collector::fields::{Field, push_fields};
 use bellwether_collector::{Build, EntryContext, EntryType};
 use bellwether_core::SeriesBatch;
 use bellwether_schema::section;
 
-use super::status_page::{Program, StatusPage};
-use crate::fields::{Field, push_fields};
+use crate::status_page::{Program, StatusPage};
 
 section! {
     /// Collector of type `nginx`: the page of `stub_status`, under the metric names of nginx-prometheus-exporter.

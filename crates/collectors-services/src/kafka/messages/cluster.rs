@@ -3,43 +3,43 @@
 use bellwether_kafka::BrokerAddress;
 
 use super::{Answer, Api, Offsets, Partitions, Request, api, offsets, request};
-use crate::types::kafka::error::AnswerError;
-use crate::types::kafka::wire::{Reader, Writer};
+use crate::kafka::error::AnswerError;
+use crate::kafka::wire::{Reader, Writer};
 
 pub(super) const LIST_OFFSETS: Api = api("ListOffsets", 2, 1);
 pub(super) const METADATA: Api = api("Metadata", 3, 1);
 
 /// Brokers and topics of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(in crate::types::kafka) struct Metadata {
-    pub(in crate::types::kafka) brokers: Vec<Broker>,
-    pub(in crate::types::kafka) topics: Vec<Topic>,
+pub(in crate::kafka) struct Metadata {
+    pub(in crate::kafka) brokers: Vec<Broker>,
+    pub(in crate::kafka) topics: Vec<Topic>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::types::kafka) struct Broker {
-    pub(in crate::types::kafka) id: i32,
-    pub(in crate::types::kafka) address: BrokerAddress,
+pub(in crate::kafka) struct Broker {
+    pub(in crate::kafka) id: i32,
+    pub(in crate::kafka) address: BrokerAddress,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::types::kafka) struct Topic {
-    pub(in crate::types::kafka) name: String,
-    pub(in crate::types::kafka) partitions: Vec<Partition>,
+pub(in crate::kafka) struct Topic {
+    pub(in crate::kafka) name: String,
+    pub(in crate::kafka) partitions: Vec<Partition>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::types::kafka) struct Partition {
-    pub(in crate::types::kafka) id: i32,
+pub(in crate::kafka) struct Partition {
+    pub(in crate::kafka) id: i32,
     /// Id of the broker; -1: none.
-    pub(in crate::types::kafka) leader: i32,
+    pub(in crate::kafka) leader: i32,
     /// Ids of brokers, the preferred leader first.
-    pub(in crate::types::kafka) replicas: Vec<i32>,
-    pub(in crate::types::kafka) in_sync: Vec<i32>,
+    pub(in crate::kafka) replicas: Vec<i32>,
+    pub(in crate::kafka) in_sync: Vec<i32>,
 }
 
 /// Requests brokers and topics. No topic is created by it.
-pub(in crate::types::kafka) fn metadata() -> Request<Metadata> {
+pub(in crate::kafka) fn metadata() -> Request<Metadata> {
     request(METADATA, Writer::everything, |reader| {
         let brokers = reader.array(|reader| {
             let (id, host, port) = (reader.i32()?, reader.string()?, reader.i32()?);
@@ -75,14 +75,14 @@ fn partition(reader: &mut Reader<'_>) -> Answer<Partition> {
 
 /// End of a partition.
 #[derive(Clone, Copy)]
-pub(in crate::types::kafka) enum End {
+pub(in crate::kafka) enum End {
     Oldest,
     /// The next offset that is written, up to which consumers may read.
     Newest,
 }
 
 /// Requests offsets of partitions, from their leader. Those that it does not lead any more are left out.
-pub(in crate::types::kafka) fn list_offsets(partitions: &Partitions, end: End) -> Request<Offsets> {
+pub(in crate::kafka) fn list_offsets(partitions: &Partitions, end: End) -> Request<Offsets> {
     let timestamp = match end {
         End::Oldest => -2,
         End::Newest => -1,

@@ -10,7 +10,6 @@ use bellwether_kafka::BrokerAddress;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::super::status_page::push_up;
 use super::KafkaNames;
 use super::broker::{Answers, Questions};
 use super::connection::{Access, Connection};
@@ -18,6 +17,7 @@ use super::error::BrokerError;
 use super::families;
 use super::messages::Partitions;
 use super::messages::cluster::{Broker, Metadata, metadata};
+use crate::status_page::push_up;
 
 /// Maximum number of brokers that are asked.
 const MAX_BROKERS: usize = 1000;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use bellwether_collector::fields::{Entry, Field, push_entries, push_fields};
 use bellwether_core::{SeriesBatch, UnixMillis};
 
 use super::fields::FIELDS;
-use crate::fields::{Entry, Field, push_entries, push_fields};
 
 /// Fields of `INFO`, in the order of their names.
 pub(super) struct Info<'a>(BTreeMap<&'a str, &'a str>);

@@ -17,7 +17,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bellwether_collector::{Build, Collecting, Collector, EntryContext, EntryType};
+use bellwether_collector::{
+    Build, Collecting, Collector, DEFAULT_BUCKETS, EntryContext, EntryType, check_buckets,
+};
 use bellwether_core::{Batch, Failure, Kind, Now};
 use bellwether_schema::{Spanned, format_duration, section, string_enum};
 use reqwest::Url;
@@ -31,7 +33,6 @@ use self::http::{HttpPlan, HttpProbe};
 use self::report::{DURATION, Report, SUCCESS};
 use self::tcp::{TcpPlan, TcpProbe};
 use self::totals::Totals;
-use crate::application::{DEFAULT_BUCKETS, check_buckets};
 use crate::dns::host_and_port;
 
 /// Targets that are probed at the same time.
