@@ -272,17 +272,19 @@ mod tests {
     #[test]
     fn files_are_read_from_the_directory_and_entries_have_an_order() {
         let folder = tempfile::tempdir().unwrap();
+        let long = "y".repeat(SHORT);
         for (name, content) in [
             ("cpu10", "1\n"),
             ("cpu2", " 0x10 \n"),
             ("cpuidle", "x"),
-            ("dns", ""),
+            ("dns", &long),
         ] {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
         let directory = Directory::open(folder.path().to_owned()).unwrap();
         assert_eq!(directory.integer("cpu2"), Some(16.0));
         assert_eq!(directory.text("cpuidle").as_deref(), Some("x"));
+        assert_eq!(directory.text("dns"), Some(long));
         assert_eq!(directory.text("missing"), None);
         assert!(matches!(
             directory.required("cpuidle"),

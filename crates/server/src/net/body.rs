@@ -16,7 +16,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::task::yield_now;
 
 use crate::net::activity::Activity;
-use crate::net::chunk;
+use crate::net::chunk::BUFFERS;
 use crate::net::compress::Compressor;
 use crate::net::negotiate::Coding;
 use crate::net::permits::Permit;
@@ -209,7 +209,7 @@ impl ResponseBody {
                 return Poll::Pending;
             }
         }
-        let mut chunk = chunk::buffer();
+        let mut chunk = BUFFERS.take();
         let has_chunk = rendering.chunks.next_chunk(&mut chunk);
         rendering.yields = true;
         let mut bytes = match rendering.compressor.push(chunk) {
@@ -224,7 +224,7 @@ impl ResponseBody {
             }
         }
         match has_chunk || !bytes.is_empty() {
-            true => Poll::Ready(Some(Ok(chunk::bytes(bytes)))),
+            true => Poll::Ready(Some(Ok(BUFFERS.bytes(bytes)))),
             false => Poll::Ready(None),
         }
     }

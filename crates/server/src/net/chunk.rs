@@ -7,42 +7,55 @@ use parking_lot::Mutex;
 /// Capacity for one rendered chunk, including the line that ends it.
 const CAPACITY: usize = 72 * 1024;
 
-/// Buffer that no response uses; without capacity if there is none.
-static SPARE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// Buffers of all responses.
+pub(crate) static BUFFERS: Buffers = Buffers::new();
 
-/// Returns an empty buffer.
-pub(crate) fn buffer() -> Vec<u8> {
-    let spare = std::mem::take(&mut *SPARE.lock());
-    match spare.capacity() {
-        0 => Vec::with_capacity(CAPACITY),
-        _ => spare,
+/// The buffer that no response uses; without capacity if there is none.
+pub(crate) struct Buffers(Mutex<Vec<u8>>);
+
+impl Buffers {
+    const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// Returns an empty buffer.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        let spare = std::mem::take(&mut *self.0.lock());
+        match spare.capacity() {
+            0 => Vec::with_capacity(CAPACITY),
+            _ => spare,
+        }
+    }
+
+    /// Keeps a buffer for the next call of [`Buffers::take`]. One that grew is not kept.
+    pub(crate) fn keep(&self, mut buffer: Vec<u8>) {
+        if buffer.capacity() == CAPACITY {
+            buffer.clear();
+            *self.0.lock() = buffer;
+        }
+    }
+
+    /// Returns the bytes of a chunk, whose buffer is kept after the last use of them.
+    pub(crate) fn bytes(&'static self, chunk: Vec<u8>) -> Bytes {
+        let buffers = self;
+        Bytes::from_owner(Sent { buffers, chunk })
     }
 }
 
-/// Keeps `buffer` for the next call of [`buffer`], if it is one of those.
-pub(crate) fn keep(mut buffer: Vec<u8>) {
-    if buffer.capacity() == CAPACITY {
-        buffer.clear();
-        *SPARE.lock() = buffer;
-    }
+struct Sent {
+    buffers: &'static Buffers,
+    chunk: Vec<u8>,
 }
-
-/// Returns bytes to send, whose buffer is kept after the last use of them.
-pub(crate) fn bytes(chunk: Vec<u8>) -> Bytes {
-    Bytes::from_owner(Sent(chunk))
-}
-
-struct Sent(Vec<u8>);
 
 impl AsRef<[u8]> for Sent {
     fn as_ref(&self) -> &[u8] {
-        &self.0
+        &self.chunk
     }
 }
 
 impl Drop for Sent {
     fn drop(&mut self) {
-        keep(std::mem::take(&mut self.0));
+        self.buffers.keep(std::mem::take(&mut self.chunk));
     }
 }
 
@@ -51,13 +64,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_are_those_of_the_chunk_and_their_buffer_comes_back_empty() {
-        let mut chunk = buffer();
+    fn a_buffer_comes_back_empty_after_the_last_use_of_its_bytes_unless_it_grew() {
+        static OWN: Buffers = Buffers::new();
+        let mut chunk = OWN.take();
+        let address = chunk.as_ptr();
         chunk.extend(b"load 1\n");
-        let sent = bytes(chunk);
-        assert_eq!(sent.slice(5..), &b"1\n"[..]);
+        let sent = OWN.bytes(chunk);
+        let rest = sent.slice(5..);
         drop(sent);
-        let again = buffer();
-        assert_eq!((again.len(), again.capacity()), (0, CAPACITY));
+        assert_eq!(rest, &b"1\n"[..]);
+        let meanwhile = OWN.take();
+        assert_ne!(meanwhile.as_ptr(), address);
+        drop(rest);
+        let again = OWN.take();
+        assert_eq!((again.as_ptr(), again.len()), (address, 0));
+        drop(OWN.bytes(vec![0; CAPACITY + 1]));
+        assert_eq!(OWN.take().capacity(), CAPACITY);
     }
 }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use flate2::write::GzEncoder;
 use zstd::stream::write::Encoder as ZstdEncoder;
 
-use crate::net::chunk;
+use crate::net::chunk::BUFFERS;
 use crate::net::negotiate::Coding;
 
 /// Compression level of gzip: of an exposition of 100,000 series (3.9 MB) level 1 leaves 773 kB, 2
@@ -53,12 +53,12 @@ impl Compressor {
             Self::Identity => Ok(chunk),
             Self::Gzip(encoder) => {
                 encoder.write_all(&chunk)?;
-                chunk::keep(chunk);
+                BUFFERS.keep(chunk);
                 Ok(std::mem::take(encoder.get_mut()))
             }
             Self::Zstd(encoder) => {
                 encoder.write_all(&chunk)?;
-                chunk::keep(chunk);
+                BUFFERS.keep(chunk);
                 Ok(std::mem::take(encoder.get_mut()))
             }
         }
