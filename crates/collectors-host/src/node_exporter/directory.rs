@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn files_are_read_from_the_directory_and_entries_have_an_order() {
         let folder = tempfile::tempdir().unwrap();
-        let long = "y".repeat(SHORT);
+        let long = "y".repeat(SHORT + 1);
         for (name, content) in [
             ("cpu10", "1\n"),
             ("cpu2", " 0x10 \n"),
